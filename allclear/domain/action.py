@@ -1,0 +1,242 @@
+"""What can be done to the world, and how each act is described, approved, proven and undone.
+
+A probe only reads. An action writes, and comes in six small parts, so that the executor can show a
+change before it is made, refuse it, and find out afterwards (or after a crash) what became of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+from pydantic import Field
+
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy
+from allclear.domain.base import JsonDict, Model, digest
+from allclear.domain.systems import Access, Service
+
+
+class Verdict(StrEnum):
+    """What a look at the world says: never a bare boolean, for "cannot tell" is an answer too."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Finding(Model):
+    """A verdict, the sentence that a person reads, and the figures behind it."""
+
+    verdict: Verdict
+    sentence: str
+    facts: JsonDict = {}
+
+
+class Refusal(Model):
+    """One reason why a change must not be made now."""
+
+    sentence: str
+    next_step: str
+
+
+class Params(Model):
+    """An action's or a probe's parameters: typed, and checked before anything is read."""
+
+
+class State(Model):
+    """What an action sees of the world.
+
+    `incidental` names fields that may move without anyone minding (an etag, a time): an approval does
+    not sign them, and they are read again before the write.
+    """
+
+    incidental: ClassVar[frozenset[str]] = frozenset()
+
+    def matters(self) -> JsonDict:
+        """Returns the fields that an approval signs."""
+        return self.model_dump(mode="json", exclude=set(self.incidental))
+
+
+P = TypeVar("P", bound=Params)
+S = TypeVar("S", bound=State)
+
+
+class Change(Model, Generic[S]):
+    """A change as a person approves it: exact names, before and after, and the way back."""
+
+    action: str
+    resource: str = Field(description="What is changed, as family:name. One open change at a time for each.")
+    summary: str = Field(description="The sentence that a person approves.")
+    before: S
+    after: S
+    risk: str
+    undo: str = Field(description="What undoing would do, or why it cannot be undone.")
+    deadline: timedelta = Field(description="How long the change may take to show in the world.")
+
+    @property
+    def digest(self) -> str:
+        """Returns the hash an approval signs: target, the fields to be changed as they are, intent."""
+        return digest([self.action, self.resource, self.before.matters(), self.after.matters()])
+
+
+class Receipt(Model):
+    """What the vendor answered to a write; empty for vendors whose answer says nothing."""
+
+    facts: JsonDict = {}
+
+
+class Fence(StrEnum):
+    """What stops a second write of the same act at the vendor."""
+
+    VERSION = "version"
+    """The vendor compares a version (an etag, an old value): a second write is refused."""
+    KEY = "key"
+    """The vendor knows our key: a second write changes nothing."""
+    NONE = "none"
+    """Nothing stops it: an act whose holder may still wake is indeterminate, never issued again."""
+
+
+class Client(Protocol):
+    """A vendor's client, as actions get it."""
+
+    system: ClassVar[str]
+    """Its name in systems.yaml."""
+
+    @classmethod
+    def connect(cls, access: Access) -> Self:
+        """Returns a client for `access`; sends nothing yet. Raises ConfigError for options it does not know."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of its connections."""
+        ...
+
+
+C = TypeVar("C", bound=Client)
+
+
+class Surroundings(Protocol):
+    """What an action or probe finds around it."""
+
+    def service(self, name: str) -> Service:
+        """Returns the service called `name`; raises NotFound with the names there are."""
+        ...
+
+    def client(self, vendor: type[C]) -> C:
+        """Returns the one client of that vendor; raises ConfigError or MissingSecret."""
+        ...
+
+
+class Action(ABC, Generic[P, S]):
+    """One way to change the world. A subclass is made once a process, with its surroundings."""
+
+    name: ClassVar[str]
+    """`system.verb_noun`, as plans and the journal call it."""
+    title: ClassVar[str]
+    """What it does, in a few words: `Roll back traffic`."""
+    params: ClassVar[type[Params]]
+    state: ClassVar[type[State]]
+    needs: ClassVar[tuple[type[Client], ...]] = ()
+    """The vendors it talks to."""
+    fence: ClassVar[Fence] = Fence.NONE
+    approval: ClassVar[ApprovalPolicy | None] = ONE_PERSON
+    """Who must say yes where the plan says nothing; None for pages and messages, which nobody has to allow."""
+    pages: ClassVar[bool] = False
+    """Whether it wakes somebody."""
+    leaves: ClassVar[str | None] = None
+    """What stays in place after it, in a few words, or None for what needs no undoing."""
+    settles: ClassVar[str | None] = None
+    """The action whose debt on the same resource this one pays off."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.around = around
+
+    @abstractmethod
+    def resource(self, params: P) -> str:
+        """Returns what is changed, as `family:name`."""
+
+    @abstractmethod
+    async def observe(self, params: P) -> S:
+        """Reads the world and changes nothing. Raises VendorError."""
+
+    @abstractmethod
+    def plan(self, params: P, before: S) -> Change[S]:
+        """Returns the exact change; reads nothing. Raises Refused where no target can be named."""
+
+    async def precheck(self, params: P, change: Change[S]) -> list[Refusal]:  # noqa: ARG002 - the port
+        """Returns why the change must not be made now; empty when nothing speaks against it."""
+        return []
+
+    @abstractmethod
+    async def apply(self, params: P, change: Change[S], key: str) -> Receipt:
+        """Writes, once; the only part that does. `key` is the same for the same act, whoever carries it out.
+
+        Raises Conflict, Denied, VendorRefused or Unreachable when nothing was changed, AnswerLost when
+        that is not known.
+        """
+
+    def verify(self, change: Change[S], after: S, receipt: Receipt | None) -> Finding:  # noqa: ARG002 - the port
+        """Says whether the world is now as intended; `receipt` is None when the answer was lost."""
+        if after.matters() == change.after.matters():
+            return Finding(verdict=Verdict.SUCCESS, sentence="It is as intended.")
+        return Finding(verdict=Verdict.FAILURE, sentence="It is not as intended.")
+
+    def settled(self, change: Change[S], now: S) -> bool:
+        """Says whether `now` is what the change intended: then there is nothing left to do."""
+        return now.matters() == change.after.matters()
+
+    @abstractmethod
+    def undo(self, params: P, done: Change[S], now: S) -> Change[S]:
+        """Returns the inverse of `done`; raises Refused where the world has moved since, or it has none."""
+
+
+class Probe(ABC, Generic[P]):
+    """One way to look at the world without changing it."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    params: ClassVar[type[Params]]
+    needs: ClassVar[tuple[type[Client], ...]] = ()
+
+    def __init__(self, around: Surroundings) -> None:
+        self.around = around
+
+    @abstractmethod
+    async def look(self, params: P) -> Finding:
+        """Returns what is to be seen. An unreachable system is a finding, not an error."""
+
+
+AnyAction = Action[Any, Any]
+AnyProbe = Probe[Any]
+
+
+class ActStatus(StrEnum):
+    """How far an act has come."""
+
+    PLANNED = "planned"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    APPLIED = "applied"
+    VERIFIED = "verified"
+    UNVERIFIED = "unverified"
+    FAILED = "failed"
+    INDETERMINATE = "indeterminate"
+    UNDONE = "undone"
+
+
+class Outcome(Model):
+    """What became of an act."""
+
+    status: ActStatus
+    sentence: str
+    changed: bool = Field(description="False when it was found done, or nothing came of it.")
+    after: JsonDict | None = Field(default=None, description="The state that was seen last.")
+    next_step: str = ""
+    drifted: bool = Field(default=False, description="Nothing was done, for the world had moved since the proposal.")
+
+    @property
+    def good(self) -> bool:
+        """Says whether the world is as intended, proven by a look."""
+        return self.status is ActStatus.VERIFIED

@@ -1,0 +1,52 @@
+"""What all our models share: strict about unknown fields, frozen once made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+JsonDict = dict[str, Any]
+"""A JSON object: its values are str, int, float, bool, None, lists and objects of these."""
+
+Clock = Callable[[], datetime]
+"""Returns the present as an aware UTC datetime; injected, so that tests own the time."""
+
+
+class Model(BaseModel):
+    """A frozen model that refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        msg = "a time needs its zone, as 2026-11-22T03:04:05Z"
+        raise ValueError(msg)
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_aware)]
+"""An aware datetime, kept in UTC."""
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+"""A short name in lower case, as `roll-back`; safe in file names, keys and tags."""
+
+
+def utc_now() -> datetime:
+    """Returns the present in UTC: the clock of everything but tests."""
+    return datetime.now(UTC)
+
+
+def canonical(value: object) -> bytes:
+    """Returns `value` as JSON with sorted keys and no spare space: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest(value: object) -> str:
+    """Returns the SHA-256 of `canonical(value)`, 64 hex digits."""
+    return hashlib.sha256(canonical(value)).hexdigest()

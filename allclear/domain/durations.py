@@ -1,0 +1,50 @@
+"""Durations as people write them: `90s`, `10m`, `1h 30m`, `2d`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Returns what `text` says, as `1h 30m`; raises ValueError for anything else."""
+    rest = _PART.sub("", text).strip()
+    parts = _PART.findall(text)
+    if rest or not parts:
+        msg = f"{text!r} is no duration: write it as 90s, 10m, 1h 30m or 2d"
+        raise ValueError(msg)
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def say_duration(span: timedelta) -> str:
+    """Returns `span` in its two largest units, as `1h 30m`; under a minute in seconds, as `4.2s`."""
+    seconds = span.total_seconds()
+    if seconds < 0:
+        return f"-{say_duration(-span)}"
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
+    whole = round(seconds)
+    words: list[str] = []
+    for unit, size in _UNITS.items():
+        count, whole = divmod(whole, size)
+        if count:
+            words.append(f"{count}{unit}")
+    return " ".join(words[:2])
+
+
+def _from_yaml(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_from_yaml, json_schema_input_type=str),
+    PlainSerializer(say_duration, return_type=str, when_used="json"),
+]
+"""A `timedelta` that reads and writes as `10m`."""

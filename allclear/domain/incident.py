@@ -1,0 +1,358 @@
+"""An incident, as replaying its entries gives it. Nothing else knows how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from allclear.domain.action import ActStatus, Finding, Outcome, Refusal
+from allclear.domain.approval import Ask
+from allclear.domain.base import JsonDict
+from allclear.domain.records import (
+    Acknowledged,
+    ActFinished,
+    ActIntended,
+    ActProposed,
+    AlertJoined,
+    AskAnswered,
+    AskOpened,
+    AskVoided,
+    By,
+    Contained,
+    DebtHandedOver,
+    DecisionTaken,
+    Entry,
+    FollowUpAdded,
+    IncidentEnded,
+    IncidentOpened,
+    NoteTaken,
+    PhaseEntered,
+    PhaseLeft,
+    PostMortemWritten,
+    Recovered,
+    RoleTaken,
+    RunStarted,
+    SeverityChanged,
+    StepDone,
+)
+from allclear.domain.runbook import Phase
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One person's answer to an ask."""
+
+    yes: bool
+    by: By
+    reason: str
+    identity: str
+    at: datetime
+
+
+@dataclass
+class AskState:
+    """An ask and its answers so far."""
+
+    ask: Ask
+    opened: datetime
+    answers: list[Answer] = field(default_factory=list[Answer])
+    void: str | None = None
+
+    @property
+    def granted(self) -> bool:
+        """Says whether enough different people said yes, and nobody no."""
+        people = {answer.by.actor.casefold() for answer in self.answers if answer.yes}
+        return not self.denied and self.void is None and len(people) >= self.ask.policy.people
+
+    @property
+    def denied(self) -> bool:
+        """Says whether somebody said no: one is enough."""
+        return self.void is None and any(not answer.yes for answer in self.answers)
+
+    @property
+    def open(self) -> bool:
+        """Says whether an answer still counts."""
+        return self.void is None and not self.denied and not self.granted
+
+
+@dataclass
+class Act:
+    """One action in one incident, from the proposal to its outcome and undo."""
+
+    proposed: ActProposed
+    at: datetime
+    by: By
+    asks: list[str] = field(default_factory=list[str])
+    intended: ActIntended | None = None
+    intended_at: datetime | None = None
+    outcome: Outcome | None = None
+    finished_at: datetime | None = None
+    undone_by: str | None = None
+    handed: DebtHandedOver | None = None
+
+    @property
+    def id(self) -> str:
+        """Returns its id."""
+        return self.proposed.act
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """Returns what spoke against it when it was proposed."""
+        return self.proposed.refusals
+
+    @property
+    def status(self) -> ActStatus:
+        """Returns how far it has come."""
+        if self.undone_by:
+            return ActStatus.UNDONE
+        if self.outcome:
+            return self.outcome.status
+        return ActStatus.REFUSED if self.refusals else ActStatus.PLANNED
+
+    @property
+    def change(self) -> JsonDict | None:
+        """Returns the change as it was issued, or else as it was proposed."""
+        return self.intended.change if self.intended else self.proposed.change
+
+    @property
+    def in_place(self) -> bool:
+        """Says whether something of it may still be in place, so that somebody must see to it."""
+        return (
+            self.proposed.leaves is not None
+            and self.undone_by is None
+            and self.outcome is not None
+            and self.outcome.changed
+            and self.outcome.status
+            in {ActStatus.APPLIED, ActStatus.VERIFIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE}
+        )
+
+    @property
+    def owed(self) -> bool:
+        """Says whether it is in place and nobody has taken it over."""
+        return self.in_place and self.handed is None
+
+
+@dataclass
+class StepState:
+    """What a step has come to."""
+
+    finding: Finding
+    title: str
+    at: datetime
+    times: int = 1
+
+
+@dataclass
+class Incident:
+    """How an incident stands."""
+
+    id: str
+    opened: IncidentOpened
+    opened_at: datetime
+    opened_by: By
+    severity: str
+    head: str = ""
+    length: int = 0
+    title: str = ""
+    phase: str | None = None
+    entered: list[str] = field(default_factory=list[str])
+    left: list[str] = field(default_factory=list[str])
+    steps: dict[tuple[str, str], StepState] = field(default_factory=dict[tuple[str, str], StepState])
+    acts: dict[str, Act] = field(default_factory=dict[str, Act])
+    asks: dict[str, AskState] = field(default_factory=dict[str, AskState])
+    roles: dict[str, str] = field(default_factory=dict[str, str])
+    alerts: dict[str, AlertJoined] = field(default_factory=dict[str, AlertJoined])
+    severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
+    notes: list[tuple[datetime, By, NoteTaken | DecisionTaken]] = field(
+        default_factory=list[tuple[datetime, By, NoteTaken | DecisionTaken]]
+    )
+    follow_ups: list[FollowUpAdded] = field(default_factory=list[FollowUpAdded])
+    words: dict[str, str] = field(default_factory=dict[str, str])
+    runs: dict[str, str] = field(default_factory=dict[str, str])
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    paged_at: datetime | None = None
+    contained_at: datetime | None = None
+    contained: Contained | None = None
+    recovered_at: datetime | None = None
+    ended: IncidentEnded | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def began_at(self) -> datetime | None:
+        """Returns when the trouble began, where its source knew."""
+        return self.opened.began
+
+    @property
+    def over(self) -> bool:
+        """Says whether it has ended."""
+        return self.ended is not None
+
+    @property
+    def open_asks(self) -> list[AskState]:
+        """Returns the asks that wait for people, oldest first."""
+        return [state for state in self.asks.values() if state.open]
+
+    @property
+    def in_place(self) -> list[Act]:
+        """Returns the acts of which something is still in place, oldest first."""
+        return [act for act in self.acts.values() if act.in_place]
+
+    @property
+    def owed(self) -> list[Act]:
+        """Returns the acts in place that nobody has taken over."""
+        return [act for act in self.acts.values() if act.owed]
+
+    def act_of(self, phase: str, step: str) -> Act | None:
+        """Returns the latest act of a step, or None."""
+        found = [a for a in self.acts.values() if (a.proposed.phase, a.proposed.step) == (phase, step)]
+        return found[-1] if found else None
+
+    def ask_of(self, phase: str, step: str) -> AskState | None:
+        """Returns the latest ask of a step, or None."""
+        found = [s for s in self.asks.values() if (s.ask.phase, s.ask.step) == (phase, step)]
+        return found[-1] if found else None
+
+    def step(self, phase: str, step: str) -> StepState | None:
+        """Returns what a step came to, or None while it has no result."""
+        return self.steps.get((phase, step))
+
+    def since(self, start: datetime | None, end: datetime | None) -> timedelta | None:
+        """Returns the time between two moments, or None where one is unknown."""
+        return None if start is None or end is None else end - start
+
+    @property
+    def time_to_detect(self) -> timedelta | None:
+        """Returns detection - beginning; None where the beginning is unknown."""
+        return self.since(self.began_at, self.opened_at)
+
+    @property
+    def time_to_acknowledge(self) -> timedelta | None:
+        """Returns a person's first word - first page; None where nobody was paged or nobody spoke."""
+        return self.since(self.paged_at, self.acknowledged_at)
+
+    @property
+    def time_to_contain(self) -> timedelta | None:
+        """Returns containment proven - beginning; None while either is unknown."""
+        return self.since(self.began_at, self.contained_at)
+
+    @property
+    def time_to_recover(self) -> timedelta | None:
+        """Returns recovery proven - beginning; None while either is unknown."""
+        return self.since(self.began_at, self.recovered_at)
+
+
+def replay(entries: Iterable[Entry]) -> Incident | None:
+    """Returns the incident that `entries` (in order) tell of; None for no entries."""
+    incident: Incident | None = None
+    for entry in entries:
+        if incident is None:
+            incident = _open(entry)
+        _apply(incident, entry)
+    return incident
+
+
+def _open(entry: Entry) -> Incident:
+    record = entry.record
+    if not isinstance(record, IncidentOpened):
+        msg = f"{entry.incident} does not begin with incident.opened"
+        raise TypeError(msg)
+    return Incident(
+        id=entry.incident,
+        opened=record,
+        opened_at=entry.at,
+        opened_by=entry.by,
+        severity=record.severity,
+        title=record.title,
+    )
+
+
+def _apply(incident: Incident, entry: Entry) -> None:
+    incident.head, incident.length = entry.hash, entry.number
+    if entry.by.person and incident.acknowledged_at is None and not isinstance(entry.record, IncidentOpened):
+        incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
+    for apply in (_apply_course, _apply_acts, _apply_words):
+        if apply(incident, entry):
+            return
+
+
+def _apply_course(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
+        case PhaseEntered(phase=phase):
+            incident.phase = phase
+            incident.entered.append(phase)
+        case PhaseLeft(phase=phase):
+            incident.left.append(phase)
+        case StepDone() as done:
+            key = (done.phase, done.step)
+            times = incident.steps[key].times + 1 if key in incident.steps else 1
+            incident.steps[key] = StepState(done.finding, done.title, entry.at, times)
+        case SeverityChanged() as changed:
+            incident.severity = changed.now
+            incident.severities.append((entry.at, changed))
+        case Contained() as contained:
+            incident.contained_at, incident.contained = entry.at, contained
+        case Recovered():
+            incident.recovered_at = entry.at
+        case IncidentEnded() as ended:
+            incident.ended, incident.ended_at = ended, entry.at
+        case RunStarted(phase=phase, run=run):
+            incident.runs[phase] = run
+        case _:
+            return False
+    return True
+
+
+def _apply_acts(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
+        case ActProposed() as proposed:
+            incident.acts[proposed.act] = Act(proposed, entry.at, entry.by)
+        case AskOpened(ask=ask):
+            incident.asks[ask.id] = AskState(ask, entry.at)
+            if ask.act in incident.acts:
+                incident.acts[ask.act].asks.append(ask.id)
+        case AskAnswered() as said:
+            answer = Answer(said.yes, entry.by, said.reason, said.identity, entry.at)
+            incident.asks[said.ask].answers.append(answer)
+        case AskVoided() as voided:
+            incident.asks[voided.ask].void = voided.why
+        case ActIntended() as intended:
+            act = incident.acts[intended.act]
+            act.intended, act.intended_at = intended, entry.at
+        case ActFinished() as finished:
+            _finish(incident, entry, finished)
+        case DebtHandedOver() as handed:
+            incident.acts[handed.act].handed = handed
+        case _:
+            return False
+    return True
+
+
+def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
+    act = incident.acts[finished.act]
+    act.outcome, act.finished_at = finished.outcome, entry.at
+    undoes = act.proposed.undoes
+    if undoes in incident.acts and finished.outcome.good:
+        incident.acts[undoes].undone_by = act.id
+    if act.proposed.pages and finished.outcome.changed and incident.paged_at is None:
+        incident.paged_at = entry.at
+
+
+def _apply_words(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
+        case AlertJoined() as alert:
+            incident.alerts[alert.alert] = alert
+        case Acknowledged():
+            pass  # every word of a person acknowledges
+        case RoleTaken(role=role, person=person):
+            incident.roles[role] = person
+        case NoteTaken() | DecisionTaken() as note:
+            incident.notes.append((entry.at, entry.by, note))
+        case PostMortemWritten(field=name, text=text):
+            incident.words[name] = text
+        case FollowUpAdded() as follow_up:
+            incident.follow_ups.append(follow_up)
+        case _:
+            return False
+    return True

@@ -1,0 +1,266 @@
+"""What can stand in the journal: a closed list of records, each one fact that happened.
+
+An *entry* is a record with its place in the chain: who, when, by which way, and the hash of the entry
+before it. The state of an incident is what replaying its entries gives (`allclear.domain.incident`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from allclear.domain.action import Finding, Outcome, Refusal
+from allclear.domain.approval import Ask
+from allclear.domain.base import JsonDict, Model, Moment
+
+
+class IncidentOpened(Model):
+    """Somebody or something says that there is trouble."""
+
+    kind: Literal["incident.opened"] = "incident.opened"
+    company: str
+    title: str
+    severity: str
+    service: str
+    runbook: str
+    incident_kind: str = "outage"
+    reported: str = Field(description="How it became known, as `alert from alertmanager` or `declared by Ana`.")
+    began: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
+    simulated: bool = False
+
+
+class AlertJoined(Model):
+    """An alert that belongs to this incident; its text is untrusted."""
+
+    kind: Literal["alert.joined"] = "alert.joined"
+    alert: str = Field(description="Its number in the inbox.")
+    source: str
+    key: str
+    state: Literal["firing", "resolved"]
+    title: str
+    at: Moment | None = Field(default=None, description="The source's own time.")
+
+
+class Acknowledged(Model):
+    """A person is on it."""
+
+    kind: Literal["acknowledged"] = "acknowledged"
+
+
+class SeverityChanged(Model):
+    """The incident weighs more, or less, than was thought."""
+
+    kind: Literal["severity.changed"] = "severity.changed"
+    was: str
+    now: str
+    why: str
+
+
+class RoleTaken(Model):
+    """Somebody wears a hat from now on."""
+
+    kind: Literal["role.taken"] = "role.taken"
+    role: str
+    person: str
+    was: str | None = None
+
+
+class PhaseEntered(Model):
+    """A phase begins."""
+
+    kind: Literal["phase.entered"] = "phase.entered"
+    phase: str
+
+
+class PhaseLeft(Model):
+    """A phase is done."""
+
+    kind: Literal["phase.left"] = "phase.left"
+    phase: str
+    sentence: str = ""
+
+
+class StepDone(Model):
+    """A step has a result: a look, a person's answer, or the end of an act."""
+
+    kind: Literal["step.done"] = "step.done"
+    phase: str
+    step: str
+    title: str
+    finding: Finding
+
+
+class ActProposed(Model):
+    """A change was worked out: this is what would be done, and why it should not be, if anything speaks against it."""
+
+    kind: Literal["act.proposed"] = "act.proposed"
+    act: str
+    phase: str
+    step: str
+    action: str
+    title: str
+    params: JsonDict
+    change: JsonDict | None = Field(description="The change in full; None where none could be worked out.")
+    digest: str | None = None
+    resource: str = ""
+    refusals: list[Refusal] = []
+    undoes: str | None = Field(default=None, description="The act that this one undoes.")
+    pages: bool = Field(default=False, description="Whether it wakes somebody: the clock to acknowledge starts.")
+    leaves: str | None = None
+    owner: str | None = None
+    expires: Moment | None = None
+
+
+class AskOpened(Model):
+    """People are asked."""
+
+    kind: Literal["ask.opened"] = "ask.opened"
+    ask: Ask
+
+
+class AskAnswered(Model):
+    """A person answered."""
+
+    kind: Literal["ask.answered"] = "ask.answered"
+    ask: str
+    yes: bool
+    reason: str = ""
+    identity: str = Field(default="claimed", description="How far the name can be trusted: claimed, or proven how.")
+
+
+class AskVoided(Model):
+    """A question lost its ground, for the world has moved; its answers count no more."""
+
+    kind: Literal["ask.voided"] = "ask.voided"
+    ask: str
+    why: str
+
+
+class ActIntended(Model):
+    """The act is about to be issued, by this holder; written before the write."""
+
+    kind: Literal["act.intended"] = "act.intended"
+    act: str
+    digest: str
+    change: JsonDict = Field(description="The change with what was read last, right before the write.")
+    holder: str
+
+
+class ActFinished(Model):
+    """What became of an act."""
+
+    kind: Literal["act.finished"] = "act.finished"
+    act: str
+    outcome: Outcome
+
+
+class Contained(Model):
+    """Users are well served again, proven by a look from outside: the bleeding has stopped."""
+
+    kind: Literal["contained"] = "contained"
+    by: str = Field(description="The act's title, or what a person did.")
+    finding: Finding
+
+
+class Recovered(Model):
+    """The service is back to normal, proven by a look from outside."""
+
+    kind: Literal["recovered"] = "recovered"
+    finding: Finding
+
+
+class DebtHandedOver(Model):
+    """What is still in place has a named person and a date now."""
+
+    kind: Literal["debt.handed-over"] = "debt.handed-over"
+    act: str
+    to: str
+    due: Moment
+
+
+class NoteTaken(Model):
+    """The scribe writes something down."""
+
+    kind: Literal["note.taken"] = "note.taken"
+    text: str
+
+
+class DecisionTaken(Model):
+    """Something was decided, and why."""
+
+    kind: Literal["decision.taken"] = "decision.taken"
+    text: str
+    why: str = ""
+
+
+class PostMortemWritten(Model):
+    """A person's words for one field of the post-mortem; the last one counts."""
+
+    kind: Literal["post-mortem.written"] = "post-mortem.written"
+    field: str
+    text: str
+
+
+class FollowUpAdded(Model):
+    """Something to be done so that it does not happen again."""
+
+    kind: Literal["follow-up.added"] = "follow-up.added"
+    text: str
+    owner: str
+    due: Moment
+
+
+class IncidentEnded(Model):
+    """All clear, or a false alarm."""
+
+    kind: Literal["incident.ended"] = "incident.ended"
+    ending: Literal["resolved", "false-alarm"]
+    why: str
+
+
+class RunStarted(Model):
+    """Prefect has a flow run for a phase of this incident."""
+
+    kind: Literal["run.started"] = "run.started"
+    phase: str
+    run: str
+
+
+Record = Annotated[
+    IncidentOpened | AlertJoined | Acknowledged | SeverityChanged | RoleTaken | PhaseEntered | PhaseLeft | StepDone
+    | ActProposed | AskOpened | AskAnswered | AskVoided | ActIntended | ActFinished | Contained | Recovered
+    | DebtHandedOver | NoteTaken | DecisionTaken | PostMortemWritten | FollowUpAdded | IncidentEnded | RunStarted,
+    Field(discriminator="kind"),
+]  # fmt: skip
+RECORD: TypeAdapter[Any] = TypeAdapter(Record)
+"""Reads any record from JSON."""
+
+
+class By(Model):
+    """Who says something, and by which way it came in."""
+
+    actor: str = Field(description="A person's name, or `allclear`.")
+    role: str | None = Field(default=None, description="The hat a person wears; None for the machine.")
+    via: str = Field(description="cli, prefect, responder, drill ...")
+
+    @property
+    def person(self) -> bool:
+        """Says whether a person speaks."""
+        return self.role is not None
+
+
+class Entry(Model):
+    """One link of an incident's chain."""
+
+    incident: str
+    number: int = Field(description="1 for the first entry of the incident.")
+    at: Moment
+    by: By
+    record: Record
+    before: str = Field(description="The hash of the entry before; 64 zeros for the first.")
+    hash: str
+
+
+GENESIS = "0" * 64
+"""What the first entry of an incident has for the hash before it."""

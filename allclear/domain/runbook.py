@@ -1,0 +1,124 @@
+"""A runbook: the procedure for one kind of trouble, phase by phase and step by step."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from allclear.domain.approval import ApprovalPolicy
+from allclear.domain.base import Model, Slug
+from allclear.domain.durations import Duration
+
+
+class Phase(StrEnum):
+    """The five phases of a response, in order; a plan gives them its own labels."""
+
+    DETECT = "detect"
+    CONTAIN = "contain"
+    INVESTIGATE = "investigate"
+    RESOLVE = "resolve"
+    REVIEW = "review"
+
+    @property
+    def following(self) -> Phase | None:
+        """Returns the phase after this one, or None after the review."""
+        order = list(Phase)
+        place = order.index(self) + 1
+        return order[place] if place < len(order) else None
+
+
+class ProbeCall(Model):
+    """A probe with its parameters."""
+
+    probe: str
+    with_: dict[str, Any] = Field(default={}, alias="with")
+    within: Duration | None = Field(default=None, description="Look again until it is well, this long at most.")
+
+
+class Step(Model):
+    """One line of a runbook: an action, a probe, a person's step, or the undoing of what is in place.
+
+    Strings in `with`, `ask` and `title` may hold the placeholders of `allclear.domain.wording`.
+    """
+
+    id: Slug
+    title: str = ""
+    action: str | None = None
+    probe: str | None = None
+    person: Slug | None = Field(default=None, description="The role that is asked.")
+    undo: Literal["everything"] | None = Field(default=None, description="Propose the undo of all that is in place.")
+    with_: dict[str, Any] = Field(default={}, alias="with")
+    ask: str = Field(default="", description="What the person is asked to do.")
+    within: Duration | None = Field(default=None, description="For a probe: look again until well, this long at most.")
+    severities: list[str] | None = Field(default=None, description="Only for these; all when left out.")
+    kinds: list[Slug] | None = Field(default=None, description="Only for these kinds of incident; all when left out.")
+    measure: bool = Field(default=False, description="A way to contain: tried in order until one is proven to work.")
+    meanwhile: bool = Field(default=False, description="May be done while another step waits for a person.")
+    expects: Literal["trouble", "health"] | None = Field(
+        default=None,
+        description="`trouble`: health means a false alarm is offered. `health`: anything else asks a person.",
+    )
+    proof: ProbeCall | None = Field(default=None, description="What proves a measure; the runbook's `health` if left out.")
+    approval: ApprovalPolicy | None = Field(default=None, description="Asks for more than the plan does.")
+    owner: Slug | None = Field(default=None, description="The role that owns what the act leaves in place.")
+    expires: Duration | None = Field(default=None, description="When to remind of what the act leaves in place.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Step:
+        kinds = [name for name in ("action", "probe", "person", "undo") if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            msg = "a step names exactly one of `action`, `probe`, `person` and `undo`"
+            raise ValueError(msg)
+        if self.person and not self.ask:
+            msg = "a person's step says in `ask` what the person is asked to do"
+            raise ValueError(msg)
+        if self.measure and not self.action:
+            msg = "a `measure` is an action"
+            raise ValueError(msg)
+        if self.expects and not self.probe:
+            msg = "only a probe has something it `expects`"
+            raise ValueError(msg)
+        return self
+
+
+class Runbook(Model):
+    """What is done about one kind of trouble with one service."""
+
+    name: Slug
+    title: str
+    about: str = Field(description="When this runbook is the right one, in a sentence.")
+    service: Slug
+    kind: Slug = Field(default="outage", description="The kind of incident it opens.")
+    health: ProbeCall = Field(description="The look from outside that says whether users are well served.")
+    detect: list[Step] = []
+    contain: list[Step] = []
+    investigate: list[Step] = []
+    resolve: list[Step] = []
+    review: list[Step] = []
+
+    def steps(self, phase: Phase) -> list[Step]:
+        """Returns the steps of `phase`, in order."""
+        return {
+            Phase.DETECT: self.detect,
+            Phase.CONTAIN: self.contain,
+            Phase.INVESTIGATE: self.investigate,
+            Phase.RESOLVE: self.resolve,
+            Phase.REVIEW: self.review,
+        }[phase]
+
+    def step(self, phase: Phase, step_id: str) -> Step | None:
+        """Returns one step, or None."""
+        return next((step for step in self.steps(phase) if step.id == step_id), None)
+
+    @model_validator(mode="after")
+    def _ids_once(self) -> Runbook:
+        for phase in Phase:
+            seen: set[str] = set()
+            for step in self.steps(phase):
+                if step.id in seen:
+                    msg = f"the step `{step.id}` stands twice in `{phase.value}`"
+                    raise ValueError(msg)
+                seen.add(step.id)
+        return self

@@ -1,0 +1,91 @@
+"""The systems a company runs on, as its `systems.yaml` describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+
+from allclear.domain.base import Model, Slug
+from allclear.domain.durations import Duration
+
+
+class System(Model):
+    """One outside system: where it is, and which environment variable holds its secret.
+
+    What else a system needs (a project, a page, a channel) stands beside these two fields; the
+    vendor's client says which names it knows.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    endpoint: str = Field(description="The address, as https://host or host:port for gRPC.")
+    secret: str | None = Field(default=None, description="The environment variable that holds the secret.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Returns the fields beside `endpoint` and `secret`."""
+        return dict(self.model_extra or {})
+
+
+class Access(Model):
+    """A system as a client connects to it: the secret is at hand and never printed."""
+
+    name: str
+    endpoint: str
+    secret: SecretStr | None = None
+    options: dict[str, Any] = {}
+    simulated: bool = False
+
+
+class SmokePath(Model):
+    """One request of a smoke test."""
+
+    path: str
+    method: str = "GET"
+    json_body: dict[str, Any] | None = Field(default=None, alias="json")
+
+
+class Smoke(Model):
+    """How a service is tried from outside, and what still counts as well."""
+
+    requests: int = Field(default=20, ge=1, le=500, description="How many requests are sent in all.")
+    paths: list[SmokePath] = [SmokePath(path="/")]
+    error_rate: float = Field(default=0.01, ge=0, le=1, description="More failed requests than this share: failure.")
+    p95: Duration | None = Field(default=None, description="A slower 95th percentile than this: failure.")
+    timeout: Duration = Field(description="What one request may take.")
+
+
+class MaintenanceMode(Model):
+    """How a service goes into maintenance: by a flag, or by a revision deployed beforehand."""
+
+    flag: str | None = None
+    revision_tag: str | None = Field(default=None, description="The traffic tag of the maintenance revision.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> MaintenanceMode:
+        if (self.flag is None) == (self.revision_tag is None):
+            msg = "maintenance takes either `flag` or `revision_tag`"
+            raise ValueError(msg)
+        return self
+
+
+class Service(Model):
+    """Something users reach, and where its handles are."""
+
+    title: str
+    url: str
+    health: str = Field(default="/healthz", description="The path that says whether it is up.")
+    smoke: Smoke
+    cloud_run: str | None = Field(default=None, description="Its Cloud Run service.")
+    flags: list[str] = []
+    maintenance: MaintenanceMode | None = None
+    customer_facing: bool = True
+    status_components: list[str] = Field(default=[], description="Component ids on the status page.")
+
+
+class Systems(Model):
+    """A company's `systems.yaml`."""
+
+    systems: dict[Slug, System]
+    services: dict[Slug, Service]

@@ -1,0 +1,65 @@
+"""The words of templates: closed placeholders, each with its source, so that none is left unfilled in silence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from allclear.domain.errors import ConfigError
+
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+PLACEHOLDERS: dict[str, str] = {
+    "incident": "The incident's id, as VS-12.",
+    "title": "Its title.",
+    "severity": "Its severity, in the plan's words.",
+    "severity_title": "The severity's title, as Critical.",
+    "status": "INVESTIGATING, IDENTIFIED (contained), RESOLVED or FALSE ALARM.",
+    "company": "The company's name.",
+    "service": "The service's short name in systems.yaml.",
+    "service_title": "The service's name for people.",
+    "impact": "What users notice.",
+    "lead": "Who leads the incident, or `not yet named`.",
+    "began": "When the trouble began, in UTC; `unknown` where no source knew.",
+    "detected": "When it was detected, in UTC.",
+    "resolved": "When recovery was proven, in UTC; `not yet` before.",
+    "duration": "From the beginning (or the detection) to recovery, or until now.",
+    "updates": "The timeline so far, a line each.",
+    "waiting": "What waits for people now, a line each, and how to answer.",
+    "in_place": "What containment left behind and is still in place, a line each.",
+    "status_page": "The address of the status page.",
+    "runbook": "The runbook's title.",
+    "simulated": "`[SIMULATED] ` in a drill, nothing in production.",
+}
+"""Every placeholder a template or a step's parameters may hold, and where its value comes from."""
+
+
+def unknown_placeholders(text: str, known: Mapping[str, str] = PLACEHOLDERS) -> list[str]:
+    """Returns the placeholders of `text` that have no source."""
+    return [name for name in _PLACEHOLDER.findall(text) if name not in known]
+
+
+def render(text: str, values: Mapping[str, str]) -> str:
+    """Returns `text` with its placeholders filled. Raises ConfigError for one without a value."""
+
+    def fill(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name not in values:
+            raise ConfigError(
+                f"The placeholder {{{name}}} has no source.", f"Use one of: {', '.join(sorted(values))}."
+            )
+        return values[name]
+
+    return _PLACEHOLDER.sub(fill, text)
+
+
+def render_all(value: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - any JSON value in, the same shape out
+    """Returns `value` with the placeholders of every string in it filled."""
+    if isinstance(value, str):
+        return render(value, values)
+    if isinstance(value, list):
+        return [render_all(item, values) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, dict):
+        return {key: render_all(item, values) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    return value

@@ -1,0 +1,10 @@
+"""Alembic's way in: it migrates on the connection that `upgrade` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from allclear.journal.tables import METADATA
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
+context.run_migrations()

@@ -1,0 +1,117 @@
+"""The journal's post: what monitoring sent (the inbox), and what Prefect is to be told (the errands)."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from allclear.domain.base import Clock
+from allclear.domain.errors import NotFound
+from allclear.journal.database import Database
+from allclear.journal.port import Delivery, Errand, ErrandKind
+from allclear.journal.tables import ERRANDS, INBOX, WAITS
+
+
+def add_errands(connection: Connection, errands: Sequence[Errand], now: datetime) -> None:
+    """Puts errands into the outbox within the caller's transaction; a key that is known stays as it is."""
+    for errand in errands:
+        row = sqlite_insert(ERRANDS).values(
+            key=errand.key, kind=errand.kind.value, incident=errand.incident, detail=json.dumps(errand.detail),
+            attempts=0, next_at=now.isoformat(), done=0, why="",
+        )  # fmt: skip
+        connection.execute(row.on_conflict_do_nothing(index_elements=["key"]))
+
+
+class Post:
+    """The inbox, the errands and the waiting runs of a journal."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db = database
+        self._clock = clock
+
+    def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
+        """Keeps a delivery, or counts its repeat."""
+        with self._db.writing() as connection:
+            known = connection.execute(select(INBOX.c.id).where(INBOX.c.delivery_key == delivery_key)).scalar()
+            if known is not None:
+                again = update(INBOX).where(INBOX.c.id == known).values(count=INBOX.c.count + 1)
+                connection.execute(again)
+                return known, False
+            number = (connection.execute(select(func.max(INBOX.c.number))).scalar() or 0) + 1
+            delivery = uuid.uuid4().hex
+            connection.execute(
+                insert(INBOX).values(
+                    id=delivery, number=number, source=source, delivery_key=delivery_key,
+                    received_at=self._clock().isoformat(), headers=json.dumps(headers), body=body, count=1,
+                    state="new", incident=None, why="",
+                )
+            )  # fmt: skip
+        return delivery, True
+
+    def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:
+        """Notes what became of a delivery."""
+        with self._db.writing() as connection:
+            row = update(INBOX).where(INBOX.c.id == delivery)
+            connection.execute(row.values(state=state, why=why, incident=incident))
+
+    def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
+        """Returns deliveries, newest first; those to be worked on oldest first."""
+        order = INBOX.c.number.asc() if state == "new" else INBOX.c.number.desc()
+        wanted = select(INBOX).order_by(order).limit(limit)
+        if state is not None:
+            wanted = wanted.where(INBOX.c.state == state)
+        with self._db.reading() as connection:
+            return [_delivery(row) for row in connection.execute(wanted)]
+
+    def delivery(self, delivery: str) -> Delivery:
+        """Returns one delivery."""
+        with self._db.reading() as connection:
+            row = connection.execute(select(INBOX).where(INBOX.c.id == delivery)).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists those there are.")
+        return _delivery(row)
+
+    def errands(self, *, limit: int = 50) -> list[Errand]:
+        """Returns the errands that are due, oldest first."""
+        due = select(ERRANDS).where(ERRANDS.c.done == 0, ERRANDS.c.next_at <= self._clock().isoformat())
+        with self._db.reading() as connection:
+            rows = connection.execute(due.order_by(ERRANDS.c.next_at).limit(limit)).all()
+        return [
+            Errand(ErrandKind(row.kind), row.incident, row.key, json.loads(row.detail), row.attempts) for row in rows
+        ]
+
+    def errand_done(self, key: str) -> None:
+        """Strikes an errand off."""
+        with self._db.writing() as connection:
+            connection.execute(update(ERRANDS).where(ERRANDS.c.key == key).values(done=1))
+
+    def errand_failed(self, key: str, why: str, again_in: timedelta) -> None:
+        """Puts an errand off."""
+        with self._db.writing() as connection:
+            row = update(ERRANDS).where(ERRANDS.c.key == key)
+            later = (self._clock() + again_in).isoformat()
+            connection.execute(row.values(attempts=ERRANDS.c.attempts + 1, why=why, next_at=later))
+
+    def wait(self, run: str, incident: str, ask: str) -> None:
+        """Notes that a Prefect flow run waits for the answer to `ask`."""
+        with self._db.writing() as connection:
+            row = sqlite_insert(WAITS).values(run=run, ask=ask, incident=incident)
+            connection.execute(row.on_conflict_do_nothing(index_elements=["run", "ask"]))
+
+    def waits(self, ask: str) -> list[str]:
+        """Returns the flow runs that wait for `ask`."""
+        with self._db.reading() as connection:
+            return list(connection.execute(select(WAITS.c.run).where(WAITS.c.ask == ask)).scalars())
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        row.id, row.source, datetime.fromisoformat(row.received_at), json.loads(row.headers), row.body, row.count,
+        row.state, row.incident, row.why,
+    )  # fmt: skip

@@ -1,0 +1,225 @@
+"""The journal on SQL: incidents and their chained entries, and the claims on what is being changed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from allclear.domain.base import Clock, utc_now
+from allclear.domain.errors import Moved, NotFound
+from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
+from allclear.journal.chain import link
+from allclear.journal.database import Database
+from allclear.journal.port import Busy, Claim, Done, Errand, IncidentRow, Mine
+from allclear.journal.post import Post, add_errands
+from allclear.journal.presence import Presence
+from allclear.journal.tables import CLAIMS, ENTRIES, INCIDENTS
+
+
+class SqlJournal(Post):
+    """A journal in a SQL database; see `allclear.journal.port.Journal` for what each method promises."""
+
+    def __init__(self, url: str, clock: Clock = utc_now) -> None:
+        """Opens the journal at `url`, as `sqlite:///journal.db`. Raises ConfigError or JournalError."""
+        super().__init__(Database(url), clock)
+        self._presence = Presence(self._db.holders)
+
+    @property
+    def holder(self) -> str:
+        """Returns this process's id among the holders of claims."""
+        return self._presence.holder
+
+    def close(self) -> None:
+        """Lets go of the database and of our presence among the holders."""
+        self._presence.leave()
+        self._db.close()
+
+    # --- incidents and entries ---------------------------------------------------------------------
+
+    def open_incident(
+        self, short: str, opened: IncidentOpened, by: By, *, key: str | None = None,
+        records: Sequence[Any] = (), errands: Sequence[Errand] = (),
+    ) -> tuple[str, bool]:  # fmt: skip
+        """Opens an incident, or joins the open one with that key."""
+        with self._db.writing() as connection:
+            if key is not None:
+                known = select(INCIDENTS.c.id).where(INCIDENTS.c.key == key, INCIDENTS.c.ended_at.is_(None))
+                if (found := connection.execute(known).scalar()) is not None:
+                    self._add(connection, found, records, by)
+                    return found, False
+            last = select(func.max(INCIDENTS.c.number)).where(INCIDENTS.c.short == short)
+            number = (connection.execute(last).scalar() or 0) + 1
+            incident = f"{short}-{number}"
+            connection.execute(
+                insert(INCIDENTS).values(
+                    id=incident, number=number, short=short, company=opened.company, service=opened.service, key=key,
+                    opened_at=self._clock().isoformat(), ended_at=None, length=0, head=GENESIS,
+                )
+            )  # fmt: skip
+            self._add(connection, incident, [opened, *records], by)
+            mine = [Errand(e.kind, incident, e.key.format(incident=incident), e.detail) for e in errands]
+            add_errands(connection, mine, self._clock())
+        return incident, True
+
+    def append(
+        self, incident: str, records: Sequence[Any], by: By, *, expect: int | None = None,
+        errands: Sequence[Errand] = (),
+    ) -> list[Entry]:  # fmt: skip
+        """Appends in order."""
+        with self._db.writing() as connection:
+            entries = self._add(connection, incident, records, by, expect)
+            add_errands(connection, errands, self._clock())
+        return entries
+
+    def _add(
+        self, connection: Connection, incident: str, records: Sequence[Any], by: By, expect: int | None = None
+    ) -> list[Entry]:
+        row = connection.execute(
+            select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == incident)
+        ).one_or_none()
+        if row is None:
+            raise _unknown(incident)
+        length, head = row
+        if expect is not None and length != expect:
+            raise Moved(f"{incident} has a newer entry ({length}, seen {expect}).", "Read it again and decide again.")
+        at, said, entries = self._clock(), by.model_dump_json(), list[Entry]()
+        for record in records:
+            length, stored = length + 1, record.model_dump_json(by_alias=True)
+            hashed = link(incident, length, at.isoformat(), said, stored, head)
+            values = {
+                "incident": incident, "number": length, "at": at.isoformat(), "by": said, "kind": record.kind,
+                "record": stored, "before": head, "hash": hashed,
+                "act": getattr(record, "act", None), "resource": getattr(record, "resource", None) or None,
+            }  # fmt: skip
+            connection.execute(insert(ENTRIES).values(**values))
+            entries.append(Entry(incident=incident, number=length, at=at, by=by, record=record, before=head, hash=hashed))
+            head = hashed
+        ended = next((at.isoformat() for record in records if isinstance(record, IncidentEnded)), None)
+        moved: dict[str, Any] = {"length": length, "head": head} | ({"ended_at": ended} if ended else {})
+        connection.execute(update(INCIDENTS).where(INCIDENTS.c.id == incident).values(**moved))
+        return entries
+
+    def entries(self, incident: str, *, after: int = 0) -> list[Entry]:
+        """Returns the entries with a number over `after`, in order."""
+        wanted = select(ENTRIES).where(ENTRIES.c.incident == incident, ENTRIES.c.number > after)
+        with self._db.reading() as connection:
+            rows = connection.execute(wanted.order_by(ENTRIES.c.number)).all()
+            known = select(INCIDENTS.c.id).where(INCIDENTS.c.id == incident)
+            if not rows and connection.execute(known).scalar() is None:
+                raise _unknown(incident)
+        return [
+            Entry(
+                incident=row.incident, number=row.number, at=datetime.fromisoformat(row.at),
+                by=By.model_validate_json(row.by), record=RECORD.validate_json(row.record),
+                before=row.before, hash=row.hash,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def incidents(self, *, open_only: bool = False, service: str | None = None) -> list[IncidentRow]:
+        """Returns the incidents, newest first."""
+        wanted = select(INCIDENTS).order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.number.desc())
+        if open_only:
+            wanted = wanted.where(INCIDENTS.c.ended_at.is_(None))
+        if service is not None:
+            wanted = wanted.where(INCIDENTS.c.service == service)
+        with self._db.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return [
+            IncidentRow(
+                row.id, row.company, row.service, datetime.fromisoformat(row.opened_at),
+                datetime.fromisoformat(row.ended_at) if row.ended_at else None,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def incidents_touching(self, resource: str) -> list[str]:
+        """Returns the ids of the incidents with an act on `resource`, oldest first."""
+        wanted = (
+            select(INCIDENTS.c.id)
+            .where(INCIDENTS.c.id.in_(select(ENTRIES.c.incident).where(ENTRIES.c.resource == resource)))
+            .order_by(INCIDENTS.c.opened_at)
+        )
+        with self._db.reading() as connection:
+            return list(connection.execute(wanted).scalars())
+
+    def broken_link(self, incident: str) -> int | None:
+        """Returns the number of the first entry whose hash does not fit, or None for a whole chain."""
+        with self._db.reading() as connection:
+            wanted = select(ENTRIES).where(ENTRIES.c.incident == incident).order_by(ENTRIES.c.number)
+            rows = connection.execute(wanted).all()
+            kept = connection.execute(select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == incident))
+            known = kept.one_or_none()
+        if known is None:
+            raise _unknown(incident)
+        before = GENESIS
+        for number, row in enumerate(rows, start=1):
+            hashed = link(incident, number, row.at, row.by, row.record, before)
+            if (row.number, row.before, row.hash) != (number, before, hashed):
+                return number
+            before = row.hash
+        return None if (len(rows), before) == tuple(known) else len(rows) + 1
+
+    # --- claims ------------------------------------------------------------------------------------
+
+    def claim(  # noqa: PLR0913 - one row of the claims
+        self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By,
+        errands: Sequence[Errand] = (),
+    ) -> Claim:  # fmt: skip
+        """Takes the one claim on `resource`, with the intent in the same transaction."""
+        with self._db.writing() as connection:
+            if _has(connection, incident, act, "act.finished"):
+                return Done()
+            held = connection.execute(select(CLAIMS).where(CLAIMS.c.resource == resource)).one_or_none()
+            dead = False
+            if held is not None:
+                until = datetime.fromisoformat(held.until)
+                dead = self._presence.gone(held.holder)
+                free = dead or until < self._clock()
+                if (held.incident, held.act) != (incident, act) or not free:
+                    return Busy(held.incident, held.act, held.holder, until, free)
+            resumed = _has(connection, incident, act, "act.intended")
+            token = uuid.uuid4().hex
+            row = {
+                "resource": resource, "incident": incident, "act": act, "holder": self.holder, "token": token,
+                "until": (self._clock() + lease).isoformat(),
+            }  # fmt: skip
+            upsert = sqlite_insert(CLAIMS).values(**row)
+            connection.execute(upsert.on_conflict_do_update(index_elements=["resource"], set_=row))
+            if not resumed:
+                self._add(connection, incident, [intent], by)
+            add_errands(connection, errands, self._clock())
+        return Mine(token, resumed, holder_dead=dead or held is None)
+
+    def renew(self, resource: str, token: str, lease: timedelta) -> bool:
+        """Prolongs our claim."""
+        with self._db.writing() as connection:
+            mine = update(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
+            return connection.execute(mine.values(until=(self._clock() + lease).isoformat())).rowcount == 1
+
+    def finish(
+        self, resource: str, token: str, incident: str, finished: ActFinished, by: By, records: Sequence[Any] = (),
+    ) -> bool:  # fmt: skip
+        """Appends the outcome and lets go of the claim."""
+        with self._db.writing() as connection:
+            mine = delete(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
+            if connection.execute(mine).rowcount != 1:
+                return False
+            self._add(connection, incident, [finished, *records], by)
+        return True
+
+
+def _has(connection: Connection, incident: str, act: str, kind: str) -> bool:
+    wanted = select(ENTRIES.c.number).where(
+        ENTRIES.c.incident == incident, ENTRIES.c.act == act, ENTRIES.c.kind == kind
+    )
+    return connection.execute(wanted.limit(1)).first() is not None
+
+
+def _unknown(incident: str) -> NotFound:
+    return NotFound(f"There is no incident {incident} in this journal.", "`allclear incidents` lists those there are.")

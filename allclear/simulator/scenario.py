@@ -1,0 +1,267 @@
+"""A drill's production, read from YAML and checked before anything starts.
+
+A scenario file is ``runbooks/<company>/drills/<scenario>.yaml``. This module reads its top-level
+key ``production:`` and nothing else; the other keys belong to whoever directs the drill.
+Durations are written ``400ms``, ``3s``, ``10m``, ``2h`` or ``9d``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from allclear.domain.errors import ConfigError
+
+LATEST = "latest"
+"""In ``traffic``, stands for the newest revision that is ready, as Cloud Run's LATEST does."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_MAX_SECONDS = 10 * 365 * 86400.0
+
+
+def _duration(value: object) -> timedelta:
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a duration such as 400ms, 3s, 10m, 2h or 9d")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > _MAX_SECONDS:
+        raise ValueError("must be a duration of ten years or less")
+    return timedelta(seconds=seconds)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+RevisionName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
+PagePath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Part(BaseModel):
+    """What every part of a scenario has in common: no unknown key, no guessed type, no change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Trouble(_Part):
+    """How one page misbehaves: the share of requests that fail, and the time each one loses."""
+
+    path: PagePath
+    error_rate: Rate = 0.0
+    latency: Duration = timedelta(0)
+    status: Annotated[int, Field(ge=500, le=599)] = 500
+
+
+class RevisionSpec(_Part):
+    """A revision of the service: how old it is, whether it can serve, and what is wrong with it."""
+
+    name: RevisionName
+    age: Duration = timedelta(0)
+    image: str = ""
+    ready: bool = True
+    not_ready_because: str = "The user-provided container failed to start and listen on its port."
+    maintenance: bool = False
+    deleted: bool = False
+    faults: list[Trouble] = []
+
+
+class TrafficSpec(_Part):
+    """One entry of the service's traffic: a revision's name, or ``latest``."""
+
+    revision: str
+    percent: Annotated[int, Field(ge=0, le=100)] = 0
+    tag: str = ""
+
+
+class FlagSpec(_Part):
+    """A feature flag, and what goes wrong (or which notice appears) while it is enabled."""
+
+    name: Name
+    enabled: bool
+    description: str = ""
+    maintenance: bool = False
+    faults: list[Trouble] = []
+
+
+class PageSpec(_Part):
+    """A page that the storefront answers, and by which methods."""
+
+    path: PagePath
+    methods: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = ["GET"]
+
+
+class UsersSpec(_Part):
+    """How many users arrive, where they go, and how long without a failure counts as over."""
+
+    per_second: Annotated[float, Field(ge=0, le=500)] = 20.0
+    mix: dict[PagePath, Annotated[float, Field(gt=0)]] = {"/": 1.0}
+    quiet_after: Duration = timedelta(seconds=3)
+
+
+class OutbreakSpec(_Part):
+    """What starts the trouble: a deployment, flags switched on, or both."""
+
+    deploy: RevisionSpec | None = None
+    enable_flags: list[str] = []
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.deploy is None and not self.enable_flags:
+            raise ValueError("must name a revision to deploy or flags to enable")
+        return self
+
+
+class SlackSpec(_Part):
+    """The chat workspace: its name, the bot's own name and the channels it can post in."""
+
+    team: Name = "Simulated"
+    bot: Name = "allclear"
+    channels: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,80}$")]] = ["incidents"]
+
+
+class StatusPageSpec(_Part):
+    """The public status page: its id and the names of its components."""
+
+    page: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "simulated"
+    components: list[Name] = ["Website"]
+
+
+class Production(_Part):
+    """The whole simulated production: what runs, who uses it, and what is going to break."""
+
+    project: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+\d$")]
+    service: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,47}[a-z0-9])?$")]
+    pages: Annotated[list[PageSpec], Field(min_length=1)]
+    revisions: Annotated[list[RevisionSpec], Field(min_length=1)]
+    traffic: list[TrafficSpec] = [TrafficSpec(revision=LATEST, percent=100)]
+    flags: list[FlagSpec] = []
+    users: UsersSpec = UsersSpec()
+    outbreak: OutbreakSpec | None = None
+    breaks_after: Duration | None = timedelta(0)
+    operation_takes: Duration = timedelta(milliseconds=400)
+    permissions: list[str] = [
+        "run.services.get",
+        "run.services.update",
+        "run.revisions.get",
+        "run.revisions.list",
+        "run.operations.get",
+    ]
+    slack: SlackSpec = SlackSpec()
+    statuspage: StatusPageSpec = StatusPageSpec()
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        _check_revisions(self)
+        _check_traffic(self)
+        _check_pages(self)
+        flags = [flag.name for flag in self.flags]
+        _unique("flags", flags)
+        for name in self.outbreak.enable_flags if self.outbreak else []:
+            if name not in flags:
+                raise ValueError(f"outbreak.enable_flags names {name!r}, which is not under flags")
+        return self
+
+
+def _unique(where: str, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{where} has {twice[0]!r} twice")
+
+
+def _check_revisions(production: Production) -> None:
+    deployed = production.outbreak.deploy if production.outbreak else None
+    every = [*production.revisions, *([deployed] if deployed else [])]
+    _unique("revisions (with outbreak.deploy)", [revision.name for revision in every])
+    serving = [r for r in production.revisions if r.ready and not r.deleted]
+    if not serving:
+        raise ValueError("revisions must have one that is ready and not deleted")
+
+
+def _check_traffic(production: Production) -> None:
+    known = {r.name: r for r in production.revisions if not r.deleted}
+    for entry in production.traffic:
+        if entry.revision == LATEST:
+            continue
+        if entry.revision not in known:
+            raise ValueError(f"traffic names {entry.revision!r}, which is not under revisions")
+        if not known[entry.revision].ready:
+            raise ValueError(f"traffic names {entry.revision!r}, which is not ready")
+    total = sum(entry.percent for entry in production.traffic)
+    if total != 100:
+        raise ValueError(f"traffic must add up to 100 percent, not {total}")
+    _unique("traffic's tags", [entry.tag for entry in production.traffic if entry.tag])
+
+
+def _check_pages(production: Production) -> None:
+    known = {"/healthz", *(page.path for page in production.pages)}
+    deployed = production.outbreak.deploy if production.outbreak else None
+    revisions = [*production.revisions, *([deployed] if deployed else [])]
+    for owner in (*revisions, *production.flags):
+        for fault in owner.faults:
+            if fault.path not in known:
+                raise ValueError(f"{owner.name} has a fault on {fault.path}, not under pages")
+    for path in production.users.mix:
+        if path not in known:
+            raise ValueError(f"users.mix sends users to {path}, which is not under pages")
+    _unique("pages", [page.path for page in production.pages])
+
+
+def load_scenario(path: Path) -> Production:
+    """The production that a scenario file describes.
+
+    :raises ConfigError: the file is missing, is not YAML, or breaks the schema; one sentence naming
+        the file, the field and what is wrong with it.
+    """
+    content = _read(path)
+    if not isinstance(content, dict) or "production" not in content:
+        raise _wrong(path, "has no top-level key 'production'")
+    try:
+        return Production.model_validate(cast("dict[str, Any]", content)["production"])
+    except ValidationError as error:
+        raise _wrong(path, _first_problem(error)) from None
+    except RecursionError:
+        raise _wrong(path, "nests too deeply, or refers to itself by an alias") from None
+
+
+def _read(path: Path) -> object:
+    yaml: Any = YAML(typ="safe", pure=True)
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _wrong(path, f"cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise _wrong(path, "is not UTF-8 text") from None
+    except MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = (error.problem or "it cannot be parsed").splitlines()[0]
+        raise _wrong(path, f"is not valid YAML{line}: {problem}") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        reason = (str(error) or "it nests too deeply").splitlines()[0]
+        raise _wrong(path, f"is not valid YAML: {reason}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_context=False)
+    first = problems[0]
+    field = "production" + "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
+    )
+    said = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        said = "is not a field that a scenario knows"
+    elif first["type"] == "missing":
+        said = "is missing"
+    more = f" ({len(problems) - 1} more after this one)" if len(problems) > 1 else ""
+    return f"{field}: {said}{more}"
+
+
+def _wrong(path: Path, what: str) -> ConfigError:
+    return ConfigError(f"{path}: {what}", f"Correct {path} and start again.")

@@ -1,0 +1,1 @@
+"""The response as Prefect flows: one for each phase, and small ones for what a person starts by hand."""
