@@ -1,0 +1,149 @@
+"""The one place where journal, clients, actions and executor are put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from allclear.company import Company, find_company
+from allclear.domain.action import Client
+from allclear.domain.base import Clock, utc_now
+from allclear.domain.errors import ConfigError, MissingSecret
+from allclear.domain.systems import Access, Service
+from allclear.engine.conductor import Conductor
+from allclear.engine.executor import Executor
+from allclear.engine.intake import Intake
+from allclear.engine.people import People
+from allclear.engine.proposals import Proposer
+from allclear.engine.registry import Registry
+from allclear.journal.port import Journal
+from allclear.journal.sql import SqlJournal
+from allclear.settings import Settings, Simulation, load_settings
+
+C = TypeVar("C", bound=Client)
+
+_SIMULATED_NAMES = {"cloud_run": "cloud_run_grpc"}
+"""Where a system's simulated endpoint has another name than the system."""
+
+
+class Around:
+    """What actions and probes find around them: services and one client for each vendor."""
+
+    def __init__(self, company: Company, simulation: Simulation | None, environ: dict[str, str]) -> None:
+        self._company = company
+        self._simulation = simulation
+        self._environ = environ
+        self._clients: dict[str, Any] = {}
+
+    def service(self, name: str) -> Service:
+        """Returns the service; in a simulation, with the simulated storefront's address."""
+        service = self._company.service(name)
+        if self._simulation is None:
+            return service
+        url = self._simulation.endpoints.get(name) or self._simulation.endpoints.get("storefront")
+        if url is None:
+            raise ConfigError(f"The simulation has no {name}.", "Use a scenario that simulates it.")
+        return service.model_copy(update={"url": url})
+
+    def client(self, vendor: type[C]) -> C:
+        """Returns the one client of `vendor`."""
+        if vendor.system not in self._clients:
+            self._clients[vendor.system] = vendor.connect(self.access(vendor.system))
+        return self._clients[vendor.system]
+
+    def access(self, name: str) -> Access:
+        """Returns how to reach the system called `name`; in a simulation, only ever the simulated one.
+
+        Raises ConfigError for a system that systems.yaml lacks, MissingSecret for an empty environment variable.
+        """
+        system = self._company.systems.systems.get(name)
+        if system is None and name != "web":
+            raise ConfigError(
+                f"systems.yaml of {self._company.name} has no `{name}`.", f"Add it under `systems:` in {self._company.folder}/systems.yaml."
+            )
+        endpoint, variable = (system.endpoint, system.secret) if system else ("", None)
+        options = system.options if system else {}
+        if self._simulation is not None and name != "web":
+            endpoint = self._simulation.endpoints.get(_SIMULATED_NAMES.get(name, name), "")
+            if not endpoint:
+                raise ConfigError(f"The simulation has no {name}.", "Use a scenario that simulates it.")
+            return Access(
+                name=name, endpoint=endpoint, secret=self._simulation.secrets.get(name), options=options, simulated=True
+            )
+        secret = self._environ.get(variable, "") if variable else ""
+        if variable and not secret:
+            raise MissingSecret(
+                f"The secret of {name} is missing: {variable} is empty.", f"Set {variable} in the environment."
+            )
+        return Access(
+            name=name, endpoint=endpoint, secret=SecretStr(secret) if secret else None, options=options,
+            simulated=self._simulation is not None,
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        """Closes every client."""
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that works on incidents, wired to one company and one journal."""
+
+    settings: Settings
+    company: Company
+    journal: Journal
+    registry: Registry
+    around: Around
+    executor: Executor
+    proposer: Proposer
+    conductor: Conductor
+    people: People
+    intake: Intake
+
+    async def close(self) -> None:
+        """Closes the clients and the journal."""
+        await self.around.close()
+        self.journal.close()
+
+
+def make_engine(
+    settings: Settings,
+    *,
+    environ: dict[str, str],
+    clock: Clock = utc_now,
+    company: Company | None = None,
+    registry: Registry | None = None,
+    journal: Journal | None = None,
+) -> Engine:
+    """Returns an engine for `settings`; what is handed in is used instead of what they name. Raises AllclearError."""
+    company = company or find_company(settings.company)
+    registry = registry or Registry.installed()
+    simulation = settings.simulated
+    journal = journal or SqlJournal(settings.journal_url, clock)
+    around = Around(company, simulation, environ)
+    executor = Executor(journal, registry, around)
+    proposer = Proposer(journal, executor, company.plan, clock)
+    conductor = Conductor(journal, registry, executor, proposer, company, around, clock)
+    people = People(journal, company, clock, simulated=simulation is not None)
+    intake = Intake(journal, company, clock, simulated=simulation is not None)
+    return Engine(
+        settings, company, journal, registry, around, executor, proposer, conductor, people, intake
+    )
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings | None = None) -> AsyncGenerator[Engine]:
+    """Yields the engine of this process's environment, and closes it."""
+    import os  # noqa: PLC0415 - the only place that reads the environment's secrets
+
+    engine = make_engine(settings or load_settings(), environ=dict(os.environ))
+    try:
+        yield engine
+    finally:
+        await engine.close()

@@ -1,0 +1,1 @@
+"""Decides and drives: what comes next in an incident, and how an act is done once, provably."""

@@ -1,0 +1,101 @@
+"""How a question to people reads: what will change, before and after, why, the risk, and the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allclear.domain.action import Action, Change
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
+from allclear.domain.differences import differences
+from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
+from allclear.domain.runbook import Phase, Step
+from allclear.domain.scribe import markdown_safe
+
+
+def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:
+    """Returns who must say yes: the step's own word, else the plan's, else the action's default; None for nobody."""
+    if step is not None and step.approval is not None:
+        return step.approval
+    return plan.approvals.get(action.name, action.approval)
+
+
+def ask_id(incident: Incident, phase: str, step: str) -> str:
+    """Returns a new ask's id, as `VS-12/contain/roll-back`; the second of a step ends in `~2`."""
+    times = sum((state.ask.phase, state.ask.step) == (phase, step) for state in incident.asks.values())
+    return f"{incident.id}/{phase}/{step}" + (f"~{times + 1}" if times else "")
+
+
+def approval_of(  # noqa: PLR0913 - all that an approver is shown
+    incident: Incident, phase: str, step: str, act: str, change: Change[Any], policy: ApprovalPolicy
+) -> Ask:
+    """Returns the question whether `change` may be made."""
+    before, after = change.before.model_dump(mode="json"), change.after.model_dump(mode="json")
+    rows = [f"| {name} | {was} | {then} |" for name, was, then in differences(before, after)]
+    text = "\n".join(
+        [
+            f"**{markdown_safe(change.summary)}**",
+            "",
+            f"Why: {markdown_safe(_why(incident))}",
+            "",
+            "| | before | after |",
+            "|---|---|---|",
+            *rows,
+            "",
+            f"Risk: {markdown_safe(change.risk)}",
+            "",
+            f"Undo: {markdown_safe(change.undo)}",
+        ]
+    )
+    return Ask(
+        id=ask_id(incident, phase, step), kind=AskKind.APPROVAL, phase=phase, step=step, title=change.summary,
+        text=text, yes="It is done at once, and verified.", no="It is not done; the runbook goes on without it.",
+        policy=policy, act=act, digest=change.digest,
+    )  # fmt: skip
+
+
+def _why(incident: Incident) -> str:
+    looks = [state for state in incident.steps.values() if state.finding.facts]
+    seen = f" Last look: {looks[-1].finding.sentence}" if looks else ""
+    return f"{incident.id}, {incident.severity}: {incident.title}.{seen}"
+
+
+def step_ask(incident: Incident, phase: Phase, step: Step, text: str) -> Ask:
+    """Returns the request that a role does `step` and says so."""
+    role = step.person or "on_call"
+    roles = list(dict.fromkeys([role, "incident_commander"]))
+    return Ask(
+        id=ask_id(incident, phase, step.id), kind=AskKind.STEP, phase=phase, step=step.id, title=step.title or text,
+        text=markdown_safe(text), yes="It is done; a note says how.", no="It cannot or need not be done; a note says why.",
+        policy=ApprovalPolicy(roles=roles, reason_needed=True),
+    )  # fmt: skip
+
+
+def false_alarm_ask(incident: Incident, phase: Phase, step: Step, finding: str) -> Ask:
+    """Returns the question whether the response should end here."""
+    return Ask(
+        id=ask_id(incident, phase, step.id), kind=AskKind.FALSE_ALARM, phase=phase, step=step.id,
+        title=f"False alarm? {incident.title}",
+        text=f"The service looks healthy: {markdown_safe(finding)} Nothing was changed and nobody was paged.",
+        yes="The incident ends as a false alarm.", no="The response goes on: somebody is paged.", policy=ONE_PERSON,
+    )  # fmt: skip
+
+
+def look_again_ask(incident: Incident, phase: Phase, key: str, title: str, finding: str) -> Ask:
+    """Returns the question whether to look again, where a look did not show health."""
+    return Ask(
+        id=ask_id(incident, phase, key), kind=AskKind.AGAIN, phase=phase, step=key, title=f"Not well yet: {title}",
+        text=f"{markdown_safe(finding)} Set it right, then say yes.", yes="The service is looked at again.",
+        no="The response goes on without; the record says so.",
+        policy=ONE_PERSON.model_copy(update={"reason_needed": True}),
+    )  # fmt: skip
+
+
+def undo_failed_ask(incident: Incident, phase: Phase, key: str, title: str, outcome: str) -> Ask:
+    """Returns the question what to do about something that could not be undone."""
+    return Ask(
+        id=ask_id(incident, phase, key), kind=AskKind.AGAIN, phase=phase, step=key, title=f"Still in place: {title}",
+        text=f"{markdown_safe(outcome)}", yes="Its undo is worked out again.",
+        no="It stays in place: whoever answers takes it over, and is reminded a day later.",
+        policy=ONE_PERSON.model_copy(update={"reason_needed": True}),
+    )  # fmt: skip

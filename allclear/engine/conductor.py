@@ -1,0 +1,237 @@
+"""Makes the moves that `allclear.engine.course` calls for, each one journalled before the next is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.action import Finding, Surroundings, Verdict
+from allclear.domain.approval import AskKind
+from allclear.domain.base import Clock
+from allclear.domain.errors import Moved
+from allclear.domain.incident import Incident, replay
+from allclear.domain.records import (
+    AskOpened,
+    By,
+    Contained,
+    DebtHandedOver,
+    IncidentEnded,
+    PhaseEntered,
+    PhaseLeft,
+    Recovered,
+    StepDone,
+)
+from allclear.domain.runbook import Phase, ProbeCall, Runbook
+from allclear.domain.telling import values
+from allclear.domain.wording import render, render_all
+from allclear.engine import asks
+from allclear.engine.course import (
+    AskPeople,
+    CarryOut,
+    Enter,
+    FalseAlarm,
+    HandOver,
+    Leave,
+    Look,
+    Move,
+    Over,
+    Propose,
+    ProposeUndo,
+    Wait,
+    next_move,
+    undo_key,
+)
+from allclear.engine.executor import Executor
+from allclear.engine.proposals import Proposer, Wish
+from allclear.engine.registry import Registry, read_params
+from allclear.journal.port import Errand, ErrandKind, Journal
+
+HANDED_OVER_FOR = timedelta(days=1)
+"""When somebody who took over what is still in place is reminded."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 2.0
+"""Seconds between two looks at a service that is to get well."""
+
+
+class Conductor:
+    """Carries an incident on, move by move. It holds no state: everything is in the journal."""
+
+    def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
+        self, journal: Journal, registry: Registry, executor: Executor, proposer: Proposer, company: Company,
+        around: Surroundings, clock: Clock,
+    ) -> None:  # fmt: skip
+        self._journal = journal
+        self._registry = registry
+        self._executor = executor
+        self._proposer = proposer
+        self._company = company
+        self._around = around
+        self._clock = clock
+
+    def incident(self, incident_id: str) -> Incident:
+        """Returns how the incident stands. Raises NotFound."""
+        incident = replay(self._journal.entries(incident_id))
+        assert incident is not None  # noqa: S101 - an incident is opened with its first entry
+        return incident
+
+    def runbook(self, incident: Incident) -> Runbook:
+        """Returns the runbook that the incident follows. Raises NotFound."""
+        return self._company.runbook(incident.opened.runbook)
+
+    def next_move(self, incident_id: str, phase: Phase) -> Move:
+        """Returns what comes next in `phase` of the incident."""
+        incident = self.incident(incident_id)
+        return next_move(incident, self._company.plan, self.runbook(incident), phase)
+
+    async def make(self, incident_id: str, move: Move, by: By) -> None:
+        """Makes `move`; where the incident has moved on meanwhile, nothing: ask for the next move again.
+
+        Wait and Over are not made. Raises JournalError, and VendorError where an interrupted act cannot be looked at.
+        """
+        incident = self.incident(incident_id)
+        try:
+            await self._make(incident, move, by)
+        except Moved:
+            return
+
+    async def _make(self, incident: Incident, move: Move, by: By) -> None:
+        match move:
+            case Look():
+                await self._look(incident, move, by)
+            case Propose(phase=phase, step=step):
+                params = render_all(step.with_, self.words(incident))
+                title = render(step.title, self.words(incident)) or step.id
+                wish = Wish(phase.value, step.id, step.action or "", params, title, step)
+                await self._proposer.propose(incident, wish, by)
+            case ProposeUndo(phase=phase, act=act_id, title=title):
+                act = incident.acts[act_id]
+                wish = Wish(
+                    phase.value, undo_key(act_id), act.proposed.action, act.proposed.params, title, undoes=act
+                )
+                await self._proposer.propose(incident, wish, by)
+            case CarryOut(act=act_id):
+                await self._executor.carry_out(incident.id, act_id, by)
+            case Enter() | AskPeople() | HandOver() | FalseAlarm() | Leave():
+                self._write(incident, move, by)
+            case Wait() | Over():
+                pass
+
+    def _write(self, incident: Incident, move: Enter | AskPeople | HandOver | FalseAlarm | Leave, by: By) -> None:
+        records: list[Any]
+        errands: list[Errand] = []
+        match move:
+            case Enter(phase=phase):
+                records = [PhaseEntered(phase=phase.value)]
+            case AskPeople():
+                records = [AskOpened(ask=self._ask(incident, move))]
+            case HandOver(act=act, ask=ask):
+                to = incident.asks[ask].answers[-1].by.actor
+                records = [DebtHandedOver(act=act, to=to, due=self._clock() + HANDED_OVER_FOR)]
+            case FalseAlarm(phase=phase, ask=ask):
+                answer = incident.asks[ask].answers[-1]
+                why = f"{answer.by.actor} agreed: {answer.reason or 'the service is healthy'}"
+                records = [PhaseLeft(phase=phase.value), IncidentEnded(ending="false-alarm", why=why)]
+            case Leave(phase=phase):
+                records = [PhaseLeft(phase=phase.value)]
+                if phase is Phase.RESOLVE:
+                    records.append(IncidentEnded(ending="resolved", why=_all_clear(incident)))
+                if phase.following:
+                    errands = [start_errand(incident.id, phase.following)]
+        self._journal.append(incident.id, records, by, expect=incident.length, errands=errands)
+
+    def _ask(self, incident: Incident, move: AskPeople) -> Any:  # noqa: ANN401 - an Ask
+        step, phase = move.step, move.phase
+        words = self.words(incident)
+        match move.kind:
+            case AskKind.STEP:
+                titled = step.model_copy(update={"title": render(step.title, words)})
+                return asks.step_ask(incident, phase, titled, render(step.ask, words))
+            case AskKind.FALSE_ALARM:
+                return asks.false_alarm_ask(incident, phase, step, move.about)
+            case AskKind.AGAIN if step.undo:
+                undo = incident.act_of(phase, undo_key(move.about))
+                said = f"{undo.outcome.sentence} {undo.outcome.next_step}" if undo and undo.outcome else move.about
+                title = incident.acts[move.about].proposed.title
+                return asks.undo_failed_ask(incident, phase, f"{undo_key(move.about)}-left", title, said)
+            case _:
+                return asks.look_again_ask(incident, phase, step.id, render(step.title, words) or step.id, move.about)
+
+    async def _look(self, incident: Incident, move: Look, by: By) -> None:
+        finding = await self.look(move.call, self.words(incident))
+        title = render(move.step.title, self.words(incident)) or move.step.id
+        records: list[Any] = [
+            StepDone(phase=move.phase.value, step=move.key, title=title, finding=finding),
+        ]
+        # A look takes its time, and people write notes meanwhile: only what this look bears on must not have moved.
+        incident = self.incident(incident.id)
+        if finding.verdict is Verdict.SUCCESS:
+            if move.contains and incident.contained is None:
+                records.append(Contained(by=move.contains, finding=finding))
+            if move.step.expects == "health" and move.phase is Phase.RESOLVE and incident.recovered_at is None:
+                records.append(Recovered(finding=finding))
+        self._journal.append(incident.id, records, by, expect=incident.length)
+
+    async def look(self, call: ProbeCall, words: dict[str, str]) -> Finding:
+        """Returns what a probe shows; with `within`, it looks again until all is well or the time is over."""
+        kind = self._registry.probe(call.probe)
+        params = read_params(kind, render_all(call.with_, words))
+        probe = kind(self._around)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + (call.within.total_seconds() if call.within else 0.0)
+        pause = _FIRST_PAUSE
+        while True:
+            finding = await probe.look(params)
+            if finding.verdict is Verdict.SUCCESS or loop.time() + pause > end:
+                return finding
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def words(self, incident: Incident) -> dict[str, str]:
+        """Returns the value of every placeholder, for this incident as it stands."""
+        company, runbook = self._company, self.runbook(incident)
+        service = company.systems.services.get(incident.opened.service)
+        return values(
+            incident,
+            self._journal.entries(incident.id),
+            company.plan,
+            service_title=service.title if service else incident.opened.service,
+            impact=impact_of(company, incident),
+            now=self._clock(),
+            templates=company.templates,
+            runbook_title=runbook.title,
+        )
+
+    async def run(self, incident_id: str, phase: Phase, by: By, on_move: Callable[[Move], None] | None = None) -> Move:
+        """Makes every move of `phase` that needs nobody, and returns the Wait or Over that it ends at."""
+        while True:
+            move = self.next_move(incident_id, phase)
+            if isinstance(move, Wait | Over):
+                return move
+            if on_move:
+                on_move(move)
+            await self.make(incident_id, move, by)
+
+
+def impact_of(company: Company, incident: Incident) -> str:
+    """Returns what users notice, in the words of the route that brought the incident, or its title."""
+    for route in company.plan.routes:
+        if route.runbook == incident.opened.runbook and route.severity == incident.opened.severity and route.impact:
+            return route.impact
+    return incident.title
+
+
+def start_errand(incident: str, phase: Phase) -> Errand:
+    """Returns the errand to start the flow run of `phase`: one, however often it is asked for."""
+    return Errand(ErrandKind.START, incident, f"{incident}/{phase.value}", {"phase": phase.value})
+
+
+def _all_clear(incident: Incident) -> str:
+    if incident.recovered_at is None:
+        return "The response was ended by people; recovery was not proven."
+    left = [act.proposed.title for act in incident.in_place]
+    if left:
+        return f"The service is well; still in place, each with a name and a date: {', '.join(left)}."
+    return "The service is well, and nothing of the containment is left in place."

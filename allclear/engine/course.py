@@ -1,0 +1,300 @@
+"""What comes next in an incident: a pure function of its journal, its runbook and its plan.
+
+Because the next move follows from what is written down alone, a response can be killed at any line and
+started again: whoever asks next is told the same. `allclear.engine.conductor` makes the moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from allclear.domain.action import ActStatus, Verdict
+from allclear.domain.approval import AskKind
+from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
+
+
+@dataclass(frozen=True)
+class Enter:
+    """Begin the phase."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class Look:
+    """Run a probe and write down what it shows. `key` is the step's name in the journal."""
+
+    phase: Phase
+    step: Step
+    key: str
+    call: ProbeCall
+    contains: str | None = None
+    """What is said to have contained the incident if the look shows health; None for other looks."""
+
+
+@dataclass(frozen=True)
+class Propose:
+    """Work out a step's change and ask for it, if somebody has to be asked."""
+
+    phase: Phase
+    step: Step
+
+
+@dataclass(frozen=True)
+class ProposeUndo:
+    """Work out how to undo an act that is still in place."""
+
+    phase: Phase
+    step: Step
+    act: str
+    title: str
+
+
+@dataclass(frozen=True)
+class CarryOut:
+    """Do the act: it is allowed."""
+
+    phase: Phase
+    act: str
+    title: str
+
+
+@dataclass(frozen=True)
+class AskPeople:
+    """Put a question to people."""
+
+    phase: Phase
+    step: Step
+    kind: AskKind
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """What could not be undone gets a named person and a date."""
+
+    phase: Phase
+    act: str
+    ask: str
+
+
+@dataclass(frozen=True)
+class FalseAlarm:
+    """A person agreed that there was nothing."""
+
+    phase: Phase
+    ask: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing can be done before somebody answers one of these asks."""
+
+    asks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Leave:
+    """The phase is done."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class Over:
+    """There is nothing more to do in this phase."""
+
+
+Move = Enter | Look | Propose | ProposeUndo | CarryOut | AskPeople | HandOver | FalseAlarm | Wait | Leave | Over
+
+BY_HAND = "contained-by-hand"
+"""The step in which people contain when no measure of the runbook did."""
+
+_MOST_PROPOSALS = 4
+"""How often a change is worked out anew because the world moved, before the step is given up."""
+
+
+def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Move:
+    """Returns what comes next in `phase`; Over once the phase is left or the incident has ended before it."""
+    if phase.value in incident.left or (incident.over and phase is not Phase.REVIEW):
+        return Over()
+    if phase.value not in incident.entered:
+        return Enter(phase)
+    waits: list[str] = []
+    blocked = False
+    for step, move in _moves(incident, plan, runbook, phase):
+        if isinstance(move, Wait):
+            waits.extend(move.asks)
+            blocked = blocked or not step.meanwhile
+        elif not blocked or step.meanwhile:
+            return move
+    return Wait(tuple(waits)) if waits else Leave(phase)
+
+
+def applicable(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> list[Step]:
+    """Returns the steps of `phase` that this incident's severity and kind call for."""
+    severity = plan.severity(incident.severity)
+    contain = severity is None or severity.contain
+    return [
+        step
+        for step in runbook.steps(phase)
+        if (step.severities is None or incident.severity in step.severities)
+        and (step.kinds is None or incident.opened.incident_kind in step.kinds)
+        and (contain or not step.measure)
+    ]
+
+
+def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Iterator[tuple[Step, Move]]:
+    """Yields what each unfinished step wants, in the order of the runbook."""
+    steps = applicable(incident, plan, runbook, phase)
+    last_measure = next((step for step in reversed(steps) if step.measure), None)
+    for step in steps:
+        move = _of_step(incident, runbook, phase, step)
+        if move is not None:
+            yield step, move
+        if step is last_measure and move is None and (by_hand := _by_hand(incident, runbook, phase)):
+            yield by_hand
+
+
+def _of_step(incident: Incident, runbook: Runbook, phase: Phase, step: Step) -> Move | None:
+    if step.probe:
+        return _of_probe(incident, phase, step)
+    if step.person:
+        return _of_person(incident, phase, step)
+    if step.undo:
+        return _of_undo(incident, phase, step)
+    if step.measure:
+        return _of_measure(incident, runbook, phase, step)
+    return _of_action(incident, phase, step)
+
+
+def _of_probe(incident: Incident, phase: Phase, step: Step) -> Move | None:
+    call = ProbeCall.model_validate({"probe": step.probe, "with": step.with_, "within": step.within})
+    seen = incident.step(phase, step.id)
+    if seen is None:
+        return Look(phase, step, step.id, call)
+    healthy = seen.finding.verdict is Verdict.SUCCESS
+    if step.expects == "trouble" and healthy:
+        ask = incident.ask_of(phase, step.id)
+        if ask is None:
+            return AskPeople(phase, step, AskKind.FALSE_ALARM, seen.finding.sentence)
+        if ask.open:
+            return Wait((ask.ask.id,))
+        return FalseAlarm(phase, ask.ask.id) if ask.granted else None
+    if step.expects == "health" and not healthy:
+        return _look_again(incident, Look(phase, step, step.id, call))
+    return None
+
+
+def _look_again(incident: Incident, look: Look) -> Move | None:
+    """A look that should have shown health did not: people say whether to look again or to go on without."""
+    seen, ask = incident.step(look.phase, look.key), incident.ask_of(look.phase, look.key)
+    if seen is None:
+        return look
+    if ask is None or (ask.opened < seen.at and not ask.open):
+        return AskPeople(look.phase, look.step, AskKind.AGAIN, seen.finding.sentence)
+    if ask.open:
+        return Wait((ask.ask.id,))
+    return look if ask.granted else None
+
+
+def _of_person(incident: Incident, phase: Phase, step: Step) -> Move | None:
+    if incident.step(phase, step.id):
+        return None
+    ask = incident.ask_of(phase, step.id)
+    return Wait((ask.ask.id,)) if ask else AskPeople(phase, step, AskKind.STEP)
+
+
+def _of_action(incident: Incident, phase: Phase, step: Step) -> Move | None:
+    act = incident.act_of(phase, step.id)
+    if act is None:
+        return Propose(phase, step)
+    if act.outcome is None:
+        return _of_pending(incident, phase, act)
+    if act.outcome.drifted and _tries(incident, phase, step.id) < _MOST_PROPOSALS:
+        return Propose(phase, step)
+    return None
+
+
+def _of_pending(incident: Incident, phase: Phase, act: Act) -> Move:
+    waiting = tuple(ask for ask in act.asks if incident.asks[ask].open)
+    if waiting and not act.intended:
+        return Wait(waiting)
+    return CarryOut(phase, act.id, act.proposed.title)
+
+
+def _of_measure(incident: Incident, runbook: Runbook, phase: Phase, step: Step) -> Move | None:
+    act = incident.act_of(phase, step.id)
+    if incident.contained and (act is None or act.outcome):
+        return None
+    move = _of_action(incident, phase, step)
+    if move is not None:
+        return move
+    if act is None or act.outcome is None or not _may_have_helped(act):
+        return None
+    key = f"{step.id}-proof"
+    if incident.step(phase, key):
+        return None
+    return Look(phase, step, key, step.proof or runbook.health, contains=act.proposed.title)
+
+
+def _may_have_helped(act: Act) -> bool:
+    """Found done counts: the same rollback, made for another incident, may be what helps this one too."""
+    outcome = act.outcome
+    return outcome is not None and outcome.status in {
+        ActStatus.VERIFIED, ActStatus.APPLIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE,
+    }  # fmt: skip
+
+
+def _by_hand(incident: Incident, runbook: Runbook, phase: Phase) -> tuple[Step, Move] | None:
+    """No measure helped: people contain by hand, and the service is looked at again whenever they say so."""
+    if incident.contained:
+        return None
+    step = Step.model_validate(
+        {
+            "id": BY_HAND,
+            "title": "Contained by hand?",
+            "probe": runbook.health.probe,
+            "with": runbook.health.with_,
+            "expects": "health",
+        }
+    )
+    look = Look(phase, step, BY_HAND, runbook.health, contains="Found well again")
+    move = _look_again(incident, look)
+    return (step, move) if move else None
+
+
+def _of_undo(incident: Incident, phase: Phase, step: Step) -> Move | None:
+    for act in incident.owed:
+        key = undo_key(act.id)
+        undo = incident.act_of(phase, key)
+        if undo is None:
+            return ProposeUndo(phase, step, act.id, f"Undo: {act.proposed.title}")
+        if undo.outcome is None:
+            return _of_pending(incident, phase, undo)
+        ask = incident.ask_of(phase, f"{key}-left")
+        if ask is None or (ask.opened < undo.at and not ask.open):
+            return AskPeople(phase, step, AskKind.AGAIN, act.id)
+        if ask.open:
+            return Wait((ask.ask.id,))
+        if ask.granted:
+            return ProposeUndo(phase, step, act.id, f"Undo: {act.proposed.title}")
+        return HandOver(phase, act.id, ask.ask.id)
+    return None
+
+
+def undo_key(act: str) -> str:
+    """Returns the step name under which an act's undo stands in the journal: `undo-contain-roll-back`."""
+    return "undo-" + act.replace("/", "-")
+
+
+def _tries(incident: Incident, phase: Phase, step: str) -> int:
+    return sum((a.proposed.phase, a.proposed.step) == (phase.value, step) for a in incident.acts.values())
+
+
+def waiting_for(incident: Incident, asks: tuple[str, ...]) -> list[AskState]:
+    """Returns the asks of a Wait that are still open."""
+    return [incident.asks[ask] for ask in asks if incident.asks[ask].open]

@@ -1,0 +1,101 @@
+"""From an alert to an incident: a new one, one that is open already, or none, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from allclear.company import Company
+from allclear.domain.base import Clock
+from allclear.domain.errors import NotFound
+from allclear.domain.incident import replay
+from allclear.domain.records import AlertJoined, By, IncidentOpened
+from allclear.domain.runbook import Phase
+from allclear.domain.scribe import plain
+from allclear.engine.conductor import start_errand
+from allclear.journal.port import Journal
+
+JOINS_WITHIN = timedelta(minutes=10)
+"""An alert joins an incident on the same service that was opened this recently."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alert, whatever source it came from. Its texts are untrusted."""
+
+    source: str
+    key: str
+    """What the source knows it by: the same for every firing and the resolve of one trouble."""
+    state: Literal["firing", "resolved"]
+    title: str
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+    at: datetime | None = None
+    """When the trouble began (firing) or ended (resolved), by the source's clock, in UTC."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of an alert."""
+
+    state: Literal["opened", "joined", "repeat", "ignored"]
+    why: str
+    incident: str | None = None
+
+
+class Intake:
+    """Opens incidents for alerts, one for one trouble."""
+
+    def __init__(self, journal: Journal, company: Company, clock: Clock, *, simulated: bool) -> None:
+        self._journal = journal
+        self._company = company
+        self._clock = clock
+        self._simulated = simulated
+
+    def take(self, alert: Alert, delivery: str) -> Taken:
+        """Returns what became of the alert; a new incident's flow is started through the outbox."""
+        key = f"{alert.source}:{alert.key}"
+        by = By(actor=f"alert from {alert.source}", via=alert.source)
+        joined = AlertJoined(
+            alert=delivery, source=alert.source, key=key, state=alert.state, title=plain(alert.title), at=alert.at
+        )
+        known = self._open_with(key)
+        if known is not None:
+            return self._join(known, joined, by)
+        if alert.state == "resolved":
+            return Taken("ignored", "No open incident has this alert.")
+        route = self._company.plan.route(alert.labels)
+        if route is None:
+            return Taken("ignored", "No route of the plan fits its labels; add one under `routes` in plan.yaml.")
+        for row in self._journal.incidents(open_only=True, service=route.service):
+            if self._clock() - row.opened_at <= JOINS_WITHIN:
+                return self._join(row.id, joined, by)
+        runbook = self._company.runbook(route.runbook)
+        opened = IncidentOpened(
+            company=self._company.name, title=plain(alert.title), severity=route.severity, service=route.service,
+            runbook=route.runbook, incident_kind=runbook.kind, reported=f"alert from {alert.source}",
+            began=alert.at, simulated=self._simulated,
+        )  # fmt: skip
+        errand = start_errand("{incident}", Phase.DETECT)
+        incident, new = self._journal.open_incident(
+            self._company.plan.short, opened, by, key=key, records=[joined], errands=[errand]
+        )
+        return Taken("opened" if new else "joined", f"The route {route.name!r} fits.", incident)
+
+    def _open_with(self, key: str) -> str | None:
+        for row in self._journal.incidents(open_only=True):
+            incident = replay(self._journal.entries(row.id))
+            if incident and any(alert.key == key for alert in incident.alerts.values()):
+                return row.id
+        return None
+
+    def _join(self, incident_id: str, joined: AlertJoined, by: By) -> Taken:
+        incident = replay(self._journal.entries(incident_id))
+        same = [one for one in incident.alerts.values() if one.key == joined.key] if incident else []
+        if same and same[-1].state == joined.state:
+            return Taken("repeat", f"{incident_id} knows this alert.", incident_id)
+        try:
+            self._journal.append(incident_id, [joined], by)
+        except NotFound:
+            return Taken("ignored", "Its incident is gone.")
+        return Taken("joined", f"{incident_id} is open for this trouble.", incident_id)

@@ -1,0 +1,261 @@
+"""What a person can say in an incident, whichever way it comes in: the command line, Prefect's UI, a link.
+
+Each function checks that it is theirs to say, writes it down and returns what a person is told back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
+from allclear.domain.approval import Ask, AskKind
+from allclear.domain.base import Clock
+from allclear.domain.errors import Moved, NotAllowed, NotFound
+from allclear.domain.incident import AskState, Incident, replay
+from allclear.domain.records import (
+    Acknowledged,
+    ActFinished,
+    AskAnswered,
+    By,
+    DecisionTaken,
+    FollowUpAdded,
+    IncidentEnded,
+    IncidentOpened,
+    NoteTaken,
+    PostMortemWritten,
+    RoleTaken,
+    SeverityChanged,
+    StepDone,
+)
+from allclear.domain.runbook import Phase
+from allclear.engine.conductor import start_errand
+from allclear.journal.port import Errand, ErrandKind, Journal
+
+_TRIES = 20
+"""How often a word is tried again when the incident has a newer entry by the time it is written."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a person says when there is trouble."""
+
+    title: str
+    severity: str
+    service: str
+    runbook: str
+    began: datetime | None = None
+
+
+class People:
+    """The voice of people in the journal."""
+
+    def __init__(self, journal: Journal, company: Company, clock: Clock, *, simulated: bool = False) -> None:
+        self._journal = journal
+        self._company = company
+        self._clock = clock
+        self._simulated = simulated
+
+    def who(self, name: str, role: str | None, via: str) -> By:
+        """Returns who speaks. Raises NotAllowed where the plan names other people for that role, NotFound for none.
+
+        A name is only claimed, unless the way it came in proves it. Where the plan names nobody for a role (its
+        names are still blanks), whoever says so holds it, and the record shows that it was claimed.
+        """
+        plan = self._company.plan
+        if not name.strip():
+            raise NotAllowed("Say who you are.", "Add --as NAME, or set ALLCLEAR_USER.")
+        if role is None:
+            held = [person for person in plan.people if person.known and person.name.casefold() == name.casefold()]
+            if not held:
+                raise NotAllowed(
+                    f"The plan does not know {name!r}.",
+                    f"Say in which role you speak: --role {' | '.join(plan.roles)}.",
+                )
+            role = held[0].roles[0]
+        if role not in plan.roles:
+            raise NotFound(f"The plan has no role {role!r}.", f"It has: {', '.join(plan.roles)}.")
+        holders = plan.holders(role)
+        if holders and name.casefold() not in {person.name.casefold() for person in holders}:
+            raise NotAllowed(
+                f"{name!r} is not {plan.role_title(role)}.",
+                f"The plan names: {', '.join(person.name for person in holders)}.",
+            )
+        return By(actor=name.strip(), role=role, via=via)
+
+    def declare(self, said: Declaration, by: By, *, start: bool = True) -> str:
+        """Opens an incident and returns its id; with `start`, its flow is started. Raises NotFound, NotAllowed."""
+        self._check_severity(said.severity)
+        self._company.service(said.service)
+        self._company.runbook(said.runbook)
+        opened = IncidentOpened(
+            company=self._company.name, title=said.title, severity=said.severity, service=said.service,
+            runbook=said.runbook, incident_kind=self._company.runbook(said.runbook).kind,
+            reported=f"declared by {by.actor}", began=said.began, simulated=self._simulated,
+        )  # fmt: skip
+        errands = [start_errand("{incident}", Phase.DETECT)] if start else []
+        incident, _ = self._journal.open_incident(self._company.plan.short, opened, by, errands=errands)
+        return incident
+
+    def acknowledge(self, incident_id: str, by: By) -> str:
+        """Says that a person is on it."""
+        incident = self._read(incident_id)
+        if incident.acknowledged_at:
+            return f"{incident_id} was acknowledged by {incident.acknowledged_by} already."
+        self._say(incident_id, by, lambda _: [Acknowledged(), *self._lead(incident, by)])
+        return f"{incident_id} is acknowledged by {by.actor}."
+
+    def answer(self, ask_id: str, by: By, *, yes: bool, reason: str = "", identity: str = "claimed") -> str:
+        """Answers an ask: approves, denies, ticks a step. Raises NotAllowed, NotFound."""
+
+        def records(incident: Incident) -> list[Any]:
+            state = self._open_ask(incident, ask_id)
+            self._may_answer(state, by, reason)
+            said = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), identity=identity)
+            return [said, *_consequence(state.ask, yes=yes, by=by, reason=reason)]
+
+        incident_id = ask_id.partition("/")[0]
+        errand = Errand(ErrandKind.RESUME, incident_id, f"resume:{ask_id}:{by.actor.casefold()}", {"ask": ask_id})
+        self._say(incident_id, by, records, errands=[errand])
+        state = self._read(incident_id).asks[ask_id]
+        if state.open:
+            more = state.ask.policy.people - len({answer.by.actor.casefold() for answer in state.answers})
+            return f"Noted. {ask_id} needs {more} more."
+        return f"{'Yes' if yes else 'No'} to {ask_id}: {state.ask.yes if yes else state.ask.no}"
+
+    def note(self, incident_id: str, text: str, by: By) -> str:
+        """Writes down what a person saw."""
+        self._say(incident_id, by, lambda _: [NoteTaken(text=_words(text, "note"))])
+        return f"Noted in {incident_id}."
+
+    def decide(self, incident_id: str, text: str, why: str, by: By) -> str:
+        """Writes down a decision and its reason."""
+        self._say(incident_id, by, lambda _: [DecisionTaken(text=_words(text, "decision"), why=why)])
+        return f"The decision is written down in {incident_id}."
+
+    def severity(self, incident_id: str, now: str, why: str, by: By) -> str:
+        """Raises or lowers the severity."""
+        self._check_severity(now)
+        incident = self._read(incident_id)
+        if incident.severity == now:
+            return f"{incident_id} is {now} already."
+        self._say(incident_id, by, lambda it: [SeverityChanged(was=it.severity, now=now, why=_words(why, "reason"))])
+        return f"{incident_id} is {now} now (was {incident.severity})."
+
+    def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
+        """Gives a hat to somebody else."""
+        self.who(to, role, by.via)
+        self._say(incident_id, by, lambda it: [RoleTaken(role=role, person=to, was=it.roles.get(role))])
+        return f"{to} is {self._company.plan.role_title(role)} of {incident_id} now."
+
+    def false_alarm(self, incident_id: str, why: str, by: By) -> str:
+        """Ends the incident: there was nothing. Refused while something of a containment is in place."""
+        self._end(incident_id, "false-alarm", why, by)
+        return f"{incident_id} ended as a false alarm."
+
+    def resolve(self, incident_id: str, why: str, by: By) -> str:
+        """Ends the incident: all clear. Refused while something of a containment is in place."""
+        self._end(incident_id, "resolved", why, by)
+        return f"{incident_id} is resolved."
+
+    def write(self, incident_id: str, field: str, text: str, by: By) -> str:
+        """Writes one field of the post-mortem; the last one counts."""
+        self._say(incident_id, by, lambda _: [PostMortemWritten(field=field, text=_words(text, "text"))], after=True)
+        return f"{field} of {incident_id} is written."
+
+    def follow_up(self, incident_id: str, text: str, owner: str, due: datetime, by: By) -> str:
+        """Adds something to be done so that it does not happen again."""
+        record = FollowUpAdded(text=_words(text, "follow-up"), owner=_words(owner, "owner"), due=due)
+        self._say(incident_id, by, lambda _: [record], after=True)
+        return f"{owner} has a follow-up by {due:%Y-%m-%d}."
+
+    # --- how it is written ---------------------------------------------------------------------------
+
+    def _say(self, incident_id: str, by: By, records: Any, *, errands: list[Errand] | None = None, after: bool = False) -> None:  # noqa: ANN401 - a function of the incident
+        """Appends what `records(incident)` gives, deciding anew whenever somebody else wrote meanwhile."""
+        for _ in range(_TRIES):
+            incident = self._read(incident_id)
+            if incident.over and not after and not _in_review(incident):
+                raise NotAllowed(f"{incident_id} is over.", f"Read it: allclear show {incident_id}.")
+            try:
+                self._journal.append(incident_id, records(incident), by, expect=incident.length, errands=errands or [])
+            except Moved:
+                continue
+            return
+        raise Moved(f"{incident_id} is being written to all the time.", "Say it again.")
+
+    def _read(self, incident_id: str) -> Incident:
+        incident = replay(self._journal.entries(incident_id))
+        assert incident is not None  # noqa: S101 - an incident is opened with its first entry
+        return incident
+
+    def _open_ask(self, incident: Incident, ask_id: str) -> AskState:
+        state = incident.asks.get(ask_id)
+        if state is None:
+            open_now = ", ".join(one.ask.id for one in incident.open_asks) or "nothing"
+            raise NotFound(f"{ask_id} was never asked.", f"Waiting for people: {open_now}.")
+        if not state.open:
+            last = state.answers[-1] if state.answers else None
+            what = f"{'yes' if last.yes else 'no'}, said {last.by.actor}" if last else state.void or "void"
+            raise NotAllowed(f"{ask_id} is answered already: {what}.", f"Read on: allclear show {incident.id}.")
+        return state
+
+    def _may_answer(self, state: AskState, by: By, reason: str) -> None:
+        policy, plan = state.ask.policy, self._company.plan
+        if by.role not in policy.roles:
+            may = " or ".join(plan.role_title(role) for role in policy.roles)
+            raise NotAllowed(f"{state.ask.id} is for {may}, not for {plan.role_title(by.role or '')}.", "Ask one of them.")
+        if any(answer.by.actor.casefold() == by.actor.casefold() for answer in state.answers):
+            raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Somebody else must answer too.")
+        if policy.reason_needed and not reason.strip():
+            raise NotAllowed(f"{state.ask.id} needs a reason.", 'Add it: --reason "…".')
+
+    def _lead(self, incident: Incident, by: By) -> list[Any]:
+        """The first to acknowledge leads until somebody else takes it over."""
+        if "incident_commander" in incident.roles:
+            return []
+        return [RoleTaken(role="incident_commander", person=by.actor)]
+
+    def _check_severity(self, name: str) -> None:
+        if self._company.plan.severity(name) is None:
+            names = ", ".join(severity.name for severity in self._company.plan.severities)
+            raise NotFound(f"The plan has no severity {name!r}.", f"It has: {names}.")
+
+    def _end(self, incident_id: str, ending: str, why: str, by: By) -> None:
+        def records(incident: Incident) -> list[Any]:
+            if incident.owed:
+                left = ", ".join(act.id for act in incident.owed)
+                raise NotAllowed(
+                    f"{incident_id} cannot end: still in place: {left}.",
+                    f"Undo it: allclear undo {incident_id} {incident.owed[0].id}.",
+                )
+            return [IncidentEnded.model_validate({"ending": ending, "why": _words(why, "reason")})]
+
+        errands = [start_errand(incident_id, Phase.REVIEW)] if ending == "resolved" else []
+        self._say(incident_id, by, records, errands=errands)
+
+
+def _consequence(ask: Ask, *, yes: bool, by: By, reason: str) -> list[Any]:
+    """What an answer settles at once, in the same transaction."""
+    if ask.kind is AskKind.STEP:
+        verdict = Verdict.SUCCESS if yes else Verdict.INCONCLUSIVE
+        said = f"{'Done' if yes else 'Not done'} by {by.actor}: {reason.strip()}"
+        finding = Finding(verdict=verdict, sentence=said)
+        return [StepDone(phase=ask.phase, step=ask.step, title=ask.title, finding=finding)]
+    if ask.kind is AskKind.APPROVAL and not yes and ask.act:
+        sentence = f"{by.actor} said no{': ' + reason.strip() if reason.strip() else ''}."
+        outcome = Outcome(status=ActStatus.REJECTED, changed=False, sentence=sentence)
+        return [ActFinished(act=ask.act, outcome=outcome)]
+    return []
+
+
+def _in_review(incident: Incident) -> bool:
+    return Phase.REVIEW.value in incident.entered and Phase.REVIEW.value not in incident.left
+
+
+def _words(text: str, what: str) -> str:
+    if not text.strip():
+        raise NotAllowed(f"The {what} is empty.", "Say it in a few words.")
+    return text.strip()

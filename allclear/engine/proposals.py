@@ -1,0 +1,160 @@
+"""Works out what an act would change, and writes it down with the question to people that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from allclear.domain.action import ActStatus, Outcome, Refusal
+from allclear.domain.approval import ApprovalPolicy
+from allclear.domain.base import Clock
+from allclear.domain.errors import AllclearError, Refused
+from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.plan import Plan
+from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By
+from allclear.domain.runbook import Step
+from allclear.engine.asks import approval_of, policy_for
+from allclear.engine.executor import Executor, Worked, found_done
+from allclear.engine.registry import read_params
+from allclear.journal.port import Journal
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody or a runbook wants done."""
+
+    phase: str
+    key: str
+    action: str
+    params: Mapping[str, Any]
+    title: str
+    step: Step | None = None
+    undoes: Act | None = None
+    confirmed: str | None = None
+    """A person's reason, where starting it by hand is its own confirmation; None where people are asked."""
+
+
+class Proposer:
+    """Turns wishes into proposals in the journal."""
+
+    def __init__(self, journal: Journal, executor: Executor, plan: Plan, clock: Clock) -> None:
+        self._journal = journal
+        self._executor = executor
+        self._plan = plan
+        self._clock = clock
+
+    async def propose(self, incident: Incident, wish: Wish, by: By) -> str:
+        """Writes the proposal down and returns the act's id.
+
+        What cannot be worked out, is refused or is done already is finished in the same breath. Raises Moved when
+        the incident has a newer entry than `incident` holds: decide again.
+        """
+        kind = type(self._executor.action(wish.action))
+        act = _act_id(incident, wish)
+        try:
+            worked = await (
+                self._executor.work_out_undo(wish.undoes)
+                if wish.undoes
+                else self._executor.work_out(wish.action, wish.params)
+            )
+        except AllclearError as error:
+            records = self._hopeless(incident, wish, act, kind.title, error)
+        else:
+            records = self._records(incident, wish, act, worked, by)
+        self._journal.append(incident.id, records, by, expect=incident.length)
+        return act
+
+    def _records(self, incident: Incident, wish: Wish, act: str, worked: Worked, by: By) -> list[Any]:
+        change, action = worked.change, worked.action
+        standing = None if wish.undoes else self._standing(change.resource, wish, worked)
+        undoes = wish.undoes or _debt(incident, change.resource, action.settles)
+        proposed = self._proposed(wish, act, action.title).model_copy(
+            update={
+                "change": change.model_dump(mode="json"),
+                "digest": change.digest,
+                "resource": change.resource,
+                "refusals": worked.refusals,
+                "undoes": undoes.id if undoes else None,
+                "leaves": None if wish.undoes else action.leaves,
+                "pages": action.pages,
+            }
+        )
+        if standing or worked.done:
+            note = f"Done already by {standing}." if standing else "Nothing is left to change."
+            return [proposed, ActFinished(act=act, outcome=found_done(worked.now, note))]
+        if worked.refusals:
+            return [proposed, ActFinished(act=act, outcome=_refused(worked.refusals))]
+        policy = policy_for(self._plan, type(action), wish.step)
+        if policy is None:
+            return [proposed]
+        ask = approval_of(incident, wish.phase, wish.key, act, change, policy)
+        if wish.confirmed is None or not _own_word_counts(policy, by):
+            return [proposed, AskOpened(ask=ask)]
+        return [proposed, AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason=wish.confirmed)]
+
+    def _standing(self, resource: str, wish: Wish, worked: Worked) -> str | None:
+        """Returns who has done the very same already, and it still stands: else a second rollback goes one too far."""
+        for incident_id in self._journal.incidents_touching(resource):
+            other = replay(self._journal.entries(incident_id))
+            for act in other.in_place if other else []:
+                same = act.proposed.action == wish.action and dict(act.proposed.params) == dict(wish.params)
+                if same and act.proposed.resource == resource:
+                    done = self._executor.prepared(act)
+                    if done.action.settled(done.change, worked.now):
+                        return f"{incident_id} ({act.proposed.title.lower()}: {done.change.summary.rstrip('.')})"
+        return None
+
+    def _proposed(self, wish: Wish, act: str, title: str) -> ActProposed:
+        step = wish.step
+        return ActProposed(
+            act=act, phase=wish.phase, step=wish.key, action=wish.action, title=wish.title or title,
+            params=dict(wish.params), change=None,
+            owner=step.owner if step else None,
+            expires=self._clock() + step.expires if step and step.expires else None,
+        )  # fmt: skip
+
+    def _hopeless(self, incident: Incident, wish: Wish, act: str, title: str, error: AllclearError) -> list[Any]:
+        refusal = Refusal(sentence=error.message, next_step=error.next_step)
+        proposed = self._proposed(wish, act, title).model_copy(
+            update={"refusals": [refusal], "undoes": wish.undoes.id if wish.undoes else None}
+        )
+        status = ActStatus.REFUSED if isinstance(error, Refused) else ActStatus.FAILED
+        outcome = Outcome(status=status, changed=False, sentence=error.message, next_step=error.next_step)
+        return [proposed, ActFinished(act=act, outcome=outcome)]
+
+    async def preview(self, wish: Wish) -> tuple[Worked | None, list[Refusal], ApprovalPolicy | None]:
+        """Returns what `wish` would change, what speaks against it, and who would be asked: the dry run."""
+        kind = type(self._executor.action(wish.action))
+        policy = policy_for(self._plan, kind, wish.step)
+        read_params(kind, wish.params)
+        try:
+            worked = await self._executor.work_out(wish.action, wish.params)
+        except AllclearError as error:
+            return None, [Refusal(sentence=error.message, next_step=error.next_step)], policy
+        return worked, worked.refusals, policy
+
+
+def _act_id(incident: Incident, wish: Wish) -> str:
+    times = sum((a.proposed.phase, a.proposed.step) == (wish.phase, wish.key) for a in incident.acts.values())
+    return f"{wish.phase}/{wish.key}" + (f"~{times + 1}" if times else "")
+
+
+def _debt(incident: Incident, resource: str, settles: str | None) -> Act | None:
+    for act in reversed(list(incident.acts.values())):
+        if settles and act.in_place and act.proposed.action == settles and act.proposed.resource == resource:
+            return act
+    return None
+
+
+def _own_word_counts(policy: ApprovalPolicy, by: By) -> bool:
+    return by.role in policy.roles and policy.people == 1
+
+
+def _refused(refusals: list[Refusal]) -> Outcome:
+    return Outcome(
+        status=ActStatus.REFUSED, changed=False, sentence=" ".join(refusal.sentence for refusal in refusals),
+        next_step=refusals[0].next_step,
+    )  # fmt: skip
+
+

@@ -1,0 +1,99 @@
+"""The actions and probes there are, found through the entry points `allclear.actions` and `allclear.probes`.
+
+Our own in `tasks/` come in the same way as a third party's, so nothing under `allclear/` imports `tasks/`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from allclear.domain.action import Action, Params, Probe
+from allclear.domain.errors import ConfigError, NotFound
+
+ActionType = type[Action[Any, Any]]
+ProbeType = type[Probe[Any]]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What can be done and looked at, by name."""
+
+    actions: Mapping[str, ActionType] = field(default_factory=dict[str, ActionType])
+    probes: Mapping[str, ProbeType] = field(default_factory=dict[str, ProbeType])
+
+    @staticmethod
+    def of(kinds: Iterable[type[Any]]) -> Registry:
+        """Returns the registry of these classes. Raises ConfigError for a name taken twice."""
+        actions: dict[str, ActionType] = {}
+        probes: dict[str, ProbeType] = {}
+        for kind in kinds:
+            if issubclass(kind, Action):
+                _add(actions, cast("ActionType", kind), "action")
+            elif issubclass(kind, Probe):
+                _add(probes, cast("ProbeType", kind), "probe")
+            else:
+                raise ConfigError(f"{kind!r} is neither an action nor a probe.", "Derive it from Action or Probe.")
+        return Registry(actions, probes)
+
+    @staticmethod
+    def installed() -> Registry:
+        """Returns what is installed, third parties' included. Raises ConfigError for one that cannot be loaded."""
+        points = [*entry_points(group="allclear.actions"), *entry_points(group="allclear.probes")]
+        if not points:
+            raise ConfigError("No action is installed.", "Install allclear again: pip install -e . (or `make setup`).")
+        return Registry.of(_load(point) for point in points)
+
+    def action(self, name: str) -> ActionType:
+        """Returns the action called `name`; raises NotFound with the nearest name."""
+        if name not in self.actions:
+            raise _unknown("action", name, self.actions)
+        return self.actions[name]
+
+    def probe(self, name: str) -> ProbeType:
+        """Returns the probe called `name`; raises NotFound with the nearest name."""
+        if name not in self.probes:
+            raise _unknown("probe", name, self.probes)
+        return self.probes[name]
+
+
+def read_params(kind: type[Action[Any, Any]] | type[Probe[Any]], raw: Mapping[str, Any]) -> Params:
+    """Returns `raw` as the typed parameters of `kind`. Raises ConfigError with one sentence for what does not fit."""
+    try:
+        return kind.params.model_validate(dict(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "its parameters"
+        takes = ", ".join(kind.params.model_fields) or "none"
+        raise ConfigError(
+            f"{kind.name}: {where}: {first['msg'].lower()}.", f"Its parameters are: {takes}."
+        ) from error
+
+
+def _load(point: EntryPoint) -> type[Any]:
+    try:
+        return cast("type[Any]", point.load())
+    except Exception as error:
+        raise ConfigError(
+            f"The action {point.name} ({point.value}) cannot be loaded: {error}.", "Mend or uninstall its package."
+        ) from error
+
+
+def _add(known: dict[str, Any], kind: type[Any], word: str) -> None:
+    if kind.name in known:
+        other = known[kind.name]
+        raise ConfigError(
+            f"The {word} {kind.name} is there twice: {other.__module__} and {kind.__module__}.", "Uninstall one of them."
+        )
+    known[kind.name] = kind
+
+
+def _unknown(word: str, name: str, known: Mapping[str, Any]) -> NotFound:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}."
+    return NotFound(f"There is no {word} called {name}.", hint)

@@ -1,0 +1,63 @@
+"""What a process is told by its environment, with units and defaults."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from allclear.domain.base import Model
+from allclear.domain.errors import ConfigError
+
+
+class Simulation(Model):
+    """Where a simulated production answers, and the secrets it asks for: the first line of `allclear simulate --json`."""
+
+    endpoints: dict[str, str]
+    control: str
+    secrets: dict[str, SecretStr]
+
+    @staticmethod
+    def load(path: Path) -> Simulation:
+        """Reads the file that holds that line. Raises ConfigError."""
+        try:
+            return Simulation.model_validate(json.loads(path.read_text()))
+        except (OSError, ValueError, ValidationError) as error:
+            raise ConfigError(
+                f"{path} does not describe a simulated production: {type(error).__name__}.",
+                "Write the first line of `allclear simulate COMPANY/SCENARIO --json` into it.",
+            ) from error
+
+
+class Settings(BaseSettings):
+    """Read from the environment: ALLCLEAR_COMPANY, ALLCLEAR_JOURNAL_URL and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="ALLCLEAR_", frozen=True, extra="ignore")
+
+    company: str = Field(default="vintstreet", description="A folder under runbooks/.")
+    journal_url: str = Field(default="sqlite:///.allclear/journal.db", description="Where the journal is.")
+    responder_url: str = Field(default="http://127.0.0.1:8077", description="Where the responder listens.")
+    alert_token: SecretStr | None = Field(default=None, description="The bearer token that alerts carry.")
+    simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")
+    user: str | None = Field(default=None, description="Who speaks on the command line, unless --as says so.")
+    prefect_api_url: str = Field(
+        default="http://127.0.0.1:4200/api", alias="PREFECT_API_URL", description="Prefect's API."
+    )
+
+    @cached_property
+    def simulated(self) -> Simulation | None:
+        """Returns the simulated production that stands behind everything, or None for the real one."""
+        return Simulation.load(self.simulation) if self.simulation else None
+
+
+def load_settings() -> Settings:
+    """Returns the settings of this process. Raises ConfigError for a value that does not fit."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"ALLCLEAR_{'_'.join(str(part) for part in first['loc']).upper()}"
+        raise ConfigError(f"{name}: {first['msg']}.", "Correct it in the environment.") from error

@@ -1,0 +1,5 @@
+"""The faces of the simulated production: each speaks one vendor's wire protocol, from its documents.
+
+Nothing here shares code with ``allclear.vendors``: a misreading of a vendor must not pass on both
+sides.
+"""

@@ -1,0 +1,152 @@
+"""What every call of every face goes through: the waiting faults, and the record of writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from allclear.simulator.faults import FaceName, Fault
+from allclear.simulator.world import World
+
+HANG_UP = "allclear.hang_up"
+"""The ASGI extension under which the server offers to break the connection without an answer."""
+MAX_BODY = 2 * 1024 * 1024
+"""Bytes that any face reads of a request."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass
+class Call:
+    """One call as it will be recorded; the face fills in the facts and, if it says no, why."""
+
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    result: str = "done"
+
+
+class SaidNo(Exception):  # noqa: N818 - it is an answer, not a mistake of ours
+    """The vendor's answer to a request that it does not accept."""
+
+    def __init__(self, response: Response, why: str) -> None:
+        super().__init__(why)
+        self.response, self.why = response, why
+
+
+class Gate:
+    """Lets calls into one face, through whatever faults are waiting for them."""
+
+    def __init__(self, world: World, face: FaceName, writes: frozenset[str]) -> None:
+        self._world, self._face, self._writes = world, face, writes
+
+    async def let_in(
+        self,
+        method: str,
+        handle: Callable[[Call], Awaitable[Answer]],
+        refuse: Callable[[Fault], Answer],
+        hang_up: Callable[[], Awaitable[None]],
+    ) -> Answer:
+        """Answer one call; a write is recorded with its facts and how it ended.
+
+        A slow call is done after its wait, also when the caller has given up by then. With the
+        answer lost the call is done, and then ``hang_up`` breaks the connection.
+        """
+        call = Call()
+        fault = self._take(method)
+        kind = fault.kind if fault else None
+        try:
+            if fault and kind == "slow":
+                await asyncio.sleep(fault.seconds)
+            elif kind == "stale_etag":
+                self._somebody_writes_first()
+            elif fault and kind != "answer_lost":
+                call.result = f"refused: {kind}"
+                return refuse(fault)
+            answer = await handle(call)
+            if kind == "answer_lost":
+                call.result += ", answer lost"
+                await hang_up()
+            return answer
+        finally:
+            if method in self._writes:
+                facts = {"face": self._face, "method": method, "result": call.result}
+                self._world.truth.record("write", **{**call.facts, **facts})
+
+    def _take(self, method: str) -> Fault | None:
+        fault = self._world.faults.take(self._face, method)
+        if fault is not None:
+            self._world.truth.record(
+                "fault_used", face=self._face, method=method, fault=fault.kind
+            )
+        return fault
+
+    def _somebody_writes_first(self) -> None:
+        if self._face == "cloud_run":
+            self._world.service.touch()
+        else:
+            self._world.flags.touch()
+
+
+class HttpFace:
+    """A face that speaks HTTP; a subclass adds its routes and its way of saying no."""
+
+    name: FaceName
+    writes: frozenset[str] = frozenset()
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._gate = Gate(world, self.name, self.writes)
+
+    def refusal(self, fault: Fault) -> Response:
+        """The vendor's own answer for a fault that refuses."""
+        raise NotImplementedError
+
+    async def answer(
+        self,
+        method: str,
+        request: Request,
+        handle: Callable[[Request, Call], Awaitable[Response]],
+    ) -> Response:
+        """Answer one request as the vendor's ``method``."""
+
+        async def handled(call: Call) -> Response:
+            try:
+                return await handle(request, call)
+            except SaidNo as no:
+                call.result = f"refused: {no.why}"
+                return no.response
+
+        return await self._gate.let_in(
+            method, handled, self.refusal, lambda: break_connection(request)
+        )
+
+
+async def break_connection(request: Request) -> None:
+    """Close the caller's connection without a byte of an answer."""
+    request.scope["extensions"][HANG_UP]()
+    # The server needs to have seen the disconnect, else it would answer 500 for us.
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_body(request: Request) -> bytes:
+    """The request's body.
+
+    :raises SaidNo: 413 for a body above ``MAX_BODY``.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            response = JSONResponse({"message": "Payload too large"}, 413)
+            raise SaidNo(response, "the body is too large")
+    return bytes(body)
+
+
+def as_object(value: object) -> dict[str, Any] | None:
+    """The value if it is a JSON object, else ``None``."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None

@@ -1,0 +1,50 @@
+"""The shop as its users and probes see it, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from allclear.simulator.faces.gate import Call, HttpFace
+from allclear.simulator.faults import FaceName, Fault
+
+MAINTENANCE_RETRY_AFTER = 120
+"""Seconds after which the maintenance page asks browsers to come again."""
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_STATUS = {"rate_limited": 429, "permission_denied": 403, "server_error": 500}
+
+
+class StorefrontFace(HttpFace):
+    """Every page of the shop, each answer with the revision that gave it in ``X-Revision``."""
+
+    name: FaceName = "storefront"
+
+    def app(self) -> Starlette:
+        """The shop as an ASGI application."""
+        return Starlette(routes=[Route("/{path:path}", self._any, methods=_METHODS)])
+
+    def refusal(self, fault: Fault) -> Response:
+        """A plain error page, as a load balancer in front of the shop would give it."""
+        status = _STATUS.get(fault.kind, 503)
+        headers = {"Retry-After": str(int(fault.seconds))} if status in (429, 503) else {}
+        return JSONResponse({"error": fault.kind}, status, headers)
+
+    async def _any(self, request: Request) -> Response:
+        return await self.answer(request.url.path, request, self._page)
+
+    async def _page(self, request: Request, _: Call) -> Response:
+        path = request.url.path
+        visit = self.world.storefront.visit(request.method, path)
+        if visit.latency:
+            await asyncio.sleep(visit.latency.total_seconds())
+        headers = {"X-Revision": visit.revision}
+        if visit.outcome == "maintenance":
+            headers |= {"Retry-After": str(MAINTENANCE_RETRY_AFTER), "X-Maintenance": "on"}
+        elif visit.outcome == "wrong_method":
+            headers["Allow"] = ", ".join(self.world.storefront.methods(path))
+        body = {"page": path, "status": visit.outcome, "revision": visit.revision}
+        return JSONResponse(body, visit.status, headers)

@@ -1,0 +1,272 @@
+"""The Cloud Run service as a thing that changes: writes, operations and what serves meanwhile.
+
+It knows no wire format; ``faces/`` speaks gRPC and REST for it. What it keeps to:
+
+- Every write needs the newest etag or none, and gives the service a new etag and generation.
+- A write is an operation. While it runs, ``reconciling`` is true and the old traffic still serves.
+- Traffic to a revision that is unknown or not ready is accepted, and then the operation fails: the
+  wanted traffic stays in the service, the old one goes on serving.
+  *Source:* github.com/terraform-google-modules/terraform-docs-samples/pull/269 (operation error 13,
+  "does not exist or is deleted"), read November 2026.
+- A write during an operation supersedes it: the older operation ends as ABORTED. (Our choice; the
+  vendor does not document it.)
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import uuid4
+
+from allclear.simulator.ground_truth import Clock, GroundTruth
+from allclear.simulator.revisions import Revision, Target
+
+Code = Literal[
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+]
+Later = Callable[[timedelta, Callable[[], None]], None]
+
+
+class RunError(Exception):
+    """What Cloud Run says no with: a canonical code and a sentence."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(code, message)
+        self.code: Code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """The service at one moment; each change makes a new one."""
+
+    generation: int
+    observed_generation: int
+    etag: str
+    traffic: tuple[Target, ...]
+    serving: tuple[Target, ...]
+    """What really serves now, each entry with the latest revision resolved in ``serves``."""
+    latest_created: str
+    latest_ready: str
+    reconciling: bool
+    failure: RunError | None
+    updated_at: datetime
+    description: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+
+    def serves(self) -> list[tuple[str, int]]:
+        """The revisions that get requests now, with their shares."""
+        return [(t.revision or self.latest_ready, t.percent) for t in self.serving if t.percent]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What a write changes; ``None`` leaves a part as it is."""
+
+    traffic: tuple[Target, ...] | None = None
+    deploy: Revision | None = None
+    description: str | None = None
+    labels: tuple[tuple[str, str], ...] | None = None
+    annotations: tuple[tuple[str, str], ...] | None = None
+
+
+@dataclass
+class Operation:
+    """A write on its way: done with the service as it then was, or with an error."""
+
+    id: str
+    edited: ServiceState
+    result: ServiceState | None = None
+    error: RunError | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.result is not None or self.error is not None
+
+
+class RunService:
+    """The one service of the simulated production, with its revisions and operations."""
+
+    def __init__(
+        self,
+        revisions: list[Revision],
+        traffic: tuple[Target, ...],
+        *,
+        takes: timedelta,
+        later: Later,
+        clock: Clock,
+        truth: GroundTruth,
+    ) -> None:
+        self.revisions = {r.name: r for r in sorted(revisions, key=lambda r: r.created_at)}
+        self.operations: dict[str, Operation] = {}
+        self.uid = str(uuid4())
+        self._takes, self._later, self._clock, self._truth = takes, later, clock, truth
+        self._running: Operation | None = None
+        generation = len(self.revisions)
+        self.created_at = min(r.created_at for r in revisions)
+        newest = list(self.revisions)[-1]
+        self.state = ServiceState(
+            generation=generation,
+            observed_generation=generation,
+            etag=self._etag(generation),
+            traffic=traffic,
+            serving=traffic,
+            latest_created=newest,
+            latest_ready=self._newest_ready(),
+            reconciling=False,
+            failure=None if self.revisions[newest].ready else self._not_ready(newest),
+            updated_at=max(r.created_at for r in revisions),
+        )
+
+    def update(self, edit: Edit, *, etag: str, validate_only: bool = False) -> Operation:
+        """Start a write; it takes effect when the operation ends.
+
+        :raises RunError: ABORTED for an etag that is not the newest, ALREADY_EXISTS for the name of
+            an existing revision.
+        """
+        if etag and etag != self.state.etag:
+            raise RunError(
+                "ABORTED",
+                f"Conflict for resource: version '{etag}' was specified but current version is "
+                f"'{self.state.etag}'.",
+            )
+        if edit.deploy is not None and edit.deploy.name in self.revisions:
+            raise RunError(
+                "ALREADY_EXISTS",
+                f"Revision named '{edit.deploy.name}' with different configuration already exists.",
+            )
+        edited = self._edited(edit)
+        operation = Operation(id=str(uuid4()), edited=edited)
+        self.operations[operation.id] = operation
+        if validate_only:
+            operation.result = replace(edited, etag=self.state.etag, reconciling=False)
+            return operation
+        if edit.deploy is not None:
+            self.revisions[edit.deploy.name] = edit.deploy
+        if self._running is not None:
+            self._end(self._running, superseded=True)
+        self.state = edited
+        self._running = operation
+        self._later(self._takes, lambda: self._end(operation))
+        return operation
+
+    def change_at_once(self, edit: Edit) -> None:
+        """Do what somebody else did, without waiting: a deployment, or other traffic.
+
+        An operation that is running keeps its time; what was changed here takes effect with it.
+        """
+        if edit.deploy is not None:
+            self.revisions[edit.deploy.name] = edit.deploy
+        self.state = self._edited(edit)
+        if self._running is None:
+            self._settle()
+
+    def touch(self) -> None:
+        """Let somebody else write a label: a new etag and generation, nothing that serves changes."""
+        kept = tuple(pair for pair in self.state.labels if pair[0] != "touched")
+        self.change_at_once(Edit(labels=(*kept, ("touched", str(self.state.generation)))))
+
+    def revision(self, name: str) -> Revision:
+        """The revision of that short name.
+
+        :raises RunError: NOT_FOUND.
+        """
+        if name not in self.revisions:
+            raise RunError("NOT_FOUND", f"Resource '{name}' of kind 'REVISION' does not exist.")
+        return self.revisions[name]
+
+    def newest_first(self, *, deleted: bool) -> list[Revision]:
+        """The revisions as the vendor lists them; deleted ones only if asked for."""
+        return [r for r in reversed(self.revisions.values()) if deleted or r.deleted_at is None]
+
+    def _edited(self, edit: Edit) -> ServiceState:
+        now, generation = self.state, self.state.generation + 1
+        return replace(
+            now,
+            generation=generation,
+            etag=self._etag(generation),
+            traffic=now.traffic if edit.traffic is None else edit.traffic,
+            latest_created=edit.deploy.name if edit.deploy else now.latest_created,
+            reconciling=True,
+            updated_at=self._clock(),
+            description=now.description if edit.description is None else edit.description,
+            labels=now.labels if edit.labels is None else edit.labels,
+            annotations=now.annotations if edit.annotations is None else edit.annotations,
+        )
+
+    def _end(self, operation: Operation, *, superseded: bool = False) -> None:
+        if operation.done:
+            return
+        self._running = None
+        if superseded:
+            operation.error = RunError("ABORTED", "A newer update has superseded this one.")
+        else:
+            self._settle()
+            operation.error = self.state.failure
+            operation.result = None if self.state.failure else self.state
+        said = f"{operation.error.code}: {operation.error.message}" if operation.error else "done"
+        self._truth.record(
+            "operation_finished",
+            face="cloud_run",
+            operation=operation.id,
+            generation=operation.edited.generation,
+            result=said,
+            serving=[target.as_facts() for target in self.state.serving],
+        )
+
+    def _settle(self) -> None:
+        wanted = self.state
+        failure = self._why_not(wanted.traffic)
+        if failure is None and not self.revisions[wanted.latest_created].ready:
+            failure = self._not_ready(wanted.latest_created)
+        routed = self._why_not(wanted.traffic) is None
+        self.state = replace(
+            wanted,
+            observed_generation=wanted.generation,
+            serving=wanted.traffic if routed else wanted.serving,
+            latest_ready=self._newest_ready(),
+            reconciling=False,
+            failure=failure,
+        )
+
+    def _why_not(self, traffic: tuple[Target, ...]) -> RunError | None:
+        for name in (target.revision for target in traffic if target.revision is not None):
+            known = self.revisions.get(name)
+            if known is None or known.deleted_at is not None:
+                return RunError(
+                    "INTERNAL",
+                    f"Revision '{name}' does not exist or is deleted. Update all traffic to route "
+                    "to currently available revisions.",
+                )
+            if not known.ready:
+                return self._not_ready(name)
+        return None
+
+    def _not_ready(self, name: str) -> RunError:
+        reason = self.revisions[name].not_ready_because
+        return RunError(
+            "FAILED_PRECONDITION",
+            f"Revision '{name}' is not ready and cannot serve traffic. {reason}".strip(),
+        )
+
+    def _newest_ready(self) -> str:
+        return [r.name for r in self.revisions.values() if r.can_serve][-1]
+
+    def _etag(self, generation: int) -> str:
+        digest = hashlib.sha256(f"{self.uid}/{generation}".encode()).digest()[:12]
+        return f'"{base64.urlsafe_b64encode(digest).decode()}"'
