@@ -14,6 +14,7 @@ from allclear.domain.action import Client
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.systems import Access, Service
+from allclear.engine.by_hand import ByHand
 from allclear.engine.conductor import Conductor
 from allclear.engine.executor import Executor
 from allclear.engine.intake import Intake
@@ -104,6 +105,7 @@ class Engine:
     proposer: Proposer
     conductor: Conductor
     people: People
+    by_hand: ByHand
     intake: Intake
 
     async def close(self) -> None:
@@ -131,9 +133,10 @@ def make_engine(
     proposer = Proposer(journal, executor, company.plan, clock)
     conductor = Conductor(journal, registry, executor, proposer, company, around, clock)
     people = People(journal, company, clock, simulated=simulation is not None)
+    by_hand = ByHand(journal, company, executor, proposer, people)
     intake = Intake(journal, company, clock, simulated=simulation is not None)
     return Engine(
-        settings, company, journal, registry, around, executor, proposer, conductor, people, intake
+        settings, company, journal, registry, around, executor, proposer, conductor, people, by_hand, intake
     )
 
 

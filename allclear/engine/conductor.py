@@ -25,6 +25,7 @@ from allclear.domain.records import (
     StepDone,
 )
 from allclear.domain.runbook import Phase, ProbeCall, Runbook
+from allclear.domain.scribe import tell
 from allclear.domain.telling import values
 from allclear.domain.wording import render, render_all
 from allclear.engine import asks
@@ -76,6 +77,12 @@ class Conductor:
         incident = replay(self._journal.entries(incident_id))
         assert incident is not None  # noqa: S101 - an incident is opened with its first entry
         return incident
+
+    def told_since(self, incident_id: str, number: int) -> str:
+        """Returns what was written down after the entry `number`, as the scribe tells it, in one line."""
+        incident = self.incident(incident_id)
+        lines = [tell(entry, incident) for entry in self._journal.entries(incident_id, after=number)]
+        return " ".join(line.text for line in lines) or "Nothing was left to do."
 
     def runbook(self, incident: Incident) -> Runbook:
         """Returns the runbook that the incident follows. Raises NotFound."""
@@ -139,7 +146,7 @@ class Conductor:
                 if phase is Phase.RESOLVE:
                     records.append(IncidentEnded(ending="resolved", why=_all_clear(incident)))
                 if phase.following:
-                    errands = [start_errand(incident.id, phase.following)]
+                    errands = [start_errand(incident.id, phase.following.value)]
         self._journal.append(incident.id, records, by, expect=incident.length, errands=errands)
 
     def _ask(self, incident: Incident, move: AskPeople) -> Any:  # noqa: ANN401 - an Ask
@@ -223,9 +230,9 @@ def impact_of(company: Company, incident: Incident) -> str:
     return incident.title
 
 
-def start_errand(incident: str, phase: Phase) -> Errand:
-    """Returns the errand to start the flow run of `phase`: one, however often it is asked for."""
-    return Errand(ErrandKind.START, incident, f"{incident}/{phase.value}", {"phase": phase.value})
+def start_errand(incident: str, flow: str) -> Errand:
+    """Returns the errand to start the run of `flow` for the incident: one, however often it is asked for."""
+    return Errand(ErrandKind.START, incident, f"{incident}/{flow}", {"flow": flow})
 
 
 def _all_clear(incident: Incident) -> str:

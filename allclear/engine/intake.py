@@ -11,7 +11,6 @@ from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import replay
 from allclear.domain.records import AlertJoined, By, IncidentOpened
-from allclear.domain.runbook import Phase
 from allclear.domain.scribe import plain
 from allclear.engine.conductor import start_errand
 from allclear.journal.port import Journal
@@ -76,7 +75,7 @@ class Intake:
             runbook=route.runbook, incident_kind=runbook.kind, reported=f"alert from {alert.source}",
             began=alert.at, simulated=self._simulated,
         )  # fmt: skip
-        errand = start_errand("{incident}", Phase.DETECT)
+        errand = start_errand("{incident}", "respond")
         incident, new = self._journal.open_incident(
             self._company.plan.short, opened, by, key=key, records=[joined], errands=[errand]
         )

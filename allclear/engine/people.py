@@ -85,8 +85,11 @@ class People:
             )
         return By(actor=name.strip(), role=role, via=via)
 
-    def declare(self, said: Declaration, by: By, *, start: bool = True) -> str:
-        """Opens an incident and returns its id; with `start`, its flow is started. Raises NotFound, NotAllowed."""
+    def declare(self, said: Declaration, by: By, *, first: str | None = "respond", key: str | None = None) -> str:
+        """Opens an incident and returns its id; `first` is the flow that is started for it, if any.
+
+        `key` makes the same declaration, repeated after a crash, one incident. Raises NotFound, NotAllowed.
+        """
         self._check_severity(said.severity)
         self._company.service(said.service)
         self._company.runbook(said.runbook)
@@ -95,8 +98,8 @@ class People:
             runbook=said.runbook, incident_kind=self._company.runbook(said.runbook).kind,
             reported=f"declared by {by.actor}", began=said.began, simulated=self._simulated,
         )  # fmt: skip
-        errands = [start_errand("{incident}", Phase.DETECT)] if start else []
-        incident, _ = self._journal.open_incident(self._company.plan.short, opened, by, errands=errands)
+        errands = [start_errand("{incident}", first)] if first else []
+        incident, _ = self._journal.open_incident(self._company.plan.short, opened, by, key=key, errands=errands)
         return incident
 
     def acknowledge(self, incident_id: str, by: By) -> str:
@@ -207,6 +210,11 @@ class People:
         if by.role not in policy.roles:
             may = " or ".join(plan.role_title(role) for role in policy.roles)
             raise NotAllowed(f"{state.ask.id} is for {may}, not for {plan.role_title(by.role or '')}.", "Ask one of them.")
+        if by.via == "prefect" and not policy.prefect_may:
+            raise NotAllowed(
+                f"{state.ask.id} cannot be answered in Prefect, which knows no users.",
+                f"Answer on the command line: allclear approve {state.ask.id} --as NAME.",
+            )
         if any(answer.by.actor.casefold() == by.actor.casefold() for answer in state.answers):
             raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Somebody else must answer too.")
         if policy.reason_needed and not reason.strip():
@@ -233,7 +241,7 @@ class People:
                 )
             return [IncidentEnded.model_validate({"ending": ending, "why": _words(why, "reason")})]
 
-        errands = [start_errand(incident_id, Phase.REVIEW)] if ending == "resolved" else []
+        errands = [start_errand(incident_id, Phase.REVIEW.value)] if ending == "resolved" else []
         self._say(incident_id, by, records, errands=errands)
 
 

@@ -10,6 +10,8 @@ It knows no wire format; ``faces/`` speaks gRPC and REST for it. What it keeps t
   "does not exist or is deleted"), read November 2026.
 - A write during an operation supersedes it: the older operation ends as ABORTED. (Our choice; the
   vendor does not document it.)
+- A revision that does not become ready fails the write that deployed it, not the later ones: traffic
+  can still be sent elsewhere. (Our choice, as above.)
 """
 
 from __future__ import annotations
@@ -90,6 +92,7 @@ class Operation:
 
     id: str
     edited: ServiceState
+    deploys: bool = False
     result: ServiceState | None = None
     error: RunError | None = None
 
@@ -151,7 +154,7 @@ class RunService:
                 f"Revision named '{edit.deploy.name}' with different configuration already exists.",
             )
         edited = self._edited(edit)
-        operation = Operation(id=str(uuid4()), edited=edited)
+        operation = Operation(str(uuid4()), edited, deploys=edit.deploy is not None)
         self.operations[operation.id] = operation
         if validate_only:
             operation.result = replace(edited, etag=self.state.etag, reconciling=False)
@@ -174,7 +177,7 @@ class RunService:
             self.revisions[edit.deploy.name] = edit.deploy
         self.state = self._edited(edit)
         if self._running is None:
-            self._settle()
+            self._settle(deployed=edit.deploy is not None)
 
     def touch(self) -> None:
         """Let somebody else write a label: a new etag and generation, nothing that serves changes."""
@@ -216,7 +219,7 @@ class RunService:
         if superseded:
             operation.error = RunError("ABORTED", "A newer update has superseded this one.")
         else:
-            self._settle()
+            self._settle(deployed=operation.deploys)
             operation.error = self.state.failure
             operation.result = None if self.state.failure else self.state
         said = f"{operation.error.code}: {operation.error.message}" if operation.error else "done"
@@ -229,16 +232,15 @@ class RunService:
             serving=[target.as_facts() for target in self.state.serving],
         )
 
-    def _settle(self) -> None:
+    def _settle(self, *, deployed: bool) -> None:
         wanted = self.state
-        failure = self._why_not(wanted.traffic)
-        if failure is None and not self.revisions[wanted.latest_created].ready:
+        failure = unroutable = self._why_not(wanted.traffic)
+        if failure is None and deployed and not self.revisions[wanted.latest_created].ready:
             failure = self._not_ready(wanted.latest_created)
-        routed = self._why_not(wanted.traffic) is None
         self.state = replace(
             wanted,
             observed_generation=wanted.generation,
-            serving=wanted.traffic if routed else wanted.serving,
+            serving=wanted.serving if unroutable else wanted.traffic,
             latest_ready=self._newest_ready(),
             reconciling=False,
             failure=failure,

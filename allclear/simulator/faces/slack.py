@@ -13,6 +13,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -172,8 +173,8 @@ async def _arguments(request: Request) -> Arguments:
             raise _no("json_not_object")
         return arguments | body
     if kind == "application/x-www-form-urlencoded":
-        form = await request.form()
-        arguments |= {name: value for name, value in form.items() if isinstance(value, str)}
+        form = (await read_body(request)).decode(errors="replace")
+        arguments |= dict(parse_qsl(form, keep_blank_values=True))
     for name in ("blocks", "attachments", "metadata"):
         if isinstance(arguments.get(name), str):
             try:

@@ -1,0 +1,19 @@
+"""A company's folder under runbooks/ in, its checked plan, systems, runbooks and templates out."""
+
+from __future__ import annotations
+
+from allclear.company.check import check_company
+from allclear.company.complaint import Complaint
+from allclear.company.folder import Company, companies, companies_root, find_company, load_company
+from allclear.company.kinds import Kinds
+
+__all__ = [
+    "Company",
+    "Complaint",
+    "Kinds",
+    "check_company",
+    "companies",
+    "companies_root",
+    "find_company",
+    "load_company",
+]

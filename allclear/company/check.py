@@ -1,0 +1,107 @@
+"""Says all that is wrong with a company's folder, each with file and line, before an incident finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+
+from allclear.company.complaint import Complaint, instead, shown
+from allclear.company.folder import PLAN, Draft, read_draft
+from allclear.company.kinds import Kinds
+from allclear.company.placeholders import template_placeholders, unused_templates
+from allclear.company.policies import check_approvals, check_blanks, check_people, severities
+from allclear.company.steps import check_runbooks
+from allclear.company.wiring import check_systems
+from allclear.domain.plan import Plan
+
+
+def check_company(folder: Path, kinds: Kinds, known: Mapping[str, str] | None = None) -> list[Complaint]:
+    """Returns everything that is wrong, hollow or assumed in `folder`, the gravest first.
+
+    A file that cannot be read does not hide what is wrong in the others. `known` holds the placeholders of the
+    post-mortem's template; without, that template only has to exist. Reads files, and connects to nothing.
+    """
+    draft = read_draft(folder)
+    found = chain(
+        draft.complaints,
+        check_people(draft),
+        check_blanks(draft),
+        check_approvals(draft, kinds),
+        _routes(draft),
+        _unreached(draft),
+        _post_mortem(draft),
+        check_systems(draft, kinds),
+        check_runbooks(draft, kinds),
+        template_placeholders(draft, known),
+        unused_templates(draft),
+        _assumed(draft),
+    )
+    return sorted(dict.fromkeys(found), key=lambda one: one.rank)
+
+
+def _routes(draft: Draft) -> Iterator[Complaint]:
+    if draft.plan is None:
+        return
+    plan, file = draft.plan, draft.files[PLAN]
+    scale = [severity.name for severity in plan.severities]
+    there = _runbook_files(draft)
+    for index, route in enumerate(plan.routes):
+        place = ("routes", index)
+        if draft.systems is not None and route.service not in draft.systems.services:
+            yield file.error((*place, "service"), f"systems.yaml has no service `{route.service}`.",
+                             instead(route.service, draft.systems.services))  # fmt: skip
+        if route.severity not in scale:
+            yield file.error((*place, "severity"), f"The plan has no severity `{route.severity}`.",
+                             instead(route.severity, scale))  # fmt: skip
+        if route.runbook not in there:
+            yield file.error((*place, "runbook"), f"There is no runbook `{route.runbook}`.",
+                             instead(route.runbook, there))  # fmt: skip
+        if hider := _hider(plan, index):
+            yield file.warning((*place, "match"), f"No alert reaches the route `{route.name}`: `{hider}` takes them first.",
+                               "Put the narrower route first.")  # fmt: skip
+
+
+def _hider(plan: Plan, index: int) -> str | None:
+    """Returns the earlier route that takes every alert of this one, or None."""
+    match = plan.routes[index].match
+    for route in plan.routes[:index]:
+        if all(key in match and value in ("*", match[key]) for key, value in route.match.items()):
+            return route.name
+    return None
+
+
+def _runbook_files(draft: Draft) -> list[str]:
+    """Returns the names of the runbooks there are, those that could not be read among them."""
+    return sorted(path.stem for path in (draft.folder / "runbooks").glob("*.yaml"))
+
+
+def _unreached(draft: Draft) -> Iterator[Complaint]:
+    if draft.plan is None:
+        return
+    reached = {route.runbook for route in draft.plan.routes}
+    for name in draft.runbooks:
+        if name not in reached:
+            yield draft.files[name].warning(
+                ("name",), f"No alert reaches the runbook `{name}`.", "Name it in a route of plan.yaml, or start it by hand."
+            )
+    for path in sorted((draft.folder / "runbooks").glob("*.yml")):
+        yield Complaint("warning", shown(path), None, "The file is not read.", "Rename it so that it ends in .yaml.")
+    if not _runbook_files(draft):
+        yield Complaint("error", shown(draft.folder / "runbooks"), None, "There is no runbook.",
+                        "Write one, as runbooks/bad-deployment.yaml.")  # fmt: skip
+
+
+def _post_mortem(draft: Draft) -> Iterator[Complaint]:
+    if draft.plan is not None:
+        place = ("post_mortem", "severities")
+        yield from severities(draft, draft.files[PLAN], place, draft.plan.post_mortem.severities or [])
+
+
+def _assumed(draft: Draft) -> Iterator[Complaint]:
+    if draft.plan is None:
+        return
+    for index, one in enumerate(draft.plan.assumed):
+        yield draft.files[PLAN].assumed(
+            ("assumed", index), f"Assumed, {one.field}: {one.because.rstrip('.')}.", "Confirm it, or change it."
+        )

@@ -1,0 +1,25 @@
+"""What a check asks of the registry of actions and probes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from allclear.domain.action import Action, Probe
+
+ActionType = type[Action[Any, Any]]
+ProbeType = type[Probe[Any]]
+
+
+class Kinds(Protocol):
+    """The kinds of actions and probes that a runbook may name."""
+
+    @property
+    def actions(self) -> Mapping[str, ActionType]:
+        """Returns the actions by name."""
+        ...
+
+    @property
+    def probes(self) -> Mapping[str, ProbeType]:
+        """Returns the probes by name."""
+        ...

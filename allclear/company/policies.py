@@ -1,0 +1,119 @@
+"""Checks who decides: the people, roles, severities and approvals of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from allclear.company.complaint import Complaint, instead
+from allclear.company.folder import PLAN, Draft
+from allclear.company.kinds import ActionType, Kinds
+from allclear.company.yaml_file import Place, YamlFile
+from allclear.domain.approval import ApprovalPolicy
+from allclear.domain.plan import Person, Plan, hollow
+from allclear.domain.runbook import Step
+
+
+def severities(draft: Draft, file: YamlFile, place: Place, names: Iterable[str]) -> Iterator[Complaint]:
+    """Yields an error for each name that is not on the plan's scale."""
+    if draft.plan is None:
+        return
+    known = [severity.name for severity in draft.plan.severities]
+    for index, name in enumerate(names):
+        if name not in known:
+            yield file.error((*place, index), f"The plan has no severity `{name}`.", instead(name, known))
+
+
+def check_people(draft: Draft) -> Iterator[Complaint]:
+    """Yields roles that are unknown, roles that nobody holds, and names and contacts that are still blanks."""
+    if draft.plan is None:
+        return
+    plan, file = draft.plan, draft.files[PLAN]
+    for index, person in enumerate(plan.people):
+        for number, role in enumerate(person.roles):
+            if role not in plan.roles:
+                place = ("people", index, "roles", number)
+                yield file.error(place, f"The plan has no role `{role}`.", instead(role, plan.roles))
+        yield from _blanks(plan, file, index, person)
+    for role in plan.roles:
+        held = any(role in person.roles for person in plan.people)
+        if not plan.holders(role):
+            only = "only a blank holds it" if held else "nobody holds it"
+            yield file.warning(
+                ("roles", role), f"The role `{role}` has no name: {only}.",
+                "Put somebody under `people`; until then whoever says so holds it.",
+            )  # fmt: skip
+
+
+def _blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[Complaint]:
+    who = ", ".join(plan.role_title(role) for role in person.roles)
+    if not person.known:
+        yield file.warning(("people", index, "name"), f"The name of {who} is still {_blank(person.name)}.", "Fill it in.")
+    for kind, contact in person.contacts.items():
+        if hollow(contact):
+            place = ("people", index, "contacts", kind)
+            yield file.warning(place, f"The {kind} of {who} is still {_blank(contact)}.", "Fill it in.")
+
+
+def check_blanks(draft: Draft) -> Iterator[Complaint]:
+    """Yields the plan's other addresses that nobody filled in."""
+    if draft.plan is None:
+        return
+    plan, file = draft.plan, draft.files[PLAN]
+    found: list[tuple[Place, str, str]] = [
+        *((("support", n, "contact"), f"The contact of {one.name}", one.contact) for n, one in enumerate(plan.support)),
+        *((("resources", name), f"The address of {name}", text) for name, text in plan.resources.items()),
+        *((("channels", name), f"The channel {name}", text) for name, text in plan.channels.items()),
+    ]
+    if plan.status_page_url:
+        found.append((("status_page_url",), "The address of the status page", plan.status_page_url))
+    for place, what, text in found:
+        if hollow(text):
+            yield file.warning(place, f"{what} is still {_blank(text)}.", "Fill it in.")
+
+
+def _blank(text: str) -> str:
+    return f"the blank `{text.strip()}`" if text.strip() else "empty"
+
+
+def check_approvals(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+    """Yields approvals of actions that are unknown, and by roles that are unknown or that nobody holds."""
+    if draft.plan is None:
+        return
+    file = draft.files[PLAN]
+    for name, policy in draft.plan.approvals.items():
+        if name not in kinds.actions:
+            yield file.error(("approvals", name), f"There is no action `{name}`.", instead(name, kinds.actions))
+        yield from _policy(draft.plan, file, ("approvals", name), policy, name)
+
+
+def who_approves(draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step) -> Iterator[Complaint]:
+    """Yields what is wrong with who must say yes to a step of a runbook.
+
+    The plan's own approvals are `check_approvals`' part: they are wrong once, not once for each step.
+    """
+    if draft.plan is None or (step.approval is None and kind.name in draft.plan.approvals):
+        return
+    if step.approval is not None:
+        yield from _policy(draft.plan, file, (*place, "approval"), step.approval, kind.name)
+    elif kind.approval is not None:
+        yield from _too_few(draft.plan, file, (*place, "action"), kind.approval, kind.name)
+
+
+def _policy(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:
+    unknown = [role for role in policy.roles if role not in plan.roles]
+    for role in unknown:
+        at = (*place, "roles", policy.roles.index(role))
+        yield file.error(at, f"The plan has no role `{role}`.", instead(role, plan.roles))
+    if not unknown:
+        yield from _too_few(plan, file, place, policy, action)
+
+
+def _too_few(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:
+    """A blank counts as somebody: whoever says so holds its role. A role that nobody has counts for nothing."""
+    able = sum(any(role in person.roles for role in policy.roles) for person in plan.people)
+    if able < policy.people:
+        yield file.error(
+            place,
+            f"`{action}` waits for {policy.people} of {', '.join(policy.roles)}, and the plan has {able or 'nobody'}.",
+            "Give one of these roles to somebody under `people`, or name other roles in `approval`.",
+        )

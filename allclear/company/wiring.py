@@ -1,0 +1,68 @@
+"""Checks a company's systems: that those the runbooks need are there, and that their clients understand them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from allclear.company.complaint import Complaint, instead
+from allclear.company.folder import SYSTEMS, Draft
+from allclear.company.kinds import Kinds
+from allclear.company.placeholders import texts
+from allclear.company.problems import problems
+from allclear.domain.action import Client
+from allclear.domain.runbook import Phase, Runbook
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+_BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]|\[[^\]]*\]")
+
+
+def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+    """Yields systems that are missing, misspelled or not understood, and addresses that nobody filled in."""
+    if draft.systems is None:
+        return
+    yield from _missing(draft, kinds)
+    file, clients = draft.files[SYSTEMS], _clients(kinds)
+    for name, system in draft.systems.systems.items():
+        place = ("systems", name)
+        if name not in clients:
+            yield file.warning(place, f"No action or probe uses the system `{name}`.", instead(name, clients))
+        if system.secret is not None and not _VARIABLE.fullmatch(system.secret):
+            # Not repeated here: what stands there may be the secret itself.
+            yield file.error((*place, "secret"), "`secret` is not the name of an environment variable.",
+                             "Write a name in capitals, and put the secret into that variable.")  # fmt: skip
+        for where, text in texts(system.model_dump(exclude={"secret"}), place):
+            if blank := _BLANK.search(text):
+                yield file.warning(where, f"`{where[-1]}` still holds the blank `{blank.group()}`.", "Fill it in.")
+
+
+def _clients(kinds: Kinds) -> dict[str, type[Client]]:
+    every = [*kinds.actions.values(), *kinds.probes.values()]
+    return {client.system: client for kind in every for client in kind.needs}
+
+
+def _missing(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+    """A system stands once here, with all that need it, not once for each step."""
+    if draft.systems is None:
+        return
+    needs: dict[str, list[str]] = {}
+    for runbook in draft.runbooks.values():
+        for name in _used(runbook):
+            kind = kinds.actions.get(name) or kinds.probes.get(name)
+            for client in kind.needs if kind else ():
+                needs.setdefault(client.system, []).append(name)
+    for system, users in needs.items():
+        if system not in draft.systems.systems:
+            yield draft.files[SYSTEMS].error(
+                ("systems",), f"There is no system `{system}`, which {', '.join(dict.fromkeys(users))} needs.",
+                f"Add `{system}` under `systems` with its `endpoint`.",
+            )  # fmt: skip
+
+
+def _used(runbook: Runbook) -> Iterator[str]:
+    yield runbook.health.probe
+    for phase in Phase:
+        for step in runbook.steps(phase):
+            yield from (name for name in (step.action, step.probe, step.proof and step.proof.probe) if name)

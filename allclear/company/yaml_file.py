@@ -1,0 +1,113 @@
+"""A YAML file that knows where everything in it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from allclear.company.complaint import Complaint, shown
+
+Place = Sequence[str | int]
+"""The way to a value: keys and positions, as pydantic's `loc`."""
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A file that was read: its data, and the line of each part."""
+
+    path: Path
+    text: str
+    data: dict[str, Any]
+
+    @cached_property
+    def _tree(self) -> Any:  # noqa: ANN401 - ruamel's round-trip types are not typed
+        """The data once more, with positions. Only complaints need them, and reading for them is five times slower."""
+        yaml: Any = YAML(typ="rt")
+        return yaml.load(self.text)
+
+    def line(self, place: Place) -> int:
+        """Returns the line, from 1, of the deepest part of `place` that is in the file."""
+        node, line = self._tree, 0
+        for part in place:
+            try:
+                line = (node.lc.item(part) if isinstance(part, int) else node.lc.key(part))[0]
+                node = node[part]
+            except (AttributeError, KeyError, IndexError, TypeError):
+                break
+        return line + 1
+
+    def error(self, place: Place, sentence: str, next_step: str) -> Complaint:
+        """Returns an error about the part at `place`."""
+        return Complaint("error", shown(self.path), self.line(place), sentence, next_step)
+
+    def warning(self, place: Place, sentence: str, next_step: str) -> Complaint:
+        """Returns a warning about the part at `place`."""
+        return Complaint("warning", shown(self.path), self.line(place), sentence, next_step)
+
+    def assumed(self, place: Place, sentence: str, next_step: str) -> Complaint:
+        """Returns a default that is listed for people to confirm."""
+        return Complaint("assumed", shown(self.path), self.line(place), sentence, next_step)
+
+
+def read_yaml(path: Path) -> YamlFile | Complaint:
+    """Returns the file, or the one reason why it cannot be read as a mapping."""
+    text = read_text(path)
+    if isinstance(text, Complaint):
+        return text
+    yaml: Any = YAML(typ="safe")
+    try:
+        data = yaml.load(text)
+        json.dumps(data, default=str, skipkeys=True)
+    except MarkedYAMLError as error:
+        return _broken(path, error)
+    except YAMLError as error:
+        return Complaint("error", shown(path), None, f"It is not valid YAML: {_first_line(error)}.", "Mend it.")
+    except (ValueError, RecursionError):
+        # A circle of aliases (ValueError from json), a date that does not exist, or a thousand brackets.
+        return Complaint("error", shown(path), None, "A value in it cannot be read, or refers to itself.", "Mend it.")
+    if not isinstance(data, dict):
+        what = "is empty" if data is None else "is not a mapping of fields"
+        return Complaint("error", shown(path), 1, f"The file {what}.", "Write fields as `name: value`.")
+    return YamlFile(path, text, cast("dict[str, Any]", data))
+
+
+def read_text(path: Path) -> str | Complaint:
+    """Returns the text of a file, or why it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Complaint("error", shown(path), None, "The file is missing.", "Create it, or correct its name.")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Complaint("error", shown(path), None, f"It cannot be read: {reason}.", "Check its permissions.")
+    except UnicodeDecodeError:
+        return Complaint("error", shown(path), None, "It is not UTF-8 text.", "Save it as UTF-8.")
+
+
+def _broken(path: Path, error: MarkedYAMLError) -> Complaint:
+    problem, context = cast("Any", error.problem_mark), cast("Any", error.context_mark)
+    mark = problem or context
+    line = int(mark.line) + 1 if mark else None
+    if isinstance(error, DuplicateKeyError):
+        key = _first_line(error.problem).partition('"')[2].partition('"')[0]
+        return Complaint(
+            "error", shown(path), line, f"The key `{key}` stands twice.",
+            f"Keep one of them; the mapping begins in line {int(context.line) + 1 if context else 1}.",
+        )  # fmt: skip
+    begins = f" ({error.context}, which begins in line {context.line + 1})" if error.context and context else ""
+    return Complaint(
+        "error", shown(path), line, f"It is not valid YAML: {_first_line(error.problem)}{begins}.",
+        "Mend it there or in the line before: indent with spaces, and put text that holds `: ` in quotes.",
+    )  # fmt: skip
+
+
+def _first_line(said: object) -> str:
+    return (str(said or "").splitlines() or ["it cannot be parsed"])[0].strip().rstrip(".")

@@ -1,0 +1,121 @@
+"""What templates and steps are filled with: a value for every placeholder of `allclear.domain.wording`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from allclear.domain.durations import say_duration
+from allclear.domain.errors import ConfigError
+from allclear.domain.incident import Act, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.records import Entry
+from allclear.domain.scribe import answer_commands, clock, plain, role_words, stamp, timeline
+from allclear.domain.wording import PLACEHOLDERS, render, unknown_placeholders
+
+LEAD = "incident_commander"
+"""The role that leads an incident."""
+
+UPDATES = 20
+"""How many lines `{updates}` has at most: a message in a channel, not the whole record."""
+
+_NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
+
+
+def status(incident: Incident) -> str:
+    """Returns how it stands: INVESTIGATING, IDENTIFIED (contained), RESOLVED or FALSE ALARM."""
+    if incident.ended and incident.ended.ending == "false-alarm":
+        return "FALSE ALARM"
+    if incident.ended or incident.recovered_at:
+        return "RESOLVED"
+    return "IDENTIFIED" if incident.contained_at else "INVESTIGATING"
+
+
+def lead(incident: Incident) -> str | None:
+    """Returns who leads the incident, or None while nobody does."""
+    person = incident.roles.get(LEAD)
+    return plain(person, 60) if person else None
+
+
+def duration(incident: Incident, now: datetime) -> timedelta:
+    """Returns the time from the beginning (or the detection) to recovery, to the end, or until now."""
+    return (incident.recovered_at or incident.ended_at or now) - (incident.began_at or incident.opened_at)
+
+
+def left_in_place(act: Act, plan: Plan) -> str:
+    """Returns what an act left behind, whose it is, and until when: `traffic pinned (run:web), owner tech lead`."""
+    proposed = act.proposed
+    words = [f"{plain(proposed.leaves or proposed.title)} ({plain(proposed.resource or proposed.act)})"]
+    if act.handed:
+        words.append(f"taken over by {plain(act.handed.to, 60)} until {stamp(act.handed.due)}")
+    elif proposed.owner:
+        words.append(f"owner {role_words(proposed.owner, plan)}")
+    if proposed.expires and not act.handed:
+        words.append(f"to be looked at by {stamp(proposed.expires)}")
+    return ", ".join(words)
+
+
+def values(  # noqa: PLR0913 - what is told and who it is told about
+    incident: Incident, entries: Sequence[Entry], plan: Plan, *, service_title: str, impact: str, now: datetime,
+    templates: Mapping[str, str] = _NO_TEMPLATES, runbook_title: str = "",
+) -> dict[str, str]:  # fmt: skip
+    """Returns a value for every placeholder, and `t_<name>` for each template, rendered with them.
+
+    A hyphen in a template's name is an underscore in its placeholder: `status-page` is `{t_status_page}`. The values
+    are plain text; escaping for Slack, e-mail or HTML is its client's part. Raises ConfigError for a template with an
+    unknown placeholder, or with another template in it.
+    """
+    severity = plan.severity(incident.severity)
+    told = {
+        "incident": incident.id,
+        "title": plain(incident.title),
+        "severity": plain(incident.severity, 20),
+        "severity_title": plain(severity.title) if severity else "",
+        "status": status(incident),
+        "company": plain(plan.company),
+        "service": plain(incident.opened.service),
+        "service_title": plain(service_title),
+        "impact": plain(impact),
+        "lead": lead(incident) or "not yet named",
+        "began": stamp(incident.began_at) if incident.began_at else "unknown",
+        "detected": stamp(incident.opened_at),
+        "resolved": stamp(incident.recovered_at) if incident.recovered_at else "not yet",
+        "duration": say_duration(duration(incident, now)),
+        "updates": _updates(incident, entries, plan),
+        "waiting": _waiting(incident),
+        "in_place": "\n".join(left_in_place(act, plan) for act in incident.in_place) or "nothing",
+        "status_page": plan.status_page_url,
+        "runbook": plain(runbook_title or incident.opened.runbook),
+        "simulated": "[SIMULATED] " if incident.opened.simulated else "",
+    }
+    rendered = {template_key(name): _rendered(name, text, told) for name, text in templates.items()}
+    return told | rendered
+
+
+def template_key(name: str) -> str:
+    """Returns the placeholder of the template called `name`: `t_status_page` for `status-page`."""
+    return f"t_{name.replace('-', '_')}"
+
+
+def _rendered(name: str, text: str, told: Mapping[str, str]) -> str:
+    nested = [word for word in unknown_placeholders(text) if word.startswith("t_")]
+    if nested:
+        raise ConfigError(
+            f"The template `{name}` refers to another template, {{{nested[0]}}}.",
+            f"Write the words out; a template may hold only: {', '.join(sorted(PLACEHOLDERS))}.",
+        )
+    return render(text, told)
+
+
+def _updates(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
+    lines = [f"{clock(line.at)} - {line.text}" for line in timeline(entries, plan, incident=incident)]
+    if len(lines) > UPDATES:
+        left_out = len(lines) - UPDATES + 1
+        lines = [lines[0], f"({left_out} lines more: allclear show {incident.id})", *lines[-(UPDATES - 2) :]]
+    return "\n".join(lines)
+
+
+def _waiting(incident: Incident) -> str:
+    lines = [f"{plain(state.ask.title)}: {answer_commands(state.ask)[0]}" for state in incident.open_asks]
+    return "\n".join(lines) or "nothing"

@@ -1,0 +1,1 @@
+"""Journal in, document out: the post-mortem, and what `allclear show` prints."""

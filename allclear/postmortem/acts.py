@@ -1,0 +1,85 @@
+"""What was done to production, as tables and lists in Markdown: before and after, who approved it, what is left."""
+
+from __future__ import annotations
+
+from allclear.domain.action import ActStatus
+from allclear.domain.incident import Act, Answer, AskState, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.scribe import clock, differences, markdown_safe, outcome_words, plain, role_words
+from allclear.domain.telling import left_in_place
+
+CELL = 200
+"""Characters of a table's cell."""
+
+_HEAD = ("| Act | Before | After | Approved by | When (UTC) | Outcome |", "|---|---|---|---|---|---|")
+
+
+def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
+    """Returns the table of all acts in their order, safe in Markdown."""
+    if not incident.acts:
+        return "Nothing was done by allclear."
+    return "\n".join([*_HEAD, *(_row(incident, act, plan) for act in incident.acts.values())])
+
+
+def markdown_in_place(incident: Incident, plan: Plan) -> str:
+    """Returns what is still in place, a list."""
+    return "\n".join(f"- {markdown_safe(left_in_place(act, plan))}" for act in incident.in_place) or "Nothing."
+
+
+def _row(incident: Incident, act: Act, plan: Plan | None) -> str:
+    before, after = _before_and_after(act)
+    when = act.finished_at or act.intended_at
+    # Names, before, after and approvers are safe already; escaping them twice would show the backslashes.
+    cells = [
+        markdown_safe(act_words(act), CELL), before, after, approvals(incident, act, plan),
+        clock(when) if when else "", markdown_safe(_outcome(incident, act), CELL),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def act_words(act: Act) -> str:
+    """Returns what an act does: its title, and the sentence that was approved."""
+    summary = str((act.change or {}).get("summary") or "").rstrip(" .")
+    title = act.proposed.title.rstrip(" .")
+    return f"{title}: {summary}" if summary and summary != title else title
+
+
+def _before_and_after(act: Act) -> tuple[str, str]:
+    change = act.change or {}
+    changed = differences(change.get("before") or {}, change.get("after") or {}, lambda text: markdown_safe(text, CELL))
+    # An etag differs after every write and means nothing to a reader.
+    rows = [row for row in changed if row[0] != "etag"]
+    before = "; ".join(f"{name}: {was}" for name, was, _ in rows)
+    after = "; ".join(f"{name}: {then}" for name, _, then in rows)
+    outcome = act.outcome
+    if outcome is None or not (outcome.changed or outcome.good):
+        return before, "as before" if outcome else f"(intended) {after}" if after else ""
+    return before, f"(intended, not proven) {after}" if after and not outcome.good else after
+
+
+def approvals(incident: Incident, act: Act, plan: Plan | None = None) -> str:
+    """Returns who said yes or no to an act and when, safe in Markdown; blank where nobody has answered yet."""
+    if not act.asks:
+        return "" if act.outcome is None or act.refusals else "no approval needed"
+    states = [incident.asks[ask] for ask in act.asks]
+    return "; ".join(_answer(state, answer, plan) for state in states for answer in state.answers)
+
+
+def _answer(state: AskState, answer: Answer, plan: Plan | None) -> str:
+    role = f" ({role_words(answer.by.role, plan)})" if answer.by.role else ""
+    said = "" if answer.yes else " said no"
+    void = ", void since" if state.void else ""
+    reason = f": {plain(answer.reason)}" if answer.reason.strip() else ""
+    return markdown_safe(f"{plain(answer.by.actor, 60)}{role}{said} {clock(answer.at)}{void}{reason}", CELL)
+
+
+def _outcome(incident: Incident, act: Act) -> str:
+    if act.outcome is None:
+        denied = any(incident.asks[ask].denied for ask in act.asks)
+        return "Begun, no outcome yet" if act.intended else "Not done, for a person said no" if denied else "Proposed"
+    words = outcome_words(act.outcome)
+    if not act.outcome.good:
+        words = f"{words}: {act.outcome.sentence}"
+    undo = incident.acts.get(act.undone_by or "")
+    undone = f"; undone {clock(undo.finished_at)}" if undo and undo.finished_at else ""
+    return words + (undone if act.status is ActStatus.UNDONE else "")

@@ -1,0 +1,196 @@
+"""The post-mortem: a company's own template, filled from the journal and from what people wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from allclear.domain.action import Verdict
+from allclear.domain.durations import say_duration
+from allclear.domain.errors import ConfigError
+from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
+from allclear.domain.records import Contained, Entry, Recovered, StepDone
+from allclear.domain.scribe import Line, clock, markdown_safe, plain, stamp, timeline
+from allclear.domain.telling import duration, lead, status
+from allclear.domain.wording import render, unknown_placeholders
+from allclear.postmortem.acts import markdown_acts, markdown_in_place
+from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS, Field
+
+SILENCE = timedelta(minutes=10)
+"""From here on, time without an entry is called a gap."""
+
+_BANNER = "**SIMULATED: this was a drill. Nothing here happened in production.**"
+_POINT = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
+
+
+def write_post_mortem(  # noqa: PLR0913 - the incident, and how it is told
+    incident: Incident, entries: Sequence[Entry], plan: Plan, *, service_title: str, template: str, now: datetime
+) -> str:
+    """Returns the post-mortem as Markdown, and says how to write what nobody has written yet.
+
+    `template` is the text of the plan's template. Everything that was not in it is escaped, so that nothing an alert
+    or a person said can change the document's structure. Raises ConfigError for an unknown placeholder.
+    """
+    unknown = unknown_placeholders(template, PLACEHOLDERS)
+    if unknown:
+        raise ConfigError(
+            f"The post-mortem's template holds {{{unknown[0]}}}, which has no source.",
+            f"Use one of: {', '.join(sorted(PLACEHOLDERS))}.",
+        )
+    told = _from_journal(incident, entries, plan, service_title, now) | _from_people(incident)
+    document = render(template, told)
+    return re.sub(r"\n{3,}", "\n\n", document).strip() + "\n"
+
+
+def _from_journal(
+    incident: Incident, entries: Sequence[Entry], plan: Plan, service_title: str, now: datetime
+) -> dict[str, str]:
+    going_on = not (incident.recovered_at or incident.ended_at)
+    return {
+        "incident": markdown_safe(incident.id),
+        "title": markdown_safe(incident.title),
+        "company": markdown_safe(plan.company),
+        "simulated": _BANNER if incident.opened.simulated else "",
+        "date": f"{incident.opened_at:%Y-%m-%d}",
+        "written": stamp(now),
+        "status": status(incident),
+        "incident_lead": markdown_safe(lead(incident) or ""),
+        "roles": _roles(incident, plan),
+        "severity": markdown_safe(incident.severity),
+        "severity_history": _severities(incident),
+        "duration": in_words(duration(incident, now)) + (" so far" if going_on else ""),
+        "detected_how": _detected_how(incident),
+        "timeline": _timeline(incident, entries, plan),
+        "gaps": "\n".join(f"- {clock(start)} to {clock(end)} ({say_duration(end - start)})"
+                          for start, end in gaps(incident, entries)) or "None.",
+        "measured_impact": _measured(incident, entries),
+        "services_affected": markdown_safe(service_title),
+        "mitigation": _mitigation(incident),
+        "times": _times(incident),
+        "acts": markdown_acts(incident, plan),
+        "in_place": markdown_in_place(incident, plan),
+        "action_items": _action_items(incident),
+        "entries": str(incident.length),
+        "head_hash": incident.head,
+    }  # fmt: skip
+
+
+# --- what people wrote -----------------------------------------------------------------------------
+
+
+def _from_people(incident: Incident) -> dict[str, str]:
+    return {field.placeholder: _words(incident, name, field) for name, field in FIELDS.items()}
+
+
+def _words(incident: Incident, name: str, field: Field) -> str:
+    lines = [line for line in incident.words.get(name, "").splitlines() if plain(line)]
+    if not lines:
+        blank = f'_Not written yet: allclear postmortem {incident.id} --write {name} "..."_'
+        return f"- {blank}" if field.shape == "list" else blank
+    if field.shape == "list":
+        return "\n".join(f"- {_written(_POINT.sub('', line))}" for line in lines)
+    return (" " if field.shape == "line" else "\n\n").join(_written(line) for line in lines)
+
+
+def _written(line: str) -> str:
+    return markdown_safe(line, limit=10_000)
+
+
+# --- what the journal tells ------------------------------------------------------------------------
+
+
+def in_words(span: timedelta) -> str:
+    """Returns `span` as a post-mortem says it: `1 hour 5 minutes`; under a minute in seconds."""
+    seconds = round(span.total_seconds())
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return _count(max(seconds, 0), "second")
+    hours, minutes = divmod(seconds // 60, 60)
+    return " ".join(part for part in (_count(hours, "hour"), _count(minutes, "minute")) if not part.startswith("0 "))
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def gaps(incident: Incident, entries: Sequence[Entry]) -> list[tuple[datetime, datetime]]:
+    """Returns where nothing was recorded for over ten minutes, until the incident's end."""
+    times = [entry.at for entry in entries if incident.ended_at is None or entry.at <= incident.ended_at]
+    return [(start, end) for start, end in zip(times, times[1:], strict=False) if end - start > SILENCE]
+
+
+def _timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
+    return "\n".join(_lines(incident, timeline(entries, plan, incident=incident), gaps(incident, entries)))
+
+
+def _lines(incident: Incident, lines: Sequence[Line], silences: Sequence[tuple[datetime, datetime]]) -> Iterator[str]:
+    day, left = incident.opened_at.date(), list(reversed(silences))
+    for line in lines:
+        while left and left[-1][1] <= line.at:
+            start, end = left.pop()
+            yield f"- {clock(start)} - _nothing was recorded for {say_duration(end - start)}_"
+        if line.at.date() != day:
+            day = line.at.date()
+            yield f"- {day:%Y-%m-%d}:"
+        yield f"- {clock(line.at)} - {markdown_safe(line.text, 2000)} _({markdown_safe(line.via)}, entry {line.number})_"
+
+
+def _roles(incident: Incident, plan: Plan) -> str:
+    lines = [f"- {markdown_safe(plan.role_title(role))}: {markdown_safe(person)}"
+             for role, person in incident.roles.items()]  # fmt: skip
+    if incident.acknowledged_by and incident.acknowledged_at:
+        lines.append(f"- First on it: {markdown_safe(incident.acknowledged_by)}, {clock(incident.acknowledged_at)} UTC")
+    return "\n".join(lines) or "Nobody took a role."
+
+
+def _severities(incident: Incident) -> str:
+    lines = [f"- {clock(incident.opened_at)} {markdown_safe(incident.opened.severity)} (as opened)"]
+    lines += [f"- {clock(at)} {markdown_safe(changed.now)}: {markdown_safe(changed.why)}"
+              for at, changed in incident.severities]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _detected_how(incident: Incident) -> str:
+    firing = sum(alert.state == "firing" for alert in incident.alerts.values())
+    how = f"{markdown_safe(incident.opened.reported)}, {stamp(incident.opened_at)}"
+    return f"{how} ({_count(firing, 'alert')} in all)" if firing else how
+
+
+def _measured(incident: Incident, entries: Sequence[Entry]) -> str:
+    """Returns what was seen from outside when it was found, contained and recovered; blank where nobody looked."""
+    lines: list[str] = []
+    for entry in entries:
+        record = entry.record
+        if isinstance(record, StepDone) and record.finding.verdict is Verdict.FAILURE and not lines:
+            lines.append(f"- {clock(entry.at)} when it was found: {markdown_safe(record.finding.sentence)}")
+        elif isinstance(record, Contained | Recovered):
+            lines.append(f"- {clock(entry.at)} {record.kind}: {markdown_safe(record.finding.sentence)}")
+    return "\n".join(lines) or f"- Nothing was measured in {markdown_safe(incident.id)}."
+
+
+def _mitigation(incident: Incident) -> str:
+    if incident.contained is None or incident.contained_at is None:
+        return "Not contained before it was resolved." if incident.over else "Not contained yet."
+    return f"{markdown_safe(incident.contained.by)}, proven {stamp(incident.contained_at)}."
+
+
+def _times(incident: Incident) -> str:
+    marks: Mapping[str, tuple[timedelta | None, datetime | None, str]] = {
+        "Time to detect": (incident.time_to_detect, incident.opened_at, "from the beginning of the trouble"),
+        "Time to acknowledge": (incident.time_to_acknowledge, incident.acknowledged_at, "from the first page"),
+        "Time to contain": (incident.time_to_contain, incident.contained_at, "from the beginning of the trouble"),
+        "Time to recover": (incident.time_to_recover, incident.recovered_at, "from the beginning of the trouble"),
+    }
+    rows = [
+        f"| {name} | {'' if span is None else say_duration(span)} | {stamp(at) if at else ''} | {since} |"
+        for name, (span, at, since) in marks.items()
+    ]
+    began = stamp(incident.began_at) if incident.began_at else ""
+    return "\n".join(["| | Time | At | Measured |", "|---|---|---|---|", f"| Trouble began | | {began} | |", *rows])
+
+
+def _action_items(incident: Incident) -> str:
+    items = [f"{markdown_safe(item.text)} - {markdown_safe(item.owner)} - {item.due:%Y-%m-%d}"
+             for item in incident.follow_ups]  # fmt: skip
+    return "\n".join(f"{number}. [ ] {item}" for number, item in enumerate(items, 1)) or "1. [ ] _None written yet._"

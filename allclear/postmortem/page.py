@@ -1,0 +1,122 @@
+"""How an incident stands, for the eyes: `allclear show` in a terminal, and Markdown for artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from allclear.domain.approval import AskKind
+from allclear.domain.durations import say_duration
+from allclear.domain.incident import AskState, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.records import Entry
+from allclear.domain.scribe import (
+    Line,
+    Tone,
+    answer_commands,
+    asked_words,
+    clock,
+    differences,
+    markdown_safe,
+    plain,
+    stamp,
+    timeline,
+)
+from allclear.domain.telling import lead, left_in_place, status
+from allclear.postmortem.acts import markdown_acts
+
+__all__ = ["markdown_acts", "markdown_timeline", "show"]
+
+_STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "ask": "yellow", "person": "cyan"}
+
+
+def show(incident: Incident, entries: Sequence[Entry], plan: Plan, *, routine: bool = False) -> Group:
+    """Returns the incident's page: how it stands, what waits for people, what is still in place, and the timeline.
+
+    With `routine`, the lines for auditors and the details are there too. Nothing in it is taken for rich's markup.
+    """
+    parts: list[RenderableType] = [_head(incident, plan)]
+    if incident.open_asks:
+        waiting = Group(*(row for state in incident.open_asks for row in _waiting(incident, state, plan)))
+        parts.append(Panel(waiting, title="Waits for people", title_align="left", border_style="yellow"))
+    if incident.in_place:
+        left = Text("\n".join(left_in_place(act, plan) for act in incident.in_place))
+        parts.append(Panel(left, title="Still in place", title_align="left", border_style="red"))
+    parts += [Text(), Text("Timeline (UTC)", style="bold"), _table(entries, incident, plan, routine=routine)]
+    return Group(*parts)
+
+
+def _head(incident: Incident, plan: Plan) -> Group:
+    title = Text()
+    if incident.opened.simulated:
+        title.append("[SIMULATED] ", style="bold magenta")
+    title.append(f"{plain(incident.id)}  {plain(incident.title)}", style="bold")
+    severity = plan.severity(incident.severity)
+    named = f"{plain(incident.severity, 20)} {plain(severity.title) if severity else ''}".strip()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column()
+    grid.add_row("Severity", Text(named))
+    grid.add_row("Status", Text(status(incident), style="bold"))
+    grid.add_row("Lead", Text(lead(incident) or "not yet named"))
+    for name, at, span in _times(incident):
+        grid.add_row(name, Text(f"{stamp(at)}{f'  ({say_duration(span)})' if span is not None else ''}" if at else ""))
+    return Group(title, grid)
+
+
+def _times(incident: Incident) -> list[tuple[str, datetime | None, timedelta | None]]:
+    return [
+        ("Began", incident.began_at, None),
+        ("Detected", incident.opened_at, incident.time_to_detect),
+        ("Acknowledged", incident.acknowledged_at, incident.time_to_acknowledge),
+        ("Contained", incident.contained_at, incident.time_to_contain),
+        ("Recovered", incident.recovered_at, incident.time_to_recover),
+    ]
+
+
+def _waiting(incident: Incident, state: AskState, plan: Plan) -> Iterator[Text]:
+    ask = state.ask
+    yes, no = answer_commands(ask)
+    given = len({answer.by.actor.casefold() for answer in state.answers if answer.yes})
+    so_far = f", {given} of {ask.policy.people} so far" if ask.policy.people > 1 else ""
+    yield Text.assemble(
+        (plain(ask.title), "bold"), f"  ({asked_words(ask.policy, plan)}{so_far}; since {clock(state.opened)})"
+    )
+    act = incident.acts.get(ask.act or "")
+    change = act.proposed.change if act and ask.kind is AskKind.APPROVAL else None
+    for name, was, then in differences((change or {}).get("before") or {}, (change or {}).get("after") or {}, plain):
+        yield Text(f"  {name}: {was} -> {then}", style="dim")
+    # A command stands on a line of its own, unbroken, so that it can be copied.
+    yield Text(f"  {yes}", style="green", no_wrap=True, overflow="ignore")
+    yield Text(f"  {no}", style="red", no_wrap=True, overflow="ignore")
+
+
+def _table(entries: Sequence[Entry], incident: Incident, plan: Plan, *, routine: bool) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    day = incident.opened_at.date()
+    for line in timeline(entries, plan, routine=routine, incident=incident):
+        if line.at.date() != day:
+            day = line.at.date()
+            grid.add_row("", Text(f"{day:%Y-%m-%d}", style="dim"))
+        grid.add_row(clock(line.at), _text(line, detail=routine))
+    return grid
+
+
+def _text(line: Line, *, detail: bool) -> Text:
+    text = Text(line.text, style="dim" if line.routine else _STYLES[line.tone])
+    for more in line.detail if detail else []:
+        text.append(f"\n  {more}", style="dim")
+    return text
+
+
+def markdown_timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
+    """Returns the timeline as a Markdown list, safe in an artifact; lines for auditors are left out."""
+    lines = timeline(entries, plan, incident=incident)
+    return "\n".join(f"- **{clock(line.at)}** {markdown_safe(line.text, 2000)}" for line in lines)

@@ -1,0 +1,75 @@
+"""What the responder does after it has answered: reads the inbox, opens incidents, runs the errands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from allclear.bootstrap import Engine
+from allclear.domain.errors import AllclearError
+from allclear.engine.intake import Taken
+from allclear.journal.port import Delivery
+from allclear.orchestrator import Errands
+from allclear.responder.body import decode
+from allclear.responder.sources import SOURCES
+
+log = logging.getLogger("allclear.responder")
+
+_LOOK_AGAIN = 0.25
+"""Seconds between two looks at the outbox: others put errands there too."""
+
+
+class Work:
+    """The two loops behind the responder's doors."""
+
+    def __init__(self, engine: Engine, errands: Errands) -> None:
+        self._engine = engine
+        self._errands = errands
+        self.arrived = asyncio.Event()
+        """Set whenever something new is in the inbox."""
+
+    async def read_inbox(self) -> None:
+        """Takes in what arrives, for ever; what was left by an earlier process first."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.arrived.wait(), timeout=1.0)
+            self.arrived.clear()
+            try:
+                await asyncio.to_thread(self.take_in)
+            except AllclearError as error:
+                log.warning("%s", error)
+
+    async def run_errands(self) -> None:
+        """Takes the outbox to Prefect, for ever."""
+        while True:
+            try:
+                await self._errands.deliver()
+            except AllclearError as error:
+                log.warning("%s", error)
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    def take_in(self) -> None:
+        """Takes in every delivery that waits."""
+        while waiting := self._engine.journal.deliveries(state="new"):
+            for delivery in waiting:
+                self._take(delivery)
+
+    def _take(self, delivery: Delivery) -> None:
+        settle = self._engine.journal.settle
+        try:
+            alerts = SOURCES[delivery.source](decode(delivery.body))
+        except (ValueError, KeyError) as error:
+            settle(delivery.id, "quarantined", f"It cannot be read: {error}.")
+            return
+        try:
+            taken = [self._engine.intake.take(alert, delivery.id) for alert in alerts]
+        except AllclearError as error:
+            settle(delivery.id, "quarantined", str(error))
+            return
+        best = min(taken, key=_weight)
+        settle(delivery.id, best.state, " ".join(dict.fromkeys(one.why for one in taken)), best.incident)
+
+
+def _weight(taken: Taken) -> int:
+    return ["opened", "joined", "repeat", "ignored"].index(taken.state)

@@ -1,0 +1,121 @@
+"""Cloud Run over gRPC, for ``google.cloud.run_v2``'s own clients.
+
+The client library has no server side, so this is a generic handler that maps each method's path to
+its messages.
+"""
+
+# grpc and the protobuf modules come without type information.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false
+# pyright: reportUntypedBaseClass=false
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.cloud.run_v2 import types
+from google.iam.v1 import iam_policy_pb2
+from google.longrunning import operations_pb2
+
+from allclear.simulator.faces.cloud_run import CloudRun
+from allclear.simulator.faces.gate import Call
+from allclear.simulator.run_service import RunError
+
+_SERVICES = "/google.cloud.run.v2.Services/"
+_REVISIONS = "/google.cloud.run.v2.Revisions/"
+_OPERATIONS = "/google.longrunning.Operations/"
+
+
+class CloudRunGrpc(grpc.GenericRpcHandler):
+    """Answers each known method; grpc itself answers UNIMPLEMENTED for the others."""
+
+    def __init__(self, cloud_run: CloudRun) -> None:
+        super().__init__()
+        self._cloud_run = cloud_run
+        run, iam, longrunning = cloud_run, iam_policy_pb2, operations_pb2
+        self._handlers: dict[str, Any] = {
+            f"{_SERVICES}GetService": self._plus(
+                run.get_service, types.GetServiceRequest, types.Service
+            ),
+            f"{_SERVICES}UpdateService": self._handler(
+                run.update_service,
+                types.UpdateServiceRequest.deserialize,
+                longrunning.Operation.SerializeToString,
+            ),
+            f"{_SERVICES}TestIamPermissions": self._handler(
+                run.test_iam_permissions,
+                iam.TestIamPermissionsRequest.FromString,
+                iam.TestIamPermissionsResponse.SerializeToString,
+            ),
+            f"{_REVISIONS}ListRevisions": self._plus(
+                run.list_revisions, types.ListRevisionsRequest, types.ListRevisionsResponse
+            ),
+            f"{_REVISIONS}GetRevision": self._plus(
+                run.get_revision, types.GetRevisionRequest, types.Revision
+            ),
+            f"{_OPERATIONS}GetOperation": self._handler(
+                run.get_operation,
+                longrunning.GetOperationRequest.FromString,
+                longrunning.Operation.SerializeToString,
+            ),
+        }
+
+    def service(self, handler_call_details: Any) -> Any:
+        """The handler of a method's path, or ``None``."""
+        return self._handlers.get(handler_call_details.method)
+
+    def _plus(self, handle: Callable[[Any, Call], Any], asked: Any, answered: Any) -> Any:
+        return self._handler(handle, asked.deserialize, answered.serialize)
+
+    def _handler(
+        self,
+        handle: Callable[[Any, Call], Any],
+        deserialize: Callable[[bytes], Any],
+        serialize: Callable[[Any], bytes],
+    ) -> Any:
+        async def answer(request: Any, context: Any) -> Any:
+            # A caller whose deadline has passed does not take the request back.
+            return await asyncio.shield(self._answer(handle, request, context))
+
+        return grpc.unary_unary_rpc_method_handler(answer, deserialize, serialize)
+
+    async def _answer(self, handle: Callable[[Any, Call], Any], request: Any, context: Any) -> Any:
+        method = _METHOD_NAMES[handle.__name__]
+        try:
+            return await self._cloud_run.call(
+                method, lambda call: handle(request, call), _hang_up(context)
+            )
+        except RunError as error:
+            await context.abort(grpc.StatusCode[error.code], error.message)
+
+
+_METHOD_NAMES = {
+    "get_service": "GetService",
+    "update_service": "UpdateService",
+    "test_iam_permissions": "TestIamPermissions",
+    "list_revisions": "ListRevisions",
+    "get_revision": "GetRevision",
+    "get_operation": "GetOperation",
+}
+
+
+def _hang_up(context: Any) -> Callable[[], Awaitable[None]]:
+    async def hang_up() -> None:
+        # What a client's library reports when the connection breaks under a call.
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+    return hang_up
+
+
+async def serve_grpc(cloud_run: CloudRun) -> tuple[Any, int]:
+    """A started gRPC server on a free port of the loopback interface, and that port."""
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((CloudRunGrpc(cloud_run),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    return server, port

@@ -1,0 +1,169 @@
+"""The drill's hand in the simulated production: break it, change it, and read what really happened.
+
+No vendor speaks this protocol. It listens on the loopback interface like the rest and asks for no
+key: whoever can reach it started the simulation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from allclear.simulator.faces.gate import SaidNo, read_body
+from allclear.simulator.faults import Fault
+from allclear.simulator.run_service import RunError
+from allclear.simulator.scenario import LATEST, RevisionSpec, TrafficSpec, Trouble
+from allclear.simulator.world import World
+
+_SOMEBODY = "somebody else"
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Deployment(BaseModel):
+    """``POST /deploy``: a revision's name, its faults (a page's path to its error rate), ready?"""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: str
+    faults: dict[str, float] = {}
+    ready: bool = True
+    maintenance: bool = False
+
+    def as_spec(self) -> RevisionSpec:
+        """The revision as a scenario would describe it."""
+        return RevisionSpec(
+            name=self.revision,
+            ready=self.ready,
+            maintenance=self.maintenance,
+            faults=[Trouble(path=path, error_rate=rate) for path, rate in self.faults.items()],
+        )
+
+
+class Redirection(BaseModel):
+    """``POST /traffic``: the whole new traffic, as in a scenario."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    traffic: list[TrafficSpec] = Field(min_length=1)
+
+
+class Switch(BaseModel):
+    """``POST /flags``: a flag that somebody else switches."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    enabled: bool
+
+
+class ControlFace:
+    """The world behind the faces, over HTTP."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def app(self) -> Starlette:
+        """The control as an ASGI application."""
+        posts = {
+            "/deploy": self._deploy,
+            "/traffic": self._traffic,
+            "/flags": self._flags,
+            "/faults": self._set_fault,
+            "/break": self._break,
+        }
+        gets = {"/log": self._log, "/state": self._state}
+        return Starlette(
+            routes=[
+                *(Route(path, _checked(do), methods=["POST"]) for path, do in posts.items()),
+                *(Route(path, _checked(do), methods=["GET"]) for path, do in gets.items()),
+                Route("/faults", _checked(self._clear_faults), methods=["DELETE"]),
+            ]
+        )
+
+    async def _log(self, request: Request) -> Response:
+        after = request.query_params.get("after", "-1")
+        try:
+            entries = self._world.truth.entries(int(after))
+        except ValueError:
+            raise _unprocessable("after: must be a whole number") from None
+        return JSONResponse(entries)
+
+    async def _state(self, _: Request) -> Response:
+        return JSONResponse(self._world.state())
+
+    async def _deploy(self, request: Request) -> Response:
+        spec = Deployment.model_validate(await _json(request)).as_spec()
+        try:
+            self._world.deploy(spec, by="an engineer")
+        except RunError as error:
+            raise _unprocessable(f"revision: {error.message}") from None
+        return JSONResponse({"revision": spec.name, "serving": self._world.serving()}, 201)
+
+    async def _traffic(self, request: Request) -> Response:
+        traffic = Redirection.model_validate(await _json(request)).traffic
+        if sum(entry.percent for entry in traffic) != 100:
+            raise _unprocessable("traffic: must add up to 100 percent")
+        for name in (entry.revision for entry in traffic if entry.revision != LATEST):
+            known = self._world.service.revisions.get(name)
+            if known is None or not known.can_serve:
+                raise _unprocessable(f"traffic: {name} is not a revision that can serve")
+        self._world.redirect(traffic, by=_SOMEBODY)
+        return JSONResponse({"serving": self._world.serving()})
+
+    async def _flags(self, request: Request) -> Response:
+        switch = Switch.model_validate(await _json(request))
+        rows = self._world.flags.rows(lambda row: row["name"] == switch.name)
+        if not rows:
+            raise _unprocessable(f"name: there is no flag {switch.name!r}")
+        change = {"enabled": switch.enabled}
+        return JSONResponse(self._world.flags.update([switch.name], change, by=_SOMEBODY)[0])
+
+    async def _set_fault(self, request: Request) -> Response:
+        fault = Fault.model_validate(await _json(request))
+        self._world.faults.set(fault)
+        facts = fault.model_dump(exclude={"kind"})
+        self._world.truth.record("fault_set", fault=fault.kind, **facts)
+        return JSONResponse(fault.model_dump(), 201)
+
+    async def _clear_faults(self, _: Request) -> Response:
+        dropped = self._world.faults.clear()
+        self._world.truth.record("faults_cleared", dropped=dropped)
+        return JSONResponse({"dropped": dropped})
+
+    async def _break(self, _: Request) -> Response:
+        if not self._world.break_now():
+            raise _unprocessable("the scenario has no trouble, or it has started already")
+        return JSONResponse({"broken": True, "serving": self._world.serving()})
+
+
+def _checked(handle: Handler) -> Handler:
+    async def handled(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except SaidNo as no:
+            return no.response
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            said = first["msg"].removeprefix("Value error, ")
+            return _unprocessable(f"{where}: {said}" if where else said).response
+
+    return handled
+
+
+async def _json(request: Request) -> Any:
+    try:
+        return cast("Any", json.loads(await read_body(request)))
+    except (ValueError, RecursionError):
+        raise _unprocessable("the body is not valid JSON") from None
+
+
+def _unprocessable(message: str) -> SaidNo:
+    return SaidNo(JSONResponse({"error": message}, 422), message)

@@ -1,0 +1,96 @@
+"""One HTTP server for all the faces: a port of the loopback interface for each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from allclear.simulator.faces.gate import HANG_UP
+
+_LOOPBACK = "127.0.0.1"
+_LAST_ANSWERS = 1
+"""Seconds that requests under way may still take when the server stops."""
+
+
+class _BreakableProtocol(H11Protocol):
+    """HTTP/1.1 whose connection an application may cut off without answering."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        answer: Any = self.app
+
+        async def with_hang_up(scope: Any, receive: Any, send: Any) -> None:
+            scope.setdefault("extensions", {})[HANG_UP] = transport.abort
+            await answer(scope, receive, send)
+
+        self.app: Any = with_hang_up
+
+
+class _QuietServer(uvicorn.Server):
+    """A server that leaves the process's signals alone and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class HttpServer:
+    """Serves applications by port, until stopped."""
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+        self._apps: dict[int, ASGIApp] = {}
+        self._server: _QuietServer | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    def add(self, app: ASGIApp) -> str:
+        """Give an application a free port; its address."""
+        listener = socket.create_server((_LOOPBACK, 0))
+        port = int(listener.getsockname()[1])
+        self._sockets.append(listener)
+        self._apps[port] = app
+        return f"http://{_LOOPBACK}:{port}"
+
+    async def start(self) -> None:
+        """Listen on every port that was given out; returns when all can be reached."""
+        config = uvicorn.Config(
+            self._dispatch,
+            interface="asgi3",
+            http=_BreakableProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_LAST_ANSWERS,
+        )
+        self._server = _QuietServer(config)
+        self._running = asyncio.create_task(self._server.serve(self._sockets))
+        await self._server.listening.wait()
+
+    async def stop(self) -> None:
+        """Finish the requests under way, for a second at most, and close every port."""
+        if self._server is not None and self._running is not None:
+            self._server.should_exit = True
+            await self._running
+        for listener in self._sockets:
+            listener.close()
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._apps[scope["server"][1]](scope, receive, send)

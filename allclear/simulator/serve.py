@@ -1,0 +1,163 @@
+"""Runs a simulated production: in this process for a test, or as a process of its own for a drill.
+
+As a process it says where everything is in its first line, and stays until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import string
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from allclear.simulator.faces.cloud_run import CloudRun
+from allclear.simulator.faces.cloud_run_grpc import serve_grpc
+from allclear.simulator.faces.cloud_run_rest import CloudRunRest
+from allclear.simulator.faces.control import ControlFace
+from allclear.simulator.faces.pagerduty import PagerDutyFace
+from allclear.simulator.faces.postgrest import SupabaseFace
+from allclear.simulator.faces.slack import SlackFace
+from allclear.simulator.faces.statuspage import StatuspageFace
+from allclear.simulator.faces.storefront import StorefrontFace
+from allclear.simulator.http_server import HttpServer
+from allclear.simulator.scenario import Production, load_scenario
+from allclear.simulator.world import World
+
+_PARENT_CHECK = 0.5
+"""Seconds between two looks at whether the parent process still lives."""
+
+
+class Simulation:
+    """A simulated production that runs for as long as the ``async with`` block.
+
+    ``endpoints``, ``control`` and ``secrets`` tell clients where to go and how to be let in;
+    ``world`` is the state itself, for whoever is in the same process.
+    """
+
+    world: World
+
+    def __init__(self, scenario: Production) -> None:
+        self.scenario = scenario
+        self.endpoints: dict[str, str] = {}
+        self.control = ""
+        self.secrets = _new_secrets()
+        self._http = HttpServer()
+        self._grpc: Any = None
+        self._users: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open every face, and let time begin."""
+        self.world = world = World(self.scenario)
+        cloud_run, keys, add = CloudRun(world), self.secrets, self._http.add
+        storefront = add(StorefrontFace(world).app())
+        self.endpoints = {
+            "storefront": storefront,
+            "cloud_run": add(CloudRunRest(cloud_run).app()),
+            "supabase": add(SupabaseFace(world, keys["supabase"]).app()),
+            "slack": add(SlackFace(world, keys["slack"]).app()) + "/api/",
+            "statuspage": add(StatuspageFace(world, keys["statuspage"]).app()),
+            "pagerduty": add(PagerDutyFace(world, keys["pagerduty"]).app()),
+        }
+        self.control = add(ControlFace(world).app())
+        world.storefront_url = storefront
+        await self._http.start()
+        self._grpc, port = await serve_grpc(cloud_run)
+        self.endpoints["cloud_run_grpc"] = f"127.0.0.1:{port}"
+        world.start()
+        self._users = asyncio.create_task(world.users.arrive())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let nobody arrive any more, and close every face."""
+        if self._users is not None:
+            self._users.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._users
+        self.world.close()
+        if self._grpc is not None:
+            await self._grpc.stop(grace=0.2)
+        await self._http.stop()
+
+    def announcement(self) -> dict[str, Any]:
+        """Where everything is, as the first line of ``--json`` has it."""
+        return {"endpoints": self.endpoints, "control": self.control, "secrets": self.secrets}
+
+
+def run(path: Path, as_json: bool, parent: int | None = None) -> None:  # noqa: FBT001 - the CLI's own shape
+    """Simulate a scenario until SIGINT or SIGTERM, or until process ``parent`` is gone.
+
+    :raises ConfigError: the scenario cannot be used.
+    """
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+        asyncio.run(serve(path, as_json=as_json, parent=parent))
+
+
+async def serve(scenario_path: Path, *, as_json: bool, parent: int | None = None) -> None:
+    """Simulate a scenario: say where it is on standard output, then stay until told to stop.
+
+    :raises ConfigError: the scenario cannot be used; nothing has been started then.
+    """
+    scenario = load_scenario(scenario_path)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for told in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(told, stop.set)
+    watch = asyncio.create_task(_watch(parent, stop)) if parent is not None else None
+    try:
+        async with Simulation(scenario) as simulation:
+            said = simulation.announcement()
+            print(json.dumps(said) if as_json else _page(scenario, said), flush=True)  # noqa: T201
+            await stop.wait()
+    finally:
+        if watch is not None:
+            watch.cancel()
+
+
+async def _watch(parent: int, stop: asyncio.Event) -> None:
+    is_ours = os.getppid() == parent
+    while _lives(parent) and (not is_ours or os.getppid() == parent):
+        await asyncio.sleep(_PARENT_CHECK)
+    stop.set()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _page(scenario: Production, said: dict[str, Any]) -> str:
+    lines = [f"SIMULATED production of {scenario.project}: {scenario.service}", ""]
+    lines += [f"  {name:<15} {address}" for name, address in said["endpoints"].items()]
+    lines += [f"  {'control':<15} {said['control']}", "", "Secrets, for this run only:"]
+    lines += [f"  {name:<15} {secret}" for name, secret in said["secrets"].items()]
+    return "\n".join([*lines, "", "Stop it with Ctrl-C."])
+
+
+def _new_secrets() -> dict[str, str]:
+    digits, letters = string.digits, string.ascii_letters + string.digits
+    return {
+        "supabase": f"sb_secret_{_random(22, letters)}_{_random(8, letters)}",
+        "slack": f"xoxb-{_random(12, digits)}-{_random(13, digits)}-{_random(24, letters)}",
+        "statuspage": secrets.token_hex(32),
+        "pagerduty": secrets.token_hex(16),
+    }
+
+
+def _random(length: int, alphabet: str) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))

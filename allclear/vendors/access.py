@@ -1,0 +1,79 @@
+"""What every client does with its `Access`: check the options, guard the secret, read the address."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from allclear.domain.base import Model
+from allclear.domain.errors import ConfigError, MissingSecret
+from allclear.domain.systems import Access
+
+O = TypeVar("O", bound=Model)  # noqa: E741 - the options model of one vendor
+
+_SIMULATED_SECRET = "simulated"  # noqa: S105 - what a simulated vendor gets where no secret is configured
+
+
+def options_of(access: Access, model: type[O]) -> O:
+    """Returns a system's options as its own model; raises ConfigError, one sentence, for what it does not know."""
+    try:
+        return model.model_validate(access.options)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        known = ", ".join(sorted(model.model_fields)) or "none"
+        sentence = {
+            "extra_forbidden": f"The system {access.name} has no option `{place}`.",
+            "missing": f"The system {access.name} needs the option `{place}`.",
+        }.get(problem["type"], f"The option `{place}` of the system {access.name} is wrong: {problem['msg']}.")
+        # The input is left out on purpose: what stands at the wrong place may be a secret.
+        raise ConfigError(sentence, f"Correct it in systems.yaml; the options are: {known}.") from None
+
+
+def secret_of(access: Access) -> str:
+    """Returns a system's secret; raises MissingSecret, or ConfigError for one that no header could carry."""
+    secret = access.secret.get_secret_value().strip() if access.secret else ""
+    if not secret and access.simulated:
+        return _SIMULATED_SECRET
+    if not secret:
+        raise MissingSecret(
+            f"The system {access.name} has no secret.",
+            "Set the environment variable that systems.yaml names for it, and start again.",
+        )
+    # A library that is given an impossible header quotes it in its error: it must never get there.
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise ConfigError(
+            f"The secret of the system {access.name} holds a space, a line break or a letter outside ASCII.",
+            "Set its environment variable again, to the key alone.",
+        )
+    return secret
+
+
+def is_loopback(address: str) -> bool:
+    """Says whether `address` (a URL or host:port) is on this machine."""
+    host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def web_address(access: Access) -> str:
+    """Returns a system's endpoint without a trailing slash.
+
+    Raises ConfigError for anything but https://; plain http:// is for this machine and simulated systems,
+    for elsewhere the secret would travel in the clear.
+    """
+    parts = urlsplit(access.endpoint)
+    plain = access.simulated or is_loopback(access.endpoint)
+    if not parts.hostname or parts.scheme not in ({"https", "http"} if plain else {"https"}):
+        raise ConfigError(
+            f"The endpoint of the system {access.name} is no https:// address.",
+            "Write it in systems.yaml as https://host.",
+        )
+    return access.endpoint.rstrip("/")

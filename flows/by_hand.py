@@ -1,0 +1,83 @@
+"""What the on-call starts by hand in Prefect: one small flow for each action, each its own confirmation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger, runtime
+
+from allclear.bootstrap import open_engine
+from allclear.domain.errors import Refused
+from allclear.engine.by_hand import Order
+from flows.artifacts import publish
+from flows.phase import deliver
+
+
+async def order(action: str, params: dict[str, Any], *, name: str, role: str, reason: str, incident: str) -> str:
+    """Does one act in the name of a person and returns what became of it. Raises Refused where it was not done."""
+    async with open_engine() as engine:
+        by = engine.people.who(name, role or None, "prefect")
+        key = str(runtime.flow_run.id or "")[:8] or None
+        given = Order(action, params, reason, incident or None, key=key)
+        result = await engine.by_hand.do(given, by)
+        await publish(engine, result.incident)
+        await deliver(engine)
+    if result.outcome is None:
+        return f"{result.act} of {result.incident} waits for somebody else: {', '.join(result.waiting)}."
+    if not result.outcome.good:
+        raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
+    said = f"{result.act} of {result.incident}: {result.outcome.sentence}"
+    get_run_logger().info(said)
+    return said
+
+
+@flow(name="roll_back_traffic", persist_result=False)
+async def roll_back_traffic(  # noqa: PLR0913 - the fields of its form
+    service: str, reason: str, name: str, role: str = "on_call", revision: str = "previous", incident: str = ""
+) -> str:
+    """Sends all traffic of a service back to an earlier revision, now. Starting it is the confirmation.
+
+    Args:
+        service: Which service.
+        reason: Why; it goes into the record.
+        name: Who you are.
+        role: In which role you decide.
+        revision: An exact revision, or `previous` for the one that served before.
+        incident: The incident it belongs to; empty joins the open one, or opens one.
+    """
+    params = {"service": service, "to": revision}
+    return await order("cloud_run.rollback_traffic", params, name=name, role=role, reason=reason, incident=incident)
+
+
+@flow(name="disable_flag", persist_result=False)
+async def disable_flag(
+    flag: str, reason: str, name: str, role: str = "on_call", incident: str = ""
+) -> str:
+    """Switches a feature flag off, now. Starting it is the confirmation.
+
+    Args:
+        flag: Which flag.
+        reason: Why; it goes into the record.
+        name: Who you are.
+        role: In which role you decide.
+        incident: The incident it belongs to; empty joins the open one, or opens one.
+    """
+    return await order("feature_flag.disable", {"flag": flag}, name=name, role=role, reason=reason, incident=incident)
+
+
+@flow(name="maintenance_mode", persist_result=False)
+async def maintenance_mode(  # noqa: PLR0913 - the fields of its form
+    service: str, reason: str, name: str, role: str = "on_call", on: bool = True, incident: str = ""  # noqa: FBT001, FBT002 - a switch in a form
+) -> str:
+    """Puts a service into maintenance, or out of it, now. Starting it is the confirmation.
+
+    Args:
+        service: Which service.
+        reason: Why; users will notice.
+        name: Who you are.
+        role: In which role you decide.
+        on: On shows users the maintenance page; off ends it.
+        incident: The incident it belongs to; empty joins the open one, or opens one.
+    """
+    action = "maintenance.enable" if on else "maintenance.disable"
+    return await order(action, {"service": service}, name=name, role=role, reason=reason, incident=incident)

@@ -1,0 +1,99 @@
+"""Waiting for a person in Prefect: the run is suspended, its form shows what is asked, the journal decides.
+
+The process ends while it waits. Whoever answers, and by whichever way, the run starts again from its first line and
+finds the answer in the journal; an answer given in Prefect's own form is written there first.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from prefect import get_run_logger, runtime
+from prefect.flow_runs import asuspend_flow_run
+from prefect.input import RunInput
+from pydantic import Field, create_model
+
+from allclear.bootstrap import Engine
+from allclear.domain.approval import Ask, AskKind
+from allclear.domain.errors import AllclearError
+
+LONGEST_WAIT = 400 * 24 * 3600
+"""Seconds. Prefect fails a run whose wait is over, so its own limit must never be reached: the journal has the deadlines."""
+
+_YES_NO: dict[AskKind, tuple[str, str]] = {
+    AskKind.APPROVAL: ("approve", "deny"),
+    AskKind.STEP: ("done", "not done"),
+    AskKind.FALSE_ALARM: ("false alarm", "it is real: go on"),
+    AskKind.AGAIN: ("look again", "go on without"),
+}
+
+
+class Answer(RunInput):
+    """What every form has."""
+
+    decision: str
+    name: str
+    role: str = ""
+    reason: str = ""
+
+
+async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
+    """Returns once the ask is answered in the journal; suspends the flow run until then."""
+    run = str(runtime.flow_run.id or "")
+    engine.journal.wait(run, incident, ask_id)
+    problem = ""
+    for attempt in range(1, 100):
+        state = engine.conductor.incident(incident).asks[ask_id]
+        if not state.open:
+            return
+        form = form_for(engine, state.ask, problem)
+        said = await asuspend_flow_run(wait_for_input=form, key=_key(ask_id, attempt), timeout=LONGEST_WAIT)
+        problem = _write_down(engine, state.ask, said)
+        if problem:
+            get_run_logger().warning(problem)
+
+
+def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
+    """Returns the form for `ask`: its choices, the roles that may answer, and what is asked, in Markdown."""
+    yes, no = _YES_NO[ask.kind]
+    choices = Literal[yes, no, "answered elsewhere"]  # pyright: ignore[reportInvalidTypeForm]
+    roles = tuple(role for role in ask.policy.roles if role in engine.company.plan.roles)
+    form = create_model(
+        "Answer",
+        __base__=Answer,
+        decision=(choices, Field(title="Decision", description=f"{yes}: {ask.yes} {no}: {ask.no}")),
+        name=(str, Field(title="Your name", description="Goes into the record.")),
+        role=(Literal[roles], Field(default=roles[0], title="Your role", description="Who may answer.")),  # pyright: ignore[reportInvalidTypeForm]
+        reason=(
+            str,
+            Field(default="", title="Reason or note", description="Needed." if ask.policy.reason_needed else "Optional."),
+        ),
+    )
+    described = form.with_initial_data(description=_description(engine, ask, problem))
+    return cast("type[Answer]", described)
+
+
+def _description(engine: Engine, ask: Ask, problem: str) -> str:
+    simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""
+    warning = f"**That did not count: {problem}**\n\n" if problem else ""
+    where = "" if ask.policy.prefect_may else "\n\nThis one cannot be given here: "
+    where = where and f"{where}`allclear approve {ask.id} --as NAME`."
+    return f"{simulated}{warning}### {ask.title}\n\n{ask.text}{where}"
+
+
+def _write_down(engine: Engine, ask: Ask, said: Answer) -> str:
+    """Writes the form's answer into the journal; returns why it does not count, or nothing."""
+    yes, no = _YES_NO[ask.kind]
+    if said.decision not in (yes, no):
+        return ""
+    try:
+        by = engine.people.who(said.name, said.role, "prefect")
+        engine.people.answer(ask.id, by, yes=said.decision == yes, reason=said.reason)
+    except AllclearError as error:
+        return str(error)
+    return ""
+
+
+def _key(ask_id: str, attempt: int) -> str:
+    """Prefect's keys go into its addresses: no slash, no tilde."""
+    return ask_id.replace("/", ".").replace("~", "-again-") + (f".{attempt}" if attempt > 1 else "")

@@ -1,0 +1,21 @@
+"""The resolve phase as a Prefect flow."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from allclear.domain.runbook import Phase
+from flows.phase import carry_on
+
+
+@flow(name="resolve", flow_run_name="{incident} resolve", persist_result=False)
+async def resolve(incident: str) -> str:
+    """Sees to the fix, proves recovery, and undoes what containment left behind.
+
+    Started for you by the phase before it. Start it by hand to go on with an incident whose run is gone: it finds out
+    from the journal what is done.
+
+    Args:
+        incident: The incident's id, as VS-12.
+    """
+    return await carry_on(incident, Phase.RESOLVE)

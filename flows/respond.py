@@ -1,0 +1,49 @@
+"""The way in: opens an incident, or takes up the one that an alert opened, and starts its first phase."""
+
+from __future__ import annotations
+
+from prefect import flow, get_run_logger, runtime
+
+from allclear.bootstrap import open_engine
+from allclear.domain.records import By
+from allclear.domain.runbook import Phase
+from allclear.engine.conductor import start_errand
+from allclear.engine.people import Declaration
+from flows.artifacts import publish
+from flows.phase import deliver
+
+
+@flow(name="respond", persist_result=False)
+async def respond(  # noqa: PLR0913 - the fields of its form
+    title: str = "",
+    severity: str = "",
+    service: str = "",
+    runbook: str = "",
+    name: str = "",
+    role: str = "",
+    incident: str = "",
+) -> str:
+    """Starts the response to an incident. Fill in what you know; every phase follows by itself.
+
+    Args:
+        title: What is wrong, in a few words, as users notice it.
+        severity: How bad it is, on the plan's own scale.
+        service: What is affected.
+        runbook: The procedure to follow.
+        name: Who you are; it goes into the record.
+        role: In which role you speak.
+        incident: Leave empty. An alert fills in the incident that it has opened.
+    """
+    async with open_engine() as engine:
+        if incident:
+            errand = start_errand(incident, Phase.DETECT.value)
+            engine.journal.append(incident, [], By(actor="allclear", via="flow respond"), errands=[errand])
+        else:
+            by = engine.people.who(name, role or None, "prefect")
+            said = Declaration(title=title.strip() or "Trouble", severity=severity, service=service, runbook=runbook)
+            run = f"run:{runtime.flow_run.id}"
+            incident = engine.people.declare(said, by, first=Phase.DETECT.value, key=run)
+        get_run_logger().info("%s is open; its phases follow as runs of their own.", incident)
+        await publish(engine, incident)
+        await deliver(engine)
+    return incident

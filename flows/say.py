@@ -1,0 +1,163 @@
+"""What a person says in an incident, from Prefect's UI: one small flow for each word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from prefect import flow, get_run_logger
+
+from allclear.bootstrap import Engine, open_engine
+from allclear.domain.records import By
+from flows.artifacts import publish
+from flows.phase import deliver
+
+
+async def say(incident: str, name: str, role: str, speak: Callable[[Engine, By], str]) -> str:
+    """Says something in a person's name and returns what is told back."""
+    async with open_engine() as engine:
+        told = speak(engine, engine.people.who(name, role or None, "prefect"))
+        await publish(engine, incident)
+        await deliver(engine)
+    get_run_logger().info(told)
+    return told
+
+
+@flow(name="acknowledge", persist_result=False)
+async def acknowledge(incident: str, name: str, role: str = "on_call") -> str:
+    """Says that you are on it; the first to say so leads until somebody takes over.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        name: Who you are.
+        role: In which role you speak.
+    """
+    return await say(incident, name, role, lambda engine, by: engine.people.acknowledge(incident, by))
+
+
+@flow(name="answer", persist_result=False)
+async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "") -> str:  # noqa: FBT001 - a switch in a form
+    """Answers what waits for people: an approval, a step, a question. The waiting run's own form does the same.
+
+    Args:
+        ask: What is answered, as VS-12/contain/roll-back.
+        yes: On approves (or: it is done), off denies (or: it is not).
+        name: Who you are.
+        role: In which role you answer.
+        reason: Why, or how; some answers need it.
+    """
+
+    def speak(engine: Engine, by: By) -> str:
+        return engine.people.answer(ask, by, yes=yes, reason=reason)
+
+    return await say(ask.partition("/")[0], name, role, speak)
+
+
+@flow(name="note", persist_result=False)
+async def note(incident: str, text: str, name: str, role: str = "scribe") -> str:
+    """Writes down what you saw or heard.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        text: What to remember.
+        name: Who you are.
+        role: In which role you speak.
+    """
+    return await say(incident, name, role, lambda engine, by: engine.people.note(incident, text, by))
+
+
+@flow(name="decide", persist_result=False)
+async def decide(incident: str, text: str, name: str, why: str = "", role: str = "incident_commander") -> str:
+    """Writes down a decision and its reason.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        text: What was decided.
+        name: Who you are.
+        why: The reason.
+        role: In which role you decide.
+    """
+    return await say(incident, name, role, lambda engine, by: engine.people.decide(incident, text, why, by))
+
+
+@flow(name="change_severity", persist_result=False)
+async def change_severity(incident: str, severity: str, why: str, name: str, role: str = "incident_commander") -> str:
+    """Raises or lowers the severity; its clocks keep running.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        severity: What it is now.
+        why: The reason.
+        name: Who you are.
+        role: In which role you decide.
+    """
+    return await say(incident, name, role, lambda engine, by: engine.people.severity(incident, severity, why, by))
+
+
+@flow(name="hand_over", persist_result=False)
+async def hand_over(incident: str, hat: str, to: str, name: str, role: str = "incident_commander") -> str:
+    """Gives a role in this incident to somebody else.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        hat: The role that is handed over.
+        to: Who has it from now on.
+        name: Who you are.
+        role: In which role you speak.
+    """
+    return await say(incident, name, role, lambda engine, by: engine.people.hand_over(incident, hat, to, by))
+
+
+@flow(name="end_incident", persist_result=False)
+async def end_incident(incident: str, why: str, name: str, false_alarm: bool = False, role: str = "on_call") -> str:  # noqa: FBT001, FBT002 - a switch in a form
+    """Ends an incident: all clear, or a false alarm. Refused while something of a containment is still in place.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        why: How you know.
+        name: Who you are.
+        false_alarm: On where there was nothing at all.
+        role: In which role you speak.
+    """
+
+    def speak(engine: Engine, by: By) -> str:
+        end = engine.people.false_alarm if false_alarm else engine.people.resolve
+        return end(incident, why, by)
+
+    return await say(incident, name, role, speak)
+
+
+@flow(name="write_post_mortem", persist_result=False)
+async def write_post_mortem(incident: str, field: str, text: str, name: str, role: str = "scribe") -> str:
+    """Writes one field of the post-mortem; the last one written counts.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        field: Which part of the document.
+        text: What it should say.
+        name: Who you are.
+        role: In which role you write.
+    """
+    return await say(incident, name, role, lambda engine, by: engine.people.write(incident, field, text, by))
+
+
+@flow(name="add_follow_up", persist_result=False)
+async def add_follow_up(  # noqa: PLR0913 - the fields of its form
+    incident: str, text: str, owner: str, name: str, due_in_days: int = 14, role: str = "scribe"
+) -> str:
+    """Adds something to be done so that it does not happen again.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        text: What is to be done.
+        owner: Who sees to it.
+        name: Who you are.
+        due_in_days: Until when, in days from now.
+        role: In which role you speak.
+    """
+
+    def speak(engine: Engine, by: By) -> str:
+        due = datetime.now(UTC) + timedelta(days=due_in_days)
+        return engine.people.follow_up(incident, text, owner, due, by)
+
+    return await say(incident, name, role, speak)

@@ -1,0 +1,106 @@
+"""What the simulator's contract tests share: a small production, clients aimed at it, and waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+import httpx
+import pytest
+from google.cloud import run_v2
+from google.cloud.run_v2.services.services.transports import ServicesGrpcAsyncIOTransport
+
+from allclear.simulator.scenario import Production, load_scenario
+from allclear.simulator.serve import Simulation
+
+REPOSITORY = Path(__file__).parents[2]
+DRILLS = REPOSITORY / "runbooks" / "vintstreet" / "drills"
+SPECIFICATIONS = REPOSITORY.parent / "shared" / "specs"
+
+GOOD, BAD, NOT_READY = "vintstreet-00041-wex", "vintstreet-00042-qoz", "vintstreet-00041-zul"
+LOCATION = "projects/vintstreet-prod/locations/us-central1"
+SERVICE = f"{LOCATION}/services/vintstreet"
+
+
+def quick(name: str = "payment-processing-down", **changes: Any) -> Production:
+    """One of VintStreet's productions with short times, so that a test need not wait for it."""
+    users = load_scenario(DRILLS / f"{name}.yaml").users
+    short = {
+        "operation_takes": timedelta(milliseconds=60),
+        "users": users.model_copy(
+            update={"per_second": 200.0, "quiet_after": timedelta(milliseconds=300)}
+        ),
+    }
+    return load_scenario(DRILLS / f"{name}.yaml").model_copy(update=short | changes)
+
+
+async def until(true: Callable[[], Any], seconds: float = 5.0) -> Any:
+    """Poll until something is true; fails the test if that takes too long."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while loop.time() < end:
+        found = true()
+        if found:
+            return found
+        await asyncio.sleep(0.01)
+    return pytest.fail(f"not within {seconds} s")
+
+
+def run_client(simulation: Simulation) -> run_v2.ServicesAsyncClient:
+    """Google's own asynchronous client, aimed at the simulation's gRPC."""
+    channel = grpc.aio.insecure_channel(simulation.endpoints["cloud_run_grpc"])
+    transport = ServicesGrpcAsyncIOTransport(channel=channel)
+    return run_v2.ServicesAsyncClient(transport=transport)
+
+
+def all_to(revision: str, etag: str = "", **more: Any) -> run_v2.UpdateServiceRequest:
+    """A request that sends all traffic to one revision and keeps the maintenance tag."""
+    named = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
+    traffic = [
+        run_v2.TrafficTarget(type_=named, revision=revision, percent=100),
+        run_v2.TrafficTarget(type_=named, revision="vintstreet-00030-mnt", tag="maintenance"),
+    ]
+    service = run_v2.Service(name=SERVICE, traffic=traffic, etag=etag)
+    return run_v2.UpdateServiceRequest(
+        service=service, update_mask={"paths": ["traffic"]}, **more
+    )
+
+
+async def control(simulation: Simulation, method: str, path: str, body: Any = None) -> Any:
+    """Ask the control for something, and expect it to do it."""
+    async with httpx.AsyncClient(base_url=simulation.control) as client:
+        answer = await client.request(method, path, json=body)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+async def fault(simulation: Simulation, face: str, method: str, kind: str, **more: Any) -> None:
+    """Let one call of a face meet a fault."""
+    await control(
+        simulation, "POST", "/faults", {"face": face, "method": method, "kind": kind, **more}
+    )
+
+
+def recorded(simulation: Simulation, kind: str, **facts: Any) -> list[dict[str, Any]]:
+    """The ground truth's entries of that kind and with those facts."""
+    return [
+        entry
+        for entry in simulation.world.truth.entries()
+        if entry["kind"] == kind and all(entry.get(k) == v for k, v in facts.items())
+    ]
+
+
+def specification(name: str) -> dict[str, Any]:
+    """A vendor's published description; the test is skipped where it is absent."""
+    path = SPECIFICATIONS / name
+    if not path.exists():
+        pytest.skip(f"{name} is not on this machine, so answers are not checked against it")
+    return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+
+
+Visit = Callable[[], Awaitable[httpx.Response]]

@@ -1,0 +1,262 @@
+"""The simulated production as its users and the drill see it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from allclear.domain.errors import ConfigError
+from allclear.simulator.scenario import load_scenario
+from allclear.simulator.serve import Simulation
+
+from .simulator_support import (
+    BAD,
+    DRILLS,
+    GOOD,
+    control,
+    fault,
+    quick,
+    recorded,
+    until,
+)
+
+
+async def _share_failed(simulation: Simulation, path: str, requests: int = 50) -> float:
+    async with httpx.AsyncClient(base_url=simulation.endpoints["storefront"]) as client:
+        statuses = [(await client.get(path)).status_code for _ in range(requests)]
+    return sum(status >= 500 for status in statuses) / requests
+
+
+async def test_bad_deployment_makes_checkout_fail_at_its_rate() -> None:
+    """The deployed revision fails 60 % of checkouts and nothing else."""
+    async with Simulation(quick(users=quick().users.model_copy(update={"per_second": 0.0}))) as sim:
+        assert 0.5 <= await _share_failed(sim, "/api/checkout") <= 0.7
+        assert await _share_failed(sim, "/api/listings", 10) == 0
+
+
+async def test_moving_traffic_away_stops_the_errors_and_tells_the_true_last_one() -> None:
+    """With traffic on the good revision, errors stop, and the last one's time is on record."""
+    async with Simulation(quick()) as sim:
+        await until(lambda: recorded(sim, "errors_started"))
+        await control(
+            sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]}
+        )
+        stopped = (await until(lambda: recorded(sim, "errors_stopped")))[0]
+        moved = recorded(sim, "traffic_changed")[0]
+        assert stopped["last_failed_at"] <= moved["at"] < stopped["at"]
+        assert await _share_failed(sim, "/api/checkout", 10) == 0
+
+
+async def test_moving_traffic_to_another_bad_revision_does_not_help() -> None:
+    """A newer deployment with the same fault goes on failing."""
+    async with Simulation(quick()) as sim:
+        worse = {"revision": "vintstreet-00043-dud", "faults": {"/api/checkout": 1.0}}
+        await control(sim, "POST", "/deploy", worse)
+        assert await _share_failed(sim, "/api/checkout", 10) == 1
+
+
+async def test_deployment_gets_no_traffic_while_traffic_is_pinned() -> None:
+    """After a rollback by name a new revision becomes latest but serves nobody."""
+    async with Simulation(quick()) as sim:
+        await control(
+            sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]}
+        )
+        await control(sim, "POST", "/deploy", {"revision": "vintstreet-00043-fix"})
+        state = await control(sim, "GET", "/state")
+        assert state["serving"] == {GOOD: 100}
+        assert state["latest_ready"] == "vintstreet-00043-fix"
+
+
+async def test_maintenance_flag_closes_every_page_but_the_health_check() -> None:
+    """Pages answer 503 with the marks of maintenance; users are counted as turned away."""
+    async with Simulation(quick()) as sim:
+        await control(sim, "POST", "/flags", {"name": "maintenance_mode", "enabled": True})
+        async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
+            closed = await client.post("/api/checkout")
+            assert closed.status_code == 503
+            assert closed.headers["x-maintenance"] == "on"
+            assert int(closed.headers["retry-after"]) > 0
+            assert (await client.get("/healthz")).status_code == 200
+        await until(lambda: sim.world.users.totals["maintenance"] > 0)
+
+
+async def test_maintenance_revision_serves_the_maintenance_page() -> None:
+    """All traffic on the prepared revision closes the shop the same way."""
+    async with Simulation(quick()) as sim:
+        target = [{"revision": "vintstreet-00030-mnt", "percent": 100}]
+        await control(sim, "POST", "/traffic", {"traffic": target})
+        async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
+            closed = await client.get("/")
+        assert (closed.status_code, closed.headers["x-maintenance"]) == (503, "on")
+
+
+async def test_split_traffic_reaches_both_revisions_in_proportion() -> None:
+    """A quarter of the traffic is a quarter of the requests."""
+    async with Simulation(quick("healthy")) as sim:
+        split = [
+            {"revision": GOOD, "percent": 75},
+            {"revision": "vintstreet-00040-kip", "percent": 25},
+        ]
+        await control(sim, "POST", "/traffic", {"traffic": split})
+        async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
+            served = [(await client.get("/")).headers["x-revision"] for _ in range(60)]
+        assert 9 <= served.count("vintstreet-00040-kip") <= 21
+
+
+async def test_broken_feature_heals_when_its_flag_is_switched_off() -> None:
+    """The flag carries the fault: no revision is to blame."""
+    async with Simulation(quick("broken-feature")) as sim:
+        assert await _share_failed(sim, "/api/streams", 10) > 0.5
+        await control(sim, "POST", "/flags", {"name": "live_streams", "enabled": False})
+        assert await _share_failed(sim, "/api/streams", 10) == 0
+
+
+async def test_trouble_waits_for_its_time_or_for_the_command() -> None:
+    """A scenario that does not break by itself breaks once, when told."""
+    async with Simulation(quick(breaks_after=None)) as sim:
+        assert sim.world.serving() == {GOOD: 100}
+        await control(sim, "POST", "/break")
+        assert sim.world.serving() == {BAD: 100}
+        async with httpx.AsyncClient() as client:
+            assert (await client.post(f"{sim.control}/break")).status_code == 422
+
+
+async def test_record_is_numbered_timed_and_can_be_read_from_a_point() -> None:
+    """Entries have seq and aware UTC times; ``after`` leaves out what was read already."""
+    async with Simulation(quick()) as sim:
+        entries: list[dict[str, Any]] = await control(sim, "GET", "/log")
+        assert [e["seq"] for e in entries] == list(range(len(entries)))
+        assert [e["kind"] for e in entries[:3]] == ["world_started", "trouble_started", "deployed"]
+        assert all(e["at"].endswith("+00:00") for e in entries)
+        rest = await control(sim, "GET", "/log?after=1")
+        assert rest[0]["seq"] == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"face": "cloud_run", "method": "Nonsense", "kind": "slow"},
+        {"face": "slack", "method": "chat.update", "kind": "stale_etag"},
+        {"face": "cloud_run", "kind": "slow", "times": 0},
+        {"face": "nobody", "kind": "slow"},
+        ["not", "an", "object"],
+    ],
+)
+async def test_fault_that_makes_no_sense_is_refused(body: object) -> None:
+    """A typing error in a fault is told at once instead of never happening."""
+    async with Simulation(quick("healthy")) as sim, httpx.AsyncClient() as client:
+        answer = await client.post(f"{sim.control}/faults", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]
+
+
+async def test_storefront_fault_is_met_once_and_then_gone() -> None:
+    """A fault is used up by the calls it was set for."""
+    async with Simulation(quick("healthy")) as sim:
+        await fault(sim, "storefront", "/", "server_error")
+        async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
+            assert (await client.get("/api/listings")).status_code == 200
+            assert (await client.get("/")).status_code == 500
+            assert (await client.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("production: {", "YAML"),
+        ("title: no production here", "production"),
+        ("production: 7", "production"),
+        ("production:\n  project: 12", "production.project"),
+        ("production:\n  a: 1\n  a: 2", "a"),
+        ("- just\n- a list", "production"),
+        ("", "production"),
+        ("production: &a\n  flags: [*a]", "production"),
+        ("\x00", "YAML"),
+    ],
+)
+def test_malformed_scenario_is_one_clear_sentence(text: str, names: str, tmp_path: Path) -> None:
+    """Whatever is wrong, the error is a ConfigError that names the file and the field."""
+    path = tmp_path / "broken.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_scenario(path)
+    assert str(path) in caught.value.message
+    assert names in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("percent: 100", "percent: 90", "100 percent"),
+        ("error_rate: 0.6", "error_rate: 6", "error_rate"),
+        ("400ms", "soon", "operation_takes"),
+        ("revision: latest", "revision: vintstreet-00041-zul", "not ready"),
+        ("path: /api/checkout\n          error", "path: /api/chekout\n          error", "chekout"),
+        ("maintenance: true\n    - name", "maintenence: true\n    - name", "maintenence"),
+    ],
+)
+def test_inconsistent_scenario_is_refused(old: str, new: str, says: str, tmp_path: Path) -> None:
+    """A scenario that contradicts itself does not start."""
+    good = (DRILLS / "payment-processing-down.yaml").read_text(encoding="utf-8")
+    assert old in good
+    path = tmp_path / "broken.yaml"
+    path.write_text(good.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ConfigError, match=says):
+        load_scenario(path)
+
+
+def test_missing_scenario_is_told_without_a_traceback(tmp_path: Path) -> None:
+    """A file that is not there is a ConfigError too."""
+    with pytest.raises(ConfigError, match=r"absent\.yaml"):
+        load_scenario(tmp_path / "absent.yaml")
+
+
+async def _process(*parent: str) -> asyncio.subprocess.Process:
+    program = (
+        "import sys; from pathlib import Path; from allclear.simulator.serve import run; "
+        "run(Path(sys.argv[1]), True, int(sys.argv[2]) if sys.argv[2:] else None)"
+    )
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program,
+        str(DRILLS / "healthy.yaml"),
+        *parent,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_process_announces_itself_and_ends_cleanly_when_told() -> None:
+    """The first line is one JSON object; SIGTERM ends the process without a complaint."""
+    process = await _process()
+    assert process.stdout is not None
+    said = json.loads(await process.stdout.readline())
+    assert set(said) == {"endpoints", "control", "secrets"}
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(said["endpoints"]["storefront"] + "/healthz")).is_success
+    process.send_signal(signal.SIGTERM)
+    out, err = await process.communicate()
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_process_ends_with_the_process_it_watches() -> None:
+    """When the watched process is gone, the simulation goes too."""
+    watched = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=-1)
+    process = await _process(str(watched.pid))
+    assert process.stdout is not None
+    await process.stdout.readline()
+    assert os.getpid() != watched.pid
+    watched.kill()
+    await watched.wait()
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, err) == (0, b"")
