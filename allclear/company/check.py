@@ -58,7 +58,7 @@ def _routes(draft: Draft) -> Iterator[Complaint]:
             yield file.error((*place, "runbook"), f"There is no runbook `{route.runbook}`.",
                              instead(route.runbook, there))  # fmt: skip
         if hider := _hider(plan, index):
-            yield file.warning((*place, "match"), f"No alert reaches the route `{route.name}`: `{hider}` takes them first.",
+            yield file.warning((*place, "match"), f"No alert reaches the route `{route.name}`: `{hider}` comes first.",
                                "Put the narrower route first.")  # fmt: skip
 
 
@@ -83,8 +83,9 @@ def _unreached(draft: Draft) -> Iterator[Complaint]:
     for name in draft.runbooks:
         if name not in reached:
             yield draft.files[name].warning(
-                ("name",), f"No alert reaches the runbook `{name}`.", "Name it in a route of plan.yaml, or start it by hand."
-            )
+                ("name",), f"No alert reaches the runbook `{name}`.",
+                "Name it in a route of plan.yaml, or start it by hand.",
+            )  # fmt: skip
     for path in sorted((draft.folder / "runbooks").glob("*.yml")):
         yield Complaint("warning", shown(path), None, "The file is not read.", "Rename it so that it ends in .yaml.")
     if not _runbook_files(draft):

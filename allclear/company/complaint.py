@@ -38,6 +38,7 @@ class Complaint:
         return _ORDER[self.level], self.file, self.line or 0
 
     def __str__(self) -> str:
+        """Returns `file:line: sentence`, without the next step."""
         return f"{self.where}: {self.sentence}"
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import BaseModel
+
 from allclear.company.complaint import Complaint, instead, shown
 from allclear.company.problems import read_model
 from allclear.company.yaml_file import Place, YamlFile, read_text, read_yaml
@@ -15,7 +17,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.runbook import Runbook
 from allclear.domain.systems import Service, Systems
 
-M = TypeVar("M")
+M = TypeVar("M", bound=BaseModel)
 
 PLAN = "plan.yaml"
 SYSTEMS = "systems.yaml"

@@ -101,7 +101,8 @@ def unused_templates(draft: Draft) -> Iterator[Complaint]:
     plan = draft.files[PLAN]
     used: set[str] = set()
     for runbook in draft.runbooks.values():
-        used.update(name for _, text in texts(runbook.model_dump(mode="json")) for name in unknown_placeholders(text, _NONE))
+        lines = texts(runbook.model_dump(mode="json"))
+        used.update(name for _, text in lines for name in unknown_placeholders(text, _NONE))
     for name in draft.plan.templates:
         if template_key(name) not in used:
             yield plan.warning(

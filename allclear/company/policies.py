@@ -35,19 +35,16 @@ def check_people(draft: Draft) -> Iterator[Complaint]:
                 yield file.error(place, f"The plan has no role `{role}`.", instead(role, plan.roles))
         yield from _blanks(plan, file, index, person)
     for role in plan.roles:
-        held = any(role in person.roles for person in plan.people)
-        if not plan.holders(role):
-            only = "only a blank holds it" if held else "nobody holds it"
-            yield file.warning(
-                ("roles", role), f"The role `{role}` has no name: {only}.",
-                "Put somebody under `people`; until then whoever says so holds it.",
-            )  # fmt: skip
+        if not any(role in person.roles for person in plan.people):
+            next_step = "Put somebody under `people`; until then whoever says so holds it."
+            yield file.warning(("roles", role), f"Nobody holds the role `{role}`.", next_step)
 
 
 def _blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[Complaint]:
     who = ", ".join(plan.role_title(role) for role in person.roles)
     if not person.known:
-        yield file.warning(("people", index, "name"), f"The name of {who} is still {_blank(person.name)}.", "Fill it in.")
+        blank = _blank(person.name)
+        yield file.warning(("people", index, "name"), f"The name of {who} is still {blank}.", "Fill it in.")
     for kind, contact in person.contacts.items():
         if hollow(contact):
             place = ("people", index, "contacts", kind)

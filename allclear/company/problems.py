@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -46,26 +47,29 @@ def problems(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem
 
 
 def _say(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
-    place, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
+    """Returns what is wrong and what to do about it."""
+    place, context = detail["loc"], detail.get("ctx", {})
     name = _name(place)
-    match kind:
+    said = (f"{name}: {detail['msg'][:1].lower()}{detail['msg'][1:].rstrip('.')}.", _SEE_SCHEMA)
+    match detail["type"]:
         case "missing":
             about = _about(model, place)
-            return f"{name} is missing{_within(place)}.", f"Add {name}: {about}" if about else f"Add {name}."
+            said = (f"{name} is missing{_within(place)}.", f"Add {name}: {about}" if about else f"Add {name}.")
         case "extra_forbidden":
-            return f"{name} is not a field{_within(place)}.", instead(str(place[-1]), _fields(_at(model, place[:-1])))
+            known = _fields(_at(model, place[:-1]))
+            said = (f"{name} is not a field{_within(place)}.", instead(str(place[-1]), known))
         case "enum" | "literal_error":
-            return f"{name} is not one of {context.get('expected', 'what it may be')}.", "Write one of these."
+            said = (f"{name} is not one of {context.get('expected', 'what it may be')}.", "Write one of these.")
         case "value_error":
             reason = str(context.get("error", detail["msg"])).rstrip(".")
-            return (f"{name}: {reason}." if place else f"{reason[:1].upper()}{reason[1:]}."), _SEE_SCHEMA
-        case "string_type" if detail["input"] is not None and not isinstance(detail["input"], list | dict):
-            return f"{name} must be text, which {detail['input']!s} is not.", "Put it in quotes."
+            said = (f"{name}: {reason}.", _SEE_SCHEMA)
+        case "string_type" if isinstance(detail["input"], bool | int | float | date):
+            said = (f"{name} must be text, which {detail['input']!s} is not.", "Put it in quotes.")
         case "string_pattern_mismatch" if "[a-z0-9][a-z0-9_-]" in str(context.get("pattern")):
-            return f"{name} is no short name.", "Use lower case letters, digits, `-` and `_`, 63 of them at most."
+            said = (f"{name} is no short name.", "Use lower case letters, digits, `-` and `_`, 63 of them at most.")
         case _:
-            message = detail["msg"]
-            return f"{name}: {message[:1].lower()}{message[1:].rstrip('.')}.", _SEE_SCHEMA
+            pass
+    return said
 
 
 def _name(place: Place) -> str:

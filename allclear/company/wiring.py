@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from allclear.company.complaint import Complaint, instead
 from allclear.company.folder import SYSTEMS, Draft
 from allclear.company.kinds import Kinds
 from allclear.company.placeholders import texts
 from allclear.company.problems import problems
+from allclear.company.yaml_file import YamlFile
 from allclear.domain.action import Client
+from allclear.domain.plan import hollow
 from allclear.domain.runbook import Phase, Runbook
+from allclear.domain.systems import System
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-_BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]|\[[^\]]*\]")
+_BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]")
 
 
 def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
@@ -29,13 +32,29 @@ def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
         place = ("systems", name)
         if name not in clients:
             yield file.warning(place, f"No action or probe uses the system `{name}`.", instead(name, clients))
+        else:
+            yield from _options(file, name, system, clients[name])
         if system.secret is not None and not _VARIABLE.fullmatch(system.secret):
             # Not repeated here: what stands there may be the secret itself.
             yield file.error((*place, "secret"), "`secret` is not the name of an environment variable.",
                              "Write a name in capitals, and put the secret into that variable.")  # fmt: skip
         for where, text in texts(system.model_dump(exclude={"secret"}), place):
-            if blank := _BLANK.search(text):
-                yield file.warning(where, f"`{where[-1]}` still holds the blank `{blank.group()}`.", "Fill it in.")
+            found = _BLANK.search(text)
+            if found or hollow(text):
+                blank = found.group() if found else text
+                yield file.warning(where, f"`{where[-1]}` still holds the blank `{blank}`.", "Fill it in.")
+
+
+def _options(file: YamlFile, name: str, system: System, client: type[Client]) -> Iterator[Complaint]:
+    """A client says in its class attribute `options`, a model, what it knows; another is asked at its start only."""
+    model: object = getattr(client, "options", None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return
+    try:
+        model.model_validate(system.options)
+    except ValidationError as error:
+        for one in problems(error, model):
+            yield file.error(("systems", name, *one.place), f"The system `{name}`: {one.sentence}", one.next_step)
 
 
 def _clients(kinds: Kinds) -> dict[str, type[Client]]:

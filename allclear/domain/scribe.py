@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from pydantic import Field
 
@@ -61,6 +61,8 @@ _ESCAPES = re.compile(
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co"})
 _MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]|~#$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LINE_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=]))")
+_MEANINGLESS = frozenset({"etag"})
+"""Fields of a state that differ after every write and tell a reader nothing."""
 _LINK = re.compile(r"(?i)(?<=www)\.|:(?=//)")
 
 
@@ -87,21 +89,20 @@ def differences(
     return [
         (safe(key.replace("_", " ")), safe(_value(before.get(key))), safe(_value(after.get(key))))
         for key in dict.fromkeys([*before, *after])
-        if before.get(key) != after.get(key)
+        if before.get(key) != after.get(key) and key not in _MEANINGLESS
     ]
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _value(value: object) -> str:
     if value is None or value in ("", [], {}):
         return "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        pairs: dict[str, Any] = value
+        pairs = cast("dict[str, object]", value)
         return ", ".join(f"{key.replace('_', ' ')} {_value(one)}" for key, one in pairs.items())
     if isinstance(value, list):
-        items: list[Any] = value
-        return "; ".join(_value(one) for one in items)
+        return "; ".join(_value(one) for one in cast("list[object]", value))
     return plain(str(value))
 
 
@@ -170,7 +171,7 @@ def _desk(incident: Incident | None, plan: Plan | None) -> _Desk:
 
 
 def tell(entry: Entry, incident: Incident | None = None, plan: Plan | None = None) -> Line:
-    """Returns the line for `entry`; with its incident, acts and questions have their titles, with the plan roles too."""
+    """Returns the line for `entry`; its incident gives acts and questions their titles, the plan gives roles theirs."""
     return _line(_desk(incident, plan), entry)
 
 
@@ -192,11 +193,14 @@ def _repeats(entries: Sequence[Entry]) -> set[int]:
     """Returns the numbers of entries that say again what another one says: the same alert, the look behind a proof."""
     found: set[int] = set()
     alerts: set[tuple[str, str, str]] = set()
+    opening: str | None = None
     for place, entry in enumerate(entries):
         record = entry.record
-        if isinstance(record, AlertJoined):
+        if isinstance(record, IncidentOpened):
+            opening = record.title
+        elif isinstance(record, AlertJoined):
             alert = (record.source, record.key, record.state)
-            if alert in alerts:
+            if alert in alerts or (record.title == opening and record.state == "firing"):
                 found.add(entry.number)
             alerts.add(alert)
         elif isinstance(record, StepDone) and place + 1 < len(entries):

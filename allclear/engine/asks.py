@@ -6,11 +6,10 @@ from typing import Any
 
 from allclear.domain.action import Action, Change
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
-from allclear.domain.differences import differences
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase, Step
-from allclear.domain.scribe import markdown_safe
+from allclear.domain.scribe import differences, markdown_safe
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:

@@ -154,7 +154,10 @@ class Journal(Protocol):
         ...
 
     def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
-        """Keeps a delivery and returns its id and True; a repeat is counted, with its first id and False."""
+        """Keeps a delivery and returns its id and True; a repeat is counted, with its first id and False.
+
+        A repeat that comes after its incident has ended is to be worked on again: True.
+        """
         ...
 
     def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:

@@ -15,7 +15,7 @@ from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
 from allclear.journal.database import Database
 from allclear.journal.port import Delivery, Errand, ErrandKind
-from allclear.journal.tables import ERRANDS, INBOX, WAITS
+from allclear.journal.tables import ERRANDS, INBOX, INCIDENTS, WAITS
 
 
 def add_errands(connection: Connection, errands: Sequence[Errand], now: datetime) -> None:
@@ -38,11 +38,14 @@ class Post:
     def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
         """Keeps a delivery, or counts its repeat."""
         with self._db.writing() as connection:
-            known = connection.execute(select(INBOX.c.id).where(INBOX.c.delivery_key == delivery_key)).scalar()
+            same = select(INBOX.c.id, INCIDENTS.c.ended_at).outerjoin(INCIDENTS, INCIDENTS.c.id == INBOX.c.incident)
+            known = connection.execute(same.where(INBOX.c.delivery_key == delivery_key)).one_or_none()
             if known is not None:
-                again = update(INBOX).where(INBOX.c.id == known).values(count=INBOX.c.count + 1)
-                connection.execute(again)
-                return known, False
+                again: dict[str, Any] = {"count": INBOX.c.count + 1}
+                if known.ended_at is not None:  # the same words about a new trouble: what they opened is over
+                    again |= {"state": "new", "received_at": self._clock().isoformat()}
+                connection.execute(update(INBOX).where(INBOX.c.id == known.id).values(**again))
+                return known.id, known.ended_at is not None
             number = (connection.execute(select(func.max(INBOX.c.number))).scalar() or 0) + 1
             delivery = uuid.uuid4().hex
             connection.execute(

@@ -46,9 +46,7 @@ def act_words(act: Act) -> str:
 
 def _before_and_after(act: Act) -> tuple[str, str]:
     change = act.change or {}
-    changed = differences(change.get("before") or {}, change.get("after") or {}, lambda text: markdown_safe(text, CELL))
-    # An etag differs after every write and means nothing to a reader.
-    rows = [row for row in changed if row[0] != "etag"]
+    rows = differences(change.get("before") or {}, change.get("after") or {}, lambda text: markdown_safe(text, CELL))
     before = "; ".join(f"{name}: {was}" for name, was, _ in rows)
     after = "; ".join(f"{name}: {then}" for name, _, then in rows)
     outcome = act.outcome

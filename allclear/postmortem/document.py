@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from allclear.domain.action import Verdict
 from allclear.domain.durations import say_duration
@@ -117,7 +118,7 @@ def _count(number: int, unit: str) -> str:
 def gaps(incident: Incident, entries: Sequence[Entry]) -> list[tuple[datetime, datetime]]:
     """Returns where nothing was recorded for over ten minutes, until the incident's end."""
     times = [entry.at for entry in entries if incident.ended_at is None or entry.at <= incident.ended_at]
-    return [(start, end) for start, end in zip(times, times[1:], strict=False) if end - start > SILENCE]
+    return [(start, end) for start, end in pairwise(times) if end - start > SILENCE]
 
 
 def _timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
@@ -133,7 +134,8 @@ def _lines(incident: Incident, lines: Sequence[Line], silences: Sequence[tuple[d
         if line.at.date() != day:
             day = line.at.date()
             yield f"- {day:%Y-%m-%d}:"
-        yield f"- {clock(line.at)} - {markdown_safe(line.text, 2000)} _({markdown_safe(line.via)}, entry {line.number})_"
+        source = f"_({markdown_safe(line.via)}, entry {line.number})_"
+        yield f"- {clock(line.at)} - {markdown_safe(line.text, 2000)} {source}"
 
 
 def _roles(incident: Incident, plan: Plan) -> str:
@@ -165,7 +167,8 @@ def _measured(incident: Incident, entries: Sequence[Entry]) -> str:
         if isinstance(record, StepDone) and record.finding.verdict is Verdict.FAILURE and not lines:
             lines.append(f"- {clock(entry.at)} when it was found: {markdown_safe(record.finding.sentence)}")
         elif isinstance(record, Contained | Recovered):
-            lines.append(f"- {clock(entry.at)} {record.kind}: {markdown_safe(record.finding.sentence)}")
+            word = "was contained" if isinstance(record, Contained) else "had recovered"
+            lines.append(f"- {clock(entry.at)} when it {word}: {markdown_safe(record.finding.sentence)}")
     return "\n".join(lines) or f"- Nothing was measured in {markdown_safe(incident.id)}."
 
 

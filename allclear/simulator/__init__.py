@@ -4,5 +4,5 @@
 ``faces/`` holds one module for each protocol. Its health follows from the state alone: send the
 traffic away from the bad revision and the errors stop, send it to another bad one and they do not.
 
-It shares no code with ``allclear.vendors``, so that no misreading of a vendor can pass on both sides.
+It shares no code with ``allclear.vendors``: no misreading of a vendor can pass on both sides.
 """

@@ -79,9 +79,7 @@ class Fault(BaseModel):
             names = ", ".join(sorted(known))
             raise ValueError(f"{self.face} has no method {self.method!r}; it has {names}")
         if self.kind == "stale_etag" and self.method != _SOMEBODY_WROTE_FIRST.get(self.face):
-            raise ValueError(
-                "stale_etag goes with cloud_run's UpdateService or supabase's update only"
-            )
+            raise ValueError("stale_etag goes with cloud_run's UpdateService or supabase's update only")
         return self
 
     def matches(self, face: FaceName, method: str) -> bool:

@@ -27,7 +27,7 @@ class GroundTruth:
         self._clock = clock
         self._entries: list[Entry] = []
 
-    def record(self, kind: str, **facts: Any) -> None:
+    def record(self, kind: str, **facts: object) -> None:
         """Append one fact, timed now."""
         entry: Entry = {"seq": len(self._entries), "at": iso(self._clock()), "kind": kind}
         self._entries.append({**facts, **entry})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import uvicorn
@@ -15,6 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from allclear.simulator.faces.gate import HANG_UP
 
 _LOOPBACK = "127.0.0.1"
+_KEEP_ALIVE = 75
+"""Seconds that an idle connection is kept, as long as vendors' front ends keep them."""
 _LAST_ANSWERS = 1
 """Seconds that requests under way may still take when the server stops."""
 
@@ -26,7 +28,7 @@ class _BreakableProtocol(H11Protocol):
         super().connection_made(transport)
         answer: Any = self.app
 
-        async def with_hang_up(scope: Any, receive: Any, send: Any) -> None:
+        async def with_hang_up(scope: Scope, receive: Receive, send: Send) -> None:
             scope.setdefault("extensions", {})[HANG_UP] = transport.abort
             await answer(scope, receive, send)
 
@@ -41,7 +43,7 @@ class _QuietServer(uvicorn.Server):
         self.listening = asyncio.Event()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Generator[None]:  # type: ignore[override]
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -60,7 +62,10 @@ class HttpServer:
 
     def add(self, app: ASGIApp) -> str:
         """Give an application a free port; its address."""
-        listener = socket.create_server((_LOOPBACK, 0))
+        # With the protocol named, asyncio sets TCP_NODELAY on each connection; without it every
+        # answer waits 40 ms for the client's delayed acknowledgement.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.bind((_LOOPBACK, 0))
         port = int(listener.getsockname()[1])
         self._sockets.append(listener)
         self._apps[port] = app
@@ -78,6 +83,7 @@ class HttpServer:
             log_level="error",
             access_log=False,
             server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_LAST_ANSWERS,
         )
         self._server = _QuietServer(config)

@@ -4,13 +4,13 @@ It knows no wire format; ``faces/`` speaks gRPC and REST for it. What it keeps t
 
 - Every write needs the newest etag or none, and gives the service a new etag and generation.
 - A write is an operation. While it runs, ``reconciling`` is true and the old traffic still serves.
-- Traffic to a revision that is unknown or not ready is accepted, and then the operation fails: the
+- Traffic to a revision that is unknown or not ready is accepted, then the operation fails: the
   wanted traffic stays in the service, the old one goes on serving.
   *Source:* github.com/terraform-google-modules/terraform-docs-samples/pull/269 (operation error 13,
   "does not exist or is deleted"), read November 2026.
 - A write during an operation supersedes it: the older operation ends as ABORTED. (Our choice; the
   vendor does not document it.)
-- A revision that does not become ready fails the write that deployed it, not the later ones: traffic
+- A revision that does not become ready fails the write that deployed it, not later ones: traffic
   can still be sent elsewhere. (Our choice, as above.)
 """
 
@@ -39,7 +39,7 @@ Code = Literal[
     "INTERNAL",
     "UNAVAILABLE",
 ]
-Later = Callable[[timedelta, Callable[[], None]], None]
+Later = Callable[[timedelta, Callable[[], object]], None]
 
 
 class RunError(Exception):
@@ -145,8 +145,7 @@ class RunService:
         if etag and etag != self.state.etag:
             raise RunError(
                 "ABORTED",
-                f"Conflict for resource: version '{etag}' was specified but current version is "
-                f"'{self.state.etag}'.",
+                f"Conflict for resource: version '{etag}' was specified but current version is '{self.state.etag}'.",
             )
         if edit.deploy is not None and edit.deploy.name in self.revisions:
             raise RunError(
@@ -180,7 +179,7 @@ class RunService:
             self._settle(deployed=edit.deploy is not None)
 
     def touch(self) -> None:
-        """Let somebody else write a label: a new etag and generation, nothing that serves changes."""
+        """Let somebody else write a label: a new etag and generation, and the same traffic."""
         kept = tuple(pair for pair in self.state.labels if pair[0] != "touched")
         self.change_at_once(Edit(labels=(*kept, ("touched", str(self.state.generation)))))
 

@@ -19,6 +19,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from allclear.domain.errors import ConfigError
 
+ALL_TRAFFIC = 100
+"""Percent that the entries of a service's traffic add up to."""
 LATEST = "latest"
 """In ``traffic``, stands for the newest revision that is ready, as Cloud Run's LATEST does."""
 
@@ -195,7 +197,7 @@ def _check_traffic(production: Production) -> None:
         if not known[entry.revision].ready:
             raise ValueError(f"traffic names {entry.revision!r}, which is not ready")
     total = sum(entry.percent for entry in production.traffic)
-    if total != 100:
+    if total != ALL_TRAFFIC:
         raise ValueError(f"traffic must add up to 100 percent, not {total}")
     _unique("traffic's tags", [entry.tag for entry in production.traffic if entry.tag])
 
@@ -239,9 +241,11 @@ def _read(path: Path) -> object:
         raise _wrong(path, f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise _wrong(path, "is not UTF-8 text") from None
-    except MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        problem = (error.problem or "it cannot be parsed").splitlines()[0]
+    except MarkedYAMLError as marked:
+        # Its attributes carry no types.
+        found: Any = marked
+        line = f" in line {found.problem_mark.line + 1}" if found.problem_mark else ""
+        problem = str(found.problem or "it cannot be parsed").splitlines()[0]
         raise _wrong(path, f"is not valid YAML{line}: {problem}") from None
     except (YAMLError, ValueError, RecursionError) as error:
         reason = (str(error) or "it nests too deeply").splitlines()[0]
@@ -251,9 +255,7 @@ def _read(path: Path) -> object:
 def _first_problem(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_context=False)
     first = problems[0]
-    field = "production" + "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
-    )
+    field = "production" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
     said = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         said = "is not a field that a scenario knows"

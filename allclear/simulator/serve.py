@@ -126,7 +126,8 @@ async def serve(scenario_path: Path, *, as_json: bool, parent: int | None = None
 
 async def _watch(parent: int, stop: asyncio.Event) -> None:
     is_ours = os.getppid() == parent
-    while _lives(parent) and (not is_ours or os.getppid() == parent):
+    # No event tells of the end of a process that is not our child.
+    while _lives(parent) and (not is_ours or os.getppid() == parent):  # noqa: ASYNC110
         await asyncio.sleep(_PARENT_CHECK)
     stop.set()
 

@@ -102,7 +102,8 @@ class StatusBoard:
         worst = [_IMPACT.get(component["status"], "none") for component in incident["components"]]
         ranks = ["none", "minor", "major", "critical"]
         incident["impact"] = incident["impact_override"] or max(
-            [*worst, incident["impact"]], key=lambda impact: ranks.index(impact) if impact in ranks else 0
+            [*worst, incident["impact"]],
+            key=lambda impact: ranks.index(impact) if impact in ranks else 0,
         )
         self._truth.record(
             "status_post",
@@ -128,14 +129,10 @@ class StatusBoard:
                 }
             )
             component.update(status=status, updated_at=self._now())
-        incident["components"] = [
-            dict(component) for key, component in self.components.items() if key in mine
-        ]
+        incident["components"] = [dict(component) for key, component in self.components.items() if key in mine]
         return affected
 
-    def _update(
-        self, incident: Incident, report: Report, affected: list[dict[str, str]]
-    ) -> dict[str, Any]:
+    def _update(self, incident: Incident, report: Report, affected: list[dict[str, str]]) -> dict[str, Any]:
         now = self._now()
         return {
             "id": _status_id(),

@@ -90,7 +90,11 @@ class FlagTable:
             changed.append(after.as_row())
             if after.enabled != flag.enabled:
                 self._truth.record(
-                    "flag_changed", flag=flag.name, enabled=after.enabled, version=after.version, by=by
+                    "flag_changed",
+                    flag=flag.name,
+                    enabled=after.enabled,
+                    version=after.version,
+                    by=by,
                 )
         return changed
 

@@ -20,9 +20,7 @@ _TICK = 0.02
 class Users:
     """Everybody who visits the shop, seen from outside it."""
 
-    def __init__(
-        self, spec: UsersSpec, storefront: Storefront, clock: Clock, truth: GroundTruth
-    ) -> None:
+    def __init__(self, spec: UsersSpec, storefront: Storefront, clock: Clock, truth: GroundTruth) -> None:
         self._spec, self._storefront, self._clock, self._truth = spec, storefront, clock, truth
         self._random = random.Random(spec.model_dump_json())  # noqa: S311 - the same users each time
         self._seconds: deque[tuple[int, Counter[str]]] = deque(maxlen=KEPT_SECONDS)

@@ -36,9 +36,7 @@ class World:
         self._timers: set[asyncio.TimerHandle] = set()
         self._loop = asyncio.get_running_loop()
         now = clock()
-        self.registry = (
-            f"{scenario.region}-docker.pkg.dev/{scenario.project}/apps/{scenario.service}"
-        )
+        self.registry = f"{scenario.region}-docker.pkg.dev/{scenario.project}/apps/{scenario.service}"
         self.service = RunService(
             [Revision.from_spec(spec, now, self.registry) for spec in scenario.revisions],
             tuple(Target.from_spec(spec) for spec in scenario.traffic) or ALL_TO_LATEST,
@@ -76,7 +74,7 @@ class World:
             timer.cancel()
         self._timers.clear()
 
-    def later(self, delay: timedelta, do: Callable[[], None]) -> None:
+    def later(self, delay: timedelta, do: Callable[[], object]) -> None:
         """Do something after a while, unless the world has been closed by then."""
 
         def fire() -> None:

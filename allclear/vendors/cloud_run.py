@@ -19,6 +19,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -77,6 +78,7 @@ class CloudRun:
     """Reads and writes the services of one project and region."""
 
     system: ClassVar[str] = "cloud_run"
+    options: ClassVar[type[Model]] = CloudRunOptions
 
     def __init__(
         self, options: CloudRunOptions, host: str, *, plain: bool, patience: float = _PATIENCE_SECONDS
@@ -91,6 +93,7 @@ class CloudRun:
         self._stubs = PerLoop(self._make, lambda stubs: stubs.channel.close())
 
     def __repr__(self) -> str:
+        """Returns where it is aimed, without its secret."""
         return f"CloudRun({self._host!r}, {self.project!r}, {self.region!r})"
 
     @classmethod
@@ -240,7 +243,7 @@ class CloudRun:
         )
 
 
-def meaning(call: Call, error: BaseException) -> AllclearError:
+def meaning(call: Call, error: BaseException) -> AllclearError:  # noqa: PLR0911 - one line a status
     """Returns our error for one of gRPC's."""
     code = getattr(getattr(error, "grpc_status_code", None), "name", "")
     said = str(getattr(error, "message", "") or error)
@@ -267,8 +270,8 @@ def _never_sent(words: str) -> bool:
 
 
 def _load() -> None:
-    import grpc.aio  # noqa: F401, PLC0415 - loaded for its effect
-    from google.cloud import run_v2  # noqa: F401, PLC0415 - loaded for its effect
+    for name in ("grpc.aio", "google.cloud.run_v2", "google.api_core.retry"):
+        import_module(name)
 
 
 def _default_credentials() -> object:

@@ -15,7 +15,10 @@ Source: google-cloud-run 0.16.2 (`google.cloud.run_v2.types`), tried 2026-11:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
 
 from allclear.domain.base import Model, Moment
 
@@ -59,7 +62,7 @@ class RunService(Model):
     latest_created: str | None = None
     updated: Moment | None = None
     traffic: tuple[Traffic, ...] = ()
-    serving: dict[str, int] = {}
+    serving: dict[str, int] = Field(default={})
 
 
 class Finished(Model):
@@ -96,10 +99,14 @@ def service_view(service: run_v2.Service) -> RunService:
         trouble="" if succeeded else terminal.message,
         latest_ready=latest_ready,
         latest_created=short(service.latest_created_revision),
-        updated=service.update_time or None,
+        updated=_moment(service.update_time) if service.update_time else None,
         traffic=tuple(_entry(target) for target in service.traffic) or (Traffic(revision=None, percent=100),),
         serving=serving,
     )
+
+
+def _moment(stamp: Any) -> datetime:  # noqa: ANN401 - proto-plus gives a datetime of its own with nanoseconds
+    return datetime.fromtimestamp(stamp.timestamp(), UTC)
 
 
 def _entry(target: run_v2.TrafficTarget) -> Traffic:
@@ -115,7 +122,7 @@ def revision_view(revision: run_v2.Revision) -> RunRevision:
     fine = ready is not None and int(ready.state) == _SUCCEEDED
     return RunRevision(
         name=short(revision.name) or "",
-        created=revision.create_time,
+        created=_moment(revision.create_time),
         ready=fine,
         deleted=bool(revision.delete_time),
         trouble="" if fine or ready is None else ready.message,

@@ -37,12 +37,14 @@ class PagerDuty:
     """Sends events to one PagerDuty integration."""
 
     system: ClassVar[str] = "pagerduty"
+    options: ClassVar[type[Model]] = PagerDutyOptions
 
     def __init__(self, address: str, routing_key: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._routing_key = routing_key
         self._wire = Wire("PagerDuty", address, secret=routing_key, transport=transport)
 
     def __repr__(self) -> str:
+        """Returns where it is aimed, without its secret."""
         return f"PagerDuty({self._wire.base!r})"
 
     @classmethod
@@ -50,6 +52,10 @@ class PagerDuty:
         """Returns a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         options_of(access, PagerDutyOptions)
         return cls(web_address(access), secret_of(access))
+
+    async def warm(self) -> None:
+        """Loads what the first call needs, beside other work."""
+        await self._wire.warm()
 
     async def close(self) -> None:
         """Lets go of its connections."""

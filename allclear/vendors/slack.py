@@ -12,6 +12,9 @@ Source: Slack Web API and slack_sdk 3.47, 2026-11:
   as well for a message a second.
 """
 
+# pyright: reportUnknownMemberType=false
+# reason: slack_sdk types its arguments and answers as bare dicts; `_body` gives them their type.
+
 from __future__ import annotations
 
 import asyncio
@@ -66,7 +69,7 @@ class SlackMessage(Model):
     channel: str = Field(description="The channel's id.")
     ts: str = Field(description="Slack's name for the message.")
     text: str
-    payload: JsonDict = {}
+    payload: JsonDict = Field(default={})
 
 
 def escape(text: str) -> str:
@@ -78,6 +81,7 @@ class Slack:
     """Posts and updates messages as one bot."""
 
     system: ClassVar[str] = "slack"
+    options: ClassVar[type[Model]] = SlackOptions
 
     def __init__(self, address: str, secret: str, options: SlackOptions, pause: Pause = asyncio.sleep) -> None:
         self.channel = options.channel.removeprefix("#")
@@ -89,6 +93,7 @@ class Slack:
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="slack")
 
     def __repr__(self) -> str:
+        """Returns where it is aimed, without its secret."""
         return f"Slack({self._address!r}, channel={self.channel!r})"
 
     @classmethod
@@ -96,6 +101,10 @@ class Slack:
         """Returns a client; sends nothing yet. The endpoint is `https://slack.com/api`. Raises ConfigError."""
         options = options_of(access, SlackOptions)
         return cls(web_address(access), secret_of(access), options)
+
+    async def warm(self) -> None:
+        """Loads what the first call needs, beside other work."""
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._client)
 
     async def close(self) -> None:
         """Lets go of its threads."""
@@ -169,13 +178,16 @@ class Slack:
 
     async def _ask(self, call: Call, send: Callable[[WebClient], SlackResponse]) -> JsonDict:
         """Returns a good answer's body; reads are sent again after trouble, writes only when Slack was busy."""
+        await self.warm()
+        from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - loaded by `warm`
+
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             wait = 0.2 * 2 ** (attempt - 1)
             try:
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._threads, lambda: _body(send(self._client())))
-            except Exception as error:
+            except (SlackApiError, OSError, HTTPException) as error:
                 status, error_in_our_words, retry_after = self._meaning(call, error)
                 busy = status in BUSY
                 wait = (retry_after or 1.0) if busy else wait
@@ -196,7 +208,7 @@ class Slack:
 
     def _meaning(self, call: Call, error: Exception) -> tuple[int | None, AllclearError, float | None]:
         """Returns the HTTP status (None for a broken connection), our error, and the seconds to wait."""
-        from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - loaded already
+        from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - loaded by `warm`
 
         if isinstance(error, SlackApiError):
             return self._refusal(call, error)
@@ -204,10 +216,8 @@ class Slack:
             # urllib raises this one while it connects or sends; a reset may come after everything was sent.
             reset = isinstance(error.reason, ConnectionResetError | BrokenPipeError | ConnectionAbortedError)
             return None, call.lost("the connection broke") if reset else call.unreachable("no connection"), None
-        if isinstance(error, OSError | HTTPException):
-            slow = isinstance(error, TimeoutError)
-            return None, call.lost(f"no answer within {ANSWER_SECONDS:.0f} s" if slow else "the connection broke"), None
-        raise error
+        slow = isinstance(error, TimeoutError)
+        return None, call.lost(f"no answer within {ANSWER_SECONDS:.0f} s" if slow else "the connection broke"), None
 
     def _refusal(self, call: Call, error: SlackApiError) -> tuple[int, AllclearError, float | None]:
         response: Any = error.response
@@ -226,7 +236,7 @@ class Slack:
 
 
 def _body(response: SlackResponse) -> JsonDict:
-    data: object = response.data
+    data = cast("object", response.data)
     return cast("JsonDict", data) if isinstance(data, dict) else {}
 
 

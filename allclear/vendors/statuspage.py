@@ -48,6 +48,7 @@ class Statuspage:
     """Reads and writes the incidents of one page."""
 
     system: ClassVar[str] = "statuspage"
+    options: ClassVar[type[Model]] = StatuspageOptions
 
     def __init__(
         self,
@@ -68,12 +69,17 @@ class Statuspage:
         )
 
     def __repr__(self) -> str:
+        """Returns where it is aimed, without its secret."""
         return f"Statuspage({self._wire.base!r}, page={self.page!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
         """Returns a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         return cls(web_address(access), options_of(access, StatuspageOptions).page, secret_of(access))
+
+    async def warm(self) -> None:
+        """Loads what the first call needs, beside other work."""
+        await self._wire.warm()
 
     async def close(self) -> None:
         """Lets go of its connections."""
@@ -93,7 +99,12 @@ class Statuspage:
         self, key: str, *, name: str, status: PublicStatus, message: str, components: list[str]
     ) -> PublicIncident:
         """Opens an incident that carries our `key`. Nothing stops a second one: `find` first."""
-        incident: JsonDict = {"name": name, "status": status, "body": message, "metadata": {"allclear": {"incident": key}}}
+        incident: JsonDict = {
+            "name": name,
+            "status": status,
+            "body": message,
+            "metadata": {"allclear": {"incident": key}},
+        }
         if components:
             incident["component_ids"] = components
         call = Call("Statuspage", f"open {key}", write=True)
@@ -111,7 +122,7 @@ class Statuspage:
 
 
 def _key_of(entry: JsonDict) -> str | None:
-    ours: Any = (entry.get("metadata") or {}).get("allclear")
+    ours: object = cast("JsonDict", entry.get("metadata") or {}).get("allclear")
     return cast("JsonDict", ours).get("incident") if isinstance(ours, dict) else None
 
 

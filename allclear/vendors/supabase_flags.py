@@ -11,12 +11,16 @@ Source: supabase-py 2.34.1 and PostgREST, tried 2026-11:
 - Codes: 42501 and PGRST301 to PGRST303 permission, 42P01 and PGRST205 no such table, 42703 no such column.
 """
 
+# pyright: reportUnknownMemberType=false
+# reason: postgrest types JSON with bare containers; `_rows` gives the rows their type.
+
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from enum import StrEnum
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 from pydantic import Field
@@ -31,7 +35,7 @@ from allclear.vendors.wire import Pause, Wire
 
 if TYPE_CHECKING:
     import httpx
-    from postgrest import AsyncFilterRequestBuilder, AsyncPostgrestClient, AsyncRequestBuilder
+    from postgrest import AsyncPostgrestClient, AsyncRequestBuilder, AsyncSelectRequestBuilder
     from postgrest.exceptions import APIError
 
 _PERMISSION = frozenset({"42501", "PGRST301", "PGRST302", "PGRST303"})
@@ -63,6 +67,7 @@ class SupabaseFlags:
     """Reads and sets the flags of one Supabase project."""
 
     system: ClassVar[str] = "supabase"
+    options: ClassVar[type[Model]] = SupabaseOptions
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class SupabaseFlags:
         self._tables: PerLoop[AsyncPostgrestClient] = PerLoop(self._make, _nothing)
 
     def __repr__(self) -> str:
+        """Returns where it is aimed, without its secret."""
         return f"SupabaseFlags({self._wire.base!r}, table={self._options.table!r})"
 
     @classmethod
@@ -86,13 +92,18 @@ class SupabaseFlags:
         options = options_of(access, SupabaseOptions)
         return cls(web_address(access), secret_of(access), options)
 
+    async def warm(self) -> None:
+        """Loads what the first call needs, beside other work."""
+        await self._wire.warm()
+        await asyncio.to_thread(import_module, "postgrest")
+
     async def close(self) -> None:
         """Lets go of its connections."""
         await self._tables.close()
         await self._wire.close()
 
     def _make(self) -> AsyncPostgrestClient:
-        from postgrest import AsyncPostgrestClient  # noqa: PLC0415 - heavy, paid when first used
+        from postgrest import AsyncPostgrestClient  # noqa: PLC0415 - loaded by `warm`
 
         http = self._wire.http
         http.event_hooks = {"response": [_keep]}
@@ -134,10 +145,15 @@ class SupabaseFlags:
         raise call.denied("it can be read, but row security does not let it be changed")
 
     async def _rows(
-        self, call: Call, ask: Callable[[AsyncRequestBuilder], AsyncFilterRequestBuilder], flag: str, seen: bool | None
+        self,
+        call: Call,
+        ask: Callable[[AsyncRequestBuilder], AsyncSelectRequestBuilder],
+        flag: str,
+        seen: bool | None,  # noqa: FBT001 - None is its third value
     ) -> list[JsonDict]:
         """Returns the rows that a query on `flag` gave, with the retries and errors of all our clients."""
-        from postgrest.exceptions import APIError  # noqa: PLC0415 - heavy, paid when first used
+        await self.warm()
+        from postgrest.exceptions import APIError  # noqa: PLC0415 - loaded by `warm`
 
         query = ask(self._tables.here().from_(self._options.table)).eq(self._options.name_column, flag)
         if seen is not None:
@@ -149,7 +165,7 @@ class SupabaseFlags:
             nonlocal found, problem
             problem = None
             try:
-                found = (await query.execute()).data
+                found = cast("object", (await query.execute()).data)
             except APIError as error:
                 problem = error
             return _LAST.get()
@@ -157,7 +173,10 @@ class SupabaseFlags:
         response = await self._wire.patiently(call, once)
         if problem is not None:
             raise self._meaning(call, problem, response) from None
-        return cast("list[JsonDict]", found or [])
+        if not isinstance(found, list):
+            # The library hands on whatever a proxy put into a 200; it says nothing about the row.
+            raise call.lost("its answer cannot be read")
+        return cast("list[JsonDict]", found)
 
     def _meaning(self, call: Call, error: APIError, response: httpx.Response) -> AllclearError:
         words = self._wire.hide(str(error.message or error.details or "it gave no reason"))

@@ -16,6 +16,7 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of
 from allclear.vendors.loops import PerLoop
+from allclear.vendors.wire import trusted
 
 if TYPE_CHECKING:
     import httpx
@@ -48,6 +49,7 @@ class Web:
     """Sends single requests to services, without retries: a probe reports what it met."""
 
     system: ClassVar[str] = "web"
+    options: ClassVar[type[Model]] = WebOptions
 
     def __init__(self, options: WebOptions | None = None, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._options = options or WebOptions()
@@ -60,25 +62,31 @@ class Web:
         """Returns a client; sends nothing yet. The addresses are the services' own, so `endpoint` is not used."""
         return cls(options_of(access, WebOptions))
 
+    async def warm(self) -> None:
+        """Loads what the first request needs, beside other work."""
+        await asyncio.to_thread(trusted)
+
     async def close(self) -> None:
         """Lets go of its connections."""
         await self._outside.close()
         await self._here.close()
 
     def _make(self, *, trust_env: bool) -> httpx.AsyncClient:
-        import httpx  # noqa: PLC0415 - 0.3 s, paid when first used
+        import httpx  # noqa: PLC0415 - loaded by `warm`
 
         return httpx.AsyncClient(
             headers={"user-agent": self._options.user_agent},
             limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
             transport=self._transport,
+            verify=trusted(),
             follow_redirects=False,
             trust_env=trust_env,
         )
 
     async def ask(self, method: str, url: str, *, timeout: timedelta, json: JsonDict | None = None) -> WebAnswer:  # noqa: ASYNC109 - a setting of the service, told to httpx
         """Returns the answer to one request; redirects of a GET are followed on the same host only."""
-        import httpx  # noqa: PLC0415 - 0.3 s, paid when first used
+        await self.warm()
+        import httpx  # noqa: PLC0415 - loaded by `warm`
 
         began = time.perf_counter()
         client = (self._here if is_loopback(url) else self._outside).here()
@@ -94,7 +102,9 @@ class Web:
                             return _answer(response, time.perf_counter() - began)
                     host = urlsplit(target).hostname
                     if host != urlsplit(url).hostname:
-                        return WebAnswer(status=response.status_code, seconds=time.perf_counter() - began, elsewhere=host)
+                        return WebAnswer(
+                            status=response.status_code, seconds=time.perf_counter() - began, elsewhere=host
+                        )
                     url = target
         except TimeoutError:
             trouble = "no answer in time"

@@ -7,7 +7,9 @@ before anything was sent; every other TransportError may come after the request 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from allclear.domain.errors import AllclearError
@@ -26,6 +28,14 @@ LONGEST_WAIT = 10.0
 _FIRST_PAUSE = 0.2
 
 Pause = Callable[[float], Awaitable[object]]
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """Returns the certificates we trust; the first call also loads httpx, 0.3 s: call it in a thread."""
+    import httpx  # noqa: PLC0415 - 0.3 s, paid when first used
+
+    return httpx.create_ssl_context()
 
 
 class Wire:
@@ -52,15 +62,17 @@ class Wire:
         self._clients: PerLoop[httpx.AsyncClient] = PerLoop(self._make, lambda client: client.aclose())
 
     def __repr__(self) -> str:
+        """Returns where it is aimed, without its secret."""
         return f"Wire({self.vendor!r}, {self.base!r})"
 
     def _make(self) -> httpx.AsyncClient:
-        import httpx  # noqa: PLC0415 - 0.3 s, paid when first used
+        import httpx  # noqa: PLC0415 - loaded by `warm`
 
         return httpx.AsyncClient(
             headers=self._headers,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             transport=self._transport,
+            verify=trusted(),
             follow_redirects=False,
             # A proxy of the environment is for the world outside, never for this machine.
             trust_env=not is_loopback(self.base),
@@ -70,6 +82,10 @@ class Wire:
     def http(self) -> httpx.AsyncClient:
         """Returns the running loop's connections, for a library that brings its own requests."""
         return self._clients.here()
+
+    async def warm(self) -> None:
+        """Loads what the first request needs, beside other work."""
+        await asyncio.to_thread(trusted)
 
     async def close(self) -> None:
         """Lets go of the connections."""
@@ -99,6 +115,7 @@ class Wire:
         A read is sent again after a broken connection, a 429 or a 502-504; a write only after a 429, with
         which the vendor says that it did nothing. Raises Unreachable or AnswerLost.
         """
+        await self.warm()
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             wait = _FIRST_PAUSE * 2 ** (attempt - 1)

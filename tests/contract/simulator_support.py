@@ -1,10 +1,13 @@
-"""What the simulator's contract tests share: a small production, clients aimed at it, and waiting."""
+"""What the simulator's tests share: a quick production, clients aimed at it, and waiting."""
+
+# ruff: noqa: ANN401 - the vendors' answers can be anything
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -27,14 +30,25 @@ LOCATION = "projects/vintstreet-prod/locations/us-central1"
 SERVICE = f"{LOCATION}/services/vintstreet"
 
 
+class Simulated(Simulation):
+    """A simulation that also closes the clients which a test has aimed at it."""
+
+    def __init__(self, scenario: Production) -> None:
+        super().__init__(scenario)
+        self.clients = AsyncExitStack()
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close the clients first, then the simulation."""
+        await self.clients.aclose()
+        await super().__aexit__(None, None, None)
+
+
 def quick(name: str = "payment-processing-down", **changes: Any) -> Production:
     """One of VintStreet's productions with short times, so that a test need not wait for it."""
     users = load_scenario(DRILLS / f"{name}.yaml").users
     short = {
         "operation_takes": timedelta(milliseconds=60),
-        "users": users.model_copy(
-            update={"per_second": 200.0, "quiet_after": timedelta(milliseconds=300)}
-        ),
+        "users": users.model_copy(update={"per_second": 200.0, "quiet_after": timedelta(milliseconds=300)}),
     }
     return load_scenario(DRILLS / f"{name}.yaml").model_copy(update=short | changes)
 
@@ -51,9 +65,10 @@ async def until(true: Callable[[], Any], seconds: float = 5.0) -> Any:
     return pytest.fail(f"not within {seconds} s")
 
 
-def run_client(simulation: Simulation) -> run_v2.ServicesAsyncClient:
+def run_client(simulation: Simulated) -> run_v2.ServicesAsyncClient:
     """Google's own asynchronous client, aimed at the simulation's gRPC."""
     channel = grpc.aio.insecure_channel(simulation.endpoints["cloud_run_grpc"])
+    simulation.clients.push_async_callback(channel.close)
     transport = ServicesGrpcAsyncIOTransport(channel=channel)
     return run_v2.ServicesAsyncClient(transport=transport)
 
@@ -66,9 +81,7 @@ def all_to(revision: str, etag: str = "", **more: Any) -> run_v2.UpdateServiceRe
         run_v2.TrafficTarget(type_=named, revision="vintstreet-00030-mnt", tag="maintenance"),
     ]
     service = run_v2.Service(name=SERVICE, traffic=traffic, etag=etag)
-    return run_v2.UpdateServiceRequest(
-        service=service, update_mask={"paths": ["traffic"]}, **more
-    )
+    return run_v2.UpdateServiceRequest(service=service, update_mask={"paths": ["traffic"]}, **more)
 
 
 async def control(simulation: Simulation, method: str, path: str, body: Any = None) -> Any:
@@ -81,9 +94,7 @@ async def control(simulation: Simulation, method: str, path: str, body: Any = No
 
 async def fault(simulation: Simulation, face: str, method: str, kind: str, **more: Any) -> None:
     """Let one call of a face meet a fault."""
-    await control(
-        simulation, "POST", "/faults", {"face": face, "method": method, "kind": kind, **more}
-    )
+    await control(simulation, "POST", "/faults", {"face": face, "method": method, "kind": kind, **more})
 
 
 def recorded(simulation: Simulation, kind: str, **facts: Any) -> list[dict[str, Any]]:
@@ -101,6 +112,3 @@ def specification(name: str) -> dict[str, Any]:
     if not path.exists():
         pytest.skip(f"{name} is not on this machine, so answers are not checked against it")
     return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
-
-
-Visit = Callable[[], Awaitable[httpx.Response]]

@@ -15,12 +15,11 @@ import pytest
 
 from allclear.domain.errors import ConfigError
 from allclear.simulator.scenario import load_scenario
-from allclear.simulator.serve import Simulation
-
-from .simulator_support import (
+from tests.contract.simulator_support import (
     BAD,
     DRILLS,
     GOOD,
+    Simulated,
     control,
     fault,
     quick,
@@ -29,7 +28,7 @@ from .simulator_support import (
 )
 
 
-async def _share_failed(simulation: Simulation, path: str, requests: int = 50) -> float:
+async def _share_failed(simulation: Simulated, path: str, requests: int = 50) -> float:
     async with httpx.AsyncClient(base_url=simulation.endpoints["storefront"]) as client:
         statuses = [(await client.get(path)).status_code for _ in range(requests)]
     return sum(status >= 500 for status in statuses) / requests
@@ -37,18 +36,16 @@ async def _share_failed(simulation: Simulation, path: str, requests: int = 50) -
 
 async def test_bad_deployment_makes_checkout_fail_at_its_rate() -> None:
     """The deployed revision fails 60 % of checkouts and nothing else."""
-    async with Simulation(quick(users=quick().users.model_copy(update={"per_second": 0.0}))) as sim:
+    async with Simulated(quick(users=quick().users.model_copy(update={"per_second": 0.0}))) as sim:
         assert 0.5 <= await _share_failed(sim, "/api/checkout") <= 0.7
         assert await _share_failed(sim, "/api/listings", 10) == 0
 
 
 async def test_moving_traffic_away_stops_the_errors_and_tells_the_true_last_one() -> None:
     """With traffic on the good revision, errors stop, and the last one's time is on record."""
-    async with Simulation(quick()) as sim:
+    async with Simulated(quick()) as sim:
         await until(lambda: recorded(sim, "errors_started"))
-        await control(
-            sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]}
-        )
+        await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
         stopped = (await until(lambda: recorded(sim, "errors_stopped")))[0]
         moved = recorded(sim, "traffic_changed")[0]
         assert stopped["last_failed_at"] <= moved["at"] < stopped["at"]
@@ -57,7 +54,7 @@ async def test_moving_traffic_away_stops_the_errors_and_tells_the_true_last_one(
 
 async def test_moving_traffic_to_another_bad_revision_does_not_help() -> None:
     """A newer deployment with the same fault goes on failing."""
-    async with Simulation(quick()) as sim:
+    async with Simulated(quick()) as sim:
         worse = {"revision": "vintstreet-00043-dud", "faults": {"/api/checkout": 1.0}}
         await control(sim, "POST", "/deploy", worse)
         assert await _share_failed(sim, "/api/checkout", 10) == 1
@@ -65,10 +62,8 @@ async def test_moving_traffic_to_another_bad_revision_does_not_help() -> None:
 
 async def test_deployment_gets_no_traffic_while_traffic_is_pinned() -> None:
     """After a rollback by name a new revision becomes latest but serves nobody."""
-    async with Simulation(quick()) as sim:
-        await control(
-            sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]}
-        )
+    async with Simulated(quick()) as sim:
+        await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
         await control(sim, "POST", "/deploy", {"revision": "vintstreet-00043-fix"})
         state = await control(sim, "GET", "/state")
         assert state["serving"] == {GOOD: 100}
@@ -77,7 +72,7 @@ async def test_deployment_gets_no_traffic_while_traffic_is_pinned() -> None:
 
 async def test_maintenance_flag_closes_every_page_but_the_health_check() -> None:
     """Pages answer 503 with the marks of maintenance; users are counted as turned away."""
-    async with Simulation(quick()) as sim:
+    async with Simulated(quick()) as sim:
         await control(sim, "POST", "/flags", {"name": "maintenance_mode", "enabled": True})
         async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
             closed = await client.post("/api/checkout")
@@ -90,7 +85,7 @@ async def test_maintenance_flag_closes_every_page_but_the_health_check() -> None
 
 async def test_maintenance_revision_serves_the_maintenance_page() -> None:
     """All traffic on the prepared revision closes the shop the same way."""
-    async with Simulation(quick()) as sim:
+    async with Simulated(quick()) as sim:
         target = [{"revision": "vintstreet-00030-mnt", "percent": 100}]
         await control(sim, "POST", "/traffic", {"traffic": target})
         async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
@@ -100,7 +95,7 @@ async def test_maintenance_revision_serves_the_maintenance_page() -> None:
 
 async def test_split_traffic_reaches_both_revisions_in_proportion() -> None:
     """A quarter of the traffic is a quarter of the requests."""
-    async with Simulation(quick("healthy")) as sim:
+    async with Simulated(quick("healthy")) as sim:
         split = [
             {"revision": GOOD, "percent": 75},
             {"revision": "vintstreet-00040-kip", "percent": 25},
@@ -113,7 +108,7 @@ async def test_split_traffic_reaches_both_revisions_in_proportion() -> None:
 
 async def test_broken_feature_heals_when_its_flag_is_switched_off() -> None:
     """The flag carries the fault: no revision is to blame."""
-    async with Simulation(quick("broken-feature")) as sim:
+    async with Simulated(quick("broken-feature")) as sim:
         assert await _share_failed(sim, "/api/streams", 10) > 0.5
         await control(sim, "POST", "/flags", {"name": "live_streams", "enabled": False})
         assert await _share_failed(sim, "/api/streams", 10) == 0
@@ -121,7 +116,7 @@ async def test_broken_feature_heals_when_its_flag_is_switched_off() -> None:
 
 async def test_trouble_waits_for_its_time_or_for_the_command() -> None:
     """A scenario that does not break by itself breaks once, when told."""
-    async with Simulation(quick(breaks_after=None)) as sim:
+    async with Simulated(quick(breaks_after=None)) as sim:
         assert sim.world.serving() == {GOOD: 100}
         await control(sim, "POST", "/break")
         assert sim.world.serving() == {BAD: 100}
@@ -131,7 +126,7 @@ async def test_trouble_waits_for_its_time_or_for_the_command() -> None:
 
 async def test_record_is_numbered_timed_and_can_be_read_from_a_point() -> None:
     """Entries have seq and aware UTC times; ``after`` leaves out what was read already."""
-    async with Simulation(quick()) as sim:
+    async with Simulated(quick()) as sim:
         entries: list[dict[str, Any]] = await control(sim, "GET", "/log")
         assert [e["seq"] for e in entries] == list(range(len(entries)))
         assert [e["kind"] for e in entries[:3]] == ["world_started", "trouble_started", "deployed"]
@@ -152,7 +147,7 @@ async def test_record_is_numbered_timed_and_can_be_read_from_a_point() -> None:
 )
 async def test_fault_that_makes_no_sense_is_refused(body: object) -> None:
     """A typing error in a fault is told at once instead of never happening."""
-    async with Simulation(quick("healthy")) as sim, httpx.AsyncClient() as client:
+    async with Simulated(quick("healthy")) as sim, httpx.AsyncClient() as client:
         answer = await client.post(f"{sim.control}/faults", json=body)
     assert answer.status_code == 422
     assert answer.json()["error"]
@@ -160,7 +155,7 @@ async def test_fault_that_makes_no_sense_is_refused(body: object) -> None:
 
 async def test_storefront_fault_is_met_once_and_then_gone() -> None:
     """A fault is used up by the calls it was set for."""
-    async with Simulation(quick("healthy")) as sim:
+    async with Simulated(quick("healthy")) as sim:
         await fault(sim, "storefront", "/", "server_error")
         async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
             assert (await client.get("/api/listings")).status_code == 200

@@ -78,7 +78,8 @@ def change(summary: str, before: JsonDict, after: JsonDict, action: str = "traff
     """Returns a change as the journal keeps it."""
     return {
         "action": action, "resource": "run:vintstreet", "summary": summary, "before": before, "after": after,
-        "risk": "Requests in flight may fail for a second.", "undo": "Traffic goes back as it was.", "deadline": "PT30S",
+        "risk": "Requests in flight may fail for a second.", "undo": "Traffic goes back as it was.",
+        "deadline": "PT30S",
     }  # fmt: skip
 
 

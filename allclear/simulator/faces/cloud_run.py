@@ -25,7 +25,7 @@ from allclear.simulator.faces.cloud_run_messages import (
     revision_message,
     service_message,
 )
-from allclear.simulator.faces.gate import Call, Gate
+from allclear.simulator.faces.gate import Call, Gate, whole_number
 from allclear.simulator.faults import Fault
 from allclear.simulator.run_service import RunError
 from allclear.simulator.world import World
@@ -76,14 +76,12 @@ class CloudRun:
 
         return await self._gate.let_in(method, handled, refuse, hang_up)
 
-    def get_service(self, request: types.GetServiceRequest, _: Call) -> types.Service:
+    def get_service(self, request: types.GetServiceRequest, _call: Call) -> types.Service:
         """The service as it is now."""
         self._expect(request.name, self._names.service, "SERVICE")
         return service_message(self._world, self._world.service.state)
 
-    def update_service(
-        self, request: types.UpdateServiceRequest, call: Call
-    ) -> operations_pb2.Operation:
+    def update_service(self, request: types.UpdateServiceRequest, call: Call) -> operations_pb2.Operation:
         """Start a change of the service, or only check it (``validate_only``)."""
         call.facts.update(
             service=request.service.name,
@@ -104,8 +102,8 @@ class CloudRun:
         call.facts.update(operation=operation.id, generation=operation.edited.generation)
         return operation_message(self._world, operation)
 
-    def test_iam_permissions(
-        self, request: iam_policy_pb2.TestIamPermissionsRequest, _: Call
+    def granted_permissions(
+        self, request: iam_policy_pb2.TestIamPermissionsRequest, _call: Call
     ) -> iam_policy_pb2.TestIamPermissionsResponse:
         """Those of the asked permissions that the caller has; a fault to come takes one away."""
         self._expect(request.resource, self._names.service, "SERVICE")
@@ -121,9 +119,7 @@ class CloudRun:
         ]
         return iam_policy_pb2.TestIamPermissionsResponse(permissions=granted)
 
-    def list_revisions(
-        self, request: types.ListRevisionsRequest, _: Call
-    ) -> types.ListRevisionsResponse:
+    def list_revisions(self, request: types.ListRevisionsRequest, _: Call) -> types.ListRevisionsResponse:
         """The service's revisions, newest first, a page at a time."""
         every = f"{self._names.location}/services/-"
         if request.parent != every:
@@ -146,9 +142,7 @@ class CloudRun:
             self._expect(parent, self._names.service, "REVISION", request.name)
         return revision_message(self._world, self._world.service.revision(short))
 
-    def get_operation(
-        self, request: operations_pb2.GetOperationRequest, _: Call
-    ) -> operations_pb2.Operation:
+    def get_operation(self, request: operations_pb2.GetOperationRequest, _: Call) -> operations_pb2.Operation:
         """How far an update has come."""
         parent, _slash, identity = request.name.rpartition("/operations/")
         self._expect(parent, self._names.location, "OPERATION", request.name)
@@ -194,6 +188,7 @@ def _offset(token: str) -> int:
         kind, _, number = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
     except ValueError:
         kind, number = "", ""
-    if kind != "from" or not number.isdecimal() or len(number) > 9:
+    offset = whole_number(number) if kind == "from" else None
+    if offset is None:
         raise RunError("INVALID_ARGUMENT", "page_token: is not one that was given out.")
-    return int(number)
+    return offset

@@ -10,6 +10,8 @@ its messages.
 # pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false
 # pyright: reportUntypedBaseClass=false
 
+# ruff: noqa: ANN401 - grpc has no types
+
 from __future__ import annotations
 
 import asyncio
@@ -38,70 +40,64 @@ class CloudRunGrpc(grpc.GenericRpcHandler):
         super().__init__()
         self._cloud_run = cloud_run
         run, iam, longrunning = cloud_run, iam_policy_pb2, operations_pb2
-        self._handlers: dict[str, Any] = {
-            f"{_SERVICES}GetService": self._plus(
-                run.get_service, types.GetServiceRequest, types.Service
-            ),
-            f"{_SERVICES}UpdateService": self._handler(
-                run.update_service,
-                types.UpdateServiceRequest.deserialize,
-                longrunning.Operation.SerializeToString,
-            ),
-            f"{_SERVICES}TestIamPermissions": self._handler(
-                run.test_iam_permissions,
-                iam.TestIamPermissionsRequest.FromString,
-                iam.TestIamPermissionsResponse.SerializeToString,
-            ),
-            f"{_REVISIONS}ListRevisions": self._plus(
-                run.list_revisions, types.ListRevisionsRequest, types.ListRevisionsResponse
-            ),
-            f"{_REVISIONS}GetRevision": self._plus(
-                run.get_revision, types.GetRevisionRequest, types.Revision
-            ),
-            f"{_OPERATIONS}GetOperation": self._handler(
-                run.get_operation,
-                longrunning.GetOperationRequest.FromString,
-                longrunning.Operation.SerializeToString,
-            ),
-        }
+        self._handlers: dict[str, Any] = {}
+        self._answer_plus(f"{_SERVICES}GetService", run.get_service, types.GetServiceRequest, types.Service)
+        self._answer(
+            f"{_SERVICES}UpdateService",
+            run.update_service,
+            types.UpdateServiceRequest.deserialize,
+            longrunning.Operation.SerializeToString,
+        )
+        self._answer(
+            f"{_SERVICES}TestIamPermissions",
+            run.granted_permissions,
+            iam.TestIamPermissionsRequest.FromString,
+            iam.TestIamPermissionsResponse.SerializeToString,
+        )
+        self._answer_plus(
+            f"{_REVISIONS}ListRevisions",
+            run.list_revisions,
+            types.ListRevisionsRequest,
+            types.ListRevisionsResponse,
+        )
+        self._answer_plus(f"{_REVISIONS}GetRevision", run.get_revision, types.GetRevisionRequest, types.Revision)
+        self._answer(
+            f"{_OPERATIONS}GetOperation",
+            run.get_operation,
+            longrunning.GetOperationRequest.FromString,
+            longrunning.Operation.SerializeToString,
+        )
 
     def service(self, handler_call_details: Any) -> Any:
         """The handler of a method's path, or ``None``."""
         return self._handlers.get(handler_call_details.method)
 
-    def _plus(self, handle: Callable[[Any, Call], Any], asked: Any, answered: Any) -> Any:
-        return self._handler(handle, asked.deserialize, answered.serialize)
+    def _answer_plus(self, path: str, handle: Callable[[Any, Call], Any], asked: Any, answered: Any) -> None:
+        self._answer(path, handle, asked.deserialize, answered.serialize)
 
-    def _handler(
+    def _answer(
         self,
+        path: str,
         handle: Callable[[Any, Call], Any],
         deserialize: Callable[[bytes], Any],
         serialize: Callable[[Any], bytes],
-    ) -> Any:
+    ) -> None:
+        method = path.rpartition("/")[2]
+
+        async def call(request: Any, context: Any) -> Any:
+            try:
+                return await self._cloud_run.call(method, lambda call: handle(request, call), _hang_up(context))
+            except RunError as error:
+                await context.abort(grpc.StatusCode[error.code], error.message)
+
         async def answer(request: Any, context: Any) -> Any:
-            # A caller whose deadline has passed does not take the request back.
-            return await asyncio.shield(self._answer(handle, request, context))
+            # A caller whose deadline has passed does not take the request back, and nobody is left
+            # then to hear how it ended.
+            calling = asyncio.ensure_future(call(request, context))
+            calling.add_done_callback(lambda done: done.cancelled() or done.exception())
+            return await asyncio.shield(calling)
 
-        return grpc.unary_unary_rpc_method_handler(answer, deserialize, serialize)
-
-    async def _answer(self, handle: Callable[[Any, Call], Any], request: Any, context: Any) -> Any:
-        method = _METHOD_NAMES[handle.__name__]
-        try:
-            return await self._cloud_run.call(
-                method, lambda call: handle(request, call), _hang_up(context)
-            )
-        except RunError as error:
-            await context.abort(grpc.StatusCode[error.code], error.message)
-
-
-_METHOD_NAMES = {
-    "get_service": "GetService",
-    "update_service": "UpdateService",
-    "test_iam_permissions": "TestIamPermissions",
-    "list_revisions": "ListRevisions",
-    "get_revision": "GetRevision",
-    "get_operation": "GetOperation",
-}
+        self._handlers[path] = grpc.unary_unary_rpc_method_handler(answer, deserialize, serialize)
 
 
 def _hang_up(context: Any) -> Callable[[], Awaitable[None]]:

@@ -10,6 +10,8 @@ the revision's name is in ``latest_ready_revision``.
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
 
+# ruff: noqa: ANN401 - protobuf's messages have no types
+
 from __future__ import annotations
 
 import secrets
@@ -24,6 +26,7 @@ from google.rpc.status_pb2 import Status
 
 from allclear.simulator.revisions import ALL_TO_LATEST, Revision, Target
 from allclear.simulator.run_service import Code, Edit, Operation, RunError, ServiceState
+from allclear.simulator.scenario import ALL_TRAFFIC
 from allclear.simulator.world import World
 
 CODES: dict[Code, int] = {
@@ -82,9 +85,7 @@ def service_message(world: World, state: ServiceState) -> types.Service:
         update_time=state.updated_at,
         ingress=types.IngressTraffic.INGRESS_TRAFFIC_ALL,
         launch_stage=5,  # google.api.LaunchStage GA, not exported by run_v2
-        template=types.RevisionTemplate(
-            revision=created.name, containers=[types.Container(image=created.image)]
-        ),
+        template=types.RevisionTemplate(revision=created.name, containers=[types.Container(image=created.image)]),
         traffic=[_target(target) for target in state.traffic],
         traffic_statuses=[_target_status(world, target) for target in state.serving],
         terminal_condition=ready,
@@ -141,8 +142,8 @@ def operation_message(world: World, operation: Operation) -> operations_pb2.Oper
 def edit_from_request(world: World, request: types.UpdateServiceRequest) -> Edit:
     """What an UpdateService request wants changed.
 
-    :raises RunError: INVALID_ARGUMENT for what the vendor does not accept, UNIMPLEMENTED for a field
-        that the simulation keeps fixed.
+    :raises RunError: INVALID_ARGUMENT for what the vendor does not accept, UNIMPLEMENTED for a
+        field that the simulation keeps fixed.
     """
     wanted = request.service
     paths = [path.partition(".")[0] for path in request.update_mask.paths]
@@ -174,13 +175,13 @@ def _targets(entries: Any) -> tuple[Target, ...]:
         if "/" in entry.revision:
             said = f"'{entry.revision}' must be the revision's short name"
             raise RunError("INVALID_ARGUMENT", f"{where}.revision: {said}.")
-        if not 0 <= entry.percent <= 100:
+        if not 0 <= entry.percent <= ALL_TRAFFIC:
             raise RunError("INVALID_ARGUMENT", f"{where}.percent: must be between 0 and 100.")
         targets.append(Target(entry.revision or None, entry.percent, entry.tag))
     if not targets:
         return ALL_TO_LATEST
     total = sum(target.percent for target in targets)
-    if total != 100:
+    if total != ALL_TRAFFIC:
         raise RunError("INVALID_ARGUMENT", f"traffic: percents must add up to 100, got {total}.")
     tags = [target.tag for target in targets if target.tag]
     if len(set(tags)) != len(tags):

@@ -9,6 +9,8 @@
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 # pyright: reportAttributeAccessIssue=false, reportCallIssue=false
 
+# ruff: noqa: ANN401 - protobuf's messages have no types
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -25,7 +27,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from allclear.simulator.faces.cloud_run import CloudRun
-from allclear.simulator.faces.gate import Call, SaidNo, break_connection, read_body
+from allclear.simulator.faces.gate import Call, SaidNo, break_connection, read_body, whole_number
 from allclear.simulator.run_service import Code, RunError
 
 HTTP_STATUS: dict[Code, int] = {
@@ -68,9 +70,7 @@ class CloudRunRest:
 
     async def _get_service(self, request: Request) -> Response:
         asked = types.GetServiceRequest(name=_name(request))
-        return await self._answer(
-            "GetService", request, lambda call: self._run.get_service(asked, call)
-        )
+        return await self._answer("GetService", request, lambda call: self._run.get_service(asked, call))
 
     async def _update_service(self, request: Request) -> Response:
         query = request.query_params
@@ -97,7 +97,10 @@ class CloudRunRest:
         return await self._answer("UpdateService", request, update)
 
     async def _test_permissions(self, request: Request) -> Response:
-        body = await read_body(request)
+        try:
+            body = await read_body(request)
+        except SaidNo as no:
+            return no.response
 
         def test(call: Call) -> Any:
             name = _name(request)
@@ -105,20 +108,20 @@ class CloudRunRest:
                 raise RunError("NOT_FOUND", f"Method not found: POST {request.url.path}")
             asked = _parsed(body, iam_policy_pb2.TestIamPermissionsRequest())
             asked.resource = name.removesuffix(_TEST)
-            return self._run.test_iam_permissions(asked, call)
+            return self._run.granted_permissions(asked, call)
 
         return await self._answer("TestIamPermissions", request, test)
 
     async def _list_revisions(self, request: Request) -> Response:
         query = request.query_params
-        size = query.get("pageSize", "0")
+        size = whole_number(query.get("pageSize", "0"))
 
         def listed(call: Call) -> Any:
-            if not size.isdecimal() or len(size) > 9:
+            if size is None:
                 raise RunError("INVALID_ARGUMENT", "pageSize: must be a whole number.")
             asked = types.ListRevisionsRequest(
                 parent=_name(request).removesuffix("/revisions"),
-                page_size=int(size),
+                page_size=size,
                 page_token=query.get("pageToken", ""),
                 show_deleted=query.get("showDeleted") == "true",
             )
@@ -128,19 +131,13 @@ class CloudRunRest:
 
     async def _get_revision(self, request: Request) -> Response:
         asked = types.GetRevisionRequest(name=_name(request))
-        return await self._answer(
-            "GetRevision", request, lambda call: self._run.get_revision(asked, call)
-        )
+        return await self._answer("GetRevision", request, lambda call: self._run.get_revision(asked, call))
 
     async def _get_operation(self, request: Request) -> Response:
         asked = operations_pb2.GetOperationRequest(name=_name(request))
-        return await self._answer(
-            "GetOperation", request, lambda call: self._run.get_operation(asked, call)
-        )
+        return await self._answer("GetOperation", request, lambda call: self._run.get_operation(asked, call))
 
-    async def _answer(
-        self, method: str, request: Request, handle: Callable[[Call], Any]
-    ) -> Response:
+    async def _answer(self, method: str, request: Request, handle: Callable[[Call], Any]) -> Response:
         try:
             answer = await self._run.call(method, handle, lambda: break_connection(request))
         except RunError as error:

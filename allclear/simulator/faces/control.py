@@ -4,11 +4,12 @@ No vendor speaks this protocol. It listens on the loopback interface like the re
 key: whoever can reach it started the simulation.
 """
 
+# ruff: noqa: ANN401 - JSON can be anything
+
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
@@ -16,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.faces.gate import SaidNo, read_body
+from allclear.simulator.faces.gate import SaidNo, parse_json, read_body
 from allclear.simulator.faults import Fault
 from allclear.simulator.run_service import RunError
-from allclear.simulator.scenario import LATEST, RevisionSpec, TrafficSpec, Trouble
+from allclear.simulator.scenario import ALL_TRAFFIC, LATEST, RevisionSpec, TrafficSpec, Trouble
 from allclear.simulator.world import World
 
 _SOMEBODY = "somebody else"
@@ -27,7 +28,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Deployment(BaseModel):
-    """``POST /deploy``: a revision's name, its faults (a page's path to its error rate), ready?"""
+    """``POST /deploy``: a revision's name, its pages' error rates, and whether it is ready."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -108,7 +109,7 @@ class ControlFace:
 
     async def _traffic(self, request: Request) -> Response:
         traffic = Redirection.model_validate(await _json(request)).traffic
-        if sum(entry.percent for entry in traffic) != 100:
+        if sum(entry.percent for entry in traffic) != ALL_TRAFFIC:
             raise _unprocessable("traffic: must add up to 100 percent")
         for name in (entry.revision for entry in traffic if entry.revision != LATEST):
             known = self._world.service.revisions.get(name)
@@ -160,8 +161,8 @@ def _checked(handle: Handler) -> Handler:
 
 async def _json(request: Request) -> Any:
     try:
-        return cast("Any", json.loads(await read_body(request)))
-    except (ValueError, RecursionError):
+        return parse_json(await read_body(request))
+    except ValueError:
         raise _unprocessable("the body is not valid JSON") from None
 
 

@@ -1,13 +1,17 @@
 """What every call of every face goes through: the waiting faults, and the record of writes."""
 
+# ruff: noqa: ANN401 - JSON can be anything
+
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from allclear.simulator.faults import FaceName, Fault
@@ -17,6 +21,8 @@ HANG_UP = "allclear.hang_up"
 """The ASGI extension under which the server offers to break the connection without an answer."""
 MAX_BODY = 2 * 1024 * 1024
 """Bytes that any face reads of a request."""
+
+_MAX_DIGITS = 9
 
 Answer = TypeVar("Answer")
 
@@ -41,7 +47,8 @@ class Gate:
     """Lets calls into one face, through whatever faults are waiting for them."""
 
     def __init__(self, world: World, face: FaceName, writes: frozenset[str]) -> None:
-        self._world, self._face, self._writes = world, face, writes
+        self._world, self._writes = world, writes
+        self._face: FaceName = face
 
     async def let_in(
         self,
@@ -79,9 +86,7 @@ class Gate:
     def _take(self, method: str) -> Fault | None:
         fault = self._world.faults.take(self._face, method)
         if fault is not None:
-            self._world.truth.record(
-                "fault_used", face=self._face, method=method, fault=fault.kind
-            )
+            self._world.truth.record("fault_used", face=self._face, method=method, fault=fault.kind)
         return fault
 
     def _somebody_writes_first(self) -> None:
@@ -112,6 +117,13 @@ class HttpFace:
         handle: Callable[[Request, Call], Awaitable[Response]],
     ) -> Response:
         """Answer one request as the vendor's ``method``."""
+        try:
+            # Before any wait: a caller that gives up takes an unread body with it.
+            request.state.body = await _receive(request)
+        except SaidNo as no:
+            return no.response
+        except ClientDisconnect:
+            return Response(status_code=400)
 
         async def handled(call: Call) -> Response:
             try:
@@ -120,9 +132,7 @@ class HttpFace:
                 call.result = f"refused: {no.why}"
                 return no.response
 
-        return await self._gate.let_in(
-            method, handled, self.refusal, lambda: break_connection(request)
-        )
+        return await self._gate.let_in(method, handled, self.refusal, lambda: break_connection(request))
 
 
 async def break_connection(request: Request) -> None:
@@ -134,10 +144,16 @@ async def break_connection(request: Request) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """The request's body.
+    """The request's body, which can be asked for again.
 
     :raises SaidNo: 413 for a body above ``MAX_BODY``.
     """
+    if not hasattr(request.state, "body"):
+        request.state.body = await _receive(request)
+    return bytes(request.state.body)
+
+
+async def _receive(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -145,6 +161,36 @@ async def read_body(request: Request) -> bytes:
             response = JSONResponse({"message": "Payload too large"}, 413)
             raise SaidNo(response, "the body is too large")
     return bytes(body)
+
+
+def parse_json(body: bytes | str) -> Any:
+    """The value that a JSON text spells.
+
+    :raises ValueError: it is not JSON as the standard has it, or holds what no answer could repeat
+        (an endless number, half a character).
+    """
+    try:
+        value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
+    return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large")
+    return number
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a parameter spells, or ``None`` if it is not one of at most nine digits."""
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def as_object(value: object) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ from memory.
 
 from __future__ import annotations
 
-import json
 from typing import Any, cast
 from uuid import uuid4
 
@@ -17,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.faces.gate import Call, HttpFace, SaidNo, as_object, read_body
+from allclear.simulator.faces.gate import Call, HttpFace, SaidNo, as_object, parse_json, read_body
 from allclear.simulator.faults import FaceName, Fault
 from allclear.simulator.pager import EventAction
 from allclear.simulator.world import World
@@ -78,8 +77,8 @@ class PagerDutyFace(HttpFace):
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        event = as_object(json.loads(body))
-    except (ValueError, RecursionError):
+        event = as_object(parse_json(body))
+    except ValueError:
         event = None
     if event is None:
         unknown = "Event object format is unrecognized"

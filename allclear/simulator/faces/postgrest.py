@@ -11,7 +11,6 @@ Understood: ``select``, ``order``, ``limit``, ``offset``, the filters eq, neq, i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.faces.gate import Call, HttpFace, SaidNo, as_object, read_body
+from allclear.simulator.faces.gate import Call, HttpFace, SaidNo, as_object, parse_json, read_body
 from allclear.simulator.faces.postgrest_query import PostgrestError, Query, parse_query, typed
 from allclear.simulator.faults import FaceName, Fault
 from allclear.simulator.tables import FlagTable, Row
@@ -46,9 +45,7 @@ class SupabaseFace(HttpFace):
 
     def app(self) -> Starlette:
         """The REST interface as an ASGI application."""
-        route = Route(
-            "/rest/v1/{table}", self._any, methods=["GET", "PATCH", "POST", "PUT", "DELETE"]
-        )
+        route = Route("/rest/v1/{table}", self._any, methods=["GET", "PATCH", "POST", "PUT", "DELETE"])
         return Starlette(routes=[route])
 
     def refusal(self, fault: Fault) -> Response:
@@ -92,13 +89,9 @@ class SupabaseFace(HttpFace):
         given = request.headers.get("apikey", "")
         bearer = request.headers.get("authorization")
         if not given:
-            raise _gateway_error(
-                "No API key found in request", "No `apikey` request header or url param was found."
-            )
+            raise _gateway_error("No API key found in request", "No `apikey` request header or url param was found.")
         if given != self._key or bearer not in (None, f"Bearer {self._key}"):
-            raise _gateway_error(
-                "Invalid API key", "Double check your Supabase `anon` or `service_role` API key."
-            )
+            raise _gateway_error("Invalid API key", "Double check your Supabase `anon` or `service_role` API key.")
 
     def _find_table(self, request: Request) -> None:
         name = request.path_params["table"]
@@ -111,17 +104,14 @@ class SupabaseFace(HttpFace):
 
     async def _change(self, request: Request) -> Row:
         try:
-            change = as_object(json.loads(await read_body(request)))
-        except (ValueError, RecursionError):
+            change = as_object(parse_json(await read_body(request)))
+        except ValueError:
             change = None
         if change is None:
             raise PostgrestError(400, "PGRST102", "Empty or invalid json")
         for column, value in change.items():
             if column not in self._table.columns:
-                message = (
-                    f"Could not find the '{column}' column of '{self._table.name}' "
-                    "in the schema cache"
-                )
+                message = f"Could not find the '{column}' column of '{self._table.name}' in the schema cache"
                 raise PostgrestError(400, "PGRST204", message)
             typed(self._table, column, value)
         if "name" in change:
@@ -145,19 +135,17 @@ def _check_affected(request: Request, names: list[str]) -> None:
         raise _not_single(len(names))
     preferences = _preferences(request)
     limits = [p.partition("=")[2] for p in preferences if p.startswith("max-affected=")]
-    if "handling=strict" in preferences and limits and limits[0].isdecimal():
-        if len(names) > int(limits[0]):
-            raise PostgrestError(
-                400,
-                "PGRST124",
-                "Query result exceeds max-affected preference constraint",
-                f"The query affects {len(names)} rows",
-            )
+    strict = "handling=strict" in preferences and bool(limits) and limits[0].isdecimal()
+    if strict and len(names) > int(limits[0]):
+        raise PostgrestError(
+            400,
+            "PGRST124",
+            "Query result exceeds max-affected preference constraint",
+            f"The query affects {len(names)} rows",
+        )
 
 
-def _rows(
-    request: Request, query: Query, rows: list[Row], *, total: int, first: int = 0
-) -> Response:
+def _rows(request: Request, query: Query, rows: list[Row], *, total: int, first: int = 0) -> Response:
     shown = [query.pick(row) for row in rows]
     counted = str(total) if "count=exact" in _preferences(request) else "*"
     span = f"{first}-{first + len(rows) - 1}" if rows else "*"

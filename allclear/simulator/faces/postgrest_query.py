@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from allclear.simulator.faces.gate import whole_number
 from allclear.simulator.tables import FlagTable, Row
 
 _RESERVED = ("select", "order", "limit", "offset", "columns", "on_conflict")
@@ -155,9 +156,10 @@ def _order(table: FlagTable, part: str) -> tuple[str, bool]:
 
 
 def _count(text: str, what: str) -> int:
-    if not text.isdecimal() or len(text) > 9:
+    number = whole_number(text)
+    if number is None:
         raise _unparsable(f"({text})", f"{what} must be a whole number")
-    return min(int(text), _LARGEST)
+    return min(number, _LARGEST)
 
 
 def _known(table: FlagTable, column: str) -> None:

@@ -10,8 +10,7 @@ From memory: the wording of single error codes beyond those of the methods' page
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -20,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.faces.gate import Call, HttpFace, SaidNo, as_object, read_body
+from allclear.simulator.faces.gate import Call, HttpFace, SaidNo, as_object, parse_json, read_body, whole_number
 from allclear.simulator.faults import FaceName, Fault
 from allclear.simulator.workspace import Channel, Message
 from allclear.simulator.world import World
@@ -107,9 +106,7 @@ class SlackFace(HttpFace):
         thread = _text(arguments, "thread_ts")
         if thread and channel.find(thread) is None:
             raise _no("thread_not_found")
-        message = self._workspace.post(
-            channel, {"text": "", **content, **({"thread_ts": thread} if thread else {})}
-        )
+        message = self._workspace.post(channel, {"text": "", **content, **({"thread_ts": thread} if thread else {})})
         call.facts.update(channel=channel.name, ts=message["ts"])
         return {"channel": channel.id, "ts": message["ts"], "message": message}
 
@@ -165,9 +162,10 @@ async def _arguments(request: Request) -> Arguments:
     arguments: Arguments = dict(request.query_params)
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind == "application/json":
+        # The client's GET requests carry this content type too, with nothing in the body.
         try:
-            body = as_object(json.loads(await read_body(request)))
-        except (ValueError, RecursionError):
+            body = as_object(parse_json(await read_body(request) or b"{}"))
+        except ValueError:
             raise _no("invalid_json") from None
         if body is None:
             raise _no("json_not_object")
@@ -178,8 +176,8 @@ async def _arguments(request: Request) -> Arguments:
     for name in ("blocks", "attachments", "metadata"):
         if isinstance(arguments.get(name), str):
             try:
-                arguments[name] = json.loads(arguments[name])
-            except (ValueError, RecursionError):
+                arguments[name] = parse_json(arguments[name])
+            except ValueError:
                 raise _no(f"invalid_{name}_format") from None
     return arguments
 
@@ -219,7 +217,7 @@ def _is_block(value: object) -> bool:
     return limit is None or said is None or 1 <= len(text) <= limit
 
 
-def _shown(messages: Any, arguments: Arguments) -> list[Message]:
+def _shown(messages: Iterable[Message], arguments: Arguments) -> list[Message]:
     oldest, latest = _text(arguments, "oldest") or "0", _text(arguments, "latest") or "9" * 10
     inclusive = _yes(arguments.get("inclusive"))
     try:
@@ -228,9 +226,8 @@ def _shown(messages: Any, arguments: Arguments) -> list[Message]:
         raise _no("invalid_ts_oldest") from None
     found = [
         message
-        for message in cast("list[Message]", list(messages))
-        if after < float(message["ts"]) < before
-        or (inclusive and message["ts"] in (oldest, latest))
+        for message in messages
+        if after < float(message["ts"]) < before or (inclusive and message["ts"] in (oldest, latest))
     ]
     if not _yes(arguments.get("include_all_metadata")):
         found = [{k: v for k, v in message.items() if k != "metadata"} for message in found]
@@ -238,8 +235,7 @@ def _shown(messages: Any, arguments: Arguments) -> list[Message]:
 
 
 def _paged(name: str, found: list[Message], arguments: Arguments) -> Message:
-    asked = str(arguments.get("limit") or _PAGE)
-    limit = min(int(asked), _MAX_PAGE) if asked.isdecimal() and len(asked) < 10 else _PAGE
+    limit = min(whole_number(str(arguments.get("limit"))) or _PAGE, _MAX_PAGE)
     start = _offset(_text(arguments, "cursor"))
     rest = len(found) > start + limit
     cursor = base64.b64encode(f"next:{start + limit}".encode()).decode() if rest else ""
@@ -255,9 +251,10 @@ def _offset(cursor: str) -> int:
         kind, _, number = base64.b64decode(cursor, validate=True).decode().partition(":")
     except ValueError:
         raise _no("invalid_cursor") from None
-    if kind != "next" or not number.isdecimal() or len(number) > 9:
+    offset = whole_number(number) if kind == "next" else None
+    if offset is None:
         raise _no("invalid_cursor")
-    return int(number)
+    return offset
 
 
 def _text(arguments: Arguments, name: str) -> str:

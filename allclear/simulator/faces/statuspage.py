@@ -1,9 +1,9 @@
 """Statuspage's API for incidents and components, under ``/v1/pages/{page}``.
 
-*Source:* the published description (sbecker59/statuspage-api-client-go ``swagger.json``, a mirror of
-2024): 201 on create, ``metadata`` whose top-level values are objects, names up to 255 and bodies up
-to 25,000 characters, ``Authorization: OAuth KEY``, errors as ``{"message"}``. The 429 answer at more
-than one request a second exists as a fault only.
+*Source:* the published description (sbecker59/statuspage-api-client-go ``swagger.json``, a mirror
+of 2024): 201 on create, ``metadata`` whose top-level values are objects, names up to 255 and bodies
+up to 25,000 characters, ``Authorization: OAuth KEY``, errors as ``{"message"}``. The 429 answer at
+more than one request a second exists as a fault only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from allclear.simulator.faces.gate import Call, HttpFace, SaidNo, as_object, read_body
+from allclear.simulator.faces.gate import Call, HttpFace, SaidNo, as_object, parse_json, read_body, whole_number
 from allclear.simulator.faults import FaceName, Fault
 from allclear.simulator.status_board import COMPONENT_STATUSES, Incident, Report
 from allclear.simulator.world import World
@@ -149,8 +149,8 @@ class StatuspageFace(HttpFace):
 
 async def _incident_of(request: Request) -> dict[str, Any]:
     try:
-        body = as_object(json.loads(await read_body(request)))
-    except (ValueError, RecursionError):
+        body = as_object(parse_json(await read_body(request)))
+    except ValueError:
         raise SaidNo(_message(400, "The request is not valid JSON."), "invalid JSON") from None
     incident = as_object((body or {}).get("incident"))
     if incident is None:
@@ -185,8 +185,7 @@ def _one_of(what: str, value: object, allowed: tuple[str, ...]) -> str | None:
 
 
 def _number(request: Request, name: str, default: int) -> int:
-    asked = request.query_params.get(name, "")
-    return max(int(asked), 1) if asked.isdecimal() and len(asked) < 10 else default
+    return whole_number(request.query_params.get(name, "")) or default
 
 
 def _unprocessable(message: str) -> SaidNo:

@@ -1,0 +1,25 @@
+"""The command line: `allclear --help`.
+
+Exit codes: 0 done; 1 a check found something, or a drill fell short; 2 the command was written wrongly; 3 to 8 as at the
+top of `allclear.domain.errors`; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from allclear.cli.root import app
+from allclear.domain.errors import AllclearError
+
+
+def main() -> None:
+    """Runs the command line; an error becomes one sentence, the next step and its exit code."""
+    from allclear.cli import companies, drills, incidents, people, running  # noqa: F401, PLC0415 - they add commands
+
+    try:
+        app()
+    except AllclearError as error:
+        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - the command line's own voice
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

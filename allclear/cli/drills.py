@@ -1,0 +1,100 @@
+"""Rehearsing."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+from rich.text import Text
+
+from allclear.cli.root import app, out, run, say, say_json
+from allclear.company import find_company
+from allclear.domain.approval import Ask
+from allclear.domain.incident import Incident
+from allclear.domain.records import By, Entry
+from allclear.domain.scribe import tell
+from allclear.drill.director import Played, play
+from allclear.settings import load_settings
+
+_STYLE = {"good": "green", "bad": "red", "ask": "yellow", "person": "cyan", "plain": ""}
+
+
+@app.command()
+def drill(
+    scenario: Annotated[str, typer.Argument(metavar="[COMPANY/]SCENARIO")] = "payment-processing-down",
+    interactive: Annotated[bool, typer.Option("--interactive", help="You are asked; the others are simulated.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON, for scripts.")] = False,
+    home: Annotated[Path | None, typer.Option(help="Where the drill's journal and logs are kept.")] = None,
+) -> None:
+    """Rehearse an incident on the production engine against a simulated production. Exit code 1 where it fell short."""
+    company_name, _, name = scenario.rpartition("/")
+    company = find_company(company_name or load_settings().company)
+    place = (home or Path(".allclear/drills") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}").resolve()
+    quiet = as_json
+
+    def told(entry: Entry, incident: Incident) -> None:
+        line = tell(entry, incident)
+        if quiet or line.routine:
+            return
+        text = Text.assemble((f"{line.at:%H:%M:%S}  ", "dim"), (f"{line.who:22} ", "bold"), (line.text, _STYLE[line.tone]))
+        out.print(text, soft_wrap=True)
+
+    def said(text: str) -> None:
+        if not quiet:
+            out.print(text, style="dim", markup=False)
+
+    person = _ask_at_terminal if interactive else None
+    played = run(play(company, name, place, told=told, said=said, person=person))
+    _tidy(place)
+    if as_json:
+        say_json(_as_json(played))
+    else:
+        out.rule("Post-mortem")
+        out.print(Markdown(played.post_mortem) if sys.stdout.isatty() else played.post_mortem, markup=False)
+        out.rule()
+        _score(played)
+    if not played.passed:
+        raise typer.Exit(1)
+
+
+async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
+    """Asks the person at the terminal for what an on-call decides; steps of others are left to the cast."""
+    import asyncio  # noqa: PLC0415 - only a person waits here
+
+    out.rule(Text(ask.title))
+    say(ask.text)
+    role = ask.policy.roles[0]
+    answer = await asyncio.to_thread(out.input, f"{ask.yes} [y] / {ask.no} [n] ? ", markup=False)
+    reason = await asyncio.to_thread(out.input, "Reason or note: ", markup=False)
+    return By(actor="You", role=role, via="terminal"), answer.strip().lower().startswith("y"), reason or "Decided in the drill."
+
+
+def _score(played: Played) -> None:
+    if played.passed:
+        out.print(f"The drill went as planned, in {played.seconds:.0f} s.", style="bold green")
+    for miss in played.misses:
+        out.print(f"Fell short: {miss}", style="bold red", markup=False)
+    say(f"Journal, logs and post-mortem: {played.home}")
+
+
+def _as_json(played: Played) -> dict[str, object]:
+    return {
+        "incident": played.incident.id,
+        "passed": played.passed,
+        "misses": played.misses,
+        "seconds": round(played.seconds, 2),
+        "post_mortem": played.post_mortem,
+        "entries": [entry.model_dump(mode="json", by_alias=True) for entry in played.entries],
+        "truth": played.truth,
+        "home": str(played.home),
+    }
+
+
+def _tidy(home: Path) -> None:
+    """Prefect's own database is of no use after the drill."""
+    shutil.rmtree(home / "prefect", ignore_errors=True)

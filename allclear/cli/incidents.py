@@ -1,0 +1,243 @@
+"""Looking at incidents, and acting by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from allclear.bootstrap import open_engine
+from allclear.cli.root import As, AsJson, IncidentId, Role, app, engine_with_post, out, run, say, say_json, speaker
+from allclear.domain.base import utc_now
+from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
+from allclear.domain.telling import status
+from allclear.engine.by_hand import PHASE, Order
+from allclear.engine.proposals import Wish
+from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.page import show as show_page
+from allclear.postmortem.placeholders import FIELDS
+from allclear.settings import load_settings
+
+
+@app.command("incidents")
+def list_incidents(as_json: AsJson = False) -> None:
+    """List the incidents, newest first."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with open_engine() as engine:
+            rows: list[dict[str, Any]] = []
+            for row in engine.journal.incidents():
+                incident = engine.conductor.incident(row.id)
+                waiting = [state.ask.id for state in incident.open_asks] if not incident.over else []
+                rows.append(
+                    {
+                        "id": row.id, "severity": incident.severity, "status": status(incident),
+                        "title": incident.title, "opened_at": row.opened_at.isoformat(), "waiting": waiting,
+                        "simulated": incident.opened.simulated,
+                    }
+                )  # fmt: skip
+            return rows
+
+    rows = run(work())
+    if as_json:
+        say_json(rows)
+        return
+    for row in rows:
+        waiting = f"  waits for people: {', '.join(row['waiting'])}" if row["waiting"] else ""
+        say(f"{row['id']:8} {row['severity']:6} {row['status']:14} {row['opened_at'][:16]}  {row['title']}{waiting}")
+    if not rows:
+        say("There are no incidents in this journal.")
+
+
+@app.command()
+def show(
+    incident: IncidentId,
+    every: Annotated[bool, typer.Option("--all", help="With the lines that only an auditor wants.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read an incident as its scribe would tell it."""
+
+    async def work() -> None:
+        async with open_engine() as engine:
+            state, entries = engine.conductor.incident(incident), engine.journal.entries(incident)
+            if as_json:
+                say_json([entry.model_dump(mode="json", by_alias=True) for entry in entries])
+            else:
+                out.print(show_page(state, entries, engine.company.plan, routine=every))
+
+    run(work())
+
+
+@app.command()
+def verify(incident: IncidentId) -> None:
+    """Check that no line of the record was changed, and print its head hash."""
+
+    async def work() -> tuple[int | None, str, int]:
+        async with open_engine() as engine:
+            state = engine.conductor.incident(incident)
+            return engine.journal.broken_link(incident), state.head, state.length
+
+    broken, head, length = run(work())
+    if broken is not None:
+        raise JournalError(f"The record of {incident} is broken at entry {broken}.", "Restore it from a backup.")
+    say(f"The record of {incident} is whole: {length} entries, head {head}")
+
+
+@app.command("in-place")
+def in_place(as_json: AsJson = False) -> None:
+    """List what containment left behind and is still in place, in all incidents."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with open_engine() as engine:
+            return [
+                {
+                    "incident": row.id, "act": act.id, "what": act.proposed.leaves,
+                    "change": (act.change or {}).get("summary", ""),
+                    "since": act.finished_at.isoformat() if act.finished_at else None,
+                    "owner": act.handed.to if act.handed else act.proposed.owner,
+                    "expires": act.proposed.expires.isoformat() if act.proposed.expires else None,
+                    "due": act.handed.due.isoformat() if act.handed else None,
+                }
+                for row in engine.journal.incidents()
+                for act in engine.conductor.incident(row.id).in_place
+            ]  # fmt: skip
+
+    rows = run(work())
+    if as_json:
+        say_json(rows)
+        return
+    for row in rows:
+        owner = f", {row['owner']} sees to it" if row["owner"] else ""
+        say(f"{row['incident']:8} {row['what']}: {row['change']}{owner}\n         undo: allclear undo {row['incident']} {row['act']}")
+    if not rows:
+        say("Nothing is left in place.")
+
+
+@app.command()
+def actions() -> None:
+    """List what can be done and looked at, with the parameters of each."""
+
+    async def work() -> None:
+        async with open_engine() as engine:
+            for kind in [*engine.registry.actions.values(), *engine.registry.probes.values()]:
+                takes = ", ".join(kind.params.model_fields)
+                say(f"{kind.name:30} {kind.title}  ({takes})")
+
+    run(work())
+
+
+def _pairs(pairs: list[str]) -> dict[str, str]:
+    params: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"{pair!r} is no parameter.", "Write parameters as name=value.")
+        params[name] = value
+    return params
+
+
+@app.command()
+def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
+    company: Annotated[str, typer.Argument(help="A folder under runbooks/.")],
+    action: Annotated[str, typer.Argument(help="As cloud_run.rollback_traffic; `allclear actions` lists them.")],
+    params: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...")] = None,
+    reason: Annotated[str, typer.Option(help="Why; it goes into the record.")] = "",
+    incident: Annotated[str | None, typer.Option(help="The incident it belongs to; else the open one, or a new one.")] = None,
+    severity: Annotated[str | None, typer.Option(help="The severity of a new incident.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask once more.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change and stop.")] = False,
+    name: As = None,
+    role: Role = None,
+) -> None:
+    """Do one act by hand, through the same executor as everything else: for when Prefect is away."""
+
+    async def work() -> None:
+        settings = load_settings().model_copy(update={"company": company})
+        async with open_engine(settings) as engine:
+            given = _pairs(params or [])
+            wish = Wish(PHASE, "preview", action, given, "")
+            worked, refusals, policy = await engine.proposer.preview(wish)
+            if worked is None:
+                raise Refused(refusals[0].sentence, refusals[0].next_step)
+            change = worked.change
+            say(f"{change.summary}\n  risk: {change.risk}\n  undo: {change.undo}")
+            for refusal in refusals:
+                say(f"  refused: {refusal.sentence} {refusal.next_step}")
+            if worked.done:
+                say("Nothing is left to change: it is so already.")
+            if dry_run:
+                who = " or ".join(policy.roles) if policy else "nobody"
+                say(f"Dry run: nothing was changed. Who may decide: {who}.")
+                return
+            if refusals:
+                raise Refused(refusals[0].sentence, refusals[0].next_step)
+            by = speaker(engine, name, role)
+            if not yes and not typer.confirm("Do it now?"):
+                say("Nothing was changed.")
+                return
+            order = Order(action, given, reason, incident, severity)
+            result = await engine.by_hand.do(order, by)
+            if result.outcome is None:
+                say(f"{result.act} of {result.incident} waits for somebody else: allclear approve {result.waiting[0]}")
+                return
+            say(f"{result.incident}: {result.outcome.status.value}. {result.outcome.sentence}")
+            if not result.outcome.good:
+                raise Refused(f"{result.act} is {result.outcome.status.value}.", result.outcome.next_step)
+
+    run(work())
+
+
+@app.command()
+def undo(
+    incident: IncidentId, act_id: Annotated[str, typer.Argument(metavar="ACT", help="As contain/roll-back.")],
+    reason: Annotated[str, typer.Option(help="Why.")] = "", name: As = None, role: Role = None,
+) -> None:  # fmt: skip
+    """Undo an act that is still in place; refused where the world has moved since."""
+
+    async def work() -> str:
+        async with engine_with_post() as engine:
+            result = await engine.by_hand.undo(incident, act_id, reason, speaker(engine, name, role))
+            if result.outcome is None:
+                return f"{result.act} waits for somebody else: allclear approve {result.waiting[0]}"
+            if not result.outcome.good:
+                raise Refused(f"{act_id} is not undone: {result.outcome.sentence}", result.outcome.next_step)
+            return f"{act_id} is undone. {result.outcome.sentence}"
+
+    say(run(work()))
+
+
+@app.command()
+def postmortem(
+    incident: IncidentId,
+    write: Annotated[tuple[str, str] | None, typer.Option(metavar="FIELD TEXT", help="Write one field of it.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Write the document into this file.")] = None,
+    name: As = None,
+    role: Role = None,
+) -> None:
+    """Print the post-mortem in the company's template, filled from the journal."""
+
+    async def work() -> str:
+        async with open_engine() as engine:
+            if write is not None:
+                if write[0] not in FIELDS:
+                    raise NotFound(f"The post-mortem has no field {write[0]!r}.", f"It has: {', '.join(FIELDS)}.")
+                return engine.people.write(incident, write[0], write[1], speaker(engine, name, role))
+            state = engine.conductor.incident(incident)
+            service = engine.company.systems.services.get(state.opened.service)
+            return write_post_mortem(
+                state, engine.journal.entries(incident), engine.company.plan,
+                service_title=service.title if service else state.opened.service,
+                template=engine.company.post_mortem, now=utc_now(),
+            )  # fmt: skip
+
+    document = run(work())
+    if to is not None:
+        try:
+            to.write_text(document)
+        except OSError as error:
+            raise ConfigError(f"{to} cannot be written: {error.strerror}.", "Choose another file.") from error
+        document = f"Written to {to}."
+    print(document)  # noqa: T201 - a document, without any wrapping
+
+

@@ -1,0 +1,70 @@
+"""What all commands share: the application, its console, and the options that many have."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from allclear.bootstrap import Engine, open_engine
+from allclear.domain.errors import AllclearError, NotAllowed
+from allclear.domain.records import By
+from allclear.orchestrator import Errands, Orchestrator
+from allclear.settings import load_settings
+
+app = typer.Typer(
+    name="allclear",
+    help="Makes an incident response plan run: from the alert to the post-mortem.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False)
+
+T = TypeVar("T")
+
+As = Annotated[str | None, typer.Option("--as", help="Who you are; ALLCLEAR_USER if left out.")]
+Role = Annotated[str | None, typer.Option("--role", help="In which role you speak; the plan's, if it knows you.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")]
+IncidentId = Annotated[str, typer.Argument(metavar="INCIDENT", help="As VS-12.")]
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs asynchronous work to its end."""
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def engine_with_post() -> AsyncGenerator[Engine]:
+    """Yields the engine; on leaving, Prefect is told what it has to know, as far as it answers."""
+    async with open_engine() as engine:
+        yield engine
+        orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
+        if await orchestrator.ready():
+            with suppress(AllclearError):
+                await Errands(engine.journal, orchestrator).deliver()
+        await orchestrator.close()
+
+
+def speaker(engine: Engine, name: str | None, role: str | None) -> By:
+    """Returns who speaks. Raises NotAllowed for nobody."""
+    said = name or load_settings().user
+    if not said:
+        raise NotAllowed("Say who you are.", "Add --as NAME, or set ALLCLEAR_USER.")
+    return engine.people.who(said, role, "cli")
+
+
+def say(text: str) -> None:
+    """Prints a sentence; its brackets are no markup."""
+    out.print(text, markup=False, soft_wrap=True)
+
+
+def say_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Prints a value as JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - for scripts, without any wrapping

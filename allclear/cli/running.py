@@ -1,0 +1,91 @@
+"""Keeping allclear up: the responder, the whole stack, a simulated production."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from allclear.cli.root import app, out, run, say
+from allclear.company import find_company
+from allclear.domain.errors import ConfigError
+from allclear.drill.script import find_script
+from allclear.settings import load_settings
+from allclear.stack import Ports, Stack, port_taken
+
+
+@app.command()
+def responder() -> None:
+    """Run the responder alone: it hears alerts at ALLCLEAR_RESPONDER_URL."""
+    from allclear.responder.serve import serve  # noqa: PLC0415 - FastAPI only where it is served
+
+    run(serve(load_settings()))
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(metavar="COMPANY/SCENARIO", help="As vintstreet/payment-processing-down.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Say where everything is in one line of JSON.")] = False,
+) -> None:
+    """Run a simulated production that breaks on purpose, until it is stopped."""
+    from allclear.simulator.serve import run as run_simulation  # noqa: PLC0415 - gRPC only where it is served
+
+    company, _, name = scenario.partition("/")
+    path = find_company(company).folder / "drills" / f"{name}.yaml"
+    if not name or "/" in name or not path.is_file():
+        find_script(find_company(company).folder, name)
+    run_simulation(path, as_json)
+
+
+@app.command()
+def up(
+    simulated: Annotated[bool, typer.Option("--simulated", help="Put a simulated production behind it.")] = False,
+    scenario: Annotated[str, typer.Option(help="Which one.")] = "payment-processing-down",
+    home: Annotated[Path, typer.Option(help="Where journal, logs and Prefect's database are kept.")] = Path(".allclear"),
+    port: Annotated[int, typer.Option(help="Prefect's port.")] = 4200,
+    responder_port: Annotated[int, typer.Option(help="The responder's port.")] = 8077,
+) -> None:
+    """Start Prefect's server, the runner with every deployment, and the responder; Ctrl-C stops all."""
+    company = find_company(load_settings().company)
+    for one in (port, responder_port):
+        if port_taken(one):
+            raise ConfigError(f"Port {one} is taken.", "Stop what listens there, or choose: --port, --responder-port.")
+    place = (home / "simulated" if simulated else home).resolve()
+    if simulated:
+        find_script(company.folder, scenario)
+    stack = Stack(company.name, place, Ports(port, responder_port), scenario if simulated else None)
+    run(_keep_up(stack, company.name))
+
+
+async def _keep_up(stack: Stack, company: str) -> None:
+    stop = asyncio.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    say(f"Starting everything for {company}; the first time takes half a minute …")
+    async with stack:
+        _say_where(stack)
+        watch = asyncio.create_task(stack.watch())
+        asked = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({watch, asked}, return_when=asyncio.FIRST_COMPLETED)
+        watch.cancel()
+        asked.cancel()
+        if watch in done:
+            watch.result()
+        say("Stopping …")
+
+
+def _say_where(stack: Stack) -> None:
+    if stack.scenario:
+        out.print("SIMULATED: a simulated production stands behind this; nothing real is touched.", style="bold yellow")
+        say(f"  the shop             {stack.simulation.endpoints['storefront']}")
+    say(f"  Prefect              http://127.0.0.1:{stack.ports.prefect}  (Deployments → respond: start an incident)")
+    say(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
+    say(f"  journal, logs        {stack.home}")
+    say("In another terminal:")
+    for name in ("ALLCLEAR_COMPANY", "ALLCLEAR_JOURNAL_URL", "PREFECT_API_URL", "ALLCLEAR_SIMULATION", "ALLCLEAR_ALERT_TOKEN"):
+        if name in stack.environment:
+            say(f"  export {name}={stack.environment[name]}")
+    say("Ctrl-C stops everything.")

@@ -1,0 +1,112 @@
+"""The simulated people: they acknowledge, answer what is asked, deploy the fix, and write the post-mortem's words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import httpx
+
+from allclear.bootstrap import Engine
+from allclear.domain.approval import Ask
+from allclear.domain.base import utc_now
+from allclear.domain.incident import Incident
+from allclear.domain.records import By
+from allclear.drill.script import Line, Member, Script
+
+AskedPerson = Callable[[Ask], Awaitable[tuple[By, bool, str] | None]]
+"""Asks the person at the terminal; None leaves the answer to the cast."""
+
+_LOOKS = 0.1
+"""Seconds between two looks at the journal."""
+
+
+class Cast:
+    """The people of a drill, playing against one incident."""
+
+    def __init__(self, script: Script, engine: Engine, control: str, person: AskedPerson | None = None) -> None:
+        self._script = script
+        self._engine = engine
+        self._control = control
+        self._person = person
+        self._answering: dict[str, asyncio.Task[None]] = {}
+
+    async def play(self, incident_id: str) -> None:
+        """Plays until the incident is over and reviewed; whatever one of the cast trips over is raised."""
+        acknowledged = wrote = noted = False
+        while True:
+            incident = self._engine.conductor.incident(incident_id)
+            for state in incident.open_asks:
+                if state.ask.id not in self._answering:
+                    self._answering[state.ask.id] = asyncio.create_task(self._answer(state.ask))
+            for task in self._answering.values():
+                if task.done():
+                    task.result()
+            if incident.paged_at and not acknowledged:
+                acknowledged = await self._acknowledge(incident)
+            if incident.contained and not noted:
+                noted = self._note(incident_id)
+            if "review" in incident.entered and not wrote:
+                wrote = self._write(incident_id)
+            if finished(incident):
+                return
+            await asyncio.sleep(_LOOKS)
+
+    async def _acknowledge(self, incident: Incident) -> bool:
+        member = next((one for one in self._script.people if one.acknowledges_after is not None), None)
+        if member is None or member.acknowledges_after is None or incident.paged_at is None:
+            return True
+        if utc_now() - incident.paged_at < member.acknowledges_after:
+            return False
+        self._engine.people.acknowledge(incident.id, self._by(member))
+        return True
+
+    async def _answer(self, ask: Ask) -> None:
+        line = self._line(ask)
+        if self._person is not None and (said := await self._person(ask)) is not None:
+            by, yes, reason = said
+        else:
+            member = self._member(ask, line)
+            await asyncio.sleep((line.after or member.answers_after).total_seconds())
+            by, yes, reason = self._by(member), line.yes, line.reason or "Looks right."
+        if line.deploy is not None and yes:
+            async with httpx.AsyncClient(base_url=self._control, timeout=10) as http:
+                (await http.post("/deploy", json=line.deploy)).raise_for_status()
+        self._engine.people.answer(ask.id, by, yes=yes, reason=reason)
+
+    def _line(self, ask: Ask) -> Line:
+        place = f"{ask.phase}/{ask.step}"
+        return next((line for line in self._script.answers if line.ask == place), Line(ask=place))
+
+    def _member(self, ask: Ask, line: Line) -> Member:
+        may = [one for one in self._script.people if one.role in ask.policy.roles]
+        if line.by:
+            may = [one for one in may if one.role == line.by] or may
+        return (may or self._script.people)[0]
+
+    def _by(self, member: Member) -> By:
+        holders = self._engine.company.plan.holders(member.role)
+        return By(actor=holders[0].name if holders else member.name, role=member.role, via="drill")
+
+    def _note(self, incident_id: str) -> bool:
+        for role, text in self._script.notes.items():
+            member = next((one for one in self._script.people if one.role == role), self._script.people[0])
+            self._engine.people.note(incident_id, text, self._by(member))
+        return True
+
+    def _write(self, incident_id: str) -> bool:
+        scribe = self._by(self._script.people[-1])
+        for field, text in self._script.words.items():
+            self._engine.people.write(incident_id, field, text, scribe)
+        for one in self._script.follow_ups:
+            due = utc_now() + timedelta(days=one.in_days)
+            self._engine.people.follow_up(incident_id, one.text, one.owner, due, scribe)
+        return True
+
+
+def finished(incident: Incident) -> bool:
+    """Says whether nothing more will happen: a false alarm, or resolved and reviewed."""
+    if incident.ended is None:
+        return False
+    return incident.ended.ending == "false-alarm" or "review" in incident.left

@@ -1,0 +1,183 @@
+"""Plays a drill from the first error to the post-mortem, on everything that a real response runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from allclear.bootstrap import Engine, make_engine
+from allclear.company import Company
+from allclear.domain.base import utc_now
+from allclear.domain.errors import ConfigError
+from allclear.domain.incident import Incident
+from allclear.domain.records import Entry
+from allclear.drill.cast import AskedPerson, Cast, finished
+from allclear.drill.script import Script, find_script
+from allclear.postmortem.document import write_post_mortem
+from allclear.stack import Ports, Stack
+
+_LONGEST = 900
+"""Seconds after which a drill is given up, unless a person at the terminal takes part."""
+
+Told = Callable[[Entry, Incident], None]
+"""Hears each entry of the journal as it is written."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a drill went."""
+
+    incident: Incident
+    entries: list[Entry]
+    post_mortem: str
+    home: Path
+    seconds: float
+    truth: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    misses: list[str] = field(default_factory=list[str])
+
+    @property
+    def passed(self) -> bool:
+        """Says whether the response came to what the script expects."""
+        return not self.misses
+
+
+async def play(  # noqa: PLR0913 - what a drill is told
+    company: Company, scenario: str, home: Path, *, told: Told, said: Callable[[str], None],
+    person: AskedPerson | None = None,
+) -> Played:  # fmt: skip
+    """Plays the drill and returns how it went. Raises AllclearError where it cannot be played at all.
+
+    It runs on a stack of its own under `home`: nothing it does can reach anything real.
+    """
+    _, script = find_script(company.folder, scenario)
+    said("Starting the simulated production, Prefect, the runner and the responder …")
+    async with Stack(company.name, home, Ports.free(), scenario) as stack:
+        engine = make_engine(stack.settings, environ={}, company=company)
+        try:
+            said(f"Everything is up. {script.title}: users arrive; the alert follows.")
+            begun = time.monotonic()
+            control = stack.simulation.control
+            incident_id = await _alert(script, stack, control)
+            cast = Cast(script, engine, control, person)
+            limit = None if person else _LONGEST
+            async with asyncio.timeout(limit):
+                await _play_on(stack, engine, incident_id, cast, told)
+            return await _report(script, company, engine, control, home, incident_id, time.monotonic() - begun)
+        except TimeoutError as error:
+            raise ConfigError(f"The drill did not end in {_LONGEST} s.", f"Read the logs in {home}/logs.") from error
+        finally:
+            await engine.close()
+
+
+async def _alert(script: Script, stack: Stack, control: str) -> str:
+    """Does what monitoring does: notices, and posts to the responder as Alertmanager would. Returns the incident."""
+    began = await _first_error(control) if script.expect.ending == "resolved" else utc_now()
+    await asyncio.sleep(script.alert.after.total_seconds())
+    body = {
+        "version": "4", "status": "firing", "receiver": "allclear", "groupKey": "drill",
+        "alerts": [{
+            "status": "firing", "labels": script.alert.labels, "annotations": {"summary": script.alert.summary},
+            "startsAt": began.isoformat(), "endsAt": "0001-01-01T00:00:00Z", "fingerprint": f"drill{began:%H%M%S}",
+        }],
+    }  # fmt: skip
+    headers = {"Authorization": f"Bearer {stack.token}"}
+    async with httpx.AsyncClient(base_url=stack.settings.responder_url, headers=headers, timeout=10) as http:
+        answer = await http.post("/alerts/alertmanager", json=body)
+        if answer.status_code != httpx.codes.ACCEPTED:
+            raise ConfigError(f"The responder refused the alert: {answer.text}", f"Read {stack.home}/logs/responder.log.")
+        delivery = answer.json()["id"]
+        for _ in range(200):
+            state = (await http.get(f"/alerts/{delivery}")).json()
+            if state["incident"]:
+                return str(state["incident"])
+            if state["state"] in ("quarantined", "ignored"):
+                raise ConfigError(f"The alert opened no incident: {state['why']}", "Correct the drill's alert.")
+            await asyncio.sleep(0.05)
+    raise ConfigError("The alert opened no incident.", f"Read {stack.home}/logs/responder.log.")
+
+
+async def _first_error(control: str) -> datetime:
+    async with httpx.AsyncClient(base_url=control, timeout=10) as http:
+        for _ in range(600):
+            log = (await http.get("/log")).json()
+            for line in log:
+                if line["kind"] == "errors_started":
+                    return datetime.fromisoformat(line["at"]).astimezone(UTC)
+            await asyncio.sleep(0.1)
+    raise ConfigError("No user of the simulated production saw an error in a minute.", "Correct the scenario.")
+
+
+async def _play_on(stack: Stack, engine: Engine, incident_id: str, cast: Cast, told: Told) -> None:
+    """Plays until the end; a part of the stack that dies, or somebody who trips, ends it at once."""
+    tasks = [
+        asyncio.create_task(cast.play(incident_id)),
+        asyncio.create_task(_tell(engine, incident_id, told)),
+    ]
+    watch = asyncio.create_task(stack.watch())
+    try:
+        pending = set(tasks)
+        while pending:
+            done, _ = await asyncio.wait({*pending, watch}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            pending -= done
+    finally:
+        for task in (*tasks, watch):
+            task.cancel()
+
+
+async def _tell(engine: Engine, incident_id: str, told: Told) -> None:
+    seen = 0
+    while True:
+        fresh = engine.journal.entries(incident_id, after=seen)
+        incident = engine.conductor.incident(incident_id)
+        for entry in fresh:
+            told(entry, incident)
+            seen = entry.number
+        if finished(incident) and seen == incident.length:
+            return
+        await asyncio.sleep(0.1)
+
+
+async def _report(  # noqa: PLR0913 - all that a drill leaves behind
+    script: Script, company: Company, engine: Engine, control: str, home: Path, incident_id: str, seconds: float
+) -> Played:
+    incident = engine.conductor.incident(incident_id)
+    entries = engine.journal.entries(incident_id)
+    async with httpx.AsyncClient(base_url=control, timeout=10) as http:
+        truth = (await http.get("/log")).json()
+    service = company.systems.services[incident.opened.service]
+    document = write_post_mortem(
+        incident, entries, company.plan, service_title=service.title,
+        template=company.post_mortem, now=utc_now(),
+    )  # fmt: skip
+    (home / f"{incident_id}-post-mortem.md").write_text(document)
+    return Played(incident, entries, document, home, seconds, truth, _misses(script, engine, incident, seconds))
+
+
+def _misses(script: Script, engine: Engine, incident: Incident, seconds: float) -> list[str]:
+    """Returns where the response fell short of what the script expects, a sentence each."""
+    expect, misses = script.expect, list[str]()
+    ending = incident.ended.ending if incident.ended else "still open"
+    if ending != expect.ending:
+        misses.append(f"It ended as {ending}, not as {expect.ending}.")
+    for act_id in expect.verified:
+        act = incident.acts.get(act_id)
+        if act is None or act.outcome is None or not act.outcome.good:
+            misses.append(f"{act_id} was not verified.")
+    if incident.owed:
+        misses.append(f"Still in place: {', '.join(act.id for act in incident.owed)}.")
+    if seconds > expect.within.total_seconds():
+        misses.append(f"It took {seconds:.0f} s, expected {expect.within.total_seconds():.0f} s.")
+    if (broken := engine.journal.broken_link(incident.id)) is not None:
+        misses.append(f"The record's chain breaks at entry {broken}.")
+    return misses
+
+

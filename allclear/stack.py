@@ -1,0 +1,205 @@
+"""Everything of a response in child processes: Prefect's server, the runner, the responder, and a simulated production.
+
+`allclear up` keeps it up; a drill starts one of its own, so that a rehearsal cannot reach the real thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from allclear.domain.errors import AllclearError, ConfigError
+from allclear.settings import Settings, Simulation
+
+_START_SECONDS = 120
+"""Prefect's server needs up to half a minute the first time: it makes its database."""
+
+_STOP_SECONDS = 8
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the parts listen on 127.0.0.1."""
+
+    prefect: int
+    responder: int
+
+    @staticmethod
+    def free() -> Ports:
+        """Returns two ports that nobody listens on."""
+        return Ports(_free_port(), _free_port())
+
+
+class Stack:
+    """The parts, started in their order and stopped in the reverse one."""
+
+    def __init__(self, company: str, home: Path, ports: Ports, scenario: str | None = None) -> None:
+        """`home` holds journal, logs and Prefect's database; `scenario` puts a simulated production behind."""
+        self.company = company
+        self.home = home
+        self.ports = ports
+        self.scenario = scenario
+        self.token = os.environ.get("ALLCLEAR_ALERT_TOKEN") or secrets.token_urlsafe(24)
+        self._children: list[tuple[str, asyncio.subprocess.Process]] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Returns what every part, and whoever talks to them, has in its environment."""
+        journal = os.environ.get("ALLCLEAR_JOURNAL_URL") if self.scenario is None else None
+        own = {
+            "ALLCLEAR_COMPANY": self.company,
+            "ALLCLEAR_JOURNAL_URL": journal or f"sqlite:///{self.home / 'journal.db'}",
+            "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{self.ports.responder}",
+            "ALLCLEAR_ALERT_TOKEN": self.token,
+            "PREFECT_API_URL": f"http://127.0.0.1:{self.ports.prefect}/api",
+            "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_CLI_PROMPT": "false",
+            "DO_NOT_TRACK": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.scenario:
+            own["ALLCLEAR_SIMULATION"] = str(self.home / "simulation.json")
+        return {**os.environ, **own}
+
+    @property
+    def settings(self) -> Settings:
+        """Returns the settings of a process inside this stack."""
+        environment = self.environment
+        simulation = environment.get("ALLCLEAR_SIMULATION")
+        return Settings(
+            company=self.company,
+            journal_url=environment["ALLCLEAR_JOURNAL_URL"],
+            responder_url=environment["ALLCLEAR_RESPONDER_URL"],
+            alert_token=self.token,  # pyright: ignore[reportArgumentType] - pydantic makes it a SecretStr
+            simulation=Path(simulation) if simulation else None,
+            PREFECT_API_URL=environment["PREFECT_API_URL"],  # pyright: ignore[reportCallIssue] - its alias
+        )
+
+    @property
+    def simulation(self) -> Simulation:
+        """Returns where the simulated production answers. Raises ConfigError without one."""
+        return Simulation.load(self.home / "simulation.json")
+
+    async def __aenter__(self) -> Self:
+        """Starts everything and returns when it answers. Raises AllclearError, with the log's last words."""
+        (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        try:
+            if self.scenario:
+                await self._start_simulation()
+            prefect = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.ports.prefect)]
+            await self._spawn("prefect", prefect)
+            await self._spawn("responder", ["allclear", "responder"])
+            await self._answers("prefect", f"http://127.0.0.1:{self.ports.prefect}/api/health")
+            await self._spawn("runner", ["deployments.runner"])
+            await self._answers("responder", f"http://127.0.0.1:{self.ports.responder}/healthz")
+            await self._says("runner", "serving ")
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops everything."""
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stops every part, the last started first; one that does not listen is killed."""
+        for _, child in reversed(self._children):
+            if child.returncode is None:
+                with suppress(ProcessLookupError):
+                    child.send_signal(signal.SIGINT)
+        for _, child in reversed(self._children):
+            try:
+                await asyncio.wait_for(child.wait(), _STOP_SECONDS)
+            except TimeoutError:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                await child.wait()
+        self._children.clear()
+
+    async def watch(self) -> None:
+        """Returns never, while all is well. Raises AllclearError when a part ends by itself."""
+        waits = {asyncio.create_task(child.wait()): name for name, child in self._children}
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        raise self._died(waits[done.pop()])
+
+    # --- parts ---------------------------------------------------------------------------------------
+
+    async def _spawn(self, name: str, module: list[str]) -> None:
+        log = (self.home / "logs" / f"{name}.log").open("wb")
+        with log:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", *module, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.environment, start_new_session=True,
+            )  # fmt: skip
+        self._children.append((name, child))
+
+    async def _start_simulation(self) -> None:
+        described = self.home / "simulation.json"
+        described.unlink(missing_ok=True)
+        await self._spawn("production", ["allclear", "simulate", f"{self.company}/{self.scenario}", "--json"])
+        line = await self._says("production", "{")
+        described.write_text(line)
+
+    async def _says(self, name: str, start: str) -> str:
+        """Returns the first line of a part's log that begins with `start`."""
+        path = self.home / "logs" / f"{name}.log"
+        for _ in range(_START_SECONDS * 20):
+            for line in path.read_text(errors="replace").splitlines(keepends=True):
+                if line.startswith(start) and line.endswith("\n"):
+                    return line
+            self._alive(name)
+            await asyncio.sleep(0.05)
+        raise self._died(name)
+
+    async def _answers(self, name: str, url: str) -> None:
+        async with httpx.AsyncClient(timeout=2.0) as http:
+            for _ in range(_START_SECONDS * 10):
+                with suppress(httpx.HTTPError):
+                    if (await http.get(url)).is_success:
+                        return
+                self._alive(name)
+                await asyncio.sleep(0.1)
+        raise self._died(name)
+
+    def _alive(self, name: str) -> None:
+        child = next(child for part, child in self._children if part == name)
+        if child.returncode is not None:
+            raise self._died(name)
+
+    def _died(self, name: str) -> AllclearError:
+        path = self.home / "logs" / f"{name}.log"
+        last = [line for line in path.read_text(errors="replace").splitlines() if line.strip()][-3:]
+        said = " / ".join(last) or "it said nothing"
+        return ConfigError(f"The part `{name}` does not run: {said}", f"Read {path}.")
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def port_taken(port: int) -> bool:
+    """Says whether somebody listens on 127.0.0.1:`port`."""
+    with socket.socket() as one:
+        one.settimeout(0.5)
+        return one.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,1 @@
+"""How allclear is run: the deployments in Prefect and the runner that serves them."""

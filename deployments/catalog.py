@@ -1,0 +1,94 @@
+"""Every deployment there is, and what its form offers: choices come from the company's own plan and systems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect import Flow
+from prefect.schedules import Cron, Schedule
+
+from allclear.company import Company
+from allclear.postmortem.placeholders import FIELDS
+from flows.by_hand import disable_flag, maintenance_mode, roll_back_traffic
+from flows.contain import contain
+from flows.detect import detect
+from flows.drill import drill
+from flows.investigate import investigate
+from flows.resolve import resolve
+from flows.respond import respond
+from flows.review import review
+from flows.say import (
+    acknowledge,
+    add_follow_up,
+    answer,
+    change_severity,
+    decide,
+    end_incident,
+    hand_over,
+    note,
+    write_post_mortem,
+)
+
+EVERY_QUARTER = "0 10 8 1,4,7,10 *"
+"""The drill: at ten on the eighth of January, April, July and October, UTC."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One deployment: its flow, the word it is found by, and its schedule, if it has one."""
+
+    flow: Flow[..., Any]
+    kind: str
+    schedule: Schedule | None = None
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def offers(company: Company) -> list[Offer]:
+    """Returns the deployments of `company`, the one that people look for first."""
+    scenario = next(iter(scenarios(company)), "")
+    quarterly = Cron(EVERY_QUARTER, timezone="UTC")
+    return [
+        Offer(respond, "start"),
+        *(Offer(one, "phase") for one in (detect, contain, investigate, resolve, review)),
+        *(Offer(one, "action") for one in (roll_back_traffic, disable_flag, maintenance_mode)),
+        *(
+            Offer(one, "say")
+            for one in (
+                acknowledge, answer, note, decide, change_severity, hand_over, end_incident, write_post_mortem,
+                add_follow_up,
+            )
+        ),
+        Offer(drill, "drill", quarterly if scenario else None, {"scenario": scenario} if scenario else {}),
+    ]  # fmt: skip
+
+
+def scenarios(company: Company) -> list[str]:
+    """Returns the drills in the company's folder that can be played, by name; the worst comes first by its name."""
+    found = sorted((company.folder / "drills").glob("*.yaml"))
+    playable = [path.stem for path in found if "\nalert:" in path.read_text()]
+    return sorted(playable, key=lambda name: name != "payment-processing-down")
+
+
+def choices(company: Company) -> dict[str, list[str]]:
+    """Returns what a form offers for a parameter of that name."""
+    plan, services = company.plan, company.systems.services
+    return {
+        "severity": [severity.name for severity in plan.severities],
+        "service": list(services),
+        "runbook": list(company.runbooks),
+        "role": list(plan.roles),
+        "hat": list(plan.roles),
+        "flag": sorted({flag for service in services.values() for flag in service.flags}),
+        "scenario": scenarios(company),
+        "field": list(FIELDS),
+    }
+
+
+def with_choices(schema: dict[str, Any], offered: dict[str, list[str]]) -> dict[str, Any]:
+    """Returns a form's JSON Schema with dropdowns for the parameters that have choices."""
+    properties = {
+        name: {**shape, "enum": offered[name]} if offered.get(name) else shape
+        for name, shape in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": properties}

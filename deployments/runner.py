@@ -1,0 +1,62 @@
+"""Registers every deployment of one company and runs what is started: `python -m deployments.runner`.
+
+*Source:* Prefect 3.8: `Runner(query_seconds=…)` takes floats where `serve()` takes no poll time at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from prefect import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.deployments.runner import EntrypointType
+from prefect.runner import Runner
+from prefect.utilities.callables import parameter_schema
+
+from allclear.company import find_company
+from allclear.domain.errors import AllclearError
+from allclear.settings import load_settings
+from deployments.catalog import Offer, choices, offers, with_choices
+
+POLL_SECONDS = 0.5
+"""How often the runner asks Prefect for work: a click reaches the flow's first line in about two seconds."""
+
+
+async def main() -> None:
+    """Registers and serves until it is stopped. Raises AllclearError for a company that cannot be loaded."""
+    settings = load_settings()
+    company = find_company(settings.company)
+    simulated = settings.simulated is not None
+    runner = Runner(name=f"allclear-{company.name}", query_seconds=POLL_SECONDS, limit=None)
+    offered = choices(company)
+    async with get_client() as client:
+        for offer in offers(company):
+            deployment = await runner.aadd_flow(
+                offer.flow,
+                name=company.name,
+                description=_description(offer, simulated=simulated),
+                tags=[company.name, offer.kind, "SIMULATED" if simulated else "real"],
+                schedule=offer.schedule,
+                parameters=offer.parameters,
+                entrypoint_type=EntrypointType.MODULE_PATH,
+            )
+            shape = with_choices(parameter_schema(offer.flow).model_dump(), offered)
+            await client.update_deployment(deployment, DeploymentUpdate.model_validate({"parameter_openapi_schema": shape}))
+    print(f"serving {len(offers(company))} deployments of {company.name}", flush=True)  # noqa: T201 - allclear up waits for it
+    await runner.start()
+
+
+def _description(offer: Offer, *, simulated: bool) -> str:
+    banner = "**SIMULATED: a simulated production stands behind this; nothing real is touched.**\n\n" if simulated else ""
+    return banner + (offer.flow.description or "")
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except AllclearError as error:
+        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - a command's own voice
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(0)

@@ -1,0 +1,131 @@
+"""Switching a feature flag off, and on again.
+
+The write is a compare-and-set on the value that was seen: it cannot undo somebody else's change.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from allclear.domain.action import Action, Change, Client, Fence, Params, Receipt, State
+from allclear.domain.errors import Refused
+from allclear.vendors.supabase_flags import FlagWrite, SupabaseFlags
+
+DEADLINE = timedelta(seconds=15)
+"""The row is changed at once; the application reads it when it next looks."""
+
+
+class FlagParams(Params):
+    """Which flag, and for which service."""
+
+    flag: str = Field(min_length=1, max_length=200, description="The flag's name.")
+    service: str | None = Field(
+        default=None, description="The service it belongs to: then it must be one of its flags."
+    )
+
+
+class FlagState(State):
+    """A flag as the table has it."""
+
+    flag: str
+    enabled: bool
+
+
+def word(*, enabled: bool) -> str:
+    """Returns `on` or `off`."""
+    return "on" if enabled else "off"
+
+
+async def read_flag(flags: SupabaseFlags, flag: str) -> FlagState:
+    """Reads the flag. Raises NotFound, VendorError."""
+    return FlagState(flag=flag, enabled=await flags.enabled(flag))
+
+
+async def write_flag(flags: SupabaseFlags, before: FlagState, after: FlagState) -> Receipt:
+    """Sets the flag to `after`, provided it still is `before`."""
+    if before.enabled == after.enabled:
+        return Receipt(facts={"write": FlagWrite.ALREADY.value})
+    written = await flags.set(after.flag, to=after.enabled, seen=before.enabled)
+    return Receipt(facts={"write": written.value})
+
+
+class _SetFlag(Action[FlagParams, FlagState]):
+    """What switching on and off share."""
+
+    params: ClassVar[type[Params]] = FlagParams
+    state: ClassVar[type[State]] = FlagState
+    needs: ClassVar[tuple[type[Client], ...]] = (SupabaseFlags,)
+    fence: ClassVar[Fence] = Fence.VERSION
+    to: ClassVar[bool]
+
+    @override
+    def resource(self, params: FlagParams) -> str:
+        return f"flag:{params.flag}"
+
+    @override
+    async def observe(self, params: FlagParams) -> FlagState:
+        return await read_flag(self.around.client(SupabaseFlags), params.flag)
+
+    @override
+    def plan(self, params: FlagParams, before: FlagState) -> Change[FlagState]:
+        self._check_owner(params)
+        return self._change(params, before, to=self.to)
+
+    @override
+    async def apply(self, params: FlagParams, change: Change[FlagState], key: str) -> Receipt:
+        # The old value is the fence.
+        return await write_flag(self.around.client(SupabaseFlags), change.before, change.after)
+
+    @override
+    def undo(self, params: FlagParams, done: Change[FlagState], now: FlagState) -> Change[FlagState]:
+        if now.enabled != done.after.enabled:
+            raise Refused(
+                f"The flag {params.flag} was switched {word(enabled=now.enabled)} since.",
+                "Find out who did it and why; then set it by hand, or leave it.",
+            )
+        return self._change(params, now, to=done.before.enabled)
+
+    def _change(self, params: FlagParams, before: FlagState, *, to: bool) -> Change[FlagState]:
+        where = f" of {params.service}" if params.service else ""
+        return Change(
+            action=self.name,
+            resource=self.resource(params),
+            summary=f"Switch the flag {params.flag}{where} {word(enabled=to)}; now {word(enabled=before.enabled)}.",
+            before=before,
+            after=FlagState(flag=params.flag, enabled=to),
+            risk="Users get what is behind the flag again." if to else "Users lose what is behind the flag.",
+            undo=f"Switches it {word(enabled=before.enabled)} again, unless somebody has switched it since.",
+            deadline=DEADLINE,
+        )
+
+    def _check_owner(self, params: FlagParams) -> None:
+        if params.service is None:
+            return
+        known = self.around.service(params.service).flags
+        if params.flag not in known:
+            raise Refused(
+                f"{params.flag} is not a flag of {params.service}.",
+                f"Its flags in systems.yaml are: {', '.join(known) or 'none'}.",
+            )
+
+
+class DisableFlag(_SetFlag):
+    """Takes a feature from users without a deployment."""
+
+    name = "feature_flag.disable"
+    title = "Switch a feature flag off"
+    to = False
+    leaves = "flag off"
+
+
+class EnableFlag(_SetFlag):
+    """Gives a feature back to users."""
+
+    name = "feature_flag.enable"
+    title = "Switch a feature flag on"
+    to = True
+    settles = "feature_flag.disable"

@@ -1,0 +1,132 @@
+"""Looking at a service from outside, as its users meet it.
+
+An unreachable host is trouble that users see: failure. A maintenance page is shown on purpose and hides what is behind
+it: inconclusive. So is what only says that our request was wrong (401, 403, 407, 429).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from allclear.domain.action import Finding, Probe, Verdict
+from allclear.domain.base import JsonDict
+from allclear.domain.systems import Smoke, SmokePath
+from allclear.vendors.web import Web, WebAnswer
+from tasks.traffic import OfService
+
+AT_ONCE = 10
+"""Requests of one smoke test under way at the same time: a test must not become a load test."""
+_OURS = frozenset({401, 403, 407, 429})
+_WRONG = 400
+_BROKEN = 500
+
+
+class Health(Probe[OfService]):
+    """Says whether the service calls itself healthy."""
+
+    name = "http.health"
+    title = "Look at the health check"
+    params = OfService
+    # `needs` stays empty: the service itself is no system of systems.yaml.
+
+    @override
+    async def look(self, params: OfService) -> Finding:
+        service = self.around.service(params.service)
+        url = service.url.rstrip("/") + service.health
+        answer = await self.around.client(Web).ask("GET", url, timeout=service.smoke.timeout)
+        facts: JsonDict = {"url": url, "status": answer.status, "ms": _ms(answer.seconds)}
+        if answer.maintenance:
+            return Finding(verdict=Verdict.INCONCLUSIVE, sentence="It shows its maintenance page.", facts=facts)
+        if answer.elsewhere:
+            sentence = f"The health check leads to another host, {answer.elsewhere}."
+            return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence, facts=facts)
+        if answer.status is None:
+            return Finding(verdict=Verdict.FAILURE, sentence=f"The health check: {answer.trouble}.", facts=facts)
+        sentence = f"The health check answered {answer.status} in {_ms(answer.seconds)} ms."
+        if answer.status < _WRONG:
+            return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
+        broken = answer.status >= _BROKEN
+        # A 4xx says that the check is asked for wrongly, not how the service is.
+        return Finding(verdict=Verdict.FAILURE if broken else Verdict.INCONCLUSIVE, sentence=sentence, facts=facts)
+
+
+class SmokeTest(Probe[OfService]):
+    """Says what share of requests fails, and how slow the rest is."""
+
+    name = "http.smoke"
+    title = "Run the smoke test"
+    params = OfService
+
+    @override
+    async def look(self, params: OfService) -> Finding:
+        service = self.around.service(params.service)
+        smoke, web, base = service.smoke, self.around.client(Web), service.url.rstrip("/")
+        turn = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(path: SmokePath) -> tuple[SmokePath, WebAnswer]:
+            async with turn:
+                answer = await web.ask(path.method, base + path.path, timeout=smoke.timeout, json=path.json_body)
+                return path, answer
+
+        asked = [smoke.paths[number % len(smoke.paths)] for number in range(smoke.requests)]
+        return judge(smoke, await asyncio.gather(*(ask(path) for path in asked)))
+
+
+def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Finding:
+    """Returns what the answers of a smoke test say, against the bounds in systems.yaml."""
+    maintenance = [answer for _, answer in answers if answer.maintenance]
+    unclear = [answer for _, answer in answers if _unclear(answer)]
+    judged = [answer for _, answer in answers if not answer.maintenance and not _unclear(answer)]
+    failed = [answer for answer in judged if _failed(answer)]
+    share = len(failed) / len(judged) if judged else 0.0
+    p95 = _p95([answer.seconds for answer in judged])
+    facts: JsonDict = {
+        "requests": len(answers),
+        "judged": len(judged),
+        "failed": len(failed),
+        "error_rate": round(share, 4),
+        "p95_ms": _ms(p95),
+        "maintenance": len(maintenance),
+        "answers": dict(Counter(str(a.status) if a.status else a.trouble for _, a in answers)),
+        "failed_by_path": dict(Counter(f"{p.method} {p.path}" for p, a in answers if a in failed)),
+    }
+    figures = f"{len(judged)} requests: {len(failed)} failed ({share * 100:.0f} %), p95 {_ms(p95)} ms"
+
+    def said(verdict: Verdict, sentence: str) -> Finding:
+        return Finding(verdict=verdict, sentence=sentence, facts=facts)
+
+    if 2 * len(maintenance) > len(answers):
+        return said(Verdict.INCONCLUSIVE, f"{len(maintenance)} of {len(answers)} requests met the maintenance page.")
+    if 2 * len(judged) <= len(answers):
+        sentence = f"Too few answers say anything: {len(maintenance)} of {len(answers)} met the maintenance page"
+        return said(Verdict.INCONCLUSIVE, f"{sentence}, {len(unclear)} were turned away.")
+    if failed and all(answer.status is None for answer in judged):
+        return said(Verdict.FAILURE, f"{len(judged)} requests, and none was answered: {failed[0].trouble}.")
+    if share > smoke.error_rate:
+        return said(Verdict.FAILURE, f"{figures}.")
+    if smoke.p95 is not None and p95 > smoke.p95.total_seconds():
+        return said(Verdict.FAILURE, f"{figures}, which is more than {_ms(smoke.p95.total_seconds())} ms.")
+    return said(Verdict.SUCCESS, f"{figures}.")
+
+
+def _failed(answer: WebAnswer) -> bool:
+    return answer.status is None or answer.status >= _WRONG
+
+
+def _unclear(answer: WebAnswer) -> bool:
+    return answer.elsewhere is not None or answer.status in _OURS
+
+
+def _p95(seconds: Sequence[float]) -> float:
+    """Returns the smallest time that 95 % of the requests kept (nearest rank); 0 for none."""
+    ordered = sorted(seconds)
+    return ordered[math.ceil(0.95 * len(ordered)) - 1] if ordered else 0.0
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,209 @@
+"""Putting a service into maintenance, and out of it: by its flag, or by sending users to a revision made for it.
+
+Source: the service's `maintenance` in systems.yaml says which way. An application flag comes first; a revision deployed
+beforehand also works while the application does not start.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from typing_extensions import override
+
+from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, Refusal, State, Verdict
+from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
+from allclear.domain.base import JsonDict
+from allclear.domain.errors import ConfigError, Refused
+from allclear.domain.systems import MaintenanceMode
+from allclear.vendors.cloud_run import CloudRun
+from allclear.vendors.supabase_flags import SupabaseFlags
+from tasks import allocation, feature_flags
+from tasks.allocation import TrafficState, given_back, is_settled, sending_all, traffic_finding, unfit
+from tasks.feature_flags import FlagState
+from tasks.traffic import OfService, cloud_run_name
+
+
+class MaintenanceState(State):
+    """Whether a service is in maintenance, with the one handle that decides it."""
+
+    on: bool
+    flag: FlagState | None = None
+    traffic: TrafficState | None = None
+
+    @override
+    def matters(self) -> JsonDict:
+        """Returns what an approval signs: the handle's own, for an etag moves here too."""
+        handle = self.flag or self.traffic
+        return {"on": self.on, "handle": handle.matters() if handle else None}
+
+
+class _Maintenance(Action[OfService, MaintenanceState]):
+    """What both directions share."""
+
+    params: ClassVar[type[Params]] = OfService
+    state: ClassVar[type[State]] = MaintenanceState
+    needs: ClassVar[tuple[type[Client], ...]] = (CloudRun, SupabaseFlags)
+    fence: ClassVar[Fence] = Fence.VERSION
+
+    def mode(self, params: OfService) -> MaintenanceMode:
+        """Returns how the service goes into maintenance. Raises ConfigError where systems.yaml does not say."""
+        mode = self.around.service(params.service).maintenance
+        if mode is None:
+            raise ConfigError(
+                f"The service {params.service} has no `maintenance` in systems.yaml.",
+                "Give it a flag, or the tag of a revision deployed for it.",
+            )
+        return mode
+
+    def cloud_run(self, params: OfService) -> str:
+        """Returns the name of the service in Cloud Run."""
+        return cloud_run_name(self.around.service(params.service).cloud_run, params.service)
+
+    @override
+    def resource(self, params: OfService) -> str:
+        mode = self.mode(params)
+        if mode.flag:
+            return f"flag:{mode.flag}"
+        return f"traffic:{self.around.client(CloudRun).path(self.cloud_run(params))}"
+
+    @override
+    async def observe(self, params: OfService) -> MaintenanceState:
+        mode = self.mode(params)
+        if mode.flag:
+            flag = await feature_flags.read_flag(self.around.client(SupabaseFlags), mode.flag)
+            return MaintenanceState(on=flag.enabled, flag=flag)
+        traffic = await allocation.read_traffic(self.around.client(CloudRun), self.cloud_run(params))
+        return _by_traffic(traffic, mode.revision_tag)
+
+    @override
+    async def precheck(self, params: OfService, change: Change[MaintenanceState]) -> list[Refusal]:
+        before, after = change.before.traffic, change.after.traffic
+        if before is None or after is None:
+            return []
+        run = self.around.client(CloudRun)
+        return await allocation.traffic_objections(run, self.cloud_run(params), before, after)
+
+    @override
+    async def apply(self, params: OfService, change: Change[MaintenanceState], key: str) -> Receipt:
+        # Etag and old value are the fence.
+        before, after = change.before, change.after
+        if before.flag and after.flag:
+            return await feature_flags.write_flag(self.around.client(SupabaseFlags), before.flag, after.flag)
+        if before.traffic and after.traffic:
+            run = self.around.client(CloudRun)
+            return await allocation.write_traffic(run, self.cloud_run(params), before.traffic, after.traffic)
+        raise Refused(f"The way into maintenance of {params.service} was changed meanwhile.", "Propose it again.")
+
+    @override
+    def verify(self, change: Change[MaintenanceState], after: MaintenanceState, receipt: Receipt | None) -> Finding:
+        if change.after.traffic and after.traffic:
+            return traffic_finding(change.after.traffic, after.traffic, receipt)
+        if after.matters() == change.after.matters():
+            return Finding(verdict=Verdict.SUCCESS, sentence=f"Maintenance is {feature_flags.word(enabled=after.on)}.")
+        return Finding(verdict=Verdict.FAILURE, sentence=f"Maintenance is {feature_flags.word(enabled=after.on)}.")
+
+    @override
+    def settled(self, change: Change[MaintenanceState], now: MaintenanceState) -> bool:
+        if change.after.traffic and now.traffic:
+            return is_settled(change.after.traffic, now.traffic)
+        return now.matters() == change.after.matters()
+
+    @override
+    def undo(
+        self, params: OfService, done: Change[MaintenanceState], now: MaintenanceState
+    ) -> Change[MaintenanceState]:
+        if done.before.traffic and done.after.traffic and now.traffic:
+            traffic = given_back(done.before.traffic, done.after.traffic, now.traffic)
+            return self.change(params, now, _by_traffic(traffic, self.mode(params).revision_tag))
+        if now.matters() != done.after.matters():
+            raise Refused(
+                f"Maintenance of {params.service} was switched {feature_flags.word(enabled=now.on)} since.",
+                "Find out who did it and why; then set it by hand, or leave it.",
+            )
+        return self.change(params, now, done.before)
+
+    def change(
+        self, params: OfService, before: MaintenanceState, after: MaintenanceState, why: str = ""
+    ) -> Change[MaintenanceState]:
+        """Returns the change from `before` to `after`, in words for the approver."""
+        direction = "into" if after.on else "out of"
+        risk = "Every user sees the maintenance page." if after.on else "Users reach the service again."
+        return Change(
+            action=self.name,
+            resource=self.resource(params),
+            summary=f"Take {params.service} {direction} maintenance: {_say(before)} becomes {_say(after)}.",
+            before=before,
+            after=after,
+            risk=f"{risk} {why}".strip(),
+            undo=f"Gives back what was there: {_say(before)}, unless somebody has changed it since.",
+            deadline=allocation.DEADLINE if after.traffic else feature_flags.DEADLINE,
+        )
+
+
+class EnableMaintenance(_Maintenance):
+    """Shows every user of a service the maintenance page."""
+
+    name = "maintenance.enable"
+    title = "Go into maintenance"
+    approval = ONE_PERSON_WITH_REASON
+    leaves = "maintenance on"
+
+    @override
+    def plan(self, params: OfService, before: MaintenanceState) -> Change[MaintenanceState]:
+        if before.flag:
+            after = MaintenanceState(on=True, flag=before.flag.model_copy(update={"enabled": True}))
+            return self.change(params, before, after)
+        traffic, tag = _traffic(before), self.mode(params).revision_tag
+        page = traffic.tagged(tag)
+        if page is None:
+            raise Refused(
+                f"No revision of {params.service} carries the tag {tag}.",
+                "Deploy the maintenance page with that tag and no traffic.",
+            )
+        return self.change(params, before, _by_traffic(sending_all(traffic, page), tag), f"It is the revision {page}.")
+
+
+class DisableMaintenance(_Maintenance):
+    """Lets users reach a service again."""
+
+    name = "maintenance.disable"
+    title = "End maintenance"
+    approval = ONE_PERSON
+    settles = "maintenance.enable"
+
+    @override
+    def plan(self, params: OfService, before: MaintenanceState) -> Change[MaintenanceState]:
+        if before.flag:
+            after = MaintenanceState(on=False, flag=before.flag.model_copy(update={"enabled": False}))
+            return self.change(params, before, after)
+        traffic, tag = _traffic(before), self.mode(params).revision_tag
+        if not before.on:
+            return self.change(params, before, before)
+        page, latest = traffic.tagged(tag), traffic.latest_ready
+        if latest and latest != page:
+            opened, why = sending_all(traffic, latest, latest=True), f"They meet the latest revision, {latest}."
+        else:
+            names = [r.name for r in traffic.revisions if r.name != page and unfit(traffic, r.name) is None]
+            if not names:
+                raise Refused(f"Nothing but the maintenance page of {params.service} can serve.", "Deploy it again.")
+            opened, why = sending_all(traffic, names[0]), f"They meet {names[0]}, the newest that can serve."
+        # Cloud Run does not remember what served before; the act's own undo does.
+        why += " If traffic was pinned before the maintenance, undo maintenance.enable instead."
+        return self.change(params, before, _by_traffic(opened, tag), why)
+
+
+def _traffic(state: MaintenanceState) -> TrafficState:
+    if state.traffic is None:
+        raise Refused("The way into maintenance was changed meanwhile.", "Propose it again.")
+    return state.traffic
+
+
+def _by_traffic(traffic: TrafficState, tag: str | None) -> MaintenanceState:
+    page = traffic.tagged(tag)
+    return MaintenanceState(on=page is not None and traffic.shares() == {page: allocation.ALL}, traffic=traffic)
+
+
+def _say(state: MaintenanceState) -> str:
+    if state.flag:
+        return f"the flag {state.flag.flag} {feature_flags.word(enabled=state.flag.enabled)}"
+    return state.traffic.say() if state.traffic else "nothing"

@@ -1,0 +1,230 @@
+"""Telling the public: opening an incident on the status page, updating it, and closing it.
+
+Statuspage has no idempotency key: ours is in the incident's metadata, and every look searches for it first.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from typing_extensions import override
+
+from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
+from allclear.domain.approval import SPEAKERS
+from allclear.domain.errors import Refused
+from allclear.vendors.statuspage import PublicStatus, Statuspage
+
+DEADLINE = timedelta(seconds=30)
+"""Statuspage takes one request a second: two looks and a write take a while."""
+_CLOSING = "This incident has been resolved."
+
+OpenStatus = Literal["investigating", "identified", "monitoring"]
+
+
+class OfPage(Params):
+    """Which incident."""
+
+    incident: str = Field(min_length=1, description="The incident's id: one is open on the page for each.")
+    message: str = Field(min_length=1, description="What the public reads.")
+
+
+class OpenParams(OfPage):
+    """What the public is told first."""
+
+    service: str = Field(description="The service's short name: its components are named on the page.")
+    title: str = Field(min_length=1, max_length=200)
+    status: OpenStatus = "investigating"
+
+
+class UpdateParams(OfPage):
+    """What the public is told next."""
+
+    status: OpenStatus
+
+
+class PageIncident(State):
+    """Our incident on the page; `status` is `none` while there is none."""
+
+    incidental: ClassVar[frozenset[str]] = frozenset({"id", "link"})
+
+    page: str
+    key: str
+    status: PublicStatus | Literal["none"]
+    title: str = ""
+    message: str = ""
+    id: str = ""
+    link: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Says whether the public sees it as going on."""
+        return self.status not in {"none", "resolved"}
+
+
+class _OnPage(Action[OfPage, PageIncident]):
+    """What all changes of our incident on the page share."""
+
+    state: ClassVar[type[State]] = PageIncident
+    needs: ClassVar[tuple[type[Client], ...]] = (Statuspage,)
+    fence: ClassVar[Fence] = Fence.NONE
+    approval = SPEAKERS
+
+    @property
+    def site(self) -> Statuspage:
+        """Returns the client."""
+        return self.around.client(Statuspage)
+
+    @override
+    def resource(self, params: OfPage) -> str:
+        return f"status-page:{self.site.page}/{params.incident}"
+
+    @override
+    async def observe(self, params: OfPage) -> PageIncident:
+        found = await self.site.find(params.incident)
+        if found is None:
+            return PageIncident(page=self.site.page, key=params.incident, status="none")
+        return PageIncident(
+            page=self.site.page,
+            key=params.incident,
+            status=_status(found.status),
+            title=found.name,
+            message=found.message.strip(),
+            id=found.id,
+            link=found.link,
+        )
+
+    @override
+    async def apply(self, params: OfPage, change: Change[PageIncident], key: str) -> Receipt:
+        # The incident's id is the key.
+        before, after = change.before, change.after
+        if after.status == "none":
+            raise Refused("What the public was told cannot be taken off the page.", "Resolve it instead.")
+        if before.id and before.open:
+            done = await self.site.update(before.id, status=after.status, message=after.message)
+        else:
+            names = self.around.service(params.service).status_components if isinstance(params, OpenParams) else []
+            done = await self.site.create(
+                after.key, name=after.title, status=after.status, message=after.message, components=names
+            )
+        return Receipt(facts={"id": done.id, "link": done.link})
+
+    @override
+    def verify(self, change: Change[PageIncident], after: PageIncident, receipt: Receipt | None) -> Finding:
+        # The page is the proof.
+        said = (
+            f"The status page says {after.status}." if after.status != "none" else "The status page says nothing yet."
+        )
+        if self.settled(change, after):
+            return Finding(verdict=Verdict.SUCCESS, sentence=said, facts={"id": after.id, "link": after.link})
+        return Finding(verdict=Verdict.INCONCLUSIVE, sentence=said)
+
+    @override
+    def settled(self, change: Change[PageIncident], now: PageIncident) -> bool:
+        return (now.status, now.message) == (change.after.status, change.after.message)
+
+    @override
+    def undo(self, params: OfPage, done: Change[PageIncident], now: PageIncident) -> Change[PageIncident]:
+        # It has none.
+        raise Refused(
+            "What the public was told cannot be taken back.",
+            f"Tell it what is right: status_page.update {params.incident}.",
+        )
+
+    def change(
+        self, params: OfPage, before: PageIncident, status: PublicStatus, message: str, *, title: str = ""
+    ) -> Change[PageIncident]:
+        """Returns the change to `status`, in words for the approver."""
+        after = before.model_copy(
+            update={"status": status, "message": message.strip(), "title": before.title or title.strip()}
+        )
+        return Change(
+            action=self.name,
+            resource=self.resource(params),
+            summary=f"Tell the public on the status page, as {status}: {after.title}: {after.message}",
+            before=before,
+            after=after,
+            risk="It is public, and subscribers are notified.",
+            undo="Resolves the incident on the page." if not before.open else "Cannot be taken back.",
+            deadline=DEADLINE,
+        )
+
+
+class OpenIncident(_OnPage):
+    """Tells the public that something is wrong."""
+
+    name = "status_page.open"
+    title = "Open an incident on the status page"
+    params = OpenParams
+    leaves = "status page incident open"
+
+    @override
+    def plan(self, params: OfPage, before: PageIncident) -> Change[PageIncident]:
+        if not isinstance(params, OpenParams):
+            raise Refused("An incident on the status page needs a title.", "Give service, title and message.")
+        if before.status == "resolved":
+            raise Refused(
+                f"{params.incident} was on the status page already, and is resolved there.",
+                "If it has come back, open a new incident.",
+            )
+        if before.open:
+            # It is there: whoever opens it a second time has nothing left to do.
+            return self.change(params, before, _shown(before), before.message)
+        return self.change(params, before, params.status, params.message, title=params.title)
+
+    @override
+    def undo(self, params: OfPage, done: Change[PageIncident], now: PageIncident) -> Change[PageIncident]:
+        if not now.open or done.after.status == "resolved":
+            raise Refused(f"{params.incident} is not open on the status page any more.", "Nothing is left to do.")
+        return self.change(params, now, "resolved", _CLOSING)
+
+
+class UpdateIncident(_OnPage):
+    """Tells the public how it goes."""
+
+    name = "status_page.update"
+    title = "Update the status page"
+    params = UpdateParams
+
+    @override
+    def plan(self, params: OfPage, before: PageIncident) -> Change[PageIncident]:
+        _require_open(params, before)
+        status = params.status if isinstance(params, UpdateParams) else _shown(before)
+        return self.change(params, before, status, params.message)
+
+
+class ResolveIncident(_OnPage):
+    """Tells the public that it is over."""
+
+    name = "status_page.resolve"
+    title = "Close the incident on the status page"
+    params = OfPage
+    settles = "status_page.open"
+
+    @override
+    def plan(self, params: OfPage, before: PageIncident) -> Change[PageIncident]:
+        if before.status == "resolved":
+            return self.change(params, before, "resolved", before.message)
+        _require_open(params, before)
+        return self.change(params, before, "resolved", params.message)
+
+
+def _require_open(params: OfPage, before: PageIncident) -> None:
+    if not before.open:
+        raise Refused(f"{params.incident} is not open on the status page.", "Open it first: status_page.open.")
+
+
+def _shown(state: PageIncident) -> PublicStatus:
+    return "investigating" if state.status == "none" else state.status
+
+
+def _status(said: str) -> PublicStatus:
+    """Returns a status in our words; a post-mortem is written after the end."""
+    match said:
+        case "investigating" | "identified" | "monitoring" | "resolved":
+            return said
+        case "postmortem" | "completed":
+            return "resolved"
+        case _:
+            return "investigating"

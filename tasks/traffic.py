@@ -1,0 +1,290 @@
+"""Rolling traffic back to an earlier revision, and giving it to the latest again.
+
+A rollback pins the service: later deployments get no users until `cloud_run.restore_latest`. That is a debt, and
+the ledger holds it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from allclear.domain.action import (
+    Action,
+    Change,
+    Client,
+    Fence,
+    Finding,
+    Params,
+    Probe,
+    Receipt,
+    Refusal,
+    State,
+    Verdict,
+)
+from allclear.domain.errors import AllclearError, ConfigError, Refused
+from allclear.vendors.cloud_run import CloudRun
+from tasks import allocation
+from tasks.allocation import TrafficState, given_back, is_settled, sending_all, traffic_finding
+from tasks.choice import Choice, choose_named, choose_previous, passed_over
+
+PREVIOUS = "previous"
+
+
+class OfService(Params):
+    """Which service."""
+
+    service: str = Field(description="The service's short name in systems.yaml.")
+
+
+class RollbackParams(OfService):
+    """Which service, and to which revision."""
+
+    to: str = Field(default=PREVIOUS, description="A revision's name, or `previous`.")
+
+
+class _TrafficAction(Action[OfService, TrafficState]):
+    """What all changes of a service's traffic share."""
+
+    params: ClassVar[type[Params]] = OfService
+    state: ClassVar[type[State]] = TrafficState
+    needs: ClassVar[tuple[type[Client], ...]] = (CloudRun,)
+    fence: ClassVar[Fence] = Fence.VERSION
+
+    @property
+    def run(self) -> CloudRun:
+        """Returns the client."""
+        return self.around.client(CloudRun)
+
+    def cloud_run(self, params: OfService) -> str:
+        """Returns the name of the service in Cloud Run. Raises ConfigError where systems.yaml names none."""
+        return cloud_run_name(self.around.service(params.service).cloud_run, params.service)
+
+    def maintenance_tag(self, params: OfService) -> str | None:
+        """Returns the tag of the service's maintenance revision, or None."""
+        mode = self.around.service(params.service).maintenance
+        return mode.revision_tag if mode else None
+
+    @override
+    def resource(self, params: OfService) -> str:
+        name = self.cloud_run(params)
+        return f"traffic:{self.run.path(name)}"
+
+    @override
+    async def observe(self, params: OfService) -> TrafficState:
+        name = self.cloud_run(params)
+        return await allocation.read_traffic(self.run, name)
+
+    @override
+    async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
+        return await allocation.traffic_objections(self.run, self.cloud_run(params), change.before, change.after)
+
+    @override
+    async def apply(self, params: OfService, change: Change[TrafficState], key: str) -> Receipt:
+        # The etag is the fence.
+        return await allocation.write_traffic(self.run, self.cloud_run(params), change.before, change.after)
+
+    @override
+    def verify(self, change: Change[TrafficState], after: TrafficState, receipt: Receipt | None) -> Finding:
+        return traffic_finding(change.after, after, receipt)
+
+    @override
+    def settled(self, change: Change[TrafficState], now: TrafficState) -> bool:
+        return is_settled(change.after, now)
+
+    def change(
+        self, params: OfService, before: TrafficState, after: TrafficState, *, summary: str, risk: str, undo: str
+    ) -> Change[TrafficState]:
+        """Returns the change from `before` to `after`, in words for the approver."""
+        return Change(
+            action=self.name,
+            resource=self.resource(params),
+            summary=summary,
+            before=before,
+            after=after,
+            risk=risk,
+            undo=undo,
+            deadline=allocation.DEADLINE,
+        )
+
+
+class RollbackTraffic(_TrafficAction):
+    """Sends all users of a service to an earlier revision."""
+
+    name = "cloud_run.rollback_traffic"
+    title = "Roll back traffic"
+    params = RollbackParams
+    leaves = "traffic pinned to a revision"
+
+    @override
+    async def observe(self, params: OfService) -> TrafficState:
+        name = self.cloud_run(params)
+        return await allocation.read_traffic(self.run, name, keep=_target(params) or "")
+
+    @override
+    def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
+        tag = self.maintenance_tag(params)
+        wanted = _target(params)
+        choice = choose_named(before, wanted, tag) if wanted else choose_previous(before, tag)
+        after = sending_all(before, choice.target)
+        return self.change(
+            params,
+            before,
+            after,
+            summary=f"Send all traffic of {params.service} to {choice.target}: it is {before.say()} now.",
+            risk=_risk(choice, before, tag),
+            undo=f"Gives the traffic back as it was: {before.say()}, once a fix is deployed.",
+        )
+
+    @override
+    async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
+        found = await super().precheck(params, change)
+        ahead = passed_over(change.before, self.maintenance_tag(params))
+        backwards = change.after.intent() != change.before.intent() and not _forward(change)
+        if _target(params) is None and ahead and backwards:
+            found.append(
+                Refusal(
+                    sentence=f"It looks rolled back already: traffic is {change.before.say()}, and the newer {ahead} is"
+                    " ready and gets none.",
+                    next_step="To go back further, name the revision in `to`.",
+                )
+            )
+        return found
+
+    @override
+    def undo(self, params: OfService, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
+        after = given_back(done.before, done.after, now)
+        left = set(done.before.shares()) - set(done.after.shares())
+        latest = [share.revision for share in after.allocation if share.percent and share.latest]
+        again = next((name for name in latest if name in left), None)
+        if again:
+            raise Refused(
+                f"{again} is still the latest revision: undoing would send users to the one that was rolled back from.",
+                "Deploy the fix first, then undo.",
+            )
+        _refuse_maintenance(after, now, self.maintenance_tag(params))
+        named = sorted(left & set(after.shares()))
+        return self.change(
+            params,
+            now,
+            after,
+            summary=f"Give the traffic of {params.service} back: {after.say()}; it is {now.say()} now.",
+            risk=f"{', '.join(named)} is what was rolled back from."
+            if named
+            else "Users meet the newer revision again.",
+            undo=f"Sends all traffic to {now.say()} again.",
+        )
+
+
+class RestoreLatest(_TrafficAction):
+    """Sends all users of a service to its latest revision, and lets later deployments have them too."""
+
+    name = "cloud_run.restore_latest"
+    title = "Send traffic to the latest revision"
+    settles = "cloud_run.rollback_traffic"
+
+    @override
+    def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
+        latest = before.latest_ready
+        if not latest:
+            raise Refused(f"{params.service} has no revision that is ready.", "Deploy one that starts.")
+        after = sending_all(before, latest, latest=True)
+        _refuse_maintenance(after, before, self.maintenance_tag(params))
+        if before.tagged(self.maintenance_tag(params)) in before.shares():
+            raise Refused(f"{params.service} is in maintenance.", "End it with maintenance.disable.")
+        pending = before.latest_created if before.latest_created != latest else None
+        waits = f" {pending} is newer and not ready: users will meet it as soon as it is." if pending else ""
+        return self.change(
+            params,
+            before,
+            after,
+            summary=f"Send all traffic of {params.service} to the latest revision, {latest}: it is {before.say()} now.",
+            risk=f"Users meet {latest}, and later whatever is deployed.{waits}",
+            undo=f"Gives the traffic back as it was: {before.say()}.",
+        )
+
+    @override
+    def undo(self, params: OfService, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
+        after = given_back(done.before, done.after, now)
+        return self.change(
+            params,
+            now,
+            after,
+            summary=f"Give the traffic of {params.service} back: {after.say()}; it is {now.say()} now.",
+            risk="The service is pinned again: later deployments get no users.",
+            undo="Sends all traffic to the latest revision again.",
+        )
+
+
+class Revisions(Probe[OfService]):
+    """Says which revision serves, and what there is to go back to."""
+
+    name = "cloud_run.revisions"
+    title = "Look at the revisions"
+    params = OfService
+    needs = (CloudRun,)
+
+    @override
+    async def look(self, params: OfService) -> Finding:
+        service = self.around.service(params.service)
+        try:
+            run = self.around.client(CloudRun)
+            state = await allocation.read_traffic(run, cloud_run_name(service.cloud_run, params.service))
+        except AllclearError as error:
+            return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
+        facts = state.model_dump(mode="json", include={"allocation", "serving", "latest_ready", "reconciling"})
+        facts["revisions"] = [revision.model_dump(mode="json") for revision in state.revisions[:10]]
+        try:
+            tag = service.maintenance.revision_tag if service.maintenance else None
+            choice = choose_previous(state, tag)
+            facts["previous"], earlier = choice.target, f"before it {choice.target}"
+        except Refused:
+            facts["previous"], earlier = None, "nothing to go back to"
+        pinned = "" if any(share.latest and share.percent for share in state.allocation) else ", pinned"
+        sentence = f"Traffic is {state.say()}{pinned}; {earlier}."
+        return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
+
+
+def cloud_run_name(name: str | None, service: str) -> str:
+    """Returns `name`; raises ConfigError where the service has none."""
+    if not name:
+        raise ConfigError(f"The service {service} has no `cloud_run` in systems.yaml.", "Add its Cloud Run name there.")
+    return name
+
+
+def _target(params: OfService) -> str | None:
+    """Returns the revision that was asked for by name, without its path; None for `previous`."""
+    to = params.to if isinstance(params, RollbackParams) else PREVIOUS
+    return None if to == PREVIOUS else to.rsplit("/", 1)[-1]
+
+
+def _forward(change: Change[TrafficState]) -> bool:
+    """Says whether the change sends users to something newer than what serves now, as an undo does."""
+    made = {revision.name: revision.created for revision in change.before.revisions}
+    now = [made[name] for name in change.before.shares() if name in made]
+    then = [made[name] for name in change.after.shares() if name in made]
+    return any(share.latest and share.percent for share in change.after.allocation) or (
+        bool(now and then) and max(then) > max(now)
+    )
+
+
+def _risk(choice: Choice, before: TrafficState, tag: str | None) -> str:
+    ahead = passed_over(before, tag)
+    parts = [
+        choice.why,
+        f"Others that could serve: {', '.join(choice.others)}." if choice.others else "Nothing else could serve.",
+        f"{ahead} is newer, ready, and gets no traffic: somebody may have rolled back already." if ahead else "",
+        "The service is pinned: later deployments get no users until traffic is given to the latest again.",
+        "The database is not rolled back.",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _refuse_maintenance(after: TrafficState, now: TrafficState, tag: str | None) -> None:
+    page = now.tagged(tag)
+    if page and page in after.shares():
+        raise Refused(
+            f"The latest revision is {page}, the maintenance page.", "Deploy the service again, or name a revision."
+        )

@@ -1,0 +1,145 @@
+"""What the actions' tests share: surroundings aimed at a simulated production, and the way of an act through it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from allclear.domain.action import AnyAction, Change, Client, Finding, Receipt, Verdict
+from allclear.domain.errors import NotFound
+from allclear.domain.systems import Access, MaintenanceMode, Service, Smoke, SmokePath
+from allclear.simulator.scenario import Production
+from tests.contract.simulator_support import Simulated, quick
+
+C = TypeVar("C", bound=Client)
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "cloud_run": {"project": "vintstreet-prod", "region": "us-central1"},
+    "slack": {"channel": "#incidents"},
+    "statuspage": {"page": "vintstreet"},
+}
+
+
+class AimedAtSimulation:
+    """Surroundings whose every client talks to one simulation."""
+
+    def __init__(self, sim: Simulated, **service: Any) -> None:
+        self.sim = sim
+        self.clients: dict[str, Any] = {}
+        fields: dict[str, Any] = {
+            "title": "VintStreet storefront",
+            "url": sim.endpoints["storefront"],
+            "cloud_run": "vintstreet",
+            "flags": ["new_checkout", "live_streams"],
+            "maintenance": MaintenanceMode(flag="maintenance_mode"),
+            "smoke": Smoke.model_validate(
+                {
+                    "requests": 20,
+                    "paths": [SmokePath(path="/"), SmokePath(path="/api/checkout")],
+                    "p95": "1s",
+                    "timeout": "2s",
+                }
+            ),
+        }
+        self.services = {"storefront": Service(**(fields | service))}
+
+    def service(self, name: str) -> Service:
+        """Returns the service; raises NotFound."""
+        if name not in self.services:
+            raise NotFound(f"There is no service {name}.", "There is: storefront.")
+        return self.services[name]
+
+    def client(self, vendor: type[C]) -> C:
+        """Returns the one client of that vendor."""
+        name = vendor.system
+        if name not in self.clients:
+            where = self.sim.endpoints.get({"cloud_run": "cloud_run_grpc"}.get(name, name), "")
+            secret = self.sim.secrets.get(name)
+            access = Access(
+                name=name,
+                endpoint=where,
+                secret=SecretStr(secret) if secret else None,
+                options=OPTIONS.get(name, {}),
+                simulated=True,
+            )
+            self.clients[name] = vendor.connect(access)
+        return self.clients[name]
+
+    async def close(self) -> None:
+        """Closes every client."""
+        for client in self.clients.values():
+            await client.close()
+
+
+@asynccontextmanager
+async def production(
+    scenario: Production | None = None, **service: Any
+) -> AsyncIterator[tuple[Simulated, AimedAtSimulation]]:
+    """Runs a simulated production, and yields it with surroundings aimed at it."""
+    async with Simulated(scenario or quick()) as sim:
+        around = AimedAtSimulation(sim, **service)
+        try:
+            yield sim, around
+        finally:
+            await around.close()
+
+
+@dataclass
+class Carried:
+    """An act that was carried out, and what was seen of it."""
+
+    params: Any
+    change: Change[Any]
+    receipt: Receipt
+    after: Any
+    finding: Finding
+
+
+async def worked_out(action: AnyAction, **raw: Any) -> tuple[Any, Change[Any]]:
+    """Returns the parameters and the change, as a proposal has them."""
+    params = action.params.model_validate(raw)
+    return params, action.plan(params, await action.observe(params))
+
+
+async def carried_out(action: AnyAction, **raw: Any) -> Carried:
+    """Carries an act out as the executor does: observe, plan, precheck, apply, look until it shows."""
+    params, change = await worked_out(action, **raw)
+    assert await action.precheck(params, change) == []
+    # The journal keeps a change as JSON: what is applied has been through it.
+    change = Change[action.state].model_validate(change.model_dump(mode="json"))
+    return await applied(action, params, change)
+
+
+async def applied(action: AnyAction, params: Any, change: Change[Any]) -> Carried:
+    """Applies a change and looks until it shows."""
+    receipt = await action.apply(params, change, "VS-1/contain/one")
+    after, finding = await proven(action, params, change, receipt)
+    return Carried(params, change, receipt, after, finding)
+
+
+async def proven(action: AnyAction, params: Any, change: Change[Any], receipt: Receipt | None) -> tuple[Any, Finding]:
+    """Looks until the change shows, or its deadline has passed."""
+    async with asyncio.timeout(5):
+        while True:
+            after = await action.observe(params)
+            finding = action.verify(change, after, receipt)
+            if finding.verdict is not Verdict.INCONCLUSIVE:
+                return after, finding
+
+
+async def undone(action: AnyAction, done: Carried) -> Carried:
+    """Undoes an act, the way the executor does: with the same action, and the change that `undo` returns."""
+    now = await action.observe(done.params)
+    change = action.undo(done.params, done.change, now)
+    assert await action.precheck(done.params, change) == []
+    return await applied(action, done.params, change)
+
+
+def dumped(done: Carried) -> str:
+    """Returns everything that a journal would keep of the act."""
+    return done.change.model_dump_json() + done.receipt.model_dump_json() + done.after.model_dump_json() + repr(done)

@@ -1,0 +1,150 @@
+"""Paging, posting and the status page, against simulated vendors."""
+
+from __future__ import annotations
+
+import pytest
+
+from allclear.domain.action import Verdict
+from allclear.domain.errors import AnswerLost, Refused
+from tasks.messages import PostMessage
+from tasks.paging import Acknowledge, Page, Resolve
+from tasks.status_page import OpenIncident, ResolveIncident, UpdateIncident
+from tests.contract.actions_support import applied, carried_out, dumped, production, undone, worked_out
+from tests.contract.simulator_support import fault, recorded
+
+OPEN = {
+    "incident": "VS-1",
+    "service": "storefront",
+    "title": "Payments are failing",
+    "message": "We are investigating.",
+}
+
+
+async def test_a_page_sent_twice_is_one_page_and_its_undo_resolves_it() -> None:
+    """The key is the incident's: PagerDuty takes the second for the first."""
+    async with production() as (sim, around):
+        action = Page(around)
+        done = await carried_out(action, incident="VS-1", summary="Payments are failing")
+        await action.apply(done.params, done.change, "VS-1/detect/page")
+        opened = len(sim.world.pager.pages)
+        back = await undone(action, done)
+        assert done.finding.verdict is Verdict.SUCCESS
+        assert opened == 1
+        assert back.finding.verdict is Verdict.SUCCESS
+        assert sim.secrets["pagerduty"] not in dumped(done)
+
+
+async def test_a_page_is_acknowledged_and_resolved() -> None:
+    """Each is taken by PagerDuty under the same key."""
+    async with production() as (sim, around):
+        await carried_out(Page(around), incident="VS-1", summary="Payments are failing")
+        await carried_out(Acknowledge(around), incident="VS-1")
+        await carried_out(Resolve(around), incident="VS-1")
+        assert len(recorded(sim, "write", face="pagerduty", result="done")) == 3
+
+
+async def test_a_page_whose_answer_was_lost_may_be_sent_again() -> None:
+    """The vendor knows the key: the second write opens nothing new."""
+    async with production() as (sim, around):
+        action = Page(around)
+        params, change = await worked_out(action, incident="VS-1", summary="Payments are failing")
+        await fault(sim, "pagerduty", "enqueue", "answer_lost")
+        with pytest.raises(AnswerLost):
+            await action.apply(params, change, "key")
+        done = await applied(action, params, change)
+        assert done.finding.verdict is Verdict.SUCCESS
+        assert len(sim.world.pager.pages) == 1
+
+
+async def test_a_message_is_posted_once_and_then_changed_in_place() -> None:
+    """The second post under one key finds the first; the same text again leaves nothing to do."""
+    async with production() as (sim, around):
+        action = PostMessage(around)
+        first = await carried_out(action, message="VS-1", text="Investigating <!here> & https://vintstreet.com")
+        second = await carried_out(action, message="VS-1", text="Contained")
+        _, third = await worked_out(action, message="VS-1", text="Contained")
+        assert first.after.ts == second.after.ts
+        assert "<!here>" not in first.after.text
+        assert action.settled(third, third.before)
+        assert not action.settled(second.change, first.after)
+        assert sim.secrets["slack"] not in dumped(second)
+
+
+async def test_what_was_posted_cannot_be_unsaid() -> None:
+    """The undo of a message is refused with the way to correct it."""
+    async with production() as (_, around):
+        action = PostMessage(around)
+        done = await carried_out(action, message="VS-1", text="Investigating")
+        with pytest.raises(Refused) as refused:
+            action.undo(done.params, done.change, done.after)
+        assert "correction" in refused.value.next_step
+
+
+async def test_a_post_whose_answer_was_lost_is_found_before_a_second_one() -> None:
+    """Slack has no key of its own: the next look finds ours in the channel."""
+    async with production() as (sim, around):
+        action = PostMessage(around)
+        params, change = await worked_out(action, message="VS-1", text="Investigating")
+        await fault(sim, "slack", "chat.postMessage", "answer_lost")
+        with pytest.raises(AnswerLost):
+            await action.apply(params, change, "key")
+        assert action.settled(change, await action.observe(params))
+
+
+async def test_a_limited_post_waits_as_slack_says_and_is_sent_then() -> None:
+    """A 429 did nothing, so the write goes out once."""
+    async with production() as (sim, around):
+        await fault(sim, "slack", "chat.postMessage", "rate_limited")
+        done = await carried_out(PostMessage(around), message="VS-1", text="Investigating")
+        assert done.finding.verdict is Verdict.SUCCESS
+        assert len(recorded(sim, "write", face="slack", result="done")) == 1
+
+
+async def test_the_status_page_is_opened_updated_and_resolved() -> None:
+    """One incident of ours goes through its statuses and ends."""
+    async with production() as (sim, around):
+        opened = await carried_out(OpenIncident(around), **OPEN)
+        await carried_out(UpdateIncident(around), incident="VS-1", message="The cause is known.", status="identified")
+        closed = await carried_out(ResolveIncident(around), incident="VS-1", message="It is over.")
+        assert opened.change.resource == "status-page:vintstreet/VS-1"
+        assert (opened.after.status, closed.after.status) == ("investigating", "resolved")
+        assert opened.after.id == closed.after.id
+        assert sim.secrets["statuspage"] not in dumped(opened)
+
+
+async def test_an_incident_opened_twice_is_on_the_page_once() -> None:
+    """Whoever opens it a second time finds it there: nothing is left to do."""
+    async with production() as (_, around):
+        action = OpenIncident(around)
+        await carried_out(action, **OPEN)
+        _, again = await worked_out(action, **OPEN | {"message": "Other words."})
+        assert action.settled(again, again.before)
+
+
+async def test_undo_of_an_opened_incident_resolves_it_once() -> None:
+    """The public reads a plain sentence; a second undo is refused."""
+    async with production() as (_, around):
+        action = OpenIncident(around)
+        done = await carried_out(action, **OPEN)
+        back = await undone(action, done)
+        assert back.after.status == "resolved"
+        with pytest.raises(Refused):
+            action.undo(done.params, done.change, back.after)
+
+
+async def test_an_update_without_an_open_incident_is_refused() -> None:
+    """The public is not told how something goes that it was never told of."""
+    async with production() as (_, around):
+        with pytest.raises(Refused, match="not open"):
+            await worked_out(UpdateIncident(around), incident="VS-1", message="…", status="monitoring")
+
+
+async def test_an_opening_whose_answer_was_lost_is_found_by_its_key() -> None:
+    """Statuspage has no key of its own: the next look finds ours in the metadata."""
+    async with production() as (sim, around):
+        action = OpenIncident(around)
+        params, change = await worked_out(action, **OPEN)
+        await fault(sim, "statuspage", "create_incident", "answer_lost")
+        with pytest.raises(AnswerLost):
+            await action.apply(params, change, "key")
+        assert action.settled(change, await action.observe(params))

@@ -1,0 +1,360 @@
+"""The simulated Cloud Run, held to Google's own clients over gRPC and REST."""
+
+# ruff: noqa: ANN401 - the vendors' answers can be anything
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import grpc
+import pytest
+from google.api_core import exceptions as google_errors
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import run_v2
+from google.cloud.run_v2.services.revisions.transports import RevisionsGrpcAsyncIOTransport
+from google.iam.v1 import iam_policy_pb2
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from tests.contract.simulator_support import (
+    BAD,
+    GOOD,
+    LOCATION,
+    NOT_READY,
+    SERVICE,
+    Simulated,
+    all_to,
+    control,
+    fault,
+    quick,
+    recorded,
+    run_client,
+    until,
+)
+
+Result = TypeVar("Result")
+_LATEST = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
+
+
+def _rest(simulation: Simulated, client: Any = run_v2.ServicesClient) -> Any:
+    made = client(
+        transport="rest",
+        credentials=AnonymousCredentials(),
+        client_options=ClientOptions(api_endpoint=simulation.endpoints["cloud_run"]),
+    )
+    return simulation.clients.enter_context(made)
+
+
+def _revisions(simulation: Simulated) -> run_v2.RevisionsAsyncClient:
+    channel = grpc.aio.insecure_channel(simulation.endpoints["cloud_run_grpc"])
+    simulation.clients.push_async_callback(channel.close)
+    return run_v2.RevisionsAsyncClient(transport=RevisionsGrpcAsyncIOTransport(channel=channel))
+
+
+async def _apart(do: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    """Run a blocking client in a thread: the simulation shares this event loop."""
+    return await asyncio.to_thread(do, *args, **kwargs)
+
+
+async def _ended(simulation: Simulated, name: str) -> Any:
+    identity = name.rpartition("/")[2]
+    return await until(lambda: simulation.world.service.operations[identity].done)
+
+
+async def test_service_shows_what_serves_with_full_and_short_names() -> None:
+    """Revisions are full paths in the service, short names in traffic; LATEST has no name."""
+    async with Simulated(quick()) as sim:
+        service = await run_client(sim).get_service(name=SERVICE)
+    assert service.latest_ready_revision == f"{SERVICE}/revisions/{BAD}"
+    assert service.traffic[0].type_ == _LATEST
+    assert service.traffic[0].revision == ""
+    assert (service.traffic[1].tag, service.traffic[1].percent) == ("maintenance", 0)
+    assert service.observed_generation == service.generation
+    assert service.terminal_condition.state == run_v2.Condition.State.CONDITION_SUCCEEDED
+    assert service.uri == sim.endpoints["storefront"]
+
+
+async def test_rollback_is_an_operation_and_the_old_traffic_serves_until_it_ends() -> None:
+    """While it reconciles the bad revision still serves; afterwards the errors stop."""
+    async with Simulated(quick(operation_takes=timedelta(milliseconds=400))) as sim:
+        client = run_client(sim)
+        before = await client.get_service(name=SERVICE)
+        operation = await client.update_service(all_to(GOOD, before.etag))
+        during = await client.get_service(name=SERVICE)
+        assert during.reconciling
+        assert during.traffic[0].revision == GOOD
+        assert during.traffic_statuses[0].type_ == _LATEST
+        assert during.observed_generation < during.generation
+        assert sim.world.serving() == {BAD: 100}
+        await _ended(sim, operation.operation.name)
+        after = await client.get_service(name=SERVICE)
+        assert not after.reconciling
+        assert after.etag != before.etag
+        assert after.traffic_statuses[0].revision == GOOD
+        assert after.observed_generation == after.generation
+        assert sim.world.serving() == {GOOD: 100}
+        await until(lambda: recorded(sim, "errors_stopped"))
+        result = await operation.result(timeout=5)
+        assert result.etag == after.etag
+
+
+async def test_stale_etag_is_aborted_and_nothing_is_written() -> None:
+    """A write with an etag that is not the newest is refused, over both transports."""
+    async with Simulated(quick()) as sim:
+        client = run_client(sim)
+        stale = (await client.get_service(name=SERVICE)).etag
+        await control(sim, "POST", "/deploy", {"revision": "vintstreet-00043-new"})
+        with pytest.raises(google_errors.Aborted):
+            await client.update_service(all_to(GOOD, stale))
+        with pytest.raises(google_errors.Conflict):
+            await _apart(_rest(sim).update_service, all_to(GOOD, stale))
+        assert sim.world.serving() == {"vintstreet-00043-new": 100}
+
+
+async def test_stale_etag_fault_is_a_write_of_somebody_else_just_before_ours() -> None:
+    """The etag that was right a moment ago is refused once; a fresh look helps."""
+    async with Simulated(quick()) as sim:
+        await fault(sim, "cloud_run", "UpdateService", "stale_etag")
+        client = run_client(sim)
+        etag = (await client.get_service(name=SERVICE)).etag
+        with pytest.raises(google_errors.Aborted):
+            await client.update_service(all_to(GOOD, etag))
+        fresh = (await client.get_service(name=SERVICE)).etag
+        assert fresh != etag
+        await client.update_service(all_to(GOOD, fresh))
+
+
+async def test_lost_answer_really_did_the_write() -> None:
+    """The caller sees UNAVAILABLE, and the traffic moves all the same."""
+    async with Simulated(quick()) as sim:
+        await fault(sim, "cloud_run", "UpdateService", "answer_lost")
+        with pytest.raises(google_errors.ServiceUnavailable):
+            await run_client(sim).update_service(all_to(GOOD))
+        await until(lambda: sim.world.serving() == {GOOD: 100})
+        assert recorded(sim, "write", face="cloud_run", result="done, answer lost")
+
+
+async def test_lost_answer_over_rest_is_a_broken_connection() -> None:
+    """REST callers see their connection break, and the traffic moves all the same."""
+    async with Simulated(quick()) as sim:
+        await fault(sim, "cloud_run", "UpdateService", "answer_lost")
+        with pytest.raises(Exception, match=r"(?i)connection"):
+            await _apart(_rest(sim).update_service, all_to(GOOD))
+        await until(lambda: sim.world.serving() == {GOOD: 100})
+
+
+async def test_slow_write_is_done_after_the_caller_has_given_up() -> None:
+    """A deadline that passes does not take the request back."""
+    async with Simulated(quick()) as sim:
+        await fault(sim, "cloud_run", "UpdateService", "slow", seconds=0.4)
+        with pytest.raises(google_errors.DeadlineExceeded):
+            await run_client(sim).update_service(all_to(GOOD), timeout=0.1)
+        assert sim.world.serving() == {BAD: 100}
+        await until(lambda: sim.world.serving() == {GOOD: 100})
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("unavailable", google_errors.ServiceUnavailable),
+        ("rate_limited", google_errors.TooManyRequests),
+        ("server_error", google_errors.InternalServerError),
+        ("permission_denied", google_errors.PermissionDenied),
+    ],
+)
+async def test_refusing_fault_is_google_s_own_error_and_writes_nothing(kind: str, error: type[Exception]) -> None:
+    """Each kind of refusal arrives as the client library's own exception, on both transports."""
+    async with Simulated(quick()) as sim:
+        await fault(sim, "cloud_run", "UpdateService", kind, times=2)
+        with pytest.raises(error):
+            await run_client(sim).update_service(all_to(GOOD))
+        # Over REST a 403 is the parent class of gRPC's PERMISSION_DENIED.
+        expected = google_errors.Forbidden if kind == "permission_denied" else error
+        with pytest.raises(expected):
+            await _apart(_rest(sim).update_service, all_to(GOOD))
+        assert len(recorded(sim, "write", result=f"refused: {kind}")) == 2
+        assert sim.world.serving() == {BAD: 100}
+
+
+async def test_write_without_a_mask_and_with_an_echoed_template_is_refused() -> None:
+    """Reading the service and sending all of it back would make the same revision again."""
+    async with Simulated(quick()) as sim:
+        client = run_client(sim)
+        service = await client.get_service(name=SERVICE)
+        service.traffic = all_to(GOOD).service.traffic
+        with pytest.raises(google_errors.AlreadyExists):
+            await client.update_service(service=service)
+
+
+async def test_empty_traffic_means_all_to_latest() -> None:
+    """An update of traffic with nothing in it sends everybody to the newest ready revision."""
+    async with Simulated(quick(breaks_after=None)) as sim:
+        pin = {"traffic": [{"revision": "vintstreet-00040-kip", "percent": 100}]}
+        await control(sim, "POST", "/traffic", pin)
+        service = run_v2.Service(name=SERVICE)
+        await run_client(sim).update_service(service=service, update_mask=FieldMask(paths=["traffic"]))
+        await until(lambda: sim.world.serving() == {GOOD: 100})
+
+
+@pytest.mark.parametrize(
+    ("change", "mask"),
+    [
+        ({"traffic": [{"type_": 2, "revision": GOOD, "percent": 90}]}, "traffic"),
+        (
+            {"traffic": [{"type_": 2, "revision": f"{SERVICE}/revisions/{GOOD}", "percent": 100}]},
+            "traffic",
+        ),
+        ({"traffic": [{"type_": 2, "percent": 100}]}, "traffic"),
+        ({"traffic": [{"type_": 1, "revision": GOOD, "percent": 100}]}, "traffic"),
+        (
+            {
+                "traffic": [
+                    {"type_": 2, "revision": GOOD, "percent": 50, "tag": "a"},
+                    {"type_": 1, "percent": 50, "tag": "a"},
+                ]
+            },
+            "traffic",
+        ),
+        ({}, "no_such_field"),
+        ({}, "template"),
+    ],
+)
+async def test_impossible_update_is_an_invalid_argument(change: dict[str, Any], mask: str) -> None:
+    """What Cloud Run would not accept is refused before anything changes."""
+    async with Simulated(quick()) as sim:
+        generation = sim.world.service.state.generation
+        with pytest.raises(google_errors.InvalidArgument):
+            await run_client(sim).update_service(
+                service=run_v2.Service(name=SERVICE, **change),
+                update_mask=FieldMask(paths=[mask]),
+            )
+        assert sim.world.service.state.generation == generation
+
+
+@pytest.mark.parametrize(
+    ("revision", "reason"),
+    [(NOT_READY, "is not ready"), ("vintstreet-00099-nil", "does not exist or is deleted")],
+)
+async def test_operation_fails_for_a_revision_that_cannot_serve(revision: str, reason: str) -> None:
+    """The update is accepted, its operation ends in an error, and the old traffic serves on."""
+    async with Simulated(quick()) as sim:
+        client = run_client(sim)
+        operation = await client.update_service(all_to(revision))
+        await _ended(sim, operation.operation.name)
+        with pytest.raises(google_errors.GoogleAPICallError, match=reason):
+            await operation.result(timeout=5)
+        service = await client.get_service(name=SERVICE)
+        assert service.terminal_condition.state == run_v2.Condition.State.CONDITION_FAILED
+        assert service.traffic[0].revision == revision
+        assert sim.world.serving() == {BAD: 100}
+
+
+async def test_traffic_that_forgets_the_tag_drops_it() -> None:
+    """Tags live inside traffic: an entry that is not sent is gone."""
+    async with Simulated(quick()) as sim:
+        client, request = run_client(sim), all_to(GOOD)
+        request.service.traffic = [request.service.traffic[0]]
+        await client.update_service(request)
+        await until(lambda: sim.world.serving() == {GOOD: 100})
+        assert [t.tag for t in (await client.get_service(name=SERVICE)).traffic] == [""]
+
+
+async def test_second_update_supersedes_the_first() -> None:
+    """The older operation ends as aborted, the newer one decides."""
+    async with Simulated(quick(operation_takes=timedelta(milliseconds=150))) as sim:
+        client = run_client(sim)
+        first = await client.update_service(all_to("vintstreet-00040-kip"))
+        await client.update_service(all_to(GOOD))
+        await until(lambda: sim.world.serving() == {GOOD: 100})
+        # The asynchronous operation knows no finer error than this one.
+        with pytest.raises(google_errors.GoogleAPICallError, match="superseded"):
+            await first.result(timeout=5)
+
+
+async def test_validate_only_checks_and_changes_nothing() -> None:
+    """A dry run answers with the service as it would be, and refuses what would be refused."""
+    async with Simulated(quick()) as sim:
+        client = run_client(sim)
+        before = await client.get_service(name=SERVICE)
+        operation = await client.update_service(all_to(GOOD, before.etag, validate_only=True))
+        assert (await operation.result(timeout=5)).traffic[0].revision == GOOD
+        assert await client.get_service(name=SERVICE) == before
+        with pytest.raises(google_errors.Aborted):
+            await client.update_service(all_to(GOOD, '"stale"', validate_only=True))
+
+
+async def test_rest_client_rolls_back_and_polls_its_operation() -> None:
+    """The REST client, with integer enums, does the same as gRPC."""
+    async with Simulated(quick()) as sim:
+        client = _rest(sim)
+        before = await _apart(client.get_service, name=SERVICE)
+        operation = await _apart(client.update_service, all_to(GOOD, before.etag))
+        result = await _apart(operation.result, timeout=10)
+        assert result.traffic_statuses[0].revision == GOOD
+        assert sim.world.serving() == {GOOD: 100}
+        write = recorded(sim, "write", method="UpdateService")[0]
+        assert (write["update_mask"], write["etag"]) == (["traffic"], before.etag)
+
+
+async def test_rest_answers_like_grpc() -> None:
+    """Service, revisions and permissions are the same over both transports."""
+    async with Simulated(quick()) as sim:
+        assert await _apart(_rest(sim).get_service, name=SERVICE) == await run_client(sim).get_service(name=SERVICE)
+        rest = _rest(sim, run_v2.RevisionsClient)
+        listed = await _apart(lambda: list(rest.list_revisions(parent=SERVICE)))
+        over_grpc = [r async for r in await _revisions(sim).list_revisions(parent=SERVICE)]
+        assert listed == over_grpc
+        one = await _apart(rest.get_revision, name=listed[0].name)
+        assert one == listed[0]
+        asked = iam_policy_pb2.TestIamPermissionsRequest(resource=SERVICE, permissions=["run.services.update"])
+        answer = await _apart(_rest(sim).test_iam_permissions, asked)
+        assert list(answer.permissions) == ["run.services.update"]
+
+
+async def test_permissions_tell_what_the_caller_may_do() -> None:
+    """Only granted permissions come back, and a missing one refuses the write."""
+    asked = iam_policy_pb2.TestIamPermissionsRequest(
+        resource=SERVICE, permissions=["run.services.get", "run.services.update"]
+    )
+    async with Simulated(quick(permissions=["run.services.get"])) as sim:
+        client = run_client(sim)
+        answer = await client.test_iam_permissions(asked)
+        assert list(answer.permissions) == ["run.services.get"]
+        with pytest.raises(google_errors.PermissionDenied):
+            await client.update_service(all_to(GOOD))
+
+
+async def test_revisions_are_listed_newest_first_page_by_page() -> None:
+    """Every revision appears once, newest first, however small the pages; one is not ready."""
+    async with Simulated(quick()) as sim:
+        pager = await _revisions(sim).list_revisions(run_v2.ListRevisionsRequest(parent=SERVICE, page_size=2))
+        found = [revision async for revision in pager]
+        assert [r.create_time for r in found] == sorted((r.create_time for r in found), reverse=True)
+        assert [r.name.rpartition("/")[2] for r in found][:3] == [BAD, NOT_READY, GOOD]
+        assert found[1].conditions[0].state == run_v2.Condition.State.CONDITION_FAILED
+        assert found[2].conditions[0].state == run_v2.Condition.State.CONDITION_SUCCEEDED
+        assert GOOD in found[2].containers[0].image
+        with pytest.raises(google_errors.InvalidArgument):
+            await _revisions(sim).list_revisions(run_v2.ListRevisionsRequest(parent=SERVICE, page_token="made up"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "projects/other-project/locations/us-central1/services/vintstreet",
+        "projects/vintstreet-prod/locations/europe-west1/services/vintstreet",
+        f"{LOCATION}/services/other",
+    ],
+)
+async def test_what_does_not_exist_is_not_found(name: str) -> None:
+    """Another project, region or service is NOT_FOUND, over both transports."""
+    async with Simulated(quick()) as sim:
+        with pytest.raises(google_errors.NotFound):
+            await run_client(sim).get_service(name=name)
+        with pytest.raises(google_errors.NotFound):
+            await _apart(_rest(sim).get_service, name=name)
+        with pytest.raises(google_errors.NotFound):
+            await _revisions(sim).get_revision(name=f"{SERVICE}/revisions/vintstreet-00099-nil")

@@ -1,0 +1,160 @@
+"""The simulated Supabase, held to ``supabase-py`` in both its colours."""
+
+# ruff: noqa: ANN401 - the vendors' answers can be anything
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from postgrest.exceptions import APIError
+from supabase import AsyncClient, acreate_client, create_client
+from supabase.lib.client_options import AsyncClientOptions, SyncClientOptions
+
+from tests.contract.simulator_support import Simulated, control, fault, quick, recorded
+
+# supabase-py passes two options to its own part that this part calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:The '(timeout|verify)' parameter")
+
+
+async def _client(simulation: Simulated) -> AsyncClient:
+    url, key = simulation.endpoints["supabase"], simulation.secrets["supabase"]
+    http = await simulation.clients.enter_async_context(httpx.AsyncClient())
+    return await acreate_client(url, key, AsyncClientOptions(httpx_client=http))
+
+
+async def test_flag_switched_off_by_the_client_stops_its_errors() -> None:
+    """The database's flag is the storefront's flag."""
+    async with Simulated(quick("broken-feature")) as sim:
+        flags = (await _client(sim)).table("feature_flags")
+        changed = await flags.update({"enabled": False}).eq("name", "live_streams").execute()
+        assert changed.data[0]["enabled"] is False
+        async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
+            statuses = {(await client.get("/api/streams")).status_code for _ in range(10)}
+        assert statuses == {200}
+        assert recorded(sim, "flag_changed", flag="live_streams", enabled=False, by="supabase")
+        assert recorded(sim, "write", face="supabase", result="done")[0]["rows"] == 1
+
+
+async def test_synchronous_client_reads_and_writes_too() -> None:
+    """The blocking client sees the same table."""
+    async with Simulated(quick("healthy")) as sim:
+        url, key = sim.endpoints["supabase"], sim.secrets["supabase"]
+
+        def switch() -> Any:
+            with httpx.Client() as http:
+                client = create_client(url, key, SyncClientOptions(httpx_client=http))
+                flags = client.table("feature_flags")
+                flags.update({"enabled": False}).eq("name", "new_checkout").execute()
+                return flags.select("name,enabled").eq("enabled", value=False).order("name").execute()
+
+        rows = (await asyncio.to_thread(switch)).data
+        assert [row["name"] for row in rows] == ["maintenance_mode", "new_checkout"]
+
+
+async def test_version_guards_a_write_and_no_row_is_not_an_error() -> None:
+    """Each write counts the version up; a filter that meets nothing is 200 with no rows."""
+    async with Simulated(quick("healthy")) as sim:
+        flags = (await _client(sim)).table("feature_flags")
+        first = await flags.update({"enabled": False}).match({"name": "new_checkout", "version": 1}).execute()
+        assert first.data[0]["version"] == 2
+        again = await flags.update({"enabled": True}).match({"name": "new_checkout", "version": 1}).execute()
+        assert again.data == []
+        moment = first.data[0]["updated_at"]
+        found = await flags.select("*").eq("updated_at", moment).execute()
+        assert [row["name"] for row in found.data] == ["new_checkout"]
+
+
+async def test_somebody_else_s_write_moves_the_version() -> None:
+    """The stale_etag fault makes a guarded write meet no row."""
+    async with Simulated(quick("healthy")) as sim:
+        await fault(sim, "supabase", "update", "stale_etag")
+        flags = (await _client(sim)).table("feature_flags")
+        missed = await flags.update({"enabled": False}).match({"name": "new_checkout", "version": 1}).execute()
+        assert missed.data == []
+
+
+async def test_rows_come_ordered_limited_counted_and_with_the_columns_asked_for() -> None:
+    """select, order, limit, in and count do what PostgREST does."""
+    async with Simulated(quick("healthy")) as sim:
+        flags = (await _client(sim)).table("feature_flags")
+        found = await flags.select("name", count="exact").order("name", desc=True).limit(2).execute()
+        assert found.data == [{"name": "new_checkout"}, {"name": "maintenance_mode"}]
+        assert found.count == 3
+        some = await flags.select("name").in_("name", ["live_streams", "nothing"]).execute()
+        assert some.data == [{"name": "live_streams"}]
+
+
+async def test_single_row_asked_for_and_not_found_is_406() -> None:
+    """A client that wants exactly one row is told when there is another number."""
+    async with Simulated(quick("healthy")) as sim:
+        flags = (await _client(sim)).table("feature_flags")
+        one = await flags.select("*").eq("name", "new_checkout").single().execute()
+        assert one.data["name"] == "new_checkout"
+        with pytest.raises(APIError) as caught:
+            await flags.select("*").eq("name", "nothing").single().execute()
+        assert caught.value.code == "PGRST116"
+
+
+@pytest.mark.parametrize(
+    ("table", "ask", "code"),
+    [
+        ("flags", lambda t: t.select("*"), "PGRST205"),
+        ("feature_flags", lambda t: t.select("colour"), "42703"),
+        ("feature_flags", lambda t: t.select("*").eq("colour", 1), "42703"),
+        ("feature_flags", lambda t: t.select("*").eq("enabled", "perhaps"), "22P02"),
+        ("feature_flags", lambda t: t.select("*").eq("updated_at", "today?"), "22007"),
+        ("feature_flags", lambda t: t.select("*").gt("version", 1), "PGRST100"),
+        ("feature_flags", lambda t: t.update({"colour": 1}).eq("name", "x"), "PGRST204"),
+        ("feature_flags", lambda t: t.update({"enabled": "x"}).eq("name", "x"), "22P02"),
+        ("feature_flags", lambda t: t.update({"enabled": True}), "21000"),
+        ("feature_flags", lambda t: t.insert({"name": "x"}), "PGRST117"),
+        (
+            "feature_flags",
+            lambda t: t.update({"enabled": True}).neq("name", "x").max_affected(1),
+            "PGRST124",
+        ),
+    ],
+)
+async def test_wrong_request_is_told_in_postgrest_s_words(table: str, ask: Any, code: str) -> None:
+    """Unknown tables and columns, wrong types and unsafe writes have the vendor's codes."""
+    async with Simulated(quick("healthy")) as sim:
+        before = sim.world.flags.rows()
+        with pytest.raises(APIError) as caught:
+            await ask((await _client(sim)).table(table)).execute()
+        assert caught.value.code == code
+        assert caught.value.message
+        assert sim.world.flags.rows() == before
+
+
+async def test_wrong_key_is_401() -> None:
+    """Without the secret nothing is read or written."""
+    async with Simulated(quick("healthy")) as sim:
+        url = f"{sim.endpoints['supabase']}/rest/v1/feature_flags"
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(url)).status_code == 401
+            wrong = await client.get(url, headers={"apikey": "sb_secret_wrong"})
+        assert wrong.status_code == 401
+        assert wrong.json()["message"] == "Invalid API key"
+
+
+async def test_lost_answer_really_switched_the_flag() -> None:
+    """The connection breaks, and the flag is off all the same."""
+    async with Simulated(quick("healthy")) as sim:
+        await fault(sim, "supabase", "update", "answer_lost")
+        flags = (await _client(sim)).table("feature_flags")
+        with pytest.raises(httpx.TransportError):
+            await flags.update({"enabled": False}).eq("name", "new_checkout").execute()
+        assert (await control(sim, "GET", "/state"))["flags"]["new_checkout"] is False
+
+
+async def test_permission_fault_is_postgres_s_own_error() -> None:
+    """A key that may not write is told so by the database."""
+    async with Simulated(quick("healthy")) as sim:
+        await fault(sim, "supabase", "update", "permission_denied")
+        flags = (await _client(sim)).table("feature_flags")
+        with pytest.raises(APIError) as caught:
+            await flags.update({"enabled": False}).eq("name", "new_checkout").execute()
+        assert caught.value.code == "42501"

@@ -1,0 +1,141 @@
+"""The post-mortem, letter by letter.
+
+The golden files are written anew by `ALLCLEAR_GOLDEN=write pytest tests/golden/test_postmortem.py`; read the
+difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from markdown_it import MarkdownIt
+
+from allclear.domain.errors import ConfigError
+from allclear.domain.records import IncidentOpened, NoteTaken, PostMortemWritten, StepDone
+from allclear.domain.scribe import plain
+from allclear.domain.wording import unknown_placeholders
+from allclear.postmortem.document import gaps, write_post_mortem
+from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS
+from tests.unit.stories import ANA, BEN, TROUBLE, Story, plan
+from tests.unit.test_scribe_text import STORED
+
+HERE = Path(__file__).parent
+TEMPLATE = (HERE.parents[1] / "runbooks/vintstreet/templates/post-mortem.md").read_text()
+_MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def _written(story: Story, template: str = TEMPLATE) -> str:
+    return write_post_mortem(
+        story.incident, story.entries, plan(), service_title="VintStreet shop", template=template, now=story.now
+    )
+
+
+def _drill() -> Story:
+    story = Story("VS-13").opened("Checkout <slow> | *again*", simulated=True).verified().paged().roll_back_proposed()
+    return story.answered("contain/roll-back", "that is the wrong revision", yes=False)
+
+
+@pytest.mark.parametrize(("name", "story"), [("vintstreet-p0", Story().whole()), ("vintstreet-unwritten", _drill())])
+def test_the_post_mortem_is_what_it_was(name: str, story: Story) -> None:
+    """A whole P0 with everything written, and a drill of which nobody has written a word yet."""
+    golden, document = HERE / f"{name}.md", _written(story)
+    if os.environ.get("ALLCLEAR_GOLDEN") == "write":
+        golden.write_text(document)
+    assert document == golden.read_text()
+
+
+def test_every_placeholder_has_a_value() -> None:
+    """A template may use each name that is listed, and what fills it leaves none out."""
+    document = _written(Story().whole(), "\n".join(f"{name}: {{{name}}}" for name in PLACEHOLDERS))
+    assert not unknown_placeholders(document, {})
+
+
+def test_the_plans_headings_come_in_its_order() -> None:
+    """VintStreet's own post-mortem is in there, only extended."""
+    document = (HERE.parents[1] / "runbooks/vintstreet/templates/post-mortem.md").read_text()
+    headings = re.findall(r"^## (.+)$", document, re.MULTILINE)
+    assert headings[:7] == [
+        "Summary", "Timeline", "Root Cause", "Impact", "Resolution", "Action Items", "Lessons Learned",
+    ]  # fmt: skip
+
+
+def test_an_unknown_placeholder_is_refused() -> None:
+    """A template's blank without a source is an error."""
+    with pytest.raises(ConfigError, match=r"\{cause\}, which has no source"):
+        _written(Story().opened(), "{cause}")
+
+
+def test_what_nobody_wrote_says_how_to_write_it() -> None:
+    """No blank of the template stays in silence: each field names its command."""
+    document = _written(Story().opened())
+    for name in FIELDS:
+        assert f'_Not written yet: allclear postmortem VS-12 --write {name} "..."_' in document
+
+
+def test_the_last_words_count() -> None:
+    """Writing a field again replaces it."""
+    story = Story().opened().say(*(PostMortemWritten(field="summary", text=text) for text in ("one", "two")), by=BEN)
+    assert "## Summary\n\ntwo\n\n## Timeline" in _written(story)
+
+
+def test_an_unknown_time_stays_blank() -> None:
+    """Where no source knew when it began, no zero is made up."""
+    opened = IncidentOpened(
+        company="VintStreet", title="Slow", severity="P1", service="vintstreet", runbook="slow", reported="by Ana"
+    )
+    document = _written(Story().say(opened))
+    assert "| Trouble began | |  | |" in document
+    assert "| Time to detect |  | 2026-11-22 14:30 UTC |" in document
+    assert "| Time to contain |  |  |" in document
+
+
+def test_silences_are_marked_until_the_end() -> None:
+    """More than ten minutes without an entry is a gap; the day between the all clear and the review is none."""
+    story = Story().whole()
+    assert [(end - start).total_seconds() / 60 for start, end in gaps(story.incident, story.entries)] == [14]
+    assert "- 14:34 - _nothing was recorded for 14m_\n- 14:48 - Note by Ana" in _written(story)
+
+
+@given(STORED)
+def test_a_hostile_title_changes_nothing_in_the_document(title: str) -> None:
+    """Whatever an alert is called, the document keeps its structure and holds no HTML and no unseen character."""
+    document = _written(Story().opened(title))
+    shape = [token.type for token in _MARKDOWN.parse(document)]
+    assert shape == [token.type for token in _MARKDOWN.parse(_written(Story().opened("calm")))]
+    assert "<" not in document
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", document)
+    heading = next(token for token in _MARKDOWN.parse(document) if token.type == "inline")
+    told = "".join(child.content for child in heading.children or [])
+    assert told.strip() == f"Post-Mortem: {plain(title, 1000)}".strip()
+
+
+@given(STORED)
+def test_hostile_words_of_a_person_stay_words(text: str) -> None:
+    """A person's words may have lines and points, and nothing more: no headings, tables, HTML or links."""
+    story = Story().opened().say(*(PostMortemWritten(field=name, text=text) for name in FIELDS), by=BEN)
+    document = _written(story)
+    tokens = _MARKDOWN.parse(document)
+    assert [t.tag for t in tokens].count("h2") == [t.tag for t in _MARKDOWN.parse(TEMPLATE)].count("h2")
+    inline = {child.type for token in tokens for child in token.children or []}
+    assert not inline & {"html_inline", "link_open", "image"}
+    assert not any(token.type in ("html_block", "blockquote_open", "fence") for token in tokens)
+
+
+def test_ten_thousand_entries_become_a_document_within_a_second() -> None:
+    """Even the longest incident is told at once."""
+    story, look = Story().opened(), StepDone(phase="contain", step="look", title="Look", finding=TROUBLE)
+    for _ in range(2_500):
+        story.after(0.1).say(look, NoteTaken(text="Still <b>failing</b>, und \u202ekeiner weiß warum"), by=ANA)
+        story.say(look, look)
+    incident = story.incident
+    started = time.process_time()
+    document = write_post_mortem(
+        incident, story.entries, plan(), service_title="VintStreet shop", template=TEMPLATE, now=story.now
+    )
+    assert time.process_time() - started < 1
+    assert document.count("\n") > len(story.entries)

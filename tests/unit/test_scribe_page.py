@@ -1,0 +1,87 @@
+"""What `allclear show` prints."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from allclear.domain.approval import ApprovalPolicy
+from allclear.domain.records import DebtHandedOver
+from allclear.postmortem.page import markdown_acts, markdown_timeline, show
+from tests.unit.stories import BEN, START, Story, plan
+
+
+def _printed(story: Story, *, routine: bool = False, width: int = 120) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None).print(
+        show(story.incident, story.entries, plan(), routine=routine)
+    )
+    return out.getvalue()
+
+
+def _waiting() -> Story:
+    return Story().opened(simulated=True).verified().paged().roll_back_proposed()
+
+
+def test_the_page_says_how_it_stands() -> None:
+    """Id, title, severity, status and lead stand on top, and a drill says so first."""
+    lines = _printed(_waiting()).splitlines()
+    assert lines[0].startswith("[SIMULATED] VS-12  Payment processing down")
+    assert [line.split(maxsplit=1)[1].strip() for line in lines[1:4]] == ["P0 Critical", "INVESTIGATING", "Ben"]
+
+
+def test_what_waits_shows_the_change_and_the_commands_unbroken() -> None:
+    """Whoever has to decide sees before and after, and copies one line, even from a narrow window."""
+    printed = _printed(_waiting(), width=70)
+    assert "traffic: vintstreet-00042-zub 100 -> vintstreet-00041-wex 100" in printed
+    assert "allclear approve VS-12/contain/roll-back --as NAME" in printed
+    assert "allclear deny VS-12/contain/roll-back --as NAME" in printed
+
+
+def test_what_waits_for_two_people_says_how_many_have_answered() -> None:
+    """One of two is not enough, and the page shows it."""
+    story = Story().opened()
+    story.roll_back_proposed()
+    proposed = story.incident.acts["contain/roll-back"].proposed.model_copy(
+        update={"act": "contain/restore", "step": "restore"}
+    )
+    story.ask(proposed, ApprovalPolicy(roles=["tech_lead", "cto"], people=2)).answered("contain/restore", "go")
+    assert "(two of tech lead or CTO, 1 of 2 so far; since 14:30)" in _printed(story)
+
+
+def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:
+    """Pinned traffic is not forgotten: the page says whose it is, until when, and who took it over."""
+    story = _waiting().contained()
+    assert "traffic pinned to one revision (run:vintstreet), owner tech lead, to be looked at by" in _printed(story)
+    story.say(DebtHandedOver(act="contain/roll-back", to="Ana", due=START), by=BEN)
+    assert "taken over by Ana until 2026-11-22 14:30 UTC" in _printed(story)
+    assert "Still in place" not in _printed(Story().whole())
+
+
+def test_auditors_get_everything() -> None:
+    """With routine lines the intents, runs and details are there too."""
+    story = _waiting().contained()
+    assert "About to do" not in _printed(story)
+    assert "Issued by responder-1." in _printed(story, routine=True)
+
+
+def test_artifacts_hold_the_timeline_and_the_acts() -> None:
+    """Prefect's pages show the same lines, and a table with who approved what."""
+    story = Story().whole()
+    assert "- **14:34** Contained (Roll back traffic)" in markdown_timeline(story.incident, story.entries, plan())
+    row = next(line for line in markdown_acts(story.incident, plan()).splitlines() if "| Roll back traffic" in line)
+    assert "| Ana (tech lead) 14:34: errors started with 42 | 14:34 | Done and verified; undone 14:58 |" in row
+
+
+def test_an_incident_without_acts_says_so() -> None:
+    """An empty table would look like a fault."""
+    assert markdown_acts(Story().opened().incident) == "Nothing was done by allclear."
+
+
+def test_a_no_is_told_in_the_table_of_acts() -> None:
+    """What a person refused is neither done nor open."""
+    story = _waiting().answered("contain/roll-back", "wrong revision", yes=False)
+    row = markdown_acts(story.incident, plan()).splitlines()[-1]
+    assert "Ana (tech lead) said no 14:32: wrong revision" in row
+    assert row.endswith("| Not done, for a person said no |")
