@@ -72,6 +72,7 @@ class Around:
             endpoint = self._simulation.endpoints.get(_SIMULATED_NAMES.get(name, name), "")
             if not endpoint:
                 raise ConfigError(f"The simulation has no {name}.", "Use a scenario that simulates it.")
+            options = options | self._simulation.options.get(name, {})
             return Access(
                 name=name, endpoint=endpoint, secret=self._simulation.secrets.get(name), options=options, simulated=True
             )

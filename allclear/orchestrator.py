@@ -18,7 +18,7 @@ import httpx
 
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import AllclearError, Unreachable, VendorRefused
-from allclear.domain.incident import replay
+from allclear.domain.incident import Incident, replay
 from allclear.journal.port import Errand, ErrandKind, Journal
 
 _TIMEOUT = 10.0
@@ -132,14 +132,9 @@ class Errands:
 
     async def _do(self, errand: Errand) -> bool:
         if errand.kind is ErrandKind.START:
-            flow = str(errand.detail["flow"])
             incident = replay(self._journal.entries(errand.incident))
-            severity = incident.severity if incident else ""
-            simulated = "simulated" if incident and incident.opened.simulated else "real"
-            await self._prefect.start(
-                flow, {"incident": errand.incident}, errand.key, name=f"{errand.incident} {flow}",
-                tags=[errand.incident, severity, simulated],
-            )  # fmt: skip
+            if incident is not None:
+                await self._start(incident, str(errand.detail["flow"]), errand.key)
             return True
         return await self._wake(errand)
 
@@ -149,13 +144,25 @@ class Errands:
         incident = replay(self._journal.entries(errand.incident))
         if incident is None or incident.asks[ask_id].open:
             return True
-        for run in self._journal.waits(ask_id):
+        ask = incident.asks[ask_id].ask
+        runs = {*self._journal.waits(ask_id), *filter(None, [incident.runs.get(ask.phase)])}
+        ended = 0
+        for run in runs:
             state = await self._prefect.run_state(run)
-            if state in _ENDED or (state not in _PAUSED and errand.attempts > _RESUME_TRIES):
-                continue
-            if not await self._prefect.resume(run, ANSWERED_ELSEWHERE):
-                return False
-        return True
+            ended += state in _ENDED
+            if state in _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):
+                return True
+        if runs and ended == len(runs) and ask.phase not in incident.left:
+            await self._start(incident, ask.phase, f"{ask_id}/again")
+            return True
+        return ended == len(runs) or errand.attempts > _RESUME_TRIES
+
+    async def _start(self, incident: Incident, flow: str, key: str) -> None:
+        simulated = "simulated" if incident.opened.simulated else "real"
+        await self._prefect.start(
+            flow, {"incident": incident.id}, key, name=f"{incident.id} {flow}",
+            tags=[incident.id, incident.severity, simulated],
+        )  # fmt: skip
 
 
 def _later(attempts: int) -> timedelta:

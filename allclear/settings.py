@@ -19,6 +19,7 @@ class Simulation(Model):
     endpoints: dict[str, str]
     control: str
     secrets: dict[str, SecretStr]
+    options: dict[str, dict[str, str]] = {}
 
     @staticmethod
     def load(path: Path) -> Simulation:

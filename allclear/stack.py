@@ -6,19 +6,23 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
 
+from allclear.company import companies_root
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.settings import Settings, Simulation
 
@@ -65,13 +69,16 @@ class Stack:
             "PREFECT_API_URL": f"http://127.0.0.1:{self.ports.prefect}/api",
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_API_BLOCKS_REGISTER_ON_START": "false",  # two seconds for what nothing here uses
             "PREFECT_CLI_PROMPT": "false",
             "DO_NOT_TRACK": "1",
             "PYTHONUNBUFFERED": "1",
         }
         if self.scenario:
             own["ALLCLEAR_SIMULATION"] = str(self.home / "simulation.json")
-        return {**os.environ, **own}
+            own["NO_PROXY"] = own["no_proxy"] = "127.0.0.1,localhost"
+        outer = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        return {**outer, **own}
 
     @property
     def settings(self) -> Settings:
@@ -96,14 +103,15 @@ class Stack:
         """Starts everything and returns when it answers. Raises AllclearError, with the log's last words."""
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         try:
-            if self.scenario:
-                await self._start_simulation()
+            self._lay_out_prefect()
             prefect = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.ports.prefect)]
             await self._spawn("prefect", prefect)
-            await self._spawn("responder", ["allclear", "responder"])
-            await self._answers("prefect", f"http://127.0.0.1:{self.ports.prefect}/api/health")
+            if self.scenario:
+                await self._start_simulation(self.scenario)
             await self._spawn("runner", ["deployments.runner"])
+            await self._spawn("responder", ["allclear.responder"])
             await self._answers("responder", f"http://127.0.0.1:{self.ports.responder}/healthz")
+            await self._answers("prefect", f"http://127.0.0.1:{self.ports.prefect}/api/health")
             await self._says("runner", "serving ")
         except BaseException:
             await self.stop()
@@ -148,16 +156,23 @@ class Stack:
         with log:
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", *module, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                env=self.environment, start_new_session=True,
+                env=self.environment, start_new_session=True, preexec_fn=_die_with_parent,
             )  # fmt: skip
         self._children.append((name, child))
 
-    async def _start_simulation(self) -> None:
+    def _lay_out_prefect(self) -> None:
+        """Prefect makes its database in twenty seconds, or finds a copy of an empty one."""
+        database = self.home / "prefect" / "prefect.db"
+        if not database.exists() and empty_prefect().exists():
+            database.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(empty_prefect(), database)
+
+    async def _start_simulation(self, scenario: str) -> None:
         described = self.home / "simulation.json"
         described.unlink(missing_ok=True)
-        await self._spawn("production", ["allclear", "simulate", f"{self.company}/{self.scenario}", "--json"])
-        line = await self._says("production", "{")
-        described.write_text(line)
+        path = companies_root() / self.company / "drills" / f"{scenario}.yaml"
+        await self._spawn("production", ["allclear.simulator", str(path)])
+        described.write_text(await self._says("production", "{"))
 
     async def _says(self, name: str, start: str) -> str:
         """Returns the first line of a part's log that begins with `start`."""
@@ -190,6 +205,35 @@ class Stack:
         last = [line for line in path.read_text(errors="replace").splitlines() if line.strip()][-3:]
         said = " / ".join(last) or "it said nothing"
         return ConfigError(f"The part `{name}` does not run: {said}", f"Read {path}.")
+
+
+def empty_prefect() -> Path:
+    """Returns where the copy of an empty Prefect database is kept: one for each version of Prefect."""
+    return Path(".allclear") / f"prefect-{version('prefect')}-empty.db"
+
+
+async def prepare() -> Path:
+    """Makes the empty Prefect database that later starts copy, unless it is there. Raises ConfigError."""
+    kept = empty_prefect().resolve()
+    if not kept.exists():
+        home = kept.with_suffix(".home")
+        environment = {**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes", env=environment,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await child.communicate()
+        if child.returncode:
+            raise ConfigError(f"Prefect's database cannot be made: {said.decode()[-300:]}", "Look at PREFECT_* settings.")
+        (home / "prefect.db").rename(kept)
+        shutil.rmtree(home)
+    return kept
+
+
+def _die_with_parent() -> None:
+    """On Linux, a part is told to stop when whoever started it is gone, however that ended."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _free_port() -> int:

@@ -9,28 +9,36 @@ import asyncio
 import sys
 
 from prefect import get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.deployments.runner import EntrypointType
 from prefect.runner import Runner
 from prefect.utilities.callables import parameter_schema
 
 from allclear.company import find_company
-from allclear.domain.errors import AllclearError
+from allclear.domain.errors import AllclearError, Unreachable
 from allclear.settings import load_settings
 from deployments.catalog import Offer, choices, offers, with_choices
+from deployments.warm import start_warm
 
 POLL_SECONDS = 0.5
 """How often the runner asks Prefect for work: a click reaches the flow's first line in about two seconds."""
 
 
+_PATIENCE = 120
+"""Seconds that Prefect's server is waited for; its first start takes half a minute."""
+
+
 async def main() -> None:
     """Registers and serves until it is stopped. Raises AllclearError for a company that cannot be loaded."""
+    start_warm()
     settings = load_settings()
     company = find_company(settings.company)
     simulated = settings.simulated is not None
     runner = Runner(name=f"allclear-{company.name}", query_seconds=POLL_SECONDS, limit=None)
     offered = choices(company)
     async with get_client() as client:
+        await _prefect_answers(client)
         for offer in offers(company):
             deployment = await runner.aadd_flow(
                 offer.flow,
@@ -45,6 +53,15 @@ async def main() -> None:
             await client.update_deployment(deployment, DeploymentUpdate.model_validate({"parameter_openapi_schema": shape}))
     print(f"serving {len(offers(company))} deployments of {company.name}", flush=True)  # noqa: T201 - allclear up waits for it
     await runner.start()
+
+
+async def _prefect_answers(client: PrefectClient) -> None:
+    """Waits for Prefect's server: it may have been started together with us."""
+    for _ in range(_PATIENCE * 5):
+        if await client.api_healthcheck() is None:
+            return
+        await asyncio.sleep(0.2)
+    raise Unreachable(f"Prefect does not answer at {client.api_url}.", "Start it: prefect server start.")
 
 
 def _description(offer: Offer, *, simulated: bool) -> str:

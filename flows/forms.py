@@ -6,6 +6,8 @@ finds the answer in the journal; an answer given in Prefect's own form is writte
 
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import Literal, cast
 
 from prefect import get_run_logger, runtime
@@ -15,7 +17,13 @@ from pydantic import Field, create_model
 
 from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask, AskKind
+from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
+
+QUICK = 5.0
+"""Seconds that an answer is waited for before the run is suspended: starting it again costs more than that."""
+
+_LOOK_EVERY = 0.2
 
 LONGEST_WAIT = 400 * 24 * 3600
 """Seconds. Prefect fails a run whose wait is over, so its own limit must never be reached: the journal has the deadlines."""
@@ -40,6 +48,8 @@ class Answer(RunInput):
 async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
     """Returns once the ask is answered in the journal; suspends the flow run until then."""
     run = str(runtime.flow_run.id or "")
+    if await _quickly(engine, incident, ask_id):
+        return
     engine.journal.wait(run, incident, ask_id)
     problem = ""
     for attempt in range(1, 100):
@@ -51,6 +61,15 @@ async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
         problem = _write_down(engine, state.ask, said)
         if problem:
             get_run_logger().warning(problem)
+
+
+async def _quickly(engine: Engine, incident: str, ask_id: str) -> bool:
+    """Says whether somebody answers within QUICK of the question; a run that starts again does not wait once more."""
+    state = engine.conductor.incident(incident).asks[ask_id]
+    while state.open and (utc_now() - state.opened).total_seconds() < QUICK:
+        await asyncio.sleep(_LOOK_EVERY)
+        state = engine.conductor.incident(incident).asks[ask_id]
+    return not state.open
 
 
 def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
@@ -95,5 +114,5 @@ def _write_down(engine: Engine, ask: Ask, said: Answer) -> str:
 
 
 def _key(ask_id: str, attempt: int) -> str:
-    """Prefect's keys go into its addresses: no slash, no tilde."""
-    return ask_id.replace("/", ".").replace("~", "-again-") + (f".{attempt}" if attempt > 1 else "")
+    """Prefect's keys go into its addresses: lower case, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", ask_id.lower()) + (f"-try-{attempt}" if attempt > 1 else "")

@@ -15,6 +15,7 @@ from allclear.domain.errors import ConfigError
 from allclear.drill.script import find_script
 from allclear.settings import load_settings
 from allclear.stack import Ports, Stack, port_taken
+from allclear.stack import prepare as make_ready
 
 
 @app.command()
@@ -38,6 +39,12 @@ def simulate(
     if not name or "/" in name or not path.is_file():
         find_script(find_company(company).folder, name)
     run_simulation(path, as_json)
+
+
+@app.command()
+def prepare() -> None:
+    """Make what later starts copy (Prefect's empty database), so that they are quick. `make setup` does it."""
+    say(f"Ready: {run(make_ready())}")
 
 
 @app.command()

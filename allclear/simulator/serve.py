@@ -91,7 +91,11 @@ class Simulation:
 
     def announcement(self) -> dict[str, Any]:
         """Where everything is, as the first line of ``--json`` has it."""
-        return {"endpoints": self.endpoints, "control": self.control, "secrets": self.secrets}
+        options = {
+            "cloud_run": {"project": self.scenario.project, "region": self.scenario.region},
+            "statuspage": {"page": self.scenario.statuspage.page},
+        }
+        return {"endpoints": self.endpoints, "control": self.control, "secrets": self.secrets, "options": options}
 
 
 def run(path: Path, as_json: bool, parent: int | None = None) -> None:  # noqa: FBT001 - the CLI's own shape

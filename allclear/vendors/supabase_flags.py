@@ -158,14 +158,14 @@ class SupabaseFlags:
         query = ask(self._tables.here().from_(self._options.table)).eq(self._options.name_column, flag)
         if seen is not None:
             query = query.eq(self._options.enabled_column, seen)
-        found: object = None
+        answers: list[object] = []
         problem: APIError | None = None
 
         async def once() -> httpx.Response:
-            nonlocal found, problem
+            nonlocal problem
             problem = None
             try:
-                found = cast("object", (await query.execute()).data)
+                answers.append(cast("object", (await query.execute()).data))
             except APIError as error:
                 problem = error
             return _LAST.get()
@@ -173,6 +173,7 @@ class SupabaseFlags:
         response = await self._wire.patiently(call, once)
         if problem is not None:
             raise self._meaning(call, problem, response) from None
+        found = answers[-1] if answers else None
         if not isinstance(found, list):
             # The library hands on whatever a proxy put into a 200; it says nothing about the row.
             raise call.lost("its answer cannot be read")

@@ -1,9 +1,11 @@
 """What the actions' tests share: surroundings aimed at a simulated production, and the way of an act through it."""
 
+# ruff: noqa: ANN401 - what is handed on to any action
+
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -79,7 +81,7 @@ class AimedAtSimulation:
 @asynccontextmanager
 async def production(
     scenario: Production | None = None, **service: Any
-) -> AsyncIterator[tuple[Simulated, AimedAtSimulation]]:
+) -> AsyncGenerator[tuple[Simulated, AimedAtSimulation]]:
     """Runs a simulated production, and yields it with surroundings aimed at it."""
     async with Simulated(scenario or quick()) as sim:
         around = AimedAtSimulation(sim, **service)

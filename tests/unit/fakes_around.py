@@ -1,5 +1,7 @@
 """Surroundings for actions and probes: services and clients that a test hands in."""
 
+# ruff: noqa: ANN401 - what is handed on to a model
+
 from __future__ import annotations
 
 from typing import Any, TypeVar

@@ -1,8 +1,12 @@
 """A small Cloud Run of its own: a real gRPC server on this machine, with one service that a test sets up."""
 
+# ruff: noqa: ANN401 - messages of several generated kinds
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownLambdaType=false
+# reason: Google's protobuf packages are untyped.
+
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -162,7 +166,7 @@ class _Handlers(grpc.GenericRpcHandler):
 
 
 @asynccontextmanager
-async def running(fake: FakeCloudRun) -> AsyncIterator[FakeCloudRun]:
+async def running(fake: FakeCloudRun) -> AsyncGenerator[FakeCloudRun]:
     """Runs the server, and sets its address; a second time, at the same one."""
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((fake.handlers(),))

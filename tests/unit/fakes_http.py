@@ -27,7 +27,7 @@ class FakeVendor(httpx.AsyncBaseTransport):
             raise answer
         return answer if isinstance(answer, httpx.Response) else answer(request)
 
-    def body(self, number: int = 0) -> Any:
+    def body(self, number: int = 0) -> Any:  # noqa: ANN401 - parsed JSON
         """Returns the JSON of a request."""
         return json.loads(self.requests[number].content)
 

@@ -23,7 +23,7 @@ from allclear.domain.errors import (
 from allclear.domain.systems import Access
 from allclear.vendors.cloud_run import CloudRun, CloudRunOptions
 from allclear.vendors.cloud_run_views import Traffic
-from tasks.traffic import OfService, RollbackTraffic
+from tasks.traffic import OfService, RollbackParams, RollbackTraffic
 from tests.unit.fakes_around import FakeAround
 from tests.unit.fakes_cloud_run import PATH, FakeCloudRun, revision, running, service, target
 
@@ -68,7 +68,7 @@ async def test_a_write_holds_traffic_and_etag_and_no_template() -> None:
     async with running(a_fake()) as fake:
         run = aimed_at(fake)
         action = RollbackTraffic(FakeAround(run))
-        params = action.params.model_validate({"service": "shop"})
+        params = RollbackParams(service="shop")
         change = action.plan(params, await action.observe(params))
         receipt = await action.apply(params, change, "VS-1/contain/one")
         await run.close()

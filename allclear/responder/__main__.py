@@ -1,0 +1,19 @@
+"""`python -m allclear.responder`: the responder alone, without the rest of the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from allclear.domain.errors import AllclearError
+from allclear.responder.serve import serve
+from allclear.settings import load_settings
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(serve(load_settings()))
+    except AllclearError as error:
+        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - a command's own voice
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(0)

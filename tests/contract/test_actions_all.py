@@ -1,0 +1,54 @@
+"""What holds for every action: a dry run writes nothing, and no secret reaches what is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from allclear.domain.action import AnyAction
+from allclear.domain.systems import MaintenanceMode
+from tasks.feature_flags import DisableFlag, EnableFlag
+from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tasks.messages import PostMessage
+from tasks.paging import Acknowledge, Page, Resolve
+from tasks.status_page import OpenIncident
+from tasks.traffic import RestoreLatest, RollbackTraffic
+from tests.contract.actions_support import Carried, dumped, production, proven, worked_out
+from tests.contract.simulator_support import recorded
+
+SERVICE = {"service": "storefront"}
+OPEN = SERVICE | {"incident": "VS-1", "title": "Payments are failing", "message": "We are investigating."}
+PAGE = {"incident": "VS-1", "summary": "Payments are failing"}
+EVERY: list[tuple[type[AnyAction], dict[str, Any]]] = [
+    (RollbackTraffic, SERVICE),
+    (RestoreLatest, SERVICE),
+    (DisableFlag, {"flag": "live_streams"}),
+    (EnableFlag, {"flag": "maintenance_mode"}),
+    (EnableMaintenance, SERVICE),
+    (DisableMaintenance, SERVICE),
+    (Page, PAGE),
+    (Acknowledge, {"incident": "VS-1"}),
+    (Resolve, {"incident": "VS-1"}),
+    (PostMessage, {"message": "VS-1", "text": "Investigating"}),
+    (OpenIncident, OPEN),
+]
+
+
+@pytest.mark.parametrize(("kind", "raw"), EVERY, ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(
+    "mode", [MaintenanceMode(flag="maintenance_mode"), MaintenanceMode(revision_tag="maintenance")]
+)
+async def test_a_dry_run_writes_nothing_and_the_act_keeps_no_secret(
+    kind: type[AnyAction], raw: dict[str, Any], mode: MaintenanceMode
+) -> None:
+    """Observing, planning and prechecking leave no write; all that is kept of the act is free of every key."""
+    async with production(maintenance=mode) as (sim, around):
+        action = kind(around)
+        params, change = await worked_out(action, **raw)
+        await action.precheck(params, change)
+        assert recorded(sim, "write") == []
+        receipt = await action.apply(params, change, "VS-1/contain/one")
+        after, finding = await proven(action, params, change, receipt)
+        kept = dumped(Carried(params, change, receipt, after, finding)) + repr(around.clients)
+        assert [name for name, secret in sim.secrets.items() if secret in kept] == []
