@@ -131,7 +131,7 @@ def make_engine(
     journal = journal or SqlJournal(settings.journal_url, clock)
     around = Around(company, simulation, environ)
     executor = Executor(journal, registry, around)
-    proposer = Proposer(journal, executor, company.plan, clock)
+    proposer = Proposer(journal, executor, company.plan, clock, simulated=simulation is not None)
     conductor = Conductor(journal, registry, executor, proposer, company, around, clock)
     people = People(journal, company, clock, simulated=simulation is not None)
     by_hand = ByHand(journal, company, executor, proposer, people)

@@ -142,7 +142,7 @@ class Errands:
         """Resumes the runs that wait for an answered ask. True when there is nothing left to wake."""
         ask_id = str(errand.detail["ask"])
         incident = replay(self._journal.entries(errand.incident))
-        if incident is None or incident.asks[ask_id].open:
+        if incident is None or (incident.asks[ask_id].open and not incident.over):
             return True
         ask = incident.asks[ask_id].ask
         runs = {*self._journal.waits(ask_id), *filter(None, [incident.runs.get(ask.phase)])}

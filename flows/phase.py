@@ -5,12 +5,13 @@ The flow holds nothing: each time it starts, at whatever line it was killed, the
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 from prefect import get_run_logger, runtime
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.domain.errors import AllclearError
+from allclear.domain.errors import AllclearError, VendorError
 from allclear.domain.records import By, RunStarted
 from allclear.domain.runbook import Phase
 from allclear.engine.course import CarryOut, Move, Over, Propose, ProposeUndo, Wait
@@ -18,6 +19,10 @@ from allclear.orchestrator import Errands, Orchestrator
 from flows.artifacts import publish
 from flows.forms import wait_for_answer
 from tasks.run import run_step
+
+
+_TRIES, _PAUSE = 30, 2.0
+"""How often, and after how many seconds, an interrupted act is looked at again while its system is away."""
 
 
 async def carry_on(incident: str, phase: Phase) -> str:
@@ -48,7 +53,15 @@ async def carry_on(incident: str, phase: Phase) -> str:
 async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
     async def perform() -> str:
         before = engine.conductor.incident(incident).length
-        await engine.conductor.make(incident, move, by)
+        for _ in range(_TRIES):
+            try:
+                await engine.conductor.make(incident, move, by)
+                break
+            except VendorError as error:  # an act was interrupted, and its system cannot be looked at now
+                get_run_logger().warning("%s %s", error.message, error.next_step)
+                await asyncio.sleep(_PAUSE)
+        else:
+            await engine.conductor.make(incident, move, by)
         return engine.conductor.told_since(incident, before)
 
     return await run_step(title_of(move), perform)

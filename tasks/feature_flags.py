@@ -34,6 +34,10 @@ class FlagState(State):
     flag: str
     enabled: bool
 
+    @override
+    def say(self) -> str:
+        return word(enabled=self.enabled)
+
 
 def word(*, enabled: bool) -> str:
     """Returns `on` or `off`."""

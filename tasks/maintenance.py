@@ -36,6 +36,10 @@ class MaintenanceState(State):
         handle = self.flag or self.traffic
         return {"on": self.on, "handle": handle.matters() if handle else None}
 
+    @override
+    def say(self) -> str:
+        return "in maintenance" if self.on else "open to users"
+
 
 class _Maintenance(Action[OfService, MaintenanceState]):
     """What both directions share."""

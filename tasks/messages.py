@@ -19,6 +19,7 @@ from allclear.domain.errors import Refused
 from allclear.vendors.slack import Slack, SlackMessage
 
 DEADLINE = timedelta(seconds=15)
+NEWLINE = "\n"
 
 
 class MessageParams(Params):
@@ -41,6 +42,10 @@ class MessageState(State):
     ts: str = ""
     text: str = ""
 
+    @override
+    def say(self) -> str:
+        return self.text.strip().partition("\n")[0] or "nothing posted"
+
 
 class PostMessage(Action[MessageParams, MessageState]):
     """Tells a channel something, or brings what it was told up to date."""
@@ -52,6 +57,7 @@ class PostMessage(Action[MessageParams, MessageState]):
     needs: ClassVar[tuple[type[Client], ...]] = (Slack,)
     fence = Fence.NONE
     approval: ClassVar[ApprovalPolicy | None] = None
+    speaks = ("text",)
 
     @override
     def resource(self, params: MessageParams) -> str:
@@ -74,7 +80,7 @@ class PostMessage(Action[MessageParams, MessageState]):
         return Change(
             action=self.name,
             resource=self.resource(params),
-            summary=f"{verb} #{before.channel}: {params.text}",
+            summary=f"{verb} #{before.channel}: {params.text.strip().partition(NEWLINE)[0]}",
             before=before,
             after=before.model_copy(update={"said": digest(params.text)[:16], "text": params.text}),
             risk="Everyone in the channel reads it.",

@@ -42,6 +42,10 @@ class PageState(State):
     key: str
     status: PageStatus
 
+    @override
+    def say(self) -> str:
+        return self.status
+
 
 class _Page(Action[PageOf, PageState]):
     """What all events of a page share."""
@@ -124,6 +128,7 @@ class Page(_Page):
     title = "Page the on-call"
     params = PageParams
     pages = True
+    speaks = ("summary",)
     leaves = "page open"
     to = "triggered"
 

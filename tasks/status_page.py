@@ -57,6 +57,10 @@ class PageIncident(State):
     id: str = ""
     link: str = ""
 
+    @override
+    def say(self) -> str:
+        return "nothing published" if self.status == "none" else f"{self.status}: {self.title}"
+
     @property
     def open(self) -> bool:
         """Says whether the public sees it as going on."""
@@ -142,7 +146,7 @@ class _OnPage(Action[OfPage, PageIncident]):
         return Change(
             action=self.name,
             resource=self.resource(params),
-            summary=f"Tell the public on the status page, as {status}: {after.title}: {after.message}",
+            summary=f"Tell the public on the status page, as {status}: {after.title}",
             before=before,
             after=after,
             risk="It is public, and subscribers are notified.",
@@ -155,6 +159,7 @@ class OpenIncident(_OnPage):
     """Tells the public that something is wrong."""
 
     name = "status_page.open"
+    speaks = ("title", "message")
     title = "Open an incident on the status page"
     params = OpenParams
     leaves = "status page incident open"
@@ -184,6 +189,7 @@ class UpdateIncident(_OnPage):
     """Tells the public how it goes."""
 
     name = "status_page.update"
+    speaks = ("message",)
     title = "Update the status page"
     params = UpdateParams
 
@@ -198,6 +204,7 @@ class ResolveIncident(_OnPage):
     """Tells the public that it is over."""
 
     name = "status_page.resolve"
+    speaks = ("message",)
     title = "Close the incident on the status page"
     params = OfPage
     settles = "status_page.open"

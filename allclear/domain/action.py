@@ -58,6 +58,10 @@ class State(Model):
         """Returns the fields that an approval signs."""
         return self.model_dump(mode="json", exclude=set(self.incidental))
 
+    def say(self) -> str:
+        """Returns the state as a person reads it, as `100 % latest (web-00042)`; empty leaves it to its fields."""
+        return ""
+
 
 P = TypeVar("P", bound=Params)
 S = TypeVar("S", bound=State)
@@ -71,6 +75,8 @@ class Change(Model, Generic[S]):
     summary: str = Field(description="The sentence that a person approves.")
     before: S
     after: S
+    was: str = Field(default="", description="What is there, in a person's words.")
+    becomes: str = Field(default="", description="What is intended, in a person's words.")
     risk: str
     undo: str = Field(description="What undoing would do, or why it cannot be undone.")
     deadline: timedelta = Field(description="How long the change may take to show in the world.")
@@ -143,6 +149,8 @@ class Action(ABC, Generic[P, S]):
     fence: ClassVar[Fence] = Fence.NONE
     approval: ClassVar[ApprovalPolicy | None] = ONE_PERSON
     """Who must say yes where the plan says nothing; None for pages and messages, which nobody has to allow."""
+    speaks: ClassVar[tuple[str, ...]] = ()
+    """The parameters that people read: in a simulation each says so."""
     pages: ClassVar[bool] = False
     """Whether it wakes somebody."""
     leaves: ClassVar[str | None] = None

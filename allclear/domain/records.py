@@ -25,6 +25,7 @@ class IncidentOpened(Model):
     service: str
     runbook: str
     incident_kind: str = "outage"
+    impact: str = Field(default="", description="What users notice, as the plan words it for this alert.")
     reported: str = Field(description="How it became known, as `alert from alertmanager` or `declared by Ana`.")
     began: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
     simulated: bool = False

@@ -93,6 +93,13 @@ def differences(
     ]
 
 
+def change_rows(change: JsonDict, safe: Callable[[str], str] = markdown_safe) -> list[tuple[str, str, str]]:
+    """Returns what a change (as the journal has it) changes, as (name, before, after); in its own words if it has any."""
+    if change.get("was") or change.get("becomes"):
+        return [("", safe(str(change.get("was") or "")), safe(str(change.get("becomes") or "")))]
+    return differences(change.get("before") or {}, change.get("after") or {}, safe)
+
+
 def _value(value: object) -> str:
     if value is None or value in ("", [], {}):
         return "nothing"

@@ -9,7 +9,7 @@ from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase, Step
-from allclear.domain.scribe import differences, markdown_safe
+from allclear.domain.scribe import change_rows, markdown_safe
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:
@@ -29,8 +29,7 @@ def approval_of(  # noqa: PLR0913 - all that an approver is shown
     incident: Incident, phase: str, step: str, act: str, change: Change[Any], policy: ApprovalPolicy
 ) -> Ask:
     """Returns the question whether `change` may be made."""
-    before, after = change.before.model_dump(mode="json"), change.after.model_dump(mode="json")
-    rows = [f"| {name} | {was} | {then} |" for name, was, then in differences(before, after)]
+    rows = [f"| {name} | {was} | {then} |" for name, was, then in change_rows(change.model_dump(mode="json"))]
     text = "\n".join(
         [
             f"**{markdown_safe(change.summary)}**",

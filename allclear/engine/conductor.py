@@ -205,7 +205,7 @@ class Conductor:
             self._journal.entries(incident.id),
             company.plan,
             service_title=service.title if service else incident.opened.service,
-            impact=impact_of(company, incident),
+            impact=incident.opened.impact or incident.title,
             now=self._clock(),
             templates=company.templates,
             runbook_title=runbook.title,
@@ -220,14 +220,6 @@ class Conductor:
             if on_move:
                 on_move(move)
             await self.make(incident_id, move, by)
-
-
-def impact_of(company: Company, incident: Incident) -> str:
-    """Returns what users notice, in the words of the route that brought the incident, or its title."""
-    for route in company.plan.routes:
-        if route.runbook == incident.opened.runbook and route.severity == incident.opened.severity and route.impact:
-            return route.impact
-    return incident.title
 
 
 def start_errand(incident: str, flow: str) -> Errand:

@@ -103,7 +103,8 @@ class Executor:
         prepared = self.prepared(act)
         action, params, done_change = prepared.action, prepared.params, prepared.change
         now = await action.observe(params)
-        if not action.settled(done_change, now) and now.matters() == done_change.before.matters():
+        readable = action.fence is not Fence.KEY  # what cannot be read back looks the same before and after
+        if readable and not action.settled(done_change, now) and now.matters() == done_change.before.matters():
             back = done_change.model_copy(
                 update={"before": now, "after": done_change.before, "summary": f"Undo: {done_change.summary}"}
             )

@@ -19,6 +19,9 @@ JOINS_WITHIN = timedelta(minutes=10)
 """An alert joins an incident on the same service that was opened this recently."""
 
 
+_LONGEST_KEY = 300
+
+
 @dataclass(frozen=True)
 class Alert:
     """One alert, whatever source it came from. Its texts are untrusted."""
@@ -53,7 +56,7 @@ class Intake:
 
     def take(self, alert: Alert, delivery: str) -> Taken:
         """Returns what became of the alert; a new incident's flow is started through the outbox."""
-        key = f"{alert.source}:{alert.key}"
+        key = plain(f"{alert.source}:{alert.key}", _LONGEST_KEY)
         by = By(actor=f"alert from {alert.source}", via=alert.source)
         joined = AlertJoined(
             alert=delivery, source=alert.source, key=key, state=alert.state, title=plain(alert.title), at=alert.at
@@ -72,7 +75,7 @@ class Intake:
         runbook = self._company.runbook(route.runbook)
         opened = IncidentOpened(
             company=self._company.name, title=plain(alert.title), severity=route.severity, service=route.service,
-            runbook=route.runbook, incident_kind=runbook.kind, reported=f"alert from {alert.source}",
+            runbook=route.runbook, incident_kind=runbook.kind, impact=route.impact, reported=f"alert from {alert.source}",
             began=alert.at, simulated=self._simulated,
         )  # fmt: skip
         errand = start_errand("{incident}", "respond")

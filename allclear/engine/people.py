@@ -242,6 +242,9 @@ class People:
             return [IncidentEnded.model_validate({"ending": ending, "why": _words(why, "reason")})]
 
         errands = [start_errand(incident_id, Phase.REVIEW.value)] if ending == "resolved" else []
+        for state in self._read(incident_id).open_asks:  # what waits for an answer learns that none is needed
+            detail = {"ask": state.ask.id}
+            errands.append(Errand(ErrandKind.RESUME, incident_id, f"over:{state.ask.id}", detail))
         self._say(incident_id, by, records, errands=errands)
 
 

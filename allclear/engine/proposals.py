@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from allclear.domain.action import ActStatus, Outcome, Refusal
@@ -35,10 +35,17 @@ class Wish:
     """A person's reason, where starting it by hand is its own confirmation; None where people are asked."""
 
 
+SIMULATED = "[SIMULATED]"
+"""Stands before every word that leaves a simulation."""
+
+
 class Proposer:
     """Turns wishes into proposals in the journal."""
 
-    def __init__(self, journal: Journal, executor: Executor, plan: Plan, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, executor: Executor, plan: Plan, clock: Clock, *, simulated: bool = False
+    ) -> None:
+        self._simulated = simulated
         self._journal = journal
         self._executor = executor
         self._plan = plan
@@ -52,6 +59,7 @@ class Proposer:
         """
         kind = type(self._executor.action(wish.action))
         act = _act_id(incident, wish)
+        wish = self._marked(wish, kind.speaks)
         try:
             worked = await (
                 self._executor.work_out_undo(wish.undoes)
@@ -66,7 +74,9 @@ class Proposer:
         return act
 
     def _records(self, incident: Incident, wish: Wish, act: str, worked: Worked, by: By) -> list[Any]:
-        change, action = worked.change, worked.action
+        action = worked.action
+        told = {"was": worked.change.before.say(), "becomes": worked.change.after.say()}
+        change = worked.change.model_copy(update=told)
         standing = None if wish.undoes else self._standing(change.resource, wish, worked)
         undoes = wish.undoes or _debt(incident, change.resource, action.settles)
         proposed = self._proposed(wish, act, action.title).model_copy(
@@ -92,6 +102,16 @@ class Proposer:
         if wish.confirmed is None or not _own_word_counts(policy, by):
             return [proposed, AskOpened(ask=ask)]
         return [proposed, AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason=wish.confirmed)]
+
+    def _marked(self, wish: Wish, speaks: tuple[str, ...]) -> Wish:
+        """In a simulation, everything that people read says so, whatever the template forgot."""
+        if not self._simulated or wish.undoes:
+            return wish
+        params = {
+            name: f"{SIMULATED} {text}" if name in speaks and SIMULATED not in str(text) else text
+            for name, text in wish.params.items()
+        }
+        return replace(wish, params=params)
 
     def _standing(self, resource: str, wish: Wish, worked: Worked) -> str | None:
         """Returns who has done the very same already, and it still stands: else a second rollback goes one too far."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -89,7 +91,7 @@ class SqlJournal(Post):
             raise Moved(f"{incident} has a newer entry ({length}, seen {expect}).", "Read it again and decide again.")
         at, said, entries = self._clock(), by.model_dump_json(), list[Entry]()
         for record in records:
-            length, stored = length + 1, record.model_dump_json(by_alias=True)
+            length, stored = length + 1, _as_json(record)
             hashed = link(incident, length, at.isoformat(), said, stored, head)
             values = {
                 "incident": incident, "number": length, "at": at.isoformat(), "by": said, "kind": record.kind,
@@ -212,6 +214,15 @@ class SqlJournal(Post):
                 return False
             self._add(connection, incident, [finished, *records], by)
         return True
+
+
+def _as_json(record: Any) -> str:
+    """Returns a record as JSON; half a character (a lone surrogate, which JSON can smuggle in) becomes `?`."""
+    try:
+        return record.model_dump_json(by_alias=True)
+    except PydanticSerializationError:
+        text = json.dumps(record.model_dump(mode="json", by_alias=True), ensure_ascii=False)
+        return text.encode(errors="replace").decode()
 
 
 def _has(connection: Connection, incident: str, act: str, kind: str) -> bool:

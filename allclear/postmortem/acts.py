@@ -5,7 +5,7 @@ from __future__ import annotations
 from allclear.domain.action import ActStatus
 from allclear.domain.incident import Act, Answer, AskState, Incident
 from allclear.domain.plan import Plan
-from allclear.domain.scribe import clock, differences, markdown_safe, outcome_words, plain, role_words
+from allclear.domain.scribe import clock, change_rows, markdown_safe, outcome_words, plain, role_words
 from allclear.domain.telling import left_in_place
 
 CELL = 200
@@ -46,9 +46,9 @@ def act_words(act: Act) -> str:
 
 def _before_and_after(act: Act) -> tuple[str, str]:
     change = act.change or {}
-    rows = differences(change.get("before") or {}, change.get("after") or {}, lambda text: markdown_safe(text, CELL))
-    before = "; ".join(f"{name}: {was}" for name, was, _ in rows)
-    after = "; ".join(f"{name}: {then}" for name, _, then in rows)
+    rows = change_rows(change, lambda text: markdown_safe(text, CELL))
+    before = "; ".join(f"{name}: {was}" if name else was for name, was, _ in rows)
+    after = "; ".join(f"{name}: {then}" if name else then for name, _, then in rows)
     outcome = act.outcome
     if outcome is None or not (outcome.changed or outcome.good):
         return before, "as before" if outcome else f"(intended) {after}" if after else ""

@@ -21,7 +21,7 @@ from allclear.domain.scribe import (
     answer_commands,
     asked_words,
     clock,
-    differences,
+    change_rows,
     markdown_safe,
     plain,
     stamp,
@@ -89,8 +89,8 @@ def _waiting(incident: Incident, state: AskState, plan: Plan) -> Iterator[Text]:
     )
     act = incident.acts.get(ask.act or "")
     change = act.proposed.change if act and ask.kind is AskKind.APPROVAL else None
-    for name, was, then in differences((change or {}).get("before") or {}, (change or {}).get("after") or {}, plain):
-        yield Text(f"  {name}: {was} -> {then}", style="dim")
+    for name, was, then in change_rows(change or {}, plain):
+        yield Text(f"  {name}: {was} -> {then}" if name else f"  {was} -> {then}", style="dim")
     # A command stands on a line of its own, unbroken, so that it can be copied.
     yield Text(f"  {yes}", style="green", no_wrap=True, overflow="ignore")
     yield Text(f"  {no}", style="red", no_wrap=True, overflow="ignore")

@@ -236,7 +236,7 @@ async def test_process_announces_itself_and_ends_cleanly_when_told() -> None:
     process = await _process()
     assert process.stdout is not None
     said = json.loads(await process.stdout.readline())
-    assert set(said) == {"endpoints", "control", "secrets"}
+    assert set(said) == {"endpoints", "control", "secrets", "options"}
     async with httpx.AsyncClient() as client:
         assert (await client.get(said["endpoints"]["storefront"] + "/healthz")).is_success
     process.send_signal(signal.SIGTERM)
