@@ -64,7 +64,8 @@ class Around:
         system = self._company.systems.systems.get(name)
         if system is None and name != "web":
             raise ConfigError(
-                f"systems.yaml of {self._company.name} has no `{name}`.", f"Add it under `systems:` in {self._company.folder}/systems.yaml."
+                f"systems.yaml of {self._company.name} has no `{name}`.",
+                f"Add it under `systems:` in {self._company.folder}/systems.yaml.",
             )
         endpoint, variable = (system.endpoint, system.secret) if system else ("", None)
         options = system.options if system else {}
@@ -136,9 +137,7 @@ def make_engine(
     people = People(journal, company, clock, simulated=simulation is not None)
     by_hand = ByHand(journal, company, executor, proposer, people)
     intake = Intake(journal, company, clock, simulated=simulation is not None)
-    return Engine(
-        settings, company, journal, registry, around, executor, proposer, conductor, people, by_hand, intake
-    )
+    return Engine(settings, company, journal, registry, around, executor, proposer, conductor, people, by_hand, intake)
 
 
 @asynccontextmanager

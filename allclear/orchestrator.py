@@ -54,7 +54,7 @@ class Orchestrator:
     async def ready(self) -> bool:
         """Says whether Prefect answers."""
         with suppress(httpx.HTTPError):
-            return (await self._http.get("health", timeout=2.0)).status_code == httpx.codes.OK
+            return (await self._http.get("health", timeout=2.0)).is_success
         return False
 
     async def start(self, flow: str, parameters: JsonDict, key: str, *, name: str, tags: list[str]) -> str:
@@ -94,10 +94,10 @@ class Orchestrator:
             except httpx.HTTPError as error:
                 last = type(error).__name__
             else:
-                if response.status_code < httpx.codes.BAD_REQUEST:
+                if response.is_success:
                     return cast("JsonDict", response.json()) if response.content else {}
                 last = f"status {response.status_code}"
-                if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                if response.is_client_error:
                     raise VendorRefused(
                         f"Prefect said no to {path} ({last}).",
                         f"Is everything registered? Start `allclear up`, or look at {self._http.base_url}.",

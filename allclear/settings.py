@@ -14,7 +14,7 @@ from allclear.domain.errors import ConfigError
 
 
 class Simulation(Model):
-    """Where a simulated production answers, and the secrets it asks for: the first line of `allclear simulate --json`."""
+    """Where a simulated production answers, and its secrets: the first line of `allclear simulate --json`."""
 
     endpoints: dict[str, str]
     control: str

@@ -224,7 +224,9 @@ async def prepare() -> Path:
         )  # fmt: skip
         said, _ = await child.communicate()
         if child.returncode:
-            raise ConfigError(f"Prefect's database cannot be made: {said.decode()[-300:]}", "Look at PREFECT_* settings.")
+            raise ConfigError(
+                f"Prefect's database cannot be made: {said.decode()[-300:]}", "Look at PREFECT_* settings."
+            )
         (home / "prefect.db").rename(kept)
         shutil.rmtree(home)
     return kept

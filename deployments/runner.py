@@ -11,8 +11,8 @@ import sys
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
-from prefect.deployments.runner import EntrypointType
 from prefect.runner import Runner
+from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.callables import parameter_schema
 
 from allclear.company import find_company
@@ -50,7 +50,9 @@ async def main() -> None:
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )
             shape = with_choices(parameter_schema(offer.flow).model_dump(), offered)
-            await client.update_deployment(deployment, DeploymentUpdate.model_validate({"parameter_openapi_schema": shape}))
+            await client.update_deployment(
+                deployment, DeploymentUpdate.model_validate({"parameter_openapi_schema": shape})
+            )
     print(f"serving {len(offers(company))} deployments of {company.name}", flush=True)  # noqa: T201 - allclear up waits for it
     await runner.start()
 
@@ -65,7 +67,9 @@ async def _prefect_answers(client: PrefectClient) -> None:
 
 
 def _description(offer: Offer, *, simulated: bool) -> str:
-    banner = "**SIMULATED: a simulated production stands behind this; nothing real is touched.**\n\n" if simulated else ""
+    banner = (
+        "**SIMULATED: a simulated production stands behind this; nothing real is touched.**\n\n" if simulated else ""
+    )
     return banner + (offer.flow.description or "")
 
 

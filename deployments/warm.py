@@ -39,13 +39,17 @@ def start_warm() -> None:
     """Starts the fork server, and has the runner of this process use it from now on."""
     multiprocessing.set_forkserver_preload(PRELOAD)
     forkserver.ensure_running()
-    _starter_direct.run_flow_in_subprocess = _forked
+    setattr(_starter_direct, "run_flow_in_subprocess", _forked)  # noqa: B010 - it is no public name of that module
 
 
 def _forked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the very call that it stands for
     """Prefect asks for the spawn context by name; for the length of this call, it gets the fork server's."""
     warm, asked = multiprocessing.get_context("forkserver"), multiprocessing.get_context
-    multiprocessing.get_context = lambda method=None: warm  # type: ignore[assignment]
+
+    def warm_context(method: str | None = None) -> Any:  # noqa: ANN401, ARG001 - the shape of what it stands for
+        return warm
+
+    multiprocessing.get_context = warm_context
     try:
         return run_flow_in_subprocess(*args, **kwargs)
     finally:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow, get_run_logger, runtime
+from prefect import flow, get_run_logger
 
 from allclear.bootstrap import open_engine
 from allclear.domain.errors import Refused
 from allclear.engine.by_hand import Order
 from flows.artifacts import publish
+from flows.current import run_id
 from flows.phase import deliver
 
 
@@ -17,7 +18,7 @@ async def order(action: str, params: dict[str, Any], *, name: str, role: str, re
     """Does one act in the name of a person and returns what became of it. Raises Refused where it was not done."""
     async with open_engine() as engine:
         by = engine.people.who(name, role or None, "prefect")
-        key = str(runtime.flow_run.id or "")[:8] or None
+        key = run_id()[:8] or None
         given = Order(action, params, reason, incident or None, key=key)
         result = await engine.by_hand.do(given, by)
         await publish(engine, result.incident)
@@ -32,7 +33,7 @@ async def order(action: str, params: dict[str, Any], *, name: str, role: str, re
 
 
 @flow(name="roll_back_traffic", persist_result=False)
-async def roll_back_traffic(  # noqa: PLR0913 - the fields of its form
+async def roll_back_traffic(
     service: str, reason: str, name: str, role: str = "on_call", revision: str = "previous", incident: str = ""
 ) -> str:
     """Sends all traffic of a service back to an earlier revision, now. Starting it is the confirmation.
@@ -50,9 +51,7 @@ async def roll_back_traffic(  # noqa: PLR0913 - the fields of its form
 
 
 @flow(name="disable_flag", persist_result=False)
-async def disable_flag(
-    flag: str, reason: str, name: str, role: str = "on_call", incident: str = ""
-) -> str:
+async def disable_flag(flag: str, reason: str, name: str, role: str = "on_call", incident: str = "") -> str:
     """Switches a feature flag off, now. Starting it is the confirmation.
 
     Args:
@@ -66,8 +65,13 @@ async def disable_flag(
 
 
 @flow(name="maintenance_mode", persist_result=False)
-async def maintenance_mode(  # noqa: PLR0913 - the fields of its form
-    service: str, reason: str, name: str, role: str = "on_call", on: bool = True, incident: str = ""  # noqa: FBT001, FBT002 - a switch in a form
+async def maintenance_mode(
+    service: str,
+    reason: str,
+    name: str,
+    role: str = "on_call",
+    on: bool = True,
+    incident: str = "",
 ) -> str:
     """Puts a service into maintenance, or out of it, now. Starting it is the confirmation.
 

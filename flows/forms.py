@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Literal, cast
+from typing import Any, Literal
 
-from prefect import get_run_logger, runtime
+from prefect import get_run_logger
 from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, create_model
@@ -19,6 +19,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
+from flows.current import run_id
 
 QUICK = 5.0
 """Seconds that an answer is waited for before the run is suspended: starting it again costs more than that."""
@@ -26,7 +27,7 @@ QUICK = 5.0
 _LOOK_EVERY = 0.2
 
 LONGEST_WAIT = 400 * 24 * 3600
-"""Seconds. Prefect fails a run whose wait is over, so its own limit must never be reached: the journal has the deadlines."""
+"""Seconds. Prefect fails a run whose wait is over, so this must never be reached: the journal has the deadlines."""
 
 _YES_NO: dict[AskKind, tuple[str, str]] = {
     AskKind.APPROVAL: ("approve", "deny"),
@@ -47,7 +48,7 @@ class Answer(RunInput):
 
 async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
     """Returns once the ask is answered in the journal; suspends the flow run until then."""
-    run = str(runtime.flow_run.id or "")
+    run = run_id()
     if await _quickly(engine, incident, ask_id):
         return
     engine.journal.wait(run, incident, ask_id)
@@ -75,21 +76,19 @@ async def _quickly(engine: Engine, incident: str, ask_id: str) -> bool:
 def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     """Returns the form for `ask`: its choices, the roles that may answer, and what is asked, in Markdown."""
     yes, no = _YES_NO[ask.kind]
-    choices = Literal[yes, no, "answered elsewhere"]  # pyright: ignore[reportInvalidTypeForm]
-    roles = tuple(role for role in ask.policy.roles if role in engine.company.plan.roles)
-    form = create_model(
-        "Answer",
-        __base__=Answer,
-        decision=(choices, Field(title="Decision", description=f"{yes}: {ask.yes} {no}: {ask.no}")),
-        name=(str, Field(title="Your name", description="Goes into the record.")),
-        role=(Literal[roles], Field(default=roles[0], title="Your role", description="Who may answer.")),  # pyright: ignore[reportInvalidTypeForm]
-        reason=(
-            str,
-            Field(default="", title="Reason or note", description="Needed." if ask.policy.reason_needed else "Optional."),
+    roles = [role for role in ask.policy.roles if role in engine.company.plan.roles]
+    needed = "Needed." if ask.policy.reason_needed else "Optional."
+    fields: dict[str, Any] = {
+        "decision": (
+            Literal[yes, no, "answered elsewhere"],
+            Field(title="Decision", description=f"{yes}: {ask.yes} {no}: {ask.no}"),
         ),
-    )
-    described = form.with_initial_data(description=_description(engine, ask, problem))
-    return cast("type[Answer]", described)
+        "name": (str, Field(title="Your name", description="Goes into the record.")),
+        "role": (Literal[tuple(roles)], Field(default=roles[0], title="Your role", description="Who may answer.")),
+        "reason": (str, Field(default="", title="Reason or note", description=needed)),
+    }
+    form: type[Answer] = create_model("Answer", __base__=Answer, **fields)
+    return form.with_initial_data(description=_description(engine, ask, problem))
 
 
 def _description(engine: Engine, ask: Ask, problem: str) -> str:

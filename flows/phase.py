@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from prefect import get_run_logger, runtime
+from prefect import get_run_logger
 
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, VendorError
@@ -17,9 +17,9 @@ from allclear.domain.runbook import Phase
 from allclear.engine.course import CarryOut, Move, Over, Propose, ProposeUndo, Wait
 from allclear.orchestrator import Errands, Orchestrator
 from flows.artifacts import publish
+from flows.current import run_id
 from flows.forms import wait_for_answer
 from tasks.run import run_step
-
 
 _TRIES, _PAUSE = 30, 2.0
 """How often, and after how many seconds, an interrupted act is looked at again while its system is away."""
@@ -82,7 +82,7 @@ def title_of(move: Move) -> str:
 
 
 def _note_run(engine: Engine, incident: str, phase: Phase, by: By) -> None:
-    run = str(runtime.flow_run.id or "")
+    run = run_id()
     if run and engine.conductor.incident(incident).runs.get(phase.value) != run:
         engine.journal.append(incident, [RunStarted(phase=phase.value, run=run)], by)
 

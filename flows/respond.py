@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect import flow, get_run_logger, runtime
+from prefect import flow, get_run_logger
 
 from allclear.bootstrap import open_engine
 from allclear.domain.records import By
@@ -10,6 +10,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.conductor import start_errand
 from allclear.engine.people import Declaration
 from flows.artifacts import publish
+from flows.current import run_id
 from flows.phase import deliver
 
 
@@ -41,7 +42,7 @@ async def respond(  # noqa: PLR0913 - the fields of its form
         else:
             by = engine.people.who(name, role or None, "prefect")
             said = Declaration(title=title.strip() or "Trouble", severity=severity, service=service, runbook=runbook)
-            run = f"run:{runtime.flow_run.id}"
+            run = f"run:{run_id()}"
             incident = engine.people.declare(said, by, first=Phase.DETECT.value, key=run)
         get_run_logger().info("%s is open; its phases follow as runs of their own.", incident)
         await publish(engine, incident)

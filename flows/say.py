@@ -36,7 +36,7 @@ async def acknowledge(incident: str, name: str, role: str = "on_call") -> str:
 
 
 @flow(name="answer", persist_result=False)
-async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "") -> str:  # noqa: FBT001 - a switch in a form
+async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "") -> str:
     """Answers what waits for people: an approval, a step, a question. The waiting run's own form does the same.
 
     Args:
@@ -109,7 +109,7 @@ async def hand_over(incident: str, hat: str, to: str, name: str, role: str = "in
 
 
 @flow(name="end_incident", persist_result=False)
-async def end_incident(incident: str, why: str, name: str, false_alarm: bool = False, role: str = "on_call") -> str:  # noqa: FBT001, FBT002 - a switch in a form
+async def end_incident(incident: str, why: str, name: str, false_alarm: bool = False, role: str = "on_call") -> str:
     """Ends an incident: all clear, or a false alarm. Refused while something of a containment is still in place.
 
     Args:
@@ -142,7 +142,7 @@ async def write_post_mortem(incident: str, field: str, text: str, name: str, rol
 
 
 @flow(name="add_follow_up", persist_result=False)
-async def add_follow_up(  # noqa: PLR0913 - the fields of its form
+async def add_follow_up(
     incident: str, text: str, owner: str, name: str, due_in_days: int = 14, role: str = "scribe"
 ) -> str:
     """Adds something to be done so that it does not happen again.

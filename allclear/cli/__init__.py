@@ -1,12 +1,13 @@
 """The command line: `allclear --help`.
 
-Exit codes: 0 done; 1 a check found something, or a drill fell short; 2 the command was written wrongly; 3 to 8 as at the
-top of `allclear.domain.errors`; 130 interrupted.
+Exit codes: 0 done; 1 a check found something, or a drill fell short; 2 the command was written wrongly; 3 to 8 as at
+the top of `allclear.domain.errors`; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 from allclear.cli.root import app
 from allclear.domain.errors import AllclearError
@@ -14,8 +15,8 @@ from allclear.domain.errors import AllclearError
 
 def main() -> None:
     """Runs the command line; an error becomes one sentence, the next step and its exit code."""
-    from allclear.cli import companies, drills, incidents, people, running  # noqa: F401, PLC0415 - they add commands
-
+    for name in ("companies", "drills", "incidents", "people", "running"):
+        import_module(f"allclear.cli.{name}")  # each adds its commands
     try:
         app()
     except AllclearError as error:

@@ -27,7 +27,9 @@ _STYLE = {"good": "green", "bad": "red", "ask": "yellow", "person": "cyan", "pla
 @app.command()
 def drill(
     scenario: Annotated[str, typer.Argument(metavar="[COMPANY/]SCENARIO")] = "payment-processing-down",
-    interactive: Annotated[bool, typer.Option("--interactive", help="You are asked; the others are simulated.")] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="You are asked; the others are simulated.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON, for scripts.")] = False,
     home: Annotated[Path | None, typer.Option(help="Where the drill's journal and logs are kept.")] = None,
 ) -> None:
@@ -41,7 +43,9 @@ def drill(
         line = tell(entry, incident)
         if quiet or line.routine:
             return
-        text = Text.assemble((f"{line.at:%H:%M:%S}  ", "dim"), (f"{line.who:22} ", "bold"), (line.text, _STYLE[line.tone]))
+        text = Text.assemble(
+            (f"{line.at:%H:%M:%S}  ", "dim"), (f"{line.who:22} ", "bold"), (line.text, _STYLE[line.tone])
+        )
         out.print(text, soft_wrap=True)
 
     def said(text: str) -> None:
@@ -71,7 +75,11 @@ async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
     role = ask.policy.roles[0]
     answer = await asyncio.to_thread(out.input, f"{ask.yes} [y] / {ask.no} [n] ? ", markup=False)
     reason = await asyncio.to_thread(out.input, "Reason or note: ", markup=False)
-    return By(actor="You", role=role, via="terminal"), answer.strip().lower().startswith("y"), reason or "Decided in the drill."
+    return (
+        By(actor="You", role=role, via="terminal"),
+        answer.strip().lower().startswith("y"),
+        reason or "Decided in the drill.",
+    )
 
 
 def _score(played: Played) -> None:

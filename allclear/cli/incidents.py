@@ -109,7 +109,8 @@ def in_place(as_json: AsJson = False) -> None:
         return
     for row in rows:
         owner = f", {row['owner']} sees to it" if row["owner"] else ""
-        say(f"{row['incident']:8} {row['what']}: {row['change']}{owner}\n         undo: allclear undo {row['incident']} {row['act']}")
+        say(f"{row['incident']:8} {row['what']}: {row['change']}{owner}")
+        say(f"         undo: allclear undo {row['incident']} {row['act']}")
     if not rows:
         say("Nothing is left in place.")
 
@@ -143,7 +144,9 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
     action: Annotated[str, typer.Argument(help="As cloud_run.rollback_traffic; `allclear actions` lists them.")],
     params: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...")] = None,
     reason: Annotated[str, typer.Option(help="Why; it goes into the record.")] = "",
-    incident: Annotated[str | None, typer.Option(help="The incident it belongs to; else the open one, or a new one.")] = None,
+    incident: Annotated[
+        str | None, typer.Option(help="The incident it belongs to; else the open one, or a new one.")
+    ] = None,
     severity: Annotated[str | None, typer.Option(help="The severity of a new incident.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask once more.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change and stop.")] = False,
@@ -239,5 +242,3 @@ def postmortem(
             raise ConfigError(f"{to} cannot be written: {error.strerror}.", "Choose another file.") from error
         document = f"Written to {to}."
     print(document)  # noqa: T201 - a document, without any wrapping
-
-

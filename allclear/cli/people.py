@@ -29,7 +29,7 @@ def _speak(name: str | None, role: str | None, what: Callable[[Engine, By], str]
 
 
 @app.command()
-def respond(  # noqa: PLR0913, PLR0917 - what a declaration says
+def respond(
     title: Annotated[str, typer.Argument(help="What is wrong, as users notice it.")],
     severity: Annotated[str, typer.Option(help="On the plan's own scale.")],
     service: Annotated[str, typer.Option(help="What is affected.")],
@@ -146,7 +146,7 @@ def resolve(incident: IncidentId, reason: Reason = "", name: As = None, role: Ro
 
 
 @app.command("follow-up")
-def follow_up(  # noqa: PLR0913, PLR0917 - what a follow-up says
+def follow_up(
     incident: IncidentId,
     text: str,
     owner: Annotated[str, typer.Option(help="Who sees to it.")],

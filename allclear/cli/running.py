@@ -51,7 +51,9 @@ def prepare() -> None:
 def up(
     simulated: Annotated[bool, typer.Option("--simulated", help="Put a simulated production behind it.")] = False,
     scenario: Annotated[str, typer.Option(help="Which one.")] = "payment-processing-down",
-    home: Annotated[Path, typer.Option(help="Where journal, logs and Prefect's database are kept.")] = Path(".allclear"),
+    home: Annotated[Path, typer.Option(help="Where journal, logs and Prefect's database are kept.")] = Path(
+        ".allclear"
+    ),
     port: Annotated[int, typer.Option(help="Prefect's port.")] = 4200,
     responder_port: Annotated[int, typer.Option(help="The responder's port.")] = 8077,
 ) -> None:
@@ -92,7 +94,13 @@ def _say_where(stack: Stack) -> None:
     say(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
     say(f"  journal, logs        {stack.home}")
     say("In another terminal:")
-    for name in ("ALLCLEAR_COMPANY", "ALLCLEAR_JOURNAL_URL", "PREFECT_API_URL", "ALLCLEAR_SIMULATION", "ALLCLEAR_ALERT_TOKEN"):
+    for name in (
+        "ALLCLEAR_COMPANY",
+        "ALLCLEAR_JOURNAL_URL",
+        "PREFECT_API_URL",
+        "ALLCLEAR_SIMULATION",
+        "ALLCLEAR_ALERT_TOKEN",
+    ):
         if name in stack.environment:
             say(f"  export {name}={stack.environment[name]}")
     say("Ctrl-C stops everything.")

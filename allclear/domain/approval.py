@@ -26,9 +26,7 @@ class ApprovalPolicy(Model):
 ONE_PERSON = ApprovalPolicy(roles=["on_call", "incident_commander", "tech_lead", "cto"])
 """The default for every action that does not declare another."""
 
-ONE_PERSON_WITH_REASON = ApprovalPolicy(
-    roles=["on_call", "incident_commander", "tech_lead", "cto"], reason_needed=True
-)
+ONE_PERSON_WITH_REASON = ApprovalPolicy(roles=["on_call", "incident_commander", "tech_lead", "cto"], reason_needed=True)
 """For acts that users notice: maintenance mode, blocked addresses."""
 
 SPEAKERS = ApprovalPolicy(roles=["communications_lead", "incident_commander"])

@@ -36,7 +36,6 @@ from allclear.domain.records import (
     SeverityChanged,
     StepDone,
 )
-from allclear.domain.runbook import Phase
 
 
 @dataclass(frozen=True)

@@ -150,4 +150,3 @@ class Plan(Model):
             if all(key in labels and value in ("*", str(labels[key])) for key, value in route.match.items()):
                 return route
         return None
-

@@ -60,7 +60,9 @@ class Step(Model):
         default=None,
         description="`trouble`: health means a false alarm is offered. `health`: anything else asks a person.",
     )
-    proof: ProbeCall | None = Field(default=None, description="What proves a measure; the runbook's `health` if left out.")
+    proof: ProbeCall | None = Field(
+        default=None, description="What proves a measure; the runbook's `health` if left out."
+    )
     approval: ApprovalPolicy | None = Field(default=None, description="Asks for more than the plan does.")
     owner: Slug | None = Field(default=None, description="The role that owns what the act leaves in place.")
     expires: Duration | None = Field(default=None, description="When to remind of what the act leaves in place.")

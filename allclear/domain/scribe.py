@@ -94,7 +94,7 @@ def differences(
 
 
 def change_rows(change: JsonDict, safe: Callable[[str], str] = markdown_safe) -> list[tuple[str, str, str]]:
-    """Returns what a change (as the journal has it) changes, as (name, before, after); in its own words if it has any."""
+    """Returns a change of the journal as (name, before, after); in the action's own words where it has any."""
     if change.get("was") or change.get("becomes"):
         return [("", safe(str(change.get("was") or "")), safe(str(change.get("becomes") or "")))]
     return differences(change.get("before") or {}, change.get("after") or {}, safe)

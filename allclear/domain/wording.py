@@ -46,9 +46,7 @@ def render(text: str, values: Mapping[str, str]) -> str:
     def fill(found: re.Match[str]) -> str:
         name = found.group(1)
         if name not in values:
-            raise ConfigError(
-                f"The placeholder {{{name}}} has no source.", f"Use one of: {', '.join(sorted(values))}."
-            )
+            raise ConfigError(f"The placeholder {{{name}}} has no source.", f"Use one of: {', '.join(sorted(values))}.")
         return values[name]
 
     return _PLACEHOLDER.sub(fill, text)

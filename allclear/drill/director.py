@@ -48,7 +48,7 @@ class Played:
         return not self.misses
 
 
-async def play(  # noqa: PLR0913 - what a drill is told
+async def play(
     company: Company, scenario: str, home: Path, *, told: Told, said: Callable[[str], None],
     person: AskedPerson | None = None,
 ) -> Played:  # fmt: skip
@@ -90,8 +90,10 @@ async def _alert(script: Script, stack: Stack, control: str) -> str:
     headers = {"Authorization": f"Bearer {stack.token}"}
     async with httpx.AsyncClient(base_url=stack.settings.responder_url, headers=headers, timeout=10) as http:
         answer = await http.post("/alerts/alertmanager", json=body)
-        if answer.status_code != httpx.codes.ACCEPTED:
-            raise ConfigError(f"The responder refused the alert: {answer.text}", f"Read {stack.home}/logs/responder.log.")
+        if not answer.is_success:
+            raise ConfigError(
+                f"The responder refused the alert: {answer.text}", f"Read {stack.home}/logs/responder.log."
+            )
         delivery = answer.json()["id"]
         for _ in range(200):
             state = (await http.get(f"/alerts/{delivery}")).json()
@@ -179,5 +181,3 @@ def _misses(script: Script, engine: Engine, incident: Incident, seconds: float) 
     if (broken := engine.journal.broken_link(incident.id)) is not None:
         misses.append(f"The record's chain breaks at entry {broken}.")
     return misses
-
-

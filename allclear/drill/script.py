@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, ValidationError
 from ruamel.yaml import YAML
@@ -30,7 +30,9 @@ class Member(Model):
 
     name: str
     role: Slug
-    acknowledges_after: Duration | None = Field(default=None, description="From the page; nobody acknowledges if left out.")
+    acknowledges_after: Duration | None = Field(
+        default=None, description="From the page; nobody acknowledges if left out."
+    )
     answers_after: Duration = Field(default=timedelta(seconds=1), description="How long an answer takes.")
 
 
@@ -42,7 +44,9 @@ class Line(Model):
     by: Slug | None = Field(default=None, description="The role that answers; anybody who may, if left out.")
     reason: str = ""
     after: Duration | None = None
-    deploy: JsonDict | None = Field(default=None, description="What is deployed first, as the simulation's control takes it.")
+    deploy: JsonDict | None = Field(
+        default=None, description="What is deployed first, as the simulation's control takes it."
+    )
 
 
 class FollowUp(Model):
@@ -82,7 +86,7 @@ def find_script(folder: Path, name: str) -> tuple[Path, Script]:
         there = ", ".join(sorted(one.stem for one in (folder / "drills").glob("*.yaml"))) or "none"
         raise NotFound(f"{folder.name} has no drill called {name!r}.", f"There are: {there}.")
     try:
-        raw = YAML(typ="safe").load(path.read_text())
+        raw = cast("dict[str, Any]", YAML(typ="safe").load(path.read_text()))  # pyright: ignore[reportUnknownMemberType] - it has no types
         script = {key: value for key, value in raw.items() if key != "production"}
         return path, Script.model_validate(script)
     except (YAMLError, AttributeError) as error:

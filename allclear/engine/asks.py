@@ -25,7 +25,7 @@ def ask_id(incident: Incident, phase: str, step: str) -> str:
     return f"{incident.id}/{phase}/{step}" + (f"~{times + 1}" if times else "")
 
 
-def approval_of(  # noqa: PLR0913 - all that an approver is shown
+def approval_of(
     incident: Incident, phase: str, step: str, act: str, change: Change[Any], policy: ApprovalPolicy
 ) -> Ask:
     """Returns the question whether `change` may be made."""
@@ -64,7 +64,8 @@ def step_ask(incident: Incident, phase: Phase, step: Step, text: str) -> Ask:
     roles = list(dict.fromkeys([role, "incident_commander"]))
     return Ask(
         id=ask_id(incident, phase, step.id), kind=AskKind.STEP, phase=phase, step=step.id, title=step.title or text,
-        text=markdown_safe(text), yes="It is done; a note says how.", no="It cannot or need not be done; a note says why.",
+        text=markdown_safe(text),
+        yes="It is done; a note says how.", no="It cannot or need not be done; a note says why.",
         policy=ApprovalPolicy(roles=roles, reason_needed=True),
     )  # fmt: skip
 

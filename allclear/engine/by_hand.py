@@ -58,7 +58,8 @@ class ByHand:
     async def do(self, order: Order, by: By) -> Result:
         """Returns what became of the order. Starting it is its own approval where the plan lets one person decide.
 
-        It joins the open incident on its service, or opens one. Raises NotAllowed without a reason, NotFound, ConfigError.
+        It joins the open incident on its service, or opens one. Raises NotAllowed without a reason, NotFound,
+        ConfigError.
         """
         if not order.reason.strip():
             raise NotAllowed("An act by hand needs a reason.", 'Add it: --reason "…".')
@@ -131,5 +132,3 @@ class ByHand:
         incident = replay(self._journal.entries(incident_id))
         assert incident is not None  # noqa: S101 - an incident is opened with its first entry
         return incident
-
-

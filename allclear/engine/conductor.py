@@ -115,9 +115,7 @@ class Conductor:
                 await self._proposer.propose(incident, wish, by)
             case ProposeUndo(phase=phase, act=act_id, title=title):
                 act = incident.acts[act_id]
-                wish = Wish(
-                    phase.value, undo_key(act_id), act.proposed.action, act.proposed.params, title, undoes=act
-                )
+                wish = Wish(phase.value, undo_key(act_id), act.proposed.action, act.proposed.params, title, undoes=act)
                 await self._proposer.propose(incident, wish, by)
             case CarryOut(act=act_id):
                 await self._executor.carry_out(incident.id, act_id, by)

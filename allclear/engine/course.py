@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.approval import AskKind
-from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
 
@@ -275,15 +275,20 @@ def _of_undo(incident: Incident, phase: Phase, step: Step) -> Move | None:
             return ProposeUndo(phase, step, act.id, f"Undo: {act.proposed.title}")
         if undo.outcome is None:
             return _of_pending(incident, phase, undo)
-        ask = incident.ask_of(phase, f"{key}-left")
-        if ask is None or (ask.opened < undo.at and not ask.open):
-            return AskPeople(phase, step, AskKind.AGAIN, act.id)
-        if ask.open:
-            return Wait((ask.ask.id,))
-        if ask.granted:
-            return ProposeUndo(phase, step, act.id, f"Undo: {act.proposed.title}")
-        return HandOver(phase, act.id, ask.ask.id)
+        return _after_undo(incident, phase, step, act, undo)
     return None
+
+
+def _after_undo(incident: Incident, phase: Phase, step: Step, act: Act, undo: Act) -> Move:
+    """The undo came to nothing: people say whether it is tried again, or somebody takes over what is in place."""
+    ask = incident.ask_of(phase, f"{undo_key(act.id)}-left")
+    if ask is None or (ask.opened < undo.at and not ask.open):
+        return AskPeople(phase, step, AskKind.AGAIN, act.id)
+    if ask.open:
+        return Wait((ask.ask.id,))
+    if ask.granted:
+        return ProposeUndo(phase, step, act.id, f"Undo: {act.proposed.title}")
+    return HandOver(phase, act.id, ask.ask.id)
 
 
 def undo_key(act: str) -> str:
@@ -293,8 +298,3 @@ def undo_key(act: str) -> str:
 
 def _tries(incident: Incident, phase: Phase, step: str) -> int:
     return sum((a.proposed.phase, a.proposed.step) == (phase.value, step) for a in incident.acts.values())
-
-
-def waiting_for(incident: Incident, asks: tuple[str, ...]) -> list[AskState]:
-    """Returns the asks of a Wait that are still open."""
-    return [incident.asks[ask] for ask in asks if incident.asks[ask].open]

@@ -361,4 +361,3 @@ def _require_approval(incident: Incident, act: Act) -> None:
             raise NotAllowed(
                 f"{act.id} of {incident.id} is not approved.", f"Ask for it: allclear approve {ask_id} --as NAME."
             )
-

@@ -75,8 +75,8 @@ class Intake:
         runbook = self._company.runbook(route.runbook)
         opened = IncidentOpened(
             company=self._company.name, title=plain(alert.title), severity=route.severity, service=route.service,
-            runbook=route.runbook, incident_kind=runbook.kind, impact=route.impact, reported=f"alert from {alert.source}",
-            began=alert.at, simulated=self._simulated,
+            runbook=route.runbook, incident_kind=runbook.kind, impact=route.impact,
+            reported=f"alert from {alert.source}", began=alert.at, simulated=self._simulated,
         )  # fmt: skip
         errand = start_errand("{incident}", "respond")
         incident, new = self._journal.open_incident(

@@ -5,6 +5,7 @@ Each function checks that it is theirs to say, writes it down and returns what a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -176,7 +177,15 @@ class People:
 
     # --- how it is written ---------------------------------------------------------------------------
 
-    def _say(self, incident_id: str, by: By, records: Any, *, errands: list[Errand] | None = None, after: bool = False) -> None:  # noqa: ANN401 - a function of the incident
+    def _say(
+        self,
+        incident_id: str,
+        by: By,
+        records: Callable[[Incident], list[Any]],
+        *,
+        errands: list[Errand] | None = None,
+        after: bool = False,
+    ) -> None:
         """Appends what `records(incident)` gives, deciding anew whenever somebody else wrote meanwhile."""
         for _ in range(_TRIES):
             incident = self._read(incident_id)
@@ -209,7 +218,9 @@ class People:
         policy, plan = state.ask.policy, self._company.plan
         if by.role not in policy.roles:
             may = " or ".join(plan.role_title(role) for role in policy.roles)
-            raise NotAllowed(f"{state.ask.id} is for {may}, not for {plan.role_title(by.role or '')}.", "Ask one of them.")
+            raise NotAllowed(
+                f"{state.ask.id} is for {may}, not for {plan.role_title(by.role or '')}.", "Ask one of them."
+            )
         if by.via == "prefect" and not policy.prefect_may:
             raise NotAllowed(
                 f"{state.ask.id} cannot be answered in Prefect, which knows no users.",

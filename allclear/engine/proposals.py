@@ -67,7 +67,7 @@ class Proposer:
                 else self._executor.work_out(wish.action, wish.params)
             )
         except AllclearError as error:
-            records = self._hopeless(incident, wish, act, kind.title, error)
+            records = self._hopeless(wish, act, kind.title, error)
         else:
             records = self._records(incident, wish, act, worked, by)
         self._journal.append(incident.id, records, by, expect=incident.length)
@@ -134,7 +134,7 @@ class Proposer:
             expires=self._clock() + step.expires if step and step.expires else None,
         )  # fmt: skip
 
-    def _hopeless(self, incident: Incident, wish: Wish, act: str, title: str, error: AllclearError) -> list[Any]:
+    def _hopeless(self, wish: Wish, act: str, title: str, error: AllclearError) -> list[Any]:
         refusal = Refusal(sentence=error.message, next_step=error.next_step)
         proposed = self._proposed(wish, act, title).model_copy(
             update={"refusals": [refusal], "undoes": wish.undoes.id if wish.undoes else None}
@@ -176,5 +176,3 @@ def _refused(refusals: list[Refusal]) -> Outcome:
         status=ActStatus.REFUSED, changed=False, sentence=" ".join(refusal.sentence for refusal in refusals),
         next_step=refusals[0].next_step,
     )  # fmt: skip
-
-

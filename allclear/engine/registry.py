@@ -62,7 +62,7 @@ class Registry:
         return self.probes[name]
 
 
-def read_params(kind: type[Action[Any, Any]] | type[Probe[Any]], raw: Mapping[str, Any]) -> Params:
+def read_params(kind: type[Action[Any, Any] | Probe[Any]], raw: Mapping[str, Any]) -> Params:
     """Returns `raw` as the typed parameters of `kind`. Raises ConfigError with one sentence for what does not fit."""
     try:
         return kind.params.model_validate(dict(raw))
@@ -70,9 +70,7 @@ def read_params(kind: type[Action[Any, Any]] | type[Probe[Any]], raw: Mapping[st
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "its parameters"
         takes = ", ".join(kind.params.model_fields) or "none"
-        raise ConfigError(
-            f"{kind.name}: {where}: {first['msg'].lower()}.", f"Its parameters are: {takes}."
-        ) from error
+        raise ConfigError(f"{kind.name}: {where}: {first['msg'].lower()}.", f"Its parameters are: {takes}.") from error
 
 
 def _load(point: EntryPoint) -> type[Any]:
@@ -88,7 +86,8 @@ def _add(known: dict[str, Any], kind: type[Any], word: str) -> None:
     if kind.name in known:
         other = known[kind.name]
         raise ConfigError(
-            f"The {word} {kind.name} is there twice: {other.__module__} and {kind.__module__}.", "Uninstall one of them."
+            f"The {word} {kind.name} is there twice: {other.__module__} and {kind.__module__}.",
+            "Uninstall one of them.",
         )
     known[kind.name] = kind
 

@@ -60,9 +60,14 @@ class Database:
     @contextmanager
     def writing(self) -> Generator[Connection]:
         """Yields a connection that may write; all of it is durable on leaving, or nothing when that raises."""
-        with _plain_errors(self.url), self._lock, self._turn(), self.engine.connect() as connection:
-            with connection.execution_options(allclear_write=True).begin():
-                yield connection
+        with (
+            _plain_errors(self.url),
+            self._lock,
+            self._turn(),
+            self.engine.connect() as connection,
+            connection.execution_options(allclear_write=True).begin(),
+        ):
+            yield connection
 
     @contextmanager
     def _turn(self) -> Generator[None]:

@@ -135,7 +135,7 @@ class Journal(Protocol):
         self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By,
         errands: Sequence[Errand] = (),
     ) -> Claim:  # fmt: skip
-        """Takes the one claim on `resource` and appends the intent in the same transaction, unless it stands already."""
+        """Takes the one claim on `resource`; the intent goes with it in the same transaction, unless it is there."""
         ...
 
     def renew(self, resource: str, token: str, lease: timedelta) -> bool:

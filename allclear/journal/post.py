@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from allclear.domain.base import Clock
@@ -70,12 +70,12 @@ class Post:
         if state is not None:
             wanted = wanted.where(INBOX.c.state == state)
         with self._db.reading() as connection:
-            return [_delivery(row) for row in connection.execute(wanted)]
+            return [_delivery(row) for row in connection.execute(wanted).mappings()]
 
     def delivery(self, delivery: str) -> Delivery:
         """Returns one delivery."""
         with self._db.reading() as connection:
-            row = connection.execute(select(INBOX).where(INBOX.c.id == delivery)).one_or_none()
+            row = connection.execute(select(INBOX).where(INBOX.c.id == delivery)).mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists those there are.")
         return _delivery(row)
@@ -113,8 +113,8 @@ class Post:
             return list(connection.execute(select(WAITS.c.run).where(WAITS.c.ask == ask)).scalars())
 
 
-def _delivery(row: Row[Any]) -> Delivery:
+def _delivery(row: RowMapping) -> Delivery:
     return Delivery(
-        row.id, row.source, datetime.fromisoformat(row.received_at), json.loads(row.headers), row.body, row.count,
-        row.state, row.incident, row.why,
+        row["id"], row["source"], datetime.fromisoformat(row["received_at"]), json.loads(row["headers"]), row["body"],
+        row["count"], row["state"], row["incident"], row["why"],
     )  # fmt: skip

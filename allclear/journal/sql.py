@@ -99,7 +99,9 @@ class SqlJournal(Post):
                 "act": getattr(record, "act", None), "resource": getattr(record, "resource", None) or None,
             }  # fmt: skip
             connection.execute(insert(ENTRIES).values(**values))
-            entries.append(Entry(incident=incident, number=length, at=at, by=by, record=record, before=head, hash=hashed))
+            entries.append(
+                Entry(incident=incident, number=length, at=at, by=by, record=record, before=head, hash=hashed)
+            )
             head = hashed
         ended = next((at.isoformat() for record in records if isinstance(record, IncidentEnded)), None)
         moved: dict[str, Any] = {"length": length, "head": head} | ({"ended_at": ended} if ended else {})
@@ -216,7 +218,7 @@ class SqlJournal(Post):
         return True
 
 
-def _as_json(record: Any) -> str:
+def _as_json(record: Any) -> str:  # noqa: ANN401 - any record
     """Returns a record as JSON; half a character (a lone surrogate, which JSON can smuggle in) becomes `?`."""
     try:
         return record.model_dump_json(by_alias=True)

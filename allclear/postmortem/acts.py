@@ -5,7 +5,7 @@ from __future__ import annotations
 from allclear.domain.action import ActStatus
 from allclear.domain.incident import Act, Answer, AskState, Incident
 from allclear.domain.plan import Plan
-from allclear.domain.scribe import clock, change_rows, markdown_safe, outcome_words, plain, role_words
+from allclear.domain.scribe import change_rows, clock, markdown_safe, outcome_words, plain, role_words
 from allclear.domain.telling import left_in_place
 
 CELL = 200

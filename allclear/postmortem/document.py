@@ -26,7 +26,7 @@ _BANNER = "**SIMULATED: this was a drill. Nothing here happened in production.**
 _POINT = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 
 
-def write_post_mortem(  # noqa: PLR0913 - the incident, and how it is told
+def write_post_mortem(
     incident: Incident, entries: Sequence[Entry], plan: Plan, *, service_title: str, template: str, now: datetime
 ) -> str:
     """Returns the post-mortem as Markdown, and says how to write what nobody has written yet.

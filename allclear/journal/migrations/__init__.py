@@ -13,7 +13,6 @@ def upgrade(engine: Engine) -> None:
     """Runs the migrations that `engine`'s database lacks, in one transaction."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    with engine.connect() as connection:
-        with connection.execution_options(allclear_write=True).begin():
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+    with engine.connect() as connection, connection.execution_options(allclear_write=True).begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

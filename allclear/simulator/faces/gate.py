@@ -35,7 +35,7 @@ class Call:
     result: str = "done"
 
 
-class SaidNo(Exception):  # noqa: N818 - it is an answer, not a mistake of ours
+class SaidNo(Exception):
     """The vendor's answer to a request that it does not accept."""
 
     def __init__(self, response: Response, why: str) -> None:

@@ -36,9 +36,7 @@ def _record() -> None:
         sa.Column("head", sa.String, nullable=False),
     )
     op.create_index("incidents_number", "incidents", ["short", "number"], unique=True)
-    op.create_index(
-        "incidents_open_key", "incidents", ["key"], unique=True, sqlite_where=sa.text("ended_at IS NULL")
-    )
+    op.create_index("incidents_open_key", "incidents", ["key"], unique=True, sqlite_where=sa.text("ended_at IS NULL"))
     op.create_table(
         "entries",
         sa.Column("incident", sa.String, primary_key=True),

@@ -1,0 +1,69 @@
+# Everything from a fresh clone: Python 3.11+ and make are all it takes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := requirements
+
+.PHONY: help setup drill up test check lint types imports format lock clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/bin/uv: $(LOCKS)/uv.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "allclear needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKS)/uv.lock
+	@touch $@
+
+$(VENV)/.run: $(LOCKS)/run.lock pyproject.toml $(VENV)/bin/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(LOCKS)/run.lock -r $(LOCKS)/build.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(LOCKS)/dev.lock $(VENV)/.run
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(LOCKS)/dev.lock
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.run
+	@$(BIN)/allclear prepare
+	@touch $@
+
+setup: $(VENV)/.ready ## Install everything into .venv
+	@echo "Ready. Try: make drill"
+
+SCENARIO ?= payment-processing-down
+drill: $(VENV)/.ready ## Play a whole P0 incident (INTERACTIVE=1: you are asked)
+	@$(BIN)/allclear drill $(SCENARIO) $(if $(INTERACTIVE),--interactive)
+
+up: $(VENV)/.ready ## Start Prefect, runner and responder (SIMULATED=1: a simulated production behind)
+	@$(BIN)/allclear up $(if $(SIMULATED),--simulated)
+
+test: $(VENV)/.dev $(VENV)/.ready ## Run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)
+
+check: lint types imports ## Lint, types, imports
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/basedpyright
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+lock: $(VENV)/bin/uv ## Resolve the dependencies again
+	echo 'uv' | $(COMPILE) - -o $(LOCKS)/uv.lock
+	$(COMPILE) pyproject.toml -o $(LOCKS)/run.lock
+	$(COMPILE) --group build -c $(LOCKS)/run.lock -o $(LOCKS)/build.lock
+	$(COMPILE) pyproject.toml --group build --group dev -c $(LOCKS)/run.lock -o $(LOCKS)/dev.lock
+
+clean: ## Remove the environment and everything that was made here
+	rm -rf $(VENV) .allclear .pytest_cache .ruff_cache .hypothesis
