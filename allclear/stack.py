@@ -48,8 +48,14 @@ class Ports:
 class Stack:
     """The parts, started in their order and stopped in the reverse one."""
 
-    def __init__(self, company: str, home: Path, ports: Ports, scenario: str | None = None) -> None:
-        """`home` holds journal, logs and Prefect's database; `scenario` puts a simulated production behind."""
+    def __init__(
+        self, company: str, home: Path, ports: Ports, scenario: str | None = None, *, breaks: bool = True
+    ) -> None:
+        """`home` holds journal, logs and Prefect's database; `scenario` puts a simulated production behind.
+
+        Its trouble starts by itself with `breaks`, else when its control is told.
+        """
+        self._breaks = breaks
         self.company = company
         self.home = home
         self.ports = ports
@@ -171,7 +177,7 @@ class Stack:
         described = self.home / "simulation.json"
         described.unlink(missing_ok=True)
         path = companies_root() / self.company / "drills" / f"{scenario}.yaml"
-        await self._spawn("production", ["allclear.simulator", str(path)])
+        await self._spawn("production", ["allclear.simulator", str(path), *([] if self._breaks else ["--wait"])])
         described.write_text(await self._says("production", "{"))
 
     async def _says(self, name: str, start: str) -> str:

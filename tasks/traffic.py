@@ -133,7 +133,7 @@ class RollbackTraffic(_TrafficAction):
             params,
             before,
             after,
-            summary=f"Send all traffic of {params.service} to {choice.target} (now {before.say()})",
+            summary=f"Send all traffic of {params.service} from {before.say()} to {choice.target}.",
             risk=_risk(choice, before, tag),
             undo=f"Gives the traffic back as it was: {before.say()}, once a fix is deployed.",
         )
@@ -170,7 +170,7 @@ class RollbackTraffic(_TrafficAction):
             params,
             now,
             after,
-            summary=f"Give the traffic of {params.service} back: {after.say()} (now {now.say()})",
+            summary=f"Give the traffic of {params.service} back, from {now.say()} to {after.say()}.",
             risk=f"{', '.join(named)} is what was rolled back from."
             if named
             else "Users meet the newer revision again.",
@@ -200,7 +200,7 @@ class RestoreLatest(_TrafficAction):
             params,
             before,
             after,
-            summary=f"Send all traffic of {params.service} to the latest revision, {latest} (now {before.say()})",
+            summary=f"Send all traffic of {params.service} from {before.say()} to the latest revision, {latest}.",
             risk=f"Users meet {latest}, and later whatever is deployed.{waits}",
             undo=f"Gives the traffic back as it was: {before.say()}.",
         )
@@ -212,7 +212,7 @@ class RestoreLatest(_TrafficAction):
             params,
             now,
             after,
-            summary=f"Give the traffic of {params.service} back: {after.say()} (now {now.say()})",
+            summary=f"Give the traffic of {params.service} back, from {now.say()} to {after.say()}.",
             risk="The service is pinned again: later deployments get no users.",
             undo="Sends all traffic to the latest revision again.",
         )

@@ -15,7 +15,9 @@ from rich.text import Text
 from allclear.cli.root import app, out, run, say, say_json
 from allclear.company import find_company
 from allclear.domain.approval import Ask
+from allclear.domain.durations import say_duration
 from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
 from allclear.domain.records import By, Entry
 from allclear.domain.scribe import tell
 from allclear.drill.director import Played, play
@@ -59,9 +61,12 @@ def drill(
         say_json(_as_json(played))
     else:
         out.rule("Post-mortem")
-        out.print(Markdown(played.post_mortem) if sys.stdout.isatty() else played.post_mortem, markup=False)
+        if sys.stdout.isatty():
+            out.print(Markdown(played.post_mortem))
+        else:
+            print(played.post_mortem)  # noqa: T201 - as it stands in the file, without any wrapping
         out.rule()
-        _score(played)
+        _score(played, company.plan)
     if not played.passed:
         raise typer.Exit(1)
 
@@ -82,7 +87,18 @@ async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
     )
 
 
-def _score(played: Played) -> None:
+def _score(played: Played, plan: Plan) -> None:
+    incident = played.incident
+    severity = plan.severity(incident.severity)
+    wanted = f"  (plan: {severity.respond_within_words})" if severity and severity.respond_within_words else ""
+    begun = incident.since(incident.began_at, incident.acknowledged_at)
+    for name, span, note in (
+        ("Time to detect", incident.time_to_detect, ""),
+        ("Time to respond", begun, wanted),
+        ("Time to contain", incident.time_to_contain, ""),
+        ("Time to recover", incident.time_to_recover, ""),
+    ):
+        say(f"{name:16} {say_duration(span) if span is not None else ''}{note}")
     if played.passed:
         out.print(f"The drill went as planned, in {played.seconds:.0f} s.", style="bold green")
     for miss in played.misses:

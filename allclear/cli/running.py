@@ -38,7 +38,7 @@ def simulate(
     path = find_company(company).folder / "drills" / f"{name}.yaml"
     if not name or "/" in name or not path.is_file():
         find_script(find_company(company).folder, name)
-    run_simulation(path, as_json)
+    run_simulation(path, as_json=as_json)
 
 
 @app.command()

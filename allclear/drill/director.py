@@ -58,7 +58,7 @@ async def play(
     """
     _, script = find_script(company.folder, scenario)
     said("Starting the simulated production, Prefect, the runner and the responder …")
-    async with Stack(company.name, home, Ports.free(), scenario) as stack:
+    async with Stack(company.name, home, Ports.free(), scenario, breaks=False) as stack:
         engine = make_engine(stack.settings, environ={}, company=company)
         try:
             said(f"Everything is up. {script.title}: users arrive; the alert follows.")
@@ -107,6 +107,7 @@ async def _alert(script: Script, stack: Stack, control: str) -> str:
 
 async def _first_error(control: str) -> datetime:
     async with httpx.AsyncClient(base_url=control, timeout=10) as http:
+        (await http.post("/break")).raise_for_status()
         for _ in range(600):
             log = (await http.get("/log")).json()
             for line in log:

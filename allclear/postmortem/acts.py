@@ -15,10 +15,24 @@ _HEAD = ("| Act | Before | After | Approved by | When (UTC) | Outcome |", "|---|
 
 
 def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
-    """Returns the table of all acts in their order, safe in Markdown."""
-    if not incident.acts:
-        return "Nothing was done by allclear."
-    return "\n".join([*_HEAD, *(_row(incident, act, plan) for act in incident.acts.values())])
+    """Returns the table of the acts on production in their order, and a list of what was told; safe in Markdown."""
+    weighty = [act for act in incident.acts.values() if _weighty(act)]
+    told = [act for act in incident.acts.values() if not _weighty(act)]
+    table = "\n".join([*_HEAD, *(_row(incident, act, plan) for act in weighty)]) if weighty else "None."
+    if not told:
+        return table
+    lines = [f"- {_when(act)} {markdown_safe(act_words(act), CELL)}: {_outcome(incident, act).lower()}" for act in told]
+    return "\n".join([table, "", "**Messages and the like:**", "", *lines])
+
+
+def _weighty(act: Act) -> bool:
+    """Says whether an act changed production or needed somebody's word: messages and the like are listed apart."""
+    return bool(act.asks or act.proposed.leaves or act.proposed.undoes or act.refusals)
+
+
+def _when(act: Act) -> str:
+    when = act.finished_at or act.intended_at
+    return clock(when) if when else ""
 
 
 def markdown_in_place(incident: Incident, plan: Plan) -> str:
@@ -28,11 +42,10 @@ def markdown_in_place(incident: Incident, plan: Plan) -> str:
 
 def _row(incident: Incident, act: Act, plan: Plan | None) -> str:
     before, after = _before_and_after(act)
-    when = act.finished_at or act.intended_at
     # Names, before, after and approvers are safe already; escaping them twice would show the backslashes.
     cells = [
         markdown_safe(act_words(act), CELL), before, after, approvals(incident, act, plan),
-        clock(when) if when else "", markdown_safe(_outcome(incident, act), CELL),
+        _when(act), markdown_safe(_outcome(incident, act), CELL),
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

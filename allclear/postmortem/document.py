@@ -115,6 +115,10 @@ def _count(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
+_BRIEF = timedelta(minutes=15)
+"""A timeline this short is told to the second."""
+
+
 def gaps(incident: Incident, entries: Sequence[Entry]) -> list[tuple[datetime, datetime]]:
     """Returns where nothing was recorded for over ten minutes, until the incident's end."""
     times = [entry.at for entry in entries if incident.ended_at is None or entry.at <= incident.ended_at]
@@ -127,15 +131,17 @@ def _timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
 
 def _lines(incident: Incident, lines: Sequence[Line], silences: Sequence[tuple[datetime, datetime]]) -> Iterator[str]:
     day, left = incident.opened_at.date(), list(reversed(silences))
+    brief = bool(lines) and lines[-1].at - lines[0].at < _BRIEF
+    shape = "%H:%M:%S" if brief else "%H:%M"
     for line in lines:
         while left and left[-1][1] <= line.at:
             start, end = left.pop()
-            yield f"- {clock(start)} - _nothing was recorded for {say_duration(end - start)}_"
+            yield f"- {start:{shape}} - _nothing was recorded for {say_duration(end - start)}_"
         if line.at.date() != day:
             day = line.at.date()
             yield f"- {day:%Y-%m-%d}:"
         source = f"_({markdown_safe(line.via)}, entry {line.number})_"
-        yield f"- {clock(line.at)} - {markdown_safe(line.text, 2000)} {source}"
+        yield f"- {line.at:{shape}} - {markdown_safe(line.text, 2000)} {source}"
 
 
 def _roles(incident: Incident, plan: Plan) -> str:

@@ -1,4 +1,7 @@
-"""`python -m allclear.simulator FILE`: a simulated production alone, which says in one line where everything is."""
+"""`python -m allclear.simulator FILE [--wait]`: a simulated production alone; one line says where everything is.
+
+With `--wait`, its trouble starts when the control is told to break it, and not before.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from allclear.simulator.serve import run
 
 if __name__ == "__main__":
     try:
-        run(Path(sys.argv[1]), as_json=True)
+        run(Path(sys.argv[1]), as_json=True, waits="--wait" in sys.argv[2:])
     except AllclearError as error:
         print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - a command's own voice
         sys.exit(error.exit_code)

@@ -98,21 +98,24 @@ class Simulation:
         return {"endpoints": self.endpoints, "control": self.control, "secrets": self.secrets, "options": options}
 
 
-def run(path: Path, as_json: bool, parent: int | None = None) -> None:  # noqa: FBT001 - the CLI's own shape
+def run(path: Path, *, as_json: bool, parent: int | None = None, waits: bool = False) -> None:
     """Simulate a scenario until SIGINT or SIGTERM, or until process ``parent`` is gone.
 
+    With ``waits`` the trouble starts when the control is told to break it.
     :raises ConfigError: the scenario cannot be used.
     """
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
-        asyncio.run(serve(path, as_json=as_json, parent=parent))
+        asyncio.run(serve(path, as_json=as_json, parent=parent, waits=waits))
 
 
-async def serve(scenario_path: Path, *, as_json: bool, parent: int | None = None) -> None:
+async def serve(scenario_path: Path, *, as_json: bool, parent: int | None = None, waits: bool = False) -> None:
     """Simulate a scenario: say where it is on standard output, then stay until told to stop.
 
     :raises ConfigError: the scenario cannot be used; nothing has been started then.
     """
     scenario = load_scenario(scenario_path)
+    if waits:
+        scenario = scenario.model_copy(update={"breaks_after": None})
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for told in (signal.SIGINT, signal.SIGTERM):

@@ -1,0 +1,200 @@
+"""A whole response in one process: a quick simulated production, an engine on it, and people who answer at once.
+
+`Mortal` is a journal whose process dies at a write of our choice; `die` leaves behind what the kernel would.
+"""
+
+# ruff: noqa: ANN401 - what is handed on to the journal
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from allclear.bootstrap import Engine, make_engine
+from allclear.company import Company, load_company
+from allclear.domain.approval import Ask
+from allclear.domain.base import utc_now
+from allclear.domain.records import By
+from allclear.domain.runbook import Phase
+from allclear.engine.course import Over, Wait
+from allclear.engine.intake import Alert
+from allclear.engine.registry import Registry
+from allclear.journal.port import Journal
+from allclear.journal.sql import SqlJournal
+from allclear.settings import Settings
+from allclear.simulator.scenario import OutbreakSpec, Production, RevisionSpec, Trouble
+from allclear.simulator.world import World
+from tests.contract.simulator_support import REPOSITORY, Simulated, quick
+
+MACHINE = By(actor="allclear", via="test")
+GOOD, BAD, FIX = "vintstreet-00041-wex", "vintstreet-00042-qoz", "vintstreet-00043-fix"
+ALERT = Alert(
+    source="alertmanager", key="payments", state="firing", title="Payment processing fails",
+    labels={"alertname": "PaymentProcessingFailures"}, at=utc_now(),
+)  # fmt: skip
+WRITES = frozenset(
+    {
+        "open_incident", "append", "claim", "renew", "finish", "receive", "settle", "errand_done", "errand_failed",
+        "wait",
+    }
+)  # fmt: skip
+"""The journal's methods that write."""
+
+
+@cache
+def vintstreet() -> Company:
+    """Returns VintStreet with a smoke test of one request for each path, which is decisive here."""
+    company = load_company(REPOSITORY / "runbooks" / "vintstreet")
+    services = {
+        name: service.model_copy(update={"smoke": service.smoke.model_copy(update={"requests": 4})})
+        for name, service in company.systems.services.items()
+    }
+    systems = company.systems.model_copy(update={"services": services})
+    return Company(
+        company.name, company.folder, company.plan, systems, company.runbooks, company.templates, company.post_mortem
+    )
+
+
+@cache
+def installed() -> Registry:
+    """Returns what is installed, looked up once."""
+    return Registry.installed()
+
+
+@cache
+def broken() -> Production:
+    """Returns the drill's production where every checkout fails at once, operations are quick and users are few."""
+    scenario = quick(operation_takes=timedelta(milliseconds=10))
+    bad = RevisionSpec(name=BAD, faults=[Trouble(path="/api/checkout", error_rate=1.0)])
+    few = scenario.users.model_copy(update={"per_second": 2.0})
+    return scenario.model_copy(update={"outbreak": OutbreakSpec(deploy=bad), "users": few})
+
+
+@cache
+def _empty_journal() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.db"
+        SqlJournal(f"sqlite:///{path}").close()
+        return path.read_bytes()
+
+
+def new_journal(folder: Path) -> str:
+    """Returns the URL of a new, empty journal in `folder`; made once and copied, for a migration takes its time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "journal.db"
+    path.write_bytes(_empty_journal())
+    return f"sqlite:///{path}"
+
+
+def announced(sim: Simulated, folder: Path) -> Path:
+    """Writes down where the simulation is, as `allclear simulate --json` does, and returns the file."""
+    path = folder / "simulation.json"
+    path.write_text(json.dumps(sim.announcement()))
+    return path
+
+
+def engine_on(url: str, simulation: Path | None, journal: Journal | None = None) -> Engine:
+    """Returns an engine on that journal, aimed at that simulation."""
+    settings = Settings(company="vintstreet", journal_url=url, simulation=simulation)
+    return make_engine(settings, environ={}, company=vintstreet(), registry=installed(), journal=journal)
+
+
+# --- dying ---------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class Mortal:
+    """A journal (the port `Journal`, by delegation) whose process dies at the `at`-th write."""
+
+    def __init__(self, inner: SqlJournal, at: int = 0, when: Literal["before", "after"] = "after") -> None:
+        self.inner = inner
+        self.writes: list[str] = []
+        self._at, self._when = at, when
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the journal's own; a write goes past the reaper."""
+        own = getattr(self.inner, name)
+        if name not in WRITES:
+            return own
+
+        def mortal(*args: Any, **more: Any) -> Any:
+            self.writes.append(name)
+            if len(self.writes) == self._at and self._when == "before":
+                raise Killed
+            done = own(*args, **more)
+            if len(self.writes) == self._at:
+                raise Killed
+            return done
+
+        return mortal
+
+
+async def die(engine: Engine, journal: SqlJournal) -> None:
+    """Leaves behind what the kernel leaves of a process: its presence file without the lock; connections are cut."""
+    alive = Path(f"{engine.settings.journal_url.removeprefix('sqlite:///')}.holders") / f"{journal.holder}.alive"
+    await engine.around.close()
+    journal.close()
+    alive.touch()
+
+
+# --- people --------------------------------------------------------------------------------------------
+
+Answerer = Callable[[Engine, World, Ask], None]
+
+
+def anybody(ask: Ask) -> By:
+    """Returns somebody who may answer."""
+    role = ask.policy.roles[0]
+    return By(actor=f"Ana ({role})", role=role, via="cli")
+
+
+def say_yes(engine: Engine, world: World, ask: Ask) -> None:
+    """Says yes to everything; the fix is deployed first, once."""
+    if ask.step == "fix" and FIX not in world.service.revisions:
+        world.deploy(RevisionSpec(name=FIX), by="an engineer")
+    engine.people.answer(ask.id, anybody(ask), yes=True, reason="It is so.")
+
+
+def report(engine: Engine) -> str:
+    """Lets the alert come in, and returns its incident."""
+    taken = engine.intake.take(ALERT, "delivery-1")
+    assert taken.incident is not None
+    return taken.incident
+
+
+async def run_phase(engine: Engine, world: World, incident: str, phase: Phase, answer: Answerer = say_yes) -> None:
+    """Carries one phase to its end; whoever is asked answers at once."""
+    while not isinstance(move := await engine.conductor.run(incident, phase, MACHINE), Over):
+        assert isinstance(move, Wait)
+        for state in engine.conductor.incident(incident).open_asks:
+            if state.ask.id in move.asks:
+                answer(engine, world, state.ask)
+
+
+async def respond(engine: Engine, world: World, answer: Answerer = say_yes) -> str:
+    """Carries the whole response to its end, from wherever it stands, and returns the incident's id."""
+    incident = report(engine)
+    async with asyncio.timeout(60):
+        for phase in Phase:
+            await run_phase(engine, world, incident, phase, answer)
+    return incident
+
+
+# --- what the simulator saw ----------------------------------------------------------------------------
+
+
+def writes(world: World, face: str | None = None, method: str | None = None) -> list[dict[str, Any]]:
+    """Returns the writes that the simulated vendors were sent, in order."""
+    return [
+        entry
+        for entry in world.truth.entries()
+        if entry["kind"] == "write" and face in (None, entry["face"]) and method in (None, entry["method"])
+    ]
