@@ -164,7 +164,9 @@ def say_yes(engine: Engine, world: World, ask: Ask) -> None:
 
 
 def report(engine: Engine) -> str:
-    """Lets the alert come in, and returns its incident."""
+    """Lets the alert come in, unless it was heard before, and returns its incident."""
+    for row in engine.journal.incidents():
+        return row.id
     taken = engine.intake.take(ALERT, "delivery-1")
     assert taken.incident is not None
     return taken.incident

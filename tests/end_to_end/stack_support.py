@@ -1,0 +1,36 @@
+"""What the end-to-end tests share: the command line in processes of its own, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+OWN = ("ALLCLEAR_", "PREFECT_")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Returns this process's environment without anything that would aim allclear elsewhere, and with `more`."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{bare.get('PATH', '')}"
+    return {**bare, "PATH": tools, "COLUMNS": "160", **more}
+
+
+def allclear(*words: str, timeout: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
+    """Runs `allclear` with `words` from the repository's root and returns how it ended."""
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "allclear", *words],
+        cwd=ROOT, env=environment(**more), capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+
+
+def drill(scenario: str, home: Path) -> dict[str, Any]:
+    """Plays a drill and returns what `--json` says of it; fails with what it printed where it could not be played."""
+    done = allclear("drill", scenario, "--json", "--home", str(home))
+    assert done.stdout.startswith("{"), f"{done.stdout}\n{done.stderr}"
+    return json.loads(done.stdout)

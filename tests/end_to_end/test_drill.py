@@ -1,0 +1,105 @@
+"""Whole drills, as `make drill` plays them, held against the simulated production's own log."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.stack_support import drill
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The P0 drill, played once for this file."""
+    return drill("payment-processing-down", tmp_path_factory.mktemp("drill") / "home")
+
+
+def entries(played: dict[str, Any], kind: str, **fields: Any) -> list[dict[str, Any]]:
+    """Returns the journal's entries of a kind whose record has these fields."""
+    found = [entry for entry in played["entries"] if entry["record"]["kind"] == kind]
+    return [entry for entry in found if all(entry["record"].get(key) == value for key, value in fields.items())]
+
+
+def truth(played: dict[str, Any], kind: str, **fields: Any) -> list[dict[str, Any]]:
+    """Returns what the simulated production itself logged."""
+    found = [line for line in played["truth"] if line["kind"] == kind]
+    return [line for line in found if all(line.get(key) == value for key, value in fields.items())]
+
+
+def at(line: dict[str, Any], name: str = "at") -> datetime:
+    """Returns the time of an entry or of a line of the log."""
+    return datetime.fromisoformat(line[name])
+
+
+def test_the_drill_goes_as_planned_within_a_minute(played: dict[str, Any]) -> None:
+    """The response ends resolved, its rollback verified, nothing left in place, in under a minute."""
+    assert played["misses"] == []
+    assert played["seconds"] < 60
+
+
+def test_the_beginning_is_when_users_met_the_first_error(played: dict[str, Any]) -> None:
+    """The incident's beginning is the production's own first error, and detection came after it."""
+    [opened] = entries(played, "incident.opened")
+    [started] = truth(played, "errors_started")
+    assert abs(at(opened["record"], "began") - at(started)) < timedelta(seconds=1)
+    assert at(opened) > at(started)
+
+
+def test_containment_is_claimed_only_after_the_last_error(played: dict[str, Any]) -> None:
+    """The traffic moved between intent and outcome, and `contained` stands after users met their last error."""
+    [contained] = entries(played, "contained")
+    [stopped] = truth(played, "errors_stopped")
+    assert at(stopped, "last_failed_at") < at(contained)
+    [intent] = entries(played, "act.intended", act="contain/roll-back")
+    [outcome] = entries(played, "act.finished", act="contain/roll-back")
+    [first, *_] = truth(played, "write", face="cloud_run")
+    assert at(intent) < at(first) < at(outcome) < at(contained)
+
+
+def test_each_act_was_issued_once(played: dict[str, Any]) -> None:
+    """Production saw two traffic changes (the rollback and its undo), one page opened, one public incident."""
+    assert [line["result"] for line in truth(played, "write", face="cloud_run")] == ["done", "done"]
+    posts = [line for line in truth(played, "write", face="slack") if line["method"] == "chat.postMessage"]
+    assert len(posts) == 2
+    assert len(truth(played, "write", face="statuspage", method="create_incident")) == 1
+    assert len(truth(played, "write", face="pagerduty")) == 2
+
+
+def test_the_post_mortem_tells_what_happened(played: dict[str, Any]) -> None:
+    """The document names the revisions, who approved, the measured times and the record's head, and says simulated."""
+    document, head = played["post_mortem"], played["entries"][-1]["hash"]
+    for words in ("vintstreet-00041-wex", "vintstreet-00042-qoz", "Ana Ruiz (on-call)", "SIMULATED", head):
+        assert words in document
+    [opened], [contained] = entries(played, "incident.opened"), entries(played, "contained")
+    seconds = (at(contained) - at(opened["record"], "began")).total_seconds()
+    row = next(line for line in document.splitlines() if line.startswith("| Time to contain"))
+    assert f"{seconds:.1f}".removesuffix(".0") + "s" in row
+
+
+def test_nothing_that_left_the_drill_hides_that_it_was_one(played: dict[str, Any]) -> None:
+    """Every message, page and public post of a drill says that it is simulated."""
+    told = [*truth(played, "message"), *truth(played, "status_post")]
+    assert told
+    assert all("SIMULATED" in str(line) for line in told)
+
+
+def test_a_flag_that_stays_off_is_handed_to_a_person(tmp_path: Path) -> None:
+    """In the broken-feature drill the flag stays off, and the ledger names who sees to it and until when."""
+    played = drill("broken-feature", tmp_path / "home")
+    assert played["misses"] == []
+    [handed] = entries(played, "debt.handed-over")
+    assert handed["record"]["to"] == "Ben Okafor"
+    assert [line["result"] for line in truth(played, "write", face="supabase")] == ["done"]
+
+
+def test_a_false_alarm_writes_nothing(tmp_path: Path) -> None:
+    """In the healthy drill no system is written to, and the incident ends as a false alarm."""
+    played = drill("healthy", tmp_path / "home")
+    assert played["misses"] == []
+    assert truth(played, "write") == []
+    assert entries(played, "incident.ended")[0]["record"]["ending"] == "false-alarm"
