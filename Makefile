@@ -33,10 +33,10 @@ setup: $(VENV)/.ready ## Install everything into .venv
 
 SCENARIO ?= payment-processing-down
 drill: $(VENV)/.ready ## Play a whole P0 incident (INTERACTIVE=1: you are asked)
-	@$(BIN)/allclear drill $(SCENARIO) $(if $(INTERACTIVE),--interactive)
+	@$(BIN)/allclear drill $(SCENARIO) $(if $(INTERACTIVE),--interactive) $(ARGS)
 
 up: $(VENV)/.ready ## Start Prefect, runner and responder (SIMULATED=1: a simulated production behind)
-	@$(BIN)/allclear up $(if $(SIMULATED),--simulated)
+	@$(BIN)/allclear up $(if $(SIMULATED),--simulated) $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.ready ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)

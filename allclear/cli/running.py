@@ -17,6 +17,16 @@ from allclear.settings import load_settings
 from allclear.stack import Ports, Stack, port_taken
 from allclear.stack import prepare as make_ready
 
+_EXPORTED = (
+    "ALLCLEAR_COMPANY",
+    "ALLCLEAR_JOURNAL_URL",
+    "ALLCLEAR_RESPONDER_URL",
+    "ALLCLEAR_ALERT_TOKEN",
+    "ALLCLEAR_SIMULATION",
+    "PREFECT_API_URL",
+)
+"""What the commands in another terminal need."""
+
 
 @app.command()
 def responder() -> None:
@@ -94,13 +104,7 @@ def _say_where(stack: Stack) -> None:
     say(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
     say(f"  journal, logs        {stack.home}")
     say("In another terminal:")
-    for name in (
-        "ALLCLEAR_COMPANY",
-        "ALLCLEAR_JOURNAL_URL",
-        "PREFECT_API_URL",
-        "ALLCLEAR_SIMULATION",
-        "ALLCLEAR_ALERT_TOKEN",
-    ):
+    for name in _EXPORTED:
         if name in stack.environment:
             say(f"  export {name}={stack.environment[name]}")
     say("Ctrl-C stops everything.")

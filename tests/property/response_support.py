@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -19,12 +22,12 @@ from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company, load_company
 from allclear.domain.approval import Ask
 from allclear.domain.base import utc_now
-from allclear.domain.records import By
+from allclear.domain.records import ActIntended, By
 from allclear.domain.runbook import Phase
 from allclear.engine.course import Over, Wait
 from allclear.engine.intake import Alert
 from allclear.engine.registry import Registry
-from allclear.journal.port import Journal
+from allclear.journal.port import Claim, Journal, Mine
 from allclear.journal.sql import SqlJournal
 from allclear.settings import Settings
 from allclear.simulator.scenario import OutbreakSpec, Production, RevisionSpec, Trouble
@@ -114,10 +117,15 @@ class Killed(BaseException):
 class Mortal:
     """A journal (the port `Journal`, by delegation) whose process dies at the `at`-th write."""
 
-    def __init__(self, inner: SqlJournal, at: int = 0, when: Literal["before", "after"] = "after") -> None:
+    def __init__(
+        self, inner: SqlJournal, at: int = 0, when: Literal["before", "after"] = "after",
+        told: Callable[[], int] = lambda: 0,
+    ) -> None:  # fmt: skip
         self.inner = inner
         self.writes: list[str] = []
-        self._at, self._when = at, when
+        self.told: list[int] = []
+        """How many writes the vendors had seen at each of ours."""
+        self._at, self._when, self._count = at, when, told
 
     def __getattr__(self, name: str) -> Any:
         """Return the journal's own; a write goes past the reaper."""
@@ -127,6 +135,7 @@ class Mortal:
 
         def mortal(*args: Any, **more: Any) -> Any:
             self.writes.append(name)
+            self.told.append(self._count())
             if len(self.writes) == self._at and self._when == "before":
                 raise Killed
             done = own(*args, **more)
@@ -143,6 +152,70 @@ async def die(engine: Engine, journal: SqlJournal) -> None:
     await engine.around.close()
     journal.close()
     alive.touch()
+
+
+# --- a process of its own --------------------------------------------------------------------------------
+
+
+class Held:
+    """A journal that stops for good after each claim: so a process can be killed between intent and write."""
+
+    def __init__(self, inner: SqlJournal) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the journal's own; after a claim, nothing more happens."""
+        own = getattr(self.inner, name)
+        if name != "claim":
+            return own
+
+        def hold(*args: Any, **more: Any) -> Any:
+            own(*args, **more)
+            threading.Event().wait()
+
+        return hold
+
+
+async def start_alone(engine: Engine, incident: str, act: str, *, held: bool = False) -> asyncio.subprocess.Process:
+    """Starts a process that carries out one act."""
+    settings = engine.settings
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.property.response_support", settings.journal_url, str(settings.simulation),
+        incident, act, "held" if held else "free", cwd=REPOSITORY,
+    )  # fmt: skip
+
+
+async def _alone(url: str, simulation: str, incident: str, act: str, held: str) -> None:
+    journal: Any = Held(SqlJournal(url)) if held == "held" else None
+    engine = engine_on(url, Path(simulation), journal)
+    await engine.executor.carry_out(incident, act, MACHINE)
+    await engine.close()
+
+
+def claim_all(url: str, incident: str, count: int, me: str) -> list[int]:
+    """Claims `count` resources one after the other, as fast as it goes, beside one other; returns those it got."""
+    journal = SqlJournal(url)
+    try:
+        _meet(url, "ready", me)
+        got = [number for number in range(count) if isinstance(_claim(journal, incident, number), Mine)]
+        _meet(url, "done", me)  # who leaves earlier is taken for dead, and its claims are taken over
+        return got
+    finally:
+        journal.close()
+
+
+def _claim(journal: SqlJournal, incident: str, number: int) -> Claim:
+    act = f"contain/{number}"
+    intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
+    return journal.claim(f"dial:{number}", incident, act, timedelta(seconds=30), intent, MACHINE)
+
+
+def _meet(url: str, place: str, me: str) -> None:
+    """Waits until two have come to that place."""
+    folder = Path(url.removeprefix("sqlite:///")).parent
+    (folder / f"{place}-{me}").touch()
+    while len(list(folder.glob(f"{place}-*"))) < 2:
+        time.sleep(0.001)
 
 
 # --- people --------------------------------------------------------------------------------------------
@@ -200,3 +273,7 @@ def writes(world: World, face: str | None = None, method: str | None = None) -> 
         for entry in world.truth.entries()
         if entry["kind"] == "write" and face in (None, entry["face"]) and method in (None, entry["method"])
     ]
+
+
+if __name__ == "__main__":
+    asyncio.run(_alone(*sys.argv[1:]))

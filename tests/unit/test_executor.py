@@ -306,9 +306,7 @@ async def test_endless_conflicts_end(desk: Desk) -> None:
         (Refused("Not now.", "Later."), ActStatus.REFUSED),
     ],
 )
-async def test_a_write_that_is_turned_down_changed_nothing(
-    desk: Desk, error: AllclearError, status: ActStatus
-) -> None:
+async def test_a_write_that_is_turned_down_changed_nothing(desk: Desk, error: AllclearError, status: ActStatus) -> None:
     """The vendor's no is the outcome, with its next step; nothing is left in place."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)

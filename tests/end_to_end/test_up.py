@@ -1,0 +1,187 @@
+"""`make up SIMULATED=1`, and every command of the README run against it, as a newcomer would."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from allclear.domain.action import ActStatus
+from allclear.domain.incident import Incident, replay
+from allclear.journal.sql import SqlJournal
+from tests.end_to_end.stack_support import ROOT, allclear, environment, make
+
+pytestmark = pytest.mark.slow
+
+README = (ROOT / "README.md").read_text()
+
+
+def free_port() -> int:
+    """Returns a port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Up:
+    """A running stack: the environment it prints, and its journal."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        self.variables = variables
+
+    def incident(self, incident_id: str) -> Incident:
+        """Returns how an incident stands."""
+        journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"])
+        try:
+            incident = replay(journal.entries(incident_id))
+            assert incident is not None
+            return incident
+        finally:
+            journal.close()
+
+    def until(self, true: Callable[[], Any], seconds: float = 90) -> Any:  # noqa: ANN401 - what it waits for
+        """Returns what `true` gives as soon as that is something; fails after `seconds`."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := true():
+                return found
+            time.sleep(0.3)
+        pytest.fail(f"nothing within {seconds} s")
+
+    def runs(self, incident_id: str, flow: str) -> list[dict[str, Any]]:
+        """Returns Prefect's runs of a flow for an incident."""
+        body = {"flow_runs": {"name": {"any_": [f"{incident_id} {flow}"]}}}
+        return httpx.post(f"{self.variables['PREFECT_API_URL']}/flow_runs/filter", json=body, timeout=20).json()
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """`make up SIMULATED=1` on free ports, ended by one Ctrl-C, which must end everything."""
+    home, printed = tmp_path_factory.mktemp("up"), tmp_path_factory.mktemp("printed") / "out"
+    ports = f"--port {free_port()} --responder-port {free_port()}"
+    with printed.open("w") as out:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            make("up", "SIMULATED=1", f"ARGS={ports} --home {home}"),
+            cwd=ROOT, env=environment(), stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+    try:
+        end = time.monotonic() + 180
+        while "Ctrl-C stops everything" not in printed.read_text():
+            assert process.poll() is None, printed.read_text()
+            assert time.monotonic() < end, printed.read_text()
+            time.sleep(0.3)
+        yield Up(dict(re.findall(r"export (\w+)=(\S+)", printed.read_text())))
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=30)
+
+
+def commands() -> list[str]:
+    """Returns the commands of the README's shell blocks that end by themselves."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("make ")]
+
+
+def test_every_command_of_the_readme_works(up: Up) -> None:
+    """Run in the order of the page, each command ends well, and `make drill` and `make up` are run by these tests."""
+    made = re.findall(
+        r"^make .*", "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)), flags=re.MULTILINE
+    )
+    assert made == ["make drill", "make up SIMULATED=1"]
+    for command in commands():
+        done = subprocess.run(  # noqa: S602 - the README's own words
+            command, shell=True, cwd=ROOT, env=environment(**up.variables), capture_output=True, text=True,
+            timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        if command.startswith("curl"):
+            up.until(lambda: "VS-1" in allclear("incidents", **up.variables).stdout)
+
+
+def test_the_readme_shows_commands_that_exist() -> None:
+    """Every `allclear` command that the page mentions in its text is one that the command line knows."""
+    told = set(re.findall(r"`(?:make )?allclear ([a-z-]+)", README)) | {shlex.split(line)[1] for line in commands()}
+    helped = allclear("--help").stdout
+    assert {word for word in told if word.isalpha() and word not in helped and word != "-sS"} == set()
+
+
+def test_an_alert_becomes_one_run_and_an_approval_on_the_command_line_wakes_it(up: Up) -> None:
+    """One alert, sent three times, is one incident and one `respond`; its suspended run goes on after an approval."""
+    alert = {"key": "streams", "title": "Errors", "labels": {"alertname": "ErrorRateHigh"}}
+    token = {"Authorization": f"Bearer {up.variables['ALLCLEAR_ALERT_TOKEN']}"}
+    known = {line.split()[0] for line in allclear("incidents", **up.variables).stdout.splitlines()}
+    end_all(up, known)
+    where = f"{up.variables['ALLCLEAR_RESPONDER_URL']}/alerts/json"
+    ids = {httpx.post(where, json=alert, headers=token, timeout=20).json()["id"] for _ in range(3)}
+    assert len(ids) == 1
+    delivery = f"{up.variables['ALLCLEAR_RESPONDER_URL']}/alerts/{ids.pop()}"
+    incident_id = up.until(lambda: httpx.get(delivery, headers=token, timeout=20).json()["incident"])
+    up.until(lambda: up.runs(incident_id, "contain"))
+    assert len(up.runs(incident_id, "respond")) == 1
+    up.until(lambda: up.incident(incident_id).open_asks)
+    ask = up.incident(incident_id).open_asks[0].ask
+    up.until(lambda: up.runs(incident_id, ask.phase)[0]["state_type"] == "PAUSED")
+    done = allclear("approve", ask.id, "--as", "Ben", "--role", "tech_lead", "--reason", "go", **up.variables)
+    assert done.returncode == 0, done.stderr
+    up.until(lambda: not up.incident(incident_id).open_asks or up.incident(incident_id).asks[ask.id].granted)
+    act = ask.act
+    if act:
+        up.until(lambda: up.incident(incident_id).acts[act].outcome)
+        assert up.incident(incident_id).acts[act].status is ActStatus.VERIFIED
+
+
+def end_all(up: Up, known: set[str]) -> None:
+    """Ends what earlier tests left open, so that an alert opens an incident of its own."""
+    for incident_id in sorted(known):
+        for act in up.incident(incident_id).in_place:
+            allclear("undo", incident_id, act.id, "--as", "Ben", "--role", "tech_lead", **up.variables)
+        words = ("--reason", "the next test", "--as", "Ben", "--role", "tech_lead")
+        allclear("false-alarm", incident_id, *words, **up.variables)
+
+
+def test_forms_offer_what_the_plan_has(up: Up) -> None:
+    """In Prefect, `respond` offers the plan's severities, services and runbooks, and refuses any other."""
+    api = up.variables["PREFECT_API_URL"]
+    deployment = httpx.get(f"{api}/deployments/name/respond/vintstreet", timeout=20).json()
+    offered = deployment["parameter_openapi_schema"]["properties"]
+    assert offered["severity"]["enum"] == ["P0", "P1", "P2", "P3"]
+    assert offered["runbook"]["enum"] == ["bad-deployment", "broken-feature"]
+    assert "SIMULATED" in deployment["tags"]
+    wrong = {"parameters": {"severity": "P9"}, "state": {"type": "SCHEDULED"}}
+    refused = httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json=wrong, timeout=20)
+    assert refused.status_code == 409
+
+
+def test_every_entrypoint_loads() -> None:
+    """Each deployment's module can be imported as the runner does it, without Prefect's placeholder."""
+    code = (
+        "from allclear.company import find_company; from deployments.catalog import offers; "
+        "from prefect.flows import load_flow_from_entrypoint as load\n"
+        "for o in offers(find_company('vintstreet')):\n"
+        "    load(f'{o.flow.fn.__module__}.{o.flow.fn.__name__}', use_placeholder_flow=False)\n"
+        "print('all')"
+    )
+    python = str(Path(make()[3].removeprefix("VENV=")) / "bin" / "python")
+    done = subprocess.run(  # noqa: S603 - our own program
+        [python, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip() == "all", done.stderr
+
+
+def test_two_stacks_do_not_meet() -> None:
+    """A port that is taken is said in one sentence, before anything is started."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        done = allclear("up", "--simulated", "--port", str(server.getsockname()[1]))
+    assert done.returncode == 3
+    assert "is taken" in done.stderr

@@ -1,0 +1,212 @@
+"""However many want it at once, a service is rolled back once: by one process, in one incident, by one revision."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from allclear.bootstrap import Engine
+from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.base import utc_now
+from allclear.domain.incident import Act
+from allclear.domain.records import By, IncidentOpened
+from allclear.domain.runbook import Phase
+from allclear.engine.course import Over, Wait
+from allclear.engine.people import Declaration
+from allclear.engine.proposals import Wish
+from allclear.journal.sql import SqlJournal
+from allclear.simulator.faults import Fault
+from allclear.simulator.scenario import TrafficSpec
+from tests.contract.simulator_support import Simulated, until
+from tests.property.response_support import (
+    BAD,
+    GOOD,
+    MACHINE,
+    announced,
+    anybody,
+    broken,
+    claim_all,
+    engine_on,
+    new_journal,
+    writes,
+)
+
+ROUNDS = 30
+ANA = By(actor="Ana", role="on_call", via="cli")
+
+
+@asynccontextmanager
+async def _two_engines(sim: Simulated, folder: Path) -> AsyncGenerator[tuple[Engine, Engine]]:
+    """Yields two engines, as of two processes, on one new journal; the simulation serves its bad revision."""
+    sim.world.redirect([TrafficSpec(revision="latest", percent=100)], by="the test")
+    url = new_journal(folder)
+    simulation = announced(sim, folder)
+    one, two = engine_on(url, simulation), engine_on(url, simulation)
+    try:
+        yield one, two
+    finally:
+        await one.close()
+        await two.close()
+
+
+def _declared(engine: Engine) -> str:
+    said = Declaration("Payments fail", "P0", "storefront", "bad-deployment", utc_now())
+    return engine.people.declare(said, ANA)
+
+
+async def _proposed(engine: Engine, incident: str) -> Act:
+    params = {"service": "storefront", "to": "previous"}
+    wish = Wish("contain", "roll-back", "cloud_run.rollback_traffic", params, "Roll back")
+    act = await engine.proposer.propose(engine.conductor.incident(incident), wish, MACHINE)
+    return engine.conductor.incident(incident).acts[act]
+
+
+async def _approved(engine: Engine, incident: str) -> str:
+    act = await _proposed(engine, incident)
+    engine.people.answer(act.asks[0], ANA, yes=True, reason="Yes.")
+    return act.id
+
+
+async def _carried_out(engine: Engine, incident: str, act: str) -> Outcome:
+    await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 - so that they meet at another place each time
+    return await engine.executor.carry_out(incident, act, MACHINE)
+
+
+async def test_two_incidents_roll_one_service_back_once(tmp_path: Path) -> None:
+    """Both are approved and carried out at once: one changes the traffic, the other finds it done."""
+    async with Simulated(broken()) as sim:
+        for number in range(ROUNDS):
+            async with _two_engines(sim, tmp_path / str(number)) as (one, two):
+                first, second = _declared(one), _declared(two)
+                acts = await _approved(one, first), await _approved(two, second)
+                before = len(writes(sim.world))
+                outcomes = await asyncio.gather(
+                    _carried_out(one, first, acts[0]), _carried_out(two, second, acts[1])
+                )
+                assert [write["result"] for write in writes(sim.world)[before:]] == ["done"]
+                assert sim.world.serving() == {GOOD: 100}
+                assert [outcome.status for outcome in outcomes] == [ActStatus.VERIFIED] * 2
+                assert sorted(outcome.changed for outcome in outcomes) == [False, True]
+                found = next(outcome for outcome in outcomes if not outcome.changed)
+                assert "found done" in found.sentence.lower()
+                owed = [act.id for incident in (first, second) for act in one.conductor.incident(incident).owed]
+                assert owed == ["contain/roll-back"]
+
+
+async def test_two_processes_carry_one_act_out_once(tmp_path: Path) -> None:
+    """Responder and flow go at one act: one writes, both know one outcome, and the debt is on the record."""
+    async with Simulated(broken()) as sim:
+        for number in range(ROUNDS):
+            async with _two_engines(sim, tmp_path / str(number)) as (one, two):
+                incident = _declared(one)
+                act = await _approved(one, incident)
+                before = len(writes(sim.world))
+                outcomes = await asyncio.gather(
+                    *(_carried_out(engine, incident, act) for engine in (one, two)), return_exceptions=True
+                )
+                assert [write["result"] for write in writes(sim.world)[before:]] == ["done"]
+                assert outcomes[0] == outcomes[1], f"round {number}"
+                assert [one.id for one in two.conductor.incident(incident).owed] == [act]
+                assert one.journal.broken_link(incident) is None
+
+
+async def test_two_conductors_carry_one_incident_on_once(tmp_path: Path) -> None:
+    """Two processes run the same phase of the same incident: every vendor is told everything once."""
+    async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
+        incident = _declared(one)
+        async with asyncio.timeout(30):
+            for phase in (Phase.DETECT, Phase.CONTAIN):
+                await asyncio.gather(*(_run(engine, incident, phase) for engine in (one, two)))
+        it = one.conductor.incident(incident)
+        assert it.left == ["detect", "contain"]
+        assert [act.id for act in it.acts.values() if not (act.outcome and act.outcome.good)] == []
+        assert len(writes(sim.world, "cloud_run")) == 1
+        assert len(writes(sim.world, "statuspage")) == 1
+        assert len(sim.world.pager.pages) == 1
+        assert [len(c.messages) for c in sim.world.workspace.channels if c.name == "incidents"] == [1]
+        assert len(it.acts) == len({(act.proposed.phase, act.proposed.step) for act in it.acts.values()})
+
+
+async def _run(engine: Engine, incident: str, phase: Phase) -> None:
+    while not isinstance(move := await engine.conductor.run(incident, phase, MACHINE), Over):
+        assert isinstance(move, Wait)
+        for ask in move.asks:
+            state = engine.conductor.incident(incident).asks[ask]
+            if state.open:
+                engine.people.answer(ask, anybody(state.ask), yes=True, reason="It is so.")
+        await asyncio.sleep(0.01)
+
+
+async def test_a_later_rollback_to_previous_goes_not_one_further(tmp_path: Path) -> None:
+    """The first rollback is still in place: another incident's finds it done, and says by whom."""
+    async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
+        first, second = _declared(one), _declared(two)
+        await one.executor.carry_out(first, await _approved(one, first), MACHINE)
+        outcome = (await _proposed(two, second)).outcome
+        assert outcome is not None
+        assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, False)
+        assert f"Done already by {first}" in outcome.sentence
+        assert len(writes(sim.world)) == 1
+        assert sim.world.serving() == {GOOD: 100}
+
+
+async def test_a_rollback_proposed_while_another_is_under_way_goes_not_one_further(tmp_path: Path) -> None:
+    """The first is written and its outcome is not: what `previous` means now would be one too far, and is refused."""
+    async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
+        first, second = _declared(one), _declared(two)
+        act = await _approved(one, first)
+        sim.world.faults.set(Fault(face="cloud_run", method="GetOperation", kind="slow", seconds=0.5))
+        going = asyncio.create_task(one.executor.carry_out(first, act, MACHINE))
+        await until(lambda: sim.world.serving() == {GOOD: 100})
+        outcome = (await _proposed(two, second)).outcome
+        assert outcome is not None
+        assert not outcome.changed
+        assert (await going).good
+        assert len(writes(sim.world)) == 1
+        assert sim.world.serving() == {GOOD: 100}
+
+
+async def test_after_the_undo_a_rollback_is_a_rollback_again(tmp_path: Path) -> None:
+    """Traffic is on the newest again, and that is bad again: another incident rolls back, by one revision."""
+    async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
+        first, second = _declared(one), _declared(two)
+        await one.executor.carry_out(first, await _approved(one, first), MACHINE)
+        sim.world.redirect([TrafficSpec(revision="latest", percent=100)], by="somebody")
+        assert sim.world.serving() == {BAD: 100}
+        outcome = await two.executor.carry_out(second, await _approved(two, second), MACHINE)
+        assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
+        assert sim.world.serving() == {GOOD: 100}
+
+
+def _opened(url: str) -> str:
+    journal = SqlJournal(url)
+    opened = IncidentOpened(
+        company="VintStreet", title="?", severity="P0", service="storefront", runbook="bad-deployment", reported="?"
+    )
+    incident, _ = journal.open_incident("VS", opened, MACHINE)
+    journal.close()
+    return incident
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_a_claim_has_one_holder(tmp_path: Path, kind: str) -> None:
+    """Two claim the same hundred things in a tight loop: each has exactly one holder, and one intent."""
+    url, count = new_journal(tmp_path), 100
+    incident = _opened(url)
+    pool: Executor = (
+        ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+    )
+    with pool:
+        got = [number for one in pool.map(claim_all, [url] * 2, [incident] * 2, [count] * 2, "ab") for number in one]
+    journal = SqlJournal(url)
+    intents = [entry.record.act for entry in journal.entries(incident) if entry.record.kind == "act.intended"]
+    journal.close()
+    assert sorted(intents) == sorted(f"contain/{number}" for number in range(count))
+    assert sorted(got) == list(range(count))
