@@ -16,6 +16,7 @@ from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.systems import Access, Service
 from allclear.engine.by_hand import ByHand
 from allclear.engine.conductor import Conductor
+from allclear.engine.dry_run import DryRun
 from allclear.engine.executor import Executor
 from allclear.engine.intake import Intake
 from allclear.engine.people import People
@@ -108,6 +109,7 @@ class Engine:
     conductor: Conductor
     people: People
     by_hand: ByHand
+    dry_run: DryRun
     intake: Intake
 
     async def close(self) -> None:
@@ -136,8 +138,11 @@ def make_engine(
     conductor = Conductor(journal, registry, executor, proposer, company, around, clock)
     people = People(journal, company, clock, simulated=simulation is not None)
     by_hand = ByHand(journal, company, executor, proposer, people)
+    dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock, simulated=simulation is not None)
-    return Engine(settings, company, journal, registry, around, executor, proposer, conductor, people, by_hand, intake)
+    return Engine(
+        settings, company, journal, registry, around, executor, proposer, conductor, people, by_hand, dry_run, intake
+    )
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from allclear.bootstrap import open_engine
 from allclear.domain.errors import Refused
 from allclear.engine.by_hand import Order
 from flows.artifacts import publish
-from flows.current import run_id
+from flows.current import name_run, run_id
 from flows.phase import deliver
 
 
@@ -21,6 +21,7 @@ async def order(action: str, params: dict[str, Any], *, name: str, role: str, re
         key = run_id()[:8] or None
         given = Order(action, params, reason, incident or None, key=key)
         result = await engine.by_hand.do(given, by)
+        await name_run(engine.conductor.incident(result.incident))
         await publish(engine, result.incident)
         await deliver(engine)
     if result.outcome is None:

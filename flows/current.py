@@ -1,11 +1,27 @@
-"""Which flow run this is."""
+"""Which flow run this is, and what Prefect calls it."""
 
 from __future__ import annotations
 
+from uuid import UUID
+
+from prefect import get_client
 from prefect.context import FlowRunContext
+
+from allclear.domain.incident import Incident
 
 
 def run_id() -> str:
     """Returns the id of the flow run that calls this; empty outside of one."""
     context = FlowRunContext.get()
     return str(context.flow_run.id) if context and context.flow_run else ""
+
+
+async def name_run(incident: Incident) -> None:
+    """Names this run after its incident, as `VS-12 respond`, and tags it so that Prefect finds all runs of it."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow is None:
+        return
+    simulated = "simulated" if incident.opened.simulated else "real"
+    tags = {*context.flow_run.tags, incident.id, incident.severity, simulated}
+    async with get_client() as client:
+        await client.update_flow_run(UUID(run_id()), name=f"{incident.id} {context.flow.name}", tags=sorted(tags))

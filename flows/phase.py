@@ -17,7 +17,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.course import CarryOut, Move, Over, Propose, ProposeUndo, Wait
 from allclear.orchestrator import Errands, Orchestrator
 from flows.artifacts import publish
-from flows.current import run_id
+from flows.current import name_run, run_id
 from flows.forms import wait_for_answer
 from tasks.run import run_step
 
@@ -34,6 +34,7 @@ async def carry_on(incident: str, phase: Phase) -> str:
     by = By(actor="allclear", via=f"flow {phase.value}")
     async with open_engine() as engine:
         _note_run(engine, incident, phase, by)
+        await name_run(engine.conductor.incident(incident))
         while True:
             move = engine.conductor.next_move(incident, phase)
             if isinstance(move, Over):

@@ -10,7 +10,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.conductor import start_errand
 from allclear.engine.people import Declaration
 from flows.artifacts import publish
-from flows.current import run_id
+from flows.current import name_run, run_id
 from flows.phase import deliver
 
 
@@ -45,6 +45,7 @@ async def respond(  # noqa: PLR0913 - the fields of its form
             run = f"run:{run_id()}"
             incident = engine.people.declare(said, by, first=Phase.DETECT.value, key=run)
         get_run_logger().info("%s is open; its phases follow as runs of their own.", incident)
+        await name_run(engine.conductor.incident(incident))
         await publish(engine, incident)
         await deliver(engine)
     return incident

@@ -10,6 +10,7 @@ from prefect import flow, get_run_logger
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.records import By
 from flows.artifacts import publish
+from flows.current import name_run
 from flows.phase import deliver
 
 
@@ -17,6 +18,7 @@ async def say(incident: str, name: str, role: str, speak: Callable[[Engine, By],
     """Says something in a person's name and returns what is told back."""
     async with open_engine() as engine:
         told = speak(engine, engine.people.who(name, role or None, "prefect"))
+        await name_run(engine.conductor.incident(incident))
         await publish(engine, incident)
         await deliver(engine)
     get_run_logger().info(told)

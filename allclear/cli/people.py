@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from allclear.bootstrap import Engine
+from allclear.bootstrap import Engine, open_engine
 from allclear.cli.root import As, IncidentId, Role, app, engine_with_post, out, run, say, speaker
 from allclear.domain.approval import AskKind
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import AskState
 from allclear.domain.records import By
+from allclear.engine.dry_run import imagined
 from allclear.engine.people import Declaration
 
 AskId = Annotated[str, typer.Argument(metavar="ASK", help="As VS-12/contain/roll-back; VS-12 when only one waits.")]
@@ -29,22 +30,42 @@ def _speak(name: str | None, role: str | None, what: Callable[[Engine, By], str]
 
 
 @app.command()
-def respond(
+def respond(  # noqa: PLR0913 - what a declaration says
     title: Annotated[str, typer.Argument(help="What is wrong, as users notice it.")],
     severity: Annotated[str, typer.Option(help="On the plan's own scale.")],
     service: Annotated[str, typer.Option(help="What is affected.")],
     runbook: Annotated[str, typer.Option(help="Which procedure to follow.")],
     name: As = None,
     role: Role = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Walk through the whole runbook; change nothing.")] = False,
 ) -> None:
     """Declare an incident: its flow starts in Prefect, phase after phase."""
+    said = Declaration(title=title, severity=severity, service=service, runbook=runbook)
+    if dry_run:
+        run(_walk(said))
+        return
 
     def declare(engine: Engine, by: By) -> str:
-        said = Declaration(title=title, severity=severity, service=service, runbook=runbook)
         incident = engine.people.declare(said, by)
         return f"{incident} is open. Follow it: allclear show {incident}"
 
     _speak(name, role, declare)
+
+
+async def _walk(said: Declaration) -> None:
+    """Prints what the runbook would do right now, step by step."""
+    async with open_engine() as engine:
+        opened = engine.people.opening(said, By(actor="allclear", via="dry run"))
+        phase = None
+        async for tried in engine.dry_run.walk(imagined(opened), engine.company.runbook(said.runbook)):
+            if tried.phase is not phase:
+                phase = tried.phase
+                out.rule(engine.company.plan.phases[phase].label, align="left")
+            asked = " or ".join(engine.company.plan.role_title(role) for role in tried.asks)
+            say(f"{tried.title}: {tried.sentence}{f'  [asks {asked}]' if asked else ''}")
+            for line in (*tried.details, *(f"refused: {one}" for one in tried.objections)):
+                say(f"    {line}")
+    say("Dry run: nothing was written, sent or changed.")
 
 
 @app.command()

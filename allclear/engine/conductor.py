@@ -200,7 +200,7 @@ class Conductor:
         service = company.systems.services.get(incident.opened.service)
         return values(
             incident,
-            self._journal.entries(incident.id),
+            self._journal.entries(incident.id) if incident.length else [],
             company.plan,
             service_title=service.title if service else incident.opened.service,
             impact=incident.opened.impact or incident.title,

@@ -91,17 +91,21 @@ class People:
 
         `key` makes the same declaration, repeated after a crash, one incident. Raises NotFound, NotAllowed.
         """
+        opened = self.opening(said, by)
+        errands = [start_errand("{incident}", first)] if first else []
+        incident, _ = self._journal.open_incident(self._company.plan.short, opened, by, key=key, errands=errands)
+        return incident
+
+    def opening(self, said: Declaration, by: By) -> IncidentOpened:
+        """Returns the record that a declaration opens an incident with. Raises NotFound for what the plan lacks."""
         self._check_severity(said.severity)
         self._company.service(said.service)
         self._company.runbook(said.runbook)
-        opened = IncidentOpened(
+        return IncidentOpened(
             company=self._company.name, title=said.title, severity=said.severity, service=said.service,
             runbook=said.runbook, incident_kind=self._company.runbook(said.runbook).kind,
             reported=f"declared by {by.actor}", began=said.began, simulated=self._simulated,
         )  # fmt: skip
-        errands = [start_errand("{incident}", first)] if first else []
-        incident, _ = self._journal.open_incident(self._company.plan.short, opened, by, key=key, errands=errands)
-        return incident
 
     def acknowledge(self, incident_id: str, by: By) -> str:
         """Says that a person is on it."""

@@ -147,6 +147,7 @@ class Proposer:
         """Returns what `wish` would change, what speaks against it, and who would be asked: the dry run."""
         kind = type(self._executor.action(wish.action))
         policy = policy_for(self._plan, kind, wish.step)
+        wish = self._marked(wish, kind.speaks)
         read_params(kind, wish.params)
         try:
             worked = await self._executor.work_out(wish.action, wish.params)

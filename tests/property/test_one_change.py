@@ -87,9 +87,7 @@ async def test_two_incidents_roll_one_service_back_once(tmp_path: Path) -> None:
                 first, second = _declared(one), _declared(two)
                 acts = await _approved(one, first), await _approved(two, second)
                 before = len(writes(sim.world))
-                outcomes = await asyncio.gather(
-                    _carried_out(one, first, acts[0]), _carried_out(two, second, acts[1])
-                )
+                outcomes = await asyncio.gather(_carried_out(one, first, acts[0]), _carried_out(two, second, acts[1]))
                 assert [write["result"] for write in writes(sim.world)[before:]] == ["done"]
                 assert sim.world.serving() == {GOOD: 100}
                 assert [outcome.status for outcome in outcomes] == [ActStatus.VERIFIED] * 2
