@@ -160,10 +160,8 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
         async with open_engine(settings) as engine:
             given = _pairs(params or [])
             wish = Wish(PHASE, "preview", action, given, "")
-            worked, refusals, policy = await engine.proposer.preview(wish)
-            if worked is None:
-                raise Refused(refusals[0].sentence, refusals[0].next_step)
-            change = worked.change
+            worked, policy = await engine.proposer.preview(wish)
+            change, refusals = worked.change, worked.refusals
             say(f"{change.summary}\n  risk: {change.risk}\n  undo: {change.undo}")
             for refusal in refusals:
                 say(f"  refused: {refusal.sentence} {refusal.next_step}")

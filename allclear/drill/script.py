@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
-from pydantic import Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import Field
 
+from allclear.company.complaint import Complaint
+from allclear.company.problems import read_model
+from allclear.company.yaml_file import read_yaml
 from allclear.domain.base import JsonDict, Model, Slug
 from allclear.domain.durations import Duration
 from allclear.domain.errors import ConfigError, NotFound
@@ -85,13 +87,11 @@ def find_script(folder: Path, name: str) -> tuple[Path, Script]:
     if "/" in name or not path.is_file():
         there = ", ".join(sorted(one.stem for one in (folder / "drills").glob("*.yaml"))) or "none"
         raise NotFound(f"{folder.name} has no drill called {name!r}.", f"There are: {there}.")
-    try:
-        raw = cast("dict[str, Any]", YAML(typ="safe").load(path.read_text()))  # pyright: ignore[reportUnknownMemberType] - it has no types
-        script = {key: value for key, value in raw.items() if key != "production"}
-        return path, Script.model_validate(script)
-    except (YAMLError, AttributeError) as error:
-        raise ConfigError(f"{path} cannot be read: {str(error).splitlines()[0]}.", "Correct the file.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg'].lower()}.", "Correct the file.") from error
+    file = read_yaml(path)
+    if isinstance(file, Complaint):
+        raise ConfigError(str(file), file.next_step)
+    own = {key: value for key, value in file.data.items() if key != "production"}
+    script = read_model(Script, replace(file, data=own))
+    if isinstance(script, Script):
+        return path, script
+    raise ConfigError(" ".join(str(complaint) for complaint in script[:2]), script[0].next_step)

@@ -71,11 +71,9 @@ class DryRun:
 
     async def _action(self, phase: Phase, step: Step, title: str, words: dict[str, str]) -> Tried:
         wish = Wish(phase.value, step.id, step.action or "", render_all(step.with_, words), title, step)
-        worked, refusals, policy = await self._proposer.preview(wish)
-        objections = tuple(f"{refusal.sentence} {refusal.next_step}" for refusal in refusals)
+        worked, policy = await self._proposer.preview(wish)
+        objections = tuple(f"{refusal.sentence} {refusal.next_step}" for refusal in worked.refusals)
         roles = tuple(policy.roles) if policy else ()
-        if worked is None:
-            return Tried(phase, title, "It cannot be done now.", roles, objections)
         change = worked.change
         done = " Nothing is left to change." if worked.done else ""
         details = (f"risk: {change.risk}", f"undo: {change.undo}") if roles else ()

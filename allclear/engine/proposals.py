@@ -16,7 +16,6 @@ from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOp
 from allclear.domain.runbook import Step
 from allclear.engine.asks import approval_of, policy_for
 from allclear.engine.executor import Executor, Worked, found_done
-from allclear.engine.registry import read_params
 from allclear.journal.port import Journal
 
 
@@ -143,17 +142,11 @@ class Proposer:
         outcome = Outcome(status=status, changed=False, sentence=error.message, next_step=error.next_step)
         return [proposed, ActFinished(act=act, outcome=outcome)]
 
-    async def preview(self, wish: Wish) -> tuple[Worked | None, list[Refusal], ApprovalPolicy | None]:
-        """Returns what `wish` would change, what speaks against it, and who would be asked: the dry run."""
+    async def preview(self, wish: Wish) -> tuple[Worked, ApprovalPolicy | None]:
+        """Returns what `wish` would change and who would be asked: the dry run. Raises AllclearError where it cannot."""
         kind = type(self._executor.action(wish.action))
-        policy = policy_for(self._plan, kind, wish.step)
-        wish = self._marked(wish, kind.speaks)
-        read_params(kind, wish.params)
-        try:
-            worked = await self._executor.work_out(wish.action, wish.params)
-        except AllclearError as error:
-            return None, [Refusal(sentence=error.message, next_step=error.next_step)], policy
-        return worked, worked.refusals, policy
+        worked = await self._executor.work_out(wish.action, self._marked(wish, kind.speaks).params)
+        return worked, policy_for(self._plan, kind, wish.step)
 
 
 def _act_id(incident: Incident, wish: Wish) -> str:
