@@ -143,7 +143,7 @@ class Proposer:
         return [proposed, ActFinished(act=act, outcome=outcome)]
 
     async def preview(self, wish: Wish) -> tuple[Worked, ApprovalPolicy | None]:
-        """Returns what `wish` would change and who would be asked: the dry run. Raises AllclearError where it cannot."""
+        """Returns what `wish` would change, and who would be asked. Raises AllclearError where it cannot be done."""
         kind = type(self._executor.action(wish.action))
         worked = await self._executor.work_out(wish.action, self._marked(wish, kind.speaks).params)
         return worked, policy_for(self._plan, kind, wish.step)

@@ -23,7 +23,7 @@ from allclear.domain.errors import ConfigError, JournalError
 HEAD = "0001"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
 
-_BUSY_SECONDS = 10
+_BUSY_SECONDS = 3
 
 
 class Database:

@@ -12,13 +12,19 @@ MOST_DEPTH = 32
 """A body nested deeper is refused."""
 
 
+_HALF_A_CHARACTER = b"\\ud"
+
+
 def decode(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON
     """Returns the JSON in `raw`. Raises ValueError for what is no strict JSON: duplicate keys, NaN, too deep."""
     if _depth_of(raw) > MOST_DEPTH:
         msg = f"the body is nested deeper than {MOST_DEPTH}"
         raise ValueError(msg)
     try:
-        return json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
+        body = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
+        if _HALF_A_CHARACTER in raw.lower():  # a lone surrogate is no text: it becomes a question mark
+            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
+        return body
     except RecursionError as error:
         msg = "the body is nested too deep"
         raise ValueError(msg) from error

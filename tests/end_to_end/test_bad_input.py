@@ -116,7 +116,7 @@ def plain(said: Said, code: int, *words: str) -> None:
     ],
 )
 def test_what_does_not_exist_is_said_in_a_sentence(cli: Cli, words: tuple[str, ...], code: int, says: str) -> None:
-    """An unknown company, incident, severity, service, runbook, action, revision, flag or role is named, with what there is."""
+    """An unknown company, incident, severity, service, action, revision, flag or role is named, with what there is."""
     plain(cli(*words), code, says)
 
 

@@ -22,7 +22,8 @@ from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company, load_company
 from allclear.domain.approval import Ask
 from allclear.domain.base import utc_now
-from allclear.domain.records import ActIntended, By
+from allclear.domain.errors import AllclearError
+from allclear.domain.records import ActIntended, By, IncidentOpened
 from allclear.domain.runbook import Phase
 from allclear.engine.course import Over, Wait
 from allclear.engine.intake import Alert
@@ -39,6 +40,10 @@ GOOD, BAD, FIX = "vintstreet-00041-wex", "vintstreet-00042-qoz", "vintstreet-000
 ALERT = Alert(
     source="alertmanager", key="payments", state="firing", title="Payment processing fails",
     labels={"alertname": "PaymentProcessingFailures"}, at=utc_now(),
+)  # fmt: skip
+OPENED = IncidentOpened(
+    company="VintStreet", title="Payments fail", severity="P0", service="storefront", runbook="bad-deployment",
+    reported="declared by Ana",
 )  # fmt: skip
 WRITES = frozenset(
     {
@@ -205,6 +210,21 @@ def claim_all(url: str, incident: str, count: int, me: str) -> list[int]:
         journal.close()
 
 
+def open_all(folder: str, rounds: int, me: str) -> list[str]:
+    """Opens new journals, each at the same moment as one other, and opens an incident; returns what went wrong."""
+    wrong: list[str] = []
+    for number in range(rounds):
+        url = f"sqlite:///{folder}/{number}/journal.db"
+        _meet(url, "ready", me)
+        try:
+            journal = SqlJournal(url)
+            journal.open_incident("VS", OPENED, MACHINE)
+            journal.close()
+        except AllclearError as error:
+            wrong.append(f"round {number}: {error}")
+    return wrong
+
+
 def _claim(journal: SqlJournal, incident: str, number: int) -> Claim:
     act = f"contain/{number}"
     intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
@@ -214,6 +234,7 @@ def _claim(journal: SqlJournal, incident: str, number: int) -> Claim:
 def _meet(url: str, place: str, me: str) -> None:
     """Waits until two have come to that place."""
     folder = Path(url.removeprefix("sqlite:///")).parent
+    folder.mkdir(exist_ok=True)
     (folder / f"{place}-{me}").touch()
     while len(list(folder.glob(f"{place}-*"))) < 2:
         time.sleep(0.001)

@@ -16,7 +16,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Act
-from allclear.domain.records import By, IncidentOpened
+from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.course import Over, Wait
 from allclear.engine.people import Declaration
@@ -29,6 +29,7 @@ from tests.property.response_support import (
     BAD,
     GOOD,
     MACHINE,
+    OPENED,
     announced,
     anybody,
     broken,
@@ -185,10 +186,7 @@ async def test_after_the_undo_a_rollback_is_a_rollback_again(tmp_path: Path) -> 
 
 def _opened(url: str) -> str:
     journal = SqlJournal(url)
-    opened = IncidentOpened(
-        company="VintStreet", title="?", severity="P0", service="storefront", runbook="bad-deployment", reported="?"
-    )
-    incident, _ = journal.open_incident("VS", opened, MACHINE)
+    incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     journal.close()
     return incident
 
