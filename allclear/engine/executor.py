@@ -32,6 +32,7 @@ from allclear.domain.errors import (
     AllclearError,
     AnswerLost,
     Conflict,
+    Moved,
     NotAllowed,
     NotFound,
     Refused,
@@ -133,9 +134,10 @@ class Executor:
             incident, act = self._read(incident_id, act_id)
             if act.outcome:
                 return act.outcome
-            outcome = await self._attempt(incident, act, by)
-            if outcome is not None:
-                return outcome
+            with suppress(Moved):  # somebody wrote something meanwhile: look again
+                outcome = await self._attempt(incident, act, by)
+                if outcome is not None:
+                    return outcome
         return self._finish_unclaimed(
             incident_id, act_id, by,
             Outcome(

@@ -22,15 +22,15 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON
         raise ValueError(msg)
     try:
         body = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
-        if _HALF_A_CHARACTER in raw.lower():  # a lone surrogate is no text: it becomes a question mark
-            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
-        return body
     except RecursionError as error:
         msg = "the body is nested too deep"
         raise ValueError(msg) from error
     except UnicodeDecodeError as error:
         msg = "the body is no UTF-8"
         raise ValueError(msg) from error
+    if _HALF_A_CHARACTER in raw.lower():  # a lone surrogate is no text: it becomes a question mark
+        return json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
+    return body
 
 
 def _depth_of(raw: bytes) -> int:
