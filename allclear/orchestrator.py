@@ -158,7 +158,7 @@ class Errands:
         return ended == len(runs) or errand.attempts > _RESUME_TRIES
 
     async def _start(self, incident: Incident, flow: str, key: str) -> None:
-        simulated = "simulated" if incident.opened.simulated else "real"
+        simulated = "SIMULATED" if incident.opened.simulated else "real"
         await self._prefect.start(
             flow, {"incident": incident.id}, key, name=f"{incident.id} {flow}",
             tags=[incident.id, incident.severity, simulated],

@@ -21,7 +21,7 @@ async def name_run(incident: Incident) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or context.flow is None:
         return
-    simulated = "simulated" if incident.opened.simulated else "real"
+    simulated = "SIMULATED" if incident.opened.simulated else "real"
     tags = {*context.flow_run.tags, incident.id, incident.severity, simulated}
     async with get_client() as client:
         await client.update_flow_run(UUID(run_id()), name=f"{incident.id} {context.flow.name}", tags=sorted(tags))

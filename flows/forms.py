@@ -19,6 +19,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
+from allclear.domain.scribe import markdown_safe
 from flows.current import run_id
 
 QUICK = 5.0
@@ -96,7 +97,7 @@ def _description(engine: Engine, ask: Ask, problem: str) -> str:
     warning = f"**That did not count: {problem}**\n\n" if problem else ""
     where = "" if ask.policy.prefect_may else "\n\nThis one cannot be given here: "
     where = where and f"{where}`allclear approve {ask.id} --as NAME`."
-    return f"{simulated}{warning}### {ask.title}\n\n{ask.text}{where}"
+    return f"{simulated}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}{where}"
 
 
 def _write_down(engine: Engine, ask: Ask, said: Answer) -> str:

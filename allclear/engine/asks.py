@@ -32,8 +32,6 @@ def approval_of(
     rows = [f"| {name} | {was} | {then} |" for name, was, then in change_rows(change.model_dump(mode="json"))]
     text = "\n".join(
         [
-            f"**{markdown_safe(change.summary)}**",
-            "",
             f"Why: {markdown_safe(_why(incident))}",
             "",
             "| | before | after |",

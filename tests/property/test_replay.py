@@ -1,0 +1,229 @@
+"""An incident is what replaying its entries gives: of any history, up to any entry, before and after it was stored."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
+from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
+from allclear.domain.incident import Incident, replay
+from allclear.domain.records import (
+    Acknowledged,
+    ActFinished,
+    ActIntended,
+    ActProposed,
+    AlertJoined,
+    AskAnswered,
+    AskOpened,
+    AskVoided,
+    By,
+    Contained,
+    DebtHandedOver,
+    DecisionTaken,
+    FollowUpAdded,
+    IncidentEnded,
+    NoteTaken,
+    PhaseEntered,
+    PhaseLeft,
+    PostMortemWritten,
+    Record,
+    Recovered,
+    RoleTaken,
+    RunStarted,
+    SeverityChanged,
+    StepDone,
+)
+from allclear.journal.sql import SqlJournal
+from tests.property.response_support import new_journal
+from tests.unit.stories import MACHINE, START, Story
+
+PEOPLE = [
+    By(actor="Ana", role="on_call", via="cli"), By(actor="ANA", role="cto", via="slack"),
+    By(actor="Ben", role="cto", via="cli"),
+]  # fmt: skip
+DUE = START + timedelta(days=1)
+WORDS = st.text(max_size=20)
+STEPS = st.sampled_from(["one", "two", "three"])
+PHASES = st.sampled_from(["detect", "contain", "resolve", "review"])
+FINDINGS = st.builds(
+    Finding, verdict=st.sampled_from(Verdict), sentence=WORDS,
+    facts=st.dictionaries(WORDS, st.one_of(st.integers(-(2**53), 2**53), WORDS, st.none(), st.booleans()), max_size=2),
+)  # fmt: skip
+OUTCOMES = st.builds(
+    Outcome, status=st.sampled_from(ActStatus), sentence=WORDS, changed=st.booleans(), drifted=st.booleans()
+)
+FREE: list[st.SearchStrategy[Any]] = [
+    st.builds(NoteTaken, text=WORDS),
+    st.builds(DecisionTaken, text=WORDS, why=WORDS),
+    st.builds(Acknowledged),
+    st.builds(SeverityChanged, was=WORDS, now=WORDS, why=WORDS),
+    st.builds(RoleTaken, role=STEPS, person=WORDS),
+    st.builds(PhaseEntered, phase=PHASES),
+    st.builds(PhaseLeft, phase=PHASES),
+    st.builds(StepDone, phase=PHASES, step=STEPS, title=WORDS, finding=FINDINGS),
+    st.builds(AlertJoined, alert=STEPS, source=WORDS, key=WORDS, state=st.just("firing"), title=WORDS),
+    st.builds(Contained, by=WORDS, finding=FINDINGS),
+    st.builds(Recovered, finding=FINDINGS),
+    st.builds(PostMortemWritten, field=STEPS, text=WORDS),
+    st.builds(FollowUpAdded, text=WORDS, owner=WORDS, due=st.just(DUE)),
+    st.builds(RunStarted, phase=PHASES, run=WORDS),
+    st.builds(IncidentEnded, ending=st.sampled_from(["resolved", "false-alarm"]), why=WORDS),
+]
+"""Records that refer to nothing."""
+
+
+def _proposed(draw: Callable[..., Any], incident: Incident) -> Record:
+    acts, step, phase = list(incident.acts), draw(STEPS), draw(PHASES)
+    return ActProposed(
+        act=f"{phase}/{step}~{len(acts)}", phase=phase, step=step, action="dial.turn", title="Turn", params={},
+        change={"summary": "Turn"}, digest="d", resource="dial:main", pages=draw(st.booleans()),
+        leaves=draw(st.sampled_from([None, "turned"])), undoes=draw(st.sampled_from([None, *acts])),
+    )  # fmt: skip
+
+
+def _asked(draw: Callable[..., Any], incident: Incident) -> Record:
+    policy = ApprovalPolicy(roles=["on_call", "cto"], people=draw(st.integers(1, 2)))
+    act = draw(st.sampled_from([None, *incident.acts]))
+    return AskOpened(ask=Ask(
+        id=f"{incident.id}/{len(incident.asks)}", kind=draw(st.sampled_from(AskKind)), phase=draw(PHASES),
+        step=draw(STEPS), title="?", text="?", yes="", no="", policy=policy, act=act, digest="d" if act else None,
+    ))  # fmt: skip
+
+
+def _about_an_ask(draw: Callable[..., Any], incident: Incident) -> Record | None:
+    if not incident.asks:
+        return None
+    ask = draw(st.sampled_from(list(incident.asks)))
+    if draw(st.integers(0, 5)) == 0:
+        return AskVoided(ask=ask, why="The world has moved.")
+    return AskAnswered(ask=ask, yes=draw(st.booleans()), reason=draw(WORDS))
+
+
+def _about_an_act(draw: Callable[..., Any], incident: Incident) -> Record | None:
+    waiting = [act.id for act in incident.acts.values() if act.outcome is None]
+    done = [act.id for act in incident.acts.values() if act.outcome]
+    match draw(st.integers(0, 3)):
+        case 0 if done:
+            return DebtHandedOver(act=draw(st.sampled_from(done)), to="Ana", due=DUE)
+        case 1 if waiting:
+            change = {"summary": draw(WORDS)}
+            return ActIntended(act=draw(st.sampled_from(waiting)), digest="d", change=change, holder="h")
+        case _ if waiting:
+            return ActFinished(act=draw(st.sampled_from(waiting)), outcome=draw(OUTCOMES))
+        case _:
+            return None
+
+
+@st.composite
+def histories(draw: Callable[..., Any]) -> Story:
+    """Any history of one incident, in which whatever is referred to is there."""
+    story = Story("VS-1").opened()
+    for _ in range(draw(st.integers(0, 30))):
+        story.after(draw(st.floats(0, 100)))
+        make = draw(st.sampled_from([_proposed, _asked, _about_an_ask, _about_an_act, None]))
+        record = make(draw, story.incident) if make else draw(st.one_of(FREE))
+        if record is not None:
+            story.say(record, by=draw(st.sampled_from([MACHINE, *PEOPLE])))
+    return story
+
+
+@given(histories())
+@settings(max_examples=150, deadline=None)
+def test_any_beginning_of_a_history_is_an_incident(story: Story) -> None:
+    """Up to any entry it can be replayed, holds together, and what was known stays known."""
+    before: Incident | None = None
+    for number in range(1, len(story.entries) + 1):
+        incident = replay(story.entries[:number])
+        assert incident is not None
+        assert (incident.length, incident.head) == (number, story.entries[number - 1].hash)
+        _holds_together(incident)
+        if before is not None:
+            _goes_on(before, incident)
+        before = incident
+
+
+def _holds_together(incident: Incident) -> None:
+    for state in incident.asks.values():
+        assert [state.granted, state.denied, state.open, state.void is not None].count(True) == 1
+        if state.granted:
+            assert len({answer.by.actor.casefold() for answer in state.answers}) >= state.ask.policy.people
+    assert [state for state in incident.asks.values() if state.open] == incident.open_asks
+    for act in incident.acts.values():
+        assert not (act.undone_by and act.in_place)
+        assert not (act.owed and not act.in_place)
+        assert not (act.in_place and not (act.outcome and act.outcome.changed))
+        assert all(incident.asks[ask].ask.act == act.id for ask in act.asks)
+        undo = incident.acts.get(act.undone_by or "")
+        assert undo is None or (undo.outcome is not None and undo.outcome.good)
+    assert incident.over == (incident.ended_at is not None)
+
+
+def _goes_on(before: Incident, after: Incident) -> None:
+    assert list(after.acts)[: len(before.acts)] == list(before.acts)
+    assert list(after.asks)[: len(before.asks)] == list(before.asks)
+    assert set(before.steps) <= set(after.steps)
+    assert (after.opened, after.opened_at) == (before.opened, before.opened_at)
+    for act in before.acts.values():
+        if act.outcome:
+            assert after.acts[act.id].outcome == act.outcome
+        if act.intended:
+            assert after.acts[act.id].intended
+    if before.acknowledged_at:
+        assert after.acknowledged_at == before.acknowledged_at
+    if before.paged_at:
+        assert after.paged_at == before.paged_at
+    for ask, state in before.asks.items():
+        if state.denied:
+            assert not after.asks[ask].granted
+
+
+@given(histories())
+@settings(max_examples=100, deadline=None)
+def test_replaying_changes_nothing(story: Story) -> None:
+    """Twice the same entries are twice the same incident; the entries stay as they were."""
+    kept = [entry.model_copy(deep=True) for entry in story.entries]
+    assert replay(story.entries) == replay(story.entries)
+    assert story.entries == kept
+
+
+class _Times:
+    """A clock that shows, at each write, the time of the history's entry."""
+
+    def __init__(self, story: Story) -> None:
+        self.now = story.entries[0].at
+
+    def __call__(self) -> Any:  # noqa: ANN401 - a datetime
+        return self.now
+
+
+@given(histories())
+@settings(max_examples=60, deadline=None)
+def test_what_is_stored_and_loaded_is_the_same_incident(story: Story) -> None:
+    """The journal gives back every entry, hash and all, so that nobody can tell the difference."""
+    with tempfile.TemporaryDirectory() as folder:
+        times = _Times(story)
+        with contextlib.closing(SqlJournal(new_journal(Path(folder)), times)) as journal:
+            incident, _ = journal.open_incident("VS", story.entries[0].record, story.entries[0].by)
+            for entry in story.entries[1:]:
+                times.now = entry.at
+                journal.append(incident, [entry.record], entry.by)
+            loaded = journal.entries(incident)
+            assert loaded == story.entries
+            assert replay(loaded) == replay(story.entries)
+            assert journal.broken_link(incident) is None
+
+
+def test_nothing_is_no_incident() -> None:
+    """No entries give no incident, and a history begins with its opening."""
+    assert replay([]) is None
+    with pytest.raises(TypeError):
+        replay(Story().opened().entries[1:])

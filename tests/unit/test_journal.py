@@ -1,0 +1,464 @@
+"""The journal: what is written stays as it was written, one at a time, and every trouble is one clear sentence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Generator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.base import utc_now
+from allclear.domain.errors import AllclearError, ConfigError, JournalError, Moved, NotFound
+from allclear.domain.records import GENESIS, ActFinished, ActIntended, ActProposed, IncidentEnded, NoteTaken
+from allclear.journal.port import Busy, Claim, Done, Errand, ErrandKind, Mine
+from allclear.journal.sql import SqlJournal
+from tests.property.response_support import MACHINE, OPENED, new_journal, open_all
+
+LEASE = timedelta(seconds=30)
+DONE = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done.")
+ENDED = IncidentEnded(ending="resolved", why="all is well")
+
+
+class Time:
+    """A clock that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> datetime:
+        """Return the present."""
+        return self.now
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """The address of a new journal."""
+    return new_journal(tmp_path)
+
+
+@pytest.fixture
+def time() -> Time:
+    """The journal's clock."""
+    return Time()
+
+
+@pytest.fixture
+def journal(url: str, time: Time) -> Generator[SqlJournal]:
+    """A new journal."""
+    journal = SqlJournal(url, time)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def other(url: str, time: Time) -> Generator[SqlJournal]:
+    """The same journal, as another process has it."""
+    journal = SqlJournal(url, time)
+    yield journal
+    journal.close()
+
+
+def _path(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def _opened(journal: SqlJournal) -> str:
+    return journal.open_incident("VS", OPENED, MACHINE)[0]
+
+
+@contextmanager
+def _by_hand(url: str) -> Generator[sqlite3.Connection]:
+    connection = sqlite3.connect(_path(url), isolation_level=None)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+# --- entries ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_read_in_order(journal: SqlJournal) -> None:
+    """Numbers from one on, each entry chained to the one before, and whoever asks for the newer ones gets those."""
+    incident = _opened(journal)
+    said = journal.append(incident, [NoteTaken(text="one"), NoteTaken(text="two")], MACHINE)
+    entries = journal.entries(incident)
+    assert entries[1:] == said
+    assert [entry.number for entry in entries] == [1, 2, 3]
+    assert [entry.before for entry in entries] == [GENESIS, entries[0].hash, entries[1].hash]
+    assert journal.entries(incident, after=2) == entries[2:]
+    assert journal.broken_link(incident) is None
+
+
+def test_each_prefix_has_its_own_numbers(journal: SqlJournal) -> None:
+    """VS-1, VS-2, RG-1: and the list has the newest first, by service and by whether it is open."""
+    ids = [journal.open_incident(short, OPENED, MACHINE)[0] for short in ("VS", "VS", "RG")]
+    assert ids == ["VS-1", "VS-2", "RG-1"]
+    journal.append("VS-1", [ENDED], MACHINE)
+    assert {row.id for row in journal.incidents(open_only=True)} == {"VS-2", "RG-1"}
+    assert len(journal.incidents(service="storefront")) == 3
+    assert journal.incidents(service="nothing") == []
+
+
+@pytest.mark.parametrize("change", ["UPDATE entries SET record = '{}'", "DELETE FROM entries"])
+def test_the_database_refuses_to_change_an_entry(journal: SqlJournal, url: str, change: str) -> None:
+    """Not even SQL by hand gets past the triggers."""
+    incident = _opened(journal)
+    with _by_hand(url) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(change)
+    assert journal.broken_link(incident) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        ("UPDATE entries SET record = replace(record, 'two', 'too') WHERE number = 3", 3),
+        ("""UPDATE entries SET "by" = replace("by", 'allclear', 'Eve') WHERE number = 2""", 2),
+        ("UPDATE entries SET at = replace(at, '20', '19') WHERE number = 1", 1),
+        ("DELETE FROM entries WHERE number = 2", 2),
+        ("DELETE FROM entries WHERE number = 4", 4),
+        ("UPDATE entries SET hash = before WHERE number = 4", 4),
+    ],
+)
+def test_a_changed_line_breaks_the_chain(journal: SqlJournal, url: str, change: str, broken: int) -> None:
+    """Who gets past the triggers all the same is found out, at the first line that was touched."""
+    incident = _opened(journal)
+    journal.append(incident, [NoteTaken(text=text) for text in ("one", "two", "three")], MACHINE)
+    with _by_hand(url) as connection:
+        for name in ("update", "delete"):
+            connection.execute(f"DROP TRIGGER entries_no_{name}")
+        connection.execute(change)
+    assert journal.broken_link(incident) == broken
+
+
+def test_who_has_not_seen_the_newest_entry_is_told(journal: SqlJournal, other: SqlJournal) -> None:
+    """A decision on what is out of date is not written, nor anything that goes with it."""
+    incident = _opened(journal)
+    other.append(incident, [NoteTaken(text="me first")], MACHINE, expect=1)
+    errand = Errand(ErrandKind.START, incident, "late", {})
+    with pytest.raises(Moved):
+        journal.append(incident, [NoteTaken(text="me too")], MACHINE, expect=1, errands=[errand])
+    assert len(journal.entries(incident)) == 2
+    assert journal.errands() == []
+    journal.append(incident, [NoteTaken(text="me too")], MACHINE, expect=2)
+
+
+def test_a_batch_is_written_whole_or_not_at_all(journal: SqlJournal) -> None:
+    """An act has one outcome: the second takes the rest of its batch with it, and the chain stays whole."""
+    incident = _opened(journal)
+    journal.append(incident, [ActFinished(act="a", outcome=DONE)], MACHINE)
+    with pytest.raises(JournalError):
+        journal.append(incident, [NoteTaken(text="x"), ActFinished(act="a", outcome=DONE)], MACHINE)
+    assert len(journal.entries(incident)) == 2
+    assert journal.broken_link(incident) is None
+
+
+def test_an_unknown_incident_is_not_found(journal: SqlJournal) -> None:
+    """Reading, writing and checking all say so."""
+    for ask in (journal.entries, journal.broken_link, lambda it: journal.append(it, [], MACHINE)):
+        with pytest.raises(NotFound, match="VS-99"):
+            ask("VS-99")
+
+
+def test_half_a_character_is_kept_as_a_question_mark(journal: SqlJournal) -> None:
+    """What JSON can smuggle in and no file can hold does not stop the record."""
+    incident = _opened(journal)
+    journal.append(incident, [NoteTaken(text="half \ud83d, whole 🚨")], MACHINE)
+    assert journal.entries(incident)[-1].record.text == "half ?, whole 🚨"
+    assert journal.broken_link(incident) is None
+
+
+# --- one incident for one trouble ------------------------------------------------------------------------
+
+
+def test_a_key_opens_one_incident_while_it_is_open(journal: SqlJournal, other: SqlJournal) -> None:
+    """The second joins it with its own records; its errands are not put in; after the end it is a new one."""
+    errand = Errand(ErrandKind.START, "", "{incident}/respond", {"flow": "respond"})
+    first = journal.open_incident("VS", OPENED, MACHINE, key="k", records=[NoteTaken(text="one")], errands=[errand])
+    again = other.open_incident("VS", OPENED, MACHINE, key="k", records=[NoteTaken(text="two")], errands=[errand])
+    assert (first, again) == (("VS-1", True), ("VS-1", False))
+    assert [entry.record.kind for entry in journal.entries("VS-1")] == ["incident.opened", "note.taken", "note.taken"]
+    assert [one.key for one in journal.errands()] == ["VS-1/respond"]
+    journal.append("VS-1", [ENDED], MACHINE)
+    assert journal.open_incident("VS", OPENED, MACHINE, key="k") == ("VS-2", True)
+
+
+def test_incidents_are_found_by_what_they_touch(journal: SqlJournal) -> None:
+    """Those with an act on a resource, the oldest first, whether open or not."""
+    ids = [_opened(journal) for _ in range(3)]
+    for incident in (ids[2], ids[0]):
+        act = ActProposed(
+            act="a", phase="contain", step="a", action="dial.turn", title="Turn", params={}, change={},
+            resource="dial:1",
+        )  # fmt: skip
+        journal.append(incident, [act], MACHINE)
+    assert journal.incidents_touching("dial:1") == [ids[0], ids[2]]
+    assert journal.incidents_touching("dial:2") == []
+
+
+# --- claims ----------------------------------------------------------------------------------------------
+
+
+def _claim(journal: SqlJournal, incident: str, act: str = "a", resource: str = "dial:1") -> Claim:
+    intent = ActIntended(act=act, digest="d", change={}, holder=journal.holder)
+    return journal.claim(resource, incident, act, LEASE, intent, MACHINE)
+
+
+def _intents(journal: SqlJournal, incident: str) -> int:
+    return sum(entry.record.kind == "act.intended" for entry in journal.entries(incident))
+
+
+def test_a_claim_is_had_once_and_let_go_with_the_outcome(journal: SqlJournal, other: SqlJournal) -> None:
+    """The intent comes with it; others are told who is busy with what; then the outcome is there for all."""
+    incident = _opened(journal)
+    mine = _claim(journal, incident)
+    assert isinstance(mine, Mine)
+    assert (mine.resumed, _intents(journal, incident)) == (False, 1)
+    busy = _claim(other, incident)
+    assert isinstance(busy, Busy)
+    assert (busy.incident, busy.act, busy.holder, busy.gone) == (incident, "a", journal.holder, False)
+    assert isinstance(_claim(other, incident, "b"), Busy)
+    assert journal.finish("dial:1", mine.token, incident, ActFinished(act="a", outcome=DONE), MACHINE)
+    assert _claim(other, incident) == Done()
+    assert isinstance(_claim(other, incident, "b"), Mine)
+
+
+def test_other_resources_are_other_claims(journal: SqlJournal, other: SqlJournal) -> None:
+    """Two things can be changed at once."""
+    incident = _opened(journal)
+    assert isinstance(_claim(journal, incident), Mine)
+    assert isinstance(_claim(other, incident, "b", "dial:2"), Mine)
+
+
+def test_the_dead_lose_their_claim_at_once(journal: SqlJournal, other: SqlJournal) -> None:
+    """Nobody waits out a lease; the intent that stands is taken over and not written twice."""
+    incident = _opened(journal)
+    assert isinstance(_claim(other, incident), Mine)
+    other.close()
+    busy = _claim(journal, incident, "b")
+    assert isinstance(busy, Busy)
+    assert busy.gone
+    mine = _claim(journal, incident)
+    assert isinstance(mine, Mine)
+    assert (mine.resumed, mine.holder_dead, _intents(journal, incident)) == (True, True, 1)
+
+
+def test_the_stopped_lose_their_claim_when_the_lease_is_over(
+    journal: SqlJournal, other: SqlJournal, time: Time
+) -> None:
+    """Who was overtaken can neither prolong nor finish; its outcome is not written."""
+    incident = _opened(journal)
+    stopped = _claim(other, incident)
+    assert isinstance(stopped, Mine)
+    time.now += LEASE - timedelta(seconds=1)
+    assert other.renew("dial:1", stopped.token, LEASE)
+    time.now += LEASE - timedelta(seconds=1)
+    assert isinstance(_claim(journal, incident), Busy)
+    time.now += timedelta(seconds=2)
+    mine = _claim(journal, incident)
+    assert isinstance(mine, Mine)
+    assert (mine.resumed, mine.holder_dead) == (True, False)
+    assert not other.renew("dial:1", stopped.token, LEASE)
+    finished = ActFinished(act="a", outcome=DONE)
+    length = len(journal.entries(incident))
+    assert not other.finish("dial:1", stopped.token, incident, finished, MACHINE)
+    assert len(journal.entries(incident)) == length
+    assert journal.finish("dial:1", mine.token, incident, finished, MACHINE, [NoteTaken(text="and this")])
+    assert journal.entries(incident)[-1].record == NoteTaken(text="and this")
+
+
+def test_a_lease_that_is_over_is_still_its_holders_until_another_takes_it(journal: SqlJournal, time: Time) -> None:
+    """A process that was merely slow finishes what it began."""
+    incident = _opened(journal)
+    mine = _claim(journal, incident)
+    assert isinstance(mine, Mine)
+    time.now += 2 * LEASE
+    assert journal.finish("dial:1", mine.token, incident, ActFinished(act="a", outcome=DONE), MACHINE)
+
+
+# --- the post --------------------------------------------------------------------------------------------
+
+
+def test_a_delivery_is_kept_byte_for_byte_and_a_repeat_is_counted(journal: SqlJournal) -> None:
+    """What monitoring sends again is one delivery, and nothing to work on."""
+    body = b'{"a": "\xff\x00"}'
+    first, new = journal.receive("alertmanager", {"x-id": "1"}, body, "key")
+    again = journal.receive("alertmanager", {}, b"other", "key")
+    assert (new, again) == (True, (first, False))
+    kept = journal.delivery(first)
+    assert (kept.body, kept.headers, kept.count, kept.state) == (body, {"x-id": "1"}, 2, "new")
+    with pytest.raises(NotFound):
+        journal.delivery("nothing")
+
+
+def test_a_repeat_after_its_incident_ended_is_worked_on_again(journal: SqlJournal) -> None:
+    """The same words about a new trouble; while the incident is open they are a repeat."""
+    incident = _opened(journal)
+    delivery, _ = journal.receive("alertmanager", {}, b"{}", "key")
+    journal.settle(delivery, "done", "It opened an incident.", incident)
+    assert journal.receive("alertmanager", {}, b"{}", "key") == (delivery, False)
+    assert journal.deliveries(state="new") == []
+    journal.append(incident, [ENDED], MACHINE)
+    assert journal.receive("alertmanager", {}, b"{}", "key") == (delivery, True)
+    assert [one.id for one in journal.deliveries(state="new")] == [delivery]
+
+
+def test_deliveries_are_worked_on_in_their_order(journal: SqlJournal) -> None:
+    """The oldest first for those to be worked on, the newest first for people who look."""
+    ids = [journal.receive("json", {}, b"{}", str(number))[0] for number in range(3)]
+    assert [one.id for one in journal.deliveries(state="new")] == ids
+    assert [one.id for one in journal.deliveries(limit=2)] == ids[:0:-1]
+
+
+def test_an_errand_is_one_by_its_key(journal: SqlJournal, time: Time) -> None:
+    """However often it is asked for; put off it comes back later, and done it stays done."""
+    incident = _opened(journal)
+    errand = Errand(ErrandKind.START, incident, "VS-1/contain", {"flow": "contain"})
+    for _ in range(2):
+        journal.append(incident, [], MACHINE, errands=[errand, errand])
+    assert [one.key for one in journal.errands()] == ["VS-1/contain"]
+    journal.errand_failed("VS-1/contain", "Prefect is down.", timedelta(seconds=10))
+    assert journal.errands() == []
+    time.now += timedelta(seconds=11)
+    assert [one.attempts for one in journal.errands()] == [1]
+    journal.errand_done("VS-1/contain")
+    journal.append(incident, [], MACHINE, errands=[errand])
+    time.now += timedelta(days=1)
+    assert journal.errands() == []
+
+
+def test_runs_that_wait_are_noted_once(journal: SqlJournal) -> None:
+    """Each run once for each ask."""
+    for run in ("one", "two", "one"):
+        journal.wait(run, "VS-1", "VS-1/contain/roll-back")
+    assert sorted(journal.waits("VS-1/contain/roll-back")) == ["one", "two"]
+    assert journal.waits("VS-1/contain/nothing") == []
+
+
+# --- what can be wrong with a database -------------------------------------------------------------------
+
+
+def _complaint(url: str, kind: type[AllclearError] = JournalError) -> str:
+    """Opens the journal, writes to it, and returns what is said: one sentence, a next step, no traceback's words."""
+    with pytest.raises(kind) as raised:
+        _use(url)
+    said = raised.value
+    assert said.next_step
+    for text in (said.message, said.next_step):
+        assert "\n" not in text
+        assert "sqlalche.me" not in text
+        assert text.endswith(".")
+    return str(said)
+
+
+def test_a_locked_journal_says_so(url: str) -> None:
+    """Another program holds it: after some patience that is said, and nothing is lost."""
+    with _by_hand(url) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        assert "locked by another program" in _complaint(url)
+
+
+def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
+    """Some other file stands there; it is left as it was."""
+    path = tmp_path / "notes.txt"
+    path.write_text("Buy milk.\n" * 1000)
+    assert "it is some other file" in _complaint(f"sqlite:///{path}")
+    assert path.read_text() == "Buy milk.\n" * 1000
+
+
+def test_another_database_says_so(tmp_path: Path) -> None:
+    """Somebody's own tables stand there; no table of ours is added."""
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    with _by_hand(url) as connection:
+        connection.execute("CREATE TABLE orders (id)")
+    assert "not a journal" in _complaint(url)
+    with _by_hand(url) as connection:
+        assert [name for (name,) in connection.execute("SELECT name FROM sqlite_master")] == ["orders"]
+
+
+def test_a_journal_of_a_newer_version_says_so(url: str) -> None:
+    """An older allclear does not touch what it does not know."""
+    with _by_hand(url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert "newer" in _complaint(url)
+
+
+def test_a_folder_that_is_a_file_says_so(tmp_path: Path) -> None:
+    """The journal's folder cannot be made where a file stands."""
+    (tmp_path / "file").touch()
+    assert "cannot be opened" in _complaint(f"sqlite:///{tmp_path}/file/journal.db")
+
+
+@pytest.mark.parametrize(
+    "url", ["journal.db", "", "postgresql://host/db", "mysql://host/db", "sqlite://", "sqlite:///:memory:"]
+)
+def test_an_address_that_cannot_be_is_a_wrong_setting(url: str) -> None:
+    """What is no address, another database, or would forget everything."""
+    assert "sqlite:///path/to/journal.db" in _complaint(url, ConfigError)
+
+
+def _use(url: str) -> None:
+    journal = SqlJournal(url)
+    try:
+        _opened(journal)
+    finally:
+        journal.close()
+
+
+@contextmanager
+def _unprivileged() -> Generator[Path]:
+    """Yields a folder that everybody may enter; within the block, this process is nobody if it was root."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    root = os.geteuid() == 0
+    try:
+        (folder / "shut").mkdir(mode=0o555)
+        SqlJournal(f"sqlite:///{folder}/warm.db").close()  # what is imported late is imported as who we are
+        shutil.copy(folder / "warm.db", folder / "journal.db")
+        (folder / "journal.db").chmod(0o444)
+        folder.chmod(0o555)
+        if root:
+            os.seteuid(65534)
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        for path in (folder, folder / "shut"):
+            path.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def test_a_journal_that_may_not_be_written_says_so() -> None:
+    """A file and folder that are read-only for us."""
+    with _unprivileged() as folder:
+        said = _complaint(f"sqlite:///{folder}/journal.db")
+    assert "read-only" in said or "cannot be opened" in said
+
+
+def test_a_folder_that_may_not_be_written_says_so() -> None:
+    """A new journal in a folder that is not ours, and one below it that cannot be made."""
+    with _unprivileged() as folder:
+        for place in ("shut/journal.db", "shut/deeper/journal.db"):
+            said = _complaint(f"sqlite:///{folder}/{place}")
+            assert "read-only" in said or "cannot be opened" in said
+
+
+def test_two_processes_open_a_new_journal_at_once(tmp_path: Path) -> None:
+    """Responder and runner start at the same moment: one makes the tables, both write."""
+    rounds = 10
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        wrong = [line for lines in pool.map(open_all, [str(tmp_path)] * 2, [rounds] * 2, "ab") for line in lines]
+    assert wrong == []
+    for number in range(rounds):
+        journal = SqlJournal(f"sqlite:///{tmp_path}/{number}/journal.db")
+        assert {row.id for row in journal.incidents()} == {"VS-1", "VS-2"}
+        journal.close()
