@@ -223,6 +223,7 @@ async def prepare() -> Path:
     kept = empty_prefect().resolve()
     if not kept.exists():
         home = kept.with_suffix(".home")
+        home.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes", env=environment,

@@ -475,10 +475,11 @@ async def test_a_stopped_holder_that_wakes_adopts_what_another_did(office: Offic
     assert office.dials.turned == [("main", 5)]
 
 
-async def test_a_stopped_holder_that_writes_first_leaves_a_debt(office: Office) -> None:
-    """It wakes between the other's look and write: the change is the act's own, so it is in place and owed."""
-    desk, incident, act = await office.interrupted(TurnDial, dead=False)
-    office.dials.before_write = [turned_to(5)]  # the very write that the stopped holder had under way
+@pytest.mark.parametrize("dead", [True, False], ids=["dead", "stopped"])
+async def test_a_former_holder_whose_write_comes_first_leaves_a_debt(office: Office, *, dead: bool) -> None:
+    """Its write lands between the other's look and write: the change is the act's own, so it is in place and owed."""
+    desk, incident, act = await office.interrupted(TurnDial, dead=dead)
+    office.dials.before_write = [turned_to(5)]  # the very write that the former holder had under way
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert outcome.good
     assert outcome.changed
