@@ -31,7 +31,7 @@ _RESUME_TRIES = 12
 """How often a run that is not suspended yet is tried again: it may be about to be."""
 
 
-ANSWERED_ELSEWHERE = {"decision": "answered elsewhere", "name": "allclear"}
+ANSWERED_ELSEWHERE = {"decision": "answered elsewhere", "name": "allclear", "reason": "answered elsewhere"}
 """A form's content for a run that only has to look into the journal."""
 
 
@@ -145,17 +145,18 @@ class Errands:
         if incident is None or (incident.asks[ask_id].open and not incident.over):
             return True
         ask = incident.asks[ask_id].ask
-        runs = {*self._journal.waits(ask_id), *filter(None, [incident.runs.get(ask.phase)])}
-        ended = 0
-        for run in runs:
-            state = await self._prefect.run_state(run)
-            ended += state in _ENDED
-            if state in _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):
+        waiting = self._journal.waits(ask_id)
+        for run in waiting:
+            if await self._prefect.run_state(run) in _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):
                 return True
-        if runs and ended == len(runs) and ask.phase not in incident.left:
+        own = incident.runs.get(ask.phase)
+        runs = {*waiting, *filter(None, [own])}
+        ended = [await self._prefect.run_state(run) in _ENDED for run in runs]
+        if runs and all(ended) and ask.phase not in incident.left:
             await self._start(incident, ask.phase, f"{ask_id}/again")
             return True
-        return ended == len(runs) or errand.attempts > _RESUME_TRIES
+        # A run that is about to suspend itself for this very answer is tried again; any other finds it by itself.
+        return not waiting or all(ended) or errand.attempts > _RESUME_TRIES
 
     async def _start(self, incident: Incident, flow: str, key: str) -> None:
         simulated = "SIMULATED" if incident.opened.simulated else "real"

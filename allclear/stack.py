@@ -29,7 +29,7 @@ from allclear.settings import Settings, Simulation
 _START_SECONDS = 120
 """Prefect's server needs up to half a minute the first time: it makes its database."""
 
-_STOP_SECONDS = 8
+_STOP_SECONDS = 4
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,6 @@ class Stack:
             if child.returncode is None:
                 with suppress(ProcessLookupError):
                     child.send_signal(signal.SIGINT)
-        for _, child in reversed(self._children):
             try:
                 await asyncio.wait_for(child.wait(), _STOP_SECONDS)
             except TimeoutError:

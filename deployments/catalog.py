@@ -49,7 +49,7 @@ def offers(company: Company) -> list[Offer]:
     scenario = next(iter(scenarios(company)), "")
     quarterly = Cron(EVERY_QUARTER, timezone="UTC")
     return [
-        Offer(respond, "start"),
+        Offer(respond, "start", parameters=_filled_in(company)),
         *(Offer(one, "phase") for one in (detect, contain, investigate, resolve, review)),
         *(Offer(one, "action") for one in (roll_back_traffic, disable_flag, maintenance_mode)),
         *(
@@ -61,6 +61,15 @@ def offers(company: Company) -> list[Offer]:
         ),
         Offer(drill, "drill", quarterly if scenario else None, {"scenario": scenario} if scenario else {}),
     ]  # fmt: skip
+
+
+def _filled_in(company: Company) -> dict[str, Any]:
+    """Returns what the form of `respond` begins with, so that a click in the night is a whole declaration."""
+    runbook = next(iter(company.runbooks.values()))
+    role = "on_call" if "on_call" in company.plan.roles else next(iter(company.plan.roles))
+    return {
+        "severity": company.plan.severities[0].name, "service": runbook.service, "runbook": runbook.name, "role": role,
+    }  # fmt: skip
 
 
 def scenarios(company: Company) -> list[str]:

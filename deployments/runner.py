@@ -35,7 +35,7 @@ async def main() -> None:
     settings = load_settings()
     company = find_company(settings.company)
     simulated = settings.simulated is not None
-    runner = Runner(name=f"allclear-{company.name}", query_seconds=POLL_SECONDS, limit=None)
+    runner = Runner(name=f"allclear-{company.name}", query_seconds=POLL_SECONDS, limit=None, pause_on_shutdown=False)
     offered = choices(company)
     async with get_client() as client:
         await _prefect_answers(client)
@@ -44,7 +44,7 @@ async def main() -> None:
                 offer.flow,
                 name=company.name,
                 description=_description(offer, simulated=simulated),
-                tags=[company.name, offer.kind, "SIMULATED" if simulated else "real"],
+                tags=["SIMULATED" if simulated else "real", offer.kind],
                 schedule=offer.schedule,
                 parameters=offer.parameters,
                 entrypoint_type=EntrypointType.MODULE_PATH,

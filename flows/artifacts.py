@@ -1,10 +1,12 @@
-"""What Prefect shows of an incident while it runs: a timeline and a table of acts, each kept up to date in place."""
+"""What Prefect shows of an incident: a timeline and a table of acts, each newest under its key, and the post-mortem."""
 
 from __future__ import annotations
 
 from prefect.artifacts import acreate_markdown_artifact
 
 from allclear.bootstrap import Engine
+from allclear.domain.base import utc_now
+from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.page import markdown_acts, markdown_timeline
 
 
@@ -20,5 +22,19 @@ async def publish(engine: Engine, incident_id: str) -> None:
         description=f"What happened in {incident_id}, as it stands now",
     )
     await acreate_markdown_artifact(
-        key=f"{key}-acts", markdown=banner + markdown_acts(incident), description=f"What was done in {incident_id}"
+        key=f"{key}-acts",
+        markdown=banner + markdown_acts(incident, engine.company.plan),
+        description=f"What was done in {incident_id}",
     )
+
+
+async def publish_post_mortem(engine: Engine, incident_id: str) -> None:
+    """Writes the post-mortem as it stands as the artifact `vs-12-post-mortem`."""
+    incident = engine.conductor.incident(incident_id)
+    document = write_post_mortem(
+        incident, engine.journal.entries(incident_id), engine.company.plan,
+        service_title=engine.company.service(incident.opened.service).title,
+        template=engine.company.post_mortem, now=utc_now(),
+    )  # fmt: skip
+    key = f"{incident_id.lower()}-post-mortem"
+    await acreate_markdown_artifact(key=key, markdown=document, description=f"The post-mortem of {incident_id}")

@@ -5,17 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.states import Completed
 
 from allclear.bootstrap import open_engine
-from allclear.domain.errors import Refused
+from allclear.domain.errors import AllclearError
 from allclear.engine.by_hand import Order
 from flows.artifacts import publish
-from flows.current import name_run, run_id
+from flows.current import Ended, name_run, not_done, run_id
 from flows.phase import deliver
 
 
-async def order(action: str, params: dict[str, Any], *, name: str, role: str, reason: str, incident: str) -> str:
-    """Does one act in the name of a person and returns what became of it. Raises Refused where it was not done."""
+async def order(action: str, params: dict[str, Any], *, name: str, role: str, reason: str, incident: str) -> Ended:
+    """Does one act in the name of a person and returns what became of it: Failed where it was not done."""
+    try:
+        return await _order(action, params, name=name, role=role, reason=reason, incident=incident.strip().upper())
+    except AllclearError as error:
+        return not_done(str(error))
+
+
+async def _order(action: str, params: dict[str, Any], *, name: str, role: str, reason: str, incident: str) -> Ended:
     async with open_engine() as engine:
         by = engine.people.who(name, role or None, "prefect")
         key = run_id()[:8] or None
@@ -25,18 +33,18 @@ async def order(action: str, params: dict[str, Any], *, name: str, role: str, re
         await publish(engine, result.incident)
         await deliver(engine)
     if result.outcome is None:
-        return f"{result.act} of {result.incident} waits for somebody else: {', '.join(result.waiting)}."
+        return not_done(f"NOT done: {result.act} of {result.incident} waits for {', '.join(result.waiting)}.")
     if not result.outcome.good:
-        raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
+        return not_done(f"{result.act}: {result.outcome.sentence} {result.outcome.next_step}")
     said = f"{result.act} of {result.incident}: {result.outcome.sentence}"
     get_run_logger().info(said)
-    return said
+    return Completed(message=said)
 
 
 @flow(name="roll_back_traffic", persist_result=False)
 async def roll_back_traffic(
     service: str, reason: str, name: str, role: str = "on_call", revision: str = "previous", incident: str = ""
-) -> str:
+) -> Ended:
     """Sends all traffic of a service back to an earlier revision, now. Starting it is the confirmation.
 
     Args:
@@ -52,7 +60,7 @@ async def roll_back_traffic(
 
 
 @flow(name="disable_flag", persist_result=False)
-async def disable_flag(flag: str, reason: str, name: str, role: str = "on_call", incident: str = "") -> str:
+async def disable_flag(flag: str, reason: str, name: str, role: str = "on_call", incident: str = "") -> Ended:
     """Switches a feature flag off, now. Starting it is the confirmation.
 
     Args:
@@ -73,7 +81,7 @@ async def maintenance_mode(
     role: str = "on_call",
     on: bool = True,
     incident: str = "",
-) -> str:
+) -> Ended:
     """Puts a service into maintenance, or out of it, now. Starting it is the confirmation.
 
     Args:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from prefect import get_client
+from prefect import State, get_client, get_run_logger
 from prefect.context import FlowRunContext
+from prefect.states import Failed
 
 from allclear.domain.incident import Incident
 
@@ -14,6 +16,16 @@ def run_id() -> str:
     """Returns the id of the flow run that calls this; empty outside of one."""
     context = FlowRunContext.get()
     return str(context.flow_run.id) if context and context.flow_run else ""
+
+
+Ended = State[Any]
+"""How a run ends: Completed or Failed, with a sentence."""
+
+
+def not_done(sentence: str) -> Ended:
+    """Returns the end of a run that did not do what it was started for: a person reads why, and no traceback."""
+    get_run_logger().error(sentence)
+    return Failed(message=sentence)
 
 
 async def name_run(incident: Incident) -> None:

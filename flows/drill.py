@@ -32,7 +32,7 @@ async def drill(scenario: str) -> str:
     home = Path(".allclear/drills") / f"{scenario}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
     def told(entry: Entry, incident: Incident) -> None:
-        line = tell(entry, incident)
+        line = tell(entry, incident, company.plan)
         if not line.routine:
             log.info("%s", line.text)
 

@@ -59,6 +59,9 @@ async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
         if not state.open:
             return
         form = form_for(engine, state.ask, problem)
+        get_run_logger().info(
+            "%s waits for people. Here: Resume. Elsewhere: allclear approve %s", state.ask.title, ask_id
+        )
         said = await asuspend_flow_run(wait_for_input=form, key=_key(ask_id, attempt), timeout=LONGEST_WAIT)
         problem = _write_down(engine, state.ask, said)
         if problem:
@@ -78,15 +81,25 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     """Returns the form for `ask`: its choices, the roles that may answer, and what is asked, in Markdown."""
     yes, no = _YES_NO[ask.kind]
     roles = [role for role in ask.policy.roles if role in engine.company.plan.roles]
-    needed = "Needed." if ask.policy.reason_needed else "Optional."
+    reason: Any = (
+        Field(min_length=1, title="Reason or note", description="Needed: it goes into the record.")
+        if ask.policy.reason_needed
+        else Field(default="", title="Reason or note", description="It goes into the record.")
+    )
     fields: dict[str, Any] = {
         "decision": (
             Literal[yes, no, "answered elsewhere"],
-            Field(title="Decision", description=f"{yes}: {ask.yes} {no}: {ask.no}"),
+            Field(title="Decision", description=f"{yes}: {ask.yes} {no}: {ask.no} (answered elsewhere: only look.)"),
         ),
         "name": (str, Field(title="Your name", description="Goes into the record.")),
-        "role": (Literal[tuple(roles)], Field(default=roles[0], title="Your role", description="Who may answer.")),
-        "reason": (str, Field(default="", title="Reason or note", description=needed)),
+        # Not a Literal: of a single role Prefect's form would make a constant that nobody can enter.
+        "role": (
+            str,
+            Field(
+                default=roles[0], title="Your role", description="Who may answer.", json_schema_extra={"enum": [*roles]}
+            ),
+        ),
+        "reason": (str, reason),
     }
     form: type[Answer] = create_model("Answer", __base__=Answer, **fields)
     return form.with_initial_data(description=_description(engine, ask, problem))

@@ -16,7 +16,7 @@ from allclear.domain.records import By, RunStarted
 from allclear.domain.runbook import Phase
 from allclear.engine.course import CarryOut, Move, Over, Propose, ProposeUndo, Wait
 from allclear.orchestrator import Errands, Orchestrator
-from flows.artifacts import publish
+from flows.artifacts import publish, publish_post_mortem
 from flows.current import name_run, run_id
 from flows.forms import wait_for_answer
 from tasks.run import run_step
@@ -46,6 +46,8 @@ async def carry_on(incident: str, phase: Phase) -> str:
             said = await _make(engine, incident, move, by)
             log.info(said)
         await publish(engine, incident)
+        if phase is Phase.REVIEW:
+            await publish_post_mortem(engine, incident)
         await deliver(engine)
         state = engine.conductor.incident(incident)
     return f"{phase.value} of {incident} is done" + (f": {state.ended.why}" if state.ended else ".")

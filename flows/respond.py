@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from prefect import flow, get_run_logger
+from prefect.states import Completed
 
 from allclear.bootstrap import open_engine
+from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.conductor import start_errand
 from allclear.engine.people import Declaration
 from flows.artifacts import publish
-from flows.current import name_run, run_id
+from flows.current import Ended, name_run, not_done, run_id
 from flows.phase import deliver
 
 
@@ -23,7 +25,7 @@ async def respond(  # noqa: PLR0913 - the fields of its form
     name: str = "",
     role: str = "",
     incident: str = "",
-) -> str:
+) -> Ended:
     """Starts the response to an incident. Fill in what you know; every phase follows by itself.
 
     Args:
@@ -35,6 +37,18 @@ async def respond(  # noqa: PLR0913 - the fields of its form
         role: In which role you speak.
         incident: Leave empty. An alert fills in the incident that it has opened.
     """
+    try:
+        incident = await _open(title, severity, service, runbook, name, role, incident.strip().upper())
+    except AllclearError as error:
+        return not_done(str(error))
+    said = f"{incident} is open; its phases follow as runs of their own: look for `{incident} contain` among the runs."
+    get_run_logger().info(said)
+    return Completed(message=said)
+
+
+async def _open(  # noqa: PLR0913 - the fields of the form
+    title: str, severity: str, service: str, runbook: str, name: str, role: str, incident: str
+) -> str:
     async with open_engine() as engine:
         if incident:
             errand = start_errand(incident, Phase.DETECT.value)
@@ -44,7 +58,6 @@ async def respond(  # noqa: PLR0913 - the fields of its form
             said = Declaration(title=title.strip() or "Trouble", severity=severity, service=service, runbook=runbook)
             run = f"run:{run_id()}"
             incident = engine.people.declare(said, by, first=Phase.DETECT.value, key=run)
-        get_run_logger().info("%s is open; its phases follow as runs of their own.", incident)
         await name_run(engine.conductor.incident(incident))
         await publish(engine, incident)
         await deliver(engine)

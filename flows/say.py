@@ -6,27 +6,33 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from prefect import flow, get_run_logger
+from prefect.states import Completed
 
 from allclear.bootstrap import Engine, open_engine
+from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from flows.artifacts import publish
-from flows.current import name_run
+from flows.current import Ended, name_run, not_done
 from flows.phase import deliver
 
 
-async def say(incident: str, name: str, role: str, speak: Callable[[Engine, By], str]) -> str:
-    """Says something in a person's name and returns what is told back."""
-    async with open_engine() as engine:
-        told = speak(engine, engine.people.who(name, role or None, "prefect"))
-        await name_run(engine.conductor.incident(incident))
-        await publish(engine, incident)
-        await deliver(engine)
+async def say(incident: str, name: str, role: str, speak: Callable[[Engine, str, By], str]) -> Ended:
+    """Says something in a person's name; ends as Failed, with the reason, where it is not theirs to say."""
+    incident = incident.strip().upper()
+    try:
+        async with open_engine() as engine:
+            told = speak(engine, incident, engine.people.who(name, role or None, "prefect"))
+            await name_run(engine.conductor.incident(incident))
+            await publish(engine, incident)
+            await deliver(engine)
+    except AllclearError as error:
+        return not_done(str(error))
     get_run_logger().info(told)
-    return told
+    return Completed(message=told)
 
 
 @flow(name="acknowledge", persist_result=False)
-async def acknowledge(incident: str, name: str, role: str = "on_call") -> str:
+async def acknowledge(incident: str, name: str, role: str = "on_call") -> Ended:
     """Says that you are on it; the first to say so leads until somebody takes over.
 
     Args:
@@ -34,11 +40,11 @@ async def acknowledge(incident: str, name: str, role: str = "on_call") -> str:
         name: Who you are.
         role: In which role you speak.
     """
-    return await say(incident, name, role, lambda engine, by: engine.people.acknowledge(incident, by))
+    return await say(incident, name, role, lambda engine, incident, by: engine.people.acknowledge(incident, by))
 
 
 @flow(name="answer", persist_result=False)
-async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "") -> str:
+async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "") -> Ended:
     """Answers what waits for people: an approval, a step, a question. The waiting run's own form does the same.
 
     Args:
@@ -49,14 +55,14 @@ async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: 
         reason: Why, or how; some answers need it.
     """
 
-    def speak(engine: Engine, by: By) -> str:
-        return engine.people.answer(ask, by, yes=yes, reason=reason)
+    def speak(engine: Engine, incident: str, by: By) -> str:
+        return engine.people.answer(f"{incident}/{ask.partition('/')[2]}", by, yes=yes, reason=reason)
 
     return await say(ask.partition("/")[0], name, role, speak)
 
 
 @flow(name="note", persist_result=False)
-async def note(incident: str, text: str, name: str, role: str = "scribe") -> str:
+async def note(incident: str, text: str, name: str, role: str = "scribe") -> Ended:
     """Writes down what you saw or heard.
 
     Args:
@@ -65,11 +71,11 @@ async def note(incident: str, text: str, name: str, role: str = "scribe") -> str
         name: Who you are.
         role: In which role you speak.
     """
-    return await say(incident, name, role, lambda engine, by: engine.people.note(incident, text, by))
+    return await say(incident, name, role, lambda engine, incident, by: engine.people.note(incident, text, by))
 
 
 @flow(name="decide", persist_result=False)
-async def decide(incident: str, text: str, name: str, why: str = "", role: str = "incident_commander") -> str:
+async def decide(incident: str, text: str, name: str, why: str = "", role: str = "incident_commander") -> Ended:
     """Writes down a decision and its reason.
 
     Args:
@@ -79,11 +85,11 @@ async def decide(incident: str, text: str, name: str, why: str = "", role: str =
         why: The reason.
         role: In which role you decide.
     """
-    return await say(incident, name, role, lambda engine, by: engine.people.decide(incident, text, why, by))
+    return await say(incident, name, role, lambda engine, incident, by: engine.people.decide(incident, text, why, by))
 
 
 @flow(name="change_severity", persist_result=False)
-async def change_severity(incident: str, severity: str, why: str, name: str, role: str = "incident_commander") -> str:
+async def change_severity(incident: str, severity: str, why: str, name: str, role: str = "incident_commander") -> Ended:
     """Raises or lowers the severity; its clocks keep running.
 
     Args:
@@ -93,11 +99,13 @@ async def change_severity(incident: str, severity: str, why: str, name: str, rol
         name: Who you are.
         role: In which role you decide.
     """
-    return await say(incident, name, role, lambda engine, by: engine.people.severity(incident, severity, why, by))
+    return await say(
+        incident, name, role, lambda engine, incident, by: engine.people.severity(incident, severity, why, by)
+    )
 
 
 @flow(name="hand_over", persist_result=False)
-async def hand_over(incident: str, hat: str, to: str, name: str, role: str = "incident_commander") -> str:
+async def hand_over(incident: str, hat: str, to: str, name: str, role: str = "incident_commander") -> Ended:
     """Gives a role in this incident to somebody else.
 
     Args:
@@ -107,11 +115,11 @@ async def hand_over(incident: str, hat: str, to: str, name: str, role: str = "in
         name: Who you are.
         role: In which role you speak.
     """
-    return await say(incident, name, role, lambda engine, by: engine.people.hand_over(incident, hat, to, by))
+    return await say(incident, name, role, lambda engine, incident, by: engine.people.hand_over(incident, hat, to, by))
 
 
 @flow(name="end_incident", persist_result=False)
-async def end_incident(incident: str, why: str, name: str, false_alarm: bool = False, role: str = "on_call") -> str:
+async def end_incident(incident: str, why: str, name: str, false_alarm: bool = False, role: str = "on_call") -> Ended:
     """Ends an incident: all clear, or a false alarm. Refused while something of a containment is still in place.
 
     Args:
@@ -122,7 +130,7 @@ async def end_incident(incident: str, why: str, name: str, false_alarm: bool = F
         role: In which role you speak.
     """
 
-    def speak(engine: Engine, by: By) -> str:
+    def speak(engine: Engine, incident: str, by: By) -> str:
         end = engine.people.false_alarm if false_alarm else engine.people.resolve
         return end(incident, why, by)
 
@@ -130,7 +138,7 @@ async def end_incident(incident: str, why: str, name: str, false_alarm: bool = F
 
 
 @flow(name="write_post_mortem", persist_result=False)
-async def write_post_mortem(incident: str, field: str, text: str, name: str, role: str = "scribe") -> str:
+async def write_post_mortem(incident: str, field: str, text: str, name: str, role: str = "scribe") -> Ended:
     """Writes one field of the post-mortem; the last one written counts.
 
     Args:
@@ -140,13 +148,13 @@ async def write_post_mortem(incident: str, field: str, text: str, name: str, rol
         name: Who you are.
         role: In which role you write.
     """
-    return await say(incident, name, role, lambda engine, by: engine.people.write(incident, field, text, by))
+    return await say(incident, name, role, lambda engine, incident, by: engine.people.write(incident, field, text, by))
 
 
 @flow(name="add_follow_up", persist_result=False)
 async def add_follow_up(
     incident: str, text: str, owner: str, name: str, due_in_days: int = 14, role: str = "scribe"
-) -> str:
+) -> Ended:
     """Adds something to be done so that it does not happen again.
 
     Args:
@@ -158,7 +166,7 @@ async def add_follow_up(
         role: In which role you speak.
     """
 
-    def speak(engine: Engine, by: By) -> str:
+    def speak(engine: Engine, incident: str, by: By) -> str:
         due = datetime.now(UTC) + timedelta(days=due_in_days)
         return engine.people.follow_up(incident, text, owner, due, by)
 

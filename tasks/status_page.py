@@ -59,7 +59,7 @@ class PageIncident(State):
 
     @override
     def say(self) -> str:
-        return "nothing published" if self.status == "none" else f"{self.status}: {self.title}"
+        return "nothing published" if self.status == "none" else f"{self.status}: {self.title}. {self.message}"
 
     @property
     def open(self) -> bool:

@@ -42,7 +42,7 @@ def drill(
     quiet = as_json
 
     def told(entry: Entry, incident: Incident) -> None:
-        line = tell(entry, incident)
+        line = tell(entry, incident, company.plan)
         if quiet or line.routine:
             return
         text = Text.assemble(

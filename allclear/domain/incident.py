@@ -228,8 +228,9 @@ class Incident:
 
     @property
     def time_to_acknowledge(self) -> timedelta | None:
-        """Returns a person's first word - first page; None where nobody was paged or nobody spoke."""
-        return self.since(self.paged_at, self.acknowledged_at)
+        """Returns a person's first word - first page; None where nobody was paged, nobody spoke, or before any page."""
+        span = self.since(self.paged_at, self.acknowledged_at)
+        return span if span is not None and span >= timedelta(0) else None
 
     @property
     def time_to_contain(self) -> timedelta | None:

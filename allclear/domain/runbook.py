@@ -48,7 +48,9 @@ class Step(Model):
     action: str | None = None
     probe: str | None = None
     person: Slug | None = Field(default=None, description="The role that is asked.")
-    undo: Literal["everything"] | None = Field(default=None, description="Propose the undo of all that is in place.")
+    undo: Literal["everything"] | list[str] | None = Field(
+        default=None, description="Propose the undo of all that is in place, or of what these actions left."
+    )
     with_: dict[str, Any] = Field(default={}, alias="with")
     ask: str = Field(default="", description="What the person is asked to do.")
     within: Duration | None = Field(default=None, description="For a probe: look again until well, this long at most.")

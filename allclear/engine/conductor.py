@@ -81,7 +81,9 @@ class Conductor:
     def told_since(self, incident_id: str, number: int) -> str:
         """Returns what was written down after the entry `number`, as the scribe tells it, in one line."""
         incident = self.incident(incident_id)
-        lines = [tell(entry, incident) for entry in self._journal.entries(incident_id, after=number)]
+        lines = [
+            tell(entry, incident, self._company.plan) for entry in self._journal.entries(incident_id, after=number)
+        ]
         return " ".join(line.text for line in lines) or "Nothing was left to do."
 
     def runbook(self, incident: Incident) -> Runbook:

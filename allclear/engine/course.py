@@ -268,7 +268,8 @@ def _by_hand(incident: Incident, runbook: Runbook, phase: Phase) -> tuple[Step, 
 
 
 def _of_undo(incident: Incident, phase: Phase, step: Step) -> Move | None:
-    for act in incident.owed:
+    wanted = [act for act in incident.owed if step.undo == "everything" or act.proposed.action in (step.undo or ())]
+    for act in wanted:
         key = undo_key(act.id)
         undo = incident.act_of(phase, key)
         if undo is None:

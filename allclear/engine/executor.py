@@ -46,6 +46,9 @@ from allclear.journal.port import Busy, Done, Journal, Mine
 LEASE = timedelta(seconds=30)
 """How long a claim lives unrenewed: longer than any client's own timeout (15 s for a traffic update)."""
 
+_AGAIN = 0.05
+"""Seconds between two looks at an act that somebody else carries out."""
+
 _PATIENCE = 2 * LEASE.total_seconds()
 """Seconds that an act waits while others change the same thing."""
 
@@ -138,6 +141,8 @@ class Executor:
                 outcome = await self._attempt(incident, act, by)
                 if outcome is not None:
                     return outcome
+                continue
+            await asyncio.sleep(_AGAIN)
         return self._finish_unclaimed(
             incident_id, act_id, by,
             Outcome(
@@ -221,7 +226,10 @@ class Executor:
         except AnswerLost:
             return await self._after_lost_answer(prepared, change, key=f"{incident}/{act}")
         except Conflict as error:
-            return await self._after_conflict(prepared, change, error, f"{incident}/{act}")
+            outcome = await self._after_conflict(prepared, change, error, f"{incident}/{act}")
+            # Of a resumed act, who wrote first may be its own first holder, whose write was still under way: then
+            # what is there is ours, and somebody has to undo it.
+            return outcome.model_copy(update={"changed": True}) if claim.resumed and outcome.good else outcome
         except AllclearError as error:
             return _failed(error)
         return await self._proof(prepared, change, receipt, "")
@@ -310,7 +318,7 @@ class Executor:
     async def _make_way(self, busy: Busy, by: By) -> None:
         """Waits while another act changes the same thing; finishes for it when its holder is gone."""
         if not busy.gone:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_AGAIN)
             return
         with suppress(AllclearError):
             await self.carry_out(busy.incident, busy.act, by)
@@ -332,10 +340,16 @@ class Executor:
                 await renewal
 
     def _finish_unclaimed(self, incident_id: str, act_id: str, by: By, outcome: Outcome) -> Outcome:
-        """Writes the outcome of an act that never began; another's outcome, written meanwhile, is adopted."""
+        """Writes the outcome of an act that never began; another's outcome, written meanwhile, is adopted.
+
+        Raises Moved where somebody has begun it meanwhile: what was seen may be that one's own work, half done, and
+        its outcome is the holder's to write.
+        """
         incident, act = self._read(incident_id, act_id)
         if act.outcome:
             return act.outcome
+        if act.intended:
+            raise Moved(f"{act_id} of {incident_id} is being carried out by somebody else.", "Ask again in a moment.")
         self._journal.append(incident_id, [ActFinished(act=act_id, outcome=outcome)], by, expect=incident.length)
         return outcome
 

@@ -67,7 +67,7 @@ class People:
         """
         plan = self._company.plan
         if not name.strip():
-            raise NotAllowed("Say who you are.", "Add --as NAME, or set ALLCLEAR_USER.")
+            raise NotAllowed("Say who you are.", "Give your name (on the command line: --as NAME, or ALLCLEAR_USER).")
         if role is None:
             held = [person for person in plan.people if person.known and person.name.casefold() == name.casefold()]
             if not held:
@@ -89,11 +89,23 @@ class People:
     def declare(self, said: Declaration, by: By, *, first: str | None = "respond", key: str | None = None) -> str:
         """Opens an incident and returns its id; `first` is the flow that is started for it, if any.
 
-        `key` makes the same declaration, repeated after a crash, one incident. Raises NotFound, NotAllowed.
+        Whoever declares it is on it, and leads until somebody takes over. Where one is open for the same service and
+        runbook, the declaration joins it as a note: one trouble, one response. `key` makes the same declaration,
+        repeated after a crash, one incident. Raises NotFound, NotAllowed.
         """
         opened = self.opening(said, by)
+        for row in self._journal.incidents(open_only=True, service=said.service):
+            if key is not None and row.key == key:
+                return row.id
+            known = self._read(row.id)
+            if known.opened.runbook == said.runbook:
+                self.note(row.id, f"Declared again: {said.title}", by)
+                return row.id
         errands = [start_errand("{incident}", first)] if first else []
-        incident, _ = self._journal.open_incident(self._company.plan.short, opened, by, key=key, errands=errands)
+        lead = RoleTaken(role="incident_commander", person=by.actor)
+        incident, _ = self._journal.open_incident(
+            self._company.plan.short, opened, by, key=key, records=[Acknowledged(), lead], errands=errands
+        )
         return incident
 
     def opening(self, said: Declaration, by: By) -> IncidentOpened:
@@ -233,7 +245,7 @@ class People:
         if any(answer.by.actor.casefold() == by.actor.casefold() for answer in state.answers):
             raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Somebody else must answer too.")
         if policy.reason_needed and not reason.strip():
-            raise NotAllowed(f"{state.ask.id} needs a reason.", 'Add it: --reason "…".')
+            raise NotAllowed(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
 
     def _lead(self, incident: Incident, by: By) -> list[Any]:
         """The first to acknowledge leads until somebody else takes it over."""
@@ -248,6 +260,8 @@ class People:
 
     def _end(self, incident_id: str, ending: str, why: str, by: By) -> None:
         def records(incident: Incident) -> list[Any]:
+            if incident.ended:  # in its review people still speak, but it ends once
+                raise NotAllowed(f"{incident_id} is over.", f"Read it: allclear show {incident_id}.")
             if incident.owed:
                 left = ", ".join(act.id for act in incident.owed)
                 raise NotAllowed(

@@ -41,6 +41,7 @@ class IncidentRow:
     service: str
     opened_at: datetime
     ended_at: datetime | None
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class Journal(Protocol):
         ...
 
     def wait(self, run: str, incident: str, ask: str) -> None:
-        """Notes that a Prefect flow run waits for the answer to `ask`."""
+        """Notes that a Prefect flow run waits for the answer to `ask`, and for nothing else any more."""
         ...
 
     def waits(self, ask: str) -> list[str]:

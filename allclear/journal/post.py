@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from allclear.domain.base import Clock
@@ -104,8 +104,8 @@ class Post:
     def wait(self, run: str, incident: str, ask: str) -> None:
         """Notes that a Prefect flow run waits for the answer to `ask`."""
         with self._db.writing() as connection:
-            row = sqlite_insert(WAITS).values(run=run, ask=ask, incident=incident)
-            connection.execute(row.on_conflict_do_nothing(index_elements=["run", "ask"]))
+            connection.execute(delete(WAITS).where(WAITS.c.run == run))
+            connection.execute(insert(WAITS).values(run=run, ask=ask, incident=incident))
 
     def waits(self, ask: str) -> list[str]:
         """Returns the flow runs that wait for `ask`."""

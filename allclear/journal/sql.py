@@ -137,7 +137,7 @@ class SqlJournal(Post):
         return [
             IncidentRow(
                 row.id, row.company, row.service, datetime.fromisoformat(row.opened_at),
-                datetime.fromisoformat(row.ended_at) if row.ended_at else None,
+                datetime.fromisoformat(row.ended_at) if row.ended_at else None, row.key,
             )
             for row in rows
         ]  # fmt: skip
