@@ -41,10 +41,10 @@ class Database:
         with _plain_errors(url):
             if self.path:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._turn_file = os.open(f"{self.path}.turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             self.engine = _engine(url)
-            self._check_and_migrate()
-        if self.path:
-            self._turn_file = os.open(f"{self.path}.turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            with self._turn():  # two processes may open a new journal at once
+                self._check_and_migrate()
 
     @property
     def holders(self) -> Path:

@@ -16,6 +16,8 @@ _HEAD = ("| Act | Before | After | Approved by | When (UTC) | Outcome |", "|---|
 
 def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
     """Returns the table of the acts on production in their order, and a list of what was told; safe in Markdown."""
+    if not incident.acts:
+        return "Nothing was done by allclear."
     weighty = [act for act in incident.acts.values() if _weighty(act)]
     told = [act for act in incident.acts.values() if not _weighty(act)]
     table = "\n".join([*_HEAD, *(_row(incident, act, plan) for act in weighty)]) if weighty else "None."

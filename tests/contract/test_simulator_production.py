@@ -218,7 +218,7 @@ def test_missing_scenario_is_told_without_a_traceback(tmp_path: Path) -> None:
 async def _process(*parent: str) -> asyncio.subprocess.Process:
     program = (
         "import sys; from pathlib import Path; from allclear.simulator.serve import run; "
-        "run(Path(sys.argv[1]), True, int(sys.argv[2]) if sys.argv[2:] else None)"
+        "run(Path(sys.argv[1]), as_json=True, parent=int(sys.argv[2]) if sys.argv[2:] else None)"
     )
     return await asyncio.create_subprocess_exec(
         sys.executable,

@@ -156,8 +156,8 @@ def test_an_undisturbed_response_tells_each_vendor_once(whole: Ran) -> None:
     assert whole.vendors == [
         ("pagerduty", "trigger"), ("slack", "chat.postMessage"), ("slack", "chat.update"),
         ("cloud_run", "UpdateService"), ("statuspage", "create_incident"), ("slack", "chat.update"),
-        ("statuspage", "update_incident"), ("statuspage", "update_incident"), ("pagerduty", "resolve"),
-        ("cloud_run", "UpdateService"), ("slack", "chat.update"), ("slack", "chat.postMessage"),
+        ("statuspage", "update_incident"), ("cloud_run", "UpdateService"), ("statuspage", "update_incident"),
+        ("pagerduty", "resolve"), ("slack", "chat.update"), ("slack", "chat.postMessage"),
     ]  # fmt: skip
     assert len(whole.acts) == len(whole.outcomes) == len(whole.vendors)
     assert [n for n, name in enumerate(whole.journal, start=1) if name == "finish"] == whole.outcomes

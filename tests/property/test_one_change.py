@@ -59,7 +59,9 @@ async def _two_engines(sim: Simulated, folder: Path) -> AsyncGenerator[tuple[Eng
 
 def _declared(engine: Engine) -> str:
     said = Declaration("Payments fail", "P0", "storefront", "bad-deployment", utc_now())
-    return engine.people.declare(said, ANA)
+    # Not declared: a second declaration of the same trouble would join the first.
+    incident, _ = engine.journal.open_incident("VS", engine.people.opening(said, ANA), ANA)
+    return incident
 
 
 async def _proposed(engine: Engine, incident: str) -> Act:

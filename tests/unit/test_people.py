@@ -153,10 +153,15 @@ def test_declaring_opens_an_incident_and_starts_its_response(room: Room) -> None
 
 
 def test_a_repeated_declaration_is_one_incident(room: Room) -> None:
-    """With the same key it is the same incident as long as that is open; without one, another."""
+    """The same trouble, declared again while it is open, is a note in the same incident; with the same key, nothing."""
+    room.people.false_alarm(room.id, "nothing there", ANA)
     first = room.people.declare(DECLARED, ANA, key="run-1")
+    room.id = first
+    length = room.incident.length
     assert room.people.declare(DECLARED, ANA, key="run-1") == first
-    assert room.people.declare(DECLARED, ANA) != first
+    assert room.incident.length == length
+    assert room.people.declare(DECLARED, BEN) == first
+    assert [note.text for _, _, note in room.incident.notes] == ["Declared again: Payments fail"]
     room.people.false_alarm(first, "nothing there", ANA)
     assert room.people.declare(DECLARED, ANA, key="run-1") != first
 
@@ -178,7 +183,10 @@ def test_the_first_to_acknowledge_leads(room: Room) -> None:
 
 
 def test_any_word_of_a_person_acknowledges(room: Room) -> None:
-    """Who writes a note is on it; the machine's own words are not a person's."""
+    """Who writes a note is on it; the machine's own words, and an alert's, are not a person's."""
+    alert = By(actor="alert from json", via="json")
+    opened = room.people.opening(DECLARED, alert)
+    room.id, _ = room.journal.open_incident("VS", opened, alert)
     room.wrote(NoteTaken(text="by the machine"))
     assert room.incident.acknowledged_at is None
     room.people.note(room.id, "I see it too", BEN)
