@@ -131,15 +131,16 @@ def make_engine(
     company = company or find_company(settings.company)
     registry = registry or Registry.installed()
     simulation = settings.simulated
+    simulated = simulation is not None
     journal = journal or SqlJournal(settings.journal_url, clock)
     around = Around(company, simulation, environ)
     executor = Executor(journal, registry, around)
-    proposer = Proposer(journal, executor, company.plan, clock, simulated=simulation is not None)
-    conductor = Conductor(journal, registry, executor, proposer, company, around, clock)
-    people = People(journal, company, clock, simulated=simulation is not None)
+    proposer = Proposer(journal, executor, company.plan, clock, simulated=simulated)
+    conductor = Conductor(journal, registry, executor, proposer, company, around, clock, simulated=simulated)
+    people = People(journal, company, clock, simulated=simulated)
     by_hand = ByHand(journal, company, executor, proposer, people)
     dry_run = DryRun(conductor, proposer, company.plan)
-    intake = Intake(journal, company, clock, simulated=simulation is not None)
+    intake = Intake(journal, company, clock, simulated=simulated)
     return Engine(
         settings, company, journal, registry, around, executor, proposer, conductor, people, by_hand, dry_run, intake
     )

@@ -167,4 +167,4 @@ class Errands:
 
 
 def _later(attempts: int) -> timedelta:
-    return timedelta(seconds=min(0.5 * 2**attempts, 30))
+    return timedelta(seconds=min(0.5 * 2 ** min(attempts, 6), 30))

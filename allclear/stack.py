@@ -110,8 +110,7 @@ class Stack:
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         try:
             self._lay_out_prefect()
-            prefect = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.ports.prefect)]
-            await self._spawn("prefect", prefect)
+            await self._spawn("prefect", ["deployments.server", str(self.ports.prefect)])
             if self.scenario:
                 await self._start_simulation(self.scenario)
             await self._spawn("runner", ["deployments.runner"])

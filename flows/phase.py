@@ -45,6 +45,8 @@ async def carry_on(incident: str, phase: Phase) -> str:
                 continue
             said = await _make(engine, incident, move, by)
             log.info(said)
+            if isinstance(move, CarryOut):
+                await publish(engine, incident)
         await publish(engine, incident)
         if phase is Phase.REVIEW:
             await publish_post_mortem(engine, incident)

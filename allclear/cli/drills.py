@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -71,17 +72,25 @@ def drill(
         raise typer.Exit(1)
 
 
+_TERMINAL = asyncio.Lock()
+"""One question at a time."""
+
+
 async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
     """Asks the person at the terminal for what an on-call decides; steps of others are left to the cast."""
-    import asyncio  # noqa: PLC0415 - only a person waits here
+    if "on_call" not in ask.policy.roles:
+        return None
+    async with _TERMINAL:
+        return await _asked(ask)
 
+
+async def _asked(ask: Ask) -> tuple[By, bool, str]:
     out.rule(Text(ask.title))
     say(ask.text)
-    role = ask.policy.roles[0]
     answer = await asyncio.to_thread(out.input, f"{ask.yes} [y] / {ask.no} [n] ? ", markup=False)
     reason = await asyncio.to_thread(out.input, "Reason or note: ", markup=False)
     return (
-        By(actor="You", role=role, via="terminal"),
+        By(actor="You", role="on_call", via="terminal"),
         answer.strip().lower().startswith("y"),
         reason or "Decided in the drill.",
     )

@@ -157,7 +157,7 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
 
     async def work() -> None:
         settings = load_settings().model_copy(update={"company": company})
-        async with open_engine(settings) as engine:
+        async with engine_with_post(settings) as engine:
             given = _pairs(params or [])
             wish = Wish(PHASE, "preview", action, given, "")
             worked, policy = await engine.proposer.preview(wish)
@@ -177,7 +177,7 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
             if not yes and not typer.confirm("Do it now?"):
                 say("Nothing was changed.")
                 return
-            order = Order(action, given, reason, incident, severity)
+            order = Order(action, given, reason, incident, severity, shown=change.digest)
             result = await engine.by_hand.do(order, by)
             if result.outcome is None:
                 say(f"{result.act} of {result.incident} waits for somebody else: allclear approve {result.waiting[0]}")

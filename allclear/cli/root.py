@@ -15,7 +15,7 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, NotAllowed
 from allclear.domain.records import By
 from allclear.orchestrator import Errands, Orchestrator
-from allclear.settings import load_settings
+from allclear.settings import Settings, load_settings
 
 app = typer.Typer(
     name="allclear",
@@ -41,9 +41,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def engine_with_post() -> AsyncGenerator[Engine]:
+async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[Engine]:
     """Yields the engine; on leaving, Prefect is told what it has to know, as far as it answers."""
-    async with open_engine() as engine:
+    async with open_engine(settings) as engine:
         yield engine
         orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
         if await orchestrator.ready():

@@ -68,7 +68,12 @@ def up(
     responder_port: Annotated[int, typer.Option(help="The responder's port.")] = 8077,
 ) -> None:
     """Start Prefect's server, the runner with every deployment, and the responder; Ctrl-C stops all."""
-    company = find_company(load_settings().company)
+    settings = load_settings()
+    company = find_company(settings.company)
+    if settings.simulation and not simulated:
+        raise ConfigError(
+            "ALLCLEAR_SIMULATION is set: this would be simulated without saying so.", "Unset it, or add --simulated."
+        )
     for one in (port, responder_port):
         if port_taken(one):
             raise ConfigError(f"Port {one} is taken.", "Stop what listens there, or choose: --port, --responder-port.")

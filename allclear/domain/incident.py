@@ -199,6 +199,11 @@ class Incident:
         return [act for act in self.acts.values() if act.in_place]
 
     @property
+    def unfinished(self) -> list[Act]:
+        """Returns the acts that were begun and have no outcome yet: somebody is at it, or was interrupted."""
+        return [act for act in self.acts.values() if act.intended and act.outcome is None]
+
+    @property
     def owed(self) -> list[Act]:
         """Returns the acts in place that nobody has taken over."""
         return [act for act in self.acts.values() if act.owed]

@@ -29,6 +29,8 @@ class Order:
     reason: str
     incident: str | None = None
     severity: str | None = None
+    shown: str | None = None
+    """The hash of the change that the person saw; another one is refused."""
     key: str | None = None
     """Makes the same order, repeated after a crash, one act."""
 
@@ -102,13 +104,16 @@ class ByHand:
         elif incident:
             times = sum(act.proposed.step.startswith(base) for act in incident.acts.values())
             base = base if not times else f"{base}-{times + 1}"
-        return Wish(PHASE, base, order.action, order.params, kind.title, confirmed=order.reason)
+        return Wish(PHASE, base, order.action, order.params, kind.title, confirmed=order.reason, shown=order.shown)
 
     def _incident(self, order: Order, by: By) -> Incident:
         if order.incident:
-            return self._read(order.incident)
+            named = self._read(order.incident)
+            if named.over:
+                raise NotAllowed(f"{order.incident} is over.", "Leave --incident out: the act opens one of its own.")
+            return named
         service = self.service_of(order)
-        for row in self._journal.incidents(open_only=True, service=service):
+        for row in self._journal.incidents(open_only=True, service=service, company=self._company.name):
             return self._read(row.id)
         runbooks = [book for book in self._company.runbooks.values() if book.service == service]
         runbook = (runbooks or list(self._company.runbooks.values()))[0]

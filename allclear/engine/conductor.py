@@ -11,7 +11,7 @@ from allclear.company import Company
 from allclear.domain.action import Finding, Surroundings, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.base import Clock
-from allclear.domain.errors import Moved
+from allclear.domain.errors import Moved, Refused
 from allclear.domain.incident import Incident, replay
 from allclear.domain.records import (
     AskOpened,
@@ -62,8 +62,9 @@ class Conductor:
 
     def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
         self, journal: Journal, registry: Registry, executor: Executor, proposer: Proposer, company: Company,
-        around: Surroundings, clock: Clock,
+        around: Surroundings, clock: Clock, *, simulated: bool = False,
     ) -> None:  # fmt: skip
+        self._simulated = simulated
         self._journal = journal
         self._registry = registry
         self._executor = executor
@@ -101,6 +102,11 @@ class Conductor:
         Wait and Over are not made. Raises JournalError, and VendorError where an interrupted act cannot be looked at.
         """
         incident = self.incident(incident_id)
+        if incident.opened.simulated != self._simulated:
+            raise Refused(
+                f"{incident_id} is {'simulated' if incident.opened.simulated else 'real'}, and this process is not.",
+                "Set or unset ALLCLEAR_SIMULATION, as `allclear up` printed it.",
+            )
         try:
             await self._make(incident, move, by)
         except Moved:

@@ -127,7 +127,8 @@ def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) ->
     blocked = False
     for step, move in _moves(incident, plan, runbook, phase):
         if isinstance(move, Wait):
-            waits.extend(move.asks)
+            # What blocks the way stands first: it is what the run waits for.
+            waits = [*waits, *move.asks] if step.meanwhile else [*move.asks, *waits]
             blocked = blocked or not step.meanwhile
         elif not blocked or step.meanwhile:
             return move
@@ -268,6 +269,9 @@ def _by_hand(incident: Incident, runbook: Runbook, phase: Phase) -> tuple[Step, 
 
 
 def _of_undo(incident: Incident, phase: Phase, step: Step) -> Move | None:
+    if step.undo == "everything" and incident.unfinished:  # one by hand, interrupted: first find out what became of it
+        act = incident.unfinished[0]
+        return CarryOut(phase, act.id, act.proposed.title)
     wanted = [act for act in incident.owed if step.undo == "everything" or act.proposed.action in (step.undo or ())]
     for act in wanted:
         key = undo_key(act.id)

@@ -69,7 +69,7 @@ class Intake:
         route = self._company.plan.route(alert.labels)
         if route is None:
             return Taken("ignored", "No route of the plan fits its labels; add one under `routes` in plan.yaml.")
-        for row in self._journal.incidents(open_only=True, service=route.service):
+        for row in self._journal.incidents(open_only=True, service=route.service, company=self._company.name):
             if self._clock() - row.opened_at <= JOINS_WITHIN:
                 return self._join(row.id, joined, by)
         runbook = self._company.runbook(route.runbook)
@@ -85,7 +85,7 @@ class Intake:
         return Taken("opened" if new else "joined", f"The route {route.name!r} fits.", incident)
 
     def _open_with(self, key: str) -> str | None:
-        for row in self._journal.incidents(open_only=True):
+        for row in self._journal.incidents(open_only=True, company=self._company.name):
             incident = replay(self._journal.entries(row.id))
             if incident and any(alert.key == key for alert in incident.alerts.values()):
                 return row.id
@@ -96,8 +96,10 @@ class Intake:
         same = [one for one in incident.alerts.values() if one.key == joined.key] if incident else []
         if same and same[-1].state == joined.state:
             return Taken("repeat", f"{incident_id} knows this alert.", incident_id)
+        # One that was opened for an act by hand has no flow yet: now it needs one.
+        begun = [start_errand(incident_id, "respond")] if incident and not incident.entered else []
         try:
-            self._journal.append(incident_id, [joined], by)
+            self._journal.append(incident_id, [joined], by, errands=begun)
         except NotFound:
             return Taken("ignored", "Its incident is gone.")
         return Taken("joined", f"{incident_id} is open for this trouble.", incident_id)

@@ -94,19 +94,24 @@ class People:
         repeated after a crash, one incident. Raises NotFound, NotAllowed.
         """
         opened = self.opening(said, by)
-        for row in self._journal.incidents(open_only=True, service=said.service):
+        for row in self._journal.incidents(open_only=True, service=said.service, company=self._company.name):
             if key is not None and row.key == key:
                 return row.id
             known = self._read(row.id)
             if known.opened.runbook == said.runbook:
-                self.note(row.id, f"Declared again: {said.title}", by)
-                return row.id
+                return self._declare_again(known, said, by, first)
         errands = [start_errand("{incident}", first)] if first else []
         lead = RoleTaken(role="incident_commander", person=by.actor)
         incident, _ = self._journal.open_incident(
             self._company.plan.short, opened, by, key=key, records=[Acknowledged(), lead], errands=errands
         )
         return incident
+
+    def _declare_again(self, known: Incident, said: Declaration, by: By, first: str | None) -> str:
+        """Joins an open incident; one that was opened for an act by hand has no flow yet, and gets it now."""
+        errands = [start_errand(known.id, first)] if first and not known.entered else []
+        self._say(known.id, by, lambda _: [NoteTaken(text=f"Declared again: {said.title}")], errands=errands)
+        return known.id
 
     def opening(self, said: Declaration, by: By) -> IncidentOpened:
         """Returns the record that a declaration opens an incident with. Raises NotFound for what the plan lacks."""
@@ -124,19 +129,24 @@ class People:
         incident = self._read(incident_id)
         if incident.acknowledged_at:
             return f"{incident_id} was acknowledged by {incident.acknowledged_by} already."
-        self._say(incident_id, by, lambda _: [Acknowledged(), *self._lead(incident, by)])
+        self._say(incident_id, by, lambda it: [Acknowledged(), *self._lead(it, by)])
         return f"{incident_id} is acknowledged by {by.actor}."
 
     def answer(self, ask_id: str, by: By, *, yes: bool, reason: str = "", identity: str = "claimed") -> str:
         """Answers an ask: approves, denies, ticks a step. Raises NotAllowed, NotFound."""
+        incident_id = ask_id.partition("/")[0]
 
         def records(incident: Incident) -> list[Any]:
             state = self._open_ask(incident, ask_id)
             self._may_answer(state, by, reason)
+            if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.owed or incident.unfinished):
+                raise NotAllowed(
+                    f"{incident_id} is no false alarm any more: something was done meanwhile.",
+                    f"Undo it first, or answer no: allclear show {incident_id}.",
+                )
             said = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), identity=identity)
             return [said, *_consequence(state.ask, yes=yes, by=by, reason=reason)]
 
-        incident_id = ask_id.partition("/")[0]
         errand = Errand(ErrandKind.RESUME, incident_id, f"resume:{ask_id}:{by.actor.casefold()}", {"ask": ask_id})
         self._say(incident_id, by, records, errands=[errand])
         state = self._read(incident_id).asks[ask_id]
@@ -262,6 +272,11 @@ class People:
         def records(incident: Incident) -> list[Any]:
             if incident.ended:  # in its review people still speak, but it ends once
                 raise NotAllowed(f"{incident_id} is over.", f"Read it: allclear show {incident_id}.")
+            if incident.unfinished:
+                raise NotAllowed(
+                    f"{incident_id} cannot end: {incident.unfinished[0].id} is being carried out.",
+                    f"Wait for its outcome: allclear show {incident_id}.",
+                )
             if incident.owed:
                 left = ", ".join(act.id for act in incident.owed)
                 raise NotAllowed(

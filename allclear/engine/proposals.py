@@ -30,6 +30,8 @@ class Wish:
     title: str
     step: Step | None = None
     undoes: Act | None = None
+    shown: str | None = None
+    """The hash of the change that a person saw before starting this, or None."""
     confirmed: str | None = None
     """A person's reason, where starting it by hand is its own confirmation; None where people are asked."""
 
@@ -76,6 +78,8 @@ class Proposer:
         action = worked.action
         told = {"was": worked.change.before.say(), "becomes": worked.change.after.say()}
         change = worked.change.model_copy(update=told)
+        if wish.shown and not worked.done and change.digest != wish.shown:
+            raise Refused(f"It would be another change now: {change.summary}", "Look at it, and start it again.")
         standing = None if wish.undoes else self._standing(change.resource, wish, worked)
         undoes = wish.undoes or _debt(incident, change.resource, action.settles)
         proposed = self._proposed(wish, act, action.title).model_copy(
@@ -162,7 +166,7 @@ def _debt(incident: Incident, resource: str, settles: str | None) -> Act | None:
 
 
 def _own_word_counts(policy: ApprovalPolicy, by: By) -> bool:
-    return by.role in policy.roles and policy.people == 1
+    return by.role in policy.roles and policy.people == 1 and (by.via != "prefect" or policy.prefect_may)
 
 
 def _refused(refusals: list[Refusal]) -> Outcome:

@@ -46,7 +46,7 @@ class IncidentRow:
 
 @dataclass(frozen=True)
 class Mine:
-    """The claim is ours. `resumed` is the intent of a holder that is gone, or None."""
+    """The claim is ours. `resumed` says that an earlier holder had begun it."""
 
     token: str
     resumed: bool
@@ -120,7 +120,9 @@ class Journal(Protocol):
         """Returns the entries with a number over `after`, in order. Raises NotFound for an unknown incident."""
         ...
 
-    def incidents(self, *, open_only: bool = False, service: str | None = None) -> list[IncidentRow]:
+    def incidents(
+        self, *, open_only: bool = False, service: str | None = None, company: str | None = None
+    ) -> list[IncidentRow]:
         """Returns the incidents, newest first."""
         ...
 

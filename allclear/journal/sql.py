@@ -125,13 +125,17 @@ class SqlJournal(Post):
             for row in rows
         ]  # fmt: skip
 
-    def incidents(self, *, open_only: bool = False, service: str | None = None) -> list[IncidentRow]:
+    def incidents(
+        self, *, open_only: bool = False, service: str | None = None, company: str | None = None
+    ) -> list[IncidentRow]:
         """Returns the incidents, newest first."""
         wanted = select(INCIDENTS).order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.number.desc())
         if open_only:
             wanted = wanted.where(INCIDENTS.c.ended_at.is_(None))
         if service is not None:
             wanted = wanted.where(INCIDENTS.c.service == service)
+        if company is not None:
+            wanted = wanted.where(INCIDENTS.c.company == company)
         with self._db.reading() as connection:
             rows = connection.execute(wanted).all()
         return [

@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 
 from allclear.bootstrap import Engine
-from allclear.domain.errors import AllclearError
+from allclear.domain.errors import AllclearError, JournalError
 from allclear.engine.intake import Taken
 from allclear.journal.port import Delivery
 from allclear.orchestrator import Errands
@@ -39,6 +39,8 @@ class Work:
                 await asyncio.to_thread(self.take_in)
             except AllclearError as error:
                 log.warning("%s", error)
+            except Exception:  # the loop must go on, whatever it met: alerts are being taken in
+                log.exception("An alert could not be taken in; it is tried again.")
 
     async def run_errands(self) -> None:
         """Takes the outbox to Prefect, for ever."""
@@ -47,6 +49,8 @@ class Work:
                 await self._errands.deliver()
             except AllclearError as error:
                 log.warning("%s", error)
+            except Exception:  # as above
+                log.exception("An errand could not be run; it is tried again.")
             await asyncio.sleep(_LOOK_AGAIN)
 
     def take_in(self) -> None:
@@ -64,6 +68,8 @@ class Work:
             return
         try:
             taken = [self._engine.intake.take(alert, delivery.id) for alert in alerts]
+        except JournalError:
+            raise  # it stays where it is, and is taken in when the journal is back
         except AllclearError as error:
             settle(delivery.id, "quarantined", str(error))
             return
