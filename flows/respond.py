@@ -12,7 +12,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.conductor import start_errand
 from allclear.engine.people import Declaration
 from flows.artifacts import publish
-from flows.current import Ended, name_run, not_done, run_id
+from flows.current import Ended, name_run, not_done
 from flows.phase import deliver
 
 
@@ -56,8 +56,7 @@ async def _open(  # noqa: PLR0913 - the fields of the form
         else:
             by = engine.people.who(name, role or None, "prefect")
             said = Declaration(title=title.strip() or "Trouble", severity=severity, service=service, runbook=runbook)
-            run = f"run:{run_id()}"
-            incident = engine.people.declare(said, by, first=Phase.DETECT.value, key=run)
+            incident = engine.people.declare(said, by, first=Phase.DETECT.value)
         await name_run(engine.conductor.incident(incident))
         await publish(engine, incident)
         await deliver(engine)

@@ -16,12 +16,15 @@ from flows.current import Ended, name_run, not_done
 from flows.phase import deliver
 
 
-async def say(incident: str, name: str, role: str, speak: Callable[[Engine, str, By], str]) -> Ended:
+async def say(incident: str, name: str, role: str, speak: Callable[[Engine, str, By], str], ask: str = "") -> Ended:
     """Says something in a person's name; ends as Failed, with the reason, where it is not theirs to say."""
     incident = incident.strip().upper()
     try:
         async with open_engine() as engine:
-            told = speak(engine, incident, engine.people.who(name, role or None, "prefect"))
+            by = engine.people.who(name, role or None, "prefect")
+            told = speak(engine, incident, by)
+            if ask:
+                await engine.by_hand.after_answer(f"{incident}/{ask}", by)
             await name_run(engine.conductor.incident(incident))
             await publish(engine, incident)
             await deliver(engine)
@@ -54,11 +57,12 @@ async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: 
         role: In which role you answer.
         reason: Why, or how; some answers need it.
     """
+    step = ask.partition("/")[2].strip()
 
     def speak(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.answer(f"{incident}/{ask.partition('/')[2]}", by, yes=yes, reason=reason)
+        return engine.people.answer(f"{incident}/{step}", by, yes=yes, reason=reason)
 
-    return await say(ask.partition("/")[0], name, role, speak)
+    return await say(ask.partition("/")[0], name, role, speak, step)
 
 
 @flow(name="note", persist_result=False)

@@ -75,8 +75,11 @@ def verify(incident: IncidentId) -> None:
 
     async def work() -> tuple[int | None, str, int]:
         async with open_engine() as engine:
+            broken = engine.journal.broken_link(incident)
+            if broken is not None:
+                return broken, "", 0
             state = engine.conductor.incident(incident)
-            return engine.journal.broken_link(incident), state.head, state.length
+            return None, state.head, state.length
 
     broken, head, length = run(work())
     if broken is not None:

@@ -11,7 +11,7 @@ import typer
 from allclear.bootstrap import Engine, open_engine
 from allclear.cli.root import As, IncidentId, Role, app, engine_with_post, out, run, say, speaker
 from allclear.domain.approval import AskKind
-from allclear.domain.errors import NotFound
+from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import AskState
 from allclear.domain.records import By
 from allclear.engine.dry_run import imagined
@@ -90,13 +90,21 @@ def _the_ask(engine: Engine, said: str, kinds: set[AskKind]) -> AskState:
 
 
 def _answer(ask: str, name: str | None, role: str | None, reason: str, *, yes: bool, kinds: set[AskKind]) -> None:
-    def answer(engine: Engine, by: By) -> str:
-        state = _the_ask(engine, ask, kinds)
-        out.rule(state.ask.title)
-        say(state.ask.text)
-        return engine.people.answer(state.ask.id, by, yes=yes, reason=reason)
+    async def work() -> str:
+        async with engine_with_post() as engine:
+            by = speaker(engine, name, role)
+            state = _the_ask(engine, ask, kinds)
+            out.rule(state.ask.title)
+            say(state.ask.text)
+            said = engine.people.answer(state.ask.id, by, yes=yes, reason=reason)
+            result = await engine.by_hand.after_answer(state.ask.id, by)
+            if result is None or result.outcome is None:
+                return said
+            if not result.outcome.good:
+                raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
+            return f"{said} {result.outcome.sentence}"
 
-    _speak(name, role, answer)
+    say(run(work()))
 
 
 _QUESTIONS = {AskKind.APPROVAL, AskKind.FALSE_ALARM, AskKind.AGAIN}

@@ -27,7 +27,11 @@ def _aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         msg = "a time needs its zone, as 2026-11-22T03:04:05Z"
         raise ValueError(msg)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        msg = "a time must lie between the years 1 and 9999 in UTC"
+        raise ValueError(msg) from error
 
 
 Moment = Annotated[datetime, AfterValidator(_aware)]

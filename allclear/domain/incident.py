@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from allclear.domain.action import ActStatus, Finding, Outcome, Refusal
 from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict
+from allclear.domain.errors import JournalError
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
@@ -115,16 +116,20 @@ class Act:
         return self.intended.change if self.intended else self.proposed.change
 
     @property
+    def begun(self) -> bool:
+        """Says whether it was issued and nobody knows yet what became of it."""
+        return self.intended is not None and self.outcome is None
+
+    @property
     def in_place(self) -> bool:
         """Says whether something of it may still be in place, so that somebody must see to it."""
-        return (
-            self.proposed.leaves is not None
-            and self.undone_by is None
-            and self.outcome is not None
-            and self.outcome.changed
-            and self.outcome.status
-            in {ActStatus.APPLIED, ActStatus.VERIFIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE}
-        )
+        if self.proposed.leaves is None or self.undone_by is not None:
+            return False
+        if self.outcome is None:
+            return self.begun
+        return self.outcome.changed and self.outcome.status in {
+            ActStatus.APPLIED, ActStatus.VERIFIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE,
+        }  # fmt: skip
 
     @property
     def owed(self) -> bool:
@@ -201,7 +206,7 @@ class Incident:
     @property
     def unfinished(self) -> list[Act]:
         """Returns the acts that were begun and have no outcome yet: somebody is at it, or was interrupted."""
-        return [act for act in self.acts.values() if act.intended and act.outcome is None]
+        return [act for act in self.acts.values() if act.begun]
 
     @property
     def owed(self) -> list[Act]:
@@ -261,8 +266,9 @@ def replay(entries: Iterable[Entry]) -> Incident | None:
 def _open(entry: Entry) -> Incident:
     record = entry.record
     if not isinstance(record, IncidentOpened):
-        msg = f"{entry.incident} does not begin with incident.opened"
-        raise TypeError(msg)
+        raise JournalError(
+            f"The record of {entry.incident} does not begin with its opening.", f"allclear verify {entry.incident}"
+        )
     return Incident(
         id=entry.incident,
         opened=record,

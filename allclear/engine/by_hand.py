@@ -8,7 +8,7 @@ from typing import Any
 
 from allclear.company import Company
 from allclear.domain.action import Outcome
-from allclear.domain.errors import NotAllowed, NotFound, Refused
+from allclear.domain.errors import JournalError, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident, replay
 from allclear.domain.records import By
 from allclear.engine.executor import Executor
@@ -66,6 +66,10 @@ class ByHand:
         if not order.reason.strip():
             raise NotAllowed("An act by hand needs a reason.", 'Add it: --reason "…".')
         incident = self._incident(order, by)
+        for begun in incident.unfinished:
+            if begun.proposed.action == order.action:  # interrupted: first learn what became of it
+                await self._executor.carry_out(incident.id, begun.id, by)
+                incident = self._read(incident.id)
         wish = self._wish(order, incident)
         known = incident.act_of(PHASE, wish.key) if order.key else None
         act = known.id if known else await self._proposer.propose(incident, wish, by)
@@ -78,6 +82,10 @@ class ByHand:
         if act is None:
             there = ", ".join(one.id for one in incident.in_place) or "nothing"
             raise NotFound(f"There is no act {act_id} in {incident_id}.", f"Still in place: {there}.")
+        if act.begun:  # interrupted: first learn what became of it
+            await self._executor.carry_out(incident_id, act_id, by)
+            incident = self._read(incident_id)
+            act = incident.acts[act_id]
         if not act.in_place:
             raise Refused(f"Nothing of {act_id} is in place ({act.status.value}).", "There is nothing to undo.")
         wish = Wish(
@@ -85,6 +93,14 @@ class ByHand:
             f"Undo: {act.proposed.title}", undoes=act, confirmed=reason or "undone by hand",
         )  # fmt: skip
         return await self.go_on(incident_id, await self._proposer.propose(incident, wish, by), by)
+
+    async def after_answer(self, ask_id: str, by: By) -> Result | None:
+        """Carries out an act by hand that the answer has just allowed: no flow waits to do it. None for other asks."""
+        incident = self._read(ask_id.partition("/")[0])
+        ask = incident.asks[ask_id]
+        if ask.ask.phase != PHASE or ask.ask.act is None or not ask.granted:
+            return None
+        return await self.go_on(incident.id, ask.ask.act, by)
 
     async def go_on(self, incident_id: str, act_id: str, by: By) -> Result:
         """Carries the act out, unless somebody else has to say yes first."""
@@ -107,6 +123,8 @@ class ByHand:
         return Wish(PHASE, base, order.action, order.params, kind.title, confirmed=order.reason, shown=order.shown)
 
     def _incident(self, order: Order, by: By) -> Incident:
+        if order.severity:
+            self._people.check_severity(order.severity)
         if order.incident:
             named = self._read(order.incident)
             if named.over:
@@ -120,8 +138,7 @@ class ByHand:
         severity = order.severity or self._company.plan.severities[0].name
         title = f"By hand: {self._executor.action(order.action).title.lower()}"
         said = Declaration(title=title, severity=severity, service=service, runbook=runbook.name)
-        key = f"by-hand:{order.key}" if order.key else None
-        return self._read(self._people.declare(said, by, first=None, key=key))
+        return self._read(self._people.declare(said, by, first=None))
 
     def service_of(self, order: Order) -> str:
         """Returns the service that the order is about, as far as its parameters tell."""
@@ -135,5 +152,6 @@ class ByHand:
 
     def _read(self, incident_id: str) -> Incident:
         incident = replay(self._journal.entries(incident_id))
-        assert incident is not None  # noqa: S101 - an incident is opened with its first entry
+        if incident is None:
+            raise JournalError(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
         return incident

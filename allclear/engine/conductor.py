@@ -11,7 +11,7 @@ from allclear.company import Company
 from allclear.domain.action import Finding, Surroundings, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.base import Clock
-from allclear.domain.errors import Moved, Refused
+from allclear.domain.errors import JournalError, Moved, Refused
 from allclear.domain.incident import Incident, replay
 from allclear.domain.records import (
     AskOpened,
@@ -76,7 +76,8 @@ class Conductor:
     def incident(self, incident_id: str) -> Incident:
         """Returns how the incident stands. Raises NotFound."""
         incident = replay(self._journal.entries(incident_id))
-        assert incident is not None  # noqa: S101 - an incident is opened with its first entry
+        if incident is None:
+            raise JournalError(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
         return incident
 
     def told_since(self, incident_id: str, number: int) -> str:

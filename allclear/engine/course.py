@@ -274,6 +274,8 @@ def _of_undo(incident: Incident, phase: Phase, step: Step) -> Move | None:
         return CarryOut(phase, act.id, act.proposed.title)
     wanted = [act for act in incident.owed if step.undo == "everything" or act.proposed.action in (step.undo or ())]
     for act in wanted:
+        if act.begun:
+            return CarryOut(phase, act.id, act.proposed.title)
         key = undo_key(act.id)
         undo = incident.act_of(phase, key)
         if undo is None:

@@ -14,7 +14,7 @@ from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
-from allclear.domain.errors import Moved, NotAllowed, NotFound
+from allclear.domain.errors import JournalError, Moved, NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident, replay
 from allclear.domain.records import (
     Acknowledged,
@@ -86,25 +86,24 @@ class People:
             )
         return By(actor=name.strip(), role=role, via=via)
 
-    def declare(self, said: Declaration, by: By, *, first: str | None = "respond", key: str | None = None) -> str:
+    def declare(self, said: Declaration, by: By, *, first: str | None = "respond") -> str:
         """Opens an incident and returns its id; `first` is the flow that is started for it, if any.
 
         Whoever declares it is on it, and leads until somebody takes over. Where one is open for the same service and
-        runbook, the declaration joins it as a note: one trouble, one response. `key` makes the same declaration,
-        repeated after a crash, one incident. Raises NotFound, NotAllowed.
+        runbook, the declaration joins it as a note: one trouble, one response. Raises NotFound, NotAllowed.
         """
         opened = self.opening(said, by)
         for row in self._journal.incidents(open_only=True, service=said.service, company=self._company.name):
-            if key is not None and row.key == key:
-                return row.id
             known = self._read(row.id)
             if known.opened.runbook == said.runbook:
                 return self._declare_again(known, said, by, first)
         errands = [start_errand("{incident}", first)] if first else []
+        key = f"declared:{self._company.name}:{said.service}:{said.runbook}"  # of two at one moment, one opens it
+        incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, errands=errands)
+        if not new:
+            return self._declare_again(self._read(incident), said, by, first)
         lead = RoleTaken(role="incident_commander", person=by.actor)
-        incident, _ = self._journal.open_incident(
-            self._company.plan.short, opened, by, key=key, records=[Acknowledged(), lead], errands=errands
-        )
+        self._journal.append(incident, [Acknowledged(), lead], by)
         return incident
 
     def _declare_again(self, known: Incident, said: Declaration, by: By, first: str | None) -> str:
@@ -115,7 +114,7 @@ class People:
 
     def opening(self, said: Declaration, by: By) -> IncidentOpened:
         """Returns the record that a declaration opens an incident with. Raises NotFound for what the plan lacks."""
-        self._check_severity(said.severity)
+        self.check_severity(said.severity)
         self._company.service(said.service)
         self._company.runbook(said.runbook)
         return IncidentOpened(
@@ -167,7 +166,7 @@ class People:
 
     def severity(self, incident_id: str, now: str, why: str, by: By) -> str:
         """Raises or lowers the severity."""
-        self._check_severity(now)
+        self.check_severity(now)
         incident = self._read(incident_id)
         if incident.severity == now:
             return f"{incident_id} is {now} already."
@@ -226,7 +225,8 @@ class People:
 
     def _read(self, incident_id: str) -> Incident:
         incident = replay(self._journal.entries(incident_id))
-        assert incident is not None  # noqa: S101 - an incident is opened with its first entry
+        if incident is None:
+            raise JournalError(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
         return incident
 
     def _open_ask(self, incident: Incident, ask_id: str) -> AskState:
@@ -263,7 +263,8 @@ class People:
             return []
         return [RoleTaken(role="incident_commander", person=by.actor)]
 
-    def _check_severity(self, name: str) -> None:
+    def check_severity(self, name: str) -> None:
+        """Raises NotFound, with those there are, for a severity that the plan lacks."""
         if self._company.plan.severity(name) is None:
             names = ", ".join(severity.name for severity in self._company.plan.severities)
             raise NotFound(f"The plan has no severity {name!r}.", f"It has: {names}.")

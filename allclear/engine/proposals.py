@@ -122,7 +122,7 @@ class Proposer:
             other = replay(self._journal.entries(incident_id))
             for act in other.in_place if other else []:
                 same = act.proposed.action == wish.action and dict(act.proposed.params) == dict(wish.params)
-                if same and act.proposed.resource == resource:
+                if same and act.outcome and act.proposed.resource == resource:
                     done = self._executor.prepared(act)
                     if done.action.settled(done.change, worked.now):
                         return f"{incident_id} ({act.proposed.title.lower()}: {done.change.summary.rstrip('.')})"

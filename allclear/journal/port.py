@@ -41,7 +41,6 @@ class IncidentRow:
     service: str
     opened_at: datetime
     ended_at: datetime | None
-    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,9 +156,10 @@ class Journal(Protocol):
         ...
 
     def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
-        """Keeps a delivery and returns its id and True; a repeat is counted, with its first id and False.
+        """Keeps a delivery and returns its id, and whether there is new work.
 
-        A repeat that comes after its incident has ended is to be worked on again: True.
+        A repeat is counted under its first id, and looked at once more: what its words mean may have changed (its
+        incident has ended, a route was added). Until that is done, further repeats are only counted.
         """
         ...
 

@@ -6,7 +6,6 @@ import json
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -15,7 +14,7 @@ from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
 from allclear.journal.database import Database
 from allclear.journal.port import Delivery, Errand, ErrandKind
-from allclear.journal.tables import ERRANDS, INBOX, INCIDENTS, WAITS
+from allclear.journal.tables import ERRANDS, INBOX, WAITS
 
 
 def add_errands(connection: Connection, errands: Sequence[Errand], now: datetime) -> None:
@@ -38,14 +37,12 @@ class Post:
     def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
         """Keeps a delivery, or counts its repeat."""
         with self._db.writing() as connection:
-            same = select(INBOX.c.id, INCIDENTS.c.ended_at).outerjoin(INCIDENTS, INCIDENTS.c.id == INBOX.c.incident)
-            known = connection.execute(same.where(INBOX.c.delivery_key == delivery_key)).one_or_none()
-            if known is not None:
-                again: dict[str, Any] = {"count": INBOX.c.count + 1}
-                if known.ended_at is not None:  # the same words about a new trouble: what they opened is over
-                    again |= {"state": "new", "received_at": self._clock().isoformat()}
+            same = select(INBOX.c.id, INBOX.c.state).where(INBOX.c.delivery_key == delivery_key)
+            known = connection.execute(same).one_or_none()
+            if known is not None:  # the same words may mean something new by now: they are looked at again
+                again = {"count": INBOX.c.count + 1, "state": "new"}
                 connection.execute(update(INBOX).where(INBOX.c.id == known.id).values(**again))
-                return known.id, known.ended_at is not None
+                return known.id, known.state != "new"
             number = (connection.execute(select(func.max(INBOX.c.number))).scalar() or 0) + 1
             delivery = uuid.uuid4().hex
             connection.execute(

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from allclear.domain.base import Clock, utc_now
-from allclear.domain.errors import Moved, NotFound
+from allclear.domain.errors import JournalError, Moved, NotFound
 from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
 from allclear.journal.chain import link
 from allclear.journal.database import Database
@@ -116,6 +116,15 @@ class SqlJournal(Post):
             known = select(INCIDENTS.c.id).where(INCIDENTS.c.id == incident)
             if not rows and connection.execute(known).scalar() is None:
                 raise _unknown(incident)
+        try:
+            return self._read_rows(rows)
+        except ValueError as error:
+            raise JournalError(
+                f"An entry of {incident} cannot be read.", f"allclear verify {incident} says which; restore a backup."
+            ) from error
+
+    @staticmethod
+    def _read_rows(rows: Sequence[Row[Any]]) -> list[Entry]:
         return [
             Entry(
                 incident=row.incident, number=row.number, at=datetime.fromisoformat(row.at),
@@ -141,7 +150,7 @@ class SqlJournal(Post):
         return [
             IncidentRow(
                 row.id, row.company, row.service, datetime.fromisoformat(row.opened_at),
-                datetime.fromisoformat(row.ended_at) if row.ended_at else None, row.key,
+                datetime.fromisoformat(row.ended_at) if row.ended_at else None,
             )
             for row in rows
         ]  # fmt: skip
@@ -167,8 +176,12 @@ class SqlJournal(Post):
             raise _unknown(incident)
         before = GENESIS
         for number, row in enumerate(rows, start=1):
-            hashed = link(incident, number, row.at, row.by, row.record, before)
-            if (row.number, row.before, row.hash) != (number, before, hashed):
+            try:
+                hashed = link(incident, number, row.at, row.by, row.record, before)
+                kind = json.loads(row.record)["kind"]
+            except (ValueError, KeyError, TypeError):
+                return number
+            if (row.number, row.before, row.hash, row.kind) != (number, before, hashed, kind):
                 return number
             before = row.hash
         return None if (len(rows), before) == tuple(known) else len(rows) + 1

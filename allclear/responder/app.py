@@ -61,7 +61,7 @@ def _add_doors(  # noqa: C901 - one line a door
     def authorized(request: Request) -> None:
         said = request.headers.getlist("authorization")
         wanted = f"Bearer {token.get_secret_value()}"
-        if len(said) != 1 or not hmac.compare_digest(said[0].encode(), wanted.encode()):
+        if len(said) != 1 or not hmac.compare_digest(said[0].encode("latin-1"), wanted.encode()):
             raise HTTPException(401, "Send the token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
 
     allowed = [Depends(authorized)]
@@ -73,10 +73,10 @@ def _add_doors(  # noqa: C901 - one line a door
             raise HTTPException(404, f"No source is called {source!r}. There are: {', '.join(SOURCES)}.")
         headers = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
         key = f"{source}:{hashlib.sha256(body).hexdigest()}"
-        delivery, new = await asyncio.to_thread(engine.journal.receive, source, headers, body, key)
-        if new:
+        delivery, work_to_do = await asyncio.to_thread(engine.journal.receive, source, headers, body, key)
+        if work_to_do:
             work.arrived.set()
-        return {"id": delivery, "repeat": not new}
+        return {"id": delivery}
 
     @app.get("/alerts", dependencies=allowed)
     async def alerts(limit: int = 100) -> list[dict[str, Any]]:

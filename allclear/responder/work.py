@@ -63,7 +63,7 @@ class Work:
         settle = self._engine.journal.settle
         try:
             alerts = SOURCES[delivery.source](decode(delivery.body))
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, OverflowError) as error:
             settle(delivery.id, "quarantined", f"It cannot be read: {error}.")
             return
         try:
@@ -72,6 +72,10 @@ class Work:
             raise  # it stays where it is, and is taken in when the journal is back
         except AllclearError as error:
             settle(delivery.id, "quarantined", str(error))
+            return
+        except Exception as error:  # one delivery never keeps the rest from being taken in
+            log.exception("The delivery %s could not be taken in.", delivery.id)
+            settle(delivery.id, "quarantined", f"It met a fault: {type(error).__name__}.")
             return
         best = min(taken, key=_weight)
         settle(delivery.id, best.state, " ".join(dict.fromkeys(one.why for one in taken)), best.incident)
