@@ -147,6 +147,13 @@ def test_an_alert_without_a_route_says_so(client: TestClient) -> None:
     assert (taken["state"], "plan.yaml" in taken["why"]) == ("ignored", True)
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-10:00", "0001-01-01T00:00:00+10:00", "yesterday"])
+def test_an_odd_date_does_not_keep_the_next_alert_out(client: TestClient, at: str) -> None:
+    """An alert with a time that no calendar holds is kept aside, and the next one opens its incident."""
+    assert send(client, {**PAYMENTS, "at": at})["state"] == "quarantined"
+    assert send(client, PAYMENTS)["state"] == "opened"
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"nonsense", b"[]", b"null", b'{"key": "a"}', b'{"key": "a", "title": "b", "key": "c"}', b"\xff\xfe",
