@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from allclear.domain.base import Model
@@ -48,6 +50,18 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:4200/api", alias="PREFECT_API_URL", description="Prefect's API."
     )
 
+    @field_validator("responder_url", "prefect_api_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError as error:
+            raise PydanticCustomError("address", "is no address like http://127.0.0.1:8077") from error
+        if not good:
+            raise PydanticCustomError("address", "is no address like http://127.0.0.1:8077")
+        return value
+
     @cached_property
     def simulated(self) -> Simulation | None:
         """Returns the simulated production that stands behind everything, or None for the real one."""
@@ -60,5 +74,6 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = f"ALLCLEAR_{'_'.join(str(part) for part in first['loc']).upper()}"
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        name = name if name.startswith("PREFECT_") else f"ALLCLEAR_{name}"
         raise ConfigError(f"{name}: {first['msg']}.", "Correct it in the environment.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,11 @@ from allclear.company.complaint import Complaint, shown
 
 Place = Sequence[str | int]
 """The way to a value: keys and positions, as pydantic's `loc`."""
+
+
+_MOST_DEPTH = 64
+_MOST_PARTS = 100_000
+"""Values in one file; VintStreet's whole plan has under a thousand."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +68,33 @@ def read_yaml(path: Path) -> YamlFile | Complaint:
         return text
     try:
         data = _load(text)
-        json.dumps(data, default=str, skipkeys=True)
+        _measure(data)
     except MarkedYAMLError as error:
         return _broken(path, error)
     except YAMLError as error:
         return Complaint("error", shown(path), None, f"It is not valid YAML: {_first_line(error)}.", "Mend it.")
     except (ValueError, RecursionError):
-        # A circle of aliases (ValueError from json), a date that does not exist, or a thousand brackets.
+        # A circle of aliases or a heap of them, a date that does not exist, or a thousand brackets.
         return Complaint("error", shown(path), None, "A value in it cannot be read, or refers to itself.", "Mend it.")
     if not isinstance(data, dict):
         what = "is empty" if data is None else "is not a mapping of fields"
         return Complaint("error", shown(path), 1, f"The file {what}.", "Write fields as `name: value`.")
     return YamlFile(path, text, cast("dict[str, Any]", data))
+
+
+def _measure(data: object) -> None:
+    """Raises ValueError for data that is deeper or larger than any plan: each use of an alias counts."""
+    visits, waiting = 0, [(data, 0)]
+    while waiting:
+        part, depth = waiting.pop()
+        visits += 1
+        if visits > _MOST_PARTS or depth > _MOST_DEPTH:
+            msg = "too much of it"
+            raise ValueError(msg)
+        if isinstance(part, dict):
+            waiting.extend((value, depth + 1) for value in cast("dict[object, object]", part).values())
+        elif isinstance(part, list):
+            waiting.extend((value, depth + 1) for value in cast("list[object]", part))
 
 
 def _load(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file

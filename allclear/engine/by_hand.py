@@ -10,7 +10,7 @@ from allclear.company import Company
 from allclear.domain.action import Outcome
 from allclear.domain.errors import JournalError, NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident, replay
-from allclear.domain.records import By
+from allclear.domain.records import By, DecisionTaken
 from allclear.engine.executor import Executor
 from allclear.engine.people import Declaration, People
 from allclear.engine.proposals import Proposer, Wish
@@ -72,7 +72,12 @@ class ByHand:
                 incident = self._read(incident.id)
         wish = self._wish(order, incident)
         known = incident.act_of(PHASE, wish.key) if order.key else None
-        act = known.id if known else await self._proposer.propose(incident, wish, by)
+        if known is None:
+            loud = DecisionTaken(text=f"BY HAND, outside the runbook: {wish.title}", why=order.reason)
+            self._journal.append(incident.id, [loud], by)
+            act = await self._proposer.propose(self._read(incident.id), wish, by)
+        else:
+            act = known.id
         return await self.go_on(incident.id, act, by)
 
     async def undo(self, incident_id: str, act_id: str, reason: str, by: By) -> Result:

@@ -200,6 +200,25 @@ def test_a_malformed_folder_is_said_with_file_and_line(cli: Cli, tmp_path: Path)
     plain(cli("drill", "healthy"), 3, "healthy.yaml", "peeple")
 
 
+@pytest.mark.parametrize("name", ["ALLCLEAR_RESPONDER_URL", "PREFECT_API_URL"])
+@pytest.mark.parametrize("address", ["http://[::", "127.0.0.1", "http://127.0.0.1:99999", "ftp://x"])
+def test_an_address_that_is_none_is_said(cli: Cli, name: str, address: str) -> None:
+    """A malformed address in the environment is named before anything is done."""
+    plain(cli("incidents", **{name: address}), 3, name)
+
+
+def test_a_heap_of_aliases_is_refused_at_once(cli: Cli, tmp_path: Path) -> None:
+    """A few lines of YAML that stand for a thousand million values do not hang the check."""
+    folder = tmp_path / "runbooks" / "vintstreet"
+    shutil.copytree(ROOT / "runbooks/vintstreet", folder)
+    heap = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    heap += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+    (folder / "plan.yaml").write_text(heap)
+    said = cli("check", "vintstreet", ALLCLEAR_RUNBOOKS=str(folder.parent))
+    assert said.code == 1
+    assert "refers to itself" in said.out or "cannot be read" in said.out
+
+
 def test_wrong_usage_is_exit_code_two(cli: Cli) -> None:
     """A missing argument is a usage error, as everywhere."""
     assert cli("approve").code == 2
