@@ -8,12 +8,13 @@ from typing import Any
 
 from allclear.company import Company
 from allclear.domain.action import Outcome
-from allclear.domain.errors import JournalError, NotAllowed, NotFound, Refused
-from allclear.domain.incident import Incident, replay
+from allclear.domain.errors import NotAllowed, NotFound, Refused
+from allclear.domain.incident import Incident
 from allclear.domain.records import By, DecisionTaken
 from allclear.engine.executor import Executor
 from allclear.engine.people import Declaration, People
 from allclear.engine.proposals import Proposer, Wish
+from allclear.engine.reading import read_incident
 from allclear.journal.port import Journal
 
 PHASE = "by-hand"
@@ -156,7 +157,4 @@ class ByHand:
         return next((name for name, service in services.items() if flag in service.flags), next(iter(services)))
 
     def _read(self, incident_id: str) -> Incident:
-        incident = replay(self._journal.entries(incident_id))
-        if incident is None:
-            raise JournalError(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
-        return incident
+        return read_incident(self._journal, incident_id)

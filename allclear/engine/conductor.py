@@ -11,8 +11,8 @@ from allclear.company import Company
 from allclear.domain.action import Finding, Surroundings, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.base import Clock
-from allclear.domain.errors import JournalError, Moved, Refused
-from allclear.domain.incident import Incident, replay
+from allclear.domain.errors import Moved, Refused
+from allclear.domain.incident import Incident
 from allclear.domain.records import (
     AskOpened,
     By,
@@ -47,6 +47,7 @@ from allclear.engine.course import (
 )
 from allclear.engine.executor import Executor
 from allclear.engine.proposals import Proposer, Wish
+from allclear.engine.reading import read_incident
 from allclear.engine.registry import Registry, read_params
 from allclear.journal.port import Errand, ErrandKind, Journal
 
@@ -75,10 +76,7 @@ class Conductor:
 
     def incident(self, incident_id: str) -> Incident:
         """Returns how the incident stands. Raises NotFound."""
-        incident = replay(self._journal.entries(incident_id))
-        if incident is None:
-            raise JournalError(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
-        return incident
+        return read_incident(self._journal, incident_id)
 
     def told_since(self, incident_id: str, number: int) -> str:
         """Returns what was written down after the entry `number`, as the scribe tells it, in one line."""

@@ -38,8 +38,9 @@ from allclear.domain.errors import (
     Refused,
     VendorError,
 )
-from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.incident import Act, Incident
 from allclear.domain.records import ActFinished, ActIntended, By
+from allclear.engine.reading import read_incident
 from allclear.engine.registry import Registry, read_params
 from allclear.journal.port import Busy, Done, Journal, Mine
 
@@ -354,8 +355,8 @@ class Executor:
         return outcome
 
     def _read(self, incident_id: str, act_id: str) -> tuple[Incident, Act]:
-        incident = replay(self._journal.entries(incident_id))
-        if incident is None or act_id not in incident.acts:
+        incident = read_incident(self._journal, incident_id)
+        if act_id not in incident.acts:
             raise NotFound(f"There is no act {act_id} in {incident_id}.", f"`allclear show {incident_id}` lists them.")
         return incident, incident.acts[act_id]
 

@@ -14,8 +14,8 @@ from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
-from allclear.domain.errors import JournalError, Moved, NotAllowed, NotFound
-from allclear.domain.incident import AskState, Incident, replay
+from allclear.domain.errors import Moved, NotAllowed, NotFound
+from allclear.domain.incident import AskState, Incident
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
@@ -33,6 +33,7 @@ from allclear.domain.records import (
 )
 from allclear.domain.runbook import Phase
 from allclear.engine.conductor import start_errand
+from allclear.engine.reading import read_incident
 from allclear.journal.port import Errand, ErrandKind, Journal
 
 _TRIES = 20
@@ -224,10 +225,7 @@ class People:
         raise Moved(f"{incident_id} is being written to all the time.", "Say it again.")
 
     def _read(self, incident_id: str) -> Incident:
-        incident = replay(self._journal.entries(incident_id))
-        if incident is None:
-            raise JournalError(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
-        return incident
+        return read_incident(self._journal, incident_id)
 
     def _open_ask(self, incident: Incident, ask_id: str) -> AskState:
         state = incident.asks.get(ask_id)

@@ -133,9 +133,8 @@ class Journal(Protocol):
         """Returns the number of the first entry whose hash does not fit, or None for a whole chain."""
         ...
 
-    def claim(  # noqa: PLR0913 - one row of the claims
+    def claim(
         self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By,
-        errands: Sequence[Errand] = (),
     ) -> Claim:  # fmt: skip
         """Takes the one claim on `resource`; the intent goes with it in the same transaction, unless it is there."""
         ...

@@ -188,9 +188,8 @@ class SqlJournal(Post):
 
     # --- claims ------------------------------------------------------------------------------------
 
-    def claim(  # noqa: PLR0913 - one row of the claims
+    def claim(
         self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By,
-        errands: Sequence[Errand] = (),
     ) -> Claim:  # fmt: skip
         """Takes the one claim on `resource`, with the intent in the same transaction."""
         with self._db.writing() as connection:
@@ -214,7 +213,6 @@ class SqlJournal(Post):
             connection.execute(upsert.on_conflict_do_update(index_elements=["resource"], set_=row))
             if not resumed:
                 self._add(connection, incident, [intent], by)
-            add_errands(connection, errands, self._clock())
         return Mine(token, resumed, holder_dead=dead or held is None)
 
     def renew(self, resource: str, token: str, lease: timedelta) -> bool:

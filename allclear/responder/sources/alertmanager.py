@@ -10,10 +10,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from allclear.domain.base import Moment, digest
 from allclear.engine.intake import Alert
+from allclear.responder.sources.shape import fit
 
 
 class OneAlert(BaseModel):
@@ -44,13 +45,7 @@ class Group(BaseModel):
 
 def parse(body: Any) -> list[Alert]:  # noqa: ANN401 - decoded JSON
     """Returns the alerts of the group in `body`. Raises ValueError with what is wrong."""
-    try:
-        group = Group.model_validate(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        msg = f"{where}: {first['msg'].lower()}"
-        raise ValueError(msg) from error
+    group = fit(Group, body)
     return [_alert(one) for one in group.alerts]
 
 

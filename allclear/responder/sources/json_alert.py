@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from allclear.domain.base import Moment
 from allclear.engine.intake import Alert
+from allclear.responder.sources.shape import fit
 
 
 class JsonAlert(BaseModel):
@@ -25,12 +26,6 @@ class JsonAlert(BaseModel):
 
 def parse(body: Any) -> list[Alert]:  # noqa: ANN401 - decoded JSON
     """Returns the alert in `body`. Raises ValueError with what is wrong."""
-    try:
-        said = JsonAlert.model_validate(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        msg = f"{where}: {first['msg'].lower()}"
-        raise ValueError(msg) from error
+    said = fit(JsonAlert, body)
     at: datetime | None = said.at
     return [Alert("json", said.key, said.status, said.title, said.labels, at)]
