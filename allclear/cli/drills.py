@@ -99,7 +99,8 @@ async def _asked(ask: Ask) -> tuple[By, bool, str]:
 def _score(played: Played, plan: Plan) -> None:
     incident = played.incident
     severity = plan.severity(incident.severity)
-    wanted = f"  (plan: {severity.respond_within_words})" if severity and severity.respond_within_words else ""
+    target = severity.target("respond") if severity else None
+    wanted = f"  (plan: {target.words or target.within})" if target else ""
     begun = incident.since(incident.began_at, incident.acknowledged_at)
     for name, span, note in (
         ("Time to detect", incident.time_to_detect, ""),

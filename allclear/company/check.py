@@ -10,7 +10,8 @@ from allclear.company.complaint import Complaint, instead, shown
 from allclear.company.folder import PLAN, Draft, read_draft
 from allclear.company.kinds import Kinds
 from allclear.company.placeholders import template_placeholders, unused_templates
-from allclear.company.policies import check_approvals, check_blanks, check_people, severities
+from allclear.company.policies import check_approvals, check_blanks, check_people
+from allclear.company.references import assumed_parts, check_references
 from allclear.company.steps import check_runbooks
 from allclear.company.wiring import check_systems
 from allclear.domain.plan import Plan
@@ -30,7 +31,7 @@ def check_company(folder: Path, kinds: Kinds, known: Mapping[str, str] | None = 
         check_approvals(draft, kinds),
         _routes(draft),
         _unreached(draft),
-        _post_mortem(draft),
+        check_references(draft),
         check_systems(draft, kinds),
         check_runbooks(draft, kinds),
         template_placeholders(draft, known),
@@ -93,12 +94,6 @@ def _unreached(draft: Draft) -> Iterator[Complaint]:
                         "Write one, as runbooks/bad-deployment.yaml.")  # fmt: skip
 
 
-def _post_mortem(draft: Draft) -> Iterator[Complaint]:
-    if draft.plan is not None:
-        place = ("post_mortem", "severities")
-        yield from severities(draft, draft.files[PLAN], place, draft.plan.post_mortem.severities or [])
-
-
 def _assumed(draft: Draft) -> Iterator[Complaint]:
     if draft.plan is None:
         return
@@ -106,3 +101,7 @@ def _assumed(draft: Draft) -> Iterator[Complaint]:
         yield draft.files[PLAN].assumed(
             ("assumed", index), f"Assumed, {one.field}: {one.because.rstrip('.')}.", "Confirm it, or change it."
         )
+    for place, part in assumed_parts(draft.plan):
+        why = f": {part.because.rstrip('.')}" if part.because else ""
+        what = ".".join(str(one + 1) if isinstance(one, int) else one for one in place)
+        yield draft.files[PLAN].assumed(place, f"Assumed, {what}{why}.", "Confirm it, or change it.")

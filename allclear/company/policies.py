@@ -46,9 +46,9 @@ def _blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[
         blank = _blank(person.name)
         yield file.warning(("people", index, "name"), f"The name of {who} is still {blank}.", "Fill it in.")
     for kind, contact in person.contacts.items():
-        if hollow(contact):
+        if hollow(contact.address):
             place = ("people", index, "contacts", kind)
-            yield file.warning(place, f"The {kind} of {who} is still {_blank(contact)}.", "Fill it in.")
+            yield file.warning(place, f"The {kind} of {who} is still {_blank(contact.address)}.", "Fill it in.")
 
 
 def check_blanks(draft: Draft) -> Iterator[Complaint]:

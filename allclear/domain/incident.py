@@ -19,6 +19,7 @@ from allclear.domain.records import (
     AskAnswered,
     AskOpened,
     AskVoided,
+    Assessed,
     By,
     Contained,
     DebtHandedOver,
@@ -159,6 +160,8 @@ class Incident:
     head: str = ""
     length: int = 0
     title: str = ""
+    kind: str = ""
+    facets: dict[str, str] = field(default_factory=dict[str, str])
     phase: str | None = None
     entered: list[str] = field(default_factory=list[str])
     left: list[str] = field(default_factory=list[str])
@@ -187,6 +190,16 @@ class Incident:
     def began_at(self) -> datetime | None:
         """Returns when the trouble began, where its source knew."""
         return self.opened.began
+
+    @property
+    def aware_at(self) -> datetime | None:
+        """Returns when the first person spoke of it: from then on the company knows."""
+        return self.opened_at if self.opened_by.person else self.acknowledged_at
+
+    @property
+    def severities_had(self) -> list[str]:
+        """Returns every severity it has had, in order, the present one last."""
+        return [self.opened.severity, *(changed.now for _, changed in self.severities)]
 
     @property
     def over(self) -> bool:
@@ -276,6 +289,8 @@ def _open(entry: Entry) -> Incident:
         opened_by=entry.by,
         severity=record.severity,
         title=record.title,
+        kind=record.incident_kind,
+        facets=dict(record.facets),
     )
 
 
@@ -302,6 +317,9 @@ def _apply_course(incident: Incident, entry: Entry) -> bool:
         case SeverityChanged() as changed:
             incident.severity = changed.now
             incident.severities.append((entry.at, changed))
+        case Assessed() as assessed:
+            incident.facets |= assessed.facets
+            incident.kind = assessed.incident_kind or incident.kind
         case Contained() as contained:
             incident.contained_at, incident.contained = entry.at, contained
         case Recovered():

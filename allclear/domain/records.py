@@ -28,6 +28,7 @@ class IncidentOpened(Model):
     impact: str = Field(default="", description="What users notice, as the plan words it for this alert.")
     reported: str = Field(description="How it became known, as `alert from alertmanager` or `declared by Ana`.")
     began: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
+    facets: dict[str, str] = Field(default={}, description="What is known of it, by the plan's own facets.")
     simulated: bool = False
 
 
@@ -56,6 +57,15 @@ class SeverityChanged(Model):
     was: str
     now: str
     why: str
+
+
+class Assessed(Model):
+    """More is known of the incident: what it touches, or of which kind it is."""
+
+    kind: Literal["assessed"] = "assessed"
+    facets: dict[str, str] = {}
+    incident_kind: str | None = None
+    why: str = ""
 
 
 class RoleTaken(Model):
@@ -229,8 +239,8 @@ class RunStarted(Model):
 
 
 Record = Annotated[
-    IncidentOpened | AlertJoined | Acknowledged | SeverityChanged | RoleTaken | PhaseEntered | PhaseLeft | StepDone
-    | ActProposed | AskOpened | AskAnswered | AskVoided | ActIntended | ActFinished | Contained | Recovered
+    IncidentOpened | AlertJoined | Acknowledged | SeverityChanged | Assessed | RoleTaken | PhaseEntered | PhaseLeft
+    | StepDone | ActProposed | AskOpened | AskAnswered | AskVoided | ActIntended | ActFinished | Contained | Recovered
     | DebtHandedOver | NoteTaken | DecisionTaken | PostMortemWritten | FollowUpAdded | IncidentEnded | RunStarted,
     Field(discriminator="kind"),
 ]  # fmt: skip

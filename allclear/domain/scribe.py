@@ -29,6 +29,7 @@ from allclear.domain.records import (
     AskAnswered,
     AskOpened,
     AskVoided,
+    Assessed,
     By,
     Contained,
     DebtHandedOver,
@@ -301,6 +302,8 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _Said(f"{who} is on it.", "person")
         case SeverityChanged():
             return _severity(desk, record)
+        case Assessed():
+            return _assessed(desk, record, who)
         case RoleTaken():
             was = f" (was {plain(record.was, 60)})" if record.was else ""
             return _Said(f"{plain(record.person, 60)} is {role_words(record.role, desk.plan)} now{was}.", "person")
@@ -371,6 +374,20 @@ def _severity(desk: _Desk, record: SeverityChanged) -> _Said:
     how = "changed" if ranks[0] == ranks[1] else "raised" if ranks[1] < ranks[0] else "lowered"
     text = f"Severity {how} from {plain(record.was, 20)} to {plain(record.now, 20)}: {_stop(_bare(record.why))}"
     return _Said(text, "bad" if how == "raised" else "plain")
+
+
+def _assessed(desk: _Desk, record: Assessed, who: str) -> _Said:
+    known = [f"{_facet(desk, name)}: {plain(value, 40)}" for name, value in record.facets.items()]
+    if record.incident_kind:
+        kind = desk.plan.kinds.get(record.incident_kind) if desk.plan else None
+        known.insert(0, f"kind of incident: {plain(kind.title if kind else record.incident_kind, 60)}")
+    why = f" Why: {_stop(_bare(record.why))}" if record.why.strip() else ""
+    return _Said(f"{who} assessed it: {'; '.join(known)}.{why}", "person")
+
+
+def _facet(desk: _Desk, name: str) -> str:
+    facet = desk.plan.facets.get(name) if desk.plan else None
+    return plain(facet.title if facet else name, 80)
 
 
 def _step(desk: _Desk, record: StepDone) -> _Said:

@@ -50,6 +50,9 @@ post_mortem:
 support:
   - name: Host
     contact: help@host.example
+working_time: {zone: Europe/Berlin}
+silence:
+  - climbs: [{after: 5m, roles: everyone}]
 """
 
 SYSTEMS = """\

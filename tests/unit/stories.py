@@ -9,7 +9,7 @@ from allclear.domain.action import ActStatus, Finding, Outcome, Refusal, Verdict
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import JsonDict
 from allclear.domain.incident import Incident, replay
-from allclear.domain.plan import Person, PhaseLabel, Plan, PostMortemRules, Role, Severity
+from allclear.domain.plan import DueReview, Person, PhaseLabel, Plan, PostMortemRules, Role, Severity, Span
 from allclear.domain.records import (
     GENESIS,
     Acknowledged,
@@ -69,7 +69,7 @@ def plan() -> Plan:
         },
         people=[Person(name="Ana", roles=["tech_lead"]), Person(name="Ben", roles=["incident_commander"])],
         phases={phase: PhaseLabel(label=label) for phase, label in zip(Phase, labels, strict=True)},
-        post_mortem=PostMortemRules(template="templates/post-mortem.md", due=timedelta(hours=48)),
+        post_mortem=PostMortemRules(template="templates/post-mortem.md", due=[DueReview(within=Span(timedelta(hours=48)))]),
         status_page_url="https://status.vintstreet.com",
     )  # fmt: skip
 

@@ -101,7 +101,10 @@ ERRORS: list[tuple[Edit, str]] = [
         "plan.yaml:30: There is no action `traffic.mvoe`. Did you mean `traffic.move`?",
     ),
     (("plan.yaml", "move: {roles: [on_call]}", "move: {roles: [boss]}"), "plan.yaml:30: The plan has no role `boss`."),
-    (("plan.yaml", "due: 48h", "due: 48h\n  severities: [P7]"), "plan.yaml:34: The plan has no severity `P7`."),
+    (
+        ("plan.yaml", "due: 48h", "due:\n    - {within: 48h, severities: [P7]}"),
+        "plan.yaml:34: The plan has no severity `P7`.",
+    ),
     (
         ("plan.yaml", "internal-alert.txt", "internal-alrt.txt"),
         "plan.yaml:28: The template `templates/internal-alrt.txt` does not exist.",

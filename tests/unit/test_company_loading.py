@@ -47,7 +47,10 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
             "plan.yaml:3: `suport` is not a field. Did you mean `support`",
         ),
         (("plan.yaml", "    title: Crit", "    titel: Crit"), "plan.yaml:4: `title` is missing in `severities` no. 1."),
-        (("plan.yaml", "due: 48h", "due: two days"), "plan.yaml:33: `due`: 'two days' is no duration: write it as 90s"),
+        (
+            ("plan.yaml", "due: 48h", "due: two days"),
+            "plan.yaml:33: `within`: 'two days' is no duration: write it as 90s",
+        ),
         (
             ("plan.yaml", "company: Acme", "company: 2"),
             "plan.yaml:1: `company` must be text, which 2 is not. Put it in quotes.",

@@ -119,8 +119,9 @@ def test_severities_are_the_plans_own(vintstreet: Company) -> None:
     assert [(one.name, one.title) for one in plan.severities] == [
         ("P0", "Critical"), ("P1", "High"), ("P2", "Medium"), ("P3", "Low"),
     ]  # fmt: skip
-    assert plan.severities[3].respond_within is None
-    assert plan.severities[3].respond_within_words == "Next business day"
+    targets = [severity.target("respond") for severity in plan.severities]
+    assert [str(target.within) for target in targets if target] == ["5m", "30m", "2h", "1 business day"]
+    assert [(one.name, one.escalates.to) for one in plan.severities if one.escalates] == [("P1", "P0"), ("P2", "P1")]
     assert "Notify PR team if security breach" in plan.severities[0].escalation
 
 

@@ -1,56 +1,35 @@
-"""A company's incident response plan as data: its own severities, roles, people and words."""
+"""A company's incident response plan as data: its own severities, roles, people, times and words."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
+from allclear.domain.plan.notices import (
+    DEFAULT_SILENCE,
+    Applies,
+    Duty,
+    Evidence,
+    Notification,
+    PostMortemRules,
+    Silence,
+    UpdateRhythm,
+)
+from allclear.domain.plan.people import Person, Role, Rota
+from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, holds
+from allclear.domain.plan.stated import Stated
+from allclear.domain.plan.working_time import WorkingTime
 from allclear.domain.runbook import Phase
 
-_HOLLOW = re.compile(r"^\s*\[.*\]\s*$")
+A = TypeVar("A", bound=Applies)
 
-
-def hollow(text: str) -> bool:
-    """Says whether `text` is a blank that nobody filled in, as `[Phone Number]`."""
-    return not text.strip() or bool(_HOLLOW.match(text))
-
-
-class Severity(Model):
-    """One level of the plan's own scale."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$")
-    title: str
-    definition: str
-    examples: list[str] = []
-    respond_within: Duration | None = Field(default=None, description="From the alert to the first response.")
-    respond_within_words: str = Field(default="", description="The plan's own words, as `Next business day`.")
-    contain: bool = Field(default=True, description="Whether containment measures are taken at all.")
-    escalation: list[str] = Field(default=[], description="The plan's lines on who is told, in order.")
-
-
-class Role(Model):
-    """A hat that somebody wears in an incident."""
-
-    title: str
-    about: str = ""
-
-
-class Person(Model):
-    """Somebody of the company; a name in square brackets is a blank."""
-
-    name: str
-    roles: list[Slug] = Field(min_length=1)
-    contacts: dict[Slug, str] = Field(default={}, description="slack, phone, email, pagerduty ... -> the address.")
-
-    @property
-    def known(self) -> bool:
-        """Says whether a real name stands here."""
-        return not hollow(self.name)
+OUTAGE = "outage"
+"""The kind of incident that a plan has when it names none."""
 
 
 class PhaseLabel(Model):
@@ -58,6 +37,13 @@ class PhaseLabel(Model):
 
     label: str
     expected: str = Field(default="", description="The plan's own words, as `0-5 min`.")
+
+
+class Kind(Model):
+    """A kind of incident: an axis of its own, beside the severity."""
+
+    title: str
+    about: str = ""
 
 
 class Route(Model):
@@ -69,14 +55,17 @@ class Route(Model):
     severity: str
     runbook: Slug
     impact: str = Field(default="", description="What users notice, as `Payment processing down`.")
+    facets: dict[Slug, Slug] = Field(default={}, description="What such an alert tells already: facet -> value.")
 
 
-class PostMortemRules(Model):
-    """When a post-mortem is due and what it looks like."""
+class Threshold(Stated):
+    """What counts as an alert. A rate means something over a window, with enough samples in it."""
 
-    template: str
-    due: Duration = Field(description="From the all clear.")
-    severities: list[str] | None = None
+    name: Slug
+    words: str = Field(description="The plan's own line.")
+    above: float | None = Field(default=None, description="A share from 0 to 1, or seconds for a time.")
+    window: Duration | None = None
+    samples: int | None = Field(default=None, ge=1, description="Fewer than these say nothing.")
 
 
 class Support(Model):
@@ -99,13 +88,24 @@ class Plan(Model):
     company: str
     short: str = Field(pattern=r"^[A-Z][A-Z0-9]{1,7}$", description="Stands before the number of an incident: VS-12.")
     source: str = Field(default="", description="The document this was taken from.")
+    working_time: WorkingTime = WorkingTime(assumed=True, because="the plan names no time zone and no working hours")
     severities: list[Severity] = Field(min_length=1, description="The worst first.")
+    facets: dict[Slug, Facet] = Field(default={}, description="What a severity follows from.")
+    assess: list[SeverityRule] = Field(default=[], description="The first that fits gives the severity.")
+    may_lower: list[Slug] | None = Field(default=None, description="Roles that may lower a severity; all if left out.")
+    kinds: dict[Slug, Kind] = Field(default={OUTAGE: Kind(title="Outage")}, min_length=1)
     roles: dict[Slug, Role]
     people: list[Person] = []
+    rotas: list[Rota] = []
     phases: dict[Phase, PhaseLabel]
     routes: list[Route] = []
-    thresholds: list[str] = Field(default=[], description="The plan's lines on what counts as critical.")
+    thresholds: list[Threshold] = Field(default=[], description="What the plan counts as an alert.")
     approvals: dict[str, ApprovalPolicy] = Field(default={}, description="Action -> who must say yes.")
+    silence: list[Silence] = Field(default=[DEFAULT_SILENCE], min_length=1, description="The first that fits counts.")
+    notifications: list[Notification] = Field(default=[], description="Who is told.")
+    updates: list[UpdateRhythm] = Field(default=[], description="How often who hears how it stands.")
+    duties: list[Duty] = Field(default=[], description="What must be done by a deadline.")
+    evidence: list[Evidence] = Field(default=[], description="What is kept before containment.")
     templates: dict[Slug, str] = Field(default={}, description="Name -> file, relative to the company's folder.")
     post_mortem: PostMortemRules
     status_page_url: str = ""
@@ -125,6 +125,11 @@ class Plan(Model):
         if missing:
             msg = f"`phases` lacks {', '.join(missing)}"
             raise ValueError(msg)
+        for what, listed in (("duty", self.duties), ("piece of evidence", self.evidence)):
+            once = [one.name for one in listed]
+            if len(set(once)) != len(once):
+                msg = f"a {what} stands twice"
+                raise ValueError(msg)
         return self
 
     def severity(self, name: str) -> Severity | None:
@@ -144,9 +149,23 @@ class Plan(Model):
         """Returns how the plan writes `role`."""
         return self.roles[role].title if role in self.roles else role.replace("_", " ")
 
+    def stands_in(self, role: str, wanted: Sequence[str]) -> bool:
+        """Says whether somebody in `role` may speak for one of `wanted`: it is one, or its deputy."""
+        return any(role == one or (one in self.roles and role in self.roles[one].deputies) for one in wanted)
+
     def route(self, labels: dict[str, Any]) -> Route | None:
         """Returns the first route that fits `labels`, or None."""
         for route in self.routes:
             if all(key in labels and value in ("*", str(labels[key])) for key, value in route.match.items()):
                 return route
         return None
+
+    def applying(self, lines: Sequence[A], severity: str, kind: str, facets: Facets) -> list[A]:
+        """Returns those of `lines` that hold for such an incident; what is not known yet counts as fitting."""
+        return [
+            line
+            for line in lines
+            if (line.severities is None or severity in line.severities)
+            and (line.kinds is None or kind in line.kinds)
+            and holds(line.when, facets) is not False
+        ]

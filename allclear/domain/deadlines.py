@@ -1,0 +1,196 @@
+"""What an incident has to meet by when: time targets, duties, escalation, updates, the post-mortem. Pure.
+
+A clock starts once, with its own event, and no change of severity sets it back. What was due under an earlier severity
+stays due; what was not yet due gives way to the target of the same clock in the present one. A duty that once applied
+for its severity goes on applying.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from allclear.domain.incident import Incident
+from allclear.domain.plan import (
+    EVERYONE,
+    ClockStart,
+    ClockStop,
+    Duty,
+    Notification,
+    Plan,
+    Silence,
+    Span,
+    StatusWord,
+    Target,
+    UpdateRhythm,
+)
+
+DUTY = "duty"
+"""Stands in place of a phase in the asks and steps of duties: they wait in none."""
+
+What = Literal["target", "duty", "escalation", "post-mortem"]
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """One thing that is due."""
+
+    what: What
+    name: str
+    title: str
+    severity: str
+    starts: ClockStart
+    due: datetime | None
+    """None while its clock has not started."""
+    met: datetime | None
+
+    def missed(self, now: datetime) -> bool:
+        """Says whether it was met too late, or is overdue at `now`."""
+        return self.due is not None and (self.met or now) > self.due
+
+
+def clock_start(incident: Incident, start: ClockStart) -> datetime | None:
+    """Returns when a clock started, or None while it has not."""
+    match start:
+        case ClockStart.ALERT | ClockStart.DECLARATION:
+            return incident.opened_at
+        case ClockStart.AWARENESS:
+            return incident.aware_at
+        case ClockStart.RECOVERY:
+            return incident.recovered_at or incident.ended_at
+
+
+def clock_stop(incident: Incident, stop: ClockStop) -> datetime | None:
+    """Returns when what a target waits for happened, or None while it has not."""
+    return {
+        ClockStop.ACKNOWLEDGED: incident.aware_at,
+        ClockStop.CONTAINED: incident.contained_at or incident.recovered_at,
+        ClockStop.RECOVERED: incident.recovered_at,
+        ClockStop.ENDED: incident.ended_at,
+    }[stop]
+
+
+def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
+    """Returns all that the incident has to meet, in the order in which it is due; what has no clock yet comes last."""
+    found = [
+        *_targets(plan, incident),
+        *_duties(plan, incident),
+        *_escalation(plan, incident),
+        *_reviews(plan, incident),
+    ]
+    return sorted(found, key=lambda one: (one.due is None, one.due.timestamp() if one.due else 0.0))
+
+
+def duties(plan: Plan, incident: Incident) -> list[Duty]:
+    """Returns the duties that apply, or that could as long as something is not known."""
+    had = incident.severities_had
+    found = {
+        duty.name: duty
+        for severity in dict.fromkeys(had)
+        for duty in plan.applying(plan.duties, severity, incident.kind, incident.facets)
+    }
+    return [duty for duty in plan.duties if duty.name in found]
+
+
+def to_tell(plan: Plan, incident: Incident) -> list[Notification]:
+    """Returns the lines of the notification matrix that hold for the incident now."""
+    return plan.applying(plan.notifications, incident.severity, incident.kind, incident.facets)
+
+
+def rhythm(plan: Plan, incident: Incident, audience: str, now: datetime) -> UpdateRhythm | None:
+    """Returns how often `audience` hears how it stands now; None for never."""
+    fitting = [
+        line
+        for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
+        if line.audience == audience and status_word(incident) in line.status and now - incident.opened_at >= line.after
+    ]
+    return max(fitting, key=lambda line: line.after, default=None)
+
+
+def status_word(incident: Incident) -> StatusWord:
+    """Returns how it stands, in the words of a status page."""
+    if incident.over or incident.recovered_at:
+        return "resolved"
+    return "identified" if incident.contained_at else "investigating"
+
+
+def silence(plan: Plan, incident: Incident) -> Silence:
+    """Returns what an unanswered approval of this incident leads to."""
+    found = plan.applying(plan.silence, incident.severity, incident.kind, incident.facets)
+    return (found or plan.silence)[0]
+
+
+def told_by(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
+    """Returns the roles that are told of an approval which nobody has answered for `waited`."""
+    roles: list[str] = []
+    for rung in silence(plan, incident).climbs:
+        if waited >= rung.after:
+            roles += list(plan.roles) if rung.roles == EVERYONE else [role for role in rung.roles if role in plan.roles]
+    return list(dict.fromkeys(roles))
+
+
+def _due(plan: Plan, incident: Incident, start: ClockStart, span: Span) -> datetime | None:
+    begun = clock_start(incident, start)
+    return plan.working_time.after(begun, span) if begun else None
+
+
+def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
+    found: dict[tuple[str, str], Deadline] = {}
+    changes = [at for at, _ in incident.severities]
+    for index, name in enumerate(incident.severities_had):
+        severity = plan.severity(name)
+        until = changes[index] if index < len(changes) else None
+        for target in severity.targets if severity else ():
+            one = _target(plan, incident, name, target)
+            if until is None or (one.due is not None and one.due <= until):
+                found[name, target.name] = one
+    return list(found.values())
+
+
+def _target(plan: Plan, incident: Incident, severity: str, target: Target) -> Deadline:
+    return Deadline(
+        what="target", name=target.name, title=target.name.replace("-", " ").replace("_", " "), severity=severity,
+        starts=target.from_, due=_due(plan, incident, target.from_, target.within),
+        met=clock_stop(incident, target.until),
+    )  # fmt: skip
+
+
+def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
+    found: list[Deadline] = []
+    for duty in duties(plan, incident):
+        done = incident.step(DUTY, duty.name)
+        found.append(
+            Deadline(
+                what="duty", name=duty.name, title=duty.title, severity=incident.severity, starts=duty.from_,
+                due=_due(plan, incident, duty.from_, duty.within), met=done.at if done else None,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
+    severity = plan.severity(incident.severity)
+    rule = severity.escalates if severity else None
+    if rule is None or incident.over or clock_stop(incident, rule.unless):
+        return []
+    due = _due(plan, incident, rule.from_, rule.after)
+    return [
+        Deadline(
+            what="escalation", name=rule.to, title=f"becomes {rule.to}, unless {rule.unless.value}",
+            severity=incident.severity, starts=rule.from_, due=due, met=None,
+        )
+    ]  # fmt: skip
+
+
+def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
+    if incident.ended and incident.ended.ending == "false-alarm":
+        return []
+    worst = min(incident.severities_had, key=plan.rank)
+    return [
+        Deadline(
+            what="post-mortem", name=due.what, title=f"{plan.post_mortem.title}: {due.what.replace('-', ' ')}",
+            severity=worst, starts=due.from_, due=_due(plan, incident, due.from_, due.within), met=None,
+        )
+        for due in plan.applying(plan.post_mortem.due, worst, incident.kind, incident.facets)
+    ]  # fmt: skip

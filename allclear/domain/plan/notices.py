@@ -1,0 +1,114 @@
+"""Who is told what and by when: notifications, status updates, duties, and what silence at an approval means."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from allclear.domain.base import Model, Slug
+from allclear.domain.durations import Duration
+from allclear.domain.plan.severity import ClockStart, Wanted
+from allclear.domain.plan.stated import Stated
+from allclear.domain.plan.working_time import Span
+
+EVERYONE = "everyone"
+"""The last rung of a climb: every role of the plan."""
+
+
+class Applies(Stated):
+    """For which incidents a line holds; all of them where nothing is said."""
+
+    severities: list[str] | None = Field(default=None, description="Only for these; all when left out.")
+    kinds: list[Slug] | None = Field(default=None, description="Only for these kinds of incident; all when left out.")
+    when: Wanted = Field(default={}, description="Only with these facets; what is not known yet counts as fitting.")
+
+
+class Notification(Applies):
+    """One line of the notification matrix: an audience, and when it is told."""
+
+    audience: str = Field(description="A role of the plan, or anybody else in words, as `customers`.")
+    by: list[Slug] = Field(default=[], description="The channels, in order.")
+    within: Span | None = Field(default=None, description="By when; at once when left out.")
+    from_: ClockStart = Field(default=ClockStart.ALERT, alias="from")
+    words: str = Field(default="", description="The plan's own words.")
+
+
+StatusWord = Literal["investigating", "identified", "resolved"]
+
+
+class UpdateRhythm(Applies):
+    """How often an audience hears how it stands. The line with the latest `after` that has passed counts."""
+
+    audience: str
+    every: Duration
+    status: list[StatusWord] = Field(default=["investigating", "identified"], min_length=1)
+    after: Duration = Field(default=timedelta(0), description="From this long after the alert on.")
+
+
+class Duty(Applies):
+    """Something that must be done by a deadline when its condition holds, as telling a regulator within 72 hours."""
+
+    name: Slug
+    title: str
+    ask: str = Field(description="What has to be done, for whoever has to do it.")
+    role: Slug
+    within: Span
+    from_: ClockStart = Field(default=ClockStart.AWARENESS, alias="from")
+    source: str = Field(default="", description="Where it is written, as `Art. 33 GDPR`.")
+
+
+class Evidence(Applies):
+    """What has to be kept before containment changes anything."""
+
+    name: Slug
+    title: str
+    ask: str
+    role: Slug
+
+
+class Rung(Model):
+    """Who is told of an unanswered approval, and after how long."""
+
+    after: Duration
+    roles: list[Slug] | Literal["everyone"]
+
+
+class Silence(Applies):
+    """What an unanswered approval leads to. It climbs, and it never means yes."""
+
+    climbs: list[Rung] = Field(min_length=1)
+
+
+DEFAULT_SILENCE = Silence(
+    climbs=[
+        Rung(after=timedelta(minutes=3), roles=["tech_lead"]),
+        Rung(after=timedelta(minutes=6), roles=["cto"]),
+        Rung(after=timedelta(minutes=10), roles=EVERYONE),
+    ],
+    assumed=True,
+    because="silence at an approval climbs to the tech lead after 3, the CTO after 6 and everyone after 10 minutes",
+)
+
+
+class DueReview(Applies):
+    """When something of the post-mortem is due."""
+
+    what: Slug = Field(default="document", description="As `meeting` or `document`.")
+    within: Span
+    not_before: Span | None = None
+    from_: ClockStart = Field(default=ClockStart.RECOVERY, alias="from")
+
+
+class PostMortemRules(Model):
+    """What a post-mortem looks like, and when it is due."""
+
+    template: str
+    due: list[DueReview] = Field(min_length=1, description="One span alone is that of the document, from recovery.")
+    title: str = Field(default="Post-Mortem", description="What the plan calls it.")
+
+    @field_validator("due", mode="before")
+    @classmethod
+    def _one_span(cls, value: object) -> object:
+        return [{"within": value}] if isinstance(value, str) else value

@@ -1,0 +1,141 @@
+"""Who does what: roles and their deputies, people and how to reach them, and the rota."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from pydantic import Field, field_validator, model_validator
+
+from allclear.domain.base import Model, Slug
+from allclear.domain.durations import Duration
+from allclear.domain.plan.stated import Stated, hollow
+from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
+
+
+class Role(Model):
+    """A hat that somebody wears in an incident."""
+
+    title: str
+    about: str = ""
+    deputies: list[Slug] = Field(default=[], description="Roles that act for it, in order, when nobody else does.")
+    never_with: list[Slug] = Field(default=[], description="Roles that the same person must not have at once.")
+
+
+class Contact(Model):
+    """One way to reach somebody."""
+
+    address: str
+    hours: DayHours | None = Field(default=None, description="Only then, in local time; always when left out.")
+
+
+class Person(Model):
+    """Somebody of the company; a name in square brackets is a blank."""
+
+    name: str
+    roles: list[Slug] = Field(min_length=1)
+    contacts: dict[Slug, Contact] = Field(
+        default={}, description="slack, phone, email ... -> the address; tried in this order."
+    )
+    zone: Zone | None = Field(default=None, description="Where this person is; the company's zone when left out.")
+
+    @field_validator("contacts", mode="before")
+    @classmethod
+    def _address_alone(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {kind: {"address": it} if isinstance(it, str) else it for kind, it in value.items()}  # pyright: ignore[reportUnknownVariableType]
+
+    @property
+    def known(self) -> bool:
+        """Says whether a real name stands here."""
+        return not hollow(self.name)
+
+    def reached_by(self, at: datetime, working_time: WorkingTime) -> list[str]:
+        """Returns the channels that reach this person at `at`, the first to be tried first."""
+        zone = WorkingTime(zone=self.zone or working_time.zone).zone_info
+        now = f"{at.astimezone(zone):%H:%M}"
+        return [
+            kind
+            for kind, contact in self.contacts.items()
+            if not hollow(contact.address) and (contact.hours is None or _within(now, contact.hours))
+        ]
+
+
+def _within(now: str, hours: str) -> bool:
+    opens, closes = hours.replace(" ", "").split("-")
+    return opens <= now < closes
+
+
+class Layer(Model):
+    """One layer of a rota: people who take turns."""
+
+    name: Slug
+    people: list[str] = Field(min_length=1, description="In the order of their turns; names as under `people`.")
+    starts: str = Field(
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d$", description="The first hand-over in local time, as 2026-11-02T09:00."
+    )
+    turn: Duration = Field(default=timedelta(days=7), description="How long a turn is: whole days by the calendar.")
+    days: list[Weekday] = Field(default=list(WEEKDAYS), min_length=1, description="The days that it covers.")
+    hours: DayHours = Field(default="00:00-24:00", description="The hours of those days that it covers.")
+    acknowledge_within: Duration = Field(
+        default=timedelta(minutes=5), description="Who has not acknowledged a page by then is passed over for the next."
+    )
+
+    @model_validator(mode="after")
+    def _whole_days(self) -> Layer:
+        if self.turn < timedelta(days=1) or self.turn % timedelta(days=1):
+            msg = "a `turn` is a number of whole days, as 7d"
+            raise ValueError(msg)
+        datetime.fromisoformat(self.starts)
+        return self
+
+
+class Shift(Model):
+    """Who is on duty in one layer, and until when."""
+
+    layer: str
+    person: str
+    since: datetime
+    until: datetime
+    acknowledge_within: timedelta
+    next_person: str
+
+
+class Rota(Stated):
+    """Who has a role when: layers, the first to be paged first."""
+
+    role: Slug
+    zone: Zone | None = Field(default=None, description="The company's zone when left out.")
+    layers: list[Layer] = Field(min_length=1)
+    hand_over: bool = Field(
+        default=False,
+        description="True: a turn begins when its person takes it over, and lasts until the next one does.",
+    )
+
+    def on_duty(self, at: datetime, working_time: WorkingTime, taken: frozenset[str] = frozenset()) -> Iterator[Shift]:
+        """Yields who is on duty at `at`, layer by layer.
+
+        With `hand_over`, a person whose turn began counts once their name is in `taken`; until then it is the one
+        before. Turns change at the same local time, also where the clocks are put forward or back.
+        """
+        zone = WorkingTime(zone=self.zone or working_time.zone).zone_info
+        local = at.astimezone(zone).replace(tzinfo=None)
+        for layer in self.layers:
+            first = datetime.fromisoformat(layer.starts)
+            if (
+                local < first
+                or WEEKDAYS[local.weekday()] not in layer.days
+                or not _within(f"{local:%H:%M}", layer.hours)
+            ):
+                continue
+            turn = (local - first) // layer.turn
+            begins, count = first + turn * layer.turn, len(layer.people)
+            person = layer.people[turn % count]
+            if self.hand_over and turn and person not in taken:
+                person = layer.people[(turn - 1) % count]
+            yield Shift(
+                layer=layer.name, person=person, since=begins.replace(tzinfo=zone).astimezone(UTC),
+                until=(begins + layer.turn).replace(tzinfo=zone).astimezone(UTC),
+                acknowledge_within=layer.acknowledge_within, next_person=layer.people[(turn + 1) % count],
+            )  # fmt: skip

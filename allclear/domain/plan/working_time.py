@@ -1,0 +1,194 @@
+"""Times as plans write them: by the clock, in business hours, in business days, with a zone and holidays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from allclear.domain.durations import parse_duration, say_duration
+from allclear.domain.errors import ConfigError
+from allclear.domain.plan.stated import Stated
+
+_BUSINESS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*business\s*(hour|day)s?\s*", re.IGNORECASE)
+_HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)")
+_FARTHEST = timedelta(days=3660)
+"""No working day within ten years: the calendar is wrong."""
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Unit = Literal["clock", "business hours", "business days"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A length of time: `30m` by the clock, `4 business hours`, or `1 business day` (by the end of the next one)."""
+
+    length: timedelta
+    """By the clock or in business hours; a business day counts as one day here."""
+    unit: Unit = "clock"
+
+    @classmethod
+    def parse(cls, text: str) -> Span:
+        """Returns what `text` says. Raises ValueError for anything else."""
+        found = _BUSINESS.fullmatch(text)
+        if found is None:
+            return cls(parse_duration(text))
+        amount, unit = float(found.group(1)), found.group(2).lower()
+        if unit == "hour":
+            return cls(timedelta(hours=amount), "business hours")
+        if amount != int(amount) or amount < 1:
+            msg = f"{text!r} is no span: business days are whole ones, as `2 business days`"
+            raise ValueError(msg)
+        return cls(timedelta(days=amount), "business days")
+
+    def __str__(self) -> str:
+        """Returns it as a plan writes it."""
+        if self.unit == "clock":
+            return say_duration(self.length)
+        size = timedelta(hours=1) if self.unit == "business hours" else timedelta(days=1)
+        count = self.length / size
+        return f"{count:g} {self.unit if count != 1 else self.unit.removesuffix('s')}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
+        """Reads it from text, and writes it as text."""
+        del source, handler
+        return core_schema.no_info_plain_validator_function(
+            _span, serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json")
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describes it for editors."""
+        del schema, handler
+        return {"type": "string", "examples": ["30m", "4 business hours", "1 business day"]}
+
+
+def _span(value: object) -> Span:
+    if isinstance(value, Span):
+        return value
+    if isinstance(value, timedelta):
+        return Span(value)
+    if isinstance(value, str):
+        return Span.parse(value)
+    msg = "write a span as 30m, 4 business hours or 1 business day"
+    raise ValueError(msg)
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        msg = f"{name!r} is no time zone: write it as Europe/Berlin"
+        raise ValueError(msg) from error
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+"""A time zone's name, as `Europe/Berlin`."""
+
+
+def _hours(text: str) -> str:
+    found = _HOURS.fullmatch(text.strip())
+    if found is None or not found.group(1) + found.group(2) < found.group(3) + found.group(4) <= "2400":
+        msg = f"{text!r} are no hours of a day: write them as 09:00-17:30"
+        raise ValueError(msg)
+    return text.strip()
+
+
+DayHours = Annotated[str, AfterValidator(_hours)]
+"""A stretch of one day in local time, as `09:00-17:30`; `24:00` is its end."""
+
+
+class WorkingTime(Stated):
+    """When the company works: its zone, days, hours and holidays."""
+
+    zone: Zone = "UTC"
+    days: list[Weekday] = Field(default=["mon", "tue", "wed", "thu", "fri"], min_length=1)
+    hours: DayHours = "09:00-17:00"
+    holidays: list[date] = Field(default=[], description="Days on which nobody works, as 2026-12-25.")
+    holidays_of: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
+        description="A country's or a region's public holidays too, as DE or DE-BE. Source: the package `holidays`.",
+    )
+
+    @model_validator(mode="after")
+    def _holidays_known(self) -> WorkingTime:
+        if self.holidays_of:
+            self._public(2026)
+        return self
+
+    @property
+    def zone_info(self) -> ZoneInfo:
+        """Returns the zone."""
+        return ZoneInfo(self.zone)
+
+    def works_on(self, day: date) -> bool:
+        """Says whether `day` is a working day."""
+        return (
+            WEEKDAYS[day.weekday()] in self.days
+            and day not in self.holidays
+            and not (self.holidays_of and day in self._public(day.year))
+        )
+
+    def after(self, start: datetime, span: Span) -> datetime:
+        """Returns the moment `span` after `start`, in UTC.
+
+        Business hours count only while the company works; a number of business days ends with the last working hour
+        of that many working days after the day of `start`. Raises ConfigError where no working day comes.
+        """
+        if span.unit == "clock":
+            return start.astimezone(UTC) + span.length
+        if span.unit == "business days":
+            return self._end_of_day(start, span.length.days)
+        left = span.length
+        for opens, closes in self._stretches(start):
+            if closes - max(opens, start) >= left:
+                return (max(opens, start) + left).astimezone(UTC)
+            left -= max(closes - max(opens, start), timedelta(0))
+        raise self._never()
+
+    def _end_of_day(self, start: datetime, count: int) -> datetime:
+        first = start.astimezone(self.zone_info).date()
+        for opens, closes in self._stretches(start):
+            if opens.astimezone(self.zone_info).date() > first:
+                count -= 1
+                if count == 0:
+                    return closes
+        raise self._never()
+
+    def _stretches(self, start: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """Yields the working hours of each working day from that of `start` on, in UTC."""
+        first = start.astimezone(self.zone_info).date()
+        opens, closes = self.hours.replace(" ", "").split("-")
+        for ahead in range(_FARTHEST.days):
+            day = first + timedelta(days=ahead)
+            if self.works_on(day):
+                yield self._at(day, opens), self._at(day, closes)
+
+    def _at(self, day: date, hour: str) -> datetime:
+        if hour == "24:00":
+            day, hour = day + timedelta(days=1), "00:00"
+        return datetime.combine(day, time.fromisoformat(hour), self.zone_info).astimezone(UTC)
+
+    def _public(self, year: int) -> set[date]:
+        import holidays  # noqa: PLC0415 - 0.15 s, and few plans name a country
+
+        country, _, part = (self.holidays_of or "").partition("-")
+        try:
+            return set(holidays.country_holidays(country, subdiv=part or None, years=year))
+        except NotImplementedError as error:
+            msg = f"nobody knows the holidays of {self.holidays_of}: write DE or DE-BE, or list them in `holidays`"
+            raise ValueError(msg) from error
+
+    def _never(self) -> ConfigError:
+        return ConfigError("By this plan nobody ever works.", "Correct `working_time` in plan.yaml.")
