@@ -69,7 +69,9 @@ def plan() -> Plan:
         },
         people=[Person(name="Ana", roles=["tech_lead"]), Person(name="Ben", roles=["incident_commander"])],
         phases={phase: PhaseLabel(label=label) for phase, label in zip(Phase, labels, strict=True)},
-        post_mortem=PostMortemRules(template="templates/post-mortem.md", due=[DueReview(within=Span(timedelta(hours=48)))]),
+        post_mortem=PostMortemRules(
+            template="templates/post-mortem.md", due=[DueReview(within=Span(timedelta(hours=48)))]
+        ),
         status_page_url="https://status.vintstreet.com",
     )  # fmt: skip
 

@@ -64,7 +64,7 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (SeverityChanged(was="P1", now="P0", why="checkout is down too"),
      BEN, "Severity raised from P1 to P0: checkout is down too."),
     (Assessed(facets={"users": "many"}, incident_kind="outage", why="tickets"), BEN,
-     "Ben assessed it: kind of incident: Outage; users: many. Why: tickets."),
+     "Ben (incident commander) assessed it: kind of incident: Outage; users: many. Why: tickets."),
     (RoleTaken(role="incident_commander", person="Ben", was="Ana"), BEN, "Ben is incident commander now (was Ana)."),
     (PhaseEntered(phase="contain"), MACHINE, "Phase begins: Initial Response."),
     (PhaseLeft(phase="contain", sentence="Contained by the first measure."),
