@@ -15,7 +15,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By
 from allclear.domain.runbook import Step
 from allclear.engine.alone import acted_lately, objections
-from allclear.engine.asks import approval_of, policy_for, with_window
+from allclear.engine.asks import approval_of, policy_for, unanswered_for, with_window
 from allclear.engine.executor import Executor, Worked, found_done
 from allclear.journal.port import Journal
 
@@ -107,7 +107,7 @@ class Proposer:
         ask = approval_of(incident, wish.phase, wish.key, act, change, policy)
         if wish.step and not wish.undoes:
             against = self._against_acting_alone(incident, wish.step, change)
-            ask = with_window(ask, wish.step, against, self._clock())
+            ask = with_window(ask, wish.step, unanswered_for(type(action), wish.step), against, self._clock())
             proposed = proposed.model_copy(update={"by_itself": wish.step.by_itself is not None and not against})
         if wish.confirmed is None or not _own_word_counts(policy, by):
             return [proposed, AskOpened(ask=ask)]
