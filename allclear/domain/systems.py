@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
+
+Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+\d+$")]
+"""A region of Cloud Run, as `us-central1`."""
 
 
 class System(Model):
@@ -77,7 +80,10 @@ class Service(Model):
     url: str
     health: str = Field(default="/healthz", description="The path that says whether it is up.")
     smoke: Smoke
-    cloud_run: str | None = Field(default=None, description="Its Cloud Run service.")
+    cloud_run: str | Annotated[dict[Region, str], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Its Cloud Run service, in the system's region; or one for each region, as `us-central1: web`.",
+    )
     flags: list[str] = []
     maintenance: MaintenanceMode | None = None
     customer_facing: bool = True
