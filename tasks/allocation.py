@@ -223,27 +223,39 @@ def _rolled_out(now: TrafficState) -> bool:
     return not now.reconciling and now.observed_generation == now.generation
 
 
-def traffic_finding(wanted: TrafficState, now: TrafficState, receipt: Receipt | None) -> Finding:
-    """Says whether the traffic is as intended: inconclusive while Cloud Run is still rolling it out."""
+def traffic_finding(
+    wanted: TrafficState, now: TrafficState, receipt: Receipt | None, before: TrafficState | None = None
+) -> Finding:
+    """Says whether the traffic is as intended: inconclusive while Cloud Run is still rolling it out.
+
+    `before` is what was written against: once the etag has moved on from it, other traffic is somebody else's.
+    """
     facts = {"wanted": wanted.shares(), "asked": now.shares(), "serving": now.serving, "reconciling": now.reconciling}
     error = str(receipt.facts.get("error") or "") if receipt else ""
 
-    def said(verdict: Verdict, sentence: str) -> Finding:
-        return Finding(verdict=verdict, sentence=sentence, facts=facts)
+    def said(verdict: Verdict, sentence: str, *, final: bool = False) -> Finding:
+        return Finding(verdict=verdict, sentence=sentence, facts=facts, final=final)
 
     if now.intent() != wanted.intent():
-        return said(Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.")
-    if error:
-        return said(Verdict.FAILURE, f"Cloud Run could not carry it out: {error}.")
+        theirs = before is not None and now.etag != before.etag and now.intent() != before.intent()
+        return said(
+            Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.", final=theirs
+        )  # fmt: skip
     if not _rolled_out(now):
         return said(Verdict.INCONCLUSIVE, "Cloud Run is still rolling it out.")
-    if not now.routed:
-        return said(
-            Verdict.FAILURE, f"Cloud Run could not carry it out: {now.trouble.rstrip('.') or 'no reason given'}."
-        )
-    if now.serving != now.shares():
-        return said(Verdict.INCONCLUSIVE, f"Traffic is set to {now.say()}, and not all of it is sent there yet.")
-    return said(Verdict.SUCCESS, f"Traffic is served by {now.say()}.")
+    if now.routed and now.serving == now.shares():
+        # Whatever became of our own operation: a later one may have superseded it and kept our traffic.
+        return said(Verdict.SUCCESS, f"Traffic is served by {now.say()}.")
+    if error or not now.routed:
+        # At rest Cloud Run tries no more by itself.
+        why = error or now.trouble.rstrip(".") or "no reason given"
+        return said(Verdict.FAILURE, f"Cloud Run could not carry it out: {why}.{_served(now)}", final=True)
+    return said(Verdict.INCONCLUSIVE, f"Traffic is set to {now.say()}, and not all of it is sent there yet.")
+
+
+def _served(now: TrafficState) -> str:
+    shares = ", ".join(f"{percent} % {name}" for name, percent in now.serving.items())
+    return f" Users are still sent to {shares}." if shares else ""
 
 
 async def traffic_objections(run: CloudRun, service: str, before: TrafficState, after: TrafficState) -> list[Refusal]:

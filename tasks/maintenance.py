@@ -101,7 +101,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
     @override
     def verify(self, change: Change[MaintenanceState], after: MaintenanceState, receipt: Receipt | None) -> Finding:
         if change.after.traffic and after.traffic:
-            return traffic_finding(change.after.traffic, after.traffic, receipt)
+            return traffic_finding(change.after.traffic, after.traffic, receipt, change.before.traffic)
         if after.matters() == change.after.matters():
             return Finding(verdict=Verdict.SUCCESS, sentence=f"Maintenance is {feature_flags.word(enabled=after.on)}.")
         return Finding(verdict=Verdict.FAILURE, sentence=f"Maintenance is {feature_flags.word(enabled=after.on)}.")

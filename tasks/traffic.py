@@ -85,7 +85,7 @@ class _TrafficAction(Action[OfService, TrafficState]):
 
     @override
     def verify(self, change: Change[TrafficState], after: TrafficState, receipt: Receipt | None) -> Finding:
-        return traffic_finding(change.after, after, receipt)
+        return traffic_finding(change.after, after, receipt, change.before)
 
     @override
     def settled(self, change: Change[TrafficState], now: TrafficState) -> bool:
