@@ -196,7 +196,9 @@ def unfit(state: TrafficState, name: str) -> str | None:
 # --- writing and proving -----------------------------------------------------------------------------
 
 
-async def write_traffic(run: CloudRun, service: str, before: TrafficState, after: TrafficState) -> Receipt:
+async def write_traffic(
+    run: CloudRun, service: str, before: TrafficState, after: TrafficState, deadline: timedelta = DEADLINE
+) -> Receipt:
     """Sets the traffic against the etag of `before`, and follows the operation for a while."""
     wanted = tuple(
         Traffic(revision=None if share.latest else share.revision, percent=share.percent, tag=share.tag)
@@ -204,7 +206,7 @@ async def write_traffic(run: CloudRun, service: str, before: TrafficState, after
     )
     operation = await run.set_traffic(service, wanted, before.etag)
     try:
-        finished = await run.finished(operation, FOLLOWED)
+        finished = await run.finished(operation, min(FOLLOWED, deadline))
     except VendorError:
         # The write itself was accepted; what became of it is for the next look to say.
         return Receipt(facts={"operation": operation, "done": False})
@@ -237,10 +239,8 @@ def traffic_finding(
         return Finding(verdict=verdict, sentence=sentence, facts=facts, final=final)
 
     if now.intent() != wanted.intent():
-        theirs = before is not None and now.etag != before.etag and now.intent() != before.intent()
-        return said(
-            Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.", final=theirs
-        )  # fmt: skip
+        theirs = before is not None and now.etag != before.etag
+        return said(Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.", final=theirs)
     if not _rolled_out(now):
         return said(Verdict.INCONCLUSIVE, "Cloud Run is still rolling it out.")
     if now.routed and now.serving == now.shares():

@@ -95,7 +95,8 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         if before.flag and after.flag:
             return await feature_flags.write_flag(self.around.client(SupabaseFlags), before.flag, after.flag)
         if before.traffic and after.traffic:
-            return await allocation.write_traffic(*self.located(params), before.traffic, after.traffic)
+            run, name = self.located(params)
+            return await allocation.write_traffic(run, name, before.traffic, after.traffic, change.deadline)
         raise Refused(f"The way into maintenance of {params.service} was changed meanwhile.", "Propose it again.")
 
     @override

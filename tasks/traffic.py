@@ -6,6 +6,7 @@ the ledger holds it.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from pydantic import Field
@@ -55,6 +56,7 @@ class _TrafficAction(Action[OfService, TrafficState]):
     state: ClassVar[type[State]] = TrafficState
     needs: ClassVar[tuple[type[Client], ...]] = (CloudRun,)
     fence: ClassVar[Fence] = Fence.VERSION
+    deadline: ClassVar[timedelta] = allocation.DEADLINE
 
     def located(self, params: OfService) -> tuple[CloudRun, str]:
         """Returns the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
@@ -81,7 +83,7 @@ class _TrafficAction(Action[OfService, TrafficState]):
     @override
     async def apply(self, params: OfService, change: Change[TrafficState], key: str) -> Receipt:
         # The etag is the fence.
-        return await allocation.write_traffic(*self.located(params), change.before, change.after)
+        return await allocation.write_traffic(*self.located(params), change.before, change.after, change.deadline)
 
     @override
     def verify(self, change: Change[TrafficState], after: TrafficState, receipt: Receipt | None) -> Finding:
@@ -103,7 +105,7 @@ class _TrafficAction(Action[OfService, TrafficState]):
             after=after,
             risk=risk,
             undo=undo,
-            deadline=allocation.DEADLINE,
+            deadline=self.deadline,
         )
 
 
