@@ -14,7 +14,7 @@ from pydantic import Field
 
 from allclear.domain.action import Finding, Receipt, Refusal, State, Verdict
 from allclear.domain.base import Model, Moment, utc_now
-from allclear.domain.errors import Refused, VendorError
+from allclear.domain.errors import AllclearError, Refused
 from allclear.vendors.cloud_run import UPDATE_PERMISSION, CloudRun
 from allclear.vendors.cloud_run_views import RunRevision, RunService, Traffic
 
@@ -207,7 +207,7 @@ async def write_traffic(
     operation = await run.set_traffic(service, wanted, before.etag)
     try:
         finished = await run.finished(operation, min(FOLLOWED, deadline))
-    except VendorError:
+    except AllclearError:
         # The write itself was accepted; what became of it is for the next look to say.
         return Receipt(facts={"operation": operation, "done": False})
     return Receipt(facts={"operation": operation, "done": finished.done, "error": finished.error})

@@ -146,9 +146,12 @@ class CloudRun:
         mask = field_mask_pb2.FieldMask(paths=["traffic"])
         request = run_v2.UpdateServiceRequest(service=wanted, update_mask=mask)
         try:
-            return await self._link.here().update_service(request, self._write_seconds)
+            operation = await self._link.here().update_service(request, self._write_seconds)
         except Failure as failure:
             raise meaning(call, failure, path) from failure
+        if not operation:  # over REST any JSON object passes for an answer
+            raise call.lost("its answer names no operation")
+        return operation
 
     async def finished(self, operation: str, within: timedelta) -> Finished:
         """Returns how the operation stands, as soon as it is done and after `within` at the latest."""

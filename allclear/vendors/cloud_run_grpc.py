@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-_NEVER_CONNECTED = ("failed to connect to all addresses", "dns resolution failed", "name resolution failure")
+_NEVER_CONNECTED = ("failed to connect to all addresses", "errors resolving", "dns resolution failed")
 _NOT_SIGNED_IN = "getting metadata from plugin failed"
 
 

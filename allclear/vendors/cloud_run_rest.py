@@ -105,12 +105,12 @@ class RestTransport:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds + _SLACK_SECONDS):
-                return await loop.run_in_executor(self._threads, _caught, call)
+                return await loop.run_in_executor(self._threads, caught, call)
         except TimeoutError as error:
             raise Failure("DEADLINE_EXCEEDED", "no answer in time") from error
 
 
-def _caught(call: Callable[[], R]) -> R:
+def caught(call: Callable[[], R]) -> R:
     """Returns what the call returns. Raises Failure for what the library, the connection or the sign-in raise."""
     try:
         return call()

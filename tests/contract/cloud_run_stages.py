@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from allclear.domain.action import AnyAction, Client, Outcome
+from allclear.domain.action import Action, AnyAction, Client, Outcome
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.records import AskAnswered, IncidentOpened
@@ -43,8 +43,6 @@ C = TypeVar("C", bound=Client)
 PROJECT, REGION, NAME = "vintstreet-prod", "us-central1", "vintstreet"
 OLDER, GOOD, BAD, FIX = f"{NAME}-1", f"{NAME}-2", f"{NAME}-3", f"{NAME}-4"
 ALL_LATEST: list[Entry] = [(None, 100, "")]
-SHORT = timedelta(seconds=1.5)
-"""How long an act's change may take to show, here."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,8 @@ class Setting:
     traffic: list[Entry] = field(default_factory=lambda: list(ALL_LATEST))
     operation_takes: float = 0.05
     serves_after: float = 0.0
+    deadline: timedelta = timedelta(seconds=5)
+    """How long an act's change may take to show."""
     service: dict[str, Any] = field(default_factory=dict[str, Any])
     options: dict[str, str] = field(default_factory=dict[str, str])
     """What systems.yaml says otherwise of the service and of the system."""
@@ -259,19 +259,9 @@ async def staged(where: str, transport: str, setting: Setting) -> AsyncGenerator
 # --- taking an act the real way ------------------------------------------------------------------------
 
 
-class QuickRollback(RollbackTraffic):
-    """The rollback with a deadline that a test can wait for."""
-
-    deadline: ClassVar[timedelta] = SHORT
-
-
-class QuickRestore(RestoreLatest):
-    """The way back with a deadline that a test can wait for."""
-
-    deadline: ClassVar[timedelta] = SHORT
-
-
-KINDS = Registry.of([QuickRollback, QuickRestore, EnableMaintenance, DisableMaintenance, Revisions])
+def _within(kind: type[Action[Any, Any]], deadline: timedelta) -> type[Action[Any, Any]]:
+    """Returns the action with another deadline: its own, a minute, is more than a test can wait for."""
+    return type(kind.__name__, (kind,), {"deadline": deadline})
 
 
 class Around:
@@ -297,7 +287,9 @@ class Acts:
     def __init__(self, stage: Stage, folder: Path, setting: Setting) -> None:
         self.journal = SqlJournal(new_journal(folder))
         self.around = Around(stage.client, **setting.service)
-        self.executor = Executor(self.journal, KINDS, self.around)
+        traffic = [_within(kind, setting.deadline) for kind in (RollbackTraffic, RestoreLatest)]
+        kinds = Registry.of([*traffic, EnableMaintenance, DisableMaintenance, Revisions])
+        self.executor = Executor(self.journal, kinds, self.around)
         self._proposer = Proposer(self.journal, self.executor, plan(), utc_now)
         opened = IncidentOpened(
             company="VintStreet", title="Trouble", severity="P0", service="shop", runbook="outage", reported="by Ana"
@@ -311,14 +303,14 @@ class Acts:
         assert incident is not None
         return incident
 
-    async def proposed(self, kind: type[AnyAction] = QuickRollback, undoes: Act | None = None, **params: Any) -> Act:
+    async def proposed(self, kind: type[AnyAction] = RollbackTraffic, undoes: Act | None = None, **params: Any) -> Act:
         """Proposes an act on the service, and returns it."""
         raw = {"service": "shop"} | params if undoes is None else undoes.proposed.params
         wish = Wish("contain", "undo" if undoes else "act", kind.name, raw, kind.title, undoes=undoes)
         act = await self._proposer.propose(self.incident, wish, MACHINE)
         return self.incident.acts[act]
 
-    async def approved(self, kind: type[AnyAction] = QuickRollback, **params: Any) -> Act:
+    async def approved(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Act:
         """Proposes an act, has it approved, and returns it."""
         act = await self.proposed(kind, **params)
         self.approve(act)
@@ -333,7 +325,7 @@ class Acts:
         """Carries an approved act out."""
         return await self.executor.carry_out(self.id, act.id, MACHINE)
 
-    async def done(self, kind: type[AnyAction] = QuickRollback, **params: Any) -> Outcome:
+    async def done(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Outcome:
         """Takes an act all the way."""
         return await self.carried_out(await self.approved(kind, **params))
 

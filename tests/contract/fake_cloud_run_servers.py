@@ -63,7 +63,7 @@ class Line:
         return do()
 
     @asynccontextmanager
-    async def wired(self, port: int) -> AsyncGenerator[None]:
+    async def wired(self, port: int, here: int) -> AsyncGenerator[None]:
         """Puts the wire before a server's port."""
 
         async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,16 +82,17 @@ class Line:
                 self._open.discard(writer)
                 far_writer.close()
 
-        async with _listening(join) as here:
-            self.address = f"127.0.0.1:{here}"
+        async with _listening(join, here) as listening:
+            self.address = f"127.0.0.1:{listening}"
             yield
 
 
 @asynccontextmanager
 async def _listening(
     handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    port: int = 0,
 ) -> AsyncGenerator[int]:
-    """Listens on a free port and yields it; at the end every connection is over."""
+    """Listens on that port, or a free one, and yields it; at the end every connection is over."""
     under_way: set[asyncio.Task[Any]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,7 +109,7 @@ async def _listening(
             with suppress(OSError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", port)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -231,8 +232,8 @@ async def _grpc(line: Line) -> AsyncGenerator[int]:
 
 
 @asynccontextmanager
-async def serving(fake: FakeCloudRun, transport: str) -> AsyncGenerator[Line]:
-    """Serves the fake over `grpc` or `rest`, and yields the line to it."""
+async def serving(fake: FakeCloudRun, transport: str, port: int = 0) -> AsyncGenerator[Line]:
+    """Serves the fake over `grpc` or `rest`, on that port or a free one, and yields the line to it."""
     line = Line(fake)
-    async with (_rest if transport == "rest" else _grpc)(line) as port, line.wired(port):
+    async with (_rest if transport == "rest" else _grpc)(line) as behind, line.wired(behind, port):
         yield line

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,24 +18,23 @@ from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.records import ActFinished
 from allclear.domain.systems import MaintenanceMode
 from tasks.maintenance import EnableMaintenance
-from tasks.traffic import OfService, Revisions
+from tasks.traffic import OfService, RestoreLatest, Revisions, RollbackTraffic
 from tests.contract.cloud_run_stages import (
     BAD,
     FIX,
     GOOD,
     NAME,
     OLDER,
-    SHORT,
     Acts,
     OnFake,
-    QuickRestore,
-    QuickRollback,
     Setting,
     Stage,
     staged,
 )
 from tests.contract.simulator_support import until
 
+SHORT = timedelta(seconds=0.4)
+"""A deadline that is meant to pass."""
 Scene = Callable[..., Awaitable[tuple[Stage, Acts]]]
 """Opens a stage as a `Setting` describes it, with an incident on it."""
 
@@ -211,7 +211,7 @@ async def test_traffic_that_changed_at_the_moment_of_the_write_stops_it_and_need
 
 async def test_a_rollout_that_outlasts_the_deadline_is_unverified_until_a_later_look_proves_it(scene: Scene) -> None:
     """The record does not claim what was not seen, not even when asked again too early."""
-    stage, acts = await scene(Setting(operation_takes=SHORT.total_seconds() + 1.5))
+    stage, acts = await scene(Setting(operation_takes=1.2, deadline=SHORT))
     outcome = await acts.done()
     assert (outcome.status, outcome.changed) == (ActStatus.UNVERIFIED, True)
     assert outcome.sentence == "Cloud Run is still rolling it out."
@@ -231,7 +231,7 @@ async def test_an_operation_that_fails_is_said_at_once_and_with_who_still_serves
     stage.before_write(lambda: stage.spoil(GOOD))
     began = time.monotonic()
     outcome = await acts.carried_out(act)
-    assert time.monotonic() - began < SHORT.total_seconds()
+    assert time.monotonic() - began < Setting().deadline.total_seconds()
     assert (outcome.status, outcome.changed) == (ActStatus.UNVERIFIED, True)
     assert outcome.sentence.startswith("Cloud Run could not carry it out: ")
     assert outcome.sentence.endswith(f" Users are still sent to 100 % {BAD}.")
@@ -249,7 +249,7 @@ async def test_an_operation_that_is_done_is_not_proof_until_users_are_sent_there
 
 async def test_users_who_never_arrive_leave_it_unverified(scene: Scene) -> None:
     """The operation was a success, and the statuses say otherwise until the deadline."""
-    _, acts = await scene(Setting(serves_after=30))
+    _, acts = await scene(Setting(serves_after=30, deadline=SHORT))
     outcome = await acts.done()
     assert outcome.status is ActStatus.UNVERIFIED
     assert outcome.sentence == f"Traffic is set to 100 % {GOOD}, and not all of it is sent there yet."
@@ -373,7 +373,7 @@ async def test_the_way_back_waits_for_the_fix(scene: Scene) -> None:
     refused = await acts.undone()
     stage.deploy(FIX)
     assert (refused.status, refused.next_step) == (ActStatus.REFUSED, "Deploy the fix first, then undo.")
-    assert (await acts.done(QuickRestore)).good
+    assert (await acts.done(RestoreLatest)).good
     assert stage.serving() == {FIX: 100}
 
 
@@ -425,9 +425,9 @@ async def test_one_act_changes_one_region(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("where", ["fake"], indirect=False)
-@pytest.mark.parametrize("kind", [QuickRollback, EnableMaintenance])
+@pytest.mark.parametrize("kind", [RollbackTraffic, EnableMaintenance])
 async def test_a_service_in_two_regions_asks_for_one(
-    scene: Scene, kind: type[QuickRollback | EnableMaintenance]
+    scene: Scene, kind: type[RollbackTraffic | EnableMaintenance]
 ) -> None:
     """None named, or one that it is not in: refused with the regions there are."""
     stage, acts, _ = await _in_two(scene)
