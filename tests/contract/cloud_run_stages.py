@@ -267,9 +267,9 @@ def _within(kind: type[Action[Any, Any]], deadline: timedelta) -> type[Action[An
 class Around:
     """Surroundings with one service, `shop`, and the stage's client."""
 
-    def __init__(self, client: CloudRun, **service: Any) -> None:
+    def __init__(self, client: Any, **service: Any) -> None:
         self._client = client
-        self._service = a_service(cloud_run=NAME) if not service else a_service(**({"cloud_run": NAME} | service))
+        self._service = a_service(**({"cloud_run": NAME} | service))
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port
         """Returns the service."""
