@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from unittest.mock import ANY
@@ -13,6 +14,7 @@ import pytest
 from google.auth.exceptions import RefreshError, TransportError
 from pydantic import ValidationError
 
+from allclear.bootstrap import Around
 from allclear.domain.base import utc_now
 from allclear.domain.errors import (
     AnswerLost,
@@ -24,7 +26,8 @@ from allclear.domain.errors import (
     VendorError,
     VendorRefused,
 )
-from allclear.domain.systems import Access
+from allclear.domain.systems import Access, System
+from allclear.settings import Simulation
 from allclear.vendors.cloud_run import CloudRun, CloudRunOptions
 from allclear.vendors.cloud_run_errors import NOT_SENT, Failure, code_of
 from allclear.vendors.cloud_run_rest import caught
@@ -33,6 +36,7 @@ from allclear.vendors.cloud_run_views import Traffic
 from tasks.traffic import OfService, RollbackParams, RollbackTraffic
 from tests.contract.fake_cloud_run import FAILED, PROJECT, SUCCEEDED, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
+from tests.property.response_support import vintstreet
 from tests.unit.fakes_around import FakeAround
 
 REGION = "us-central1"
@@ -297,6 +301,20 @@ def test_the_transport_is_named_in_systems_yaml() -> None:
         )
     with pytest.raises(ValidationError):
         CloudRunOptions.model_validate(options | {"region": "nowhere"})
+
+
+@pytest.mark.parametrize(("said", "endpoint"), [({}, "grpc:1"), ({"transport": "rest"}, "http://rest:2")])
+def test_a_simulation_is_reached_the_way_systems_yaml_says(said: dict[str, str], endpoint: str) -> None:
+    """A drill goes the way that an incident would."""
+    company = vintstreet()
+    system = company.systems.systems["cloud_run"]
+    changed = System.model_validate(system.model_dump() | said)
+    systems = company.systems.model_copy(update={"systems": {**company.systems.systems, "cloud_run": changed}})
+    where = {"cloud_run": "http://rest:2", "cloud_run_grpc": "grpc:1"}
+    simulation = Simulation(endpoints=where, control="", secrets={}, options={})
+    around = Around(replace(company, systems=systems), simulation, {})
+    assert around.access("cloud_run").endpoint == endpoint
+    assert endpoint.removeprefix("http://") in repr(around.client(CloudRun))
 
 
 async def test_a_fresh_rollout_of_somebody_else_is_waited_out_and_a_hanging_one_is_not(run: CloudRun) -> None:
