@@ -192,7 +192,7 @@ class OnSimulator:
     def before_write(self, do: Callable[[], None]) -> None:
         """Has something happen between our last look and our write."""
         faults = self.sim.world.faults
-        faults.set(Fault(face="cloud_run", method="UpdateService", kind="slow", seconds=0.2))
+        faults.set(Fault(face="cloud_run", method="UpdateService", kind="slow", seconds=0.1))
         self._when(lambda: all(one.kind != "slow" for one in faults.waiting()), do)
 
     def during(self, do: Callable[[], None]) -> None:

@@ -34,7 +34,7 @@ from tests.contract.cloud_run_stages import (
 )
 from tests.contract.simulator_support import until
 
-SHORT = timedelta(seconds=0.4)
+SHORT = timedelta(seconds=0.3)
 """A deadline that is meant to pass."""
 Scene = Callable[..., Awaitable[tuple[Stage, Acts]]]
 """Opens a stage as a `Setting` describes it, with an incident on it."""
@@ -212,7 +212,7 @@ async def test_traffic_that_changed_at_the_moment_of_the_write_stops_it_and_need
 
 async def test_a_rollout_that_outlasts_the_deadline_is_unverified_until_a_later_look_proves_it(scene: Scene) -> None:
     """The record does not claim what was not seen, not even when asked again too early."""
-    stage, acts = await scene(Setting(operation_takes=1.2, deadline=SHORT))
+    stage, acts = await scene(Setting(operation_takes=0.9, deadline=SHORT))
     outcome = await acts.done()
     assert (outcome.status, outcome.changed) == (ActStatus.UNVERIFIED, True)
     assert outcome.sentence == "Cloud Run is still rolling it out."
@@ -253,7 +253,7 @@ async def test_an_operation_that_fails_is_said_at_once_and_with_who_still_serves
 
 async def test_an_operation_that_is_done_is_not_proof_until_users_are_sent_there(scene: Scene) -> None:
     """What counts is where requests go."""
-    stage, acts = await scene(Setting(serves_after=0.4))
+    stage, acts = await scene(Setting(serves_after=0.25))
     outcome = await acts.done()
     assert outcome.status is ActStatus.VERIFIED
     assert stage.serving() == {GOOD: 100}
