@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from pydantic import Field
 
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy
-from allclear.domain.base import JsonDict, Model, digest
+from allclear.domain.base import Candidate, JsonDict, Model, digest
+from allclear.domain.baseline import OwnRecord
 from allclear.domain.systems import Access, Service
 
 
@@ -39,6 +40,7 @@ class Refusal(Model):
 
     sentence: str
     next_step: str
+    candidates: tuple[Candidate, ...] = Field(default=(), description="What a person could choose instead.")
 
 
 class Params(Model):
@@ -134,6 +136,11 @@ class Surroundings(Protocol):
         """Returns the one client of that vendor; raises ConfigError or MissingSecret."""
         ...
 
+    @property
+    def record(self) -> OwnRecord:
+        """Returns what we have seen ourselves, in this incident and before."""
+        ...
+
 
 class Action(ABC, Generic[P, S]):
     """One way to change the world. A subclass is made once a process, with its surroundings."""
@@ -146,6 +153,8 @@ class Action(ABC, Generic[P, S]):
     state: ClassVar[type[State]]
     needs: ClassVar[tuple[type[Client], ...]] = ()
     """The vendors it talks to."""
+    uses: ClassVar[tuple[type[Client], ...]] = ()
+    """The vendors it asks too where systems.yaml has them, and does without where not."""
     fence: ClassVar[Fence] = Fence.NONE
     approval: ClassVar[ApprovalPolicy | None] = ONE_PERSON
     """Who must say yes where the plan says nothing; None for pages and messages, which nobody has to allow."""
@@ -168,6 +177,13 @@ class Action(ABC, Generic[P, S]):
     @abstractmethod
     async def observe(self, params: P) -> S:
         """Reads the world and changes nothing. Raises VendorError."""
+
+    async def survey(self, params: P) -> S:
+        """Reads the world for `plan`: what `observe` sees, and whatever else only a decision needs.
+
+        Once for each proposal; every other look is `observe`. Raises VendorError.
+        """
+        return await self.observe(params)
 
     @abstractmethod
     def plan(self, params: P, before: S) -> Change[S]:
@@ -207,6 +223,9 @@ class Probe(ABC, Generic[P]):
     title: ClassVar[str]
     params: ClassVar[type[Params]]
     needs: ClassVar[tuple[type[Client], ...]] = ()
+    uses: ClassVar[tuple[type[Client], ...]] = ()
+    tells_serving: ClassVar[bool] = False
+    """Whether its facts name under `serving_all` what has all users of the `service` that it is asked about."""
 
     def __init__(self, around: Surroundings) -> None:
         self.around = around

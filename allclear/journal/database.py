@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from allclear.domain.errors import ConfigError, JournalError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
 
 _BUSY_SECONDS = 3

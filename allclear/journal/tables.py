@@ -106,3 +106,15 @@ WAITS = Table(
     Column("incident", String, nullable=False),
 )
 """Which flow runs wait for which answer."""
+
+BASELINES = Table(
+    "baselines",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("resource", String, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("at", String, nullable=False),
+    Column("said_by", Text, nullable=False),
+)
+"""Which revision had all users and was healthy, and when: rows are added and never changed, as entries are."""
+Index("baselines_newest", BASELINES.c.resource, BASELINES.c.at)
