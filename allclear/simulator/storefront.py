@@ -8,6 +8,7 @@ a prober that takes every second request still sees all revisions.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -36,8 +37,10 @@ class Visit:
 class Storefront:
     """The shop's pages, served by whichever revision has the traffic."""
 
-    def __init__(self, service: RunService, flags: FlagTable, pages: list[PageSpec]) -> None:
-        self._service, self._flags = service, flags
+    def __init__(
+        self, service: RunService, flags: FlagTable, pages: list[PageSpec], answered: Callable[[str, int], None]
+    ) -> None:
+        self._service, self._flags, self._answered = service, flags, answered
         self._methods = {page.path: {*page.methods} for page in pages}
         self._methods.setdefault(HEALTH_PAGE, {"GET"})
         self._visits = 0
@@ -54,6 +57,11 @@ class Storefront:
 
     def visit(self, method: str, path: str) -> Visit:
         """Let one request be served now."""
+        visit = self._serve(method, path)
+        self._answered(visit.revision, visit.status)
+        return visit
+
+    def _serve(self, method: str, path: str) -> Visit:
         name = self._choose_revision()
         methods = self._methods.get(path)
         if methods is None:
