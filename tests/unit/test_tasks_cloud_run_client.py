@@ -23,7 +23,7 @@ from allclear.domain.errors import (
 from allclear.domain.systems import Access
 from allclear.vendors.cloud_run import CloudRun, CloudRunOptions
 from allclear.vendors.cloud_run_views import Traffic
-from tasks.traffic import OfService, RollbackParams, RollbackTraffic
+from tasks.traffic import RollbackParams, RollbackTraffic
 from tests.unit.fakes_around import FakeAround
 from tests.unit.fakes_cloud_run import PATH, FakeCloudRun, revision, running, service, target
 
@@ -68,7 +68,7 @@ async def test_a_write_holds_traffic_and_etag_and_no_template() -> None:
     async with running(a_fake()) as fake:
         run = aimed_at(fake)
         action = RollbackTraffic(FakeAround(run))
-        params = RollbackParams(service="shop")
+        params = RollbackParams(service="shop", to="shop-2")
         change = action.plan(params, await action.observe(params))
         receipt = await action.apply(params, change, "VS-1/contain/one")
         await run.close()
@@ -181,7 +181,7 @@ async def test_a_fresh_rollout_of_somebody_else_is_waited_out_and_a_hanging_one_
     async with running(fake):
         run = aimed_at(fake)
         action = RollbackTraffic(FakeAround(run))
-        params = OfService(service="shop")
+        params = RollbackParams(service="shop", to="shop-2")
         before = await action.observe(params)
         began = utc_now() - timedelta(hours=1)
         rolling = before.model_copy(update={"reconciling": True, "updated": began})
