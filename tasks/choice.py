@@ -14,7 +14,7 @@ from allclear.domain.base import Candidate, Model
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run_views import RunRevision
 from tasks.allocation import ALL, TrafficState, unfit
-from tasks.evidence import Evidence, EvidenceKind, Past, clock_time
+from tasks.evidence import SLACK, Evidence, EvidenceKind, Past, clock_time
 
 _NAMED = 3
 _OFFERED = 10
@@ -141,7 +141,7 @@ class _Heard:
             return None
         if best.revision in self.made:
             return best
-        fault = unfit(self.state, best.revision) or f"it is not older than {self.suspect.name}"
+        fault = unfit(self.state, best.revision) or f"it is not older than {self.suspect.name}, or the maintenance page"
         self.doubts.append(f"{best.revision} {best.said}, and cannot be gone back to: {fault}.")
         return None
 
@@ -152,6 +152,9 @@ def _heard(state: TrafficState, suspect: RunRevision, older: list[RunRevision], 
     counted = heard.busiest(past.of(EvidenceKind.REQUESTS))
     logged = heard.newest(past.of(EvidenceKind.AUDIT_LOG))
     heard.votes = [one for one in (record, counted, logged) if one]
+    if past.onset and past.asked and suspect.created > past.onset + SLACK:
+        began = clock_time(past.onset, past.asked)
+        heard.remarks.append(f"The trouble began at {began}, before {suspect.name} was made.")
     # A record is no word on what was made after it. Requests that a later revision answered well overtake it; the
     # log's word alone, which does not tell how that one fared, only casts doubt on it.
     if record and counted and heard.made[counted.revision] > record.at:

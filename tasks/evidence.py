@@ -51,6 +51,7 @@ class Past(Model):
     """What is known of the time before the trouble."""
 
     onset: Moment | None = Field(default=None, description="When the trouble began; None where nobody was asked.")
+    asked: Moment | None = Field(default=None, description="When the witnesses were asked.")
     evidence: tuple[Evidence, ...] = Field(default=(), description="Of each witness the newest first.")
     unknown: tuple[str, ...] = Field(default=(), description="Which witness is silent and why, a sentence each.")
 
@@ -59,13 +60,13 @@ class Past(Model):
         return tuple(one for one in self.evidence if one.kind is kind)
 
 
-def by_own_record(baselines: Sequence[Baseline], onset: datetime) -> list[Evidence]:
-    """Returns one piece of evidence for each baseline, the newest first."""
+def by_own_record(baselines: Sequence[Baseline], onset: datetime, now: datetime) -> list[Evidence]:
+    """Returns one piece of evidence for each baseline until the onset, the newest first."""
     return [
         Evidence(
             kind=EvidenceKind.OWN_RECORD,
             revision=one.revision,
-            said=f"served 100 % and was healthy at {clock_time(one.at, onset)}, by our own record",
+            said=f"served 100 % and was healthy at {clock_time(one.at, now)}, by our own record",
             at=one.at,
         )
         for one in sorted(baselines, key=lambda one: one.at, reverse=True)
@@ -73,18 +74,18 @@ def by_own_record(baselines: Sequence[Baseline], onset: datetime) -> list[Eviden
     ]
 
 
-def by_requests(counts: Mapping[str, RequestCount], onset: datetime) -> list[Evidence]:
+def by_requests(counts: Mapping[str, RequestCount], onset: datetime, now: datetime) -> list[Evidence]:
     """Returns one piece of evidence for each revision that answered requests, the busiest first."""
     every = sum(count.total for count in counts.values())
     found: list[Evidence] = []
     for revision, count in sorted(counts.items(), key=lambda item: -item[1].total):
         failed = f", of which {count.failed:,} failed," if count.failed else ""
-        said = f"answered {count.total:,} of {every:,} requests{failed} in the hour before {clock_time(onset, onset)}"
+        said = f"answered {count.total:,} of {every:,} requests{failed} in the hour before {clock_time(onset, now)}"
         found.append(Evidence(kind=EvidenceKind.REQUESTS, revision=revision, said=said, at=onset, requests=count))
     return found
 
 
-def by_audit_log(moves: Sequence[TrafficMove], onset: datetime) -> list[Evidence]:
+def by_audit_log(moves: Sequence[TrafficMove], onset: datetime, now: datetime) -> list[Evidence]:
     """Returns one piece of evidence for each time that one revision had all traffic before the onset, newest first.
 
     Leaves out who still had it after the onset, for the trouble happened under it, and who had it for a moment only.
@@ -93,8 +94,8 @@ def by_audit_log(moves: Sequence[TrafficMove], onset: datetime) -> list[Evidence
     for revision, since, until in reversed(_reigns(moves)):
         if until > onset + SLACK or (since is not None and until - since < _HELD):
             continue
-        begun = f"from {clock_time(since, onset)} " if since else ""
-        said = f"had 100 % of the traffic {begun}until {clock_time(until, onset)}, by the audit log"
+        begun = f"from {clock_time(since, now)} " if since else ""
+        said = f"had 100 % of the traffic {begun}until {clock_time(until, now)}, by the audit log"
         found.append(Evidence(kind=EvidenceKind.AUDIT_LOG, revision=revision, said=said, at=until))
     return found
 
@@ -125,7 +126,7 @@ def _only(shares: Mapping[str, int]) -> str | None:
     return next((name for name, percent in shares.items() if percent == ALL), None)
 
 
-def clock_time(moment: datetime, near: datetime) -> str:
-    """Returns a moment as `02:10 UTC`; with its date where it is not of the day before `near`."""
-    far = abs(near - moment) >= timedelta(hours=20)
+def clock_time(moment: datetime, now: datetime) -> str:
+    """Returns a moment as `02:10 UTC`; with its date where that could be taken for another day's."""
+    far = abs(now - moment) >= timedelta(hours=20)
     return f"{moment:%H:%M} UTC" + (f" on {moment.day} {moment:%b %Y}" if far else "")

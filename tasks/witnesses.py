@@ -56,16 +56,17 @@ async def ask_witnesses(around: Surroundings, place: Place, now: datetime | None
         onset = now  # the journal is out of reach; its own witness says so below
 
     async def recorded() -> list[Evidence]:
-        return by_own_record(around.record.baselines(place.resource, onset), onset)
+        return by_own_record(around.record.baselines(place.resource, onset), onset, now)
 
     async def counted() -> list[Evidence]:
         metrics = around.client(CloudMetrics)
         counts = await metrics.requests(place.project, place.region, place.name, until=onset, window=WINDOW)
-        return by_requests(counts, onset)
+        return by_requests(counts, onset, now)
 
     async def logged() -> list[Evidence]:
         logs = around.client(CloudLogs)
-        return by_audit_log(await logs.traffic_moves(place.project, place.region, place.name, now=now), onset)
+        moves = await logs.traffic_moves(place.project, place.region, place.name, now=now)
+        return by_audit_log(moves, onset, now)
 
     witnesses = (
         _Witness("what we saw healthy before", "nothing is recorded", recorded),
@@ -76,7 +77,9 @@ async def ask_witnesses(around: Surroundings, place: Place, now: datetime | None
     for witness, (evidence, why) in zip(witnesses, heard, strict=True):
         if not evidence:
             unknown.append(f"Not known: {witness.knows} ({why}).")
-    return Past(onset=onset, evidence=tuple(one for evidence, _ in heard for one in evidence), unknown=tuple(unknown))
+    return Past(
+        onset=onset, asked=now, evidence=tuple(one for evidence, _ in heard for one in evidence), unknown=tuple(unknown)
+    )
 
 
 async def _hear(witness: _Witness) -> tuple[list[Evidence], str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 Token = Callable[[], str]
 """Returns a token that is valid now; may block."""
+
+
+_REFRESH_SECONDS = 5
+"""google-auth itself would wait for two minutes, in a thread that keeps the process from ending."""
 
 
 class GoogleOptions(Model):
@@ -122,6 +127,6 @@ class _DefaultToken:
                 self._credentials, _ = google.auth.default(scopes=[self._scope])
             credentials: Any = self._credentials
             if not credentials.valid:
-                credentials.refresh(Request())
+                credentials.refresh(partial(Request(), timeout=_REFRESH_SECONDS))
             token: Any = credentials.token
             return f"{token}"

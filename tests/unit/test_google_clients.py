@@ -5,19 +5,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.exceptions import RefreshError
 
 from allclear.domain.errors import ConfigError, Denied, Unreachable
 from allclear.domain.systems import Access
 from allclear.vendors.cloud_logs import CloudLogs, move_of
 from allclear.vendors.cloud_metrics import CloudMetrics, RequestCount
-from allclear.vendors.google_wire import GoogleOptions
+from allclear.vendors.google_wire import GoogleOptions, token_for
 from tests.unit.fakes_http import FakeVendor, Pauses
 
 NOW = datetime(2026, 11, 20, 2, 55, tzinfo=UTC)
@@ -254,3 +261,65 @@ def test_one_client_works_in_several_loops() -> None:
         return len(found)
 
     assert [asyncio.run(once()), asyncio.run(once())] == [1, 1]
+
+
+# --- signing in --------------------------------------------------------------------------------------
+
+
+class TokenOffice(BaseHTTPRequestHandler):
+    """Gives out the canary for an assertion, as Google's token endpoint does."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        """Answer one request for a token."""
+        self.asked.append(self.rfile.read(int(self.headers["content-length"])).decode())
+        body = json.dumps({"access_token": CANARY, "expires_in": 3600, "token_type": "Bearer"}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Application default credentials whose token endpoint is on this machine."""
+    with HTTPServer(("127.0.0.1", 0), TokenOffice) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        key = rsa.generate_private_key(65537, 2048).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        told = {
+            "type": "service_account",
+            "client_email": "allclear@vintstreet-prod.iam.gserviceaccount.com",
+            "private_key": key.decode(),
+            "token_uri": f"http://127.0.0.1:{server.server_port}/token",
+        }
+        file = tmp_path / "key.json"
+        file.write_text(json.dumps(told))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("service_account")
+async def test_a_real_system_is_signed_in_to_once_and_a_simulated_one_never() -> None:
+    """google-auth itself fetches the token; the second request uses it again."""
+    TokenOffice.asked.clear()
+    token = token_for(Access(name="cloud_logging", endpoint="https://logging.googleapis.com"), "scope")
+    vendor = FakeVendor(httpx.Response(200, json={}))
+    client = CloudLogs("https://logging.test", GoogleOptions(), token, vendor)
+    for _ in range(2):
+        await client.traffic_moves(*PLACE, now=NOW)
+    await client.close()
+    assert [request.headers["authorization"] for request in vendor.requests] == [f"Bearer {CANARY}"] * 2
+    assert len(TokenOffice.asked) == 1
+    assert token_for(Access(name="x", endpoint="https://logging.googleapis.com", simulated=True), "scope") is None
+    assert token_for(Access(name="x", endpoint="http://127.0.0.1:9"), "scope") is None

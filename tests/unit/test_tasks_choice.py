@@ -62,13 +62,15 @@ def counted(**totals: int | tuple[int, int]) -> tuple[Evidence, ...]:
     """Returns what the requests say: revision -> total, or total and failed."""
     pairs = {name: (value, 0) if isinstance(value, int) else value for name, value in totals.items()}
     return tuple(
-        by_requests({name: RequestCount(total=total, failed=failed) for name, (total, failed) in pairs.items()}, NOW)
+        by_requests(
+            {name: RequestCount(total=total, failed=failed) for name, (total, failed) in pairs.items()}, NOW, NOW
+        )
     )
 
 
 def past(*evidence: Evidence, unknown: tuple[str, ...] = ()) -> Past:
     """Returns what the witnesses said."""
-    return Past(onset=NOW, evidence=evidence, unknown=unknown)
+    return Past(onset=NOW, asked=NOW, evidence=evidence, unknown=unknown)
 
 
 LATEST = Traffic(revision=None, percent=100)
@@ -195,6 +197,14 @@ def test_what_is_not_known_is_said_beside_the_choice() -> None:
     silent = "Not known: who answered requests before (no answer within 2 s)."
     choice = choose_previous(seen([LATEST], *FOUR), None, past(recorded("c", 1), unknown=(silent,)))
     assert silent in choice.against
+
+
+def test_a_suspect_that_was_made_after_the_trouble_began_is_told_of() -> None:
+    """It may be a fix that failed, or the incident is an old one: the approver must not take it for granted."""
+    state = seen([LATEST], made("a", 72), made("b", 48), made("late", -0.5))
+    choice = choose_previous(state, None, past(*counted(b=900)))
+    assert choice.target == "b"
+    assert "The trouble began at 03:00 UTC, before late was made." in choice.against
 
 
 @pytest.mark.parametrize("said", [(recorded("b", 1),), counted(b=900), (logged("b"),)])
