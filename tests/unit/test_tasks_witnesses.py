@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 
+from allclear.company import check_company
 from allclear.domain.base import utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import JournalError
+from allclear.engine.registry import Registry
 from allclear.vendors.cloud_logs import CloudLogs
 from allclear.vendors.cloud_metrics import CloudMetrics
 from allclear.vendors.google_wire import GoogleOptions
 from tasks import witnesses
 from tasks.evidence import EvidenceKind
 from tasks.witnesses import LOOK_SECONDS, Place, ask_witnesses
+from tests.contract.simulator_support import REPOSITORY
 from tests.unit.fakes_around import FakeAround, FakeRecord
 from tests.unit.fakes_http import FakeVendor
 
@@ -134,3 +139,19 @@ async def test_a_witness_gives_no_more_than_decides() -> None:
         *(Baseline(resource=PLACE.resource, revision="a", at=now - timedelta(days=n), said_by="x") for n in range(20))
     )
     assert len((await ask_witnesses(here, PLACE, now)).evidence) == witnesses.MOST
+
+
+@pytest.mark.parametrize("option", ["", "    project: vintstreet-ops\n", "    page: x\n"])
+def test_the_witnesses_systems_may_be_left_out_and_are_checked_where_they_stand(tmp_path: Path, option: str) -> None:
+    """`allclear check` misses none of them, knows their names, and understands their options."""
+    folder = tmp_path / "vintstreet"
+    shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder)
+    file = folder / "systems.yaml"
+    text = file.read_text()
+    begins = text.index("  cloud_monitoring:")
+    ends = text.index("  # Feature flags")
+    logs = "  cloud_logging:\n    endpoint: https://logging.googleapis.com\n"
+    file.write_text(text[:begins] + (logs + option if option else "") + text[ends:])
+    found = [str(one) for one in check_company(folder, Registry.installed(), frozenset())]
+    told = [one for one in found if "cloud_monitoring" in one or "cloud_logging" in one]
+    assert ["page" in one for one in told] == ([True] if "page" in option else [])
