@@ -10,7 +10,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FaceName = Literal["storefront", "cloud_run", "supabase", "slack", "statuspage", "pagerduty"]
+FaceName = Literal[
+    "storefront", "cloud_run", "supabase", "slack", "statuspage", "pagerduty", "cloud_monitoring", "cloud_logging"
+]
 FaultKind = Literal[
     "unavailable",
     "slow",
@@ -57,6 +59,8 @@ METHODS: dict[FaceName, frozenset[str]] = {
         }
     ),
     "pagerduty": frozenset({"enqueue"}),
+    "cloud_monitoring": frozenset({"query"}),
+    "cloud_logging": frozenset({"entries.list"}),
 }
 """The calls of each face by name; the storefront's are its paths."""
 

@@ -82,6 +82,19 @@ class TrafficSpec(_Part):
     tag: str = ""
 
 
+class HistorySpec(_Part):
+    """Who served how many percent from some time ago on, and what was done to bring that about."""
+
+    ago: Duration
+    serving: Annotated[dict[RevisionName, Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
+    deployed: RevisionName | None = None
+    """What was deployed then, where that is not what served: a revision that never started."""
+    by_name: bool = False
+    """Whether the traffic was sent there by name; else it followed the latest revision."""
+    by: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")] = "deployer"
+    """The name of the service account that did it."""
+
+
 class FlagSpec(_Part):
     """A feature flag, and what goes wrong (or which notice appears) while it is enabled."""
 
@@ -157,7 +170,13 @@ class Production(_Part):
         "run.revisions.get",
         "run.revisions.list",
         "run.operations.get",
+        "monitoring.timeSeries.list",
+        "logging.logEntries.list",
     ]
+    history: list[HistorySpec] = []
+    """The oldest first; the last is how the simulation begins."""
+    metrics_lag: Duration = timedelta(minutes=3)
+    """How long after a request it shows in metrics."""
     slack: SlackSpec = SlackSpec()
     statuspage: StatusPageSpec = StatusPageSpec()
 
@@ -165,6 +184,7 @@ class Production(_Part):
     def _hangs_together(self) -> Self:
         _check_revisions(self)
         _check_traffic(self)
+        _check_history(self)
         _check_pages(self)
         flags = [flag.name for flag in self.flags]
         _unique("flags", flags)
@@ -202,6 +222,19 @@ def _check_traffic(production: Production) -> None:
     if total != ALL_TRAFFIC:
         raise ValueError(f"traffic must add up to 100 percent, not {total}")
     _unique("traffic's tags", [entry.tag for entry in production.traffic if entry.tag])
+
+
+def _check_history(production: Production) -> None:
+    known = {revision.name for revision in production.revisions}
+    for entry in production.history:
+        for name in (*entry.serving, *([entry.deployed] if entry.deployed else [])):
+            if name not in known:
+                raise ValueError(f"history names {name!r}, which is not under revisions")
+        if sum(entry.serving.values()) != ALL_TRAFFIC:
+            raise ValueError("history must add up to 100 percent in each entry")
+    ages = [entry.ago for entry in production.history]
+    if ages != sorted(ages, reverse=True):
+        raise ValueError("history must begin with the oldest entry")
 
 
 def _check_pages(production: Production) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from allclear.simulator.faces.cloud_logging import CloudLoggingFace
+from allclear.simulator.faces.cloud_monitoring import CloudMonitoringFace
 from allclear.simulator.faces.cloud_run import CloudRun
 from allclear.simulator.faces.cloud_run_grpc import serve_grpc
 from allclear.simulator.faces.cloud_run_http import google_app
@@ -66,6 +68,8 @@ class Simulation:
             "slack": add(SlackFace(world, keys["slack"]).app()) + "/api/",
             "statuspage": add(StatuspageFace(world, keys["statuspage"]).app()),
             "pagerduty": add(PagerDutyFace(world, keys["pagerduty"]).app()),
+            "cloud_monitoring": add(CloudMonitoringFace(world).app()),
+            "cloud_logging": add(CloudLoggingFace(world).app()),
         }
         self.control = add(ControlFace(world).app())
         world.storefront_url = storefront
@@ -154,9 +158,9 @@ def _lives(process: int) -> bool:
 
 def _page(scenario: Production, said: dict[str, Any]) -> str:
     lines = [f"SIMULATED production of {scenario.project}: {scenario.service}", ""]
-    lines += [f"  {name:<15} {address}" for name, address in said["endpoints"].items()]
-    lines += [f"  {'control':<15} {said['control']}", "", "Secrets, for this run only:"]
-    lines += [f"  {name:<15} {secret}" for name, secret in said["secrets"].items()]
+    lines += [f"  {name:<17} {address}" for name, address in said["endpoints"].items()]
+    lines += [f"  {'control':<17} {said['control']}", "", "Secrets, for this run only:"]
+    lines += [f"  {name:<17} {secret}" for name, secret in said["secrets"].items()]
     return "\n".join([*lines, "", "Stop it with Ctrl-C."])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from allclear.simulator.faults import FaultBoard
 from allclear.simulator.ground_truth import Clock, GroundTruth, utc_now
 from allclear.simulator.pager import Pager
+from allclear.simulator.past import Past
 from allclear.simulator.revisions import ALL_TO_LATEST, Revision, Target
 from allclear.simulator.run_service import Edit, RunService
 from allclear.simulator.scenario import Production, RevisionSpec, TrafficSpec
@@ -46,8 +47,9 @@ class World:
             truth=self.truth,
         )
         self.service.lags = scenario.traffic_lags
+        self.past = Past(scenario, self.service, clock)
         self.flags = FlagTable(scenario.flags, clock, self.truth)
-        self.storefront = Storefront(self.service, self.flags, scenario.pages)
+        self.storefront = Storefront(self.service, self.flags, scenario.pages, self.past.answered)
         self.users = Users(scenario.users, self.storefront, clock, self.truth)
         self.pager = Pager(clock, self.truth)
         self.workspace = Workspace(scenario.slack, clock, self.truth)
