@@ -11,11 +11,18 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry
+from allclear.domain.runbook import Phase
 from allclear.domain.scribe import answer_commands, clock, plain, role_words, stamp, timeline
 from allclear.domain.wording import PLACEHOLDERS, render, unknown_placeholders
 
 LEAD = "incident_commander"
 """The role that leads an incident."""
+
+STATUS_PAGE = "status_page"
+"""The audience of a plan's `updates` that stands for the public."""
+
+ROOT_CAUSE = "root-cause"
+"""The step of the investigation whose note is the cause in brief."""
 
 UPDATES = 20
 """How many lines `{updates}` has at most: a message in a channel, not the whole record."""
@@ -87,6 +94,9 @@ def values(  # noqa: PLR0913 - what is told and who it is told about
         "in_place": "\n".join(left_in_place(act, plan) for act in incident.in_place) or "nothing",
         "status_page": plan.status_page_url,
         "runbook": plain(runbook_title or incident.opened.runbook),
+        "next_update": _next_update(incident, plan),
+        "feature": plain(impact or service_title),
+        "brief_cause": _brief_cause(incident),
         "simulated": "[SIMULATED] " if incident.opened.simulated else "",
     }
     rendered = {template_key(name): _rendered(name, text, told) for name, text in templates.items()}
@@ -106,6 +116,24 @@ def _rendered(name: str, text: str, told: Mapping[str, str]) -> str:
             f"Write the words out; a template may hold only: {', '.join(sorted(PLACEHOLDERS))}.",
         )
     return render(text, told)
+
+
+def _next_update(incident: Incident, plan: Plan) -> str:
+    lines = plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
+    every = min((line.every for line in lines if line.audience == STATUS_PAGE), default=None)
+    if every is None:
+        return "as soon as we know more"
+    hours, minutes = divmod(round(every.total_seconds() / 60), 60)
+    parts = [
+        f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in ((hours, "hour"), (minutes, "minute")) if count
+    ]
+    return f"in {' '.join(parts)}"
+
+
+def _brief_cause(incident: Incident) -> str:
+    ask = incident.ask_of(Phase.INVESTIGATE, ROOT_CAUSE)
+    notes = [plain(answer.reason).rstrip(".") for answer in ask.answers if answer.yes and answer.reason] if ask else []
+    return notes[-1] if notes else "still being looked into"
 
 
 def _updates(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:

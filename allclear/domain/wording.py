@@ -30,6 +30,9 @@ PLACEHOLDERS: dict[str, str] = {
     "in_place": "What containment left behind and is still in place, a line each.",
     "status_page": "The address of the status page.",
     "runbook": "The runbook's title.",
+    "next_update": "When the status page is told more, as `in 30 minutes`.",
+    "feature": "What is affected, as users know it: the route's impact, or the service's title.",
+    "brief_cause": "The root cause as it was noted, or `still being looked into`.",
     "simulated": "`[SIMULATED] ` in a drill, nothing in production.",
 }
 """Every placeholder a template or a step's parameters may hold, and where its value comes from."""
