@@ -70,6 +70,15 @@ class MaintenanceMode(Model):
         return self
 
 
+class VercelProject(Model):
+    """Where a service is on Vercel."""
+
+    project: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="The project's name or id.")
+    domain: str = Field(
+        pattern=r"^[A-Za-z0-9.-]+\.[A-Za-z]{2,}$", description="The production domain: what it points to serves users."
+    )
+
+
 class Service(Model):
     """Something users reach, and where its handles are."""
 
@@ -78,6 +87,7 @@ class Service(Model):
     health: str = Field(default="/healthz", description="The path that says whether it is up.")
     smoke: Smoke
     cloud_run: str | None = Field(default=None, description="Its Cloud Run service.")
+    vercel: VercelProject | None = Field(default=None, description="Its project on Vercel.")
     flags: list[str] = []
     maintenance: MaintenanceMode | None = None
     customer_facing: bool = True
