@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FaceName = Literal["storefront", "cloud_run", "supabase", "slack", "statuspage", "pagerduty"]
+FaceName = Literal["storefront", "cloud_run", "supabase", "slack", "statuspage", "pagerduty", "vercel"]
 FaultKind = Literal[
     "unavailable",
     "slow",
@@ -55,6 +55,7 @@ METHODS: dict[FaceName, frozenset[str]] = {
         }
     ),
     "pagerduty": frozenset({"enqueue"}),
+    "vercel": frozenset({"get_project", "get_alias", "list_deployments", "rollback", "promote"}),
 }
 """The calls of each face by name; the storefront's are its paths."""
 
