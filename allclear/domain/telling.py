@@ -6,23 +6,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from allclear.domain.durations import say_duration
+from allclear.domain.deadlines import deadlines, rhythm, to_tell
+from allclear.domain.durations import in_words, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry
-from allclear.domain.runbook import Phase
 from allclear.domain.scribe import answer_commands, clock, plain, role_words, stamp, timeline
 from allclear.domain.wording import PLACEHOLDERS, render, unknown_placeholders
 
 LEAD = "incident_commander"
 """The role that leads an incident."""
 
-STATUS_PAGE = "status_page"
-"""The audience of a plan's `updates` that stands for the public."""
-
 ROOT_CAUSE = "root-cause"
-"""The step of the investigation whose note is the cause in brief."""
+"""The investigation's step whose note is the cause."""
+
+STATUS_PAGE = "status_page"
+"""The audience of the plan's update rhythm that reads the status page."""
 
 UPDATES = 20
 """How many lines `{updates}` has at most: a message in a channel, not the whole record."""
@@ -83,7 +83,13 @@ def values(  # noqa: PLR0913 - what is told and who it is told about
         "company": plain(plan.company),
         "service": plain(incident.opened.service),
         "service_title": plain(service_title),
+        "kind": _kind(incident, plan),
         "impact": plain(impact),
+        "feature": plain(incident.opened.feature or service_title),
+        "brief_cause": _cause(incident),
+        "next_update": _next_update(incident, plan, now),
+        "to_notify": _to_notify(incident, plan),
+        "deadlines": "\n".join(deadline_lines(incident, plan, now)) or "none",
         "lead": lead(incident) or "not yet named",
         "began": stamp(incident.began_at) if incident.began_at else "unknown",
         "detected": stamp(incident.opened_at),
@@ -94,9 +100,6 @@ def values(  # noqa: PLR0913 - what is told and who it is told about
         "in_place": "\n".join(left_in_place(act, plan) for act in incident.in_place) or "nothing",
         "status_page": plan.status_page_url,
         "runbook": plain(runbook_title or incident.opened.runbook),
-        "next_update": _next_update(incident, plan),
-        "feature": plain(impact or service_title),
-        "brief_cause": _brief_cause(incident),
         "simulated": "[SIMULATED] " if incident.opened.simulated else "",
     }
     rendered = {template_key(name): _rendered(name, text, told) for name, text in templates.items()}
@@ -118,30 +121,49 @@ def _rendered(name: str, text: str, told: Mapping[str, str]) -> str:
     return render(text, told)
 
 
-def _next_update(incident: Incident, plan: Plan) -> str:
-    lines = plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
-    every = min((line.every for line in lines if line.audience == STATUS_PAGE), default=None)
-    if every is None:
-        return "as soon as we know more"
-    hours, minutes = divmod(round(every.total_seconds() / 60), 60)
-    parts = [
-        f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in ((hours, "hour"), (minutes, "minute")) if count
-    ]
-    return f"in {' '.join(parts)}"
-
-
-def _brief_cause(incident: Incident) -> str:
-    ask = incident.ask_of(Phase.INVESTIGATE, ROOT_CAUSE)
-    notes = [plain(answer.reason).rstrip(".") for answer in ask.answers if answer.yes and answer.reason] if ask else []
-    return notes[-1] if notes else "still being looked into"
-
-
 def _updates(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
     lines = [f"{clock(line.at)} - {line.text}" for line in timeline(entries, plan, incident=incident)]
     if len(lines) > UPDATES:
         left_out = len(lines) - UPDATES + 1
         lines = [lines[0], f"({left_out} lines more: allclear show {incident.id})", *lines[-(UPDATES - 2) :]]
     return "\n".join(lines)
+
+
+def _kind(incident: Incident, plan: Plan) -> str:
+    return plain(plan.kinds[incident.kind].title if incident.kind in plan.kinds else incident.kind)
+
+
+def _cause(incident: Incident) -> str:
+    ask = incident.ask_of("investigate", ROOT_CAUSE)
+    said = [answer.reason for answer in ask.answers if answer.yes] if ask else []
+    return plain(said[-1]) if said else "still being looked into"
+
+
+def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
+    line = rhythm(plan, incident, STATUS_PAGE, now)
+    return in_words(line.every) if line else "due course"
+
+
+def _to_notify(incident: Incident, plan: Plan) -> str:
+    lines: list[str] = []
+    for line in to_tell(plan, incident):
+        who = plain(plan.role_title(line.audience))
+        unknown = [plan.facets[name].title for name in line.when if name not in incident.facets and name in plan.facets]
+        how = f" by {', '.join(line.by)}" if line.by else ""
+        lines.append(f"{who}{how}{f' (depends: {plain(unknown[0])})' if unknown else ''}")
+    return "; ".join(dict.fromkeys(lines)) or "nobody by the plan"
+
+
+def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:
+    """Returns what is due, a line each; with `met`, what was met too."""
+    lines: list[str] = []
+    for one in deadlines(plan, incident):
+        if one.due is None or (one.met and not met):
+            continue
+        late = "MISSED, " if one.missed(now) else ""
+        done = f", met {stamp(one.met)}" if one.met else ""
+        lines.append(f"{late}{stamp(one.due)}: {plain(one.title)} ({one.severity}, from {one.starts.value}){done}")
+    return lines
 
 
 def _waiting(incident: Incident) -> str:

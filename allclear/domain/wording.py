@@ -19,7 +19,13 @@ PLACEHOLDERS: dict[str, str] = {
     "company": "The company's name.",
     "service": "The service's short name in systems.yaml.",
     "service_title": "The service's name for people.",
+    "kind": "The kind of incident, in the plan's words.",
     "impact": "What users notice.",
+    "feature": "What is affected, as users know it: the alert's route says it, or else the service's title.",
+    "brief_cause": "The note of the step `root-cause`; before it, that the cause is still being looked into.",
+    "next_update": "When the status page is updated next, as `30 minutes`; from the plan's `updates`.",
+    "to_notify": "Who is told now, by the plan's `notifications`.",
+    "deadlines": "What is due and not met yet, a line each.",
     "lead": "Who leads the incident, or `not yet named`.",
     "began": "When the trouble began, in UTC; `unknown` where no source knew.",
     "detected": "When it was detected, in UTC.",
@@ -30,9 +36,6 @@ PLACEHOLDERS: dict[str, str] = {
     "in_place": "What containment left behind and is still in place, a line each.",
     "status_page": "The address of the status page.",
     "runbook": "The runbook's title.",
-    "next_update": "When the status page is told more, as `in 30 minutes`.",
-    "feature": "What is affected, as users know it: the route's impact, or the service's title.",
-    "brief_cause": "The root cause as it was noted, or `still being looked into`.",
     "simulated": "`[SIMULATED] ` in a drill, nothing in production.",
 }
 """Every placeholder a template or a step's parameters may hold, and where its value comes from."""

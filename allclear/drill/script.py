@@ -45,6 +45,9 @@ class Line(Model):
     yes: bool = True
     by: Slug | None = Field(default=None, description="The role that answers; anybody who may, if left out.")
     reason: str = ""
+    choose: str | None = Field(
+        default=None, description="Which candidate, where that is the question; the first if left out."
+    )
     after: Duration | None = None
     deploy: JsonDict | None = Field(
         default=None, description="What is deployed first, as the simulation's control takes it."

@@ -162,6 +162,7 @@ class Production(_Part):
     operation_takes: Duration = timedelta(milliseconds=400)
     permissions: list[str] = [
         "run.services.get",
+        "run.services.list",
         "run.services.update",
         "run.revisions.get",
         "run.revisions.list",
