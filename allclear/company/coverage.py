@@ -11,7 +11,9 @@ from allclear.company.lines import LINES, How, Lead, PlanLine, PlanLines, read_l
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan import Plan
 
-_ORDER: tuple[How, ...] = ("done", "asked", "data")
+_ORDER: tuple[How, ...] = ("asked", "done", "data")
+"""What a line with several references counts as: it is asked as soon as a part of it is."""
+_COLUMNS: tuple[How, ...] = ("done", "asked", "data")
 _HEAD = """\
 # The plans, line by line
 
@@ -19,8 +21,8 @@ What runs each line of the documents that the folders under `runbooks/` were mad
 document's own; a reference leads into the folder, and `allclear check` fails for one that leads nowhere. Rules and the
 borders of code and tables are left out. Do not edit this page: change `runbooks/*/lines.yaml`, then `make plans`.
 
-*Done*: the engine does it, by itself or after an approval. *Asked*: a person is asked to do it and to say so. *Kept*:
-it is data that both go by.
+*Done*: the engine does it, by itself or after an approval. *Asked*: a person is asked to do it, or a part of it, and to
+say so. *Kept*: it is data that both go by.
 """
 
 
@@ -69,7 +71,7 @@ def _top(companies: list[Covered]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for one in companies:
         counts = one.counts
-        cells = [len(one.lines.lines), *(counts[how] for how in _ORDER), counts["not yet"]]
+        cells = [len(one.lines.lines), *(counts[how] for how in _COLUMNS), counts["not yet"]]
         yield f"| {one.company} | {' | '.join(str(cell) for cell in cells)} |"
     yield from ("", "## Not yet", "")
     none = True
