@@ -22,6 +22,7 @@ from flows.say import (
     acknowledge,
     add_follow_up,
     answer,
+    assess,
     change_severity,
     decide,
     end_incident,
@@ -55,7 +56,7 @@ def offers(company: Company) -> list[Offer]:
         *(
             Offer(one, "say")
             for one in (
-                acknowledge, answer, note, decide, change_severity, hand_over, end_incident, write_post_mortem,
+                acknowledge, answer, note, decide, assess, change_severity, hand_over, end_incident, write_post_mortem,
                 add_follow_up,
             )
         ),
@@ -89,6 +90,7 @@ def choices(company: Company) -> dict[str, list[str]]:
         "role": list(plan.roles),
         "hat": list(plan.roles),
         "flag": sorted({flag for service in services.values() for flag in service.flags}),
+        "kind": list(plan.kinds),
         "scenario": scenarios(company),
         "field": list(FIELDS),
     }

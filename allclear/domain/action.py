@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from pydantic import Field
 
-from allclear.domain.approval import ONE_PERSON, ApprovalPolicy
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Unanswered
 from allclear.domain.base import Candidate, JsonDict, Model, digest
 from allclear.domain.systems import Access, Service
 
@@ -32,6 +32,7 @@ class Finding(Model):
     verdict: Verdict
     sentence: str
     facts: JsonDict = {}
+    final: bool = Field(default=False, exclude=True, description="Looking again will not change it.")
 
 
 class Refusal(Model):
@@ -151,6 +152,8 @@ class Action(ABC, Generic[P, S]):
     fence: ClassVar[Fence] = Fence.NONE
     chooses: ClassVar[str] = ""
     """The parameter that a person fills by choosing, where `plan` was refused with candidates."""
+    unanswered: ClassVar[Unanswered | None] = None
+    """What goes out in place of the runbook's words when nobody answers while the service is failing."""
     approval: ClassVar[ApprovalPolicy | None] = ONE_PERSON
     """Who must say yes where the plan says nothing; None for pages and messages, which nobody has to allow."""
     speaks: ClassVar[tuple[str, ...]] = ()

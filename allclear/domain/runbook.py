@@ -69,8 +69,9 @@ class Step(Model):
     by_itself: ByItself | None = Field(
         default=None, description="For a measure: it acts without approval after a veto window, where that is safe."
     )
-    unanswered: Unanswered | None = Field(
-        default=None, description="What goes out when nobody answers while the service is still failing."
+    unanswered: Unanswered | Literal["never"] | None = Field(
+        default=None,
+        description="What goes out when nobody answers while the service is failing; the action's own if left out.",
     )
     owner: Slug | None = Field(default=None, description="The role that owns what the act leaves in place.")
     expires: Duration | None = Field(default=None, description="When to remind of what the act leaves in place.")

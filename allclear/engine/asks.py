@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from allclear.domain.action import Action, Change
-from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind, Window
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind, Unanswered, Window
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Step
@@ -18,6 +18,13 @@ def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = N
     if step is not None and step.approval is not None:
         return step.approval
     return plan.approvals.get(action.name, action.approval)
+
+
+def unanswered_for(action: type[Action[Any, Any]], step: Step | None) -> Unanswered | None:
+    """Returns what goes out when nobody answers: the step's own word, else the action's; None for nothing."""
+    if step is None or step.unanswered == "never":
+        return None
+    return step.unanswered or action.unanswered
 
 
 def ask_id(incident: Incident, phase: str, step: str) -> str:
@@ -51,7 +58,7 @@ def approval_of(
     )  # fmt: skip
 
 
-def with_window(ask: Ask, step: Step, against: list[str], now: datetime) -> Ask:
+def with_window(ask: Ask, step: Step, unanswered: Unanswered | None, against: list[str], now: datetime) -> Ask:
     """Returns `ask` with what happens when nobody answers, if so; `against` speaks against acting alone."""
     if step.by_itself and not against:
         until = now + step.by_itself.veto
@@ -60,8 +67,8 @@ def with_window(ask: Ask, step: Step, against: list[str], now: datetime) -> Ask:
     if step.by_itself:
         text = f"{ask.text}\n\nIt is not done by itself: {'; '.join(against)}."
         return ask.model_copy(update={"text": text})
-    if step.unanswered:
-        until = now + step.unanswered.after
+    if unanswered:
+        until = now + unanswered.after
         told = f"Unanswered by {until:%H:%M} UTC while the service is failing, the generic text goes out."
         return ask.model_copy(update={"window": Window(until=until, then="generic"), "text": f"{ask.text}\n\n{told}"})
     return ask

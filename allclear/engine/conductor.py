@@ -149,8 +149,9 @@ class Conductor:
 
     async def propose_generic(self, incident: Incident, phase: Phase, step: Step, by: By) -> None:
         """Proposes `step` with the words for when nobody answers; they need no approval, for the plan holds them."""
-        words = step.unanswered.with_ if step.unanswered else {}
-        generic = step.model_copy(update={"with_": step.with_ | words, "unanswered": None})
+        unanswered = asks.unanswered_for(self._registry.action(step.action or ""), step)
+        words = unanswered.with_ if unanswered else {}
+        generic = step.model_copy(update={"with_": step.with_ | words})
         wish = replace(self._wish(incident, phase, generic), authorised=True)
         await self._proposer.propose(incident, wish, by)
 

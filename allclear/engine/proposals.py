@@ -15,7 +15,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By
 from allclear.domain.runbook import Step
 from allclear.engine.alone import acted_lately, objections
-from allclear.engine.asks import approval_of, policy_for, with_window
+from allclear.engine.asks import approval_of, policy_for, unanswered_for, with_window
 from allclear.engine.executor import Executor, Worked, found_done
 from allclear.journal.port import Journal
 
@@ -97,8 +97,9 @@ class Proposer:
             }
         )
         if standing or worked.done:
-            note = f"Done already by {standing}." if standing else "Nothing is left to change."
-            return [proposed, ActFinished(act=act, outcome=found_done(worked.now, note))]
+            note = f"Done already by {standing[0]}." if standing else "Nothing is left to change."
+            outcome = found_done(action, standing[1] if standing else worked.change, worked.now, note)
+            return [proposed, ActFinished(act=act, outcome=outcome)]
         if worked.refusals:
             return [proposed, ActFinished(act=act, outcome=_refused(worked.refusals))]
         policy = policy_for(self._plan, type(action), wish.step)
@@ -107,7 +108,7 @@ class Proposer:
         ask = approval_of(incident, wish.phase, wish.key, act, change, policy)
         if wish.step and not wish.undoes:
             against = self._against_acting_alone(incident, wish.step, change)
-            ask = with_window(ask, wish.step, against, self._clock())
+            ask = with_window(ask, wish.step, unanswered_for(type(action), wish.step), against, self._clock())
             proposed = proposed.model_copy(update={"by_itself": wish.step.by_itself is not None and not against})
         if wish.confirmed is None or not _own_word_counts(policy, by):
             return [proposed, AskOpened(ask=ask)]
@@ -135,8 +136,8 @@ class Proposer:
         }
         return replace(wish, params=params)
 
-    def _standing(self, resource: str, wish: Wish, worked: Worked) -> str | None:
-        """Returns who has done the very same already, and it still stands: else a second rollback goes one too far."""
+    def _standing(self, resource: str, wish: Wish, worked: Worked) -> tuple[str, Change[Any]] | None:
+        """Returns who has done the very same already, if it stands, and what: a second rollback goes one too far."""
         for incident_id in self._journal.incidents_touching(resource):
             other = replay(self._journal.entries(incident_id))
             for act in other.in_place if other else []:
@@ -144,7 +145,8 @@ class Proposer:
                 if same and act.outcome and act.proposed.resource == resource:
                     done = self._executor.prepared(act)
                     if done.action.settled(done.change, worked.now):
-                        return f"{incident_id} ({act.proposed.title.lower()}: {done.change.summary.rstrip('.')})"
+                        summary = done.change.summary.rstrip(".")
+                        return f"{incident_id} ({act.proposed.title.lower()}: {summary})", done.change
         return None
 
     def _proposed(self, wish: Wish, act: str, title: str) -> ActProposed:

@@ -64,7 +64,7 @@ class Windows:
         step = runbook.step(Phase(ask.phase), ask.step)
         finding = await self._conductor.look(runbook.health, self._conductor.words(incident))
         seen = StepDone(phase=ask.phase, step=f"{ask.step}-unanswered", title="Still failing?", finding=finding)
-        if finding.verdict is not Verdict.FAILURE or step is None or step.unanswered is None or ask.act is None:
+        if finding.verdict is not Verdict.FAILURE or step is None or ask.act is None:
             self._journal.append(incident.id, [seen], BY, expect=incident.length)
             return
         why = f"nobody answered in time, and the service is failing still: {_bare(finding.sentence)}"

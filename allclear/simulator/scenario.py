@@ -160,6 +160,7 @@ class Production(_Part):
     outbreak: OutbreakSpec | None = None
     breaks_after: Duration | None = timedelta(0)
     operation_takes: Duration = timedelta(milliseconds=400)
+    traffic_lags: Duration = timedelta(0)
     permissions: list[str] = [
         "run.services.get",
         "run.services.list",
