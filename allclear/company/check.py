@@ -9,6 +9,7 @@ from pathlib import Path
 from allclear.company.complaint import Complaint, instead, shown
 from allclear.company.folder import PLAN, Draft, read_draft
 from allclear.company.kinds import Kinds
+from allclear.company.lines import check_lines
 from allclear.company.placeholders import template_placeholders, unused_templates
 from allclear.company.policies import check_approvals, check_blanks, check_people
 from allclear.company.references import assumed_parts, check_references
@@ -36,6 +37,7 @@ def check_company(folder: Path, kinds: Kinds, known: Mapping[str, str] | None = 
         check_runbooks(draft, kinds),
         template_placeholders(draft, known),
         unused_templates(draft),
+        check_lines(draft),
         _assumed(draft),
     )
     return sorted(dict.fromkeys(found), key=lambda one: one.rank)

@@ -303,7 +303,7 @@ class RunService:
         )
 
     def _newest_ready(self) -> str:
-        return [r.name for r in self.revisions.values() if r.can_serve][-1]
+        return [r.name for r in self.revisions.values() if r.can_serve and not r.staged][-1]
 
     def _etag(self, generation: int) -> str:
         digest = hashlib.sha256(f"{self.uid}/{generation}".encode()).digest()[:12]

@@ -70,6 +70,8 @@ class RevisionSpec(_Part):
     ready: bool = True
     not_ready_because: str = "The user-provided container failed to start and listen on its port."
     maintenance: bool = False
+    staged: bool = False
+    """On Vercel: it was built for production and has never served there."""
     deleted: bool = False
     faults: list[Trouble] = []
 
@@ -148,6 +150,15 @@ class StatusPageSpec(_Part):
     components: list[Name] = ["Website"]
 
 
+class VercelSpec(_Part):
+    """The service as a project on Vercel: its deployments are the scenario's revisions."""
+
+    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+    team: Annotated[str, Field(pattern=r"^team_[A-Za-z0-9]+$")] = "team_simulated"
+    plan: Literal["hobby", "pro"] = "pro"
+
+
 class Production(_Part):
     """The whole simulated production: what runs, who uses it, and what is going to break."""
 
@@ -179,6 +190,7 @@ class Production(_Part):
     """How long after a request it shows in metrics."""
     slack: SlackSpec = SlackSpec()
     statuspage: StatusPageSpec = StatusPageSpec()
+    vercel: VercelSpec | None = None
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
@@ -204,9 +216,9 @@ def _check_revisions(production: Production) -> None:
     deployed = production.outbreak.deploy if production.outbreak else None
     every = [*production.revisions, *([deployed] if deployed else [])]
     _unique("revisions (with outbreak.deploy)", [revision.name for revision in every])
-    serving = [r for r in production.revisions if r.ready and not r.deleted]
+    serving = [r for r in production.revisions if r.ready and not r.deleted and not r.staged]
     if not serving:
-        raise ValueError("revisions must have one that is ready and not deleted")
+        raise ValueError("revisions must have one that is ready and not deleted (nor staged)")
 
 
 def _check_traffic(production: Production) -> None:

@@ -29,6 +29,7 @@ from allclear.simulator.faces.postgrest import SupabaseFace
 from allclear.simulator.faces.slack import SlackFace
 from allclear.simulator.faces.statuspage import StatuspageFace
 from allclear.simulator.faces.storefront import StorefrontFace
+from allclear.simulator.faces.vercel import VercelFace
 from allclear.simulator.http_server import HttpServer
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.world import World
@@ -71,6 +72,8 @@ class Simulation:
             "cloud_monitoring": add(CloudMonitoringFace(world).app()),
             "cloud_logging": add(CloudLoggingFace(world).app()),
         }
+        if world.vercel is not None:
+            self.endpoints["vercel"] = add(VercelFace(world, world.vercel, keys["vercel"]).app())
         self.control = add(ControlFace(world).app())
         world.storefront_url = storefront
         await self._http.start()
@@ -98,10 +101,12 @@ class Simulation:
 
     def announcement(self) -> dict[str, Any]:
         """Where everything is, as the first line of ``--json`` has it."""
-        options = {
+        options: dict[str, dict[str, str]] = {
             "cloud_run": {"project": self.scenario.project, "region": self.scenario.region},
             "statuspage": {"page": self.scenario.statuspage.page},
         }
+        if self.scenario.vercel is not None:
+            options["vercel"] = {"team": self.scenario.vercel.team}
         return {"endpoints": self.endpoints, "control": self.control, "secrets": self.secrets, "options": options}
 
 
@@ -171,6 +176,7 @@ def _new_secrets() -> dict[str, str]:
         "slack": f"xoxb-{_random(12, digits)}-{_random(13, digits)}-{_random(24, letters)}",
         "statuspage": secrets.token_hex(32),
         "pagerduty": secrets.token_hex(16),
+        "vercel": _random(24, letters),
     }
 
 

@@ -18,6 +18,7 @@ from allclear.simulator.status_board import StatusBoard
 from allclear.simulator.storefront import Storefront
 from allclear.simulator.tables import FlagTable
 from allclear.simulator.users import Users
+from allclear.simulator.vercel_project import VercelProject
 from allclear.simulator.workspace import Workspace
 
 
@@ -54,6 +55,7 @@ class World:
         self.pager = Pager(clock, self.truth)
         self.workspace = Workspace(scenario.slack, clock, self.truth)
         self.status_board = StatusBoard(scenario.statuspage, clock, self.truth)
+        self.vercel = VercelProject(scenario.vercel, self.service, clock) if scenario.vercel else None
 
     def start(self) -> None:
         """Let time begin: the trouble comes when the scenario says so."""

@@ -26,6 +26,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cloud_run": {"project": "vintstreet-prod", "region": "us-central1"},
     "slack": {"channel": "#incidents"},
     "statuspage": {"page": "vintstreet"},
+    "vercel": {"team": "team_simulated"},
 }
 
 
