@@ -132,7 +132,8 @@ class RollbackTraffic(_TrafficAction):
         if _target(params):
             return await self.observe(params)
         # Beside the look at what serves now: who served before, from whoever may know.
-        state, past = await asyncio.gather(self.observe(params), ask_witnesses(self.around, self.place(params)))
+        place = self.place(params)
+        state, past = await asyncio.gather(self.observe(params), ask_witnesses(self.around, place))
         return state.model_copy(update={"past": past})
 
     @override

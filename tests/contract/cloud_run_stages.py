@@ -18,6 +18,8 @@ from typing import Any, Protocol, TypeVar
 
 from allclear.domain.action import Action, AnyAction, Client, Outcome
 from allclear.domain.base import utc_now
+from allclear.domain.baseline import Baseline
+from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.records import AskAnswered, IncidentOpened
 from allclear.domain.systems import Access, Service
@@ -35,7 +37,7 @@ from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.contract.simulator_support import SERVICE, Simulated, quick, until
 from tests.property.response_support import new_journal
 from tests.unit.fakes_actions import ANA
-from tests.unit.fakes_around import a_service
+from tests.unit.fakes_around import FakeRecord, a_service
 from tests.unit.stories import MACHINE, plan
 
 C = TypeVar("C", bound=Client)
@@ -52,6 +54,8 @@ class Setting:
     revisions: dict[str, bool] = field(default_factory=lambda: {OLDER: True, GOOD: True, BAD: True})
     """The oldest first, with whether they are ready."""
     traffic: list[Entry] = field(default_factory=lambda: list(ALL_LATEST))
+    seen: tuple[str, ...] = (OLDER, GOOD)
+    """What our own record saw serve all users well, the oldest first."""
     operation_takes: float = 0.05
     serves_after: float = 0.0
     deadline: timedelta = timedelta(seconds=5)
@@ -267,18 +271,27 @@ def _within(kind: type[Action[Any, Any]], deadline: timedelta) -> type[Action[An
 class Around:
     """Surroundings with one service, `shop`, and the stage's client."""
 
-    def __init__(self, client: Any, **service: Any) -> None:
+    def __init__(self, client: Any, record: FakeRecord, **service: Any) -> None:
         self._client = client
+        self.record = record
         self._service = a_service(**({"cloud_run": NAME} | service))
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port
         """Returns the service."""
         return self._service
 
-    def client(self, vendor: type[C]) -> C:  # noqa: ARG002 - the port
-        """Returns the client."""
+    def client(self, vendor: type[C]) -> C:
+        """Returns the client; raises ConfigError for any other vendor."""
+        if vendor is not CloudRun:
+            raise ConfigError(f"systems.yaml has no `{vendor.system}`.", "Add it.")
         found: Any = self._client
         return found
+
+
+def _seen(stage: Stage, setting: Setting) -> FakeRecord:
+    seen = [Baseline(resource=f"traffic:{stage.path}", revision=name, at=utc_now(), said_by="a test")
+            for name in setting.seen]  # fmt: skip
+    return FakeRecord(*seen)
 
 
 class Acts:
@@ -286,7 +299,7 @@ class Acts:
 
     def __init__(self, stage: Stage, folder: Path, setting: Setting) -> None:
         self.journal = SqlJournal(new_journal(folder))
-        self.around = Around(stage.client, **setting.service)
+        self.around = Around(stage.client, _seen(stage, setting), **setting.service)
         traffic = [_within(kind, setting.deadline) for kind in (RollbackTraffic, RestoreLatest)]
         kinds = Registry.of([*traffic, EnableMaintenance, DisableMaintenance, Revisions])
         self.executor = Executor(self.journal, kinds, self.around)

@@ -85,7 +85,7 @@ async def test_a_first_entry_that_is_only_a_tag_is_not_what_serves(scene: Scene)
 
 async def test_a_canary_goes_back_to_what_serves_beside_it_and_its_undo_restores_the_split(scene: Scene) -> None:
     """Ninety to ten becomes all to the ninety; undone, it is ninety to ten again."""
-    stage, acts = await scene(Setting(traffic=[(BAD, 10, "canary"), (OLDER, 90, "")]))
+    stage, acts = await scene(Setting(traffic=[(BAD, 10, "canary"), (OLDER, 90, "")], seen=(OLDER,)))
     assert (await acts.done()).good
     assert stage.serving() == {OLDER: 100}
     assert (await acts.undone()).good

@@ -33,11 +33,11 @@ from allclear.vendors.cloud_run_errors import NOT_SENT, Failure, code_of
 from allclear.vendors.cloud_run_rest import caught
 from allclear.vendors.cloud_run_transport import Kind
 from allclear.vendors.cloud_run_views import Traffic
-from tasks.traffic import OfService, RollbackParams, RollbackTraffic
+from tasks.traffic import RollbackParams, RollbackTraffic
 from tests.contract.fake_cloud_run import FAILED, PROJECT, SUCCEEDED, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.property.response_support import vintstreet
-from tests.unit.fakes_around import FakeAround
+from tests.unit.fakes_around import FakeAround, FakeRecord
 
 REGION = "us-central1"
 PATH = f"projects/{PROJECT}/locations/{REGION}/services/shop"
@@ -90,7 +90,7 @@ async def test_empty_traffic_means_latest(line: Line, run: CloudRun) -> None:
 
 async def test_a_write_holds_traffic_and_etag_and_no_template(line: Line, run: CloudRun) -> None:
     """Anything more would be taken for a deployment; the fake refuses another mask."""
-    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop")
+    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop", to="shop-2")
     etag = line.fake.places[PATH].service["etag"]
     change = action.plan(params, await action.observe(params))
     receipt = await action.apply(params, change, "VS-1/contain/one")
@@ -107,7 +107,7 @@ async def test_an_operation_that_cannot_be_followed_does_not_undo_the_write(
     line: Line, run: CloudRun, fault: str
 ) -> None:
     """The write was accepted: what became of it is for the next look to say, not for an error."""
-    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop")
+    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop", to="shop-2")
     change = action.plan(params, await action.observe(params))
     line.faults = {"GetOperation": [fault] * 50}
     receipt = await action.apply(params, change, "VS-1/contain/one")
@@ -312,14 +312,14 @@ def test_a_simulation_is_reached_the_way_systems_yaml_says(said: dict[str, str],
     systems = company.systems.model_copy(update={"systems": {**company.systems.systems, "cloud_run": changed}})
     where = {"cloud_run": "http://rest:2", "cloud_run_grpc": "grpc:1"}
     simulation = Simulation(endpoints=where, control="", secrets={}, options={})
-    around = Around(replace(company, systems=systems), simulation, {})
+    around = Around(replace(company, systems=systems), simulation, {}, FakeRecord())
     assert around.access("cloud_run").endpoint == endpoint
     assert endpoint.removeprefix("http://") in repr(around.client(CloudRun))
 
 
 async def test_a_fresh_rollout_of_somebody_else_is_waited_out_and_a_hanging_one_is_not(run: CloudRun) -> None:
     """A deployment at this very moment refuses; one that has hung for an hour does not keep us from acting."""
-    action, params = RollbackTraffic(FakeAround(run)), OfService(service="shop")
+    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop", to="shop-2")
     before = await action.observe(params)
     began = utc_now() - timedelta(hours=1)
     rolling = before.model_copy(update={"reconciling": True, "updated": began})

@@ -181,6 +181,23 @@ def test_the_most_trusted_witness_decides_or_a_person_is_asked(history: History)
         assert history.words in " ".join((choice.why, *choice.against))
 
 
+@pytest.mark.parametrize(
+    ("said", "good"),
+    [
+        ((recorded("c", 1),), True),
+        (counted(c=900), True),
+        ((recorded("c", 1), logged("b")), False),
+        ((logged("c"),), False),
+        ((recorded("c", 1), *counted(b=500, c=500)), False),
+    ],
+)
+def test_only_what_was_seen_to_serve_well_and_nobody_disputes_is_known_good(
+    said: tuple[Evidence, ...], *, good: bool
+) -> None:
+    """Nothing may act by itself on the log's word alone, or against a witness."""
+    assert choose_previous(seen([LATEST], *FOUR), None, past(*said)).known_good is good
+
+
 def test_candidates_come_with_what_is_known_of_each() -> None:
     """Newest first; how old, what it answered, what it serves: a person can choose by it."""
     state = seen([Traffic(revision="b", percent=90), Traffic(revision="d", percent=10)], *FOUR)
