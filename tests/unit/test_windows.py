@@ -2,68 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.approval import ByItself
-from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase, Runbook
 from allclear.engine.course import Over, Wait
 from allclear.journal.port import ErrandKind
-from allclear.settings import Settings
 from allclear.simulator.scenario import Production
-from tests.contract.simulator_support import Simulated, quick
-from tests.property.response_support import ALERT, MACHINE, announced, anybody, broken, installed, new_journal
+from tests.contract.simulator_support import quick
+from tests.property.response_support import ALERT, anybody, broken
 from tests.property.response_support import vintstreet as small_vintstreet
+from tests.unit.scenes import Scene, scene
 
 STREAMS = replace(ALERT, key="streams", labels={"alertname": "LiveStreamFailures"}, authenticated=True)
-
-
-@dataclass
-class Watch:
-    """A clock that a test moves."""
-
-    now: datetime = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        """Return the present."""
-        return self.now
-
-
-@dataclass
-class Scene:
-    """An incident under way, its clock, and the simulated production behind it."""
-
-    engine: Engine
-    watch: Watch
-    simulated: Simulated
-    incident_id: str
-
-    @property
-    def incident(self) -> Incident:
-        """Return how it stands."""
-        return self.engine.conductor.incident(self.incident_id)
-
-    async def to(self, phase: Phase) -> Wait | Over:
-        """Go on until somebody is waited for."""
-        move = await self.engine.conductor.run(self.incident_id, phase, MACHINE)
-        assert isinstance(move, Wait | Over)
-        return move
-
-    async def past_detection(self) -> Wait:
-        """Confirm the trouble, let time go by so that a second look may follow, and propose the containment."""
-        assert isinstance(await self.to(Phase.DETECT), Over)
-        self.watch.now += timedelta(seconds=11)
-        move = await self.to(Phase.CONTAIN)
-        assert isinstance(move, Wait)
-        return move
 
 
 def alone() -> Company:
@@ -74,25 +30,6 @@ def alone() -> Company:
     lone = first.model_copy(update={"by_itself": ByItself()})
     changed: Runbook = book.model_copy(update={"contain": [lone, *rest]})
     return replace(company, runbooks=company.runbooks | {"broken-feature": changed})
-
-
-@asynccontextmanager
-async def scene(
-    folder: Path, company: Company, production: Production, alert: object = STREAMS
-) -> AsyncGenerator[Scene]:
-    """Yield an incident that `alert` opened."""
-    async with Simulated(production) as simulated:
-        settings = Settings(
-            company="vintstreet", journal_url=new_journal(folder), simulation=announced(simulated, folder)
-        )
-        watch = Watch()
-        engine = make_engine(settings, environ={}, clock=watch, company=company, registry=installed())
-        try:
-            taken = engine.intake.take(alert, "delivery-1")  # pyright: ignore[reportArgumentType]
-            assert taken.incident is not None
-            yield Scene(engine, watch, simulated, taken.incident)
-        finally:
-            await engine.close()
 
 
 def streams() -> Production:
@@ -108,7 +45,7 @@ def streams() -> Production:
 
 async def test_an_authorised_act_is_done_when_nobody_stops_it(tmp_path: Path) -> None:
     """After 60 s of silence, and not a second before, the flag goes off; the record says that nobody stopped it."""
-    async with scene(tmp_path, alone(), streams()) as it:
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
@@ -132,7 +69,7 @@ async def test_an_authorised_act_is_done_when_nobody_stops_it(tmp_path: Path) ->
 
 async def test_a_no_within_the_window_stops_it(tmp_path: Path) -> None:
     """Whoever may approve may also stop it; the window then passes over nothing."""
-    async with scene(tmp_path, alone(), streams()) as it:
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         move = await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
@@ -157,7 +94,7 @@ async def test_an_alert_that_anybody_could_send_authorises_nothing(tmp_path: Pat
 
 async def test_a_flapping_alert_sets_nothing_off(tmp_path: Path) -> None:
     """Three turns in a quarter of an hour hold everything for a person."""
-    async with scene(tmp_path, alone(), streams()) as it:
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         for turn in ("resolved", "firing", "resolved", "firing"):
             it.watch.now += timedelta(seconds=20)
             it.engine.intake.take(replace(STREAMS, state=turn), f"delivery-{turn}-{it.watch.now}")
@@ -170,7 +107,7 @@ async def test_a_flapping_alert_sets_nothing_off(tmp_path: Path) -> None:
 
 async def test_nothing_acts_by_itself_twice_within_the_hour(tmp_path: Path) -> None:
     """The second time on the same flag within the hour, a person is asked."""
-    async with scene(tmp_path, alone(), streams()) as it:
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         await it.past_detection()
         it.watch.now += timedelta(seconds=61)
         await it.engine.windows.let_pass()
