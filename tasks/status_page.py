@@ -34,14 +34,14 @@ class OpenParams(OfPage):
     """What the public is told first."""
 
     service: str = Field(description="The service's short name: its components are named on the page.")
-    title: str = Field(min_length=1, max_length=200)
-    status: OpenStatus = "investigating"
+    title: str = Field(min_length=1, max_length=200, description="The headline.")
+    status: OpenStatus = Field(default="investigating", description="How it stands.")
 
 
 class UpdateParams(OfPage):
     """What the public is told next."""
 
-    status: OpenStatus
+    status: OpenStatus = Field(description="How it stands now.")
 
 
 class PageIncident(State):

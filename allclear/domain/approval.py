@@ -14,7 +14,7 @@ class ApprovalPolicy(Model):
 
     roles: list[Slug] = Field(min_length=1, description="Any of these roles may give it.")
     people: int = Field(default=1, ge=1, le=5, description="How many different people.")
-    reason_needed: bool = False
+    reason_needed: bool = Field(default=False, description="Whether it takes a reason.")
     in_prefect: bool = Field(default=True, description="Whether Prefect's UI, which knows no users, may give it.")
 
     @property
