@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -51,6 +51,7 @@ class _Sheet:
         for name in ("person", "owner"):
             yield from self._role((*place, name), getattr(step, name))
         yield from severities(self._draft, self._file, (*place, "severities"), step.severities or [])
+        yield from self._kinds_of_incident((*place, "kinds"), step.kinds or [])
 
     def _action(self, place: Place, step: Step) -> Iterator[Complaint]:
         name = step.action or ""
@@ -105,6 +106,13 @@ class _Sheet:
         flags = {flag for service in self._draft.systems.services.values() for flag in service.flags}
         if name not in flags:
             yield self._file.warning(place, f"No service in systems.yaml has the flag `{name}`.", instead(name, flags))
+
+    def _kinds_of_incident(self, place: Place, names: Iterable[str]) -> Iterator[Complaint]:
+        known = self._draft.plan.kinds if self._draft.plan else names
+        for index, name in enumerate(names):
+            if name not in known:
+                yield self._file.error((*place, index), f"The plan has no kind of incident `{name}`.",
+                                       instead(name, list(known)))  # fmt: skip
 
     def _role(self, place: Place, role: str | None) -> Iterator[Complaint]:
         plan = self._draft.plan
