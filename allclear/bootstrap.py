@@ -22,6 +22,7 @@ from allclear.engine.intake import Intake
 from allclear.engine.people import People
 from allclear.engine.proposals import Proposer
 from allclear.engine.registry import Registry
+from allclear.engine.windows import Windows
 from allclear.journal.port import Journal
 from allclear.journal.sql import SqlJournal
 from allclear.settings import Settings, Simulation, load_settings
@@ -111,6 +112,7 @@ class Engine:
     by_hand: ByHand
     dry_run: DryRun
     intake: Intake
+    windows: Windows
 
     async def close(self) -> None:
         """Closes the clients and the journal."""
@@ -141,8 +143,21 @@ def make_engine(
     by_hand = ByHand(journal, company, executor, proposer, people)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock, simulated=simulated)
+    windows = Windows(journal, conductor, clock)
     return Engine(
-        settings, company, journal, registry, around, executor, proposer, conductor, people, by_hand, dry_run, intake
+        settings,
+        company,
+        journal,
+        registry,
+        around,
+        executor,
+        proposer,
+        conductor,
+        people,
+        by_hand,
+        dry_run,
+        intake,
+        windows,
     )
 
 

@@ -41,7 +41,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ALLCLEAR_", frozen=True, extra="ignore")
 
     company: str = Field(default="vintstreet", description="A folder under runbooks/.")
-    journal_url: str = Field(default="sqlite:///.allclear/journal.db", description="Where the journal is.")
+    journal_url: str = Field(
+        default="sqlite:///.allclear/journal.db", repr=False, description="Where the journal is; may hold a password."
+    )
     responder_url: str = Field(default="http://127.0.0.1:8077", description="Where the responder listens.")
     alert_token: SecretStr | None = Field(default=None, description="The bearer token that alerts carry.")
     simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")

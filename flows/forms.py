@@ -37,6 +37,16 @@ _YES_NO: dict[AskKind, tuple[str, str]] = {
     AskKind.AGAIN: ("look again", "go on without"),
 }
 
+ELSEWHERE = "answered elsewhere"
+
+
+def _words(ask: Ask) -> tuple[tuple[str, ...], str]:
+    """Returns the words for yes, one a candidate where there are some, and the word for no."""
+    if ask.kind is AskKind.CHOICE:
+        return tuple(candidate.name for candidate in ask.choices), "none of them"
+    yes, no = _YES_NO[ask.kind]
+    return (yes,), no
+
 
 class Answer(RunInput):
     """What every form has."""
@@ -79,7 +89,7 @@ async def _quickly(engine: Engine, incident: str, ask_id: str) -> bool:
 
 def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     """Returns the form for `ask`: its choices, the roles that may answer, and what is asked, in Markdown."""
-    yes, no = _YES_NO[ask.kind]
+    yes, no = _words(ask)
     roles = [role for role in ask.policy.roles if role in engine.company.plan.roles]
     reason: Any = (
         Field(min_length=1, title="Reason or note", description="Needed: it goes into the record.")
@@ -88,8 +98,11 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     )
     fields: dict[str, Any] = {
         "decision": (
-            Literal[yes, no, "answered elsewhere"],
-            Field(title="Decision", description=f"{yes}: {ask.yes} {no}: {ask.no} (answered elsewhere: only look.)"),
+            Literal[(*yes, no, ELSEWHERE)],
+            Field(
+                title="Decision",
+                description=f"{' or '.join(yes)}: {ask.yes} {no}: {ask.no} ({ELSEWHERE}: only look.)",
+            ),
         ),
         "name": (str, Field(title="Your name", description="Goes into the record.")),
         # Not a Literal: of a single role Prefect's form would make a constant that nobody can enter.
@@ -115,12 +128,13 @@ def _description(engine: Engine, ask: Ask, problem: str) -> str:
 
 def _write_down(engine: Engine, ask: Ask, said: Answer) -> str:
     """Writes the form's answer into the journal; returns why it does not count, or nothing."""
-    yes, no = _YES_NO[ask.kind]
-    if said.decision not in (yes, no):
+    yes, no = _words(ask)
+    if said.decision not in (*yes, no):
         return ""
+    choice = said.decision if ask.kind is AskKind.CHOICE and said.decision in yes else None
     try:
         by = engine.people.who(said.name, said.role, "prefect")
-        engine.people.answer(ask.id, by, yes=said.decision == yes, reason=said.reason)
+        engine.people.answer(ask.id, by, yes=said.decision in yes, reason=said.reason, choice=choice)
     except AllclearError as error:
         return str(error)
     return ""

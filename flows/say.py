@@ -47,7 +47,7 @@ async def acknowledge(incident: str, name: str, role: str = "on_call") -> Ended:
 
 
 @flow(name="answer", persist_result=False)
-async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "") -> Ended:
+async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "", choice: str = "") -> Ended:
     """Answers what waits for people: an approval, a step, a question. The waiting run's own form does the same.
 
     Args:
@@ -56,11 +56,12 @@ async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: 
         name: Who you are.
         role: In which role you answer.
         reason: Why, or how; some answers need it.
+        choice: Which candidate, where that is the question.
     """
     step = ask.partition("/")[2].strip()
 
     def speak(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.answer(f"{incident}/{step}", by, yes=yes, reason=reason)
+        return engine.people.answer(f"{incident}/{step}", by, yes=yes, reason=reason, choice=choice or None)
 
     return await say(ask.partition("/")[0], name, role, speak, step)
 

@@ -104,6 +104,7 @@ class _SetFlag(Action[FlagParams, FlagState]):
             risk="Users get what is behind the flag again." if to else "Users lose what is behind the flag.",
             undo=f"Switches it {word(enabled=before.enabled)} again, unless somebody has switched it since.",
             deadline=DEADLINE,
+            known_good=not to,  # off is how it was before the feature came
         )
 
     def _check_owner(self, params: FlagParams) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
-from allclear.domain.approval import SPEAKERS
+from allclear.domain.approval import SPEAKERS, Unanswered
 from allclear.domain.errors import Refused
 from allclear.vendors.statuspage import PublicStatus, Statuspage
 
@@ -163,6 +163,14 @@ class OpenIncident(_OnPage):
     title = "Open an incident on the status page"
     params = OpenParams
     leaves = "status page incident open"
+    unanswered = Unanswered.model_validate(
+        {
+            "with": {
+                "title": "Service issue: {feature}",
+                "message": "We are looking into a problem with {feature}. We will say more in {next_update}.",
+            }
+        }
+    )
 
     @override
     def plan(self, params: OfPage, before: PageIncident) -> Change[PageIncident]:

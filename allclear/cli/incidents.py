@@ -64,7 +64,7 @@ def show(
             if as_json:
                 say_json([entry.model_dump(mode="json", by_alias=True) for entry in entries])
             else:
-                out.print(show_page(state, entries, engine.company.plan, routine=every))
+                out.print(show_page(state, entries, engine.company.plan, utc_now(), routine=every))
 
     run(work())
 

@@ -18,6 +18,9 @@ from allclear.engine.dry_run import imagined
 from allclear.engine.people import Declaration
 
 AskId = Annotated[str, typer.Argument(metavar="ASK", help="As VS-12/contain/roll-back; VS-12 when only one waits.")]
+Facts = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="What is known, by the plan's facets; may be repeated.")
+]
 Reason = Annotated[str, typer.Option("--reason", "--note", help="Why, or how.")]
 
 
@@ -30,17 +33,18 @@ def _speak(name: str | None, role: str | None, what: Callable[[Engine, By], str]
 
 
 @app.command()
-def respond(  # noqa: PLR0913 - what a declaration says
+def respond(  # noqa: PLR0913, PLR0917 - what a declaration says
     title: Annotated[str, typer.Argument(help="What is wrong, as users notice it.")],
-    severity: Annotated[str, typer.Option(help="On the plan's own scale.")],
     service: Annotated[str, typer.Option(help="What is affected.")],
     runbook: Annotated[str, typer.Option(help="Which procedure to follow.")],
+    severity: Annotated[str | None, typer.Option(help="On the plan's own scale; else it follows from --fact.")] = None,
+    fact: Facts = None,
     name: As = None,
     role: Role = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Walk through the whole runbook; change nothing.")] = False,
 ) -> None:
     """Declare an incident: its flow starts in Prefect, phase after phase."""
-    said = Declaration(title=title, severity=severity, service=service, runbook=runbook)
+    said = Declaration(title=title, severity=severity, service=service, runbook=runbook, facets=_facts(fact))
     if dry_run:
         run(_walk(said))
         return
@@ -89,14 +93,17 @@ def _the_ask(engine: Engine, said: str, kinds: set[AskKind]) -> AskState:
     raise NotFound(f"Say which ask of {incident.id} you mean.", f"Waiting for people: {waiting}.")
 
 
-def _answer(ask: str, name: str | None, role: str | None, reason: str, *, yes: bool, kinds: set[AskKind]) -> None:
+def _answer(  # noqa: PLR0913 - what an answer says
+    ask: str, name: str | None, role: str | None, reason: str, *, yes: bool, kinds: set[AskKind],
+    choice: str | None = None,
+) -> None:  # fmt: skip
     async def work() -> str:
         async with engine_with_post() as engine:
             by = speaker(engine, name, role)
             state = _the_ask(engine, ask, kinds)
             out.rule(state.ask.title)
             say(state.ask.text)
-            said = engine.people.answer(state.ask.id, by, yes=yes, reason=reason)
+            said = engine.people.answer(state.ask.id, by, yes=yes, reason=reason, choice=choice)
             result = await engine.by_hand.after_answer(state.ask.id, by)
             if result is None or result.outcome is None:
                 return said
@@ -107,13 +114,16 @@ def _answer(ask: str, name: str | None, role: str | None, reason: str, *, yes: b
     say(run(work()))
 
 
-_QUESTIONS = {AskKind.APPROVAL, AskKind.FALSE_ALARM, AskKind.AGAIN}
+_QUESTIONS = {AskKind.APPROVAL, AskKind.FALSE_ALARM, AskKind.AGAIN, AskKind.CHOICE}
 
 
 @app.command()
-def approve(ask: AskId, name: As = None, role: Role = None, reason: Reason = "") -> None:
+def approve(
+    ask: AskId, name: As = None, role: Role = None, reason: Reason = "",
+    choose: Annotated[str | None, typer.Option(help="Which candidate, where that is the question.")] = None,
+) -> None:  # fmt: skip
     """Say yes: the change is shown, done at once, and verified."""
-    _answer(ask, name, role, reason, yes=True, kinds=_QUESTIONS)
+    _answer(ask, name, role, reason, yes=True, kinds=_QUESTIONS, choice=choose)
 
 
 @app.command()
@@ -150,6 +160,27 @@ def severity(
 ) -> None:  # fmt: skip
     """Raise or lower the severity."""
     _speak(name, role, lambda engine, by: engine.people.severity(incident, now, why, by))
+
+
+@app.command()
+def assess(
+    incident: IncidentId,
+    fact: Facts = None,
+    kind: Annotated[str | None, typer.Option(help="Of which kind it is after all.")] = None,
+    why: Annotated[str, typer.Option(help="How that is known.")] = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
+    """Say what is known of an incident by now; where the plan's rules say so, its severity rises."""
+    facets = _facts(fact)
+    _speak(name, role, lambda engine, by: engine.people.assess(incident, facets, kind, why, by))
+
+
+def _facts(said: list[str] | None) -> dict[str, str]:
+    for one in said or ():
+        if "=" not in one:
+            raise Refused(f"{one!r} says nothing.", "Write it as --fact users=many.")
+    return dict(one.split("=", 1) for one in said or ())
 
 
 @app.command("hand-over")

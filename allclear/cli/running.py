@@ -13,6 +13,7 @@ from allclear.cli.root import app, out, run, say
 from allclear.company import find_company
 from allclear.domain.errors import ConfigError
 from allclear.drill.script import find_script, first_script
+from allclear.journal.address import has_secrets, shown
 from allclear.settings import load_settings
 from allclear.stack import Ports, Stack, port_taken
 from allclear.stack import prepare as make_ready
@@ -91,7 +92,7 @@ async def _keep_up(stack: Stack, company: str) -> None:
         asyncio.get_running_loop().add_signal_handler(one, stop.set)
     say(f"Starting everything for {company}; the first time takes half a minute …")
     async with stack:
-        _say_where(stack)
+        say_where(stack)
         watch = asyncio.create_task(stack.watch())
         asked = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait({watch, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -102,15 +103,20 @@ async def _keep_up(stack: Stack, company: str) -> None:
         say("Stopping …")
 
 
-def _say_where(stack: Stack) -> None:
+def say_where(stack: Stack) -> None:
+    """Prints where everything is, and what the commands in another terminal need."""
     if stack.scenario:
         out.print("SIMULATED: a simulated production stands behind this; nothing real is touched.", style="bold yellow")
         say(f"  the shop             {stack.simulation.endpoints['storefront']}")
     say(f"  Prefect              http://127.0.0.1:{stack.ports.prefect}  (Deployments → respond: start an incident)")
     say(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
-    say(f"  journal, logs        {stack.home}")
+    journal = stack.environment["ALLCLEAR_JOURNAL_URL"]
+    say(f"  the journal          {shown(journal)}")
+    say(f"  logs                 {stack.home / 'logs'}")
     say("In another terminal:")
     for name in _EXPORTED:
-        if name in stack.environment:
+        if name == "ALLCLEAR_JOURNAL_URL" and has_secrets(journal):
+            say(f"  # {name} as it is here: it holds a password")
+        elif name in stack.environment:
             say(f"  export {name}={stack.environment[name]}")
     say("Ctrl-C stops everything.")

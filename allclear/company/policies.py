@@ -80,6 +80,8 @@ def check_approvals(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
     for name, policy in draft.plan.approvals.items():
         if name not in kinds.actions:
             yield file.error(("approvals", name), f"There is no action `{name}`.", instead(name, kinds.actions))
+        else:
+            yield from _looser(file, ("approvals", name), policy, kinds.actions[name])
         yield from _policy(draft.plan, file, ("approvals", name), policy, name)
 
 
@@ -92,8 +94,17 @@ def who_approves(draft: Draft, file: YamlFile, place: Place, kind: ActionType, s
         return
     if step.approval is not None:
         yield from _policy(draft.plan, file, (*place, "approval"), step.approval, kind.name)
+        yield from _looser(file, (*place, "approval"), step.approval, kind)
     elif kind.approval is not None:
         yield from _too_few(draft.plan, file, (*place, "action"), kind.approval, kind.name)
+
+
+def _looser(file: YamlFile, place: Place, policy: ApprovalPolicy, kind: ActionType) -> Iterator[Complaint]:
+    """What allclear asks for by default stands for a reason: a plan may ask for more, and not for less."""
+    less = policy.looser_than(kind.approval)
+    if less:
+        yield file.error(place, f"The approval of `{kind.name}` {less}, which is less than its default.",
+                         "Ask for as much as the default, or more.")  # fmt: skip
 
 
 def _policy(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from pydantic import Field
 
-from allclear.domain.approval import ONE_PERSON, ApprovalPolicy
-from allclear.domain.base import JsonDict, Model, digest
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Unanswered
+from allclear.domain.base import Candidate, JsonDict, Model, digest
 from allclear.domain.systems import Access, Service
 
 
@@ -39,6 +39,7 @@ class Refusal(Model):
 
     sentence: str
     next_step: str
+    candidates: tuple[Candidate, ...] = Field(default=(), description="What a person could choose instead.")
 
 
 class Params(Model):
@@ -79,6 +80,7 @@ class Change(Model, Generic[S]):
     becomes: str = Field(default="", description="What is intended, in a person's words.")
     risk: str
     undo: str = Field(description="What undoing would do, or why it cannot be undone.")
+    known_good: bool = Field(default=False, description="Whether what it leads to is known to have served well.")
     deadline: timedelta = Field(description="How long the change may take to show in the world.")
 
     @property
@@ -147,6 +149,10 @@ class Action(ABC, Generic[P, S]):
     needs: ClassVar[tuple[type[Client], ...]] = ()
     """The vendors it talks to."""
     fence: ClassVar[Fence] = Fence.NONE
+    chooses: ClassVar[str] = ""
+    """The parameter that a person fills by choosing, where `plan` was refused with candidates."""
+    unanswered: ClassVar[Unanswered | None] = None
+    """What goes out in place of the runbook's words when nobody answers while the service is failing."""
     approval: ClassVar[ApprovalPolicy | None] = ONE_PERSON
     """Who must say yes where the plan says nothing; None for pages and messages, which nobody has to allow."""
     speaks: ClassVar[tuple[str, ...]] = ()

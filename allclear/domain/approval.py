@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
-from allclear.domain.base import Model, Slug
+from allclear.domain.base import Candidate, Model, Moment, Slug
+from allclear.domain.durations import Duration
 
 
 class ApprovalPolicy(Model):
     """Who must say yes before an act."""
 
-    roles: list[Slug] = Field(min_length=1, description="Any of these roles may give it.")
+    roles: list[Slug] = Field(min_length=1, description="Any of these roles may give it, and their deputies.")
     people: int = Field(default=1, ge=1, le=5, description="How many different people.")
+    one_of: list[Slug] = Field(default=[], description="At least one of these people has one of these roles.")
     reason_needed: bool = Field(default=False, description="Whether it takes a reason.")
     in_prefect: bool = Field(default=True, description="Whether Prefect's UI, which knows no users, may give it.")
 
@@ -22,15 +26,58 @@ class ApprovalPolicy(Model):
         """Says whether Prefect's UI may give it; what needs two people never comes from there."""
         return self.in_prefect and self.people == 1
 
+    def looser_than(self, default: ApprovalPolicy | None) -> str | None:
+        """Returns in what it asks for less than `default`, or None: a plan may only tighten."""
+        if default is None:
+            return None
+        if self.people < default.people:
+            return f"asks for {self.people} and not {default.people} people"
+        if default.reason_needed and not self.reason_needed:
+            return "asks for no reason"
+        if default.one_of and not self.one_of:
+            return f"does not ask that one of them is {' or '.join(default.one_of)}"
+        if self.prefect_may and not default.prefect_may:
+            return "lets Prefect's UI give it"
+        return None
 
-ONE_PERSON = ApprovalPolicy(roles=["on_call", "incident_commander", "tech_lead", "cto"])
-"""The default for every action that does not declare another."""
 
-ONE_PERSON_WITH_REASON = ApprovalPolicy(roles=["on_call", "incident_commander", "tech_lead", "cto"], reason_needed=True)
-"""For acts that users notice: maintenance mode, blocked addresses."""
+_RESPONDERS = ["on_call", "incident_commander", "tech_lead", "cto"]
+_LEADERS = ["tech_lead", "cto"]
+
+ONE_PERSON = ApprovalPolicy(roles=_RESPONDERS)
+"""Traffic rollbacks and feature flags; and every action that does not declare another."""
+
+ONE_PERSON_WITH_REASON = ApprovalPolicy(roles=_RESPONDERS, reason_needed=True)
+"""For what users notice: maintenance mode, blocked addresses."""
+
+A_LEADER = ApprovalPolicy(roles=_LEADERS)
+"""For what others build upon: merging a change, setting a database to read-only."""
 
 SPEAKERS = ApprovalPolicy(roles=["communications_lead", "incident_commander"])
-"""For what is said in public."""
+"""For what is said in public: the status page, mail to customers."""
+
+TWO_PEOPLE = ApprovalPolicy(roles=_RESPONDERS, people=2, one_of=_LEADERS, reason_needed=True, in_prefect=False)
+"""For what cannot be taken back: restoring a database."""
+
+NOBODY: ApprovalPolicy | None = None
+"""For what helps people and changes nothing of production: pages, tickets, evidence, internal messages."""
+
+
+class ByItself(Model):
+    """A step may act without being approved, after a window in which anybody may stop it.
+
+    Only if the alert's source is authenticated, two looks 10 s apart failed, the target is known to be good, nothing is
+    flapping, and nothing acted by itself on the same resource within the hour. Else people are asked as always.
+    """
+
+    veto: Duration = Field(default=timedelta(seconds=60), description="How long anybody may stop it.")
+
+
+class Unanswered(Model):
+    """What goes out in place of the step's own words when nobody answers while the service is still failing."""
+
+    after: Duration = timedelta(minutes=15)
+    with_: dict[Slug, str] = Field(alias="with", min_length=1, description="Parameters that replace the step's own.")
 
 
 class AskKind(StrEnum):
@@ -44,6 +91,17 @@ class AskKind(StrEnum):
     """Whether the response should end here, for the service looks healthy."""
     AGAIN = "again"
     """A look did not show health: yes looks again, no goes on without."""
+    CHOICE = "choice"
+    """Which of several candidates is meant, where nothing decides it; no goes on without."""
+
+
+class Window(Model):
+    """A time after which something happens although nobody answered."""
+
+    until: Moment
+    then: Literal["act", "generic"] = Field(
+        description="`act`: what was authorised beforehand is done. `generic`: generic words go out instead."
+    )
 
 
 class Ask(Model):
@@ -63,3 +121,5 @@ class Ask(Model):
     policy: ApprovalPolicy
     act: str | None = None
     digest: str | None = None
+    choices: list[Candidate] = []
+    window: Window | None = None

@@ -41,6 +41,13 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A short name in lower case, as `roll-back`; safe in file names, keys and tags."""
 
 
+class Candidate(Model):
+    """One of the things a person could choose, and what is known of it in a few words."""
+
+    name: str
+    why: str
+
+
 def utc_now() -> datetime:
     """Returns the present in UTC: the clock of everything but tests."""
     return datetime.now(UTC)

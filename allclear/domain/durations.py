@@ -38,6 +38,20 @@ def say_duration(span: timedelta) -> str:
     return " ".join(words[:2])
 
 
+def in_words(span: timedelta) -> str:
+    """Returns `span` in words: `1 hour 5 minutes`; under a minute in seconds."""
+    seconds = round(span.total_seconds())
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return counted(max(seconds, 0), "second")
+    hours, minutes = divmod(seconds // 60, 60)
+    return " ".join(part for part in (counted(hours, "hour"), counted(minutes, "minute")) if not part.startswith("0 "))
+
+
+def counted(number: int, unit: str) -> str:
+    """Returns `1 alert`, `2 alerts`."""
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
 def _from_yaml(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 

@@ -37,6 +37,7 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    WindowPassed,
 )
 
 
@@ -49,6 +50,7 @@ class Answer:
     reason: str
     identity: str
     at: datetime
+    choice: str | None = None
 
 
 @dataclass
@@ -59,12 +61,24 @@ class AskState:
     opened: datetime
     answers: list[Answer] = field(default_factory=list[Answer])
     void: str | None = None
+    passed: bool = False
+    """Whether its veto window is over."""
 
     @property
     def granted(self) -> bool:
-        """Says whether enough different people said yes, and nobody no."""
-        people = {answer.by.actor.casefold() for answer in self.answers if answer.yes}
-        return not self.denied and self.void is None and len(people) >= self.ask.policy.people
+        """Says whether enough different people said yes, of the right roles, and nobody no."""
+        if self.denied or self.void is not None:
+            return False
+        policy = self.ask.policy
+        said_yes = [answer for answer in self.answers if answer.yes]
+        people = {answer.by.actor.casefold() for answer in said_yes}
+        right = not policy.one_of or any(answer.by.role in policy.one_of for answer in said_yes)
+        return self.passed or (right and len(people) >= policy.people)
+
+    @property
+    def chosen(self) -> str | None:
+        """Returns the candidate that was chosen, or None."""
+        return next((answer.choice for answer in reversed(self.answers) if answer.yes and answer.choice), None)
 
     @property
     def denied(self) -> bool:
@@ -342,8 +356,10 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
             if ask.act in incident.acts:
                 incident.acts[ask.act].asks.append(ask.id)
         case AskAnswered() as said:
-            answer = Answer(said.yes, entry.by, said.reason, said.identity, entry.at)
+            answer = Answer(said.yes, entry.by, said.reason, said.identity, entry.at, said.choice)
             incident.asks[said.ask].answers.append(answer)
+        case WindowPassed(ask=ask):
+            incident.asks[ask].passed = True
         case AskVoided() as voided:
             incident.asks[voided.ask].void = voided.why
         case ActIntended() as intended:

@@ -26,6 +26,7 @@ class IncidentOpened(Model):
     runbook: str
     incident_kind: str = "outage"
     impact: str = Field(default="", description="What users notice, as the plan words it for this alert.")
+    feature: str = Field(default="", description="What is affected, as users know it; the service's title if empty.")
     reported: str = Field(description="How it became known, as `alert from alertmanager` or `declared by Ana`.")
     began: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
     facets: dict[str, str] = Field(default={}, description="What is known of it, by the plan's own facets.")
@@ -42,6 +43,7 @@ class AlertJoined(Model):
     state: Literal["firing", "resolved"]
     title: str
     at: Moment | None = Field(default=None, description="The source's own time.")
+    authenticated: bool = Field(default=False, description="Whether the source proved who it is.")
 
 
 class Acknowledged(Model):
@@ -116,6 +118,7 @@ class ActProposed(Model):
     digest: str | None = None
     resource: str = ""
     refusals: list[Refusal] = []
+    by_itself: bool = Field(default=False, description="Whether it acts without approval after its veto window.")
     undoes: str | None = Field(default=None, description="The act that this one undoes.")
     pages: bool = Field(default=False, description="Whether it wakes somebody: the clock to acknowledge starts.")
     leaves: str | None = None
@@ -137,7 +140,15 @@ class AskAnswered(Model):
     ask: str
     yes: bool
     reason: str = ""
+    choice: str | None = Field(default=None, description="Which candidate, where that was the question.")
     identity: str = Field(default="claimed", description="How far the name can be trusted: claimed, or proven how.")
+
+
+class WindowPassed(Model):
+    """The time to stop an act that the plan authorised beforehand is over, and nobody did."""
+
+    kind: Literal["window.passed"] = "window.passed"
+    ask: str
 
 
 class AskVoided(Model):
@@ -240,8 +251,9 @@ class RunStarted(Model):
 
 Record = Annotated[
     IncidentOpened | AlertJoined | Acknowledged | SeverityChanged | Assessed | RoleTaken | PhaseEntered | PhaseLeft
-    | StepDone | ActProposed | AskOpened | AskAnswered | AskVoided | ActIntended | ActFinished | Contained | Recovered
-    | DebtHandedOver | NoteTaken | DecisionTaken | PostMortemWritten | FollowUpAdded | IncidentEnded | RunStarted,
+    | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed | AskVoided | ActIntended | ActFinished
+    | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken | PostMortemWritten | FollowUpAdded
+    | IncidentEnded | RunStarted,
     Field(discriminator="kind"),
 ]  # fmt: skip
 RECORD: TypeAdapter[Any] = TypeAdapter(Record)

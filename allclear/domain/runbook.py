@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from allclear.domain.approval import ApprovalPolicy
+from allclear.domain.approval import ApprovalPolicy, ByItself, Unanswered
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
 
@@ -66,6 +66,13 @@ class Step(Model):
         default=None, description="What proves a measure; the runbook's `health` if left out."
     )
     approval: ApprovalPolicy | None = Field(default=None, description="Asks for more than the plan does.")
+    by_itself: ByItself | None = Field(
+        default=None, description="For a measure: it acts without approval after a veto window, where that is safe."
+    )
+    unanswered: Unanswered | Literal["never"] | None = Field(
+        default=None,
+        description="What goes out when nobody answers while the service is failing; the action's own if left out.",
+    )
     owner: Slug | None = Field(default=None, description="The role that owns what the act leaves in place.")
     expires: Duration | None = Field(default=None, description="When to remind of what the act leaves in place.")
 
@@ -80,6 +87,12 @@ class Step(Model):
             raise ValueError(msg)
         if self.measure and not self.action:
             msg = "a `measure` is an action"
+            raise ValueError(msg)
+        if self.by_itself and not self.measure:
+            msg = "only a `measure` acts `by_itself`"
+            raise ValueError(msg)
+        if self.unanswered and not self.action:
+            msg = "only an action has something that goes out `unanswered`"
             raise ValueError(msg)
         if self.expects and not self.probe:
             msg = "only a probe has something it `expects`"

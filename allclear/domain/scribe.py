@@ -47,6 +47,7 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    WindowPassed,
 )
 from allclear.domain.runbook import Phase
 
@@ -268,8 +269,9 @@ def asked_words(policy: ApprovalPolicy, plan: Plan | None = None) -> str:
 
 def answer_commands(ask: Ask) -> tuple[str, str]:
     """Returns the commands that say yes and no to `ask`."""
+    which = " --choose NAME" if ask.kind is AskKind.CHOICE else ""
     rest = f"{plain(ask.id)} --as NAME" + (' --reason "..."' if ask.policy.reason_needed else "")
-    return f"allclear approve {rest}", f"allclear deny {rest}"
+    return f"allclear approve {rest}{which}", f"allclear deny {rest}"
 
 
 def _bare(text: str, limit: int = LONG) -> str:
@@ -320,6 +322,10 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _asked(desk, ask)
         case AskAnswered():
             return _answered(desk, record, entry.by)
+        case WindowPassed():
+            ask = desk.ask(record.ask)
+            title = desk.ask_title(ask) if ask else plain(record.ask)
+            return _Said(f'Nobody stopped "{title}" in its time: it is done, as the plan authorised.', "bad")
         case AskVoided():
             ask = desk.ask(record.ask)
             title = desk.ask_title(ask) if ask else plain(record.ask)
@@ -434,6 +440,7 @@ def _asked(desk: _Desk, ask: Ask) -> _Said:
         AskKind.STEP: f"Asked {asked}: {title}",
         AskKind.FALSE_ALARM: f"Asked {asked} whether this is a false alarm",
         AskKind.AGAIN: f"Asked {asked} what to do. {title}",
+        AskKind.CHOICE: f"Asked {asked}: {title}",
     }[ask.kind]
     yes, no = answer_commands(ask)
     return _Said(_stop(text), "ask", detail=[f"Yes: {ask.yes} {yes}", f"No: {ask.no} {no}"])
@@ -448,6 +455,7 @@ def _answered(desk: _Desk, record: AskAnswered, by: By) -> _Said:
         AskKind.APPROVAL: (f"approved {title} {way}", f"refused {title} {way}"),
         AskKind.STEP: (f"has done {title}", f"has not done {title}"),
         AskKind.FALSE_ALARM: (f"called it a false alarm {way}", f"said {way} that it is real"),
+        AskKind.CHOICE: (f"chose {plain(record.choice or 'nothing')} {way}", f"chose none {way} ({title})"),
         AskKind.AGAIN: (f"said to try again {way} ({title})", f"went on without {way} ({title})"),
     }[ask.kind if ask else None]
     sure = "The name is claimed, not proven." if record.identity == "claimed" else f"Identity: {record.identity}."

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from allclear.domain.durations import say_duration
+from allclear.domain.deadlines import deadlines, rhythm, to_tell
+from allclear.domain.durations import in_words, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
@@ -16,6 +17,12 @@ from allclear.domain.wording import PLACEHOLDERS, render, unknown_placeholders
 
 LEAD = "incident_commander"
 """The role that leads an incident."""
+
+ROOT_CAUSE = "root-cause"
+"""The investigation's step whose note is the cause."""
+
+STATUS_PAGE = "status_page"
+"""The audience of the plan's update rhythm that reads the status page."""
 
 UPDATES = 20
 """How many lines `{updates}` has at most: a message in a channel, not the whole record."""
@@ -76,7 +83,13 @@ def values(  # noqa: PLR0913 - what is told and who it is told about
         "company": plain(plan.company),
         "service": plain(incident.opened.service),
         "service_title": plain(service_title),
+        "kind": _kind(incident, plan),
         "impact": plain(impact),
+        "feature": plain(incident.opened.feature or service_title),
+        "brief_cause": _cause(incident),
+        "next_update": _next_update(incident, plan, now),
+        "to_notify": _to_notify(incident, plan),
+        "deadlines": "\n".join(deadline_lines(incident, plan, now)) or "none",
         "lead": lead(incident) or "not yet named",
         "began": stamp(incident.began_at) if incident.began_at else "unknown",
         "detected": stamp(incident.opened_at),
@@ -114,6 +127,43 @@ def _updates(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
         left_out = len(lines) - UPDATES + 1
         lines = [lines[0], f"({left_out} lines more: allclear show {incident.id})", *lines[-(UPDATES - 2) :]]
     return "\n".join(lines)
+
+
+def _kind(incident: Incident, plan: Plan) -> str:
+    return plain(plan.kinds[incident.kind].title if incident.kind in plan.kinds else incident.kind)
+
+
+def _cause(incident: Incident) -> str:
+    ask = incident.ask_of("investigate", ROOT_CAUSE)
+    said = [answer.reason for answer in ask.answers if answer.yes] if ask else []
+    return plain(said[-1]) if said else "still being looked into"
+
+
+def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
+    line = rhythm(plan, incident, STATUS_PAGE, now)
+    return in_words(line.every) if line else "due course"
+
+
+def _to_notify(incident: Incident, plan: Plan) -> str:
+    lines: list[str] = []
+    for line in to_tell(plan, incident):
+        who = plain(plan.role_title(line.audience))
+        unknown = [plan.facets[name].title for name in line.when if name not in incident.facets and name in plan.facets]
+        how = f" by {', '.join(line.by)}" if line.by else ""
+        lines.append(f"{who}{how}{f' (depends: {plain(unknown[0])})' if unknown else ''}")
+    return "; ".join(dict.fromkeys(lines)) or "nobody by the plan"
+
+
+def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:
+    """Returns what is due, a line each; with `met`, what was met too."""
+    lines: list[str] = []
+    for one in deadlines(plan, incident):
+        if one.due is None or (one.met and not met):
+            continue
+        late = "MISSED, " if one.missed(now) else ""
+        done = f", met {stamp(one.met)}" if one.met else ""
+        lines.append(f"{late}{stamp(one.due)}: {plain(one.title)} ({one.severity}, from {one.starts.value}){done}")
+    return lines
 
 
 def _waiting(incident: Incident) -> str:

@@ -73,7 +73,8 @@ class Cast:
         if line.deploy is not None and yes:
             async with httpx.AsyncClient(base_url=self._control, timeout=10) as http:
                 (await http.post("/deploy", json=line.deploy)).raise_for_status()
-        self._engine.people.answer(ask.id, by, yes=yes, reason=reason)
+        choice = (line.choose or ask.choices[0].name) if ask.choices and yes else None
+        self._engine.people.answer(ask.id, by, yes=yes, reason=reason, choice=choice)
 
     def _line(self, ask: Ask) -> Line:
         place = f"{ask.phase}/{ask.step}"

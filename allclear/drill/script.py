@@ -49,6 +49,9 @@ class Line(Model):
     yes: bool = Field(default=True, description="Whether the answer is yes.")
     by: Slug | None = Field(default=None, description="The role that answers; anybody who may, if left out.")
     reason: str = Field(default="", description="The reason or note that goes with it.")
+    choose: str | None = Field(
+        default=None, description="Which candidate, where that is the question; the first if left out."
+    )
     after: Duration | None = Field(default=None, description="How long it takes; the person's own time if left out.")
     deploy: JsonDict | None = Field(
         default=None, description="What is deployed first, as the simulation's control takes it."

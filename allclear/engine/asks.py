@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from allclear.domain.action import Action, Change
-from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
-from allclear.domain.incident import Incident
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind, Unanswered, Window
+from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
-from allclear.domain.runbook import Phase, Step
+from allclear.domain.runbook import Step
 from allclear.domain.scribe import change_rows, markdown_safe
 
 
@@ -17,6 +18,13 @@ def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = N
     if step is not None and step.approval is not None:
         return step.approval
     return plan.approvals.get(action.name, action.approval)
+
+
+def unanswered_for(action: type[Action[Any, Any]], step: Step | None) -> Unanswered | None:
+    """Returns what goes out when nobody answers: the step's own word, else the action's; None for nothing."""
+    if step is None or step.unanswered == "never":
+        return None
+    return step.unanswered or action.unanswered
 
 
 def ask_id(incident: Incident, phase: str, step: str) -> str:
@@ -50,13 +58,41 @@ def approval_of(
     )  # fmt: skip
 
 
+def with_window(ask: Ask, step: Step, unanswered: Unanswered | None, against: list[str], now: datetime) -> Ask:
+    """Returns `ask` with what happens when nobody answers, if so; `against` speaks against acting alone."""
+    if step.by_itself and not against:
+        until = now + step.by_itself.veto
+        told = f"It is done by itself at {until:%H:%M:%S} UTC, unless somebody says no."
+        return ask.model_copy(update={"window": Window(until=until, then="act"), "text": f"**{told}**\n\n{ask.text}"})
+    if step.by_itself:
+        text = f"{ask.text}\n\nIt is not done by itself: {'; '.join(against)}."
+        return ask.model_copy(update={"text": text})
+    if unanswered:
+        until = now + unanswered.after
+        told = f"Unanswered by {until:%H:%M} UTC while the service is failing, the generic text goes out."
+        return ask.model_copy(update={"window": Window(until=until, then="generic"), "text": f"{ask.text}\n\n{told}"})
+    return ask
+
+
 def _why(incident: Incident) -> str:
     looks = [state for state in incident.steps.values() if state.finding.facts]
     seen = f" Last look: {looks[-1].finding.sentence}" if looks else ""
     return f"{incident.id}, {incident.severity}: {incident.title}.{seen}"
 
 
-def step_ask(incident: Incident, phase: Phase, step: Step, text: str) -> Ask:
+def choice_ask(incident: Incident, phase: str, key: str, title: str, act: Act, policy: ApprovalPolicy) -> Ask:
+    """Returns the question which candidate is meant, where nothing decided it."""
+    candidates = [candidate for refusal in act.refusals for candidate in refusal.candidates]
+    said = " ".join(refusal.sentence for refusal in act.refusals)
+    lines = [f"- **{markdown_safe(one.name)}**: {markdown_safe(one.why)}" for one in candidates]
+    return Ask(
+        id=ask_id(incident, phase, key), kind=AskKind.CHOICE, phase=phase, step=key, title=f"Which one? {title}",
+        text="\n".join([markdown_safe(said), "", *lines]), yes="The change to it is worked out, and asked for.",
+        no="It is not done; the runbook goes on without it.", policy=policy, choices=candidates,
+    )  # fmt: skip
+
+
+def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
     """Returns the request that a role does `step` and says so."""
     role = step.person or "on_call"
     roles = list(dict.fromkeys([role, "incident_commander"]))
@@ -68,7 +104,7 @@ def step_ask(incident: Incident, phase: Phase, step: Step, text: str) -> Ask:
     )  # fmt: skip
 
 
-def false_alarm_ask(incident: Incident, phase: Phase, step: Step, finding: str) -> Ask:
+def false_alarm_ask(incident: Incident, phase: str, step: Step, finding: str) -> Ask:
     """Returns the question whether the response should end here."""
     return Ask(
         id=ask_id(incident, phase, step.id), kind=AskKind.FALSE_ALARM, phase=phase, step=step.id,
@@ -78,7 +114,7 @@ def false_alarm_ask(incident: Incident, phase: Phase, step: Step, finding: str) 
     )  # fmt: skip
 
 
-def look_again_ask(incident: Incident, phase: Phase, key: str, title: str, finding: str) -> Ask:
+def look_again_ask(incident: Incident, phase: str, key: str, title: str, finding: str) -> Ask:
     """Returns the question whether to look again, where a look did not show health."""
     return Ask(
         id=ask_id(incident, phase, key), kind=AskKind.AGAIN, phase=phase, step=key, title=f"Not well yet: {title}",
@@ -88,7 +124,7 @@ def look_again_ask(incident: Incident, phase: Phase, key: str, title: str, findi
     )  # fmt: skip
 
 
-def undo_failed_ask(incident: Incident, phase: Phase, key: str, title: str, outcome: str) -> Ask:
+def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcome: str) -> Ask:
     """Returns the question what to do about something that could not be undone."""
     return Ask(
         id=ask_id(incident, phase, key), kind=AskKind.AGAIN, phase=phase, step=key, title=f"Still in place: {title}",

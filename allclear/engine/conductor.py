@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from allclear.company import Company
 from allclear.domain.action import Finding, Surroundings, Verdict
-from allclear.domain.approval import AskKind
+from allclear.domain.approval import ONE_PERSON, AskKind
 from allclear.domain.base import Clock
+from allclear.domain.deadlines import deadlines
 from allclear.domain.errors import Moved, Refused
 from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
 from allclear.domain.records import (
     AskOpened,
+    AskVoided,
     By,
     Contained,
     DebtHandedOver,
@@ -24,11 +28,12 @@ from allclear.domain.records import (
     Recovered,
     StepDone,
 )
-from allclear.domain.runbook import Phase, ProbeCall, Runbook
-from allclear.domain.scribe import tell
+from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
+from allclear.domain.scribe import stamp, tell
 from allclear.domain.telling import values
 from allclear.domain.wording import render, render_all
 from allclear.engine import asks
+from allclear.engine.alone import APART
 from allclear.engine.course import (
     AskPeople,
     CarryOut,
@@ -41,7 +46,9 @@ from allclear.engine.course import (
     Over,
     Propose,
     ProposeUndo,
+    VoidAsk,
     Wait,
+    choice_key,
     next_move,
     undo_key,
 )
@@ -50,6 +57,9 @@ from allclear.engine.proposals import Proposer, Wish
 from allclear.engine.reading import read_incident
 from allclear.engine.registry import Registry, read_params
 from allclear.journal.port import Errand, ErrandKind, Journal
+
+Written = Enter | AskPeople | VoidAsk | HandOver | FalseAlarm | Leave
+"""Moves that are entries in the journal and nothing else."""
 
 HANDED_OVER_FOR = timedelta(days=1)
 """When somebody who took over what is still in place is reminded."""
@@ -115,23 +125,47 @@ class Conductor:
         match move:
             case Look():
                 await self._look(incident, move, by)
-            case Propose(phase=phase, step=step):
-                params = render_all(step.with_, self.words(incident))
-                title = render(step.title, self.words(incident)) or step.id
-                wish = Wish(phase.value, step.id, step.action or "", params, title, step)
-                await self._proposer.propose(incident, wish, by)
+            case Propose(phase=phase, step=step, chosen=chosen):
+                if step.by_itself and chosen is None:
+                    incident = await self._look_twice(incident, phase, step, by)
+                await self._proposer.propose(incident, self._wish(incident, phase, step, chosen), by)
             case ProposeUndo(phase=phase, act=act_id, title=title):
                 act = incident.acts[act_id]
                 wish = Wish(phase.value, undo_key(act_id), act.proposed.action, act.proposed.params, title, undoes=act)
                 await self._proposer.propose(incident, wish, by)
             case CarryOut(act=act_id):
                 await self._executor.carry_out(incident.id, act_id, by)
-            case Enter() | AskPeople() | HandOver() | FalseAlarm() | Leave():
+            case Enter() | AskPeople() | VoidAsk() | HandOver() | FalseAlarm() | Leave():
                 self._write(incident, move, by)
             case Wait() | Over():
                 pass
 
-    def _write(self, incident: Incident, move: Enter | AskPeople | HandOver | FalseAlarm | Leave, by: By) -> None:
+    def _wish(self, incident: Incident, phase: Phase, step: Step, chosen: str | None = None) -> Wish:
+        words, action = self.words(incident), step.action or ""
+        params = render_all(step.with_, words)
+        if chosen is not None:
+            params |= {self._registry.action(action).chooses: chosen}
+        return Wish(phase.value, step.id, action, params, render(step.title, words) or step.id, step)
+
+    async def propose_generic(self, incident: Incident, phase: Phase, step: Step, by: By) -> None:
+        """Proposes `step` with the words for when nobody answers; they need no approval, for the plan holds them."""
+        unanswered = asks.unanswered_for(self._registry.action(step.action or ""), step)
+        words = unanswered.with_ if unanswered else {}
+        generic = step.model_copy(update={"with_": step.with_ | words})
+        wish = replace(self._wish(incident, phase, generic), authorised=True)
+        await self._proposer.propose(incident, wish, by)
+
+    async def _look_twice(self, incident: Incident, phase: Phase, step: Step, by: By) -> Incident:
+        """Looks once more, long enough after the first look that failed, before anything may act by itself."""
+        failed = [one.at for one in incident.steps.values() if one.finding.verdict is Verdict.FAILURE]
+        if failed:
+            await asyncio.sleep(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
+        finding = await self.look(self.runbook(incident).health, self.words(incident))
+        seen = StepDone(phase=phase.value, step=f"{step.id}-again", title="Looked at again", finding=finding)
+        self._journal.append(incident.id, [seen], by)
+        return self.incident(incident.id)
+
+    def _write(self, incident: Incident, move: Written, by: By) -> None:
         records: list[Any]
         errands: list[Errand] = []
         match move:
@@ -139,6 +173,8 @@ class Conductor:
                 records = [PhaseEntered(phase=phase.value)]
             case AskPeople():
                 records = [AskOpened(ask=self._ask(incident, move))]
+            case VoidAsk(ask=ask, why=why):
+                records = [AskVoided(ask=ask, why=why)]
             case HandOver(act=act, ask=ask):
                 to = incident.asks[ask].answers[-1].by.actor
                 records = [DebtHandedOver(act=act, to=to, due=self._clock() + HANDED_OVER_FOR)]
@@ -149,7 +185,7 @@ class Conductor:
             case Leave(phase=phase):
                 records = [PhaseLeft(phase=phase.value)]
                 if phase is Phase.RESOLVE:
-                    records.append(IncidentEnded(ending="resolved", why=_all_clear(incident)))
+                    records.append(IncidentEnded(ending="resolved", why=_all_clear(incident, self._company.plan)))
                 if phase.following:
                     errands = [start_errand(incident.id, phase.following.value)]
         self._journal.append(incident.id, records, by, expect=incident.length, errands=errands)
@@ -160,7 +196,15 @@ class Conductor:
         match move.kind:
             case AskKind.STEP:
                 titled = step.model_copy(update={"title": render(step.title, words)})
-                return asks.step_ask(incident, phase, titled, render(step.ask, words))
+                return asks.step_ask(
+                    incident, phase, titled, render(step.ask, words) + self._due(incident, phase, step)
+                )
+            case AskKind.CHOICE:
+                title = render(step.title, words) or step.id
+                kind = self._registry.action(step.action or "")
+                policy = asks.policy_for(self._company.plan, kind, step) or ONE_PERSON
+                act = incident.acts[move.about]
+                return asks.choice_ask(incident, phase, choice_key(step.id), title, act, policy)
             case AskKind.FALSE_ALARM:
                 return asks.false_alarm_ask(incident, phase, step, move.about)
             case AskKind.AGAIN if step.undo:
@@ -170,6 +214,11 @@ class Conductor:
                 return asks.undo_failed_ask(incident, phase, f"{undo_key(move.about)}-left", title, said)
             case _:
                 return asks.look_again_ask(incident, phase, step.id, render(step.title, words) or step.id, move.about)
+
+    def _due(self, incident: Incident, phase: str, step: Step) -> str:
+        """Returns by when a duty is due, for whoever is asked."""
+        found = [one for one in deadlines(self._company.plan, incident) if (one.what, one.name) == (phase, step.id)]
+        return f" Due {stamp(found[0].due)}." if found and found[0].due else ""
 
     async def _look(self, incident: Incident, move: Look, by: By) -> None:
         finding = await self.look(move.call, self.words(incident))
@@ -232,7 +281,10 @@ def start_errand(incident: str, flow: str) -> Errand:
     return Errand(ErrandKind.START, incident, f"{incident}/{flow}", {"flow": flow})
 
 
-def _all_clear(incident: Incident) -> str:
+def _all_clear(incident: Incident, plan: Plan) -> str:
+    severity = plan.severity(incident.severity)
+    if severity and severity.ticket_only and not incident.acts:
+        return f"A {severity.name} only makes a ticket."
     if incident.recovered_at is None:
         return "The response was ended by people; recovery was not proven."
     left = [act.proposed.title for act in incident.in_place]

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.approval import AskKind
+from allclear.domain.deadlines import DUTY
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
+from allclear.engine.plan_steps import duty_states, evidence_steps
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Propose:
 
     phase: Phase
     step: Step
+    chosen: str | None = None
+    """What a person chose among the candidates."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,20 @@ class CarryOut:
 
 @dataclass(frozen=True)
 class AskPeople:
-    """Put a question to people."""
+    """Put a question to people. A duty of the plan has DUTY in place of its phase."""
 
-    phase: Phase
+    phase: Phase | str
     step: Step
     kind: AskKind
     about: str = ""
+
+
+@dataclass(frozen=True)
+class VoidAsk:
+    """Take a question back: it has lost its ground."""
+
+    ask: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,9 @@ class Over:
     """There is nothing more to do in this phase."""
 
 
-Move = Enter | Look | Propose | ProposeUndo | CarryOut | AskPeople | HandOver | FalseAlarm | Wait | Leave | Over
+Move = (
+    Enter | Look | Propose | ProposeUndo | CarryOut | AskPeople | VoidAsk | HandOver | FalseAlarm | Wait | Leave | Over
+)
 
 BY_HAND = "contained-by-hand"
 """The step in which people contain when no measure of the runbook did."""
@@ -136,28 +150,56 @@ def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) ->
 
 
 def applicable(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> list[Step]:
-    """Returns the steps of `phase` that this incident's severity and kind call for."""
+    """Returns the steps of `phase` that this incident's severity and kind call for.
+
+    Of a severity that only makes a ticket, those are the steps that name it, and the undoing of what is in place.
+    """
     severity = plan.severity(incident.severity)
-    contain = severity is None or severity.contain
+    contain = severity is None or severity.contains
     return [
         step
         for step in runbook.steps(phase)
         if (step.severities is None or incident.severity in step.severities)
-        and (step.kinds is None or incident.opened.incident_kind in step.kinds)
+        and (step.kinds is None or incident.kind in step.kinds)
         and (contain or not step.measure)
+        and (step.severities or step.undo or severity is None or not severity.ticket_only)
     ]
 
 
 def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Iterator[tuple[Step, Move]]:
     """Yields what each unfinished step wants, in the order of the runbook."""
+    yield from _duties(incident, plan, phase)
     steps = applicable(incident, plan, runbook, phase)
+    first_measure = next((step for step in steps if step.measure), None)
     last_measure = next((step for step in reversed(steps) if step.measure), None)
     for step in steps:
+        if step is first_measure and not incident.contained:
+            yield from _evidence(incident, plan, phase)
         move = _of_step(incident, runbook, phase, step)
         if move is not None:
             yield step, move
         if step is last_measure and move is None and (by_hand := _by_hand(incident, runbook, phase)):
             yield by_hand
+
+
+def _evidence(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step, Move]]:
+    """Yields what people must keep before containment changes it."""
+    for step in evidence_steps(plan, incident):
+        if move := _of_person(incident, phase, step):
+            yield step, move
+
+
+def _duties(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step, Move]]:
+    """Yields the plan's duties: asked of people as soon as the trouble is verified, and waited for in the review."""
+    if phase is Phase.DETECT:
+        return
+    for duty in duty_states(plan, incident):
+        if duty.to_be_asked:
+            yield duty.step, AskPeople(DUTY, duty.step, AskKind.STEP)
+        elif duty.to_be_dropped and duty.ask:
+            yield duty.step, VoidAsk(duty.ask.ask.id, "By what is known now, it does not apply.")
+        elif phase is Phase.REVIEW and duty.ask and duty.ask.open:
+            yield duty.step, Wait((duty.ask.ask.id,))
 
 
 def _of_step(incident: Incident, runbook: Runbook, phase: Phase, step: Step) -> Move | None:
@@ -215,9 +257,33 @@ def _of_action(incident: Incident, phase: Phase, step: Step) -> Move | None:
         return Propose(phase, step)
     if act.outcome is None:
         return _of_pending(incident, phase, act)
-    if act.outcome.drifted and _tries(incident, phase, step.id) < _MOST_PROPOSALS:
-        return Propose(phase, step)
-    return None
+    if _tries(incident, phase, step.id) >= _MOST_PROPOSALS:
+        return None
+    if act.outcome.drifted:
+        return Propose(phase, step, _chosen(incident, phase, step))
+    return _of_choice(incident, phase, step, act)
+
+
+def _of_choice(incident: Incident, phase: Phase, step: Step, act: Act) -> Move | None:
+    """Nothing decided what is meant: people choose among the candidates, or go on without."""
+    if not any(refusal.candidates for refusal in act.refusals):
+        return None
+    ask = incident.ask_of(phase, choice_key(step.id))
+    if ask is None or (ask.opened < act.at and not ask.open):  # what was chosen could not be done either
+        return AskPeople(phase, step, AskKind.CHOICE, act.id)
+    if ask.open:
+        return Wait((ask.ask.id,))
+    return Propose(phase, step, ask.chosen) if ask.granted else None
+
+
+def choice_key(step: str) -> str:
+    """Returns the name under which the choice for a step stands in the journal: `roll-back-choice`."""
+    return f"{step}-choice"
+
+
+def _chosen(incident: Incident, phase: Phase, step: Step) -> str | None:
+    ask = incident.ask_of(phase, choice_key(step.id))
+    return ask.chosen if ask else None
 
 
 def _of_pending(incident: Incident, phase: Phase, act: Act) -> Move:

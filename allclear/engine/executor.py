@@ -32,6 +32,7 @@ from allclear.domain.errors import (
     AllclearError,
     AnswerLost,
     Conflict,
+    JournalError,
     Moved,
     NotAllowed,
     NotFound,
@@ -329,8 +330,9 @@ class Executor:
         async def renew() -> None:
             while True:
                 await asyncio.sleep(LEASE.total_seconds() / 3)
-                if not self._journal.renew(resource, token, LEASE):
-                    return
+                with suppress(JournalError):  # it may be back next time; `finish` says whether the claim is still ours
+                    if not self._journal.renew(resource, token, LEASE):
+                        return
 
         renewal = asyncio.create_task(renew())
         try:

@@ -32,6 +32,8 @@ class Alert:
     state: Literal["firing", "resolved"]
     title: str
     labels: dict[str, str] = field(default_factory=dict[str, str])
+    authenticated: bool = False
+    """Whether the source proved who it is: only then may anything act by itself."""
     at: datetime | None = None
     """When the trouble began (firing) or ended (resolved), by the source's clock, in UTC."""
 
@@ -59,7 +61,13 @@ class Intake:
         key = plain(f"{alert.source}:{alert.key}", _LONGEST_KEY)
         by = By(actor=f"alert from {alert.source}", via=alert.source)
         joined = AlertJoined(
-            alert=delivery, source=alert.source, key=key, state=alert.state, title=plain(alert.title), at=alert.at
+            alert=delivery,
+            source=alert.source,
+            key=key,
+            state=alert.state,
+            title=plain(alert.title),
+            at=alert.at,
+            authenticated=alert.authenticated,
         )
         known = self._open_with(key)
         if known is not None:
@@ -76,6 +84,7 @@ class Intake:
         opened = IncidentOpened(
             company=self._company.name, title=plain(alert.title), severity=route.severity, service=route.service,
             runbook=route.runbook, incident_kind=runbook.kind, impact=route.impact,
+            feature=route.feature, facets=dict(route.facets),
             reported=f"alert from {alert.source}", began=alert.at, simulated=self._simulated,
         )  # fmt: skip
         errand = start_errand("{incident}", "respond")

@@ -5,8 +5,8 @@ Each function checks that it is theirs to say, writes it down and returns what a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,10 +16,12 @@ from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
 from allclear.domain.errors import Moved, NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident
+from allclear.domain.plan import UNKNOWN, Assessment, assess
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
     AskAnswered,
+    Assessed,
     By,
     DecisionTaken,
     FollowUpAdded,
@@ -45,10 +47,14 @@ class Declaration:
     """What a person says when there is trouble."""
 
     title: str
-    severity: str
+    severity: str | None
+    """None: it follows from the facets, by the plan's rules."""
     service: str
     runbook: str
     began: datetime | None = None
+    facets: Mapping[str, str] = field(default_factory=dict[str, str])
+    kind: str | None = None
+    """None: the runbook's."""
 
 
 class People:
@@ -115,12 +121,14 @@ class People:
 
     def opening(self, said: Declaration, by: By) -> IncidentOpened:
         """Returns the record that a declaration opens an incident with. Raises NotFound for what the plan lacks."""
-        self.check_severity(said.severity)
         self._company.service(said.service)
-        self._company.runbook(said.runbook)
+        kind = said.kind or self._company.runbook(said.runbook).kind
+        self.check_known(said.facets, kind)
+        severity = said.severity or self._assessed(said.facets).severity
+        self.check_severity(severity)
         return IncidentOpened(
-            company=self._company.name, title=said.title, severity=said.severity, service=said.service,
-            runbook=said.runbook, incident_kind=self._company.runbook(said.runbook).kind,
+            company=self._company.name, title=said.title, severity=severity, service=said.service,
+            runbook=said.runbook, incident_kind=kind, facets=dict(said.facets),
             reported=f"declared by {by.actor}", began=said.began, simulated=self._simulated,
         )  # fmt: skip
 
@@ -132,28 +140,38 @@ class People:
         self._say(incident_id, by, lambda it: [Acknowledged(), *self._lead(it, by)])
         return f"{incident_id} is acknowledged by {by.actor}."
 
-    def answer(self, ask_id: str, by: By, *, yes: bool, reason: str = "", identity: str = "claimed") -> str:
-        """Answers an ask: approves, denies, ticks a step. Raises NotAllowed, NotFound."""
+    def answer(
+        self, ask_id: str, by: By, *, yes: bool, reason: str = "", choice: str | None = None, identity: str = "claimed"
+    ) -> str:
+        """Answers an ask: approves, denies, ticks a step, chooses. Raises NotAllowed, NotFound."""
         incident_id = ask_id.partition("/")[0]
 
         def records(incident: Incident) -> list[Any]:
             state = self._open_ask(incident, ask_id)
             self._may_answer(state, by, reason)
+            _check_choice(state.ask, choice, yes=yes)
             if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.owed or incident.unfinished):
                 raise NotAllowed(
                     f"{incident_id} is no false alarm any more: something was done meanwhile.",
                     f"Undo it first, or answer no: allclear show {incident_id}.",
                 )
-            said = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), identity=identity)
+            said = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice, identity=identity)
             return [said, *_consequence(state.ask, yes=yes, by=by, reason=reason)]
 
         errand = Errand(ErrandKind.RESUME, incident_id, f"resume:{ask_id}:{by.actor.casefold()}", {"ask": ask_id})
         self._say(incident_id, by, records, errands=[errand])
         state = self._read(incident_id).asks[ask_id]
         if state.open:
-            more = state.ask.policy.people - len({answer.by.actor.casefold() for answer in state.answers})
-            return f"Noted. {ask_id} needs {more} more."
+            return f"Noted. {ask_id} needs {self._missing(state)}."
         return f"{'Yes' if yes else 'No'} to {ask_id}: {state.ask.yes if yes else state.ask.no}"
+
+    def _missing(self, state: AskState) -> str:
+        policy, answers = state.ask.policy, state.answers
+        more = policy.people - len({answer.by.actor.casefold() for answer in answers})
+        if policy.one_of and not any(answer.by.role in policy.one_of for answer in answers):
+            who = " or ".join(self._company.plan.role_title(role) for role in policy.one_of)
+            return f"{max(more, 1)} more, {who} among them"
+        return f"{more} more"
 
     def note(self, incident_id: str, text: str, by: By) -> str:
         """Writes down what a person saw."""
@@ -166,17 +184,46 @@ class People:
         return f"The decision is written down in {incident_id}."
 
     def severity(self, incident_id: str, now: str, why: str, by: By) -> str:
-        """Raises or lowers the severity."""
+        """Raises or lowers the severity; the plan may say who may lower it. No clock starts anew."""
         self.check_severity(now)
-        incident = self._read(incident_id)
+        incident, plan = self._read(incident_id), self._company.plan
         if incident.severity == now:
             return f"{incident_id} is {now} already."
+        lowered = plan.rank(now) > plan.rank(incident.severity)
+        if lowered and plan.may_lower is not None and not plan.stands_in(by.role or "", plan.may_lower):
+            may = " or ".join(plan.role_title(role) for role in plan.may_lower)
+            raise NotAllowed(f"{by.actor} may not lower a severity: {may} may.", "Ask one of them, or raise it.")
         self._say(incident_id, by, lambda it: [SeverityChanged(was=it.severity, now=now, why=_words(why, "reason"))])
         return f"{incident_id} is {now} now (was {incident.severity})."
 
+    def assess(self, incident_id: str, facets: Mapping[str, str], kind: str | None, why: str, by: By) -> str:
+        """Writes down what is known of the incident, and raises its severity where the plan's rules say so.
+
+        A severity is never lowered by itself: where the rules give a lesser one, that is said to whoever asked.
+        """
+        self.check_known(facets, kind)
+        if not facets and kind is None:
+            raise NotAllowed("Nothing was said about the incident.", f"Say it as {self._facet_words()}.")
+        plan, told = self._company.plan, [f"Noted in {incident_id}."]
+
+        def records(incident: Incident) -> list[Any]:
+            del told[1:]
+            written: list[Any] = [Assessed(facets=dict(facets), incident_kind=kind, why=why.strip())]
+            found = assess(plan.assess, incident.facets | dict(facets))
+            if found and plan.rank(found.severity) < plan.rank(incident.severity):
+                written.append(SeverityChanged(was=incident.severity, now=found.severity, why=found.because))
+                told.append(f"It is {found.severity} now: {found.because}.")
+            elif found and found.severity != incident.severity:
+                told.append(f"The plan's rules give {found.severity} ({found.because}); lower it if that is right.")
+            return written
+
+        self._say(incident_id, by, records)
+        return " ".join(told)
+
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
-        """Gives a hat to somebody else."""
+        """Gives a hat to somebody else; refused where the plan forbids that one person has both of two."""
         self.who(to, role, by.via)
+        self._check_doubles(self._read(incident_id), role, to)
         self._say(incident_id, by, lambda it: [RoleTaken(role=role, person=to, was=it.roles.get(role))])
         return f"{to} is {self._company.plan.role_title(role)} of {incident_id} now."
 
@@ -240,7 +287,7 @@ class People:
 
     def _may_answer(self, state: AskState, by: By, reason: str) -> None:
         policy, plan = state.ask.policy, self._company.plan
-        if by.role not in policy.roles:
+        if not plan.stands_in(by.role or "", policy.roles):
             may = " or ".join(plan.role_title(role) for role in policy.roles)
             raise NotAllowed(
                 f"{state.ask.id} is for {may}, not for {plan.role_title(by.role or '')}.", "Ask one of them."
@@ -260,6 +307,41 @@ class People:
         if "incident_commander" in incident.roles:
             return []
         return [RoleTaken(role="incident_commander", person=by.actor)]
+
+    def _check_doubles(self, incident: Incident, role: str, person: str) -> None:
+        plan = self._company.plan
+        for other, holder in incident.roles.items():
+            forbidden = other in plan.roles[role].never_with or (
+                other in plan.roles and role in plan.roles[other].never_with
+            )
+            if other != role and forbidden and holder.casefold() == person.casefold():
+                raise NotAllowed(
+                    f"{person} is {plan.role_title(other)}, and the plan forbids that with {plan.role_title(role)}.",
+                    "Name somebody else, or hand the other role over first.",
+                )
+
+    def check_known(self, facets: Mapping[str, str], kind: str | None) -> None:
+        """Raises NotFound for a facet, a value or a kind of incident that the plan lacks."""
+        plan = self._company.plan
+        if kind is not None and kind not in plan.kinds:
+            raise NotFound(f"The plan has no kind of incident {kind!r}.", f"It has: {', '.join(plan.kinds)}.")
+        for name, value in facets.items():
+            facet = plan.facets.get(name)
+            if facet is None:
+                raise NotFound(f"The plan has no facet {name!r}.", f"It has: {self._facet_words()}.")
+            if value not in (*facet.values, UNKNOWN):
+                raise NotFound(f"{name} is never {value!r}.", f"It is: {', '.join((*facet.values, UNKNOWN))}.")
+
+    def _facet_words(self) -> str:
+        facets = self._company.plan.facets.items()
+        return ", ".join(f"{name}={'|'.join((*facet.values, UNKNOWN))}" for name, facet in facets) or "none"
+
+    def _assessed(self, facets: Mapping[str, str]) -> Assessment:
+        found = assess(self._company.plan.assess, facets)
+        if found is None:
+            names = ", ".join(severity.name for severity in self._company.plan.severities)
+            raise NotFound("The plan has no rule that gives a severity for this.", f"Name one: {names}.")
+        return found
 
     def check_severity(self, name: str) -> None:
         """Raises NotFound, with those there are, for a severity that the plan lacks."""
@@ -289,6 +371,16 @@ class People:
             detail = {"ask": state.ask.id}
             errands.append(Errand(ErrandKind.RESUME, incident_id, f"over:{state.ask.id}", detail))
         self._say(incident_id, by, records, errands=errands)
+
+
+def _check_choice(ask: Ask, choice: str | None, *, yes: bool) -> None:
+    names = [candidate.name for candidate in ask.choices]
+    if ask.kind is not AskKind.CHOICE or not yes:
+        if choice is not None:
+            raise NotAllowed(f"{ask.id} is not about a choice.", "Answer it without one.")
+    elif choice not in names:
+        said = f"{choice} is none of the candidates" if choice else "Nothing was chosen"
+        raise NotAllowed(f"{said}.", f"Choose one (on the command line: --choose): {', '.join(names)}.")
 
 
 def _consequence(ask: Ask, *, yes: bool, by: By, reason: str) -> list[Any]:

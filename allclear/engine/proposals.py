@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from allclear.domain.action import ActStatus, Outcome, Refusal
+from allclear.domain.action import ActStatus, Change, Outcome, Refusal
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, Refused
@@ -14,7 +14,8 @@ from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.plan import Plan
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By
 from allclear.domain.runbook import Step
-from allclear.engine.asks import approval_of, policy_for
+from allclear.engine.alone import acted_lately, objections
+from allclear.engine.asks import approval_of, policy_for, unanswered_for, with_window
 from allclear.engine.executor import Executor, Worked, found_done
 from allclear.journal.port import Journal
 
@@ -32,6 +33,8 @@ class Wish:
     undoes: Act | None = None
     shown: str | None = None
     """The hash of the change that a person saw before starting this, or None."""
+    authorised: bool = False
+    """Whether the plan itself holds these very words and lets them out unasked."""
     confirmed: str | None = None
     """A person's reason, where starting it by hand is its own confirmation; None where people are asked."""
 
@@ -99,12 +102,28 @@ class Proposer:
         if worked.refusals:
             return [proposed, ActFinished(act=act, outcome=_refused(worked.refusals))]
         policy = policy_for(self._plan, type(action), wish.step)
-        if policy is None:
+        if policy is None or wish.authorised:
             return [proposed]
         ask = approval_of(incident, wish.phase, wish.key, act, change, policy)
+        if wish.step and not wish.undoes:
+            against = self._against_acting_alone(incident, wish.step, change)
+            ask = with_window(ask, wish.step, unanswered_for(type(action), wish.step), against, self._clock())
+            proposed = proposed.model_copy(update={"by_itself": wish.step.by_itself is not None and not against})
         if wish.confirmed is None or not _own_word_counts(policy, by):
             return [proposed, AskOpened(ask=ask)]
         return [proposed, AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason=wish.confirmed)]
+
+    def _against_acting_alone(self, incident: Incident, step: Step, change: Change[Any]) -> list[str]:
+        """Returns why `change` has to be approved, where its step could act by itself."""
+        if step.by_itself is None:
+            return []
+        found = objections(incident, self._journal.entries(incident.id), self._clock())
+        if not change.known_good:
+            found.append("its target is not known to be good")
+        others = [replay(self._journal.entries(one)) for one in self._journal.incidents_touching(change.resource)]
+        if any(other and acted_lately(other, change.resource, self._clock()) for other in others):
+            found.append("something acted by itself on it within the hour")
+        return found
 
     def _marked(self, wish: Wish, speaks: tuple[str, ...]) -> Wish:
         """In a simulation, everything that people read says so, whatever the template forgot."""

@@ -8,23 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
 from allclear.journal.database import Database
 from allclear.journal.port import Delivery, Errand, ErrandKind
 from allclear.journal.tables import ERRANDS, INBOX, WAITS
-
-
-def add_errands(connection: Connection, errands: Sequence[Errand], now: datetime) -> None:
-    """Puts errands into the outbox within the caller's transaction; a key that is known stays as it is."""
-    for errand in errands:
-        row = sqlite_insert(ERRANDS).values(
-            key=errand.key, kind=errand.kind.value, incident=errand.incident, detail=json.dumps(errand.detail),
-            attempts=0, next_at=now.isoformat(), done=0, why="",
-        )  # fmt: skip
-        connection.execute(row.on_conflict_do_nothing(index_elements=["key"]))
 
 
 class Post:
@@ -34,11 +23,21 @@ class Post:
         self._db = database
         self._clock = clock
 
+    def _add_errands(self, connection: Connection, errands: Sequence[Errand]) -> None:
+        """Puts errands into the outbox within the caller's transaction; a key that is known stays as it is."""
+        now = self._clock().isoformat()
+        for errand in sorted(errands, key=lambda one: one.key):  # two with the same keys never wait for each other
+            row = {
+                "key": errand.key, "kind": errand.kind.value, "incident": errand.incident,
+                "detail": json.dumps(errand.detail), "attempts": 0, "next_at": now, "done": 0, "why": "",
+            }  # fmt: skip
+            self._db.add_unless_there(connection, ERRANDS, row, "key")
+
     def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
         """Keeps a delivery, or counts its repeat."""
-        with self._db.writing() as connection:
+        with self._db.writing("numbers and keys of deliveries") as connection:
             same = select(INBOX.c.id, INBOX.c.state).where(INBOX.c.delivery_key == delivery_key)
-            known = connection.execute(same).one_or_none()
+            known = connection.execute(same.with_for_update()).one_or_none()
             if known is not None:  # the same words may mean something new by now: they are looked at again
                 again = {"count": INBOX.c.count + 1, "state": "new"}
                 connection.execute(update(INBOX).where(INBOX.c.id == known.id).values(**again))
@@ -100,7 +99,7 @@ class Post:
 
     def wait(self, run: str, incident: str, ask: str) -> None:
         """Notes that a Prefect flow run waits for the answer to `ask`."""
-        with self._db.writing() as connection:
+        with self._db.writing(f"run {run}") as connection:
             connection.execute(delete(WAITS).where(WAITS.c.run == run))
             connection.execute(insert(WAITS).values(run=run, ask=ask, incident=incident))
 

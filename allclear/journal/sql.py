@@ -10,16 +10,14 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.errors import JournalError, Moved, NotFound
 from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
+from allclear.journal.address import open_database
 from allclear.journal.chain import link
-from allclear.journal.database import Database
 from allclear.journal.port import Busy, Claim, Done, Errand, IncidentRow, Mine
-from allclear.journal.post import Post, add_errands
-from allclear.journal.presence import Presence
+from allclear.journal.post import Post
 from allclear.journal.tables import CLAIMS, ENTRIES, INCIDENTS
 
 
@@ -27,9 +25,16 @@ class SqlJournal(Post):
     """A journal in a SQL database; see `allclear.journal.port.Journal` for what each method promises."""
 
     def __init__(self, url: str, clock: Clock = utc_now) -> None:
-        """Opens the journal at `url`, as `sqlite:///journal.db`. Raises ConfigError or JournalError."""
-        super().__init__(Database(url), clock)
-        self._presence = Presence(self._db.holders)
+        """Opens the journal at `url`: `sqlite:///journal.db`, or `postgresql://user@host/database`.
+
+        Raises ConfigError or JournalError.
+        """
+        super().__init__(open_database(url), clock)
+        try:
+            self._presence = self._db.presence()
+        except BaseException:
+            self._db.close()
+            raise
 
     @property
     def holder(self) -> str:
@@ -48,10 +53,10 @@ class SqlJournal(Post):
         records: Sequence[Any] = (), errands: Sequence[Errand] = (),
     ) -> tuple[str, bool]:  # fmt: skip
         """Opens an incident, or joins the open one with that key."""
-        with self._db.writing() as connection:
+        with self._db.writing("numbers and keys of incidents") as connection:
             if key is not None:
                 known = select(INCIDENTS.c.id).where(INCIDENTS.c.key == key, INCIDENTS.c.ended_at.is_(None))
-                if (found := connection.execute(known).scalar()) is not None:
+                if (found := connection.execute(known.with_for_update()).scalar()) is not None:
                     self._add(connection, found, records, by)
                     return found, False
             last = select(func.max(INCIDENTS.c.number)).where(INCIDENTS.c.short == short)
@@ -65,7 +70,7 @@ class SqlJournal(Post):
             )  # fmt: skip
             self._add(connection, incident, [opened, *records], by)
             mine = [Errand(e.kind, incident, e.key.format(incident=incident), e.detail) for e in errands]
-            add_errands(connection, mine, self._clock())
+            self._add_errands(connection, mine)
         return incident, True
 
     def append(
@@ -75,18 +80,13 @@ class SqlJournal(Post):
         """Appends in order."""
         with self._db.writing() as connection:
             entries = self._add(connection, incident, records, by, expect)
-            add_errands(connection, errands, self._clock())
+            self._add_errands(connection, errands)
         return entries
 
     def _add(
         self, connection: Connection, incident: str, records: Sequence[Any], by: By, expect: int | None = None
     ) -> list[Entry]:
-        row = connection.execute(
-            select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == incident)
-        ).one_or_none()
-        if row is None:
-            raise _unknown(incident)
-        length, head = row
+        length, head = _locked(connection, incident)
         if expect is not None and length != expect:
             raise Moved(f"{incident} has a newer entry ({length}, seen {expect}).", "Read it again and decide again.")
         at, said, entries = self._clock(), by.model_dump_json(), list[Entry]()
@@ -160,7 +160,7 @@ class SqlJournal(Post):
         wanted = (
             select(INCIDENTS.c.id)
             .where(INCIDENTS.c.id.in_(select(ENTRIES.c.incident).where(ENTRIES.c.resource == resource)))
-            .order_by(INCIDENTS.c.opened_at)
+            .order_by(INCIDENTS.c.opened_at, INCIDENTS.c.number)
         )
         with self._db.reading() as connection:
             return list(connection.execute(wanted).scalars())
@@ -192,14 +192,16 @@ class SqlJournal(Post):
         self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By,
     ) -> Claim:  # fmt: skip
         """Takes the one claim on `resource`, with the intent in the same transaction."""
-        with self._db.writing() as connection:
+        self._presence.hold()
+        with self._db.writing(_claim_on(resource)) as connection:
+            _locked(connection, incident)  # its outcome may be written by who holds no claim
             if _has(connection, incident, act, "act.finished"):
                 return Done()
             held = connection.execute(select(CLAIMS).where(CLAIMS.c.resource == resource)).one_or_none()
             dead = False
             if held is not None:
                 until = datetime.fromisoformat(held.until)
-                dead = self._presence.gone(held.holder)
+                dead = self._presence.gone(connection, held.holder)
                 free = dead or until < self._clock()
                 if (held.incident, held.act) != (incident, act) or not free:
                     return Busy(held.incident, held.act, held.holder, until, free)
@@ -209,15 +211,16 @@ class SqlJournal(Post):
                 "resource": resource, "incident": incident, "act": act, "holder": self.holder, "token": token,
                 "until": (self._clock() + lease).isoformat(),
             }  # fmt: skip
-            upsert = sqlite_insert(CLAIMS).values(**row)
-            connection.execute(upsert.on_conflict_do_update(index_elements=["resource"], set_=row))
+            connection.execute(delete(CLAIMS).where(CLAIMS.c.resource == resource))
+            connection.execute(insert(CLAIMS).values(**row))
             if not resumed:
                 self._add(connection, incident, [intent], by)
-        return Mine(token, resumed, holder_dead=dead or held is None)
+        return Mine(token, resumed, holder_dead=(dead and self._presence.sure) or held is None)
 
     def renew(self, resource: str, token: str, lease: timedelta) -> bool:
         """Prolongs our claim."""
-        with self._db.writing() as connection:
+        self._presence.hold()
+        with self._db.writing(_claim_on(resource)) as connection:
             mine = update(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
             return connection.execute(mine.values(until=(self._clock() + lease).isoformat())).rowcount == 1
 
@@ -225,7 +228,7 @@ class SqlJournal(Post):
         self, resource: str, token: str, incident: str, finished: ActFinished, by: By, records: Sequence[Any] = (),
     ) -> bool:  # fmt: skip
         """Appends the outcome and lets go of the claim."""
-        with self._db.writing() as connection:
+        with self._db.writing(_claim_on(resource)) as connection:
             mine = delete(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
             if connection.execute(mine).rowcount != 1:
                 return False
@@ -247,6 +250,19 @@ def _has(connection: Connection, incident: str, act: str, kind: str) -> bool:
         ENTRIES.c.incident == incident, ENTRIES.c.act == act, ENTRIES.c.kind == kind
     )
     return connection.execute(wanted.limit(1)).first() is not None
+
+
+def _locked(connection: Connection, incident: str) -> tuple[int, str]:
+    """Returns an incident's length and head; nobody else writes to it before the transaction ends. Raises NotFound."""
+    kept = select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == incident)
+    row = connection.execute(kept.with_for_update()).one_or_none()
+    if row is None:
+        raise _unknown(incident)
+    return row.length, row.head
+
+
+def _claim_on(resource: str) -> str:
+    return f"claim on {resource}"
 
 
 def _unknown(incident: str) -> NotFound:

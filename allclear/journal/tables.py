@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table, text
 
 METADATA = MetaData()
+
+WORD = String().with_variant(String(collation="C"), "postgresql")
+"""Text is ordered by its bytes, as SQLite does it: times as ISO 8601 must not follow the rules of a language."""
 
 INCIDENTS = Table(
     "incidents",
     METADATA,
-    Column("id", String, primary_key=True),
+    Column("id", WORD, primary_key=True),
     Column("number", Integer, nullable=False),
-    Column("short", String, nullable=False),
-    Column("company", String, nullable=False),
-    Column("service", String, nullable=False),
-    Column("key", String),
-    Column("opened_at", String, nullable=False),
-    Column("ended_at", String),
+    Column("short", WORD, nullable=False),
+    Column("company", WORD, nullable=False),
+    Column("service", WORD, nullable=False),
+    Column("key", WORD),
+    Column("opened_at", WORD, nullable=False),
+    Column("ended_at", WORD),
     Column("length", Integer, nullable=False),
-    Column("head", String, nullable=False),
+    Column("head", WORD, nullable=False),
 )
 """A list of the incidents, kept beside the entries in the same transaction; every field follows from them."""
 Index("incidents_number", INCIDENTS.c.short, INCIDENTS.c.number, unique=True)
@@ -33,16 +36,16 @@ Index(
 ENTRIES = Table(
     "entries",
     METADATA,
-    Column("incident", String, primary_key=True),
+    Column("incident", WORD, primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("at", String, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("record", Text, nullable=False),
-    Column("before", String, nullable=False),
-    Column("hash", String, nullable=False),
-    Column("act", String),
-    Column("resource", String),
+    Column("at", WORD, nullable=False),
+    Column("by", WORD, nullable=False),
+    Column("kind", WORD, nullable=False),
+    Column("record", WORD, nullable=False),
+    Column("before", WORD, nullable=False),
+    Column("hash", WORD, nullable=False),
+    Column("act", WORD),
+    Column("resource", WORD),
 )
 """The record itself: rows are added and never changed; triggers refuse anything else."""
 Index("entries_resource", ENTRIES.c.resource, ENTRIES.c.incident)
@@ -58,51 +61,51 @@ Index(
 CLAIMS = Table(
     "claims",
     METADATA,
-    Column("resource", String, primary_key=True),
-    Column("incident", String, nullable=False),
-    Column("act", String, nullable=False),
-    Column("holder", String, nullable=False),
-    Column("token", String, nullable=False),
-    Column("until", String, nullable=False),
+    Column("resource", WORD, primary_key=True),
+    Column("incident", WORD, nullable=False),
+    Column("act", WORD, nullable=False),
+    Column("holder", WORD, nullable=False),
+    Column("token", WORD, nullable=False),
+    Column("until", WORD, nullable=False),
 )
 """Who is changing what right now: one open change for each resource."""
 
 INBOX = Table(
     "inbox",
     METADATA,
-    Column("id", String, primary_key=True),
+    Column("id", WORD, primary_key=True),
     Column("number", Integer, nullable=False),
-    Column("source", String, nullable=False),
-    Column("delivery_key", String, nullable=False, unique=True),
-    Column("received_at", String, nullable=False),
-    Column("headers", Text, nullable=False),
+    Column("source", WORD, nullable=False),
+    Column("delivery_key", WORD, nullable=False, unique=True),
+    Column("received_at", WORD, nullable=False),
+    Column("headers", WORD, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("count", Integer, nullable=False),
-    Column("state", String, nullable=False, index=True),
-    Column("incident", String),
-    Column("why", Text, nullable=False),
+    Column("state", WORD, nullable=False, index=True),
+    Column("incident", WORD),
+    Column("why", WORD, nullable=False),
 )
 """What monitoring sent, byte for byte."""
 
 ERRANDS = Table(
     "errands",
     METADATA,
-    Column("key", String, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("incident", String, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("key", WORD, primary_key=True),
+    Column("kind", WORD, nullable=False),
+    Column("incident", WORD, nullable=False),
+    Column("detail", WORD, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("next_at", String, nullable=False),
+    Column("next_at", WORD, nullable=False),
     Column("done", Integer, nullable=False, index=True),
-    Column("why", Text, nullable=False),
+    Column("why", WORD, nullable=False),
 )
 """What Prefect is to be told."""
 
 WAITS = Table(
     "waits",
     METADATA,
-    Column("run", String, primary_key=True),
-    Column("ask", String, primary_key=True),
-    Column("incident", String, nullable=False),
+    Column("run", WORD, primary_key=True),
+    Column("ask", WORD, primary_key=True),
+    Column("incident", WORD, nullable=False),
 )
 """Which flow runs wait for which answer."""

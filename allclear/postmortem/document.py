@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from allclear.domain.action import Verdict
-from allclear.domain.durations import say_duration
+from allclear.domain.deadlines import deadlines
+from allclear.domain.durations import counted, in_words, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
@@ -70,6 +71,8 @@ def _from_journal(
         "services_affected": markdown_safe(service_title),
         "mitigation": _mitigation(incident),
         "times": _times(incident),
+        "kind": markdown_safe(plan.kinds[incident.kind].title if incident.kind in plan.kinds else incident.kind),
+        "targets": _targets(incident, plan, now),
         "acts": markdown_acts(incident, plan),
         "in_place": markdown_in_place(incident, plan),
         "action_items": _action_items(incident),
@@ -100,19 +103,6 @@ def _written(line: str) -> str:
 
 
 # --- what the journal tells ------------------------------------------------------------------------
-
-
-def in_words(span: timedelta) -> str:
-    """Returns `span` as a post-mortem says it: `1 hour 5 minutes`; under a minute in seconds."""
-    seconds = round(span.total_seconds())
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return _count(max(seconds, 0), "second")
-    hours, minutes = divmod(seconds // 60, 60)
-    return " ".join(part for part in (_count(hours, "hour"), _count(minutes, "minute")) if not part.startswith("0 "))
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 _BRIEF = timedelta(minutes=15)
@@ -162,7 +152,7 @@ def _severities(incident: Incident) -> str:
 def _detected_how(incident: Incident) -> str:
     firing = sum(alert.state == "firing" for alert in incident.alerts.values())
     how = f"{markdown_safe(incident.opened.reported)}, {stamp(incident.opened_at)}"
-    return f"{how} ({_count(firing, 'alert')} in all)" if firing else how
+    return f"{how} ({counted(firing, 'alert')} in all)" if firing else how
 
 
 def _measured(incident: Incident, entries: Sequence[Entry]) -> str:
@@ -197,6 +187,18 @@ def _times(incident: Incident) -> str:
     ]
     began = stamp(incident.began_at) if incident.began_at else ""
     return "\n".join(["| | Time | At | Measured |", "|---|---|---|---|", f"| Trouble began | | {began} | |", *rows])
+
+
+def _targets(incident: Incident, plan: Plan, now: datetime) -> str:
+    """The post-mortem is not measured against itself, and what no longer can happen is not due."""
+    rows = [
+        f"| {markdown_safe(one.title)} | {markdown_safe(one.severity)} | {stamp(one.due)} |"
+        f" {stamp(one.met) if one.met else '-'} | {'**missed**' if one.missed(now) else 'in time' if one.met else ''} |"
+        for one in deadlines(plan, incident)
+        if one.due and one.what in {"target", "duty"}
+    ]
+    head = ["| By the plan | Severity | Due | Met | |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows]) if rows else "The plan has no times for this."
 
 
 def _action_items(incident: Incident) -> str:

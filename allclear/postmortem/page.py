@@ -27,7 +27,7 @@ from allclear.domain.scribe import (
     stamp,
     timeline,
 )
-from allclear.domain.telling import lead, left_in_place, status
+from allclear.domain.telling import deadline_lines, lead, left_in_place, status
 from allclear.postmortem.acts import markdown_acts
 
 __all__ = ["markdown_acts", "markdown_timeline", "show"]
@@ -35,8 +35,8 @@ __all__ = ["markdown_acts", "markdown_timeline", "show"]
 _STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "ask": "yellow", "person": "cyan"}
 
 
-def show(incident: Incident, entries: Sequence[Entry], plan: Plan, *, routine: bool = False) -> Group:
-    """Returns the incident's page: how it stands, what waits for people, what is still in place, and the timeline.
+def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime, *, routine: bool = False) -> Group:
+    """Returns the incident's page: how it stands, what waits for people, what is in place, what is due, the timeline.
 
     With `routine`, the lines for auditors and the details are there too. Nothing in it is taken for rich's markup.
     """
@@ -47,6 +47,9 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, *, routine: b
     if incident.in_place:
         left = Text("\n".join(left_in_place(act, plan) for act in incident.in_place))
         parts.append(Panel(left, title="Still in place", title_align="left", border_style="red"))
+    due = deadline_lines(incident, plan, now)
+    if due and not incident.over:
+        parts.append(Panel(Text("\n".join(due)), title="Due", title_align="left", border_style="cyan"))
     parts += [Text(), Text("Timeline (UTC)", style="bold"), _table(entries, incident, plan, routine=routine)]
     return Group(*parts)
 

@@ -48,6 +48,8 @@ PLACEHOLDERS: dict[str, str] = {
     "services_affected": "The service's name for people.",
     "mitigation": "What stopped the bleeding, apart from what fixed it.",
     "times": "Time to detect, acknowledge, contain and recover, a table; an unknown stays blank.",
+    "kind": "The kind of incident, in the plan's words.",
+    "targets": "The plan's own times: by when each thing was due and when it was, a table; what was missed is marked.",
     "acts": "Each act: before, after, who approved it, when, what became of it; a table.",
     "in_place": "What containment left behind and is still in place, a list.",
     "action_items": "The follow-ups with owner and date, a numbered list with boxes to tick.",

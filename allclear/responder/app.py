@@ -41,7 +41,7 @@ def make_app(engine: Engine, token: SecretStr | None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        loops = [asyncio.create_task(work.read_inbox()), asyncio.create_task(work.run_errands())]
+        loops = [asyncio.create_task(loop) for loop in (work.read_inbox(), work.run_errands(), work.watch_windows())]
         work.arrived.set()
         yield
         for loop in loops:

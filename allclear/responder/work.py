@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, JournalError
@@ -20,8 +21,12 @@ _LOOK_AGAIN = 0.25
 """Seconds between two looks at the outbox: others put errands there too."""
 
 
+_WINDOWS = 1.0
+"""Seconds between two looks at what happens unless somebody says no."""
+
+
 class Work:
-    """The two loops behind the responder's doors."""
+    """The loops behind the responder's doors."""
 
     def __init__(self, engine: Engine, errands: Errands) -> None:
         self._engine = engine
@@ -53,6 +58,17 @@ class Work:
                 log.exception("An errand could not be run; it is tried again.")
             await asyncio.sleep(_LOOK_AGAIN)
 
+    async def watch_windows(self) -> None:
+        """Lets pass what was given a time to be stopped in, for ever."""
+        while True:
+            try:
+                await self._engine.windows.let_pass()
+            except AllclearError as error:
+                log.warning("%s", error)
+            except Exception:  # as above
+                log.exception("A window could not be closed; it is tried again.")
+            await asyncio.sleep(_WINDOWS)
+
     def take_in(self) -> None:
         """Takes in every delivery that waits."""
         while waiting := self._engine.journal.deliveries(state="new"):
@@ -67,7 +83,9 @@ class Work:
             settle(delivery.id, "quarantined", f"It cannot be read: {error}.")
             return
         try:
-            taken = [self._engine.intake.take(alert, delivery.id) for alert in alerts]
+            # The door lets in nobody without the token: whoever got this far has proven who it is.
+            known = [replace(alert, authenticated=True) for alert in alerts]
+            taken = [self._engine.intake.take(alert, delivery.id) for alert in known]
         except JournalError:
             raise  # it stays where it is, and is taken in when the journal is back
         except AllclearError as error:

@@ -26,11 +26,13 @@ METHODS: dict[FaceName, frozenset[str]] = {
     "cloud_run": frozenset(
         {
             "GetService",
+            "ListServices",
             "UpdateService",
             "TestIamPermissions",
             "ListRevisions",
             "GetRevision",
             "GetOperation",
+            "WaitOperation",
         }
     ),
     "supabase": frozenset({"select", "update"}),

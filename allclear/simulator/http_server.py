@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import Generator
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -99,4 +100,24 @@ class HttpServer:
             listener.close()
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._apps[scope["server"][1]](scope, receive, send)
+        await self._apps[scope["server"][1]](_origin_form(scope), receive, send)
+
+
+def _origin_form(scope: Scope) -> Scope:
+    """The request as if made to us directly, if a client took us for its proxy.
+
+    Its request line has the whole address then, and that one's host counts, not the header's.
+    *Source:* RFC 9112, 3.2.2.
+    """
+    scheme, separator, rest = scope["raw_path"].partition(b"://")
+    if not separator or scheme.lower() != b"http":
+        return scope
+    host, _, path = rest.partition(b"/")
+    headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    raw = b"/" + path
+    changes: dict[str, Any] = {
+        "raw_path": raw,
+        "path": unquote_to_bytes(raw).decode("utf-8", "replace"),
+        "headers": [(b"host", host), *headers],
+    }
+    return {**scope, **changes}

@@ -16,10 +16,11 @@ It knows no wire format; ``faces/`` speaks gRPC and REST for it. What it keeps t
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import uuid4
@@ -66,6 +67,8 @@ class ServiceState:
     reconciling: bool
     failure: RunError | None
     updated_at: datetime
+    operation: str = ""
+    """The id of the operation that wrote it last; empty before the first."""
     description: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
@@ -95,6 +98,8 @@ class Operation:
     deploys: bool = False
     result: ServiceState | None = None
     error: RunError | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when ``done``, or when nothing will end any more, for whoever waits."""
 
     @property
     def done(self) -> bool:
@@ -152,11 +157,13 @@ class RunService:
                 "ALREADY_EXISTS",
                 f"Revision named '{edit.deploy.name}' with different configuration already exists.",
             )
-        edited = self._edited(edit)
-        operation = Operation(str(uuid4()), edited, deploys=edit.deploy is not None)
+        identity = str(uuid4())
+        edited = replace(self._edited(edit), operation=identity)
+        operation = Operation(identity, edited, deploys=edit.deploy is not None)
         self.operations[operation.id] = operation
         if validate_only:
             operation.result = replace(edited, etag=self.state.etag, reconciling=False)
+            operation.ended.set()
             return operation
         if edit.deploy is not None:
             self.revisions[edit.deploy.name] = edit.deploy
@@ -177,6 +184,11 @@ class RunService:
         self.state = self._edited(edit)
         if self._running is None:
             self._settle(deployed=edit.deploy is not None)
+
+    def close(self) -> None:
+        """Let go of everybody who waits for an operation; none ends from now on."""
+        for operation in self.operations.values():
+            operation.ended.set()
 
     def touch(self) -> None:
         """Let somebody else write a label: a new etag and generation, and the same traffic."""
@@ -221,6 +233,7 @@ class RunService:
             self._settle(deployed=operation.deploys)
             operation.error = self.state.failure
             operation.result = None if self.state.failure else self.state
+        operation.ended.set()
         said = f"{operation.error.code}: {operation.error.message}" if operation.error else "done"
         self._truth.record(
             "operation_finished",

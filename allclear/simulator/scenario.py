@@ -175,6 +175,7 @@ class Production(_Part):
     permissions: list[str] = Field(
         default=[
             "run.services.get",
+            "run.services.list",
             "run.services.update",
             "run.revisions.get",
             "run.revisions.list",

@@ -18,7 +18,9 @@ from typing import Any, Self
 
 from allclear.simulator.faces.cloud_run import CloudRun
 from allclear.simulator.faces.cloud_run_grpc import serve_grpc
+from allclear.simulator.faces.cloud_run_http import google_app
 from allclear.simulator.faces.cloud_run_rest import CloudRunRest
+from allclear.simulator.faces.cloud_run_v1 import CloudRunV1
 from allclear.simulator.faces.control import ControlFace
 from allclear.simulator.faces.pagerduty import PagerDutyFace
 from allclear.simulator.faces.postgrest import SupabaseFace
@@ -55,10 +57,11 @@ class Simulation:
         """Open every face, and let time begin."""
         self.world = world = World(self.scenario)
         cloud_run, keys, add = CloudRun(world), self.secrets, self._http.add
+        run_routes = [*CloudRunRest(cloud_run).routes(), *CloudRunV1(world, cloud_run).routes()]
         storefront = add(StorefrontFace(world).app())
         self.endpoints = {
             "storefront": storefront,
-            "cloud_run": add(CloudRunRest(cloud_run).app()),
+            "cloud_run": add(google_app(run_routes)),
             "supabase": add(SupabaseFace(world, keys["supabase"]).app()),
             "slack": add(SlackFace(world, keys["slack"]).app()) + "/api/",
             "statuspage": add(StatuspageFace(world, keys["statuspage"]).app()),

@@ -52,9 +52,11 @@ class Storefront:
         """The methods that a page answers, for an ``Allow`` header."""
         return sorted(self._methods.get(path, set()))
 
-    def visit(self, method: str, path: str) -> Visit:
-        """Let one request be served now."""
-        name = self._choose_revision()
+    def visit(self, method: str, path: str, tag: str = "") -> Visit:
+        """Let one request be served now, by the revision that has the tag if one is asked for."""
+        name = self._tagged(tag) if tag else self._choose_revision()
+        if name is None:
+            return Visit(404, "", "no_such_page")
         methods = self._methods.get(path)
         if methods is None:
             return Visit(404, name, "no_such_page")
@@ -77,6 +79,10 @@ class Storefront:
             if self._tries[f"{who} {trouble.path}"] * _GOLDEN % 1 < trouble.error_rate:
                 return Visit(trouble.status, revision, "failed", latency, because=who)
         return Visit(200, revision, "ok", latency)
+
+    def _tagged(self, tag: str) -> str | None:
+        state = self._service.state
+        return next((t.revision or state.latest_ready for t in state.serving if t.tag == tag), None)
 
     def _choose_revision(self) -> str:
         self._visits += 1

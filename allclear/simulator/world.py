@@ -69,10 +69,11 @@ class World:
             self.break_now()
 
     def close(self) -> None:
-        """Stop every timer."""
+        """Stop every timer, and let go of whoever waits for one."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self.service.close()
 
     def later(self, delay: timedelta, do: Callable[[], object]) -> None:
         """Do something after a while, unless the world has been closed by then."""

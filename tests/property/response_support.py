@@ -23,12 +23,12 @@ from allclear.company import Company, load_company
 from allclear.domain.approval import Ask
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
-from allclear.domain.records import ActIntended, By, IncidentOpened
+from allclear.domain.records import ActIntended, By, IncidentOpened, NoteTaken
 from allclear.domain.runbook import Phase
 from allclear.engine.course import Over, Wait
 from allclear.engine.intake import Alert
 from allclear.engine.registry import Registry
-from allclear.journal.port import Claim, Journal, Mine
+from allclear.journal.port import Claim, Errand, ErrandKind, Journal, Mine
 from allclear.journal.sql import SqlJournal
 from allclear.settings import Settings
 from allclear.simulator.scenario import OutbreakSpec, Production, RevisionSpec, Trouble
@@ -153,11 +153,12 @@ class Mortal:
 
 
 async def die(engine: Engine, journal: SqlJournal) -> None:
-    """Leaves behind what the kernel leaves of a process: its presence file without the lock; connections are cut."""
-    alive = Path(f"{engine.settings.journal_url.removeprefix('sqlite:///')}.holders") / f"{journal.holder}.alive"
+    """Leaves behind what the kernel leaves of a process: a presence file without the lock; connections are cut."""
+    url = engine.settings.journal_url
     await engine.around.close()
     journal.close()
-    alive.touch()
+    if url.startswith("sqlite:///"):
+        (Path(f"{url.removeprefix('sqlite:///')}.holders") / f"{journal.holder}.alive").touch()
 
 
 # --- a process of its own --------------------------------------------------------------------------------
@@ -198,24 +199,39 @@ async def _alone(url: str, simulation: str, incident: str, act: str, held: str) 
     await engine.close()
 
 
-def claim_all(url: str, incident: str, count: int, me: str) -> list[int]:
+def claim_all(url: str, folder: str, incident: str, count: int, me: str) -> list[int]:
     """Claims `count` resources one after the other, as fast as it goes, beside one other; returns those it got."""
     journal = SqlJournal(url)
     try:
-        _meet(url, "ready", me)
+        _meet(folder, "ready", me)
         got = [number for number in range(count) if isinstance(_claim(journal, incident, number), Mine)]
-        _meet(url, "done", me)  # who leaves earlier is taken for dead, and its claims are taken over
+        _meet(folder, "done", me)  # who leaves earlier is taken for dead, and its claims are taken over
         return got
     finally:
         journal.close()
 
 
-def open_all(folder: str, rounds: int, me: str) -> list[str]:
+def append_all(url: str, folder: str, incidents: list[str], count: int, me: str) -> None:
+    """Appends `count` notes to each incident in turn, as fast as it goes, beside one other."""
+    journal = SqlJournal(url)
+    try:
+        _meet(folder, "ready", me)
+        for number in range(count):
+            for incident in incidents:
+                errand = Errand(ErrandKind.START, incident, f"{incident}/{number}", {})
+                journal.append(incident, [NoteTaken(text=f"{me} {number}")], MACHINE, errands=[errand])
+            journal.receive("json", {}, b"{}", str(number))
+            journal.open_incident("VS", OPENED, MACHINE, key=str(number))
+        _meet(folder, "done", me)
+    finally:
+        journal.close()
+
+
+def open_all(urls: list[str], folder: str, me: str) -> list[str]:
     """Opens new journals, each at the same moment as one other, and opens an incident; returns what went wrong."""
     wrong: list[str] = []
-    for number in range(rounds):
-        url = f"sqlite:///{folder}/{number}/journal.db"
-        _meet(url, "ready", me)
+    for number, url in enumerate(urls):
+        _meet(folder, f"ready-{number}", me)
         try:
             journal = SqlJournal(url)
             journal.open_incident("VS", OPENED, MACHINE)
@@ -225,18 +241,24 @@ def open_all(folder: str, rounds: int, me: str) -> list[str]:
     return wrong
 
 
+def hold_claim(url: str, incident: str, told: str) -> None:
+    """Claims something, says so by a file, and stays until it is killed."""
+    journal = SqlJournal(url)
+    assert isinstance(_claim(journal, incident, 1), Mine)
+    Path(told).touch()
+    threading.Event().wait()
+
+
 def _claim(journal: SqlJournal, incident: str, number: int) -> Claim:
     act = f"contain/{number}"
     intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
     return journal.claim(f"dial:{number}", incident, act, timedelta(seconds=30), intent, MACHINE)
 
 
-def _meet(url: str, place: str, me: str) -> None:
+def _meet(folder: str, place: str, me: str) -> None:
     """Waits until two have come to that place."""
-    folder = Path(url.removeprefix("sqlite:///")).parent
-    folder.mkdir(exist_ok=True)
-    (folder / f"{place}-{me}").touch()
-    while len(list(folder.glob(f"{place}-*"))) < 2:
+    (Path(folder) / f"{place}-{me}").touch()
+    while len(list(Path(folder).glob(f"{place}-[ab]"))) < 2:
         time.sleep(0.001)
 
 

@@ -26,6 +26,7 @@ from allclear.postmortem.document import write_post_mortem
 from allclear.simulator.faults import Fault
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, recorded, until
+from tests.journal_support import Journals
 from tests.property.response_support import (
     FIX,
     MACHINE,
@@ -217,9 +218,9 @@ class Hold:
         pytest.param(Hold("GetOperation", intended=True), id="between-write-and-outcome"),
     ],
 )
-async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, hold: Hold) -> None:
+async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, journals: Journals, hold: Hold) -> None:
     """SIGKILL in the middle of the rollback: this process carries on at once, and traffic is changed once."""
-    url = new_journal(tmp_path)
+    url = journals.new()
     async with Simulated(broken()) as sim:
         engine = engine_on(url, announced(sim, tmp_path))
         try:

@@ -25,6 +25,7 @@ from allclear.journal.sql import SqlJournal
 from allclear.simulator.faults import Fault
 from allclear.simulator.scenario import TrafficSpec
 from tests.contract.simulator_support import Simulated, until
+from tests.journal_support import Journals
 from tests.property.response_support import (
     BAD,
     GOOD,
@@ -44,10 +45,13 @@ ANA = By(actor="Ana", role="on_call", via="cli")
 
 
 @asynccontextmanager
-async def _two_engines(sim: Simulated, folder: Path) -> AsyncGenerator[tuple[Engine, Engine]]:
+async def _two_engines(
+    sim: Simulated, folder: Path, journals: Journals | None = None
+) -> AsyncGenerator[tuple[Engine, Engine]]:
     """Yields two engines, as of two processes, on one new journal; the simulation serves its bad revision."""
     sim.world.redirect([TrafficSpec(revision="latest", percent=100)], by="the test")
-    url = new_journal(folder)
+    folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - a moment, before anything runs
+    url = journals.new() if journals else new_journal(folder)
     simulation = announced(sim, folder)
     one, two = engine_on(url, simulation), engine_on(url, simulation)
     try:
@@ -82,11 +86,11 @@ async def _carried_out(engine: Engine, incident: str, act: str) -> Outcome:
     return await engine.executor.carry_out(incident, act, MACHINE)
 
 
-async def test_two_incidents_roll_one_service_back_once(tmp_path: Path) -> None:
+async def test_two_incidents_roll_one_service_back_once(tmp_path: Path, journals: Journals) -> None:
     """Both are approved and carried out at once: one changes the traffic, the other finds it done."""
     async with Simulated(broken()) as sim:
         for number in range(ROUNDS):
-            async with _two_engines(sim, tmp_path / str(number)) as (one, two):
+            async with _two_engines(sim, tmp_path / str(number), journals) as (one, two):
                 first, second = _declared(one), _declared(two)
                 acts = await _approved(one, first), await _approved(two, second)
                 before = len(writes(sim.world))
@@ -101,11 +105,11 @@ async def test_two_incidents_roll_one_service_back_once(tmp_path: Path) -> None:
                 assert owed == ["contain/roll-back"]
 
 
-async def test_two_processes_carry_one_act_out_once(tmp_path: Path) -> None:
+async def test_two_processes_carry_one_act_out_once(tmp_path: Path, journals: Journals) -> None:
     """Responder and flow go at one act: one writes, both know one outcome, and the debt is on the record."""
     async with Simulated(broken()) as sim:
         for number in range(ROUNDS):
-            async with _two_engines(sim, tmp_path / str(number)) as (one, two):
+            async with _two_engines(sim, tmp_path / str(number), journals) as (one, two):
                 incident = _declared(one)
                 act = await _approved(one, incident)
                 before = len(writes(sim.world))
@@ -118,9 +122,9 @@ async def test_two_processes_carry_one_act_out_once(tmp_path: Path) -> None:
                 assert one.journal.broken_link(incident) is None
 
 
-async def test_two_conductors_carry_one_incident_on_once(tmp_path: Path) -> None:
+async def test_two_conductors_carry_one_incident_on_once(tmp_path: Path, journals: Journals) -> None:
     """Two processes run the same phase of the same incident: every vendor is told everything once."""
-    async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
+    async with Simulated(broken()) as sim, _two_engines(sim, tmp_path, journals) as (one, two):
         incident = _declared(one)
         async with asyncio.timeout(30):
             for phase in (Phase.DETECT, Phase.CONTAIN):
@@ -194,15 +198,16 @@ def _opened(url: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["threads", "processes"])
-def test_a_claim_has_one_holder(tmp_path: Path, kind: str) -> None:
+def test_a_claim_has_one_holder(tmp_path: Path, journals: Journals, kind: str) -> None:
     """Two claim the same hundred things in a tight loop: each has exactly one holder, and one intent."""
-    url, count = new_journal(tmp_path), 100
+    url, count = journals.new(), 100
     incident = _opened(url)
     pool: Executor = (
         ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, mp_context=get_context("spawn"))
     )
     with pool:
-        got = [number for one in pool.map(claim_all, [url] * 2, [incident] * 2, [count] * 2, "ab") for number in one]
+        each = pool.map(claim_all, [url] * 2, [str(tmp_path)] * 2, [incident] * 2, [count] * 2, "ab")
+        got = [number for one in each for number in one]
     journal = SqlJournal(url)
     intents = [entry.record.act for entry in journal.entries(incident) if entry.record.kind == "act.intended"]
     journal.close()

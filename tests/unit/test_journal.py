@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
@@ -12,8 +11,11 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
+from sqlalchemy import inspect
+from sqlalchemy.exc import DBAPIError
 
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.base import utc_now
@@ -21,7 +23,8 @@ from allclear.domain.errors import AllclearError, ConfigError, JournalError, Mov
 from allclear.domain.records import GENESIS, ActFinished, ActIntended, ActProposed, IncidentEnded, NoteTaken
 from allclear.journal.port import Busy, Claim, Done, Errand, ErrandKind, Mine
 from allclear.journal.sql import SqlJournal
-from tests.property.response_support import MACHINE, OPENED, new_journal, open_all
+from tests.journal_support import Journals, by_hand
+from tests.property.response_support import MACHINE, OPENED, append_all, hold_claim, open_all
 
 LEASE = timedelta(seconds=30)
 DONE = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done.")
@@ -40,9 +43,9 @@ class Time:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """The address of a new journal."""
-    return new_journal(tmp_path)
+def url(journals: Journals) -> str:
+    """The address of a new journal, on each database."""
+    return journals.new()
 
 
 @pytest.fixture
@@ -67,21 +70,8 @@ def other(url: str, time: Time) -> Generator[SqlJournal]:
     journal.close()
 
 
-def _path(url: str) -> Path:
-    return Path(url.removeprefix("sqlite:///"))
-
-
 def _opened(journal: SqlJournal) -> str:
     return journal.open_incident("VS", OPENED, MACHINE)[0]
-
-
-@contextmanager
-def _by_hand(url: str) -> Generator[sqlite3.Connection]:
-    connection = sqlite3.connect(_path(url), isolation_level=None)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 # --- entries ---------------------------------------------------------------------------------------------
@@ -113,8 +103,8 @@ def test_each_prefix_has_its_own_numbers(journal: SqlJournal) -> None:
 def test_the_database_refuses_to_change_an_entry(journal: SqlJournal, url: str, change: str) -> None:
     """Not even SQL by hand gets past the triggers."""
     incident = _opened(journal)
-    with _by_hand(url) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(change)
+    with by_hand(url) as connection, pytest.raises(DBAPIError, match="append-only"):
+        connection.exec_driver_sql(change)
     assert journal.broken_link(incident) is None
 
 
@@ -133,10 +123,11 @@ def test_a_changed_line_breaks_the_chain(journal: SqlJournal, url: str, change: 
     """Who gets past the triggers all the same is found out, at the first line that was touched."""
     incident = _opened(journal)
     journal.append(incident, [NoteTaken(text=text) for text in ("one", "two", "three")], MACHINE)
-    with _by_hand(url) as connection:
+    with by_hand(url) as connection:
+        of_a_table = "" if url.startswith("sqlite") else " ON entries"
         for name in ("update", "delete"):
-            connection.execute(f"DROP TRIGGER entries_no_{name}")
-        connection.execute(change)
+            connection.exec_driver_sql(f"DROP TRIGGER entries_no_{name}{of_a_table}")
+        connection.exec_driver_sql(change)
     assert journal.broken_link(incident) == broken
 
 
@@ -239,8 +230,11 @@ def test_other_resources_are_other_claims(journal: SqlJournal, other: SqlJournal
     assert isinstance(_claim(other, incident, "b", "dial:2"), Mine)
 
 
-def test_the_dead_lose_their_claim_at_once(journal: SqlJournal, other: SqlJournal) -> None:
-    """Nobody waits out a lease; the intent that stands is taken over and not written twice."""
+def test_the_dead_lose_their_claim_at_once(journals: Journals, journal: SqlJournal, other: SqlJournal) -> None:
+    """Nobody waits out a lease; the intent that stands is taken over and not written twice.
+
+    PostgreSQL knows only that a connection ended: whether its process did, is not sure.
+    """
     incident = _opened(journal)
     assert isinstance(_claim(other, incident), Mine)
     other.close()
@@ -249,7 +243,7 @@ def test_the_dead_lose_their_claim_at_once(journal: SqlJournal, other: SqlJourna
     assert busy.gone
     mine = _claim(journal, incident)
     assert isinstance(mine, Mine)
-    assert (mine.resumed, mine.holder_dead, _intents(journal, incident)) == (True, True, 1)
+    assert (mine.resumed, mine.holder_dead, _intents(journal, incident)) == (True, journals.kind == "sqlite", 1)
 
 
 def test_the_stopped_lose_their_claim_when_the_lease_is_over(
@@ -360,8 +354,11 @@ def _complaint(url: str, kind: type[AllclearError] = JournalError) -> str:
 
 def test_a_locked_journal_says_so(url: str) -> None:
     """Another program holds it: after some patience that is said, and nothing is lost."""
-    with _by_hand(url) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
+    with by_hand(url) as connection:
+        if url.startswith("sqlite"):
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        else:
+            connection.exec_driver_sql("BEGIN; LOCK TABLE incidents")
         assert "locked by another program" in _complaint(url)
 
 
@@ -373,20 +370,25 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     assert path.read_text() == "Buy milk.\n" * 1000
 
 
-def test_another_database_says_so(tmp_path: Path) -> None:
-    """Somebody's own tables stand there; no table of ours is added."""
-    url = f"sqlite:///{tmp_path / 'shop.db'}"
-    with _by_hand(url) as connection:
-        connection.execute("CREATE TABLE orders (id)")
+@pytest.mark.parametrize("tables", [["orders"], ["alembic_version", "flow_run"]])
+def test_another_database_says_so(journals: Journals, tables: list[str]) -> None:
+    """Somebody's own tables stand there (Prefect's have a migration of their own); no table of ours is added."""
+    url = journals.blank()
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir()
+    with by_hand(url) as connection:
+        for table in tables:
+            connection.exec_driver_sql(f"CREATE TABLE {table} (version_num TEXT)")
+            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ('0001')")  # noqa: S608 - names of our own
     assert "not a journal" in _complaint(url)
-    with _by_hand(url) as connection:
-        assert [name for (name,) in connection.execute("SELECT name FROM sqlite_master")] == ["orders"]
+    with by_hand(url) as connection:
+        assert sorted(inspect(connection).get_table_names()) == tables
 
 
 def test_a_journal_of_a_newer_version_says_so(url: str) -> None:
     """An older allclear does not touch what it does not know."""
-    with _by_hand(url) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with by_hand(url) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     assert "newer" in _complaint(url)
 
 
@@ -397,11 +399,18 @@ def test_a_folder_that_is_a_file_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["journal.db", "", "postgresql://host/db", "mysql://host/db", "sqlite://", "sqlite:///:memory:"]
-)
-def test_an_address_that_cannot_be_is_a_wrong_setting(url: str) -> None:
-    """What is no address, another database, or would forget everything."""
-    assert "sqlite:///path/to/journal.db" in _complaint(url, ConfigError)
+    "address",
+    [
+        "journal.db", "", "mysql://host/db", "sqlite://", "sqlite:///:memory:", "postgresql://host", "postgres://host/db",
+        "postgresql+psycopg2://host/db", "postgresql://ana:s3cret@host:port/db",
+    ],
+)  # fmt: skip
+def test_an_address_that_cannot_be_is_a_wrong_setting(address: str) -> None:
+    """What is no address, another database or driver, names no database, or would forget everything."""
+    said = _complaint(address, ConfigError)
+    assert "sqlite:///path/to/journal.db" in said
+    assert "postgresql://user@host/database" in said
+    assert "s3cret" not in said
 
 
 def _use(url: str) -> None:
@@ -450,13 +459,57 @@ def test_a_folder_that_may_not_be_written_says_so() -> None:
             assert "read-only" in said or "cannot be opened" in said
 
 
-def test_two_processes_open_a_new_journal_at_once(tmp_path: Path) -> None:
+# --- two processes at once -------------------------------------------------------------------------------
+
+
+def test_two_processes_open_a_new_journal_at_once(tmp_path: Path, journals: Journals) -> None:
     """Responder and runner start at the same moment: one makes the tables, both write."""
-    rounds = 10
+    urls = [journals.blank() for _ in range(6)]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        wrong = [line for lines in pool.map(open_all, [str(tmp_path)] * 2, [rounds] * 2, "ab") for line in lines]
+        wrong = [line for lines in pool.map(open_all, [urls] * 2, [str(tmp_path)] * 2, "ab") for line in lines]
     assert wrong == []
-    for number in range(rounds):
-        journal = SqlJournal(f"sqlite:///{tmp_path}/{number}/journal.db")
+    for url in urls:
+        journal = SqlJournal(url)
         assert {row.id for row in journal.incidents()} == {"VS-1", "VS-2"}
         journal.close()
+
+
+def test_two_processes_write_at_once_and_nothing_is_lost(
+    tmp_path: Path, url: str, journal: SqlJournal, time: Time
+) -> None:
+    """The same incidents, keys and deliveries, in a tight loop: every word of both is there, each chain is whole."""
+    incidents, count = [_opened(journal), _opened(journal)], 50
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        list(pool.map(append_all, [url] * 2, [str(tmp_path)] * 2, [incidents, incidents[::-1]], [count] * 2, "ab"))
+    for incident in incidents:
+        entries = journal.entries(incident)
+        assert sorted(entry.record.text for entry in entries[1:]) == sorted(
+            f"{me} {number}" for me in "ab" for number in range(count)
+        )
+        assert [entry.number for entry in entries] == list(range(1, 2 * count + 2))
+        assert journal.broken_link(incident) is None
+    time.now += timedelta(days=1)
+    assert len(journal.errands(limit=1000)) == 2 * count
+    assert sorted(one.count for one in journal.deliveries(limit=1000)) == [2] * count
+    assert len(journal.incidents()) == 2 + count
+
+
+def test_who_is_killed_is_gone_at_once(tmp_path: Path, url: str, journal: SqlJournal) -> None:
+    """SIGKILL: the claim of a process that held it is free for the next look, long before its lease is over."""
+    incident = _opened(journal)
+    process = get_context("spawn").Process(target=hold_claim, args=(url, incident, str(tmp_path / "told")))
+    process.start()
+    try:
+        while not (tmp_path / "told").exists():
+            assert process.is_alive()
+            sleep(0.01)
+        busy = _claim(journal, incident, "b", "dial:1")
+        assert isinstance(busy, Busy)
+        assert not busy.gone
+    finally:
+        process.kill()
+        process.join()
+    killed = monotonic()
+    while not (isinstance(busy := _claim(journal, incident, "b", "dial:1"), Busy) and busy.gone):
+        assert monotonic() - killed < 1
+    assert isinstance(_claim(journal, incident, "contain/1"), Mine)

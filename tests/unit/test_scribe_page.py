@@ -15,7 +15,7 @@ from tests.unit.stories import BEN, START, Story, plan
 def _printed(story: Story, *, routine: bool = False, width: int = 120) -> str:
     out = io.StringIO()
     Console(file=out, width=width, color_system=None).print(
-        show(story.incident, story.entries, plan(), routine=routine)
+        show(story.incident, story.entries, plan(), START, routine=routine)
     )
     return out.getvalue()
 

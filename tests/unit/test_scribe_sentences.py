@@ -35,6 +35,7 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    WindowPassed,
 )
 from allclear.domain.scribe import Line, asked_words, outcome_words, role_words, tell, timeline
 from tests.unit.stories import ANA, BEN, HEALTH, MACHINE, START, TROUBLE, Story, change, plan
@@ -63,6 +64,8 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (Acknowledged(), ANA, "Ana (tech lead) is on it."),
     (SeverityChanged(was="P1", now="P0", why="checkout is down too"),
      BEN, "Severity raised from P1 to P0: checkout is down too."),
+    (WindowPassed(ask="VS-12/contain/roll-back"), MACHINE,
+     'Nobody stopped "VS-12/contain/roll-back" in its time: it is done, as the plan authorised.'),
     (Assessed(facets={"users": "many"}, incident_kind="outage", why="tickets"), BEN,
      "Ben (incident commander) assessed it: kind of incident: Outage; users: many. Why: tickets."),
     (RoleTaken(role="incident_commander", person="Ben", was="Ana"), BEN, "Ben is incident commander now (was Ana)."),

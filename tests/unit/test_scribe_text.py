@@ -15,7 +15,7 @@ from rich.console import Console
 from allclear.domain.base import JsonDict
 from allclear.domain.scribe import differences, markdown_safe, plain, timeline
 from allclear.postmortem.page import markdown_acts, markdown_timeline, show
-from tests.unit.stories import Story, plan
+from tests.unit.stories import START, Story, plan
 
 _TRICKS = st.sampled_from([
     "\x1b[31m", "\x1b]0;owned\x07", "\x9b2J", "\u202e", "\u2066", "\u200b", "\r\n", "\n# ", "\n\n- ", "| a |", "`",
@@ -100,7 +100,9 @@ def test_a_hostile_alert_does_nothing_to_the_terminal(title: str) -> None:
     """`allclear show` takes no title for rich's markup and lets no escape through."""
     story = Story().opened(title).roll_back_proposed()
     out = io.StringIO()
-    Console(file=out, width=400, color_system=None).print(show(story.incident, story.entries, plan(), routine=True))
+    Console(file=out, width=400, color_system=None).print(
+        show(story.incident, story.entries, plan(), START, routine=True)
+    )
     assert not _unseen(out.getvalue().replace("\n", ""))
     assert plain(title) in " ".join(out.getvalue().split()) or len(plain(title)) > 60
     assert all(not _unseen(line.text) for line in timeline(story.entries))

@@ -95,5 +95,5 @@ def test_a_template_with_another_template_in_it_is_refused() -> None:
 
 def test_an_unknown_placeholder_is_refused() -> None:
     """A blank without a source is an error, not a hole in a message to customers."""
-    with pytest.raises(ConfigError, match=r"\{feature\} has no source"):
-        _values(Story().opened(), templates={"public": "Issue - {feature}"})
+    with pytest.raises(ConfigError, match=r"\{colour\} has no source"):
+        _values(Story().opened(), templates={"public": "Issue - {colour}"})

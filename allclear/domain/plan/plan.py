@@ -55,6 +55,7 @@ class Route(Model):
     severity: str = Field(description="The severity that the incident opens with.")
     runbook: Slug = Field(description="The file under runbooks/ that is followed.")
     impact: str = Field(default="", description="What users notice, as `Payment processing down`.")
+    feature: str = Field(default="", description="What is affected, as users know it; the service's title if left out.")
     facets: dict[Slug, Slug] = Field(default={}, description="What such an alert tells already: facet -> value.")
 
 

@@ -53,4 +53,4 @@ def _alert(one: OneAlert) -> Alert:
     at: datetime | None = one.startsAt if one.status == "firing" else one.endsAt
     title = one.annotations.get("summary") or one.labels.get("alertname") or "alert"
     key = one.fingerprint or digest(one.labels)
-    return Alert("alertmanager", key, one.status, title, one.labels, at)
+    return Alert("alertmanager", key, one.status, title, one.labels, at=at)

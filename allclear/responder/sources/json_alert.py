@@ -28,4 +28,4 @@ def parse(body: Any) -> list[Alert]:  # noqa: ANN401 - decoded JSON
     """Returns the alert in `body`. Raises ValueError with what is wrong."""
     said = fit(JsonAlert, body)
     at: datetime | None = said.at
-    return [Alert("json", said.key, said.status, said.title, said.labels, at)]
+    return [Alert("json", said.key, said.status, said.title, said.labels, at=at)]

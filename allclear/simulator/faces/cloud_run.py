@@ -34,10 +34,12 @@ DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
 """Revisions in one answer of ListRevisions. (From memory.)"""
 PERMISSIONS = {
     "GetService": "run.services.get",
+    "ListServices": "run.services.list",
     "UpdateService": "run.services.update",
     "ListRevisions": "run.revisions.list",
     "GetRevision": "run.revisions.get",
     "GetOperation": "run.operations.get",
+    "WaitOperation": "run.operations.get",
 }
 
 Answer = TypeVar("Answer")
@@ -61,18 +63,35 @@ class CloudRun:
         :raises RunError: whatever Cloud Run says no with.
         """
 
+        async def at_once(call: Call) -> Answer:
+            return handle(call)
+
+        return await self.call_waiting(method, at_once, hang_up)
+
+    async def call_waiting(
+        self,
+        method: str,
+        handle: Callable[[Call], Awaitable[Answer]],
+        hang_up: Callable[[], Awaitable[None]],
+        resource: str = "",
+    ) -> Answer:
+        """As ``call``, for a method that may wait; ``resource`` is what a denial names.
+
+        :raises RunError: whatever Cloud Run says no with.
+        """
+
         async def handled(call: Call) -> Answer:
             try:
                 needed = PERMISSIONS.get(method)
                 if needed is not None and needed not in self._world.scenario.permissions:
-                    raise _denied(needed)
-                return handle(call)
+                    raise denied(needed, resource)
+                return await handle(call)
             except RunError as error:
                 call.result = f"refused: {error.code} {error.message}"
                 raise
 
         def refuse(fault: Fault) -> Answer:
-            raise _refusal(fault, method)
+            raise _refusal(fault, method, resource)
 
         return await self._gate.let_in(method, handled, refuse, hang_up)
 
@@ -127,12 +146,12 @@ class CloudRun:
         if request.page_size < 0:
             raise RunError("INVALID_ARGUMENT", "page_size: must not be negative.")
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
-        first = _offset(request.page_token)
+        first = page_start(request.page_token)
         found = self._world.service.newest_first(deleted=request.show_deleted)
         rest = len(found) > first + size
         return types.ListRevisionsResponse(
             revisions=[revision_message(self._world, r) for r in found[first : first + size]],
-            next_page_token=_token(first + size) if rest else "",
+            next_page_token=page_token(first + size) if rest else "",
         )
 
     def get_revision(self, request: types.GetRevisionRequest, _: Call) -> types.Revision:
@@ -163,13 +182,15 @@ def _not_found(name: str, kind: str) -> RunError:
     return RunError("NOT_FOUND", f"Resource '{name}' of kind '{kind}' does not exist.")
 
 
-def _denied(permission: str) -> RunError:
-    return RunError("PERMISSION_DENIED", f"Permission '{permission}' denied on the resource.")
+def denied(permission: str, resource: str) -> RunError:
+    """The refusal of a caller without a permission, or of one who asks for what it may not know of."""
+    named = f"resource '{resource}' (or resource may not exist)" if resource else "the resource"
+    return RunError("PERMISSION_DENIED", f"Permission '{permission}' denied on {named}.")
 
 
-def _refusal(fault: Fault, method: str) -> RunError:
+def _refusal(fault: Fault, method: str, resource: str) -> RunError:
     if fault.kind == "permission_denied":
-        return _denied(PERMISSIONS.get(method, method))
+        return denied(PERMISSIONS.get(method, method), resource)
     if fault.kind == "rate_limited":
         return RunError("RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Write requests'.")
     if fault.kind == "server_error":
@@ -177,11 +198,16 @@ def _refusal(fault: Fault, method: str) -> RunError:
     return RunError("UNAVAILABLE", "The service is currently unavailable.")
 
 
-def _token(offset: int) -> str:
+def page_token(offset: int) -> str:
+    """The token of the page that begins there."""
     return base64.urlsafe_b64encode(f"from:{offset}".encode()).decode()
 
 
-def _offset(token: str) -> int:
+def page_start(token: str) -> int:
+    """Where the page of a token begins.
+
+    :raises RunError: INVALID_ARGUMENT for a token that was not given out.
+    """
     if not token:
         return 0
     try:

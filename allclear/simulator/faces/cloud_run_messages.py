@@ -14,6 +14,7 @@ the revision's name is in ``latest_ready_revision``.
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 from datetime import datetime
@@ -45,6 +46,7 @@ CODES: dict[Code, int] = {
 EDITABLE = ("traffic", "template", "description", "labels", "annotations")
 """The fields of a service that the simulation lets a client change."""
 
+_NUMBER = re.compile(r"-(\d{5})-[a-z]{3}$")
 _LATEST = types.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
 _REVISION = types.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
 _STATE = types.Condition.State
@@ -111,7 +113,7 @@ def revision_message(world: World, revision: Revision) -> types.Revision:
         condition.revision_reason = types.Condition.RevisionReason.HEALTH_CHECK_CONTAINER_ERROR
     return types.Revision(
         name=Names(world).revision(revision.name),
-        uid=f"{world.service.uid[:24]}{abs(hash(revision.name)) % 16**12:012x}",
+        uid=revision_uid(world, revision),
         generation=1,
         observed_generation=1,
         service=world.scenario.service,
@@ -175,30 +177,48 @@ def _targets(entries: Any) -> tuple[Target, ...]:
         if "/" in entry.revision:
             said = f"'{entry.revision}' must be the revision's short name"
             raise RunError("INVALID_ARGUMENT", f"{where}.revision: {said}.")
-        if not 0 <= entry.percent <= ALL_TRAFFIC:
-            raise RunError("INVALID_ARGUMENT", f"{where}.percent: must be between 0 and 100.")
         targets.append(Target(entry.revision or None, entry.percent, entry.tag))
+    return whole_traffic(targets, "traffic")
+
+
+def whole_traffic(targets: list[Target], where: str) -> tuple[Target, ...]:
+    """The entries as a service's traffic; none at all is everything to the latest.
+
+    :raises RunError: INVALID_ARGUMENT naming ``where``, for entries that do not make up a whole.
+    """
     if not targets:
         return ALL_TO_LATEST
+    for index, target in enumerate(targets):
+        if not 0 <= target.percent <= ALL_TRAFFIC:
+            raise RunError("INVALID_ARGUMENT", f"{where}[{index}].percent: must be between 0 and 100.")
     total = sum(target.percent for target in targets)
     if total != ALL_TRAFFIC:
-        raise RunError("INVALID_ARGUMENT", f"traffic: percents must add up to 100, got {total}.")
+        raise RunError("INVALID_ARGUMENT", f"{where}: percents must add up to 100, got {total}.")
     tags = [target.tag for target in targets if target.tag]
     if len(set(tags)) != len(tags):
-        raise RunError("INVALID_ARGUMENT", "traffic: a tag may be used once only.")
+        raise RunError("INVALID_ARGUMENT", f"{where}: a tag may be used once only.")
     return tuple(targets)
+
+
+def new_revision(world: World, name: str, image: str, where: str) -> Revision:
+    """A revision to deploy; without a name it is given one, as Cloud Run makes them up.
+
+    :raises RunError: INVALID_ARGUMENT for a name that does not begin with the service's.
+    """
+    service = world.scenario.service
+    numbers = [int(found[1]) for found in map(_NUMBER.search, world.service.revisions) if found]
+    number = max(numbers, default=0) + 1
+    suffix = "".join(secrets.choice(string.ascii_lowercase) for _ in range(3))
+    name = name or f"{service}-{number:05d}-{suffix}"
+    if not name.startswith(f"{service}-"):
+        raise RunError("INVALID_ARGUMENT", f"{where}: must begin with '{service}-'.")
+    return Revision(name, image, world.clock())
 
 
 def _deployed(world: World, template: types.RevisionTemplate) -> Revision:
     if not template.containers:
         raise RunError("INVALID_ARGUMENT", "template.containers: at least one is required.")
-    service = world.scenario.service
-    number = len(world.service.revisions) + 1
-    suffix = "".join(secrets.choice(string.ascii_lowercase) for _ in range(3))
-    name = template.revision or f"{service}-{number:05d}-{suffix}"
-    if not name.startswith(f"{service}-"):
-        raise RunError("INVALID_ARGUMENT", f"template.revision: must begin with '{service}-'.")
-    return Revision(name, template.containers[0].image, world.clock())
+    return new_revision(world, template.revision, template.containers[0].image, "template.revision")
 
 
 def _target(target: Target) -> types.TrafficTarget:
@@ -210,14 +230,27 @@ def _target(target: Target) -> types.TrafficTarget:
     )
 
 
+def tag_url(world: World, tag: str) -> str:
+    """Where a tagged revision is reached by itself; empty without a tag.
+
+    Every name under ``localhost`` is this machine. *Source:* RFC 6761, 6.3.
+    """
+    port = world.storefront_url.rpartition(":")[2]
+    return f"http://{tag}---{world.scenario.service}.localhost:{port}" if tag else ""
+
+
+def revision_uid(world: World, revision: Revision) -> str:
+    """The revision's id, which stays the same for as long as the world does."""
+    return f"{world.service.uid[:24]}{abs(hash(revision.name)) % 16**12:012x}"
+
+
 def _target_status(world: World, target: Target) -> types.TrafficTargetStatus:
-    host = world.storefront_url.removeprefix("http://")
     return types.TrafficTargetStatus(
         type_=_REVISION if target.revision else _LATEST,
         revision=target.revision or "",
         percent=target.percent,
         tag=target.tag,
-        uri=f"http://{target.tag}---{host}" if target.tag else "",
+        uri=tag_url(world, target.tag),
     )
 
 

@@ -1,7 +1,7 @@
 """Cloud Run over REST: ``/v2/projects/…``, the same methods as JSON.
 
-*Source:* the HTTP rules of ``google.cloud.run_v2`` 0.16.2 and google.aip.dev/193 for errors
-(November 2026). With ``$alt=json;enum-encoding=int`` enums are numbers, both ways.
+*Source:* the HTTP rules of ``google.cloud.run_v2`` 0.16.2 (November 2026). With
+``$alt=json;enum-encoding=int`` enums are numbers, both ways.
 """
 
 # proto-plus and protobuf's dynamic modules come without type information.
@@ -21,28 +21,14 @@ from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from allclear.simulator.faces.cloud_run import CloudRun
+from allclear.simulator.faces.cloud_run_http import error_response, no_method
 from allclear.simulator.faces.gate import Call, SaidNo, break_connection, read_body, whole_number
-from allclear.simulator.run_service import Code, RunError
-
-HTTP_STATUS: dict[Code, int] = {
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "PERMISSION_DENIED": 403,
-    "NOT_FOUND": 404,
-    "ALREADY_EXISTS": 409,
-    "ABORTED": 409,
-    "RESOURCE_EXHAUSTED": 429,
-    "INTERNAL": 500,
-    "UNIMPLEMENTED": 501,
-    "UNAVAILABLE": 503,
-}
-"""*Source:* google/rpc/code.proto."""
+from allclear.simulator.run_service import RunError
 
 _PLACE = "/v2/projects/{project}/locations/{location}"
 _TEST = ":testIamPermissions"
@@ -54,19 +40,17 @@ class CloudRunRest:
     def __init__(self, cloud_run: CloudRun) -> None:
         self._run = cloud_run
 
-    def app(self) -> Starlette:
-        """The interface as an ASGI application."""
+    def routes(self) -> list[Route]:
+        """Its paths."""
         service = f"{_PLACE}/services/{{service}}"
-        return Starlette(
-            routes=[
-                Route(service, self._get_service, methods=["GET"]),
-                Route(service, self._update_service, methods=["PATCH"]),
-                Route(service, self._test_permissions, methods=["POST"]),
-                Route(f"{service}/revisions", self._list_revisions, methods=["GET"]),
-                Route(f"{service}/revisions/{{revision}}", self._get_revision, methods=["GET"]),
-                Route(f"{_PLACE}/operations/{{operation}}", self._get_operation, methods=["GET"]),
-            ]
-        )
+        return [
+            Route(service, self._get_service, methods=["GET"]),
+            Route(service, self._update_service, methods=["PATCH"]),
+            Route(service, self._test_permissions, methods=["POST"]),
+            Route(f"{service}/revisions", self._list_revisions, methods=["GET"]),
+            Route(f"{service}/revisions/{{revision}}", self._get_revision, methods=["GET"]),
+            Route(f"{_PLACE}/operations/{{operation}}", self._get_operation, methods=["GET"]),
+        ]
 
     async def _get_service(self, request: Request) -> Response:
         asked = types.GetServiceRequest(name=_name(request))
@@ -105,7 +89,7 @@ class CloudRunRest:
         def test(call: Call) -> Any:
             name = _name(request)
             if not name.endswith(_TEST):
-                raise RunError("NOT_FOUND", f"Method not found: POST {request.url.path}")
+                raise no_method(request)
             asked = _parsed(body, iam_policy_pb2.TestIamPermissionsRequest())
             asked.resource = name.removesuffix(_TEST)
             return self._run.granted_permissions(asked, call)
@@ -141,7 +125,7 @@ class CloudRunRest:
         try:
             answer = await self._run.call(method, handle, lambda: break_connection(request))
         except RunError as error:
-            return _error(error)
+            return error_response(error)
         message = type(answer).pb(answer) if hasattr(type(answer), "pb") else answer
         integers = "enum-encoding=int" in request.query_params.get("$alt", "")
         return JSONResponse(json_format.MessageToDict(message, use_integers_for_enums=integers))
@@ -157,9 +141,3 @@ def _parsed(body: bytes, message: Any) -> Any:
     except (json_format.ParseError, ValueError, RecursionError) as error:
         said = str(error).splitlines()[0][:200]
         raise RunError("INVALID_ARGUMENT", f"Invalid JSON payload received. {said}") from None
-
-
-def _error(error: RunError) -> Response:
-    status = HTTP_STATUS[error.code]
-    body = {"code": status, "message": error.message, "status": error.code}
-    return JSONResponse({"error": body}, status)

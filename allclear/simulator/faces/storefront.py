@@ -14,6 +14,8 @@ from allclear.simulator.faults import FaceName, Fault
 
 MAINTENANCE_RETRY_AFTER = 120
 """Seconds after which the maintenance page asks browsers to come again."""
+TAG_MARK = "---"
+"""Between a tag and the service in a host name, as Cloud Run writes them."""
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _STATUS = {"rate_limited": 429, "permission_denied": 403, "server_error": 500}
 
@@ -38,7 +40,8 @@ class StorefrontFace(HttpFace):
 
     async def _page(self, request: Request, _: Call) -> Response:
         path = request.url.path
-        visit = self.world.storefront.visit(request.method, path)
+        tag, mark, _service = (request.url.hostname or "").partition(TAG_MARK)
+        visit = self.world.storefront.visit(request.method, path, tag if mark else "")
         if visit.latency:
             await asyncio.sleep(visit.latency.total_seconds())
         headers = {"X-Revision": visit.revision}

@@ -1,0 +1,63 @@
+"""When a step may act without being approved: the conditions, each with a sentence for when it does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from allclear.domain.action import Verdict
+from allclear.domain.incident import Incident
+from allclear.domain.records import AlertJoined, Entry, StepDone
+
+APART = timedelta(seconds=10)
+"""How far apart the two looks lie that must both have failed."""
+
+_FLAPS, _FLAPS_WITHIN = 3, timedelta(minutes=15)
+ONCE_WITHIN = timedelta(hours=1)
+"""Nothing acts by itself twice on the same resource in this time."""
+
+
+def objections(incident: Incident, entries: list[Entry], now: datetime) -> list[str]:
+    """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may."""
+    return [*_source(incident), *_looks(entries), *_flapping(entries, now)]
+
+
+def _source(incident: Incident) -> Iterator[str]:
+    firing = [alert for alert in incident.alerts.values() if alert.state == "firing"]
+    if not any(alert.authenticated for alert in firing):
+        yield "no alert came from a source that proved who it is"
+
+
+def _looks(entries: list[Entry]) -> Iterator[str]:
+    looks = [(entry.at, entry.record.finding.verdict) for entry in entries
+             if isinstance(entry.record, StepDone) and entry.record.finding.facts]  # fmt: skip
+    failed = [at for at, verdict in looks if verdict is Verdict.FAILURE]
+    if not failed or failed[-1] - failed[0] < APART:
+        yield f"it was not seen to fail twice, {APART.seconds} s apart"
+    elif looks[-1][1] is not Verdict.FAILURE:
+        yield "the last look did not fail"
+
+
+def _flapping(entries: list[Entry], now: datetime) -> Iterator[str]:
+    states: dict[str, list[str]] = {}
+    for entry in entries:
+        record = entry.record
+        if isinstance(record, AlertJoined) and now - entry.at <= _FLAPS_WITHIN:
+            states.setdefault(record.key, []).append(record.state)
+    for seen in states.values():
+        turns = sum(one != following for one, following in pairwise(seen))
+        if turns >= _FLAPS:
+            yield "its alert is flapping"
+            return
+
+
+def acted_lately(incident: Incident, resource: str, now: datetime) -> bool:
+    """Says whether something acted by itself on `resource` in this incident within the hour."""
+    return any(
+        act.proposed.by_itself
+        and act.proposed.resource == resource
+        and act.intended_at is not None
+        and now - act.intended_at < ONCE_WITHIN
+        for act in incident.acts.values()
+    )

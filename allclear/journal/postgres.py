@@ -1,0 +1,261 @@
+"""The journal on PostgreSQL: settings that keep it, turns on advisory locks, sentences for what can go wrong.
+
+*Durable*: a commit returns when it is on the server's disk. Where the server's `synchronous_commit` is off, our
+sessions put it on; with `fsync` off no session can help, and the journal is refused.
+
+*Turns*: the transactions are READ COMMITTED, so none fails because another wrote meanwhile: each waits, takes what it
+needs in one order (its turns by name, then the incident's row, then errands by key), and sees all that was committed
+before. Two that need nothing of each other write at the same time. Reading sees one state (REPEATABLE READ).
+
+Nobody waits for ever: for a lock, an answer or the network see `_PATIENCE`; a process that is stopped in the middle of
+a transaction loses it.
+
+The address must lead to the server itself or to a pooler that gives each client a session of its own.
+
+*Source:* PostgreSQL 18: 13.2 Transaction Isolation, 13.3.5 Advisory Locks, 19.5.1 (fsync, synchronous_commit), 19.11.1
+(timeouts), 32.1.2 (the connection's parameters), appendix A (SQLSTATE).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import uuid
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from allclear.domain.errors import JournalError
+from allclear.journal.address import without_secrets
+from allclear.journal.database import Database, Sentence, said
+from allclear.journal.presence import Presence
+
+log = logging.getLogger("allclear.journal")
+
+_PATIENCE: dict[str, str | int] = {
+    "connect_timeout": 5,  # seconds; so are the keepalives'
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
+"""How long the network is waited for; `?connect_timeout=20` in the address is stronger."""
+
+_SESSION = text(
+    "SELECT set_config('lock_timeout', '5s', false),"
+    " set_config('idle_in_transaction_session_timeout', '10s', false),"
+    " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+    " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)"
+)
+
+_SERVER_PROCESS = select(func.pg_backend_pid())
+_BROKEN_OFF = {"57P01", "57P02", "57P03", "57P05", "25P03"}
+"""The server ended the session: it stops, or we were stopped in the middle of a transaction."""
+
+_BY_STATE = {
+    "55P03": ("is locked by another program", "Close what holds it (a psql session, a backup) and try again."),
+    "25006": ("is read-only", "Point ALLCLEAR_JOURNAL_URL at the primary server, and let this user write."),
+    "42501": (
+        "does not let this user do all it must",
+        "Give it the right to everything there: let it own the database, or the schema and its tables.",
+    ),
+    "53100": ("cannot grow: the disk is full", "Make room on its server, then try again: nothing was lost."),
+    "53300": ("has no connection left", "Raise max_connections on its server, or close other programs."),
+    "40001": ("was written by another at the same moment", "Try again: nothing was written."),
+    "40P01": ("was written by another at the same moment", "Try again: nothing was written."),
+}
+_CONNECTING = (
+    ("password authentication failed", "refuses this user's password", "Correct the password in ALLCLEAR_JOURNAL_URL."),
+    ("no password supplied", "asks for a password", "Put it into ALLCLEAR_JOURNAL_URL, or into ~/.pgpass."),
+    ("no pg_hba.conf entry", "does not let this user in from here", "Add a line to pg_hba.conf on its server."),
+    ('role ".*" does not exist', "knows no such user", "Correct the user in ALLCLEAR_JOURNAL_URL, or create it."),
+    ('database ".*" does not exist', "does not exist", "Create it (createdb), or correct ALLCLEAR_JOURNAL_URL."),
+    ("too many clients|connection slots", *_BY_STATE["53300"]),
+    ("the database system is", "is starting or stopping", "Wait a moment and try again."),
+    ("resolve host", "cannot be reached: nobody knows its host", "Correct the host in ALLCLEAR_JOURNAL_URL."),
+    ("refused|no such file", "cannot be reached: nobody listens there", "Start PostgreSQL, or correct host and port."),
+    ("closed the connection", "cannot be reached: its server closed the connection", "Wait a moment and try again."),
+    ("timeout", "cannot be reached: it does not answer", "Check the host, the port and what is between."),
+    ("connection option|connection is bad", "has an option that cannot be", "Correct what follows ? in the address."),
+)
+"""What is said before there is a connection; such errors have no SQLSTATE."""
+
+
+class PostgresDatabase(Database):
+    """A journal in a PostgreSQL database."""
+
+    def __init__(self, url: URL) -> None:
+        self.shown = without_secrets(url)
+        with self.plain_errors():
+            self.engine = _engine(url)
+            try:
+                self._require_durable()
+                self._bring_up_to_date()
+            except BaseException:
+                self.close()
+                raise
+
+    def presence(self) -> Presence:
+        """Makes this process known by a session of its own. Raises JournalError."""
+        return SessionPresence(self)
+
+    def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
+        """Adds a row, unless one with its `key` is there."""
+        connection.execute(insert(table).values(**row).on_conflict_do_nothing(index_elements=[key]))
+
+    @contextmanager
+    def _reader(self) -> Generator[Connection]:
+        with self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @contextmanager
+    def _writer(self, turns: tuple[str, ...]) -> Generator[Connection]:
+        with self.engine.connect() as connection, connection.begin():
+            for turn in sorted(turns):
+                connection.execute(select(func.pg_advisory_xact_lock(lock_key(f"turn {turn}"))))
+            yield connection
+
+    def _require_durable(self) -> None:
+        with self.reading() as connection:
+            asked = text("SELECT current_setting('fsync'), current_setting('server_encoding')")
+            fsync, encoding = connection.execute(asked).one()
+        if fsync == "off":
+            raise JournalError(
+                f"The journal {self.shown} would not survive a power cut: its server runs with fsync off.",
+                "Set fsync = on in its postgresql.conf and reload.",
+            )
+        if encoding != "UTF8":
+            raise JournalError(
+                f"The journal {self.shown} cannot hold every text: its encoding is {encoding}.",
+                "Create the database with ENCODING 'UTF8'.",
+            )
+
+    def _sentence(self, error: Exception) -> Sentence:
+        words = said(error)
+        if isinstance(error, DBAPIError):
+            state = getattr(error.orig, "sqlstate", None)
+            if state in _BY_STATE:
+                return _BY_STATE[state]
+            if error.connection_invalidated or state in _BROKEN_OFF:
+                return "broke off", "Try again, and look first whether the last write is there."
+            if state is None:
+                for pattern, what, next_step in _CONNECTING:
+                    if re.search(pattern, words, re.IGNORECASE):
+                        return what, next_step
+        return f"failed: {words}", "Look at the database and its server's log."
+
+
+class SessionPresence:
+    """An advisory lock that belongs to a session of our own: the server lets go of it when the session ends.
+
+    That is at once when the process dies, for the kernel closes its connection. A connection can also break while the
+    process lives (the server is started again, the network fails). Then:
+
+    - others see us as gone and may take our claims over; as `sure` is False, an act that no vendor fences becomes
+      indeterminate and is not done a second time
+    - before each claim and with each renewal we look whether our session still stands; where it does not, that is
+      logged, and the lock is taken in a new one
+    - a claim that nobody took over meanwhile is still ours, by its token; one that somebody took is lost: `renew` and
+      `finish` say False
+
+    The lock is a shared one, so that a new session never waits for what the server has left of the old one. Who asks
+    whether we are gone tries to have it alone.
+    """
+
+    sure = False
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        """Makes ourselves known. Raises JournalError."""
+        self.holder = uuid.uuid4().hex
+        self._db = database
+        self._lock = Lock()
+        with database.plain_errors():
+            self._session, self._server_process = self._take()
+
+    def hold(self) -> None:
+        """Looks whether our session still stands, and takes the lock again when not. Raises JournalError."""
+        with self._lock, self._db.plain_errors():
+            if self._stands():
+                return
+            log.warning("Our session at the journal %s ended; claims that others took are lost.", self._db.shown)
+            self._end()
+            self._session, self._server_process = self._take()
+
+    def gone(self, connection: Connection, holder: str) -> bool:
+        """Says whether no session of that holder is left; until the caller's transaction ends, it cannot return.
+
+        Of two that ask at the same moment, one may hear that it is not gone yet.
+        """
+        if holder == self.holder:
+            return False
+        alone = func.pg_try_advisory_xact_lock(lock_key(f"holder {holder}"))
+        return bool(connection.execute(select(alone)).scalar_one())
+
+    def leave(self) -> None:
+        """Ends the session."""
+        with self._lock:
+            self._end()
+
+    def _take(self) -> tuple[Connection, int]:
+        session = self._db.engine.connect()
+        try:
+            session.execution_options(isolation_level="AUTOCOMMIT")
+            session.detach()  # the pool would hand it to others
+            session.execute(select(func.pg_advisory_lock_shared(lock_key(f"holder {self.holder}"))))
+            return session, session.execute(_SERVER_PROCESS).scalar_one()
+        except BaseException:
+            session.close()
+            raise
+
+    def _stands(self) -> bool:
+        try:
+            return self._session.execute(_SERVER_PROCESS).scalar_one() == self._server_process
+        except SQLAlchemyError:
+            return False
+
+    def _end(self) -> None:
+        with suppress(SQLAlchemyError):
+            self._session.close()
+
+
+def lock_key(name: str) -> int:
+    """Returns the 64-bit key of an advisory lock. Two names with one key would merely wait for each other."""
+    return int.from_bytes(hashlib.sha256(f"allclear {name}".encode()).digest()[:8], signed=True)
+
+
+def _engine(url: URL) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,  # after the server was restarted, nobody meets the broken connections
+        connect_args={name: value for name, value in _PATIENCE.items() if name not in url.query}
+        | {"client_encoding": "utf8"},
+    )
+
+    def on_connect(dbapi_connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
+        dbapi_connection.autocommit = True
+        dbapi_connection.execute(_SESSION.text)
+        dbapi_connection.autocommit = False
+
+    def on_execute(
+        _connection: Connection, _cursor: object, statement: str, parameters: Any,  # noqa: ANN401 - SQLAlchemy's shape
+        _context: object, _many: bool,  # noqa: FBT001 - as above
+    ) -> tuple[str, Any]:  # fmt: skip
+        """PostgreSQL's text cannot hold the character zero; its picture stands for it."""
+        if isinstance(parameters, dict):
+            row = cast("dict[str, Any]", parameters)
+            return statement, {
+                name: value.replace("\0", "␀") if isinstance(value, str) else value for name, value in row.items()
+            }
+        return statement, parameters
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "before_cursor_execute", on_execute, retval=True)
+    return engine

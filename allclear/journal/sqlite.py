@@ -1,0 +1,178 @@
+"""The journal on SQLite: a file, its write-ahead log, a file to take turns on, and a folder of who is alive.
+
+With WAL and `synchronous=FULL` what was committed survives a power cut. A write takes its turn on a file lock first,
+for SQLite's own waiting is unfair between processes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL
+
+from allclear.journal.database import Database, Sentence, said
+from allclear.journal.presence import Presence
+
+_BUSY_SECONDS = 3
+
+_NOT_OURS = "Give this user the right to write to the file and its folder."
+_SENTENCES = (
+    ("not a database", "is not a journal: it is some other file", "Point ALLCLEAR_JOURNAL_URL at a journal."),
+    ("readonly", "is read-only", _NOT_OURS),
+    ("read-only", "is read-only", _NOT_OURS),
+    ("locked", "is locked by another program", "Close what holds it (a database browser, a backup) and try again."),
+    ("unable to open", "cannot be opened", "Check that its folder exists and that this user may write there."),
+    ("malformed", "is damaged", "Restore it from a backup; `allclear verify` shows what is whole."),
+    ("disk is full", "cannot grow: the disk is full", "Make room, then try again: nothing was lost."),
+)
+
+
+class SqliteDatabase(Database):
+    """A journal in a file. There is one turn for everything that is written."""
+
+    def __init__(self, url: URL) -> None:
+        path = Path(url.database or "").resolve()
+        self.shown = url.render_as_string()
+        self._holders = Path(f"{path}.holders")
+        self._lock = RLock()
+        self._turn_file: int | None = None
+        self._turns = 0
+        with self.plain_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._turn_file = os.open(f"{path}.turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self.engine = self._engine(url)
+            try:
+                self._bring_up_to_date()
+            except BaseException:
+                self.close()
+                raise
+
+    def presence(self) -> Presence:
+        """Makes this process known in the folder of holders. Raises JournalError."""
+        with self.plain_errors():
+            return FilePresence(self._holders)
+
+    def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
+        """Adds a row, unless one with its `key` is there."""
+        connection.execute(insert(table).values(**row).on_conflict_do_nothing(index_elements=[key]))
+
+    def close(self) -> None:
+        """Closes every connection."""
+        super().close()
+        if self._turn_file is not None:
+            os.close(self._turn_file)
+            self._turn_file = None
+
+    @contextmanager
+    def _reader(self) -> Generator[Connection]:
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writer(self, turns: tuple[str, ...]) -> Generator[Connection]:  # noqa: ARG002 - here there is one for all
+        with (
+            self._turn(),
+            self.engine.connect() as connection,
+            connection.execution_options(allclear_write=True).begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _turn(self) -> Generator[None]:
+        """Takes this process's turn; within one it may be taken again."""
+        with self._lock:
+            if self._turn_file is not None and not self._turns:
+                fcntl.flock(self._turn_file, fcntl.LOCK_EX)
+            self._turns += 1
+            try:
+                yield
+            finally:
+                self._turns -= 1
+                if self._turn_file is not None and not self._turns:
+                    fcntl.flock(self._turn_file, fcntl.LOCK_UN)
+
+    def _engine(self, url: URL) -> Engine:
+        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+
+        def on_connect(dbapi_connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
+            dbapi_connection.isolation_level = None  # we say BEGIN ourselves, see on_begin
+            cursor = dbapi_connection.cursor()
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute("PRAGMA synchronous=FULL")
+            with self._turn():  # two that open a new journal at once would lock each other out
+                if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                    cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.close()
+
+        def on_begin(connection: Connection) -> None:
+            # A deferred BEGIN that writes later fails at once when another wrote meanwhile, whatever the timeout.
+            write = connection.get_execution_options().get("allclear_write")
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+        event.listen(engine, "connect", on_connect)
+        event.listen(engine, "begin", on_begin)
+        return engine
+
+    def _sentence(self, error: Exception) -> Sentence:
+        if isinstance(error, PermissionError):
+            return "is read-only or out of reach", _NOT_OURS
+        if isinstance(error, OSError):
+            return f"cannot be opened: {error}", "Check the path."
+        words = said(error)
+        for mark, what, next_step in _SENTENCES:
+            if mark in words.lower():
+                return what, next_step
+        return f"failed: {words}", "Look at the database."
+
+
+class FilePresence:
+    """A lock on a file of our own in `folder`: the kernel lets go of it the moment the process ends."""
+
+    sure = True
+
+    def __init__(self, folder: Path) -> None:
+        """Makes ourselves known; `folder` is made when it is missing. Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.holder = uuid.uuid4().hex
+        self._folder = folder
+        self._file = os.open(self._path(self.holder), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def hold(self) -> None:
+        """Nothing takes the lock from a process that lives."""
+
+    def gone(self, connection: Connection, holder: str) -> bool:  # noqa: ARG002 - it is not in the database
+        """Says whether that holder's process has ended; a stopped one is not gone."""
+        if holder == self.holder:
+            return False
+        try:
+            other = os.open(self._path(holder), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            return True
+        finally:
+            os.close(other)
+
+    def leave(self) -> None:
+        """Goes, and takes the file along."""
+        with suppress(OSError):
+            self._path(self.holder).unlink()
+        with suppress(OSError):
+            os.close(self._file)
+
+    def _path(self, holder: str) -> Path:
+        return self._folder / f"{holder}.alive"

@@ -1,0 +1,216 @@
+"""Cloud Run's Admin API v1 (Knative) over HTTP, which gcloud speaks: the same service, read and replaced whole.
+
+*Source:* the discovery document of run v1 of 2026-10-31, and gcloud 528, which asks ``REGION-run…``
+by namespace and ``run…`` for a list of all regions. From memory: the wording of refusals. A replaced
+service is written down as v2's update, with its traffic in v2's terms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from allclear.simulator.faces.cloud_run import (
+    DEFAULT_PAGE,
+    LARGEST_PAGE,
+    PERMISSIONS,
+    CloudRun,
+    denied,
+    page_start,
+    page_token,
+)
+from allclear.simulator.faces.cloud_run_http import error_response
+from allclear.simulator.faces.cloud_run_messages import Names
+from allclear.simulator.faces.cloud_run_v1_edit import changed, edit_from, parsed, service_from
+from allclear.simulator.faces.cloud_run_v1_messages import (
+    list_view,
+    operation_view,
+    project_number,
+    resource_version,
+    revision_labels,
+    revision_view,
+    service_view,
+)
+from allclear.simulator.faces.gate import MAX_BODY, Call, SaidNo, break_connection, read_body, whole_number
+from allclear.simulator.faces.label_selector import selector
+from allclear.simulator.run_service import Operation, RunError
+from allclear.simulator.world import World
+
+LONGEST_WAIT = 30.0
+"""Seconds that one call waits for an operation; gcloud asks for as many, and then again."""
+ANY_REGION = "-"
+
+_NAMESPACE = "/apis/serving.knative.dev/v1/namespaces/{project}"
+_LOCATION = "/v1/projects/{project}/locations/{location}"
+_REGIONAL_HOST = re.compile(r"([a-z]+-[a-z]+\d+)-")
+_TOO_LARGE = f"Request payload size exceeds the limit: {MAX_BODY} bytes."
+_SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+
+View = dict[str, Any]
+Handle = Callable[[Request, Call], View]
+
+
+class CloudRunV1:
+    """The v1 interface of the simulated Cloud Run."""
+
+    def __init__(self, world: World, cloud_run: CloudRun) -> None:
+        self._world, self._run = world, cloud_run
+
+    def routes(self) -> list[Route]:
+        """Its paths, by namespace and by location."""
+        routes: list[Route] = []
+        for place in (_NAMESPACE, _LOCATION):
+            service = f"{place}/services/{{service}}"
+            routes += [
+                self._route(f"{place}/services", "ListServices", self._list_services),
+                self._route(service, "GetService", self._get_service),
+                self._route(service, "UpdateService", self._replace_service, verb="PUT"),
+                self._route(f"{place}/revisions", "ListRevisions", self._list_revisions),
+                self._route(f"{place}/revisions/{{revision}}", "GetRevision", self._get_revision),
+            ]
+        operation = f"{_LOCATION}/operations/{{operation}}"
+        routes.append(self._route(operation, "GetOperation", self._get_operation))
+        routes.append(Route(f"{operation}:wait", self._wait_operation, methods=["POST"]))
+        return routes
+
+    def _route(self, path: str, method: str, handle: Handle, verb: str = "GET") -> Route:
+        async def answer(request: Request) -> Response:
+            async def handled(call: Call) -> View:
+                self._expect_project(request, method)
+                return handle(request, call)
+
+            return await self._answer(method, request, handled)
+
+        return Route(path, answer, methods=[verb])
+
+    async def _answer(self, method: str, request: Request, handle: Callable[[Call], Awaitable[View]]) -> Response:
+        try:
+            # Before any wait: a caller that gives up takes an unread body with it.
+            await read_body(request)
+            return JSONResponse(
+                await self._run.call_waiting(method, handle, lambda: break_connection(request), _resource(request))
+            )
+        except SaidNo:
+            return error_response(RunError("INVALID_ARGUMENT", _TOO_LARGE))
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except RunError as error:
+            return error_response(error)
+
+    def _get_service(self, request: Request, _: Call) -> View:
+        self._expect_service(request)
+        return service_view(self._world, self._world.service.state)
+
+    def _list_services(self, request: Request, _: Call) -> View:
+        services = [service_view(self._world, self._world.service.state)]
+        return self._page(request, "ServiceList", services)
+
+    def _replace_service(self, request: Request, call: Call) -> View:
+        """Start the change that makes the service what was sent, or only check it (``dryRun=all``)."""
+        self._expect_service(request)
+        sent = service_from(request.state.body)
+        version, state = sent["metadata"].get("resourceVersion", ""), self._world.service.state
+        dry_run = request.query_params.get("dryRun", "")
+        call.facts.update(service=Names(self._world).service, validate_only=bool(dry_run), resource_version=version)
+        if dry_run not in ("", "all"):
+            raise RunError("INVALID_ARGUMENT", "dryRun: only 'all' is supported.")
+        edit = edit_from(self._world, sent)
+        call.facts.update(
+            update_mask=changed(edit),
+            traffic=[
+                {"revision": t.revision or "latest", "percent": t.percent, "tag": t.tag}
+                for t in (state.traffic if edit.traffic is None else edit.traffic)
+            ],
+        )
+        if version and version != resource_version(state.etag):
+            current = resource_version(state.etag)
+            said = f"version '{version}' was specified but current version is '{current}'"
+            raise RunError("ABORTED", f"Conflict for resource '{self._world.scenario.service}': {said}.")
+        operation = self._world.service.update(edit, etag=state.etag if version else "", validate_only=bool(dry_run))
+        call.facts.update(
+            etag=state.etag if version else "", operation=operation.id, generation=operation.edited.generation
+        )
+        return service_view(self._world, operation.result or operation.edited)
+
+    def _list_revisions(self, request: Request, _: Call) -> View:
+        # Every revision has the same labels: the selector takes all or none.
+        matches = selector(request.query_params.get("labelSelector", ""))(revision_labels(self._world))
+        revisions = self._world.service.newest_first(deleted=False) if matches else []
+        return self._page(request, "RevisionList", [revision_view(self._world, r) for r in revisions])
+
+    def _get_revision(self, request: Request, _: Call) -> View:
+        name = request.path_params["revision"]
+        revision = self._world.service.revisions.get(name)
+        if revision is None or revision.deleted_at is not None or not self._is_here(request):
+            raise self._not_found(request, "REVISION", name)
+        return revision_view(self._world, revision)
+
+    def _get_operation(self, request: Request, _: Call) -> View:
+        return operation_view(self._world, self._operation(request))
+
+    async def _wait_operation(self, request: Request) -> Response:
+        async def handled(_: Call) -> View:
+            self._expect_project(request, "WaitOperation")
+            asked = parsed(request.state.body, "request", {"timeout": str}).get("timeout", f"{LONGEST_WAIT}s")
+            seconds = _SECONDS.fullmatch(asked)
+            if seconds is None:
+                raise RunError("INVALID_ARGUMENT", f"timeout: '{asked}' is not a duration such as 30s.")
+            operation = self._operation(request)
+            try:
+                async with asyncio.timeout(min(float(seconds[1]), LONGEST_WAIT)):
+                    await operation.ended.wait()
+            except TimeoutError:
+                pass
+            return operation_view(self._world, operation)
+
+        return await self._answer("WaitOperation", request, handled)
+
+    def _page(self, request: Request, kind: str, items: list[View]) -> View:
+        query = request.query_params
+        limit = whole_number(query.get("limit", "0"))
+        if limit is None:
+            raise RunError("INVALID_ARGUMENT", "limit: must be a whole number.")
+        first = page_start(query.get("continue", ""))
+        end = first + min(limit or DEFAULT_PAGE, LARGEST_PAGE)
+        found = items if self._is_here(request, anywhere=True) else []
+        return list_view(kind, found[first:end], page_token(end) if len(found) > end else "")
+
+    def _operation(self, request: Request) -> Operation:
+        identity = request.path_params["operation"]
+        operation = self._world.service.operations.get(identity)
+        if operation is None or not self._is_here(request):
+            raise self._not_found(request, "OPERATION", identity)
+        return operation
+
+    def _region(self, request: Request) -> str:
+        regional = _REGIONAL_HOST.match(request.url.hostname or "")
+        asked = request.path_params.get("location")
+        return asked or (regional[1] if regional else self._world.scenario.region)
+
+    def _is_here(self, request: Request, *, anywhere: bool = False) -> bool:
+        region = self._region(request)
+        return region == self._world.scenario.region or (anywhere and region == ANY_REGION)
+
+    def _expect_project(self, request: Request, method: str) -> None:
+        # Whoever has no rights in a project is not told whether it exists.
+        if request.path_params["project"] not in (self._world.scenario.project, project_number(self._world)):
+            raise denied(PERMISSIONS[method], _resource(request))
+
+    def _expect_service(self, request: Request) -> None:
+        name = request.path_params["service"]
+        if name != self._world.scenario.service or not self._is_here(request):
+            raise self._not_found(request, "SERVICE", name)
+
+    def _not_found(self, request: Request, kind: str, name: str) -> RunError:
+        where = f"in region '{self._region(request)}' in project '{self._world.scenario.project}'"
+        return RunError("NOT_FOUND", f"Resource '{name}' of kind '{kind}' {where} does not exist.")
+
+
+def _resource(request: Request) -> str:
+    return request.url.path.partition("/v1/")[2].removesuffix(":wait")

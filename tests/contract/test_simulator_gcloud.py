@@ -1,0 +1,153 @@
+"""The simulated Cloud Run, held to the real gcloud, which none of us wrote; each call takes it seconds.
+
+What it asks for is asked by httpx in ``test_simulator_cloud_run_v1*.py``, also where there is no gcloud.
+"""
+
+# ruff: noqa: ANN401 - gcloud's answers can be anything
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.simulator_support import (
+    BAD,
+    GOOD,
+    NOT_READY,
+    REPOSITORY,
+    SERVICE,
+    Simulated,
+    quick,
+    recorded,
+    run_client,
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed"),
+]
+
+_OTHER_S = ("CLOUDSDK_", "GOOGLE_", "BOTO_")
+_PATIENCE = 120
+"""Seconds for a call on a busy machine."""
+
+
+def _bare() -> dict[str, str]:
+    """This process's environment without whatever else would aim gcloud somewhere."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_OTHER_S) and not name.lower().endswith("_proxy")
+    }
+
+
+def _environment(simulation: Simulated, home: Path) -> dict[str, str]:
+    address = simulation.endpoints["cloud_run"]
+    return {
+        **_bare(),
+        "http_proxy": address,
+        # Whatever it would say to anybody else ends here as well.
+        "https_proxy": address,
+        "no_proxy": "",
+        "CLOUDSDK_CONFIG": str(home),
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": "http://run.sim.test/",
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+        "CLOUDSDK_CORE_PROJECT": "vintstreet-prod",
+        "CLOUDSDK_RUN_REGION": "us-central1",
+    }
+
+
+async def _run(words: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
+    """A command's exit code, its output and its errors, without colours."""
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        env=environment,
+        cwd=REPOSITORY,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        streams = await asyncio.wait_for(process.communicate(), _PATIENCE)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    out, errors = (re.sub(r"\x1b\[[0-9;]*m", "", stream.decode()) for stream in streams)
+    return process.returncode or 0, out, errors
+
+
+async def _gcloud(simulation: Simulated, home: Path, *words: str) -> Any:
+    """What `gcloud run` says in JSON; fails with its own words."""
+    command = ["gcloud", "run", *words, "--format=json"]
+    code, out, errors = await _run(command, _environment(simulation, home))
+    assert code == 0, errors
+    return json.loads(out)
+
+
+async def test_the_plan_s_own_command_rolls_back(tmp_path: Path) -> None:
+    """``update-traffic --to-revisions=PREVIOUS_REVISION=100`` does what our own action does, and v2 shows it."""
+    async with Simulated(quick()) as sim:
+        before = await run_client(sim).get_service(name=SERVICE)
+        pairs = await _gcloud(sim, tmp_path, "services", "update-traffic", "vintstreet", f"--to-revisions={GOOD}=100")
+        assert {(pair["revisionName"], pair["statusPercent"]) for pair in pairs} == {
+            (GOOD, "100"),
+            ("vintstreet-00030-mnt", "0"),
+        }
+        assert [tag["tag"] for pair in pairs for tag in pair["tags"]] == ["maintenance"]
+        after = await run_client(sim).get_service(name=SERVICE)
+        assert (after.etag != before.etag, after.reconciling) == (True, False)
+        assert sim.world.serving() == {GOOD: 100}
+        [write] = recorded(sim, "write")
+        assert (write["method"], write["result"], write["etag"]) == ("UpdateService", "done", before.etag)
+        described = await _gcloud(sim, tmp_path, "services", "describe", "vintstreet")
+        assert described["status"]["traffic"][0] == {"percent": 100, "revisionName": GOOD}
+        assert described["status"]["url"] == sim.endpoints["storefront"]
+
+
+async def test_revisions_are_listed_with_every_column(tmp_path: Path) -> None:
+    """Newest first, with who serves, who never started, when and by whom."""
+    async with Simulated(quick()) as sim:
+        command = ["gcloud", "run", "revisions", "list", "--service=vintstreet"]
+        code, out, errors = await _run(command, _environment(sim, tmp_path))
+    assert code == 0, errors
+    head, *rows = out.splitlines()
+    assert head.split() == ["REVISION", "ACTIVE", "SERVICE", "DEPLOYED", "DEPLOYED", "BY"]
+    assert len(rows) == 6
+    newest, failed = rows[0].split(), rows[1].split()
+    assert newest[1:4] == [BAD, "yes", "vintstreet"]
+    assert failed[:3] == ["X", NOT_READY, "vintstreet"]
+    assert all("@" in row.split()[-1] for row in rows)
+    assert "None" not in out
+
+
+async def test_revision_that_cannot_serve_fails_the_command(tmp_path: Path) -> None:
+    """It ends with an error, the operation's reason and the traffic as it is, and the old revision serves on."""
+    async with Simulated(quick()) as sim:
+        command = ["gcloud", "run", "services", "update-traffic", "vintstreet", f"--to-revisions={NOT_READY}=100"]
+        code, out, errors = await _run(command, _environment(sim, tmp_path))
+        assert code == 1
+        assert f"Revision '{NOT_READY}' is not ready and cannot serve traffic." in errors
+        assert re.search(rf"\(currently 100%\)\s+LATEST \(currently {BAD}\)", out)
+        assert sim.world.serving() == {BAD: 100}
+
+
+async def test_what_the_documentation_says_to_type_works(tmp_path: Path) -> None:
+    """The snippet of docs/simulator.md, word for word, lists the revisions and rolls back."""
+    page = (REPOSITORY / "docs" / "simulator.md").read_text(encoding="utf-8")
+    _address, snippet = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)
+    async with Simulated(quick()) as sim:
+        environment = {**_bare(), "CLOUD_RUN": sim.endpoints["cloud_run"], "TMPDIR": str(tmp_path)}
+        code, out, errors = await _run(["bash", "-euc", snippet], environment)
+        assert code == 0, errors
+        assert GOOD in out
+        assert sim.world.serving() == {GOOD: 100}

@@ -1,0 +1,43 @@
+"""The conditions under which a step may act without being approved, each of which can fail."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.records import AlertJoined, StepDone
+from allclear.engine.alone import objections
+from tests.unit.stories import HEALTH, START, TROUBLE, Story
+
+
+def _story(*looks: tuple[int, Finding], turns: int = 1, authenticated: bool = True) -> list[str]:
+    story = Story().opened()
+    for turn in range(turns):
+        state = "resolved" if turn % 2 else "firing"
+        alert = AlertJoined.model_validate(
+            {"alert": str(turn), "source": "alertmanager", "key": "k", "state": state, "title": "Payments",
+             "authenticated": authenticated}
+        )  # fmt: skip
+        story.say(alert)
+    for seconds, finding in looks:
+        story.now = START + timedelta(seconds=seconds)
+        story.say(StepDone(phase="detect", step="verify", title="Look", finding=finding))
+    return objections(story.incident, story.entries, START + timedelta(seconds=60))
+
+
+def test_two_failed_looks_and_an_authenticated_alert_are_enough() -> None:
+    """Nothing speaks against acting when all conditions of the record hold."""
+    assert _story((0, TROUBLE), (10, TROUBLE)) == []
+
+
+def test_each_condition_that_fails_says_so() -> None:
+    """An unknown sender, one look, two looks too close, a last look that shows health, a flapping alert."""
+    twice = ((0, TROUBLE), (10, TROUBLE))
+    unclear = Finding(verdict=Verdict.INCONCLUSIVE, sentence="Too few requests.", facts={"requests": 1})
+    assert _story(*twice, authenticated=False) == ["no alert came from a source that proved who it is"]
+    assert _story((0, TROUBLE)) == ["it was not seen to fail twice, 10 s apart"]
+    assert _story((0, TROUBLE), (9, TROUBLE)) == ["it was not seen to fail twice, 10 s apart"]
+    assert _story(*twice, (20, HEALTH)) == ["the last look did not fail"]
+    assert _story(*twice, (20, unclear)) == ["the last look did not fail"]
+    assert _story(*twice, turns=5) == ["its alert is flapping"]
+    assert _story(*twice, turns=3) == []

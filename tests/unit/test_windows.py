@@ -1,0 +1,245 @@
+"""When a time is over in which people could have answered: only what the plan authorised happens, and only once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from allclear.bootstrap import Engine, make_engine
+from allclear.company import Company
+from allclear.domain.approval import ByItself
+from allclear.domain.incident import Incident
+from allclear.domain.runbook import Phase, Runbook
+from allclear.engine.course import Over, Wait
+from allclear.journal.port import ErrandKind
+from allclear.settings import Settings
+from allclear.simulator.scenario import Production
+from tests.contract.simulator_support import Simulated, quick
+from tests.property.response_support import ALERT, MACHINE, announced, anybody, broken, installed, new_journal
+from tests.property.response_support import vintstreet as small_vintstreet
+
+STREAMS = replace(ALERT, key="streams", labels={"alertname": "LiveStreamFailures"}, authenticated=True)
+
+
+@dataclass
+class Watch:
+    """A clock that a test moves."""
+
+    now: datetime = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Return the present."""
+        return self.now
+
+
+@dataclass
+class Scene:
+    """An incident under way, its clock, and the simulated production behind it."""
+
+    engine: Engine
+    watch: Watch
+    simulated: Simulated
+    incident_id: str
+
+    @property
+    def incident(self) -> Incident:
+        """Return how it stands."""
+        return self.engine.conductor.incident(self.incident_id)
+
+    async def to(self, phase: Phase) -> Wait | Over:
+        """Go on until somebody is waited for."""
+        move = await self.engine.conductor.run(self.incident_id, phase, MACHINE)
+        assert isinstance(move, Wait | Over)
+        return move
+
+    async def past_detection(self) -> Wait:
+        """Confirm the trouble, let time go by so that a second look may follow, and propose the containment."""
+        assert isinstance(await self.to(Phase.DETECT), Over)
+        self.watch.now += timedelta(seconds=11)
+        move = await self.to(Phase.CONTAIN)
+        assert isinstance(move, Wait)
+        return move
+
+
+def alone() -> Company:
+    """VintStreet where the flag of a broken feature is switched off without being approved."""
+    company = small_vintstreet()
+    book = company.runbooks["broken-feature"]
+    first, *rest = book.contain
+    lone = first.model_copy(update={"by_itself": ByItself()})
+    changed: Runbook = book.model_copy(update={"contain": [lone, *rest]})
+    return replace(company, runbooks=company.runbooks | {"broken-feature": changed})
+
+
+@asynccontextmanager
+async def scene(
+    folder: Path, company: Company, production: Production, alert: object = STREAMS
+) -> AsyncGenerator[Scene]:
+    """Yield an incident that `alert` opened."""
+    async with Simulated(production) as simulated:
+        settings = Settings(
+            company="vintstreet", journal_url=new_journal(folder), simulation=announced(simulated, folder)
+        )
+        watch = Watch()
+        engine = make_engine(settings, environ={}, clock=watch, company=company, registry=installed())
+        try:
+            taken = engine.intake.take(alert, "delivery-1")  # pyright: ignore[reportArgumentType]
+            assert taken.incident is not None
+            yield Scene(engine, watch, simulated, taken.incident)
+        finally:
+            await engine.close()
+
+
+def streams() -> Production:
+    """The broken feature at its worst: every stream fails. There are few users."""
+    scenario = quick("broken-feature")
+    flags = [
+        flag.model_copy(update={"faults": [fault.model_copy(update={"error_rate": 1.0}) for fault in flag.faults]})
+        for flag in scenario.flags
+    ]
+    users = scenario.users.model_copy(update={"per_second": 2.0})
+    return scenario.model_copy(update={"flags": flags, "users": users})
+
+
+async def test_an_authorised_act_is_done_when_nobody_stops_it(tmp_path: Path) -> None:
+    """After 60 s of silence, and not a second before, the flag goes off; the record says that nobody stopped it."""
+    async with scene(tmp_path, alone(), streams()) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.window is not None
+        assert ask.ask.window.until - it.watch.now == timedelta(seconds=60)
+        assert "unless somebody says no" in ask.ask.text
+        it.watch.now += timedelta(seconds=59)
+        assert await it.engine.windows.let_pass() == []
+        it.watch.now += timedelta(seconds=1)
+        assert await it.engine.windows.let_pass() == [ask.ask.id]
+        assert await it.engine.windows.let_pass() == []
+        woken = [errand for errand in it.engine.journal.errands() if errand.kind is ErrandKind.RESUME]
+        assert [errand.detail["ask"] for errand in woken] == [ask.ask.id]
+        await it.to(Phase.CONTAIN)
+        act = it.incident.act_of(Phase.CONTAIN, "disable-flag")
+        assert act is not None
+        assert act.outcome is not None
+        assert act.outcome.good
+        assert act.proposed.by_itself
+
+
+async def test_a_no_within_the_window_stops_it(tmp_path: Path) -> None:
+    """Whoever may approve may also stop it; the window then passes over nothing."""
+    async with scene(tmp_path, alone(), streams()) as it:
+        move = await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.id in move.asks
+        it.engine.people.answer(ask.ask.id, anybody(ask.ask), yes=False, reason="The big show is on.")
+        it.watch.now += timedelta(minutes=2)
+        assert await it.engine.windows.let_pass() == []
+        act = it.incident.act_of(Phase.CONTAIN, "disable-flag")
+        assert act is not None
+        assert act.intended is None
+
+
+async def test_an_alert_that_anybody_could_send_authorises_nothing(tmp_path: Path) -> None:
+    """Where the source did not prove who it is, people are asked as always, and are told why."""
+    async with scene(tmp_path, alone(), streams(), replace(STREAMS, authenticated=False)) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.window is None
+        assert "It is not done by itself: no alert came from a source that proved who it is" in ask.ask.text
+
+
+async def test_a_flapping_alert_sets_nothing_off(tmp_path: Path) -> None:
+    """Three turns in a quarter of an hour hold everything for a person."""
+    async with scene(tmp_path, alone(), streams()) as it:
+        for turn in ("resolved", "firing", "resolved", "firing"):
+            it.watch.now += timedelta(seconds=20)
+            it.engine.intake.take(replace(STREAMS, state=turn), f"delivery-{turn}-{it.watch.now}")
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.window is None
+        assert "flapping" in ask.ask.text
+
+
+async def test_nothing_acts_by_itself_twice_within_the_hour(tmp_path: Path) -> None:
+    """The second time on the same flag within the hour, a person is asked."""
+    async with scene(tmp_path, alone(), streams()) as it:
+        await it.past_detection()
+        it.watch.now += timedelta(seconds=61)
+        await it.engine.windows.let_pass()
+        await it.to(Phase.CONTAIN)
+        _switch_streams(it, on=True)
+        again = it.engine.intake.take(replace(STREAMS, key="streams-2"), "delivery-2")
+        assert again.incident == it.incident_id  # within ten minutes it joins
+        it.watch.now += timedelta(minutes=11)
+        later = it.engine.intake.take(replace(STREAMS, key="streams-3"), "delivery-3")
+        assert later.state == "opened"
+        assert later.incident is not None
+        second = Scene(it.engine, it.watch, it.simulated, later.incident)
+        await second.past_detection()
+        ask = second.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.window is None
+        assert "within the hour" in ask.ask.text
+
+
+async def test_the_generic_status_goes_out_when_nobody_answers_and_it_fails_still(tmp_path: Path) -> None:
+    """After 15 minutes without the communications lead, the public reads plain words; the approver's are void."""
+    async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
+        await _reach_the_status_page(it)
+        first = it.incident.ask_of(Phase.CONTAIN, "status-page")
+        assert first is not None
+        assert first.ask.window is not None
+        it.watch.now += timedelta(minutes=14)
+        assert await it.engine.windows.let_pass() == []
+        it.watch.now += timedelta(minutes=1)
+        assert await it.engine.windows.let_pass() == [first.ask.id]
+        assert it.incident.asks[first.ask.id].void
+        await it.to(Phase.CONTAIN)
+        act = it.incident.act_of(Phase.CONTAIN, "status-page")
+        assert act is not None
+        assert act.outcome is not None
+        assert act.outcome.good
+        told = str(act.change)
+        assert "We are looking into a problem with VintStreet storefront" in told
+        assert "30 minutes" in told
+        assert not any("{" in str(value) for value in act.proposed.params.values())
+
+
+async def test_nothing_goes_out_when_the_service_is_well(tmp_path: Path) -> None:
+    """Silence about a service that serves well leaves the question where it is, and asks the service once only."""
+    async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
+        await _reach_the_status_page(it)
+        it.simulated.world.service.revisions["vintstreet-00042-qoz"].faults.clear()
+        it.watch.now += timedelta(minutes=15)
+        ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
+        assert ask is not None
+        assert await it.engine.windows.let_pass() == [ask.ask.id]
+        assert await it.engine.windows.let_pass() == []
+        assert it.incident.asks[ask.ask.id].open
+
+
+def _switch_streams(it: Scene, *, on: bool) -> None:
+    it.simulated.world.flags.update(["live_streams"], {"enabled": on}, by="an engineer")
+
+
+async def _reach_the_status_page(it: Scene) -> None:
+    """Refuse every measure, so that the trouble stays, and go on to the first word in public."""
+    assert isinstance(await it.to(Phase.DETECT), Over)
+    for _ in range(10):
+        move = await it.to(Phase.CONTAIN)
+        assert isinstance(move, Wait)
+        for state in it.incident.open_asks:
+            if state.ask.step == "status-page":
+                return
+        for ask_id in move.asks:
+            state = it.incident.asks[ask_id]
+            it.engine.people.answer(ask_id, anybody(state.ask), yes=False, reason="Not now.")
+    pytest.fail("The status page was never asked for.")
