@@ -14,6 +14,7 @@ from allclear.company.placeholders import filled, step_placeholders
 from allclear.company.policies import severities, who_approves
 from allclear.company.problems import problems
 from allclear.company.yaml_file import Place, YamlFile
+from allclear.domain.approval import Unanswered
 from allclear.domain.runbook import Phase, Runbook, Step
 
 
@@ -61,6 +62,12 @@ class _Sheet:
         else:
             yield from self._params(place, kind, step.with_)
             yield from who_approves(self._draft, self._file, place, kind, step)
+            if isinstance(step.unanswered, Unanswered):
+                instead_of = {**step.with_, **step.unanswered.with_}
+                yield from self._params((*place, "unanswered"), kind, instead_of)
+                yield from step_placeholders(
+                    self._draft, self._file, (*place, "unanswered", "with"), step.unanswered.with_
+                )
         yield from step_placeholders(self._draft, self._file, (*place, "with"), step.with_)
 
     def _probe(self, place: Place, name: str, raw: Mapping[str, Any]) -> Iterator[Complaint]:

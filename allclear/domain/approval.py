@@ -76,7 +76,7 @@ class ByItself(Model):
 class Unanswered(Model):
     """What goes out in place of the step's own words when nobody answers while the service is still failing."""
 
-    after: Duration = timedelta(minutes=15)
+    after: Duration = Field(default=timedelta(minutes=15), description="How long people have first.")
     with_: dict[Slug, str] = Field(alias="with", min_length=1, description="Parameters that replace the step's own.")
 
 

@@ -18,7 +18,7 @@ from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.systems import Service
 from allclear.domain.wording import PLACEHOLDERS, unknown_placeholders
 from allclear.drill.script import Script
-from allclear.engine.course import BY_HAND, undo_key
+from allclear.engine.course import BY_HAND, choice_key, undo_key
 from allclear.postmortem.placeholders import FIELDS
 from allclear.simulator.scenario import Production
 
@@ -158,10 +158,12 @@ def _acts(runbook: Runbook) -> list[str]:
 
 def _asks(plan: Plan, runbook: Runbook) -> list[str]:
     """Returns the names of all that people can be asked in an incident of this runbook."""
+    acts = _acts(runbook)
     found = [f"{phase.value}/{step.id}" for phase in Phase for step in runbook.steps(phase)]
+    found += [choice_key(act) for act in acts]
     for phase in Phase:
         if any(step.undo for step in runbook.steps(phase)):
-            undone = [f"{phase.value}/{undo_key(act)}" for act in _acts(runbook)]
+            undone = [f"{phase.value}/{undo_key(act)}" for act in acts]
             found += [*undone, *(f"{name}-left" for name in undone)]
     found.append(f"{Phase.CONTAIN.value}/{BY_HAND}")
     found += [f"{DUTY}/{duty.name}" for duty in plan.duties]

@@ -72,9 +72,22 @@ def test_people_are_asked_and_told_in_its_own_words(played: dict[str, Any]) -> N
     titles = [one["ask"]["title"] for one in records(played, "ask.opened")]
     assert "Geschäftsleitung anrufen" in titles
     told = [line["text"] for line in played["truth"] if line["kind"] == "message"]
-    assert any("Störung NW-1 (Großalarm) – Nordwind Versand GmbH" in text for text in told)
+    assert any("Störung NW-1 (Großalarm) \u2013 Nordwind Versand GmbH" in text for text in told)
     for words in ("# Nachbereitung NW-1", "Artikelnamen mit Umlauten", "Käthe Björnsen", "Prüfsumme des letzten"):
         assert words in played["post_mortem"]
+
+
+@pytest.mark.slow
+def test_what_could_be_a_breach_is_treated_as_one_until_somebody_knows(played: dict[str, Any]) -> None:
+    """Logs are kept before the rollback is asked for, and the duty to report is the data protection officer's."""
+    asks = [one["ask"] for one in records(played, "ask.opened")]
+    order = [f"{ask['phase']}/{ask['step']}" for ask in asks]
+    assert order.index("contain/evidence-protokolle") < order.index("contain/zurueckrollen")
+    [duty] = [ask for ask in asks if ask["phase"] == "duty"]
+    assert duty["id"] == f"NW-1/duty/{DUTY}"
+    [answer] = [entry for entry in played["entries"] if entry["record"].get("ask") == duty["id"]]
+    assert answer["by"]["actor"] == "Zoë Müller-Lüdenscheidt"
+    assert "72 Stunden" in duty["text"]
 
 
 @pytest.mark.slow
@@ -84,6 +97,7 @@ def test_its_clocks_are_its_own(nordwind: Company, incident: Incident) -> None:
     assert incident.aware_at is not None
     assert due[DUTY].starts is ClockStart.AWARENESS
     assert due[DUTY].due == incident.aware_at + timedelta(hours=72)
+    assert due[DUTY].met is not None
     assert due["reaktion"].met == incident.aware_at
     meeting = due["treffen"].due
     assert meeting is not None

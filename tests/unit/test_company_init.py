@@ -24,7 +24,8 @@ from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.simulator.scenario import load_scenario
 
 ALL = {
-    "title": 'Acme & "Söhne": Tools', "service": "shop", "service_url": "https://shop.acme.com/", "cloud_run": "acme-shop",
+    "title": 'Acme & "Söhne": Tools', "service": "shop", "service_url": "https://shop.acme.com/",
+    "cloud_run": "acme-shop",
     "project": "acme-prod", "region": "europe-west3", "slack_channel": "alarm", "alert": "Errors: high",
     "zone": "Europe/Berlin", "on_call": "Ana O'Hara", "tech_lead": "no",
 }  # fmt: skip

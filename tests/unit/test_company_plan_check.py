@@ -32,6 +32,11 @@ def found(root: Path, level: str, *edits: Edit) -> list[str]:
     return [f"{one.where.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every if one.level == level]
 
 
+CIRCLE = """\
+    definition: All down
+    escalates: {to: P1, after: 1h}
+  - {name: P1, title: High, definition: Half, escalates: {to: P0, after: 2h}}
+"""
 FACETS = "facets:\n  users: {title: Users, values: [few, many, all]}\n  data: {title: Data}\n"
 
 ERRORS: list[tuple[list[Edit], str]] = [
@@ -45,20 +50,22 @@ ERRORS: list[tuple[list[Edit], str]] = [
     ),
     (
         [
-            ("plan.yaml", "    definition: All down\n", "    definition: All down\n    escalates: {to: P1, after: 1h}\n"
-             "  - {name: P1, title: High, definition: Half, escalates: {to: P0, after: 2h}}\n"),
+            ("plan.yaml", "    definition: All down\n", CIRCLE),
         ],
         "plan.yaml:7: P0 escalates to P1, which is not graver.",
     ),
     ([severity("escalates: {to: P9, after: 2h}")], "plan.yaml:10: The plan has no severity `P9`."),
-    ([plan("notifications:\n  - {audience: x, severities: [P0, P3]}\n")], "plan.yaml:{2}: The plan has no severity `P3`."),
-    ([plan("updates:\n  - {audience: x, every: 1h, severities: [P3]}\n")], "plan.yaml:{2}: The plan has no severity `P3`."),
+    ([plan("notifications:\n  - {audience: x, severities: [P0, P3]}\n")],
+     "plan.yaml:{2}: The plan has no severity `P3`."),
+    ([plan("updates:\n  - {audience: x, every: 1h, severities: [P3]}\n")],
+     "plan.yaml:{2}: The plan has no severity `P3`."),
     ([plan("assess:\n  - {severity: P3}\n")], "plan.yaml:{2}: The plan has no severity `P3`."),
     (
         [plan("notifications:\n  - {audience: x, kinds: [outrage]}\n")],
         "plan.yaml:{2}: The plan has no kind of incident `outrage`. Did you mean `outage`?",
     ),
-    ([(BOOK, "service: shop\nh", "service: shop\nkind: leak\nh")], "outage.yaml:5: The plan has no kind of incident `leak`."),
+    ([(BOOK, "service: shop\nh", "service: shop\nkind: leak\nh")],
+     "outage.yaml:5: The plan has no kind of incident `leak`."),
     (
         [(BOOK, "    severities: [P0]\n", "    severities: [P0]\n    kinds: [outage, leak]\n")],
         "outage.yaml:28: The plan has no kind of incident `leak`.",
@@ -89,7 +96,8 @@ ERRORS: list[tuple[list[Edit], str]] = [
         "plan.yaml:{2}: The plan has no role `boss`.",
     ),
     (
-        [("plan.yaml", "[{after: 5m, roles: everyone}]", "[{after: 5m, roles: [on_call]}, {after: 1m, roles: everyone}]")],
+        [("plan.yaml", "[{after: 5m, roles: everyone}]",
+          "[{after: 5m, roles: [on_call]}, {after: 1m, roles: everyone}]")],
         "plan.yaml:{2}: The rungs are not in the order of their `after`.",
     ),
     (
@@ -110,6 +118,27 @@ ERRORS: list[tuple[list[Edit], str]] = [
             ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  scribe: {title: S}"),
         ],
         "plan.yaml:{3}: Ana has a turn as `scribe` and does not hold that role. Add `scribe` to the roles of Ana.",
+    ),
+    (
+        [("plan.yaml", "traffic.move: {roles: [on_call]}", "traffic.move: {roles: [on_call], one_of: [boss]}")],
+        "plan.yaml:30: The plan has no role `boss`.",
+    ),
+    (
+        [
+            ("plan.yaml", "traffic.move: {roles: [on_call]}", "traffic.move: {roles: [on_call], one_of: [cto]}"),
+            ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  cto: {title: CTO}"),
+        ],
+        "plan.yaml:31: `traffic.move` waits for one of cto, and the plan has nobody.",
+    ),
+    (
+        [(BOOK, '      text: "{t_internal_alert}"\n',
+          '      text: "{t_internal_alert}"\n    unanswered: {with: {txt: Later.}}\n')],
+        "outage.yaml:13: chat.post: `txt` is not a field. Did you mean `text`?",
+    ),
+    (
+        [(BOOK, '      text: "{t_internal_alert}"\n',
+          '      text: "{t_internal_alert}"\n    unanswered: {with: {text: "{impct}"}}\n')],
+        "outage.yaml:13: The placeholder {impct} has no source. Did you mean `impact`?",
     ),
     (
         [(BOOK, "  - id: move\n    action: traffic.move\n", "  - id: move\n")],
@@ -183,6 +212,14 @@ def test_a_ticket_needs_nobody_told(tmp_path: Path) -> None:
     """A severity that only makes a ticket may stay without a page, and needs no step that tells."""
     quiet = (BOOK, "    action: chat.post\n", "    action: chat.post\n    severities: [P0]\n")
     assert found(tmp_path, "warning", severity("ticket_only: true"), quiet) == []
+
+
+def test_a_deputy_counts_among_those_who_may_say_yes(tmp_path: Path) -> None:
+    """Where the only person is deputy of the role that an action waits for, there is somebody to ask."""
+    boss = ("plan.yaml", "traffic.move: {roles: [on_call]}", "traffic.move: {roles: [boss]}")
+    roles = "on_call: {title: On-Call}\n  boss: {title: Boss, deputies: [on_call]}"
+    deputy = ("plan.yaml", "on_call: {title: On-Call}", roles)
+    assert found(tmp_path, "error", boss, deputy) == []
 
 
 def test_rules_that_all_count_are_well(tmp_path: Path) -> None:

@@ -39,11 +39,11 @@ CLOUD = (
     "    url: https://shop.example.com\n    cloud_run: shop\n",
 )
 UNDO = ("runbooks/outage.yaml", "resolve:\n", "resolve:\n  - {id: undo, undo: everything}\n")
-DUTY = (
-    "plan.yaml", "support:\n",
+DUTIES = (
     "duties:\n  - {name: tell, title: T, ask: Tell, role: on_call, within: 72h}\n"
-    "evidence:\n  - {name: logs, title: L, ask: Keep, role: on_call}\nsupport:\n",
-)  # fmt: skip
+    "evidence:\n  - {name: logs, title: L, ask: Keep, role: on_call}\nsupport:\n"
+)
+DUTY = ("plan.yaml", "support:\n", DUTIES)
 
 
 def with_drill(root: Path, text: str = DRILL, *edits: Edit) -> Path:
@@ -64,7 +64,7 @@ def test_a_drill_that_can_be_played_has_nothing_to_complain_about(tmp_path: Path
     """The drill of these tests is clean, and so are answers to undos, duties, evidence and a look by hand."""
     asks = (
         "resolve/undo-contain-move", "resolve/undo-contain-move-left", "contain/contained-by-hand", "duty/tell",
-        "contain/evidence-logs",
+        "contain/evidence-logs", "contain/move-choice",
     )  # fmt: skip
     more = "answers:\n" + "".join(f"  - {{ask: {ask}}}\n" for ask in asks)
     assert found(with_drill(tmp_path, DRILL.replace("answers:\n", more), UNDO, DUTY)) == []
@@ -88,7 +88,10 @@ SLIPS: list[tuple[str, str, str]] = [
         "service: shop", "service: shup",
         "error pay.yaml:17: The drill's production runs `shup`, and `shop` in systems.yaml is `shop` in Cloud Run.",
     ),
-    ("path: /}]", "path: /x}]\n  users: {mix: {/x: 1}}", "error pay.yaml:18: The smoke test of `shop` asks for `/`, which is not under `pages`."),
+    (
+        "path: /}]", "path: /x}]\n  users: {mix: {/x: 1}}",
+        "error pay.yaml:18: The smoke test of `shop` asks for `/`, which is not under `pages`.",
+    ),
     ("summary: Payments", "sumary: Payments", "error pay.yaml:4: `sumary` is not a field in `alert`. Did you mean"),
     ("name: shop-1", "nmae: shop-1", "error pay.yaml:19: `nmae` is not a field in `revisions` no. 1."),
     ("region: us-central1", "region: nowhere", "error pay.yaml:16: `region`:"),
@@ -112,8 +115,8 @@ def test_a_slip_in_a_drill_is_told_at_its_line(tmp_path: Path, old: str, new: st
 def test_a_drill_without_a_production_is_told(tmp_path: Path) -> None:
     """Nothing can break where nothing is simulated."""
     told = found(with_drill(tmp_path, DRILL[: DRILL.index("production:")]))
-    assert told == ["error pay.yaml:1: The drill has no `production` that could break. "
-                    "Add it: `allclear schema drill`."]  # fmt: skip
+    [one] = told
+    assert one.startswith("error pay.yaml:1: The drill has no `production` that could break. Add it:")
 
 
 def test_a_production_alone_is_no_drill_and_no_fault(tmp_path: Path) -> None:

@@ -26,13 +26,13 @@ WHERE: dict[FileKind, str] = {
 INSTALLED = Registry.installed()
 
 
-def read(path: Path) -> Any:
+def read(path: Path) -> Any:  # noqa: ANN401 - whatever stands in the file
     """Returns a YAML file as an editor sees it: dates are text."""
     yaml: Any = YAML(typ="safe", pure=True)
     return json.loads(json.dumps(yaml.load(path.read_text(encoding="utf-8")), default=str))
 
 
-def wrong(kind: FileKind, data: Any) -> list[str]:
+def wrong(kind: FileKind, data: object) -> list[str]:
     """Returns where `data` does not fit the schema, and why."""
     schema = schema_of(kind, INSTALLED)
     return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(data)]
@@ -139,7 +139,7 @@ def test_a_slip_does_not_fit(kind: FileKind, what: str, place: tuple[str | int, 
 def test_they_are_written_into_a_folder(tmp_path: Path) -> None:
     """All four are written, also over older ones, and read back as they are printed."""
     folder = tmp_path / "deep" / "schemas"
-    for _ in range(2):
-        written = write_schemas(folder, INSTALLED)
+    write_schemas(folder, INSTALLED)
+    written = write_schemas(folder, INSTALLED)
     assert [path.name for path in written] == [file_name(kind) for kind in FILE_KINDS]
     assert json.loads(written[0].read_text(encoding="utf-8")) == schema_of("plan", INSTALLED)
