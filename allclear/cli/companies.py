@@ -12,7 +12,7 @@ import typer
 from allclear.cli.root import AsJson, app, out, say, say_json
 from allclear.company import Complaint, check_company, companies, companies_root
 from allclear.company.complaint import instead, shown
-from allclear.company.starting import Asked, Start, asked, begin, place_for
+from allclear.company.starting import Asked, Start, asked, begin, checked, place_for
 from allclear.domain.errors import ConfigError, NotFound
 from allclear.drill.check import check_drills
 from allclear.engine.registry import Registry
@@ -100,9 +100,9 @@ def init(  # noqa: PLR0913, PLR0917 - what a company says of itself; typer calls
         "tech_lead": tech_lead,
     }  # fmt: skip
     answers = {name: text.strip() for name, text in said.items() if text is not None}
-    for one in asked(company):
-        if one.name not in answers and not yes and sys.stdin.isatty():
-            answers[one.name] = _ask(one)
+    if not yes and sys.stdin.isatty():
+        say("Enter takes what stands in [brackets], or leaves a blank that `allclear check` finds again.")
+        answers |= {one.name: _ask(one) for one in asked(company) if one.name not in answers}
     start = Start.read(company, answers)
     begin(start, folder)
     write_schemas(folder.parent / FOLDER, Registry.installed())
@@ -110,7 +110,15 @@ def init(  # noqa: PLR0913, PLR0917 - what a company says of itself; typer calls
 
 
 def _ask(one: Asked) -> str:
-    return str(typer.prompt(one.question, default=one.default or "", show_default=bool(one.default))).strip()
+    """Asks until the answer fits: what was said before it is not lost."""
+    while True:
+        said = str(typer.prompt(one.question, default=one.default, show_default=bool(one.default))).strip()
+        try:
+            checked(one, said)
+        except ConfigError as error:
+            say(str(error))
+        else:
+            return said
 
 
 def _next(folder: Path) -> None:

@@ -75,7 +75,7 @@ class Start:
     @staticmethod
     def read(name: str, answers: Mapping[str, str]) -> Start:
         """Returns the start of the company called `name`. Raises ConfigError for an answer that does not fit."""
-        marks = {one.name: _checked(one, answers.get(one.name, "")) for one in asked(name)}
+        marks = {one.name: checked(one, answers.get(one.name, "")) for one in asked(name)}
         service = marks["cloud_run"]
         return Start(name, marks | {
             "name": name,
@@ -135,7 +135,8 @@ def _unwritable(folder: Path, error: OSError) -> ConfigError:
     return ConfigError(f"{shown(folder)} cannot be written: {reason}.", "Check the folder above it and try again.")
 
 
-def _checked(one: Asked, answer: str) -> str:
+def checked(one: Asked, answer: str) -> str:
+    """Returns what an answer puts into the files. Raises ConfigError, with an example, for one that does not fit."""
     if not answer:
         return one.blank
     fits = re.fullmatch(one.shape, answer) is not None and answer.isprintable()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +107,29 @@ def test_every_answer_stands_where_it_belongs(cli: Cli, tmp_path: Path) -> None:
     assert company.systems.systems["slack"].options["channel"] == "#alarm"
     assert [one for one in complaints(company.folder, "warning") if "phone" not in one] == []
     assert complaints(company.folder, "error") == []
+
+
+def test_a_terminal_is_asked_until_the_answer_fits(tmp_path: Path) -> None:
+    """At a terminal each answer is asked for; one that does not fit is asked for again, and the rest is not lost."""
+    (tmp_path / "runbooks").mkdir()
+    ours, theirs = pty.openpty()
+    answers = ["Nova", "shop", "nova.shop", "https://nova.shop", "", "nova-prod", "", "", "", "", "Mia Berg", ""]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ALLCLEAR_", "PREFECT_"))}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    with subprocess.Popen(
+        [sys.executable, "-m", "allclear", "init", "nova"],
+        cwd=tmp_path, env=environment, stdin=theirs, stdout=subprocess.PIPE, text=True,
+    ) as asking:  # fmt: skip
+        os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
+        said, _ = asking.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert asking.returncode == 0, said
+    assert "'nova.shop' does not fit. Write it as https://acme.com." in said
+    company = load_company(tmp_path / "runbooks" / "nova")
+    assert company.service("shop").url == "https://nova.shop"
+    assert company.systems.systems["cloud_run"].options["project"] == "nova-prod"
+    assert [person.name for person in company.plan.people] == ["Mia Berg", "[Name]"]
 
 
 def test_its_first_drill_fits_it(cli: Cli, tmp_path: Path) -> None:
