@@ -29,9 +29,6 @@ from allclear.settings import Settings, Simulation, load_settings
 
 C = TypeVar("C", bound=Client)
 
-_SIMULATED_NAMES = {"cloud_run": "cloud_run_grpc"}
-"""Where a system's simulated endpoint has another name than the system."""
-
 
 class Around:
     """What actions and probes find around them: services and one client for each vendor."""
@@ -72,7 +69,8 @@ class Around:
         endpoint, variable = (system.endpoint, system.secret) if system else ("", None)
         options = system.options if system else {}
         if self._simulation is not None and name != "web":
-            endpoint = self._simulation.endpoints.get(_SIMULATED_NAMES.get(name, name), "")
+            over_grpc = name == "cloud_run" and options.get("transport", "grpc") == "grpc"
+            endpoint = self._simulation.endpoints.get("cloud_run_grpc" if over_grpc else name, "")
             if not endpoint:
                 raise ConfigError(f"The simulation has no {name}.", "Use a scenario that simulates it.")
             options = options | self._simulation.options.get(name, {})

@@ -23,6 +23,7 @@ from flows.say import (
     acknowledge,
     add_follow_up,
     answer,
+    assess,
     change_severity,
     decide,
     end_incident,
@@ -56,7 +57,7 @@ def offers(company: Company) -> list[Offer]:
         *(
             Offer(one, "say")
             for one in (
-                acknowledge, answer, note, decide, change_severity, hand_over, end_incident, write_post_mortem,
+                acknowledge, answer, note, decide, assess, change_severity, hand_over, end_incident, write_post_mortem,
                 add_follow_up,
             )
         ),
@@ -83,6 +84,7 @@ def choices(company: Company) -> dict[str, list[str]]:
         "role": list(plan.roles),
         "hat": list(plan.roles),
         "flag": sorted({flag for service in services.values() for flag in service.flags}),
+        "kind": list(plan.kinds),
         "scenario": scripts(company),
         "field": list(FIELDS),
     }

@@ -42,8 +42,14 @@ async def _order(action: str, params: dict[str, Any], *, name: str, role: str, r
 
 
 @flow(name="roll_back_traffic", persist_result=False)
-async def roll_back_traffic(
-    service: str, reason: str, name: str, role: str = "on_call", revision: str = "previous", incident: str = ""
+async def roll_back_traffic(  # noqa: PLR0913 - the fields of a form
+    service: str,
+    reason: str,
+    name: str,
+    role: str = "on_call",
+    revision: str = "previous",
+    incident: str = "",
+    region: str = "",
 ) -> Ended:
     """Sends all traffic of a service back to an earlier revision, now. Starting it is the confirmation.
 
@@ -54,8 +60,9 @@ async def roll_back_traffic(
         role: In which role you decide.
         revision: An exact revision, or `previous` for the one that served before.
         incident: The incident it belongs to; empty joins the open one, or opens one.
+        region: Which region, for a service that runs in several; empty for one that does not.
     """
-    params = {"service": service, "to": revision}
+    params = {"service": service, "to": revision} | _in(region)
     return await order("cloud_run.rollback_traffic", params, name=name, role=role, reason=reason, incident=incident)
 
 
@@ -74,13 +81,14 @@ async def disable_flag(flag: str, reason: str, name: str, role: str = "on_call",
 
 
 @flow(name="maintenance_mode", persist_result=False)
-async def maintenance_mode(
+async def maintenance_mode(  # noqa: PLR0913 - the fields of a form
     service: str,
     reason: str,
     name: str,
     role: str = "on_call",
     on: bool = True,
     incident: str = "",
+    region: str = "",
 ) -> Ended:
     """Puts a service into maintenance, or out of it, now. Starting it is the confirmation.
 
@@ -91,6 +99,12 @@ async def maintenance_mode(
         role: In which role you decide.
         on: On shows users the maintenance page; off ends it.
         incident: The incident it belongs to; empty joins the open one, or opens one.
+        region: Which region, where maintenance is a revision and the service runs in several; else empty.
     """
     action = "maintenance.enable" if on else "maintenance.disable"
-    return await order(action, {"service": service}, name=name, role=role, reason=reason, incident=incident)
+    params = {"service": service} | _in(region)
+    return await order(action, params, name=name, role=role, reason=reason, incident=incident)
+
+
+def _in(region: str) -> dict[str, str]:
+    return {"region": region.strip()} if region.strip() else {}

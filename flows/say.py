@@ -11,6 +11,7 @@ from prefect.states import Completed
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
+from allclear.engine.people import read_facts
 from flows.artifacts import publish
 from flows.current import Ended, name_run, not_done
 from flows.phase import deliver
@@ -107,6 +108,27 @@ async def change_severity(incident: str, severity: str, why: str, name: str, rol
     return await say(
         incident, name, role, lambda engine, incident, by: engine.people.severity(incident, severity, why, by)
     )
+
+
+@flow(name="assess", persist_result=False)
+async def assess(
+    incident: str, facts: list[str], name: str, kind: str = "", why: str = "", role: str = "incident_commander"
+) -> Ended:
+    """Says what is known of an incident by now; where the plan's rules say so, its severity rises.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        facts: What is known, each as facet=value, as customer_facing=yes.
+        name: Who you are.
+        kind: Of which kind it is after all; empty leaves it.
+        why: How that is known.
+        role: In which role you speak.
+    """
+
+    def speak(engine: Engine, incident: str, by: By) -> str:
+        return engine.people.assess(incident, read_facts(facts), kind or None, why, by)
+
+    return await say(incident, name, role, speak)
 
 
 @flow(name="hand_over", persist_result=False)

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from allclear.domain.action import Finding, Receipt, Refusal, State, Verdict
 from allclear.domain.base import Model, Moment, utc_now
-from allclear.domain.errors import Refused, VendorError
+from allclear.domain.errors import AllclearError, Refused
 from allclear.vendors.cloud_run import UPDATE_PERMISSION, CloudRun
 from allclear.vendors.cloud_run_views import RunRevision, RunService, Traffic
 
@@ -196,7 +196,9 @@ def unfit(state: TrafficState, name: str) -> str | None:
 # --- writing and proving -----------------------------------------------------------------------------
 
 
-async def write_traffic(run: CloudRun, service: str, before: TrafficState, after: TrafficState) -> Receipt:
+async def write_traffic(
+    run: CloudRun, service: str, before: TrafficState, after: TrafficState, deadline: timedelta = DEADLINE
+) -> Receipt:
     """Sets the traffic against the etag of `before`, and follows the operation for a while."""
     wanted = tuple(
         Traffic(revision=None if share.latest else share.revision, percent=share.percent, tag=share.tag)
@@ -204,8 +206,8 @@ async def write_traffic(run: CloudRun, service: str, before: TrafficState, after
     )
     operation = await run.set_traffic(service, wanted, before.etag)
     try:
-        finished = await run.finished(operation, FOLLOWED)
-    except VendorError:
+        finished = await run.finished(operation, min(FOLLOWED, deadline))
+    except AllclearError:
         # The write itself was accepted; what became of it is for the next look to say.
         return Receipt(facts={"operation": operation, "done": False})
     return Receipt(facts={"operation": operation, "done": finished.done, "error": finished.error})
@@ -223,27 +225,37 @@ def _rolled_out(now: TrafficState) -> bool:
     return not now.reconciling and now.observed_generation == now.generation
 
 
-def traffic_finding(wanted: TrafficState, now: TrafficState, receipt: Receipt | None) -> Finding:
-    """Says whether the traffic is as intended: inconclusive while Cloud Run is still rolling it out."""
+def traffic_finding(
+    wanted: TrafficState, now: TrafficState, receipt: Receipt | None, before: TrafficState | None = None
+) -> Finding:
+    """Says whether the traffic is as intended: inconclusive while Cloud Run is still rolling it out.
+
+    `before` is what was written against: once the etag has moved on from it, other traffic is somebody else's.
+    """
     facts = {"wanted": wanted.shares(), "asked": now.shares(), "serving": now.serving, "reconciling": now.reconciling}
     error = str(receipt.facts.get("error") or "") if receipt else ""
 
-    def said(verdict: Verdict, sentence: str) -> Finding:
-        return Finding(verdict=verdict, sentence=sentence, facts=facts)
+    def said(verdict: Verdict, sentence: str, *, final: bool = False) -> Finding:
+        return Finding(verdict=verdict, sentence=sentence, facts=facts, final=final)
 
     if now.intent() != wanted.intent():
-        return said(Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.")
-    if error:
-        return said(Verdict.FAILURE, f"Cloud Run could not carry it out: {error}.")
+        theirs = before is not None and now.etag != before.etag
+        return said(Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.", final=theirs)
     if not _rolled_out(now):
         return said(Verdict.INCONCLUSIVE, "Cloud Run is still rolling it out.")
-    if not now.routed:
-        return said(
-            Verdict.FAILURE, f"Cloud Run could not carry it out: {now.trouble.rstrip('.') or 'no reason given'}."
-        )
-    if now.serving != now.shares():
-        return said(Verdict.INCONCLUSIVE, f"Traffic is set to {now.say()}, and not all of it is sent there yet.")
-    return said(Verdict.SUCCESS, f"Traffic is served by {now.say()}.")
+    if now.routed and now.serving == now.shares():
+        # Whatever became of our own operation: a later one may have superseded it and kept our traffic.
+        return said(Verdict.SUCCESS, f"Traffic is served by {now.say()}.")
+    if error or not now.routed:
+        # At rest Cloud Run tries no more by itself.
+        why = error or now.trouble.rstrip(".") or "no reason given"
+        return said(Verdict.FAILURE, f"Cloud Run could not carry it out: {why}.{_served(now)}", final=True)
+    return said(Verdict.INCONCLUSIVE, f"Traffic is set to {now.say()}, and not all of it is sent there yet.")
+
+
+def _served(now: TrafficState) -> str:
+    shares = ", ".join(f"{percent} % {name}" for name, percent in now.serving.items())
+    return f" Users are still sent to {shares}." if shares else ""
 
 
 async def traffic_objections(run: CloudRun, service: str, before: TrafficState, after: TrafficState) -> list[Refusal]:

@@ -11,19 +11,25 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Finding, Probe, Verdict
+from allclear.domain.action import Finding, Params, Probe, Verdict
 from allclear.domain.base import JsonDict
 from allclear.domain.systems import Smoke, SmokePath
 from allclear.vendors.web import Web, WebAnswer
-from tasks.traffic import OfService
 
 AT_ONCE = 10
 """Requests of one smoke test under way at the same time: a test must not become a load test."""
 _OURS = frozenset({401, 403, 407, 429})
 _WRONG = 400
 _BROKEN = 500
+
+
+class OfService(Params):
+    """Which service."""
+
+    service: str = Field(description="The service's short name in systems.yaml.")
 
 
 class Health(Probe[OfService]):

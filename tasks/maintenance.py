@@ -20,7 +20,8 @@ from allclear.vendors.supabase_flags import SupabaseFlags
 from tasks import allocation, feature_flags
 from tasks.allocation import TrafficState, given_back, is_settled, sending_all, traffic_finding, unfit
 from tasks.feature_flags import FlagState
-from tasks.traffic import OfService, cloud_run_name
+from tasks.regions import located
+from tasks.traffic import OfService
 
 
 class MaintenanceState(State):
@@ -59,16 +60,17 @@ class _Maintenance(Action[OfService, MaintenanceState]):
             )
         return mode
 
-    def cloud_run(self, params: OfService) -> str:
-        """Returns the name of the service in Cloud Run."""
-        return cloud_run_name(self.around.service(params.service).cloud_run, params.service)
+    def located(self, params: OfService) -> tuple[CloudRun, str]:
+        """Returns the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
+        return located(self.around, params.service, params.region)
 
     @override
     def resource(self, params: OfService) -> str:
         mode = self.mode(params)
         if mode.flag:
             return f"flag:{mode.flag}"
-        return f"traffic:{self.around.client(CloudRun).path(self.cloud_run(params))}"
+        run, name = self.located(params)
+        return f"traffic:{run.path(name)}"
 
     @override
     async def observe(self, params: OfService) -> MaintenanceState:
@@ -76,7 +78,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         if mode.flag:
             flag = await feature_flags.read_flag(self.around.client(SupabaseFlags), mode.flag)
             return MaintenanceState(on=flag.enabled, flag=flag)
-        traffic = await allocation.read_traffic(self.around.client(CloudRun), self.cloud_run(params))
+        traffic = await allocation.read_traffic(*self.located(params))
         return _by_traffic(traffic, mode.revision_tag)
 
     @override
@@ -84,8 +86,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         before, after = change.before.traffic, change.after.traffic
         if before is None or after is None:
             return []
-        run = self.around.client(CloudRun)
-        return await allocation.traffic_objections(run, self.cloud_run(params), before, after)
+        return await allocation.traffic_objections(*self.located(params), before, after)
 
     @override
     async def apply(self, params: OfService, change: Change[MaintenanceState], key: str) -> Receipt:
@@ -94,14 +95,14 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         if before.flag and after.flag:
             return await feature_flags.write_flag(self.around.client(SupabaseFlags), before.flag, after.flag)
         if before.traffic and after.traffic:
-            run = self.around.client(CloudRun)
-            return await allocation.write_traffic(run, self.cloud_run(params), before.traffic, after.traffic)
+            run, name = self.located(params)
+            return await allocation.write_traffic(run, name, before.traffic, after.traffic, change.deadline)
         raise Refused(f"The way into maintenance of {params.service} was changed meanwhile.", "Propose it again.")
 
     @override
     def verify(self, change: Change[MaintenanceState], after: MaintenanceState, receipt: Receipt | None) -> Finding:
         if change.after.traffic and after.traffic:
-            return traffic_finding(change.after.traffic, after.traffic, receipt)
+            return traffic_finding(change.after.traffic, after.traffic, receipt, change.before.traffic)
         if after.matters() == change.after.matters():
             return Finding(verdict=Verdict.SUCCESS, sentence=f"Maintenance is {feature_flags.word(enabled=after.on)}.")
         return Finding(verdict=Verdict.FAILURE, sentence=f"Maintenance is {feature_flags.word(enabled=after.on)}.")

@@ -6,6 +6,7 @@ the ledger holds it.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from pydantic import Field
@@ -24,23 +25,26 @@ from allclear.domain.action import (
     State,
     Verdict,
 )
-from allclear.domain.errors import AllclearError, ConfigError, Refused
+from allclear.domain.errors import AllclearError, Refused
+from allclear.domain.systems import Region
 from allclear.vendors.cloud_run import CloudRun
 from tasks import allocation
 from tasks.allocation import TrafficState, given_back, is_settled, sending_all, traffic_finding
 from tasks.choice import Choice, choose_named, choose_previous, passed_over
+from tasks.regions import located
 
 PREVIOUS = "previous"
 
 
 class OfService(Params):
-    """Which service."""
+    """Which service, and where."""
 
     service: str = Field(description="The service's short name in systems.yaml.")
+    region: Region | None = Field(default=None, description="Which region, for a service that runs in several.")
 
 
 class RollbackParams(OfService):
-    """Which service, and to which revision."""
+    """Which service, where, and to which revision."""
 
     to: str = Field(default=PREVIOUS, description="A revision's name, or `previous`.")
 
@@ -52,15 +56,11 @@ class _TrafficAction(Action[OfService, TrafficState]):
     state: ClassVar[type[State]] = TrafficState
     needs: ClassVar[tuple[type[Client], ...]] = (CloudRun,)
     fence: ClassVar[Fence] = Fence.VERSION
+    deadline: ClassVar[timedelta] = allocation.DEADLINE
 
-    @property
-    def run(self) -> CloudRun:
-        """Returns the client."""
-        return self.around.client(CloudRun)
-
-    def cloud_run(self, params: OfService) -> str:
-        """Returns the name of the service in Cloud Run. Raises ConfigError where systems.yaml names none."""
-        return cloud_run_name(self.around.service(params.service).cloud_run, params.service)
+    def located(self, params: OfService) -> tuple[CloudRun, str]:
+        """Returns the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
+        return located(self.around, params.service, params.region)
 
     def maintenance_tag(self, params: OfService) -> str | None:
         """Returns the tag of the service's maintenance revision, or None."""
@@ -69,26 +69,25 @@ class _TrafficAction(Action[OfService, TrafficState]):
 
     @override
     def resource(self, params: OfService) -> str:
-        name = self.cloud_run(params)
-        return f"traffic:{self.run.path(name)}"
+        run, name = self.located(params)
+        return f"traffic:{run.path(name)}"
 
     @override
     async def observe(self, params: OfService) -> TrafficState:
-        name = self.cloud_run(params)
-        return await allocation.read_traffic(self.run, name)
+        return await allocation.read_traffic(*self.located(params))
 
     @override
     async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
-        return await allocation.traffic_objections(self.run, self.cloud_run(params), change.before, change.after)
+        return await allocation.traffic_objections(*self.located(params), change.before, change.after)
 
     @override
     async def apply(self, params: OfService, change: Change[TrafficState], key: str) -> Receipt:
         # The etag is the fence.
-        return await allocation.write_traffic(self.run, self.cloud_run(params), change.before, change.after)
+        return await allocation.write_traffic(*self.located(params), change.before, change.after, change.deadline)
 
     @override
     def verify(self, change: Change[TrafficState], after: TrafficState, receipt: Receipt | None) -> Finding:
-        return traffic_finding(change.after, after, receipt)
+        return traffic_finding(change.after, after, receipt, change.before)
 
     @override
     def settled(self, change: Change[TrafficState], now: TrafficState) -> bool:
@@ -106,7 +105,7 @@ class _TrafficAction(Action[OfService, TrafficState]):
             after=after,
             risk=risk,
             undo=undo,
-            deadline=allocation.DEADLINE,
+            deadline=self.deadline,
         )
 
 
@@ -120,8 +119,7 @@ class RollbackTraffic(_TrafficAction):
 
     @override
     async def observe(self, params: OfService) -> TrafficState:
-        name = self.cloud_run(params)
-        return await allocation.read_traffic(self.run, name, keep=_target(params) or "")
+        return await allocation.read_traffic(*self.located(params), keep=_target(params) or "")
 
     @override
     def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
@@ -230,8 +228,7 @@ class Revisions(Probe[OfService]):
     async def look(self, params: OfService) -> Finding:
         service = self.around.service(params.service)
         try:
-            run = self.around.client(CloudRun)
-            state = await allocation.read_traffic(run, cloud_run_name(service.cloud_run, params.service))
+            state = await allocation.read_traffic(*located(self.around, params.service, params.region))
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
         facts = state.model_dump(mode="json", include={"allocation", "serving", "latest_ready", "reconciling"})
@@ -245,13 +242,6 @@ class Revisions(Probe[OfService]):
         pinned = "" if any(share.latest and share.percent for share in state.allocation) else ", pinned"
         sentence = f"Traffic is {state.say()}{pinned}; {earlier}."
         return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
-
-
-def cloud_run_name(name: str | None, service: str) -> str:
-    """Returns `name`; raises ConfigError where the service has none."""
-    if not name:
-        raise ConfigError(f"The service {service} has no `cloud_run` in systems.yaml.", "Add its Cloud Run name there.")
-    return name
 
 
 def _target(params: OfService) -> str | None:

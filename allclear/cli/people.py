@@ -15,7 +15,7 @@ from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import AskState
 from allclear.domain.records import By
 from allclear.engine.dry_run import imagined
-from allclear.engine.people import Declaration
+from allclear.engine.people import Declaration, read_facts
 
 AskId = Annotated[str, typer.Argument(metavar="ASK", help="As VS-12/contain/roll-back; VS-12 when only one waits.")]
 Facts = Annotated[
@@ -44,7 +44,7 @@ def respond(  # noqa: PLR0913, PLR0917 - what a declaration says
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Walk through the whole runbook; change nothing.")] = False,
 ) -> None:
     """Declare an incident: its flow starts in Prefect, phase after phase."""
-    said = Declaration(title=title, severity=severity, service=service, runbook=runbook, facets=_facts(fact))
+    said = Declaration(title=title, severity=severity, service=service, runbook=runbook, facets=read_facts(fact or []))
     if dry_run:
         run(_walk(said))
         return
@@ -172,15 +172,8 @@ def assess(
     role: Role = None,
 ) -> None:
     """Say what is known of an incident by now; where the plan's rules say so, its severity rises."""
-    facets = _facts(fact)
+    facets = read_facts(fact or [])
     _speak(name, role, lambda engine, by: engine.people.assess(incident, facets, kind, why, by))
-
-
-def _facts(said: list[str] | None) -> dict[str, str]:
-    for one in said or ():
-        if "=" not in one:
-            raise Refused(f"{one!r} says nothing.", "Write it as --fact users=many.")
-    return dict(one.split("=", 1) for one in said or ())
 
 
 @app.command("hand-over")

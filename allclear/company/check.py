@@ -62,7 +62,10 @@ def _routes(draft: Draft) -> Iterator[Complaint]:
         if draft.systems is not None and route.service not in draft.systems.services:
             yield file.error((*place, "service"), f"systems.yaml has no service `{route.service}`.",
                              instead(route.service, draft.systems.services))  # fmt: skip
-        if route.severity not in scale:
+        if route.severity is None and not plan.assess:
+            yield file.error(place, f"The route `{route.name}` has no severity, and the plan no `assess` to give one.",
+                             f"Add `severity`: {', '.join(scale)}.")  # fmt: skip
+        if route.severity is not None and route.severity not in scale:
             yield file.error((*place, "severity"), f"The plan has no severity `{route.severity}`.",
                              instead(route.severity, scale))  # fmt: skip
         if route.runbook not in there:

@@ -47,6 +47,9 @@ class _Names:
             yield from self._when(("assess", index, "when"), rule.when)
         for index, route in enumerate(plan.routes):
             yield from self._when(("routes", index, "facets"), dict(route.facets))
+            yield from self._known(
+                ("routes", index), [route.kind] if route.kind else [], plan.kinds, "kind of incident"
+            )
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
         yield from self._rotas()

@@ -99,6 +99,8 @@ class _Sheet:
             yield from self._service((*place, "with", "service"), params["service"])
         if "flag" in model.model_fields and isinstance(params.get("flag"), str):
             yield from self._flag((*place, "with", "flag"), params["flag"])
+        if "region" in model.model_fields:
+            yield from self._region((*place, "with"), kind.name, params)
 
     def _service(self, place: Place, name: str) -> Iterator[Complaint]:
         systems = self._draft.systems
@@ -120,6 +122,24 @@ class _Sheet:
             if name not in known:
                 yield self._file.error((*place, index), f"The plan has no kind of incident `{name}`.",
                                        instead(name, list(known)))  # fmt: skip
+
+    def _region(self, place: Place, kind: str, params: Mapping[str, Any]) -> Iterator[Complaint]:
+        services = self._draft.systems.services if self._draft.systems else {}
+        service = services.get(str(params.get("service")))
+        if service is None or not isinstance(service.cloud_run, dict):
+            return
+        if kind.startswith("maintenance.") and service.maintenance and service.maintenance.flag:
+            return  # a flag knows no regions
+        named, there = params.get("region"), service.cloud_run
+        if named is None and len(there) > 1:
+            yield self._file.error(
+                place, f"{kind}: {params['service']} runs in {' and '.join(sorted(there))}, and no region is named.",
+                f"Make a step for each, with `region: {min(there)}` and so on.",
+            )  # fmt: skip
+        elif named is not None and named not in there:
+            yield self._file.error(
+                (*place, "region"), f"{kind}: {params['service']} does not run in {named}.", instead(str(named), there)
+            )
 
     def _role(self, place: Place, role: str | None) -> Iterator[Complaint]:
         plan = self._draft.plan

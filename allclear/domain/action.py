@@ -32,6 +32,7 @@ class Finding(Model):
     verdict: Verdict
     sentence: str
     facts: JsonDict = {}
+    final: bool = Field(default=False, exclude=True, description="Looking again will not change it.")
 
 
 class Refusal(Model):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Annotated, Any, cast
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
+
+_REGION = r"^[a-z]+-[a-z]+\d+$"
+Region = Annotated[str, Field(pattern=_REGION)]
+"""A region of Cloud Run, as `us-central1`."""
 
 
 class System(Model):
@@ -77,11 +82,27 @@ class Service(Model):
     url: str = Field(description="Where users reach it.")
     health: str = Field(default="/healthz", description="The path that says whether it is up.")
     smoke: Smoke = Field(description="How it is tried from outside.")
-    cloud_run: str | None = Field(default=None, description="Its Cloud Run service.")
+    cloud_run: str | dict[str, str] | None = Field(
+        default=None,
+        description="Its Cloud Run service, in the system's region; or one for each region, as `us-central1: web`.",
+    )
     flags: list[str] = Field(default=[], description="The feature flags that it has.")
     maintenance: MaintenanceMode | None = Field(default=None, description="How it is put into maintenance.")
     customer_facing: bool = Field(default=True, description="Whether customers notice when it is down.")
     status_components: list[str] = Field(default=[], description="Component ids on the status page.")
+
+    @field_validator("cloud_run", mode="before")
+    @classmethod
+    def _name_or_regions(cls, value: object) -> object:
+        """Says in one sentence what either shape must be: of a union pydantic tells each one's trouble."""
+        if value is None or isinstance(value, str):
+            return value
+        regions = cast("dict[object, object]", value) if isinstance(value, dict) else {}
+        fit = all(re.fullmatch(_REGION, str(key)) and isinstance(name, str) for key, name in regions.items())
+        if not regions or not fit:
+            msg = "it must be a service's name, or one for each region, as `us-central1: web`"
+            raise ValueError(msg)
+        return cast("object", value)
 
 
 class Systems(Model):

@@ -131,12 +131,13 @@ class _Sheet:
 
     def _stage(self, route: Route, service: Service, production: Production) -> Iterator[Complaint]:
         """The simulated production has to be the one that the response will look for."""
-        if service.cloud_run and service.cloud_run != production.service:
+        known = [service.cloud_run] if isinstance(service.cloud_run, str) else list((service.cloud_run or {}).values())
+        if known and production.service not in known:
             yield self._file.error(
                 (PRODUCTION, "service"),
                 f"The drill's production runs `{production.service}`, and `{route.service}` in systems.yaml is"
-                f" `{service.cloud_run}` in Cloud Run.",
-                f"Write `service: {service.cloud_run}`.",
+                f" `{'`, `'.join(known)}` in Cloud Run.",
+                f"Write `service: {known[0]}`.",
             )
         pages = [page.path for page in production.pages]
         for path in dict.fromkeys(one.path.partition("?")[0] for one in service.smoke.paths):

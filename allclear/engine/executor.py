@@ -194,7 +194,7 @@ class Executor:
         """Returns why the act ends before it begins, or None when it may go on."""
         action, change = prepared.action, prepared.change
         if action.settled(change, now):
-            return found_done(now, "Found done already: nothing was left to change.")
+            return await self._seen_done(prepared, change, now, "Found done already: nothing was left to change.")
         if now.matters() != change.before.matters():
             return Outcome(
                 status=ActStatus.FAILED, changed=False, drifted=True, after=now.model_dump(mode="json"),
@@ -244,7 +244,8 @@ class Executor:
         try:
             now = await action.observe(params)
             if action.settled(change, now):
-                return found_done(now, "Found done already: somebody else made the same change at the same moment.")
+                note = "Found done already: somebody else made the same change at the same moment."
+                return await self._seen_done(prepared, change, now, note)
             if now.matters() == change.before.matters() and left:
                 fresh = change.model_copy(update={"before": now})
                 receipt = await action.apply(params, fresh, key=key)
@@ -286,6 +287,14 @@ class Executor:
             )  # fmt: skip
         return await self._proof(prepared, change, receipt, "The first answer was lost; it was sent again.")
 
+    async def _seen_done(self, prepared: Prepared, change: Change[Any], now: State, note: str) -> Outcome:
+        """Returns the outcome of what somebody else has done; where it is still under way, once it shows."""
+        found = found_done(prepared.action, change, now, note)
+        if found.good:
+            return found
+        seen = await self._proof(prepared, change.model_copy(update={"before": now}), None, note)
+        return seen.model_copy(update={"changed": False})
+
     async def _proof(
         self, prepared: Prepared, change: Change[Any], receipt: Receipt | None, note: str,
         within: timedelta | None = None,
@@ -301,7 +310,7 @@ class Executor:
                 finding = action.verify(change, after, receipt)
             except VendorError as error:
                 finding = Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
-            if finding.verdict is Verdict.SUCCESS or loop.time() + pause > end:
+            if finding.verdict is Verdict.SUCCESS or finding.final or loop.time() + pause > end:
                 break
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 1.0)
@@ -363,9 +372,15 @@ class Executor:
         return incident, incident.acts[act_id]
 
 
-def found_done(now: State, sentence: str) -> Outcome:
-    """Returns the outcome of an act that had nothing left to do."""
-    return Outcome(status=ActStatus.VERIFIED, changed=False, after=now.model_dump(mode="json"), sentence=sentence)
+def found_done(action: AnyAction, change: Change[Any], now: State, sentence: str) -> Outcome:
+    """Returns the outcome of an act that had nothing left to do: proven, or on its way."""
+    finding = action.verify(change, now, None)
+    good = finding.verdict is Verdict.SUCCESS
+    return Outcome(
+        status=ActStatus.VERIFIED if good else ActStatus.UNVERIFIED, changed=False,
+        after=now.model_dump(mode="json"), sentence=sentence if good else f"{sentence} {finding.sentence}",
+        next_step="" if good else "Look at it before going on.",
+    )  # fmt: skip
 
 
 def _failed(error: AllclearError) -> Outcome:

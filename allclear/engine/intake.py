@@ -82,8 +82,9 @@ class Intake:
                 return self._join(row.id, joined, by)
         runbook = self._company.runbook(route.runbook)
         opened = IncidentOpened(
-            company=self._company.name, title=plain(alert.title), severity=route.severity, service=route.service,
-            runbook=route.runbook, incident_kind=runbook.kind, impact=route.impact,
+            company=self._company.name, title=plain(alert.title), service=route.service,
+            severity=self._company.plan.severity_of(route),
+            runbook=route.runbook, incident_kind=route.kind or runbook.kind, impact=route.impact,
             feature=route.feature, facets=dict(route.facets),
             reported=f"alert from {alert.source}", began=alert.at, simulated=self._simulated,
         )  # fmt: skip

@@ -373,6 +373,14 @@ class People:
         self._say(incident_id, by, records, errands=errands)
 
 
+def read_facts(said: list[str]) -> dict[str, str]:
+    """Returns facet -> value of what somebody wrote as `facet=value`. Raises NotAllowed for anything else."""
+    for one in said:
+        if "=" not in one:
+            raise NotAllowed(f"{one!r} says nothing.", "Write it as facet=value, as users=many.")
+    return {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in said)}
+
+
 def _check_choice(ask: Ask, choice: str | None, *, yes: bool) -> None:
     names = [candidate.name for candidate in ask.choices]
     if ask.kind is not AskKind.CHOICE or not yes:

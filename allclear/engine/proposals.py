@@ -97,8 +97,9 @@ class Proposer:
             }
         )
         if standing or worked.done:
-            note = f"Done already by {standing}." if standing else "Nothing is left to change."
-            return [proposed, ActFinished(act=act, outcome=found_done(worked.now, note))]
+            note = f"Done already by {standing[0]}." if standing else "Nothing is left to change."
+            outcome = found_done(action, standing[1] if standing else worked.change, worked.now, note)
+            return [proposed, ActFinished(act=act, outcome=outcome)]
         if worked.refusals:
             return [proposed, ActFinished(act=act, outcome=_refused(worked.refusals))]
         policy = policy_for(self._plan, type(action), wish.step)
@@ -135,8 +136,8 @@ class Proposer:
         }
         return replace(wish, params=params)
 
-    def _standing(self, resource: str, wish: Wish, worked: Worked) -> str | None:
-        """Returns who has done the very same already, and it still stands: else a second rollback goes one too far."""
+    def _standing(self, resource: str, wish: Wish, worked: Worked) -> tuple[str, Change[Any]] | None:
+        """Returns who has done the very same already, if it stands, and what: a second rollback goes one too far."""
         for incident_id in self._journal.incidents_touching(resource):
             other = replay(self._journal.entries(incident_id))
             for act in other.in_place if other else []:
@@ -144,7 +145,8 @@ class Proposer:
                 if same and act.outcome and act.proposed.resource == resource:
                     done = self._executor.prepared(act)
                     if done.action.settled(done.change, worked.now):
-                        return f"{incident_id} ({act.proposed.title.lower()}: {done.change.summary.rstrip('.')})"
+                        summary = done.change.summary.rstrip(".")
+                        return f"{incident_id} ({act.proposed.title.lower()}: {summary})", done.change
         return None
 
     def _proposed(self, wish: Wish, act: str, title: str) -> ActProposed:

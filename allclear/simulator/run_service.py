@@ -10,6 +10,8 @@ It knows no wire format; ``faces/`` speaks gRPC and REST for it. What it keeps t
   "does not exist or is deleted"), read November 2026.
 - A write during an operation supersedes it: the older operation ends as ABORTED. (Our choice; the
   vendor does not document it.)
+- With ``lags`` users are sent to the new traffic only a while after the operation has ended. (Our choice: the vendor
+  promises nothing about it.)
 - A revision that does not become ready fails the write that deployed it, not later ones: traffic
   can still be sent elsewhere. (Our choice, as above.)
 """
@@ -124,6 +126,8 @@ class RunService:
         self.operations: dict[str, Operation] = {}
         self.uid = str(uuid4())
         self._takes, self._later, self._clock, self._truth = takes, later, clock, truth
+        self.lags = timedelta(0)
+        """How long users go on being sent to the old traffic after an operation has ended."""
         self._running: Operation | None = None
         generation = len(self.revisions)
         self.created_at = min(r.created_at for r in revisions)
@@ -252,11 +256,18 @@ class RunService:
         self.state = replace(
             wanted,
             observed_generation=wanted.generation,
-            serving=wanted.serving if unroutable else wanted.traffic,
+            serving=wanted.serving if unroutable or self.lags else wanted.traffic,
             latest_ready=self._newest_ready(),
             reconciling=False,
             failure=failure,
         )
+
+        if self.lags and unroutable is None:
+            self._later(self.lags, lambda: self._arrive(wanted.generation))
+
+    def _arrive(self, generation: int) -> None:
+        if self.state.observed_generation == generation:
+            self.state = replace(self.state, serving=self.state.traffic)
 
     def _why_not(self, traffic: tuple[Target, ...]) -> RunError | None:
         for name in (target.revision for target in traffic if target.revision is not None):

@@ -172,6 +172,9 @@ class Production(_Part):
     operation_takes: Duration = Field(
         default=timedelta(milliseconds=400), description="How long a change of traffic takes."
     )
+    traffic_lags: Duration = Field(
+        default=timedelta(0), description="How long after the operation the new traffic shows."
+    )
     permissions: list[str] = Field(
         default=[
             "run.services.get",

@@ -45,6 +45,7 @@ class World:
             clock=clock,
             truth=self.truth,
         )
+        self.service.lags = scenario.traffic_lags
         self.flags = FlagTable(scenario.flags, clock, self.truth)
         self.storefront = Storefront(self.service, self.flags, scenario.pages)
         self.users = Users(scenario.users, self.storefront, clock, self.truth)

@@ -1,34 +1,36 @@
-"""Cloud Run: reads a service and its revisions, and sets its traffic.
+"""Cloud Run: reads a service and its revisions, and sets its traffic, over gRPC or REST.
 
-Source: google-cloud-run 0.16.2 and grpcio 1.85, tried 2026-11:
-- Importing `run_v2` takes 0.6 to 1.0 s: it is loaded in a thread, when first used or by `warm`.
-- A gRPC channel belongs to the loop it was made in.
+What is asked, how often and for how long stands here; `cloud_run_grpc` and `cloud_run_rest` send it, and
+`cloud_run_errors` says what a refusal means. See docs/decisions/0011-cloud-run-over-rest.md.
+
+Source: google-cloud-run 0.16.2, tried 2026-11 over both:
 - `update_service` takes 15 s at most and is never sent again by the library. With the mask `traffic` and no template
   only traffic changes; without the mask Cloud Run takes it for a deployment.
-- A stale etag is ABORTED. UNAVAILABLE is both "could not connect" and "the connection broke": only its words differ.
+- A stale etag is ABORTED, over REST 409.
 - `AsyncOperation.result()` waits 1 s before its second look: we look ourselves, after 50 ms, then x1.5.
 - `test_iam_permissions` needs no permission of its own.
+- One address serves every region: the region stands in a service's full name.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# reason: the generated clients and grpc have partial types; nothing untyped leaves this module.
+# reason: the generated messages have partial types; nothing untyped leaves this module.
 
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from allclear.domain.base import Model
-from allclear.domain.errors import AllclearError, MissingSecret
-from allclear.domain.systems import Access
+from allclear.domain.systems import Access, Region
 from allclear.vendors.access import is_loopback, options_of
+from allclear.vendors.cloud_run_errors import PASSING, Failure, meaning
+from allclear.vendors.cloud_run_transport import Address, Kind, Link, Transport
 from allclear.vendors.cloud_run_views import (
     Finished,
     RunRevision,
@@ -38,12 +40,7 @@ from allclear.vendors.cloud_run_views import (
     service_view,
     traffic_message,
 )
-from allclear.vendors.loops import PerLoop
 from allclear.vendors.replies import Call, quote
-
-if TYPE_CHECKING:
-    import grpc.aio
-    from google.cloud import run_v2
 
 R = TypeVar("R")
 
@@ -51,27 +48,19 @@ WRITE_SECONDS = 15.0
 _READ_SECONDS = 8.0
 _PATIENCE_SECONDS = 3.0
 """How long a read is tried again while Cloud Run is unavailable."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _FIRST_LOOK, _SLOWEST_LOOK = 0.05, 1.0
 _PAGE = 100
-_NEVER_CONNECTED = ("failed to connect", "dns resolution failed", "name resolution", "connection refused", "no route")
 
 UPDATE_PERMISSION = "run.services.update"
 
 
 class CloudRunOptions(Model):
-    """Where the services run."""
+    """Where the services run, and how Cloud Run is spoken to."""
 
     project: str = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
-    region: str = Field(pattern=r"^[a-z]+-[a-z]+\d+$")
-
-
-@dataclass(frozen=True)
-class _Stubs:
-    """The generated clients of one loop, over one channel."""
-
-    channel: grpc.aio.Channel
-    services: run_v2.ServicesAsyncClient
-    revisions: run_v2.RevisionsAsyncClient
+    region: Region = Field(description="Where a service runs that names no region of its own.")
+    transport: Kind = Field(default="grpc", description="`rest` where gRPC does not get through, as behind a proxy.")
 
 
 class CloudRun:
@@ -81,20 +70,18 @@ class CloudRun:
     options: ClassVar[type[Model]] = CloudRunOptions
 
     def __init__(
-        self, options: CloudRunOptions, host: str, *, plain: bool, patience: float = _PATIENCE_SECONDS
-    ) -> None:
+        self, options: CloudRunOptions, host: str, *, plain: bool, patience: float = _PATIENCE_SECONDS,
+        write_seconds: float = WRITE_SECONDS,
+    ) -> None:  # fmt: skip
         self.project = options.project
         self.region = options.region
-        self._host = host
-        self._plain = plain
         self._patience = patience
-        self._credentials: Any = None
-        self._loaded = False
-        self._stubs = PerLoop(self._make, lambda stubs: stubs.channel.close())
+        self._write_seconds = write_seconds
+        self._link = Link(Address(options.transport, host, plain))
 
     def __repr__(self) -> str:
         """Returns where it is aimed, without its secret."""
-        return f"CloudRun({self._host!r}, {self.project!r}, {self.region!r})"
+        return f"CloudRun({self._link.address.host!r}, {self.project!r}, {self.region!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
@@ -107,18 +94,21 @@ class CloudRun:
         parts = urlsplit(access.endpoint if "//" in access.endpoint else f"//{access.endpoint}")
         return cls(options_of(access, CloudRunOptions), parts.netloc, plain=plain)
 
+    def at(self, region: str) -> Self:
+        """Returns a client of another region over the same connections; closing either closes them."""
+        if region == self.region:
+            return self
+        other = copy.copy(self)
+        other.region = region
+        return other
+
     async def close(self) -> None:
-        """Lets go of the running loop's channel."""
-        await self._stubs.close()
+        """Lets go of the running loop's connections."""
+        await self._link.close()
 
     async def warm(self) -> None:
         """Loads the library and the credentials beside other work, so that the first call does not wait for them."""
-        if self._loaded:
-            return
-        await asyncio.to_thread(_load)
-        if not self._plain and self._credentials is None:
-            self._credentials = await asyncio.to_thread(_default_credentials)
-        self._loaded = True
+        await self._link.warm()
 
     def path(self, service: str) -> str:
         """Returns the full name of `service`, as `projects/P/locations/R/services/S`."""
@@ -126,40 +116,20 @@ class CloudRun:
 
     async def service(self, service: str) -> RunService:
         """Returns the service as it is now. Raises NotFound, Denied, Unreachable."""
-        call = Call("Cloud Run", f"read the service {service}", write=False)
-
-        async def send(stubs: _Stubs) -> RunService:
-            found = await stubs.services.get_service(
-                name=self.path(service), retry=self._again(), timeout=_READ_SECONDS
-            )
-            return service_view(found)
-
-        return await self._call(call, send)
+        call, path = Call("Cloud Run", f"read the service {service}", write=False), self.path(service)
+        return service_view(await self._read(call, path, lambda link: link.get_service(path, _READ_SECONDS)))
 
     async def revisions(self, service: str) -> tuple[RunRevision, ...]:
         """Returns all revisions of the service, the newest first. Raises NotFound, Denied, Unreachable."""
-        call = Call("Cloud Run", f"list the revisions of {service}", write=False)
-
-        async def send(stubs: _Stubs) -> tuple[RunRevision, ...]:
-            request = {"parent": self.path(service), "page_size": _PAGE}
-            pages = await stubs.revisions.list_revisions(request=request, retry=self._again(), timeout=_READ_SECONDS)
-            found = [revision_view(revision) async for revision in pages]
-            return tuple(sorted(found, key=lambda revision: revision.created, reverse=True))
-
-        return await self._call(call, send)
+        call, path = Call("Cloud Run", f"list the revisions of {service}", write=False), self.path(service)
+        pages = await self._read(call, path, lambda link: link.list_revisions(path, _PAGE, _READ_SECONDS))
+        found = [revision_view(revision) for revision in pages]
+        return tuple(sorted(found, key=lambda revision: revision.created, reverse=True))
 
     async def may(self, service: str, permission: str) -> bool:
         """Says whether our credentials have `permission` on the service."""
-        call = Call("Cloud Run", f"check our permission on {service}", write=False)
-
-        async def send(stubs: _Stubs) -> bool:
-            request = {"resource": self.path(service), "permissions": [permission]}
-            granted = await stubs.services.test_iam_permissions(
-                request=request, retry=self._again(), timeout=_READ_SECONDS
-            )
-            return permission in granted.permissions
-
-        return await self._call(call, send)
+        call, path = Call("Cloud Run", f"check our permission on {service}", write=False), self.path(service)
+        return await self._read(call, path, lambda link: link.granted(path, permission, _READ_SECONDS))
 
     async def set_traffic(self, service: str, traffic: tuple[Traffic, ...], etag: str) -> str:
         """Sets the traffic if the service still has `etag`, and returns the operation's name.
@@ -167,122 +137,48 @@ class CloudRun:
         Returns when Cloud Run has accepted it, not when it shows. Raises Conflict for a stale etag, Denied,
         VendorRefused, Unreachable, AnswerLost.
         """
-        call = Call("Cloud Run", f"set the traffic of {service}", write=True)
+        call, path = Call("Cloud Run", f"set the traffic of {service}", write=True), self.path(service)
+        await self.warm()
+        from google.cloud import run_v2  # noqa: PLC0415 - 1 s, loaded by warm
+        from google.protobuf import field_mask_pb2  # noqa: PLC0415 - loaded by warm
 
-        async def send(stubs: _Stubs) -> str:
-            from google.cloud import run_v2  # noqa: PLC0415 - 1 s, loaded already
-            from google.protobuf import field_mask_pb2  # noqa: PLC0415 - loaded already
-
-            wanted = run_v2.Service(name=self.path(service), traffic=traffic_message(traffic), etag=etag)
-            mask = field_mask_pb2.FieldMask(paths=["traffic"])
-            operation = await stubs.services.update_service(service=wanted, update_mask=mask, timeout=WRITE_SECONDS)
-            return str(operation.operation.name)
-
-        return await self._call(call, send)
+        wanted = run_v2.Service(name=path, traffic=traffic_message(traffic), etag=etag)
+        mask = field_mask_pb2.FieldMask(paths=["traffic"])
+        request = run_v2.UpdateServiceRequest(service=wanted, update_mask=mask)
+        try:
+            operation = await self._link.here().update_service(request, self._write_seconds)
+        except Failure as failure:
+            raise meaning(call, failure, path) from failure
+        if not operation:  # over REST any JSON object passes for an answer
+            raise call.lost("its answer names no operation")
+        return operation
 
     async def finished(self, operation: str, within: timedelta) -> Finished:
         """Returns how the operation stands, as soon as it is done and after `within` at the latest."""
-        call = Call("Cloud Run", f"follow the operation {operation}", write=False)
-
-        async def send(stubs: _Stubs) -> Finished:
-            pause = _FIRST_LOOK
-            while True:
-                found = await stubs.services.get_operation({"name": operation}, timeout=_READ_SECONDS)
-                if found.done:
-                    return Finished(done=True, error=quote(found.error.message) if found.HasField("error") else "")
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, _SLOWEST_LOOK)
-
+        call, pause = Call("Cloud Run", f"follow the operation {operation}", write=False), _FIRST_LOOK
         try:
             async with asyncio.timeout(within.total_seconds()):
-                return await self._call(call, send)
+                while True:
+                    found = await self._read(
+                        call, operation, lambda link: link.get_operation(operation, _READ_SECONDS)
+                    )  # fmt: skip
+                    if found.done:
+                        return Finished(done=True, error=quote(found.error.message) if found.HasField("error") else "")
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.5, _SLOWEST_LOOK)
         except TimeoutError:
             return Finished(done=False)
 
-    # --- the library ---------------------------------------------------------------------------------
-
-    async def _call(self, call: Call, send: Callable[[_Stubs], Awaitable[R]]) -> R:
+    async def _read(self, call: Call, path: str, send: Callable[[Transport], Awaitable[R]]) -> R:
+        """Sends a read, and again for a while where what kept it may pass."""
         await self.warm()
-        from google.api_core.exceptions import GoogleAPICallError, RetryError  # noqa: PLC0415 - loaded by warm
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - loaded by warm
-
-        try:
-            return await send(self._stubs.here())
-        except RetryError as error:
-            raise meaning(call, error.cause or error) from error
-        except GoogleAPICallError as error:
-            raise meaning(call, error) from error
-        except GoogleAuthError as error:
-            raise call.denied(f"signing in failed ({type(error).__name__})") from error
-
-    def _again(self) -> Any:  # noqa: ANN401 - google.api_core.retry.AsyncRetry
-        from google.api_core import exceptions, retry  # noqa: PLC0415 - loaded by warm
-
-        busy = retry.if_exception_type(exceptions.ServiceUnavailable, exceptions.TooManyRequests)
-        return retry.AsyncRetry(predicate=busy, initial=0.1, maximum=1.0, multiplier=2.0, timeout=self._patience)
-
-    def _make(self) -> _Stubs:
-        import grpc.aio  # noqa: PLC0415 - loaded by warm
-        from google.cloud import run_v2  # noqa: PLC0415 - loaded by warm
-        from google.cloud.run_v2.services.revisions.transports import (  # noqa: PLC0415 - loaded by warm
-            RevisionsGrpcAsyncIOTransport,
-        )
-        from google.cloud.run_v2.services.services.transports import (  # noqa: PLC0415 - loaded by warm
-            ServicesGrpcAsyncIOTransport,
-        )
-
-        if self._plain:
-            # A proxy of the environment is for the world outside, never for this machine.
-            channel = grpc.aio.insecure_channel(self._host, options=[("grpc.enable_http_proxy", 0)])
-        else:
-            channel = ServicesGrpcAsyncIOTransport.create_channel(self._host, credentials=self._credentials)
-        return _Stubs(
-            channel,
-            run_v2.ServicesAsyncClient(transport=ServicesGrpcAsyncIOTransport(channel=channel)),
-            run_v2.RevisionsAsyncClient(transport=RevisionsGrpcAsyncIOTransport(channel=channel)),
-        )
-
-
-def meaning(call: Call, error: BaseException) -> AllclearError:  # noqa: PLR0911 - one line a status
-    """Returns our error for one of gRPC's."""
-    code = getattr(getattr(error, "grpc_status_code", None), "name", "")
-    said = str(getattr(error, "message", "") or error)
-    words = quote(said) or code
-    if code == "UNAVAILABLE":
-        return call.unreachable("no connection") if _never_sent(said) else call.lost("the connection broke")
-    if code == "DEADLINE_EXCEEDED":
-        return call.lost("no answer in time")
-    if code in {"PERMISSION_DENIED", "UNAUTHENTICATED"}:
-        return call.denied(words)
-    if code in {"ABORTED", "ALREADY_EXISTS"}:
-        return call.conflict(words)
-    if code == "RESOURCE_EXHAUSTED":
-        return call.busy(None)
-    if code == "NOT_FOUND":
-        return call.missing(words)
-    if code in {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE", "UNIMPLEMENTED"}:
-        return call.refused(words)
-    return call.lost(words)
-
-
-def _never_sent(words: str) -> bool:
-    return any(sign in words.lower() for sign in _NEVER_CONNECTED)
-
-
-def _load() -> None:
-    for name in ("grpc.aio", "google.cloud.run_v2", "google.api_core.retry"):
-        import_module(name)
-
-
-def _default_credentials() -> object:
-    import google.auth  # noqa: PLC0415 - loaded with run_v2
-    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415 - loaded with run_v2
-
-    try:
-        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-    except DefaultCredentialsError as error:
-        raise MissingSecret(
-            "There are no Google credentials for Cloud Run.",
-            "Run as a service account, or set GOOGLE_APPLICATION_CREDENTIALS to its key file.",
-        ) from error
-    return credentials
+        loop = asyncio.get_running_loop()
+        end, pause = loop.time() + self._patience, _FIRST_PAUSE
+        while True:
+            try:
+                return await send(self._link.here())
+            except Failure as failure:
+                if failure.code not in PASSING or loop.time() + pause > end:
+                    raise meaning(call, failure, path) from failure
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)

@@ -207,4 +207,4 @@ async def test_an_unreachable_cloud_run_is_a_finding_of_the_probe() -> None:
         await fault(sim, "cloud_run", "GetService", "permission_denied")
         finding = await Revisions(around).look(OfService(service="storefront"))
         assert finding.verdict is Verdict.INCONCLUSIVE
-        assert "does not allow our key" in finding.sentence
+        assert "does not allow our credentials" in finding.sentence

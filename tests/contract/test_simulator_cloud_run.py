@@ -344,13 +344,12 @@ async def test_revisions_are_listed_newest_first_page_by_page() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "projects/other-project/locations/us-central1/services/vintstreet",
         "projects/vintstreet-prod/locations/europe-west1/services/vintstreet",
         f"{LOCATION}/services/other",
     ],
 )
 async def test_what_does_not_exist_is_not_found(name: str) -> None:
-    """Another project, region or service is NOT_FOUND, over both transports."""
+    """Another region or service is NOT_FOUND, over both transports."""
     async with Simulated(quick()) as sim:
         with pytest.raises(google_errors.NotFound):
             await run_client(sim).get_service(name=name)
@@ -358,3 +357,13 @@ async def test_what_does_not_exist_is_not_found(name: str) -> None:
             await _apart(_rest(sim).get_service, name=name)
         with pytest.raises(google_errors.NotFound):
             await _revisions(sim).get_revision(name=f"{SERVICE}/revisions/vintstreet-00099-nil")
+
+
+async def test_another_project_is_refused_as_one_that_we_may_not_see() -> None:
+    """Google does not tell whether it exists."""
+    async with Simulated(quick()) as sim:
+        name = SERVICE.replace("vintstreet-prod", "other-project")
+        with pytest.raises(google_errors.PermissionDenied, match="may not exist"):
+            await run_client(sim).get_service(name=name)
+        with pytest.raises(google_errors.Forbidden, match="may not exist"):
+            await _apart(_rest(sim).get_service, name=name)

@@ -143,6 +143,7 @@ class Whatever(Params):
     """The parameters of all our actions in one."""
 
     service: str | None = None
+    region: str | None = None
     percent: int = Field(default=0, le=100)
     flag: str | None = None
     text: str = ""

@@ -250,3 +250,36 @@ def test_a_post_mortem_is_checked_against_its_own_placeholders(tmp_path: Path) -
     assert found == [
         "error templates/post-mortem.md:3: The placeholder {timeline} has no source. Did you mean `title`?"
     ]  # fmt: skip
+
+
+TWO_REGIONS = ("systems.yaml", "    flags:", "    cloud_run: {us-central1: shop, europe-west1: shop-eu}\n    flags:")
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        (
+            "percent: 10",
+            "outage.yaml:16: traffic.move: shop runs in europe-west1 and us-central1, and no region is named.",
+        ),
+        (
+            "percent: 10, region: europe-west2",
+            "outage.yaml:16: traffic.move: shop does not run in europe-west2. Did you mean `europe-west1`?",
+        ),
+        ("percent: 10, region: europe-west1", ""),
+    ],
+)
+def test_a_step_for_a_service_in_two_regions_names_one(tmp_path: Path, named: str, says: str) -> None:
+    """Said when the runbook is written, not when it is needed."""
+    folder = company_folder(tmp_path, TWO_REGIONS, (BOOK, "percent: 10", named))
+    found = [one for one in check(folder) if one.startswith("error ")]
+    assert (says in found[0]) if says else (found == []), found
+
+
+@pytest.mark.parametrize("value", ["{US: shop}", "{}", "[shop]"])
+def test_a_cloud_run_that_is_no_name_and_no_region_is_an_error_at_its_line(tmp_path: Path, value: str) -> None:
+    """A region is misspelled, or nothing is named."""
+    found = check(company_folder(tmp_path, ("systems.yaml", "    flags:", f"    cloud_run: {value}\n    flags:")))
+    said = "`cloud_run`: it must be a service's name, or one for each region, as `us-central1: web`."
+    assert len(found) == 1
+    assert f"systems.yaml:10: {said}" in found[0]

@@ -99,10 +99,12 @@ def test_an_unseen_generation_is_inconclusive() -> None:
 def test_a_failed_rollout_says_why_in_cloud_runs_words() -> None:
     """An error of the operation, or routes that are not ready."""
     wanted = at_rest(seen([PINNED], *THREE))
-    failed = traffic_finding(wanted, wanted, Receipt(facts={"error": "no quota"}))
+    stuck = wanted.model_copy(update={"serving": {"c": 100}})
+    failed = traffic_finding(wanted, stuck, Receipt(facts={"error": "no quota"}))
     unrouted = traffic_finding(wanted, wanted.model_copy(update={"routed": False, "trouble": "No route."}), None)
     assert (failed.verdict, unrouted.verdict) == (Verdict.FAILURE, Verdict.FAILURE)
-    assert "no quota" in failed.sentence
+    assert failed.sentence == "Cloud Run could not carry it out: no quota. Users are still sent to 100 % c."
+    assert (failed.final, unrouted.final) == (True, True)
     assert "No route." in unrouted.sentence
 
 
@@ -111,3 +113,18 @@ def test_somebody_elses_traffic_is_a_failure_with_both_names() -> None:
     finding = traffic_finding(seen([PINNED], *THREE), at_rest(seen([LATEST], *THREE)), None)
     assert finding.verdict is Verdict.FAILURE
     assert finding.sentence == "Traffic is set to 100 % latest (c), not to 100 % b."
+
+
+def test_an_operation_that_was_superseded_does_not_matter_where_users_arrive_as_intended() -> None:
+    """What users meet decides, not what became of our own operation."""
+    wanted = at_rest(seen([PINNED], *THREE))
+    finding = traffic_finding(wanted, wanted, Receipt(facts={"error": "superseded"}))
+    assert finding.verdict is Verdict.SUCCESS
+
+
+def test_traffic_that_somebody_set_after_us_is_final_and_a_stale_look_is_not() -> None:
+    """While the etag is the one we wrote against, the look may be from before our write."""
+    before, wanted = seen([LATEST], *THREE), seen([PINNED], *THREE)
+    theirs = before.model_copy(update={"etag": "later"})
+    assert traffic_finding(wanted, theirs, None, before).final
+    assert not traffic_finding(wanted, before, None, before).final

@@ -21,7 +21,7 @@ from allclear.domain.plan.notices import (
     UpdateRhythm,
 )
 from allclear.domain.plan.people import Person, Role, Rota
-from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, holds
+from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
 from allclear.domain.plan.stated import Stated
 from allclear.domain.plan.working_time import WorkingTime
 from allclear.domain.runbook import Phase
@@ -52,8 +52,9 @@ class Route(Model):
     name: str = Field(description="A name for it, in the record.")
     match: dict[str, str] = Field(description="Label -> value. All must be equal; `*` matches any value.")
     service: Slug = Field(description="The service in systems.yaml that is in trouble.")
-    severity: str = Field(description="The severity that the incident opens with.")
+    severity: str | None = Field(default=None, description="Left out: what the plan's `assess` gives for the facets.")
     runbook: Slug = Field(description="The file under runbooks/ that is followed.")
+    kind: Slug | None = Field(default=None, description="Of which kind such an incident is; the runbook's if left out.")
     impact: str = Field(default="", description="What users notice, as `Payment processing down`.")
     feature: str = Field(default="", description="What is affected, as users know it; the service's title if left out.")
     facets: dict[Slug, Slug] = Field(default={}, description="What such an alert tells already: facet -> value.")
@@ -172,6 +173,11 @@ class Plan(Model):
             if all(key in labels and value in ("*", str(labels[key])) for key, value in route.match.items()):
                 return route
         return None
+
+    def severity_of(self, route: Route) -> str:
+        """Returns the severity of what came by `route`: its own, or by its facets; the worst where nothing tells."""
+        found = None if route.severity else assess(self.assess, route.facets)
+        return route.severity or (found.severity if found else self.severities[0].name)
 
     def applying(self, lines: Sequence[A], severity: str, kind: str, facets: Facets) -> list[A]:
         """Returns those of `lines` that hold for such an incident; what is not known yet counts as fitting."""

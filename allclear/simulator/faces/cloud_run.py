@@ -1,6 +1,7 @@
 """Cloud Run's Admin API v2 as methods on messages; gRPC and REST stand in front of it.
 
-*Source:* cloud.google.com/run/docs/reference/rpc/google.cloud.run.v2 (November 2026).
+*Source:* cloud.google.com/run/docs/reference/rpc/google.cloud.run.v2 (November 2026). Another project is refused as
+Google refuses what the caller may not see: github.com/google-github-actions/deploy-cloudrun/issues/182.
 """
 
 # proto-plus and protobuf's dynamic modules come without type information.
@@ -174,6 +175,10 @@ class CloudRun:
         if not given.startswith("projects/"):
             said = f"'{asked or given}' is not a full resource name (projects/…/locations/…)"
             raise RunError("INVALID_ARGUMENT", f"name: {said}.")
+        project = f"projects/{self._world.scenario.project}/"
+        if not given.startswith(project):
+            words = f"Permission denied on resource '{asked or given}' (or resource may not exist)."
+            raise RunError("PERMISSION_DENIED", words)
         if given != known:
             raise _not_found(asked or given, kind)
 

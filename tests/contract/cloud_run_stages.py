@@ -1,0 +1,339 @@
+"""Where the ugly cases of Cloud Run are played: the simulator and the tests' own fake, each over gRPC and REST.
+
+A `Stage` is set up from one `Setting`, and lets a test do what others do meanwhile. `Acts` takes an act the real way:
+proposer, approval and executor, on a journal of its own.
+"""
+
+# ruff: noqa: ANN401 - what is handed on to a model
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from allclear.domain.action import Action, AnyAction, Client, Outcome
+from allclear.domain.base import utc_now
+from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.records import AskAnswered, IncidentOpened
+from allclear.domain.systems import Access, Service
+from allclear.engine.executor import Executor
+from allclear.engine.proposals import Proposer, Wish
+from allclear.engine.registry import Registry
+from allclear.journal.sql import SqlJournal
+from allclear.simulator.faults import Fault
+from allclear.simulator.scenario import RevisionSpec, TrafficSpec, UsersSpec
+from allclear.vendors.cloud_run import CloudRun
+from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tasks.traffic import RestoreLatest, Revisions, RollbackTraffic
+from tests.contract.fake_cloud_run import Entry, FakeCloudRun
+from tests.contract.fake_cloud_run_servers import Line, serving
+from tests.contract.simulator_support import SERVICE, Simulated, quick, until
+from tests.property.response_support import new_journal
+from tests.unit.fakes_actions import ANA
+from tests.unit.fakes_around import a_service
+from tests.unit.stories import MACHINE, plan
+
+C = TypeVar("C", bound=Client)
+
+PROJECT, REGION, NAME = "vintstreet-prod", "us-central1", "vintstreet"
+OLDER, GOOD, BAD, FIX = f"{NAME}-1", f"{NAME}-2", f"{NAME}-3", f"{NAME}-4"
+ALL_LATEST: list[Entry] = [(None, 100, "")]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How Cloud Run stands at the start of a case."""
+
+    revisions: dict[str, bool] = field(default_factory=lambda: {OLDER: True, GOOD: True, BAD: True})
+    """The oldest first, with whether they are ready."""
+    traffic: list[Entry] = field(default_factory=lambda: list(ALL_LATEST))
+    operation_takes: float = 0.05
+    serves_after: float = 0.0
+    deadline: timedelta = timedelta(seconds=5)
+    """How long an act's change may take to show."""
+    service: dict[str, Any] = field(default_factory=dict[str, Any])
+    options: dict[str, str] = field(default_factory=dict[str, str])
+    """What systems.yaml says otherwise of the service and of the system."""
+
+
+class Stage(Protocol):
+    """A Cloud Run that a test looks at from behind, and what others do to it."""
+
+    client: CloudRun
+    path: str
+
+    def serving(self) -> dict[str, int]:
+        """Returns where users are sent."""
+        ...
+
+    def asked(self) -> list[Entry]:
+        """Returns the traffic that was asked for."""
+        ...
+
+    def writes(self) -> int:
+        """Returns how many writes were accepted."""
+        ...
+
+    def deploy(self, name: str) -> None:
+        """Somebody deploys."""
+        ...
+
+    def redirect(self, traffic: list[Entry]) -> None:
+        """Somebody else moves the traffic."""
+        ...
+
+    def label(self) -> None:
+        """Somebody edits what has nothing to do with traffic."""
+        ...
+
+    def spoil(self, name: str) -> None:
+        """A revision stops being ready."""
+        ...
+
+    def forbid(self) -> None:
+        """Our permission to write is taken away."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """A revision is deleted."""
+        ...
+
+    def before_write(self, do: Callable[[], None]) -> None:
+        """Has something happen between our last look and our write."""
+        ...
+
+    def during(self, do: Callable[[], None]) -> None:
+        """Has something happen while our operation runs."""
+        ...
+
+    def lose_answer(self) -> None:
+        """Has the next write take effect and its answer lost."""
+        ...
+
+
+class OnFake:
+    """The tests' own fake, behind a wire."""
+
+    def __init__(self, setting: Setting, fake: FakeCloudRun, line: Line, client: CloudRun) -> None:
+        self.fake, self.line, self.client = fake, line, client
+        self.path = fake.add(REGION, NAME, setting.revisions, setting.traffic)
+        self.deploy = lambda name: fake.deploy(self.path, name)
+        self.redirect = lambda traffic: fake.redirect(self.path, traffic)
+        self.label = lambda: fake.label(self.path)
+        self.spoil = lambda name: fake.spoil(self.path, name)
+        self.delete = lambda name: fake.delete(self.path, name)
+        self.forbid = lambda: fake.permissions.discard("run.services.update")
+        self.before_write, self.during = fake.before_write.append, fake.after_write.append
+        self.lose_answer = line.lose_answer
+
+    def serving(self) -> dict[str, int]:
+        """Returns where users are sent."""
+        return self.fake.serving(self.path)
+
+    def asked(self) -> list[Entry]:
+        """Returns the traffic that was asked for."""
+        return self.fake.asked(self.path)
+
+    def writes(self) -> int:
+        """Returns how many writes were accepted."""
+        return len(self.fake.updates)
+
+
+class OnSimulator:
+    """The simulated production; what happens meanwhile happens while its faults hold a call back."""
+
+    def __init__(self, sim: Simulated, client: CloudRun) -> None:
+        self.sim, self.client, self.path = sim, client, SERVICE
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def serving(self) -> dict[str, int]:
+        """Returns where users are sent."""
+        return self.sim.world.serving()
+
+    def asked(self) -> list[Entry]:
+        """Returns the traffic that was asked for."""
+        return [(one.revision, one.percent, one.tag) for one in self.sim.world.service.state.traffic]
+
+    def writes(self) -> int:
+        """Returns how many writes were accepted."""
+        return len(self.sim.world.service.operations)
+
+    def deploy(self, name: str) -> None:
+        """Somebody deploys."""
+        self.sim.world.deploy(RevisionSpec(name=name), by="somebody")
+
+    def redirect(self, traffic: list[Entry]) -> None:
+        """Somebody else moves the traffic."""
+        self.sim.world.redirect(_specs(traffic), by="somebody")
+
+    def label(self) -> None:
+        """Somebody edits what has nothing to do with traffic."""
+        self.sim.world.service.touch()
+
+    def spoil(self, name: str) -> None:
+        """A revision stops being ready."""
+        revisions = self.sim.world.service.revisions
+        revisions[name] = replace(revisions[name], ready=False, not_ready_because="It was evicted.")
+
+    def delete(self, name: str) -> None:
+        """A revision is deleted."""
+        revisions = self.sim.world.service.revisions
+        revisions[name] = replace(revisions[name], deleted_at=utc_now())
+
+    def forbid(self) -> None:
+        """Our permission to write is taken away."""
+        self.sim.world.scenario.permissions.remove("run.services.update")
+
+    def before_write(self, do: Callable[[], None]) -> None:
+        """Has something happen between our last look and our write."""
+        faults = self.sim.world.faults
+        faults.set(Fault(face="cloud_run", method="UpdateService", kind="slow", seconds=0.1))
+        self._when(lambda: all(one.kind != "slow" for one in faults.waiting()), do)
+
+    def during(self, do: Callable[[], None]) -> None:
+        """Has something happen while our operation runs."""
+        self._when(lambda: self.sim.world.service.state.reconciling, do)
+
+    def lose_answer(self) -> None:
+        """Has the next write take effect and its answer lost."""
+        self.sim.world.faults.set(Fault(face="cloud_run", method="UpdateService", kind="answer_lost"))
+
+    def _when(self, true: Callable[[], bool], do: Callable[[], None]) -> None:
+        async def wait() -> None:
+            await until(true)
+            do()
+
+        self.tasks.append(asyncio.create_task(wait()))
+
+
+def _specs(traffic: list[Entry]) -> list[TrafficSpec]:
+    return [TrafficSpec(revision=name or "latest", percent=percent, tag=tag) for name, percent, tag in traffic]
+
+
+def _client(address: str, transport: str, setting: Setting) -> CloudRun:
+    options = {"project": PROJECT, "region": REGION, "transport": transport} | setting.options
+    return CloudRun.connect(Access(name="cloud_run", endpoint=address, options=options, simulated=True))
+
+
+@asynccontextmanager
+async def _on_fake(transport: str, setting: Setting) -> AsyncGenerator[Stage]:
+    fake = FakeCloudRun(operation_seconds=setting.operation_takes, serves_after=setting.serves_after)
+    async with serving(fake, transport) as line:
+        yield OnFake(setting, fake, line, _client(line.address, transport, setting))
+
+
+@asynccontextmanager
+async def _on_simulator(transport: str, setting: Setting) -> AsyncGenerator[Stage]:
+    ages = len(setting.revisions)
+    revisions = [
+        RevisionSpec.model_validate({"name": name, "ready": ready, "age": f"{ages - number}h"})
+        for number, (name, ready) in enumerate(setting.revisions.items())
+    ]
+    scenario = quick(
+        "healthy", revisions=revisions, traffic=_specs(setting.traffic), outbreak=None, users=UsersSpec(per_second=1),
+        operation_takes=timedelta(seconds=setting.operation_takes),
+        traffic_lags=timedelta(seconds=setting.serves_after), permissions=list(quick("healthy").permissions),
+    )  # fmt: skip
+    async with Simulated(scenario) as sim:
+        address = sim.endpoints["cloud_run_grpc" if transport == "grpc" else "cloud_run"]
+        stage = OnSimulator(sim, _client(address, transport, setting))
+        yield stage
+        await asyncio.gather(*stage.tasks)
+
+
+@asynccontextmanager
+async def staged(where: str, transport: str, setting: Setting) -> AsyncGenerator[Stage]:
+    """Yields the stage `where` (`simulator` or `fake`), with our client aimed at it over `transport`."""
+    async with (_on_fake if where == "fake" else _on_simulator)(transport, setting) as stage:
+        try:
+            yield stage
+        finally:
+            await stage.client.close()
+
+
+# --- taking an act the real way ------------------------------------------------------------------------
+
+
+def _within(kind: type[Action[Any, Any]], deadline: timedelta) -> type[Action[Any, Any]]:
+    """Returns the action with another deadline: its own, a minute, is more than a test can wait for."""
+    return type(kind.__name__, (kind,), {"deadline": deadline})
+
+
+class Around:
+    """Surroundings with one service, `shop`, and the stage's client."""
+
+    def __init__(self, client: Any, **service: Any) -> None:
+        self._client = client
+        self._service = a_service(**({"cloud_run": NAME} | service))
+
+    def service(self, name: str) -> Service:  # noqa: ARG002 - the port
+        """Returns the service."""
+        return self._service
+
+    def client(self, vendor: type[C]) -> C:  # noqa: ARG002 - the port
+        """Returns the client."""
+        found: Any = self._client
+        return found
+
+
+class Acts:
+    """One incident, its journal, and an executor on the stage."""
+
+    def __init__(self, stage: Stage, folder: Path, setting: Setting) -> None:
+        self.journal = SqlJournal(new_journal(folder))
+        self.around = Around(stage.client, **setting.service)
+        traffic = [_within(kind, setting.deadline) for kind in (RollbackTraffic, RestoreLatest)]
+        kinds = Registry.of([*traffic, EnableMaintenance, DisableMaintenance, Revisions])
+        self.executor = Executor(self.journal, kinds, self.around)
+        self._proposer = Proposer(self.journal, self.executor, plan(), utc_now)
+        opened = IncidentOpened(
+            company="VintStreet", title="Trouble", severity="P0", service="shop", runbook="outage", reported="by Ana"
+        )
+        self.id = self.journal.open_incident("VS", opened, MACHINE)[0]
+
+    @property
+    def incident(self) -> Incident:
+        """Returns how the incident stands."""
+        incident = replay(self.journal.entries(self.id))
+        assert incident is not None
+        return incident
+
+    async def proposed(self, kind: type[AnyAction] = RollbackTraffic, undoes: Act | None = None, **params: Any) -> Act:
+        """Proposes an act on the service, and returns it."""
+        raw = {"service": "shop"} | params if undoes is None else undoes.proposed.params
+        wish = Wish("contain", "undo" if undoes else "act", kind.name, raw, kind.title, undoes=undoes)
+        act = await self._proposer.propose(self.incident, wish, MACHINE)
+        return self.incident.acts[act]
+
+    async def approved(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Act:
+        """Proposes an act, has it approved, and returns it."""
+        act = await self.proposed(kind, **params)
+        self.approve(act)
+        return act
+
+    def approve(self, act: Act) -> None:
+        """Ana says yes to whatever is asked about the act."""
+        for ask in act.asks:
+            self.journal.append(self.id, [AskAnswered(ask=ask, yes=True)], ANA)
+
+    async def carried_out(self, act: Act) -> Outcome:
+        """Carries an approved act out."""
+        return await self.executor.carry_out(self.id, act.id, MACHINE)
+
+    async def done(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Outcome:
+        """Takes an act all the way."""
+        return await self.carried_out(await self.approved(kind, **params))
+
+    async def undone(self) -> Outcome:
+        """Takes the undo of the incident's first act all the way."""
+        first = next(iter(self.incident.acts.values()))
+        undo = await self.proposed(type(self.executor.action(first.proposed.action)), undoes=first)
+        if undo.outcome:
+            return undo.outcome
+        self.approve(undo)
+        return await self.carried_out(undo)

@@ -1,0 +1,340 @@
+"""The Cloud Run client over gRPC and REST, against a server that shares no code with it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+from unittest.mock import ANY
+
+import pytest
+from google.auth.exceptions import RefreshError, TransportError
+from pydantic import ValidationError
+
+from allclear.bootstrap import Around
+from allclear.domain.base import utc_now
+from allclear.domain.errors import (
+    AnswerLost,
+    ConfigError,
+    Conflict,
+    Denied,
+    NotFound,
+    Unreachable,
+    VendorError,
+    VendorRefused,
+)
+from allclear.domain.systems import Access, System
+from allclear.settings import Simulation
+from allclear.vendors.cloud_run import CloudRun, CloudRunOptions
+from allclear.vendors.cloud_run_errors import NOT_SENT, Failure, code_of
+from allclear.vendors.cloud_run_rest import caught
+from allclear.vendors.cloud_run_transport import Kind
+from allclear.vendors.cloud_run_views import Traffic
+from tasks.traffic import OfService, RollbackParams, RollbackTraffic
+from tests.contract.fake_cloud_run import FAILED, PROJECT, SUCCEEDED, FakeCloudRun
+from tests.contract.fake_cloud_run_servers import Line, serving
+from tests.property.response_support import vintstreet
+from tests.unit.fakes_around import FakeAround
+
+REGION = "us-central1"
+PATH = f"projects/{PROJECT}/locations/{REGION}/services/shop"
+TO_TWO = (Traffic(revision="shop-2", percent=100),)
+
+
+@pytest.fixture(params=["grpc", "rest"])
+def transport(request: pytest.FixtureRequest) -> Kind:
+    """Which transport."""
+    kind: Kind = request.param
+    return kind
+
+
+@pytest.fixture
+async def line(transport: Kind) -> AsyncGenerator[Line]:
+    """A service on latest with three revisions, and the line to it."""
+    fake = FakeCloudRun()
+    fake.add(REGION, "shop", {f"shop-{n}": True for n in (1, 2, 3)}, [(None, 100, ""), ("shop-1", 0, "old")])
+    async with serving(fake, transport) as line:
+        yield line
+
+
+@pytest.fixture
+async def run(line: Line, transport: Kind) -> AsyncGenerator[CloudRun]:
+    """A client of it, with little patience."""
+    client = aimed_at(line.address, transport, patience=0.3)
+    yield client
+    await client.close()
+
+
+def aimed_at(address: str, transport: Kind, **limits: float) -> CloudRun:
+    """Returns a client of that address."""
+    options = CloudRunOptions(project=PROJECT, region=REGION, transport=transport)
+    return CloudRun(options, address, plain=True, **limits)
+
+
+async def test_the_service_is_read_in_our_words(run: CloudRun) -> None:
+    """Full paths become short names, latest is resolved, all pages of revisions are read, newest first."""
+    found, revisions = await asyncio.gather(run.service("shop"), run.revisions("shop"))
+    assert (found.path, found.latest_ready, found.serving) == (PATH, "shop-3", {"shop-3": 100})
+    assert found.traffic == (Traffic(revision=None, percent=100), Traffic(revision="shop-1", tag="old"))
+    assert [r.name for r in revisions] == ["shop-3", "shop-2", "shop-1"]
+
+
+async def test_empty_traffic_means_latest(line: Line, run: CloudRun) -> None:
+    """As Cloud Run documents it."""
+    line.fake.places[PATH].service["traffic"] = []
+    assert (await run.service("shop")).traffic == (Traffic(revision=None, percent=100),)
+
+
+async def test_a_write_holds_traffic_and_etag_and_no_template(line: Line, run: CloudRun) -> None:
+    """Anything more would be taken for a deployment; the fake refuses another mask."""
+    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop")
+    etag = line.fake.places[PATH].service["etag"]
+    change = action.plan(params, await action.observe(params))
+    receipt = await action.apply(params, change, "VS-1/contain/one")
+    sent = line.fake.updates[0]
+    assert sent.pop("name", PATH) == PATH  # over REST it stands in the address
+    assert (sent.pop("etag"), list(sent)) == (etag, ["traffic"])
+    shares = {(t.get("revision"), t.get("percent", 0), t.get("tag", "")) for t in sent["traffic"]}
+    assert shares == {("shop-2", 100, ""), ("shop-1", 0, "old")}
+    assert receipt.facts == {"operation": ANY, "done": True, "error": ""}
+
+
+@pytest.mark.parametrize("fault", ["NOT_FOUND", "PERMISSION_DENIED", "INTERNAL"])
+async def test_an_operation_that_cannot_be_followed_does_not_undo_the_write(
+    line: Line, run: CloudRun, fault: str
+) -> None:
+    """The write was accepted: what became of it is for the next look to say, not for an error."""
+    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop")
+    change = action.plan(params, await action.observe(params))
+    line.faults = {"GetOperation": [fault] * 50}
+    receipt = await action.apply(params, change, "VS-1/contain/one")
+    assert receipt.facts == {"operation": ANY, "done": False}
+    assert line.fake.asked(PATH)[0] == ("shop-2", 100, "")
+
+
+async def test_an_operation_is_followed_to_its_error(line: Line, run: CloudRun) -> None:
+    """The error's words reach the receipt."""
+    line.fake.before_write.append(lambda: line.fake.spoil(PATH, "shop-2"))
+    name = await run.set_traffic("shop", TO_TWO, "")
+    finished = await run.finished(name, timedelta(seconds=5))
+    assert (finished.done, finished.error) == (True, "Revision shop-2 cannot serve")
+
+
+async def test_an_operation_that_goes_on_is_left_after_the_bound(line: Line, run: CloudRun) -> None:
+    """What it became is for the next look to say."""
+    line.fake.operation_seconds = 60
+    finished = await run.finished(await run.set_traffic("shop", TO_TWO, ""), timedelta(milliseconds=20))
+    assert not finished.done
+
+
+@pytest.mark.parametrize(
+    ("code", "on_write", "on_read"),
+    [
+        ("PERMISSION_DENIED", Denied, Denied),
+        ("ABORTED", Conflict, Conflict),
+        ("FAILED_PRECONDITION", VendorRefused, VendorRefused),
+        ("INVALID_ARGUMENT", VendorRefused, VendorRefused),
+        ("UNIMPLEMENTED", VendorRefused, VendorRefused),
+        ("NOT_FOUND", VendorRefused, NotFound),
+        ("RESOURCE_EXHAUSTED", VendorRefused, VendorRefused),
+        ("UNAUTHENTICATED", Denied, Denied),
+        ("INTERNAL", AnswerLost, Unreachable),
+        ("DEADLINE_EXCEEDED", AnswerLost, Unreachable),
+        ("UNAVAILABLE", AnswerLost, Unreachable),
+    ],
+)
+async def test_each_refusal_has_its_place_in_our_errors(
+    line: Line, run: CloudRun, code: str, on_write: type[VendorError], on_read: type[Exception]
+) -> None:
+    """What was refused changed nothing; what was not answered may have. The same over both, and no write twice."""
+    line.faults = {name: [code] * 50 for name in ("UpdateService", "GetService")}
+    with pytest.raises(on_write) as write:
+        await run.set_traffic("shop", TO_TWO, "one")
+    with pytest.raises(on_read) as read:
+        await run.service("shop")
+    assert line.calls.count("UpdateService") == 1
+    assert (type(write.value), type(read.value)) == (on_write, on_read)
+
+
+async def test_the_other_sides_words_are_quoted_without_our_address(line: Line, run: CloudRun) -> None:
+    """A responder reads what Cloud Run said, not which URL was asked."""
+    line.faults = {"UpdateService": ["INVALID_ARGUMENT"]}
+    with pytest.raises(VendorRefused) as refused:
+        await run.set_traffic("shop", TO_TWO, "one")
+    assert refused.value.message == "Cloud Run refused to set the traffic of shop: Because."
+
+
+@pytest.mark.parametrize("fault", ["UNAVAILABLE", "cut"])
+async def test_a_passing_outage_of_a_read_is_not_seen(line: Line, run: CloudRun, fault: str) -> None:
+    """Refused once, or the connection reset, then the answer."""
+    line.faults = {"GetService": [fault], "ListRevisions": [fault]}
+    found, revisions = await run.service("shop"), await run.revisions("shop")
+    assert (found.latest_ready, len(revisions)) == ("shop-3", 3)
+
+
+async def test_a_write_whose_connection_breaks_is_lost_and_not_sent_again(line: Line, run: CloudRun) -> None:
+    """It may have taken effect: here it has."""
+    line.lose_answer()
+    with pytest.raises(AnswerLost):
+        await run.set_traffic("shop", TO_TWO, "")
+    assert len(line.fake.updates) == 1
+    assert line.fake.asked(PATH) == [("shop-2", 100, "")]
+
+
+async def test_a_write_that_is_not_answered_in_time_is_lost(line: Line, transport: Kind) -> None:
+    """Whoever waits for it waits no longer than was promised."""
+    line.faults = {"UpdateService": ["hang"]}
+    run = aimed_at(line.address, transport, write_seconds=0.3)
+    with pytest.raises(AnswerLost, match="no answer in time"):
+        await run.set_traffic("shop", TO_TWO, "")
+    await run.close()
+
+
+async def test_a_write_to_nobody_was_not_sent(transport: Kind) -> None:
+    """No connection is Unreachable, not a lost answer."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        run = aimed_at(f"127.0.0.1:{taken.getsockname()[1]}", transport)
+        with pytest.raises(Unreachable, match="nothing was changed"):
+            await run.set_traffic("shop", TO_TWO, "one")
+        await run.close()
+
+
+async def test_a_name_that_leads_nowhere_was_not_sent(transport: Kind) -> None:
+    """A mistyped host is Unreachable, not a lost answer."""
+    run = aimed_at("nowhere.invalid:443", transport)
+    with pytest.raises(Unreachable, match="nothing was changed"):
+        await run.set_traffic("shop", TO_TWO, "one")
+    await run.close()
+
+
+async def test_a_proxy_of_the_environment_is_not_for_this_machine(
+    line: Line, transport: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A simulated system is reached directly whatever the shell says."""
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "grpc_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    run = aimed_at(line.address, transport)
+    assert (await run.service("shop")).latest_ready == "shop-3"
+    await run.close()
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 502 Bad Gateway\r\n"])
+@pytest.mark.parametrize("body", [b"<html>Welcome</html>", b'{"error": "no"}'])
+async def test_an_answer_that_is_no_message_leaves_a_write_open(answer: bytes, body: bytes) -> None:
+    """As from a gateway that speaks for itself: over REST anything may come back."""
+
+    async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(gateway, "127.0.0.1", 0)
+    run = aimed_at(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", "rest")
+    with pytest.raises(AnswerLost):
+        await run.set_traffic("shop", TO_TWO, "")
+    await run.close()
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"), [(TransportError("reset"), NOT_SENT), (RefreshError("expired"), "UNAUTHENTICATED")]
+)
+def test_a_sign_in_that_fails_has_sent_nothing(raised: Exception, code: str) -> None:
+    """Whether the sign-in was refused or could not be reached is told apart; neither leaves a write open."""
+
+    def call() -> None:
+        raise raised
+
+    with pytest.raises(Failure) as failure:
+        caught(call)
+    assert failure.value.code == code
+
+
+def test_every_http_status_has_a_code() -> None:
+    """A 4xx nobody listed is a plain no; a 5xx nobody listed leaves it open."""
+    assert {code_of(status) for status in (400, 405, 413, 418)} == {"INVALID_ARGUMENT"}
+    assert {code_of(status) for status in (0, 302, 500, 502, 599)} == {"UNKNOWN"}
+    assert code_of(HTTPStatus.CONFLICT) == "ABORTED"
+
+
+def test_one_client_serves_a_second_event_loop(transport: Kind) -> None:
+    """Prefect runs each flow in a loop of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    run = aimed_at(f"127.0.0.1:{port}", transport)
+
+    async def once() -> str | None:
+        fake = FakeCloudRun()
+        fake.add(REGION, "shop", {"shop-1": True}, [(None, 100, "")])
+        async with serving(fake, transport, port):
+            found = await run.service("shop")
+            await run.close()
+            return found.latest_ready
+
+    assert [asyncio.run(once()), asyncio.run(once())] == ["shop-1", "shop-1"]
+
+
+async def test_another_region_goes_over_the_same_connections(line: Line, run: CloudRun) -> None:
+    """Only the name differs; the first client keeps its own region."""
+    line.fake.add("europe-west1", "shop", {"eu-1": True}, [(None, 100, "")])
+    there = run.at("europe-west1")
+    assert ((await there.service("shop")).latest_ready, (await run.service("shop")).latest_ready) == ("eu-1", "shop-3")
+    assert run.at(REGION) is run
+
+
+def test_the_transport_is_named_in_systems_yaml() -> None:
+    """It is gRPC unless it says otherwise; anything else is a mistake with the choices in it."""
+    options = {"project": PROJECT, "region": REGION}
+    assert CloudRunOptions.model_validate(options).transport == "grpc"
+    with pytest.raises(ConfigError, match="transport"):
+        CloudRun.connect(
+            Access(name="cloud_run", endpoint="run.googleapis.com", options=options | {"transport": "http"})
+        )
+    with pytest.raises(ValidationError):
+        CloudRunOptions.model_validate(options | {"region": "nowhere"})
+
+
+@pytest.mark.parametrize(("said", "endpoint"), [({}, "grpc:1"), ({"transport": "rest"}, "http://rest:2")])
+def test_a_simulation_is_reached_the_way_systems_yaml_says(said: dict[str, str], endpoint: str) -> None:
+    """A drill goes the way that an incident would."""
+    company = vintstreet()
+    system = company.systems.systems["cloud_run"]
+    changed = System.model_validate(system.model_dump() | said)
+    systems = company.systems.model_copy(update={"systems": {**company.systems.systems, "cloud_run": changed}})
+    where = {"cloud_run": "http://rest:2", "cloud_run_grpc": "grpc:1"}
+    simulation = Simulation(endpoints=where, control="", secrets={}, options={})
+    around = Around(replace(company, systems=systems), simulation, {})
+    assert around.access("cloud_run").endpoint == endpoint
+    assert endpoint.removeprefix("http://") in repr(around.client(CloudRun))
+
+
+async def test_a_fresh_rollout_of_somebody_else_is_waited_out_and_a_hanging_one_is_not(run: CloudRun) -> None:
+    """A deployment at this very moment refuses; one that has hung for an hour does not keep us from acting."""
+    action, params = RollbackTraffic(FakeAround(run)), OfService(service="shop")
+    before = await action.observe(params)
+    began = utc_now() - timedelta(hours=1)
+    rolling = before.model_copy(update={"reconciling": True, "updated": began})
+    hanging = await action.precheck(params, action.plan(params, rolling))
+    fresh = rolling.model_copy(update={"updated": utc_now()})
+    refusals = await action.precheck(params, action.plan(params, fresh))
+    assert hanging == []
+    assert ["at this moment" in refusal.sentence for refusal in refusals] == [True]
+
+
+async def test_routes_that_are_ready_count_though_the_newest_deployment_failed(line: Line, run: CloudRun) -> None:
+    """The service's own condition stays failed after a bad deployment; traffic does not care."""
+    line.fake.places[PATH].service |= {
+        "terminalCondition": {"type": "Ready", "state": FAILED, "message": "shop-4"},
+        "conditions": [{"type": "RoutesReady", "state": SUCCEEDED}],
+    }
+    found = await run.service("shop")
+    assert (found.succeeded, found.routed) == (False, True)

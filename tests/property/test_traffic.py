@@ -1,0 +1,179 @@
+"""Whatever stands in the traffic: what is written adds up and keeps every tag, and an undo restores or refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from allclear.domain.action import AnyAction, Change
+from allclear.domain.errors import Refused
+from allclear.domain.systems import MaintenanceMode
+from allclear.vendors.cloud_run_views import Finished, RunRevision, RunService, Traffic
+from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tasks.traffic import RestoreLatest, RollbackTraffic
+from tests.contract.cloud_run_stages import Around
+from tests.unit.test_tasks_choice import made
+
+NAMES = ("a", "b", "c", "d", "e")
+KINDS: tuple[type[AnyAction], ...] = (RollbackTraffic, RestoreLatest, EnableMaintenance, DisableMaintenance)
+
+
+@dataclass
+class PaperCloudRun:
+    """What actions use of the Cloud Run client, on paper: what is written serves at once."""
+
+    ready: list[RunRevision]
+    traffic: tuple[Traffic, ...]
+    region: str = "us-central1"
+    version: int = 1
+    written: list[tuple[Traffic, ...]] = field(default_factory=list[tuple[Traffic, ...]])
+
+    @property
+    def latest(self) -> str:
+        """Returns the latest ready revision."""
+        return max((r for r in self.ready if r.ready), key=lambda r: r.created).name
+
+    def at(self, region: str) -> PaperCloudRun:
+        """Returns itself: it has one region."""
+        assert region == self.region
+        return self
+
+    def path(self, service: str) -> str:
+        """Returns a name."""
+        return f"projects/p/locations/{self.region}/services/{service}"
+
+    async def service(self, service: str) -> RunService:
+        """Returns the service at rest."""
+        serving: dict[str, int] = {}
+        for entry in self.traffic:
+            if entry.percent:
+                name = entry.revision or self.latest
+                serving[name] = serving.get(name, 0) + entry.percent
+        return RunService(
+            path=self.path(service), etag=str(self.version), generation=self.version, observed_generation=self.version,
+            reconciling=False, succeeded=True, routed=True, latest_ready=self.latest, latest_created=self.latest,
+            traffic=self.traffic, serving=serving,
+        )  # fmt: skip
+
+    async def revisions(self, service: str) -> tuple[RunRevision, ...]:  # noqa: ARG002 - the client's
+        """Returns the revisions, the newest first."""
+        return tuple(sorted(self.ready, key=lambda revision: revision.created, reverse=True))
+
+    async def may(self, service: str, permission: str) -> bool:  # noqa: ARG002 - the client's
+        """Allows everything."""
+        return True
+
+    async def set_traffic(self, service: str, traffic: tuple[Traffic, ...], etag: str) -> str:  # noqa: ARG002
+        """Takes what adds up, against the newest etag."""
+        assert etag == str(self.version)
+        self.written.append(traffic)
+        self.traffic, self.version = traffic, self.version + 1
+        return "operation"
+
+    async def finished(self, operation: str, within: timedelta) -> Finished:  # noqa: ARG002 - the client's
+        """Is done at once."""
+        return Finished(done=True)
+
+
+@st.composite
+def cloud_runs(draw: st.DrawFn) -> PaperCloudRun:
+    """Draws a service: revisions ready or not, traffic split as one likes, tags anywhere."""
+    fit = draw(st.lists(st.booleans(), min_size=len(NAMES), max_size=len(NAMES)).filter(lambda some: sum(some) > 1))
+    revisions = [made(name, 10 - n, ready=ready) for n, (name, ready) in enumerate(zip(NAMES, fit, strict=True))]
+    may_serve = [*(r.name for r in revisions if r.ready), None]
+    cuts = sorted(draw(st.sets(st.integers(1, 99), max_size=3)))
+    shares = [high - low for low, high in zip([0, *cuts], [*cuts, 100], strict=True)]
+    places = st.sampled_from(may_serve)
+    tags = iter(draw(st.permutations(["one", "two", "three", "four", "five", "six"])))
+    entries = [
+        Traffic(revision=draw(places), percent=share, tag=next(tags) if draw(st.booleans()) else None)
+        for share in shares
+    ]
+    entries += [Traffic(revision=draw(places), tag=next(tags)) for _ in range(draw(st.integers(0, 1)))]
+    page = next(r.name for r in revisions if r.ready)
+    entries.append(Traffic(revision=page, tag="maintenance"))
+    return PaperCloudRun(ready=revisions, traffic=tuple(draw(st.permutations(entries))))
+
+
+def _tags(traffic: tuple[Traffic, ...]) -> dict[str, str | None]:
+    return {entry.tag: entry.revision for entry in traffic if entry.tag}
+
+
+def _percents(traffic: tuple[Traffic, ...]) -> dict[str | None, int]:
+    found: dict[str | None, int] = {}
+    for entry in traffic:
+        if entry.percent:
+            found[entry.revision] = found.get(entry.revision, 0) + entry.percent
+    return found
+
+
+async def _taken(action: AnyAction, run: PaperCloudRun, change: Change[object]) -> None:
+    """Applies a change as the journal gives it back, and holds what was written to the rules."""
+    tags = _tags(run.traffic)
+    kept = Change[action.state].model_validate(change.model_dump(mode="json"))
+    await action.apply(action.params(service="shop"), kept, "VS-1/contain/one")
+    written = run.written[-1]
+    assert sum(entry.percent for entry in written) == 100
+    assert all(0 <= entry.percent <= 100 for entry in written)
+    assert all(entry.percent or entry.tag for entry in written)
+    assert _tags(written) == tags
+    assert sum(bool(entry.tag) for entry in written) == len(tags)
+
+
+@settings(deadline=None, max_examples=150)
+@given(cloud_runs(), st.sampled_from(KINDS), st.integers(0, 1))
+def test_what_is_written_adds_up_and_keeps_every_tag_and_undo_gives_back_or_refuses(
+    run: PaperCloudRun, kind: type[AnyAction], deployments: int
+) -> None:
+    """For each action, from any allocation; in between, a deployment or nothing."""
+    action = kind(Around(run, maintenance=MaintenanceMode(revision_tag="maintenance")))
+
+    async def there_and_back() -> None:
+        params = action.params(service="shop")
+        at_first = run.traffic
+        try:
+            change = action.plan(params, await action.observe(params))
+        except Refused:
+            return
+        await _taken(action, run, change)
+        assert action.verify(change, await action.observe(params), None).verdict == "success"
+        run.ready += [made("z", 0)] * deployments
+        run.version += deployments
+        try:
+            back = action.undo(params, change, await action.observe(params))
+        except Refused:
+            return
+        await _taken(action, run, back)
+        assert _percents(run.traffic) == _percents(at_first)
+
+    asyncio.run(there_and_back())
+
+
+@settings(deadline=None, max_examples=60)
+@given(cloud_runs(), cloud_runs())
+def test_an_undo_never_writes_over_what_somebody_set_since(run: PaperCloudRun, other: PaperCloudRun) -> None:
+    """Other traffic after the act: the undo refuses, and nothing is written."""
+    action = RollbackTraffic(Around(run))
+
+    async def meddled() -> None:
+        params = action.params(service="shop")
+        try:
+            change = action.plan(params, await action.observe(params))
+        except Refused:
+            return
+        await _taken(action, run, change)
+        if _percents(other.traffic) == _percents(run.traffic):
+            return
+        run.traffic = other.traffic
+        try:
+            action.undo(params, change, await action.observe(params))
+        except Refused:
+            assert len(run.written) == 1
+            return
+        raise AssertionError("the undo did not refuse")
+
+    asyncio.run(meddled())
