@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements
 
-.PHONY: help setup drill up test check lint types imports format lock clean
+.PHONY: help setup drill up test check lint types imports plans format lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -52,6 +52,10 @@ types: $(VENV)/.dev
 
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
+
+plans: $(VENV)/.ready ## Write docs/plans.md: what runs each line of the plans
+	$(BIN)/python -m allclear lines --page > docs/plans.new
+	mv docs/plans.new docs/plans.md
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .

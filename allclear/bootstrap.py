@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from allclear.company import Company, find_company
 from allclear.domain.action import Client
 from allclear.domain.base import Clock, utc_now
+from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.systems import Access, Service
 from allclear.engine.by_hand import ByHand
@@ -19,6 +20,7 @@ from allclear.engine.conductor import Conductor
 from allclear.engine.dry_run import DryRun
 from allclear.engine.executor import Executor
 from allclear.engine.intake import Intake
+from allclear.engine.own_record import JournalRecord
 from allclear.engine.people import People
 from allclear.engine.proposals import Proposer
 from allclear.engine.registry import Registry
@@ -33,7 +35,10 @@ C = TypeVar("C", bound=Client)
 class Around:
     """What actions and probes find around them: services and one client for each vendor."""
 
-    def __init__(self, company: Company, simulation: Simulation | None, environ: dict[str, str]) -> None:
+    def __init__(
+        self, company: Company, simulation: Simulation | None, environ: dict[str, str], record: OwnRecord
+    ) -> None:
+        self.record = record
         self._company = company
         self._simulation = simulation
         self._environ = environ
@@ -133,7 +138,7 @@ def make_engine(
     simulation = settings.simulated
     simulated = simulation is not None
     journal = journal or SqlJournal(settings.journal_url, clock)
-    around = Around(company, simulation, environ)
+    around = Around(company, simulation, environ, JournalRecord(journal, company.name))
     executor = Executor(journal, registry, around)
     proposer = Proposer(journal, executor, company.plan, clock, simulated=simulated)
     conductor = Conductor(journal, registry, executor, proposer, company, around, clock, simulated=simulated)

@@ -17,6 +17,7 @@ from allclear.domain.base import Model, Moment, utc_now
 from allclear.domain.errors import AllclearError, Refused
 from allclear.vendors.cloud_run import UPDATE_PERMISSION, CloudRun
 from allclear.vendors.cloud_run_views import RunRevision, RunService, Traffic
+from tasks.evidence import Past
 
 DEADLINE = timedelta(seconds=60)
 """A traffic change shows within seconds as a rule; Cloud Run promises no bound."""
@@ -44,7 +45,7 @@ class TrafficState(State):
     incidental: ClassVar[frozenset[str]] = frozenset(
         {
             "serving", "etag", "generation", "observed_generation", "reconciling", "routed", "trouble",
-            "latest_ready", "latest_created", "updated", "revisions",
+            "latest_ready", "latest_created", "updated", "revisions", "past",
         }
     )  # fmt: skip
 
@@ -61,6 +62,7 @@ class TrafficState(State):
     latest_created: str | None = None
     updated: Moment | None = None
     revisions: tuple[RunRevision, ...] = ()
+    past: Past = Field(default=Past(), description="What only a rollback's choice needs; empty in every other look.")
 
     def shares(self) -> dict[str, int]:
         """Returns the percent of each revision that serves, the biggest first."""

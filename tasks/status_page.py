@@ -38,7 +38,13 @@ class OpenParams(OfPage):
     status: OpenStatus = Field(default="investigating", description="How it stands.")
 
 
-class UpdateParams(OfPage):
+class RetitledParams(OfPage):
+    """What the public is told at the end."""
+
+    title: str = Field(default="", max_length=200, description="A new title; empty leaves the one that is there.")
+
+
+class UpdateParams(RetitledParams):
     """What the public is told next."""
 
     status: OpenStatus = Field(description="How it stands now.")
@@ -106,7 +112,8 @@ class _OnPage(Action[OfPage, PageIncident]):
         if after.status == "none":
             raise Refused("What the public was told cannot be taken off the page.", "Resolve it instead.")
         if before.id and before.open:
-            done = await self.site.update(before.id, status=after.status, message=after.message)
+            title = "" if after.title == before.title else after.title
+            done = await self.site.update(before.id, status=after.status, message=after.message, name=title)
         else:
             names = self.around.service(params.service).status_components if isinstance(params, OpenParams) else []
             done = await self.site.create(
@@ -126,7 +133,8 @@ class _OnPage(Action[OfPage, PageIncident]):
 
     @override
     def settled(self, change: Change[PageIncident], now: PageIncident) -> bool:
-        return (now.status, now.message) == (change.after.status, change.after.message)
+        after = change.after
+        return (now.status, now.message, now.title) == (after.status, after.message, after.title)
 
     @override
     def undo(self, params: OfPage, done: Change[PageIncident], now: PageIncident) -> Change[PageIncident]:
@@ -141,7 +149,7 @@ class _OnPage(Action[OfPage, PageIncident]):
     ) -> Change[PageIncident]:
         """Returns the change to `status`, in words for the approver."""
         after = before.model_copy(
-            update={"status": status, "message": message.strip(), "title": before.title or title.strip()}
+            update={"status": status, "message": message.strip(), "title": title.strip() or before.title}
         )
         return Change(
             action=self.name,
@@ -197,7 +205,7 @@ class UpdateIncident(_OnPage):
     """Tells the public how it goes."""
 
     name = "status_page.update"
-    speaks = ("message",)
+    speaks = ("title", "message")
     title = "Update the status page"
     params = UpdateParams
 
@@ -205,16 +213,16 @@ class UpdateIncident(_OnPage):
     def plan(self, params: OfPage, before: PageIncident) -> Change[PageIncident]:
         _require_open(params, before)
         status = params.status if isinstance(params, UpdateParams) else _shown(before)
-        return self.change(params, before, status, params.message)
+        return self.change(params, before, status, params.message, title=_title(params))
 
 
 class ResolveIncident(_OnPage):
     """Tells the public that it is over."""
 
     name = "status_page.resolve"
-    speaks = ("message",)
+    speaks = ("title", "message")
     title = "Close the incident on the status page"
-    params = OfPage
+    params = RetitledParams
     settles = "status_page.open"
 
     @override
@@ -222,7 +230,11 @@ class ResolveIncident(_OnPage):
         if before.status == "resolved":
             return self.change(params, before, "resolved", before.message)
         _require_open(params, before)
-        return self.change(params, before, "resolved", params.message)
+        return self.change(params, before, "resolved", params.message, title=_title(params))
+
+
+def _title(params: OfPage) -> str:
+    return params.title if isinstance(params, RetitledParams) else ""
 
 
 def _require_open(params: OfPage, before: PageIncident) -> None:

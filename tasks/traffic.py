@@ -6,6 +6,7 @@ the ledger holds it.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import ClassVar
 
@@ -25,13 +26,16 @@ from allclear.domain.action import (
     State,
     Verdict,
 )
+from allclear.domain.baseline import SERVING_ALL, ServingAll
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.systems import Region
 from allclear.vendors.cloud_run import CloudRun
 from tasks import allocation
 from tasks.allocation import TrafficState, given_back, is_settled, sending_all, traffic_finding
 from tasks.choice import Choice, choose_named, choose_previous, passed_over
+from tasks.evidence import Past
 from tasks.regions import located
+from tasks.witnesses import WITNESSES, Place, ask_witnesses
 
 PREVIOUS = "previous"
 
@@ -69,12 +73,16 @@ class _TrafficAction(Action[OfService, TrafficState]):
 
     @override
     def resource(self, params: OfService) -> str:
-        run, name = self.located(params)
-        return f"traffic:{run.path(name)}"
+        return traffic_of(*self.located(params))
 
     @override
     async def observe(self, params: OfService) -> TrafficState:
         return await allocation.read_traffic(*self.located(params))
+
+    def place(self, params: OfService) -> Place:
+        """Returns the service as the witnesses of its past name it."""
+        run, name = self.located(params)
+        return place_of(run, params.service, name)
 
     @override
     async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
@@ -116,6 +124,16 @@ class RollbackTraffic(_TrafficAction):
     title = "Roll back traffic"
     params = RollbackParams
     leaves = "traffic pinned to a revision"
+    chooses = "to"
+    uses = WITNESSES
+
+    @override
+    async def survey(self, params: OfService) -> TrafficState:
+        if _target(params):
+            return await self.observe(params)
+        # Beside the look at what serves now: who served before, from whoever may know.
+        state, past = await asyncio.gather(self.observe(params), ask_witnesses(self.around, self.place(params)))
+        return state.model_copy(update={"past": past})
 
     @override
     async def observe(self, params: OfService) -> TrafficState:
@@ -125,8 +143,8 @@ class RollbackTraffic(_TrafficAction):
     def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
         tag = self.maintenance_tag(params)
         wanted = _target(params)
-        choice = choose_named(before, wanted, tag) if wanted else choose_previous(before, tag)
-        after = sending_all(before, choice.target)
+        choice = choose_named(before, wanted, tag) if wanted else choose_previous(before, tag, before.past)
+        after = sending_all(before, choice.target).model_copy(update={"past": Past()})
         return self.change(
             params,
             before,
@@ -134,7 +152,7 @@ class RollbackTraffic(_TrafficAction):
             summary=f"Send all traffic of {params.service} from {before.say()} to {choice.target}.",
             risk=_risk(choice, before, tag),
             undo=f"Gives the traffic back as it was: {before.say()}, once a fix is deployed.",
-        )
+        ).model_copy(update={"known_good": choice.known_good})
 
     @override
     async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
@@ -223,25 +241,45 @@ class Revisions(Probe[OfService]):
     title = "Look at the revisions"
     params = OfService
     needs = (CloudRun,)
+    uses = WITNESSES
+    tells_serving = True
 
     @override
     async def look(self, params: OfService) -> Finding:
         service = self.around.service(params.service)
         try:
-            state = await allocation.read_traffic(*located(self.around, params.service, params.region))
+            run, name = located(self.around, params.service, params.region)
+            place = place_of(run, params.service, name)
+            state, past = await asyncio.gather(allocation.read_traffic(run, name), ask_witnesses(self.around, place))
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
         facts = state.model_dump(mode="json", include={"allocation", "serving", "latest_ready", "reconciling"})
         facts["revisions"] = [revision.model_dump(mode="json") for revision in state.revisions[:10]]
+        tag = service.maintenance.revision_tag if service.maintenance else None
+        if state.serving == state.shares() and list(state.serving.values()) == [allocation.ALL]:
+            [alone] = state.serving
+            if alone != state.tagged(tag):
+                facts[SERVING_ALL] = [ServingAll(resource=place.resource, revision=alone).model_dump(mode="json")]
         try:
-            tag = service.maintenance.revision_tag if service.maintenance else None
-            choice = choose_previous(state, tag)
+            choice = choose_previous(state, tag, past)
             facts["previous"], earlier = choice.target, f"before it {choice.target}"
-        except Refused:
-            facts["previous"], earlier = None, "nothing to go back to"
+        except Refused as refused:
+            facts["previous"] = None
+            names = ", ".join(candidate.name for candidate in refused.candidates)
+            earlier = f"what was before it is not known (it could be {names})" if names else "nothing to go back to"
         pinned = "" if any(share.latest and share.percent for share in state.allocation) else ", pinned"
         sentence = f"Traffic is {state.say()}{pinned}; {earlier}."
         return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
+
+
+def traffic_of(run: CloudRun, name: str) -> str:
+    """Returns what a change of the traffic of Cloud Run's service `name` changes, as `family:name`."""
+    return f"traffic:{run.path(name)}"
+
+
+def place_of(run: CloudRun, service: str, name: str) -> Place:
+    """Returns the service as the witnesses of its past name it."""
+    return Place(service=service, resource=traffic_of(run, name), project=run.project, region=run.region, name=name)
 
 
 def _target(params: OfService) -> str | None:
@@ -264,6 +302,7 @@ def _risk(choice: Choice, before: TrafficState, tag: str | None) -> str:
     ahead = passed_over(before, tag)
     parts = [
         choice.why,
+        *choice.against,
         f"Others that could serve: {', '.join(choice.others)}." if choice.others else "Nothing else could serve.",
         f"{ahead} is newer, ready, and gets no traffic: somebody may have rolled back already." if ahead else "",
         "The service is pinned: later deployments get no users until traffic is given to the latest again.",

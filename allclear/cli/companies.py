@@ -13,6 +13,8 @@ import typer
 from allclear.cli.root import AsJson, app, out, say, say_json
 from allclear.company import Complaint, check_company, companies, companies_root, find_company
 from allclear.company.complaint import instead, shown
+from allclear.company.coverage import Covered, covered, page
+from allclear.company.lines import LINES, document_lines
 from allclear.company.starting import Asked, Start, asked, begin, checked, place_for
 from allclear.domain.base import utc_now
 from allclear.domain.durations import say_duration
@@ -152,3 +154,35 @@ def _next(folder: Path) -> None:
     say(f"  allclear check {name}")
     say(f"  allclear drill --company {name}")
     say(f"  ALLCLEAR_COMPANY={name} allclear up --simulated")
+
+
+@app.command()
+def lines(
+    company: Annotated[str | None, typer.Argument(help="A folder under runbooks/; all of them if left out.")] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The document itself: says which of its lines are not mapped."),
+    ] = None,
+    as_page: Annotated[bool, typer.Option("--page", help="As Markdown: docs/plans.md.")] = False,
+) -> None:
+    """Say what runs each line of a company's own document. Exit code 1 for a line that is not mapped."""
+    found = [one for one in covered(companies_root()) if company in (None, one.name)]
+    if not found:
+        raise NotFound(f"No company {company or ''} has a {LINES}.", "VintStreet's shows how it is written.")
+    if as_page:
+        print(page(found), end="")  # noqa: T201 - a file, without any wrapping
+        return
+    for one in found:
+        for line in one.missing:
+            say(f"{one.name}: not yet: {line.line}: {line.not_yet}")
+        say(f"{one.name}: {len(one.lines.lines)} lines, {len(one.missing)} not yet.")
+    if document is not None:
+        unmapped = [text for text in document_lines(document.read_text(encoding="utf-8")) if text not in _texts(found)]
+        for text in unmapped:
+            say(f"not mapped: {text}")
+        if unmapped:
+            raise typer.Exit(1)
+
+
+def _texts(found: list[Covered]) -> set[str]:
+    return {line.line for one in found for line in one.lines.lines}

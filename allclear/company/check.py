@@ -10,6 +10,7 @@ from allclear.company.complaint import Complaint, instead, shown
 from allclear.company.folder import PLAN, Draft, read_draft
 from allclear.company.grading import check_grading
 from allclear.company.kinds import Kinds
+from allclear.company.lines import check_lines
 from allclear.company.placeholders import plan_placeholders, template_placeholders, unused_templates
 from allclear.company.policies import check_approvals, check_blanks, check_people
 from allclear.company.references import assumed_parts, check_references
@@ -45,6 +46,7 @@ def check_company(
         plan_placeholders(draft),
         template_placeholders(draft, known),
         unused_templates(draft),
+        check_lines(draft),
         more(draft) if more else (),
         _assumed(draft),
     )

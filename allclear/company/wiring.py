@@ -66,7 +66,7 @@ def _options(file: YamlFile, name: str, system: System, client: type[Client]) ->
 
 def _clients(kinds: Kinds) -> dict[str, type[Client]]:
     every = [*kinds.actions.values(), *kinds.probes.values()]
-    return {client.system: client for kind in every for client in kind.needs}
+    return {client.system: client for kind in every for client in (*kind.needs, *kind.uses)}
 
 
 def _missing(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Unanswered
 from allclear.domain.base import Candidate, JsonDict, Model, digest
+from allclear.domain.baseline import OwnRecord
 from allclear.domain.systems import Access, Service
 
 
@@ -137,6 +138,11 @@ class Surroundings(Protocol):
         """Returns the one client of that vendor; raises ConfigError or MissingSecret."""
         ...
 
+    @property
+    def record(self) -> OwnRecord:
+        """Returns what we have seen ourselves, in this incident and before."""
+        ...
+
 
 class Action(ABC, Generic[P, S]):
     """One way to change the world. A subclass is made once a process, with its surroundings."""
@@ -149,6 +155,8 @@ class Action(ABC, Generic[P, S]):
     state: ClassVar[type[State]]
     needs: ClassVar[tuple[type[Client], ...]] = ()
     """The vendors it talks to."""
+    uses: ClassVar[tuple[type[Client], ...]] = ()
+    """The vendors it asks too where systems.yaml has them, and does without where not."""
     fence: ClassVar[Fence] = Fence.NONE
     chooses: ClassVar[str] = ""
     """The parameter that a person fills by choosing, where `plan` was refused with candidates."""
@@ -175,6 +183,13 @@ class Action(ABC, Generic[P, S]):
     @abstractmethod
     async def observe(self, params: P) -> S:
         """Reads the world and changes nothing. Raises VendorError."""
+
+    async def survey(self, params: P) -> S:
+        """Reads the world for `plan`: what `observe` sees, and whatever else only a decision needs.
+
+        Once for each proposal; every other look is `observe`. Raises VendorError.
+        """
+        return await self.observe(params)
 
     @abstractmethod
     def plan(self, params: P, before: S) -> Change[S]:
@@ -214,6 +229,9 @@ class Probe(ABC, Generic[P]):
     title: ClassVar[str]
     params: ClassVar[type[Params]]
     needs: ClassVar[tuple[type[Client], ...]] = ()
+    uses: ClassVar[tuple[type[Client], ...]] = ()
+    tells_serving: ClassVar[bool] = False
+    """Whether its facts name under `serving_all` what has all users of the `service` that it is asked about."""
 
     def __init__(self, around: Surroundings) -> None:
         self.around = around

@@ -20,6 +20,8 @@ AllclearError              one sentence, and the next step for a person         
 
 from __future__ import annotations
 
+from allclear.domain.base import Candidate
+
 
 class AllclearError(Exception):
     """One clear sentence, and what to do next.
@@ -64,9 +66,17 @@ class NotAllowed(AllclearError):
 
 
 class Refused(AllclearError):
-    """An act that must not be done as things stand."""
+    """An act that must not be done as things stand.
+
+    Attributes:
+        candidates: what a person could choose instead, where only that is missing; empty as a rule.
+    """
 
     exit_code = 6
+
+    def __init__(self, message: str, next_step: str, candidates: tuple[Candidate, ...] = ()) -> None:
+        super().__init__(message, next_step)
+        self.candidates = candidates
 
 
 class VendorError(AllclearError):

@@ -75,6 +75,15 @@ class MaintenanceMode(Model):
         return self
 
 
+class VercelProject(Model):
+    """Where a service is on Vercel."""
+
+    project: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="The project's name or id.")
+    domain: str = Field(
+        pattern=r"^[A-Za-z0-9.-]+\.[A-Za-z]{2,}$", description="The production domain: what it points to serves users."
+    )
+
+
 class Service(Model):
     """Something users reach, and where its handles are."""
 
@@ -86,6 +95,7 @@ class Service(Model):
         default=None,
         description="Its Cloud Run service, in the system's region; or one for each region, as `us-central1: web`.",
     )
+    vercel: VercelProject | None = Field(default=None, description="Its project on Vercel.")
     flags: list[str] = Field(default=[], description="The feature flags that it has.")
     maintenance: MaintenanceMode | None = Field(default=None, description="How it is put into maintenance.")
     customer_facing: bool = Field(default=True, description="Whether customers notice when it is down.")

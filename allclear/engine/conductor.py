@@ -14,7 +14,7 @@ from allclear.domain.approval import ONE_PERSON, AskKind
 from allclear.domain.base import Clock
 from allclear.domain.deadlines import deadlines
 from allclear.domain.errors import Moved, Refused
-from allclear.domain.incident import Incident
+from allclear.domain.incident import Incident, StepState
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
     AskOpened,
@@ -53,6 +53,7 @@ from allclear.engine.course import (
     undo_key,
 )
 from allclear.engine.executor import Executor
+from allclear.engine.own_record import note_finding, serving_all, with_serving
 from allclear.engine.proposals import Proposer, Wish
 from allclear.engine.reading import read_incident
 from allclear.engine.registry import Registry, read_params
@@ -168,6 +169,7 @@ class Conductor:
     def _write(self, incident: Incident, move: Written, by: By) -> None:
         records: list[Any]
         errands: list[Errand] = []
+        healthy: StepState | None = None
         match move:
             case Enter(phase=phase):
                 records = [PhaseEntered(phase=phase.value)]
@@ -182,6 +184,7 @@ class Conductor:
                 answer = incident.asks[ask].answers[-1]
                 why = f"{answer.by.actor} agreed: {answer.reason or 'the service is healthy'}"
                 records = [PhaseLeft(phase=phase.value), IncidentEnded(ending="false-alarm", why=why)]
+                healthy = incident.step(phase.value, incident.asks[ask].ask.step)
             case Leave(phase=phase):
                 records = [PhaseLeft(phase=phase.value)]
                 if phase is Phase.RESOLVE:
@@ -189,6 +192,8 @@ class Conductor:
                 if phase.following:
                     errands = [start_errand(incident.id, phase.following.value)]
         self._journal.append(incident.id, records, by, expect=incident.length, errands=errands)
+        if healthy and healthy.finding.verdict is Verdict.SUCCESS:  # what looked well then, people have confirmed now
+            note_finding(self._journal, healthy.finding, healthy.at, f"{incident.id}, a false alarm")
 
     def _ask(self, incident: Incident, move: AskPeople) -> Any:  # noqa: ANN401 - an Ask
         step, phase = move.step, move.phase
@@ -222,6 +227,9 @@ class Conductor:
 
     async def _look(self, incident: Incident, move: Look, by: By) -> None:
         finding = await self.look(move.call, self.words(incident))
+        if finding.verdict is Verdict.SUCCESS and move.call.probe == self.runbook(incident).health.probe:
+            served = await serving_all(self._registry, self._around, incident.opened.service)
+            finding = with_serving(finding, served)
         title = render(move.step.title, self.words(incident)) or move.step.id
         records: list[Any] = [
             StepDone(phase=move.phase.value, step=move.key, title=title, finding=finding),
@@ -234,6 +242,9 @@ class Conductor:
             if move.step.expects == "health" and move.phase is Phase.RESOLVE and incident.recovered_at is None:
                 records.append(Recovered(finding=finding))
         self._journal.append(incident.id, records, by, expect=incident.length)
+        # Not in the same transaction: lost in a crash, it is one witness less, and nothing wrong.
+        if len(records) > 1:
+            note_finding(self._journal, finding, self._clock(), f"{incident.id}, {records[-1].kind}")
 
     async def look(self, call: ProbeCall, words: dict[str, str]) -> Finding:
         """Returns what a probe shows; with `within`, it looks again until all is well or the time is over."""

@@ -98,7 +98,7 @@ class Executor:
         """
         action = self.action(name)
         params = read_params(type(action), raw)
-        before = await action.observe(params)
+        before = await action.survey(params)
         change = action.plan(params, before)
         done = action.settled(change, before)
         refusals = [] if done else await action.precheck(params, change)

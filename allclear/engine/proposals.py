@@ -159,7 +159,11 @@ class Proposer:
         )  # fmt: skip
 
     def _hopeless(self, wish: Wish, act: str, title: str, error: AllclearError) -> list[Any]:
-        refusal = Refusal(sentence=error.message, next_step=error.next_step)
+        refusal = Refusal(
+            sentence=error.message,
+            next_step=error.next_step,
+            candidates=error.candidates if isinstance(error, Refused) else (),
+        )
         proposed = self._proposed(wish, act, title).model_copy(
             update={"refusals": [refusal], "undoes": wish.undoes.id if wish.undoes else None}
         )

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from allclear.domain.base import JsonDict
+from allclear.domain.baseline import Baseline
 from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
 
 
@@ -131,6 +132,14 @@ class Journal(Protocol):
 
     def broken_link(self, incident: str) -> int | None:
         """Returns the number of the first entry whose hash does not fit, or None for a whole chain."""
+        ...
+
+    def add_baselines(self, baselines: Sequence[Baseline]) -> None:
+        """Writes down which revisions had all users and were healthy; never changed afterwards."""
+        ...
+
+    def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
+        """Returns up to `limit` baselines of `resource` that are no later than `before`, the newest first."""
         ...
 
     def claim(

@@ -12,9 +12,11 @@ from pydantic_core import PydanticSerializationError
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from allclear.domain.base import Clock, utc_now
+from allclear.domain.baseline import Baseline
 from allclear.domain.errors import JournalError, Moved, NotFound
 from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
 from allclear.journal.address import open_database
+from allclear.journal.baselines import add_baselines, newest_baselines
 from allclear.journal.chain import link
 from allclear.journal.port import Busy, Claim, Done, Errand, IncidentRow, Mine
 from allclear.journal.post import Post
@@ -185,6 +187,16 @@ class SqlJournal(Post):
                 return number
             before = row.hash
         return None if (len(rows), before) == tuple(known) else len(rows) + 1
+
+    # --- baselines ---------------------------------------------------------------------------------
+
+    def add_baselines(self, baselines: Sequence[Baseline]) -> None:
+        """Writes down what had all users and was healthy."""
+        add_baselines(self._db, baselines)
+
+    def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
+        """Returns the newest baselines of `resource` up to `before`."""
+        return newest_baselines(self._db, resource, before, limit)
 
     # --- claims ------------------------------------------------------------------------------------
 

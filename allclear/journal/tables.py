@@ -109,3 +109,15 @@ WAITS = Table(
     Column("incident", WORD, nullable=False),
 )
 """Which flow runs wait for which answer."""
+
+BASELINES = Table(
+    "baselines",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("resource", WORD, nullable=False),
+    Column("revision", WORD, nullable=False),
+    Column("at", WORD, nullable=False),
+    Column("said_by", WORD, nullable=False),
+)
+"""Which revision had all users and was healthy, and when: rows are added and never changed, as entries are."""
+Index("baselines_newest", BASELINES.c.resource, BASELINES.c.at)

@@ -10,7 +10,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FaceName = Literal["storefront", "cloud_run", "supabase", "slack", "statuspage", "pagerduty"]
+FaceName = Literal[
+    "storefront",
+    "cloud_run",
+    "supabase",
+    "slack",
+    "statuspage",
+    "pagerduty",
+    "cloud_monitoring",
+    "cloud_logging",
+    "vercel",
+]
 FaultKind = Literal[
     "unavailable",
     "slow",
@@ -57,6 +67,9 @@ METHODS: dict[FaceName, frozenset[str]] = {
         }
     ),
     "pagerduty": frozenset({"enqueue"}),
+    "cloud_monitoring": frozenset({"query"}),
+    "cloud_logging": frozenset({"entries.list"}),
+    "vercel": frozenset({"get_project", "get_alias", "list_deployments", "rollback", "promote"}),
 }
 """The calls of each face by name; the storefront's are its paths."""
 

@@ -18,6 +18,7 @@ class Revision:
     ready: bool = True
     not_ready_because: str = ""
     maintenance: bool = False
+    staged: bool = False
     deleted_at: datetime | None = None
     faults: dict[str, Trouble] = field(default_factory=dict[str, Trouble])
 
@@ -31,6 +32,7 @@ class Revision:
             ready=spec.ready,
             not_ready_because="" if spec.ready else spec.not_ready_because,
             maintenance=spec.maintenance,
+            staged=spec.staged,
             deleted_at=now if spec.deleted else None,
             faults={fault.path: fault for fault in spec.faults},
         )

@@ -24,7 +24,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import uuid4
 
 from allclear.simulator.ground_truth import Clock, GroundTruth
@@ -43,6 +43,14 @@ Code = Literal[
     "UNAVAILABLE",
 ]
 Later = Callable[[timedelta, Callable[[], object]], None]
+
+
+class Wrote(Protocol):
+    """Hears of each accepted write: the service before it, and as it was asked for."""
+
+    def __call__(self, before: ServiceState, after: ServiceState, edit: Edit, *, somebody_else: bool) -> None:
+        """Take note of it."""
+        ...
 
 
 class RunError(Exception):
@@ -129,6 +137,7 @@ class RunService:
         self.lags = timedelta(0)
         """How long users go on being sent to the old traffic after an operation has ended."""
         self._running: Operation | None = None
+        self.wrote: Wrote | None = None
         generation = len(self.revisions)
         self.created_at = min(r.created_at for r in revisions)
         newest = list(self.revisions)[-1]
@@ -173,7 +182,9 @@ class RunService:
             self.revisions[edit.deploy.name] = edit.deploy
         if self._running is not None:
             self._end(self._running, superseded=True)
-        self.state = edited
+        before, self.state = self.state, edited
+        if self.wrote is not None:
+            self.wrote(before, edited, edit, somebody_else=False)
         self._running = operation
         self._later(self._takes, lambda: self._end(operation))
         return operation
@@ -185,7 +196,9 @@ class RunService:
         """
         if edit.deploy is not None:
             self.revisions[edit.deploy.name] = edit.deploy
-        self.state = self._edited(edit)
+        before, self.state = self.state, self._edited(edit)
+        if self.wrote is not None:
+            self.wrote(before, self.state, edit, somebody_else=True)
         if self._running is None:
             self._settle(deployed=edit.deploy is not None)
 
@@ -290,7 +303,7 @@ class RunService:
         )
 
     def _newest_ready(self) -> str:
-        return [r.name for r in self.revisions.values() if r.can_serve][-1]
+        return [r.name for r in self.revisions.values() if r.can_serve and not r.staged][-1]
 
     def _etag(self, generation: int) -> str:
         digest = hashlib.sha256(f"{self.uid}/{generation}".encode()).digest()[:12]

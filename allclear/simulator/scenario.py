@@ -75,6 +75,9 @@ class RevisionSpec(_Part):
         default="The user-provided container failed to start and listen on its port.", description="Why not."
     )
     maintenance: bool = Field(default=False, description="Whether it shows the maintenance page.")
+    staged: bool = Field(
+        default=False, description="On Vercel: it was built for production and has never served there."
+    )
     deleted: bool = Field(default=False, description="Whether it is gone.")
     faults: list[Trouble] = Field(default=[], description="What goes wrong while it serves.")
 
@@ -85,6 +88,24 @@ class TrafficSpec(_Part):
     revision: str = Field(description="A revision's name, or `latest`.")
     percent: Annotated[int, Field(ge=0, le=100)] = Field(default=0, description="Its share.")
     tag: str = Field(default="", description="Its tag, if it has one.")
+
+
+class HistorySpec(_Part):
+    """Who served how many percent from some time ago on, and what was done to bring that about."""
+
+    ago: Duration = Field(description="How long ago it began.")
+    serving: Annotated[dict[RevisionName, Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)] = Field(
+        description="Revision -> percent."
+    )
+    deployed: RevisionName | None = Field(
+        default=None, description="What was deployed then, where that is not what served: it never started."
+    )
+    by_name: bool = Field(
+        default=False, description="Whether the traffic was sent there by name; else it followed the latest revision."
+    )
+    by: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")] = Field(
+        default="deployer", description="The name of the service account that did it."
+    )
 
 
 class FlagSpec(_Part):
@@ -148,6 +169,17 @@ class StatusPageSpec(_Part):
     components: list[Name] = Field(default=["Website"], description="The names of its components.")
 
 
+class VercelSpec(_Part):
+    """The service as a project on Vercel: its deployments are the scenario's revisions."""
+
+    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")] = Field(description="The project's name.")
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")] = Field(description="The production domain.")
+    team: Annotated[str, Field(pattern=r"^team_[A-Za-z0-9]+$")] = Field(
+        default="team_simulated", description="The team's id."
+    )
+    plan: Literal["hobby", "pro"] = Field(default="pro", description="What is paid for: `hobby` can roll back once.")
+
+
 class Production(_Part):
     """The whole simulated production: what runs, who uses it, and what is going to break."""
 
@@ -183,16 +215,26 @@ class Production(_Part):
             "run.revisions.get",
             "run.revisions.list",
             "run.operations.get",
+            "monitoring.timeSeries.list",
+            "logging.logEntries.list",
         ],
         description="What the key may do.",
     )
+    history: list[HistorySpec] = Field(
+        default=[], description="Who served before, the oldest first; the last is how the simulation begins."
+    )
+    metrics_lag: Duration = Field(
+        default=timedelta(minutes=3), description="How long after a request it shows in metrics."
+    )
     slack: SlackSpec = Field(default=SlackSpec(), description="The chat workspace.")
     statuspage: StatusPageSpec = Field(default=StatusPageSpec(), description="The public status page.")
+    vercel: VercelSpec | None = Field(default=None, description="The project on Vercel, where it has one.")
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
         _check_revisions(self)
         _check_traffic(self)
+        _check_history(self)
         _check_pages(self)
         flags = [flag.name for flag in self.flags]
         _unique("flags", flags)
@@ -212,9 +254,9 @@ def _check_revisions(production: Production) -> None:
     deployed = production.outbreak.deploy if production.outbreak else None
     every = [*production.revisions, *([deployed] if deployed else [])]
     _unique("revisions (with outbreak.deploy)", [revision.name for revision in every])
-    serving = [r for r in production.revisions if r.ready and not r.deleted]
+    serving = [r for r in production.revisions if r.ready and not r.deleted and not r.staged]
     if not serving:
-        raise ValueError("revisions must have one that is ready and not deleted")
+        raise ValueError("revisions must have one that is ready and not deleted (nor staged)")
 
 
 def _check_traffic(production: Production) -> None:
@@ -230,6 +272,19 @@ def _check_traffic(production: Production) -> None:
     if total != ALL_TRAFFIC:
         raise ValueError(f"traffic must add up to 100 percent, not {total}")
     _unique("traffic's tags", [entry.tag for entry in production.traffic if entry.tag])
+
+
+def _check_history(production: Production) -> None:
+    known = {revision.name for revision in production.revisions}
+    for entry in production.history:
+        for name in (*entry.serving, *([entry.deployed] if entry.deployed else [])):
+            if name not in known:
+                raise ValueError(f"history names {name!r}, which is not under revisions")
+        if sum(entry.serving.values()) != ALL_TRAFFIC:
+            raise ValueError("history must add up to 100 percent in each entry")
+    ages = [entry.ago for entry in production.history]
+    if ages != sorted(ages, reverse=True):
+        raise ValueError("history must begin with the oldest entry")
 
 
 def _check_pages(production: Production) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from allclear.simulator.faces.cloud_logging import CloudLoggingFace
+from allclear.simulator.faces.cloud_monitoring import CloudMonitoringFace
 from allclear.simulator.faces.cloud_run import CloudRun
 from allclear.simulator.faces.cloud_run_grpc import serve_grpc
 from allclear.simulator.faces.cloud_run_http import google_app
@@ -27,6 +29,7 @@ from allclear.simulator.faces.postgrest import SupabaseFace
 from allclear.simulator.faces.slack import SlackFace
 from allclear.simulator.faces.statuspage import StatuspageFace
 from allclear.simulator.faces.storefront import StorefrontFace
+from allclear.simulator.faces.vercel import VercelFace
 from allclear.simulator.http_server import HttpServer
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.world import World
@@ -66,7 +69,11 @@ class Simulation:
             "slack": add(SlackFace(world, keys["slack"]).app()) + "/api/",
             "statuspage": add(StatuspageFace(world, keys["statuspage"]).app()),
             "pagerduty": add(PagerDutyFace(world, keys["pagerduty"]).app()),
+            "cloud_monitoring": add(CloudMonitoringFace(world).app()),
+            "cloud_logging": add(CloudLoggingFace(world).app()),
         }
+        if world.vercel is not None:
+            self.endpoints["vercel"] = add(VercelFace(world, world.vercel, keys["vercel"]).app())
         self.control = add(ControlFace(world).app())
         world.storefront_url = storefront
         await self._http.start()
@@ -94,10 +101,12 @@ class Simulation:
 
     def announcement(self) -> dict[str, Any]:
         """Where everything is, as the first line of ``--json`` has it."""
-        options = {
+        options: dict[str, dict[str, str]] = {
             "cloud_run": {"project": self.scenario.project, "region": self.scenario.region},
             "statuspage": {"page": self.scenario.statuspage.page},
         }
+        if self.scenario.vercel is not None:
+            options["vercel"] = {"team": self.scenario.vercel.team}
         return {"endpoints": self.endpoints, "control": self.control, "secrets": self.secrets, "options": options}
 
 
@@ -154,9 +163,9 @@ def _lives(process: int) -> bool:
 
 def _page(scenario: Production, said: dict[str, Any]) -> str:
     lines = [f"SIMULATED production of {scenario.project}: {scenario.service}", ""]
-    lines += [f"  {name:<15} {address}" for name, address in said["endpoints"].items()]
-    lines += [f"  {'control':<15} {said['control']}", "", "Secrets, for this run only:"]
-    lines += [f"  {name:<15} {secret}" for name, secret in said["secrets"].items()]
+    lines += [f"  {name:<17} {address}" for name, address in said["endpoints"].items()]
+    lines += [f"  {'control':<17} {said['control']}", "", "Secrets, for this run only:"]
+    lines += [f"  {name:<17} {secret}" for name, secret in said["secrets"].items()]
     return "\n".join([*lines, "", "Stop it with Ctrl-C."])
 
 
@@ -167,6 +176,7 @@ def _new_secrets() -> dict[str, str]:
         "slack": f"xoxb-{_random(12, digits)}-{_random(13, digits)}-{_random(24, letters)}",
         "statuspage": secrets.token_hex(32),
         "pagerduty": secrets.token_hex(16),
+        "vercel": _random(24, letters),
     }
 
 

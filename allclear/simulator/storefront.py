@@ -8,6 +8,7 @@ a prober that takes every second request still sees all revisions.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -36,8 +37,10 @@ class Visit:
 class Storefront:
     """The shop's pages, served by whichever revision has the traffic."""
 
-    def __init__(self, service: RunService, flags: FlagTable, pages: list[PageSpec]) -> None:
-        self._service, self._flags = service, flags
+    def __init__(
+        self, service: RunService, flags: FlagTable, pages: list[PageSpec], answered: Callable[[str, int], None]
+    ) -> None:
+        self._service, self._flags, self._answered = service, flags, answered
         self._methods = {page.path: {*page.methods} for page in pages}
         self._methods.setdefault(HEALTH_PAGE, {"GET"})
         self._visits = 0
@@ -57,6 +60,11 @@ class Storefront:
         name = self._tagged(tag) if tag else self._choose_revision()
         if name is None:
             return Visit(404, "", "no_such_page")
+        visit = self._serve(name, method, path)
+        self._answered(visit.revision, visit.status)
+        return visit
+
+    def _serve(self, name: str, method: str, path: str) -> Visit:
         methods = self._methods.get(path)
         if methods is None:
             return Visit(404, name, "no_such_page")

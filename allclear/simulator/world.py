@@ -10,6 +10,7 @@ from typing import Any
 from allclear.simulator.faults import FaultBoard
 from allclear.simulator.ground_truth import Clock, GroundTruth, utc_now
 from allclear.simulator.pager import Pager
+from allclear.simulator.past import Past
 from allclear.simulator.revisions import ALL_TO_LATEST, Revision, Target
 from allclear.simulator.run_service import Edit, RunService
 from allclear.simulator.scenario import Production, RevisionSpec, TrafficSpec
@@ -17,6 +18,7 @@ from allclear.simulator.status_board import StatusBoard
 from allclear.simulator.storefront import Storefront
 from allclear.simulator.tables import FlagTable
 from allclear.simulator.users import Users
+from allclear.simulator.vercel_project import VercelProject
 from allclear.simulator.workspace import Workspace
 
 
@@ -46,12 +48,14 @@ class World:
             truth=self.truth,
         )
         self.service.lags = scenario.traffic_lags
+        self.past = Past(scenario, self.service, clock)
         self.flags = FlagTable(scenario.flags, clock, self.truth)
-        self.storefront = Storefront(self.service, self.flags, scenario.pages)
+        self.storefront = Storefront(self.service, self.flags, scenario.pages, self.past.answered)
         self.users = Users(scenario.users, self.storefront, clock, self.truth)
         self.pager = Pager(clock, self.truth)
         self.workspace = Workspace(scenario.slack, clock, self.truth)
         self.status_board = StatusBoard(scenario.statuspage, clock, self.truth)
+        self.vercel = VercelProject(scenario.vercel, self.service, clock) if scenario.vercel else None
 
     def start(self) -> None:
         """Let time begin: the trouble comes when the scenario says so."""

@@ -110,11 +110,14 @@ class Statuspage:
         call = Call("Statuspage", f"open {key}", write=True)
         return _incident(await self._wire.ask(call, "POST", self._incidents, json={"incident": incident}))
 
-    async def update(self, incident: str, *, status: PublicStatus, message: str) -> PublicIncident:
-        """Adds an update to the incident with that id; `resolved` ends it."""
+    async def update(self, incident: str, *, status: PublicStatus, message: str, name: str = "") -> PublicIncident:
+        """Adds an update to the incident with that id; `resolved` ends it. An empty `name` leaves it as it is."""
         call = Call("Statuspage", f"update the incident {incident}", write=True)
-        body = {"incident": {"status": status, "body": message}}
-        return _incident(await self._wire.ask(call, "PATCH", f"{self._incidents}/{incident}", json=body))
+        told: JsonDict = {"status": status, "body": message}
+        if name:
+            told["name"] = name
+        path = f"{self._incidents}/{incident}"
+        return _incident(await self._wire.ask(call, "PATCH", path, json={"incident": told}))
 
     @property
     def _incidents(self) -> str:

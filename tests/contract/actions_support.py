@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from allclear.domain.action import AnyAction, Change, Client, Finding, Receipt, Verdict
+from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import NotFound
 from allclear.domain.systems import Access, MaintenanceMode, Service, Smoke, SmokePath
 from allclear.simulator.scenario import Production
 from tests.contract.simulator_support import Simulated, quick
+from tests.unit.fakes_around import FakeRecord
 
 C = TypeVar("C", bound=Client)
 
@@ -24,6 +26,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cloud_run": {"project": "vintstreet-prod", "region": "us-central1"},
     "slack": {"channel": "#incidents"},
     "statuspage": {"page": "vintstreet"},
+    "vercel": {"team": "team_simulated"},
 }
 
 
@@ -33,6 +36,7 @@ class AimedAtSimulation:
     def __init__(self, sim: Simulated, **service: Any) -> None:
         self.sim = sim
         self.clients: dict[str, Any] = {}
+        self.record: OwnRecord = FakeRecord()
         fields: dict[str, Any] = {
             "title": "VintStreet storefront",
             "url": sim.endpoints["storefront"],
@@ -105,7 +109,7 @@ class Carried:
 async def worked_out(action: AnyAction, **raw: Any) -> tuple[Any, Change[Any]]:
     """Returns the parameters and the change, as a proposal has them."""
     params = action.params.model_validate(raw)
-    return params, action.plan(params, await action.observe(params))
+    return params, action.plan(params, await action.survey(params))
 
 
 async def carried_out(action: AnyAction, **raw: Any) -> Carried:

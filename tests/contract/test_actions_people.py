@@ -112,6 +112,19 @@ async def test_the_status_page_is_opened_updated_and_resolved() -> None:
         assert sim.secrets["statuspage"] not in dumped(opened)
 
 
+async def test_an_update_may_change_the_title_and_leaves_it_otherwise() -> None:
+    """A plan that names a title for each update gets it; without one the page keeps what it has."""
+    async with production() as (sim, around):
+        await carried_out(OpenIncident(around), **OPEN)
+        kept = await carried_out(UpdateIncident(around), incident="VS-1", message="Known.", status="identified")
+        closed = await carried_out(
+            ResolveIncident(around), incident="VS-1", message="Over.", title="Resolved - Payments"
+        )
+        assert (kept.after.title, closed.after.title) == (OPEN["title"], "Resolved - Payments")
+        assert closed.finding.verdict is Verdict.SUCCESS
+        assert len(recorded(sim, "write", face="statuspage", method="create_incident")) == 1
+
+
 async def test_an_incident_opened_twice_is_on_the_page_once() -> None:
     """Whoever opens it a second time finds it there: nothing is left to do."""
     async with production() as (_, around):

@@ -114,7 +114,7 @@ async def test_a_named_target_may_be_given_by_its_full_path() -> None:
 
 async def test_missing_permission_is_found_before_anything_is_written() -> None:
     """The precheck asks Cloud Run for the permission; the write itself would be Denied."""
-    scenario = quick(permissions=["run.services.get", "run.revisions.list"])
+    scenario = quick(permissions=["run.services.get", "run.revisions.list", "monitoring.timeSeries.list"])
     async with production(scenario) as (_, around):
         action = RollbackTraffic(around)
         params, change = await worked_out(action, service="storefront")

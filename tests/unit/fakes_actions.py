@@ -26,6 +26,7 @@ from allclear.domain.action import (
     Verdict,
 )
 from allclear.domain.base import Clock, Model, utc_now
+from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import AnswerLost, Conflict, Refused
 from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.records import AskAnswered, By, IncidentOpened
@@ -34,7 +35,7 @@ from allclear.engine.executor import Executor
 from allclear.engine.proposals import Proposer, Wish
 from allclear.engine.registry import Registry
 from allclear.journal.port import Journal
-from tests.unit.fakes_around import a_service
+from tests.unit.fakes_around import FakeRecord, a_service
 from tests.unit.stories import MACHINE, plan
 
 C = TypeVar("C", bound=Client)
@@ -302,6 +303,7 @@ class DialsAround:
 
     def __init__(self, dials: Dials) -> None:
         self.dials = dials
+        self.record: OwnRecord = FakeRecord()
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port
         """Returns the one service there is."""

@@ -15,6 +15,7 @@ from allclear.domain.errors import ConfigError
 from allclear.vendors.cloud_run import CloudRun
 from allclear.vendors.pagerduty import LONGEST_KEY, fitting
 from tasks.feature_flags import DisableFlag, EnableFlag
+from tasks.hosting import Promote, RollBack
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.messages import PostMessage
 from tasks.paging import Acknowledge, Page, Resolve
@@ -24,7 +25,7 @@ from tests.unit.fakes_around import FakeAround
 
 ACTIONS: list[type[AnyAction]] = [
     RollbackTraffic, RestoreLatest, DisableFlag, EnableFlag, EnableMaintenance, DisableMaintenance, Page, Acknowledge,
-    Resolve, PostMessage, OpenIncident, UpdateIncident, ResolveIncident,
+    Resolve, PostMessage, OpenIncident, UpdateIncident, ResolveIncident, RollBack, Promote,
 ]  # fmt: skip
 
 
@@ -51,6 +52,8 @@ def test_approvals_are_the_houses_defaults() -> None:
         "status_page.open": SPEAKERS,
         "status_page.update": SPEAKERS,
         "status_page.resolve": SPEAKERS,
+        "vercel.rollback": ONE_PERSON,
+        "vercel.promote": ONE_PERSON,
     }
 
 
@@ -61,12 +64,12 @@ def test_what_is_settled_is_something_that_leaves_a_debt() -> None:
 
 
 def test_fences_are_what_the_vendors_offer() -> None:
-    """An etag and an old value, PagerDuty's key, and nothing for Slack and Statuspage."""
+    """An etag and an old value, PagerDuty's key, and nothing for Slack, Statuspage and Vercel."""
     by_fence = {fence: {kind.name.split(".")[0] for kind in ACTIONS if kind.fence is fence} for fence in Fence}
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
         Fence.KEY: {"pagerduty"},
-        Fence.NONE: {"slack", "status_page"},
+        Fence.NONE: {"slack", "status_page", "vercel"},
     }
 
 
@@ -80,7 +83,7 @@ def test_a_long_page_key_is_cut_and_stays_the_only_one() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "service"),
-    [(RollbackTraffic, {"cloud_run": None}), (EnableMaintenance, {"maintenance": None})],
+    [(RollbackTraffic, {"cloud_run": None}), (EnableMaintenance, {"maintenance": None}), (RollBack, {"vercel": None})],
 )
 async def test_a_service_without_the_handle_is_a_mistake_in_systems_yaml(
     kind: type[AnyAction], service: dict[str, Any]
@@ -94,7 +97,7 @@ def test_loading_the_actions_loads_no_vendors_library() -> None:
     """The responder starts in half a second: the heavy libraries come when they are used."""
     check = (
         "import sys, tasks.traffic, tasks.feature_flags, tasks.maintenance, tasks.messages, tasks.paging,"
-        " tasks.status_page, tasks.looks;"
+        " tasks.status_page, tasks.looks, tasks.hosting;"
         "print([name for name in ('grpc', 'google.cloud', 'postgrest', 'supabase', 'slack_sdk', 'httpx', 'prefect')"
         " if name in sys.modules])"
     )

@@ -1,0 +1,113 @@
+"""The page docs/plans.md: every line of every company's document, and what runs it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from allclear.company.folder import Draft, read_draft
+from allclear.company.lines import LINES, How, Lead, PlanLine, PlanLines, read_lines, resolve
+from allclear.domain.errors import ConfigError
+from allclear.domain.plan import Plan
+
+_ORDER: tuple[How, ...] = ("asked", "done", "data")
+"""What a line with several references counts as: it is asked as soon as a part of it is."""
+_COLUMNS: tuple[How, ...] = ("done", "asked", "data")
+_HEAD = """\
+# The plans, line by line
+
+What runs each line of the documents that the folders under `runbooks/` were made from. The text of a line is the
+document's own; a reference leads into the folder, and `allclear check` fails for one that leads nowhere. Rules and the
+borders of code and tables are left out. Do not edit this page: change `runbooks/*/lines.yaml`, then `make plans`.
+
+*Done*: the engine does it, by itself or after an approval. *Asked*: a person is asked to do it, or a part of it, and to
+say so. *Kept*: it is data that both go by.
+"""
+
+
+class Covered:
+    """One company's document, and where its lines lead."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reads a folder. Raises ConfigError for a reference that leads nowhere, or a file that cannot be read."""
+        self.name = folder.name
+        self.draft = read_draft(folder)
+        read = read_lines(folder)
+        if isinstance(read, list):
+            raise ConfigError(str(read[0]), read[0].next_step)
+        self.lines: PlanLines = read[0]
+        self.leads = [[_led(self.draft, reference) for reference in line.runs] for line in self.lines.lines]
+
+    @property
+    def company(self) -> str:
+        """Returns the company's name."""
+        plan: Plan | None = self.draft.plan
+        return plan.company if plan else self.name
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Returns how many lines there are of each kind."""
+        return Counter(_how(leads) for leads in self.leads)
+
+    @property
+    def missing(self) -> list[PlanLine]:
+        """Returns the lines that nothing runs yet."""
+        return [line for line in self.lines.lines if line.not_yet]
+
+
+def covered(root: Path) -> list[Covered]:
+    """Returns every company under `root` that has a `lines.yaml`. Raises ConfigError."""
+    return [Covered(path.parent) for path in sorted(root.glob(f"*/{LINES}"))]
+
+
+def page(companies: list[Covered]) -> str:
+    """Returns docs/plans.md: the counts and what is not run yet first, then line by line."""
+    return "\n".join([_HEAD, *_top(companies), *(line for one in companies for line in _of(one))]) + "\n"
+
+
+def _top(companies: list[Covered]) -> Iterator[str]:
+    yield "| Company | Lines | Done | Asked | Kept | Not yet |"
+    yield "|---|---|---|---|---|---|"
+    for one in companies:
+        counts = one.counts
+        cells = [len(one.lines.lines), *(counts[how] for how in _COLUMNS), counts["not yet"]]
+        yield f"| {one.company} | {' | '.join(str(cell) for cell in cells)} |"
+    yield from ("", "## Not yet", "")
+    none = True
+    for one in companies:
+        for line in one.missing:
+            yield f"- {one.company}: {_code(line.line)}: {line.not_yet}"
+            none = False
+    if none:
+        yield "Nothing: every line is run."
+
+
+def _of(one: Covered) -> Iterator[str]:
+    yield from ("", f"## {one.company}", "", f"Of `{one.lines.document}`.", "", "| Line | What runs it |", "|---|---|")
+    for line, leads in zip(one.lines.lines, one.leads, strict=True):
+        cell = "<br>".join(_reference(text, lead) for text, lead in zip(line.runs, leads, strict=True))
+        yield f"| {_code(line.line)} | {cell or f'**Not yet**: {line.not_yet}'} |"
+
+
+def _reference(text: str, lead: Lead) -> str:
+    words = {"done": f" (done: {lead.by})", "asked": f" (asked: {lead.by})", "data": ""}
+    return _code(text) + words[lead.how]
+
+
+def _code(text: str) -> str:
+    """Returns `text` as code inside a table: a bar would end its cell, a backtick the code."""
+    fence = "``" if "`" in text else "`"
+    return f"{fence}{text}{fence}".replace("|", "\\|")
+
+
+def _led(draft: Draft, reference: str) -> Lead:
+    found = resolve(draft, reference)
+    if isinstance(found, str):
+        raise ConfigError(found, f"Correct it in {draft.folder / LINES}, or write `not_yet` and why.")
+    return found
+
+
+def _how(leads: list[Lead]) -> str:
+    hows = {lead.how for lead in leads}
+    return next((how for how in _ORDER if how in hows), "not yet")

@@ -1,0 +1,231 @@
+"""Rolling back and promoting on Vercel, against a simulated project."""
+
+# ruff: noqa: ANN401 - what is handed on to any action
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from allclear.domain.action import Verdict
+from allclear.domain.errors import AnswerLost, Conflict, Denied, Refused, VendorRefused
+from allclear.domain.systems import Smoke, SmokePath, VercelProject
+from allclear.simulator.scenario import Production, RevisionSpec, VercelSpec, load_scenario
+from allclear.simulator.vercel_project import deployment_id
+from allclear.vendors.vercel import Vercel
+from tasks.hosting import Deployments, Promote, RollBack
+from tasks.looks import SmokeTest
+from tasks.traffic import OfService
+from tests.contract.actions_support import (
+    AimedAtSimulation,
+    carried_out,
+    dumped,
+    production,
+    proven,
+    undone,
+    worked_out,
+)
+from tests.contract.simulator_support import REPOSITORY, Simulated, control, fault, recorded
+
+GOOD, BAD = "retailgen-d4e7k1p", "retailgen-j9m3qoz"
+FIX = {"revision": "retailgen-k2v9fix", "faults": {}, "ready": True}
+SERVICE = "storefront"
+
+
+def site_down(**changes: Any) -> Production:
+    """RetailGen's drill with short times."""
+    scenario = load_scenario(REPOSITORY / "runbooks" / "retailgen" / "drills" / "site-down.yaml")
+    return scenario.model_copy(update={"operation_takes": timedelta(milliseconds=60)} | changes)
+
+
+@asynccontextmanager
+async def hosted(
+    scenario: Production | None = None, **service: Any
+) -> AsyncGenerator[tuple[Simulated, AimedAtSimulation]]:
+    """Runs RetailGen's production, and yields it with surroundings aimed at it."""
+    smoke = Smoke.model_validate(
+        {"requests": 20, "paths": [SmokePath(path="/"), SmokePath(path="/api/export")], "timeout": "2s"}
+    )
+    fields: dict[str, Any] = {
+        "vercel": VercelProject(project="retailgen", domain="retailgen.ai"), "maintenance": None, "smoke": smoke,
+    }  # fmt: skip
+    async with production(scenario or site_down(), **(fields | service)) as (sim, around):
+        yield sim, around
+
+
+async def test_the_rollback_goes_to_what_served_before_and_users_are_well() -> None:
+    """Not to the newer builds that never served: neither the one that failed nor the one that was only staged."""
+    async with hosted() as (sim, around):
+        before = await SmokeTest(around).look(OfService(service=SERVICE))
+        done = await carried_out(RollBack(around), service=SERVICE)
+        after = await SmokeTest(around).look(OfService(service=SERVICE))
+        assert done.change.after.serving == deployment_id(GOOD)
+        assert done.finding.verdict is Verdict.SUCCESS
+        assert (before.verdict, after.verdict) == (Verdict.FAILURE, Verdict.SUCCESS)
+        assert [(line["method"], line["name"]) for line in recorded(sim, "write")] == [("rollback", GOOD)]
+        assert sim.secrets["vercel"] not in dumped(done) + repr(around.client(Vercel))
+
+
+async def test_accepted_is_not_done() -> None:
+    """While Vercel is still at it the look is inconclusive, and a second process finds nothing to ask for again."""
+    async with hosted(site_down(operation_takes=timedelta(milliseconds=500))) as (_, around):
+        action = RollBack(around)
+        params, change = await worked_out(action, service=SERVICE)
+        receipt = await action.apply(params, change, "RG-1/contain/roll-back")
+        now = await action.observe(params)
+        assert action.verify(change, now, receipt).verdict is Verdict.INCONCLUSIVE
+        assert action.settled(change, now)
+        _, finding = await proven(action, params, change, receipt)
+        assert finding.verdict is Verdict.SUCCESS
+
+
+async def test_its_undo_waits_for_the_fix_and_promotes_it() -> None:
+    """Users are not sent to what was rolled back from; with a fix there is, they meet it."""
+    async with hosted() as (sim, around):
+        action = RollBack(around)
+        done = await carried_out(action, service=SERVICE)
+        with pytest.raises(Refused, match="still the newest"):
+            action.undo(done.params, done.change, await action.observe(done.params))
+        await control(sim, "POST", "/deploy", FIX)
+        assert sim.world.serving() == {GOOD: 100}
+        back = await undone(action, done)
+        assert back.after.serving == deployment_id(FIX["revision"])
+        assert recorded(sim, "write", method="promote", name=FIX["revision"])
+        assert sim.world.serving() == {FIX["revision"]: 100}
+
+
+async def test_a_second_rollback_is_refused_for_it_looks_rolled_back() -> None:
+    """Else two people who both say `previous` would go one too far."""
+    async with hosted() as (_, around):
+        action = RollBack(around)
+        await carried_out(action, service=SERVICE)
+        params, change = await worked_out(action, service=SERVICE)
+        [refusal] = await action.precheck(params, change)
+        assert "It looks rolled back already" in refusal.sentence
+
+
+async def test_promoting_the_newest_settles_a_rollback_and_can_be_taken_back() -> None:
+    """Its own undo pins production to what served."""
+    async with hosted() as (sim, around):
+        await carried_out(RollBack(around), service=SERVICE)
+        await control(sim, "POST", "/deploy", FIX)
+        action = Promote(around)
+        done = await carried_out(action, service=SERVICE)
+        back = await undone(action, done)
+        assert done.after.serving == deployment_id(FIX["revision"])
+        assert back.after.serving == deployment_id(GOOD)
+
+
+async def test_an_undo_refuses_after_somebody_moved_the_domain() -> None:
+    """What another person chose is not overwritten."""
+    async with hosted() as (sim, around):
+        action = RollBack(around)
+        done = await carried_out(action, service=SERVICE)
+        await control(sim, "POST", "/traffic", {"traffic": [{"revision": "retailgen-a81c0de", "percent": 100}]})
+        with pytest.raises(Refused, match="since"):
+            action.undo(done.params, done.change, await action.observe(done.params))
+
+
+async def test_a_domain_that_moved_after_the_look_is_a_conflict() -> None:
+    """Vercel has nothing to write against: the client looks once more just before."""
+    async with hosted() as (sim, around):
+        action = RollBack(around)
+        params, change = await worked_out(action, service=SERVICE)
+        await control(sim, "POST", "/traffic", {"traffic": [{"revision": "retailgen-a81c0de", "percent": 100}]})
+        with pytest.raises(Conflict, match="by now"):
+            await action.apply(params, change, "key")
+        assert recorded(sim, "write") == []
+
+
+async def test_another_change_under_way_speaks_against_it() -> None:
+    """The sentence says to find out who asked for it."""
+    async with hosted(site_down(operation_takes=timedelta(seconds=5))) as (_, around):
+        action = RollBack(around)
+        params, change = await worked_out(action, service=SERVICE)
+        await action.apply(params, change, "one")
+        _, second = await worked_out(action, service=SERVICE, to=deployment_id("retailgen-a81c0de"))
+        [refusal] = await action.precheck(params, second)
+        assert "another rollback" in refusal.sentence
+        with pytest.raises(Conflict, match="in progress"):
+            await action.apply(params, second, "two")
+
+
+@pytest.mark.parametrize("name", ["retailgen-e5f0bad", "retailgen-g6h2stg", "retailgen-nowhere"])
+async def test_what_never_served_is_refused_with_the_candidates(name: str) -> None:
+    """A build that failed, one that was only staged, and one that is not there."""
+    async with hosted() as (_, around):
+        with pytest.raises(Refused) as refused:
+            await worked_out(RollBack(around), service=SERVICE, to=deployment_id(name))
+        assert deployment_id(GOOD) in refused.value.next_step
+
+
+async def test_nothing_that_served_before_is_refused() -> None:
+    """The first deployment of all has nothing to go back to; the look says so too."""
+    only = site_down(revisions=[RevisionSpec(name=GOOD)], outbreak=None)
+    async with hosted(only) as (_, around):
+        with pytest.raises(Refused, match="Nothing that served before"):
+            await worked_out(RollBack(around), service=SERVICE)
+        look = await Deployments(around).look(OfService(service=SERVICE))
+        assert (look.verdict, look.facts["previous"]) == (Verdict.SUCCESS, None)
+
+
+async def test_the_hobby_plan_goes_back_one_step_only() -> None:
+    """Vercel's 402 comes back as a plain no with its words."""
+    hobby = VercelSpec(project="retailgen", domain="retailgen.ai", plan="hobby")
+    async with hosted(site_down(vercel=hobby)) as (sim, around):
+        with pytest.raises(VendorRefused, match="upgrade to pro"):
+            await carried_out(RollBack(around), service=SERVICE, to=deployment_id("retailgen-a81c0de"))
+        assert sim.world.serving() == {BAD: 100}
+
+
+async def test_a_lost_answer_is_told_apart_and_the_next_look_proves_the_write() -> None:
+    """The rollback took effect although its answer never came."""
+    async with hosted() as (sim, around):
+        action = RollBack(around)
+        params, change = await worked_out(action, service=SERVICE)
+        await fault(sim, "vercel", "rollback", "answer_lost")
+        with pytest.raises(AnswerLost):
+            await action.apply(params, change, "key")
+        _, finding = await proven(action, params, change, None)
+        assert finding.verdict is Verdict.SUCCESS
+
+
+async def test_a_token_without_the_permission_is_denied() -> None:
+    """Nothing was changed, and the sentence says what to do."""
+    async with hosted() as (sim, around):
+        action = RollBack(around)
+        params, change = await worked_out(action, service=SERVICE)
+        await fault(sim, "vercel", "rollback", "permission_denied")
+        with pytest.raises(Denied, match="does not allow our key"):
+            await action.apply(params, change, "key")
+        assert sim.world.serving() == {BAD: 100}
+
+
+async def test_the_look_names_what_serves_and_what_came_before() -> None:
+    """It is the evidence for whoever approves."""
+    async with hosted() as (_, around):
+        look = await Deployments(around).look(OfService(service=SERVICE))
+        assert look.facts["previous"] == deployment_id(GOOD)
+        assert f"{BAD}.vercel.app" in look.sentence
+
+
+async def test_a_service_without_a_project_makes_the_look_inconclusive() -> None:
+    """A probe reports what it met, and does not stop the response."""
+    async with hosted(vercel=None) as (_, around):
+        look = await Deployments(around).look(OfService(service=SERVICE))
+        assert look.verdict is Verdict.INCONCLUSIVE
+        assert "no `vercel` in systems.yaml" in look.sentence
+
+
+async def test_a_staged_deployment_can_be_promoted() -> None:
+    """It never served, so nothing goes back to it; promoting it by its id is another matter."""
+    async with hosted() as (sim, around):
+        staged = deployment_id("retailgen-g6h2stg")
+        await carried_out(RollBack(around), service=SERVICE)
+        done = await carried_out(Promote(around), service=SERVICE, to=staged)
+        assert done.after.serving == staged
+        assert sim.world.serving() == {"retailgen-g6h2stg": 100}

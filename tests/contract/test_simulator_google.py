@@ -1,0 +1,288 @@
+"""The simulated Cloud Monitoring and Cloud Logging: what they remember follows from what happens."""
+
+# ruff: noqa: ANN401 - JSON can be anything
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from allclear.domain.errors import Denied, Unreachable
+from allclear.simulator.faces.cloud_logging import PERMISSION as READ_LOGS
+from allclear.simulator.faces.cloud_monitoring import PERMISSION as READ_METRICS
+from allclear.simulator.scenario import HistorySpec, Production, TrafficSpec
+from allclear.vendors.cloud_logs import CloudLogs
+from allclear.vendors.cloud_metrics import CloudMetrics
+from tasks.traffic import OfService, Revisions, RollbackTraffic
+from tests.contract.actions_support import AimedAtSimulation, carried_out, production
+from tests.contract.google_description import description, misfits
+from tests.contract.simulator_support import BAD, GOOD, NOT_READY, Simulated, all_to, control, fault, quick, run_client
+
+PLACE = ("vintstreet-prod", "us-central1", "vintstreet")
+HOUR = timedelta(hours=1)
+QUERY = 'sum by (revision_name) (increase(run_googleapis_com:request_count{service_name="vintstreet"}[1h]))'
+KIP = "vintstreet-00040-kip"
+
+
+def now() -> datetime:
+    """Returns the present."""
+    return datetime.now(UTC)
+
+
+async def posted(sim: Simulated, face: str, path: str, **more: Any) -> httpx.Response:
+    """Returns the answer of a face to a POST."""
+    async with httpx.AsyncClient(base_url=sim.endpoints[face]) as http:
+        return await http.post(path, **more)
+
+
+async def queried(sim: Simulated, **fields: str) -> httpx.Response:
+    """Returns the answer to a query by form, as Prometheus takes it."""
+    path = "/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query"
+    return await posted(sim, "cloud_monitoring", path, data=fields)
+
+
+async def listed(sim: Simulated, **fields: Any) -> httpx.Response:
+    """Returns the answer to a request for log entries."""
+    return await posted(
+        sim, "cloud_logging", "/v2/entries:list", json={"resourceNames": ["projects/vintstreet-prod"], **fields}
+    )
+
+
+async def counted(around: AimedAtSimulation, until: datetime, window: timedelta = HOUR) -> dict[str, int]:
+    """Returns the requests by revision, as our client reads them."""
+    found = await around.client(CloudMetrics).requests(*PLACE, until=until, window=window)
+    return {name: count.total for name, count in found.items()}
+
+
+# --- metrics -----------------------------------------------------------------------------------------
+
+
+async def test_before_the_beginning_users_came_as_often_to_whom_the_history_names() -> None:
+    """40 users a second for the hour before; three minutes of it do not show yet."""
+    users = quick("healthy").users.model_copy(update={"per_second": 40.0})
+    async with production(quick("healthy", users=users)) as (sim, around):
+        began = sim.world.clock()
+        recent = await counted(around, began)
+        assert recent.keys() == {GOOD}
+        assert recent[GOOD] == pytest.approx(40 * 57 * 60, abs=200)
+        assert await counted(around, began - timedelta(days=4)) == {KIP: 40 * 3600}
+        split = await counted(around, began - timedelta(days=3) + HOUR / 2)
+        assert split == {KIP: pytest.approx(72_000, abs=200), GOOD: pytest.approx(72_000, abs=200)}
+
+
+async def test_what_users_meet_is_counted_by_revision_and_status() -> None:
+    """The live counts are those of the shop itself, failures among them."""
+    scenario = quick(metrics_lag=timedelta(0))
+    async with production(scenario) as (sim, around):
+        users = sim.world.users.totals
+        for _ in range(400):
+            sim.world.storefront.visit("GET", "/api/checkout")
+        found = await around.client(CloudMetrics).requests(*PLACE, until=now() + timedelta(minutes=1), window=HOUR)
+        assert found[BAD].total >= 400
+        assert found[BAD].failed == pytest.approx(240 + users["failed"], abs=25)
+
+
+async def test_the_answer_is_an_instant_vector_as_prometheus_has_it() -> None:
+    """By form and by JSON the same; the value is a pair of a time and a text."""
+    async with Simulated(quick("healthy")) as sim:
+        at = "2026-11-20T02:55:00+00:00"
+        by_form = await queried(sim, query=QUERY, time=at)
+        path = "/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query"
+        by_json = await posted(sim, "cloud_monitoring", path, json={"query": QUERY, "time": at})
+        recent = (await queried(sim, query=QUERY)).json()
+    assert by_form.json() == by_json.json()
+    assert recent["status"] == "success"
+    [series] = recent["data"]["result"]
+    assert recent["data"]["resultType"] == "vector"
+    assert series["metric"] == {"revision_name": GOOD}
+    assert isinstance(series["value"][0], float)
+    assert isinstance(series["value"][1], str)
+
+
+async def test_the_path_and_the_fields_are_those_that_google_describes() -> None:
+    """The discovery document has the path our client asks and the fields it sends."""
+    methods = description("monitoring.v1")["resources"]["projects"]["resources"]["location"]["resources"]["prometheus"]
+    query = methods["resources"]["api"]["resources"]["v1"]["methods"]["query"]
+    assert query["httpMethod"] == "POST"
+    assert query["path"] == "v1/{+name}/location/{location}/prometheus/api/v1/query"
+    assert misfits("monitoring.v1", "QueryInstantRequest", {"query": QUERY, "time": "1763607300"}) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("up", 400),
+        (QUERY.replace('"}', '" or}'), 400),
+        (QUERY.replace("service_name=", "service_name=~").replace("vintstreet", "["), 400),
+        (QUERY.replace("vintstreet", "other"), 200),
+        (QUERY.replace("request_count", "request_latencies"), 200),
+    ],
+)
+async def test_a_query_that_cannot_be_read_is_refused_and_one_without_data_is_empty(query: str, status: int) -> None:
+    """An error looks as Prometheus's own; no data is an empty vector."""
+    async with Simulated(quick("healthy")) as sim:
+        answer = await queried(sim, query=query)
+    assert answer.status_code == status
+    told = answer.json()
+    assert told["errorType"] == "bad_data" if status == 400 else told["data"]["result"] == []
+
+
+# --- logs --------------------------------------------------------------------------------------------
+
+
+async def test_the_log_holds_the_history_and_every_write_through_any_face() -> None:
+    """Four entries from before, the deployment by an engineer, and our own update, each with its principal."""
+    async with Simulated(quick()) as sim:
+        await run_client(sim).update_service(all_to(GOOD))
+        await control(sim, "POST", "/traffic", {"traffic": [{"revision": KIP, "percent": 100}]})
+        answer = (await listed(sim)).json()
+    assert misfits("logging.v2", "ListLogEntriesResponse", answer) == []
+    told = [
+        (
+            entry["protoPayload"]["methodName"].split(".", 3)[3],
+            entry["protoPayload"]["authenticationInfo"]["principalEmail"].split("@")[0],
+        )
+        for entry in answer["entries"]
+    ]
+    by_hand = ("v1.Services.ReplaceService", "engineer")
+    assert told == [
+        *[("v1.Services.ReplaceService", "deployer")] * 4, by_hand, ("v2.Services.UpdateService", "allclear"), by_hand,
+    ]  # fmt: skip
+
+
+async def test_our_client_reads_who_served_until_each_write() -> None:
+    """From both kinds of entries; the one that never started served nobody."""
+    async with production() as (sim, around):
+        await run_client(sim).update_service(all_to(GOOD))
+        moves = await around.client(CloudLogs).traffic_moves(*PLACE, now=now())
+    assert [move.serving for move in moves] == [
+        {}, {"vintstreet-00039-dex": 100}, {KIP: 100}, {GOOD: 100}, {GOOD: 100}, {BAD: 100},
+    ][1:]  # fmt: skip
+    assert moves[-1].asked == {GOOD: 100}
+    assert NOT_READY not in str(moves)
+
+
+async def test_a_dry_run_leaves_no_entry() -> None:
+    """`validate_only` changes nothing, and is not logged as a change."""
+    async with Simulated(quick()) as sim:
+        before = len((await listed(sim)).json()["entries"])
+        await run_client(sim).update_service(all_to(GOOD, validate_only=True))
+        assert len((await listed(sim)).json()["entries"]) == before
+
+
+async def test_entries_are_paged_ordered_and_filtered() -> None:
+    """The newest first, two a page, and only those that the filter lets through."""
+    async with Simulated(quick()) as sim:
+        every = (await listed(sim)).json()["entries"]
+        first = (await listed(sim, orderBy="timestamp desc", pageSize=2)).json()
+        token = first["nextPageToken"]
+        second = (await listed(sim, orderBy="timestamp desc", pageSize=2, pageToken=token)).json()
+        method = every[0]["protoPayload"]["methodName"]
+        since = f'timestamp>="{every[2]["timestamp"]}"\nprotoPayload.methodName=("x" OR "{method}")'
+        recent = (await listed(sim, filter=since)).json()["entries"]
+        nothing = (await listed(sim, filter='resource.labels.service_name="other"')).json()
+    assert first["entries"] + second["entries"] == every[::-1][:4]
+    assert recent == every[2:]
+    assert nothing == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"resourceNames": []}, {"orderBy": "severity"}, {"pageSize": -1}, {"pageToken": "x"}, {"filter": "a b"},
+     {"filter": 'timestamp>="yesterday"'}],
+)  # fmt: skip
+async def test_a_request_that_makes_no_sense_is_refused_in_googles_words(wrong: dict[str, Any]) -> None:
+    """400 INVALID_ARGUMENT with a sentence."""
+    async with Simulated(quick("healthy")) as sim:
+        answer = await listed(sim, **wrong)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+async def test_whoever_lacks_the_permission_is_denied() -> None:
+    """Both interfaces, and both by the permission's name."""
+    allowed = [one for one in quick().permissions if one not in (READ_LOGS, READ_METRICS)]
+    async with production(quick(permissions=allowed)) as (_, around):
+        with pytest.raises(Denied, match=READ_METRICS):
+            await counted(around, now())
+        with pytest.raises(Denied, match=READ_LOGS):
+            await around.client(CloudLogs).traffic_moves(*PLACE, now=now())
+
+
+async def test_both_can_be_made_unwell() -> None:
+    """A fault that lasts longer than the client's patience reaches it."""
+    async with production() as (sim, around):
+        await fault(sim, "cloud_monitoring", "query", "unavailable", times=3)
+        await fault(sim, "cloud_logging", "entries.list", "unavailable", times=3)
+        with pytest.raises(Unreachable):
+            await counted(around, now())
+        with pytest.raises(Unreachable):
+            await around.client(CloudLogs).traffic_moves(*PLACE, now=now())
+
+
+# --- a rollback that is decided by them ----------------------------------------------------------------
+
+
+def pinned(*history: HistorySpec) -> Production:
+    """Returns a production whose users are on 40 by name, while the newer 41 is ready; its trouble waits."""
+    to_kip = [TrafficSpec(revision=KIP, percent=100)]
+    return quick(traffic=to_kip, history=list(history), breaks_after=None)
+
+
+async def release(sim: Simulated) -> None:
+    """An engineer lets users follow the latest again, and deploys 42 at once."""
+    await control(sim, "POST", "/traffic", {"traffic": [{"revision": "latest", "percent": 100}]})
+    await control(sim, "POST", "/break")
+    assert sim.world.serving() == {BAD: 100}
+
+
+async def test_the_rollback_goes_where_the_requests_went_though_a_newer_revision_is_ready() -> None:
+    """41 was a canary: ready, newer, and nobody's for days. Age alone would choose it."""
+    async with production(pinned(HistorySpec(ago="9d", serving={KIP: 100}, by_name=True))) as (sim, around):
+        await release(sim)
+        done = await carried_out(RollbackTraffic(around), service="storefront")
+        assert sim.world.serving() == {KIP: 100}
+    assert f"{KIP} was chosen: it answered" in done.change.risk
+    assert "Against it" not in done.change.risk
+    assert done.change.before.past.evidence
+    assert done.change.after.past.evidence == ()
+
+
+async def test_without_metrics_the_log_decides() -> None:
+    """And the approver reads which witness is silent and why."""
+    async with production() as (sim, around):
+        await fault(sim, "cloud_monitoring", "query", "permission_denied")
+        done = await carried_out(RollbackTraffic(around), service="storefront")
+        assert sim.world.serving() == {GOOD: 100}
+    assert "by the audit log" in done.change.risk
+    assert "Not known: who answered requests before (Cloud Monitoring does not allow our key" in done.change.risk
+
+
+async def test_an_earlier_rollback_is_not_rolled_back_to() -> None:
+    """Three days ago 41 was bad for seven minutes, and traffic went back to 40; 42 goes back to 40 as well."""
+    history = [
+        HistorySpec(ago="9d", serving={KIP: 100}),
+        HistorySpec(ago="4320m", serving={GOOD: 100}),
+        HistorySpec(ago="4313m", serving={KIP: 100}, by_name=True),
+    ]
+    async with production(pinned(*history)) as (sim, around):
+        await release(sim)
+        await fault(sim, "cloud_monitoring", "query", "permission_denied", times=2)
+        finding = await Revisions(around).look(OfService(service="storefront"))
+        done = await carried_out(RollbackTraffic(around), service="storefront")
+        assert sim.world.serving() == {KIP: 100}
+    assert finding.facts["previous"] == KIP
+    assert "by the audit log" in done.change.risk
+
+
+async def test_the_probe_says_so_when_nobody_can_tell() -> None:
+    """With every witness silent, the candidates are named and nothing is guessed."""
+    async with production() as (sim, around):
+        await fault(sim, "cloud_monitoring", "query", "permission_denied")
+        await fault(sim, "cloud_logging", "entries.list", "permission_denied")
+        finding = await Revisions(around).look(OfService(service="storefront"))
+    assert finding.facts["previous"] is None
+    assert f"it could be {GOOD}, {KIP}" in finding.sentence

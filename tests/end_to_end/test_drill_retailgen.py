@@ -1,0 +1,27 @@
+"""RetailGen's drill, as `make drill` plays it: a company of its own words, contained through Vercel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.stack_support import drill
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_site_that_is_down_is_rolled_back_and_later_given_the_fix(tmp_path: Path) -> None:
+    """Vercel saw one rollback to what served before and one promotion of the fix; the public read the plan's words."""
+    played = drill("retailgen/site-down", tmp_path / "home")
+    assert played["misses"] == []
+    truth = played["truth"]
+    moved = [(line["method"], line["name"], line["result"]) for line in truth
+             if line["kind"] == "write" and line["face"] == "vercel"]  # fmt: skip
+    assert moved == [("rollback", "retailgen-d4e7k1p", "done"), ("promote", "retailgen-k2v9fix", "done")]
+    posts = [line for line in truth if line["kind"] == "status_post"]
+    assert [post["status"] for post in posts] == ["investigating", "identified", "resolved"]
+    assert posts[0]["name"].endswith("Service Issue - RetailGen AI")
+    assert "a release that could not read existing sessions" in posts[1]["body"]
+    assert posts[2]["name"].endswith("Resolved - Service Issue - RetailGen AI")
+    assert played["post_mortem"].startswith("# Post-Incident Review: ")

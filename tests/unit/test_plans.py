@@ -1,0 +1,149 @@
+"""Every line of the companies' own documents is mapped, every reference leads somewhere, and docs/plans.md tells it."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import allclear
+from allclear.cli.root import app
+from allclear.company import check_company
+from allclear.company.coverage import Covered, covered, page
+from allclear.company.folder import read_draft
+from allclear.company.lines import LINES, Lead, document_lines, read_lines, resolve
+from allclear.domain.errors import ConfigError
+from allclear.engine.registry import Registry
+
+ROOT = Path(allclear.__file__).resolve().parents[1]
+RUNBOOKS = ROOT / "runbooks"
+DOCUMENTS = ROOT.parent / "shared" / "plans"
+COMPANIES = ["retailgen", "vintstreet"]
+
+
+@pytest.mark.parametrize("company", COMPANIES)
+def test_every_line_of_the_document_is_mapped_in_its_order(company: str) -> None:
+    """Nothing is left out, nothing is made up, and nothing is out of date."""
+    lines = Covered(RUNBOOKS / company).lines
+    document = DOCUMENTS / lines.document
+    if not document.is_file():
+        pytest.skip(f"the document {lines.document} is not beside the repository, so its lines are not compared")
+    assert [line.line for line in lines.lines] == document_lines(document.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("company", COMPANIES)
+def test_every_reference_leads_to_something_that_is_there(company: str) -> None:
+    """In plan, systems, runbooks, templates and drills as they are loaded."""
+    draft, read = read_draft(RUNBOOKS / company), read_lines(RUNBOOKS / company)
+    assert not isinstance(read, list)
+    references = [reference for line in read[0].lines for reference in line.runs]
+    assert [found for one in references if isinstance(found := resolve(draft, one), str)] == []
+    assert len(references) > len(read[0].lines) / 2
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("plan severities SEV-9", "plan.yaml has no `severities SEV-9`."),
+        ("plan severities SEV-1 targets repair", "has no `severities SEV-1 targets repair`"),
+        ("plan people 6", "has no `people 6`"),
+        ("plan rotas", "has no `rotas`"),
+        ("systems services shop", "systems.yaml has no `services shop`"),
+        ("runbook bad-deploy", "There is no runbook `bad-deploy`. Did you mean `bad-deployment`?"),
+        ("runbook bad-deployment contian", "Did you mean `contain`?"),
+        ("runbook bad-deployment contain/rollback", "Did you mean `roll-back`?"),
+        ("template status_page", "There is no template `status_page`"),
+        ('template post_mortem "## Causes"', "does not hold `## Causes`"),
+        ("drill site-up", "There is no drill `site-up`"),
+        ("drill site-down answers contain/nothing", "has no `answers contain/nothing`"),
+        ("journal incident.closed", "The journal has no `incident.closed`"),
+        ("wiki page", "`wiki` is no kind of reference"),
+        ('plan "severities', "cannot be read"),
+    ],
+)
+def test_a_wrong_reference_is_told_with_the_nearest_right_one(reference: str, said: str) -> None:
+    """A step that was renamed, words that were changed, a typing error."""
+    found = resolve(read_draft(RUNBOOKS / "retailgen"), reference)
+    assert isinstance(found, str)
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("reference", "lead"),
+    [
+        ("runbook bad-deployment contain/roll-back", Lead(how="done", by="vercel.rollback")),
+        ("runbook bad-deployment detect/verify", Lead(how="done", by="http.smoke")),
+        ("runbook security-incident contain/block-addresses", Lead(how="asked", by="Security Officer")),
+        ("plan severities SEV-1 contain", Lead(how="data")),
+        ("journal acknowledged", Lead(how="done", by="the journal")),
+    ],
+)
+def test_a_reference_says_who_runs_it(reference: str, lead: Lead) -> None:
+    """The engine, a person, or neither: then it is data that both go by."""
+    assert resolve(read_draft(RUNBOOKS / "retailgen"), reference) == lead
+
+
+def test_the_check_finds_a_reference_that_leads_nowhere(tmp_path: Path) -> None:
+    """With file and line; the page cannot be made of it either."""
+    folder = tmp_path / "retailgen"
+    shutil.copytree(RUNBOOKS / "retailgen", folder)
+    book = folder / "runbooks" / "bad-deployment.yaml"
+    book.write_text(book.read_text(encoding="utf-8").replace("id: reproduce ", "id: repeat "), encoding="utf-8")
+    wrong = [one for one in check_company(folder, Registry()) if one.file.endswith(LINES)]
+    [sentence] = [one.sentence for one in wrong]
+    assert sentence.startswith("The runbook `bad-deployment` has no step `investigate/reproduce`. There are: ")
+    text = (folder / LINES).read_text(encoding="utf-8").splitlines()
+    assert "investigate/reproduce" in text[(wrong[0].line or 0) - 1]
+    with pytest.raises(ConfigError, match="no step"):
+        Covered(folder)
+
+
+def test_a_line_says_what_runs_it_or_why_nothing_does(tmp_path: Path) -> None:
+    """Neither and both are mistakes."""
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    (folder / LINES).write_text('document: a.md\nlines:\n  - line: "One"\n', encoding="utf-8")
+    read = read_lines(folder)
+    assert isinstance(read, list)
+    assert "either `runs` or `not_yet`" in read[0].sentence
+
+
+def test_the_command_tells_a_line_that_is_not_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever changes their plan sees what the mapping lacks; exit code 1."""
+    monkeypatch.setenv("ALLCLEAR_RUNBOOKS", str(RUNBOOKS))
+    document = tmp_path / "plan.md"
+    document.write_text("## 2. Severity Levels\n- Call the mayor.\n", encoding="utf-8")
+    import_module("allclear.cli.companies")
+    done = CliRunner().invoke(app, ["lines", "retailgen", "--document", str(document)])
+    assert done.exit_code == 1
+    assert "retailgen: 67 lines, 0 not yet." in done.output
+    assert "not mapped: - Call the mayor." in done.output
+    assert "not mapped: ##" not in done.output
+
+
+def test_rules_fences_and_borders_say_nothing() -> None:
+    """What is left are the words, table rows and code lines among them."""
+    text = "# A\n\n---\n| a | b |\n|---|:-:|\n```bash\n  git push \n```\n- [ ] c\n"
+    assert document_lines(text) == ["# A", "| a | b |", "git push", "- [ ] c"]
+
+
+def test_the_page_is_what_the_mapping_gives() -> None:
+    """Whoever changes a `lines.yaml` runs `make plans`."""
+    assert (ROOT / "docs" / "plans.md").read_text(encoding="utf-8") == page(covered(RUNBOOKS))
+
+
+def test_what_nothing_runs_yet_stands_at_the_top_counted() -> None:
+    """Before the first line of any document; the numbers of a row add up to its lines."""
+    every = covered(RUNBOOKS)
+    top = page(every).split("## RetailGen AI")[0]
+    assert [one.name for one in every] == COMPANIES
+    for one in every:
+        row = next(line for line in top.splitlines() if line.startswith(f"| {one.company} |"))
+        lines, *parts = [int(cell) for cell in row.split("|")[2:-1]]
+        assert lines == len(one.lines.lines) == sum(parts)
+        assert parts[-1] == len(one.missing)
+        assert all(line.line in top and line.not_yet in top for line in one.missing)
+    assert "git revert HEAD" in top
