@@ -168,7 +168,7 @@ def lines(
     """Say what runs each line of a company's own document. Exit code 1 for a line that is not mapped."""
     found = [one for one in covered(companies_root()) if company in (None, one.name)]
     if not found:
-        raise NotFound(f"No company {company or ''} has a {LINES}.", "VintStreet's shows how it is written.")
+        raise NotFound(f"No company {company or ''} has a {LINES}.", "docs/plans.md shows what one says.")
     if as_page:
         print(page(found), end="")  # noqa: T201 - a file, without any wrapping
         return

@@ -177,7 +177,9 @@ class VercelSpec(_Part):
     team: Annotated[str, Field(pattern=r"^team_[A-Za-z0-9]+$")] = Field(
         default="team_simulated", description="The team's id."
     )
-    plan: Literal["hobby", "pro"] = Field(default="pro", description="What is paid for: `hobby` can roll back once.")
+    plan: Literal["hobby", "pro"] = Field(
+        default="pro", description="What is paid for; `hobby` can only go back by one."
+    )
 
 
 class Production(_Part):
