@@ -31,8 +31,8 @@ $(VENV)/.ready: $(VENV)/.run
 setup: $(VENV)/.ready ## Install everything into .venv
 	@echo "Ready. Try: make drill"
 
-SCENARIO ?= payment-processing-down
-drill: $(VENV)/.ready ## Play a whole P0 incident (INTERACTIVE=1: you are asked)
+SCENARIO ?=
+drill: $(VENV)/.ready ## Play a whole incident (INTERACTIVE=1: you are asked; SCENARIO=name: which one)
 	@$(BIN)/allclear drill $(SCENARIO) $(if $(INTERACTIVE),--interactive) $(ARGS)
 
 up: $(VENV)/.ready ## Start Prefect, runner and responder (SIMULATED=1: a simulated production behind)

@@ -9,6 +9,7 @@ from prefect import Flow
 from prefect.schedules import Cron, Schedule
 
 from allclear.company import Company
+from allclear.drill.script import scripts
 from allclear.postmortem.placeholders import FIELDS
 from flows.by_hand import disable_flag, maintenance_mode, roll_back_traffic
 from flows.contain import contain
@@ -47,7 +48,7 @@ class Offer:
 
 def offers(company: Company) -> list[Offer]:
     """Returns the deployments of `company`, the one that people look for first."""
-    scenario = next(iter(scenarios(company)), "")
+    scenario = next(iter(scripts(company)), "")
     quarterly = Cron(EVERY_QUARTER, timezone="UTC")
     return [
         Offer(respond, "start", parameters=_filled_in(company)),
@@ -73,13 +74,6 @@ def _filled_in(company: Company) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def scenarios(company: Company) -> list[str]:
-    """Returns the drills in the company's folder that can be played, by name; the worst comes first by its name."""
-    found = sorted((company.folder / "drills").glob("*.yaml"))
-    playable = [path.stem for path in found if "\nalert:" in path.read_text()]
-    return sorted(playable, key=lambda name: name != "payment-processing-down")
-
-
 def choices(company: Company) -> dict[str, list[str]]:
     """Returns what a form offers for a parameter of that name."""
     plan, services = company.plan, company.systems.services
@@ -91,7 +85,7 @@ def choices(company: Company) -> dict[str, list[str]]:
         "hat": list(plan.roles),
         "flag": sorted({flag for service in services.values() for flag in service.flags}),
         "kind": list(plan.kinds),
-        "scenario": scenarios(company),
+        "scenario": scripts(company),
         "field": list(FIELDS),
     }
 

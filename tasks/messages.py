@@ -26,7 +26,7 @@ class MessageParams(Params):
     """What to say, where, and under which key it is found again."""
 
     message: str = Field(min_length=1, max_length=200, description="Our key for the message, as VS-1.")
-    text: str = Field(min_length=1)
+    text: str = Field(min_length=1, description="What it says.")
     channel: str | None = Field(default=None, description="A channel's name or id; the system's own if left out.")
 
 

@@ -31,9 +31,9 @@ class PageOf(Params):
 class PageParams(PageOf):
     """What the person who is woken reads."""
 
-    summary: str = Field(min_length=1)
-    severity: Urgency = "critical"
-    source: str = Field(default="allclear", min_length=1)
+    summary: str = Field(min_length=1, description="What the page says.")
+    severity: Urgency = Field(default="critical", description="How urgent PagerDuty takes it to be.")
+    source: str = Field(default="allclear", min_length=1, description="What the page is said to come from.")
 
 
 class PageState(State):

@@ -34,8 +34,8 @@ class OpenParams(OfPage):
     """What the public is told first."""
 
     service: str = Field(description="The service's short name: its components are named on the page.")
-    title: str = Field(min_length=1, max_length=200)
-    status: OpenStatus = "investigating"
+    title: str = Field(min_length=1, max_length=200, description="The headline.")
+    status: OpenStatus = Field(default="investigating", description="How it stands.")
 
 
 class RetitledParams(OfPage):
@@ -47,7 +47,7 @@ class RetitledParams(OfPage):
 class UpdateParams(RetitledParams):
     """What the public is told next."""
 
-    status: OpenStatus
+    status: OpenStatus = Field(description="How it stands now.")
 
 
 class PageIncident(State):

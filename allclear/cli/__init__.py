@@ -12,11 +12,18 @@ from importlib import import_module
 from allclear.cli.root import app
 from allclear.domain.errors import AllclearError
 
+_MODULES = ("companies", "drills", "incidents", "people", "running")
+"""Each adds its commands."""
+
+_ALONE = {"check": "companies", "init": "companies", "schema": "companies"}
+"""Commands that are typed again and again while a file is written: what only others need is not imported for them."""
+
 
 def main() -> None:
     """Runs the command line; an error becomes one sentence, the next step and its exit code."""
-    for name in ("companies", "drills", "incidents", "people", "running"):
-        import_module(f"allclear.cli.{name}")  # each adds its commands
+    alone = _ALONE.get(sys.argv[1]) if len(sys.argv) > 1 else None
+    for name in (alone,) if alone else _MODULES:
+        import_module(f"allclear.cli.{name}")
     try:
         app()
     except AllclearError as error:

@@ -18,10 +18,11 @@ from allclear.company import find_company
 from allclear.domain.approval import Ask
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import Incident
-from allclear.domain.plan import Plan
+from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.records import By, Entry
 from allclear.domain.scribe import tell
 from allclear.drill.director import Played, play
+from allclear.drill.script import first_script
 from allclear.settings import load_settings
 
 _STYLE = {"good": "green", "bad": "red", "ask": "yellow", "person": "cyan", "plain": ""}
@@ -29,7 +30,10 @@ _STYLE = {"good": "green", "bad": "red", "ask": "yellow", "person": "cyan", "pla
 
 @app.command()
 def drill(
-    scenario: Annotated[str, typer.Argument(metavar="[COMPANY/]SCENARIO")] = "payment-processing-down",
+    scenario: Annotated[
+        str, typer.Argument(metavar="[COMPANY/]SCENARIO", help="The company's first one if left out.")
+    ] = "",
+    of_company: Annotated[str | None, typer.Option("--company", help="Whose; ALLCLEAR_COMPANY if left out.")] = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", help="You are asked; the others are simulated.")
     ] = False,
@@ -38,7 +42,8 @@ def drill(
 ) -> None:
     """Rehearse an incident on the production engine against a simulated production. Exit code 1 where it fell short."""
     company_name, _, name = scenario.rpartition("/")
-    company = find_company(company_name or load_settings().company)
+    company = find_company(company_name or of_company or load_settings().company)
+    name = name or first_script(company)
     place = (home or Path(".allclear/drills") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}").resolve()
     quiet = as_json
 
@@ -99,7 +104,8 @@ async def _asked(ask: Ask) -> tuple[By, bool, str]:
 def _score(played: Played, plan: Plan) -> None:
     incident = played.incident
     severity = plan.severity(incident.severity)
-    target = severity.target("respond") if severity else None
+    until_answered = (one for one in (severity.targets if severity else ()) if one.until is ClockStop.ACKNOWLEDGED)
+    target = next(until_answered, None)
     wanted = f"  (plan: {target.words or target.within})" if target else ""
     begun = incident.since(incident.began_at, incident.acknowledged_at)
     for name, span, note in (

@@ -6,16 +6,17 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
-from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, NotAllowed
 from allclear.domain.records import By
-from allclear.orchestrator import Errands, Orchestrator
 from allclear.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from allclear.bootstrap import Engine
 
 app = typer.Typer(
     name="allclear",
@@ -43,6 +44,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[Engine]:
     """Yields the engine; on leaving, Prefect is told what it has to know, as far as it answers."""
+    # The engine takes a second to import, which `allclear check` and its like need not wait for.
+    from allclear.bootstrap import open_engine  # noqa: PLC0415
+    from allclear.orchestrator import Errands, Orchestrator  # noqa: PLC0415
+
     async with open_engine(settings) as engine:
         yield engine
         orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)

@@ -12,7 +12,7 @@ import typer
 from allclear.cli.root import app, out, run, say
 from allclear.company import find_company
 from allclear.domain.errors import ConfigError
-from allclear.drill.script import find_script
+from allclear.drill.script import find_script, first_script
 from allclear.journal.address import has_secrets, shown
 from allclear.settings import load_settings
 from allclear.stack import Ports, Stack, port_taken
@@ -39,7 +39,7 @@ def responder() -> None:
 
 @app.command()
 def simulate(
-    scenario: Annotated[str, typer.Argument(metavar="COMPANY/SCENARIO", help="As vintstreet/payment-processing-down.")],
+    scenario: Annotated[str, typer.Argument(metavar="COMPANY/SCENARIO", help="As acme/bad-deployment.")],
     as_json: Annotated[bool, typer.Option("--json", help="Say where everything is in one line of JSON.")] = False,
 ) -> None:
     """Run a simulated production that breaks on purpose, until it is stopped."""
@@ -61,7 +61,7 @@ def prepare() -> None:
 @app.command()
 def up(
     simulated: Annotated[bool, typer.Option("--simulated", help="Put a simulated production behind it.")] = False,
-    scenario: Annotated[str, typer.Option(help="Which one.")] = "payment-processing-down",
+    scenario: Annotated[str, typer.Option(help="Which one; the company's first drill if left out.")] = "",
     home: Annotated[Path, typer.Option(help="Where journal, logs and Prefect's database are kept.")] = Path(
         ".allclear"
     ),
@@ -80,6 +80,7 @@ def up(
             raise ConfigError(f"Port {one} is taken.", "Stop what listens there, or choose: --port, --responder-port.")
     place = (home / "simulated" if simulated else home).resolve()
     if simulated:
+        scenario = scenario or first_script(company)
         find_script(company.folder, scenario)
     stack = Stack(company.name, place, Ports(port, responder_port), scenario if simulated else None)
     run(_keep_up(stack, company.name))

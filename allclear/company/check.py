@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
 from allclear.company.complaint import Complaint, instead, shown
 from allclear.company.folder import PLAN, Draft, read_draft
+from allclear.company.grading import check_grading
 from allclear.company.kinds import Kinds
 from allclear.company.lines import check_lines
-from allclear.company.placeholders import template_placeholders, unused_templates
+from allclear.company.placeholders import plan_placeholders, template_placeholders, unused_templates
 from allclear.company.policies import check_approvals, check_blanks, check_people
 from allclear.company.references import assumed_parts, check_references
 from allclear.company.steps import check_runbooks
 from allclear.company.wiring import check_systems
 from allclear.domain.plan import Plan
 
+DraftCheck = Callable[[Draft], Iterable[Complaint]]
+"""A check that another part of allclear brings: this one knows nothing of drills."""
 
-def check_company(folder: Path, kinds: Kinds, known: Mapping[str, str] | None = None) -> list[Complaint]:
+
+def check_company(
+    folder: Path, kinds: Kinds, known: Mapping[str, str] | None = None, more: DraftCheck | None = None
+) -> list[Complaint]:
     """Returns everything that is wrong, hollow or assumed in `folder`, the gravest first.
 
     A file that cannot be read does not hide what is wrong in the others. `known` holds the placeholders of the
-    post-mortem's template; without, that template only has to exist. Reads files, and connects to nothing.
+    post-mortem's template; without, that template only has to exist. `more` adds complaints of its own. Reads files,
+    and connects to nothing.
     """
     draft = read_draft(folder)
     found = chain(
@@ -33,11 +40,14 @@ def check_company(folder: Path, kinds: Kinds, known: Mapping[str, str] | None = 
         _routes(draft),
         _unreached(draft),
         check_references(draft),
+        check_grading(draft, kinds),
         check_systems(draft, kinds),
         check_runbooks(draft, kinds),
+        plan_placeholders(draft),
         template_placeholders(draft, known),
         unused_templates(draft),
         check_lines(draft),
+        more(draft) if more else (),
         _assumed(draft),
     )
     return sorted(dict.fromkeys(found), key=lambda one: one.rank)

@@ -85,7 +85,8 @@ def companies_root() -> Path:
 def companies() -> list[str]:
     """Returns the names of the companies there are, sorted."""
     root = companies_root()
-    return sorted(path.parent.name for path in root.glob(f"*/{PLAN}")) if root.is_dir() else []
+    found = sorted(path.parent.name for path in root.glob(f"*/{PLAN}")) if root.is_dir() else []
+    return [name for name in found if not name.startswith(".")]  # one that is being written
 
 
 def find_company(name: str) -> Company:

@@ -63,6 +63,17 @@ def step_placeholders(draft: Draft, file: YamlFile, place: Place, value: object)
             yield file.warning(where, f"{odd} is no placeholder, and stays as it is.", _HOW)
 
 
+def plan_placeholders(draft: Draft) -> Iterator[Complaint]:
+    """Yields what is wrong with the placeholders in the words that the plan itself asks people with."""
+    if draft.plan is None:
+        return
+    for field, lines in (("duties", draft.plan.duties), ("evidence", draft.plan.evidence)):
+        for index, line in enumerate(lines):
+            for name in ("title", "ask"):
+                place = (field, index, name)
+                yield from step_placeholders(draft, draft.files[PLAN], place, getattr(line, name))
+
+
 def template_placeholders(draft: Draft, post_mortem: Mapping[str, str] | None) -> Iterator[Complaint]:
     """Yields what is wrong with the placeholders of the templates, with the line in the template's own file.
 

@@ -108,20 +108,32 @@ def _looser(file: YamlFile, place: Place, policy: ApprovalPolicy, kind: ActionTy
 
 
 def _policy(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:
-    unknown = [role for role in policy.roles if role not in plan.roles]
-    for role in unknown:
-        at = (*place, "roles", policy.roles.index(role))
-        yield file.error(at, f"The plan has no role `{role}`.", instead(role, plan.roles))
+    unknown = False
+    for field, roles in (("roles", policy.roles), ("one_of", policy.one_of)):
+        for index, role in enumerate(roles):
+            if role not in plan.roles:
+                unknown = True
+                yield file.error((*place, field, index), f"The plan has no role `{role}`.", instead(role, plan.roles))
     if not unknown:
         yield from _too_few(plan, file, place, policy, action)
 
 
 def _too_few(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:
     """A blank counts as somebody: whoever says so holds its role. A role that nobody has counts for nothing."""
-    able = sum(any(role in person.roles for role in policy.roles) for person in plan.people)
+    able = _able(plan, policy.roles)
+    if policy.one_of and not _able(plan, policy.one_of):
+        yield file.error(
+            place, f"`{action}` waits for one of {', '.join(policy.one_of)}, and the plan has nobody.",
+            "Give one of these roles to somebody under `people`, or name other roles in `one_of`.",
+        )  # fmt: skip
     if able < policy.people:
         yield file.error(
             place,
             f"`{action}` waits for {policy.people} of {', '.join(policy.roles)}, and the plan has {able or 'nobody'}.",
             "Give one of these roles to somebody under `people`, or name other roles in `approval`.",
         )
+
+
+def _able(plan: Plan, roles: list[str]) -> int:
+    """Returns how many people have one of these roles, or are deputy for one."""
+    return sum(any(plan.stands_in(role, roles) for role in person.roles) for person in plan.people)

@@ -19,7 +19,7 @@ M = TypeVar("M", bound=BaseModel)
 _ANY_KEY = "[key]"
 """Stands last in pydantic's place of an error about a mapping's key."""
 
-_SEE_SCHEMA = "Correct it; runbooks/vintstreet has one that works."
+_SEE_SCHEMA = "Correct it; `allclear schema` says what fits."
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import cast
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
 from allclear.company.complaint import Complaint, instead
 from allclear.company.folder import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
-from allclear.domain.plan import EVERYONE, UNKNOWN, Plan, Stated
+from allclear.domain.plan import EVERYONE, UNKNOWN, Layer, Plan, Stated
 from allclear.domain.plan.notices import Applies
+
+_AHEAD = timedelta(days=3 * 366)
+"""How far hand-overs are looked at: in three years each falls on a change of the clocks, if it ever does."""
 
 
 def check_references(draft: Draft) -> Iterator[Complaint]:
@@ -47,6 +53,7 @@ class _Names:
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
         yield from self._rotas()
+        yield from self._audiences()
 
     def _lines(self) -> Iterator[tuple[Place, Applies]]:
         plan = self._plan
@@ -139,7 +146,9 @@ class _Names:
         for index, rota in enumerate(plan.rotas):
             place = ("rotas", index)
             yield from self._known((*place, "role"), [rota.role], plan.roles, "role")
+            zone = ZoneInfo(rota.zone or plan.working_time.zone)
             for number, layer in enumerate(rota.layers):
+                yield from self._hand_overs((*place, "layers", number, "starts"), layer, zone)
                 for turn, name in enumerate(layer.people):
                     at = (*place, "layers", number, "people", turn)
                     if name not in names:
@@ -147,6 +156,29 @@ class _Names:
                     elif rota.role not in names[name].roles:
                         yield self._file.error(at, f"{name} has a turn as `{rota.role}` and does not hold that role.",
                                                f"Add `{rota.role}` to the roles of {name}.")  # fmt: skip
+
+    def _hand_overs(self, place: Place, layer: Layer, zone: ZoneInfo) -> Iterator[Complaint]:
+        """A hand-over at an hour that the clocks skip or repeat would come at no moment, or at two."""
+        at = datetime.fromisoformat(layer.starts)
+        for _ in range(_AHEAD // layer.turn):
+            offsets = {at.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}
+            if len(offsets) > 1:
+                yield self._file.warning(
+                    place, f"The layer `{layer.name}` is handed over on {at:%Y-%m-%d} at {at:%H:%M}, an hour in which"
+                    f" {zone.key} puts its clocks forward or back.", "Hand over at another hour, as 09:00.",
+                )  # fmt: skip
+                return
+            at += layer.turn
+
+    def _audiences(self) -> Iterator[Complaint]:
+        """An audience may be anybody, in words; what is nearly a role was meant to be one."""
+        plan = self._plan
+        for field, lines in (("notifications", plan.notifications), ("updates", plan.updates)):
+            for index, line in enumerate(lines):
+                near = difflib.get_close_matches(line.audience, plan.roles, n=1, cutoff=0.8)
+                if near and line.audience not in plan.roles:
+                    yield self._file.warning((field, index, "audience"), f"The plan has no role `{line.audience}`.",
+                                             instead(line.audience, plan.roles))  # fmt: skip
 
 
 def assumed_parts(part: object, place: Place = ()) -> Iterator[tuple[Place, Stated]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +14,7 @@ from allclear.company.placeholders import filled, step_placeholders
 from allclear.company.policies import severities, who_approves
 from allclear.company.problems import problems
 from allclear.company.yaml_file import Place, YamlFile
+from allclear.domain.approval import Unanswered
 from allclear.domain.runbook import Phase, Runbook, Step
 
 
@@ -51,6 +52,7 @@ class _Sheet:
         for name in ("person", "owner"):
             yield from self._role((*place, name), getattr(step, name))
         yield from severities(self._draft, self._file, (*place, "severities"), step.severities or [])
+        yield from self._kinds_of_incident((*place, "kinds"), step.kinds or [])
 
     def _action(self, place: Place, step: Step) -> Iterator[Complaint]:
         name = step.action or ""
@@ -60,6 +62,12 @@ class _Sheet:
         else:
             yield from self._params(place, kind, step.with_)
             yield from who_approves(self._draft, self._file, place, kind, step)
+            if isinstance(step.unanswered, Unanswered):
+                instead_of = {**step.with_, **step.unanswered.with_}
+                yield from self._params((*place, "unanswered"), kind, instead_of)
+                yield from step_placeholders(
+                    self._draft, self._file, (*place, "unanswered", "with"), step.unanswered.with_
+                )
         yield from step_placeholders(self._draft, self._file, (*place, "with"), step.with_)
 
     def _probe(self, place: Place, name: str, raw: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -107,6 +115,13 @@ class _Sheet:
         flags = {flag for service in self._draft.systems.services.values() for flag in service.flags}
         if name not in flags:
             yield self._file.warning(place, f"No service in systems.yaml has the flag `{name}`.", instead(name, flags))
+
+    def _kinds_of_incident(self, place: Place, names: Iterable[str]) -> Iterator[Complaint]:
+        known = self._draft.plan.kinds if self._draft.plan else names
+        for index, name in enumerate(names):
+            if name not in known:
+                yield self._file.error((*place, index), f"The plan has no kind of incident `{name}`.",
+                                       instead(name, list(known)))  # fmt: skip
 
     def _region(self, place: Place, kind: str, params: Mapping[str, Any]) -> Iterator[Complaint]:
         services = self._draft.systems.services if self._draft.systems else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,14 +12,14 @@ from allclear.company.folder import SYSTEMS, Draft
 from allclear.company.kinds import Kinds
 from allclear.company.placeholders import texts
 from allclear.company.problems import problems
-from allclear.company.yaml_file import YamlFile
+from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.action import Client
 from allclear.domain.plan import hollow
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.systems import System
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-_BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]")
+_BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]|\byour-[a-z0-9-]*[a-z0-9]")
 
 
 def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
@@ -38,11 +38,18 @@ def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
             # Not repeated here: what stands there may be the secret itself.
             yield file.error((*place, "secret"), "`secret` is not the name of an environment variable.",
                              "Write a name in capitals, and put the secret into that variable.")  # fmt: skip
-        for where, text in texts(system.model_dump(exclude={"secret"}), place):
-            found = _BLANK.search(text)
-            if found or hollow(text):
-                blank = found.group() if found else text
-                yield file.warning(where, f"`{where[-1]}` still holds the blank `{blank}`.", "Fill it in.")
+        yield from _blanks(file, texts(system.model_dump(exclude={"secret"}), place))
+    for name, service in draft.systems.services.items():
+        held = service.model_dump(mode="json", include={"title", "url", "cloud_run", "smoke"})
+        yield from _blanks(file, texts(held, ("services", name)))
+
+
+def _blanks(file: YamlFile, held: Iterable[tuple[Place, str]]) -> Iterator[Complaint]:
+    for where, text in held:
+        found = _BLANK.search(text)
+        if found or hollow(text):
+            blank = found.group() if found else text
+            yield file.warning(where, f"`{where[-1]}` still holds the blank `{blank}`.", "Fill it in.")
 
 
 def _options(file: YamlFile, name: str, system: System, client: type[Client]) -> Iterator[Complaint]:

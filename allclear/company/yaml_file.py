@@ -20,7 +20,7 @@ Place = Sequence[str | int]
 
 _MOST_DEPTH = 64
 _MOST_PARTS = 100_000
-"""Values in one file; VintStreet's whole plan has under a thousand."""
+"""Values in one file; a whole plan has about a thousand."""
 
 
 @dataclass(frozen=True)

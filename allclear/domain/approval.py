@@ -18,7 +18,7 @@ class ApprovalPolicy(Model):
     roles: list[Slug] = Field(min_length=1, description="Any of these roles may give it, and their deputies.")
     people: int = Field(default=1, ge=1, le=5, description="How many different people.")
     one_of: list[Slug] = Field(default=[], description="At least one of these people has one of these roles.")
-    reason_needed: bool = False
+    reason_needed: bool = Field(default=False, description="Whether it takes a reason.")
     in_prefect: bool = Field(default=True, description="Whether Prefect's UI, which knows no users, may give it.")
 
     @property
@@ -76,7 +76,7 @@ class ByItself(Model):
 class Unanswered(Model):
     """What goes out in place of the step's own words when nobody answers while the service is still failing."""
 
-    after: Duration = timedelta(minutes=15)
+    after: Duration = Field(default=timedelta(minutes=15), description="How long people have first.")
     with_: dict[Slug, str] = Field(alias="with", min_length=1, description="Parameters that replace the step's own.")
 
 

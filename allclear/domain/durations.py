@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])")
@@ -56,9 +56,12 @@ def _from_yaml(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+DURATION_PATTERN = r"^\s*(\d+(\.\d+)?\s*[dhms]\s*)+$"
+"""What editors hold a duration to."""
+
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_from_yaml, json_schema_input_type=str),
+    BeforeValidator(_from_yaml, json_schema_input_type=Annotated[str, Field(pattern=DURATION_PATTERN)]),
     PlainSerializer(say_duration, return_type=str, when_used="json"),
 ]
 """A `timedelta` that reads and writes as `10m`."""

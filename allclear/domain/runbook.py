@@ -32,8 +32,8 @@ class Phase(StrEnum):
 class ProbeCall(Model):
     """A probe with its parameters."""
 
-    probe: str
-    with_: dict[str, Any] = Field(default={}, alias="with")
+    probe: str = Field(description="The probe's name, as http.smoke.")
+    with_: dict[str, Any] = Field(default={}, alias="with", description="The probe's parameters.")
     within: Duration | None = Field(default=None, description="Look again until it is well, this long at most.")
 
 
@@ -43,15 +43,15 @@ class Step(Model):
     Strings in `with`, `ask` and `title` may hold the placeholders of `allclear.domain.wording`.
     """
 
-    id: Slug
-    title: str = ""
-    action: str | None = None
-    probe: str | None = None
+    id: Slug = Field(description="A short name, once in its phase; its ask is `phase/id`.")
+    title: str = Field(default="", description="What people read; the action's or the probe's own title if left out.")
+    action: str | None = Field(default=None, description="What is done, as slack.post.")
+    probe: str | None = Field(default=None, description="What is looked at, as http.smoke.")
     person: Slug | None = Field(default=None, description="The role that is asked.")
     undo: Literal["everything"] | list[str] | None = Field(
         default=None, description="Propose the undo of all that is in place, or of what these actions left."
     )
-    with_: dict[str, Any] = Field(default={}, alias="with")
+    with_: dict[str, Any] = Field(default={}, alias="with", description="The parameters of the action or the probe.")
     ask: str = Field(default="", description="What the person is asked to do.")
     within: Duration | None = Field(default=None, description="For a probe: look again until well, this long at most.")
     severities: list[str] | None = Field(default=None, description="Only for these; all when left out.")
@@ -103,17 +103,19 @@ class Step(Model):
 class Runbook(Model):
     """What is done about one kind of trouble with one service."""
 
-    name: Slug
-    title: str
+    name: Slug = Field(description="As the file is called, without .yaml.")
+    title: str = Field(description="What people call it.")
     about: str = Field(description="When this runbook is the right one, in a sentence.")
-    service: Slug
+    service: Slug = Field(description="The service in systems.yaml that it is about.")
     kind: Slug = Field(default="outage", description="The kind of incident it opens.")
     health: ProbeCall = Field(description="The look from outside that says whether users are well served.")
-    detect: list[Step] = []
-    contain: list[Step] = []
-    investigate: list[Step] = []
-    resolve: list[Step] = []
-    review: list[Step] = []
+    detect: list[Step] = Field(default=[], description="Is it real, and who has to know?")
+    contain: list[Step] = Field(
+        default=[], description="What stops the harm: measures in the order in which they are tried."
+    )
+    investigate: list[Step] = Field(default=[], description="Why did it happen?")
+    resolve: list[Step] = Field(default=[], description="The fix, and the undoing of what containment left.")
+    review: list[Step] = Field(default=[], description="What is learnt from it.")
 
     def steps(self, phase: Phase) -> list[Step]:
         """Returns the steps of `phase`, in order."""

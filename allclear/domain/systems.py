@@ -46,16 +46,16 @@ class Access(Model):
 class SmokePath(Model):
     """One request of a smoke test."""
 
-    path: str
-    method: str = "GET"
-    json_body: dict[str, Any] | None = Field(default=None, alias="json")
+    path: str = Field(description="What is asked for, as /checkout.")
+    method: str = Field(default="GET", description="How it is asked for.")
+    json_body: dict[str, Any] | None = Field(default=None, alias="json", description="What is sent along.")
 
 
 class Smoke(Model):
     """How a service is tried from outside, and what still counts as well."""
 
     requests: int = Field(default=20, ge=1, le=500, description="How many requests are sent in all.")
-    paths: list[SmokePath] = [SmokePath(path="/")]
+    paths: list[SmokePath] = Field(default=[SmokePath(path="/")], description="What is asked for, in turns.")
     error_rate: float = Field(default=0.01, ge=0, le=1, description="More failed requests than this share: failure.")
     p95: Duration | None = Field(default=None, description="A slower 95th percentile than this: failure.")
     timeout: Duration = Field(description="What one request may take.")
@@ -64,7 +64,7 @@ class Smoke(Model):
 class MaintenanceMode(Model):
     """How a service goes into maintenance: by a flag, or by a revision deployed beforehand."""
 
-    flag: str | None = None
+    flag: str | None = Field(default=None, description="The flag that closes the service.")
     revision_tag: str | None = Field(default=None, description="The traffic tag of the maintenance revision.")
 
     @model_validator(mode="after")
@@ -87,18 +87,18 @@ class VercelProject(Model):
 class Service(Model):
     """Something users reach, and where its handles are."""
 
-    title: str
-    url: str
+    title: str = Field(description="What people call it.")
+    url: str = Field(description="Where users reach it.")
     health: str = Field(default="/healthz", description="The path that says whether it is up.")
-    smoke: Smoke
+    smoke: Smoke = Field(description="How it is tried from outside.")
     cloud_run: str | dict[str, str] | None = Field(
         default=None,
         description="Its Cloud Run service, in the system's region; or one for each region, as `us-central1: web`.",
     )
     vercel: VercelProject | None = Field(default=None, description="Its project on Vercel.")
-    flags: list[str] = []
-    maintenance: MaintenanceMode | None = None
-    customer_facing: bool = True
+    flags: list[str] = Field(default=[], description="The feature flags that it has.")
+    maintenance: MaintenanceMode | None = Field(default=None, description="How it is put into maintenance.")
+    customer_facing: bool = Field(default=True, description="Whether customers notice when it is down.")
     status_components: list[str] = Field(default=[], description="Component ids on the status page.")
 
     @field_validator("cloud_run", mode="before")
@@ -118,5 +118,5 @@ class Service(Model):
 class Systems(Model):
     """A company's `systems.yaml`."""
 
-    systems: dict[Slug, System]
-    services: dict[Slug, Service]
+    systems: dict[Slug, System] = Field(description="The outside systems, by the names that the actions know them by.")
+    services: dict[Slug, Service] = Field(description="What users reach: short name -> where and how.")

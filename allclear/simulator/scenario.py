@@ -39,7 +39,10 @@ def _duration(value: object) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(pattern=rf"^\s*({_DURATION.pattern})\s*$")]),
+]
 RevisionName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
 PagePath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
@@ -55,78 +58,92 @@ class _Part(BaseModel):
 class Trouble(_Part):
     """How one page misbehaves: the share of requests that fail, and the time each one loses."""
 
-    path: PagePath
-    error_rate: Rate = 0.0
-    latency: Duration = timedelta(0)
-    status: Annotated[int, Field(ge=500, le=599)] = 500
+    path: PagePath = Field(description="The page.")
+    error_rate: Rate = Field(default=0.0, description="The share of its requests that fail.")
+    latency: Duration = Field(default=timedelta(0), description="What each request loses.")
+    status: Annotated[int, Field(ge=500, le=599)] = Field(default=500, description="What a failed one answers.")
 
 
 class RevisionSpec(_Part):
     """A revision of the service: how old it is, whether it can serve, and what is wrong with it."""
 
-    name: RevisionName
-    age: Duration = timedelta(0)
-    image: str = ""
-    ready: bool = True
-    not_ready_because: str = "The user-provided container failed to start and listen on its port."
-    maintenance: bool = False
-    staged: bool = False
-    """On Vercel: it was built for production and has never served there."""
-    deleted: bool = False
-    faults: list[Trouble] = []
+    name: RevisionName = Field(description="Its name, as shop-00042-abc.")
+    age: Duration = Field(default=timedelta(0), description="How long ago it was made.")
+    image: str = Field(default="", description="Its image; one is made up if left out.")
+    ready: bool = Field(default=True, description="Whether it can serve.")
+    not_ready_because: str = Field(
+        default="The user-provided container failed to start and listen on its port.", description="Why not."
+    )
+    maintenance: bool = Field(default=False, description="Whether it shows the maintenance page.")
+    staged: bool = Field(
+        default=False, description="On Vercel: it was built for production and has never served there."
+    )
+    deleted: bool = Field(default=False, description="Whether it is gone.")
+    faults: list[Trouble] = Field(default=[], description="What goes wrong while it serves.")
 
 
 class TrafficSpec(_Part):
     """One entry of the service's traffic: a revision's name, or ``latest``."""
 
-    revision: str
-    percent: Annotated[int, Field(ge=0, le=100)] = 0
-    tag: str = ""
+    revision: str = Field(description="A revision's name, or `latest`.")
+    percent: Annotated[int, Field(ge=0, le=100)] = Field(default=0, description="Its share.")
+    tag: str = Field(default="", description="Its tag, if it has one.")
 
 
 class HistorySpec(_Part):
     """Who served how many percent from some time ago on, and what was done to bring that about."""
 
-    ago: Duration
-    serving: Annotated[dict[RevisionName, Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
-    deployed: RevisionName | None = None
-    """What was deployed then, where that is not what served: a revision that never started."""
-    by_name: bool = False
-    """Whether the traffic was sent there by name; else it followed the latest revision."""
-    by: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")] = "deployer"
-    """The name of the service account that did it."""
+    ago: Duration = Field(description="How long ago it began.")
+    serving: Annotated[dict[RevisionName, Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)] = Field(
+        description="Revision -> percent."
+    )
+    deployed: RevisionName | None = Field(
+        default=None, description="What was deployed then, where that is not what served: it never started."
+    )
+    by_name: bool = Field(
+        default=False, description="Whether the traffic was sent there by name; else it followed the latest revision."
+    )
+    by: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")] = Field(
+        default="deployer", description="The name of the service account that did it."
+    )
 
 
 class FlagSpec(_Part):
     """A feature flag, and what goes wrong (or which notice appears) while it is enabled."""
 
-    name: Name
-    enabled: bool
-    description: str = ""
-    maintenance: bool = False
-    faults: list[Trouble] = []
+    name: Name = Field(description="Its name.")
+    enabled: bool = Field(description="Whether it is on at first.")
+    description: str = Field(default="", description="What it is for.")
+    maintenance: bool = Field(default=False, description="Whether it closes every page.")
+    faults: list[Trouble] = Field(default=[], description="What goes wrong while it is on.")
 
 
 class PageSpec(_Part):
     """A page that the storefront answers, and by which methods."""
 
-    path: PagePath
-    methods: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = ["GET"]
+    path: PagePath = Field(description="Its path, as /checkout.")
+    methods: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = Field(
+        default=["GET"], description="The methods that it answers."
+    )
 
 
 class UsersSpec(_Part):
     """How many users arrive, where they go, and how long without a failure counts as over."""
 
-    per_second: Annotated[float, Field(ge=0, le=500)] = 20.0
-    mix: dict[PagePath, Annotated[float, Field(gt=0)]] = {"/": 1.0}
-    quiet_after: Duration = timedelta(seconds=3)
+    per_second: Annotated[float, Field(ge=0, le=500)] = Field(default=20.0, description="How many requests a second.")
+    mix: dict[PagePath, Annotated[float, Field(gt=0)]] = Field(
+        default={"/": 1.0}, description="Page -> how often, against the others."
+    )
+    quiet_after: Duration = Field(
+        default=timedelta(seconds=3), description="How long without a failure counts as over."
+    )
 
 
 class OutbreakSpec(_Part):
     """What starts the trouble: a deployment, flags switched on, or both."""
 
-    deploy: RevisionSpec | None = None
-    enable_flags: list[str] = []
+    deploy: RevisionSpec | None = Field(default=None, description="The revision that is deployed.")
+    enable_flags: list[str] = Field(default=[], description="The flags that are switched on.")
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
@@ -138,59 +155,82 @@ class OutbreakSpec(_Part):
 class SlackSpec(_Part):
     """The chat workspace: its name, the bot's own name and the channels it can post in."""
 
-    team: Name = "Simulated"
-    bot: Name = "allclear"
-    channels: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,80}$")]] = ["incidents"]
+    team: Name = Field(default="Simulated", description="Its name.")
+    bot: Name = Field(default="allclear", description="The bot's name.")
+    channels: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,80}$")]] = Field(
+        default=["incidents"], description="The channels that the bot can post in."
+    )
 
 
 class StatusPageSpec(_Part):
     """The public status page: its id and the names of its components."""
 
-    page: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "simulated"
-    components: list[Name] = ["Website"]
+    page: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = Field(default="simulated", description="Its id.")
+    components: list[Name] = Field(default=["Website"], description="The names of its components.")
 
 
 class VercelSpec(_Part):
     """The service as a project on Vercel: its deployments are the scenario's revisions."""
 
-    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
-    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
-    team: Annotated[str, Field(pattern=r"^team_[A-Za-z0-9]+$")] = "team_simulated"
-    plan: Literal["hobby", "pro"] = "pro"
+    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")] = Field(description="The project's name.")
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")] = Field(description="The production domain.")
+    team: Annotated[str, Field(pattern=r"^team_[A-Za-z0-9]+$")] = Field(
+        default="team_simulated", description="The team's id."
+    )
+    plan: Literal["hobby", "pro"] = Field(
+        default="pro", description="What is paid for; `hobby` can only go back by one."
+    )
 
 
 class Production(_Part):
     """The whole simulated production: what runs, who uses it, and what is going to break."""
 
-    project: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+\d$")]
-    service: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,47}[a-z0-9])?$")]
-    pages: Annotated[list[PageSpec], Field(min_length=1)]
-    revisions: Annotated[list[RevisionSpec], Field(min_length=1)]
-    traffic: list[TrafficSpec] = [TrafficSpec(revision=LATEST, percent=100)]
-    flags: list[FlagSpec] = []
-    users: UsersSpec = UsersSpec()
-    outbreak: OutbreakSpec | None = None
-    breaks_after: Duration | None = timedelta(0)
-    operation_takes: Duration = timedelta(milliseconds=400)
-    traffic_lags: Duration = timedelta(0)
-    permissions: list[str] = [
-        "run.services.get",
-        "run.services.list",
-        "run.services.update",
-        "run.revisions.get",
-        "run.revisions.list",
-        "run.operations.get",
-        "monitoring.timeSeries.list",
-        "logging.logEntries.list",
-    ]
-    history: list[HistorySpec] = []
-    """The oldest first; the last is how the simulation begins."""
-    metrics_lag: Duration = timedelta(minutes=3)
-    """How long after a request it shows in metrics."""
-    slack: SlackSpec = SlackSpec()
-    statuspage: StatusPageSpec = StatusPageSpec()
-    vercel: VercelSpec | None = None
+    project: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")] = Field(
+        description="The project in Google Cloud."
+    )
+    region: Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+\d$")] = Field(description="Its region.")
+    service: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,47}[a-z0-9])?$")] = Field(
+        description="The service in Cloud Run."
+    )
+    pages: Annotated[list[PageSpec], Field(min_length=1)] = Field(description="The pages that the service answers.")
+    revisions: Annotated[list[RevisionSpec], Field(min_length=1)] = Field(description="What was deployed so far.")
+    traffic: list[TrafficSpec] = Field(
+        default=[TrafficSpec(revision=LATEST, percent=100)], description="Who gets how much of the traffic."
+    )
+    flags: list[FlagSpec] = Field(default=[], description="The feature flags.")
+    users: UsersSpec = Field(default=UsersSpec(), description="Who comes, and where they go.")
+    outbreak: OutbreakSpec | None = Field(default=None, description="What breaks; nothing if left out.")
+    breaks_after: Duration | None = Field(
+        default=timedelta(0), description="When it breaks by itself; null: when it is told."
+    )
+    operation_takes: Duration = Field(
+        default=timedelta(milliseconds=400), description="How long a change of traffic takes."
+    )
+    traffic_lags: Duration = Field(
+        default=timedelta(0), description="How long after the operation the new traffic shows."
+    )
+    permissions: list[str] = Field(
+        default=[
+            "run.services.get",
+            "run.services.list",
+            "run.services.update",
+            "run.revisions.get",
+            "run.revisions.list",
+            "run.operations.get",
+            "monitoring.timeSeries.list",
+            "logging.logEntries.list",
+        ],
+        description="What the key may do.",
+    )
+    history: list[HistorySpec] = Field(
+        default=[], description="Who served before, the oldest first; the last is how the simulation begins."
+    )
+    metrics_lag: Duration = Field(
+        default=timedelta(minutes=3), description="How long after a request it shows in metrics."
+    )
+    slack: SlackSpec = Field(default=SlackSpec(), description="The chat workspace.")
+    statuspage: StatusPageSpec = Field(default=StatusPageSpec(), description="The public status page.")
+    vercel: VercelSpec | None = Field(default=None, description="The project on Vercel, where it has one.")
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:

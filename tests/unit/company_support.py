@@ -186,7 +186,7 @@ CHAT = client("chat", ChatOptions)
 
 KINDS = Registry.of(
     [
-        action("chat.post", Text, (CHAT,), approval=None),
+        action("chat.post", Text, (CHAT,), approval=None, speaks=("text",)),
         action("traffic.move", Whatever, approval=ONE_PERSON),
         action("flag.disable", Whatever, approval=ONE_PERSON),
         action("public.tell", Text, approval=SPEAKERS),

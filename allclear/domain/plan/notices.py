@@ -31,7 +31,7 @@ class Notification(Applies):
     audience: str = Field(description="A role of the plan, or anybody else in words, as `customers`.")
     by: list[Slug] = Field(default=[], description="The channels, in order.")
     within: Span | None = Field(default=None, description="By when; at once when left out.")
-    from_: ClockStart = Field(default=ClockStart.ALERT, alias="from")
+    from_: ClockStart = Field(default=ClockStart.ALERT, alias="from", description="What starts its clock.")
     words: str = Field(default="", description="The plan's own words.")
 
 
@@ -41,44 +41,46 @@ StatusWord = Literal["investigating", "identified", "resolved"]
 class UpdateRhythm(Applies):
     """How often an audience hears how it stands. The line with the latest `after` that has passed counts."""
 
-    audience: str
-    every: Duration
-    status: list[StatusWord] = Field(default=["investigating", "identified"], min_length=1)
+    audience: str = Field(description="Who hears it: a role, `status_page`, or anybody else in words.")
+    every: Duration = Field(description="How long after the last one the next is due.")
+    status: list[StatusWord] = Field(
+        default=["investigating", "identified"], min_length=1, description="While it stands like this."
+    )
     after: Duration = Field(default=timedelta(0), description="From this long after the alert on.")
 
 
 class Duty(Applies):
     """Something that must be done by a deadline when its condition holds, as telling a regulator within 72 hours."""
 
-    name: Slug
-    title: str
+    name: Slug = Field(description="A short name; the ask is `duty/NAME`.")
+    title: str = Field(description="What it is, in a few words.")
     ask: str = Field(description="What has to be done, for whoever has to do it.")
-    role: Slug
-    within: Span
-    from_: ClockStart = Field(default=ClockStart.AWARENESS, alias="from")
+    role: Slug = Field(description="Who has to do it.")
+    within: Span = Field(description="By when.")
+    from_: ClockStart = Field(default=ClockStart.AWARENESS, alias="from", description="What starts its clock.")
     source: str = Field(default="", description="Where it is written, as `Art. 33 GDPR`.")
 
 
 class Evidence(Applies):
     """What has to be kept before containment changes anything."""
 
-    name: Slug
-    title: str
-    ask: str
-    role: Slug
+    name: Slug = Field(description="A short name; the ask is `contain/evidence-NAME`.")
+    title: str = Field(description="What it is, in a few words.")
+    ask: str = Field(description="What has to be kept, for whoever has to do it.")
+    role: Slug = Field(description="Who has to do it.")
 
 
 class Rung(Model):
     """Who is told of an unanswered approval, and after how long."""
 
-    after: Duration
-    roles: list[Slug] | Literal["everyone"]
+    after: Duration = Field(description="How long it has waited.")
+    roles: list[Slug] | Literal["everyone"] = Field(description="Who is told then; `everyone` for all roles.")
 
 
 class Silence(Applies):
     """What an unanswered approval leads to. It climbs, and it never means yes."""
 
-    climbs: list[Rung] = Field(min_length=1)
+    climbs: list[Rung] = Field(min_length=1, description="Who is told after how long, the shortest first.")
 
 
 DEFAULT_SILENCE = Silence(
@@ -96,19 +98,19 @@ class DueReview(Applies):
     """When something of the post-mortem is due."""
 
     what: Slug = Field(default="document", description="As `meeting` or `document`.")
-    within: Span
-    not_before: Span | None = None
-    from_: ClockStart = Field(default=ClockStart.RECOVERY, alias="from")
+    within: Span = Field(description="By when.")
+    not_before: Span | None = Field(default=None, description="Not earlier than this.")
+    from_: ClockStart = Field(default=ClockStart.RECOVERY, alias="from", description="What starts its clock.")
 
 
 class PostMortemRules(Model):
     """What a post-mortem looks like, and when it is due."""
 
-    template: str
+    template: str = Field(description="Its file, relative to the company's folder.")
     due: list[DueReview] = Field(min_length=1, description="One span alone is that of the document, from recovery.")
     title: str = Field(default="Post-Mortem", description="What the plan calls it.")
 
-    @field_validator("due", mode="before")
+    @field_validator("due", mode="before", json_schema_input_type=Span | list[DueReview])
     @classmethod
     def _one_span(cls, value: object) -> object:
         return [{"within": value}] if isinstance(value, str) else value

@@ -16,8 +16,8 @@ from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, Worki
 class Role(Model):
     """A hat that somebody wears in an incident."""
 
-    title: str
-    about: str = ""
+    title: str = Field(description="What the plan calls it.")
+    about: str = Field(default="", description="What whoever wears it does.")
     deputies: list[Slug] = Field(default=[], description="Roles that act for it, in order, when nobody else does.")
     never_with: list[Slug] = Field(default=[], description="Roles that the same person must not have at once.")
 
@@ -25,21 +25,21 @@ class Role(Model):
 class Contact(Model):
     """One way to reach somebody."""
 
-    address: str
+    address: str = Field(description="A number, an address or a handle.")
     hours: DayHours | None = Field(default=None, description="Only then, in local time; always when left out.")
 
 
 class Person(Model):
     """Somebody of the company; a name in square brackets is a blank."""
 
-    name: str
-    roles: list[Slug] = Field(min_length=1)
+    name: str = Field(description="The name, as it goes into the record.")
+    roles: list[Slug] = Field(min_length=1, description="The roles that this person has.")
     contacts: dict[Slug, Contact] = Field(
         default={}, description="slack, phone, email ... -> the address; tried in this order."
     )
     zone: Zone | None = Field(default=None, description="Where this person is; the company's zone when left out.")
 
-    @field_validator("contacts", mode="before")
+    @field_validator("contacts", mode="before", json_schema_input_type=dict[Slug, str | Contact])
     @classmethod
     def _address_alone(cls, value: object) -> object:
         if not isinstance(value, dict):
@@ -70,7 +70,7 @@ def _within(now: str, hours: str) -> bool:
 class Layer(Model):
     """One layer of a rota: people who take turns."""
 
-    name: Slug
+    name: Slug = Field(description="A short name for it, as `first`.")
     people: list[str] = Field(min_length=1, description="In the order of their turns; names as under `people`.")
     starts: str = Field(
         pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d$", description="The first hand-over in local time, as 2026-11-02T09:00."
@@ -105,9 +105,9 @@ class Shift(Model):
 class Rota(Stated):
     """Who has a role when: layers, the first to be paged first."""
 
-    role: Slug
+    role: Slug = Field(description="The role that is taken in turns.")
     zone: Zone | None = Field(default=None, description="The company's zone when left out.")
-    layers: list[Layer] = Field(min_length=1)
+    layers: list[Layer] = Field(min_length=1, description="The first layer is paged first.")
     hand_over: bool = Field(
         default=False,
         description="True: a turn begins when its person takes it over, and lasts until the next one does.",

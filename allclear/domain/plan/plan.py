@@ -35,25 +35,25 @@ OUTAGE = "outage"
 class PhaseLabel(Model):
     """What the plan calls a phase, and when it expects it."""
 
-    label: str
+    label: str = Field(description="The plan's own name for it.")
     expected: str = Field(default="", description="The plan's own words, as `0-5 min`.")
 
 
 class Kind(Model):
     """A kind of incident: an axis of its own, beside the severity."""
 
-    title: str
-    about: str = ""
+    title: str = Field(description="What the plan calls it.")
+    about: str = Field(default="", description="When it is one of these.")
 
 
 class Route(Model):
     """Which alerts mean what."""
 
-    name: str
+    name: str = Field(description="A name for it, in the record.")
     match: dict[str, str] = Field(description="Label -> value. All must be equal; `*` matches any value.")
-    service: Slug
+    service: Slug = Field(description="The service in systems.yaml that is in trouble.")
     severity: str | None = Field(default=None, description="Left out: what the plan's `assess` gives for the facets.")
-    runbook: Slug
+    runbook: Slug = Field(description="The file under runbooks/ that is followed.")
     kind: Slug | None = Field(default=None, description="Of which kind such an incident is; the runbook's if left out.")
     impact: str = Field(default="", description="What users notice, as `Payment processing down`.")
     feature: str = Field(default="", description="What is affected, as users know it; the service's title if left out.")
@@ -63,44 +63,53 @@ class Route(Model):
 class Threshold(Stated):
     """What counts as an alert. A rate means something over a window, with enough samples in it."""
 
-    name: Slug
+    name: Slug = Field(description="A short name for it.")
     words: str = Field(description="The plan's own line.")
     above: float | None = Field(default=None, description="A share from 0 to 1, or seconds for a time.")
-    window: Duration | None = None
+    window: Duration | None = Field(default=None, description="Over how long a rate is counted.")
     samples: int | None = Field(default=None, ge=1, description="Fewer than these say nothing.")
 
 
 class Support(Model):
     """Somebody outside the company who can help."""
 
-    name: str
-    contact: str
+    name: str = Field(description="Who they are.")
+    contact: str = Field(description="How to reach them.")
 
 
 class Assumption(Model):
     """A default that the plan itself does not state."""
 
-    field: str
-    because: str
+    field: str = Field(description="What was assumed.")
+    because: str = Field(description="Why.")
 
 
 class Plan(Model):
     """A company's `plan.yaml`."""
 
-    company: str
+    company: str = Field(description="The company's name, as people write it.")
     short: str = Field(pattern=r"^[A-Z][A-Z0-9]{1,7}$", description="Stands before the number of an incident: VS-12.")
     source: str = Field(default="", description="The document this was taken from.")
-    working_time: WorkingTime = WorkingTime(assumed=True, because="the plan names no time zone and no working hours")
+    working_time: WorkingTime = Field(
+        default=WorkingTime(assumed=True, because="the plan names no time zone and no working hours"),
+        description="When the company works: zone, days, hours and holidays.",
+    )
     severities: list[Severity] = Field(min_length=1, description="The worst first.")
     facets: dict[Slug, Facet] = Field(default={}, description="What a severity follows from.")
     assess: list[SeverityRule] = Field(default=[], description="The first that fits gives the severity.")
     may_lower: list[Slug] | None = Field(default=None, description="Roles that may lower a severity; all if left out.")
-    kinds: dict[Slug, Kind] = Field(default={OUTAGE: Kind(title="Outage")}, min_length=1)
-    roles: dict[Slug, Role]
-    people: list[Person] = []
-    rotas: list[Rota] = []
-    phases: dict[Phase, PhaseLabel]
-    routes: list[Route] = []
+    kinds: dict[Slug, Kind] = Field(
+        default={OUTAGE: Kind(title="Outage")},
+        min_length=1,
+        description="The kinds of incident; `outage` alone when left out.",
+    )
+    roles: dict[Slug, Role] = Field(description="The hats that people wear: short name -> title.")
+    people: list[Person] = Field(default=[], description="Who has which roles, and how to reach them.")
+    rotas: list[Rota] = Field(default=[], description="Who has a role when.")
+    phases: dict[Phase, PhaseLabel] = Field(
+        description="What the plan calls the five phases, and when it expects them."
+    )
+    routes: list[Route] = Field(default=[], description="Which alerts mean what; the first that fits counts.")
     thresholds: list[Threshold] = Field(default=[], description="What the plan counts as an alert.")
     approvals: dict[str, ApprovalPolicy] = Field(default={}, description="Action -> who must say yes.")
     silence: list[Silence] = Field(default=[DEFAULT_SILENCE], min_length=1, description="The first that fits counts.")
@@ -109,11 +118,14 @@ class Plan(Model):
     duties: list[Duty] = Field(default=[], description="What must be done by a deadline.")
     evidence: list[Evidence] = Field(default=[], description="What is kept before containment.")
     templates: dict[Slug, str] = Field(default={}, description="Name -> file, relative to the company's folder.")
-    post_mortem: PostMortemRules
-    status_page_url: str = ""
+    post_mortem: PostMortemRules = Field(description="What a post-mortem looks like, and when it is due.")
+    status_page_url: str = Field(default="", description="Where the public reads how it stands.")
     resources: dict[str, str] = Field(default={}, description="What people open: title -> address.")
-    support: list[Support] = []
+    support: list[Support] = Field(default=[], description="Who outside the company can help.")
     channels: dict[str, str] = Field(default={}, description="The plan's own list of alert channels.")
+    first_drill: Slug | None = Field(
+        default=None, description="The drill that `allclear drill` plays; the first by name when left out."
+    )
     drills: list[str] = Field(default=[], description="The plan's lines on rehearsing.")
     assumed: list[Assumption] = Field(default=[], description="Defaults that the plan does not state.")
 

@@ -43,9 +43,9 @@ class Target(Stated):
     """By when something has to have happened."""
 
     name: Slug = Field(description="The plan's own name for it, as `respond`.")
-    within: Span
-    from_: ClockStart = Field(default=ClockStart.ALERT, alias="from")
-    until: ClockStop = ClockStop.ACKNOWLEDGED
+    within: Span = Field(description="By when.")
+    from_: ClockStart = Field(default=ClockStart.ALERT, alias="from", description="What starts its clock.")
+    until: ClockStop = Field(default=ClockStop.ACKNOWLEDGED, description="What it waits for.")
     words: str = Field(default="", description="The plan's own words, as `Immediate (< 5 minutes)`.")
 
 
@@ -53,8 +53,8 @@ class Escalation(Stated):
     """When an incident becomes graver by itself."""
 
     to: str = Field(description="The graver severity.")
-    after: Span
-    from_: ClockStart = Field(default=ClockStart.ALERT, alias="from")
+    after: Span = Field(description="How long after its clock's start.")
+    from_: ClockStart = Field(default=ClockStart.ALERT, alias="from", description="What starts its clock.")
     unless: ClockStop = Field(
         default=ClockStop.CONTAINED, description="What is contained and stable wakes nobody; `recovered` is stricter."
     )
@@ -63,10 +63,10 @@ class Escalation(Stated):
 class Severity(Model):
     """One level of the plan's own scale."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$")
-    title: str
-    definition: str
-    examples: list[str] = []
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$", description="As the plan writes it: P0, SEV1, high.")
+    title: str = Field(description="What it is called, as Critical.")
+    definition: str = Field(description="When an incident is this grave.")
+    examples: list[str] = Field(default=[], description="What it was, or could be.")
     targets: list[Target] = Field(default=[], description="Time targets, each with the clock that it starts from.")
     contain: bool = Field(default=True, description="Whether containment measures are taken at all.")
     ticket_only: bool = Field(
@@ -99,7 +99,7 @@ class Severity(Model):
 class Facet(Stated):
     """One thing that a severity follows from, as the share of users; `unknown` is always an answer."""
 
-    title: str
+    title: str = Field(description="The question that it answers, as `Share of users affected`.")
     values: list[Slug] = Field(
         default=list(YES_OR_NO), min_length=2, description="What it can be; `unknown` need not be listed."
     )
@@ -122,8 +122,8 @@ Wanted = dict[Slug, Slug | list[Slug]]
 class SeverityRule(Stated):
     """A severity, and the facets that give it. An empty `when` always fits."""
 
-    severity: str
-    when: Wanted = {}
+    severity: str = Field(description="What it is then.")
+    when: Wanted = Field(default={}, description="Facet -> the value, or one of the values, that it must have.")
 
 
 class Assessment(Model):

@@ -9,11 +9,18 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from allclear.domain.durations import parse_duration, say_duration
+from allclear.domain.durations import DURATION_PATTERN, parse_duration, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan.stated import Stated
 
@@ -69,7 +76,11 @@ class Span:
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Describes it for editors."""
         del schema, handler
-        return {"type": "string", "examples": ["30m", "4 business hours", "1 business day"]}
+        return {
+            "type": "string",
+            "pattern": rf"{DURATION_PATTERN}|^\s*\d+(\.\d+)?\s*business\s*(hour|day)s?\s*$",
+            "examples": ["30m", "4 business hours", "1 business day"],
+        }
 
 
 def _span(value: object) -> Span:
@@ -104,16 +115,20 @@ def _hours(text: str) -> str:
     return text.strip()
 
 
-DayHours = Annotated[str, AfterValidator(_hours)]
+DayHours = Annotated[
+    str, AfterValidator(_hours), WithJsonSchema({"type": "string", "pattern": rf"^\s*{_HOURS.pattern}\s*$"})
+]
 """A stretch of one day in local time, as `09:00-17:30`; `24:00` is its end."""
 
 
 class WorkingTime(Stated):
     """When the company works: its zone, days, hours and holidays."""
 
-    zone: Zone = "UTC"
-    days: list[Weekday] = Field(default=["mon", "tue", "wed", "thu", "fri"], min_length=1)
-    hours: DayHours = "09:00-17:00"
+    zone: Zone = Field(default="UTC", description="The company's time zone, as Europe/Berlin.")
+    days: list[Weekday] = Field(
+        default=["mon", "tue", "wed", "thu", "fri"], min_length=1, description="The working days."
+    )
+    hours: DayHours = Field(default="09:00-17:00", description="The working hours in local time, as 09:00-17:30.")
     holidays: list[date] = Field(default=[], description="Days on which nobody works, as 2026-12-25.")
     holidays_of: str | None = Field(
         default=None,

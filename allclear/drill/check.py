@@ -1,0 +1,171 @@
+"""Says what is wrong with a company's drills before they are played: names, alerts, asks, and their production."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from allclear.company.complaint import Complaint, instead, shown
+from allclear.company.folder import PLAN, Draft
+from allclear.company.placeholders import texts
+from allclear.company.problems import problems, read_model
+from allclear.company.yaml_file import Place, YamlFile, read_yaml
+from allclear.domain.deadlines import DUTY
+from allclear.domain.plan import Plan, Route
+from allclear.domain.runbook import Phase, Runbook
+from allclear.domain.systems import Service
+from allclear.domain.wording import PLACEHOLDERS, unknown_placeholders
+from allclear.drill.script import Script
+from allclear.engine.course import BY_HAND, choice_key, undo_key
+from allclear.postmortem.placeholders import FIELDS
+from allclear.simulator.scenario import Production
+
+PRODUCTION = "production"
+
+
+def check_drills(draft: Draft) -> Iterator[Complaint]:
+    """Yields what is wrong with the files under `drills/`, and with the plan's word on which comes first."""
+    paths = sorted((draft.folder / "drills").glob("*.yaml"))
+    for path in paths:
+        file = read_yaml(path)
+        if isinstance(file, Complaint):
+            yield file
+        else:
+            yield from _drill(draft, file)
+    for path in sorted((draft.folder / "drills").glob("*.yml")):
+        yield Complaint("warning", shown(path), None, "The file is not read.", "Rename it so that it ends in .yaml.")
+    if draft.plan is None:
+        return
+    first, names = draft.plan.first_drill, [path.stem for path in paths]
+    if first is not None and first not in names:
+        yield draft.files[PLAN].error(("first_drill",), f"There is no drill `{first}`.", instead(first, names))
+
+
+def _drill(draft: Draft, file: YamlFile) -> Iterator[Complaint]:
+    """A file without an alert is a production to look at, and is held to that part alone."""
+    production = _production(file)
+    if isinstance(production, list):
+        yield from production
+    if set(file.data) <= {PRODUCTION, "title", "about"}:
+        return
+    own = {key: value for key, value in file.data.items() if key != PRODUCTION}
+    script = read_model(Script, replace(file, data=own))
+    if isinstance(script, list):
+        yield from script
+        return
+    yield from _Sheet(draft, file, script, None if isinstance(production, list) else production).complaints()
+
+
+def _production(file: YamlFile) -> Production | list[Complaint]:
+    if PRODUCTION not in file.data:
+        return [file.error((), "The drill has no `production` that could break.", "Add it: `allclear schema drill`.")]
+    try:
+        return Production.model_validate(file.data[PRODUCTION])
+    except ValidationError as error:
+        found = problems(error, Production)
+        return [
+            file.error((PRODUCTION, *one.place), one.sentence.replace("The file:", "`production`:"), one.next_step)
+            for one in found
+        ]
+
+
+class _Sheet:
+    """One drill under the eye."""
+
+    def __init__(self, draft: Draft, file: YamlFile, script: Script, production: Production | None) -> None:
+        self._draft = draft
+        self._file = file
+        self._script = script
+        self._production = production
+
+    def complaints(self) -> Iterator[Complaint]:
+        plan = self._draft.plan
+        if plan is not None:
+            yield from self._roles(plan)
+            yield from self._followed(plan)
+        yield from self._known("words", self._script.words, FIELDS, "The post-mortem has no field")
+        yield from self._braces()
+
+    def _roles(self, plan: Plan) -> Iterator[Complaint]:
+        named: list[tuple[Place, str]] = [
+            *((("people", index, "role"), one.role) for index, one in enumerate(self._script.people)),
+            *((("answers", index, "by"), one.by) for index, one in enumerate(self._script.answers) if one.by),
+        ]
+        for place, role in named:
+            if role not in plan.roles:
+                yield self._file.error(place, f"The plan has no role `{role}`.", instead(role, plan.roles))
+        yield from self._known("notes", self._script.notes, plan.roles, "The plan has no role")
+
+    def _known(self, field: str, named: Collection[str], known: Collection[str], what: str) -> Iterator[Complaint]:
+        for name in named:
+            if name not in known:
+                yield self._file.error((field, name), f"{what} `{name}`.", instead(name, known))
+
+    def _followed(self, plan: Plan) -> Iterator[Complaint]:
+        """What the alert leads to: its route, and that route's runbook and service."""
+        route = plan.route(dict(self._script.alert.labels))
+        if route is None:
+            yield self._file.error(
+                ("alert", "labels"), "No route of plan.yaml takes the drill's alert.",
+                "Give it the labels that a route matches.",
+            )  # fmt: skip
+            return
+        if runbook := self._draft.runbooks.get(route.runbook):
+            yield from self._asks(plan, runbook)
+        services = self._draft.systems.services if self._draft.systems else {}
+        if self._production is not None and route.service in services:
+            yield from self._stage(route, services[route.service], self._production)
+
+    def _asks(self, plan: Plan, runbook: Runbook) -> Iterator[Complaint]:
+        asks, acts = _asks(plan, runbook), _acts(runbook)
+        for index, line in enumerate(self._script.answers):
+            if line.ask not in asks:
+                yield self._file.error(("answers", index, "ask"), f"Nobody is ever asked `{line.ask}`.",
+                                       instead(line.ask, asks))  # fmt: skip
+        for index, act in enumerate(self._script.expect.verified):
+            if act not in acts:
+                yield self._file.error(("expect", "verified", index), f"`{act}` is no act of the runbook"
+                                       f" `{runbook.name}`.", instead(act, acts))  # fmt: skip
+
+    def _stage(self, route: Route, service: Service, production: Production) -> Iterator[Complaint]:
+        """The simulated production has to be the one that the response will look for."""
+        known = [service.cloud_run] if isinstance(service.cloud_run, str) else list((service.cloud_run or {}).values())
+        if known and production.service not in known:
+            yield self._file.error(
+                (PRODUCTION, "service"),
+                f"The drill's production runs `{production.service}`, and `{route.service}` in systems.yaml is"
+                f" `{'`, `'.join(known)}` in Cloud Run.",
+                f"Write `service: {known[0]}`.",
+            )
+        pages = [page.path for page in production.pages]
+        for path in dict.fromkeys(one.path.partition("?")[0] for one in service.smoke.paths):
+            if path not in (*pages, "/healthz"):
+                yield self._file.error((PRODUCTION, "pages"), f"The smoke test of `{route.service}` asks for `{path}`,"
+                                       " which is not under `pages`.", f"Add `- path: {path}`.")  # fmt: skip
+
+    def _braces(self) -> Iterator[Complaint]:
+        """A drill's words are said as they stand."""
+        for place, text in texts(self._script.model_dump(mode="json", by_alias=True)):
+            for name in unknown_placeholders(text, {}):
+                like = " It is filled in templates and steps only." if name in PLACEHOLDERS else ""
+                yield self._file.warning(place, f"{{{name}}} stays as it is in a drill.{like}", "Write the words out.")
+
+
+def _acts(runbook: Runbook) -> list[str]:
+    return [f"{phase.value}/{step.id}" for phase in Phase for step in runbook.steps(phase) if step.action]
+
+
+def _asks(plan: Plan, runbook: Runbook) -> list[str]:
+    """Returns the names of all that people can be asked in an incident of this runbook."""
+    acts = _acts(runbook)
+    found = [f"{phase.value}/{step.id}" for phase in Phase for step in runbook.steps(phase)]
+    found += [choice_key(act) for act in acts]
+    for phase in Phase:
+        if any(step.undo for step in runbook.steps(phase)):
+            undone = [f"{phase.value}/{undo_key(act)}" for act in acts]
+            found += [*undone, *(f"{name}-left" for name in undone)]
+    found.append(f"{Phase.CONTAIN.value}/{BY_HAND}")
+    found += [f"{DUTY}/{duty.name}" for duty in plan.duties]
+    return found + [f"{Phase.CONTAIN.value}/evidence-{one.name}" for one in plan.evidence]

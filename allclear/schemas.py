@@ -1,0 +1,207 @@
+"""A company's files as JSON Schemas, so that an editor completes and checks them while they are written.
+
+They are pydantic's own, and know what is installed: the names of actions and probes, third parties' included, the
+parameters of each, and the options of each system. What takes more than one file to say is `allclear check`'s part.
+
+They hold to draft 2020-12, as pydantic writes it, and to those of its keywords that draft 7 has too: older editors know
+no newer draft. `enumDescriptions` is a word of editors alone; to others it says nothing.
+
+*Source:* JSON Schema, draft 2020-12 and draft 7; the readme of yaml-language-server ("Supports JSON Schema 7 and
+below"; the comment `# yaml-language-server: $schema=`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel
+
+from allclear.company import Kinds
+from allclear.company.kinds import ActionType, ProbeType
+from allclear.domain.action import Client
+from allclear.domain.base import JsonDict
+from allclear.domain.plan import Plan
+from allclear.domain.runbook import Phase, Runbook
+from allclear.domain.systems import Systems
+from allclear.drill.script import Script
+from allclear.simulator.scenario import Production
+
+FileKind = Literal["plan", "systems", "runbook", "drill"]
+FILE_KINDS: tuple[FileKind, ...] = ("plan", "systems", "runbook", "drill")
+FOLDER = ".schemas"
+"""Where `allclear init` puts them: beside the companies' folders."""
+
+_PLACEHOLDER = {"type": "string", "pattern": r"\{[a-z][a-z0-9_]*\}"}
+"""Stands for any value in a step: it is filled in later."""
+_ISO_DURATION = re.compile(r"P(\d+D)?(T.*)?")
+_FREE = {"type", "description", "default", "minLength", "maxLength", "title"}
+"""A string with nothing but these may hold a placeholder anyway."""
+
+
+def file_name(kind: FileKind) -> str:
+    """Returns what the schema of that kind is called in a folder."""
+    return f"{kind}.schema.json"
+
+
+def write_schemas(folder: Path, kinds: Kinds) -> list[Path]:
+    """Writes every schema into `folder` and returns their paths; what was there is replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for kind in FILE_KINDS:
+        path = folder / file_name(kind)
+        path.write_text(json.dumps(schema_of(kind, kinds), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def schema_of(kind: FileKind, kinds: Kinds) -> JsonDict:
+    """Returns the JSON Schema of a company's `plan.yaml` or `systems.yaml`, a runbook or a drill."""
+    match kind:
+        case "plan":
+            made = _plan(kinds)
+        case "systems":
+            made = _systems(kinds)
+        case "runbook":
+            made = _runbook(kinds)
+        case "drill":
+            made = _drill()
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"allclear: {kind}"}
+    return about | {key: value for key, value in made.items() if key != "title"}
+
+
+def _plan(kinds: Kinds) -> JsonDict:
+    made = _model(Plan)
+    made["properties"]["approvals"]["propertyNames"] = {"enum": sorted(kinds.actions)}
+    made["properties"]["phases"]["required"] = [phase.value for phase in Phase]
+    return made
+
+
+def _systems(kinds: Kinds) -> JsonDict:
+    """Each system that an action or a probe talks to has its own options; another may have any."""
+    made = _model(Systems)
+    plain = made["$defs"]["System"]
+    known: dict[str, JsonDict] = {}
+    for client in _clients(kinds):
+        options = getattr(client, "options", None)
+        own = _model(options) if isinstance(options, type) and issubclass(options, BaseModel) else None
+        if own is None:
+            continue
+        made["$defs"] |= own.pop("$defs", {})
+        known[client.system] = {
+            **plain,
+            "description": own.get("description", plain["description"]),
+            "properties": plain["properties"] | own.get("properties", {}),
+            "required": [*plain["required"], *own.get("required", [])],
+            "additionalProperties": False,
+        }
+    made["properties"]["systems"]["properties"] = known
+    return made
+
+
+def _clients(kinds: Kinds) -> list[type[Client]]:
+    every: Iterable[ActionType | ProbeType] = [*kinds.actions.values(), *kinds.probes.values()]
+    found = {client.system: client for kind in every for client in kind.needs}
+    return [found[name] for name in sorted(found)]
+
+
+def _runbook(kinds: Kinds) -> JsonDict:
+    made = _model(Runbook)
+    step, call = made["$defs"]["Step"], made["$defs"]["ProbeCall"]
+    made["$defs"] |= dict(_params("action", kinds.actions)) | dict(_params("probe", kinds.probes))
+    step["properties"]["action"] = _named(step["properties"]["action"], kinds.actions)
+    step["properties"]["probe"] = _named(step["properties"]["probe"], kinds.probes)
+    step["oneOf"] = [{"required": [name]} for name in ("action", "probe", "person", "undo")]
+    step["allOf"] = [*_cases("action", kinds.actions), *_cases("probe", kinds.probes)]
+    call["properties"]["probe"] = _named(call["properties"]["probe"], kinds.probes)
+    call["allOf"] = list(_cases("probe", kinds.probes))
+    return made
+
+
+def _named(field: JsonDict, known: Mapping[str, ActionType | ProbeType]) -> JsonDict:
+    """Returns the field with the names there are, each with its title for whoever chooses."""
+    return {
+        "description": field["description"],
+        "enum": sorted(known),
+        "enumDescriptions": [known[name].title for name in sorted(known)],
+    }
+
+
+def _params(word: str, known: Mapping[str, ActionType | ProbeType]) -> Iterator[tuple[str, JsonDict]]:
+    for name, kind in known.items():
+        made = _model(kind.params)
+        yield from ((f"{word}:{name}:{part}", _aimed(one, f"{word}:{name}:"))
+                    for part, one in made.pop("$defs", {}).items())  # fmt: skip
+        made["properties"] = {
+            field: _fillable(_aimed(one, f"{word}:{name}:")) for field, one in made.get("properties", {}).items()
+        }
+        yield f"{word}:{name}", {**made, "description": f"{kind.title}. {made.get('description', '')}".strip()}
+
+
+def _fillable(field: JsonDict) -> JsonDict:
+    """Returns a parameter that may also be a placeholder."""
+    if field.get("type") == "string" and set(field) <= _FREE:
+        return field
+    about = {key: field[key] for key in ("description", "default") if key in field}
+    return about | {"anyOf": [{key: one for key, one in field.items() if key not in about}, _PLACEHOLDER]}
+
+
+def _aimed(part: Any, prefix: str) -> Any:  # noqa: ANN401 - any part of a schema
+    """Returns `part` with its references aimed at definitions that carry `prefix`."""
+    if isinstance(part, dict):
+        return {
+            key: f"#/$defs/{prefix}{str(one).rsplit('/', 1)[-1]}" if key == "$ref" else _aimed(one, prefix)
+            for key, one in cast("JsonDict", part).items()
+        }
+    return [_aimed(one, prefix) for one in cast("list[Any]", part)] if isinstance(part, list) else part
+
+
+def _cases(word: str, known: Mapping[str, ActionType | ProbeType]) -> Iterator[JsonDict]:
+    """Yields, for each action or probe, what its `with` must be."""
+    for name in sorted(known):
+        then: JsonDict = {"properties": {"with": {"$ref": f"#/$defs/{word}:{name}"}}}
+        if any(field.is_required() for field in known[name].params.model_fields.values()):
+            then["required"] = ["with"]
+        yield {"if": {"properties": {word: {"const": name}}, "required": [word]}, "then": then}
+
+
+def _drill() -> JsonDict:
+    made, production = _model(Script), _model(Production)
+    made["$defs"] |= production.pop("$defs")
+    made["$defs"]["Production"] = production
+    made["properties"]["production"] = {"$ref": "#/$defs/Production", "description": production["description"]}
+    made["required"] = [*made["required"], "production"]
+    return made
+
+
+def _model(model: type[BaseModel]) -> JsonDict:
+    return _tidy(model.model_json_schema(by_alias=True, mode="validation"))
+
+
+def _tidy(part: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """Returns it without what only repeats a name; a mapping by short names takes no others."""
+    if isinstance(part, list):
+        return [_tidy(one) for one in cast("list[Any]", part)]
+    if not isinstance(part, dict):
+        return part
+    old = cast("JsonDict", part)
+    new = {
+        key: _each(one) if key in ("properties", "$defs", "patternProperties") else _tidy(one)
+        for key, one in old.items()
+        if not (key == "title" and isinstance(one, str)) and not _iso(key, one)
+    }
+    if "patternProperties" in new:
+        new.setdefault("additionalProperties", False)
+    return new
+
+
+def _each(named: JsonDict) -> JsonDict:
+    return {name: _tidy(one) for name, one in named.items()}
+
+
+def _iso(key: str, value: object) -> bool:
+    """A default duration as pydantic writes it is none that a file may hold."""
+    return key == "default" and isinstance(value, str) and bool(_ISO_DURATION.fullmatch(value)) and value != "P"

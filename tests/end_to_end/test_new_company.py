@@ -1,0 +1,144 @@
+"""A company that no line of code knows: another language, other levels, other clocks, played to its post-mortem.
+
+*Source:* tests/companies/nordwind, which is made up; Art. 33 GDPR for its 72 hours.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allclear.company import Company, check_company, load_company
+from allclear.domain.deadlines import deadlines
+from allclear.domain.incident import Incident, replay
+from allclear.domain.plan import ClockStart
+from allclear.domain.records import Entry
+from allclear.drill.check import check_drills
+from allclear.engine.registry import Registry
+from allclear.postmortem.placeholders import PLACEHOLDERS
+from tests.end_to_end.stack_support import ROOT, allclear
+
+COMPANIES = ROOT / "tests" / "companies"
+DUTY = "meldung-art-33"
+
+
+@pytest.fixture(scope="module")
+def nordwind() -> Company:
+    """The company, as an incident finds it."""
+    return load_company(COMPANIES / "nordwind")
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Its first drill, played once for this file."""
+    home = tmp_path_factory.mktemp("nordwind") / "home"
+    done = allclear("drill", "--company", "nordwind", "--json", "--home", str(home), ALLCLEAR_RUNBOOKS=str(COMPANIES))
+    assert done.stdout.startswith("{"), f"{done.stdout}\n{done.stderr}"
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def incident(played: dict[str, Any]) -> Incident:
+    """The drill's incident, as its journal tells it."""
+    return replay([Entry.model_validate(entry) for entry in played["entries"]])
+
+
+def records(played: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Returns the journal's records of a kind."""
+    return [entry["record"] for entry in played["entries"] if entry["record"]["kind"] == kind]
+
+
+def test_its_folder_has_nothing_to_complain_about(nordwind: Company) -> None:
+    """Every kind of line that a plan can have passes the check, umlauts and all."""
+    assert [str(one) for one in check_company(nordwind.folder, Registry.installed(), PLACEHOLDERS, check_drills)] == []
+
+
+@pytest.mark.slow
+def test_its_drill_goes_as_planned(played: dict[str, Any]) -> None:
+    """All five phases are gone through, and the rollback is verified and undone."""
+    assert played["misses"] == []
+    assert [one["phase"] for one in records(played, "phase.left")] == [
+        "detect", "contain", "investigate", "resolve", "review",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_people_are_asked_and_told_in_its_own_words(played: dict[str, Any]) -> None:
+    """Asks, messages and the post-mortem are the company's German, and none of its letters is lost."""
+    titles = [one["ask"]["title"] for one in records(played, "ask.opened")]
+    assert "Geschäftsleitung anrufen" in titles
+    told = [line["text"] for line in played["truth"] if line["kind"] == "message"]
+    assert any("Störung NW-1 (Großalarm) \u2013 Nordwind Versand GmbH" in text for text in told)
+    for words in ("# Nachbereitung NW-1", "Artikelnamen mit Umlauten", "Käthe Björnsen", "Prüfsumme des letzten"):
+        assert words in played["post_mortem"]
+
+
+@pytest.mark.slow
+def test_what_could_be_a_breach_is_treated_as_one_until_somebody_knows(played: dict[str, Any]) -> None:
+    """Logs are kept before the rollback is asked for, and the duty to report is the data protection officer's."""
+    asks = [one["ask"] for one in records(played, "ask.opened")]
+    order = [f"{ask['phase']}/{ask['step']}" for ask in asks]
+    assert order.index("contain/evidence-protokolle") < order.index("contain/zurueckrollen")
+    [duty] = [ask for ask in asks if ask["phase"] == "duty"]
+    assert duty["id"] == f"NW-1/duty/{DUTY}"
+    [answer] = [entry for entry in played["entries"] if entry["record"].get("ask") == duty["id"]]
+    assert answer["by"]["actor"] == "Zoë Müller-Lüdenscheidt"
+    assert "72 Stunden" in duty["text"]
+
+
+@pytest.mark.slow
+def test_its_clocks_are_its_own(nordwind: Company, incident: Incident) -> None:
+    """The 72 hours run from the first word of a person; a day's work is counted in Hamburg, without its holidays."""
+    due = {one.name: one for one in deadlines(nordwind.plan, incident)}
+    assert incident.aware_at is not None
+    assert due[DUTY].starts is ClockStart.AWARENESS
+    assert due[DUTY].due == incident.aware_at + timedelta(hours=72)
+    assert due[DUTY].met is not None
+    assert due["reaktion"].met == incident.aware_at
+    meeting = due["treffen"].due
+    assert meeting is not None
+    local = meeting.astimezone(nordwind.plan.working_time.zone_info)
+    assert f"{local:%H:%M}" == "18:00"
+    assert nordwind.plan.working_time.works_on(local.date())
+
+
+def test_its_holidays_stop_its_clock(nordwind: Company) -> None:
+    """Two business days from the day before Christmas Eve end on the 29th: the 24th to the 27th are free."""
+    plan = nordwind.plan
+    begun = datetime(2026, 12, 23, 15, 0, tzinfo=plan.working_time.zone_info)
+    [span] = [target.within for target in plan.severities[1].targets if target.name == "behebung"]
+    local = plan.working_time.after(begun, span).astimezone(plan.working_time.zone_info)
+    assert f"{local:%Y-%m-%d %H:%M}" == "2026-12-29 18:00"
+
+
+def test_its_rota_has_two_layers_at_night_on_a_friday(nordwind: Company) -> None:
+    """On a Friday evening both layers are on duty, on a Tuesday only the first."""
+    plan = nordwind.plan
+    [rota] = plan.rotas
+    friday, tuesday = (datetime(2026, 11, day, 20, 0, tzinfo=plan.working_time.zone_info) for day in (20, 24))
+    assert [one.person for one in rota.on_duty(friday, plan.working_time)] == ["Käthe Björnsen", "Özgür Weiß"]
+    assert [one.layer for one in rota.on_duty(tuesday, plan.working_time)] == ["erste"]
+
+
+def test_no_code_knows_it() -> None:
+    """Neither its name nor a word of its German stands anywhere in the code."""
+    for package in ("allclear", "tasks", "flows", "deployments"):
+        for path in (ROOT / package).rglob("*.py"):
+            text = path.read_text(encoding="utf-8").lower()
+            assert "nordwind" not in text
+            assert "eindämmung" not in text
+
+
+def test_only_the_settings_name_a_company() -> None:
+    """Our first company stands in the code once: as the default of ALLCLEAR_COMPANY."""
+    naming = [
+        str(path.relative_to(ROOT))
+        for package in ("allclear", "tasks", "flows", "deployments")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if "vintstreet" in path.read_text(encoding="utf-8").lower()
+    ]
+    assert naming == [str(Path("allclear/settings.py"))]

@@ -1,0 +1,145 @@
+"""The JSON Schemas for editors: what fits them, what does not, and what they tell whoever writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from allclear.domain.action import Params
+from allclear.engine.registry import Registry
+from allclear.schemas import FILE_KINDS, FileKind, file_name, schema_of, write_schemas
+from tests.unit.company_support import action
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = [
+    *(path.parent for path in (ROOT / "runbooks").glob("*/plan.yaml")),
+    *(path.parent for path in (ROOT / "tests/companies").glob("*/plan.yaml")),
+]
+WHERE: dict[FileKind, str] = {
+    "plan": "plan.yaml", "systems": "systems.yaml", "runbook": "runbooks/*.yaml", "drill": "drills/*.yaml",
+}  # fmt: skip
+INSTALLED = Registry.installed()
+
+
+def read(path: Path) -> Any:  # noqa: ANN401 - whatever stands in the file
+    """Returns a YAML file as an editor sees it: dates are text."""
+    yaml: Any = YAML(typ="safe", pure=True)
+    return json.loads(json.dumps(yaml.load(path.read_text(encoding="utf-8")), default=str))
+
+
+def wrong(kind: FileKind, data: object) -> list[str]:
+    """Returns where `data` does not fit the schema, and why."""
+    schema = schema_of(kind, INSTALLED)
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(data)]
+
+
+@pytest.mark.parametrize("kind", FILE_KINDS)
+def test_each_is_a_schema_and_every_companys_files_fit(kind: FileKind) -> None:
+    """The schemas are valid themselves, and every company's own files are."""
+    Draft202012Validator.check_schema(schema_of(kind, INSTALLED))
+    files = [path for folder in FOLDERS for path in sorted(folder.glob(WHERE[kind]))]
+    assert len(files) >= len(FOLDERS) >= 2
+    assert {str(path): wrong(kind, read(path)) for path in files} == {str(path): [] for path in files}
+
+
+@pytest.mark.parametrize("kind", FILE_KINDS)
+def test_every_field_says_what_it_is(kind: FileKind) -> None:
+    """An editor shows a sentence for each field, in the field itself or in what it refers to."""
+    schema = schema_of(kind, INSTALLED)
+    silent = [
+        f"{name}.{field}"
+        for name, part in [("", schema), *schema["$defs"].items()]
+        for field, shape in part.get("properties", {}).items()
+        if "description" not in shape and "description" not in schema["$defs"].get(_aim(shape), {})
+    ]
+    assert silent == []
+
+
+def _aim(shape: dict[str, Any]) -> str:
+    return str(shape.get("$ref", "")).rsplit("/", 1)[-1]
+
+
+def test_the_names_of_actions_and_probes_are_offered() -> None:
+    """A step's action and probe are chosen from what is installed, each with its title."""
+    step = schema_of("runbook", INSTALLED)["$defs"]["Step"]["properties"]
+    assert step["action"]["enum"] == sorted(INSTALLED.actions)
+    assert step["probe"]["enum"] == sorted(INSTALLED.probes)
+    titles = dict(zip(step["action"]["enum"], step["action"]["enumDescriptions"], strict=True))
+    assert titles["slack.post"] == "Post in Slack"
+
+
+class Blocking(Params):
+    """Who is kept out."""
+
+    address: str
+    minutes: int = 5
+
+
+def test_a_third_partys_action_is_offered_with_its_parameters() -> None:
+    """What another package brings is completed and checked like our own, and its numbers may be placeholders."""
+    kinds = Registry({**INSTALLED.actions, "wall.block": action("wall.block", Blocking)}, INSTALLED.probes)
+    check = Draft202012Validator(schema_of("runbook", kinds))
+    book = read(ROOT / "runbooks/vintstreet/runbooks/bad-deployment.yaml")
+    step: dict[str, Any] = {"id": "block", "action": "wall.block"}
+
+    def fits(**params: object) -> bool:
+        return check.is_valid({**book, "contain": [{**step, "with": params}]})
+
+    assert fits(address="10.0.0.1", minutes=9)
+    assert fits(address="10.0.0.1", minutes="{severity}")
+    assert not fits(address="10.0.0.1", minutes="long")
+    assert not fits(minutes=9)
+    assert not fits(address="10.0.0.1", hours=1)
+    assert not check.is_valid({**book, "contain": [step]})
+
+
+SLIPS: list[tuple[FileKind, str, tuple[str | int, ...], object]] = [
+    ("plan", "a misspelled field", ("companny",), "VintStreet"),
+    ("plan", "a misspelled field in a list", ("severities", 0, "titel"), "Critical"),
+    ("plan", "a span that is none", ("severities", 0, "targets", 0, "within"), "5 minutes"),
+    ("plan", "a duration that is none", ("updates", 0, "every"), "soon"),
+    ("plan", "an approval of an unknown action", ("approvals",), {"cloud_run.rollback": {"roles": ["cto"]}}),
+    ("plan", "a clock that nothing starts", ("severities", 0, "targets", 0, "from"), "monday"),
+    ("plan", "a phase that is none", ("phases", "celebrate"), {"label": "Party"}),
+    ("plan", "hours that are none", ("working_time",), {"hours": "9-17"}),
+    ("systems", "a misspelled option", ("systems", "slack", "chanel"), "#incidents"),
+    ("systems", "a service without its smoke test", ("services", "storefront"), {"title": "S", "url": "https://x"}),
+    ("runbook", "an unknown action", ("contain", 0, "action"), "cloud_run.rollback"),
+    ("runbook", "an unknown probe", ("detect", 0, "probe"), "http.smok"),
+    ("runbook", "an unknown parameter", ("contain", 0, "with", "revision"), "x"),
+    ("runbook", "a status that is none", ("contain", 8, "with", "status"), "wondering"),
+    ("runbook", "an action and a probe in one step", ("contain", 0, "probe"), "http.smoke"),
+    ("runbook", "an unknown probe of health", ("health", "probe"), "http.smok"),
+    ("drill", "a misspelled field", ("alert", "sumary"), "x"),
+    ("drill", "a misspelled field of the production", ("production", "page"), []),
+    ("drill", "a duration that is none", ("production", "operation_takes"), "soon"),
+]  # fmt: skip
+FILES: dict[FileKind, str] = {
+    "plan": "plan.yaml", "systems": "systems.yaml", "runbook": "runbooks/bad-deployment.yaml",
+    "drill": "drills/payment-processing-down.yaml",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "what", "place", "value"), SLIPS)
+def test_a_slip_does_not_fit(kind: FileKind, what: str, place: tuple[str | int, ...], value: object) -> None:
+    """What `allclear check` would refuse is underlined by the editor already."""
+    data = read(ROOT / "runbooks/vintstreet" / FILES[kind])
+    part = data
+    for step in place[:-1]:
+        part = part[step]
+    part[place[-1]] = value
+    assert wrong(kind, data), what
+
+
+def test_they_are_written_into_a_folder(tmp_path: Path) -> None:
+    """All four are written, also over older ones, and read back as they are printed."""
+    folder = tmp_path / "deep" / "schemas"
+    write_schemas(folder, INSTALLED)
+    written = write_schemas(folder, INSTALLED)
+    assert [path.name for path in written] == [file_name(kind) for kind in FILE_KINDS]
+    assert json.loads(written[0].read_text(encoding="utf-8")) == schema_of("plan", INSTALLED)
