@@ -23,6 +23,7 @@ from allclear.domain.errors import ConfigError, JournalError, NotFound
 from allclear.journal.port import Delivery
 from allclear.orchestrator import Errands, Orchestrator
 from allclear.responder.body import MOST_BYTES
+from allclear.responder.drive import Driver
 from allclear.responder.sources import SOURCES
 from allclear.responder.work import Work
 
@@ -37,11 +38,15 @@ def make_app(engine: Engine, token: SecretStr | None) -> FastAPI:
             "The responder has no token: anybody could start a response.", "Set ALLCLEAR_ALERT_TOKEN to a long secret."
         )
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
-    work = Work(engine, Errands(engine.journal, orchestrator))
+    driver = Driver(engine)
+    work = Work(engine, Errands(engine.journal, orchestrator), driver.wake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        loops = [asyncio.create_task(loop) for loop in (work.read_inbox(), work.run_errands(), work.watch_windows())]
+        loops = [
+            asyncio.create_task(loop)
+            for loop in (work.read_inbox(), work.run_errands(), work.watch_windows(), driver.run())
+        ]
         work.arrived.set()
         yield
         for loop in loops:
