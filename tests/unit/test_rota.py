@@ -140,9 +140,7 @@ def test_a_rota_has_its_own_zone() -> None:
         ("2026-03-24T12:00", "Chi", "Chi", "Ana"),  # round the corner
     ],
 )
-def test_with_a_hand_over_a_turn_begins_when_it_is_taken(
-    moment: str, taken: str, person: str, following: str
-) -> None:
+def test_with_a_hand_over_a_turn_begins_when_it_is_taken(moment: str, taken: str, person: str, following: str) -> None:
     """Until then whoever was before stays on duty, since their own turn began."""
     (shift,) = on_duty(at(moment), WEEKLY, taken=taken, hand_over=True)
     assert (shift.person, shift.next_person) == (person, following)
