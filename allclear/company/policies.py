@@ -94,17 +94,24 @@ def who_approves(draft: Draft, file: YamlFile, place: Place, kind: ActionType, s
         return
     if step.approval is not None:
         yield from _policy(draft.plan, file, (*place, "approval"), step.approval, kind.name)
-        yield from _looser(file, (*place, "approval"), step.approval, kind)
+        yield from _looser(file, (*place, "approval"), step.approval, kind, draft.plan.approvals.get(kind.name))
     elif kind.approval is not None:
         yield from _too_few(draft.plan, file, (*place, "action"), kind.approval, kind.name)
 
 
-def _looser(file: YamlFile, place: Place, policy: ApprovalPolicy, kind: ActionType) -> Iterator[Complaint]:
-    """What allclear asks for by default stands for a reason: a plan may ask for more, and not for less."""
-    less = policy.looser_than(kind.approval)
-    if less:
-        yield file.error(place, f"The approval of `{kind.name}` {less}, which is less than its default.",
-                         "Ask for as much as the default, or more.")  # fmt: skip
+def _looser(
+    file: YamlFile, place: Place, policy: ApprovalPolicy, kind: ActionType, by_plan: ApprovalPolicy | None = None
+) -> Iterator[Complaint]:
+    """What allclear asks for by default stands for a reason: a plan may ask for more, and not for less.
+
+    A step may in turn ask for more than the plan, and not for less.
+    """
+    for default, whose in ((kind.approval, "its default"), (by_plan, "the plan's own")):
+        less = policy.looser_than(default)
+        if less:
+            yield file.error(place, f"The approval of `{kind.name}` {less}, which is less than {whose}.",
+                             f"Ask for as much as {whose}, or more.")  # fmt: skip
+            return
 
 
 def _policy(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:

@@ -2,7 +2,7 @@
 
 A clock starts once, with its own event, and no change of severity sets it back. What was due under an earlier severity
 stays due; what was not yet due gives way to the target of the same clock in the present one. A duty that once applied
-for its severity goes on applying.
+for its severity goes on applying. The end of the incident stops whatever still runs; a false alarm had no duties.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from allclear.domain.action import Verdict
 from allclear.domain.incident import Incident
 from allclear.domain.plan import (
     EVERYONE,
@@ -44,10 +45,12 @@ class Deadline:
     due: datetime | None
     """None while its clock has not started."""
     met: datetime | None
+    declined: datetime | None = None
+    """When a person said that it cannot or need not be done."""
 
     def missed(self, now: datetime) -> bool:
         """Says whether it was met too late, or is overdue at `now`."""
-        return self.due is not None and (self.met or now) > self.due
+        return self.due is not None and (self.met or self.declined or now) > self.due
 
 
 def clock_start(incident: Incident, start: ClockStart) -> datetime | None:
@@ -58,17 +61,22 @@ def clock_start(incident: Incident, start: ClockStart) -> datetime | None:
         case ClockStart.AWARENESS:
             return incident.aware_at
         case ClockStart.RECOVERY:
-            return incident.recovered_at or incident.ended_at
+            return _first(incident.recovered_at, incident.ended_at)
 
 
 def clock_stop(incident: Incident, stop: ClockStop) -> datetime | None:
     """Returns when what a target waits for happened, or None while it has not."""
+    recovered = _first(incident.recovered_at, incident.ended_at)
     return {
-        ClockStop.ACKNOWLEDGED: incident.aware_at,
-        ClockStop.CONTAINED: incident.contained_at or incident.recovered_at,
-        ClockStop.RECOVERED: incident.recovered_at,
+        ClockStop.ACKNOWLEDGED: _first(incident.aware_at, incident.ended_at),
+        ClockStop.CONTAINED: _first(incident.contained_at, recovered),
+        ClockStop.RECOVERED: recovered,
         ClockStop.ENDED: incident.ended_at,
     }[stop]
+
+
+def _first(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment), default=None)
 
 
 def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
@@ -85,6 +93,8 @@ def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
 def duties(plan: Plan, incident: Incident) -> list[Duty]:
     """Returns the duties that apply, or that could as long as something is not known."""
     had = incident.severities_had
+    if _false_alarm(incident):
+        return [duty for duty in plan.duties if incident.step(DUTY, duty.name)]
     found = {
         duty.name: duty
         for severity in dict.fromkeys(had)
@@ -159,11 +169,13 @@ def _target(plan: Plan, incident: Incident, severity: str, target: Target) -> De
 def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
     found: list[Deadline] = []
     for duty in duties(plan, incident):
-        done = incident.step(DUTY, duty.name)
+        said = incident.step(DUTY, duty.name)
+        done = said is not None and said.finding.verdict is Verdict.SUCCESS
         found.append(
             Deadline(
                 what="duty", name=duty.name, title=duty.title, severity=incident.severity, starts=duty.from_,
-                due=_due(plan, incident, duty.from_, duty.within), met=done.at if done else None,
+                due=_due(plan, incident, duty.from_, duty.within), met=said.at if said and done else None,
+                declined=said.at if said and not done else None,
             )
         )  # fmt: skip
     return found
@@ -183,8 +195,12 @@ def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
     ]  # fmt: skip
 
 
+def _false_alarm(incident: Incident) -> bool:
+    return incident.ended is not None and incident.ended.ending == "false-alarm"
+
+
 def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
-    if incident.ended and incident.ended.ending == "false-alarm":
+    if _false_alarm(incident):
         return []
     worst = min(incident.severities_had, key=plan.rank)
     return [

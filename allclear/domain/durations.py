@@ -19,7 +19,11 @@ def parse_duration(text: str) -> timedelta:
     if rest or not parts:
         msg = f"{text!r} is no duration: write it as 90s, 10m, 1h 30m or 2d"
         raise ValueError(msg)
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError as error:
+        msg = f"{text!r} is longer than any duration can be"
+        raise ValueError(msg) from error
 
 
 def say_duration(span: timedelta) -> str:
@@ -36,6 +40,18 @@ def say_duration(span: timedelta) -> str:
         if count:
             words.append(f"{count}{unit}")
     return " ".join(words[:2])
+
+
+def write_duration(span: timedelta) -> str:
+    """Returns `span` in all its units, so that reading it gives `span` again; it must not be negative."""
+    seconds, words = span.days * _UNITS["d"] + span.seconds, list[str]()
+    for unit, size in _UNITS.items():
+        count, seconds = divmod(seconds, size)
+        if unit == "s" and span.microseconds:
+            words.append(f"{count}.{span.microseconds:06d}".rstrip("0") + "s")
+        elif count:
+            words.append(f"{count}{unit}")
+    return " ".join(words) or "0s"
 
 
 def in_words(span: timedelta) -> str:
@@ -62,6 +78,6 @@ DURATION_PATTERN = r"^\s*(\d+(\.\d+)?\s*[dhms]\s*)+$"
 Duration = Annotated[
     timedelta,
     BeforeValidator(_from_yaml, json_schema_input_type=Annotated[str, Field(pattern=DURATION_PATTERN)]),
-    PlainSerializer(say_duration, return_type=str, when_used="json"),
+    PlainSerializer(write_duration, return_type=str, when_used="json"),
 ]
 """A `timedelta` that reads and writes as `10m`."""

@@ -334,12 +334,14 @@ def _apply_course(incident: Incident, entry: Entry) -> bool:
         case Assessed() as assessed:
             incident.facets |= assessed.facets
             incident.kind = assessed.incident_kind or incident.kind
+        # The first word of each kind counts: the clocks that start or stop with it stand from then on.
         case Contained() as contained:
-            incident.contained_at, incident.contained = entry.at, contained
+            incident.contained = incident.contained or contained
+            incident.contained_at = incident.contained_at or entry.at
         case Recovered():
-            incident.recovered_at = entry.at
+            incident.recovered_at = incident.recovered_at or entry.at
         case IncidentEnded() as ended:
-            incident.ended, incident.ended_at = ended, entry.at
+            incident.ended, incident.ended_at = incident.ended or ended, incident.ended_at or entry.at
         case RunStarted(phase=phase, run=run):
             incident.runs[phase] = run
         case _:

@@ -173,13 +173,19 @@ def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> It
     first_measure = next((step for step in steps if step.measure), None)
     last_measure = next((step for step in reversed(steps) if step.measure), None)
     for step in steps:
-        if step is first_measure and not incident.contained:
+        if step is first_measure and not incident.contained and not _changing(incident, phase, steps):
             yield from _evidence(incident, plan, phase)
         move = _of_step(incident, runbook, phase, step)
         if move is not None:
             yield step, move
         if step is last_measure and move is None and (by_hand := _by_hand(incident, runbook, phase)):
             yield by_hand
+
+
+def _changing(incident: Incident, phase: Phase, steps: list[Step]) -> bool:
+    """Says whether a measure was begun and nobody knows yet what became of it: that waits for no evidence."""
+    acts = [incident.act_of(phase, step.id) for step in steps if step.measure]
+    return any(act.begun for act in acts if act)
 
 
 def _evidence(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step, Move]]:

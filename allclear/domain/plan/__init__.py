@@ -37,6 +37,7 @@ from allclear.domain.plan.severity import (
     Target,
     assess,
     holds,
+    not_known,
 )
 from allclear.domain.plan.stated import Stated, hollow
 from allclear.domain.plan.working_time import Span, WorkingTime
@@ -83,4 +84,5 @@ __all__ = [
     "assess",
     "holds",
     "hollow",
+    "not_known",
 ]  # fmt: skip

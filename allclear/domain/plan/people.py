@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
@@ -90,6 +91,24 @@ class Layer(Model):
         datetime.fromisoformat(self.starts)
         return self
 
+    def person(self, turn: int) -> str:
+        """Returns whose turn it is; the first is 0."""
+        return self.people[turn % len(self.people)]
+
+    def begins(self, turn: int, zone: ZoneInfo) -> datetime:
+        """Returns when a turn begins, in UTC."""
+        local = datetime.fromisoformat(self.starts) + turn * self.turn
+        return local.replace(tzinfo=zone).astimezone(UTC)
+
+    def turn_at(self, at: datetime, zone: ZoneInfo) -> int:
+        """Returns which turn it is at `at`; negative before the first."""
+        local = at.astimezone(zone).replace(tzinfo=None)
+        turn = (local - datetime.fromisoformat(self.starts)) // self.turn
+        # In the hour that the clocks skip or repeat, local time alone would change the turn too early, or back again.
+        if at < self.begins(turn, zone):
+            return turn - 1
+        return turn + 1 if at >= self.begins(turn + 1, zone) else turn
+
 
 class Shift(Model):
     """Who is on duty in one layer, and until when."""
@@ -98,6 +117,7 @@ class Shift(Model):
     person: str
     since: datetime
     until: datetime
+    """When the next turn begins; where turns are taken over, whoever is on duty stays until that happens."""
     acknowledge_within: timedelta
     next_person: str
 
@@ -117,25 +137,19 @@ class Rota(Stated):
         """Yields who is on duty at `at`, layer by layer.
 
         With `hand_over`, a person whose turn began counts once their name is in `taken`; until then it is the one
-        before. Turns change at the same local time, also where the clocks are put forward or back.
+        before, and whose turn it is comes next. Turns change at the same local time, also where the clocks are put
+        forward or back.
         """
         zone = WorkingTime(zone=self.zone or working_time.zone).zone_info
-        local = at.astimezone(zone).replace(tzinfo=None)
+        local = at.astimezone(zone)
         for layer in self.layers:
-            first = datetime.fromisoformat(layer.starts)
-            if (
-                local < first
-                or WEEKDAYS[local.weekday()] not in layer.days
-                or not _within(f"{local:%H:%M}", layer.hours)
-            ):
+            turn = layer.turn_at(at, zone)
+            if turn < 0 or WEEKDAYS[local.weekday()] not in layer.days or not _within(f"{local:%H:%M}", layer.hours):
                 continue
-            turn = (local - first) // layer.turn
-            begins, count = first + turn * layer.turn, len(layer.people)
-            person = layer.people[turn % count]
-            if self.hand_over and turn and person not in taken:
-                person = layer.people[(turn - 1) % count]
+            waits = self.hand_over and turn > 0 and layer.person(turn) not in taken
+            held = turn - 1 if waits else turn
             yield Shift(
-                layer=layer.name, person=person, since=begins.replace(tzinfo=zone).astimezone(UTC),
-                until=(begins + layer.turn).replace(tzinfo=zone).astimezone(UTC),
-                acknowledge_within=layer.acknowledge_within, next_person=layer.people[(turn + 1) % count],
+                layer=layer.name, person=layer.person(held), since=layer.begins(held, zone),
+                until=layer.begins(turn + 1, zone), acknowledge_within=layer.acknowledge_within,
+                next_person=layer.person(held + 1),
             )  # fmt: skip
