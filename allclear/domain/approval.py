@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from allclear.domain.base import Candidate, Model, Moment, Slug
 from allclear.domain.durations import Duration
@@ -20,14 +20,6 @@ class ApprovalPolicy(Model):
     one_of: list[Slug] = Field(default=[], description="At least one of these people has one of these roles.")
     reason_needed: bool = Field(default=False, description="Whether it takes a reason.")
     in_prefect: bool = Field(default=True, description="Whether Prefect's UI, which knows no users, may give it.")
-
-    @model_validator(mode="after")
-    def _can_be_given(self) -> ApprovalPolicy:
-        others = [role for role in self.one_of if role not in self.roles]
-        if others:
-            msg = f"`one_of` names {' and '.join(others)}, which must stand under `roles` too: else nobody could answer"
-            raise ValueError(msg)
-        return self
 
     @property
     def prefect_may(self) -> bool:

@@ -314,8 +314,9 @@ class People:
 
     def _may_answer(self, state: AskState, by: By, reason: str) -> None:
         policy, plan = state.ask.policy, self._company.plan
-        if not plan.stands_in(by.role or "", policy.roles):
-            may = " or ".join(plan.role_title(role) for role in policy.roles)
+        # Who must be among them may answer, too, where they stand there alone: else nobody could ever grant it.
+        if not plan.stands_in(by.role or "", policy.roles) and by.role not in policy.one_of:
+            may = " or ".join(plan.role_title(role) for role in dict.fromkeys([*policy.roles, *policy.one_of]))
             raise NotAllowed(
                 f"{state.ask.id} is for {may}, not for {plan.role_title(by.role or '')}.", "Ask one of them."
             )

@@ -182,8 +182,8 @@ def test_what_outsiders_say_is_left_as_it_is(case: Case, said: str) -> None:
 async def test_questions_to_people_are_filled_once(tmp_path: Path, said: str) -> None:
     """Each step that a person is asked for, and a duty of the plan, as they stand in the journal."""
     journal = SqlJournal(new_journal(tmp_path))
-    duty = Duty(name="tell", title="Tell of {title}", ask="Tell of {title}: {impact}.", role="cto", from_=ClockStart.ALERT,
-                within=Span(timedelta(hours=1)))  # fmt: skip
+    duty = Duty(name="tell", title="Tell of {title}", ask="Tell of {title}: {impact}.", role="cto",
+                from_=ClockStart.ALERT, within=Span(timedelta(hours=1)))  # fmt: skip
     company = vintstreet()
     company = replace(company, plan=company.plan.model_copy(update={"duties": [duty]}))
     engine = engine_on(f"sqlite:///{tmp_path}/journal.db", None, journal)

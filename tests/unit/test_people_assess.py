@@ -298,6 +298,16 @@ def test_of_two_people_one_must_be_a_leader(room: Room) -> None:
     assert room.incident.asks[ask].granted
 
 
+def test_who_must_be_among_them_may_answer(room: Room) -> None:
+    """A plan that names the CTO under `one_of` alone means the CTO to answer; their deputy is not meant."""
+    ask = room.asked(ApprovalPolicy(roles=["on_call"], people=2, one_of=["cto"]))
+    room.people.answer(ask, ANA, yes=True, reason="so")
+    with pytest.raises(NotAllowed, match="is for On-Call or CTO, not for DevOps"):
+        room.people.answer(ask, CHI, yes=True, reason="so")
+    room.people.answer(ask, BEN, yes=True, reason="so")
+    assert room.incident.asks[ask].granted
+
+
 def test_a_leader_alone_is_not_two(room: Room) -> None:
     """The second may be anybody who is asked."""
     ask = room.asked(TWO)
