@@ -16,7 +16,7 @@ from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
 from allclear.domain.errors import Moved, NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident
-from allclear.domain.plan import UNKNOWN, Assessment, assess
+from allclear.domain.plan import UNKNOWN, Assessment, Takeover, assess
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
@@ -242,6 +242,19 @@ class People:
 
         self._say(incident_id, by, records)
         return " ".join(told)
+
+    def take_over(self, role: str, by: By) -> str:
+        """Takes over the turn of a rota; whoever had it is relieved. Raises NotFound for who has no turn in it."""
+        now = self._clock()
+        rotas = [rota for rota in self._company.plan.rotas if rota.role == role]
+        layers = [layer for rota in rotas for layer in rota.layers if by.actor in layer.people]
+        if not layers:
+            turns = ", ".join(name for rota in rotas for layer in rota.layers for name in layer.people) or "nobody"
+            raise NotFound(f"{by.actor} has no turn as {self._company.plan.role_title(role)}.", f"Turns have: {turns}.")
+        for layer in layers:
+            self._journal.take_over(Takeover(role=role, layer=layer.name, person=by.actor, at=now))
+        names = " and ".join(layer.name for layer in layers)
+        return f"{by.actor} is on duty as {self._company.plan.role_title(role)} now ({names})."
 
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
         """Gives a hat to somebody else; refused where the plan forbids that one person has both of two."""

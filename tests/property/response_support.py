@@ -48,7 +48,7 @@ OPENED = IncidentOpened(
 WRITES = frozenset(
     {
         "open_incident", "append", "claim", "renew", "finish", "receive", "settle", "errand_done", "errand_failed",
-        "wait", "add_baselines",
+        "wait", "add_baselines", "take_over",
     }
 )  # fmt: skip
 """The journal's methods that write."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from allclear.domain.plan import Layer, Person, Rota, Shift, WorkingTime
+from allclear.domain.plan import Layer, Person, Rota, Shift, Takeover, WorkingTime
 
 BERLIN = WorkingTime(zone="Europe/Berlin")
 
@@ -24,10 +24,9 @@ def at(local: str, fold: int = 0) -> datetime:
     return datetime.fromisoformat(local).replace(tzinfo=BERLIN.zone_info, fold=fold).astimezone(UTC)
 
 
-def on_duty(moment: datetime, *layers: Layer, taken: str = "", hand_over: bool = False) -> list[Shift]:
-    """Returns the shifts of a rota with these layers; `taken` names those who took their turn over."""
-    rota = Rota(role="on_call", layers=list(layers), hand_over=hand_over)
-    return list(rota.on_duty(moment, BERLIN, frozenset(taken.split())))
+def on_duty(moment: datetime, *layers: Layer) -> list[Shift]:
+    """Returns the shifts of a rota with these layers."""
+    return list(Rota(role="on_call", layers=list(layers)).on_duty(moment, BERLIN))
 
 
 WEEKLY = layer("Ana", "Ben", "Chi")
@@ -132,20 +131,24 @@ def test_a_rota_has_its_own_zone() -> None:
 @pytest.mark.parametrize(
     ("moment", "taken", "person", "following"),
     [
-        ("2026-03-03T12:00", "", "Ana", "Ben"),  # nobody was before the first
-        ("2026-03-10T12:00", "", "Ana", "Ben"),  # Ben's turn, and Ben has not taken it: he is who comes next
-        ("2026-03-10T12:00", "Chi", "Ana", "Ben"),
-        ("2026-03-10T12:00", "Ben", "Ben", "Chi"),
-        ("2026-03-17T12:00", "Ben", "Ben", "Chi"),
-        ("2026-03-24T12:00", "Chi", "Chi", "Ana"),  # round the corner
+        ("2026-03-03T12:00", [], "Ana", "Ben"),  # nobody was before the first
+        ("2026-03-10T12:00", [], "Ana", "Ben"),  # Ben's turn, and Ben has not taken it: he is who comes next
+        ("2026-03-10T12:00", [("Ben", "2026-03-09T09:05")], "Ben", "Chi"),
+        ("2026-03-10T12:00", [("Ben", "2026-03-09T08:30")], "Ben", "Chi"),  # a little early is in time
+        ("2026-03-10T12:00", [("Chi", "2026-03-09T09:05")], "Chi", "Ben"),  # a swap: whoever took it has it
+        ("2026-03-17T12:00", [("Ben", "2026-03-09T09:05")], "Ben", "Chi"),  # Chi has not come: Ben stays
+        ("2026-03-31T12:00", [("Ben", "2026-03-09T09:05")], "Ben", "Ben"),  # two turns nobody took: Ben still
+        ("2026-03-24T12:00", [("Chi", "2026-03-17T09:00"), ("Ana", "2026-03-23T09:00")], "Ana", "Ben"),
     ],
 )
-def test_with_a_hand_over_a_turn_begins_when_it_is_taken(moment: str, taken: str, person: str, following: str) -> None:
-    """Until then whoever was before stays on duty, since their own turn began."""
-    (shift,) = on_duty(at(moment), WEEKLY, taken=taken, hand_over=True)
+def test_with_a_hand_over_a_turn_begins_when_it_is_taken(
+    moment: str, taken: list[tuple[str, str]], person: str, following: str
+) -> None:
+    """Until somebody takes it over, whoever took over last stays on duty."""
+    took = [Takeover(role="on_call", layer=WEEKLY.name, person=name, at=at(when)) for name, when in taken]
+    rota = Rota(role="on_call", layers=[WEEKLY], hand_over=True)
+    (shift,) = rota.on_duty(at(moment), BERLIN, took)
     assert (shift.person, shift.next_person) == (person, following)
-    (own,) = on_duty(shift.since, WEEKLY)
-    assert own.person == person
     assert shift.since <= at(moment) < shift.until
 
 

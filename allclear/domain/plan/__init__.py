@@ -13,7 +13,7 @@ from allclear.domain.plan.notices import (
     StatusWord,
     UpdateRhythm,
 )
-from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, Shift
+from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, Shift, Takeover
 from allclear.domain.plan.plan import (
     OUTAGE,
     Assumption,
@@ -77,6 +77,7 @@ __all__ = [
     "Stated",
     "StatusWord",
     "Support",
+    "Takeover",
     "Target",
     "Threshold",
     "UpdateRhythm",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from allclear.domain.base import Model, Slug
+from allclear.domain.base import Model, Moment, Slug
 from allclear.domain.durations import Duration
 from allclear.domain.plan.stated import Stated, hollow
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
@@ -110,6 +110,15 @@ class Layer(Model):
         return turn + 1 if at >= self.begins(turn + 1, zone) else turn
 
 
+class Takeover(Model):
+    """Somebody said that a turn is theirs now."""
+
+    role: str
+    layer: str
+    person: str
+    at: Moment
+
+
 class Shift(Model):
     """Who is on duty in one layer, and until when."""
 
@@ -120,6 +129,14 @@ class Shift(Model):
     """When the next turn begins; where turns are taken over, whoever is on duty stays until that happens."""
     acknowledge_within: timedelta
     next_person: str
+
+
+_EARLY = timedelta(hours=1)
+"""Whoever takes over this long before a turn begins has taken that turn."""
+
+
+def _when(takeover: Takeover) -> datetime:
+    return takeover.at
 
 
 class Rota(Stated):
@@ -133,12 +150,12 @@ class Rota(Stated):
         description="True: a turn begins when its person takes it over, and lasts until the next one does.",
     )
 
-    def on_duty(self, at: datetime, working_time: WorkingTime, taken: frozenset[str] = frozenset()) -> Iterator[Shift]:
+    def on_duty(self, at: datetime, working_time: WorkingTime, taken: Sequence[Takeover] = ()) -> Iterator[Shift]:
         """Yields who is on duty at `at`, layer by layer.
 
-        With `hand_over`, a person whose turn began counts once their name is in `taken`; until then it is the one
-        before, and whose turn it is comes next. Turns change at the same local time, also where the clocks are put
-        forward or back.
+        With `hand_over`, a person whose turn began counts once they have taken it over; until then it is whoever took
+        over last (or the one before), and whose turn it is comes next. Turns change at the same local time, also where
+        the clocks are put forward or back.
         """
         zone = WorkingTime(zone=self.zone or working_time.zone).zone_info
         local = at.astimezone(zone)
@@ -146,10 +163,17 @@ class Rota(Stated):
             turn = layer.turn_at(at, zone)
             if turn < 0 or WEEKDAYS[local.weekday()] not in layer.days or not _within(f"{local:%H:%M}", layer.hours):
                 continue
-            waits = self.hand_over and turn > 0 and layer.person(turn) not in taken
+            last = max((one for one in taken if one.layer == layer.name and one.at <= at), key=_when, default=None)
+            waits = (
+                self.hand_over
+                and turn > 0
+                and not (last and last.person == layer.person(turn) and last.at >= layer.begins(turn, zone) - _EARLY)
+            )
             held = turn - 1 if waits else turn
+            kept = waits and last is not None
             yield Shift(
-                layer=layer.name, person=layer.person(held), since=layer.begins(held, zone),
+                layer=layer.name, person=last.person if kept and last else layer.person(held),
+                since=last.at if kept and last else layer.begins(held, zone),
                 until=layer.begins(turn + 1, zone), acknowledge_within=layer.acknowledge_within,
-                next_person=layer.person(held + 1),
+                next_person=layer.person(turn if waits else turn + 1),
             )  # fmt: skip
