@@ -47,6 +47,7 @@ class Deadline:
     met: datetime | None
     declined: datetime | None = None
     """When a person said that it cannot or need not be done."""
+    not_before: datetime | None = None
 
     def missed(self, now: datetime) -> bool:
         """Says whether it was met too late, or is overdue at `now`."""
@@ -207,6 +208,7 @@ def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
         Deadline(
             what="post-mortem", name=due.what, title=f"{plan.post_mortem.title}: {due.what.replace('-', ' ')}",
             severity=worst, starts=due.from_, due=_due(plan, incident, due.from_, due.within), met=None,
+            not_before=_due(plan, incident, due.from_, due.not_before) if due.not_before else None,
         )
         for due in plan.applying(plan.post_mortem.due, worst, incident.kind, incident.facets)
     ]  # fmt: skip

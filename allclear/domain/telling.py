@@ -164,7 +164,10 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
             continue
         late = "MISSED, " if one.missed(now) else ""
         done = f", met {stamp(one.met)}" if one.met else f", declined {stamp(one.declined)}" if one.declined else ""
-        lines.append(f"{late}{stamp(one.due)}: {plain(one.title)} ({one.severity}, from {one.starts.value}){done}")
+        early = f", not before {stamp(one.not_before)}" if one.not_before else ""
+        lines.append(
+            f"{late}{stamp(one.due)}{early}: {plain(one.title)} ({one.severity}, from {one.starts.value}){done}"
+        )
     return lines
 
 
