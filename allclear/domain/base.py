@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -46,6 +47,13 @@ class Candidate(Model):
 
     name: str
     why: str
+
+
+def person_key(name: str) -> str:
+    """Returns what two spellings of one name have in common: no case, no spare or invisible characters, one form."""
+    folded = unicodedata.normalize("NFKC", name)
+    seen = "".join(one for one in folded if unicodedata.category(one) != "Cf")
+    return " ".join(seen.split()).casefold()
 
 
 def utc_now() -> datetime:

@@ -31,7 +31,7 @@ def _source(incident: Incident) -> Iterator[str]:
 
 def _looks(entries: list[Entry]) -> Iterator[str]:
     looks = [(entry.at, entry.record.finding.verdict) for entry in entries
-             if isinstance(entry.record, StepDone) and entry.record.finding.facts]  # fmt: skip
+             if isinstance(entry.record, StepDone) and entry.record.of_health]  # fmt: skip
     failed = [at for at, verdict in looks if verdict is Verdict.FAILURE]
     if not failed or failed[-1] - failed[0] < APART:
         yield f"it was not seen to fail twice, {APART.seconds} s apart"

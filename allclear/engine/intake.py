@@ -13,7 +13,7 @@ from allclear.domain.incident import Incident, replay
 from allclear.domain.plan import Route
 from allclear.domain.records import AlertJoined, Assessed, By, IncidentOpened, SeverityChanged
 from allclear.domain.scribe import plain
-from allclear.engine.conductor import start_errand
+from allclear.engine.conductor import start_errand, taken_up_again
 from allclear.journal.port import Journal
 
 JOINS_WITHIN = timedelta(minutes=10)
@@ -125,7 +125,11 @@ class Intake:
         # One that was opened for an act by hand has no flow yet: now it needs one.
         begun = [start_errand(incident_id, "respond")] if incident and not incident.entered else []
         try:
-            self._journal.append(incident_id, [joined, *self._graver(incident, route, joined)], by, errands=begun)
+            graver = self._graver(incident, route, joined)
+            for change in graver:
+                if incident and isinstance(change, SeverityChanged):
+                    begun += taken_up_again(incident, self._company.plan, change.now)
+            self._journal.append(incident_id, [joined, *graver], by, errands=begun)
         except NotFound:
             return Taken("ignored", "Its incident is gone.")
         return Taken("joined", f"{incident_id} is open for this trouble.", incident_id)

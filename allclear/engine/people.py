@@ -13,7 +13,7 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import Ask, AskKind
-from allclear.domain.base import Clock
+from allclear.domain.base import Clock, person_key
 from allclear.domain.errors import Moved, NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.plan import UNKNOWN, Assessment, Takeover, assess
@@ -35,7 +35,7 @@ from allclear.domain.records import (
 )
 from allclear.domain.runbook import Phase
 from allclear.domain.telling import LEAD
-from allclear.engine.conductor import start_errand
+from allclear.engine.conductor import start_errand, taken_up_again
 from allclear.engine.reading import read_incident
 from allclear.journal.port import Errand, ErrandKind, Journal
 
@@ -77,7 +77,7 @@ class People:
         if not name.strip():
             raise NotAllowed("Say who you are.", "Give your name (on the command line: --as NAME, or ALLCLEAR_USER).")
         if role is None:
-            held = [person for person in plan.people if person.known and person.name.casefold() == name.casefold()]
+            held = [person for person in plan.people if person.known and person_key(person.name) == person_key(name)]
             if not held:
                 raise NotAllowed(
                     f"The plan does not know {name!r}.",
@@ -87,7 +87,7 @@ class People:
         if role not in plan.roles:
             raise NotFound(f"The plan has no role {role!r}.", f"It has: {', '.join(plan.roles)}.")
         holders = plan.holders(role)
-        if holders and name.casefold() not in {person.name.casefold() for person in holders}:
+        if holders and person_key(name) not in {person_key(person.name) for person in holders}:
             raise NotAllowed(
                 f"{name!r} is not {plan.role_title(role)}.",
                 f"The plan names: {', '.join(person.name for person in holders)}.",
@@ -166,7 +166,7 @@ class People:
 
         def records(incident: Incident) -> list[Any]:
             state = self._open_ask(incident, ask_id)
-            self._may_answer(state, by, reason)
+            self._may_answer(state, by, reason, yes=yes)
             _check_choice(state, choice, yes=yes)
             if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.owed or incident.unfinished):
                 raise NotAllowed(
@@ -176,7 +176,8 @@ class People:
             said = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice, identity=identity)
             return [said, *_consequence(state.ask, yes=yes, by=by, reason=reason)]
 
-        errand = Errand(ErrandKind.RESUME, incident_id, f"resume:{ask_id}:{by.actor.casefold()}", {"ask": ask_id})
+        key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"
+        errand = Errand(ErrandKind.RESUME, incident_id, key, {"ask": ask_id})
         self._say(incident_id, by, records, errands=[errand])
         state = self._read(incident_id).asks[ask_id]
         if state.open:
@@ -185,7 +186,7 @@ class People:
 
     def _missing(self, state: AskState) -> str:
         policy, answers = state.ask.policy, state.answers
-        more = policy.people - len({answer.by.actor.casefold() for answer in answers})
+        more = policy.people - len({person_key(answer.by.actor) for answer in answers})
         if policy.one_of and not any(answer.by.role in policy.one_of for answer in answers):
             who = " or ".join(self._company.plan.role_title(role) for role in policy.one_of)
             return f"{max(more, 1)} more, {who} among them"
@@ -217,7 +218,7 @@ class People:
             was[:] = [incident.severity]
             return [SeverityChanged(was=incident.severity, now=now, why=_words(why, "reason"))]
 
-        self._say(incident_id, by, records)
+        self._say(incident_id, by, records, errands=taken_up_again(incident, plan, now))
         return f"{incident_id} is {now} now (was {was[0]})."
 
     def assess(self, incident_id: str, facets: Mapping[str, str], kind: str | None, why: str, by: By) -> str:
@@ -240,7 +241,10 @@ class People:
                 told.append(f"The plan's rules give {found.severity} ({found.because}); lower it if that is right.")
             return [*written, *raised]
 
-        self._say(incident_id, by, records)
+        before = self._read(incident_id)
+        graver = self._graver(before, None, before.facets | dict(facets))
+        errands = [errand for change in graver for errand in taken_up_again(before, plan, change.now)]
+        self._say(incident_id, by, records, errands=errands)
         return " ".join(told)
 
     def take_over(self, role: str, by: By) -> str:
@@ -325,7 +329,7 @@ class People:
             raise NotAllowed(f"{ask_id} is answered already: {what}.", f"Read on: allclear show {incident.id}.")
         return state
 
-    def _may_answer(self, state: AskState, by: By, reason: str) -> None:
+    def _may_answer(self, state: AskState, by: By, reason: str, *, yes: bool) -> None:
         policy, plan = state.ask.policy, self._company.plan
         # Who must be among them may answer, too, where they stand there alone: else nobody could ever grant it.
         if not plan.stands_in(by.role or "", policy.roles) and by.role not in policy.one_of:
@@ -333,12 +337,13 @@ class People:
             raise NotAllowed(
                 f"{state.ask.id} is for {may}, not for {plan.role_title(by.role or '')}.", "Ask one of them."
             )
-        if by.via == "prefect" and not policy.prefect_may:
+        if by.via == "prefect" and yes and not policy.prefect_may:
             raise NotAllowed(
                 f"{state.ask.id} cannot be answered in Prefect, which knows no users.",
                 f"Answer on the command line: allclear approve {state.ask.id} --as NAME.",
             )
-        if any(answer.by.actor.casefold() == by.actor.casefold() for answer in state.answers):
+        same = [answer for answer in state.answers if person_key(answer.by.actor) == person_key(by.actor)]
+        if same and yes:  # who said yes may still say no
             raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Somebody else must answer too.")
         if policy.reason_needed and not reason.strip():
             raise NotAllowed(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
@@ -359,11 +364,11 @@ class People:
 
     def _double(self, incident: Incident, role: str, person: str) -> str | None:
         """Returns the hat that `person` wears and that must not be worn with `role`, or None."""
-        roles, me = self._company.plan.roles, person.casefold()
+        roles, me = self._company.plan.roles, person_key(person)
         never = {name: known.never_with for name, known in roles.items()}
         for other, holder in incident.roles.items():
             forbidden = other in never.get(role, ()) or role in never.get(other, ())
-            if other != role and forbidden and holder.casefold() == me:
+            if other != role and forbidden and person_key(holder) == me:
                 return other
         return None
 

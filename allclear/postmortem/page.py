@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from allclear.domain.approval import AskKind
+from allclear.domain.base import person_key
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.plan import Plan
@@ -85,7 +86,7 @@ def _times(incident: Incident) -> list[tuple[str, datetime | None, timedelta | N
 def _waiting(incident: Incident, state: AskState, plan: Plan) -> Iterator[Text]:
     ask = state.ask
     yes, no = answer_commands(ask)
-    given = len({answer.by.actor.casefold() for answer in state.answers if answer.yes})
+    given = len({person_key(answer.by.actor) for answer in state.answers if answer.yes})
     so_far = f", {given} of {ask.policy.people} so far" if ask.policy.people > 1 else ""
     yield Text.assemble(
         (plain(ask.title), "bold"), f"  ({asked_words(ask.policy, plan)}{so_far}; since {clock(state.opened)})"

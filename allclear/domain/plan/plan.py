@@ -181,6 +181,11 @@ class Plan(Model):
         """Returns how the plan writes `role`."""
         return self.roles[role].title if role in self.roles else role.replace("_", " ")
 
+    def with_deputies(self, roles: Sequence[str]) -> list[str]:
+        """Returns `roles` and behind them their deputies, each once."""
+        deputies = [deputy for role in roles if role in self.roles for deputy in self.roles[role].deputies]
+        return list(dict.fromkeys([*roles, *deputies]))
+
     def stands_in(self, role: str, wanted: Sequence[str]) -> bool:
         """Says whether somebody in `role` may speak for one of `wanted`: it is one, or its deputy."""
         return any(role == one or (one in self.roles and role in self.roles[one].deputies) for one in wanted)
