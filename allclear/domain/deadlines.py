@@ -1,8 +1,9 @@
 """What an incident has to meet by when: time targets, duties, escalation, updates, the post-mortem. Pure.
 
 A clock starts once, with its own event, and no change of severity sets it back. What was due under an earlier severity
-stays due; what was not yet due gives way to the target of the same clock in the present one. A duty that once applied
-for its severity goes on applying. The end of the incident stops whatever still runs; a false alarm had no duties.
+stays due. What was not yet due gives way to the present one's target for the same thing, and stays where there is none.
+A duty that once applied for its severity goes on applying. The end of the incident stops whatever still runs; a false
+alarm had no duties.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Literal
 from allclear.domain.action import Verdict
 from allclear.domain.incident import Incident
 from allclear.domain.plan import (
+    DEFAULT_SILENCE,
     EVERYONE,
     ClockStart,
     ClockStop,
@@ -129,7 +131,7 @@ def status_word(incident: Incident) -> StatusWord:
 def silence(plan: Plan, incident: Incident) -> Silence:
     """Returns what an unanswered approval of this incident leads to."""
     found = plan.applying(plan.silence, incident.severity, incident.kind, incident.facets)
-    return (found or plan.silence)[0]
+    return found[0] if found else DEFAULT_SILENCE
 
 
 def told_by(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
@@ -149,12 +151,15 @@ def _due(plan: Plan, incident: Incident, start: ClockStart, span: Span) -> datet
 def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
     found: dict[tuple[str, str], Deadline] = {}
     changes = [at for at, _ in incident.severities]
+    now = plan.severity(incident.severity)
+    present = now.targets if now else []
     for index, name in enumerate(incident.severities_had):
         severity = plan.severity(name)
         until = changes[index] if index < len(changes) else None
         for target in severity.targets if severity else ():
             one = _target(plan, incident, name, target)
-            if until is None or (one.due is not None and one.due <= until):
+            kept = until is None or (one.due is not None and one.due <= until)
+            if kept or not any(other.until == target.until for other in present):
                 found[name, target.name] = one
     return list(found.values())
 
@@ -207,7 +212,8 @@ def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
     return [
         Deadline(
             what="post-mortem", name=due.what, title=f"{plan.post_mortem.title}: {due.what.replace('-', ' ')}",
-            severity=worst, starts=due.from_, due=_due(plan, incident, due.from_, due.within), met=None,
+            severity=worst, starts=due.from_, due=_due(plan, incident, due.from_, due.within),
+            met=incident.reviewed_at,
             not_before=_due(plan, incident, due.from_, due.not_before) if due.not_before else None,
         )
         for due in plan.applying(plan.post_mortem.due, worst, incident.kind, incident.facets)

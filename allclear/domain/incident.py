@@ -207,6 +207,7 @@ class Incident:
     recovered_at: datetime | None = None
     ended: IncidentEnded | None = None
     ended_at: datetime | None = None
+    reviewed_at: datetime | None = None
 
     @property
     def began_at(self) -> datetime | None:
@@ -331,8 +332,7 @@ def _apply_course(incident: Incident, entry: Entry) -> bool:
             incident.phase = phase
             incident.entered.append(phase)
         case PhaseLeft(phase=phase):
-            incident.left_at[phase] = incident.severity
-            incident.left = list(dict.fromkeys([*incident.left, phase]))
+            _leave(incident, phase, entry.at)
         case StepDone() as done:
             key = (done.phase, done.step)
             times = incident.steps[key].times + 1 if key in incident.steps else 1
@@ -356,6 +356,13 @@ def _apply_course(incident: Incident, entry: Entry) -> bool:
         case _:
             return False
     return True
+
+
+def _leave(incident: Incident, phase: str, at: datetime) -> None:
+    incident.left_at[phase] = incident.severity
+    incident.left = list(dict.fromkeys([*incident.left, phase]))
+    if phase == "review":
+        incident.reviewed_at = at
 
 
 def _apply_acts(incident: Incident, entry: Entry) -> bool:

@@ -19,6 +19,9 @@ log = logging.getLogger("allclear.windows")
 
 BY = By(actor="allclear", via="window")
 
+AGAIN = timedelta(minutes=5)
+"""How often a service is looked at again whose status nobody has published."""
+
 STALE = timedelta(minutes=5)
 """A window that passed this long ago, while nobody watched, authorises nothing any more."""
 
@@ -41,11 +44,8 @@ class Windows:
         for row in self._journal.incidents(open_only=True, company=self._company.name):
             incident = self._conductor.incident(row.id)
             if incident.opened.simulated == self._simulated:
-                found += [
-                    (state.ask.window.until, row.id, state.ask.id)
-                    for state in incident.open_asks
-                    if state.ask.window and not _passed_in_vain(incident, state)
-                ]
+                times = ((_next(incident, state), state) for state in incident.open_asks)
+                found += [(until, row.id, state.ask.id) for until, state in times if until]
         return sorted(found)
 
     async def let_pass(self) -> list[str]:
@@ -89,15 +89,14 @@ class Windows:
 
     def _forbidden(self, incident: Incident, resource: str) -> bool:
         now = self._clock()
-        others = [self._conductor.incident(one) for one in self._journal.incidents_touching(resource)]
         record = self._journal.entries(incident.id)
-        return bool(objections(incident, record, now)) or any(acted_lately(one, resource, now) for one in others)
+        return bool(objections(incident, record, now)) or acted_lately(self._journal, incident, resource, now)
 
 
 def _given_up(state: AskState, act: str, finding: Finding) -> list[AskVoided | ActFinished | NoteTaken]:
     """What is written when nobody answered; whoever makes the next move then proposes the generic words."""
     why = f"nobody answered in time, and the service is failing still: {finding.sentence.rstrip('.')}"
-    given_up = Outcome(status=ActStatus.REJECTED, changed=False, sentence="Nobody answered; generic words go out.")
+    given_up = Outcome(status=ActStatus.REFUSED, changed=False, sentence="Nobody answered; generic words go out.")
     return [
         AskVoided(ask=state.ask.id, why=why),
         ActFinished(act=act, outcome=given_up),
@@ -109,7 +108,12 @@ def _look_key(state: AskState) -> str:
     return f"{state.ask.step}-window"
 
 
-def _passed_in_vain(incident: Incident, state: AskState) -> bool:
-    """Says whether its window passed already and nothing came of it: then the question simply stays."""
-    seen = incident.step(state.ask.phase, _look_key(state))
-    return seen is not None and seen.number > state.number
+def _next(incident: Incident, state: AskState) -> datetime | None:
+    """Returns when its window passes; None where it passed and nothing came of it: then the question simply stays.
+
+    What only words go out for is looked at again and again, for a service may fail again while nobody answers.
+    """
+    window, seen = state.ask.window, incident.step(state.ask.phase, _look_key(state))
+    if window is None or seen is None or seen.number < state.number:
+        return window.until if window else None
+    return seen.at + AGAIN if window.then == "generic" else None

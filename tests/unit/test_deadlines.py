@@ -22,7 +22,7 @@ from allclear.domain.deadlines import (
     to_tell,
     told_by,
 )
-from allclear.domain.plan import ClockStart, ClockStop, Plan
+from allclear.domain.plan import DEFAULT_SILENCE, ClockStart, ClockStop, Plan
 from allclear.domain.records import (
     Acknowledged,
     Assessed,
@@ -207,16 +207,16 @@ def _targets(story: Story) -> list[tuple[str, str, float | None]]:
 
 
 def test_what_was_not_yet_due_gives_way_to_the_present_severity() -> None:
-    """The clock goes on from where it started: the alert."""
+    """The clock goes on from where it started, the alert; what the present severity knows nothing of stays."""
     story = changed(opened("P1").after(10), "P2")
-    assert _targets(story) == [("P2", "respond", 26.5 * 60)]
+    assert _targets(story) == [("P2", "respond", 26.5 * 60), ("P1", "all-clear", None)]
 
 
 def test_what_was_due_stays_due() -> None:
     """Lowering an incident after its time has run out does not make it good."""
     story = changed(opened("P0").after(10), "P2")
-    assert _targets(story) == [("P0", "respond", 5), ("P2", "respond", 26.5 * 60)]
-    (one, _) = of(made(**SCALE), story, "target")
+    assert _targets(story) == [("P0", "respond", 5), ("P0", "contain", 70), ("P2", "respond", 26.5 * 60)]
+    (one, *_) = of(made(**SCALE), story, "target")
     assert one.missed(story.now)
     assert one.severity == "P0"
 
@@ -442,7 +442,7 @@ def test_an_unanswered_approval_climbs() -> None:
     ]  # fmt: skip
 
 
-def test_where_no_line_on_silence_fits_the_first_counts() -> None:
-    """Silence never leads to nothing."""
+def test_where_no_line_on_silence_fits_the_default_counts() -> None:
+    """Silence never leads to nothing, and never to another severity's people."""
     it = made(silence=[{"severities": ["P0"], "climbs": [{"after": "1m", "roles": ["cto"]}]}])
-    assert silence(it, opened("P2").incident) is it.silence[0]
+    assert silence(it, opened("P2").incident) is DEFAULT_SILENCE

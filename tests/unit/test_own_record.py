@@ -84,6 +84,7 @@ def test_an_older_journal_gets_the_table_and_keeps_what_it_holds(tmp_path: Path)
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE baselines"))
+        connection.execute(text("DROP TABLE takeovers"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     engine.dispose()
     journal = SqlJournal(url)
@@ -119,6 +120,7 @@ def test_a_journal_that_is_out_of_reach_is_an_error_of_ours(tmp_path: Path) -> N
     engine = create_engine(f"sqlite:///{tmp_path / 'journal.db'}")
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE baselines"))
+        connection.execute(text("DROP TABLE takeovers"))
     engine.dispose()
     with pytest.raises(JournalError):
         JournalRecord(journal, "vintstreet").baselines(TRAFFIC, NOW)

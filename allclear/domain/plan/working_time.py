@@ -48,7 +48,11 @@ class Span:
         """Returns what `text` says. Raises ValueError for anything else."""
         found = _BUSINESS.fullmatch(text)
         if found is None:
-            return cls(_plausible(parse_duration(text)))
+            try:
+                return cls(_plausible(parse_duration(text)))
+            except ValueError as error:
+                msg = f"{error}; or as 4 business hours, 1 business day"
+                raise ValueError(msg) from error
         amount, unit = float(found.group(1)), found.group(2).lower()
         _plausible(timedelta(hours=min(amount, 1e6)) if unit == "hour" else timedelta(days=min(amount, 1e6)))
         if unit == "hour":
