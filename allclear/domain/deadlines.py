@@ -151,20 +151,22 @@ def _due(plan: Plan, incident: Incident, start: ClockStart, span: Span) -> datet
 def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
     found: dict[tuple[str, str], Deadline] = {}
     changes = [at for at, _ in incident.severities]
-    now = plan.severity(incident.severity)
-    present = now.targets if now else []
-    for index, name in enumerate(incident.severities_had):
-        severity = plan.severity(name)
-        until = changes[index] if index < len(changes) else None
+    scale = [plan.severity(name) for name in incident.severities_had]
+    for index, severity in enumerate(scale):
         for target in severity.targets if severity else ():
-            one = _target(plan, incident, name, target)
-            kept = until is None or (one.due is not None and one.due <= until)
-            if kept or not any(other.until == target.until for other in present):
-                found[name, target.name] = one
+            one = _target(plan, incident, target, severity.name if severity else "")
+            # A later severity takes its place only with a target for the same thing.
+            heirs = (
+                at for at, later in zip(changes[index:], scale[index + 1 :], strict=True)
+                if later and any(other.until == target.until for other in later.targets)
+            )  # fmt: skip
+            until = next(heirs, None)
+            if until is None or (one.due is not None and one.due <= until):
+                found[one.severity, target.name] = one
     return list(found.values())
 
 
-def _target(plan: Plan, incident: Incident, severity: str, target: Target) -> Deadline:
+def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> Deadline:
     return Deadline(
         what="target", name=target.name, title=target.name.replace("-", " ").replace("_", " "), severity=severity,
         starts=target.from_, due=_due(plan, incident, target.from_, target.within),
