@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,6 +26,8 @@ ATTEMPTS = 3
 LONGEST_WAIT = 10.0
 """Seconds we wait when a vendor says Retry-After; a longer wait is told to a person instead."""
 _FIRST_PAUSE = 0.2
+_DEEPEST = 8
+"""How far a refusal is looked into for words."""
 
 Pause = Callable[[float], Awaitable[object]]
 
@@ -142,7 +144,7 @@ def transport_error(call: Call, error: Exception) -> AllclearError | None:
     """Returns our error for a failed transmission; None for anything else."""
     import httpx  # noqa: PLC0415 - loaded already, for it raised the error
 
-    if not isinstance(error, httpx.TransportError):
+    if not isinstance(error, httpx.TransportError | httpx.DecodingError):
         return None
     why = _WHY.get(type(error).__name__, "the connection broke")
     never_sent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -171,12 +173,15 @@ def words_of(response: httpx.Response) -> str:
     return quote(response.reason_phrase or f"status {response.status_code}")
 
 
-def _flat(value: object) -> str:
+def _flat(value: object, deep: int = _DEEPEST) -> str:
+    parts: Iterable[object] | None = None
     if isinstance(value, list):
-        return ", ".join(_flat(part) for part in cast("list[object]", value))
-    if isinstance(value, dict):
-        return ", ".join(_flat(part) for part in cast("dict[str, object]", value).values())
-    return str(value)
+        parts = cast("list[object]", value)
+    elif isinstance(value, dict):
+        parts = cast("dict[str, object]", value).values()
+    if parts is None:
+        return str(value)
+    return ", ".join(_flat(part, deep - 1) for part in parts) if deep else "…"
 
 
 def _json(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON the vendor answers
@@ -184,5 +189,5 @@ def _json(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON the 
         return None
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for brackets within brackets without end
         return None
