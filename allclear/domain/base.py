@@ -50,10 +50,13 @@ class Candidate(Model):
 
 
 def person_key(name: str) -> str:
-    """Returns what two spellings of one name have in common: no case, no spare or invisible characters, one form."""
-    folded = unicodedata.normalize("NFKC", name)
-    seen = "".join(one for one in folded if unicodedata.category(one) != "Cf")
-    return " ".join(seen.split()).casefold()
+    """Returns what two spellings of one person's name have in common, to compare names with; never to be shown.
+
+    Compatibility characters count as what they stand for, what cannot be seen (category Cf) counts for nothing, and
+    case and the width of spaces do not matter.
+    """
+    seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
+    return unicodedata.normalize("NFKC", " ".join(seen.split()).casefold())
 
 
 def utc_now() -> datetime:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from allclear.domain.base import Model, Moment, Slug
 from allclear.domain.durations import Duration
 from allclear.domain.plan.stated import Stated, hollow
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
+
+
+def _spaced(name: str) -> str:
+    return " ".join(name.split())
+
+
+Name = Annotated[str, AfterValidator(_spaced)]
+"""A person's name; spaces around it, and more than one within, are folded."""
+
+_YEARS = range(2000, 2200)
+"""When a rota may begin: farther off, its turns would leave the calendar."""
 
 
 class Role(Model):
@@ -33,7 +45,7 @@ class Contact(Model):
 class Person(Model):
     """Somebody of the company; a name in square brackets is a blank."""
 
-    name: str = Field(description="The name, as it goes into the record.")
+    name: Name = Field(description="The name, as it goes into the record.")
     roles: list[Slug] = Field(min_length=1, description="The roles that this person has.")
     contacts: dict[Slug, Contact] = Field(
         default={}, description="slack, phone, email ... -> the address; tried in this order."
@@ -72,9 +84,10 @@ class Layer(Model):
     """One layer of a rota: people who take turns."""
 
     name: Slug = Field(description="A short name for it, as `first`.")
-    people: list[str] = Field(min_length=1, description="In the order of their turns; names as under `people`.")
+    people: list[Name] = Field(min_length=1, description="In the order of their turns; names as under `people`.")
     starts: str = Field(
-        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d$", description="The first hand-over in local time, as 2026-11-02T09:00."
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}$",
+        description="The first hand-over in local time, as 2026-11-02T09:00.",
     )
     turn: Duration = Field(default=timedelta(days=7), description="How long a turn is: whole days by the calendar.")
     days: list[Weekday] = Field(default=list(WEEKDAYS), min_length=1, description="The days that it covers.")
@@ -88,7 +101,9 @@ class Layer(Model):
         if self.turn < timedelta(days=1) or self.turn % timedelta(days=1):
             msg = "a `turn` is a number of whole days, as 7d"
             raise ValueError(msg)
-        datetime.fromisoformat(self.starts)
+        if datetime.fromisoformat(self.starts).year not in _YEARS:
+            msg = f"`starts` lies between the years {_YEARS[0]} and {_YEARS[-1]}"
+            raise ValueError(msg)
         return self
 
     def person(self, turn: int) -> str:

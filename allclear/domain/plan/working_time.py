@@ -21,14 +21,14 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from allclear.domain.durations import DURATION_PATTERN, parse_duration, write_duration
+from allclear.domain.durations import DURATION_PATTERN, LONGEST, parse_duration, plausible, write_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan.stated import Stated
 
 _BUSINESS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*business\s*(hour|day)s?\s*", re.IGNORECASE | re.ASCII)
 _HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
-_FARTHEST = timedelta(days=3660)
-"""No working day within ten years: the calendar is wrong. And nothing in a plan takes longer."""
+_FARTHEST = LONGEST
+"""No working day within ten years: the calendar is wrong."""
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -49,12 +49,12 @@ class Span:
         found = _BUSINESS.fullmatch(text)
         if found is None:
             try:
-                return cls(_plausible(parse_duration(text)))
+                return cls(plausible(parse_duration(text)))
             except ValueError as error:
                 msg = f"{error}; or as 4 business hours, 1 business day"
                 raise ValueError(msg) from error
         amount, unit = float(found.group(1)), found.group(2).lower()
-        _plausible(timedelta(hours=min(amount, 1e6)) if unit == "hour" else timedelta(days=min(amount, 1e6)))
+        plausible(timedelta(hours=min(amount, 1e6)) if unit == "hour" else timedelta(days=min(amount, 1e6)))
         if unit == "hour":
             return cls(timedelta(hours=amount), "business hours")
         if amount != int(amount) or amount < 1:
@@ -93,18 +93,11 @@ def _span(value: object) -> Span:
     if isinstance(value, Span):
         return value
     if isinstance(value, timedelta):
-        return Span(_plausible(value))
+        return Span(plausible(value))
     if isinstance(value, str):
         return Span.parse(value)
     msg = "write a span as 30m, 4 business hours or 1 business day"
     raise ValueError(msg)
-
-
-def _plausible(length: timedelta) -> timedelta:
-    if length > _FARTHEST:
-        msg = "nothing in a plan takes longer than ten years"
-        raise ValueError(msg)
-    return length
 
 
 def _zone(name: str) -> str:
