@@ -54,7 +54,7 @@ from allclear.engine.course import (
     undo_key,
 )
 from allclear.engine.executor import Executor
-from allclear.engine.own_record import note_finding, serving_all, with_serving
+from allclear.engine.own_record import after_looks, note_finding, serving_all, with_serving
 from allclear.engine.proposals import Proposer, Wish
 from allclear.engine.reading import read_incident
 from allclear.engine.registry import Registry, read_params
@@ -269,11 +269,11 @@ class Conductor:
         probe = kind(self._around)
         loop = asyncio.get_running_loop()
         end = loop.time() + (call.within.total_seconds() if call.within else 0.0)
-        pause = _FIRST_PAUSE
+        pause, looks = _FIRST_PAUSE, 0
         while True:
-            finding = await probe.look(params)
+            finding, looks = await probe.look(params), looks + 1
             if finding.verdict is Verdict.SUCCESS or loop.time() + pause > end:
-                return finding
+                return after_looks(finding, looks)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from allclear.domain.errors import AllclearError
-from allclear.vendors.access import is_loopback
+from allclear.vendors.access import is_loopback, shown
 from allclear.vendors.loops import PerLoop
 from allclear.vendors.replies import BUSY, TROUBLED, Call, quote, seconds_to_wait
 
@@ -65,7 +65,7 @@ class Wire:
 
     def __repr__(self) -> str:
         """Returns where it is aimed, without its secret."""
-        return f"Wire({self.vendor!r}, {self.base!r})"
+        return f"Wire({self.vendor!r}, {shown(self.base)!r})"
 
     def _make(self) -> httpx.AsyncClient:
         import httpx  # noqa: PLC0415 - loaded by `warm`

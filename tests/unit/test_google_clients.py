@@ -51,7 +51,7 @@ async def counts(vendor: FakeVendor) -> dict[str, RequestCount]:
         await client.close()
 
 
-def series(revision: str, klass: str, value: str | bool) -> dict[str, Any]:
+def series(revision: str, klass: str, value: str) -> dict[str, Any]:
     """Returns one series of an instant vector, as Prometheus spells it."""
     return {"metric": {"revision_name": revision, "response_code_class": klass}, "value": [1763607300, value]}
 
@@ -96,7 +96,7 @@ async def test_the_query_names_the_service_the_place_and_the_hour_before() -> No
         httpx.Response(200, text="<html>a proxy</html>"),
         vector(series("a", "2xx", "many")),
         vector(series("a", "2xx", "Inf")),
-        vector(series("a", "2xx", True)),
+        vector({**series("a", "2xx", "5"), "value": [1763607300, True]}),
         vector(series("<!channel> all is well", "2xx", "5")),
         httpx.Response(200, json={"data": {"result": {}}}),
         httpx.Response(200, json={"data": {"result": [7]}}),
