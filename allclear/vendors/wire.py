@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -174,13 +174,9 @@ def words_of(response: httpx.Response) -> str:
 
 
 def _flat(value: object, deep: int = _DEEPEST) -> str:
-    parts: Iterable[object] | None = None
-    if isinstance(value, list):
-        parts = cast("list[object]", value)
-    elif isinstance(value, dict):
-        parts = cast("dict[str, object]", value).values()
-    if parts is None:
+    if not isinstance(value, list | dict):
         return str(value)
+    parts = cast("dict[str, object]", value).values() if isinstance(value, dict) else cast("list[object]", value)
     return ", ".join(_flat(part, deep - 1) for part in parts) if deep else "…"
 
 
