@@ -146,7 +146,7 @@ def make_engine(
     by_hand = ByHand(journal, company, executor, proposer, people)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock, simulated=simulated)
-    windows = Windows(journal, conductor, clock)
+    windows = Windows(journal, conductor, company, clock, simulated=simulated)
     return Engine(
         settings,
         company,

@@ -81,14 +81,22 @@ def choose_previous(state: TrafficState, maintenance: str | None, past: Past) ->
     )  # fmt: skip
 
 
-def choose_named(state: TrafficState, name: str, maintenance: str | None) -> Choice:
-    """Returns the revision called `name`, if it can serve. Raises Refused with the candidates if not."""
+def choose_named(state: TrafficState, name: str, maintenance: str | None, past: Past | None = None) -> Choice:
+    """Returns the revision called `name`, if it can serve.
+
+    Raises Refused if not, with the candidates that can and do not serve everybody already; the engine then asks again.
+    """
     page = state.tagged(maintenance)
     fit = _fit(state, page)
     fault = "it is the maintenance page" if name == page else unfit(state, name)
     if fault:
         others = ", ".join(revision.name for revision in fit[:_NAMED]) or "none"
-        raise Refused(f"{name} cannot serve: {fault}.", f"Those that can: {others}.")
+        instead = [revision for revision in fit if state.shares().get(revision.name) != ALL]
+        raise Refused(
+            f"{name} cannot serve: {fault}.",
+            f"Those that can: {others}.",
+            tuple(_candidate(state, revision, past or Past()) for revision in instead[:_OFFERED]),
+        )
     target = next(revision for revision in fit if revision.name == name)
     return Choice(target=name, why=f"{name} was asked for by name.", others=_names(fit, target))
 

@@ -17,6 +17,7 @@ from typing_extensions import override
 from allclear.domain.action import Finding, Params, Probe, Verdict
 from allclear.domain.base import JsonDict
 from allclear.domain.systems import Smoke, SmokePath
+from allclear.vendors.access import shown
 from allclear.vendors.web import Web, WebAnswer
 
 AT_ONCE = 10
@@ -45,7 +46,7 @@ class Health(Probe[OfService]):
         service = self.around.service(params.service)
         url = service.url.rstrip("/") + service.health
         answer = await self.around.client(Web).ask("GET", url, timeout=service.smoke.timeout)
-        facts: JsonDict = {"url": url, "status": answer.status, "ms": _ms(answer.seconds)}
+        facts: JsonDict = {"url": shown(url), "status": answer.status, "ms": _ms(answer.seconds)}
         if answer.maintenance:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence="It shows its maintenance page.", facts=facts)
         if answer.elsewhere:

@@ -144,7 +144,7 @@ class RollbackTraffic(_TrafficAction):
     def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
         tag = self.maintenance_tag(params)
         wanted = _target(params)
-        choice = choose_named(before, wanted, tag) if wanted else choose_previous(before, tag, before.past)
+        choice = choose_named(before, wanted, tag, before.past) if wanted else choose_previous(before, tag, before.past)
         after = sending_all(before, choice.target).model_copy(update={"past": Past()})
         return self.change(
             params,

@@ -16,11 +16,14 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.vendors.cloud_logs import CloudLogs
 from allclear.vendors.cloud_metrics import CloudMetrics
+from allclear.vendors.google_wire import UNREADABLE
 from tasks.evidence import WINDOW, Evidence, Past, by_audit_log, by_own_record, by_requests
 
 WITNESSES: tuple[type[Client], ...] = (CloudMetrics, CloudLogs)
 LOOK_SECONDS = 2.0
 """How long one witness is waited for."""
+_NONSENSE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What code meets that is handed another shape than it was written for."""
 MOST = 5
 """How many pieces of evidence one witness may give: what is older decides nothing."""
 
@@ -91,3 +94,6 @@ async def _hear(witness: _Witness) -> tuple[list[Evidence], str]:
         return [], f"no answer within {LOOK_SECONDS:.0f} s"
     except AllclearError as error:
         return [], error.message.rstrip(".")
+    except _NONSENSE as error:
+        # The clients refuse what they cannot read; this is for what they let through. No rollback fails by it.
+        return [], f"{UNREADABLE}: {type(error).__name__}"

@@ -4,46 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from allclear.cli.root import AsJson, app, out, say, say_json
-from allclear.company import Complaint, check_company, companies, companies_root, find_company
+from allclear.company import Complaint, check_company, companies, companies_root
 from allclear.company.complaint import instead, shown
 from allclear.company.coverage import Covered, covered, page
 from allclear.company.lines import LINES, document_lines
 from allclear.company.starting import Asked, Start, asked, begin, checked, place_for
-from allclear.domain.base import utc_now
-from allclear.domain.durations import say_duration
 from allclear.domain.errors import ConfigError, NotFound
-from allclear.domain.scribe import stamp
 from allclear.drill.check import check_drills
 from allclear.engine.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.schemas import FILE_KINDS, FOLDER, file_name, schema_of, write_schemas
-from allclear.settings import load_settings
 
 _STYLE = {"error": "bold red", "warning": "yellow", "assumed": "dim"}
-
-
-@app.command("on-call")
-def on_call(
-    at: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M"], help="When, in UTC; now if left out.")
-    ] = None,
-) -> None:
-    """Say who is on duty by the plan's rotas, layer by layer, until when, and who is next."""
-    plan = find_company(load_settings().company).plan
-    moment = at.replace(tzinfo=UTC) if at else utc_now()
-    for rota in plan.rotas:
-        for shift in rota.on_duty(moment, plan.working_time):
-            say(f"{plan.role_title(rota.role)}, {shift.layer}: {shift.person} until {stamp(shift.until)}, then "
-                f"{shift.next_person}; to acknowledge within {say_duration(shift.acknowledge_within)}")  # fmt: skip
-    if not plan.rotas:
-        say(f"The plan of {plan.company} has no rota. Those who hold roles stand under `people` in its plan.yaml.")
 
 
 @app.command()

@@ -14,15 +14,19 @@ from rich.markdown import Markdown
 from rich.text import Text
 
 from allclear.cli.root import app, out, run, say, say_json
-from allclear.company import find_company
+from allclear.company import Company, check_company, find_company
 from allclear.domain.approval import Ask
 from allclear.domain.durations import say_duration
+from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.records import By, Entry
 from allclear.domain.scribe import tell
+from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
 from allclear.drill.script import first_script
+from allclear.engine.registry import Registry
+from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.settings import load_settings
 
 _STYLE = {"good": "green", "bad": "red", "ask": "yellow", "person": "cyan", "plain": ""}
@@ -44,6 +48,7 @@ def drill(
     company_name, _, name = scenario.rpartition("/")
     company = find_company(company_name or of_company or load_settings().company)
     name = name or first_script(company)
+    _check(company)
     place = (home or Path(".allclear/drills") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}").resolve()
     quiet = as_json
 
@@ -73,8 +78,19 @@ def drill(
             print(played.post_mortem)  # noqa: T201 - as it stands in the file, without any wrapping
         out.rule()
         _score(played, company.plan)
+        say(f"Read on: ALLCLEAR_COMPANY={company.name} ALLCLEAR_JOURNAL_URL=sqlite:///{place / 'journal.db'} "
+            f"allclear show {played.incident.id}")  # fmt: skip
     if not played.passed:
         raise typer.Exit(1)
+
+
+def _check(company: Company) -> None:
+    """Raises ConfigError for a folder with an error: a drill would only find it in the middle."""
+    found = check_company(company.folder, Registry.installed(), PLACEHOLDERS, check_drills)
+    wrong = [one for one in found if one.level == "error"]
+    if wrong:
+        more = f" `allclear check {company.name}` lists all {len(wrong)}." if len(wrong) > 1 else ""
+        raise ConfigError(str(wrong[0]), wrong[0].next_step + more)
 
 
 _TERMINAL = asyncio.Lock()

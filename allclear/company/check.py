@@ -11,7 +11,7 @@ from allclear.company.folder import PLAN, Draft, read_draft
 from allclear.company.grading import check_grading
 from allclear.company.kinds import Kinds
 from allclear.company.lines import check_lines
-from allclear.company.placeholders import plan_placeholders, template_placeholders, unused_templates
+from allclear.company.placeholders import plan_placeholders, route_braces, template_placeholders, unused_templates
 from allclear.company.policies import check_approvals, check_blanks, check_people
 from allclear.company.references import assumed_parts, check_references
 from allclear.company.steps import check_runbooks
@@ -44,6 +44,7 @@ def check_company(
         check_systems(draft, kinds),
         check_runbooks(draft, kinds),
         plan_placeholders(draft),
+        route_braces(draft),
         template_placeholders(draft, known),
         unused_templates(draft),
         check_lines(draft),

@@ -74,6 +74,19 @@ def plan_placeholders(draft: Draft) -> Iterator[Complaint]:
                 yield from step_placeholders(draft, draft.files[PLAN], place, getattr(line, name))
 
 
+def route_braces(draft: Draft) -> Iterator[Complaint]:
+    """Yields the braces in what a route says of users: it goes into pages as it is, and nothing fills it."""
+    if draft.plan is None:
+        return
+    for index, route in enumerate(draft.plan.routes):
+        for name in ("impact", "feature"):
+            for braces in _BRACES.findall(getattr(route, name)):
+                yield draft.files[PLAN].warning(
+                    ("routes", index, name), f"{braces} stays as it is: `{name}` holds no placeholders.",
+                    "Write it in words; templates and steps may hold placeholders.",
+                )  # fmt: skip
+
+
 def template_placeholders(draft: Draft, post_mortem: Mapping[str, str] | None) -> Iterator[Complaint]:
     """Yields what is wrong with the placeholders of the templates, with the line in the template's own file.
 

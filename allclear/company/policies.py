@@ -9,6 +9,7 @@ from allclear.company.folder import PLAN, Draft
 from allclear.company.kinds import ActionType, Kinds
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.approval import ApprovalPolicy
+from allclear.domain.base import person_key
 from allclear.domain.plan import Person, Plan, hollow
 from allclear.domain.runbook import Step
 
@@ -28,7 +29,16 @@ def check_people(draft: Draft) -> Iterator[Complaint]:
     if draft.plan is None:
         return
     plan, file = draft.plan, draft.files[PLAN]
+    seen: dict[str, str] = {}
     for index, person in enumerate(plan.people):
+        key = person_key(person.name)
+        if person.known and key in seen:
+            other = "" if seen[key] == person.name else f", as {seen[key]} before"
+            yield file.error(
+                ("people", index, "name"), f"{person.name} stands twice under `people`{other}.",
+                "Put all roles of one person in one place, or tell two people apart by their names.",
+            )  # fmt: skip
+        seen.setdefault(key, person.name)
         for number, role in enumerate(person.roles):
             if role not in plan.roles:
                 place = ("people", index, "roles", number)
@@ -82,6 +92,7 @@ def check_approvals(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
             yield file.error(("approvals", name), f"There is no action `{name}`.", instead(name, kinds.actions))
         else:
             yield from _looser(file, ("approvals", name), policy, kinds.actions[name])
+            yield from _wider(draft.plan, file, ("approvals", name), policy, kinds.actions[name])
         yield from _policy(draft.plan, file, ("approvals", name), policy, name)
 
 
@@ -94,17 +105,57 @@ def who_approves(draft: Draft, file: YamlFile, place: Place, kind: ActionType, s
         return
     if step.approval is not None:
         yield from _policy(draft.plan, file, (*place, "approval"), step.approval, kind.name)
-        yield from _looser(file, (*place, "approval"), step.approval, kind)
+        by_plan = draft.plan.approvals.get(kind.name)
+        yield from _looser(file, (*place, "approval"), step.approval, kind, by_plan)
+        yield from _wider(draft.plan, file, (*place, "approval"), step.approval, kind, by_plan)
     elif kind.approval is not None:
         yield from _too_few(draft.plan, file, (*place, "action"), kind.approval, kind.name)
 
 
-def _looser(file: YamlFile, place: Place, policy: ApprovalPolicy, kind: ActionType) -> Iterator[Complaint]:
-    """What allclear asks for by default stands for a reason: a plan may ask for more, and not for less."""
-    less = policy.looser_than(kind.approval)
-    if less:
-        yield file.error(place, f"The approval of `{kind.name}` {less}, which is less than its default.",
-                         "Ask for as much as the default, or more.")  # fmt: skip
+def _looser(
+    file: YamlFile, place: Place, policy: ApprovalPolicy, kind: ActionType, by_plan: ApprovalPolicy | None = None
+) -> Iterator[Complaint]:
+    """What allclear asks for by default stands for a reason: a plan may ask for more, and not for less.
+
+    A step may in turn ask for more than the plan, and not for less.
+    """
+    for default, whose in ((kind.approval, "its default"), (by_plan, "the plan's own")):
+        less = policy.looser_than(default)
+        if less:
+            yield file.error(place, f"The approval of `{kind.name}` {less}, which is less than {whose}.",
+                             f"Ask for as much as {whose}, or more.")  # fmt: skip
+            return
+
+
+def _wider(
+    plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, kind: ActionType,
+    by_plan: ApprovalPolicy | None = None,
+) -> Iterator[Complaint]:  # fmt: skip
+    """Who else may approve is the company's to say, and seldom meant where it is only a step that says it.
+
+    A deputy may anyway. What the plan lets in is told there, and not again for each step.
+    """
+    default, whose = (by_plan, "the plan's own") if by_plan else (kind.approval, "the default")
+    if default is None:
+        return
+    named = [*default.roles, *default.one_of]
+    others = [role for role in policy.also_lets(default) if role in plan.roles and not plan.stands_in(role, named)]
+    if others:
+        yield file.warning(
+            place, f"The approval of `{kind.name}` lets {' and '.join(others)} approve, which {whose} does not.",
+            f"Take it out if it is not meant; {whose} names {', '.join(dict.fromkeys(named))}.",
+        )  # fmt: skip
+
+
+def acts_alone(draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step) -> Iterator[Complaint]:
+    """Yields an error for a step that acts by itself where its approval takes more than one person's plain yes."""
+    by_plan = draft.plan.approvals.get(kind.name) if draft.plan else None
+    policy = step.approval or by_plan or kind.approval
+    if step.by_itself and policy and policy.takes:
+        yield file.error(
+            (*place, "by_itself"), f"`{kind.name}` acts by itself, and its approval takes {policy.takes}.",
+            "Take `by_itself` out: silence cannot stand for that.",
+        )  # fmt: skip
 
 
 def _policy(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:
@@ -120,7 +171,7 @@ def _policy(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, ac
 
 def _too_few(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:
     """A blank counts as somebody: whoever says so holds its role. A role that nobody has counts for nothing."""
-    able = _able(plan, policy.roles)
+    able = _able(plan, [*policy.roles, *policy.one_of])
     if policy.one_of and not _able(plan, policy.one_of):
         yield file.error(
             place, f"`{action}` waits for one of {', '.join(policy.one_of)}, and the plan has nobody.",
@@ -135,5 +186,7 @@ def _too_few(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, a
 
 
 def _able(plan: Plan, roles: list[str]) -> int:
-    """Returns how many people have one of these roles, or are deputy for one."""
-    return sum(any(plan.stands_in(role, roles) for role in person.roles) for person in plan.people)
+    """Returns how many people have one of these roles, or are deputy for one; one name is one person."""
+    able = [person for person in plan.people if any(plan.stands_in(role, roles) for role in person.roles)]
+    blanks = sum(not person.known for person in able)
+    return blanks + len({person_key(person.name) for person in able if person.known})

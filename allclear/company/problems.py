@@ -41,9 +41,20 @@ def read_model(model: type[M], file: YamlFile) -> M | list[Complaint]:
 
 def problems(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
     """Yields each problem of `error`, which came of reading something as `model`."""
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    for detail in details:
+        if _beside_the_point(detail, details):
+            continue
         sentence, next_step = _say(detail, model)
         yield Problem(detail["loc"], sentence, next_step)
+
+
+def _beside_the_point(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Says whether it only tells that fields are no word, where one or the other may stand and a field is wrong."""
+    if detail["type"] != "literal_error" or not isinstance(detail["input"], dict | list):
+        return False
+    place = detail["loc"][:-1]
+    return any(other is not detail and other["loc"][: len(place)] == place for other in details)
 
 
 def _say(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:

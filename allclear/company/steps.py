@@ -11,7 +11,7 @@ from allclear.company.complaint import Complaint, instead
 from allclear.company.folder import Draft
 from allclear.company.kinds import ActionType, Kinds, ProbeType
 from allclear.company.placeholders import filled, step_placeholders
-from allclear.company.policies import severities, who_approves
+from allclear.company.policies import acts_alone, severities, who_approves
 from allclear.company.problems import problems
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.approval import Unanswered
@@ -62,13 +62,23 @@ class _Sheet:
         else:
             yield from self._params(place, kind, step.with_)
             yield from who_approves(self._draft, self._file, place, kind, step)
+            yield from acts_alone(self._draft, self._file, place, kind, step)
             if isinstance(step.unanswered, Unanswered):
-                instead_of = {**step.with_, **step.unanswered.with_}
-                yield from self._params((*place, "unanswered"), kind, instead_of)
-                yield from step_placeholders(
-                    self._draft, self._file, (*place, "unanswered", "with"), step.unanswered.with_
-                )
+                yield from self._unanswered((*place, "unanswered"), kind, step, step.unanswered)
         yield from step_placeholders(self._draft, self._file, (*place, "with"), step.with_)
+
+    def _unanswered(self, place: Place, kind: ActionType, step: Step, said: Unanswered) -> Iterator[Complaint]:
+        """Silence may change the words of what is said, and never what is done."""
+        if not kind.speaks:
+            yield self._file.error(place, f"`{kind.name}` says nothing that could go out `unanswered`.",
+                                   "Take it out: without an answer nothing is changed.")  # fmt: skip
+            return
+        for name in said.with_:
+            if name not in kind.speaks and name in kind.params.model_fields:
+                yield self._file.error((*place, "with", name), f"`{name}` is not among the words of `{kind.name}`.",
+                                       f"`unanswered` replaces words only: {', '.join(kind.speaks)}.")  # fmt: skip
+        yield from self._params(place, kind, {**step.with_, **said.with_})
+        yield from step_placeholders(self._draft, self._file, (*place, "with"), said.with_)
 
     def _probe(self, place: Place, name: str, raw: Mapping[str, Any]) -> Iterator[Complaint]:
         kind = self._kinds.probes.get(name)

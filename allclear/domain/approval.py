@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from allclear.domain.base import Candidate, Model, Moment, Slug
 from allclear.domain.durations import Duration
@@ -30,15 +30,32 @@ class ApprovalPolicy(Model):
         """Returns in what it asks for less than `default`, or None: a plan may only tighten."""
         if default is None:
             return None
-        if self.people < default.people:
-            return f"asks for {self.people} and not {default.people} people"
-        if default.reason_needed and not self.reason_needed:
-            return "asks for no reason"
-        if default.one_of and not self.one_of:
-            return f"does not ask that one of them is {' or '.join(default.one_of)}"
-        if self.prefect_may and not default.prefect_may:
-            return "lets Prefect's UI give it"
-        return None
+        leaders = " or ".join(default.one_of)
+        others = [role for role in self.one_of if role not in default.one_of] if default.one_of else []
+        ways = {
+            f"asks for {self.people} and not {default.people} people": self.people < default.people,
+            "asks for no reason": default.reason_needed and not self.reason_needed,
+            f"does not ask that one of them is {leaders}": default.one_of and not self.one_of,
+            f"is content with {' or '.join(others)} where one of them must be {leaders}": others,
+            "lets Prefect's UI give it": self.prefect_may and not default.prefect_may,
+        }
+        return next((less for less, so in ways.items() if so), None)
+
+    def also_lets(self, default: ApprovalPolicy | None) -> list[str]:
+        """Returns the roles that may give it here and are not named by `default`."""
+        if default is None:
+            return []
+        named = {*default.roles, *default.one_of}
+        return [role for role in dict.fromkeys([*self.roles, *self.one_of]) if role not in named]
+
+    @property
+    def takes(self) -> str | None:
+        """Returns what it takes beyond one person's plain yes, or None: then a window without a no may stand for it."""
+        if self.people > 1:
+            return f"{self.people} people"
+        if self.reason_needed:
+            return "a reason"
+        return f"one of {', '.join(self.one_of)}" if self.one_of else None
 
 
 _RESPONDERS = ["on_call", "incident_commander", "tech_lead", "cto"]
@@ -63,6 +80,13 @@ NOBODY: ApprovalPolicy | None = None
 """For what helps people and changes nothing of production: pages, tickets, evidence, internal messages."""
 
 
+def _long_enough(veto: timedelta) -> timedelta:
+    if veto < timedelta(seconds=10):
+        msg = "nobody could stop it in less than 10s"
+        raise ValueError(msg)
+    return veto
+
+
 class ByItself(Model):
     """A step may act without being approved, after a window in which anybody may stop it.
 
@@ -70,7 +94,9 @@ class ByItself(Model):
     flapping, and nothing acted by itself on the same resource within the hour. Else people are asked as always.
     """
 
-    veto: Duration = Field(default=timedelta(seconds=60), description="How long anybody may stop it.")
+    veto: Annotated[Duration, AfterValidator(_long_enough)] = Field(
+        default=timedelta(seconds=60), description="How long anybody may stop it; 10s at least."
+    )
 
 
 class Unanswered(Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -46,6 +47,16 @@ class Candidate(Model):
 
     name: str
     why: str
+
+
+def person_key(name: str) -> str:
+    """Returns what two spellings of one person's name have in common, to compare names with; never to be shown.
+
+    Compatibility characters count as what they stand for, what cannot be seen (category Cf) counts for nothing, and
+    case and the width of spaces do not matter.
+    """
+    seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
+    return unicodedata.normalize("NFKC", " ".join(seen.split()).casefold())
 
 
 def utc_now() -> datetime:

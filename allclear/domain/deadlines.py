@@ -1,8 +1,9 @@
 """What an incident has to meet by when: time targets, duties, escalation, updates, the post-mortem. Pure.
 
 A clock starts once, with its own event, and no change of severity sets it back. What was due under an earlier severity
-stays due; what was not yet due gives way to the target of the same clock in the present one. A duty that once applied
-for its severity goes on applying.
+stays due. What was not yet due gives way to the present one's target for the same thing, and stays where there is none.
+A duty that once applied for its severity goes on applying. The end of the incident stops whatever still runs; a false
+alarm had no duties.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from allclear.domain.action import Verdict
 from allclear.domain.incident import Incident
 from allclear.domain.plan import (
+    DEFAULT_SILENCE,
     EVERYONE,
     ClockStart,
     ClockStop,
@@ -44,10 +47,13 @@ class Deadline:
     due: datetime | None
     """None while its clock has not started."""
     met: datetime | None
+    declined: datetime | None = None
+    """When a person said that it cannot or need not be done."""
+    not_before: datetime | None = None
 
     def missed(self, now: datetime) -> bool:
         """Says whether it was met too late, or is overdue at `now`."""
-        return self.due is not None and (self.met or now) > self.due
+        return self.due is not None and (self.met or self.declined or now) > self.due
 
 
 def clock_start(incident: Incident, start: ClockStart) -> datetime | None:
@@ -58,17 +64,22 @@ def clock_start(incident: Incident, start: ClockStart) -> datetime | None:
         case ClockStart.AWARENESS:
             return incident.aware_at
         case ClockStart.RECOVERY:
-            return incident.recovered_at or incident.ended_at
+            return _first(incident.recovered_at, incident.ended_at)
 
 
 def clock_stop(incident: Incident, stop: ClockStop) -> datetime | None:
     """Returns when what a target waits for happened, or None while it has not."""
+    recovered = _first(incident.recovered_at, incident.ended_at)
     return {
-        ClockStop.ACKNOWLEDGED: incident.aware_at,
-        ClockStop.CONTAINED: incident.contained_at or incident.recovered_at,
-        ClockStop.RECOVERED: incident.recovered_at,
+        ClockStop.ACKNOWLEDGED: _first(incident.aware_at, incident.ended_at),
+        ClockStop.CONTAINED: _first(incident.contained_at, recovered),
+        ClockStop.RECOVERED: recovered,
         ClockStop.ENDED: incident.ended_at,
     }[stop]
+
+
+def _first(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment), default=None)
 
 
 def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
@@ -85,6 +96,8 @@ def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
 def duties(plan: Plan, incident: Incident) -> list[Duty]:
     """Returns the duties that apply, or that could as long as something is not known."""
     had = incident.severities_had
+    if _false_alarm(incident):
+        return [duty for duty in plan.duties if incident.step(DUTY, duty.name)]
     found = {
         duty.name: duty
         for severity in dict.fromkeys(had)
@@ -118,7 +131,7 @@ def status_word(incident: Incident) -> StatusWord:
 def silence(plan: Plan, incident: Incident) -> Silence:
     """Returns what an unanswered approval of this incident leads to."""
     found = plan.applying(plan.silence, incident.severity, incident.kind, incident.facets)
-    return (found or plan.silence)[0]
+    return found[0] if found else DEFAULT_SILENCE
 
 
 def told_by(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
@@ -138,17 +151,22 @@ def _due(plan: Plan, incident: Incident, start: ClockStart, span: Span) -> datet
 def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
     found: dict[tuple[str, str], Deadline] = {}
     changes = [at for at, _ in incident.severities]
-    for index, name in enumerate(incident.severities_had):
-        severity = plan.severity(name)
-        until = changes[index] if index < len(changes) else None
+    scale = [plan.severity(name) for name in incident.severities_had]
+    for index, severity in enumerate(scale):
         for target in severity.targets if severity else ():
-            one = _target(plan, incident, name, target)
+            one = _target(plan, incident, target, severity.name if severity else "")
+            # A later severity takes its place only with a target for the same thing.
+            heirs = (
+                at for at, later in zip(changes[index:], scale[index + 1 :], strict=True)
+                if later and any(other.until == target.until for other in later.targets)
+            )  # fmt: skip
+            until = next(heirs, None)
             if until is None or (one.due is not None and one.due <= until):
-                found[name, target.name] = one
+                found[one.severity, target.name] = one
     return list(found.values())
 
 
-def _target(plan: Plan, incident: Incident, severity: str, target: Target) -> Deadline:
+def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> Deadline:
     return Deadline(
         what="target", name=target.name, title=target.name.replace("-", " ").replace("_", " "), severity=severity,
         starts=target.from_, due=_due(plan, incident, target.from_, target.within),
@@ -159,11 +177,13 @@ def _target(plan: Plan, incident: Incident, severity: str, target: Target) -> De
 def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
     found: list[Deadline] = []
     for duty in duties(plan, incident):
-        done = incident.step(DUTY, duty.name)
+        said = incident.step(DUTY, duty.name)
+        done = said is not None and said.finding.verdict is Verdict.SUCCESS
         found.append(
             Deadline(
                 what="duty", name=duty.name, title=duty.title, severity=incident.severity, starts=duty.from_,
-                due=_due(plan, incident, duty.from_, duty.within), met=done.at if done else None,
+                due=_due(plan, incident, duty.from_, duty.within), met=said.at if said and done else None,
+                declined=said.at if said and not done else None,
             )
         )  # fmt: skip
     return found
@@ -183,14 +203,20 @@ def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
     ]  # fmt: skip
 
 
+def _false_alarm(incident: Incident) -> bool:
+    return incident.ended is not None and incident.ended.ending == "false-alarm"
+
+
 def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
-    if incident.ended and incident.ended.ending == "false-alarm":
+    if _false_alarm(incident):
         return []
     worst = min(incident.severities_had, key=plan.rank)
     return [
         Deadline(
             what="post-mortem", name=due.what, title=f"{plan.post_mortem.title}: {due.what.replace('-', ' ')}",
-            severity=worst, starts=due.from_, due=_due(plan, incident, due.from_, due.within), met=None,
+            severity=worst, starts=due.from_, due=_due(plan, incident, due.from_, due.within),
+            met=incident.reviewed_at,
+            not_before=_due(plan, incident, due.from_, due.not_before) if due.not_before else None,
         )
         for due in plan.applying(plan.post_mortem.due, worst, incident.kind, incident.facets)
     ]  # fmt: skip

@@ -6,10 +6,16 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])")
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])", re.ASCII)
+
+LONGEST = timedelta(days=3660)
+"""Nothing that a company writes down takes longer: what does was mistyped, and would leave the calendar."""
+
+_SHOWN = 40
+"""So many characters of what cannot be read are shown."""
 
 
 def parse_duration(text: str) -> timedelta:
@@ -17,9 +23,28 @@ def parse_duration(text: str) -> timedelta:
     rest = _PART.sub("", text).strip()
     parts = _PART.findall(text)
     if rest or not parts:
-        msg = f"{text!r} is no duration: write it as 90s, 10m, 1h 30m or 2d"
+        msg = f"{_short(text)} is no duration: write it as 90s, 10m, 1h 30m or 2d"
         raise ValueError(msg)
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError as error:
+        msg = f"{_short(text)} is longer than any duration can be"
+        raise ValueError(msg) from error
+
+
+def plausible(span: timedelta) -> timedelta:
+    """Returns `span`; raises ValueError for one that is negative or longer than `LONGEST`."""
+    if span > LONGEST:
+        msg = "nothing in a plan takes longer than ten years"
+        raise ValueError(msg)
+    if span < timedelta(0):
+        msg = "a duration cannot be negative"
+        raise ValueError(msg)
+    return span
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
 def say_duration(span: timedelta) -> str:
@@ -36,6 +61,18 @@ def say_duration(span: timedelta) -> str:
         if count:
             words.append(f"{count}{unit}")
     return " ".join(words[:2])
+
+
+def write_duration(span: timedelta) -> str:
+    """Returns `span` in all its units, so that reading it gives `span` again; it must not be negative."""
+    seconds, words = span.days * _UNITS["d"] + span.seconds, list[str]()
+    for unit, size in _UNITS.items():
+        count, seconds = divmod(seconds, size)
+        if unit == "s" and span.microseconds:
+            words.append(f"{count}.{span.microseconds:06d}".rstrip("0") + "s")
+        elif count:
+            words.append(f"{count}{unit}")
+    return " ".join(words) or "0s"
 
 
 def in_words(span: timedelta) -> str:
@@ -56,12 +93,13 @@ def _from_yaml(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
-DURATION_PATTERN = r"^\s*(\d+(\.\d+)?\s*[dhms]\s*)+$"
+DURATION_PATTERN = r"^\s*([0-9]+(\.[0-9]+)?\s*[dhms]\s*)+$"
 """What editors hold a duration to."""
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(_from_yaml, json_schema_input_type=Annotated[str, Field(pattern=DURATION_PATTERN)]),
-    PlainSerializer(say_duration, return_type=str, when_used="json"),
+    AfterValidator(plausible),
+    PlainSerializer(write_duration, return_type=str, when_used="json"),
 ]
-"""A `timedelta` that reads and writes as `10m`."""
+"""A `timedelta` that reads and writes as `10m`, of ten years at most."""

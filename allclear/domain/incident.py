@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from allclear.domain.action import ActStatus, Finding, Outcome, Refusal
 from allclear.domain.approval import Ask
-from allclear.domain.base import JsonDict
+from allclear.domain.base import JsonDict, person_key
 from allclear.domain.errors import JournalError
 from allclear.domain.records import (
     Acknowledged,
@@ -63,6 +63,8 @@ class AskState:
     void: str | None = None
     passed: bool = False
     """Whether its veto window is over."""
+    number: int = 0
+    """The entry that opened it: what came first is told by numbers, never by clocks."""
 
     @property
     def granted(self) -> bool:
@@ -71,7 +73,7 @@ class AskState:
             return False
         policy = self.ask.policy
         said_yes = [answer for answer in self.answers if answer.yes]
-        people = {answer.by.actor.casefold() for answer in said_yes}
+        people = {person_key(answer.by.actor) for answer in said_yes}
         right = not policy.one_of or any(answer.by.role in policy.one_of for answer in said_yes)
         return self.passed or (right and len(people) >= policy.people)
 
@@ -105,6 +107,8 @@ class Act:
     finished_at: datetime | None = None
     undone_by: str | None = None
     handed: DebtHandedOver | None = None
+    number: int = 0
+    """The entry that proposed it."""
 
     @property
     def id(self) -> str:
@@ -160,6 +164,7 @@ class StepState:
     title: str
     at: datetime
     times: int = 1
+    number: int = 0
 
 
 @dataclass
@@ -179,11 +184,14 @@ class Incident:
     phase: str | None = None
     entered: list[str] = field(default_factory=list[str])
     left: list[str] = field(default_factory=list[str])
+    left_at: dict[str, str] = field(default_factory=dict[str, str])
+    """Phase -> the severity at which it was left: a graver one may ask for more of it."""
     steps: dict[tuple[str, str], StepState] = field(default_factory=dict[tuple[str, str], StepState])
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
     asks: dict[str, AskState] = field(default_factory=dict[str, AskState])
     roles: dict[str, str] = field(default_factory=dict[str, str])
     alerts: dict[str, AlertJoined] = field(default_factory=dict[str, AlertJoined])
+    """Alert key -> the last that was heard of it."""
     severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
     notes: list[tuple[datetime, By, NoteTaken | DecisionTaken]] = field(
         default_factory=list[tuple[datetime, By, NoteTaken | DecisionTaken]]
@@ -199,6 +207,7 @@ class Incident:
     recovered_at: datetime | None = None
     ended: IncidentEnded | None = None
     ended_at: datetime | None = None
+    reviewed_at: datetime | None = None
 
     @property
     def began_at(self) -> datetime | None:
@@ -328,23 +337,25 @@ def _apply_course(incident: Incident, entry: Entry) -> bool:
             incident.phase = phase
             incident.entered.append(phase)
         case PhaseLeft(phase=phase):
-            incident.left.append(phase)
+            _leave(incident, phase, entry.at)
         case StepDone() as done:
             key = (done.phase, done.step)
             times = incident.steps[key].times + 1 if key in incident.steps else 1
-            incident.steps[key] = StepState(done.finding, done.title, entry.at, times)
+            incident.steps[key] = StepState(done.finding, done.title, entry.at, times, entry.number)
         case SeverityChanged() as changed:
             incident.severity = changed.now
             incident.severities.append((entry.at, changed))
         case Assessed() as assessed:
             incident.facets |= assessed.facets
             incident.kind = assessed.incident_kind or incident.kind
+        # The first word of each kind counts: the clocks that start or stop with it stand from then on.
         case Contained() as contained:
-            incident.contained_at, incident.contained = entry.at, contained
+            incident.contained = incident.contained or contained
+            incident.contained_at = incident.contained_at or entry.at
         case Recovered():
-            incident.recovered_at = entry.at
+            incident.recovered_at = incident.recovered_at or entry.at
         case IncidentEnded() as ended:
-            incident.ended, incident.ended_at = ended, entry.at
+            incident.ended, incident.ended_at = incident.ended or ended, incident.ended_at or entry.at
         case RunStarted(phase=phase, run=run):
             incident.runs[phase] = run
         case _:
@@ -352,12 +363,19 @@ def _apply_course(incident: Incident, entry: Entry) -> bool:
     return True
 
 
+def _leave(incident: Incident, phase: str, at: datetime) -> None:
+    incident.left_at[phase] = incident.severity
+    incident.left = list(dict.fromkeys([*incident.left, phase]))
+    if phase == "review":
+        incident.reviewed_at = at
+
+
 def _apply_acts(incident: Incident, entry: Entry) -> bool:
     match entry.record:
         case ActProposed() as proposed:
-            incident.acts[proposed.act] = Act(proposed, entry.at, entry.by)
+            incident.acts[proposed.act] = Act(proposed, entry.at, entry.by, number=entry.number)
         case AskOpened(ask=ask):
-            incident.asks[ask.id] = AskState(ask, entry.at)
+            incident.asks[ask.id] = AskState(ask, entry.at, number=entry.number)
             if ask.act in incident.acts:
                 incident.acts[ask.act].asks.append(ask.id)
         case AskAnswered() as said:
@@ -392,7 +410,7 @@ def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
 def _apply_words(incident: Incident, entry: Entry) -> bool:
     match entry.record:
         case AlertJoined() as alert:
-            incident.alerts[alert.alert] = alert
+            incident.alerts[alert.key] = alert
         case Acknowledged():
             pass  # every word of a person acknowledges
         case RoleTaken(role=role, person=person):

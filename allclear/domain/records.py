@@ -103,6 +103,7 @@ class StepDone(Model):
     step: str
     title: str
     finding: Finding
+    of_health: bool = Field(default=False, description="Whether it was the look that says how users are served.")
 
 
 class ActProposed(Model):

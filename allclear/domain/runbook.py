@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -100,6 +101,13 @@ class Step(Model):
         return self
 
 
+_KEPT = re.compile(r"contained-by-hand$|undo-(detect|contain|investigate|resolve|review|by-hand)-|evidence-")
+"""How names begin under which the engine keeps what it does by itself: a step with one of them would be skipped."""
+
+_BESIDE = ("-proof", "-choice", "-again", "-unanswered", "-left", "-window")
+"""What stands behind a step's id in the names of the looks and questions that go with it."""
+
+
 class Runbook(Model):
     """What is done about one kind of trouble with one service."""
 
@@ -140,4 +148,17 @@ class Runbook(Model):
                     msg = f"the step `{step.id}` stands twice in `{phase.value}`"
                     raise ValueError(msg)
                 seen.add(step.id)
+        return self
+
+    @model_validator(mode="after")
+    def _ids_free(self) -> Runbook:
+        ids = [step.id for phase in Phase for step in self.steps(phase)]
+        beside = {one + end: one for one in ids for end in _BESIDE}
+        for one in ids:
+            if _KEPT.match(one):
+                msg = f"the id `{one}` is one that allclear gives itself: call the step otherwise"
+                raise ValueError(msg)
+            if one in beside:
+                msg = f"the id `{one}` is kept for what goes with the step `{beside[one]}`: call it otherwise"
+                raise ValueError(msg)
         return self

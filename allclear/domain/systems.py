@@ -37,7 +37,8 @@ class Access(Model):
     """A system as a client connects to it: the secret is at hand and never printed."""
 
     name: str
-    endpoint: str
+    endpoint: str = Field(repr=False)
+    """Not printed either: some write a key into it."""
     secret: SecretStr | None = None
     options: dict[str, Any] = {}
     simulated: bool = False

@@ -10,7 +10,7 @@ from allclear.domain.deadlines import deadlines, rhythm, to_tell
 from allclear.domain.durations import in_words, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, Incident
-from allclear.domain.plan import Plan
+from allclear.domain.plan import Plan, not_known
 from allclear.domain.records import Entry
 from allclear.domain.scribe import answer_commands, clock, plain, role_words, stamp, timeline
 from allclear.domain.wording import PLACEHOLDERS, render, unknown_placeholders
@@ -148,21 +148,26 @@ def _to_notify(incident: Incident, plan: Plan) -> str:
     lines: list[str] = []
     for line in to_tell(plan, incident):
         who = plain(plan.role_title(line.audience))
-        unknown = [plan.facets[name].title for name in line.when if name not in incident.facets and name in plan.facets]
+        unknown = [plain(plan.facets[name].title) for name in not_known(line.when, incident.facets)
+                   if name in plan.facets]  # fmt: skip
         how = f" by {', '.join(line.by)}" if line.by else ""
-        lines.append(f"{who}{how}{f' (depends: {plain(unknown[0])})' if unknown else ''}")
+        hangs = f" (depends: {', '.join(unknown)})" if unknown else ""
+        lines.append(f"{who}{how}{hangs}")
     return "; ".join(dict.fromkeys(lines)) or "nobody by the plan"
 
 
 def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:
-    """Returns what is due, a line each; with `met`, what was met too."""
+    """Returns what is due, a line each; with `met`, what was met or declined too."""
     lines: list[str] = []
     for one in deadlines(plan, incident):
-        if one.due is None or (one.met and not met):
+        if one.due is None or ((one.met or one.declined) and not met):
             continue
         late = "MISSED, " if one.missed(now) else ""
-        done = f", met {stamp(one.met)}" if one.met else ""
-        lines.append(f"{late}{stamp(one.due)}: {plain(one.title)} ({one.severity}, from {one.starts.value}){done}")
+        done = f", met {stamp(one.met)}" if one.met else f", declined {stamp(one.declined)}" if one.declined else ""
+        early = f", not before {stamp(one.not_before)}" if one.not_before else ""
+        lines.append(
+            f"{late}{stamp(one.due)}{early}: {plain(one.title)} ({one.severity}, from {one.starts.value}){done}"
+        )
     return lines
 
 

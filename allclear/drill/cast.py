@@ -10,7 +10,7 @@ import httpx
 
 from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask
-from allclear.domain.base import utc_now
+from allclear.domain.base import person_key, utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
 from allclear.drill.script import Line, Member, Script
@@ -63,28 +63,45 @@ class Cast:
         return True
 
     async def _answer(self, ask: Ask) -> None:
-        line = self._line(ask)
+        """Answers `ask`; where several people have to, one after the other until it is settled."""
+        for number in range(ask.policy.people):
+            await self._answer_once(ask, number)
+            state = self._engine.conductor.incident(ask.id.partition("/")[0]).asks[ask.id]
+            if not state.open:
+                return
+
+    async def _answer_once(self, ask: Ask, number: int) -> None:
+        line = self._line(ask, number)
         if self._person is not None and (said := await self._person(ask)) is not None:
             by, yes, reason = said
         else:
-            member = self._member(ask, line)
+            member = self._member(ask, line, number)
             await asyncio.sleep((line.after or member.answers_after).total_seconds())
             by, yes, reason = self._by(member), line.yes, line.reason or "Looks right."
-        if line.deploy is not None and yes:
+        if line.deploy is not None and yes and not number:
             async with httpx.AsyncClient(base_url=self._control, timeout=10) as http:
                 (await http.post("/deploy", json=line.deploy)).raise_for_status()
         choice = (line.choose or ask.choices[0].name) if ask.choices and yes else None
         self._engine.people.answer(ask.id, by, yes=yes, reason=reason, choice=choice)
 
-    def _line(self, ask: Ask) -> Line:
+    def _line(self, ask: Ask, number: int) -> Line:
+        """Returns the script's line for the person who answers as `number`; the second of two may have their own."""
         place = f"{ask.phase}/{ask.step}"
-        return next((line for line in self._script.answers if line.ask == place), Line(ask=place))
+        lines = [line for line in self._script.answers if line.ask == place]
+        return lines[min(number, len(lines) - 1)] if lines else Line(ask=place)
 
-    def _member(self, ask: Ask, line: Line) -> Member:
-        may = [one for one in self._script.people if one.role in ask.policy.roles]
-        if line.by:
-            may = [one for one in may if one.role == line.by] or may
-        return (may or self._script.people)[0]
+    def _member(self, ask: Ask, line: Line, number: int) -> Member:
+        """Returns who answers: nobody twice, whoever must be among them first; a role that nobody has, a stand-in."""
+        policy = ask.policy
+        first = [line.by] if line.by and not number else []
+        roles: list[str] = list(dict.fromkeys([*first, *policy.one_of, *policy.roles]))
+        may = [one for role in roles for one in self._script.people if one.role == role]
+        told = self._engine.conductor.incident(ask.id.partition("/")[0]).asks[ask.id].answers
+        said = {person_key(answer.by.actor) for answer in told}
+        fresh = [one for one in may if person_key(self._by(one).actor) not in said]
+        if line.by and not number:
+            fresh = [one for one in fresh if one.role == line.by] or fresh
+        return fresh[0] if fresh else Member(name=f"Stand-in for {roles[0]}", role=roles[0])
 
     def _by(self, member: Member) -> By:
         holders = self._engine.company.plan.holders(member.role)

@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from allclear.domain.action import Verdict
-from allclear.domain.incident import Incident
+from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.records import AlertJoined, Entry, StepDone
+from allclear.journal.port import Journal
 
 APART = timedelta(seconds=10)
 """How far apart the two looks lie that must both have failed."""
 
 _FLAPS, _FLAPS_WITHIN = 3, timedelta(minutes=15)
 ONCE_WITHIN = timedelta(hours=1)
-"""Nothing acts by itself twice on the same resource in this time."""
+"""Nothing acts by itself twice on the same service or resource in this time."""
 
 
 def objections(incident: Incident, entries: list[Entry], now: datetime) -> list[str]:
@@ -31,7 +32,7 @@ def _source(incident: Incident) -> Iterator[str]:
 
 def _looks(entries: list[Entry]) -> Iterator[str]:
     looks = [(entry.at, entry.record.finding.verdict) for entry in entries
-             if isinstance(entry.record, StepDone) and entry.record.finding.facts]  # fmt: skip
+             if isinstance(entry.record, StepDone) and entry.record.of_health]  # fmt: skip
     failed = [at for at, verdict in looks if verdict is Verdict.FAILURE]
     if not failed or failed[-1] - failed[0] < APART:
         yield f"it was not seen to fail twice, {APART.seconds} s apart"
@@ -52,12 +53,16 @@ def _flapping(entries: list[Entry], now: datetime) -> Iterator[str]:
             return
 
 
-def acted_lately(incident: Incident, resource: str, now: datetime) -> bool:
-    """Says whether something acted by itself on `resource` in this incident within the hour."""
-    return any(
-        act.proposed.by_itself
-        and act.proposed.resource == resource
-        and act.intended_at is not None
-        and now - act.intended_at < ONCE_WITHIN
-        for act in incident.acts.values()
-    )
+def acted_lately(journal: Journal, incident: Incident, resource: str, now: datetime) -> bool:
+    """Says whether something acted by itself within the hour, on `resource` or on the incident's service."""
+    rows = journal.incidents(service=incident.opened.service, company=incident.opened.company)
+    recent = [row.id for row in rows if row.ended_at is None or now - row.ended_at < ONCE_WITHIN]
+    for one in dict.fromkeys([*recent, *journal.incidents_touching(resource)]):
+        other = replay(journal.entries(one))
+        if other and any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
+            return True
+    return False
+
+
+def _by_itself_since(act: Act, since: datetime) -> bool:
+    return act.proposed.by_itself and act.intended_at is not None and act.intended_at > since

@@ -14,17 +14,29 @@ from allclear.domain.scribe import change_rows, markdown_safe
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:
-    """Returns who must say yes: the step's own word, else the plan's, else the action's default; None for nobody."""
-    if step is not None and step.approval is not None:
-        return step.approval
-    return plan.approvals.get(action.name, action.approval)
+    """Returns who must say yes: the step's own word, else the plan's, else the action's default; None for nobody.
+
+    Deputies stand beside those whom they act for.
+    """
+    own = step.approval if step is not None else None
+    policy = own or plan.approvals.get(action.name, action.approval)
+    if policy is None:
+        return None
+    return policy.model_copy(
+        update={"roles": plan.with_deputies(policy.roles), "one_of": plan.with_deputies(policy.one_of)}
+    )
+
+
+def responder(plan: Plan, *, reason: bool = False) -> ApprovalPolicy:
+    """Returns the policy for questions about the response itself: one of its responders, or anybody."""
+    known = [role for role in ONE_PERSON.roles if role in plan.roles]
+    return ApprovalPolicy(roles=known or list(plan.roles), reason_needed=reason)
 
 
 def unanswered_for(action: type[Action[Any, Any]], step: Step | None) -> Unanswered | None:
     """Returns what goes out when nobody answers: the step's own word, else the action's; None for nothing."""
-    if step is None or step.unanswered == "never":
-        return None
-    return step.unanswered or action.unanswered
+    found = None if step is None or step.unanswered == "never" else step.unanswered or action.unanswered
+    return found if found and set(found.with_) <= set(action.speaks) else None
 
 
 def ask_id(incident: Incident, phase: str, step: str) -> str:
@@ -60,6 +72,9 @@ def approval_of(
 
 def with_window(ask: Ask, step: Step, unanswered: Unanswered | None, against: list[str], now: datetime) -> Ask:
     """Returns `ask` with what happens when nobody answers, if so; `against` speaks against acting alone."""
+    simple = ask.policy.people == 1 and not ask.policy.one_of and not ask.policy.reason_needed
+    if step.by_itself and not simple:
+        against = [*against, "its approval asks for more than one person's yes"]
     if step.by_itself and not against:
         until = now + step.by_itself.veto
         told = f"It is done by itself at {until:%H:%M:%S} UTC, unless somebody says no."
@@ -104,31 +119,31 @@ def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
     )  # fmt: skip
 
 
-def false_alarm_ask(incident: Incident, phase: str, step: Step, finding: str) -> Ask:
+def false_alarm_ask(incident: Incident, phase: str, step: Step, finding: str, policy: ApprovalPolicy) -> Ask:
     """Returns the question whether the response should end here."""
     return Ask(
         id=ask_id(incident, phase, step.id), kind=AskKind.FALSE_ALARM, phase=phase, step=step.id,
         title=f"False alarm? {incident.title}",
         text=f"The service looks healthy: {markdown_safe(finding)} Nothing was changed and nobody was paged.",
-        yes="The incident ends as a false alarm.", no="The response goes on: somebody is paged.", policy=ONE_PERSON,
+        yes="The incident ends as a false alarm.", no="The response goes on: somebody is paged.", policy=policy,
     )  # fmt: skip
 
 
-def look_again_ask(incident: Incident, phase: str, key: str, title: str, finding: str) -> Ask:
+def look_again_ask(incident: Incident, phase: str, key: str, title: str, finding: str, policy: ApprovalPolicy) -> Ask:
     """Returns the question whether to look again, where a look did not show health."""
     return Ask(
         id=ask_id(incident, phase, key), kind=AskKind.AGAIN, phase=phase, step=key, title=f"Not well yet: {title}",
         text=f"{markdown_safe(finding)} Set it right, then say yes.", yes="The service is looked at again.",
         no="The response goes on without; the record says so.",
-        policy=ONE_PERSON.model_copy(update={"reason_needed": True}),
+        policy=policy,
     )  # fmt: skip
 
 
-def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcome: str) -> Ask:
+def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcome: str, policy: ApprovalPolicy) -> Ask:
     """Returns the question what to do about something that could not be undone."""
     return Ask(
         id=ask_id(incident, phase, key), kind=AskKind.AGAIN, phase=phase, step=key, title=f"Still in place: {title}",
         text=f"{markdown_safe(outcome)}", yes="Its undo is worked out again.",
         no="It stays in place: whoever answers takes it over, and is reminded a day later.",
-        policy=ONE_PERSON.model_copy(update={"reason_needed": True}),
+        policy=policy,
     )  # fmt: skip

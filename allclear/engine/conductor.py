@@ -10,7 +10,7 @@ from typing import Any
 
 from allclear.company import Company
 from allclear.domain.action import Finding, Surroundings, Verdict
-from allclear.domain.approval import ONE_PERSON, AskKind
+from allclear.domain.approval import AskKind
 from allclear.domain.base import Clock
 from allclear.domain.deadlines import deadlines
 from allclear.domain.errors import Moved, Refused
@@ -35,6 +35,7 @@ from allclear.domain.wording import render, render_all
 from allclear.engine import asks
 from allclear.engine.alone import APART
 from allclear.engine.course import (
+    REOPENED,
     AskPeople,
     CarryOut,
     Enter,
@@ -53,7 +54,7 @@ from allclear.engine.course import (
     undo_key,
 )
 from allclear.engine.executor import Executor
-from allclear.engine.own_record import note_finding, serving_all, with_serving
+from allclear.engine.own_record import after_looks, note_finding, serving_all, with_serving
 from allclear.engine.proposals import Proposer, Wish
 from allclear.engine.reading import read_incident
 from allclear.engine.registry import Registry, read_params
@@ -126,6 +127,8 @@ class Conductor:
         match move:
             case Look():
                 await self._look(incident, move, by)
+            case Propose(phase=phase, step=step, generic=True):
+                await self._propose_generic(incident, phase, step, by)
             case Propose(phase=phase, step=step, chosen=chosen):
                 if step.by_itself and chosen is None:
                     incident = await self._look_twice(incident, phase, step, by)
@@ -148,7 +151,7 @@ class Conductor:
             params |= {self._registry.action(action).chooses: chosen}
         return Wish(phase.value, step.id, action, params, render(step.title, words) or step.id, step)
 
-    async def propose_generic(self, incident: Incident, phase: Phase, step: Step, by: By) -> None:
+    async def _propose_generic(self, incident: Incident, phase: Phase, step: Step, by: By) -> None:
         """Proposes `step` with the words for when nobody answers; they need no approval, for the plan holds them."""
         unanswered = asks.unanswered_for(self._registry.action(step.action or ""), step)
         words = unanswered.with_ if unanswered else {}
@@ -162,9 +165,14 @@ class Conductor:
         if failed:
             await asyncio.sleep(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
         finding = await self.look(self.runbook(incident).health, self.words(incident))
-        seen = StepDone(phase=phase.value, step=f"{step.id}-again", title="Looked at again", finding=finding)
+        seen = StepDone(
+            phase=phase.value, step=f"{step.id}-again", title="Looked at again", finding=finding, of_health=True
+        )
         self._journal.append(incident.id, [seen], by)
-        return self.incident(incident.id)
+        now = self.incident(incident.id)
+        if now.act_of(phase, step.id) is not None and now.act_of(phase, step.id) != incident.act_of(phase, step.id):
+            raise Moved(f"{step.id} was proposed meanwhile.", "Ask for the next move again.")
+        return now
 
     def _write(self, incident: Incident, move: Written, by: By) -> None:
         records: list[Any]
@@ -196,8 +204,8 @@ class Conductor:
             note_finding(self._journal, healthy.finding, healthy.at, f"{incident.id}, a false alarm")
 
     def _ask(self, incident: Incident, move: AskPeople) -> Any:  # noqa: ANN401 - an Ask
-        step, phase = move.step, move.phase
-        words = self.words(incident)
+        step, phase, plan = move.step, move.phase, self._company.plan
+        words, sure = self.words(incident), asks.responder(plan, reason=True)
         match move.kind:
             case AskKind.STEP:
                 titled = step.model_copy(update={"title": render(step.title, words)})
@@ -207,18 +215,20 @@ class Conductor:
             case AskKind.CHOICE:
                 title = render(step.title, words) or step.id
                 kind = self._registry.action(step.action or "")
-                policy = asks.policy_for(self._company.plan, kind, step) or ONE_PERSON
+                policy = asks.policy_for(plan, kind, step) or asks.responder(plan)
                 act = incident.acts[move.about]
                 return asks.choice_ask(incident, phase, choice_key(step.id), title, act, policy)
             case AskKind.FALSE_ALARM:
-                return asks.false_alarm_ask(incident, phase, step, move.about)
+                return asks.false_alarm_ask(incident, phase, step, move.about, asks.responder(plan))
             case AskKind.AGAIN if step.undo:
                 undo = incident.act_of(phase, undo_key(move.about))
                 said = f"{undo.outcome.sentence} {undo.outcome.next_step}" if undo and undo.outcome else move.about
                 title = incident.acts[move.about].proposed.title
-                return asks.undo_failed_ask(incident, phase, f"{undo_key(move.about)}-left", title, said)
+                return asks.undo_failed_ask(incident, phase, f"{undo_key(move.about)}-left", title, said, sure)
             case _:
-                return asks.look_again_ask(incident, phase, step.id, render(step.title, words) or step.id, move.about)
+                return asks.look_again_ask(
+                    incident, phase, step.id, render(step.title, words) or step.id, move.about, sure
+                )
 
     def _due(self, incident: Incident, phase: str, step: Step) -> str:
         """Returns by when a duty is due, for whoever is asked."""
@@ -232,7 +242,13 @@ class Conductor:
             finding = with_serving(finding, served)
         title = render(move.step.title, self.words(incident)) or move.step.id
         records: list[Any] = [
-            StepDone(phase=move.phase.value, step=move.key, title=title, finding=finding),
+            StepDone(
+                phase=move.phase.value,
+                step=move.key,
+                title=title,
+                finding=finding,
+                of_health=move.call.probe == self.runbook(incident).health.probe,
+            ),
         ]
         # A look takes its time, and people write notes meanwhile: only what this look bears on must not have moved.
         incident = self.incident(incident.id)
@@ -253,11 +269,11 @@ class Conductor:
         probe = kind(self._around)
         loop = asyncio.get_running_loop()
         end = loop.time() + (call.within.total_seconds() if call.within else 0.0)
-        pause = _FIRST_PAUSE
+        pause, looks = _FIRST_PAUSE, 0
         while True:
-            finding = await probe.look(params)
+            finding, looks = await probe.look(params), looks + 1
             if finding.verdict is Verdict.SUCCESS or loop.time() + pause > end:
-                return finding
+                return after_looks(finding, looks)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
@@ -290,6 +306,17 @@ class Conductor:
 def start_errand(incident: str, flow: str) -> Errand:
     """Returns the errand to start the run of `flow` for the incident: one, however often it is asked for."""
     return Errand(ErrandKind.START, incident, f"{incident}/{flow}", {"flow": flow})
+
+
+def taken_up_again(incident: Incident, plan: Plan, severity: str) -> list[Errand]:
+    """Returns the errands that start again what was left at a lesser severity than the incident gets now."""
+    if plan.rank(severity) >= plan.rank(incident.severity):
+        return []
+    return [
+        Errand(ErrandKind.START, incident.id, f"{incident.id}/{phase.value}/{severity}", {"flow": phase.value})
+        for phase in REOPENED
+        if phase.value in incident.left
+    ]
 
 
 def _all_clear(incident: Incident, plan: Plan) -> str:

@@ -45,6 +45,8 @@ class Propose:
     step: Step
     chosen: str | None = None
     """What a person chose among the candidates."""
+    generic: bool = False
+    """Whether the words go out that the plan holds for when nobody answers."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ _MOST_PROPOSALS = 4
 
 def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Move:
     """Returns what comes next in `phase`; Over once the phase is left or the incident has ended before it."""
-    if phase.value in incident.left or (incident.over and phase is not Phase.REVIEW):
+    if has_left(incident, plan, phase) or (incident.over and phase is not Phase.REVIEW):
         return Over()
     if phase.value not in incident.entered:
         return Enter(phase)
@@ -147,6 +149,22 @@ def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) ->
         elif not blocked or step.meanwhile:
             return move
     return Wait(tuple(waits)) if waits else Leave(phase)
+
+
+def has_left(incident: Incident, plan: Plan, phase: Phase) -> bool:
+    """Says whether `phase` is done.
+
+    Detection and containment are taken up again when an incident that is not well yet becomes graver than it was then:
+    a graver one may page people, and contain.
+    """
+    if phase.value not in incident.left:
+        return False
+    graver = plan.rank(incident.severity) < plan.rank(incident.left_at[phase.value])
+    well = incident.over or incident.recovered_at is not None
+    return well or not graver or phase not in REOPENED
+
+
+REOPENED = (Phase.DETECT, Phase.CONTAIN)
 
 
 def applicable(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> list[Step]:
@@ -173,13 +191,19 @@ def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> It
     first_measure = next((step for step in steps if step.measure), None)
     last_measure = next((step for step in reversed(steps) if step.measure), None)
     for step in steps:
-        if step is first_measure and not incident.contained:
+        if step is first_measure and not incident.contained and not _changing(incident, phase, steps):
             yield from _evidence(incident, plan, phase)
         move = _of_step(incident, runbook, phase, step)
         if move is not None:
             yield step, move
         if step is last_measure and move is None and (by_hand := _by_hand(incident, runbook, phase)):
             yield by_hand
+
+
+def _changing(incident: Incident, phase: Phase, steps: list[Step]) -> bool:
+    """Says whether a measure was begun and nobody knows yet what became of it: that waits for no evidence."""
+    acts = [incident.act_of(phase, step.id) for step in steps if step.measure]
+    return any(act.begun for act in acts if act)
 
 
 def _evidence(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step, Move]]:
@@ -237,7 +261,7 @@ def _look_again(incident: Incident, look: Look) -> Move | None:
     seen, ask = incident.step(look.phase, look.key), incident.ask_of(look.phase, look.key)
     if seen is None:
         return look
-    if ask is None or (ask.opened < seen.at and not ask.open):
+    if ask is None or (ask.number < seen.number and not ask.open):
         return AskPeople(look.phase, look.step, AskKind.AGAIN, seen.finding.sentence)
     if ask.open:
         return Wait((ask.ask.id,))
@@ -261,7 +285,15 @@ def _of_action(incident: Incident, phase: Phase, step: Step) -> Move | None:
         return None
     if act.outcome.drifted:
         return Propose(phase, step, _chosen(incident, phase, step))
+    if _goes_out_unanswered(incident, act):
+        return Propose(phase, step, generic=True)
     return _of_choice(incident, phase, step, act)
+
+
+def _goes_out_unanswered(incident: Incident, act: Act) -> bool:
+    """Says whether nobody answered in time, so that the generic words go out in place of the act's own."""
+    asks = [incident.asks[ask] for ask in act.asks]
+    return any(ask.void and ask.ask.window and ask.ask.window.then == "generic" for ask in asks)
 
 
 def _of_choice(incident: Incident, phase: Phase, step: Step, act: Act) -> Move | None:
@@ -269,7 +301,7 @@ def _of_choice(incident: Incident, phase: Phase, step: Step, act: Act) -> Move |
     if not any(refusal.candidates for refusal in act.refusals):
         return None
     ask = incident.ask_of(phase, choice_key(step.id))
-    if ask is None or (ask.opened < act.at and not ask.open):  # what was chosen could not be done either
+    if ask is None or (ask.number < act.number and not ask.open):  # what was chosen could not be done either
         return AskPeople(phase, step, AskKind.CHOICE, act.id)
     if ask.open:
         return Wait((ask.ask.id,))
@@ -355,7 +387,7 @@ def _of_undo(incident: Incident, phase: Phase, step: Step) -> Move | None:
 def _after_undo(incident: Incident, phase: Phase, step: Step, act: Act, undo: Act) -> Move:
     """The undo came to nothing: people say whether it is tried again, or somebody takes over what is in place."""
     ask = incident.ask_of(phase, f"{undo_key(act.id)}-left")
-    if ask is None or (ask.opened < undo.at and not ask.open):
+    if ask is None or (ask.number < undo.number and not ask.open):
         return AskPeople(phase, step, AskKind.AGAIN, act.id)
     if ask.open:
         return Wait((ask.ask.id,))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
-from allclear.domain.incident import replay
-from allclear.domain.records import AlertJoined, By, IncidentOpened
+from allclear.domain.incident import Incident, replay
+from allclear.domain.plan import Route
+from allclear.domain.records import AlertJoined, Assessed, By, IncidentOpened, SeverityChanged
 from allclear.domain.scribe import plain
-from allclear.engine.conductor import start_errand
+from allclear.engine.conductor import start_errand, taken_up_again
 from allclear.journal.port import Journal
 
 JOINS_WITHIN = timedelta(minutes=10)
@@ -69,17 +70,17 @@ class Intake:
             at=alert.at,
             authenticated=alert.authenticated,
         )
+        route = self._company.plan.route(alert.labels)
         known = self._open_with(key)
         if known is not None:
-            return self._join(known, joined, by)
+            return self._join(known, joined, by, route)
         if alert.state == "resolved":
             return Taken("ignored", "No open incident has this alert.")
-        route = self._company.plan.route(alert.labels)
         if route is None:
             return Taken("ignored", "No route of the plan fits its labels; add one under `routes` in plan.yaml.")
         for row in self._journal.incidents(open_only=True, service=route.service, company=self._company.name):
             if self._clock() - row.opened_at <= JOINS_WITHIN:
-                return self._join(row.id, joined, by)
+                return self._join(row.id, joined, by, route)
         runbook = self._company.runbook(route.runbook)
         opened = IncidentOpened(
             company=self._company.name, title=plain(alert.title), service=route.service,
@@ -94,6 +95,20 @@ class Intake:
         )
         return Taken("opened" if new else "joined", f"The route {route.name!r} fits.", incident)
 
+    def _graver(self, incident: Incident | None, route: Route | None, joined: AlertJoined) -> list[Any]:
+        if incident is None or route is None or joined.state == "resolved":
+            return []
+        plan, severity = self._company.plan, self._company.plan.severity_of(route)
+        found: list[Any] = []
+        news = {name: value for name, value in route.facets.items() if name not in incident.facets}
+        if news:
+            found.append(Assessed(facets=news, why=f"the route {route.name} says so"))
+        if plan.rank(severity) < plan.rank(incident.severity):
+            found.append(
+                SeverityChanged(was=incident.severity, now=severity, why=f"an alert by the route {route.name}")
+            )
+        return found
+
     def _open_with(self, key: str) -> str | None:
         for row in self._journal.incidents(open_only=True, company=self._company.name):
             incident = replay(self._journal.entries(row.id))
@@ -101,7 +116,8 @@ class Intake:
                 return row.id
         return None
 
-    def _join(self, incident_id: str, joined: AlertJoined, by: By) -> Taken:
+    def _join(self, incident_id: str, joined: AlertJoined, by: By, route: Route | None) -> Taken:
+        """An alert that weighs more than the incident raises it; one that weighs less changes nothing."""
         incident = replay(self._journal.entries(incident_id))
         same = [one for one in incident.alerts.values() if one.key == joined.key] if incident else []
         if same and same[-1].state == joined.state:
@@ -109,7 +125,11 @@ class Intake:
         # One that was opened for an act by hand has no flow yet: now it needs one.
         begun = [start_errand(incident_id, "respond")] if incident and not incident.entered else []
         try:
-            self._journal.append(incident_id, [joined], by, errands=begun)
+            graver = self._graver(incident, route, joined)
+            for change in graver:
+                if incident and isinstance(change, SeverityChanged):
+                    begun += taken_up_again(incident, self._company.plan, change.now)
+            self._journal.append(incident_id, [joined, *graver], by, errands=begun)
         except NotFound:
             return Taken("ignored", "Its incident is gone.")
         return Taken("joined", f"{incident_id} is open for this trouble.", incident_id)

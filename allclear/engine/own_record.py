@@ -1,7 +1,8 @@
 """What we have seen ourselves: which revision had all users while a look from outside was healthy.
 
 Written where recovery or containment is proven, where people agree that an alarm was false, and by whoever calls
-`note_healthy` (a readiness check). Read by actions through `Surroundings.record`.
+`note_healthy` (a readiness check). A look of few requests, or one repeated until it passed, is not written down.
+Read by actions through `Surroundings.record`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from allclear.domain.action import Finding, Surroundings
+from allclear.domain.action import Finding, Surroundings, Verdict
 from allclear.domain.baseline import SERVING_ALL, Baseline, ServingAll
 from allclear.domain.errors import AllclearError
 from allclear.domain.records import IncidentOpened
 from allclear.engine.registry import Registry, read_params
 from allclear.journal.port import Journal
 
+ENOUGH_REQUESTS = 20
+"""A look that rests on fewer than these may be luck: it makes no revision a good one."""
+LOOKS = "looks"
+"""Where a finding's facts say how often was looked until all was well; missing for once."""
 _LOOK_SECONDS = 5.0
 """How long the question what serves may take; it must hold up no response."""
 
@@ -73,11 +78,26 @@ def with_serving(finding: Finding, served: Sequence[ServingAll]) -> Finding:
     return finding.model_copy(update={"facts": facts}) if served else finding
 
 
+def after_looks(finding: Finding, looks: int) -> Finding:
+    """Returns the finding of the last of so many looks, with their number among its facts if there were several."""
+    return finding.model_copy(update={"facts": {**finding.facts, LOOKS: looks}}) if looks > 1 else finding
+
+
+def speaks_for_it(finding: Finding) -> bool:
+    """Says whether a healthy look proves more than luck: enough requests, and well at the first look.
+
+    A revision that fails a third of its requests passes a small look now and then, and any look that is repeated
+    until it passes.
+    """
+    requests: object = finding.facts.get("requests")
+    enough = type(requests) is int and requests >= ENOUGH_REQUESTS
+    return enough and finding.verdict is Verdict.SUCCESS and LOOKS not in finding.facts
+
+
 def note_finding(journal: Journal, finding: Finding, at: datetime, said_by: str) -> list[Baseline]:
-    """Writes down what a healthy look's facts name, and returns it. Raises JournalError."""
-    noted = [
-        Baseline(resource=one.resource, revision=one.revision, at=at, said_by=said_by) for one in named_in(finding)
-    ]
+    """Writes down what the facts of a healthy look name, if it `speaks_for_it`, and returns it. Raises JournalError."""
+    named = named_in(finding) if speaks_for_it(finding) else []
+    noted = [Baseline(resource=one.resource, revision=one.revision, at=at, said_by=said_by) for one in named]
     journal.add_baselines(noted)
     return noted
 
@@ -88,7 +108,7 @@ async def note_healthy(
     """Writes down what has all users of `service`, which a look from outside has just seen healthy.
 
     Returns what was written: nothing where traffic is shared or cannot be read. `at` is the moment of the healthy
-    look. Raises JournalError.
+    look, which the caller answers for. Raises JournalError.
     """
     served = await serving_all(registry, around, service)
     noted = [Baseline(resource=one.resource, revision=one.revision, at=at, said_by=said_by) for one in served]

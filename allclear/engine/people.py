@@ -13,10 +13,10 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import Ask, AskKind
-from allclear.domain.base import Clock
+from allclear.domain.base import Clock, person_key
 from allclear.domain.errors import Moved, NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident
-from allclear.domain.plan import UNKNOWN, Assessment, assess
+from allclear.domain.plan import UNKNOWN, Assessment, Takeover, assess
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
@@ -34,7 +34,8 @@ from allclear.domain.records import (
     StepDone,
 )
 from allclear.domain.runbook import Phase
-from allclear.engine.conductor import start_errand
+from allclear.domain.telling import LEAD
+from allclear.engine.conductor import start_errand, taken_up_again
 from allclear.engine.reading import read_incident
 from allclear.journal.port import Errand, ErrandKind, Journal
 
@@ -76,7 +77,7 @@ class People:
         if not name.strip():
             raise NotAllowed("Say who you are.", "Give your name (on the command line: --as NAME, or ALLCLEAR_USER).")
         if role is None:
-            held = [person for person in plan.people if person.known and person.name.casefold() == name.casefold()]
+            held = [person for person in plan.people if person.known and person_key(person.name) == person_key(name)]
             if not held:
                 raise NotAllowed(
                     f"The plan does not know {name!r}.",
@@ -86,7 +87,7 @@ class People:
         if role not in plan.roles:
             raise NotFound(f"The plan has no role {role!r}.", f"It has: {', '.join(plan.roles)}.")
         holders = plan.holders(role)
-        if holders and name.casefold() not in {person.name.casefold() for person in holders}:
+        if holders and person_key(name) not in {person_key(person.name) for person in holders}:
             raise NotAllowed(
                 f"{name!r} is not {plan.role_title(role)}.",
                 f"The plan names: {', '.join(person.name for person in holders)}.",
@@ -109,15 +110,32 @@ class People:
         incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, errands=errands)
         if not new:
             return self._declare_again(self._read(incident), said, by, first)
-        lead = RoleTaken(role="incident_commander", person=by.actor)
+        lead = RoleTaken(role=LEAD, person=by.actor)
         self._journal.append(incident, [Acknowledged(), lead], by)
         return incident
 
     def _declare_again(self, known: Incident, said: Declaration, by: By, first: str | None) -> str:
         """Joins an open incident; one that was opened for an act by hand has no flow yet, and gets it now."""
         errands = [start_errand(known.id, first)] if first and not known.entered else []
-        self._say(known.id, by, lambda _: [NoteTaken(text=f"Declared again: {said.title}")], errands=errands)
+
+        def records(incident: Incident) -> list[Any]:
+            noted: list[Any] = [NoteTaken(text=f"Declared again: {said.title}")]
+            if said.facets:
+                noted.append(Assessed(facets=dict(said.facets), why="Declared again."))
+            return [*noted, *self._graver(incident, said.severity, incident.facets | dict(said.facets))]
+
+        self._say(known.id, by, records, errands=errands)
         return known.id
+
+    def _graver(self, incident: Incident, named: str | None, facets: Mapping[str, str]) -> list[SeverityChanged]:
+        """Returns the change to what a person named, or the plan's rules give, where that is graver than it is."""
+        found, plan = assess(self._company.plan.assess, facets), self._company.plan
+        reasons = {named: "it was declared so"} if named else {found.severity: found.because} if found else {}
+        return [
+            SeverityChanged(was=incident.severity, now=now, why=why)
+            for now, why in reasons.items()
+            if plan.rank(now) < plan.rank(incident.severity)
+        ]
 
     def opening(self, said: Declaration, by: By) -> IncidentOpened:
         """Returns the record that a declaration opens an incident with. Raises NotFound for what the plan lacks."""
@@ -148,8 +166,8 @@ class People:
 
         def records(incident: Incident) -> list[Any]:
             state = self._open_ask(incident, ask_id)
-            self._may_answer(state, by, reason)
-            _check_choice(state.ask, choice, yes=yes)
+            self._may_answer(state, by, reason, yes=yes)
+            _check_choice(state, choice, yes=yes)
             if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.owed or incident.unfinished):
                 raise NotAllowed(
                     f"{incident_id} is no false alarm any more: something was done meanwhile.",
@@ -158,7 +176,8 @@ class People:
             said = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice, identity=identity)
             return [said, *_consequence(state.ask, yes=yes, by=by, reason=reason)]
 
-        errand = Errand(ErrandKind.RESUME, incident_id, f"resume:{ask_id}:{by.actor.casefold()}", {"ask": ask_id})
+        key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"
+        errand = Errand(ErrandKind.RESUME, incident_id, key, {"ask": ask_id})
         self._say(incident_id, by, records, errands=[errand])
         state = self._read(incident_id).asks[ask_id]
         if state.open:
@@ -167,7 +186,7 @@ class People:
 
     def _missing(self, state: AskState) -> str:
         policy, answers = state.ask.policy, state.answers
-        more = policy.people - len({answer.by.actor.casefold() for answer in answers})
+        more = policy.people - len({person_key(answer.by.actor) for answer in answers})
         if policy.one_of and not any(answer.by.role in policy.one_of for answer in answers):
             who = " or ".join(self._company.plan.role_title(role) for role in policy.one_of)
             return f"{max(more, 1)} more, {who} among them"
@@ -189,12 +208,18 @@ class People:
         incident, plan = self._read(incident_id), self._company.plan
         if incident.severity == now:
             return f"{incident_id} is {now} already."
-        lowered = plan.rank(now) > plan.rank(incident.severity)
-        if lowered and plan.may_lower is not None and not plan.stands_in(by.role or "", plan.may_lower):
-            may = " or ".join(plan.role_title(role) for role in plan.may_lower)
-            raise NotAllowed(f"{by.actor} may not lower a severity: {may} may.", "Ask one of them, or raise it.")
-        self._say(incident_id, by, lambda it: [SeverityChanged(was=it.severity, now=now, why=_words(why, "reason"))])
-        return f"{incident_id} is {now} now (was {incident.severity})."
+        was = [incident.severity]
+
+        def records(incident: Incident) -> list[Any]:
+            lowered = plan.rank(now) > plan.rank(incident.severity)
+            if lowered and plan.may_lower is not None and not plan.stands_in(by.role or "", plan.may_lower):
+                may = " or ".join(plan.role_title(role) for role in plan.may_lower) or "nobody"
+                raise NotAllowed(f"{by.actor} may not lower a severity: {may} may.", "Ask one of them, or raise it.")
+            was[:] = [incident.severity]
+            return [SeverityChanged(was=incident.severity, now=now, why=_words(why, "reason"))]
+
+        self._say(incident_id, by, records, errands=taken_up_again(incident, plan, now))
+        return f"{incident_id} is {now} now (was {was[0]})."
 
     def assess(self, incident_id: str, facets: Mapping[str, str], kind: str | None, why: str, by: By) -> str:
         """Writes down what is known of the incident, and raises its severity where the plan's rules say so.
@@ -209,22 +234,41 @@ class People:
         def records(incident: Incident) -> list[Any]:
             del told[1:]
             written: list[Any] = [Assessed(facets=dict(facets), incident_kind=kind, why=why.strip())]
-            found = assess(plan.assess, incident.facets | dict(facets))
-            if found and plan.rank(found.severity) < plan.rank(incident.severity):
-                written.append(SeverityChanged(was=incident.severity, now=found.severity, why=found.because))
-                told.append(f"It is {found.severity} now: {found.because}.")
-            elif found and found.severity != incident.severity:
+            known = incident.facets | dict(facets)
+            raised, found = self._graver(incident, None, known), assess(plan.assess, known)
+            told.extend(f"It is {change.now} now: {change.why}." for change in raised)
+            if found and not raised and found.severity != incident.severity:
                 told.append(f"The plan's rules give {found.severity} ({found.because}); lower it if that is right.")
-            return written
+            return [*written, *raised]
 
-        self._say(incident_id, by, records)
+        before = self._read(incident_id)
+        graver = self._graver(before, None, before.facets | dict(facets))
+        errands = [errand for change in graver for errand in taken_up_again(before, plan, change.now)]
+        self._say(incident_id, by, records, errands=errands)
         return " ".join(told)
+
+    def take_over(self, role: str, by: By) -> str:
+        """Takes over the turn of a rota; whoever had it is relieved. Raises NotFound for who has no turn in it."""
+        now = self._clock()
+        rotas = [rota for rota in self._company.plan.rotas if rota.role == role]
+        layers = [layer for rota in rotas for layer in rota.layers if by.actor in layer.people]
+        if not layers:
+            turns = ", ".join(name for rota in rotas for layer in rota.layers for name in layer.people) or "nobody"
+            raise NotFound(f"{by.actor} has no turn as {self._company.plan.role_title(role)}.", f"Turns have: {turns}.")
+        for layer in layers:
+            self._journal.take_over(Takeover(role=role, layer=layer.name, person=by.actor, at=now))
+        names = " and ".join(layer.name for layer in layers)
+        return f"{by.actor} is on duty as {self._company.plan.role_title(role)} now ({names})."
 
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
         """Gives a hat to somebody else; refused where the plan forbids that one person has both of two."""
         self.who(to, role, by.via)
-        self._check_doubles(self._read(incident_id), role, to)
-        self._say(incident_id, by, lambda it: [RoleTaken(role=role, person=to, was=it.roles.get(role))])
+
+        def records(incident: Incident) -> list[Any]:
+            self._check_doubles(incident, role, to)
+            return [RoleTaken(role=role, person=to, was=incident.roles.get(role))]
+
+        self._say(incident_id, by, records)
         return f"{to} is {self._company.plan.role_title(role)} of {incident_id} now."
 
     def false_alarm(self, incident_id: str, why: str, by: By) -> str:
@@ -285,40 +329,48 @@ class People:
             raise NotAllowed(f"{ask_id} is answered already: {what}.", f"Read on: allclear show {incident.id}.")
         return state
 
-    def _may_answer(self, state: AskState, by: By, reason: str) -> None:
+    def _may_answer(self, state: AskState, by: By, reason: str, *, yes: bool) -> None:
         policy, plan = state.ask.policy, self._company.plan
-        if not plan.stands_in(by.role or "", policy.roles):
-            may = " or ".join(plan.role_title(role) for role in policy.roles)
+        # Who must be among them may answer, too, where they stand there alone: else nobody could ever grant it.
+        if not plan.stands_in(by.role or "", policy.roles) and by.role not in policy.one_of:
+            may = " or ".join(plan.role_title(role) for role in dict.fromkeys([*policy.roles, *policy.one_of]))
             raise NotAllowed(
                 f"{state.ask.id} is for {may}, not for {plan.role_title(by.role or '')}.", "Ask one of them."
             )
-        if by.via == "prefect" and not policy.prefect_may:
+        if by.via == "prefect" and yes and not policy.prefect_may:
             raise NotAllowed(
                 f"{state.ask.id} cannot be answered in Prefect, which knows no users.",
                 f"Answer on the command line: allclear approve {state.ask.id} --as NAME.",
             )
-        if any(answer.by.actor.casefold() == by.actor.casefold() for answer in state.answers):
+        same = [answer for answer in state.answers if person_key(answer.by.actor) == person_key(by.actor)]
+        if same and yes:  # who said yes may still say no
             raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Somebody else must answer too.")
         if policy.reason_needed and not reason.strip():
             raise NotAllowed(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
 
     def _lead(self, incident: Incident, by: By) -> list[Any]:
-        """The first to acknowledge leads until somebody else takes it over."""
-        if "incident_commander" in incident.roles:
+        """The first to acknowledge leads until somebody else takes it over, unless another hat of theirs forbids it."""
+        if LEAD in incident.roles or self._double(incident, LEAD, by.actor):
             return []
         return [RoleTaken(role="incident_commander", person=by.actor)]
 
     def _check_doubles(self, incident: Incident, role: str, person: str) -> None:
-        plan = self._company.plan
-        for other, holder in incident.roles.items():
-            forbidden = other in plan.roles[role].never_with or (
-                other in plan.roles and role in plan.roles[other].never_with
+        plan, other = self._company.plan, self._double(incident, role, person)
+        if other:
+            raise NotAllowed(
+                f"{person} is {plan.role_title(other)}, and the plan forbids that with {plan.role_title(role)}.",
+                "Name somebody else, or hand the other role over first.",
             )
-            if other != role and forbidden and holder.casefold() == person.casefold():
-                raise NotAllowed(
-                    f"{person} is {plan.role_title(other)}, and the plan forbids that with {plan.role_title(role)}.",
-                    "Name somebody else, or hand the other role over first.",
-                )
+
+    def _double(self, incident: Incident, role: str, person: str) -> str | None:
+        """Returns the hat that `person` wears and that must not be worn with `role`, or None."""
+        roles, me = self._company.plan.roles, person_key(person)
+        never = {name: known.never_with for name, known in roles.items()}
+        for other, holder in incident.roles.items():
+            forbidden = other in never.get(role, ()) or role in never.get(other, ())
+            if other != role and forbidden and person_key(holder) == me:
+                return other
+        return None
 
     def check_known(self, facets: Mapping[str, str], kind: str | None) -> None:
         """Raises NotFound for a facet, a value or a kind of incident that the plan lacks."""
@@ -381,14 +433,17 @@ def read_facts(said: list[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in said)}
 
 
-def _check_choice(ask: Ask, choice: str | None, *, yes: bool) -> None:
-    names = [candidate.name for candidate in ask.choices]
+def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:
+    ask, names = state.ask, [candidate.name for candidate in state.ask.choices]
     if ask.kind is not AskKind.CHOICE or not yes:
         if choice is not None:
             raise NotAllowed(f"{ask.id} is not about a choice.", "Answer it without one.")
     elif choice not in names:
         said = f"{choice} is none of the candidates" if choice else "Nothing was chosen"
         raise NotAllowed(f"{said}.", f"Choose one (on the command line: --choose): {', '.join(names)}.")
+    elif state.chosen not in {None, choice}:  # of two people who want different things, neither has a second
+        said = f"{state.answers[-1].by.actor} chose {state.chosen}, not {choice}"
+        raise NotAllowed(f"{said}.", "Agree on one, or say no: then it is not done.")
 
 
 def _consequence(ask: Ask, *, yes: bool, by: By, reason: str) -> list[Any]:

@@ -121,8 +121,7 @@ class Proposer:
         found = objections(incident, self._journal.entries(incident.id), self._clock())
         if not change.known_good:
             found.append("its target is not known to be good")
-        others = [replay(self._journal.entries(one)) for one in self._journal.incidents_touching(change.resource)]
-        if any(other and acted_lately(other, change.resource, self._clock()) for other in others):
+        if acted_lately(self._journal, incident, change.resource, self._clock()):
             found.append("something acted by itself on it within the hour")
         return found
 

@@ -2,90 +2,118 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import logging
+from datetime import datetime, timedelta
 
-from allclear.domain.action import ActStatus, Outcome, Verdict
+from allclear.company import Company
+from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.base import Clock
-from allclear.domain.errors import Moved
+from allclear.domain.errors import AllclearError, Moved
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.records import ActFinished, AskVoided, By, NoteTaken, StepDone, WindowPassed
-from allclear.domain.runbook import Phase
+from allclear.engine.alone import acted_lately, objections
 from allclear.engine.conductor import Conductor
 from allclear.journal.port import Errand, ErrandKind, Journal
 
+log = logging.getLogger("allclear.windows")
+
 BY = By(actor="allclear", via="window")
+
+AGAIN = timedelta(minutes=5)
+"""How often a service is looked at again whose status nobody has published."""
+
+STALE = timedelta(minutes=5)
+"""A window that passed this long ago, while nobody watched, authorises nothing any more."""
 
 
 class Windows:
     """Watches the windows of open asks. Any process may; an ask's window passes once."""
 
-    def __init__(self, journal: Journal, conductor: Conductor, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, conductor: Conductor, company: Company, clock: Clock, *, simulated: bool
+    ) -> None:
         self._journal = journal
         self._conductor = conductor
+        self._company = company
         self._clock = clock
+        self._simulated = simulated
 
     def waiting(self) -> list[tuple[datetime, str, str]]:
         """Returns when which window passes, with incident and ask, the next one first."""
         found: list[tuple[datetime, str, str]] = []
-        for row in self._journal.incidents(open_only=True):
+        for row in self._journal.incidents(open_only=True, company=self._company.name):
             incident = self._conductor.incident(row.id)
-            found += [
-                (state.ask.window.until, row.id, state.ask.id)
-                for state in incident.open_asks
-                if state.ask.window and not _looked_in_vain(incident, state)
-            ]
+            if incident.opened.simulated == self._simulated:
+                times = ((_next(incident, state), state) for state in incident.open_asks)
+                found += [(until, row.id, state.ask.id) for until, state in times if until]
         return sorted(found)
 
     async def let_pass(self) -> list[str]:
-        """Lets every window pass whose time is over, and returns the asks. Raises JournalError, VendorError."""
+        """Lets every window pass whose time is over, and returns the asks. Raises JournalError."""
         passed: list[str] = []
         for until, incident_id, ask_id in self.waiting():
-            if until <= self._clock():
-                try:
-                    await self._pass(self._conductor.incident(incident_id), ask_id)
-                except Moved:  # somebody answered in this very moment
-                    continue
-                passed.append(ask_id)
+            if until > self._clock():
+                break
+            try:
+                await self._pass(self._conductor.incident(incident_id), ask_id)
+            except Moved:  # somebody answered in this very moment
+                continue
+            except AllclearError as error:  # one incident never holds up the others
+                log.warning("%s: %s", ask_id, error)
+                continue
+            passed.append(ask_id)
         return passed
 
     async def _pass(self, incident: Incident, ask_id: str) -> None:
+        """Looks once more; what is not failing still, or is forbidden by now, waits for people as any other ask."""
         state = incident.asks[ask_id]
-        if not state.open or state.ask.window is None:
+        window, act = state.ask.window, incident.acts.get(state.ask.act or "")
+        if not state.open or window is None or act is None:
             return
-        if state.ask.window.then == "act":
-            wake = Errand(ErrandKind.RESUME, incident.id, f"window:{ask_id}", {"ask": ask_id})
-            self._journal.append(incident.id, [WindowPassed(ask=ask_id)], BY, expect=incident.length, errands=[wake])
-            return
-        await self._generic(incident, state)
-
-    async def _generic(self, incident: Incident, state: AskState) -> None:
-        """Nobody answered, and if the service is failing still, the generic words go out in place of the step's own."""
-        ask, runbook = state.ask, self._conductor.runbook(incident)
-        step = runbook.step(Phase(ask.phase), ask.step)
-        finding = await self._conductor.look(runbook.health, self._conductor.words(incident))
-        seen = StepDone(phase=ask.phase, step=f"{ask.step}-unanswered", title="Still failing?", finding=finding)
-        if finding.verdict is not Verdict.FAILURE or step is None or ask.act is None:
-            self._journal.append(incident.id, [seen], BY, expect=incident.length)
-            return
-        why = f"nobody answered in time, and the service is failing still: {_bare(finding.sentence)}"
-        given_up = Outcome(status=ActStatus.REJECTED, changed=False, sentence="Nobody answered; generic words go out.")
+        finding = await self._conductor.look(self._conductor.runbook(incident).health, self._conductor.words(incident))
+        seen = StepDone(
+            phase=state.ask.phase, step=_look_key(state), title="Still failing?", finding=finding, of_health=True
+        )
+        fails = finding.verdict is Verdict.FAILURE
+        if window.then == "act":
+            allowed = (
+                fails and self._clock() - window.until <= STALE and not self._forbidden(incident, act.proposed.resource)
+            )
+            records = [seen, WindowPassed(ask=ask_id)] if allowed else [seen]
+        else:
+            records = [seen, *_given_up(state, act.id, finding)] if fails else [seen]
+        wake = Errand(ErrandKind.RESUME, incident.id, f"window:{ask_id}", {"ask": ask_id})
         self._journal.append(
-            incident.id,
-            [seen, AskVoided(ask=ask.id, why=why), ActFinished(act=ask.act, outcome=given_up),
-             NoteTaken(text=f"The generic text goes out: {why}.")],
-            BY, expect=incident.length,
-        )  # fmt: skip
-        await self._conductor.propose_generic(self._conductor.incident(incident.id), Phase(ask.phase), step, BY)
-        wake = Errand(ErrandKind.RESUME, incident.id, f"window:{ask.id}", {"ask": ask.id})
-        self._journal.append(incident.id, [], BY, errands=[wake])
+            incident.id, records, BY, expect=incident.length, errands=[wake] if len(records) > 1 else []
+        )
+
+    def _forbidden(self, incident: Incident, resource: str) -> bool:
+        now = self._clock()
+        record = self._journal.entries(incident.id)
+        return bool(objections(incident, record, now)) or acted_lately(self._journal, incident, resource, now)
 
 
-def _looked_in_vain(incident: Incident, state: AskState) -> bool:
-    """Says whether its window passed already and the service was not failing: then the question simply stays."""
-    ask = state.ask
-    seen = incident.step(ask.phase, f"{ask.step}-unanswered")
-    return ask.window is not None and ask.window.then == "generic" and seen is not None and seen.at >= ask.window.until
+def _given_up(state: AskState, act: str, finding: Finding) -> list[AskVoided | ActFinished | NoteTaken]:
+    """What is written when nobody answered; whoever makes the next move then proposes the generic words."""
+    why = f"nobody answered in time, and the service is failing still: {finding.sentence.rstrip('.')}"
+    given_up = Outcome(status=ActStatus.REFUSED, changed=False, sentence="Nobody answered; generic words go out.")
+    return [
+        AskVoided(ask=state.ask.id, why=why),
+        ActFinished(act=act, outcome=given_up),
+        NoteTaken(text=f"The generic text goes out: {why}."),
+    ]
 
 
-def _bare(sentence: str) -> str:
-    return sentence.rstrip(".")
+def _look_key(state: AskState) -> str:
+    return f"{state.ask.step}-window"
+
+
+def _next(incident: Incident, state: AskState) -> datetime | None:
+    """Returns when its window passes; None where it passed and nothing came of it: then the question simply stays.
+
+    What only words go out for is looked at again and again, for a service may fail again while nobody answers.
+    """
+    window, seen = state.ask.window, incident.step(state.ask.phase, _look_key(state))
+    if window is None or seen is None or seen.number < state.number:
+        return window.until if window else None
+    return seen.at + AGAIN if window.then == "generic" else None

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from allclear.domain.errors import JournalError
 from allclear.journal.presence import Presence
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
 
 Sentence = tuple[str, str]

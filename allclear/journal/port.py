@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline
+from allclear.domain.plan import Takeover
 from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
 
 
@@ -134,6 +135,14 @@ class Journal(Protocol):
 
     def broken_link(self, incident: str) -> int | None:
         """Returns the number of the first entry whose hash does not fit, or None for a whole chain."""
+        ...
+
+    def take_over(self, takeover: Takeover) -> None:
+        """Writes down that somebody took over a turn of a rota."""
+        ...
+
+    def takeovers(self, role: str, *, limit: int = 50) -> list[Takeover]:
+        """Returns up to `limit` takeovers of `role`, the newest first."""
         ...
 
     def add_baselines(self, baselines: Sequence[Baseline]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import JournalError, Moved, NotFound
+from allclear.domain.plan import Takeover
 from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
 from allclear.journal.address import open_database
 from allclear.journal.baselines import add_baselines, newest_baselines
@@ -21,6 +22,7 @@ from allclear.journal.chain import link
 from allclear.journal.port import Busy, Claim, Done, Errand, IncidentRow, Mine
 from allclear.journal.post import Post
 from allclear.journal.tables import CLAIMS, ENTRIES, INCIDENTS
+from allclear.journal.takeovers import add_takeover, newest_takeovers
 
 
 class SqlJournal(Post):
@@ -187,6 +189,16 @@ class SqlJournal(Post):
                 return number
             before = row.hash
         return None if (len(rows), before) == tuple(known) else len(rows) + 1
+
+    # --- takeovers ---------------------------------------------------------------------------------
+
+    def take_over(self, takeover: Takeover) -> None:
+        """Writes down that a turn was taken over."""
+        add_takeover(self._db, takeover)
+
+    def takeovers(self, role: str, *, limit: int = 50) -> list[Takeover]:
+        """Returns the newest takeovers of `role`."""
+        return newest_takeovers(self._db, role, limit)
 
     # --- baselines ---------------------------------------------------------------------------------
 

@@ -110,6 +110,17 @@ WAITS = Table(
 )
 """Which flow runs wait for which answer."""
 
+TAKEOVERS = Table(
+    "takeovers",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("role", WORD, nullable=False),
+    Column("layer", WORD, nullable=False),
+    Column("person", WORD, nullable=False),
+    Column("at", WORD, nullable=False),
+)
+"""Who took over which turn of a rota: rows are added and never changed."""
+
 BASELINES = Table(
     "baselines",
     METADATA,

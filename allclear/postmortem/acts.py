@@ -75,7 +75,9 @@ def approvals(incident: Incident, act: Act, plan: Plan | None = None) -> str:
     if not act.asks:
         return "" if act.outcome is None or act.refusals else "no approval needed"
     states = [incident.asks[ask] for ask in act.asks]
-    return "; ".join(_answer(state, answer, plan) for state in states for answer in state.answers)
+    said = [_answer(state, answer, plan) for state in states for answer in state.answers]
+    said += ["by itself, as the plan authorises: nobody stopped it in its time" for state in states if state.passed]
+    return "; ".join(said)
 
 
 def _answer(state: AskState, answer: Answer, plan: Plan | None) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from allclear.domain.action import Verdict
-from allclear.domain.deadlines import deadlines
+from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import counted, in_words, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
@@ -193,12 +193,17 @@ def _targets(incident: Incident, plan: Plan, now: datetime) -> str:
     """The post-mortem is not measured against itself, and what no longer can happen is not due."""
     rows = [
         f"| {markdown_safe(one.title)} | {markdown_safe(one.severity)} | {stamp(one.due)} |"
-        f" {stamp(one.met) if one.met else '-'} | {'**missed**' if one.missed(now) else 'in time' if one.met else ''} |"
+        f" {stamp(one.met) if one.met else '-'} | {_kept(one, now)} |"
         for one in deadlines(plan, incident)
         if one.due and one.what in {"target", "duty"}
     ]
     head = ["| By the plan | Severity | Due | Met | |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows]) if rows else "The plan has no times for this."
+
+
+def _kept(one: Deadline, now: datetime) -> str:
+    words = "**missed**" if one.missed(now) else "in time" if one.met else ""
+    return f"{words} (not done, by a person's word)".strip() if one.declined else words
 
 
 def _action_items(incident: Incident) -> str:

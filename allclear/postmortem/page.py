@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from allclear.domain.approval import AskKind
+from allclear.domain.base import person_key
+from allclear.domain.deadlines import told_by
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.plan import Plan
@@ -24,6 +26,7 @@ from allclear.domain.scribe import (
     clock,
     markdown_safe,
     plain,
+    role_words,
     stamp,
     timeline,
 )
@@ -42,7 +45,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
     """
     parts: list[RenderableType] = [_head(incident, plan)]
     if incident.open_asks:
-        waiting = Group(*(row for state in incident.open_asks for row in _waiting(incident, state, plan)))
+        waiting = Group(*(row for state in incident.open_asks for row in _waiting(incident, state, plan, now)))
         parts.append(Panel(waiting, title="Waits for people", title_align="left", border_style="yellow"))
     if incident.in_place:
         left = Text("\n".join(left_in_place(act, plan) for act in incident.in_place))
@@ -82,14 +85,18 @@ def _times(incident: Incident) -> list[tuple[str, datetime | None, timedelta | N
     ]
 
 
-def _waiting(incident: Incident, state: AskState, plan: Plan) -> Iterator[Text]:
+def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> Iterator[Text]:
     ask = state.ask
     yes, no = answer_commands(ask)
-    given = len({answer.by.actor.casefold() for answer in state.answers if answer.yes})
+    given = len({person_key(answer.by.actor) for answer in state.answers if answer.yes})
     so_far = f", {given} of {ask.policy.people} so far" if ask.policy.people > 1 else ""
     yield Text.assemble(
         (plain(ask.title), "bold"), f"  ({asked_words(ask.policy, plan)}{so_far}; since {clock(state.opened)})"
     )
+    tell = told_by(plan, incident, now - state.opened) if ask.kind is AskKind.APPROVAL else []
+    if tell:
+        names = ", ".join(role_words(role, plan) for role in tell)
+        yield Text(f"  unanswered for {say_duration(now - state.opened)}: tell {names}", style="bold red")
     act = incident.acts.get(ask.act or "")
     change = act.proposed.change if act and ask.kind is AskKind.APPROVAL else None
     for name, was, then in change_rows(change or {}, plain):

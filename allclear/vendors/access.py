@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -63,17 +64,32 @@ def is_loopback(address: str) -> bool:
         return False
 
 
+def shown(address: str) -> str:
+    """Returns `address` (a URL or host:port) fit to be told: without a user's name, a password, or a query."""
+    scheme, mark, rest = address.partition("://")
+    if not mark or not scheme.isalnum():
+        scheme, mark, rest = "", "", address
+    bare = re.split(r"[?#]", rest, maxsplit=1)[0]
+    if "@" in rest[len(bare) :]:  # a password with a question mark in it looks like a host and a query
+        bare = "…"
+    return f"{scheme}{mark}{bare.rpartition('@')[2]}"
+
+
 def web_address(access: Access) -> str:
     """Returns a system's endpoint without a trailing slash.
 
     Raises ConfigError for anything but https://; plain http:// is for this machine and simulated systems,
     for elsewhere the secret would travel in the clear.
     """
-    parts = urlsplit(access.endpoint)
-    plain = access.simulated or is_loopback(access.endpoint)
-    if not parts.hostname or parts.scheme not in ({"https", "http"} if plain else {"https"}):
+    try:
+        parts = urlsplit(access.endpoint)
+        schemes = {"https", "http"} if access.simulated or is_loopback(access.endpoint) else {"https"}
+        good = bool(parts.hostname) and parts.scheme in schemes and parts.port != 0
+    except ValueError:  # a port that is no number may be half a password: the library would quote it
+        good = False
+    if not good:
         raise ConfigError(
             f"The endpoint of the system {access.name} is no https:// address.",
             "Write it in systems.yaml as https://host.",
-        )
+        ) from None
     return access.endpoint.rstrip("/")

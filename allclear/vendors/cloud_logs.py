@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from allclear.domain.base import JsonDict, Model, Moment
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, web_address
-from allclear.vendors.google_wire import GoogleOptions, GoogleWire, Token, token_for
+from allclear.vendors.google_wire import UNREADABLE, GoogleOptions, GoogleWire, Token, revision_name, token_for
 from allclear.vendors.replies import Call
 from allclear.vendors.wire import Pause
 
@@ -44,7 +44,10 @@ _METHODS = tuple(
 )  # fmt: skip
 LOOKED_BACK = timedelta(days=90)
 """Admin activity is kept for 400 days; a search for older changes takes longer than we wait."""
+_ALL = 100
 _PAGE = 50
+_PAGES = 10
+"""How many pages without entries are turned: a search of ninety days takes few."""
 
 
 class TrafficMove(Model):
@@ -89,7 +92,10 @@ class CloudLogs:
         await self._wire.close()
 
     async def traffic_moves(self, project: str, region: str, service: str, *, now: datetime) -> tuple[TrafficMove, ...]:
-        """Returns the newest accepted writes to the service, oldest first. Raises Denied, Unreachable."""
+        """Returns the newest accepted writes to the service, oldest first. Raises Denied, Unreachable.
+
+        What another service's entries say is left out.
+        """
         call = Call("Cloud Logging", f"read the audit log of {service}", write=False)
         project = self.project or project
         body: JsonDict = {
@@ -98,17 +104,26 @@ class CloudLogs:
             "orderBy": "timestamp desc",
             "pageSize": _PAGE,
         }
-        while True:
+        entries = await self._entries(call, body)
+        ours = [entry for entry in entries if _is_of(entry, region, service)]
+        moves = [move for move in map(move_of, ours) if move is not None]
+        return tuple(sorted(moves, key=lambda move: move.at))
+
+    async def _entries(self, call: Call, body: JsonDict) -> list[object]:
+        """Returns the entries of the first page that has any."""
+        for _ in range(_PAGES):
             answer = await self._wire.read(call, "/v2/entries:list", json=body)
             if not isinstance(answer, dict):
-                raise call.lost("its answer cannot be read")
+                raise call.lost(UNREADABLE)
             told = cast("JsonDict", answer)
-            if told.get("entries") or not told.get("nextPageToken"):
-                break
-            body["pageToken"] = told["nextPageToken"]
-        entries = cast("list[object]", told.get("entries") or [])
-        moves = [move for move in map(move_of, entries) if move is not None]
-        return tuple(sorted(moves, key=lambda move: move.at))
+            entries: object = told.get("entries") or []
+            following: object = told.get("nextPageToken") or ""
+            if not isinstance(entries, list) or not isinstance(following, str):
+                raise call.lost(UNREADABLE)
+            if entries or not following:
+                return cast("list[object]", entries)
+            body = {**body, "pageToken": following}
+        raise call.lost(f"its search was not finished after {_PAGES} pages")
 
 
 def _filter(project: str, region: str, service: str, since: datetime) -> str:
@@ -126,6 +141,11 @@ def _filter(project: str, region: str, service: str, since: datetime) -> str:
     )
 
 
+def _is_of(entry: object, region: str, service: str) -> bool:
+    labels = _part(entry, "resource", "labels")
+    return (labels.get("service_name"), labels.get("location")) == (service, region)
+
+
 def move_of(entry: object) -> TrafficMove | None:
     """Returns what an entry tells of the traffic; None for a refused write, a dry run, or one that says nothing."""
     payload = _part(entry, "protoPayload")
@@ -133,12 +153,11 @@ def move_of(entry: object) -> TrafficMove | None:
         return None
     asked = _asked(_part(payload, "request", "service"))
     serving, settled = _serving(_part(payload, "response"))
-    if not asked and not serving:
+    at = _part(entry).get("timestamp")
+    if not isinstance(at, str) or not (asked or serving):  # a number would pass for a moment of its own
         return None
     try:
-        return TrafficMove.model_validate(
-            {"at": _part(entry).get("timestamp"), "asked": asked, "serving": serving, "settled": settled}
-        )
+        return TrafficMove.model_validate({"at": at, "asked": asked, "serving": serving, "settled": settled})
     except ValidationError:
         return None
 
@@ -163,8 +182,8 @@ def _shares(entries: object, latest: str | None) -> dict[str, int]:
     for entry in cast("list[object]", entries) if isinstance(entries, list) else []:
         one = _part(entry)
         name, percent = one.get("revisionName") or one.get("revision") or latest, one.get("percent")
-        if isinstance(name, str) and isinstance(percent, int) and percent > 0:
-            short = name.rsplit("/", 1)[-1]
+        short = revision_name(name.rsplit("/", 1)[-1]) if isinstance(name, str) else None
+        if short and type(percent) is int and 0 < percent <= _ALL:  # to Python true is a number too
             found[short] = found.get(short, 0) + percent
     return found
 

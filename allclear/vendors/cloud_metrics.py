@@ -24,7 +24,7 @@ from pydantic import Field
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, web_address
-from allclear.vendors.google_wire import GoogleOptions, GoogleWire, Token, token_for
+from allclear.vendors.google_wire import UNREADABLE, GoogleOptions, GoogleWire, Token, revision_name, token_for
 from allclear.vendors.replies import Call
 from allclear.vendors.wire import Pause
 
@@ -90,8 +90,8 @@ class CloudMetrics:
         answer = await self._wire.read(call, path, form={"query": query, "time": until.isoformat()})
         try:
             return _counted(answer)
-        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
-            raise call.lost("its answer cannot be read") from None
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError):
+            raise call.lost(UNREADABLE) from None
 
 
 def _quoted(value: str) -> str:
@@ -100,10 +100,16 @@ def _quoted(value: str) -> str:
 
 
 def _counted(answer: Any) -> dict[str, RequestCount]:  # noqa: ANN401 - parsed JSON
+    """Returns the sums; raises one of several errors for what has another shape."""
     found: dict[str, RequestCount] = {}
-    for series in cast("list[JsonDict]", answer["data"]["result"]):
-        revision = str(series["metric"]["revision_name"])
-        value = float(series["value"][1])
+    result = answer["data"]["result"]
+    if not isinstance(result, list):
+        raise TypeError
+    for series in cast("list[JsonDict]", result):
+        revision, told = revision_name(series["metric"]["revision_name"]), series["value"][1]
+        if revision is None or not isinstance(told, str):  # Prometheus writes numbers as text: true is none
+            raise TypeError
+        value = float(told)
         count = 0 if math.isnan(value) else max(0, round(value))
         failed = count if series["metric"].get("response_code_class") == "5xx" else 0
         known = found.get(revision, RequestCount(total=0))

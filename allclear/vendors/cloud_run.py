@@ -28,7 +28,7 @@ from pydantic import Field
 
 from allclear.domain.base import Model
 from allclear.domain.systems import Access, Region
-from allclear.vendors.access import is_loopback, options_of
+from allclear.vendors.access import is_loopback, options_of, shown
 from allclear.vendors.cloud_run_errors import PASSING, Failure, meaning
 from allclear.vendors.cloud_run_transport import Address, Kind, Link, Transport
 from allclear.vendors.cloud_run_views import (
@@ -81,7 +81,7 @@ class CloudRun:
 
     def __repr__(self) -> str:
         """Returns where it is aimed, without its secret."""
-        return f"CloudRun({self._link.address.host!r}, {self.project!r}, {self.region!r})"
+        return f"CloudRun({shown(self._link.address.host)!r}, {self.project!r}, {self.region!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
@@ -92,7 +92,7 @@ class CloudRun:
         """
         plain = access.simulated or is_loopback(access.endpoint)
         parts = urlsplit(access.endpoint if "//" in access.endpoint else f"//{access.endpoint}")
-        return cls(options_of(access, CloudRunOptions), parts.netloc, plain=plain)
+        return cls(options_of(access, CloudRunOptions), shown(parts.netloc), plain=plain)
 
     def at(self, region: str) -> Self:
         """Returns a client of another region over the same connections; closing either closes them."""

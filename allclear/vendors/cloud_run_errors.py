@@ -15,6 +15,8 @@ from allclear.vendors.replies import Call, quote
 
 NOT_SENT = "NOT_SENT"
 """Our own code: nothing left this machine, so nothing can have changed."""
+REDIRECTED = "REDIRECTED"
+"""Our own code: it sent us elsewhere, where we did not go. Whoever does that has not done what was asked."""
 PASSING = frozenset({NOT_SENT, "UNAVAILABLE", "RESOURCE_EXHAUSTED"})
 """What may be over in a moment: a read is tried again."""
 
@@ -31,7 +33,7 @@ CODES: dict[int, str] = {
 }
 """The canonical code of an HTTP status; any other 4xx is a plain no, any other status leaves it open."""
 
-_REFUSED = frozenset({"INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE", "UNIMPLEMENTED"})
+_REFUSED = frozenset({REDIRECTED, "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE", "UNIMPLEMENTED"})
 
 
 class Failure(Exception):

@@ -5,6 +5,8 @@ Source: google-cloud-run 0.16.2, google-auth 2.58 and requests 2.32, tried 2026-
 - Its `timeout` bounds the connection and each wait for bytes, not the whole call: the whole is bounded here.
 - What `requests` raises comes through as it is; only an answer of 400 and more becomes a GoogleAPICallError.
 - After a 401 the session signs in anew and sends once more: a 401 has changed nothing. Nothing else is sent twice.
+- The session would follow a redirect, with a PATCH even to another host: a hook sees each answer before that, and
+  stops it. What it raises comes through as it is.
 - Without `trust_env` neither a proxy nor a .netrc of the environment is used.
 """
 
@@ -18,6 +20,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.api_core.exceptions import GoogleAPICallError
@@ -27,10 +30,11 @@ from google.cloud import run_v2
 from google.cloud.run_v2.services.revisions.transports import RevisionsRestTransport
 from google.cloud.run_v2.services.services.transports import ServicesRestTransport
 from google.protobuf.json_format import Error as UnreadableMessage
+from requests import Response
 from requests import exceptions as broken
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from allclear.vendors.cloud_run_errors import NOT_SENT, Failure, code_of
+from allclear.vendors.cloud_run_errors import NOT_SENT, REDIRECTED, Failure, code_of
 
 if TYPE_CHECKING:
     from google.longrunning import operations_pb2
@@ -57,6 +61,7 @@ class RestTransport:
         self._sessions = (services._session, revisions._session)  # noqa: SLF001 - there is no other way to it
         for session in self._sessions:
             session.trust_env = not plain  # a proxy of the environment is for the world outside
+            session.hooks["response"].append(stay)
         self._services = run_v2.ServicesClient(transport=services)
         self._revisions = run_v2.RevisionsClient(transport=revisions)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloud-run")
@@ -110,6 +115,17 @@ class RestTransport:
             raise Failure("DEADLINE_EXCEEDED", "no answer in time") from error
 
 
+class Redirected(broken.RequestException):
+    """Cloud Run's answer was to ask elsewhere."""
+
+
+def stay(response: Response, **_: object) -> None:
+    """Raises Redirected for an answer that sends us elsewhere, before anybody follows it."""
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
+        response.close()
+        raise Redirected(f"it answered {response.status_code} and sent us elsewhere, where we do not go")
+
+
 def caught(call: Callable[[], R]) -> R:
     """Returns what the call returns. Raises Failure for what the library, the connection or the sign-in raise."""
     try:
@@ -122,6 +138,8 @@ def caught(call: Callable[[], R]) -> R:
         raise Failure(NOT_SENT, "no connection to sign in") from error
     except GoogleAuthError as error:
         raise Failure("UNAUTHENTICATED", f"signing in failed ({type(error).__name__})") from error
+    except Redirected as error:
+        raise Failure(REDIRECTED, str(error)) from error
     except broken.RequestException as error:
         raise failure_of(error) from error
     except (UnreadableMessage, AttributeError, TypeError) as error:

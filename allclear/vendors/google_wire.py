@@ -10,6 +10,7 @@ Source: google-auth 2.62, 2026-11: `credentials.refresh` blocks, so it runs in a
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Lock
@@ -30,8 +31,17 @@ Token = Callable[[], str]
 """Returns a token that is valid now; may block."""
 
 
+UNREADABLE = "its answer cannot be read"
 _REFRESH_SECONDS = 5
 """google-auth itself would wait for two minutes, in a thread that keeps the process from ending."""
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def revision_name(value: object) -> str | None:
+    """Returns `value` where it can be a revision's name; None for anything else, which no person should be told."""
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
 class GoogleOptions(Model):
@@ -81,8 +91,8 @@ class GoogleWire:
             raise call.by_status(response.status_code, hidden, seconds_to_wait(response.headers.get("retry-after")))
         try:
             return response.json()
-        except ValueError:
-            raise call.lost("its answer cannot be read") from None
+        except (ValueError, RecursionError):  # the latter for brackets within brackets without end
+            raise call.lost(UNREADABLE) from None
 
     async def _signed_in(self, call: Call) -> str:
         if self._token is None:
@@ -100,7 +110,7 @@ def _words(response: httpx.Response) -> str:
     try:
         said: Any = response.json()
         return quote(str(said["error"]["message"]))
-    except (ValueError, TypeError, KeyError, IndexError):
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return words_of(response)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, shown, web_address
 from allclear.vendors.replies import Call
 from allclear.vendors.wire import Wire
 
@@ -45,7 +45,7 @@ class PagerDuty:
 
     def __repr__(self) -> str:
         """Returns where it is aimed, without its secret."""
-        return f"PagerDuty({self._wire.base!r})"
+        return f"PagerDuty({shown(self._wire.base)!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:

@@ -30,7 +30,7 @@ from pydantic import Field
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, shown, web_address
 from allclear.vendors.replies import BUSY, TROUBLED, Call, seconds_to_wait
 from allclear.vendors.wire import ANSWER_SECONDS, ATTEMPTS, LONGEST_WAIT, Pause
 
@@ -94,7 +94,7 @@ class Slack:
 
     def __repr__(self) -> str:
         """Returns where it is aimed, without its secret."""
-        return f"Slack({self._address!r}, channel={self.channel!r})"
+        return f"Slack({shown(self._address)!r}, channel={self.channel!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:

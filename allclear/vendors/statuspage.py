@@ -18,7 +18,7 @@ from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, shown, web_address
 from allclear.vendors.replies import Call
 from allclear.vendors.wire import Pause, Wire
 
@@ -70,7 +70,7 @@ class Statuspage:
 
     def __repr__(self) -> str:
         """Returns where it is aimed, without its secret."""
-        return f"Statuspage({self._wire.base!r}, page={self.page!r})"
+        return f"Statuspage({shown(self._wire.base)!r}, page={self.page!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:

@@ -28,7 +28,7 @@ from pydantic import Field
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, NotFound
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, shown, web_address
 from allclear.vendors.loops import PerLoop
 from allclear.vendors.replies import Call, seconds_to_wait
 from allclear.vendors.wire import Pause, Wire
@@ -84,7 +84,7 @@ class SupabaseFlags:
 
     def __repr__(self) -> str:
         """Returns where it is aimed, without its secret."""
-        return f"SupabaseFlags({self._wire.base!r}, table={self._options.table!r})"
+        return f"SupabaseFlags({shown(self._wire.base)!r}, table={self._options.table!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:

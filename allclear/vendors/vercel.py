@@ -28,7 +28,7 @@ from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, secret_of, web_address
+from allclear.vendors.access import options_of, secret_of, shown, web_address
 from allclear.vendors.replies import Call
 from allclear.vendors.wire import Pause, Wire
 
@@ -112,7 +112,7 @@ class Vercel:
 
     def __repr__(self) -> str:
         """Returns where it is aimed, without its secret."""
-        return f"Vercel({self._wire.base!r})"
+        return f"Vercel({shown(self._wire.base)!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:

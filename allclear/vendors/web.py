@@ -89,9 +89,9 @@ class Web:
         import httpx  # noqa: PLC0415 - loaded by `warm`
 
         began = time.perf_counter()
-        client = (self._here if is_loopback(url) else self._outside).here()
         trouble = "redirected in a circle"
         try:
+            client = (self._here if is_loopback(url) else self._outside).here()
             # One bound for the whole request: httpx's own starts anew with every piece of a body that drips.
             async with asyncio.timeout(timeout.total_seconds()):
                 for _ in range(_HOPS):
@@ -106,11 +106,13 @@ class Web:
                             status=response.status_code, seconds=time.perf_counter() - began, elsewhere=host
                         )
                     url = target
+        except (httpx.InvalidURL, ValueError):  # its words would quote the address
+            trouble = "its address cannot be read"
         except TimeoutError:
             trouble = "no answer in time"
         except httpx.ConnectError:
             trouble = "no connection"
-        except httpx.TransportError:
+        except (httpx.TransportError, httpx.DecodingError):
             trouble = "the connection broke"
         return WebAnswer(status=None, seconds=time.perf_counter() - began, trouble=trouble)
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from allclear.domain.errors import AllclearError
-from allclear.vendors.access import is_loopback
+from allclear.vendors.access import is_loopback, shown
 from allclear.vendors.loops import PerLoop
 from allclear.vendors.replies import BUSY, TROUBLED, Call, quote, seconds_to_wait
 
@@ -26,6 +26,8 @@ ATTEMPTS = 3
 LONGEST_WAIT = 10.0
 """Seconds we wait when a vendor says Retry-After; a longer wait is told to a person instead."""
 _FIRST_PAUSE = 0.2
+_DEEPEST = 8
+"""How far a refusal is looked into for words."""
 
 Pause = Callable[[float], Awaitable[object]]
 
@@ -63,7 +65,7 @@ class Wire:
 
     def __repr__(self) -> str:
         """Returns where it is aimed, without its secret."""
-        return f"Wire({self.vendor!r}, {self.base!r})"
+        return f"Wire({self.vendor!r}, {shown(self.base)!r})"
 
     def _make(self) -> httpx.AsyncClient:
         import httpx  # noqa: PLC0415 - loaded by `warm`
@@ -142,7 +144,7 @@ def transport_error(call: Call, error: Exception) -> AllclearError | None:
     """Returns our error for a failed transmission; None for anything else."""
     import httpx  # noqa: PLC0415 - loaded already, for it raised the error
 
-    if not isinstance(error, httpx.TransportError):
+    if not isinstance(error, httpx.TransportError | httpx.DecodingError):
         return None
     why = _WHY.get(type(error).__name__, "the connection broke")
     never_sent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -171,12 +173,11 @@ def words_of(response: httpx.Response) -> str:
     return quote(response.reason_phrase or f"status {response.status_code}")
 
 
-def _flat(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(_flat(part) for part in cast("list[object]", value))
-    if isinstance(value, dict):
-        return ", ".join(_flat(part) for part in cast("dict[str, object]", value).values())
-    return str(value)
+def _flat(value: object, deep: int = _DEEPEST) -> str:
+    if not isinstance(value, list | dict):
+        return str(value)
+    parts = cast("dict[str, object]", value).values() if isinstance(value, dict) else cast("list[object]", value)
+    return ", ".join(_flat(part, deep - 1) for part in parts) if deep else "…"
 
 
 def _json(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON the vendor answers
@@ -184,5 +185,5 @@ def _json(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON the 
         return None
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for brackets within brackets without end
         return None

@@ -244,6 +244,33 @@ async def test_an_answer_that_is_no_message_leaves_a_write_open(answer: bytes, b
     server.close()
 
 
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+@pytest.mark.parametrize("elsewhere", ["/v2/other", "http://127.0.0.1:{port}/v2/elsewhere", ""])
+async def test_no_redirect_is_ever_followed(status: int, elsewhere: str) -> None:
+    """Neither our token nor a change of the traffic goes where Cloud Run did not stand; a write was refused."""
+    seen: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        seen.append(head.split(b" ")[0])
+        place = f"Location: {elsewhere.format(port=port)}\r\n" if elsewhere else ""
+        writer.write(f"HTTP/1.1 {status} Moved\r\n{place}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    run = aimed_at(f"127.0.0.1:{port}", "rest", patience=0.3)
+    with pytest.raises(VendorRefused, match=f"it answered {status} and sent us elsewhere"):
+        await run.service("shop")
+    with pytest.raises(VendorRefused, match="refused to set the traffic of shop"):
+        await run.set_traffic("shop", TO_TWO, "")
+    await run.close()
+    server.close()
+    assert seen == [b"GET", b"PATCH"]
+
+
 @pytest.mark.parametrize(
     ("raised", "code"), [(TransportError("reset"), NOT_SENT), (RefreshError("expired"), "UNAUTHENTICATED")]
 )

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
-from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
+from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, Window
+from allclear.domain.base import Candidate
 from allclear.domain.errors import JournalError
 from allclear.domain.incident import Incident, replay
 from allclear.domain.records import (
@@ -26,10 +27,12 @@ from allclear.domain.records import (
     AskAnswered,
     AskOpened,
     AskVoided,
+    Assessed,
     By,
     Contained,
     DebtHandedOver,
     DecisionTaken,
+    Entry,
     FollowUpAdded,
     IncidentEnded,
     NoteTaken,
@@ -42,6 +45,7 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    WindowPassed,
 )
 from allclear.journal.sql import SqlJournal
 from tests.property.response_support import new_journal
@@ -67,6 +71,7 @@ FREE: list[st.SearchStrategy[Any]] = [
     st.builds(DecisionTaken, text=WORDS, why=WORDS),
     st.builds(Acknowledged),
     st.builds(SeverityChanged, was=WORDS, now=WORDS, why=WORDS),
+    st.builds(Assessed, facets=st.dictionaries(STEPS, WORDS, max_size=2), incident_kind=st.none() | STEPS, why=WORDS),
     st.builds(RoleTaken, role=STEPS, person=WORDS),
     st.builds(PhaseEntered, phase=PHASES),
     st.builds(PhaseLeft, phase=PHASES),
@@ -82,6 +87,9 @@ FREE: list[st.SearchStrategy[Any]] = [
 """Records that refer to nothing."""
 
 
+CANDIDATES = [Candidate(name=name, why="It is there.") for name in ("red", "blue")]
+
+
 def _proposed(draw: Callable[..., Any], incident: Incident) -> Record:
     acts, step, phase = list(incident.acts), draw(STEPS), draw(PHASES)
     return ActProposed(
@@ -92,11 +100,15 @@ def _proposed(draw: Callable[..., Any], incident: Incident) -> Record:
 
 
 def _asked(draw: Callable[..., Any], incident: Incident) -> Record:
-    policy = ApprovalPolicy(roles=["on_call", "cto"], people=draw(st.integers(1, 2)))
+    policy = ApprovalPolicy(
+        roles=["on_call", "cto"], people=draw(st.integers(1, 2)), one_of=draw(st.sampled_from([[], ["cto"]]))
+    )
+    kind, then = draw(st.sampled_from(AskKind)), draw(st.sampled_from([None, "act", "generic"]))
     act = draw(st.sampled_from([None, *incident.acts]))
     return AskOpened(ask=Ask(
-        id=f"{incident.id}/{len(incident.asks)}", kind=draw(st.sampled_from(AskKind)), phase=draw(PHASES),
+        id=f"{incident.id}/{len(incident.asks)}", kind=kind, phase=draw(PHASES),
         step=draw(STEPS), title="?", text="?", yes="", no="", policy=policy, act=act, digest="d" if act else None,
+        choices=CANDIDATES if kind is AskKind.CHOICE else [], window=Window(until=DUE, then=then) if then else None,
     ))  # fmt: skip
 
 
@@ -104,9 +116,15 @@ def _about_an_ask(draw: Callable[..., Any], incident: Incident) -> Record | None
     if not incident.asks:
         return None
     ask = draw(st.sampled_from(list(incident.asks)))
-    if draw(st.integers(0, 5)) == 0:
-        return AskVoided(ask=ask, why="The world has moved.")
-    return AskAnswered(ask=ask, yes=draw(st.booleans()), reason=draw(WORDS))
+    match draw(st.integers(0, 5)):
+        case 0:
+            return AskVoided(ask=ask, why="The world has moved.")
+        case 1:
+            return WindowPassed(ask=ask)
+        case _:
+            yes, names = draw(st.booleans()), [one.name for one in incident.asks[ask].ask.choices]
+            choice = draw(st.sampled_from(names)) if yes and names else None
+            return AskAnswered(ask=ask, yes=yes, reason=draw(WORDS), choice=choice)
 
 
 def _about_an_act(draw: Callable[..., Any], incident: Incident) -> Record | None:
@@ -155,8 +173,10 @@ def test_any_beginning_of_a_history_is_an_incident(story: Story) -> None:
 def _holds_together(incident: Incident) -> None:
     for state in incident.asks.values():
         assert [state.granted, state.denied, state.open, state.void is not None].count(True) == 1
-        if state.granted:
+        if state.granted and not state.passed:
             assert len({answer.by.actor.casefold() for answer in state.answers}) >= state.ask.policy.people
+            assert not state.ask.policy.one_of or "cto" in {answer.by.role for answer in state.answers if answer.yes}
+        assert state.chosen in {None, *(one.name for one in state.ask.choices)}
     assert [state for state in incident.asks.values() if state.open] == incident.open_asks
     for act in incident.acts.values():
         assert not (act.undone_by and act.in_place)
@@ -180,11 +200,18 @@ def _goes_on(before: Incident, after: Incident) -> None:
             assert after.acts[act.id].intended
     if before.acknowledged_at:
         assert after.acknowledged_at == before.acknowledged_at
-    if before.paged_at:
-        assert after.paged_at == before.paged_at
+    for moment in ("paged_at", "contained_at", "recovered_at", "ended_at", "aware_at"):
+        assert getattr(before, moment) in {None, getattr(after, moment)}
+    assert (after.contained, after.ended) == (before.contained or after.contained, before.ended or after.ended)
+    assert after.severities_had[: len(before.severities_had)] == before.severities_had
+    assert after.severities_had[-1] == after.severity
+    assert set(before.facets) <= set(after.facets)
     for ask, state in before.asks.items():
         if state.denied:
             assert not after.asks[ask].granted
+        if state.void is not None:
+            assert not after.asks[ask].open
+        assert after.asks[ask].passed or not state.passed
 
 
 @given(histories())
@@ -228,3 +255,14 @@ def test_nothing_is_no_incident() -> None:
     assert replay([]) is None
     with pytest.raises(JournalError):
         replay(Story().opened().entries[1:])
+
+
+@given(histories(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_wherever_replaying_stops_it_goes_on_to_the_same_incident(story: Story, data: st.DataObject) -> None:
+    """Cut in two and sent through JSON, as a process that stops and one that goes on, it is what the whole gives."""
+    cut = data.draw(st.integers(1, len(story.entries)))
+    first = replay(story.entries[:cut])
+    stored = [Entry.model_validate_json(entry.model_dump_json(by_alias=True)) for entry in story.entries]
+    assert replay(stored[:cut]) == first
+    assert replay([*stored[:cut], *story.entries[cut:]]) == story.incident

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allclear.domain.action import AnyAction, Change
+from allclear.domain.baseline import Baseline
 from allclear.domain.errors import Refused
 from allclear.domain.systems import MaintenanceMode
 from allclear.vendors.cloud_run_views import Finished, RunRevision, RunService, Traffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.traffic import RestoreLatest, RollbackTraffic
 from tests.contract.cloud_run_stages import Around
+from tests.unit.fakes_around import FakeRecord
 from tests.unit.test_tasks_choice import made
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -29,6 +31,7 @@ class PaperCloudRun:
     ready: list[RunRevision]
     traffic: tuple[Traffic, ...]
     region: str = "us-central1"
+    project: str = "vintstreet-prod"
     version: int = 1
     written: list[tuple[Traffic, ...]] = field(default_factory=list[tuple[Traffic, ...]])
 
@@ -99,6 +102,14 @@ def cloud_runs(draw: st.DrawFn) -> PaperCloudRun:
     return PaperCloudRun(ready=revisions, traffic=tuple(draw(st.permutations(entries))))
 
 
+def _seen(run: PaperCloudRun) -> FakeRecord:
+    """Returns a record that saw each revision serve well, the oldest first: so that there is always one to choose."""
+    resource = f"traffic:{run.path('vintstreet')}"
+    return FakeRecord(
+        *(Baseline(resource=resource, revision=r.name, at=r.created, said_by="a test") for r in run.ready)
+    )
+
+
 def _tags(traffic: tuple[Traffic, ...]) -> dict[str, str | None]:
     return {entry.tag: entry.revision for entry in traffic if entry.tag}
 
@@ -130,13 +141,13 @@ def test_what_is_written_adds_up_and_keeps_every_tag_and_undo_gives_back_or_refu
     run: PaperCloudRun, kind: type[AnyAction], deployments: int
 ) -> None:
     """For each action, from any allocation; in between, a deployment or nothing."""
-    action = kind(Around(run, maintenance=MaintenanceMode(revision_tag="maintenance")))
+    action = kind(Around(run, _seen(run), maintenance=MaintenanceMode(revision_tag="maintenance")))
 
     async def there_and_back() -> None:
         params = action.params(service="shop")
         at_first = run.traffic
         try:
-            change = action.plan(params, await action.observe(params))
+            change = action.plan(params, await action.survey(params))
         except Refused:
             return
         await _taken(action, run, change)
@@ -157,12 +168,12 @@ def test_what_is_written_adds_up_and_keeps_every_tag_and_undo_gives_back_or_refu
 @given(cloud_runs(), cloud_runs())
 def test_an_undo_never_writes_over_what_somebody_set_since(run: PaperCloudRun, other: PaperCloudRun) -> None:
     """Other traffic after the act: the undo refuses, and nothing is written."""
-    action = RollbackTraffic(Around(run))
+    action = RollbackTraffic(Around(run, _seen(run)))
 
     async def meddled() -> None:
         params = action.params(service="shop")
         try:
-            change = action.plan(params, await action.observe(params))
+            change = action.plan(params, await action.survey(params))
         except Refused:
             return
         await _taken(action, run, change)

@@ -21,7 +21,7 @@ def _story(*looks: tuple[int, Finding], turns: int = 1, authenticated: bool = Tr
         story.say(alert)
     for seconds, finding in looks:
         story.now = START + timedelta(seconds=seconds)
-        story.say(StepDone(phase="detect", step="verify", title="Look", finding=finding))
+        story.say(StepDone(phase="detect", step="verify", title="Look", finding=finding, of_health=True))
     return objections(story.incident, story.entries, START + timedelta(seconds=60))
 
 

@@ -96,6 +96,11 @@ async def test_the_query_names_the_service_the_place_and_the_hour_before() -> No
         httpx.Response(200, text="<html>a proxy</html>"),
         vector(series("a", "2xx", "many")),
         vector(series("a", "2xx", "Inf")),
+        vector({**series("a", "2xx", "5"), "value": [1763607300, True]}),
+        vector(series("<!channel> all is well", "2xx", "5")),
+        httpx.Response(200, json={"data": {"result": {}}}),
+        httpx.Response(200, json={"data": {"result": [7]}}),
+        httpx.Response(200, text="[" * 100_000),
     ],
 )
 async def test_an_answer_that_cannot_be_read_is_unreachable_not_a_crash(answer: httpx.Response) -> None:
@@ -130,9 +135,13 @@ async def test_credentials_that_cannot_be_refreshed_are_denied() -> None:
 # --- the audit log -----------------------------------------------------------------------------------
 
 
+OF_SHOP: dict[str, Any] = {"type": "cloud_run_revision", "labels": {"service_name": "shop", "location": "us-central1"}}
+
+
 def v1_entry(**payload: Any) -> dict[str, Any]:
     """Returns an entry as companies have published them: the answer's status is that of the generation before."""
     return {
+        "resource": OF_SHOP,
         "timestamp": "2026-11-19T22:58:04.355675Z",
         "protoPayload": {
             "methodName": "google.cloud.run.v1.Services.ReplaceService",
@@ -156,6 +165,7 @@ def v2_entry(generation: str, observed: str) -> dict[str, Any]:
     path = "projects/p/locations/r/services/shop"
     named = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "shop-00021-abc", "percent": 100}
     return {
+        "resource": OF_SHOP,
         "timestamp": "2026-11-19T23:00:00Z",
         "protoPayload": {
             "methodName": "google.cloud.run.v2.Services.UpdateService",
@@ -194,6 +204,10 @@ def test_a_v2_write_tells_what_was_asked_for_and_who_served() -> None:
         v1_entry(request={"validateOnly": True}),
         v1_entry(request={}, response={}),
         {**v1_entry(), "timestamp": "yesterday"},
+        {**v1_entry(), "timestamp": True},
+        {**v1_entry(), "timestamp": "0001-01-01T00:00:00+14:00"},
+        v1_entry(request={"service": {"traffic": [{"revision": "a", "percent": True}]}}, response={}),
+        v1_entry(request={"service": {"traffic": [{"revision": "@all", "percent": 100}]}}, response={}),
         {"timestamp": "2026-11-19T22:58:04Z", "textPayload": "hello"},
         {"timestamp": "2026-11-19T22:58:04Z", "protoPayload": {"response": {"status": {"traffic": "all"}}}},
         "text",
@@ -235,6 +249,44 @@ async def test_a_search_that_was_not_finished_is_continued() -> None:
     await client.close()
     assert len(moves) == 1
     assert vendor.body(1)["pageToken"] == "on"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, json={"entries": 7}),
+        httpx.Response(200, json={"entries": {"a": 1}}),
+        httpx.Response(200, json={"nextPageToken": ["on"]}),
+        httpx.Response(200, json=[[]]),
+        httpx.Response(200, text="[" * 100_000),
+    ],
+)
+async def test_a_log_that_answers_nonsense_cannot_be_read(answer: httpx.Response) -> None:
+    """Another shape than the documented one is an error of ours, with its sentence."""
+    client = logs(FakeVendor(answer))
+    with pytest.raises(Unreachable, match="its answer cannot be read"):
+        await client.traffic_moves(*PLACE, now=NOW)
+    await client.close()
+
+
+async def test_pages_without_end_are_turned_ten_times() -> None:
+    """Whoever always promises more is not believed for ever."""
+    vendor = FakeVendor(lambda _: httpx.Response(200, json={"nextPageToken": "on"}))
+    client = logs(vendor)
+    with pytest.raises(Unreachable, match="not finished after 10 pages"):
+        await client.traffic_moves(*PLACE, now=NOW)
+    await client.close()
+    assert len(vendor.requests) == 10
+
+
+@pytest.mark.parametrize("labels", [{"service_name": "till"}, {"location": "europe-west3"}, {"service_name": None}])
+async def test_an_entry_of_another_service_or_place_does_not_count(labels: dict[str, Any]) -> None:
+    """The filter asked for one service; what came back is looked at all the same."""
+    other = {**v1_entry(), "resource": {"labels": {**OF_SHOP["labels"], **labels}}}
+    client = logs(FakeVendor(httpx.Response(200, json={"entries": [other, v2_entry("24", "23"), 7]})))
+    moves = await client.traffic_moves(*PLACE, now=NOW)
+    await client.close()
+    assert [move.at.hour for move in moves] == [23]
 
 
 async def test_the_project_of_systems_yaml_comes_before_cloud_runs() -> None:

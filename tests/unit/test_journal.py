@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic, sleep
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConfigError, JournalError, Moved, NotFound
+from allclear.domain.plan import Takeover
 from allclear.domain.records import GENESIS, ActFinished, ActIntended, ActProposed, IncidentEnded, NoteTaken
 from allclear.journal.port import Busy, Claim, Done, Errand, ErrandKind, Mine
 from allclear.journal.sql import SqlJournal
@@ -75,6 +76,19 @@ def _opened(journal: SqlJournal) -> str:
 
 
 # --- entries ---------------------------------------------------------------------------------------------
+
+
+def test_takeovers_are_kept_the_newest_first(journal: SqlJournal) -> None:
+    """Who took over which turn is read back as it was said."""
+    said = [
+        Takeover(role="on_call", layer="first", person=name, at=datetime(2026, 11, 2, hour, tzinfo=UTC))
+        for name, hour in (("Ana", 9), ("Ben", 17))
+    ]
+    for one in said:
+        journal.take_over(one)
+    assert journal.takeovers("on_call") == said[::-1]
+    assert journal.takeovers("on_call", limit=1) == said[1:]
+    assert journal.takeovers("cto") == []
 
 
 def test_what_is_written_is_read_in_order(journal: SqlJournal) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from allclear.domain.baseline import Baseline
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.base import JsonDict
+from allclear.domain.baseline import Baseline, ServingAll
 from allclear.domain.errors import JournalError
 from allclear.domain.records import IncidentEnded, IncidentOpened
-from allclear.domain.runbook import Phase
-from allclear.engine.own_record import JournalRecord, note_healthy
+from allclear.domain.runbook import Phase, ProbeCall
+from allclear.engine.own_record import JournalRecord, after_looks, note_finding, note_healthy, with_serving
 from allclear.journal.sql import SqlJournal
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
 from tests.property.response_support import (
@@ -26,6 +29,7 @@ from tests.property.response_support import (
     report,
     respond,
     run_phase,
+    vintstreet,
 )
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
@@ -84,6 +88,7 @@ def test_an_older_journal_gets_the_table_and_keeps_what_it_holds(tmp_path: Path)
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE baselines"))
+        connection.execute(text("DROP TABLE takeovers"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     engine.dispose()
     journal = SqlJournal(url)
@@ -119,6 +124,7 @@ def test_a_journal_that_is_out_of_reach_is_an_error_of_ours(tmp_path: Path) -> N
     engine = create_engine(f"sqlite:///{tmp_path / 'journal.db'}")
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE baselines"))
+        connection.execute(text("DROP TABLE takeovers"))
     engine.dispose()
     with pytest.raises(JournalError):
         JournalRecord(journal, "vintstreet").baselines(TRAFFIC, NOW)
@@ -131,7 +137,7 @@ def test_a_journal_that_is_out_of_reach_is_an_error_of_ours(tmp_path: Path) -> N
 async def test_a_false_alarm_notes_what_served_once_people_have_agreed(tmp_path: Path) -> None:
     """The healthy look alone notes nothing: somebody may know better."""
     async with Simulated(quick("healthy")) as sim:
-        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
         try:
             incident_id = report(engine)
             await engine.conductor.run(incident_id, Phase.DETECT, MACHINE)
@@ -146,6 +152,63 @@ async def test_a_false_alarm_notes_what_served_once_people_have_agreed(tmp_path:
             await engine.close()
     assert (noted.revision, noted.at) == (GOOD, looked.at)
     assert noted.said_by == f"{incident_id}, a false alarm"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "facts", "looks", "noted"),
+    [
+        (Verdict.SUCCESS, {"requests": 20}, 1, [GOOD]),
+        (Verdict.SUCCESS, {"requests": 500}, 1, [GOOD]),
+        (Verdict.SUCCESS, {"requests": 19}, 1, []),
+        (Verdict.SUCCESS, {"requests": 500}, 2, []),
+        (Verdict.SUCCESS, {}, 1, []),
+        (Verdict.SUCCESS, {"requests": True}, 1, []),
+        (Verdict.FAILURE, {"requests": 500}, 1, []),
+    ],
+)
+def test_a_lucky_look_makes_no_good_revision(
+    tmp_path: Path, verdict: Verdict, facts: JsonDict, looks: int, noted: list[str]
+) -> None:
+    """Few requests, or looks repeated until one passed, prove nothing of a revision that fails every third user."""
+    journal = SqlJournal(new_journal(tmp_path))
+    finding = with_serving(
+        Finding(verdict=verdict, sentence="Looked.", facts=facts), [ServingAll(resource=TRAFFIC, revision=GOOD)]
+    )
+    note_finding(journal, after_looks(finding, looks), NOW, "VS-1, recovered")
+    kept = journal.baselines(TRAFFIC, NOW)
+    journal.close()
+    assert [one.revision for one in kept] == noted
+
+
+async def test_a_response_with_a_small_smoke_test_notes_nothing(tmp_path: Path) -> None:
+    """Four requests end an incident, for people watch it; they do not make a revision one that is gone back to."""
+    async with Simulated(broken()) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        try:
+            incident_id = await respond(engine, sim.world)
+            noted = engine.journal.baselines(TRAFFIC, datetime.now(UTC))
+            incident = engine.conductor.incident(incident_id)
+        finally:
+            await engine.close()
+    assert incident.recovered_at is not None
+    assert noted == []
+
+
+async def test_a_look_that_had_to_be_repeated_says_so(tmp_path: Path) -> None:
+    """With `within`, the finding tells how often was looked; one that is well at once tells nothing."""
+    async with Simulated(broken()) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
+        call = ProbeCall.model_validate({"probe": "http.smoke", "with": {"service": "storefront"}, "within": "30s"})
+        try:
+            look = asyncio.create_task(engine.conductor.look(call, {}))
+            await asyncio.sleep(1.0)
+            await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
+            repeated, once = await look, await engine.conductor.look(call, {})
+        finally:
+            await engine.close()
+    assert (repeated.verdict, once.verdict) == (Verdict.SUCCESS, Verdict.SUCCESS)
+    assert repeated.facts["looks"] > 1
+    assert "looks" not in once.facts
 
 
 async def test_a_readiness_check_can_note_what_serves(tmp_path: Path) -> None:
@@ -180,7 +243,7 @@ async def test_a_response_notes_what_contained_and_what_recovered_and_the_next_r
 ) -> None:
     """41 contained the trouble, 43 ended it; when 44 breaks the shop again, it is 43 that we saw healthy."""
     async with Simulated(broken()) as sim:
-        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
         try:
             incident_id = await respond(engine, sim.world)
             noted = engine.journal.baselines(TRAFFIC, datetime.now(UTC))

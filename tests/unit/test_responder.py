@@ -127,6 +127,20 @@ def test_another_alert_on_the_service_joins(client: TestClient, engine: Engine) 
     assert len(engine.conductor.incident(first["incident"]).alerts) == 2
 
 
+def test_a_graver_alert_that_joins_raises_the_incident_and_a_lesser_one_does_not(
+    client: TestClient, engine: Engine
+) -> None:
+    """The severity of what is open follows the gravest alert, and is never lowered by one."""
+    first = send(client, {"key": "errors", "title": "Errors", "labels": {"alertname": "ErrorRateHigh"}})
+    assert engine.conductor.incident(first["incident"]).severity == "P1"
+    send(client, PAYMENTS)
+    incident = engine.conductor.incident(first["incident"])
+    assert incident.severity == "P0"
+    assert "payment-processing" in incident.severities[-1][1].why
+    send(client, {"key": "auth", "title": "Logins", "labels": {"alertname": "AuthenticationFailures"}})
+    assert engine.conductor.incident(first["incident"]).severity == "P0"
+
+
 def test_in_a_resolved_group_a_firing_alert_fires(client: TestClient) -> None:
     """Alertmanager's group may say resolved while one of its alerts still fires: the alert counts."""
     labels = {"alertname": "PaymentProcessingFailures"}

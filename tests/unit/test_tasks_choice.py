@@ -271,3 +271,18 @@ def test_a_named_revision_must_be_able_to_serve() -> None:
     with pytest.raises(Refused) as refused:
         choose_named(state, "d", None)
     assert refused.value.next_step == "Those that can: c, b, a."
+
+
+@pytest.mark.parametrize("wanted", ["d", "gone", "a"])
+def test_where_the_named_one_cannot_serve_the_others_are_offered(wanted: str) -> None:
+    """A chosen revision may be gone by the time it is needed: people can choose again, but not what is broken now."""
+    state = seen(
+        [LATEST, Traffic(revision="a", tag="page"), Traffic(revision="x", tag="preview")],
+        made("a", 72), made("x", 60), made("b", 48), made("c", 1), made("d", 2, ready=False),
+    )  # fmt: skip
+    with pytest.raises(Refused) as refused:
+        choose_named(state, wanted, "page", past(recorded("b", 3)))
+    told = {candidate.name: candidate.why for candidate in refused.value.candidates}
+    assert list(told) == ["b", "x"]
+    assert told["b"] == "made 2 d before the trouble, ready, was healthy, by our own record"
+    assert told["x"].endswith("tagged preview")

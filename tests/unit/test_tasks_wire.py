@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
+from allclear.domain.action import Client
 from allclear.domain.errors import (
     AllclearError,
     AnswerLost,
@@ -20,10 +22,17 @@ from allclear.domain.errors import (
     VendorRefused,
 )
 from allclear.domain.systems import Access
-from allclear.vendors.access import is_loopback, options_of, secret_of, web_address
+from allclear.vendors.access import is_loopback, options_of, secret_of, shown, web_address
+from allclear.vendors.cloud_logs import CloudLogs
+from allclear.vendors.cloud_metrics import CloudMetrics
+from allclear.vendors.cloud_run import CloudRun
+from allclear.vendors.pagerduty import PagerDuty
 from allclear.vendors.replies import Call, seconds_to_wait
 from allclear.vendors.slack import Slack, SlackOptions, escape
 from allclear.vendors.statuspage import Statuspage, StatuspageOptions
+from allclear.vendors.supabase_flags import SupabaseFlags
+from allclear.vendors.vercel import Vercel
+from allclear.vendors.web import Web
 from allclear.vendors.wire import Wire
 from tests.unit.fakes_http import FakeVendor, Pauses
 
@@ -176,6 +185,59 @@ def test_a_secret_is_never_sent_in_the_clear(endpoint: str) -> None:
     """Plain http is for this machine and simulations."""
     with pytest.raises(ConfigError):
         web_address(Access(name="slack", endpoint=endpoint))
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("https://host.test/v1", "https://host.test/v1"),
+        (f"https://u:{SECRET}@host.test:8443/v1?x={SECRET}", "https://host.test:8443/v1"),
+        (f"https://{SECRET}@host.test#{SECRET}", "https://host.test"),
+        (f"u:{SECRET}@host.test:443", "host.test:443"),
+        (f"https://host.test?x=http://{SECRET}", "https://host.test"),
+        (f"https://u:{SECRET}?{SECRET}@host.test", "https://…"),
+        (f"https://u:{SECRET}/{SECRET}@host.test", "https://host.test"),
+    ],
+)
+def test_an_address_is_told_without_what_is_secret_in_it(address: str, told: str) -> None:
+    """Neither a user's name, nor a password, nor a query."""
+    assert shown(address) == told
+
+
+@pytest.mark.parametrize(
+    "vendor", [CloudRun, CloudMetrics, CloudLogs, PagerDuty, Slack, Statuspage, SupabaseFlags, Vercel]
+)
+async def test_no_client_shows_the_secret_of_its_endpoint(vendor: type[Client]) -> None:
+    """Some write a key into the address: the repr of a client stands in logs and in tracebacks."""
+    endpoint = f"https://u:{SECRET}@127.0.0.1:1/v1?x={SECRET}"
+    known: dict[str, dict[str, str]] = {
+        "cloud_run": {"project": "vintstreet-prod", "region": "us-central1"}, "statuspage": {"page": "abc"},
+    }  # fmt: skip
+    access = Access(
+        name=vendor.system, endpoint=endpoint, secret=SecretStr("key"), options=known.get(vendor.system, {})
+    )
+    client = vendor.connect(access)
+    told = repr(client)
+    await client.close()
+    assert SECRET not in told + repr(access)
+    assert "127.0.0.1:1" in told
+
+
+@pytest.mark.parametrize("endpoint", [f"https://u:{SECRET}/x@host.test", f"https://[u:{SECRET}@host.test"])
+def test_an_endpoint_that_cannot_be_read_is_refused_without_being_quoted(endpoint: str) -> None:
+    """The library would name the half of the password that it takes for a port."""
+    with pytest.raises(ConfigError) as refused:
+        web_address(Access(name="slack", endpoint=endpoint))
+    assert SECRET not in f"{refused.value!r} {refused.value} {refused.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("url", [f"http://u:{SECRET}/x@host.test", f"http://[u:{SECRET}@host.test"])
+async def test_a_service_whose_address_cannot_be_read_is_told_without_it(url: str) -> None:
+    """A probe reports it as trouble, and quotes nothing."""
+    web = Web()
+    answer = await web.ask("GET", url, timeout=timedelta(seconds=1))
+    await web.close()
+    assert (answer.status, answer.trouble) == (None, "its address cannot be read")
 
 
 def test_this_machine_is_known_by_all_its_names() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,7 +26,7 @@ from tasks.evidence import EvidenceKind
 from tasks.witnesses import LOOK_SECONDS, Place, ask_witnesses
 from tests.contract.simulator_support import REPOSITORY
 from tests.unit.fakes_around import FakeAround, FakeRecord
-from tests.unit.fakes_http import FakeVendor
+from tests.unit.fakes_http import Answer, FakeVendor
 
 PLACE = Place("shop", "traffic:shop", "vintstreet-prod", "us-central1", "shop")
 CANARY = "ya29.canary-of-a-token"
@@ -99,6 +100,43 @@ async def test_a_system_that_refuses_is_silent_and_no_secret_is_told(answer: htt
     assert found.evidence == ()
     assert len(found.unknown) == 3
     assert CANARY not in found.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        httpx.Response(200, json={"entries": 7, "data": {"result": 7}}),
+        httpx.Response(200, json={"entries": ["a"], "data": {"result": ["a"]}, "nextPageToken": 7}),
+        httpx.Response(200, json=True),
+        httpx.Response(200, text="null"),
+        httpx.Response(200, text="[" * 100_000),
+        httpx.Response(200, text='{"entries":' * 100_000),
+        httpx.Response(400, text="[" * 900 + "]" * 900),
+        lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip")),
+    ],
+)
+async def test_a_witness_that_answers_nonsense_is_silent(nonsense: Answer) -> None:
+    """Whatever it says, the rollback goes on without it, and each silence has its reason."""
+    found = await ask_witnesses(around(lambda: FakeVendor(nonsense)), PLACE)
+    assert found.evidence == ()
+    assert len(found.unknown) == 3
+    if isinstance(nonsense, httpx.Response) and nonsense.is_success:
+        assert [sentence.count("its answer cannot be read") for sentence in found.unknown] == [0, 1, 1]
+
+
+async def test_what_was_let_through_and_nobody_can_read_is_silence_too() -> None:
+    """A record of another make may hand on anything: it is not the approver's trouble."""
+
+    class Careless(FakeRecord):
+        def baselines(self, *_: object) -> Any:  # noqa: ANN401 - anything
+            """Returns a number."""
+            return [7]
+
+    here = FakeAround()
+    here.record = Careless()
+    found = await ask_witnesses(here, PLACE)
+    assert found.evidence == ()
+    assert found.unknown[0].startswith("Not known: what we saw healthy before (its answer cannot be read")
 
 
 async def test_the_record_is_asked_for_the_time_before_the_onset() -> None:

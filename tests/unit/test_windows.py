@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from allclear.company import Company
-from allclear.domain.approval import ByItself
+from allclear.domain.action import ActStatus
+from allclear.domain.approval import ByItself, Unanswered
 from allclear.domain.runbook import Phase, Runbook
 from allclear.engine.course import Over, Wait
 from allclear.journal.port import ErrandKind
@@ -180,3 +182,85 @@ async def _reach_the_status_page(it: Scene) -> None:
             state = it.incident.asks[ask_id]
             it.engine.people.answer(ask_id, anybody(state.ask), yes=False, reason="Not now.")
     pytest.fail("The status page was never asked for.")
+
+
+async def test_a_window_that_passes_over_a_healthy_service_does_nothing(tmp_path: Path) -> None:
+    """What was authorised for a failing service is looked at once more, and then waits for people as any other ask."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        _switch_streams(it, on=False)
+        it.watch.now += timedelta(seconds=61)
+        assert await it.engine.windows.let_pass() == [ask.ask.id]
+        assert await it.engine.windows.let_pass() == []
+        assert it.incident.asks[ask.ask.id].open
+        assert not it.incident.asks[ask.ask.id].passed
+
+
+async def test_a_window_that_nobody_watched_authorises_nothing_hours_later(tmp_path: Path) -> None:
+    """The process was away when it passed: what it would do is for people to say by now."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        it.watch.now += timedelta(hours=5)
+        await it.engine.windows.let_pass()
+        assert it.incident.asks[ask.ask.id].open
+
+
+async def test_an_alert_that_is_over_authorises_nothing(tmp_path: Path) -> None:
+    """Its source took it back before the window passed."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        it.engine.intake.take(replace(STREAMS, state="resolved"), "delivery-2")
+        it.watch.now += timedelta(seconds=61)
+        await it.engine.windows.let_pass()
+        assert it.incident.asks[ask.ask.id].open
+
+
+async def test_silence_changes_nothing_but_words(tmp_path: Path) -> None:
+    """Whatever a runbook says goes out `unanswered`, a rollback never does."""
+    company = small_vintstreet()
+    book = company.runbooks["bad-deployment"]
+    loud = Unanswered.model_validate({"after": "1m", "with": {"service": "storefront"}})
+    first = book.contain[0].model_copy(update={"unanswered": loud})
+    changed = book.model_copy(update={"contain": [first, *book.contain[1:]]})
+    company = replace(company, runbooks=company.runbooks | {"bad-deployment": changed})
+    async with scene(tmp_path, company, broken(), replace(ALERT, authenticated=True)) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "roll-back")
+        assert ask is not None
+        assert ask.ask.window is None
+        it.watch.now += timedelta(minutes=2)
+        assert await it.engine.windows.let_pass() == []
+
+
+async def test_two_who_look_at_once_propose_it_once(tmp_path: Path) -> None:
+    """Two processes on one incident open one window, so that one no is enough to stop it."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        assert isinstance(await it.to(Phase.DETECT), Over)
+        it.watch.now += timedelta(seconds=11)
+        await asyncio.gather(*(it.to(Phase.CONTAIN) for _ in range(4)))
+        acts = [act.id for act in it.incident.acts.values() if act.proposed.step == "disable-flag"]
+        assert acts == ["contain/disable-flag"]
+
+
+async def test_generic_words_are_not_lost_when_the_process_dies_before_they_go_out(tmp_path: Path) -> None:
+    """Giving up the approver's words is one entry; whoever makes the next move sends the generic ones."""
+    async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
+        await _reach_the_status_page(it)
+        it.watch.now += timedelta(minutes=15)
+        await it.engine.windows.let_pass()
+        act = it.incident.act_of(Phase.CONTAIN, "status-page")
+        assert act is not None
+        assert act.outcome is not None
+        assert act.outcome.sentence == "Nobody answered; generic words go out."
+        woken = [errand for errand in it.engine.journal.errands() if errand.kind is ErrandKind.RESUME]
+        assert "status-page" in str(woken[-1].detail["ask"])
+        await it.to(Phase.CONTAIN)
+        act = it.incident.act_of(Phase.CONTAIN, "status-page")
+        assert act is not None
+        assert act.status is ActStatus.VERIFIED

@@ -13,7 +13,7 @@ from allclear.domain.plan.notices import (
     StatusWord,
     UpdateRhythm,
 )
-from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, Shift
+from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, Shift, Takeover
 from allclear.domain.plan.plan import (
     OUTAGE,
     Assumption,
@@ -37,6 +37,7 @@ from allclear.domain.plan.severity import (
     Target,
     assess,
     holds,
+    not_known,
 )
 from allclear.domain.plan.stated import Stated, hollow
 from allclear.domain.plan.working_time import Span, WorkingTime
@@ -76,6 +77,7 @@ __all__ = [
     "Stated",
     "StatusWord",
     "Support",
+    "Takeover",
     "Target",
     "Threshold",
     "UpdateRhythm",
@@ -83,4 +85,5 @@ __all__ = [
     "assess",
     "holds",
     "hollow",
+    "not_known",
 ]  # fmt: skip

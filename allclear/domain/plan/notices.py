@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
 from allclear.domain.plan.severity import ClockStart, Wanted
 from allclear.domain.plan.stated import Stated
 from allclear.domain.plan.working_time import Span
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""What people are asked with: it cannot be empty."""
+
+LineName = Annotated[Slug, Field(max_length=50)]
+"""A short name that something stands before in the name of an ask, and behind."""
 
 EVERYONE = "everyone"
 """The last rung of a climb: every role of the plan."""
@@ -52,9 +58,9 @@ class UpdateRhythm(Applies):
 class Duty(Applies):
     """Something that must be done by a deadline when its condition holds, as telling a regulator within 72 hours."""
 
-    name: Slug = Field(description="A short name; the ask is `duty/NAME`.")
-    title: str = Field(description="What it is, in a few words.")
-    ask: str = Field(description="What has to be done, for whoever has to do it.")
+    name: LineName = Field(description="A short name; the ask is `duty/NAME`.")
+    title: Words = Field(description="What it is, in a few words.")
+    ask: Words = Field(description="What has to be done, for whoever has to do it.")
     role: Slug = Field(description="Who has to do it.")
     within: Span = Field(description="By when.")
     from_: ClockStart = Field(default=ClockStart.AWARENESS, alias="from", description="What starts its clock.")
@@ -64,9 +70,9 @@ class Duty(Applies):
 class Evidence(Applies):
     """What has to be kept before containment changes anything."""
 
-    name: Slug = Field(description="A short name; the ask is `contain/evidence-NAME`.")
-    title: str = Field(description="What it is, in a few words.")
-    ask: str = Field(description="What has to be kept, for whoever has to do it.")
+    name: LineName = Field(description="A short name; the ask is `contain/evidence-NAME`.")
+    title: Words = Field(description="What it is, in a few words.")
+    ask: Words = Field(description="What has to be kept, for whoever has to do it.")
     role: Slug = Field(description="Who has to do it.")
 
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from allclear.domain.base import Model, Slug
+from allclear.domain.base import Model, Moment, Slug
 from allclear.domain.durations import Duration
 from allclear.domain.plan.stated import Stated, hollow
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
+
+
+def _spaced(name: str) -> str:
+    return " ".join(name.split())
+
+
+Name = Annotated[str, AfterValidator(_spaced)]
+"""A person's name; spaces around it, and more than one within, are folded."""
+
+_YEARS = range(2000, 2200)
+"""When a rota may begin: farther off, its turns would leave the calendar."""
 
 
 class Role(Model):
@@ -32,7 +45,7 @@ class Contact(Model):
 class Person(Model):
     """Somebody of the company; a name in square brackets is a blank."""
 
-    name: str = Field(description="The name, as it goes into the record.")
+    name: Name = Field(description="The name, as it goes into the record.")
     roles: list[Slug] = Field(min_length=1, description="The roles that this person has.")
     contacts: dict[Slug, Contact] = Field(
         default={}, description="slack, phone, email ... -> the address; tried in this order."
@@ -71,9 +84,10 @@ class Layer(Model):
     """One layer of a rota: people who take turns."""
 
     name: Slug = Field(description="A short name for it, as `first`.")
-    people: list[str] = Field(min_length=1, description="In the order of their turns; names as under `people`.")
+    people: list[Name] = Field(min_length=1, description="In the order of their turns; names as under `people`.")
     starts: str = Field(
-        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d$", description="The first hand-over in local time, as 2026-11-02T09:00."
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}$",
+        description="The first hand-over in local time, as 2026-11-02T09:00.",
     )
     turn: Duration = Field(default=timedelta(days=7), description="How long a turn is: whole days by the calendar.")
     days: list[Weekday] = Field(default=list(WEEKDAYS), min_length=1, description="The days that it covers.")
@@ -87,8 +101,37 @@ class Layer(Model):
         if self.turn < timedelta(days=1) or self.turn % timedelta(days=1):
             msg = "a `turn` is a number of whole days, as 7d"
             raise ValueError(msg)
-        datetime.fromisoformat(self.starts)
+        if datetime.fromisoformat(self.starts).year not in _YEARS:
+            msg = f"`starts` lies between the years {_YEARS[0]} and {_YEARS[-1]}"
+            raise ValueError(msg)
         return self
+
+    def person(self, turn: int) -> str:
+        """Returns whose turn it is; the first is 0."""
+        return self.people[turn % len(self.people)]
+
+    def begins(self, turn: int, zone: ZoneInfo) -> datetime:
+        """Returns when a turn begins, in UTC."""
+        local = datetime.fromisoformat(self.starts) + turn * self.turn
+        return local.replace(tzinfo=zone).astimezone(UTC)
+
+    def turn_at(self, at: datetime, zone: ZoneInfo) -> int:
+        """Returns which turn it is at `at`; negative before the first."""
+        local = at.astimezone(zone).replace(tzinfo=None)
+        turn = (local - datetime.fromisoformat(self.starts)) // self.turn
+        # In the hour that the clocks skip or repeat, local time alone would change the turn too early, or back again.
+        if at < self.begins(turn, zone):
+            return turn - 1
+        return turn + 1 if at >= self.begins(turn + 1, zone) else turn
+
+
+class Takeover(Model):
+    """Somebody said that a turn is theirs now."""
+
+    role: str
+    layer: str
+    person: str
+    at: Moment
 
 
 class Shift(Model):
@@ -98,8 +141,17 @@ class Shift(Model):
     person: str
     since: datetime
     until: datetime
+    """When the next turn begins; where turns are taken over, whoever is on duty stays until that happens."""
     acknowledge_within: timedelta
     next_person: str
+
+
+_EARLY = timedelta(hours=1)
+"""Whoever takes over this long before a turn begins has taken that turn."""
+
+
+def _when(takeover: Takeover) -> datetime:
+    return takeover.at
 
 
 class Rota(Stated):
@@ -113,29 +165,30 @@ class Rota(Stated):
         description="True: a turn begins when its person takes it over, and lasts until the next one does.",
     )
 
-    def on_duty(self, at: datetime, working_time: WorkingTime, taken: frozenset[str] = frozenset()) -> Iterator[Shift]:
+    def on_duty(self, at: datetime, working_time: WorkingTime, taken: Sequence[Takeover] = ()) -> Iterator[Shift]:
         """Yields who is on duty at `at`, layer by layer.
 
-        With `hand_over`, a person whose turn began counts once their name is in `taken`; until then it is the one
-        before. Turns change at the same local time, also where the clocks are put forward or back.
+        With `hand_over`, a person whose turn began counts once they have taken it over; until then it is whoever took
+        over last (or the one before), and whose turn it is comes next. Turns change at the same local time, also where
+        the clocks are put forward or back.
         """
         zone = WorkingTime(zone=self.zone or working_time.zone).zone_info
-        local = at.astimezone(zone).replace(tzinfo=None)
+        local = at.astimezone(zone)
         for layer in self.layers:
-            first = datetime.fromisoformat(layer.starts)
-            if (
-                local < first
-                or WEEKDAYS[local.weekday()] not in layer.days
-                or not _within(f"{local:%H:%M}", layer.hours)
-            ):
+            turn = layer.turn_at(at, zone)
+            if turn < 0 or WEEKDAYS[local.weekday()] not in layer.days or not _within(f"{local:%H:%M}", layer.hours):
                 continue
-            turn = (local - first) // layer.turn
-            begins, count = first + turn * layer.turn, len(layer.people)
-            person = layer.people[turn % count]
-            if self.hand_over and turn and person not in taken:
-                person = layer.people[(turn - 1) % count]
+            last = max((one for one in taken if one.layer == layer.name and one.at <= at), key=_when, default=None)
+            waits = (
+                self.hand_over
+                and turn > 0
+                and not (last and last.person == layer.person(turn) and last.at >= layer.begins(turn, zone) - _EARLY)
+            )
+            held = turn - 1 if waits else turn
+            kept = waits and last is not None
             yield Shift(
-                layer=layer.name, person=person, since=begins.replace(tzinfo=zone).astimezone(UTC),
-                until=(begins + layer.turn).replace(tzinfo=zone).astimezone(UTC),
-                acknowledge_within=layer.acknowledge_within, next_person=layer.people[(turn + 1) % count],
+                layer=layer.name, person=last.person if kept and last else layer.person(held),
+                since=last.at if kept and last else layer.begins(held, zone),
+                until=layer.begins(turn + 1, zone), acknowledge_within=layer.acknowledge_within,
+                next_person=layer.person(turn if waits else turn + 1),
             )  # fmt: skip

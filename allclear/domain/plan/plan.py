@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
+from allclear.domain.errors import ConfigError
 from allclear.domain.plan.notices import (
     DEFAULT_SILENCE,
     Applies,
@@ -27,6 +29,8 @@ from allclear.domain.plan.working_time import WorkingTime
 from allclear.domain.runbook import Phase
 
 A = TypeVar("A", bound=Applies)
+
+_ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 OUTAGE = "outage"
 """The kind of incident that a plan has when it names none."""
@@ -144,7 +148,21 @@ class Plan(Model):
             if len(set(once)) != len(once):
                 msg = f"a {what} stands twice"
                 raise ValueError(msg)
+        self._times_come()
         return self
+
+    def _times_come(self) -> None:
+        """A time that never comes would be found out in the night, by whoever is sent a message about it."""
+        spans = [target.within for severity in self.severities for target in severity.targets]
+        spans += [severity.escalates.after for severity in self.severities if severity.escalates]
+        spans += [line.within for line in (*self.notifications, *self.duties, *self.post_mortem.due) if line.within]
+        spans += [due.not_before for due in self.post_mortem.due if due.not_before]
+        for span in spans:
+            try:
+                self.working_time.after(_ANY_DAY, span)
+            except ConfigError as error:
+                msg = f"`{span}` never passes in the hours of `working_time`"
+                raise ValueError(msg) from error
 
     def severity(self, name: str) -> Severity | None:
         """Returns the severity called `name`, or None."""
@@ -162,6 +180,11 @@ class Plan(Model):
     def role_title(self, role: str) -> str:
         """Returns how the plan writes `role`."""
         return self.roles[role].title if role in self.roles else role.replace("_", " ")
+
+    def with_deputies(self, roles: Sequence[str]) -> list[str]:
+        """Returns `roles` and behind them their deputies, each once."""
+        deputies = [deputy for role in roles if role in self.roles for deputy in self.roles[role].deputies]
+        return list(dict.fromkeys([*roles, *deputies]))
 
     def stands_in(self, role: str, wanted: Sequence[str]) -> bool:
         """Says whether somebody in `role` may speak for one of `wanted`: it is one, or its deputy."""

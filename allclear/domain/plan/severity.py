@@ -31,7 +31,7 @@ class ClockStart(StrEnum):
 
 
 class ClockStop(StrEnum):
-    """What a target waits for."""
+    """What a target waits for. The incident's end comes in place of what has not happened by then."""
 
     ACKNOWLEDGED = "acknowledged"
     CONTAINED = "contained"
@@ -139,11 +139,17 @@ def holds(wanted: Mapping[str, str | list[str]], facets: Facets) -> bool | None:
     answer: bool | None = True
     for name, values in wanted.items():
         value = facets.get(name, UNKNOWN)
-        if value == UNKNOWN:
-            answer = None
-        elif value not in ([values] if isinstance(values, str) else values):
+        if value in ([values] if isinstance(values, str) else values):
+            continue
+        if value != UNKNOWN:
             return False
+        answer = None
     return answer
+
+
+def not_known(wanted: Mapping[str, str | list[str]], facets: Facets) -> list[str]:
+    """Returns the facets in `wanted` that nobody knows yet."""
+    return [name for name in wanted if facets.get(name, UNKNOWN) == UNKNOWN]
 
 
 def assess(rules: list[SeverityRule], facets: Facets) -> Assessment | None:
@@ -155,7 +161,7 @@ def assess(rules: list[SeverityRule], facets: Facets) -> Assessment | None:
         fits = holds(rule.when, facets)
         if fits is False:
             continue
-        unknown = [name for name in rule.when if facets.get(name, UNKNOWN) == UNKNOWN]
+        unknown = not_known(rule.when, facets)
         known = [f"{name} is {facets[name]}" for name in rule.when if name not in unknown]
         because = " and ".join(known + [f"{name} is not known yet" for name in unknown]) or "nothing graver fits"
         return Assessment(severity=rule.severity, because=because, unknown=unknown)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -20,13 +21,13 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from allclear.domain.durations import DURATION_PATTERN, parse_duration, say_duration
+from allclear.domain.durations import DURATION_PATTERN, LONGEST, parse_duration, plausible, write_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan.stated import Stated
 
-_BUSINESS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*business\s*(hour|day)s?\s*", re.IGNORECASE)
-_HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)")
-_FARTHEST = timedelta(days=3660)
+_BUSINESS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*business\s*(hour|day)s?\s*", re.IGNORECASE | re.ASCII)
+_HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
+_FARTHEST = LONGEST
 """No working day within ten years: the calendar is wrong."""
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -47,8 +48,13 @@ class Span:
         """Returns what `text` says. Raises ValueError for anything else."""
         found = _BUSINESS.fullmatch(text)
         if found is None:
-            return cls(parse_duration(text))
+            try:
+                return cls(plausible(parse_duration(text)))
+            except ValueError as error:
+                msg = f"{error}; or as 4 business hours, 1 business day"
+                raise ValueError(msg) from error
         amount, unit = float(found.group(1)), found.group(2).lower()
+        plausible(timedelta(hours=min(amount, 1e6)) if unit == "hour" else timedelta(days=min(amount, 1e6)))
         if unit == "hour":
             return cls(timedelta(hours=amount), "business hours")
         if amount != int(amount) or amount < 1:
@@ -59,10 +65,10 @@ class Span:
     def __str__(self) -> str:
         """Returns it as a plan writes it."""
         if self.unit == "clock":
-            return say_duration(self.length)
+            return write_duration(self.length)
         size = timedelta(hours=1) if self.unit == "business hours" else timedelta(days=1)
         count = self.length / size
-        return f"{count:g} {self.unit if count != 1 else self.unit.removesuffix('s')}"
+        return f"{count:.12g} {self.unit if count != 1 else self.unit.removesuffix('s')}"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
@@ -87,7 +93,7 @@ def _span(value: object) -> Span:
     if isinstance(value, Span):
         return value
     if isinstance(value, timedelta):
-        return Span(value)
+        return Span(plausible(value))
     if isinstance(value, str):
         return Span.parse(value)
     msg = "write a span as 30m, 4 business hours or 1 business day"
@@ -139,7 +145,7 @@ class WorkingTime(Stated):
     @model_validator(mode="after")
     def _holidays_known(self) -> WorkingTime:
         if self.holidays_of:
-            self._public(2026)
+            _public(self.holidays_of, 2026)
         return self
 
     @property
@@ -152,7 +158,7 @@ class WorkingTime(Stated):
         return (
             WEEKDAYS[day.weekday()] in self.days
             and day not in self.holidays
-            and not (self.holidays_of and day in self._public(day.year))
+            and not (self.holidays_of and day in _public(self.holidays_of, day.year))
         )
 
     def after(self, start: datetime, span: Span) -> datetime:
@@ -195,15 +201,18 @@ class WorkingTime(Stated):
             day, hour = day + timedelta(days=1), "00:00"
         return datetime.combine(day, time.fromisoformat(hour), self.zone_info).astimezone(UTC)
 
-    def _public(self, year: int) -> set[date]:
-        import holidays  # noqa: PLC0415 - 0.15 s, and few plans name a country
-
-        country, _, part = (self.holidays_of or "").partition("-")
-        try:
-            return set(holidays.country_holidays(country, subdiv=part or None, years=year))
-        except NotImplementedError as error:
-            msg = f"nobody knows the holidays of {self.holidays_of}: write DE or DE-BE, or list them in `holidays`"
-            raise ValueError(msg) from error
-
     def _never(self) -> ConfigError:
         return ConfigError("By this plan nobody ever works.", "Correct `working_time` in plan.yaml.")
+
+
+@cache  # every message asks for every deadline, and each deadline for every day up to it
+def _public(place: str, year: int) -> frozenset[date]:
+    """Returns a country's or a region's public holidays. Raises ValueError for one that nobody knows."""
+    import holidays  # noqa: PLC0415 - 0.15 s, and few plans name a country
+
+    country, _, part = place.partition("-")
+    try:
+        return frozenset(holidays.country_holidays(country, subdiv=part or None, years=year))
+    except NotImplementedError as error:
+        msg = f"nobody knows the holidays of {place}: write DE or DE-BE, or list them in `holidays`"
+        raise ValueError(msg) from error

@@ -1,0 +1,225 @@
+"""No clock is lost and none is set back, whatever happens to an incident; and working time only ever goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.deadlines import DUTY, Deadline, clock_start, clock_stop, deadlines, duties
+from allclear.domain.incident import Incident, replay
+from allclear.domain.plan import ClockStart, ClockStop, Plan, Span, WorkingTime
+from allclear.domain.plan.working_time import WEEKDAYS
+from allclear.domain.records import (
+    Acknowledged,
+    Assessed,
+    Contained,
+    IncidentEnded,
+    IncidentOpened,
+    NoteTaken,
+    Recovered,
+    SeverityChanged,
+    StepDone,
+)
+from tests.unit.stories import ANA, HEALTH, MACHINE, Story, plan
+
+# --- incidents -------------------------------------------------------------------------------------------
+
+NAMES = ("P0", "P1", "P2")
+DUTIES = ("tell-one", "tell-two", "tell-three")
+BREACH = st.sampled_from(["yes", "no", "unknown"])
+SPANS = st.sampled_from(["0s", "5m", "1h", "8h", "2 business hours", "1 business day"])
+STARTS, STOPS = (
+    st.sampled_from([start.value for start in ClockStart]),
+    st.sampled_from([one.value for one in ClockStop]),
+)
+SOME = st.sampled_from([None, ["P0"], ["P1", "P2"], ["P0", "P2"]])
+
+
+def _named(names: tuple[str, ...], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Returns up to so many dictionaries, each with its own name."""
+    return st.tuples(*(st.fixed_dictionaries({"name": st.just(name), **fields}) for name in names)).flatmap(
+        lambda each: st.integers(0, len(names)).map(lambda count: list(each[:count]))
+    )
+
+
+TARGETS = _named(("respond", "contain", "mend"), within=SPANS, until=STOPS, **{"from": STARTS})
+SCALE = st.tuples(*(
+    st.fixed_dictionaries({"name": st.just(name), "title": st.just(name), "definition": st.just(name),
+                           "targets": TARGETS, "escalates": escalates})
+    for name, escalates in zip(NAMES, (
+        st.none(), *(st.fixed_dictionaries({"to": st.just("P0"), "after": SPANS, "from": STARTS, "unless": STOPS})
+                     for _ in NAMES[1:]),
+    ), strict=True)
+)).map(list)  # fmt: skip
+PLANS = st.fixed_dictionaries({
+    "severities": SCALE,
+    "facets": st.just({"breach": {"title": "Whether data leaked"}}),
+    "duties": _named(
+        DUTIES, within=SPANS, severities=SOME, title=st.just("Tell"), ask=st.just("Tell."), role=st.just("cto"),
+        when=st.sampled_from([{}, {"breach": "yes"}]), **{"from": STARTS},
+    ),
+}).map(lambda parts: Plan.model_validate(plan().model_dump(mode="json", by_alias=True) | parts))  # fmt: skip
+
+
+def _event(draw: Callable[..., Any], incident: Incident) -> tuple[Any, Any]:
+    """Returns what happens next, and who says so."""
+    open_duties = [duty for duty in DUTIES if incident.step(DUTY, duty) is None]
+    match draw(st.sampled_from(["severity", "severity", "assess", "duty", "note", "stage"])):
+        case "severity":
+            now = draw(st.sampled_from([name for name in NAMES if name != incident.severity]))
+            return SeverityChanged(was=incident.severity, now=now, why="so"), draw(st.sampled_from([ANA, MACHINE]))
+        case "assess":
+            return Assessed(facets={"breach": draw(BREACH)}), ANA
+        case "duty" if open_duties:
+            finding = Finding(verdict=draw(st.sampled_from(Verdict)), sentence="So.")
+            return StepDone(phase=DUTY, step=draw(st.sampled_from(open_duties)), title="Tell", finding=finding), ANA
+        case "stage":
+            done = [Contained(by="it", finding=HEALTH), Recovered(finding=HEALTH),
+                    IncidentEnded(ending="resolved", why="so")]  # fmt: skip
+            return draw(st.sampled_from(done)), draw(st.sampled_from([ANA, MACHINE]))
+        case _:
+            return draw(st.sampled_from([(NoteTaken(text="so"), MACHINE), (Acknowledged(), ANA)]))
+
+
+@st.composite
+def lives(draw: Callable[..., Any]) -> tuple[Plan, Story]:
+    """A plan, and any life of an incident under it."""
+    story = Story().say(
+        IncidentOpened(company="VintStreet", title="Trouble", severity=draw(st.sampled_from(NAMES)), service="shop",
+                       runbook="outage", reported="somehow"),
+        by=draw(st.sampled_from([MACHINE, ANA])),
+    )  # fmt: skip
+    for _ in range(draw(st.integers(1, 12))):
+        story.after(draw(st.sampled_from([0, 1, 4, 30, 300, 2000])))
+        record, by = _event(draw, story.incident)
+        story.say(record, by=by)
+    return draw(PLANS), story
+
+
+def _kept(it: Plan, incident: Incident, *what: str) -> dict[tuple[str, str, str], Deadline]:
+    return {(one.what, one.severity if one.what == "target" else "", one.name): one
+            for one in deadlines(it, incident) if one.what in what}  # fmt: skip
+
+
+@given(lives())
+@settings(max_examples=150, deadline=None)
+def test_no_clock_is_lost_or_set_back(life: tuple[Plan, Story]) -> None:
+    """What was due stays due, and what was missed stays missed; starts and stops stand once they are there."""
+    it, story = life
+    before = replay(story.entries[:1])
+    assert before is not None
+    for number, entry in enumerate(story.entries[1:], start=2):
+        after = replay(story.entries[:number])
+        assert after is not None
+        for start in ClockStart:
+            assert clock_start(before, start) in {None, clock_start(after, start)}
+        for stop in ClockStop:
+            assert clock_stop(before, stop) in {None, clock_stop(after, stop)}
+        _stays(it, before, after, entry.at)
+        if not isinstance(entry.record, Assessed):
+            assert {duty.name for duty in duties(it, before)} <= {duty.name for duty in duties(it, after)}
+        before = after
+
+
+def _stays(it: Plan, before: Incident, after: Incident, at: datetime) -> None:
+    """What was due by `at` is due then, still; what was missed then is missed, then and ever after."""
+    known = _kept(it, after, "target", "duty")
+    ruled_out = {duty.name for duty in duties(it, before)} - {duty.name for duty in duties(it, after)}
+    for key, one in _kept(it, before, "target", "duty").items():
+        if one.due is None or one.due > at or (one.what == "duty" and one.name in ruled_out):
+            continue
+        assert known[key].due == one.due
+        if one.missed(at):
+            assert known[key].missed(at)
+            assert known[key].missed(at + timedelta(days=400))
+        elif one.met:
+            assert not known[key].missed(at + timedelta(days=400))
+
+
+@given(lives(), st.sampled_from(NAMES))
+@settings(max_examples=100, deadline=None)
+def test_going_to_a_severity_and_back_gives_the_same_dues(life: tuple[Plan, Story], there: str) -> None:
+    """Nothing is lost; what comes on top was due under the other severity already, or is its duty."""
+    it, story = life
+    was = story.incident.severity
+    story.say(NoteTaken(text="so"), by=ANA)  # somebody is there: the changes' authors start no clock
+    before = deadlines(it, story.incident)
+    story.say(SeverityChanged(was=was, now=there, why="so"), SeverityChanged(was=there, now=was, why="so"), by=ANA)
+    after = deadlines(it, story.incident)
+    for one in before:
+        if one.what != "post-mortem":  # that is the worst severity's, whichever it is by now
+            assert one in after
+    for one in after:
+        if one.what in {"target", "escalation"} and one not in before:
+            assert (one.what, one.severity) == ("target", there)
+
+
+# --- working time ----------------------------------------------------------------------------------------
+
+CALENDARS = st.builds(
+    lambda zone, days, hours, holidays: WorkingTime(zone=zone, days=sorted(days), hours=hours, holidays=holidays),
+    st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]),
+    st.sets(st.sampled_from(WEEKDAYS), min_size=1),
+    st.sampled_from(["09:00-17:30", "00:00-24:00", "00:00-03:00", "01:15-02:45", "02:30-03:00", "22:00-24:00"]),
+    st.lists(st.dates(date(2026, 1, 1), date(2027, 12, 31)), max_size=6),
+)
+# Around a change of the clocks in one of the zones, and anywhere.
+MOMENTS = st.one_of(
+    st.sampled_from([datetime(2026, 3, 28), datetime(2026, 10, 24), datetime(2026, 4, 4)]).flatmap(  # noqa: DTZ001
+        lambda day: st.integers(0, 3 * 24 * 12).map(lambda fives: day + timedelta(minutes=5 * fives))
+    ),
+    st.datetimes(datetime(2026, 1, 1), datetime(2027, 6, 1)),  # noqa: DTZ001 - the strategy adds the zone below
+).map(lambda moment: moment.replace(tzinfo=UTC))
+UNITS = st.sampled_from(["clock", "business hours", "business days"])
+MINUTES = st.integers(0, 3000)
+
+
+def _span(minutes: int, unit: Any) -> Span:  # noqa: ANN401 - one of three words
+    return Span(timedelta(days=1 + minutes // 500) if unit == "business days" else timedelta(minutes=minutes), unit)
+
+
+@given(CALENDARS, MOMENTS, MOMENTS, MINUTES, MINUTES, UNITS)
+@settings(max_examples=150, deadline=None)
+def test_later_or_longer_is_never_earlier(
+    calendar: WorkingTime, one: datetime, other: datetime, short: int, long: int, unit: str
+) -> None:
+    """Who begins later or is given more time is never due earlier; and nothing is due before it begins."""
+    (one, other), (short, long) = sorted((one, other)), sorted((short, long))
+    assert one <= calendar.after(one, _span(short, unit))
+    assert calendar.after(one, _span(short, unit)) <= calendar.after(other, _span(short, unit))
+    assert calendar.after(one, _span(short, unit)) <= calendar.after(one, _span(long, unit))
+
+
+@given(CALENDARS, MOMENTS, MINUTES, UNITS.filter(lambda unit: unit != "clock"))
+@settings(max_examples=150, deadline=None)
+def test_business_time_ends_while_somebody_works(
+    calendar: WorkingTime, start: datetime, minutes: int, unit: str
+) -> None:
+    """On a working day within its hours, its last moment counted; business days end with that moment."""
+    end = calendar.after(start, _span(minutes, unit)).astimezone(calendar.zone_info)
+    names = [(end.date(), f"{end:%H:%M:%S.%f}")]
+    if names[0][1] == "00:00:00.000000":  # midnight is the end of one day and the beginning of the next
+        names.append((end.date() - timedelta(days=1), "24:00"))
+    assert any(_works(calendar, day, clock, unit) for day, clock in names)
+
+
+def _works(calendar: WorkingTime, day: date, clock: str, unit: str) -> bool:
+    opens, closes = calendar.hours.split("-")
+    begins = datetime.combine(day, datetime.min.time(), calendar.zone_info)
+    if begins.utcoffset() != (begins + timedelta(days=1)).utcoffset():  # the odd hour is called by two names
+        return calendar.works_on(day)
+    inside = opens <= clock < closes or clock.removesuffix(":00.000000") == closes
+    return calendar.works_on(day) and inside and (unit == "business hours" or clock[:5] == closes)
+
+
+@given(CALENDARS, MOMENTS, MINUTES, MINUTES)
+@settings(max_examples=150, deadline=None)
+def test_business_hours_add_up(calendar: WorkingTime, start: datetime, one: int, other: int) -> None:
+    """Two spans after each other are one of both lengths."""
+    both = calendar.after(start, _span(one + other, "business hours"))
+    assert calendar.after(calendar.after(start, _span(one, "business hours")), _span(other, "business hours")) == both

@@ -1,0 +1,208 @@
+"""No message and no document holds a blank: every placeholder of a company's words is filled, and filled once.
+
+What an alert or a person says is left as it is, braces and all: it is a value, and no value is ever a template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from allclear.company import Company, load_company
+from allclear.company.placeholders import texts
+from allclear.domain.approval import AskKind
+from allclear.domain.plan import UNKNOWN, ClockStart, Duty, Span
+from allclear.domain.records import (
+    AlertJoined,
+    Assessed,
+    FollowUpAdded,
+    IncidentOpened,
+    NoteTaken,
+    PostMortemWritten,
+    RoleTaken,
+    RunStarted,
+    SeverityChanged,
+)
+from allclear.domain.runbook import Phase, Runbook
+from allclear.domain.scribe import markdown_safe, plain
+from allclear.domain.telling import LEAD, values
+from allclear.domain.wording import render_all
+from allclear.engine.asks import unanswered_for
+from allclear.engine.course import AskPeople
+from allclear.engine.plan_steps import duty_step
+from allclear.journal.sql import SqlJournal
+from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.placeholders import FIELDS
+from tests.contract.simulator_support import REPOSITORY
+from tests.property.response_support import MACHINE, engine_on, installed, new_journal, vintstreet
+from tests.unit.stories import ANA, START, Story
+
+COMPANIES = sorted(path.parent for path in (REPOSITORY / "runbooks").glob("*/plan.yaml"))
+TOKEN = "Zitronenfalter"
+PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
+BLANK = re.compile(r"\[[A-Z][^\]\n]*[a-z][^\]\n]*\](?!\()")
+"""As `[Phone Number]`; neither `[P0]`, nor a box to tick, nor a link."""
+STAGES: list[Callable[[Story], Story]] = [
+    Story.verified, Story.paged, Story.roll_back_proposed, Story.contained, Story.resolved,
+]  # fmt: skip
+
+
+@cache
+def _company(folder: Path) -> Company:
+    return load_company(folder)
+
+
+class Case(NamedTuple):
+    """An incident of a company, but for what outsiders say in it."""
+
+    company: Company
+    runbook: Runbook
+    severity: str
+    later: str
+    kind: str
+    facets: dict[str, str]
+    impact: str
+    feature: str
+    stages: int
+    simulated: bool
+    written: bool
+    hours: int
+
+    def story(self, said: str) -> Story:
+        """Returns it, where every outsider says `said`: the alert, whoever leads, the notes, the post-mortem."""
+        story = Story()
+        alert = AlertJoined(alert="1", source="json", key="k", state="firing", title=said)
+        story.say(
+            IncidentOpened(
+                company=self.company.name, title=said, severity=self.severity, service=self.runbook.service,
+                runbook=self.runbook.name, incident_kind=self.kind, facets=self.facets, impact=self.impact,
+                feature=self.feature, reported="alert from json", simulated=self.simulated,
+            ),
+            alert, RunStarted(phase="detect", run="7c9e6679"),
+        )  # fmt: skip
+        for stage in STAGES[: self.stages]:
+            stage(story)
+        now = story.incident.severity
+        story.say(SeverityChanged(was=now, now=self.later, why=said), NoteTaken(text=said), by=ANA)
+        story.say(Assessed(facets=self.facets, why=said), RoleTaken(role=LEAD, person=said), by=ANA)
+        if self.written:
+            story.say(*(PostMortemWritten(field=name, text=said) for name in FIELDS), by=ANA)
+            story.say(FollowUpAdded(text=said, owner=said, due=datetime(2026, 12, 1, tzinfo=UTC)), by=ANA)
+        return story
+
+    def told(self, said: str) -> dict[str, str]:
+        """Returns everything that the company's words become, by where they stand."""
+        story, company = self.story(said), self.company
+        incident = story.incident
+        title, now = company.systems.services[self.runbook.service].title, story.now + timedelta(hours=self.hours)
+        words = values(
+            incident, story.entries, company.plan, service_title=title, impact=incident.opened.impact or incident.title,
+            now=now, templates=company.templates, runbook_title=self.runbook.title,
+        )  # fmt: skip
+        told = {f"{place} {where}": text
+                for place, value in _words(company)
+                for where, text in texts(render_all(value, words))}  # fmt: skip
+        document = write_post_mortem(
+            incident, story.entries, company.plan, service_title=title, template=company.post_mortem, now=now
+        )
+        return told | words | {"post-mortem": document.replace(incident.head, "HASH")}
+
+
+def _words(company: Company) -> Iterator[tuple[str, Any]]:
+    """Yields all that a company's files, and the actions that they name, give to be filled."""
+    for book in company.runbooks.values():
+        yield f"{book.name} health", book.health.with_
+        for phase in Phase:
+            for step in book.steps(phase):
+                place = f"{book.name} {phase.value} {step.id}"
+                yield place, [step.title, step.ask, step.with_, step.proof.with_ if step.proof else {}]
+                generic = unanswered_for(installed().action(step.action), step) if step.action else None
+                yield f"{place} unanswered", step.with_ | generic.with_ if generic else {}
+    for line in (*company.plan.duties, *company.plan.evidence):
+        yield f"plan {line.name}", [line.title, line.ask]
+
+
+@st.composite
+def cases(draw: Callable[..., Any]) -> Case:
+    """Any incident of any company: each severity, kind, facet and stage."""
+    company = _company(draw(st.sampled_from(COMPANIES)))
+    plan, names = company.plan, [severity.name for severity in company.plan.severities]
+    facets = {name: draw(st.sampled_from([None, UNKNOWN, *facet.values])) for name, facet in plan.facets.items()}
+    route = draw(st.sampled_from([None, *plan.routes]))
+    return Case(
+        company, draw(st.sampled_from(list(company.runbooks.values()))), draw(st.sampled_from(names)),
+        draw(st.sampled_from(names)), draw(st.sampled_from(list(plan.kinds))),
+        {name: value for name, value in facets.items() if value}, route.impact if route else "",
+        route.feature if route else "", draw(st.integers(0, len(STAGES))), draw(st.booleans()), draw(st.booleans()),
+        draw(st.sampled_from([0, 5, 100])),
+    )  # fmt: skip
+
+
+@given(cases())
+@settings(max_examples=80, deadline=None)
+def test_no_message_and_no_document_has_a_blank(case: Case) -> None:
+    """Nobody reads `{impact}` on a status page, or `[Phone Number]` in the night."""
+    levels = {f"[{severity.name}]" for severity in case.company.plan.severities}
+    for place, text in case.told(TOKEN).items():
+        assert PLACEHOLDER.findall(text) == [], place
+        assert set(BLANK.findall(text.replace("\\", ""))) <= levels, place
+
+
+PIECES = st.sampled_from(
+    ["{incident}", "{x}", "{lead}", "{title}", "{t_internal_alert}", "{impact}", "{", "}", "{}", "{{title}}", "{0}",
+     "${lead}", "%s", "{title!r}", "\\1", "\\g<0>", "[Name]", "shop", "{simulated}", "{updates}"],
+)  # fmt: skip
+
+
+@given(cases(), st.lists(PIECES, min_size=1, max_size=3).map(" ".join))
+@example(case=Case(vintstreet(), vintstreet().runbooks["bad-deployment"], "P0", "P0", "outage", {}, "", "", 0,
+                   simulated=False, written=True, hours=0), said="{lead}")  # fmt: skip
+@settings(max_examples=80, deadline=None)
+def test_what_outsiders_say_is_left_as_it_is(case: Case, said: str) -> None:
+    """An alert called {lead} becomes nobody's name: its words stand where any other word would, letter by letter."""
+    meant = case.told(TOKEN)
+    for place, text in case.told(said).items():
+        shown = markdown_safe(said) if place == "post-mortem" else plain(said)
+        assert text == meant[place].replace(TOKEN, shown), place
+
+
+# --- through the engine ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", ["{lead}", "{incident} {t_internal_alert}", "{x}"])
+async def test_questions_to_people_are_filled_once(tmp_path: Path, said: str) -> None:
+    """Each step that a person is asked for, and a duty of the plan, as they stand in the journal."""
+    journal = SqlJournal(new_journal(tmp_path))
+    duty = Duty(name="tell", title="Tell of {title}", ask="Tell of {title}: {impact}.", role="cto",
+                from_=ClockStart.ALERT, within=Span(timedelta(hours=1)))  # fmt: skip
+    company = vintstreet()
+    company = replace(company, plan=company.plan.model_copy(update={"duties": [duty]}))
+    engine = engine_on(f"sqlite:///{tmp_path}/journal.db", None, journal)
+    engine = replace(engine, conductor=type(engine.conductor)(
+        journal, engine.registry, engine.executor, engine.proposer, company, engine.around, lambda: START,
+    ))  # fmt: skip
+    for book in company.runbooks.values():
+        opened = IncidentOpened(company="vintstreet", title=said, severity="P0", service=book.service,
+                                runbook=book.name, reported="alert from json")  # fmt: skip
+        incident, _ = journal.open_incident("VS", opened, MACHINE)
+        steps = [(phase, step) for phase in Phase for step in book.steps(phase) if step.person]
+        for phase, step in [*steps, ("duty", duty_step(duty))]:
+            await engine.conductor.make(incident, AskPeople(phase, step, AskKind.STEP), MACHINE)
+        for state in engine.conductor.incident(incident).asks.values():
+            text = f"{state.ask.title} {state.ask.text}".replace(markdown_safe(said), "").replace(said, "")
+            assert PLACEHOLDER.findall(text) == [], state.ask.id
+        asked = {state.ask.step: state.ask for state in engine.conductor.incident(incident).asks.values()}
+        assert (asked["tell"].title, f"({markdown_safe(said)})" in asked["tell-leaders"].text) == (
+            f"Tell of {said}", True,
+        )  # fmt: skip
+        assert asked["tell"].text.startswith(f"Tell of {markdown_safe(said)}: {markdown_safe(said)}. Due 20")
+    await engine.close()
