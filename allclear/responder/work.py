@@ -12,8 +12,10 @@ from allclear.domain.errors import AllclearError, JournalError
 from allclear.engine.intake import Taken
 from allclear.journal.port import Delivery
 from allclear.orchestrator import Errands
-from allclear.responder.body import decode
+from allclear.responder.inbox import is_authenticated
 from allclear.responder.sources import SOURCES
+from allclear.responder.sources.request import kept
+from allclear.responder.sources.source import Nothing
 
 log = logging.getLogger("allclear.responder")
 
@@ -78,13 +80,15 @@ class Work:
     def _take(self, delivery: Delivery) -> None:
         settle = self._engine.journal.settle
         try:
-            alerts = SOURCES[delivery.source](decode(delivery.body))
-        except (ValueError, KeyError, OverflowError) as error:
+            read = SOURCES[delivery.source].parse(kept(delivery.headers, delivery.body))
+        except (ValueError, KeyError) as error:
             settle(delivery.id, "quarantined", f"It cannot be read: {error}.")
             return
+        if isinstance(read, Nothing):
+            settle(delivery.id, "ignored", read.why)
+            return
         try:
-            # The door lets in nobody without the token: whoever got this far has proven who it is.
-            known = [replace(alert, authenticated=True) for alert in alerts]
+            known = [replace(alert, authenticated=is_authenticated(delivery)) for alert in read]
             taken = [self._engine.intake.take(alert, delivery.id) for alert in known]
         except JournalError:
             raise  # it stays where it is, and is taken in when the journal is back
