@@ -9,7 +9,6 @@ from pydantic import SecretStr
 
 from allclear.company import Company
 from allclear.domain.base import Clock, utc_now
-from allclear.domain.errors import ConfigError
 from allclear.domain.systems import AlertSource, SourceName
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.proof import Keys, Proof
@@ -17,8 +16,6 @@ from allclear.responder.sources.request import RawRequest
 
 WITH_THE_TOKEN: tuple[SourceName, ...] = ("alertmanager", "json")
 """The sources to which ALLCLEAR_ALERT_TOKEN opens, whatever else is configured for them."""
-
-_OPTIONS = ("username", "header", "timestamp_header")
 
 
 @dataclass(frozen=True)
@@ -66,18 +63,5 @@ class Gate:
 
 
 def make_gate(company: Company, secret: Callable[[str], str], token: SecretStr | None, clock: Clock = utc_now) -> Gate:
-    """Returns the gate of `company`; `secret` tells what an environment variable holds.
-
-    Raises ConfigError for an option that a source does not know, or lacks.
-    """
-    for name, config in company.systems.alerts.items():
-        source = SOURCES[name]
-        given = {option for option in _OPTIONS if getattr(config, option)}
-        if wrong := sorted(given - source.options):
-            known = ", ".join(sorted(source.options)) or "none beside `secret`"
-            raise ConfigError(f"The alert source {name} has no option `{wrong[0]}`.", f"Its options are: {known}.")
-        if missing := sorted(source.needs - given):
-            raise ConfigError(
-                f"The alert source {name} needs the option `{missing[0]}`.", "Add it under `alerts` in systems.yaml."
-            )
+    """Returns the gate of `company`; `secret` tells what an environment variable holds."""
     return Gate(company.systems.alerts, secret, token, clock)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, JournalError
+from allclear.domain.scribe import plain
 from allclear.engine.intake import Taken
 from allclear.journal.port import Delivery
 from allclear.orchestrator import Errands
@@ -22,6 +23,9 @@ log = logging.getLogger("allclear.responder")
 _LOOK_AGAIN = 0.25
 """Seconds between two looks at the outbox: others put errands there too."""
 
+
+_LONGEST_WHY = 300
+"""Characters: a reason may quote what a stranger wrote."""
 
 _WINDOWS = 1.0
 """Seconds between two looks at what happens unless somebody says no."""
@@ -82,10 +86,10 @@ class Work:
         try:
             read = SOURCES[delivery.source].parse(kept(delivery.headers, delivery.body))
         except (ValueError, KeyError) as error:
-            settle(delivery.id, "quarantined", f"It cannot be read: {error}.")
+            settle(delivery.id, "quarantined", plain(f"It cannot be read: {error}.", _LONGEST_WHY))
             return
         if isinstance(read, Nothing):
-            settle(delivery.id, "ignored", read.why)
+            settle(delivery.id, "ignored", plain(read.why, _LONGEST_WHY))
             return
         try:
             known = [replace(alert, authenticated=is_authenticated(delivery)) for alert in read]

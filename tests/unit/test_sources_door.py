@@ -17,8 +17,8 @@ from pydantic import SecretStr, ValidationError
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import find_company
 from allclear.domain.base import utc_now
-from allclear.domain.errors import ConfigError, NotFound, VendorRefused
-from allclear.domain.systems import AlertSource
+from allclear.domain.errors import NotFound, VendorRefused
+from allclear.domain.systems import AlertSource, Systems
 from allclear.responder.app import make_app
 from allclear.responder.gate import make_gate
 from allclear.responder.samples import SAMPLES, sample, signed
@@ -234,12 +234,24 @@ def test_a_producer_of_cloud_events_is_welcome_where_it_is_configured(client: Te
     [("sentry", {"secret": "A", "header": "X"}, "header"),
      ("pingdom", {"secret": "A", "timestamp_header": "X"}, "timestamp"), ("statuscake", {"secret": "A"}, "username")],
 )  # fmt: skip
-def test_an_option_that_a_source_does_not_know_or_lacks_is_told_at_the_start(
-    source: str, config: dict[str, Any], word: str
-) -> None:
-    """What would never open, or would open otherwise than was meant, keeps the responder from starting."""
-    with pytest.raises(ConfigError, match=word):
-        make_gate(company_with({source: config}), lambda _: "", None)
+def test_an_option_that_a_source_does_not_know_or_lacks_is_told(source: str, config: dict[str, Any], word: str) -> None:
+    """What would never open, or would open otherwise than was meant, is wrong in systems.yaml."""
+    with pytest.raises(ValidationError, match=f"{source} .*{word}"):
+        Systems.model_validate({"systems": {}, "services": {}, "alerts": {source: config}})
+
+
+def test_a_source_that_is_misspelled_is_told() -> None:
+    """A name that nobody knows is wrong in systems.yaml, with those there are."""
+    with pytest.raises(ValidationError, match="'grafana'"):
+        Systems.model_validate({"systems": {}, "services": {}, "alerts": {"grafanna": {"secret": "A"}}})
+
+
+def test_a_reason_that_quotes_a_stranger_is_short_and_on_one_line(client: TestClient) -> None:
+    """Whatever length and signs a status has, the reason that names it is a sentence."""
+    made = sample("pingdom", "firing", utc_now())
+    body = made.body.replace(b'"DOWN"', json.dumps("\x1b[31m\n" + "x" * 100_000).encode())
+    said = became(client, post(client, "pingdom", signed(replace(made, body=body), Keys((CANARY,)), utc_now())))
+    assert (said["state"], said["why"].isprintable(), len(said["why"]) <= 300) == ("ignored", True, True)
 
 
 @pytest.mark.parametrize("secret", ["hunter2-in-the-clear", "", [], ["GOOD", "bad one"], 7, None])

@@ -48,7 +48,6 @@ class Grafana(Source):
 
     name = "grafana"
     title = "Grafana"
-    options = frozenset({"username", "header", "timestamp_header"})
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
         """Returns what the signature proves, or the secret itself where that is what is configured."""

@@ -40,10 +40,6 @@ class Source(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
-    options: ClassVar[frozenset[str]] = frozenset()
-    """What may stand beside `secret` in systems.yaml."""
-    needs: ClassVar[frozenset[str]] = frozenset()
-    """What must."""
     keeps: ClassVar[tuple[str, ...]] = ()
     """The headers that reading needs, in lower case; nothing else of the headers reaches the inbox."""
 
@@ -82,7 +78,6 @@ def delivery_id(request: RawRequest, header: str) -> str | None:
 class SecretSource(Source):
     """A source that does not sign, and shows the secret itself: in a header, or where it can do no better in a URL."""
 
-    options = frozenset({"username", "header"})
     query: ClassVar[str] = ""
     """The field of the address that may hold the secret, or nothing if it must stand in a header."""
     by_query: ClassVar[bool] = False

@@ -40,8 +40,6 @@ class StatusCake(Source):
 
     name = "statuscake"
     title = "StatusCake"
-    options = frozenset({"username"})
-    needs = frozenset({"username"})
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
         """Returns what the token proves, which is little."""
