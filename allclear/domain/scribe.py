@@ -267,11 +267,14 @@ def asked_words(policy: ApprovalPolicy, plan: Plan | None = None) -> str:
     return _COUNTS[policy.people] + either
 
 
-def answer_commands(ask: Ask) -> tuple[str, str]:
-    """Returns the commands that say yes and no to `ask`."""
+def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
+    """Returns the commands that say yes and no to `ask`; with a role to say where the plan names nobody for it."""
+    verb = "done" if ask.kind is AskKind.STEP else "approve"
+    nobody = plan is not None and not any(plan.holders(role) for role in ask.policy.roles)
+    role = f" --role {ask.policy.roles[0]}" if nobody else ""
     which = " --choose NAME" if ask.kind is AskKind.CHOICE else ""
-    rest = f"{plain(ask.id)} --as NAME" + (' --reason "..."' if ask.policy.reason_needed else "")
-    return f"allclear approve {rest}{which}", f"allclear deny {rest}"
+    rest = f"{plain(ask.id)} --as NAME{role}" + (' --reason "..."' if ask.policy.reason_needed else "")
+    return f"allclear {verb} {rest}{which}", f"allclear deny {rest}"
 
 
 def _bare(text: str, limit: int = LONG) -> str:
@@ -442,7 +445,7 @@ def _asked(desk: _Desk, ask: Ask) -> _Said:
         AskKind.AGAIN: f"Asked {asked} what to do. {title}",
         AskKind.CHOICE: f"Asked {asked}: {title}",
     }[ask.kind]
-    yes, no = answer_commands(ask)
+    yes, no = answer_commands(ask, desk.plan)
     return _Said(_stop(text), "ask", detail=[f"Yes: {ask.yes} {yes}", f"No: {ask.no} {no}"])
 
 

@@ -96,7 +96,7 @@ def values(  # noqa: PLR0913 - what is told and who it is told about
         "resolved": stamp(incident.recovered_at) if incident.recovered_at else "not yet",
         "duration": say_duration(duration(incident, now)),
         "updates": _updates(incident, entries, plan),
-        "waiting": _waiting(incident),
+        "waiting": _waiting(incident, plan),
         "in_place": "\n".join(left_in_place(act, plan) for act in incident.in_place) or "nothing",
         "status_page": plan.status_page_url,
         "runbook": plain(runbook_title or incident.opened.runbook),
@@ -171,6 +171,6 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
     return lines
 
 
-def _waiting(incident: Incident) -> str:
-    lines = [f"{plain(state.ask.title)}: {answer_commands(state.ask)[0]}" for state in incident.open_asks]
+def _waiting(incident: Incident, plan: Plan) -> str:
+    lines = [f"{plain(state.ask.title)}: {answer_commands(state.ask, plan)[0]}" for state in incident.open_asks]
     return "\n".join(lines) or "nothing"

@@ -87,7 +87,7 @@ def _times(incident: Incident) -> list[tuple[str, datetime | None, timedelta | N
 
 def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> Iterator[Text]:
     ask = state.ask
-    yes, no = answer_commands(ask)
+    yes, no = answer_commands(ask, plan)
     given = len({person_key(answer.by.actor) for answer in state.answers if answer.yes})
     so_far = f", {given} of {ask.policy.people} so far" if ask.policy.people > 1 else ""
     yield Text.assemble(

@@ -37,7 +37,7 @@ from allclear.domain.records import (
     StepDone,
     WindowPassed,
 )
-from allclear.domain.scribe import Line, asked_words, outcome_words, role_words, tell, timeline
+from allclear.domain.scribe import Line, answer_commands, asked_words, outcome_words, role_words, tell, timeline
 from tests.unit.stories import ANA, BEN, HEALTH, MACHINE, START, TROUBLE, Story, change, plan
 
 
@@ -169,12 +169,19 @@ def test_each_kind_of_question_has_its_own_answers(kind: AskKind, yes: str, no: 
         assert tell(story.entries[-1], story.incident, plan()).text == f"Ana (tech lead) {words}"
 
 
+def test_a_role_that_the_plan_gives_to_nobody_is_said_with_the_answer() -> None:
+    """The command works as it is printed, also in a plan whose names are still blanks."""
+    yes, no = answer_commands(_ask(AskKind.APPROVAL, ApprovalPolicy(roles=["cto"])), plan())
+    assert yes == "allclear approve VS-12/resolve/fix --as NAME --role cto"
+    assert no == "allclear deny VS-12/resolve/fix --as NAME --role cto"
+
+
 def test_the_question_says_how_to_answer_it() -> None:
     """The details of a question hold the commands for yes and no."""
     policy = ApprovalPolicy(roles=["tech_lead"], reason_needed=True)
     line = _told(AskOpened(ask=_ask(AskKind.STEP, policy)))
     assert line.detail == [
-        'Yes: It is done. allclear approve VS-12/resolve/fix --as NAME --reason "..."',
+        'Yes: It is done. allclear done VS-12/resolve/fix --as NAME --reason "..."',
         'No: It is not done. allclear deny VS-12/resolve/fix --as NAME --reason "..."',
     ]
 
