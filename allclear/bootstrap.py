@@ -92,6 +92,10 @@ class Around:
             simulated=self._simulation is not None,
         )  # fmt: skip
 
+    def secret(self, variable: str) -> str:
+        """Returns what an environment variable holds, without the spaces around it; nothing for one that is not set."""
+        return self._environ.get(variable, "").strip()
+
     async def close(self) -> None:
         """Closes every client."""
         for client in self._clients.values():

@@ -12,7 +12,7 @@ from importlib import import_module
 from allclear.cli.root import app
 from allclear.domain.errors import AllclearError
 
-_MODULES = ("companies", "drills", "duty", "incidents", "people", "running")
+_MODULES = ("alerts", "companies", "drills", "duty", "incidents", "people", "running")
 """Each adds its commands."""
 
 _ALONE = {"check": "companies", "init": "companies", "schema": "companies"}

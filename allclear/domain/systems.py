@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -116,8 +116,75 @@ class Service(Model):
         return cast("object", value)
 
 
+SourceName = Literal[
+    "json", "alertmanager", "grafana", "sentry", "pagerduty", "google", "betterstack", "uptimerobot", "statuscake",
+    "pingdom", "datadog", "supabase", "vercel", "github", "cloudevents",
+]  # fmt: skip
+"""The kinds of monitoring systems whose alerts are understood: `docs/alerts.md`."""
+
+_SOURCE_OPTIONS = ("username", "header", "timestamp_header")
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+class AlertSource(Model):
+    """How one monitoring system proves who it is. Without it, nothing is taken from there."""
+
+    secret: str | list[str] = Field(
+        description="The environment variable with the secret; a list while one replaces another."
+    )
+    username: str = Field(default="", description="With Basic authentication; for StatusCake the account's name.")
+    header: str = Field(default="", description="The header with the secret or signature, where it is not the usual.")
+    timestamp_header: str = Field(default="", description="Grafana's header with the signed time.")
+
+    @property
+    def variables(self) -> list[str]:
+        """Returns the environment variables, the newest secret's first."""
+        return [self.secret] if isinstance(self.secret, str) else self.secret
+
+    @field_validator("secret", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        """What stands there is not repeated: it may be the secret itself."""
+        names = cast("list[object]", value if isinstance(value, list) else [value])
+        if not names or not all(isinstance(name, str) and _VARIABLE.fullmatch(name) for name in names):
+            msg = "it must be an environment variable's name in capitals, or a list of them; never the secret itself"
+            raise ValueError(msg)
+        return cast("object", value)
+
+
+class Takes(NamedTuple):
+    """What may stand beside a source's secret, and what must."""
+
+    options: frozenset[str] = frozenset({"username", "header"})
+    needed: frozenset[str] = frozenset()
+
+
+_SIGNS = Takes(frozenset())
+_TAKES: dict[SourceName, Takes] = {
+    "grafana": Takes(frozenset({"username", "header", "timestamp_header"})), "sentry": _SIGNS, "pagerduty": _SIGNS,
+    "vercel": _SIGNS, "github": _SIGNS, "statuscake": Takes(frozenset({"username"}), frozenset({"username"})),
+}  # fmt: skip
+"""Where it is not what shows a secret takes: a username for Basic, or a header of its own."""
+
+
 class Systems(Model):
     """A company's `systems.yaml`."""
 
     systems: dict[Slug, System] = Field(description="The outside systems, by the names that the actions know them by.")
     services: dict[Slug, Service] = Field(description="What users reach: short name -> where and how.")
+    alerts: dict[SourceName, AlertSource] = Field(default={}, description="Who may send alerts, and with which secret.")
+
+    @field_validator("alerts")
+    @classmethod
+    def _options(cls, alerts: dict[SourceName, AlertSource]) -> dict[SourceName, AlertSource]:
+        """Refuses what would never open, or would open otherwise than was meant."""
+        for name, source in alerts.items():
+            takes, given = _TAKES.get(name, Takes()), {field for field in _SOURCE_OPTIONS if getattr(source, field)}
+            if wrong := sorted(given - takes.options):
+                msg = f"{name} has no option `{wrong[0]}`"
+                raise ValueError(msg)
+            if missing := sorted(takes.needed - given):
+                msg = f"{name} needs the option `{missing[0]}`"
+                raise ValueError(msg)
+        return alerts

@@ -1,17 +1,17 @@
 """The responder's HTTP service: alerts come in, each is durable before it is answered.
 
-`POST /alerts/{source}` authenticates over the raw bytes, keeps body and headers in the inbox, answers 202, and only
-then is anything looked at. What cannot be kept is answered 503, which senders repeat; never 429, which they drop.
+`POST /alerts/{source}` authenticates over the raw bytes as that source does it, keeps body and headers in the inbox,
+answers 202, and only then is anything looked at. What cannot be kept is answered 503, which senders repeat; never 429,
+which they drop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
@@ -23,10 +23,13 @@ from allclear.domain.errors import ConfigError, JournalError, NotFound
 from allclear.journal.port import Delivery
 from allclear.orchestrator import Errands, Orchestrator
 from allclear.responder.body import MOST_BYTES
+from allclear.responder.gate import Gate, make_gate
+from allclear.responder.inbox import to_keep
 from allclear.responder.sources import SOURCES
+from allclear.responder.sources.cloud_events import welcome
+from allclear.responder.sources.request import RawRequest
 from allclear.responder.work import Work
 
-_KEPT_HEADERS = ("content-type", "user-agent", "x-request-id")
 _RETRY_AFTER = {"Retry-After": "2"}
 
 
@@ -37,6 +40,7 @@ def make_app(engine: Engine, token: SecretStr | None) -> FastAPI:
             "The responder has no token: anybody could start a response.", "Set ALLCLEAR_ALERT_TOKEN to a long secret."
         )
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
+    gate = make_gate(engine.company, engine.around.secret, token)
     work = Work(engine, Errands(engine.journal, orchestrator))
 
     @asynccontextmanager
@@ -51,13 +55,41 @@ def make_app(engine: Engine, token: SecretStr | None) -> FastAPI:
         await orchestrator.close()
 
     app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan)
-    _add_doors(app, engine, work, token)
+    _add_alerts(app, engine, work, gate)
+    _add_doors(app, engine, token)
     return app
 
 
-def _add_doors(  # noqa: C901 - one line a door
-    app: FastAPI, engine: Engine, work: Work, token: SecretStr
-) -> None:
+def _add_alerts(app: FastAPI, engine: Engine, work: Work, gate: Gate) -> None:
+    @app.post("/alerts/{source}", status_code=202)
+    async def receive(source: str, request: Request) -> dict[str, Any]:
+        """Keeps an alert and answers; what becomes of it is at GET /alerts/{id}."""
+        if source not in SOURCES:
+            raise HTTPException(404, f"No source is called {source!r}. There are: {', '.join(SOURCES)}.")
+        raw = _raw(request, await _read_body(request))
+        proof = gate.admit(source, raw)
+        if proof.level is None:
+            challenge = {"WWW-Authenticate": "Bearer"} if proof.status == 401 else None  # noqa: PLR2004 - HTTP's own
+            raise HTTPException(proof.status, proof.why, challenge)
+        headers, body, key = to_keep(SOURCES[source], raw, proof.level)
+        delivery, work_to_do = await asyncio.to_thread(engine.journal.receive, source, headers, body, key)
+        if work_to_do:
+            work.arrived.set()
+        return {"id": delivery}
+
+    @app.options("/alerts/cloudevents")
+    async def handshake(request: Request) -> Response:
+        """Tells a producer of CloudEvents whether it may send."""
+        allowed = welcome(_raw(request, b"")) if gate.keys("cloudevents") else {}
+        return Response(status_code=200 if allowed else 405, headers=allowed or {"Allow": "POST"})
+
+
+def _raw(request: Request, body: bytes) -> RawRequest:
+    pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
+    return RawRequest(body, pairs, request.url.query)
+
+
+def _add_doors(app: FastAPI, engine: Engine, token: SecretStr) -> None:
     def authorized(request: Request) -> None:
         said = request.headers.getlist("authorization")
         wanted = f"Bearer {token.get_secret_value()}"
@@ -65,18 +97,6 @@ def _add_doors(  # noqa: C901 - one line a door
             raise HTTPException(401, "Send the token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
 
     allowed = [Depends(authorized)]
-
-    @app.post("/alerts/{source}", status_code=202, dependencies=allowed)
-    async def receive(source: str, body: Annotated[bytes, Depends(_read_body)], request: Request) -> dict[str, Any]:
-        """Keeps an alert and answers; what becomes of it is at GET /alerts/{id}."""
-        if source not in SOURCES:
-            raise HTTPException(404, f"No source is called {source!r}. There are: {', '.join(SOURCES)}.")
-        headers = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
-        key = f"{source}:{hashlib.sha256(body).hexdigest()}"
-        delivery, work_to_do = await asyncio.to_thread(engine.journal.receive, source, headers, body, key)
-        if work_to_do:
-            work.arrived.set()
-        return {"id": delivery}
 
     @app.get("/alerts", dependencies=allowed)
     async def alerts(limit: int = 100) -> list[dict[str, Any]]:

@@ -9,17 +9,23 @@ from dataclasses import replace
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, JournalError
+from allclear.domain.scribe import plain
 from allclear.engine.intake import Taken
 from allclear.journal.port import Delivery
 from allclear.orchestrator import Errands
-from allclear.responder.body import decode
+from allclear.responder.inbox import is_authenticated
 from allclear.responder.sources import SOURCES
+from allclear.responder.sources.request import kept
+from allclear.responder.sources.source import Nothing
 
 log = logging.getLogger("allclear.responder")
 
 _LOOK_AGAIN = 0.25
 """Seconds between two looks at the outbox: others put errands there too."""
 
+
+_LONGEST_WHY = 300
+"""Characters: a reason may quote what a stranger wrote."""
 
 _WINDOWS = 1.0
 """Seconds between two looks at what happens unless somebody says no."""
@@ -78,13 +84,15 @@ class Work:
     def _take(self, delivery: Delivery) -> None:
         settle = self._engine.journal.settle
         try:
-            alerts = SOURCES[delivery.source](decode(delivery.body))
-        except (ValueError, KeyError, OverflowError) as error:
-            settle(delivery.id, "quarantined", f"It cannot be read: {error}.")
+            read = SOURCES[delivery.source].parse(kept(delivery.headers, delivery.body))
+        except (ValueError, KeyError) as error:
+            settle(delivery.id, "quarantined", plain(f"It cannot be read: {error}.", _LONGEST_WHY))
+            return
+        if isinstance(read, Nothing):
+            settle(delivery.id, "ignored", plain(read.why, _LONGEST_WHY))
             return
         try:
-            # The door lets in nobody without the token: whoever got this far has proven who it is.
-            known = [replace(alert, authenticated=True) for alert in alerts]
+            known = [replace(alert, authenticated=is_authenticated(delivery)) for alert in read]
             taken = [self._engine.intake.take(alert, delivery.id) for alert in known]
         except JournalError:
             raise  # it stays where it is, and is taken in when the journal is back

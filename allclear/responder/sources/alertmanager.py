@@ -2,55 +2,55 @@
 
 *Source:* Alertmanager's documentation, `webhook_config`, 2026-11: each alert of a group has its own `status` and
 `fingerprint`; a group that says `resolved` may hold alerts that still fire, so only the alert's own word counts. It
-retries 5xx and network errors only.
+retries 5xx and network errors only. It signs nothing: `http_config` sends a bearer token or a name and password.
+
+Labels: Alertmanager's own, as `alertname` and `severity`. Key: the fingerprint, or the labels' hash.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
-from allclear.domain.base import Moment, digest
+from allclear.domain.base import digest
 from allclear.engine.intake import Alert
-from allclear.responder.sources.shape import fit
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.shape import Body, Labels, Text, When, Word, fit, key
+from allclear.responder.sources.source import Reading, SecretSource
 
 
-class OneAlert(BaseModel):
+class OneAlert(Body):
     """One alert of a group."""
 
-    model_config = ConfigDict(extra="ignore")
-
     status: Literal["firing", "resolved"]
-    labels: dict[str, str]
-    annotations: dict[str, str] = {}
-    startsAt: Moment | None = None  # noqa: N815 - Alertmanager's own name
-    endsAt: Moment | None = None  # noqa: N815 - Alertmanager's own name
-    fingerprint: str | None = None
+    labels: Labels
+    annotations: Labels = {}
+    startsAt: When = None  # noqa: N815 - Alertmanager's own name
+    endsAt: When = None  # noqa: N815 - Alertmanager's own name
+    fingerprint: Text = ""
 
-    @field_validator("startsAt", "endsAt", mode="before")
-    @classmethod
-    def _unset(cls, value: object) -> object:
-        return None if isinstance(value, str) and value.startswith("0001-") else value
+    def alert(self, source: str, *organisation: str) -> Alert:
+        """Returns it as ours."""
+        identity = self.fingerprint or digest(self.labels)
+        title = self.annotations.get("summary") or self.labels.get("alertname") or "alert"
+        at = self.startsAt if self.status == "firing" else self.endsAt
+        return Alert(source, key(*organisation, identity), self.status, title, self.labels, at=at)
 
 
-class Group(BaseModel):
+class Group(Body):
     """The body that Alertmanager posts."""
 
-    model_config = ConfigDict(extra="ignore")
-
+    orgId: Word = ""  # noqa: N815 - Grafana's own name
     alerts: list[OneAlert] = Field(min_length=1, max_length=1000)
 
 
-def parse(body: Any) -> list[Alert]:  # noqa: ANN401 - decoded JSON
-    """Returns the alerts of the group in `body`. Raises ValueError with what is wrong."""
-    group = fit(Group, body)
-    return [_alert(one) for one in group.alerts]
+class Alertmanager(SecretSource):
+    """Prometheus Alertmanager."""
 
+    name = "alertmanager"
+    title = "Prometheus Alertmanager"
 
-def _alert(one: OneAlert) -> Alert:
-    at: datetime | None = one.startsAt if one.status == "firing" else one.endsAt
-    title = one.annotations.get("summary") or one.labels.get("alertname") or "alert"
-    key = one.fingerprint or digest(one.labels)
-    return Alert("alertmanager", key, one.status, title, one.labels, at=at)
+    def parse(self, request: RawRequest) -> Reading:
+        """Returns the alerts of the group."""
+        return [one.alert(self.name) for one in fit(Group, request.json()).alerts]

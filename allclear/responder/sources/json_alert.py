@@ -1,15 +1,25 @@
-"""Plain JSON, for user reports and whatever has no source of its own."""
+"""Plain JSON, for user reports and whatever has no source of its own.
+
+Sent with the token as a bearer token, or signed as a Standard Webhook where the secret begins with `whsec_`.
+
+Labels: as they are sent. Key: as it is sent.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from allclear.domain.base import Moment
 from allclear.engine.intake import Alert
-from allclear.responder.sources.shape import fit
+from allclear.responder.sources.proof import Keys, Proof, by_standard_webhook
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.shape import Labels, Word, fit
+from allclear.responder.sources.source import Reading, SecretSource, delivery_id
+
+_SIGNATURE = "webhook-signature"
 
 
 class JsonAlert(BaseModel):
@@ -17,15 +27,30 @@ class JsonAlert(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    key: str = Field(min_length=1, max_length=255, description="The same for every firing and the end of one trouble.")
+    key: Word = Field(min_length=1, max_length=255, description="The same for every firing and the end of one trouble.")
     title: str = Field(min_length=1, max_length=2000)
     status: Literal["firing", "resolved"] = "firing"
-    labels: dict[str, str] = Field(default={}, description="What the plan's routes look at, as alertname.")
+    labels: Labels = Field(default={}, description="What the plan's routes look at, as alertname.")
     at: Moment | None = Field(default=None, description="When the trouble began or ended.")
 
 
-def parse(body: Any) -> list[Alert]:  # noqa: ANN401 - decoded JSON
-    """Returns the alert in `body`. Raises ValueError with what is wrong."""
-    said = fit(JsonAlert, body)
-    at: datetime | None = said.at
-    return [Alert("json", said.key, said.status, said.title, said.labels, at=at)]
+class JsonSource(SecretSource):
+    """Plain JSON."""
+
+    name = "json"
+    title = "Plain JSON"
+
+    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
+        """Returns what the signature proves, or the secret in the header."""
+        if request.header_values(_SIGNATURE):
+            return by_standard_webhook(request, keys, now)
+        return super().authenticate(request, keys, now)
+
+    def delivery(self, request: RawRequest) -> str | None:
+        """Returns the id of a Standard Webhook."""
+        return delivery_id(request, "webhook-id")
+
+    def parse(self, request: RawRequest) -> Reading:
+        """Returns the alert."""
+        said = fit(JsonAlert, request.json())
+        return [Alert(self.name, said.key, said.status, said.title, said.labels, at=said.at)]

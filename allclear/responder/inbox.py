@@ -1,0 +1,31 @@
+"""What the inbox keeps of a request, and how it knows a delivery again."""
+
+from __future__ import annotations
+
+import hashlib
+
+from allclear.journal.port import Delivery
+from allclear.responder.sources.proof import Level
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.source import Source
+
+PROOF = ":proof"
+"""Stands among the kept headers for what the request has proven; no header's name begins like that."""
+
+
+def to_keep(source: Source, request: RawRequest, level: Level) -> tuple[dict[str, str], bytes, str]:
+    """Returns the headers, the body and the key of a delivery: no query, and no secret that stood in the body.
+
+    The key is the vendor's number of the delivery and the body's hash, for either can be the same by accident. What
+    was proven weakly never counts as the repeat of what was proven well, nor the other way round.
+    """
+    headers = {**source.kept_headers(request), PROOF: level.value}
+    parts = [source.name, source.delivery(request) or "", hashlib.sha256(request.body).hexdigest()]
+    if level is Level.WEAK:
+        parts.insert(1, level.value)
+    return headers, source.kept_body(request), ":".join(part for part in parts if part)
+
+
+def is_authenticated(delivery: Delivery) -> bool:
+    """Says whether the sender of a kept delivery has proven who it is, so that what it says may set off an action."""
+    return delivery.headers.get(PROOF) == Level.AUTHENTICATED.value
