@@ -24,7 +24,7 @@ from allclear.domain.records import By, Entry
 from allclear.domain.scribe import tell
 from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
-from allclear.drill.script import first_script
+from allclear.drill.script import find_script, first_script
 from allclear.engine.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.settings import load_settings
@@ -48,6 +48,7 @@ def drill(
     company_name, _, name = scenario.rpartition("/")
     company = find_company(company_name or of_company or load_settings().company)
     name = name or first_script(company)
+    find_script(company.folder, name)  # what is wrong with the drill itself is said first
     _check(company)
     place = (home or Path(".allclear/drills") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}").resolve()
     quiet = as_json

@@ -17,24 +17,16 @@ an entry with its payload is not. It is read as the message `Service` in JSON: `
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 from pydantic import ValidationError
 
 from allclear.domain.base import JsonDict, Model, Moment
-from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, web_address
-from allclear.vendors.google_wire import UNREADABLE, GoogleOptions, GoogleWire, Token, revision_name, token_for
+from allclear.vendors.google_wire import UNREADABLE, GoogleClient, revision_name
 from allclear.vendors.replies import Call
-from allclear.vendors.wire import Pause
 
-if TYPE_CHECKING:
-    import httpx
-
-_SCOPE = "https://www.googleapis.com/auth/logging.read"
 _METHODS = tuple(
     f"google.cloud.run.{method}"
     for method in (
@@ -61,35 +53,12 @@ class TrafficMove(Model):
     settled: bool = False
 
 
-class CloudLogs:
+class CloudLogs(GoogleClient):
     """Reads the admin activity log."""
 
     system: ClassVar[str] = "cloud_logging"
-    options: ClassVar[type[Model]] = GoogleOptions
-
-    def __init__(
-        self,
-        address: str,
-        options: GoogleOptions,
-        token: Token | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        pause: Pause = asyncio.sleep,
-    ) -> None:
-        self.project = options.project
-        self._wire = GoogleWire("Cloud Logging", address, token, transport, pause)
-
-    def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
-        return f"CloudLogs({self._wire!r}, project={self.project!r})"
-
-    @classmethod
-    def connect(cls, access: Access) -> Self:
-        """Returns a client; sends nothing yet. Raises ConfigError."""
-        return cls(web_address(access), options_of(access, GoogleOptions), token_for(access, _SCOPE))
-
-    async def close(self) -> None:
-        """Lets go of its connections."""
-        await self._wire.close()
+    vendor: ClassVar[str] = "Cloud Logging"
+    scope: ClassVar[str] = "https://www.googleapis.com/auth/logging.read"
 
     async def traffic_moves(self, project: str, region: str, service: str, *, now: datetime) -> tuple[TrafficMove, ...]:
         """Returns the newest accepted writes to the service, oldest first. Raises Denied, Unreachable.

@@ -14,24 +14,15 @@ Source: the discovery document monitoring v1 and public uses of it, read 2026-11
 
 from __future__ import annotations
 
-import asyncio
 import math
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
-from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, web_address
-from allclear.vendors.google_wire import UNREADABLE, GoogleOptions, GoogleWire, Token, revision_name, token_for
+from allclear.vendors.google_wire import UNREADABLE, GoogleClient, revision_name
 from allclear.vendors.replies import Call
-from allclear.vendors.wire import Pause
-
-if TYPE_CHECKING:
-    import httpx
-
-_SCOPE = "https://www.googleapis.com/auth/monitoring.read"
 
 
 class RequestCount(Model):
@@ -41,35 +32,12 @@ class RequestCount(Model):
     failed: int = Field(default=0, ge=0)
 
 
-class CloudMetrics:
+class CloudMetrics(GoogleClient):
     """Asks Cloud Monitoring by PromQL."""
 
     system: ClassVar[str] = "cloud_monitoring"
-    options: ClassVar[type[Model]] = GoogleOptions
-
-    def __init__(
-        self,
-        address: str,
-        options: GoogleOptions,
-        token: Token | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        pause: Pause = asyncio.sleep,
-    ) -> None:
-        self.project = options.project
-        self._wire = GoogleWire("Cloud Monitoring", address, token, transport, pause)
-
-    def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
-        return f"CloudMetrics({self._wire!r}, project={self.project!r})"
-
-    @classmethod
-    def connect(cls, access: Access) -> Self:
-        """Returns a client; sends nothing yet. Raises ConfigError."""
-        return cls(web_address(access), options_of(access, GoogleOptions), token_for(access, _SCOPE))
-
-    async def close(self) -> None:
-        """Lets go of its connections."""
-        await self._wire.close()
+    vendor: ClassVar[str] = "Cloud Monitoring"
+    scope: ClassVar[str] = "https://www.googleapis.com/auth/monitoring.read"
 
     async def requests(
         self, project: str, region: str, service: str, *, until: datetime, window: timedelta

@@ -14,13 +14,13 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field
 
 from allclear.domain.base import Model
 from allclear.domain.systems import Access
-from allclear.vendors.access import is_loopback
+from allclear.vendors.access import is_loopback, options_of, web_address
 from allclear.vendors.replies import Call, quote, seconds_to_wait
 from allclear.vendors.wire import Pause, Wire, words_of
 
@@ -117,6 +117,39 @@ def _words(response: httpx.Response) -> str:
 def token_for(access: Access, scope: str) -> Token | None:
     """Returns where tokens for `scope` come from; None where nothing signs in."""
     return None if access.simulated or is_loopback(access.endpoint) else _DefaultToken(scope)
+
+
+class GoogleClient:
+    """What the clients of Google's read-only interfaces share: whose data, where, and how they sign in."""
+
+    system: ClassVar[str]
+    options: ClassVar[type[Model]] = GoogleOptions
+    vendor: ClassVar[str]
+    scope: ClassVar[str]
+
+    def __init__(
+        self,
+        address: str,
+        options: GoogleOptions,
+        token: Token | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
+        self.project = options.project
+        self._wire = GoogleWire(self.vendor, address, token, transport, pause)
+
+    def __repr__(self) -> str:
+        """Returns where it is aimed, without its secret."""
+        return f"{type(self).__name__}({self._wire!r}, project={self.project!r})"
+
+    @classmethod
+    def connect(cls, access: Access) -> Self:
+        """Returns a client; sends nothing yet. Raises ConfigError."""
+        return cls(web_address(access), options_of(access, GoogleOptions), token_for(access, cls.scope))
+
+    async def close(self) -> None:
+        """Lets go of its connections."""
+        await self._wire.close()
 
 
 class _DefaultToken:

@@ -23,7 +23,7 @@ UNKNOWN = "vintstreet-00099-nil"
 @asynccontextmanager
 async def production(**changes: Any) -> AsyncGenerator[tuple[Simulated, httpx.AsyncClient]]:
     """A quick production, and a client of its v1 that holds every answer to Google's description."""
-    async with Simulated(quick(**changes)) as sim, described_client(sim.endpoints["cloud_run"], "v1") as client:
+    async with Simulated(quick(**changes)) as sim, described_client(sim.endpoints["cloud_run"], "run.v1") as client:
         yield sim, client
 
 

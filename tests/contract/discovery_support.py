@@ -1,4 +1,4 @@
-"""Google's published descriptions of Cloud Run, and whether JSON is as they say.
+"""Google's published descriptions of its interfaces, and whether JSON is as they say.
 
 *Source:* the discovery documents in google-api-python-client; developers.google.com/discovery/v1
 "Type and Format Summary" (November 2026).
@@ -154,17 +154,17 @@ def _fits(method: dict[str, Any], path: str) -> bool:
 
 
 @cache
-def description(version: str) -> Description:
-    """Google's description of Cloud Run ``v1`` or ``v2``."""
-    text = files("googleapiclient").joinpath(f"discovery_cache/documents/run.{version}.json").read_text("utf-8")
+def description(interface: str) -> Description:
+    """Google's description of an interface, as ``run.v2`` or ``logging.v2``."""
+    text = files("googleapiclient").joinpath(f"discovery_cache/documents/{interface}.json").read_text("utf-8")
     return Description(json.loads(text))
 
 
-def described_client(address: str, version: str) -> httpx.AsyncClient:
-    """A client that holds every answer to Google's description of that version."""
+def described_client(address: str, interface: str) -> httpx.AsyncClient:
+    """A client that holds every answer to Google's description of that interface."""
 
     async def check(response: httpx.Response) -> None:
         await response.aread()
-        description(version).check_answer(response)
+        description(interface).check_answer(response)
 
     return httpx.AsyncClient(base_url=address, event_hooks={"response": [check]})

@@ -132,7 +132,7 @@ def test_keyword_that_the_check_does_not_know_fails_instead_of_passing_everythin
 
 def test_google_s_own_documents_can_refuse() -> None:
     """The real descriptions are read: a right v1 traffic passes, v2's and an integer enum do not."""
-    v1, v2 = description("v1"), description("v2")
+    v1, v2 = description("run.v1"), description("run.v2")
     assert v1.problems("ServiceSpec", {"traffic": [{"latestRevision": True, "percent": 100}]}) == []
     assert v1.problems("ServiceSpec", {"traffic": [{"type": "LATEST", "percent": 100}]}) != []
     assert v2.problems("GoogleCloudRunV2TrafficTarget", {"type": 1, "percent": 100}) != []

@@ -39,7 +39,7 @@ async def _update(client: httpx.AsyncClient, revision: str, **query: str) -> dic
 
 async def test_every_answer_of_v2_is_as_google_describes_it() -> None:
     """Service, revisions, operations under way, done and failed, and permissions, each by its method's schema."""
-    async with Simulated(quick()) as sim, described_client(sim.endpoints["cloud_run"], "v2") as client:
+    async with Simulated(quick()) as sim, described_client(sim.endpoints["cloud_run"], "run.v2") as client:
 
         async def ask(path: str) -> dict[str, Any]:
             answer = await client.get(f"/v2/{path}")
@@ -64,7 +64,7 @@ async def test_every_answer_of_v2_is_as_google_describes_it() -> None:
 
 async def test_check_of_the_answers_sees_a_wrong_one() -> None:
     """Enums as numbers, which Google's own clients ask for, are not what the description has."""
-    async with Simulated(quick()) as sim, described_client(sim.endpoints["cloud_run"], "v2") as client:
+    async with Simulated(quick()) as sim, described_client(sim.endpoints["cloud_run"], "run.v2") as client:
         with pytest.raises(AssertionError, match="is no string"):
             await client.get(f"/v2/{SERVICE}", params={"$alt": "json;enum-encoding=int"})
         with pytest.raises(AssertionError, match="has no parameter"):
@@ -112,7 +112,7 @@ async def test_update_that_we_send_over_rest_is_as_google_describes_it(traffic: 
             update = run_v2.UpdateServiceRequest(service=service, update_mask=all_to(GOOD).update_mask)
             await asyncio.to_thread(client.update_service, update)
     [(request, body)] = seen
-    run = description("v2")
+    run = description("run.v2")
     method = run.method(request.method, request.url.path)
     assert method["id"] == "run.projects.locations.services.patch"
     run.check_query(method, httpx.QueryParams(request.url.query))

@@ -75,7 +75,7 @@ class CloudLoggingFace(GoogleFace):
 
     def _entry(self, write: Write) -> dict[str, Any]:
         scenario = self.world.scenario
-        at = iso(write.at)
+        at = str(iso(write.at)).replace("+00:00", "Z")  # as Google writes it
         v1 = write.api == "v1"
         place = f"namespaces/{scenario.project}" if v1 else f"projects/{scenario.project}/locations/{scenario.region}"
         name = f"{place}/services/{scenario.service}"
