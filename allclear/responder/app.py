@@ -34,8 +34,11 @@ from allclear.responder.work import Work
 _RETRY_AFTER = {"Retry-After": "2"}
 
 
-def make_app(engine: Engine, token: SecretStr | None) -> FastAPI:
-    """Returns the service over `engine`. Raises ConfigError without a token: an open door is no door."""
+def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True) -> FastAPI:
+    """Returns the service over `engine`; without `drives` it only hears, and somebody else acts.
+
+    Raises ConfigError without a token: an open door is no door.
+    """
     if token is None or not token.get_secret_value():
         raise ConfigError(
             "The responder has no token: anybody could start a response.", "Set ALLCLEAR_ALERT_TOKEN to a long secret."
@@ -47,10 +50,8 @@ def make_app(engine: Engine, token: SecretStr | None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        loops = [
-            asyncio.create_task(loop)
-            for loop in (work.read_inbox(), work.run_errands(), work.watch_windows(), driver.run())
-        ]
+        hears, acts = (work.read_inbox, work.run_errands), (work.watch_windows, driver.run)
+        loops = [asyncio.create_task(loop()) for loop in (*hears, *(acts if drives else ()))]
         work.arrived.set()
         yield
         for loop in loops:
