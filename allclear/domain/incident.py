@@ -225,6 +225,11 @@ class Incident:
         return [self.opened.severity, *(changed.now for _, changed in self.severities)]
 
     @property
+    def responds(self) -> bool:
+        """Says whether a response was asked for: not by an act by hand alone."""
+        return bool(not self.opened.by_hand or self.alerts or self.entered)
+
+    @property
     def over(self) -> bool:
         """Says whether it has ended."""
         return self.ended is not None

@@ -31,6 +31,7 @@ class IncidentOpened(Model):
     began: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
     facets: dict[str, str] = Field(default={}, description="What is known of it, by the plan's own facets.")
     simulated: bool = False
+    by_hand: bool = Field(default=False, description="Opened for one act by hand: no response was asked for.")
 
 
 class AlertJoined(Model):

@@ -100,7 +100,7 @@ class People:
         Whoever declares it is on it, and leads until somebody takes over. Where one is open for the same service and
         runbook, the declaration joins it as a note: one trouble, one response. Raises NotFound, NotAllowed.
         """
-        opened = self.opening(said, by)
+        opened = self.opening(said, by).model_copy(update={"by_hand": first is None})
         for row in self._journal.incidents(open_only=True, service=said.service, company=self._company.name):
             known = self._read(row.id)
             if known.opened.runbook == said.runbook:

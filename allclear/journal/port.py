@@ -43,6 +43,8 @@ class IncidentRow:
     service: str
     opened_at: datetime
     ended_at: datetime | None
+    length: int
+    """How many entries its record has."""
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class SqlJournal(Post):
         return [
             IncidentRow(
                 row.id, row.company, row.service, datetime.fromisoformat(row.opened_at),
-                datetime.fromisoformat(row.ended_at) if row.ended_at else None,
+                datetime.fromisoformat(row.ended_at) if row.ended_at else None, row.length,
             )
             for row in rows
         ]  # fmt: skip

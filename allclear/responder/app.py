@@ -23,6 +23,7 @@ from allclear.domain.errors import ConfigError, JournalError, NotFound
 from allclear.journal.port import Delivery
 from allclear.orchestrator import Errands, Orchestrator
 from allclear.responder.body import MOST_BYTES
+from allclear.responder.drive import Driver
 from allclear.responder.gate import Gate, make_gate
 from allclear.responder.inbox import to_keep
 from allclear.responder.sources import SOURCES
@@ -33,19 +34,24 @@ from allclear.responder.work import Work
 _RETRY_AFTER = {"Retry-After": "2"}
 
 
-def make_app(engine: Engine, token: SecretStr | None) -> FastAPI:
-    """Returns the service over `engine`. Raises ConfigError without a token: an open door is no door."""
+def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True) -> FastAPI:
+    """Returns the service over `engine`; without `drives` it only hears, and somebody else acts.
+
+    Raises ConfigError without a token: an open door is no door.
+    """
     if token is None or not token.get_secret_value():
         raise ConfigError(
             "The responder has no token: anybody could start a response.", "Set ALLCLEAR_ALERT_TOKEN to a long secret."
         )
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
     gate = make_gate(engine.company, engine.around.secret, token)
-    work = Work(engine, Errands(engine.journal, orchestrator))
+    driver = Driver(engine)
+    work = Work(engine, Errands(engine.journal, orchestrator), driver.wake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        loops = [asyncio.create_task(loop) for loop in (work.read_inbox(), work.run_errands(), work.watch_windows())]
+        hears, acts = (work.read_inbox, work.run_errands), (work.watch_windows, driver.run)
+        loops = [asyncio.create_task(loop()) for loop in (*hears, *(acts if drives else ()))]
         work.arrived.set()
         yield
         for loop in loops:

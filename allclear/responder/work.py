@@ -34,11 +34,13 @@ _WINDOWS = 1.0
 class Work:
     """The loops behind the responder's doors."""
 
-    def __init__(self, engine: Engine, errands: Errands) -> None:
+    def __init__(self, engine: Engine, errands: Errands, taken: asyncio.Event) -> None:
         self._engine = engine
         self._errands = errands
         self.arrived = asyncio.Event()
         """Set whenever something new is in the inbox."""
+        self.taken = taken
+        """Set whenever something of it has reached the journal."""
 
     async def read_inbox(self) -> None:
         """Takes in what arrives, for ever; what was left by an earlier process first."""
@@ -48,6 +50,7 @@ class Work:
             self.arrived.clear()
             try:
                 await asyncio.to_thread(self.take_in)
+                self.taken.set()
             except AllclearError as error:
                 log.warning("%s", error)
             except Exception:  # the loop must go on, whatever it met: alerts are being taken in

@@ -38,7 +38,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
     """The responder, with its loops running."""
-    with TestClient(make_app(engine, SecretStr(TOKEN))) as client:
+    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False)) as client:
         yield client
 
 

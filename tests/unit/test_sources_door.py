@@ -66,7 +66,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
     """The responder, with its loops running."""
-    with TestClient(make_app(engine, SecretStr(TOKEN))) as client:
+    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False)) as client:
         yield client
 
 
@@ -225,7 +225,7 @@ def test_a_producer_of_cloud_events_is_welcome_where_it_is_configured(client: Te
     assert (odd.status_code, "WebHook-Allowed-Origin" in odd.headers) == (405, False)
     assert client.options("/alerts/sentry", headers=asked).status_code == 405
     closed = make_engine(engine.settings, environ={}, company=company_with({}), journal=engine.journal)
-    with TestClient(make_app(closed, SecretStr(TOKEN))) as other:
+    with TestClient(make_app(closed, SecretStr(TOKEN), drives=False)) as other:
         assert other.options("/alerts/cloudevents", headers=asked).status_code == 405
 
 
