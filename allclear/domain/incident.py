@@ -33,6 +33,7 @@ from allclear.domain.records import (
     PhaseLeft,
     PostMortemWritten,
     Recovered,
+    Reminded,
     RoleTaken,
     RunStarted,
     SeverityChanged,
@@ -167,6 +168,15 @@ class StepState:
     number: int = 0
 
 
+@dataclass(frozen=True)
+class ReminderState:
+    """What people were to be told, and which entry says so."""
+
+    said: Reminded
+    at: datetime
+    number: int
+
+
 @dataclass
 class Incident:
     """How an incident stands."""
@@ -193,6 +203,8 @@ class Incident:
     alerts: dict[str, AlertJoined] = field(default_factory=dict[str, AlertJoined])
     """Alert key -> the last that was heard of it."""
     severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
+    reminders: dict[str, list[ReminderState]] = field(default_factory=dict[str, list[ReminderState]])
+    """Topic -> what people were reminded of, in order."""
     notes: list[tuple[datetime, By, NoteTaken | DecisionTaken]] = field(
         default_factory=list[tuple[datetime, By, NoteTaken | DecisionTaken]]
     )
@@ -413,6 +425,8 @@ def _apply_words(incident: Incident, entry: Entry) -> bool:
             incident.alerts[alert.key] = alert
         case Acknowledged():
             pass  # every word of a person acknowledges
+        case Reminded() as said:
+            incident.reminders.setdefault(said.topic, []).append(ReminderState(said, entry.at, entry.number))
         case RoleTaken(role=role, person=person):
             incident.roles[role] = person
         case NoteTaken() | DecisionTaken() as note:

@@ -71,6 +71,17 @@ class Assessed(Model):
     why: str = ""
 
 
+class Reminded(Model):
+    """A time was over, and people were to be told: once for each rung of each topic."""
+
+    kind: Literal["reminded"] = "reminded"
+    topic: str = Field(description="What it is about, as `approval:VS-1/contain/roll-back`.")
+    rung: int = Field(ge=1, description="How far it has climbed, or how often it has been said.")
+    sentence: str
+    roles: list[str] = Field(default=[], description="Whom it is for.")
+    wakes: bool = Field(default=False, description="Whether it is worth waking somebody for.")
+
+
 class RoleTaken(Model):
     """Somebody wears a hat from now on."""
 
@@ -252,10 +263,10 @@ class RunStarted(Model):
 
 
 Record = Annotated[
-    IncidentOpened | AlertJoined | Acknowledged | SeverityChanged | Assessed | RoleTaken | PhaseEntered | PhaseLeft
-    | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed | AskVoided | ActIntended | ActFinished
-    | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken | PostMortemWritten | FollowUpAdded
-    | IncidentEnded | RunStarted,
+    IncidentOpened | AlertJoined | Acknowledged | SeverityChanged | Assessed | Reminded | RoleTaken | PhaseEntered
+    | PhaseLeft | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed | AskVoided | ActIntended
+    | ActFinished | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken | PostMortemWritten
+    | FollowUpAdded | IncidentEnded | RunStarted,
     Field(discriminator="kind"),
 ]  # fmt: skip
 RECORD: TypeAdapter[Any] = TypeAdapter(Record)

@@ -43,6 +43,7 @@ from allclear.domain.records import (
     PhaseLeft,
     PostMortemWritten,
     Recovered,
+    Reminded,
     RoleTaken,
     RunStarted,
     SeverityChanged,
@@ -309,6 +310,8 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _severity(desk, record)
         case Assessed():
             return _assessed(desk, record, who)
+        case Reminded():
+            return _Said(f"{'Woken' if record.wakes else 'Told'}: {_stop(_bare(record.sentence))}", "bad")
         case RoleTaken():
             was = f" (was {plain(record.was, 60)})" if record.was else ""
             return _Said(f"{plain(record.person, 60)} is {role_words(record.role, desk.plan)} now{was}.", "person")

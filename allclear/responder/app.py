@@ -29,6 +29,7 @@ from allclear.responder.inbox import to_keep
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.cloud_events import welcome
 from allclear.responder.sources.request import RawRequest
+from allclear.responder.watch import Watch
 from allclear.responder.work import Work
 
 _RETRY_AFTER = {"Retry-After": "2"}
@@ -45,12 +46,12 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True) ->
         )
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
     gate = make_gate(engine.company, engine.around.secret, token)
-    driver = Driver(engine)
+    driver, watch = Driver(engine), Watch(engine)
     work = Work(engine, Errands(engine.journal, orchestrator), driver.wake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        hears, acts = (work.read_inbox, work.run_errands), (work.watch_windows, driver.run)
+        hears, acts = (work.read_inbox, work.run_errands), (watch.windows, watch.reminders, driver.run)
         loops = [asyncio.create_task(loop()) for loop in (*hears, *(acts if drives else ()))]
         work.arrived.set()
         yield

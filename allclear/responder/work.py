@@ -27,9 +27,6 @@ _LOOK_AGAIN = 0.25
 _LONGEST_WHY = 300
 """Characters: a reason may quote what a stranger wrote."""
 
-_WINDOWS = 1.0
-"""Seconds between two looks at what happens unless somebody says no."""
-
 
 class Work:
     """The loops behind the responder's doors."""
@@ -66,17 +63,6 @@ class Work:
             except Exception:  # as above
                 log.exception("An errand could not be run; it is tried again.")
             await asyncio.sleep(_LOOK_AGAIN)
-
-    async def watch_windows(self) -> None:
-        """Lets pass what was given a time to be stopped in, for ever."""
-        while True:
-            try:
-                await self._engine.windows.let_pass()
-            except AllclearError as error:
-                log.warning("%s", error)
-            except Exception:  # as above
-                log.exception("A window could not be closed; it is tried again.")
-            await asyncio.sleep(_WINDOWS)
 
     def take_in(self) -> None:
         """Takes in every delivery that waits."""
