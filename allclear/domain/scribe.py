@@ -250,9 +250,9 @@ def stamp(at: datetime) -> str:
 
 
 def role_words(role: str, plan: Plan | None = None) -> str:
-    """Returns a role within a sentence: `tech lead`, `CTO`, `on-call`."""
+    """Returns a role within a sentence: as the plan writes it, whatever its language, or else `tech lead`, `CTO`."""
     if plan and role in plan.roles:
-        words = [word if word.isupper() else word.lower() for word in plan.role_title(role).split()]
+        words = [plan.role_title(role)]
     elif role == "on_call":
         words = ["on-call"]
     else:
