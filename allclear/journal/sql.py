@@ -20,6 +20,7 @@ from allclear.journal.address import open_database
 from allclear.journal.alerts import AlertBook
 from allclear.journal.baselines import add_baselines, newest_baselines
 from allclear.journal.chain import link
+from allclear.journal.looks import Looks
 from allclear.journal.port import INCIDENTS as OPENING
 from allclear.journal.port import Busy, Claim, Done, Errand, IncidentRow, Mine
 from allclear.journal.post import Post
@@ -27,7 +28,7 @@ from allclear.journal.tables import CLAIMS, ENTRIES, INCIDENTS
 from allclear.journal.takeovers import add_takeover, newest_takeovers
 
 
-class SqlJournal(Post, AlertBook):
+class SqlJournal(Post, AlertBook, Looks):
     """A journal in a SQL database; see `allclear.journal.port.Journal` for what each method promises."""
 
     def __init__(self, url: str, clock: Clock = utc_now) -> None:

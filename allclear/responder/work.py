@@ -14,6 +14,7 @@ from allclear.engine.intake import Taken
 from allclear.journal.port import Delivery
 from allclear.orchestrator import Errands
 from allclear.responder.inbox import is_authenticated
+from allclear.responder.loops import round_made
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import kept
 from allclear.responder.sources.source import Nothing
@@ -55,16 +56,18 @@ class Work:
                 log.warning("%s", error)
             except Exception:  # the loop must go on, whatever it met: alerts are being taken in
                 log.exception("An alert could not be taken in; it is tried again.")
+            round_made()
 
     async def run_errands(self) -> None:
         """Takes the outbox to Prefect, for ever."""
         while True:
             try:
-                await self._errands.deliver()
+                await self._errands.deliver(each=round_made)
             except AllclearError as error:
                 log.warning("%s", error)
             except Exception:  # as above
                 log.exception("An errand could not be run; it is tried again.")
+            round_made()
             await asyncio.sleep(_LOOK_AGAIN)
 
     async def watch_windows(self) -> None:
@@ -76,6 +79,7 @@ class Work:
                 log.warning("%s", error)
             except Exception:  # as above
                 log.exception("A window could not be closed; it is tried again.")
+            round_made()
             await asyncio.sleep(_WINDOWS)
 
     def take_in(self) -> None:
@@ -83,6 +87,7 @@ class Work:
         while waiting := self._engine.journal.deliveries(state="new"):
             for delivery in waiting:
                 self._take(delivery)
+                round_made()  # many at once take their time, and are no standstill
 
     def _take(self, delivery: Delivery) -> None:
         settle = self._engine.journal.settle
