@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -21,6 +22,7 @@ from allclear.responder.doors.token import needs_token, needs_token_from_afar
 from allclear.responder.drive import Driver
 from allclear.responder.gate import make_gate
 from allclear.responder.heartbeat import heartbeat_of
+from allclear.responder.keeper import Keeper
 from allclear.responder.limits import RETRY_AFTER, Limits
 from allclear.responder.loops import Loops
 from allclear.responder.metrics import Counted, Metrics
@@ -47,6 +49,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     driver, loops, limits = Driver(engine), Loops(), limits or Limits()
     work = Work(engine, Errands(engine.journal, orchestrator), driver.wake)
     metrics, ready = Metrics(engine, loops, limits), Ready(engine.journal, loops, limits)
+    keeper = Keeper(engine.journal, metrics.append_seconds.observe)
     heartbeat = heartbeat_of(engine.settings, ready)
 
     @asynccontextmanager
@@ -57,7 +60,8 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
             loops.start("windows", work.watch_windows, stale=_STUCK)
             loops.start("driver", driver.run, stale=_STUCK)
         async with AsyncExitStack() as leaving:
-            leaving.callback(limits.close)
+            leaving.callback(keeper.close)
+            leaving.callback(ready.close)
             leaving.push_async_callback(orchestrator.close)
             if heartbeat:
                 loops.start("heartbeat", heartbeat.run, stale=heartbeat.stale)
@@ -70,12 +74,26 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Counted, metrics=metrics)
     gate, guard = make_gate(engine.company, engine.around.secret, token), needs_token(token)
-    app.include_router(hearing_doors(Hearing(engine.journal, gate, limits, metrics, work.arrived)))
+    app.include_router(hearing_doors(Hearing(gate, limits, keeper, work.arrived)))
     app.include_router(alert_doors(engine.journal, work.arrived, guard))
     app.include_router(incident_doors(engine, guard))
     app.include_router(health_doors(engine, ready, metrics, needs_token_from_afar(token)))
     _tell_errors(app)
+    app.openapi = _described(app.openapi)
     return app
+
+
+def _described(made: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Leaves out of the description that a door without options could refuse them, as FastAPI says of each."""
+
+    def openapi() -> dict[str, Any]:
+        described = made()
+        for door in (door for path in described["paths"].values() for door in path.values()):
+            if all(option["in"] == "path" for option in door.get("parameters", [])):
+                door["responses"].pop("422", None)
+        return described
+
+    return openapi
 
 
 def _tell_errors(app: FastAPI) -> None:

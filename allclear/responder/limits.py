@@ -7,10 +7,9 @@ them drop (docs/alerts.md).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from fastapi import HTTPException, Request
@@ -23,9 +22,6 @@ RETRY_AFTER = {"Retry-After": "2"}
 """Seconds; senders that do not know the header have a pause of their own."""
 
 TOO_LARGE = f"The body is over {MOST_BYTES} bytes."
-
-_KEEPERS = 4
-"""Threads that write into the journal: writes take turns there, so more would only wait."""
 
 
 def come_again(why: str, **more: str) -> HTTPException:
@@ -49,9 +45,6 @@ class Limits:
     requests: int = 0
     held: int = 0
     """Bytes of bodies in memory."""
-    _keepers: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(_KEEPERS, thread_name_prefix="journal"), repr=False
-    )
 
     @contextmanager
     def room(self) -> Generator[Held]:
@@ -66,21 +59,12 @@ class Limits:
             self.requests -= 1
             self.held -= held.bytes
 
-    async def journal(self, work: Callable[[], T]) -> T:
-        """Returns what the journal answers, in a thread. Raises HTTPException 503 when that takes too long.
-
-        What has not begun by then is not done any more; what has begun may still be. The threads are these doors' own:
-        a journal that hangs keeps nothing else waiting.
-        """
-        waiting = asyncio.get_running_loop().run_in_executor(self._keepers, work)
+    async def in_time(self, work: Awaitable[T]) -> T:
+        """Returns what the journal answers. Raises HTTPException 503 when that takes too long; it is cancelled then."""
         try:
-            return await asyncio.wait_for(waiting, self.journal_seconds)
+            return await asyncio.wait_for(work, self.journal_seconds)
         except TimeoutError as error:
             raise come_again(f"The journal did not answer within {self.journal_seconds:g} s.") from error
-
-    def close(self) -> None:
-        """Lets go of the threads, without waiting for a journal that hangs."""
-        self._keepers.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass

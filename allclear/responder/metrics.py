@@ -52,7 +52,7 @@ class Metrics:
             buckets=_SECONDS, registry=self._registry,
         )  # fmt: skip
         self.append_seconds = Histogram(
-            "allclear_journal_append_seconds", "How long the journal took to make an alert durable.",
+            "allclear_journal_append_seconds", "One transaction that makes alerts durable, of one or many.",
             buckets=_SECONDS, registry=self._registry,
         )  # fmt: skip
         build = Gauge(

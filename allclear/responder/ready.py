@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from fastapi import HTTPException
 
@@ -26,6 +27,8 @@ class Ready:
         self._journal = journal
         self._loops = loops
         self._limits = limits
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ready")
+        """Its own: a journal that hangs keeps nothing else waiting."""
         self._lock = asyncio.Lock()
         self._looked = float("-inf")
         self._journal_says = ""
@@ -38,10 +41,15 @@ class Ready:
                 self._looked = time.monotonic()
         return [*filter(None, [self._journal_says]), *self._loops.troubles()]
 
+    def close(self) -> None:
+        """Lets go of the thread, without waiting for a journal that hangs."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     async def _ask_journal(self) -> str:
         """Tells the log what is wrong, and strangers only that something is: where the journal is, is not for them."""
         try:
-            await self._limits.journal(self._journal.prove_writable)
+            look = asyncio.get_running_loop().run_in_executor(self._thread, self._journal.prove_writable)
+            await self._limits.in_time(look)
         except (JournalError, HTTPException) as error:
             if not self._journal_says:
                 log.warning("Not ready: %s", error.detail if isinstance(error, HTTPException) else error)

@@ -8,21 +8,20 @@ which they drop.
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
-from allclear.journal.port import Journal
+from allclear.journal.port import Journal, Received
 from allclear.responder.again import look_again
 from allclear.responder.doors.answers import BUSY, NO_TOKEN, NOT_FOUND, AlertShown, Problem, Responses, TakenIn
 from allclear.responder.doors.shown import DeliveryState, shown, shown_in_list
 from allclear.responder.doors.token import Guard
 from allclear.responder.gate import Gate
 from allclear.responder.inbox import to_keep
+from allclear.responder.keeper import Keeper
 from allclear.responder.limits import Limits
-from allclear.responder.metrics import Metrics
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.cloud_events import welcome
 from allclear.responder.sources.request import RawRequest
@@ -41,10 +40,9 @@ _UNAUTHORIZED = 401
 class Hearing:
     """What it takes to let alerts in."""
 
-    journal: Journal
     gate: Gate
     limits: Limits
-    metrics: Metrics
+    keeper: Keeper
     arrived: asyncio.Event
     """Set whenever something new is in the inbox."""
 
@@ -64,15 +62,8 @@ def hearing_doors(hears: Hearing) -> APIRouter:
             if proof.level is None:
                 challenge = {"WWW-Authenticate": "Bearer"} if proof.status == _UNAUTHORIZED else None
                 raise HTTPException(proof.status, proof.why, challenge)
-            headers, body, key = to_keep(SOURCES[source], raw, proof.level)
-
-            def keep() -> tuple[str, bool]:
-                began = time.perf_counter()
-                kept = hears.journal.receive(source, headers, body, key)
-                hears.metrics.append_seconds.observe(time.perf_counter() - began)
-                return kept
-
-            delivery, work_to_do = await hears.limits.journal(keep)
+            received = Received(source, *to_keep(SOURCES[source], raw, proof.level))
+            delivery, work_to_do = await hears.limits.in_time(hears.keeper.keep(received))
         if work_to_do:
             hears.arrived.set()
         return TakenIn(id=delivery)
