@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 from allclear.domain.action import ActStatus, Finding, Outcome, Refusal
 from allclear.domain.approval import Ask
@@ -302,6 +304,25 @@ def replay(entries: Iterable[Entry]) -> Incident | None:
             incident = _open(entry)
         _apply(incident, entry)
     return incident
+
+
+def apply_to(incident: Incident, entries: Iterable[Entry]) -> Incident:
+    """Returns the incident after `entries` (the next ones, in order); the one that was handed in stays as it was."""
+    copied = _copy(incident)
+    for entry in entries:
+        _apply(copied, entry)
+    return copied
+
+
+def _copy(incident: Incident) -> Incident:
+    """Returns a copy of whatever applying an entry may change; records and findings are never changed."""
+    copied = copy(incident)
+    for name, value in vars(incident).items():
+        if isinstance(value, dict | list):
+            setattr(copied, name, copy(cast("dict[Any, Any] | list[Any]", value)))
+    copied.acts = {name: replace(act, asks=list(act.asks)) for name, act in incident.acts.items()}
+    copied.asks = {name: replace(ask, answers=list(ask.answers)) for name, ask in incident.asks.items()}
+    return copied
 
 
 def _open(entry: Entry) -> Incident:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from allclear.domain.action import Verdict
-from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.incident import Act, Incident
 from allclear.domain.records import AlertJoined, Entry, StepDone
+from allclear.engine.reading import read_incident
 from allclear.journal.port import Journal
 
 APART = timedelta(seconds=10)
@@ -58,8 +59,8 @@ def acted_lately(journal: Journal, incident: Incident, resource: str, now: datet
     rows = journal.incidents(service=incident.opened.service, company=incident.opened.company)
     recent = [row.id for row in rows if row.ended_at is None or now - row.ended_at < ONCE_WITHIN]
     for one in dict.fromkeys([*recent, *journal.incidents_touching(resource)]):
-        other = replay(journal.entries(one))
-        if other and any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
+        other = read_incident(journal, one)
+        if any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
             return True
     return False
 
