@@ -22,7 +22,7 @@ ONCE_WITHIN = timedelta(hours=1)
 
 def objections(incident: Incident, entries: list[Entry], now: datetime) -> list[str]:
     """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may."""
-    return [*_source(incident), *_looks(entries), *_flapping(entries, now)]
+    return [*_source(incident), *_looks(entries), *_flapping(incident, entries, now), *_storm(incident)]
 
 
 def _source(incident: Incident) -> Iterator[str]:
@@ -41,7 +41,10 @@ def _looks(entries: list[Entry]) -> Iterator[str]:
         yield "the last look did not fail"
 
 
-def _flapping(entries: list[Entry], now: datetime) -> Iterator[str]:
+def _flapping(incident: Incident, entries: list[Entry], now: datetime) -> Iterator[str]:
+    if any(now - at <= _FLAPS_WITHIN for at in incident.held.values()):
+        yield "its alert is flapping"
+        return
     states: dict[str, list[str]] = {}
     for entry in entries:
         record = entry.record
@@ -52,6 +55,11 @@ def _flapping(entries: list[Entry], now: datetime) -> Iterator[str]:
         if turns >= _FLAPS:
             yield "its alert is flapping"
             return
+
+
+def _storm(incident: Incident) -> Iterator[str]:
+    if incident.covered_by:
+        yield f"alerts storm in ({incident.covered_by}): people approve every act"
 
 
 def acted_lately(journal: Journal, incident: Incident, resource: str, now: datetime) -> bool:

@@ -50,7 +50,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True) ->
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        hears, acts = (work.read_inbox, work.run_errands), (work.watch_windows, driver.run)
+        hears, acts = (work.read_inbox, work.run_errands), (work.watch_windows, work.settle, driver.run)
         loops = [asyncio.create_task(loop()) for loop in (*hears, *(acts if drives else ()))]
         work.arrived.set()
         yield
