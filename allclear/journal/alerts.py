@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import Row, func, select
 
 from allclear.journal.database import Database
 from allclear.journal.port import Heard, KnownAlert
@@ -30,14 +30,14 @@ class AlertBook:
         """Returns the alert with that key, or None."""
         wanted = select(ALERTS).where(ALERTS.c.company == company, ALERTS.c.key == key)
         with self._db.reading() as connection:
-            row = connection.execute(wanted).mappings().one_or_none()
+            row = connection.execute(wanted).one_or_none()
         return _known(row) if row else None
 
     def alerts_of(self, incident: str) -> list[KnownAlert]:
         """Returns the alerts that belong to an incident now."""
         wanted = select(ALERTS).where(ALERTS.c.incident == incident).order_by(ALERTS.c.key)
         with self._db.reading() as connection:
-            return [_known(row) for row in connection.execute(wanted).mappings()]
+            return [_known(row) for row in connection.execute(wanted)]
 
     def keep_alert(self, alert: KnownAlert) -> None:
         """Writes down how an alert stands."""
@@ -54,7 +54,7 @@ class AlertBook:
         row = {name: value for name, value in vars(heard).items() if name != "number"} | {
             "at": heard.at.isoformat(), "said_at": _text(heard.said_at), "incident": heard.incident or "",
         }  # fmt: skip
-        again = {"count": HEARD.c.count + heard.count, "at": row["at"], "why": heard.why}
+        again = {"times": HEARD.c.times + heard.times, "at": row["at"], "why": heard.why}
         with self._db.writing() as connection:
             self._db.add_or_change(connection, HEARD, row, ("delivery", "position", "became", "incident"), again)
 
@@ -66,7 +66,7 @@ class AlertBook:
         if incident is not None:
             wanted = wanted.where(HEARD.c.incident == incident)
         with self._db.reading() as connection:
-            return [_heard(row) for row in connection.execute(wanted).mappings()][::-1]
+            return [_heard(row) for row in connection.execute(wanted)][::-1]
 
     def collapsed(self, incident: str, after: int) -> tuple[int, int]:
         """Returns how many were collapsed after the number `after`, and the last one's number."""
@@ -84,20 +84,17 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _known(row: RowMapping) -> KnownAlert:
-    stored: dict[str, Any] = dict(row)
+def _known(row: Row[Any]) -> KnownAlert:
     return KnownAlert(
-        **stored
-        | {
-            "said_at": _moment(row["said_at"]),
-            "changed_at": datetime.fromisoformat(row["changed_at"]),
-            "heard_at": datetime.fromisoformat(row["heard_at"]),
-            "turns": tuple(datetime.fromisoformat(at) for at in json.loads(row["turns"])),
-        }
-    )
+        row.company, row.key, row.incident, row.source, row.title, row.state, row.said, _moment(row.said_at),
+        datetime.fromisoformat(row.changed_at), datetime.fromisoformat(row.heard_at),
+        tuple(datetime.fromisoformat(at) for at in json.loads(row.turns)), row.times,
+    )  # fmt: skip
 
 
-def _heard(row: RowMapping) -> Heard:
-    stored: dict[str, Any] = dict(row)
-    times = {"at": datetime.fromisoformat(row["at"]), "said_at": _moment(row["said_at"])}
-    return Heard(**stored | times | {"incident": row["incident"] or None})
+def _heard(row: Row[Any]) -> Heard:
+    return Heard(
+        row.delivery, row.position, row.became, row.why, datetime.fromisoformat(row.at), row.source, row.key,
+        row.state, row.title, row.severity, row.service, _moment(row.said_at), row.incident or None, row.times,
+        row.number,
+    )  # fmt: skip

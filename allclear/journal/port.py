@@ -151,7 +151,7 @@ class Heard:
     said_at: datetime | None = None
     """The source's own time."""
     incident: str | None = None
-    count: int = 1
+    times: int = 1
     """How often it came to that."""
     number: int = 0
     """In the order of what was heard first."""

@@ -171,7 +171,7 @@ HEARD = Table(
     Column("service", WORD, nullable=False),
     Column("said_at", WORD),
     Column("why", WORD, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("times", Integer, nullable=False),
 )
 """What became of each alert of each delivery, and why; `incident` is empty where it has none."""
 Index("heard_once", HEARD.c.delivery, HEARD.c.position, HEARD.c.became, HEARD.c.incident, unique=True)

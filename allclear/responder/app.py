@@ -58,6 +58,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
         loops.start("errands", work.run_errands, stale=_STUCK_AT_PREFECT)
         if drives:
             loops.start("windows", work.watch_windows, stale=_STUCK)
+            loops.start("settling", work.settle, stale=_STUCK)
             loops.start("driver", driver.run, stale=_STUCK)
         async with AsyncExitStack() as leaving:
             leaving.callback(keeper.close)

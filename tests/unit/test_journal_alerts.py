@@ -57,7 +57,7 @@ def test_what_was_heard_is_told_in_order_and_the_same_again_is_counted(journal: 
     for one in (HEARD, repeat, replace(repeat, at=NOW + timedelta(minutes=1))):
         journal.hear(one)
     journal.hear(replace(HEARD, delivery="d2", became="ignored", incident=None))
-    told = [(one.became, one.count, one.at) for one in journal.heard(delivery="d1")]
+    told = [(one.became, one.times, one.at) for one in journal.heard(delivery="d1")]
     assert told == [("opened", 1, NOW), ("repeat", 2, NOW + timedelta(minutes=1))]
     assert [one.delivery for one in journal.heard(incident="VS-1")] == ["d1", "d1"]
     assert [(one.became, one.incident) for one in journal.heard(limit=1)] == [("ignored", None)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from allclear.engine.intake import Became
 from allclear.journal.port import Arrived, Delivery, Heard, Journal
 from allclear.responder.doors.answers import AlertShown, HeardShown
 
-DeliveryState = Literal[
-    "new", "opened", "joined", "repeat", "late", "held", "collapsed", "old", "below", "ignored", "quarantined"
-]
+DeliveryState = Literal["new", Became, "quarantined"]
 """What can become of a request; `new` has not been read yet."""
 
 STATES: tuple[str, ...] = get_args(DeliveryState)

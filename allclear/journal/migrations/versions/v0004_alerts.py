@@ -36,7 +36,7 @@ def upgrade() -> None:
         ),
         sa.Column("said_at", WORD),
         sa.Column("why", WORD, nullable=False),
-        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("times", sa.Integer, nullable=False),
     )
     op.create_index("heard_once", "heard", ["delivery", "position", "became", "incident"], unique=True)
     op.create_index("heard_of", "heard", ["incident", "became", "number"])
