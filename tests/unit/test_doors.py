@@ -313,6 +313,23 @@ def test_the_commands_list_and_retry(client: TestClient, engine: Engine, monkeyp
 # --- what is shown ---------------------------------------------------------------------------------------
 
 
+def test_each_alert_of_a_delivery_is_shown_with_what_became_of_it(client: TestClient) -> None:
+    """A group of two: one opens an incident and one has no route; each has its key, status, title, time and reason."""
+    labels = [{"alertname": "PaymentProcessingFailures", "severity": "critical"}, {"alertname": "Unheard"}]
+    alerts = [
+        {"status": "firing", "labels": one, "fingerprint": f"f{number}", "startsAt": "2026-11-22T03:00:00Z"}
+        for number, one in enumerate(labels)
+    ]
+    shown = send(client, {"status": "firing", "alerts": alerts}, "alertmanager")
+    assert (shown["source"], shown["count"], shown["state"]) == ("alertmanager", 1, "opened")
+    first, second = shown["alerts"]
+    assert (first["key"].endswith("f0"), first["status"], first["became"]) == (True, "firing", "opened")
+    assert (first["incident"], first["severity"], first["count"]) == (shown["incident"], "critical", 1)
+    assert first["at"] == "2026-11-22T03:00:00Z"
+    assert (second["became"], second["incident"], "plan.yaml" in second["why"]) == ("ignored", None, True)
+    assert all(one["title"] and one["heard_at"] for one in (first, second))
+
+
 def test_alerts_are_filtered_by_what_they_became_and_where_they_came_from(client: TestClient) -> None:
     """`state`, `source` and `limit` narrow the list; what they cannot be is refused with a reason."""
     opened = send(client, PAYMENTS)["id"]

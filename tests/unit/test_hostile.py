@@ -284,7 +284,9 @@ def test_some_hundred_mutations_through_the_doors_meet_no_fault(
     assert len(shown) > 100
     assert not [one for one in shown if "met a fault" in one["why"]]
     assert "Traceback" not in caplog.text
-    for words in ([one["why"], *(heard["title"] for heard in one["alerts"])] for one in shown):
+    fields = ("key", "title", "severity", "service", "why")
+    for one in shown:
+        words = [one["why"], *(heard[name] for heard in one["alerts"] for name in fields)]
         assert not [word for word in words if unseen(word) or "\n" in word]
 
 

@@ -35,5 +35,5 @@ def _heard(heard: Heard) -> HeardShown:
     return HeardShown(
         key=heard.key, status=heard.state, severity=heard.severity, service=heard.service, title=heard.title,
         at=heard.said_at, heard_at=heard.at, became=heard.became, why=heard.why, incident=heard.incident,
-        count=heard.count,
+        count=heard.times,
     )  # fmt: skip
