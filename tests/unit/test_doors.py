@@ -127,7 +127,7 @@ def test_many_at_once_are_all_answered(engine: Engine) -> None:
             mine.sendall(head(port, f"Content-Length: {len(body)}", "Connection: close") + body)
             answers.append(hear(mine))
 
-    with served(make_app(engine, SecretStr(TOKEN), drives=False)) as port:
+    with served(make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(journal_seconds=20))) as port:
         senders = [threading.Thread(target=one, args=(port, number)) for number in range(200)]
         for sender in senders:
             sender.start()
