@@ -25,6 +25,7 @@ from allclear.engine.people import People
 from allclear.engine.proposals import Proposer
 from allclear.engine.registry import Registry
 from allclear.engine.reminders import Reminders
+from allclear.engine.settling import Settling
 from allclear.engine.windows import Windows
 from allclear.journal.port import Journal
 from allclear.journal.sql import SqlJournal
@@ -122,6 +123,7 @@ class Engine:
     intake: Intake
     windows: Windows
     reminders: Reminders
+    settling: Settling
 
     async def close(self) -> None:
         """Closes the clients and the journal."""
@@ -154,6 +156,7 @@ def make_engine(
     intake = Intake(journal, company, clock, simulated=simulated)
     windows = Windows(journal, conductor, company, clock, simulated=simulated)
     reminders = Reminders(journal, conductor, proposer, executor, company, clock, simulated=simulated)
+    settling = Settling(journal, conductor, company, clock, simulated=simulated)
     return Engine(
         settings,
         company,
@@ -169,6 +172,7 @@ def make_engine(
         intake,
         windows,
         reminders,
+        settling,
     )
 
 

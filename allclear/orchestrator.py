@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import cast
@@ -114,10 +115,14 @@ class Errands:
         self._journal = journal
         self._prefect = orchestrator
 
-    async def deliver(self) -> int:
-        """Does every errand that is due and returns how many were done; what fails is tried again later."""
+    async def deliver(self, each: Callable[[], None] = lambda: None) -> int:
+        """Does every errand that is due and returns how many were done; what fails is tried again later.
+
+        `each` is called before each of them: a Prefect that does not answer makes one last most of a minute.
+        """
         done = 0
         for errand in self._journal.errands():
+            each()
             try:
                 finished = await self._do(errand)
             except AllclearError as error:

@@ -26,12 +26,14 @@ from allclear.domain.records import (
     ActIntended,
     ActProposed,
     AlertJoined,
+    AlertsCollapsed,
     AskAnswered,
     AskOpened,
     AskVoided,
     Assessed,
     By,
     Contained,
+    Covered,
     DebtHandedOver,
     DecisionTaken,
     Entry,
@@ -210,7 +212,8 @@ def _repeats(entries: Sequence[Entry]) -> set[int]:
             opening = record.title
         elif isinstance(record, AlertJoined):
             alert = (record.source, record.key, record.state)
-            if alert in alerts or (record.title == opening and record.state == "firing"):
+            known = alert in alerts and not record.flapping and not record.news
+            if known or (record.title == opening and record.state == "firing"):
                 found.add(entry.number)
             alerts.add(alert)
         elif isinstance(record, StepDone) and place + 1 < len(entries):
@@ -304,6 +307,13 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _opened(record)
         case AlertJoined():
             return _alert(record)
+        case AlertsCollapsed(count=count):
+            more = "one more alert" if count == 1 else f"{count} more alerts"
+            return _Said(f"Alerts come in masses: {more}, counted and not told one by one.", "bad")
+        case Covered(umbrella=umbrella):
+            own = umbrella == entry.incident
+            gathers = "new troubles join here" if own else f"{plain(umbrella, 40)} gathers new troubles"
+            return _Said(f"Alerts storm in: {gathers}, and from now on people approve every act.", "bad")
         case Acknowledged():
             return _Said(f"{who} is on it.", "person")
         case SeverityChanged():
@@ -378,6 +388,9 @@ def _alert(record: AlertJoined) -> _Said:
     detail = [f"Sent {stamp(record.at)}."] if record.at else []
     if record.state == "resolved":
         return _Said(f"{source} says that the alert is over: {title}", "good", detail=detail)
+    if record.flapping:
+        text = f"An alert from {source} comes and goes; it counts as firing, and nothing acts by itself: {title}"
+        return _Said(text, "bad", detail=detail)
     return _Said(f"Alert from {source}: {title}", "bad", detail=detail)
 
 

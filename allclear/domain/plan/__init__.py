@@ -42,6 +42,7 @@ from allclear.domain.plan.severity import (
     not_known,
 )
 from allclear.domain.plan.stated import Stated, hollow
+from allclear.domain.plan.storm import Limit, Storm
 from allclear.domain.plan.working_time import Span, WorkingTime
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Facets",
     "Kind",
     "Layer",
+    "Limit",
     "Notification",
     "Person",
     "PhaseLabel",
@@ -79,6 +81,7 @@ __all__ = [
     "Span",
     "Stated",
     "StatusWord",
+    "Storm",
     "Support",
     "Takeover",
     "Target",
