@@ -28,7 +28,7 @@ from allclear.engine.proposals import Proposer, Wish
 from allclear.engine.registry import Registry
 from allclear.journal.sql import SqlJournal
 from allclear.simulator.faults import Fault
-from allclear.simulator.scenario import RevisionSpec, TrafficSpec, UsersSpec
+from allclear.simulator.scenario_parts import RevisionSpec, TrafficSpec, UsersSpec
 from allclear.vendors.cloud_run import CloudRun
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.traffic import RestoreLatest, Revisions, RollbackTraffic
