@@ -13,10 +13,10 @@ from itertools import pairwise
 
 from allclear.domain.approval import AskKind
 from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, silence, status_word
-from allclear.domain.durations import in_words
+from allclear.domain.durations import counted, in_words
 from allclear.domain.incident import Act, AskState, Incident, ReminderState
 from allclear.domain.plan import EVERYONE, Plan, Rota, Rung, Takeover, UpdateRhythm
-from allclear.domain.scribe import plain, stamp
+from allclear.domain.scribe import clock, plain, stamp
 from allclear.domain.telling import LEAD
 
 ON_CALL = "on_call"
@@ -25,6 +25,9 @@ BY_HAND = "by-hand"
 
 AGAIN = timedelta(days=1)
 """How often it is said again that something is still in place."""
+
+NEWS = timedelta(minutes=5)
+"""How far apart people hear of alerts that joined: what came meanwhile is told together."""
 
 HOLDS = timedelta(minutes=10)
 """How long an escalation is held when a fresh look finds the service well."""
@@ -55,6 +58,7 @@ def reminders(plan: Plan, incident: Incident, taken: Sequence[Takeover] = ()) ->
         found += _dues(plan, incident)
         if not incident.over:
             found += [*_pages(plan, incident, taken), *_answers(plan, incident), *_updates(plan, incident)]
+            found += _news(plan, incident)
     return sorted((one for one in found if one.rung > _rung(incident, one.topic)), key=lambda one: (one.due, one.rung))
 
 
@@ -189,6 +193,20 @@ def _next_update(incident: Incident, lines: list[UpdateRhythm], since: datetime)
         if ends is None or due < ends:
             moments.append(due)
     return min(moments, default=None)
+
+
+def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+    """Yields one word on all alerts that joined and are worth telling, since the last one."""
+    last = _last(incident, "news")
+    untold = [(at, why) for number, at, why in incident.news if last is None or number > last.number]
+    if not untold:
+        return
+    due = max(untold[0][0], last.at + NEWS) if last else untold[0][0]
+    why = ", ".join(dict.fromkeys(plain(why) for _, why in untold))
+    said = (
+        f"{counted(len(untold), 'alert')} more since {clock(untold[0][0])} ({why}): allclear show {incident.id} --why"
+    )
+    yield Reminder("news", _rung(incident, "news") + 1, due, said, _known(plan, LEAD, ON_CALL)[:1])
 
 
 # --- what is left, and what was done beside the runbook ----------------------------------------------

@@ -77,7 +77,7 @@ async def test_an_incident_is_shown_as_it_stands(tmp_path: Path) -> None:
             assert (page["phase"], page["severity"], page["service"]) == ("contain", "P0", "storefront")
             assert (page["lead"], page["simulated"], page["contained_at"]) == ("Ana", True, None)
             (ask,) = [one for one in page["open_asks"] if one["kind"] == "approval"]
-            assert (bool(ask["title"]), "on-call" in ask["asked"]) == (True, True)
+            assert (bool(ask["title"]), "On-Call" in ask["asked"]) == (True, True)
             assert [left["what"] for left in page["in_place"]] == ["page open"]
             (line,) = (await http.get("/incidents?open=true")).json()
             assert (line["id"], line["open_asks"], line["lead"]) == (incident, len(page["open_asks"]), "Ana")

@@ -10,6 +10,7 @@ from allclear.domain.records import (
     Acknowledged,
     ActFinished,
     ActProposed,
+    AlertJoined,
     By,
     Contained,
     DebtHandedOver,
@@ -157,6 +158,24 @@ def _told(action: str) -> list[Any]:
                            change=None)  # fmt: skip
     outcome = {"status": "verified", "changed": True, "sentence": "It stands there."}
     return [proposed, ActFinished.model_validate({"act": "contain/tell", "outcome": outcome})]
+
+
+def test_alerts_that_join_are_told_together() -> None:
+    """The first at once, whatever comes in the next five minutes in one word; what is no news is not told."""
+    story = Story().opened()
+    assert of(made(), story, "news") == []
+    (first,) = of(made(), story.after(1).say(_joins("1", "a new alert")), "news")
+    assert minutes([first]) == [1]
+    story = said(story, first)
+    for key in ("2", "3"):
+        story.after(1).say(_joins(key, "a new alert"), _joins(key, ""))
+    (second,) = of(made(), story, "news")
+    assert minutes([second]) == [6]
+    assert second.sentence == "2 alerts more since 14:32 (a new alert): allclear show VS-12 --why"
+
+
+def _joins(key: str, news: str) -> AlertJoined:
+    return AlertJoined(alert=key, source="sentry", key=key, state="firing", title="More", news=news)
 
 
 # --- what is left ----------------------------------------------------------------------------------------
