@@ -26,6 +26,7 @@ from allclear.responder.body import MOST_BYTES
 from allclear.responder.drive import Driver
 from allclear.responder.gate import Gate, make_gate
 from allclear.responder.inbox import to_keep
+from allclear.responder.runs import Runs
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.cloud_events import welcome
 from allclear.responder.sources.request import RawRequest
@@ -46,11 +47,12 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True) ->
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
     gate = make_gate(engine.company, engine.around.secret, token)
     driver = Driver(engine)
-    work = Work(engine, Errands(engine.journal, orchestrator), driver.wake)
+    work = Work(engine, Errands(engine.journal, orchestrator, engine.company), driver.wake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        hears, acts = (work.read_inbox, work.run_errands), (work.watch_windows, driver.run)
+        hears = (work.read_inbox, work.run_errands, Runs(engine, orchestrator).watch)
+        acts = (work.watch_windows, driver.run)
         loops = [asyncio.create_task(loop()) for loop in (*hears, *(acts if drives else ()))]
         work.arrived.set()
         yield
