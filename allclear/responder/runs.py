@@ -18,16 +18,13 @@ from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.engine.course import has_left
-from allclear.orchestrator import FlowRun, Orchestrator, start_run
+from allclear.orchestrator import PACE, FlowRun, Orchestrator, start_run
 
 log = logging.getLogger("allclear.responder")
 
 _EVERY = 30.0
 """Seconds between two looks, and, until Prefect is there for the first one, between two tries of it: `_TRY`."""
 _TRY = 2.0
-
-_PACE = 0.5
-"""Seconds between two runs that are started: on SQLite, Prefect carries one or two a second."""
 
 _NAMES = 25
 """Incidents that Prefect is asked about at once: it returns two hundred runs at most."""
@@ -78,7 +75,7 @@ class Runs:
             for name in some:
                 if await self._start_again(*stands[name], [run for run in runs if run.name == name]):
                     again.append(name)
-                    await asyncio.sleep(_PACE)
+                    await asyncio.sleep(PACE)
         return again
 
     def _incidents(self) -> Iterator[Incident]:
@@ -123,7 +120,7 @@ class Runs:
             key = f"{incident.id}/{phase}/again-{len(runs)}"
         else:
             return False
-        log.warning("%s %s has no living run: it is started again.", incident.id, phase)
+        log.warning("%s %s has no living run: one is started.", incident.id, phase)
         await start_run(self._prefect, incident, phase, key)
         return True
 
