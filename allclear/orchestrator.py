@@ -127,18 +127,20 @@ class Orchestrator:
     async def runs(self, *, names: list[str] | None = None, states: list[str] | None = None) -> list[FlowRun]:
         """Returns the newest runs with one of these names, as `VS-12 contain`, or in one of these states, oldest first.
 
-        Raises Unreachable.
+        Raises Unreachable or VendorRefused.
         """
         wanted: JsonDict = {"name": {"any_": names}} if names else {}
         wanted |= {"state": {"type": {"any_": states}}} if states else {}
         body = {"flow_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": _MOST_RUNS}
-        found = cast("list[dict[str, Any]]", await self._call("POST", "flow_runs/filter", body))
+        found: Any = await self._call("POST", "flow_runs/filter", body)
+        if not isinstance(found, list):
+            raise VendorRefused(f"What answers at {self._http.base_url} is no Prefect.", "Correct PREFECT_API_URL.")
         runs = [
             FlowRun(
                 str(one["id"]), str(one["name"]), str(one["state_type"] or ""),
                 datetime.fromisoformat(one["created"]), datetime.fromisoformat(one["state"]["timestamp"]),
             )
-            for one in found if one.get("state")
+            for one in cast("list[dict[str, Any]]", found) if one.get("state")
         ]  # fmt: skip
         return sorted(runs, key=lambda one: one.created)
 
