@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -185,12 +186,13 @@ class Errands:
         self._away = False
         self._not_before = 0.0
 
-    async def deliver(self, incident: str | None = None) -> int:
+    async def deliver(self, incident: str | None = None, each: Callable[[], None] = lambda: None) -> int:
         """Does what is due, of one incident or of all, in rounds, and returns how many errands were done.
 
         Answers go first, for a person waits; then runs are started at Prefect's own pace, the gravest incident's and
         the oldest first. While Prefect is away all errands stay due, and one look each two seconds, for all of them,
-        finds out when it is back. What fails by itself is put off.
+        finds out when it is back. What fails by itself is put off. `each` is called before each errand: a Prefect that
+        does not answer makes one last most of a minute.
         """
         if time.monotonic() < self._not_before:
             return 0
@@ -200,6 +202,7 @@ class Errands:
         done, pause = 0, 0.0
         for errand in due[:_ROUND]:
             await asyncio.sleep(pause)
+            each()
             try:
                 finished = await self._do(errand)
             except Unreachable as error:

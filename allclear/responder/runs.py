@@ -19,6 +19,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.engine.course import has_left
 from allclear.orchestrator import PACE, FlowRun, Orchestrator, start_run
+from allclear.responder.loops import round_made
 
 log = logging.getLogger("allclear.responder")
 
@@ -58,6 +59,7 @@ class Runs:
                 log.warning("%s", error)
             except Exception:  # the loop must go on, whatever it met
                 log.exception("The runs could not be looked at; it is tried again.")
+            round_made()
             await asyncio.sleep(pause)
 
     async def look(self) -> list[str]:
@@ -75,6 +77,7 @@ class Runs:
             for name in some:
                 if await self._start_again(*stands[name], [run for run in runs if run.name == name]):
                     again.append(name)
+                    round_made()
                     await asyncio.sleep(PACE)
         return again
 
