@@ -227,6 +227,8 @@ class Incident:
     follow_ups: list[FollowUpAdded] = field(default_factory=list[FollowUpAdded])
     words: dict[str, str] = field(default_factory=dict[str, str])
     runs: dict[str, str] = field(default_factory=dict[str, str])
+    began_in: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
+    """Flow run -> the process that it began in last, and when."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     paged_at: datetime | None = None
@@ -408,8 +410,9 @@ def _apply_course(incident: Incident, entry: Entry) -> bool:
             incident.recovered_at = incident.recovered_at or entry.at
         case IncidentEnded() as ended:
             incident.ended, incident.ended_at = incident.ended or ended, incident.ended_at or entry.at
-        case RunStarted(phase=phase, run=run):
+        case RunStarted(phase=phase, run=run, holder=holder):
             incident.runs[phase] = run
+            incident.began_in[run] = (holder, entry.at)
         case _:
             return False
     return True

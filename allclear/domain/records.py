@@ -273,11 +273,13 @@ class IncidentEnded(Model):
 
 
 class RunStarted(Model):
-    """Prefect has a flow run for a phase of this incident."""
+    """Prefect runs a phase of this incident: each time that the run begins, or begins again after it was suspended."""
 
     kind: Literal["run.started"] = "run.started"
     phase: str
     run: str
+    holder: str = ""
+    """The process that it runs in, as the journal knows who is alive; empty in older records."""
 
 
 Record = Annotated[

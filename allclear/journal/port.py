@@ -285,6 +285,10 @@ class Journal(Protocol):
         """Returns this process's id among the holders of claims."""
         ...
 
+    def gone(self, holder: str) -> bool:
+        """Says whether the process with that id has ended; one that is only stopped has not."""
+        ...
+
     def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
         """Keeps a delivery and returns its id, and whether there is new work.
 
@@ -333,8 +337,8 @@ class Journal(Protocol):
         """Returns one delivery. Raises NotFound."""
         ...
 
-    def errands(self, *, limit: int = 50) -> list[Errand]:
-        """Returns the errands that are due, oldest first."""
+    def errands(self, *, limit: int = 50, company: str | None = None, incident: str | None = None) -> list[Errand]:
+        """Returns the errands that are due, oldest first: all of them, or those of one company or incident."""
         ...
 
     def errand_done(self, key: str) -> None:

@@ -48,6 +48,11 @@ class SqlJournal(Post, AlertBook, Looks):
         """Returns this process's id among the holders of claims."""
         return self._presence.holder
 
+    def gone(self, holder: str) -> bool:
+        """Says whether the process with that id has ended."""
+        with self._db.reading() as connection:
+            return self._presence.gone(connection, holder)
+
     def close(self) -> None:
         """Lets go of the database and of our presence among the holders."""
         self._presence.leave()

@@ -27,6 +27,7 @@ from allclear.responder.limits import RETRY_AFTER, Limits
 from allclear.responder.loops import Loops
 from allclear.responder.metrics import Counted, Metrics
 from allclear.responder.ready import Ready
+from allclear.responder.runs import Runs
 from allclear.responder.watch import Watch
 from allclear.responder.work import Work
 
@@ -49,7 +50,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
     driver, loops, limits = Driver(engine), Loops(), limits or Limits()
     watch = Watch(engine, driver.wake)
-    work = Work(engine, Errands(engine.journal, orchestrator), driver.wake)
+    work = Work(engine, Errands(engine.journal, orchestrator, engine.company), driver.wake)
     metrics, ready = Metrics(engine, loops, limits), Ready(engine.journal, loops, limits)
     keeper = Keeper(engine.journal, metrics.append_seconds.observe)
     heartbeat = heartbeat_of(engine.settings, ready)
@@ -58,6 +59,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         loops.start("inbox", work.read_inbox, stale=_STUCK)
         loops.start("errands", work.run_errands, stale=_STUCK_OUTSIDE)
+        loops.start("runs", Runs(engine, orchestrator).watch, stale=_STUCK_OUTSIDE)
         if drives:
             loops.start("windows", watch.windows, stale=_STUCK)
             loops.start("settling", watch.settling, stale=_STUCK)
