@@ -144,7 +144,7 @@ def _stays(it: Plan, before: Incident, after: Incident, at: datetime) -> None:
 @given(lives(), st.sampled_from(NAMES))
 @settings(max_examples=100, deadline=None)
 def test_going_to_a_severity_and_back_gives_the_same_dues(life: tuple[Plan, Story], there: str) -> None:
-    """Nothing is lost but what gave way to a target of the other one; what comes on top was due there, or is its duty."""
+    """Nothing is lost but what gave way to the other's target; what comes on top was due there, or is its duty."""
     it, story = life
     was = story.incident.severity
     story.say(NoteTaken(text="so"), by=ANA)  # somebody is there: the changes' authors start no clock
