@@ -236,8 +236,8 @@ async def storm(ground: Ground, rounds: int, size: int) -> list[Group]:
         notes = await _same_calls(ground, services[0], floors[0])
     how = (
         f"{size} alerts for {size} services are sent at once, without a storm policy; each is contained by itself, as"
-        " in row 1. The time runs from the first POST to the last containing call, less the 20 s that the plan waits. The"
-        f" floor makes the same calls without waiting. {lost} were lost. {notes}"
+        " in row 1. The time runs from the first POST to the last containing call, less the 20 s that the plan waits."
+        f" The floor makes the same calls without waiting. {lost} were lost. {notes}"
     )
     mine, other = milliseconds(took), milliseconds(least)
     row = Row(

@@ -82,7 +82,7 @@ async def duplicates(ground: Ground, counts: Sequence[int], rounds: int) -> list
     floor.end()
     how = (
         f"One alert is sent over and over by {_CONNECTIONS} connections, each waiting for its answer. The first opens"
-        " an incident, which is looked at and paged meanwhile. Sender, responder and production share the machine's cores."
+        " an incident, which is looked at and paged meanwhile. Sender, responder and production share the cores."
         f" {'; '.join(wrong) or 'Each flood opened one incident, and every repeat was counted'}."
     )
     return [Group("6", "Duplicates", how, rows)]
