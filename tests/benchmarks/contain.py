@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import httpx
+
 from allclear.domain.incident import Incident
 from tests.benchmarks.company import POLICY_WAITS, REGIONS, names
 from tests.benchmarks.figures import Group, Row, against_floor, milliseconds
@@ -18,7 +20,7 @@ _APART = 1.3
 """Seconds between two alerts of row 1: their windows end one by one."""
 _QUIET = 0.25
 """Seconds between the end of one round and the beginning of the next."""
-_MOST = 300.0
+_MOST = 150.0
 """Seconds that many alerts at once may take."""
 
 LIMIT = 1.5
@@ -61,6 +63,8 @@ async def decided(ground: Ground, rounds: int) -> list[Group]:
     floor = ground.new_floor()
     await ground.started(up, down, floor)
     await warmed(ground, floor)
+    for side in (up, down):
+        side.remember(services)
     by_itself = await _by_itself(ground, (up, down), floor, rounds)
     approved = await _approved(ground, (up, down), floor, rounds)
     for side in (up, down, floor):
@@ -218,10 +222,11 @@ async def storm(ground: Ground, rounds: int, size: int) -> list[Group]:
         ours, floor = ground.new_ours(services), ground.new_floor()
         await ground.started(ours, floor)
         await warmed(ground, floor)
+        ours.remember(services)
         prefix = services[0][:3]
         began = time.monotonic()
         await asyncio.gather(*(ours.alert(ground.http, service) for service in services))
-        calls = await ground.wait(prefix, count=size, seconds=_MOST)
+        calls = await _as_many(ground, prefix, size)
         took.append(max(call.arrived for call in calls) - began - POLICY_WAITS)
         lost += size - len({call.place for call in calls})
         await asyncio.sleep(2)
@@ -229,7 +234,7 @@ async def storm(ground: Ground, rounds: int, size: int) -> list[Group]:
         floors = names("s", 1000 * (number + 1), size)
         began = time.monotonic()
         await asyncio.gather(*(floor.alert(ground.http, service, way="whole") for service in floors))
-        calls = await ground.wait(floors[0][:3], count=size, seconds=_MOST)
+        calls = await _as_many(ground, floors[0][:3], size)
         least.append(max(call.arrived for call in calls) - began)
         await asyncio.sleep(2)
         floor.end()
@@ -237,15 +242,23 @@ async def storm(ground: Ground, rounds: int, size: int) -> list[Group]:
     how = (
         f"{size} alerts for {size} services are sent at once, without a storm policy; each is contained by itself, as"
         " in row 1. The time runs from the first POST to the last containing call, less the 20 s that the plan waits."
-        f" The floor makes the same calls without waiting. {lost} were lost. {notes}"
+        f" The floor makes the same calls without waiting. {lost} were never contained. {notes}"
     )
     mine, other = milliseconds(took), milliseconds(least)
     row = Row(
-        f"{size} alerts at once: the last is contained", "ms", mine, other, f"{LIMIT}x the floor's",
-        wanted=LIMIT, reached=mine.median / other.median,
+        f"{size} alerts at once: the last is contained", "ms", mine, other, f"{LIMIT}x the floor's, none lost",
+        wanted=LIMIT, reached=float("inf") if lost else mine.median / other.median,
         because="every alert replays every open incident, and each move reads its whole record again",
     )  # fmt: skip
     return [Group("5", "Many alerts at once", how, [row])]
+
+
+async def _as_many(ground: Ground, place: str, count: int) -> list[Call]:
+    """Returns so many containing calls, or those that came within a time that is long for all of them."""
+    try:
+        return await ground.wait(place, count=count, seconds=_MOST)
+    except httpx.ReadTimeout:
+        return await ground.calls(place, WRITE)
 
 
 async def _same_calls(ground: Ground, ours: str, floor: str) -> str:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.company.folder import load_company
+from allclear.domain.base import utc_now
+from allclear.domain.baseline import Baseline
 from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskAnswered, By, IncidentEnded
 from allclear.settings import Settings
-from tests.benchmarks.company import write_company
+from tests.benchmarks.company import REGIONS, write_company
 from tests.benchmarks.processes import Process, free_port
+from tests.benchmarks.production import PROJECT
 
 TOKEN = "only-for-the-benchmark"
 _PATIENCE = 120.0
@@ -53,6 +57,20 @@ class Ours:
         }  # fmt: skip
         self.process: Process | None = None
         self._people: Engine | None = None
+
+    def remember(self, services: Sequence[str]) -> None:
+        """Writes down that each service's revision before the last was seen healthy, as after an earlier incident.
+
+        Without it, other witnesses decide whether the target is known to be good; one that is slow to answer, as when
+        many alerts come at once, leaves the rollback to people.
+        """
+        at = utc_now() - timedelta(days=1)
+        place = f"traffic:projects/{PROJECT}/locations/{REGIONS[0]}/services"
+        seen = [
+            Baseline(resource=f"{place}/{name}", revision=f"{name}-good", at=at, said_by="benchmark")
+            for name in services
+        ]
+        self.people.journal.add_baselines(seen)
 
     def start(self) -> Process:
         """Starts the responder and returns at once."""
