@@ -24,6 +24,8 @@ from allclear.engine.own_record import JournalRecord
 from allclear.engine.people import People
 from allclear.engine.proposals import Proposer
 from allclear.engine.registry import Registry
+from allclear.engine.reminders import Reminders
+from allclear.engine.settling import Settling
 from allclear.engine.windows import Windows
 from allclear.journal.port import Journal
 from allclear.journal.sql import SqlJournal
@@ -120,6 +122,8 @@ class Engine:
     dry_run: DryRun
     intake: Intake
     windows: Windows
+    reminders: Reminders
+    settling: Settling
 
     async def close(self) -> None:
         """Closes the clients and the journal."""
@@ -151,6 +155,8 @@ def make_engine(
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock, simulated=simulated)
     windows = Windows(journal, conductor, company, clock, simulated=simulated)
+    reminders = Reminders(journal, conductor, proposer, executor, company, clock, simulated=simulated)
+    settling = Settling(journal, conductor, company, clock, simulated=simulated)
     return Engine(
         settings,
         company,
@@ -165,6 +171,8 @@ def make_engine(
         dry_run,
         intake,
         windows,
+        reminders,
+        settling,
     )
 
 

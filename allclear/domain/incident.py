@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 from allclear.domain.action import ActStatus, Finding, Outcome, Refusal
 from allclear.domain.approval import Ask
@@ -16,12 +18,14 @@ from allclear.domain.records import (
     ActIntended,
     ActProposed,
     AlertJoined,
+    AlertsCollapsed,
     AskAnswered,
     AskOpened,
     AskVoided,
     Assessed,
     By,
     Contained,
+    Covered,
     DebtHandedOver,
     DecisionTaken,
     Entry,
@@ -33,6 +37,7 @@ from allclear.domain.records import (
     PhaseLeft,
     PostMortemWritten,
     Recovered,
+    Reminded,
     RoleTaken,
     RunStarted,
     SeverityChanged,
@@ -167,6 +172,15 @@ class StepState:
     number: int = 0
 
 
+@dataclass(frozen=True)
+class ReminderState:
+    """What people were to be told, and which entry says so."""
+
+    said: Reminded
+    at: datetime
+    number: int
+
+
 @dataclass
 class Incident:
     """How an incident stands."""
@@ -192,13 +206,29 @@ class Incident:
     roles: dict[str, str] = field(default_factory=dict[str, str])
     alerts: dict[str, AlertJoined] = field(default_factory=dict[str, AlertJoined])
     """Alert key -> the last that was heard of it."""
+    held: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """Alert key -> when it was last written down that it flaps."""
+    joined_at: datetime | None = None
+    """When the last alert joined."""
+    news: list[tuple[int, datetime, str]] = field(default_factory=list[tuple[int, datetime, str]])
+    """What people are to hear of beyond the opening: the entry, when, and why."""
+    collapsed: int = 0
+    """How many alerts stand in no entry of their own."""
+    collapsed_up_to: int = 0
+    collapsed_at: datetime | None = None
+    covered_by: str | None = None
+    """The incident that gathers a storm's troubles, if one began: then people approve every act."""
     severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
+    reminders: dict[str, list[ReminderState]] = field(default_factory=dict[str, list[ReminderState]])
+    """Topic -> what people were reminded of, in order."""
     notes: list[tuple[datetime, By, NoteTaken | DecisionTaken]] = field(
         default_factory=list[tuple[datetime, By, NoteTaken | DecisionTaken]]
     )
     follow_ups: list[FollowUpAdded] = field(default_factory=list[FollowUpAdded])
     words: dict[str, str] = field(default_factory=dict[str, str])
     runs: dict[str, str] = field(default_factory=dict[str, str])
+    began_in: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
+    """Flow run -> the process that it began in last, and when."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     paged_at: datetime | None = None
@@ -208,6 +238,11 @@ class Incident:
     ended: IncidentEnded | None = None
     ended_at: datetime | None = None
     reviewed_at: datetime | None = None
+
+    @property
+    def news_at(self) -> datetime:
+        """Returns when people last had reason to hear of it."""
+        return self.news[-1][1] if self.news else self.opened_at
 
     @property
     def began_at(self) -> datetime | None:
@@ -304,6 +339,25 @@ def replay(entries: Iterable[Entry]) -> Incident | None:
     return incident
 
 
+def apply_to(incident: Incident, entries: Iterable[Entry]) -> Incident:
+    """Returns the incident after `entries` (the next ones, in order); the one that was handed in stays as it was."""
+    copied = _copy(incident)
+    for entry in entries:
+        _apply(copied, entry)
+    return copied
+
+
+def _copy(incident: Incident) -> Incident:
+    """Returns a copy of whatever applying an entry may change; records and findings are never changed."""
+    copied = copy(incident)
+    for name, value in vars(incident).items():
+        if isinstance(value, dict | list):
+            setattr(copied, name, copy(cast("dict[Any, Any] | list[Any]", value)))
+    copied.acts = {name: replace(act, asks=list(act.asks)) for name, act in incident.acts.items()}
+    copied.asks = {name: replace(ask, answers=list(ask.answers)) for name, ask in incident.asks.items()}
+    return copied
+
+
 def _open(entry: Entry) -> Incident:
     record = entry.record
     if not isinstance(record, IncidentOpened):
@@ -356,8 +410,9 @@ def _apply_course(incident: Incident, entry: Entry) -> bool:
             incident.recovered_at = incident.recovered_at or entry.at
         case IncidentEnded() as ended:
             incident.ended, incident.ended_at = incident.ended or ended, incident.ended_at or entry.at
-        case RunStarted(phase=phase, run=run):
+        case RunStarted(phase=phase, run=run, holder=holder):
             incident.runs[phase] = run
+            incident.began_in[run] = (holder, entry.at)
         case _:
             return False
     return True
@@ -407,12 +462,28 @@ def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
         incident.paged_at = entry.at
 
 
+def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
+    incident.alerts[alert.key] = alert
+    incident.joined_at = entry.at
+    if alert.flapping:
+        incident.held[alert.key] = entry.at
+    if alert.news:
+        incident.news.append((entry.number, entry.at, alert.news))
+
+
 def _apply_words(incident: Incident, entry: Entry) -> bool:
     match entry.record:
         case AlertJoined() as alert:
-            incident.alerts[alert.key] = alert
+            _join(incident, entry, alert)
+        case AlertsCollapsed(count=count, up_to=up_to):
+            incident.collapsed += count
+            incident.collapsed_up_to, incident.collapsed_at, incident.joined_at = up_to, entry.at, entry.at
+        case Covered(umbrella=umbrella):
+            incident.covered_by, incident.joined_at = umbrella, entry.at
         case Acknowledged():
             pass  # every word of a person acknowledges
+        case Reminded() as said:
+            incident.reminders.setdefault(said.topic, []).append(ReminderState(said, entry.at, entry.number))
         case RoleTaken(role=role, person=person):
             incident.roles[role] = person
         case NoteTaken() | DecisionTaken() as note:

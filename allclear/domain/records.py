@@ -32,6 +32,7 @@ class IncidentOpened(Model):
     facets: dict[str, str] = Field(default={}, description="What is known of it, by the plan's own facets.")
     simulated: bool = False
     by_hand: bool = Field(default=False, description="Opened for one act by hand: no response was asked for.")
+    umbrella: bool = Field(default=False, description="Opened for a storm of alerts: new troubles join it.")
 
 
 class AlertJoined(Model):
@@ -45,6 +46,23 @@ class AlertJoined(Model):
     title: str
     at: Moment | None = Field(default=None, description="The source's own time.")
     authenticated: bool = Field(default=False, description="Whether the source proved who it is.")
+    flapping: bool = Field(default=False, description="Whether it changes too often: its state is held.")
+    news: str = Field(default="", description="Why people are to hear of it again; empty: they are not.")
+
+
+class AlertsCollapsed(Model):
+    """Alerts that came in masses and stand in no entry of their own; each is among what was heard."""
+
+    kind: Literal["alerts.collapsed"] = "alerts.collapsed"
+    count: int = Field(description="How many since the last such entry.")
+    up_to: int = Field(description="The number of the last one among what was heard.")
+
+
+class Covered(Model):
+    """Alerts storm in: from here on, people approve every act in this incident."""
+
+    kind: Literal["covered"] = "covered"
+    umbrella: str = Field(description="The incident that new troubles join; this one itself while they do.")
 
 
 class Acknowledged(Model):
@@ -69,6 +87,17 @@ class Assessed(Model):
     facets: dict[str, str] = {}
     incident_kind: str | None = None
     why: str = ""
+
+
+class Reminded(Model):
+    """A time was over, and people were to be told: once for each rung of each topic."""
+
+    kind: Literal["reminded"] = "reminded"
+    topic: str = Field(description="What it is about, as `approval:VS-1/contain/roll-back`.")
+    rung: int = Field(ge=1, description="How far it has climbed, or how often it has been said.")
+    sentence: str
+    roles: list[str] = Field(default=[], description="Whom it is for.")
+    wakes: bool = Field(default=False, description="Whether it is worth waking somebody for.")
 
 
 class RoleTaken(Model):
@@ -244,18 +273,20 @@ class IncidentEnded(Model):
 
 
 class RunStarted(Model):
-    """Prefect has a flow run for a phase of this incident."""
+    """Prefect runs a phase of this incident: each time that the run begins, or begins again after it was suspended."""
 
     kind: Literal["run.started"] = "run.started"
     phase: str
     run: str
+    holder: str = ""
+    """The process that it runs in, as the journal knows who is alive; empty in older records."""
 
 
 Record = Annotated[
-    IncidentOpened | AlertJoined | Acknowledged | SeverityChanged | Assessed | RoleTaken | PhaseEntered | PhaseLeft
-    | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed | AskVoided | ActIntended | ActFinished
-    | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken | PostMortemWritten | FollowUpAdded
-    | IncidentEnded | RunStarted,
+    IncidentOpened | AlertJoined | AlertsCollapsed | Covered | Acknowledged | SeverityChanged | Assessed | Reminded
+    | RoleTaken | PhaseEntered | PhaseLeft | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed
+    | AskVoided | ActIntended | ActFinished | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken
+    | PostMortemWritten | FollowUpAdded | IncidentEnded | RunStarted,
     Field(discriminator="kind"),
 ]  # fmt: skip
 RECORD: TypeAdapter[Any] = TypeAdapter(Record)

@@ -26,12 +26,14 @@ from allclear.domain.records import (
     ActIntended,
     ActProposed,
     AlertJoined,
+    AlertsCollapsed,
     AskAnswered,
     AskOpened,
     AskVoided,
     Assessed,
     By,
     Contained,
+    Covered,
     DebtHandedOver,
     DecisionTaken,
     Entry,
@@ -43,6 +45,7 @@ from allclear.domain.records import (
     PhaseLeft,
     PostMortemWritten,
     Recovered,
+    Reminded,
     RoleTaken,
     RunStarted,
     SeverityChanged,
@@ -209,7 +212,8 @@ def _repeats(entries: Sequence[Entry]) -> set[int]:
             opening = record.title
         elif isinstance(record, AlertJoined):
             alert = (record.source, record.key, record.state)
-            if alert in alerts or (record.title == opening and record.state == "firing"):
+            known = alert in alerts and not record.flapping and not record.news
+            if known or (record.title == opening and record.state == "firing"):
                 found.add(entry.number)
             alerts.add(alert)
         elif isinstance(record, StepDone) and place + 1 < len(entries):
@@ -249,9 +253,9 @@ def stamp(at: datetime) -> str:
 
 
 def role_words(role: str, plan: Plan | None = None) -> str:
-    """Returns a role within a sentence: `tech lead`, `CTO`, `on-call`."""
+    """Returns a role within a sentence: as the plan writes it, whatever its language, or else `tech lead`, `CTO`."""
     if plan and role in plan.roles:
-        words = [word if word.isupper() else word.lower() for word in plan.role_title(role).split()]
+        words = [plan.role_title(role)]
     elif role == "on_call":
         words = ["on-call"]
     else:
@@ -303,12 +307,21 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _opened(record)
         case AlertJoined():
             return _alert(record)
+        case AlertsCollapsed(count=count):
+            more = "one more alert" if count == 1 else f"{count} more alerts"
+            return _Said(f"Alerts come in masses: {more}, counted and not told one by one.", "bad")
+        case Covered(umbrella=umbrella):
+            own = umbrella == entry.incident
+            gathers = "new troubles join here" if own else f"{plain(umbrella, 40)} gathers new troubles"
+            return _Said(f"Alerts storm in: {gathers}, and from now on people approve every act.", "bad")
         case Acknowledged():
             return _Said(f"{who} is on it.", "person")
         case SeverityChanged():
             return _severity(desk, record)
         case Assessed():
             return _assessed(desk, record, who)
+        case Reminded():
+            return _Said(f"{'Woken' if record.wakes else 'Told'}: {_stop(_bare(record.sentence))}", "bad")
         case RoleTaken():
             was = f" (was {plain(record.was, 60)})" if record.was else ""
             return _Said(f"{plain(record.person, 60)} is {role_words(record.role, desk.plan)} now{was}.", "person")
@@ -375,6 +388,9 @@ def _alert(record: AlertJoined) -> _Said:
     detail = [f"Sent {stamp(record.at)}."] if record.at else []
     if record.state == "resolved":
         return _Said(f"{source} says that the alert is over: {title}", "good", detail=detail)
+    if record.flapping:
+        text = f"An alert from {source} comes and goes; it counts as firing, and nothing acts by itself: {title}"
+        return _Said(text, "bad", detail=detail)
     return _Said(f"Alert from {source}: {title}", "bad", detail=detail)
 
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from allclear.domain.action import Verdict
-from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.incident import Act, Incident
 from allclear.domain.records import AlertJoined, Entry, StepDone
+from allclear.engine.reading import read_incident
 from allclear.journal.port import Journal
 
 APART = timedelta(seconds=10)
@@ -21,7 +22,7 @@ ONCE_WITHIN = timedelta(hours=1)
 
 def objections(incident: Incident, entries: list[Entry], now: datetime) -> list[str]:
     """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may."""
-    return [*_source(incident), *_looks(entries), *_flapping(entries, now)]
+    return [*_source(incident), *_looks(entries), *_flapping(incident, entries, now), *_storm(incident)]
 
 
 def _source(incident: Incident) -> Iterator[str]:
@@ -40,7 +41,10 @@ def _looks(entries: list[Entry]) -> Iterator[str]:
         yield "the last look did not fail"
 
 
-def _flapping(entries: list[Entry], now: datetime) -> Iterator[str]:
+def _flapping(incident: Incident, entries: list[Entry], now: datetime) -> Iterator[str]:
+    if any(now - at <= _FLAPS_WITHIN for at in incident.held.values()):
+        yield "its alert is flapping"
+        return
     states: dict[str, list[str]] = {}
     for entry in entries:
         record = entry.record
@@ -53,13 +57,18 @@ def _flapping(entries: list[Entry], now: datetime) -> Iterator[str]:
             return
 
 
+def _storm(incident: Incident) -> Iterator[str]:
+    if incident.covered_by:
+        yield f"alerts storm in ({incident.covered_by}): people approve every act"
+
+
 def acted_lately(journal: Journal, incident: Incident, resource: str, now: datetime) -> bool:
     """Says whether something acted by itself within the hour, on `resource` or on the incident's service."""
     rows = journal.incidents(service=incident.opened.service, company=incident.opened.company)
     recent = [row.id for row in rows if row.ended_at is None or now - row.ended_at < ONCE_WITHIN]
     for one in dict.fromkeys([*recent, *journal.incidents_touching(resource)]):
-        other = replay(journal.entries(one))
-        if other and any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
+        other = read_incident(journal, one)
+        if any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
             return True
     return False
 

@@ -418,11 +418,19 @@ class People:
                 )
             return [IncidentEnded.model_validate({"ending": ending, "why": _words(why, "reason")})]
 
-        errands = [start_errand(incident_id, Phase.REVIEW.value)] if ending == "resolved" else []
-        for state in self._read(incident_id).open_asks:  # what waits for an answer learns that none is needed
-            detail = {"ask": state.ask.id}
-            errands.append(Errand(ErrandKind.RESUME, incident_id, f"over:{state.ask.id}", detail))
-        self._say(incident_id, by, records, errands=errands)
+        self._say(incident_id, by, records, errands=closing_errands(self._read(incident_id), ending))
+
+
+def closing_errands(incident: Incident, ending: str) -> list[Errand]:
+    """Returns what is to be told when the incident ends: its review begins, and what waits for an answer learns that.
+
+    A false alarm has no review.
+    """
+    errands = [start_errand(incident.id, Phase.REVIEW.value)] if ending == "resolved" else []
+    for state in incident.open_asks:
+        detail = {"ask": state.ask.id}
+        errands.append(Errand(ErrandKind.RESUME, incident.id, f"over:{state.ask.id}", detail))
+    return errands
 
 
 def read_facts(said: list[str]) -> dict[str, str]:

@@ -10,13 +10,14 @@ from allclear.domain.action import ActStatus, Change, Outcome, Refusal
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Clock
 from allclear.domain.errors import AllclearError, Refused
-from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By
 from allclear.domain.runbook import Step
 from allclear.engine.alone import acted_lately, objections
 from allclear.engine.asks import approval_of, policy_for, unanswered_for, with_window
 from allclear.engine.executor import Executor, Worked, found_done
+from allclear.engine.reading import read_incident
 from allclear.journal.port import Journal
 
 
@@ -138,8 +139,7 @@ class Proposer:
     def _standing(self, resource: str, wish: Wish, worked: Worked) -> tuple[str, Change[Any]] | None:
         """Returns who has done the very same already, if it stands, and what: a second rollback goes one too far."""
         for incident_id in self._journal.incidents_touching(resource):
-            other = replay(self._journal.entries(incident_id))
-            for act in other.in_place if other else []:
+            for act in read_incident(self._journal, incident_id).in_place:
                 same = act.proposed.action == wish.action and dict(act.proposed.params) == dict(wish.params)
                 if same and act.outcome and act.proposed.resource == resource:
                     done = self._executor.prepared(act)

@@ -1,15 +1,70 @@
-"""How an incident stands, read from the journal: the one way in for everything in the engine."""
+"""How an incident stands, read from the journal: the one way in for everything in the engine.
+
+Replaying thousands of entries for every question would take longer with each of them, so a process remembers how an
+incident stood when it was read last, and applies only what was written since.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from threading import Lock
+from weakref import WeakKeyDictionary
+
 from allclear.domain.errors import JournalError
-from allclear.domain.incident import Incident, replay
+from allclear.domain.incident import Incident, apply_to, replay
 from allclear.journal.port import Journal
 
+_REMEMBERED = 300
+"""Incidents; which was not asked for longest is forgotten first."""
 
-def read_incident(journal: Journal, incident_id: str) -> Incident:
-    """Returns the incident, replayed from its entries. Raises NotFound for an unknown one, JournalError."""
+
+class Incidents:
+    """The incidents of one journal, each remembered as it stood last. Thread-safe.
+
+    What it returns is never changed afterwards: whoever holds an incident decides by what it was, and its length says
+    so when the decision is written.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Incident] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, journal: Journal, incident_id: str) -> Incident:
+        """Returns the incident as it stands. Raises NotFound for an unknown one, JournalError."""
+        length, head = journal.head(incident_id)
+        with self._lock:
+            known = self._known.get(incident_id)
+        if known is None or (known.length, known.head) != (length, head):
+            known = _newer(journal, incident_id, known)
+            self._remember(known)
+        return known
+
+    def _remember(self, incident: Incident) -> None:
+        with self._lock:
+            self._known[incident.id] = incident
+            self._known.move_to_end(incident.id)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+
+
+def _newer(journal: Journal, incident_id: str, known: Incident | None) -> Incident:
+    if known is not None:
+        new = journal.entries(incident_id, after=known.length)
+        # What was read within a transaction that came to nothing is not what the new entries follow.
+        if new and new[0].before == known.head:
+            return apply_to(known, new)
     incident = replay(journal.entries(incident_id))
     if incident is None:
         raise JournalError(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
     return incident
+
+
+_READERS: WeakKeyDictionary[Journal, Incidents] = WeakKeyDictionary()
+_MAKING = Lock()
+
+
+def read_incident(journal: Journal, incident_id: str) -> Incident:
+    """Returns the incident as `journal` has it now. Raises NotFound for an unknown one, JournalError."""
+    with _MAKING:  # one reader for each journal, so that everybody in this process shares what it remembers
+        reader = _READERS.setdefault(journal, Incidents())
+    return reader.read(journal, incident_id)

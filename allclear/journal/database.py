@@ -6,8 +6,9 @@ What SQLite and PostgreSQL do each in their own way is in `sqlite.py` and `postg
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import local
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, inspect, text
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from allclear.domain.errors import JournalError
 from allclear.journal.presence import Presence
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
 
 Sentence = tuple[str, str]
@@ -34,10 +35,15 @@ class Database(ABC):
     shown: str
     engine: Engine
 
+    def __init__(self) -> None:
+        self._own = local()
+        """The connection of the transaction that this thread holds together."""
+
     @contextmanager
     def reading(self) -> Generator[Connection]:
         """Yields a connection that sees one state of the database."""
-        with self.plain_errors(), self._reader() as connection:
+        joined = self._joined
+        with self.plain_errors(), nullcontext(joined) if joined else self._reader() as connection:
             yield connection
 
     @contextmanager
@@ -47,8 +53,34 @@ class Database(ABC):
         `turns` name what nobody else may be writing meanwhile: whoever names the same waits. They are taken before
         any row is locked, so that no two wait for each other.
         """
+        if joined := self._joined:
+            with self.plain_errors():
+                self._take_turns(joined, turns)
+                yield joined
+            return
         with self.plain_errors(), self._writer(turns) as connection:
             yield connection
+
+    @contextmanager
+    def together(self, *turns: str) -> Generator[None]:
+        """Makes all that this thread reads and writes inside one transaction; one inside another can be undone alone.
+
+        Name all turns here that are taken inside, and let nothing inside wait for anything but the database.
+        """
+        if joined := self._joined:
+            with self.plain_errors(), joined.begin_nested():
+                yield
+            return
+        with self.plain_errors(), self._writer(turns) as connection:
+            self._own.connection = connection
+            try:
+                yield
+            finally:
+                self._own.connection = None
+
+    @property
+    def _joined(self) -> Connection | None:
+        return getattr(self._own, "connection", None)
 
     @contextmanager
     def plain_errors(self) -> Generator[None]:
@@ -72,6 +104,17 @@ class Database(ABC):
     @abstractmethod
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
         """Adds a row, unless one with its `key` is there."""
+
+    @abstractmethod
+    def add_or_change(
+        self, connection: Connection, table: Table, row: Mapping[str, Any], keys: Sequence[str],
+        changed: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Adds a row, or where one with its `keys` is there makes the values in it those of `changed`."""
+
+    @abstractmethod
+    def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
+        """Waits until nobody else who names one of `turns` writes."""
 
     @abstractmethod
     def _reader(self) -> AbstractContextManager[Connection]: ...

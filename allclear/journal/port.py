@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline
 from allclear.domain.plan import Takeover
 from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
+
+INCIDENTS = "numbers and keys of incidents"
+"""The turn of whoever may open an incident."""
 
 
 class ErrandKind(StrEnum):
@@ -90,12 +94,110 @@ class Delivery:
     why: str
 
 
+@dataclass(frozen=True)
+class Received:
+    """A request of a monitoring system, as it is to be kept."""
+
+    source: str
+    headers: dict[str, str]
+    body: bytes
+    delivery_key: str
+
+
+@dataclass(frozen=True)
+class KnownAlert:
+    """An alert that has an incident, and how it stands. Our own times, except `said_at`."""
+
+    company: str
+    key: str
+    incident: str
+    """The last that it belonged to; it may have ended."""
+    source: str
+    title: str
+    state: Literal["firing", "resolved"]
+    """How it counts in its incident."""
+    said: Literal["firing", "resolved"]
+    """What its source said last; another word than `state` while it flaps."""
+    said_at: datetime | None
+    """The newest of the source's own times."""
+    changed_at: datetime
+    """Since when the source says so."""
+    heard_at: datetime
+    turns: tuple[datetime, ...] = ()
+    """When the source changed its word, as far back as flapping is counted."""
+    times: int = 1
+    """How often it was heard."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What became of one alert of one delivery, and why."""
+
+    delivery: str
+    position: int
+    """Its place among the delivery's alerts, from 0."""
+    became: str
+    """opened, joined, repeat, late, held, collapsed, old, below, ignored: docs/alerts.md has the list."""
+    why: str
+    at: datetime
+    """When it was heard last."""
+    source: str
+    key: str
+    state: str
+    title: str
+    severity: str = ""
+    """As the source said it."""
+    service: str = ""
+    said_at: datetime | None = None
+    """The source's own time."""
+    incident: str | None = None
+    times: int = 1
+    """How often it came to that."""
+    number: int = 0
+    """In the order of what was heard first."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One request of a monitoring system in a list: without what it said."""
+
+    id: str
+    source: str
+    received_at: datetime
+    count: int
+    state: str
+    incident: str | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the journal holds, in numbers."""
+
+    deliveries: dict[str, int]
+    """State -> how many requests of monitoring systems."""
+    unread_since: datetime | None
+    """When the oldest came in that was never read yet: one that is read once more does not count."""
+    acts: dict[str, int]
+    """Status of the outcome -> how many acts, in all incidents."""
+    errands: list[str]
+    """The keys of the errands that are not done."""
+
+
 class Journal(Protocol):
     """The record of incidents: append-only entries, the claims on resources, the in- and the outbox.
 
     Every method is one transaction: all of it is durable when the method returns, or nothing of it is.
     All raise JournalError. Records are of `allclear.domain.records.Record`.
     """
+
+    def together(self, *turns: str) -> AbstractContextManager[None]:
+        """Makes one transaction of all that this thread reads and writes inside.
+
+        One inside another is undone alone when it raises. `turns` name what nobody else may be at meanwhile; INCIDENTS
+        is the one to name where an incident may be opened.
+        """
+        ...
 
     def open_incident(
         self, short: str, opened: IncidentOpened, by: By, *, key: str | None = None,
@@ -124,9 +226,18 @@ class Journal(Protocol):
         ...
 
     def incidents(
-        self, *, open_only: bool = False, service: str | None = None, company: str | None = None
-    ) -> list[IncidentRow]:
-        """Returns the incidents, newest first."""
+        self, *, open_only: bool = False, service: str | None = None, company: str | None = None,
+        since: datetime | None = None,
+    ) -> list[IncidentRow]:  # fmt: skip
+        """Returns the incidents, newest first; with `since`, those that were opened no earlier."""
+        ...
+
+    def open_with_key(self, key: str) -> str | None:
+        """Returns the open incident that was opened with `key`, or None."""
+        ...
+
+    def head(self, incident: str) -> tuple[int, str]:
+        """Returns how many entries an incident has, and the hash of the last. Raises NotFound."""
         ...
 
     def incidents_touching(self, resource: str) -> list[str]:
@@ -174,12 +285,44 @@ class Journal(Protocol):
         """Returns this process's id among the holders of claims."""
         ...
 
+    def gone(self, holder: str) -> bool:
+        """Says whether the process with that id has ended; one that is only stopped has not."""
+        ...
+
     def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
         """Keeps a delivery and returns its id, and whether there is new work.
 
         A repeat is counted under its first id, and looked at once more: what its words mean may have changed (its
         incident has ended, a route was added). Until that is done, further repeats are only counted.
         """
+        ...
+
+    def receive_all(self, received: Sequence[Received]) -> list[tuple[str, bool]]:
+        """Keeps many deliveries at once, as `receive` does each, and returns the same of each, in order."""
+        ...
+
+    def alert(self, company: str, key: str) -> KnownAlert | None:
+        """Returns the alert with that key, or None for one that never had an incident."""
+        ...
+
+    def alerts_of(self, incident: str) -> list[KnownAlert]:
+        """Returns the alerts that belong to an incident now, by their keys."""
+        ...
+
+    def keep_alert(self, alert: KnownAlert) -> None:
+        """Writes down how an alert stands."""
+        ...
+
+    def hear(self, heard: Heard) -> None:
+        """Writes down what became of an alert; the same again is counted, with its newest time and reason."""
+        ...
+
+    def heard(self, *, delivery: str | None = None, incident: str | None = None, limit: int = 1000) -> list[Heard]:
+        """Returns what was heard of a delivery or an incident, in order; of more than `limit` the newest."""
+        ...
+
+    def collapsed(self, incident: str, after: int) -> tuple[int, int]:
+        """Returns how many alerts were collapsed into an incident after the number `after`, and the last one's."""
         ...
 
     def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:
@@ -194,8 +337,8 @@ class Journal(Protocol):
         """Returns one delivery. Raises NotFound."""
         ...
 
-    def errands(self, *, limit: int = 50) -> list[Errand]:
-        """Returns the errands that are due, oldest first."""
+    def errands(self, *, limit: int = 50, company: str | None = None, incident: str | None = None) -> list[Errand]:
+        """Returns the errands that are due, oldest first: all of them, or those of one company or incident."""
         ...
 
     def errand_done(self, key: str) -> None:
@@ -212,6 +355,18 @@ class Journal(Protocol):
 
     def waits(self, ask: str) -> list[str]:
         """Returns the flow runs that wait for `ask`."""
+        ...
+
+    def arrived(self, *, state: str | None = None, source: str | None = None, limit: int = 100) -> list[Arrived]:
+        """Returns what came in, newest first, without bodies and headers."""
+        ...
+
+    def counts(self) -> Counts:
+        """Returns what the journal holds, in numbers."""
+        ...
+
+    def prove_writable(self) -> None:
+        """Makes something durable that leaves no trace. Raises JournalError where nothing can be written now."""
         ...
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -12,8 +13,8 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
 from allclear.journal.database import Database
-from allclear.journal.port import Delivery, Errand, ErrandKind
-from allclear.journal.tables import ERRANDS, INBOX, WAITS
+from allclear.journal.port import Delivery, Errand, ErrandKind, Received
+from allclear.journal.tables import ERRANDS, INBOX, INCIDENTS, WAITS
 
 
 class Post:
@@ -35,22 +36,35 @@ class Post:
 
     def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
         """Keeps a delivery, or counts its repeat."""
+        return self.receive_all([Received(source, headers, body, delivery_key)])[0]
+
+    def receive_all(self, received: Sequence[Received]) -> list[tuple[str, bool]]:
+        """Keeps deliveries, or counts their repeats; each repeat in the same turn is counted by its first."""
+        times = Counter(one.delivery_key for one in received)
+        kept: dict[str, tuple[str, bool]] = {}
         with self._db.writing("numbers and keys of deliveries") as connection:
-            same = select(INBOX.c.id, INBOX.c.state).where(INBOX.c.delivery_key == delivery_key)
-            known = connection.execute(same.with_for_update()).one_or_none()
-            if known is not None:  # the same words may mean something new by now: they are looked at again
-                again = {"count": INBOX.c.count + 1, "state": "new"}
-                connection.execute(update(INBOX).where(INBOX.c.id == known.id).values(**again))
-                return known.id, known.state != "new"
-            number = (connection.execute(select(func.max(INBOX.c.number))).scalar() or 0) + 1
-            delivery = uuid.uuid4().hex
-            connection.execute(
-                insert(INBOX).values(
-                    id=delivery, number=number, source=source, delivery_key=delivery_key,
-                    received_at=self._clock().isoformat(), headers=json.dumps(headers), body=body, count=1,
-                    state="new", incident=None, why="",
-                )
-            )  # fmt: skip
+            number: int = connection.execute(select(func.max(INBOX.c.number))).scalar() or 0
+            for one in received:
+                if one.delivery_key not in kept:
+                    count = times[one.delivery_key]
+                    kept[one.delivery_key] = self._kept(connection, one, number + 1 + len(kept), count)
+        return [kept[one.delivery_key] for one in received]
+
+    def _kept(self, connection: Connection, one: Received, number: int, count: int) -> tuple[str, bool]:
+        same = select(INBOX.c.id, INBOX.c.state).where(INBOX.c.delivery_key == one.delivery_key)
+        known = connection.execute(same.with_for_update()).one_or_none()
+        if known is not None:  # the same words may mean something new by now: they are looked at again
+            again = {"count": INBOX.c.count + count, "state": "new"}
+            connection.execute(update(INBOX).where(INBOX.c.id == known.id).values(**again))
+            return known.id, known.state != "new"
+        delivery = uuid.uuid4().hex
+        connection.execute(
+            insert(INBOX).values(
+                id=delivery, number=number, source=one.source, delivery_key=one.delivery_key,
+                received_at=self._clock().isoformat(), headers=json.dumps(one.headers), body=one.body, count=count,
+                state="new", incident=None, why="",
+            )
+        )  # fmt: skip
         return delivery, True
 
     def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:
@@ -76,9 +90,13 @@ class Post:
             raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists those there are.")
         return _delivery(row)
 
-    def errands(self, *, limit: int = 50) -> list[Errand]:
+    def errands(self, *, limit: int = 50, company: str | None = None, incident: str | None = None) -> list[Errand]:
         """Returns the errands that are due, oldest first."""
         due = select(ERRANDS).where(ERRANDS.c.done == 0, ERRANDS.c.next_at <= self._clock().isoformat())
+        if company is not None:
+            due = due.where(ERRANDS.c.incident.in_(select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)))
+        if incident is not None:
+            due = due.where(ERRANDS.c.incident == incident)
         with self._db.reading() as connection:
             rows = connection.execute(due.order_by(ERRANDS.c.next_at).limit(limit)).all()
         return [

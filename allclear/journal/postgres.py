@@ -22,7 +22,7 @@ import hashlib
 import logging
 import re
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, cast
@@ -92,6 +92,7 @@ class PostgresDatabase(Database):
     """A journal in a PostgreSQL database."""
 
     def __init__(self, url: URL) -> None:
+        super().__init__()
         self.shown = without_secrets(url)
         with self.plain_errors():
             self.engine = _engine(url)
@@ -110,6 +111,18 @@ class PostgresDatabase(Database):
         """Adds a row, unless one with its `key` is there."""
         connection.execute(insert(table).values(**row).on_conflict_do_nothing(index_elements=[key]))
 
+    def add_or_change(
+        self, connection: Connection, table: Table, row: Mapping[str, Any], keys: Sequence[str],
+        changed: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Adds a row, or changes the one that is there."""
+        adding = insert(table).values(**row)
+        connection.execute(adding.on_conflict_do_update(index_elements=list(keys), set_=dict(changed)))
+
+    def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
+        for turn in sorted(turns):
+            connection.execute(select(func.pg_advisory_xact_lock(lock_key(f"turn {turn}"))))
+
     @contextmanager
     def _reader(self) -> Generator[Connection]:
         with self.engine.connect() as connection:
@@ -118,8 +131,7 @@ class PostgresDatabase(Database):
     @contextmanager
     def _writer(self, turns: tuple[str, ...]) -> Generator[Connection]:
         with self.engine.connect() as connection, connection.begin():
-            for turn in sorted(turns):
-                connection.execute(select(func.pg_advisory_xact_lock(lock_key(f"turn {turn}"))))
+            self._take_turns(connection, turns)
             yield connection
 
     def _require_durable(self) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import Baseline
@@ -17,15 +17,18 @@ from allclear.domain.errors import JournalError, Moved, NotFound
 from allclear.domain.plan import Takeover
 from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
 from allclear.journal.address import open_database
+from allclear.journal.alerts import AlertBook
 from allclear.journal.baselines import add_baselines, newest_baselines
 from allclear.journal.chain import link
+from allclear.journal.looks import Looks
+from allclear.journal.port import INCIDENTS as OPENING
 from allclear.journal.port import Busy, Claim, Done, Errand, IncidentRow, Mine
 from allclear.journal.post import Post
 from allclear.journal.tables import CLAIMS, ENTRIES, INCIDENTS
 from allclear.journal.takeovers import add_takeover, newest_takeovers
 
 
-class SqlJournal(Post):
+class SqlJournal(Post, AlertBook, Looks):
     """A journal in a SQL database; see `allclear.journal.port.Journal` for what each method promises."""
 
     def __init__(self, url: str, clock: Clock = utc_now) -> None:
@@ -45,6 +48,11 @@ class SqlJournal(Post):
         """Returns this process's id among the holders of claims."""
         return self._presence.holder
 
+    def gone(self, holder: str) -> bool:
+        """Says whether the process with that id has ended."""
+        with self._db.reading() as connection:
+            return self._presence.gone(connection, holder)
+
     def close(self) -> None:
         """Lets go of the database and of our presence among the holders."""
         self._presence.leave()
@@ -57,10 +65,10 @@ class SqlJournal(Post):
         records: Sequence[Any] = (), errands: Sequence[Errand] = (),
     ) -> tuple[str, bool]:  # fmt: skip
         """Opens an incident, or joins the open one with that key."""
-        with self._db.writing("numbers and keys of incidents") as connection:
+        with self._db.writing(OPENING) as connection:
             if key is not None:
-                known = select(INCIDENTS.c.id).where(INCIDENTS.c.key == key, INCIDENTS.c.ended_at.is_(None))
-                if (found := connection.execute(known.with_for_update()).scalar()) is not None:
+                known = _open_with(key).with_for_update()
+                if (found := connection.execute(known).scalar()) is not None:
                     self._add(connection, found, records, by)
                     return found, False
             last = select(func.max(INCIDENTS.c.number)).where(INCIDENTS.c.short == short)
@@ -138,9 +146,24 @@ class SqlJournal(Post):
             for row in rows
         ]  # fmt: skip
 
+    def head(self, incident: str) -> tuple[int, str]:
+        """Returns how many entries an incident has, and the hash of the last."""
+        kept = select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == incident)
+        with self._db.reading() as connection:
+            row = connection.execute(kept).one_or_none()
+        if row is None:
+            raise _unknown(incident)
+        return row.length, row.head
+
+    def open_with_key(self, key: str) -> str | None:
+        """Returns the open incident that was opened with `key`, or None."""
+        with self._db.reading() as connection:
+            return connection.execute(_open_with(key)).scalar()
+
     def incidents(
-        self, *, open_only: bool = False, service: str | None = None, company: str | None = None
-    ) -> list[IncidentRow]:
+        self, *, open_only: bool = False, service: str | None = None, company: str | None = None,
+        since: datetime | None = None,
+    ) -> list[IncidentRow]:  # fmt: skip
         """Returns the incidents, newest first."""
         wanted = select(INCIDENTS).order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.number.desc())
         if open_only:
@@ -149,6 +172,8 @@ class SqlJournal(Post):
             wanted = wanted.where(INCIDENTS.c.service == service)
         if company is not None:
             wanted = wanted.where(INCIDENTS.c.company == company)
+        if since is not None:
+            wanted = wanted.where(INCIDENTS.c.opened_at >= since.isoformat())
         with self._db.reading() as connection:
             rows = connection.execute(wanted).all()
         return [
@@ -274,6 +299,10 @@ def _has(connection: Connection, incident: str, act: str, kind: str) -> bool:
         ENTRIES.c.incident == incident, ENTRIES.c.act == act, ENTRIES.c.kind == kind
     )
     return connection.execute(wanted.limit(1)).first() is not None
+
+
+def _open_with(key: str) -> Select[tuple[str]]:
+    return select(INCIDENTS.c.id).where(INCIDENTS.c.key == key, INCIDENTS.c.ended_at.is_(None))
 
 
 def _locked(connection: Connection, incident: str) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
@@ -40,6 +40,7 @@ class SqliteDatabase(Database):
     """A journal in a file. There is one turn for everything that is written."""
 
     def __init__(self, url: URL) -> None:
+        super().__init__()
         path = Path(url.database or "").resolve()
         self.shown = url.render_as_string()
         self._holders = Path(f"{path}.holders")
@@ -65,12 +66,23 @@ class SqliteDatabase(Database):
         """Adds a row, unless one with its `key` is there."""
         connection.execute(insert(table).values(**row).on_conflict_do_nothing(index_elements=[key]))
 
+    def add_or_change(
+        self, connection: Connection, table: Table, row: Mapping[str, Any], keys: Sequence[str],
+        changed: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Adds a row, or changes the one that is there."""
+        adding = insert(table).values(**row)
+        connection.execute(adding.on_conflict_do_update(index_elements=list(keys), set_=dict(changed)))
+
     def close(self) -> None:
         """Closes every connection."""
         super().close()
         if self._turn_file is not None:
             os.close(self._turn_file)
             self._turn_file = None
+
+    def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
+        """Here there is one turn for all, and whoever writes has it."""
 
     @contextmanager
     def _reader(self) -> Generator[Connection]:

@@ -58,6 +58,8 @@ Index(
     postgresql_where=text("kind = 'act.finished'"),
 )
 
+Index("incidents_newest", INCIDENTS.c.company, INCIDENTS.c.opened_at)
+
 CLAIMS = Table(
     "claims",
     METADATA,
@@ -86,6 +88,7 @@ INBOX = Table(
     Column("why", WORD, nullable=False),
 )
 """What monitoring sent, byte for byte."""
+Index("inbox_number", INBOX.c.number)
 
 ERRANDS = Table(
     "errands",
@@ -132,3 +135,44 @@ BASELINES = Table(
 )
 """Which revision had all users and was healthy, and when: rows are added and never changed, as entries are."""
 Index("baselines_newest", BASELINES.c.resource, BASELINES.c.at)
+
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("company", WORD, primary_key=True),
+    Column("key", WORD, primary_key=True),
+    Column("incident", WORD, nullable=False, index=True),
+    Column("source", WORD, nullable=False),
+    Column("title", WORD, nullable=False),
+    Column("state", WORD, nullable=False),
+    Column("said", WORD, nullable=False),
+    Column("said_at", WORD),
+    Column("changed_at", WORD, nullable=False),
+    Column("heard_at", WORD, nullable=False),
+    Column("turns", WORD, nullable=False),
+    Column("times", Integer, nullable=False),
+)
+"""Every alert that has an incident, and how it stands; written in the transaction that says so in the record."""
+
+HEARD = Table(
+    "heard",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("delivery", WORD, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("became", WORD, nullable=False),
+    Column("incident", WORD, nullable=False),
+    Column("at", WORD, nullable=False),
+    Column("source", WORD, nullable=False),
+    Column("key", WORD, nullable=False),
+    Column("state", WORD, nullable=False),
+    Column("title", WORD, nullable=False),
+    Column("severity", WORD, nullable=False),
+    Column("service", WORD, nullable=False),
+    Column("said_at", WORD),
+    Column("why", WORD, nullable=False),
+    Column("times", Integer, nullable=False),
+)
+"""What became of each alert of each delivery, and why; `incident` is empty where it has none."""
+Index("heard_once", HEARD.c.delivery, HEARD.c.position, HEARD.c.became, HEARD.c.incident, unique=True)
+Index("heard_of", HEARD.c.incident, HEARD.c.became, HEARD.c.number)

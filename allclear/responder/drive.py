@@ -16,6 +16,7 @@ from allclear.domain.incident import Act, Incident
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.course import Wait
+from allclear.responder.loops import round_made
 
 log = logging.getLogger("allclear.responder")
 
@@ -61,6 +62,7 @@ class Driver:
                     await self._look()
                 except AllclearError as error:
                     log.warning("%s", error)
+                round_made()
         finally:
             for task in self._going.values():
                 task.cancel()

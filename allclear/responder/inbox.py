@@ -12,6 +12,9 @@ from allclear.responder.sources.source import Source
 PROOF = ":proof"
 """Stands among the kept headers for what the request has proven; no header's name begins like that."""
 
+NUMBER = ":number"
+"""Stands there, too: the vendor's number of the delivery, where it gives one."""
+
 
 def to_keep(source: Source, request: RawRequest, level: Level) -> tuple[dict[str, str], bytes, str]:
     """Returns the headers, the body and the key of a delivery: no query, and no secret that stood in the body.
@@ -19,8 +22,9 @@ def to_keep(source: Source, request: RawRequest, level: Level) -> tuple[dict[str
     The key is the vendor's number of the delivery and the body's hash, for either can be the same by accident. What
     was proven weakly never counts as the repeat of what was proven well, nor the other way round.
     """
-    headers = {**source.kept_headers(request), PROOF: level.value}
-    parts = [source.name, source.delivery(request) or "", hashlib.sha256(request.body).hexdigest()]
+    number = source.delivery(request) or ""
+    headers = {**source.kept_headers(request), PROOF: level.value} | ({NUMBER: number} if number else {})
+    parts = [source.name, number, hashlib.sha256(request.body).hexdigest()]
     if level is Level.WEAK:
         parts.insert(1, level.value)
     return headers, source.kept_body(request), ":".join(part for part in parts if part)
@@ -29,3 +33,8 @@ def to_keep(source: Source, request: RawRequest, level: Level) -> tuple[dict[str
 def is_authenticated(delivery: Delivery) -> bool:
     """Says whether the sender of a kept delivery has proven who it is, so that what it says may set off an action."""
     return delivery.headers.get(PROOF) == Level.AUTHENTICATED.value
+
+
+def is_numbered(delivery: Delivery) -> bool:
+    """Says whether its vendor numbers deliveries: then the same one, sent again, tells of nothing new."""
+    return NUMBER in delivery.headers

@@ -6,14 +6,17 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import replace
+from time import monotonic
+from typing import get_args
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.scribe import plain
-from allclear.engine.intake import Taken
-from allclear.journal.port import Delivery
+from allclear.engine.intake import Alert, Became, Taken
+from allclear.journal.port import INCIDENTS, Delivery
 from allclear.orchestrator import Errands
-from allclear.responder.inbox import is_authenticated
+from allclear.responder.inbox import is_authenticated, is_numbered
+from allclear.responder.loops import round_made
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import kept
 from allclear.responder.sources.source import Nothing
@@ -27,8 +30,11 @@ _LOOK_AGAIN = 0.25
 _LONGEST_WHY = 300
 """Characters: a reason may quote what a stranger wrote."""
 
-_WINDOWS = 1.0
-"""Seconds between two looks at what happens unless somebody says no."""
+_LONGEST_WHYS = 1000
+"""Characters, where each alert of a delivery has a reason; each stands whole among what was heard."""
+
+_TURN = 0.03
+"""Seconds: so long one transaction takes alerts in, before whoever else wants to write has a turn."""
 
 
 class Work:
@@ -55,34 +61,38 @@ class Work:
                 log.warning("%s", error)
             except Exception:  # the loop must go on, whatever it met: alerts are being taken in
                 log.exception("An alert could not be taken in; it is tried again.")
+            round_made()
 
     async def run_errands(self) -> None:
         """Takes the outbox to Prefect, for ever."""
         while True:
             try:
-                await self._errands.deliver()
+                await self._errands.deliver(each=round_made)
             except AllclearError as error:
                 log.warning("%s", error)
             except Exception:  # as above
                 log.exception("An errand could not be run; it is tried again.")
+            round_made()
             await asyncio.sleep(_LOOK_AGAIN)
 
-    async def watch_windows(self) -> None:
-        """Lets pass what was given a time to be stopped in, for ever."""
-        while True:
-            try:
-                await self._engine.windows.let_pass()
-            except AllclearError as error:
-                log.warning("%s", error)
-            except Exception:  # as above
-                log.exception("A window could not be closed; it is tried again.")
-            await asyncio.sleep(_WINDOWS)
-
     def take_in(self) -> None:
-        """Takes in every delivery that waits."""
+        """Takes in every delivery that waits. Raises JournalError; what was not taken in then, waits."""
         while waiting := self._engine.journal.deliveries(state="new"):
+            try:
+                self._take_together(waiting)
+            except JournalError:  # one that cannot be taken in now never takes the others back with it
+                for delivery in waiting:
+                    self._take(delivery)
+            round_made()  # many at once take their time, and are no standstill
+
+    def _take_together(self, waiting: list[Delivery]) -> None:
+        """Takes in as many as one turn has time for, in one transaction: each commit waits for the disk."""
+        end = monotonic() + _TURN
+        with self._engine.journal.together(INCIDENTS):
             for delivery in waiting:
                 self._take(delivery)
+                if monotonic() > end:
+                    return
 
     def _take(self, delivery: Delivery) -> None:
         settle = self._engine.journal.settle
@@ -95,8 +105,7 @@ class Work:
             settle(delivery.id, "ignored", plain(read.why, _LONGEST_WHY))
             return
         try:
-            known = [replace(alert, authenticated=is_authenticated(delivery)) for alert in read]
-            taken = [self._engine.intake.take(alert, delivery.id) for alert in known]
+            taken = self._all_of(delivery, read)
         except JournalError:
             raise  # it stays where it is, and is taken in when the journal is back
         except AllclearError as error:
@@ -107,8 +116,18 @@ class Work:
             settle(delivery.id, "quarantined", f"It met a fault: {type(error).__name__}.")
             return
         best = min(taken, key=_weight)
-        settle(delivery.id, best.state, " ".join(dict.fromkeys(one.why for one in taken)), best.incident)
+        why = plain(" ".join(dict.fromkeys(one.why for one in taken)), _LONGEST_WHYS)
+        settle(delivery.id, best.state, why, best.incident)
+
+    def _all_of(self, delivery: Delivery, read: list[Alert]) -> list[Taken]:
+        """Takes in every alert of a delivery, or none."""
+        proven, numbered = is_authenticated(delivery), is_numbered(delivery)
+        with self._engine.journal.together(INCIDENTS):
+            return [
+                self._engine.intake.take(replace(alert, authenticated=proven), delivery.id, place, numbered=numbered)
+                for place, alert in enumerate(read)
+            ]
 
 
 def _weight(taken: Taken) -> int:
-    return ["opened", "joined", "repeat", "ignored"].index(taken.state)
+    return get_args(Became).index(taken.state)

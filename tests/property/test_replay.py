@@ -17,19 +17,21 @@ from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, Window
 from allclear.domain.base import Candidate
 from allclear.domain.errors import JournalError
-from allclear.domain.incident import Incident, replay
+from allclear.domain.incident import Incident, apply_to, replay
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
     ActIntended,
     ActProposed,
     AlertJoined,
+    AlertsCollapsed,
     AskAnswered,
     AskOpened,
     AskVoided,
     Assessed,
     By,
     Contained,
+    Covered,
     DebtHandedOver,
     DecisionTaken,
     Entry,
@@ -77,6 +79,18 @@ FREE: list[st.SearchStrategy[Any]] = [
     st.builds(PhaseLeft, phase=PHASES),
     st.builds(StepDone, phase=PHASES, step=STEPS, title=WORDS, finding=FINDINGS),
     st.builds(AlertJoined, alert=STEPS, source=WORDS, key=WORDS, state=st.just("firing"), title=WORDS),
+    st.builds(
+        AlertJoined,
+        alert=STEPS,
+        source=WORDS,
+        key=WORDS,
+        state=st.just("firing"),
+        title=WORDS,
+        flapping=st.booleans(),
+        news=st.sampled_from(["", "a new alert"]),
+    ),
+    st.builds(AlertsCollapsed, count=st.integers(1, 9), up_to=st.integers(1, 99)),
+    st.builds(Covered, umbrella=STEPS),
     st.builds(Contained, by=WORDS, finding=FINDINGS),
     st.builds(Recovered, finding=FINDINGS),
     st.builds(PostMortemWritten, field=STEPS, text=WORDS),
@@ -266,3 +280,14 @@ def test_wherever_replaying_stops_it_goes_on_to_the_same_incident(story: Story, 
     stored = [Entry.model_validate_json(entry.model_dump_json(by_alias=True)) for entry in story.entries]
     assert replay(stored[:cut]) == first
     assert replay([*stored[:cut], *story.entries[cut:]]) == story.incident
+
+
+@given(histories(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_applying_what_is_new_gives_the_same_and_changes_nobodys_incident(story: Story, data: st.DataObject) -> None:
+    """From any entry on, what is added to what was read is what the whole gives; what was read stays as it was."""
+    cut = data.draw(st.integers(1, len(story.entries)))
+    first = replay(story.entries[:cut])
+    assert first is not None
+    assert apply_to(first, story.entries[cut:]) == story.incident
+    assert first == replay(story.entries[:cut])

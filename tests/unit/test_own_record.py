@@ -87,8 +87,15 @@ def test_an_older_journal_gets_the_table_and_keeps_what_it_holds(tmp_path: Path)
     journal.close()
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE baselines"))
-        connection.execute(text("DROP TABLE takeovers"))
+        for newer in (
+            "TABLE baselines",
+            "TABLE takeovers",
+            "TABLE alerts",
+            "TABLE heard",
+            "INDEX incidents_newest",
+            "INDEX inbox_number",
+        ):
+            connection.execute(text(f"DROP {newer}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     engine.dispose()
     journal = SqlJournal(url)

@@ -8,9 +8,11 @@ from allclear.domain.plan.notices import (
     Evidence,
     Notification,
     PostMortemRules,
+    ReminderRules,
     Rung,
     Silence,
     StatusWord,
+    Telling,
     UpdateRhythm,
 )
 from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, Shift, Takeover
@@ -40,6 +42,7 @@ from allclear.domain.plan.severity import (
     not_known,
 )
 from allclear.domain.plan.stated import Stated, hollow
+from allclear.domain.plan.storm import Limit, Storm
 from allclear.domain.plan.working_time import Span, WorkingTime
 
 __all__ = [
@@ -60,11 +63,13 @@ __all__ = [
     "Facets",
     "Kind",
     "Layer",
+    "Limit",
     "Notification",
     "Person",
     "PhaseLabel",
     "Plan",
     "PostMortemRules",
+    "ReminderRules",
     "Role",
     "Rota",
     "Route",
@@ -76,9 +81,11 @@ __all__ = [
     "Span",
     "Stated",
     "StatusWord",
+    "Storm",
     "Support",
     "Takeover",
     "Target",
+    "Telling",
     "Threshold",
     "UpdateRhythm",
     "WorkingTime",

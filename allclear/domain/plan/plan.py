@@ -19,12 +19,14 @@ from allclear.domain.plan.notices import (
     Evidence,
     Notification,
     PostMortemRules,
+    ReminderRules,
     Silence,
     UpdateRhythm,
 )
 from allclear.domain.plan.people import Person, Role, Rota
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
 from allclear.domain.plan.stated import Stated
+from allclear.domain.plan.storm import Storm
 from allclear.domain.plan.working_time import WorkingTime
 from allclear.domain.runbook import Phase
 
@@ -115,10 +117,12 @@ class Plan(Model):
     )
     routes: list[Route] = Field(default=[], description="Which alerts mean what; the first that fits counts.")
     thresholds: list[Threshold] = Field(default=[], description="What the plan counts as an alert.")
+    storm: Storm = Field(default=Storm(), description="What is done when alerts come in masses.")
     approvals: dict[str, ApprovalPolicy] = Field(default={}, description="Action -> who must say yes.")
     silence: list[Silence] = Field(default=[DEFAULT_SILENCE], min_length=1, description="The first that fits counts.")
     notifications: list[Notification] = Field(default=[], description="Who is told.")
     updates: list[UpdateRhythm] = Field(default=[], description="How often who hears how it stands.")
+    reminders: ReminderRules = Field(default=ReminderRules(), description="How people hear that a time is over.")
     duties: list[Duty] = Field(default=[], description="What must be done by a deadline.")
     evidence: list[Evidence] = Field(default=[], description="What is kept before containment.")
     templates: dict[Slug, str] = Field(default={}, description="Name -> file, relative to the company's folder.")

@@ -78,5 +78,6 @@ class BetterStack(SecretSource):
             alertname=said.name, monitor=said.name, cause=said.cause, url=said.url, team=said.team_name,
         )  # fmt: skip
         title = ": ".join(part for part in (said.name, said.cause) if part) or "incident"
-        at = said.resolved_at if over else said.started_at
+        # One that is reopened still says when it first began, which is before it was resolved.
+        at = said.resolved_at if over else None if status == "reopened" else said.started_at
         return [Alert(self.name, key(data.id), "resolved" if over else "firing", title, named, at=at)]

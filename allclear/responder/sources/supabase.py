@@ -59,6 +59,7 @@ class Supabase(SecretSource):
         identity = columns.get("key") or columns.get("id") or digest(change.record)
         own = labels(alertname=columns.get("alertname") or change.table, table=change.table, schema=schema)
         title = columns.get("title") or columns.get("message") or f"a row in {change.table}"
-        at = moment(columns.get("updated_at" if over else "created_at"))
+        # A row that fires again was created before it was over.
+        at = moment(columns.get("created_at" if change.type == "INSERT" and not over else "updated_at"))
         state = "resolved" if over else "firing"
         return [Alert(self.name, key(schema, change.table, identity), state, title, {**columns, **own}, at=at)]

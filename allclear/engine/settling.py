@@ -1,0 +1,164 @@
+"""What follows when alerts go quiet: a flapping one settles, the collapsed are counted, and recovery is looked for.
+
+That every alert is over is what monitoring says; that the service is well is seen by a look from outside, after the
+alerts have been clear for a while. Silence says nothing: an alert that is not heard of any more goes on firing. Only
+where nobody is engaged and nothing is in place does an incident end by itself; else people are asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.approval import Ask, AskKind
+from allclear.domain.base import Clock
+from allclear.domain.durations import say_duration
+from allclear.domain.errors import AllclearError, Moved
+from allclear.domain.incident import Incident
+from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
+from allclear.domain.scribe import markdown_safe
+from allclear.engine import asks
+from allclear.engine.conductor import Conductor
+from allclear.engine.people import closing_errands
+from allclear.engine.reading import read_incident
+from allclear.engine.storm import count_collapsed
+from allclear.journal.port import INCIDENTS, Journal, KnownAlert
+
+log = logging.getLogger("allclear.settling")
+
+BY = By(actor="allclear", via="settling")
+
+QUIET = "quiet"
+"""Stands in place of a phase where it is the alerts' silence that leads to a look or a question."""
+
+_LOOK, _OVER = "all-clear", "over"
+
+AGAIN = timedelta(minutes=5)
+"""How often a service is looked at again that is not well although every alert is over."""
+
+
+class Settling:
+    """Watches the open incidents of one company. Any process may; what is written once is not written twice."""
+
+    def __init__(
+        self, journal: Journal, conductor: Conductor, company: Company, clock: Clock, *, simulated: bool
+    ) -> None:
+        self._journal = journal
+        self._conductor = conductor
+        self._company = company
+        self._storm = company.plan.storm
+        self._clock = clock
+        self._simulated = simulated
+
+    async def look(self) -> list[str]:
+        """Settles what there is to settle, and returns the incidents in whose record something was written.
+
+        Raises JournalError.
+        """
+        written: list[str] = []
+        for row in self._journal.incidents(open_only=True, company=self._company.name):
+            incident = self._conductor.incident(row.id)
+            if incident.opened.simulated != self._simulated:
+                continue
+            try:
+                self._settle(incident)
+                await self._recover(self._conductor.incident(row.id))
+            except Moved:  # somebody wrote in this very moment: next time
+                pass
+            except AllclearError as error:  # one incident never holds up the others
+                log.warning("%s: %s", row.id, error)
+            if self._journal.head(row.id)[0] != incident.length:
+                written.append(row.id)
+        return written
+
+    # --- alerts ------------------------------------------------------------------------------------
+
+    def _settle(self, incident: Incident) -> None:
+        with self._journal.together(INCIDENTS):
+            count_collapsed(self._journal, incident, self._company.plan, self._clock())
+            for known in self._journal.alerts_of(incident.id) if incident.held else []:
+                if known.state != known.said and not self._flaps(known):
+                    self._let_count(incident, known)
+
+    def _flaps(self, known: KnownAlert) -> bool:
+        since = self._clock() - self._storm.flapping.within
+        return sum(turn > since for turn in known.turns) >= self._storm.flapping.times
+
+    def _let_count(self, incident: Incident, known: KnownAlert) -> None:
+        """The last word of an alert that flapped counts, now that it has been quiet."""
+        held = incident.alerts.get(known.key)
+        if held is None:
+            return
+        said = held.model_copy(update={"state": known.said, "at": known.said_at, "flapping": False, "news": ""})
+        by = By(actor=f"alert from {known.source}", via=known.source)
+        self._journal.append(incident.id, [said], by)
+        self._journal.keep_alert(replace(known, state=known.said))
+
+    # --- recovery ----------------------------------------------------------------------------------
+
+    async def _recover(self, incident: Incident) -> None:
+        known = self._journal.alerts_of(incident.id)
+        if not known or any("firing" in {one.state, one.said} for one in known):
+            return
+        clear = max(one.changed_at for one in known)
+        if self._clock() - clear < self._storm.clear_for:
+            return
+        seen, asked = incident.step(QUIET, _LOOK), incident.ask_of(QUIET, _OVER)
+        if asked and asked.opened > clear:
+            if asked.granted and _may_end(incident):
+                who = asked.answers[-1].by.actor
+                self._write(incident, [_ended(f"{who} said so, and every alert is clear.")])
+            return
+        if seen and seen.at > clear and self._clock() - seen.at < AGAIN:
+            return
+        finding = await self._conductor.look(self._conductor.runbook(incident).health, self._conductor.words(incident))
+        # A look takes its time: only what this look bears on must not have moved.
+        now = read_incident(self._journal, incident.id)
+        if not now.over and all("firing" not in {one.state, one.said} for one in self._journal.alerts_of(incident.id)):
+            self._write(now, self._found(now, finding))
+
+    def _found(self, incident: Incident, finding: Finding) -> list[Any]:
+        title = f"Every alert has been clear for {say_duration(self._storm.clear_for)}"
+        records: list[Any] = [
+            StepDone(phase=QUIET, step=_LOOK, title=title, finding=finding, of_health=True),
+        ]
+        if finding.verdict is not Verdict.SUCCESS:
+            return records
+        if incident.contained is None:
+            records.append(Contained(by="its alerts are clear", finding=finding))
+        if incident.recovered_at is None:
+            records.append(Recovered(finding=finding))
+        if _nobody_engaged(incident) and _may_end(incident):
+            return [*records, _ended(f"{title}, the service is well, nothing is in place, and nobody was engaged.")]
+        return [*records, AskOpened(ask=self._ask(incident, title, finding))]
+
+    def _ask(self, incident: Incident, title: str, finding: Finding) -> Ask:
+        left = "".join(f"\n- still in place: {markdown_safe(act.proposed.title)}" for act in incident.owed)
+        return Ask(
+            id=asks.ask_id(incident, QUIET, _OVER), kind=AskKind.STEP, phase=QUIET, step=_OVER,
+            title=f"Is it over? {incident.title}",
+            text=f"{title}, and the service looks well: {markdown_safe(finding.sentence)}{left}",
+            yes="The incident ends, as soon as nothing is in place any more.", no="The response goes on.",
+            policy=asks.responder(self._company.plan, reason=True),
+        )  # fmt: skip
+
+    def _write(self, incident: Incident, records: list[Any]) -> None:
+        ends = any(isinstance(record, IncidentEnded) for record in records)
+        errands = closing_errands(incident, "resolved") if ends else []
+        self._journal.append(incident.id, records, BY, expect=incident.length, errands=errands)
+
+
+def _ended(why: str) -> IncidentEnded:
+    return IncidentEnded(ending="resolved", why=why)
+
+
+def _may_end(incident: Incident) -> bool:
+    return not incident.owed and not incident.unfinished
+
+
+def _nobody_engaged(incident: Incident) -> bool:
+    return incident.acknowledged_at is None and not incident.opened_by.person and not incident.in_place

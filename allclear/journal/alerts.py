@@ -1,0 +1,100 @@
+"""The journal's memory of alerts: how each stands, and what became of whatever was heard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from allclear.journal.database import Database
+from allclear.journal.port import Heard, KnownAlert
+from allclear.journal.tables import ALERTS, HEARD
+
+
+class AlertBook:
+    """The alerts of a journal."""
+
+    _db: Database
+
+    @contextmanager
+    def together(self, *turns: str) -> Generator[None]:
+        """Makes one transaction of all that this thread reads and writes inside."""
+        with self._db.together(*turns):
+            yield
+
+    def alert(self, company: str, key: str) -> KnownAlert | None:
+        """Returns the alert with that key, or None."""
+        wanted = select(ALERTS).where(ALERTS.c.company == company, ALERTS.c.key == key)
+        with self._db.reading() as connection:
+            row = connection.execute(wanted).one_or_none()
+        return _known(row) if row else None
+
+    def alerts_of(self, incident: str) -> list[KnownAlert]:
+        """Returns the alerts that belong to an incident now."""
+        wanted = select(ALERTS).where(ALERTS.c.incident == incident).order_by(ALERTS.c.key)
+        with self._db.reading() as connection:
+            return [_known(row) for row in connection.execute(wanted)]
+
+    def keep_alert(self, alert: KnownAlert) -> None:
+        """Writes down how an alert stands."""
+        row: dict[str, Any] = {
+            **vars(alert), "said_at": _text(alert.said_at), "changed_at": alert.changed_at.isoformat(),
+            "heard_at": alert.heard_at.isoformat(), "turns": json.dumps([at.isoformat() for at in alert.turns]),
+        }  # fmt: skip
+        changed = {name: value for name, value in row.items() if name not in {"company", "key"}}
+        with self._db.writing() as connection:
+            self._db.add_or_change(connection, ALERTS, row, ("company", "key"), changed)
+
+    def hear(self, heard: Heard) -> None:
+        """Writes down what became of an alert, or counts it."""
+        row = {name: value for name, value in vars(heard).items() if name != "number"} | {
+            "at": heard.at.isoformat(), "said_at": _text(heard.said_at), "incident": heard.incident or "",
+        }  # fmt: skip
+        again = {"times": HEARD.c.times + heard.times, "at": row["at"], "why": heard.why}
+        with self._db.writing() as connection:
+            self._db.add_or_change(connection, HEARD, row, ("delivery", "position", "became", "incident"), again)
+
+    def heard(self, *, delivery: str | None = None, incident: str | None = None, limit: int = 1000) -> list[Heard]:
+        """Returns what was heard, in order; of more than `limit` the newest."""
+        wanted = select(HEARD).order_by(HEARD.c.number.desc()).limit(limit)
+        if delivery is not None:
+            wanted = wanted.where(HEARD.c.delivery == delivery)
+        if incident is not None:
+            wanted = wanted.where(HEARD.c.incident == incident)
+        with self._db.reading() as connection:
+            return [_heard(row) for row in connection.execute(wanted)][::-1]
+
+    def collapsed(self, incident: str, after: int) -> tuple[int, int]:
+        """Returns how many were collapsed after the number `after`, and the last one's number."""
+        those = (HEARD.c.incident == incident) & (HEARD.c.became == "collapsed") & (HEARD.c.number > after)
+        with self._db.reading() as connection:
+            count, last = connection.execute(select(func.count(), func.max(HEARD.c.number)).where(those)).one()
+        return count, last or after
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _known(row: Row[Any]) -> KnownAlert:
+    return KnownAlert(
+        row.company, row.key, row.incident, row.source, row.title, row.state, row.said, _moment(row.said_at),
+        datetime.fromisoformat(row.changed_at), datetime.fromisoformat(row.heard_at),
+        tuple(datetime.fromisoformat(at) for at in json.loads(row.turns)), row.times,
+    )  # fmt: skip
+
+
+def _heard(row: Row[Any]) -> Heard:
+    return Heard(
+        row.delivery, row.position, row.became, row.why, datetime.fromisoformat(row.at), row.source, row.key,
+        row.state, row.title, row.severity, row.service, _moment(row.said_at), row.incident or None, row.times,
+        row.number,
+    )  # fmt: skip

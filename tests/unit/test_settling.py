@@ -1,0 +1,122 @@
+"""When every alert is over: a look says whether the service is, and only where nobody is engaged it ends by itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from allclear.domain.action import Verdict
+from allclear.domain.runbook import Phase
+from allclear.journal.port import ErrandKind
+from tests.property.response_support import ALERT, broken
+from tests.property.response_support import vintstreet as small_vintstreet
+from tests.unit.scenes import Scene, scene
+
+BAD = "vintstreet-00042-qoz"
+MINUTE = timedelta(minutes=1)
+
+
+@asynccontextmanager
+async def over(folder: Path, *, well: bool = True, paged: bool = False) -> AsyncGenerator[Scene]:
+    """Yield an incident whose two alerts have just been resolved, and whose service is well again or not."""
+    async with scene(folder, small_vintstreet(), broken(), replace(ALERT, at=None)) as it:
+        it.engine.intake.take(replace(ALERT, key="second", at=None), "d2")
+        it.engine.intake.take(replace(ALERT, key="second", state="resolved", at=None), "d3")
+        if paged:
+            await it.to(Phase.DETECT)
+        it.watch.now += MINUTE
+        if well:
+            it.simulated.world.service.revisions[BAD].faults.clear()
+        it.engine.intake.take(replace(ALERT, state="resolved", at=None), "d4")
+        yield it
+
+
+async def test_an_incident_that_nobody_is_at_ends_when_it_has_been_clear_and_is_well(tmp_path: Path) -> None:
+    """Ten minutes after the last alert was over, and not earlier, the look decides; its review is begun."""
+    async with over(tmp_path) as it:
+        it.watch.now += 9 * MINUTE
+        assert await it.engine.settling.look() == []
+        it.watch.now += MINUTE
+        assert await it.engine.settling.look() == [it.incident_id]
+        incident = it.incident
+        assert incident.ended is not None
+        assert (incident.ended.ending, "nobody was engaged" in incident.ended.why) == ("resolved", True)
+        assert incident.recovered_at is not None
+        flows = [one.detail["flow"] for one in it.engine.journal.errands() if one.kind is ErrandKind.START]
+        assert flows.count("review") == 1
+
+
+async def test_one_alert_that_fires_keeps_it_open(tmp_path: Path) -> None:
+    """Every alert counts, and one that is not heard of any more fires on: silence is no recovery."""
+    async with over(tmp_path) as it:
+        it.engine.intake.take(replace(ALERT, key="third", at=None), "d5")
+        it.watch.now += timedelta(days=1)
+        assert await it.engine.settling.look() == []
+        assert not it.incident.over
+
+
+async def test_clear_alerts_about_a_service_that_fails_are_no_recovery(tmp_path: Path) -> None:
+    """The look is written down, and made again after five minutes; nothing ends."""
+    async with over(tmp_path, well=False) as it:
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.look() == []
+        it.watch.now += 5 * MINUTE
+        assert await it.engine.settling.look() == [it.incident_id]
+        seen = it.incident.step("quiet", "all-clear")
+        assert seen is not None
+        assert (seen.finding.verdict, seen.times) == (Verdict.FAILURE, 2)
+        assert (it.incident.recovered_at, it.incident.over) == (None, False)
+
+
+async def test_who_is_engaged_is_asked_and_a_yes_ends_it(tmp_path: Path) -> None:
+    """Recovery is written down; that it is over, the people say who are at it. They are asked once."""
+    async with over(tmp_path) as it:
+        by = it.engine.people.who("Ana", "on_call", "cli")
+        it.engine.people.acknowledge(it.incident_id, by)
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.look() == []
+        ask = it.incident.ask_of("quiet", "over")
+        assert ask is not None
+        assert (it.incident.over, it.incident.recovered_at is not None) == (False, True)
+        it.engine.people.answer(ask.ask.id, by, yes=True, reason="Nobody writes to us any more.")
+        assert await it.engine.settling.look() == [it.incident_id]
+        assert it.incident.ended is not None
+        assert "Ana said so" in it.incident.ended.why
+
+
+async def test_a_no_keeps_it_open_until_the_alerts_come_and_go_once_more(tmp_path: Path) -> None:
+    """Who knows better is not asked again and again."""
+    async with over(tmp_path) as it:
+        by = it.engine.people.who("Ana", "on_call", "cli")
+        it.engine.people.acknowledge(it.incident_id, by)
+        it.watch.now += 11 * MINUTE
+        await it.engine.settling.look()
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
+        it.engine.people.answer(ask.ask.id, by, yes=False, reason="We are still looking into it.")
+        it.watch.now += timedelta(hours=1)
+        assert await it.engine.settling.look() == []
+        for state in ("firing", "resolved"):
+            it.engine.intake.take(replace(ALERT, state=state, at=None), f"again-{state}")
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.look() == [it.incident_id]
+        assert [one.ask.id for one in it.incident.open_asks if one.ask.phase == "quiet"] == [f"{ask.ask.id}~2"]
+
+
+async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> None:
+    """Somebody was paged, so somebody is asked; the open page is closed before the incident ends."""
+    async with over(tmp_path, paged=True) as it:
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.look() == [it.incident_id]
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
+        assert "still in place: Alert the on-call engineer" in ask.ask.text
+        by = it.engine.people.who("Ana", "on_call", "cli")
+        it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
+        assert await it.engine.settling.look() == []
+        await it.engine.by_hand.undo(it.incident_id, it.incident.owed[0].id, "over", by)
+        assert await it.engine.settling.look() == [it.incident_id]
+        assert it.incident.over

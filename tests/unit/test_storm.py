@@ -1,0 +1,278 @@
+"""Alerts in masses, repeated, late, flapping: one trouble is one incident, and nothing that counts is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from allclear.domain.records import AlertJoined, AlertsCollapsed, Covered
+from allclear.engine.alone import objections
+from tests.unit.storm_support import Room, State, storm_room
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+_TURNS: list[State] = ["resolved", "firing"]
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Generator[Room]:
+    """An engine with the policy as it is where a plan says nothing."""
+    with storm_room(tmp_path) as room:
+        yield room
+
+
+def _objections(room: Room, incident: str | None) -> list[str]:
+    assert incident is not None
+    return objections(room.incident(incident), room.engine.journal.entries(incident), room.watch.now)
+
+
+# --- one trouble, one incident ---------------------------------------------------------------------------
+
+
+def test_an_alert_is_heard_once_in_the_record_however_often_it_comes(room: Room) -> None:
+    """A hundred firings are one entry; each is counted, and says what became of it."""
+    first = room.hear()
+    for _ in range(99):
+        room.watch.now += SECOND
+        assert room.hear().state == "repeat"
+    known = room.engine.journal.alert("vintstreet", "alertmanager:k")
+    assert known is not None
+    assert (known.times, known.incident) == (100, first.incident)
+    assert len(room.records(first.incident, AlertJoined)) == 1
+    assert room.became(first.incident) == ["opened"] + ["repeat"] * 99
+
+
+def test_joining_never_starts_a_second_response(room: Room) -> None:
+    """However many alerts join, one run was asked for, and one phase of each kind."""
+    first = room.hear()
+    for number in range(20):
+        assert room.hear(f"k{number}", name="Slow").incident == first.incident
+    assert [errand.key for errand in room.engine.journal.errands()] == [f"{first.incident}/respond"]
+
+
+def test_another_service_or_a_later_alert_is_another_incident(room: Room) -> None:
+    """A new alert joins what is ten minutes old on its own service, and nothing else."""
+    first = room.hear()
+    assert room.hear("other", service=1).state == "opened"
+    room.watch.now += 11 * MINUTE
+    later = room.hear("later")
+    assert (later.state, later.incident == first.incident) == ("opened", False)
+    assert room.hear().incident == first.incident
+
+
+def test_two_alerts_with_one_key_of_two_sources_are_two(room: Room) -> None:
+    """The key belongs to its source."""
+    room.hear("same")
+    room.hear("same", source="sentry")
+    assert [one.key for one in room.engine.journal.alerts_of("VS-1")] == ["alertmanager:same", "sentry:same"]
+
+
+# --- order -----------------------------------------------------------------------------------------------
+
+
+def test_a_resolve_older_than_the_last_firing_is_recorded_and_changes_nothing(room: Room) -> None:
+    """It fired again at 3:05; that it was over at 3:02 arrives afterwards."""
+    now = room.watch.now
+    first = room.hear(at=now)
+    assert room.hear(at=now + 5 * MINUTE).state == "repeat"
+    late = room.hear(state="resolved", at=now + 2 * MINUTE)
+    assert (late.state, late.incident) == ("late", first.incident)
+    assert room.incident(first.incident).alerts["alertmanager:k"].state == "firing"
+    assert room.hear(state="resolved", at=now + 6 * MINUTE).state == "joined"
+
+
+def test_a_firing_older_than_the_resolve_does_not_fire_again(room: Room) -> None:
+    """The two overtook each other on their way."""
+    now = room.watch.now
+    first = room.hear(at=now)
+    room.hear(state="resolved", at=now + 2 * MINUTE)
+    assert room.hear(at=now + MINUTE).state == "late"
+    assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
+
+
+def test_without_a_time_of_its_own_an_alert_counts_as_it_comes(room: Room) -> None:
+    """Not every source tells the time."""
+    first = room.hear(at=room.watch.now)
+    assert room.hear(state="resolved").state == "joined"
+    assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
+
+
+# --- who hears of it -------------------------------------------------------------------------------------
+
+
+def test_people_hear_again_of_a_new_alert_a_graver_one_and_after_four_hours(room: Room) -> None:
+    """And of nothing else: not of repeats, nor of an end."""
+    first = room.hear(name="Slow")
+    assert room.incident(first.incident).news == []
+    room.hear(name="Slow")
+    assert room.incident(first.incident).news == []
+    room.hear("another", name="Slow")
+    room.hear(name="Down")
+    assert [why for _, _, why in room.incident(first.incident).news] == ["a new alert", "it weighs more now"]
+    assert room.incident(first.incident).severity == "P0"
+    room.hear("another", "resolved")
+    room.watch.now += timedelta(hours=4)
+    room.hear()
+    room.hear()
+    told = [why for _, _, why in room.incident(first.incident).news]
+    assert told[2:] == ["it fires still, 4h after people heard of it last"]
+
+
+# --- flapping --------------------------------------------------------------------------------------------
+
+
+def test_a_flapping_alert_is_held_and_nothing_acts_by_itself(room: Room) -> None:
+    """From the third turn in a quarter of an hour on it counts as firing; the record is not filled with its turns."""
+    first = room.hear()
+    became: list[str] = []
+    for state in _TURNS * 20:
+        room.watch.now += SECOND
+        became.append(room.hear(state=state).state)
+    assert became == ["joined", "joined"] + ["held"] * 38
+    assert room.incident(first.incident).alerts["alertmanager:k"].state == "firing"
+    assert len(room.records(first.incident, AlertJoined)) == 4
+    assert "its alert is flapping" in _objections(room, first.incident)
+
+
+async def test_the_last_word_counts_when_it_is_quiet_again(tmp_path: Path) -> None:
+    """A quarter of an hour after its last turns, the alert is over, as it said last."""
+    with storm_room(tmp_path, clear_for="1h") as room:
+        first = room.hear()
+        for state in (*_TURNS, _TURNS[0]):
+            room.hear(state=state)
+        assert await room.engine.settling.look() == []
+        assert room.incident(first.incident).alerts["alertmanager:k"].state == "firing"
+        room.watch.now += 16 * MINUTE
+        assert await room.engine.settling.look() == [first.incident]
+        assert await room.engine.settling.look() == []
+        assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
+        assert "its alert is flapping" not in _objections(room, first.incident)
+
+
+# --- masses ----------------------------------------------------------------------------------------------
+
+
+def test_over_its_share_a_source_is_counted_and_resolves_never_are(tmp_path: Path) -> None:
+    """Of 50 alerts where 10 have room, the rest is counted in entries of which there are few; each end is told."""
+    with storm_room(tmp_path, per_source={"times": 10, "within": "5m"}) as room:
+        first = room.hear("k0")
+        became = [room.hear(f"k{number}").state for number in range(1, 50)]
+        assert became == ["joined"] * 9 + ["collapsed"] * 40
+        assert [one.count for one in room.records(first.incident, AlertsCollapsed)] == [1]
+        room.watch.now += 11 * SECOND
+        assert room.hear("k50").state == "collapsed"
+        assert [one.count for one in room.records(first.incident, AlertsCollapsed)] == [1, 40]
+        assert room.incident(first.incident).collapsed == 41
+        assert len(room.engine.journal.alerts_of("VS-1")) == 51
+        assert room.hear("x", source="sentry").state == "joined"
+        ended = [room.hear(f"k{number}", "resolved").state for number in range(51)]
+        assert ended == ["joined"] * 51
+        assert len([one for one in room.records(first.incident, AlertJoined) if one.state == "resolved"]) == 51
+
+
+def test_lesser_alerts_are_collapsed_first_and_a_graver_one_never(tmp_path: Path) -> None:
+    """The last share of the bucket is for what weighs more; what raises the incident is always written."""
+    with storm_room(tmp_path, per_source={"times": 20, "within": "5m"}) as room:
+        first = room.hear("k", name="Odd")
+        became = [room.hear(f"odd{number}", name="Odd").state for number in range(30)]
+        few = became.index("collapsed")
+        assert became[few:] == ["collapsed"] * (30 - few)
+        became = [room.hear(f"slow{number}", name="Slow").state for number in range(10)]
+        assert became[0] == "joined"
+        assert room.incident(first.incident).severity == "P1"
+        for number in range(30):
+            room.hear(f"more{number}", name="Slow")
+        graver = room.hear("down", name="Down")
+        assert (graver.state, room.incident(first.incident).severity) == ("joined", "P0")
+
+
+def test_a_bucket_fills_again(tmp_path: Path) -> None:
+    """After the time there is room again."""
+    with storm_room(tmp_path, per_source={"times": 5, "within": "5m"}) as room:
+        assert [room.hear(f"a{number}").state for number in range(7)][-2:] == ["collapsed"] * 2
+        room.watch.now += 5 * MINUTE
+        assert room.hear("later").state == "joined"
+
+
+def test_many_new_incidents_open_one_that_gathers_the_rest(room: Room) -> None:
+    """The twentieth within five minutes; no more are opened, and everywhere people approve every act."""
+    opened = [room.hear(f"k{number}", service=number) for number in range(20)]
+    assert {one.state for one in opened} == {"opened"}
+    umbrella = room.engine.journal.open_with_key("umbrella:vintstreet")
+    assert umbrella is not None
+    gathered = [room.hear(f"k{number}", service=number) for number in range(20, 40)]
+    assert {(one.state, one.incident) for one in gathered} == {("joined", umbrella)}
+    assert len(room.engine.journal.incidents()) == 21
+    assert room.incident(umbrella).title == "Alert storm: 20 incidents within 5 min"
+    storm = f"alerts storm in ({umbrella}): people approve every act"
+    for one in (opened[0].incident, opened[-1].incident, umbrella):
+        assert storm in _objections(room, one)
+    assert len(room.records(opened[3].incident, Covered)) == 1
+
+
+def test_after_the_storm_new_troubles_are_incidents_of_their_own_again(room: Room) -> None:
+    """Five minutes without anything new end it, though what gathered it is open; it may be taken up again."""
+    for number in range(20):
+        room.hear(f"k{number}", service=number)
+    room.watch.now += 11 * MINUTE
+    later = room.hear("later", service=30)
+    assert later.state == "opened"
+    assert room.incident(later.incident).covered_by is None
+    for number in range(20):
+        room.hear(f"again{number}", service=number)
+    assert room.incident(later.incident).covered_by
+    assert len(room.engine.journal.incidents()) == 41
+    assert room.hear("more", service=35).state == "joined"
+
+
+def test_with_the_policy_off_each_new_alert_opens_an_incident(tmp_path: Path) -> None:
+    """And none is held, joined by its service, collapsed or gathered; the same alert is known all the same."""
+    with storm_room(tmp_path, enabled=False, per_source={"times": 1, "within": "5m"}) as room:
+        assert {room.hear(f"k{number}").state for number in range(30)} == {"opened"}
+        assert len(room.engine.journal.incidents()) == 30
+        assert room.hear("k3").state == "repeat"
+        for state in _TURNS * 2:
+            assert room.hear("k3", state).state == "joined"
+
+
+# --- what was heard before -------------------------------------------------------------------------------
+
+
+def _end(room: Room, incident: str | None) -> None:
+    assert incident is not None
+    room.engine.people.false_alarm(incident, "a test", room.engine.people.who("Ana", "on_call", "cli"))
+
+
+def test_what_was_heard_before_the_end_opens_nothing_afterwards(room: Room) -> None:
+    """A captured request, sent again weeks later, tells of a time that was heard; a new trouble begins later."""
+    began = room.watch.now
+    first = room.hear(at=began)
+    _end(room, first.incident)
+    room.watch.now += timedelta(days=30)
+    old = room.hear(at=began)
+    assert (old.state, old.incident) == ("old", first.incident)
+    assert "before VS-1 ended" in old.why
+    assert room.hear(at=room.watch.now).state == "opened"
+
+
+def test_what_fired_before_it_was_resolved_is_old_too(room: Room) -> None:
+    """The end is heard after the incident's; the firing from before it opens nothing."""
+    began = room.watch.now
+    first = room.hear(at=began)
+    _end(room, first.incident)
+    assert room.hear(state="resolved", at=began + MINUTE).state == "ignored"
+    assert room.hear(at=began + 30 * SECOND).state == "old"
+    assert room.hear(at=began + 2 * MINUTE).state == "opened"
+
+
+def test_without_a_time_the_vendors_number_tells_an_old_delivery(room: Room) -> None:
+    """The same numbered delivery is nothing new, another one is; where nothing is numbered, the words count anew."""
+    first = room.hear(delivery="n1", numbered=True)
+    _end(room, first.incident)
+    assert room.hear(delivery="n1", numbered=True).state == "old"
+    second = room.hear(delivery="n2", numbered=True)
+    assert second.state == "opened"
+    _end(room, second.incident)
+    assert room.hear(delivery="n2").state == "opened"
