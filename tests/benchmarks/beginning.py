@@ -24,9 +24,11 @@ class Started:
 
 async def cold(ground: Ground, rounds: int) -> list[Group]:
     """Measures rows 4 and 9: start, the first alert at once, one incident, its memory; then the floor the same."""
-    ours, floor = ground.new_ours(names("k", 1, rounds)), ground.new_floor()
+    ours, floor = ground.new_ours(names("k", 1, rounds + 1)), ground.new_floor()
     took, least = Started(), Started()
-    for number in range(rounds):
+    for number in range(rounds + 1):
+        if number == 1:  # the first start compiles what is new
+            took, least = Started(), Started()
         service = names("k", number + 1, 1)[0]
         await _first_alert(ground, ours, service, alert_body(service), took)
         incident = await ours.waiting(service)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).parents[2]
+_NOT_OURS = ("ALLCLEAR_", "PREFECT_", "PYTHONDONTWRITEBYTECODE")
 
 
 class Process:
@@ -22,8 +23,10 @@ class Process:
 
     def __init__(self, module: str, *words: str, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
-        bare = {name: value for name, value in os.environ.items() if not name.startswith(("ALLCLEAR_", "PREFECT_"))}
-        more = {"PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **(environment or {})}
+        bare = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_OURS)}
+        # Compiled modules are kept between two starts, as they are on any machine; both sides share them.
+        kept = {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(ROOT / ".allclear" / "bytecode")}
+        more = {**kept, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **(environment or {})}
         with log.open("ab") as out:
             self.started = time.monotonic()
             self.child = subprocess.Popen(  # noqa: S603 - our own modules

@@ -246,6 +246,8 @@ class Http:
         """As far as the errands go: a deployment by its name, a flow run made, a flow run's state."""
         if "/deployments/name/" in path:
             return 200, {"id": "00000000-0000-0000-0000-000000000001"}
+        if path.endswith("/flow_runs/filter"):
+            return 200, []
         if path.endswith("/create_flow_run"):
             return 201, {"id": "00000000-0000-0000-0000-000000000002"}
         return 200, {"status": "ACCEPT", "state_type": "SCHEDULED"}
