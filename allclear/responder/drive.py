@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from time import monotonic
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError
@@ -48,6 +49,7 @@ class Driver:
         """The incidents in which an act waits for somebody's yes."""
         self._going: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
+        self._pause = LOOKS
         self.wake = asyncio.Event()
         """Set whenever this process has written something."""
 
@@ -56,12 +58,15 @@ class Driver:
         try:
             while True:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.wake.wait(), timeout=_SOON if self._asked else LOOKS)
+                    await asyncio.wait_for(self.wake.wait(), timeout=self._pause)
                 self.wake.clear()
+                began = monotonic()
                 try:
                     await self._look()
                 except AllclearError as error:
                     log.warning("%s", error)
+                # Many open incidents are looked at less often: looking never takes more than a tenth of the time.
+                self._pause = max(_SOON if self._asked else LOOKS, 9 * (monotonic() - began))
                 round_made()
         finally:
             for task in self._going.values():
