@@ -25,7 +25,7 @@ from allclear.orchestrator import Errands, Orchestrator
 from allclear.responder.body import MOST_BYTES
 from allclear.responder.drive import Driver
 from allclear.responder.gate import Gate, make_gate
-from allclear.responder.inbox import to_keep
+from allclear.responder.inbox import Inbox, to_keep
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.cloud_events import welcome
 from allclear.responder.sources.request import RawRequest
@@ -67,6 +67,8 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True) ->
 
 
 def _add_alerts(app: FastAPI, engine: Engine, work: Work, gate: Gate) -> None:
+    inbox = Inbox(engine.journal)
+
     @app.post("/alerts/{source}", status_code=202)
     async def receive(source: str, request: Request) -> dict[str, Any]:
         """Keeps an alert and answers; what becomes of it is at GET /alerts/{id}."""
@@ -77,8 +79,7 @@ def _add_alerts(app: FastAPI, engine: Engine, work: Work, gate: Gate) -> None:
         if proof.level is None:
             challenge = {"WWW-Authenticate": "Bearer"} if proof.status == 401 else None  # noqa: PLR2004 - HTTP's own
             raise HTTPException(proof.status, proof.why, challenge)
-        headers, body, key = to_keep(SOURCES[source], raw, proof.level)
-        delivery, work_to_do = await asyncio.to_thread(engine.journal.receive, source, headers, body, key)
+        delivery, work_to_do = await inbox.keep(to_keep(SOURCES[source], raw, proof.level))
         if work_to_do:
             work.arrived.set()
         return {"id": delivery}

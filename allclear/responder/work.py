@@ -12,7 +12,7 @@ from typing import get_args
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.scribe import plain
-from allclear.engine.intake import Alert, Became, Taken
+from allclear.engine.intake import Became, Taken
 from allclear.journal.port import INCIDENTS, Delivery
 from allclear.orchestrator import Errands
 from allclear.responder.inbox import is_authenticated, is_numbered
@@ -35,7 +35,7 @@ _LONGEST_WHYS = 1000
 _SETTLES = 5.0
 """Seconds between two looks at what follows from alerts that went quiet."""
 
-_TURN = 0.03
+_TURN = 0.05
 """Seconds: so long one transaction takes alerts in, before whoever else wants to write has a turn."""
 
 _WINDOWS = 1.0
@@ -104,20 +104,35 @@ class Work:
     def take_in(self) -> None:
         """Takes in every delivery that waits. Raises JournalError; what was not taken in then, waits."""
         while waiting := self._engine.journal.deliveries(state="new"):
-            try:
-                self._take_together(waiting)
-            except JournalError:  # one that cannot be taken in now never takes the others back with it
-                for delivery in waiting:
-                    self._take(delivery)
+            while waiting:
+                waiting = waiting[self._take_some(waiting) :]
 
-    def _take_together(self, waiting: list[Delivery]) -> None:
-        """Takes in as many as one turn has time for, in one transaction: each commit waits for the disk."""
-        end = monotonic() + _TURN
-        with self._engine.journal.together(INCIDENTS):
-            for delivery in waiting:
+    def _take_some(self, waiting: list[Delivery]) -> int:
+        """Takes in as many as one turn has time for, and says how many: each commit waits for the disk."""
+        end, done = monotonic() + _TURN, 0
+        try:
+            with self._engine.journal.together(INCIDENTS):
+                while done < len(waiting) and (not done or monotonic() < end):
+                    self._take(waiting[done])
+                    done += 1
+        except Exception:  # noqa: BLE001 - one that cannot be taken in never takes the others back with it
+            for delivery in waiting[: done + 1]:
+                self._take_alone(delivery)
+            return done + 1
+        return done
+
+    def _take_alone(self, delivery: Delivery) -> None:
+        settle = self._engine.journal.settle
+        try:
+            with self._engine.journal.together(INCIDENTS):
                 self._take(delivery)
-                if monotonic() > end:
-                    return
+        except JournalError:
+            raise  # it stays where it is, and is taken in when the journal is back
+        except AllclearError as error:
+            settle(delivery.id, "quarantined", str(error))
+        except Exception as error:  # one delivery never keeps the rest from being taken in
+            log.exception("The delivery %s could not be taken in.", delivery.id)
+            settle(delivery.id, "quarantined", f"It met a fault: {type(error).__name__}.")
 
     def _take(self, delivery: Delivery) -> None:
         settle = self._engine.journal.settle
@@ -129,29 +144,14 @@ class Work:
         if isinstance(read, Nothing):
             settle(delivery.id, "ignored", plain(read.why, _LONGEST_WHY))
             return
-        try:
-            taken = self._all_of(delivery, read)
-        except JournalError:
-            raise  # it stays where it is, and is taken in when the journal is back
-        except AllclearError as error:
-            settle(delivery.id, "quarantined", str(error))
-            return
-        except Exception as error:  # one delivery never keeps the rest from being taken in
-            log.exception("The delivery %s could not be taken in.", delivery.id)
-            settle(delivery.id, "quarantined", f"It met a fault: {type(error).__name__}.")
-            return
+        proven, numbered = is_authenticated(delivery), is_numbered(delivery)
+        taken = [
+            self._engine.intake.take(replace(alert, authenticated=proven), delivery.id, place, numbered=numbered)
+            for place, alert in enumerate(read)
+        ]
         best = min(taken, key=_weight)
         why = plain(" ".join(dict.fromkeys(one.why for one in taken)), _LONGEST_WHYS)
         settle(delivery.id, best.state, why, best.incident)
-
-    def _all_of(self, delivery: Delivery, read: list[Alert]) -> list[Taken]:
-        """Takes in every alert of a delivery, or none."""
-        proven, numbered = is_authenticated(delivery), is_numbered(delivery)
-        with self._engine.journal.together(INCIDENTS):
-            return [
-                self._engine.intake.take(replace(alert, authenticated=proven), delivery.id, place, numbered=numbered)
-                for place, alert in enumerate(read)
-            ]
 
 
 def _weight(taken: Taken) -> int:

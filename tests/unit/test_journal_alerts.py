@@ -73,7 +73,7 @@ def test_collapsed_alerts_are_counted_from_where_the_last_count_ended(journal: S
 
 
 def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJournal) -> None:
-    """An entry and the alert's state are one; what fails inside is undone, and alone where it stands for itself."""
+    """An entry and the alert's state are one; what fails inside is undone, with whatever it is a part of."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     note = NoteTaken(text="seen")
 
@@ -90,8 +90,14 @@ def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJo
     assert (journal.head(incident)[0], journal.alerts_of(incident)) == (1, [])
     with journal.together(INCIDENTS):
         write("second", fails=False)
-        with pytest.raises(NotFound):
-            write("third", fails=True)
+
+    def both() -> None:
+        with journal.together(INCIDENTS):
+            write("third", fails=False)
+            write("fourth", fails=True)
+
+    with pytest.raises(NotFound):
+        both()
     assert journal.head(incident)[0] == 2
     assert [one.key for one in journal.alerts_of(incident)] == ["second"]
 
