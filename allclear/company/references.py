@@ -50,6 +50,10 @@ class _Names:
             yield from self._known(
                 ("routes", index), [route.kind] if route.kind else [], plan.kinds, "kind of incident"
             )
+            known = [threshold.name for threshold in plan.thresholds]
+            if route.threshold and route.threshold not in known:
+                said = f"The plan has no threshold `{route.threshold}`."
+                yield self._file.error(("routes", index, "threshold"), said, instead(route.threshold, known))
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
         yield from self._rotas()

@@ -119,6 +119,8 @@ class Intake:
             return Taken("old", old, known.incident)
         if said.route is None:
             return Taken("ignored", "No route of the plan fits its labels; add one under `routes` in plan.yaml.")
+        if few := self._plan.too_little(said.route, said.labels):
+            return Taken("below", few)
         return self._new(said, said.route)
 
     def _old(self, said: _Said, known: KnownAlert) -> str | None:

@@ -22,7 +22,6 @@ from allclear.domain.plan.plan import (
     Plan,
     Route,
     Support,
-    Threshold,
 )
 from allclear.domain.plan.severity import (
     UNKNOWN,
@@ -41,6 +40,7 @@ from allclear.domain.plan.severity import (
 )
 from allclear.domain.plan.stated import Stated, hollow
 from allclear.domain.plan.storm import Limit, Storm
+from allclear.domain.plan.threshold import Threshold
 from allclear.domain.plan.working_time import Span, WorkingTime
 
 __all__ = [
