@@ -40,6 +40,9 @@ class _Names:
     def complaints(self) -> Iterator[Complaint]:
         plan = self._plan
         yield from self._scale()
+        if not plan.storm.enabled:
+            said = "The storm policy is off: each new alert opens an incident, however many come."
+            yield self._file.warning(("storm", "enabled"), said, "Take the line out, unless you measure something.")
         for place, line in self._lines():
             yield from self._applies(place, line)
         for index, rule in enumerate(plan.assess):

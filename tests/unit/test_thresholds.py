@@ -71,15 +71,15 @@ def test_alertmanagers_annotations_tell_it_too() -> None:
         b'{"alerts": [{"status": "firing", "labels": {"alertname": "A", "value": "label"},'
         b' "annotations": {"samples": "12", "value": "0.2", "summary": "x"}}]}'
     )
-    (alert,) = SOURCES["alertmanager"].parse(RawRequest(body, (), ""))  # type: ignore[misc] - there is one
-    assert alert.labels == {"alertname": "A", "value": "label", "samples": "12"}
+    read = SOURCES["alertmanager"].parse(RawRequest(body, (), ""))
+    assert isinstance(read, list)
+    assert read[0].labels == {"alertname": "A", "value": "label", "samples": "12"}
 
 
 def test_a_route_with_an_unknown_threshold_is_told(tmp_path: Path) -> None:
     """A slip in the name would hold alerts to nothing."""
-    folder = company_folder(
-        tmp_path, ("plan.yaml", "    runbook: broken\n", "    runbook: broken\n    threshold: nope\n")
-    )
+    named = "    runbook: outage\ntemplates", "    runbook: outage\n    threshold: nope\ntemplates"
+    folder = company_folder(tmp_path, ("plan.yaml", *named))
     said = [str(one) for one in check_company(folder, KINDS)]
     assert any("no threshold `nope`" in one for one in said)
 

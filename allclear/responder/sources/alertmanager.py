@@ -4,7 +4,8 @@
 `fingerprint`; a group that says `resolved` may hold alerts that still fire, so only the alert's own word counts. It
 retries 5xx and network errors only. It signs nothing: `http_config` sends a bearer token or a name and password.
 
-Labels: Alertmanager's own, as `alertname` and `severity`; and the annotations `value`, `samples` and `window`. Key: the fingerprint, or the labels' hash.
+Labels: Alertmanager's own, as `alertname` and `severity`, and the annotations `value`, `samples` and `window`. Key:
+the fingerprint, or the labels' hash.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from allclear.responder.sources.shape import Body, Labels, Text, When, Word, fit
 from allclear.responder.sources.source import Reading, SecretSource
 
 _MEASURED = ("value", "samples", "window")
-"""Annotations that say by how much, how often and over how long it was measured; thresholds of the plan look at them."""
+"""Annotations that say what was measured, how often and over how long; the plan's thresholds look at them."""
 
 
 class OneAlert(Body):
