@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, sleep
 from typing import get_args
 
 from allclear.bootstrap import Engine
@@ -35,8 +35,11 @@ _LONGEST_WHYS = 1000
 _SETTLES = 5.0
 """Seconds between two looks at what follows from alerts that went quiet."""
 
-_TURN = 0.05
-"""Seconds: so long one transaction takes alerts in, before whoever else wants to write has a turn."""
+_TURN, _REST = 0.03, 0.002
+"""Seconds: so long one transaction takes alerts in, and so long whoever else waits to write has the way to himself.
+
+A lock goes to whoever asks first when it is free, and that would be the same thread again and again.
+"""
 
 _WINDOWS = 1.0
 """Seconds between two looks at what happens unless somebody says no."""
@@ -106,6 +109,7 @@ class Work:
         while waiting := self._engine.journal.deliveries(state="new"):
             while waiting:
                 waiting = waiting[self._take_some(waiting) :]
+                sleep(_REST)
 
     def _take_some(self, waiting: list[Delivery]) -> int:
         """Takes in as many as one turn has time for, and says how many: each commit waits for the disk."""
