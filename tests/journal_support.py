@@ -99,6 +99,23 @@ def postgres_server() -> Generator[OnPostgres]:
             server.cleanup()
 
 
+LATER = {
+    "0002": ["TABLE baselines"],
+    "0003": ["TABLE takeovers"],
+    "0004": ["TABLE alerts", "TABLE heard", "INDEX incidents_newest", "INDEX inbox_number"],
+}
+"""What each migration has made."""
+
+
+def made_older(url: str, version: str) -> None:
+    """Takes a journal back to what it was in `version`, as an older allclear has left it."""
+    with by_hand(url) as connection:
+        for later, made in LATER.items():
+            for one in made if later > version else []:
+                connection.exec_driver_sql(f"DROP {one}")
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
+
+
 @contextmanager
 def by_hand(url: str) -> Generator[Connection]:
     """Yields a connection to a journal's database that knows nothing of journals; each statement is for good."""

@@ -35,7 +35,7 @@ _LONGEST_WHYS = 1000
 _SETTLES = 5.0
 """Seconds between two looks at what follows from alerts that went quiet."""
 
-_TURN, _REST = 0.03, 0.002
+_TURN, _REST = 0.012, 0.002
 """Seconds: so long one transaction takes alerts in, and so long whoever else waits to write has the way to himself.
 
 A lock goes to whoever asks first when it is free, and that would be the same thread again and again.

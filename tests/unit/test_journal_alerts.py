@@ -12,7 +12,7 @@ from allclear.domain.errors import NotFound
 from allclear.domain.records import AlertJoined, NoteTaken
 from allclear.journal.port import INCIDENTS, Heard, KnownAlert, Received
 from allclear.journal.sql import SqlJournal
-from tests.journal_support import Journals, by_hand
+from tests.journal_support import Journals, made_older
 from tests.property.response_support import MACHINE, OPENED
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -135,12 +135,7 @@ def test_an_older_journal_learns_the_alerts_of_its_open_incidents(url: str) -> N
         incident, _ = journal.open_incident("VS", OPENED, MACHINE, records=[said])
     finally:
         journal.close()
-    with by_hand(url) as connection:
-        for table in ("alerts", "heard"):
-            connection.exec_driver_sql(f"DROP TABLE {table}")
-        for index in ("incidents_newest", "inbox_number"):
-            connection.exec_driver_sql(f"DROP INDEX {index}")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+    made_older(url, "0003")
     journal = SqlJournal(url, lambda: NOW)
     try:
         known = journal.alert(OPENED.company, "json:k")
