@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from allclear.journal.sql import SqlJournal
@@ -113,7 +113,7 @@ def made_older(url: str, version: str) -> None:
         for later, made in LATER.items():
             for one in made if later > version else []:
                 connection.exec_driver_sql(f"DROP {one}")
-        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
+        connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
 
 
 @contextmanager
