@@ -24,6 +24,7 @@ from allclear.engine.own_record import JournalRecord
 from allclear.engine.people import People
 from allclear.engine.proposals import Proposer
 from allclear.engine.registry import Registry
+from allclear.engine.reminders import Reminders
 from allclear.engine.settling import Settling
 from allclear.engine.windows import Windows
 from allclear.journal.port import Journal
@@ -121,6 +122,7 @@ class Engine:
     dry_run: DryRun
     intake: Intake
     windows: Windows
+    reminders: Reminders
     settling: Settling
 
     async def close(self) -> None:
@@ -153,6 +155,7 @@ def make_engine(
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock, simulated=simulated)
     windows = Windows(journal, conductor, company, clock, simulated=simulated)
+    reminders = Reminders(journal, conductor, proposer, executor, company, clock, simulated=simulated)
     settling = Settling(journal, conductor, company, clock, simulated=simulated)
     return Engine(
         settings,
@@ -168,6 +171,7 @@ def make_engine(
         dry_run,
         intake,
         windows,
+        reminders,
         settling,
     )
 

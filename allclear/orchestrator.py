@@ -9,30 +9,65 @@ Only ids and checked words cross; Prefect evaluates nested parameters, so no tex
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import time
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
-from typing import cast
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import httpx
 
+from allclear.company import Company
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import AllclearError, Unreachable, VendorRefused
 from allclear.domain.incident import Incident, replay
 from allclear.journal.port import Errand, ErrandKind, Journal
 
+log = logging.getLogger("allclear.orchestrator")
+
 _TIMEOUT = 10.0
 _RETRIES = 4
 """Prefect on SQLite answers 503 under light load: writes with an idempotency key are safe to repeat."""
 
-_PAUSED = {"PAUSED"}
-_ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED", "CANCELLING"}
+_PAUSED = "PAUSED"
+_ON_ITS_WAY = {"SCHEDULED", "PENDING", "RUNNING", _PAUSED}
 _RESUME_TRIES = 12
 """How often a run that is not suspended yet is tried again: it may be about to be."""
+
+_LOOK_AGAIN = 2.0
+"""Seconds between two looks whether Prefect is back."""
+
+_ROUND = 5
+"""Errands in one round; the next begins with whatever is gravest by then."""
+
+PACE = 1.0
+"""Seconds between two runs that are started in a row: each brings one more, and Prefect carries one or two a second."""
+
+_MOST_ERRANDS = 500
+
+_AFTER_THE_END = {"respond", "review"}
+"""What is started of an incident that has ended: so that Prefect has it, and for its review."""
+
+_MOST_RUNS = 200
+"""Prefect's own limit for one answer."""
 
 
 ANSWERED_ELSEWHERE = {"decision": "answered elsewhere", "name": "allclear", "reason": "answered elsewhere"}
 """A form's content for a run that only has to look into the journal."""
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """One run in Prefect. `state` is its state's type, as RUNNING, which it has had `since` then."""
+
+    id: str
+    name: str
+    state: str
+    created: datetime
+    since: datetime
 
 
 class Orchestrator:
@@ -52,34 +87,68 @@ class Orchestrator:
         await self._http.aclose()
 
     async def ready(self) -> bool:
-        """Says whether Prefect answers."""
+        """Says whether Prefect answers and knows the company's flows."""
         with suppress(httpx.HTTPError):
-            return (await self._http.get("health", timeout=2.0)).is_success
+            return (await self._http.get(f"deployments/name/respond/{self._company}", timeout=2.0)).is_success
         return False
 
     async def start(self, flow: str, parameters: JsonDict, key: str, *, name: str, tags: list[str]) -> str:
         """Returns the id of the flow run with that idempotency key, which is made unless it is there already.
 
-        Raises Unreachable while Prefect is away, VendorRefused where it has no such deployment.
+        Raises Unreachable while Prefect is away or nobody has registered the flow, VendorRefused where it says no.
         """
         deployment = await self._deployment(flow)
-        answer = await self._call(
-            "POST", f"deployments/{deployment}/create_flow_run",
-            {"parameters": parameters, "idempotency_key": key, "name": name, "tags": tags,
-             "state": {"type": "SCHEDULED"}},
-        )  # fmt: skip
+        try:
+            answer = await self._call(
+                "POST", f"deployments/{deployment}/create_flow_run",
+                {"parameters": parameters, "idempotency_key": key, "name": name, "tags": tags,
+                 "state": {"type": "SCHEDULED"}},
+            )  # fmt: skip
+        except VendorRefused:
+            self._deployments.pop(flow, None)  # its database may be another one by now
+            raise
         return str(answer["id"])
 
     async def _deployment(self, flow: str) -> str:
         if flow not in self._deployments:
-            answer = await self._call("GET", f"deployments/name/{flow}/{self._company}")
+            try:
+                answer = await self._call("GET", f"deployments/name/{flow}/{self._company}")
+            except VendorRefused as error:
+                raise Unreachable(error.message, error.next_step) from error
             self._deployments[flow] = str(answer["id"])
         return self._deployments[flow]
 
     async def run_state(self, run: str) -> str:
-        """Returns the type of the run's state, as RUNNING."""
-        answer = await self._call("GET", f"flow_runs/{run}")
-        return str(answer.get("state_type") or "")
+        """Returns the type of the run's state, as RUNNING; nothing for a run that Prefect does not have."""
+        with suppress(VendorRefused):
+            answer = await self._call("GET", f"flow_runs/{run}")
+            return str(answer.get("state_type") or "")
+        return ""
+
+    async def runs(self, *, names: list[str] | None = None, states: list[str] | None = None) -> list[FlowRun]:
+        """Returns the newest runs with one of these names, as `VS-12 contain`, or in one of these states, oldest first.
+
+        Raises Unreachable or VendorRefused.
+        """
+        wanted: JsonDict = {"name": {"any_": names}} if names else {}
+        wanted |= {"state": {"type": {"any_": states}}} if states else {}
+        body = {"flow_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": _MOST_RUNS}
+        found: Any = await self._call("POST", "flow_runs/filter", body)
+        if not isinstance(found, list):
+            raise VendorRefused(f"What answers at {self._http.base_url} is no Prefect.", "Correct PREFECT_API_URL.")
+        runs = [
+            FlowRun(
+                str(one["id"]), str(one["name"]), str(one["state_type"] or ""),
+                datetime.fromisoformat(one["created"]), datetime.fromisoformat(one["state"]["timestamp"]),
+            )
+            for one in cast("list[dict[str, Any]]", found) if one.get("state")
+        ]  # fmt: skip
+        return sorted(runs, key=lambda one: one.created)
+
+    async def crashed(self, run: str, why: str) -> None:
+        """Has Prefect call a run crashed whose process is gone. Raises Unreachable or VendorRefused."""
+        state = {"type": "CRASHED", "name": "Crashed", "message": why}
+        await self._call("POST", f"flow_runs/{run}/set_state", {"state": state, "force": True})
 
     async def resume(self, run: str, answer: JsonDict) -> bool:
         """Wakes a suspended run; False where it is not suspended, or not quite yet."""
@@ -108,35 +177,76 @@ class Orchestrator:
 
 
 class Errands:
-    """Carries what is in the outbox to Prefect; each is kept until it is done."""
+    """Carries what is in a company's outbox to Prefect; each errand is kept until it is done."""
 
-    def __init__(self, journal: Journal, orchestrator: Orchestrator) -> None:
+    def __init__(self, journal: Journal, orchestrator: Orchestrator, company: Company) -> None:
         self._journal = journal
         self._prefect = orchestrator
+        self._company = company
+        self._away = False
+        self._not_before = 0.0
 
-    async def deliver(self) -> int:
-        """Does every errand that is due and returns how many were done; what fails is tried again later."""
-        done = 0
-        for errand in self._journal.errands():
+    async def deliver(self, incident: str | None = None, each: Callable[[], None] = lambda: None) -> int:
+        """Does what is due, of one incident or of all, in rounds, and returns how many errands were done.
+
+        Answers go first, for a person waits; then runs are started at Prefect's own pace, the gravest incident's and
+        the oldest first. While Prefect is away all errands stay due, and one look each two seconds, for all of them,
+        finds out when it is back. What fails by itself is put off. `each` is called before each errand: a Prefect that
+        does not answer makes one last most of a minute.
+        """
+        if time.monotonic() < self._not_before:
+            return 0
+        due = await asyncio.to_thread(self._due, incident)
+        if not due or (self._away and not await self._back()):
+            return 0
+        done, pause = 0, 0.0
+        for errand in due[:_ROUND]:
+            await asyncio.sleep(pause)
+            each()
             try:
                 finished = await self._do(errand)
+            except Unreachable as error:
+                if not await self._back():
+                    log.warning("%d errands wait: %s", len(due) - done, error.message)
+                    break
+                self._journal.errand_failed(errand.key, error.message, _later(errand.attempts))
             except AllclearError as error:
                 self._journal.errand_failed(errand.key, error.message, _later(errand.attempts))
-                continue
-            if finished:
-                self._journal.errand_done(errand.key)
-                done += 1
             else:
-                self._journal.errand_failed(errand.key, "not suspended yet", timedelta(milliseconds=500))
+                if finished:
+                    self._journal.errand_done(errand.key)
+                    done += 1
+                else:
+                    self._journal.errand_failed(errand.key, "not suspended yet", timedelta(milliseconds=500))
+            pause = PACE if errand.kind is ErrandKind.START else 0.0
         return done
 
+    def _due(self, incident: str | None) -> list[Errand]:
+        """Returns the errands that are due, in the order in which they are to be done."""
+        due = self._journal.errands(limit=_MOST_ERRANDS, company=self._company.name, incident=incident)
+        known = {one: replay(self._journal.entries(one)) for one in {errand.incident for errand in due}}
+
+        def weight(errand: Errand) -> tuple[bool, int]:
+            found = known[errand.incident]
+            return errand.kind is ErrandKind.START, self._company.plan.rank(found.severity) if found else 0
+
+        return sorted(due, key=weight)
+
+    async def _back(self) -> bool:
+        """Looks whether Prefect is there; if not, the next look is due in two seconds."""
+        ready = await self._prefect.ready()
+        if self._away and ready:
+            log.warning("Prefect is back.")
+        self._away, self._not_before = not ready, 0.0 if ready else time.monotonic() + _LOOK_AGAIN
+        return ready
+
     async def _do(self, errand: Errand) -> bool:
-        if errand.kind is ErrandKind.START:
-            incident = replay(self._journal.entries(errand.incident))
-            if incident is not None:
-                await self._start(incident, str(errand.detail["flow"]), errand.key)
-            return True
-        return await self._wake(errand)
+        if errand.kind is not ErrandKind.START:
+            return await self._wake(errand)
+        incident, flow = replay(self._journal.entries(errand.incident)), str(errand.detail["flow"])
+        if incident is not None and (not incident.over or flow in _AFTER_THE_END):
+            await start_run(self._prefect, incident, flow, errand.key)
+        return True
 
     async def _wake(self, errand: Errand) -> bool:
         """Resumes the runs that wait for an answered ask. True when there is nothing left to wake."""
@@ -144,26 +254,22 @@ class Errands:
         incident = replay(self._journal.entries(errand.incident))
         if incident is None or (incident.asks[ask_id].open and not incident.over):
             return True
-        ask = incident.asks[ask_id].ask
         waiting = self._journal.waits(ask_id)
+        states = {run: await self._prefect.run_state(run) for run in waiting}
         for run in waiting:
-            if await self._prefect.run_state(run) in _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):
+            if states[run] == _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):
                 return True
-        own = incident.runs.get(ask.phase)
-        runs = {*waiting, *filter(None, [own])}
-        ended = [await self._prefect.run_state(run) in _ENDED for run in runs]
-        if runs and all(ended) and ask.phase not in incident.left:
-            await self._start(incident, ask.phase, f"{ask_id}/again")
-            return True
         # A run that is about to suspend itself for this very answer is tried again; any other finds it by itself.
-        return not waiting or all(ended) or errand.attempts > _RESUME_TRIES
+        return not _ON_ITS_WAY & set(states.values()) or errand.attempts > _RESUME_TRIES
 
-    async def _start(self, incident: Incident, flow: str, key: str) -> None:
-        simulated = "SIMULATED" if incident.opened.simulated else "real"
-        await self._prefect.start(
-            flow, {"incident": incident.id}, key, name=f"{incident.id} {flow}",
-            tags=[incident.id, incident.severity, simulated],
-        )  # fmt: skip
+
+async def start_run(prefect: Orchestrator, incident: Incident, flow: str, key: str) -> None:
+    """Starts the run of `flow` for an incident: one for each key. Raises Unreachable or VendorRefused."""
+    simulated = "SIMULATED" if incident.opened.simulated else "real"
+    await prefect.start(
+        flow, {"incident": incident.id}, key, name=f"{incident.id} {flow}",
+        tags=[incident.id, incident.severity, simulated],
+    )  # fmt: skip
 
 
 def _later(attempts: int) -> timedelta:

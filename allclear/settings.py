@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     alert_token: SecretStr | None = Field(default=None, description="The bearer token that alerts carry.")
     simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")
     user: str | None = Field(default=None, description="Who speaks on the command line, unless --as says so.")
+    heartbeat_url: SecretStr | None = Field(
+        default=None, description="What the responder calls while it is ready: a dead-man's switch outside."
+    )
+    heartbeat_seconds: float = Field(default=30.0, ge=1, le=3600, description="Seconds between two such calls.")
     prefect_api_url: str = Field(
         default="http://127.0.0.1:4200/api", alias="PREFECT_API_URL", description="Prefect's API."
     )
@@ -63,6 +67,12 @@ class Settings(BaseSettings):
         if not good:
             raise PydanticCustomError("address", "is no address like http://127.0.0.1:8077")
         return value
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _is_a_heartbeat(cls, value: SecretStr | None) -> SecretStr | None:
+        said = value.get_secret_value().strip() if value else ""
+        return SecretStr(cls._is_an_address(said)) if said else None
 
     @cached_property
     def simulated(self) -> Simulation | None:

@@ -109,7 +109,7 @@ class Stack:
         """Starts everything and returns when it answers. Raises AllclearError, with the log's last words."""
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         try:
-            self._lay_out_prefect()
+            self.lay_out_prefect()
             await self._spawn("prefect", ["deployments.server", str(self.ports.prefect)])
             if self.scenario:
                 await self._start_simulation(self.scenario)
@@ -130,17 +130,16 @@ class Stack:
         await self.stop()
 
     async def stop(self) -> None:
-        """Stops every part, the last started first; one that does not listen is killed."""
+        """Stops every part, the last started first; what does not listen, or is left behind by a part, is killed."""
         for _, child in reversed(self._children):
             if child.returncode is None:
                 with suppress(ProcessLookupError):
                     child.send_signal(signal.SIGINT)
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(child.wait(), _STOP_SECONDS)
-            except TimeoutError:
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
-                await child.wait()
+            with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, of a group that has ended
+                os.killpg(child.pid, signal.SIGKILL)  # each part leads a group of its own: its flow runs are in it
+            await child.wait()
         self._children.clear()
 
     async def watch(self) -> None:
@@ -164,8 +163,8 @@ class Stack:
             )  # fmt: skip
         self._children.append((name, child))
 
-    def _lay_out_prefect(self) -> None:
-        """Prefect makes its database in twenty seconds, or finds a copy of an empty one."""
+    def lay_out_prefect(self) -> None:
+        """Spares Prefect's server the twenty seconds of making its database, where a copy of an empty one is kept."""
         database = self.home / "prefect" / "prefect.db"
         if not database.exists() and empty_prefect().exists():
             database.parent.mkdir(parents=True, exist_ok=True)

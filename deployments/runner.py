@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+import threading
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
@@ -29,13 +32,28 @@ _PATIENCE = 120
 """Seconds that Prefect's server is waited for; its first start takes half a minute."""
 
 
+_STOP_SECONDS = 5.0
+
+
+class _Runner(Runner):
+    """Prefect's runner, which ends when it is told to, and its flow runs with it, even when Prefect is gone."""
+
+    def handle_sigterm(self, *args: object, **kwargs: object) -> None:
+        """Stops; without a server to tell of it, Prefect's own way of stopping has no end."""
+        if os.getpgrp() == os.getpid():  # the group is ours alone: so `allclear up` and drills start it
+            killing = threading.Timer(_STOP_SECONDS, os.killpg, (os.getpgrp(), signal.SIGKILL))
+            killing.daemon = True
+            killing.start()
+        super().handle_sigterm(*args, **kwargs)
+
+
 async def main() -> None:
     """Registers and serves until it is stopped. Raises AllclearError for a company that cannot be loaded."""
     start_warm()
     settings = load_settings()
     company = find_company(settings.company)
     simulated = settings.simulated is not None
-    runner = Runner(name=f"allclear-{company.name}", query_seconds=POLL_SECONDS, limit=None, pause_on_shutdown=False)
+    runner = _Runner(name=f"allclear-{company.name}", query_seconds=POLL_SECONDS, limit=None, pause_on_shutdown=False)
     offered = choices(company)
     async with get_client() as client:
         await _prefect_answers(client)

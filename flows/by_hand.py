@@ -31,7 +31,7 @@ async def _order(action: str, params: dict[str, Any], *, name: str, role: str, r
         result = await engine.by_hand.do(given, by)
         await name_run(engine.conductor.incident(result.incident))
         await publish(engine, result.incident)
-        await deliver(engine)
+        await deliver(engine, result.incident)
     if result.outcome is None:
         return not_done(f"NOT done: {result.act} of {result.incident} waits for {', '.join(result.waiting)}.")
     if not result.outcome.good:

@@ -50,7 +50,7 @@ async def carry_on(incident: str, phase: Phase) -> str:
         await publish(engine, incident)
         if phase is Phase.REVIEW:
             await publish_post_mortem(engine, incident)
-        await deliver(engine)
+        await deliver(engine, incident)
         state = engine.conductor.incident(incident)
     return f"{phase.value} of {incident} is done" + (f": {state.ended.why}" if state.ended else ".")
 
@@ -87,14 +87,13 @@ def title_of(move: Move) -> str:
 
 
 def _note_run(engine: Engine, incident: str, phase: Phase, by: By) -> None:
-    run = run_id()
-    if run and engine.conductor.incident(incident).runs.get(phase.value) != run:
-        engine.journal.append(incident, [RunStarted(phase=phase.value, run=run)], by)
+    if run := run_id():
+        engine.journal.append(incident, [RunStarted(phase=phase.value, run=run, holder=engine.journal.holder)], by)
 
 
-async def deliver(engine: Engine) -> None:
-    """Takes the outbox to Prefect at once; what cannot be taken now, the responder takes later."""
+async def deliver(engine: Engine, incident: str) -> None:
+    """Takes an incident's errands to Prefect at once; what cannot be taken now, the responder takes later."""
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
     with suppress(AllclearError):
-        await Errands(engine.journal, orchestrator).deliver()
+        await Errands(engine.journal, orchestrator, engine.company).deliver(incident)
     await orchestrator.close()

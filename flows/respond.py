@@ -38,10 +38,9 @@ async def respond(  # noqa: PLR0913 - the fields of its form
         incident: Leave empty. An alert fills in the incident that it has opened.
     """
     try:
-        incident = await _open(title, severity, service, runbook, name, role, incident.strip().upper())
+        said = await _open(title, severity, service, runbook, name, role, incident.strip().upper())
     except AllclearError as error:
         return not_done(str(error))
-    said = f"{incident} is open; its phases follow as runs of their own: look for `{incident} contain` among the runs."
     get_run_logger().info(said)
     return Completed(message=said)
 
@@ -50,14 +49,17 @@ async def _open(  # noqa: PLR0913 - the fields of the form
     title: str, severity: str, service: str, runbook: str, name: str, role: str, incident: str
 ) -> str:
     async with open_engine() as engine:
-        if incident:
-            errand = start_errand(incident, Phase.DETECT.value)
-            engine.journal.append(incident, [], By(actor="allclear", via="flow respond"), errands=[errand])
-        else:
+        if not incident:
             by = engine.people.who(name, role or None, "prefect")
             said = Declaration(title=title.strip() or "Trouble", severity=severity, service=service, runbook=runbook)
             incident = engine.people.declare(said, by, first=Phase.DETECT.value)
-        await name_run(engine.conductor.incident(incident))
+        elif not engine.conductor.incident(incident).over:
+            errand = start_errand(incident, Phase.DETECT.value)
+            engine.journal.append(incident, [], By(actor="allclear", via="flow respond"), errands=[errand])
+        state = engine.conductor.incident(incident)
+        await name_run(state)
         await publish(engine, incident)
-        await deliver(engine)
-    return incident
+        await deliver(engine, incident)
+    if state.ended:  # by people, before Prefect heard of it
+        return f"{incident} is over already: {state.ended.why}"
+    return f"{incident} is open; its phases follow as runs of their own: look for `{incident} contain` among the runs."

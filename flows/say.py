@@ -28,7 +28,7 @@ async def say(incident: str, name: str, role: str, speak: Callable[[Engine, str,
                 await engine.by_hand.after_answer(f"{incident}/{ask}", by)
             await name_run(engine.conductor.incident(incident))
             await publish(engine, incident)
-            await deliver(engine)
+            await deliver(engine, incident)
     except AllclearError as error:
         return not_done(str(error))
     get_run_logger().info(told)

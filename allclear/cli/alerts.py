@@ -1,16 +1,23 @@
-"""Trying out the sources of alerts."""
+"""Trying out the sources of alerts, and looking at what came in."""
 
 from __future__ import annotations
 
 import os
+import time
 from typing import Annotated
 
 import httpx
 import typer
 
-from allclear.cli.root import AsJson, app, say, say_json
+from allclear.bootstrap import open_engine
+from allclear.cli.root import AsJson, app, run, say, say_json
 from allclear.company import find_company
 from allclear.domain.base import utc_now
+from allclear.domain.errors import NotFound
+from allclear.journal.port import Journal
+from allclear.responder.again import look_again
+from allclear.responder.doors.answers import AlertShown
+from allclear.responder.doors.shown import STATES, shown, shown_in_list
 from allclear.responder.gate import Gate, make_gate
 from allclear.responder.samples import SAMPLES, sample, signed
 from allclear.responder.sending import send as send_sample
@@ -20,8 +27,11 @@ from allclear.responder.sources.request import kept
 from allclear.responder.sources.source import Nothing
 from allclear.settings import Settings, load_settings
 
-alert = typer.Typer(help="Try out the sources of alerts.", no_args_is_help=True)
+alert = typer.Typer(help="Try out the sources of alerts, and see what came in.", no_args_is_help=True)
 app.add_typer(alert, name="alert")
+
+_PATIENCE = 5.0
+"""Seconds for which it is waited until the responder has looked."""
 
 
 def _gate(settings: Settings) -> Gate:
@@ -68,6 +78,68 @@ def send(
         return
     incident = f" ({sent.became['incident']})" if sent.became["incident"] else ""
     say(f"It is {sent.became['state']}{incident}. {sent.became['why']}")
+
+
+@alert.command("list")
+def list_alerts(
+    state: Annotated[str | None, typer.Option(help=f"What became of them: {', '.join(STATES)}.")] = None,
+    source: Annotated[str | None, typer.Option(help="Where they came from, as grafana.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what came in from monitoring, and what became of it."""
+    if state is not None and state not in STATES:
+        raise NotFound(f"Nothing ever is {state!r}.", f"There are: {', '.join(STATES)}.")
+
+    async def work() -> list[AlertShown]:
+        async with open_engine() as engine:
+            return shown_in_list(engine.journal, state, source, limit)
+
+    rows = run(work())
+    if as_json:
+        say_json([row.model_dump(mode="json") for row in rows])
+        return
+    for row in rows:
+        _say_alert(row)
+    if not rows:
+        say("Nothing of that came in.")
+
+
+@alert.command()
+def retry(
+    delivery: Annotated[str, typer.Argument(metavar="ID", help="As `allclear alert list` shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Have an alert looked at once more that was quarantined or ignored: after an update, or a change of the plan."""
+
+    async def work() -> AlertShown:
+        async with open_engine() as engine:
+            look_again(engine.journal, delivery)
+            return _wait_for(engine.journal, delivery)
+
+    row = run(work())
+    if as_json:
+        say_json(row.model_dump(mode="json"))
+        return
+    _say_alert(row)
+    if row.state == "new":
+        say("It waits for the responder, which looks at it as soon as it runs.")
+
+
+def _wait_for(journal: Journal, delivery: str) -> AlertShown:
+    """Returns a delivery once the responder has read it, or as it is after a few seconds."""
+    end = time.monotonic() + _PATIENCE
+    while (row := shown(journal, delivery)).state == "new" and time.monotonic() < end:
+        time.sleep(0.1)
+    return row
+
+
+def _say_alert(row: AlertShown) -> None:
+    count = f" ({row.count} times)" if row.count > 1 else ""
+    say(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M}  {row.source}: {row.state}{count}. {row.why}")
+    for one in row.alerts:
+        incident = f" {one.incident}" if one.incident else ""
+        say(f"  {one.status} {one.severity or '-'}  {one.title}  [{one.became}{incident}: {one.why}]")
 
 
 def _labels(source: str, name: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import typer
 from rich.markdown import Markdown
 from rich.text import Text
 
-from allclear.cli.root import app, out, run, say, say_json
+from allclear.cli.root import app, out, run_parts, say, say_json
 from allclear.company import Company, check_company, find_company
 from allclear.domain.approval import Ask
 from allclear.domain.durations import say_duration
@@ -67,7 +67,7 @@ def drill(
             out.print(text, style="dim", markup=False)
 
     person = _ask_at_terminal if interactive else None
-    played = run(play(company, name, place, told=told, said=said, person=person))
+    played = run_parts(play(company, name, place, told=told, said=said, person=person))
     _tidy(place)
     if as_json:
         say_json(_as_json(played))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -41,6 +42,32 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
+def run_parts(work: Coroutine[Any, Any, T]) -> T:
+    """Runs work that has started other processes: SIGTERM and SIGHUP end it as Ctrl-C does, its parts first.
+
+    Raises typer.Exit, 128 + the signal, where it was ended so.
+    """
+    told: list[int] = []
+
+    async def until_told() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def stop(number: int) -> None:
+            if not told and task is not None:  # one is enough: a second one must not cut the stopping short
+                told.append(number)
+                task.cancel()
+
+        for one in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(one) is not signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(one, stop, one)
+        return await work
+
+    try:
+        return run(until_told())
+    except asyncio.CancelledError:
+        raise typer.Exit(128 + told[0] if told else 1) from None
+
+
 @asynccontextmanager
 async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[Engine]:
     """Yields the engine; on leaving, Prefect is told what it has to know, as far as it answers."""
@@ -53,7 +80,7 @@ async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[E
         orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
         if await orchestrator.ready():
             with suppress(AllclearError):
-                await Errands(engine.journal, orchestrator).deliver()
+                await Errands(engine.journal, orchestrator, engine.company).deliver()
         await orchestrator.close()
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from allclear.cli.root import app, out, run, say
+from allclear.cli.root import app, out, run, run_parts, say
 from allclear.company import find_company
 from allclear.domain.errors import ConfigError
 from allclear.drill.script import find_script, first_script
@@ -83,24 +82,17 @@ def up(
         scenario = scenario or first_script(company)
         find_script(company.folder, scenario)
     stack = Stack(company.name, place, Ports(port, responder_port), scenario if simulated else None)
-    run(_keep_up(stack, company.name))
+    run_parts(_keep_up(stack, company.name))
 
 
 async def _keep_up(stack: Stack, company: str) -> None:
-    stop = asyncio.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(one, stop.set)
     say(f"Starting everything for {company}; the first time takes half a minute …")
     async with stack:
         say_where(stack)
-        watch = asyncio.create_task(stack.watch())
-        asked = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait({watch, asked}, return_when=asyncio.FIRST_COMPLETED)
-        watch.cancel()
-        asked.cancel()
-        if watch in done:
-            watch.result()
-        say("Stopping …")
+        try:
+            await stack.watch()
+        except asyncio.CancelledError:  # Ctrl-C, SIGTERM, SIGHUP
+            say("Stopping …")
 
 
 def say_where(stack: Stack) -> None:

@@ -15,6 +15,7 @@ from allclear.company.placeholders import plan_placeholders, route_braces, templ
 from allclear.company.policies import check_approvals, check_blanks, check_people
 from allclear.company.references import assumed_parts, check_references
 from allclear.company.steps import check_runbooks
+from allclear.company.telling import check_reminders
 from allclear.company.wiring import check_systems
 from allclear.domain.plan import Plan
 
@@ -41,6 +42,7 @@ def check_company(
         _unreached(draft),
         check_references(draft),
         check_grading(draft, kinds),
+        check_reminders(draft, kinds),
         check_systems(draft, kinds),
         check_runbooks(draft, kinds),
         plan_placeholders(draft),

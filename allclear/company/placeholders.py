@@ -45,15 +45,18 @@ def filled(draft: Draft, value: object, service: str) -> Any:  # noqa: ANN401 - 
         "severity": plan.severities[0].name if plan else "P0",
         "status": "INVESTIGATING",
         "service": service,
+        "number": "1",
         "status_page": (plan.status_page_url if plan else "") or "https://status.example.com",
     }
     named = {name for _, text in texts(value) for name in unknown_placeholders(text, _NONE)}
     return render_all(value, {name: f"some {name.replace('_', ' ')}" for name in named} | examples)
 
 
-def step_placeholders(draft: Draft, file: YamlFile, place: Place, value: object) -> Iterator[Complaint]:
-    """Yields what is wrong with the placeholders of a runbook's line."""
-    known = step_words(draft)
+def step_placeholders(
+    draft: Draft, file: YamlFile, place: Place, value: object, more: Mapping[str, str] = _NONE
+) -> Iterator[Complaint]:
+    """Yields what is wrong with the placeholders of a runbook's line; `more` may stand there besides."""
+    known = {**step_words(draft), **more}
     for where, text in texts(value, place):
         for name in unknown_placeholders(text, known):
             if draft.plan is None and name.startswith(_TEMPLATE_MARK):

@@ -194,7 +194,10 @@ def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
     rule = severity.escalates if severity else None
     if rule is None or incident.over or clock_stop(incident, rule.unless):
         return []
-    due = _due(plan, incident, rule.from_, rule.after)
+    begun = clock_start(incident, rule.from_)
+    if begun and incident.severities:  # who has just become a P1 has the whole of a P1's time
+        begun = max(begun, incident.severities[-1][0])
+    due = plan.working_time.after(begun, rule.after) if begun else None
     return [
         Deadline(
             what="escalation", name=rule.to, title=f"becomes {rule.to}, unless {rule.unless.value}",

@@ -37,6 +37,7 @@ from allclear.domain.records import (
     PhaseLeft,
     PostMortemWritten,
     Recovered,
+    Reminded,
     RoleTaken,
     RunStarted,
     SeverityChanged,
@@ -171,6 +172,15 @@ class StepState:
     number: int = 0
 
 
+@dataclass(frozen=True)
+class ReminderState:
+    """What people were to be told, and which entry says so."""
+
+    said: Reminded
+    at: datetime
+    number: int
+
+
 @dataclass
 class Incident:
     """How an incident stands."""
@@ -209,12 +219,16 @@ class Incident:
     covered_by: str | None = None
     """The incident that gathers a storm's troubles, if one began: then people approve every act."""
     severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
+    reminders: dict[str, list[ReminderState]] = field(default_factory=dict[str, list[ReminderState]])
+    """Topic -> what people were reminded of, in order."""
     notes: list[tuple[datetime, By, NoteTaken | DecisionTaken]] = field(
         default_factory=list[tuple[datetime, By, NoteTaken | DecisionTaken]]
     )
     follow_ups: list[FollowUpAdded] = field(default_factory=list[FollowUpAdded])
     words: dict[str, str] = field(default_factory=dict[str, str])
     runs: dict[str, str] = field(default_factory=dict[str, str])
+    began_in: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
+    """Flow run -> the process that it began in last, and when."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     paged_at: datetime | None = None
@@ -396,8 +410,9 @@ def _apply_course(incident: Incident, entry: Entry) -> bool:
             incident.recovered_at = incident.recovered_at or entry.at
         case IncidentEnded() as ended:
             incident.ended, incident.ended_at = incident.ended or ended, incident.ended_at or entry.at
-        case RunStarted(phase=phase, run=run):
+        case RunStarted(phase=phase, run=run, holder=holder):
             incident.runs[phase] = run
+            incident.began_in[run] = (holder, entry.at)
         case _:
             return False
     return True
@@ -467,6 +482,8 @@ def _apply_words(incident: Incident, entry: Entry) -> bool:
             incident.covered_by, incident.joined_at = umbrella, entry.at
         case Acknowledged():
             pass  # every word of a person acknowledges
+        case Reminded() as said:
+            incident.reminders.setdefault(said.topic, []).append(ReminderState(said, entry.at, entry.number))
         case RoleTaken(role=role, person=person):
             incident.roles[role] = person
         case NoteTaken() | DecisionTaken() as note:

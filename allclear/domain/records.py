@@ -89,6 +89,17 @@ class Assessed(Model):
     why: str = ""
 
 
+class Reminded(Model):
+    """A time was over, and people were to be told: once for each rung of each topic."""
+
+    kind: Literal["reminded"] = "reminded"
+    topic: str = Field(description="What it is about, as `approval:VS-1/contain/roll-back`.")
+    rung: int = Field(ge=1, description="How far it has climbed, or how often it has been said.")
+    sentence: str
+    roles: list[str] = Field(default=[], description="Whom it is for.")
+    wakes: bool = Field(default=False, description="Whether it is worth waking somebody for.")
+
+
 class RoleTaken(Model):
     """Somebody wears a hat from now on."""
 
@@ -262,19 +273,20 @@ class IncidentEnded(Model):
 
 
 class RunStarted(Model):
-    """Prefect has a flow run for a phase of this incident."""
+    """Prefect runs a phase of this incident: each time that the run begins, or begins again after it was suspended."""
 
     kind: Literal["run.started"] = "run.started"
     phase: str
     run: str
+    holder: str = ""
+    """The process that it runs in, as the journal knows who is alive; empty in older records."""
 
 
 Record = Annotated[
-    IncidentOpened | AlertJoined | AlertsCollapsed | Covered
-    | Acknowledged | SeverityChanged | Assessed | RoleTaken | PhaseEntered | PhaseLeft
-    | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed | AskVoided | ActIntended | ActFinished
-    | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken | PostMortemWritten | FollowUpAdded
-    | IncidentEnded | RunStarted,
+    IncidentOpened | AlertJoined | AlertsCollapsed | Covered | Acknowledged | SeverityChanged | Assessed | Reminded
+    | RoleTaken | PhaseEntered | PhaseLeft | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed
+    | AskVoided | ActIntended | ActFinished | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken
+    | PostMortemWritten | FollowUpAdded | IncidentEnded | RunStarted,
     Field(discriminator="kind"),
 ]  # fmt: skip
 RECORD: TypeAdapter[Any] = TypeAdapter(Record)

@@ -45,6 +45,7 @@ from allclear.domain.records import (
     PhaseLeft,
     PostMortemWritten,
     Recovered,
+    Reminded,
     RoleTaken,
     RunStarted,
     SeverityChanged,
@@ -252,9 +253,9 @@ def stamp(at: datetime) -> str:
 
 
 def role_words(role: str, plan: Plan | None = None) -> str:
-    """Returns a role within a sentence: `tech lead`, `CTO`, `on-call`."""
+    """Returns a role within a sentence: as the plan writes it, whatever its language, or else `tech lead`, `CTO`."""
     if plan and role in plan.roles:
-        words = [word if word.isupper() else word.lower() for word in plan.role_title(role).split()]
+        words = [plan.role_title(role)]
     elif role == "on_call":
         words = ["on-call"]
     else:
@@ -319,6 +320,8 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _severity(desk, record)
         case Assessed():
             return _assessed(desk, record, who)
+        case Reminded():
+            return _Said(f"{'Woken' if record.wakes else 'Told'}: {_stop(_bare(record.sentence))}", "bad")
         case RoleTaken():
             was = f" (was {plain(record.was, 60)})" if record.was else ""
             return _Said(f"{plain(record.person, 60)} is {role_words(record.role, desk.plan)} now{was}.", "person")

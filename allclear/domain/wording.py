@@ -40,6 +40,13 @@ PLACEHOLDERS: dict[str, str] = {
 }
 """Every placeholder a template or a step's parameters may hold, and where its value comes from."""
 
+REMINDER_PLACEHOLDERS: dict[str, str] = {
+    "reminder": "What is to be said: which time is over.",
+    "for": "Whom it is for, and how they are reached now.",
+    "number": "The reminder's number in the record: no other of the incident has it.",
+}
+"""Placeholders that the words of `reminders` may hold besides."""
+
 
 def unknown_placeholders(text: str, known: Mapping[str, str] = PLACEHOLDERS) -> list[str]:
     """Returns the placeholders of `text` that have no source."""

@@ -139,6 +139,14 @@ class _Sheet:
                 f" `{'`, `'.join(known)}` in Cloud Run.",
                 f"Write `service: {known[0]}`.",
             )
+        played = {(one.region, one.service) for one in (production, *production.other_services)}
+        for region, name in service.cloud_run.items() if isinstance(service.cloud_run, dict) else ():
+            if (region, name) not in played:
+                yield self._file.warning(
+                    (PRODUCTION,),
+                    f"`{route.service}` in systems.yaml is `{name}` in {region}, which the drill's production has not.",
+                    "Add it under `other_services`, or leave that region's steps out of the drill.",
+                )
         pages = [page.path for page in production.pages]
         for path in dict.fromkeys(one.path.partition("?")[0] for one in service.smoke.paths):
             if path not in (*pages, "/healthz"):

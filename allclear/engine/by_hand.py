@@ -11,14 +11,12 @@ from allclear.domain.action import Outcome
 from allclear.domain.errors import NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.records import By, DecisionTaken
+from allclear.domain.reminders import BY_HAND as PHASE
 from allclear.engine.executor import Executor
 from allclear.engine.people import Declaration, People
 from allclear.engine.proposals import Proposer, Wish
 from allclear.engine.reading import read_incident
 from allclear.journal.port import Journal
-
-PHASE = "by-hand"
-"""Where acts stand that belong to no phase."""
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,33 @@ class Heard:
     """In the order of what was heard first."""
 
 
+@dataclass(frozen=True)
+class Arrived:
+    """One request of a monitoring system in a list: without what it said."""
+
+    id: str
+    source: str
+    received_at: datetime
+    count: int
+    state: str
+    incident: str | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the journal holds, in numbers."""
+
+    deliveries: dict[str, int]
+    """State -> how many requests of monitoring systems."""
+    unread_since: datetime | None
+    """When the oldest came in that was never read yet: one that is read once more does not count."""
+    acts: dict[str, int]
+    """Status of the outcome -> how many acts, in all incidents."""
+    errands: list[str]
+    """The keys of the errands that are not done."""
+
+
 class Journal(Protocol):
     """The record of incidents: append-only entries, the claims on resources, the in- and the outbox.
 
@@ -258,6 +285,10 @@ class Journal(Protocol):
         """Returns this process's id among the holders of claims."""
         ...
 
+    def gone(self, holder: str) -> bool:
+        """Says whether the process with that id has ended; one that is only stopped has not."""
+        ...
+
     def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
         """Keeps a delivery and returns its id, and whether there is new work.
 
@@ -306,8 +337,8 @@ class Journal(Protocol):
         """Returns one delivery. Raises NotFound."""
         ...
 
-    def errands(self, *, limit: int = 50) -> list[Errand]:
-        """Returns the errands that are due, oldest first."""
+    def errands(self, *, limit: int = 50, company: str | None = None, incident: str | None = None) -> list[Errand]:
+        """Returns the errands that are due, oldest first: all of them, or those of one company or incident."""
         ...
 
     def errand_done(self, key: str) -> None:
@@ -324,6 +355,18 @@ class Journal(Protocol):
 
     def waits(self, ask: str) -> list[str]:
         """Returns the flow runs that wait for `ask`."""
+        ...
+
+    def arrived(self, *, state: str | None = None, source: str | None = None, limit: int = 100) -> list[Arrived]:
+        """Returns what came in, newest first, without bodies and headers."""
+        ...
+
+    def counts(self) -> Counts:
+        """Returns what the journal holds, in numbers."""
+        ...
+
+    def prove_writable(self) -> None:
+        """Makes something durable that leaves no trace. Raises JournalError where nothing can be written now."""
         ...
 
     def close(self) -> None:

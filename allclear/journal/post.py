@@ -14,7 +14,7 @@ from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
 from allclear.journal.database import Database
 from allclear.journal.port import Delivery, Errand, ErrandKind, Received
-from allclear.journal.tables import ERRANDS, INBOX, WAITS
+from allclear.journal.tables import ERRANDS, INBOX, INCIDENTS, WAITS
 
 
 class Post:
@@ -90,9 +90,13 @@ class Post:
             raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists those there are.")
         return _delivery(row)
 
-    def errands(self, *, limit: int = 50) -> list[Errand]:
+    def errands(self, *, limit: int = 50, company: str | None = None, incident: str | None = None) -> list[Errand]:
         """Returns the errands that are due, oldest first."""
         due = select(ERRANDS).where(ERRANDS.c.done == 0, ERRANDS.c.next_at <= self._clock().isoformat())
+        if company is not None:
+            due = due.where(ERRANDS.c.incident.in_(select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)))
+        if incident is not None:
+            due = due.where(ERRANDS.c.incident == incident)
         with self._db.reading() as connection:
             rows = connection.execute(due.order_by(ERRANDS.c.next_at).limit(limit)).all()
         return [

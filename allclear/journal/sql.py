@@ -20,6 +20,7 @@ from allclear.journal.address import open_database
 from allclear.journal.alerts import AlertBook
 from allclear.journal.baselines import add_baselines, newest_baselines
 from allclear.journal.chain import link
+from allclear.journal.looks import Looks
 from allclear.journal.port import INCIDENTS as OPENING
 from allclear.journal.port import Busy, Claim, Done, Errand, IncidentRow, Mine
 from allclear.journal.post import Post
@@ -30,7 +31,7 @@ _HEAD = select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == bin
 _HEAD_ALONE = _HEAD.with_for_update()
 
 
-class SqlJournal(Post, AlertBook):
+class SqlJournal(Post, AlertBook, Looks):
     """A journal in a SQL database; see `allclear.journal.port.Journal` for what each method promises."""
 
     def __init__(self, url: str, clock: Clock = utc_now) -> None:
@@ -49,6 +50,11 @@ class SqlJournal(Post, AlertBook):
     def holder(self) -> str:
         """Returns this process's id among the holders of claims."""
         return self._presence.holder
+
+    def gone(self, holder: str) -> bool:
+        """Says whether the process with that id has ended."""
+        with self._db.reading() as connection:
+            return self._presence.gone(connection, holder)
 
     def close(self) -> None:
         """Lets go of the database and of our presence among the holders."""

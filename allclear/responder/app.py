@@ -1,40 +1,44 @@
-"""The responder's HTTP service: alerts come in, each is durable before it is answered.
-
-`POST /alerts/{source}` authenticates over the raw bytes as that source does it, keeps body and headers in the inbox,
-answers 202, and only then is anything looked at. What cannot be kept is answered 503, which senders repeat; never 429,
-which they drop.
-"""
+"""The responder's HTTP service: its doors (`doors/`), and the loops that go on behind them."""
 
 from __future__ import annotations
 
-import asyncio
-import hmac
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
+from starlette.requests import ClientDisconnect
 
 from allclear import __version__
 from allclear.bootstrap import Engine
-from allclear.domain.errors import ConfigError, JournalError, NotFound
-from allclear.journal.port import Delivery
+from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.orchestrator import Errands, Orchestrator
-from allclear.responder.body import MOST_BYTES
+from allclear.responder.doors.alerts import Hearing, alert_doors, hearing_doors
+from allclear.responder.doors.health import health_doors
+from allclear.responder.doors.incidents import incident_doors
+from allclear.responder.doors.token import needs_token, needs_token_from_afar
 from allclear.responder.drive import Driver
-from allclear.responder.gate import Gate, make_gate
-from allclear.responder.inbox import Inbox, to_keep
-from allclear.responder.sources import SOURCES
-from allclear.responder.sources.cloud_events import welcome
-from allclear.responder.sources.request import RawRequest
+from allclear.responder.gate import make_gate
+from allclear.responder.heartbeat import heartbeat_of
+from allclear.responder.keeper import Keeper
+from allclear.responder.limits import RETRY_AFTER, Limits
+from allclear.responder.loops import Loops
+from allclear.responder.metrics import Counted, Metrics
+from allclear.responder.ready import Ready
+from allclear.responder.runs import Runs
+from allclear.responder.watch import Watch
 from allclear.responder.work import Work
 
-_RETRY_AFTER = {"Retry-After": "2"}
+_STUCK = 30.0
+"""Seconds without a round after which a loop counts as stuck; each makes at least one a second."""
+
+_STUCK_OUTSIDE = 180.0
+"""The same for errands and reminders: one may have to wait for several answers of an outside system that gives none."""
 
 
-def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True) -> FastAPI:
+def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, limits: Limits | None = None) -> FastAPI:
     """Returns the service over `engine`; without `drives` it only hears, and somebody else acts.
 
     Raises ConfigError without a token: an open door is no door.
@@ -44,119 +48,74 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True) ->
             "The responder has no token: anybody could start a response.", "Set ALLCLEAR_ALERT_TOKEN to a long secret."
         )
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
-    gate = make_gate(engine.company, engine.around.secret, token)
-    driver = Driver(engine)
-    work = Work(engine, Errands(engine.journal, orchestrator), driver.wake)
+    driver, loops, limits = Driver(engine), Loops(), limits or Limits()
+    watch = Watch(engine, driver.wake)
+    work = Work(engine, Errands(engine.journal, orchestrator, engine.company), driver.wake)
+    metrics, ready = Metrics(engine, loops, limits), Ready(engine.journal, loops, limits)
+    keeper = Keeper(engine.journal, metrics.append_seconds.observe)
+    heartbeat = heartbeat_of(engine.settings, ready)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        hears, acts = (work.read_inbox, work.run_errands), (work.watch_windows, work.settle, driver.run)
-        loops = [asyncio.create_task(loop()) for loop in (*hears, *(acts if drives else ()))]
-        work.arrived.set()
-        yield
-        for loop in loops:
-            loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await loop
-        await orchestrator.close()
+        loops.start("inbox", work.read_inbox, stale=_STUCK)
+        loops.start("errands", work.run_errands, stale=_STUCK_OUTSIDE)
+        loops.start("runs", Runs(engine, orchestrator).watch, stale=_STUCK_OUTSIDE)
+        if drives:
+            loops.start("windows", watch.windows, stale=_STUCK)
+            loops.start("settling", watch.settling, stale=_STUCK)
+            loops.start("reminders", watch.reminders, stale=_STUCK_OUTSIDE)
+            loops.start("driver", driver.run, stale=_STUCK)
+        async with AsyncExitStack() as leaving:
+            leaving.callback(keeper.close)
+            leaving.callback(ready.close)
+            leaving.push_async_callback(orchestrator.close)
+            if heartbeat:
+                loops.start("heartbeat", heartbeat.run, stale=heartbeat.stale)
+                leaving.push_async_callback(heartbeat.close)
+            leaving.push_async_callback(loops.stop)
+            work.arrived.set()
+            yield
 
-    app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan)
-    _add_alerts(app, engine, work, gate)
-    _add_doors(app, engine, token)
+    # No pages of FastAPI's own: they load their scripts from elsewhere.
+    app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(Counted, metrics=metrics)
+    gate, guard = make_gate(engine.company, engine.around.secret, token), needs_token(token)
+    app.include_router(hearing_doors(Hearing(gate, limits, keeper, work.arrived)))
+    app.include_router(alert_doors(engine.journal, work.arrived, guard))
+    app.include_router(incident_doors(engine, guard))
+    app.include_router(health_doors(engine, ready, metrics, needs_token_from_afar(token)))
+    _tell_errors(app)
+    app.openapi = _described(app.openapi)
     return app
 
 
-def _add_alerts(app: FastAPI, engine: Engine, work: Work, gate: Gate) -> None:
-    inbox = Inbox(engine.journal)
+def _described(made: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Leaves out of the description that a door without options could refuse them, as FastAPI says of each."""
 
-    @app.post("/alerts/{source}", status_code=202)
-    async def receive(source: str, request: Request) -> dict[str, Any]:
-        """Keeps an alert and answers; what becomes of it is at GET /alerts/{id}."""
-        if source not in SOURCES:
-            raise HTTPException(404, f"No source is called {source!r}. There are: {', '.join(SOURCES)}.")
-        raw = _raw(request, await _read_body(request))
-        proof = gate.admit(source, raw)
-        if proof.level is None:
-            challenge = {"WWW-Authenticate": "Bearer"} if proof.status == 401 else None  # noqa: PLR2004 - HTTP's own
-            raise HTTPException(proof.status, proof.why, challenge)
-        delivery, work_to_do = await inbox.keep(to_keep(SOURCES[source], raw, proof.level))
-        if work_to_do:
-            work.arrived.set()
-        return {"id": delivery}
+    def openapi() -> dict[str, Any]:
+        described = made()
+        for door in (door for path in described["paths"].values() for door in path.values()):
+            if all(option["in"] == "path" for option in door.get("parameters", [])):
+                door["responses"].pop("422", None)
+        return described
 
-    @app.options("/alerts/cloudevents")
-    async def handshake(request: Request) -> Response:
-        """Tells a producer of CloudEvents whether it may send."""
-        allowed = welcome(_raw(request, b"")) if gate.keys("cloudevents") else {}
-        return Response(status_code=200 if allowed else 405, headers=allowed or {"Allow": "POST"})
+    return openapi
 
 
-def _raw(request: Request, body: bytes) -> RawRequest:
-    pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
-    return RawRequest(body, pairs, request.url.query)
-
-
-def _add_doors(app: FastAPI, engine: Engine, token: SecretStr) -> None:
-    def authorized(request: Request) -> None:
-        said = request.headers.getlist("authorization")
-        wanted = f"Bearer {token.get_secret_value()}"
-        if len(said) != 1 or not hmac.compare_digest(said[0].encode("latin-1"), wanted.encode()):
-            raise HTTPException(401, "Send the token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
-
-    allowed = [Depends(authorized)]
-
-    @app.get("/alerts", dependencies=allowed)
-    async def alerts(limit: int = 100) -> list[dict[str, Any]]:
-        """Returns the newest alerts and what became of each."""
-        found = await asyncio.to_thread(engine.journal.deliveries, limit=max(1, min(limit, 1000)))
-        return [_shown(delivery) for delivery in found]
-
-    @app.get("/alerts/{delivery}", dependencies=allowed)
-    async def alert(delivery: str) -> dict[str, Any]:
-        """Returns one alert and what became of it."""
-        return _shown(await asyncio.to_thread(engine.journal.delivery, delivery))
-
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """Says that the process is up."""
-        return {
-            "status": "ok",
-            "company": engine.company.name,
-            "simulated": str(bool(engine.settings.simulated)).lower(),
-        }
-
-    @app.get("/readyz")
-    async def readyz() -> dict[str, str]:
-        """Says that the journal can be read."""
-        await asyncio.to_thread(engine.journal.incidents, open_only=True)
-        return {"status": "ready"}
-
+def _tell_errors(app: FastAPI) -> None:
     async def journal_away(_request: Request, error: Exception) -> Response:
-        return JSONResponse({"detail": str(error)}, 503, _RETRY_AFTER)
+        return JSONResponse({"detail": str(error)}, 503, RETRY_AFTER)
 
     async def not_there(_request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": str(error)}, 404)
 
+    async def not_now(_request: Request, error: Exception) -> Response:
+        return JSONResponse({"detail": str(error)}, 409)
+
+    async def hung_up(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=499)  # nobody hears it; the figures do
+
     app.add_exception_handler(JournalError, journal_away)
     app.add_exception_handler(NotFound, not_there)
-
-
-async def _read_body(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, f"The body is over {MOST_BYTES} bytes.")
-    return body
-
-
-def _shown(delivery: Delivery) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "source": delivery.source,
-        "received_at": delivery.received_at.isoformat(),
-        "count": delivery.count,
-        "state": delivery.state,
-        "why": delivery.why,
-        "incident": delivery.incident,
-    }
+    app.add_exception_handler(Refused, not_now)
+    app.add_exception_handler(ClientDisconnect, hung_up)

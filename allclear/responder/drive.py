@@ -16,6 +16,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.course import Wait
+from allclear.responder.loops import round_made
 
 log = logging.getLogger("allclear.responder")
 
@@ -50,12 +51,14 @@ class Driver:
         try:
             while True:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.wake.wait(), timeout=LOOKS)
+                    async with asyncio.timeout(LOOKS):  # as in `Work.read_inbox`
+                        await self.wake.wait()
                 self.wake.clear()
                 try:
                     await self._look()
                 except AllclearError as error:
                     log.warning("%s", error)
+                round_made()
         finally:
             for task in self._going.values():
                 task.cancel()

@@ -16,6 +16,7 @@ from allclear.engine.intake import Became, Taken
 from allclear.journal.port import INCIDENTS, Delivery
 from allclear.orchestrator import Errands
 from allclear.responder.inbox import is_authenticated, is_numbered
+from allclear.responder.loops import round_made
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import kept
 from allclear.responder.sources.source import Nothing
@@ -32,17 +33,11 @@ _LONGEST_WHY = 300
 _LONGEST_WHYS = 1000
 """Characters, where each alert of a delivery has a reason; each stands whole among what was heard."""
 
-_SETTLES = 5.0
-"""Seconds between two looks at what follows from alerts that went quiet."""
-
 _TURN, _REST = 0.012, 0.002
 """Seconds: so long one transaction takes alerts in, and so long whoever else waits to write has the way to himself.
 
 A lock goes to whoever asks first when it is free, and that would be the same thread again and again.
 """
-
-_WINDOWS = 1.0
-"""Seconds between two looks at what happens unless somebody says no."""
 
 
 class Work:
@@ -60,7 +55,9 @@ class Work:
         """Takes in what arrives, for ever; what was left by an earlier process first."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.arrived.wait(), timeout=1.0)
+                # `wait_for` of Python 3.11 forgets that it was cancelled when something arrives in the same moment.
+                async with asyncio.timeout(1.0):
+                    await self.arrived.wait()
             self.arrived.clear()
             try:
                 await asyncio.to_thread(self.take_in)
@@ -69,40 +66,19 @@ class Work:
                 log.warning("%s", error)
             except Exception:  # the loop must go on, whatever it met: alerts are being taken in
                 log.exception("An alert could not be taken in; it is tried again.")
+            round_made()
 
     async def run_errands(self) -> None:
         """Takes the outbox to Prefect, for ever."""
         while True:
             try:
-                await self._errands.deliver()
+                await self._errands.deliver(each=round_made)
             except AllclearError as error:
                 log.warning("%s", error)
             except Exception:  # as above
                 log.exception("An errand could not be run; it is tried again.")
+            round_made()
             await asyncio.sleep(_LOOK_AGAIN)
-
-    async def watch_windows(self) -> None:
-        """Lets pass what was given a time to be stopped in, for ever."""
-        while True:
-            try:
-                await self._engine.windows.let_pass()
-            except AllclearError as error:
-                log.warning("%s", error)
-            except Exception:  # as above
-                log.exception("A window could not be closed; it is tried again.")
-            await asyncio.sleep(_WINDOWS)
-
-    async def settle(self) -> None:
-        """Lets alerts that went quiet settle, for ever."""
-        while True:
-            try:
-                if await self._engine.settling.look():
-                    self.taken.set()
-            except AllclearError as error:
-                log.warning("%s", error)
-            except Exception:  # as above
-                log.exception("What follows from quiet alerts could not be written; it is tried again.")
-            await asyncio.sleep(_SETTLES)
 
     def take_in(self) -> None:
         """Takes in every delivery that waits. Raises JournalError; what was not taken in then, waits."""
@@ -110,6 +86,7 @@ class Work:
             while waiting:
                 waiting = waiting[self._take_some(waiting) :]
                 sleep(_REST)
+                round_made()  # many at once take their time, and are no standstill
 
     def _take_some(self, waiting: list[Delivery]) -> int:
         """Takes in as many as one turn has time for, and says how many: each commit waits for the disk."""

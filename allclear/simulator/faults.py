@@ -77,12 +77,13 @@ _SOMEBODY_WROTE_FIRST: dict[FaceName, str] = {"cloud_run": "UpdateService", "sup
 
 
 class Fault(BaseModel):
-    """One fault: in which face, on which call, of what kind, how often, and how slow."""
+    """One fault: in which face, on which call, in which region (all if none), of what kind, how often, how slow."""
 
     model_config = ConfigDict(extra="forbid")
 
     face: FaceName
     method: str = ANY_METHOD
+    region: str = ""
     kind: FaultKind
     times: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     seconds: Annotated[float, Field(ge=0, le=3600)] = 2.0
@@ -95,11 +96,13 @@ class Fault(BaseModel):
             raise ValueError(f"{self.face} has no method {self.method!r}; it has {names}")
         if self.kind == "stale_etag" and self.method != _SOMEBODY_WROTE_FIRST.get(self.face):
             raise ValueError("stale_etag goes with cloud_run's UpdateService or supabase's update only")
+        if self.region and self.face != "cloud_run":
+            raise ValueError("region goes with cloud_run only")
         return self
 
-    def matches(self, face: FaceName, method: str) -> bool:
+    def matches(self, face: FaceName, method: str, region: str = "") -> bool:
         """Whether this fault is meant for that call."""
-        return self.face == face and self.method in (ANY_METHOD, method)
+        return self.face == face and self.method in (ANY_METHOD, method) and self.region in ("", region)
 
 
 class FaultBoard:
@@ -118,10 +121,10 @@ class FaultBoard:
         self._waiting.clear()
         return dropped
 
-    def take(self, face: FaceName, method: str) -> Fault | None:
+    def take(self, face: FaceName, method: str, region: str = "") -> Fault | None:
         """The fault that this call meets, used up once; ``None`` for a call that goes well."""
         for index, fault in enumerate(self._waiting):
-            if fault.matches(face, method):
+            if fault.matches(face, method, region):
                 if fault.times == 1:
                     del self._waiting[index]
                 else:
@@ -130,9 +133,9 @@ class FaultBoard:
                 return fault
         return None
 
-    def expects(self, face: FaceName, method: str, kind: FaultKind) -> bool:
+    def expects(self, face: FaceName, method: str, kind: FaultKind, region: str = "") -> bool:
         """Whether such a fault is waiting; nothing is used up."""
-        return any(f.kind == kind and f.matches(face, method) for f in self._waiting)
+        return any(f.kind == kind and f.matches(face, method, region) for f in self._waiting)
 
     def waiting(self) -> list[Fault]:
         """The faults still waiting, in the order in which they will be used."""

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 Clock = Callable[[], datetime]
 Entry = dict[str, Any]
+
+
+class Record(Protocol):
+    """Takes down one fact of a kind."""
+
+    def __call__(self, kind: str, **facts: object) -> None:
+        """Take it down, timed now."""
+        ...
 
 
 def utc_now() -> datetime:

@@ -1,4 +1,4 @@
-"""What Google remembers of the simulated service: who answered how many requests, and who changed it when.
+"""What Google remembers of one simulated service: who answered how many requests, and who changed it when.
 
 Before the simulation begins this is what the scenario's ``history`` says, with users as many as ever; from then on it
 is what really happens.
@@ -14,7 +14,7 @@ from typing import Literal
 from allclear.simulator.ground_truth import Clock
 from allclear.simulator.revisions import ALL_TO_LATEST, Target
 from allclear.simulator.run_service import Edit, RunService, ServiceState
-from allclear.simulator.scenario import ALL_TRAFFIC, HistorySpec, Production
+from allclear.simulator.scenario_parts import ALL_TRAFFIC, HistorySpec
 
 KEPT_SECONDS = 2 * 3600
 """Seconds of live counts that are kept."""
@@ -42,8 +42,18 @@ class Write:
 class Past:
     """The service's history, from before the simulation began until now."""
 
-    def __init__(self, scenario: Production, service: RunService, clock: Clock) -> None:
-        self._scenario, self._service, self._clock = scenario, service, clock
+    def __init__(
+        self,
+        history: list[HistorySpec],
+        service: RunService,
+        clock: Clock,
+        *,
+        project: str,
+        users_per_second: float,
+        metrics_lag: timedelta,
+    ) -> None:
+        self._history, self._service, self._clock = history, service, clock
+        self._project, self._users_per_second, self._metrics_lag = project, users_per_second, metrics_lag
         self._began = clock()
         self._seconds: deque[tuple[int, Counter[tuple[str, int]]]] = deque(maxlen=KEPT_SECONDS)
         self._reigns = self._reigns_before()
@@ -61,12 +71,12 @@ class Past:
 
     def requests(self, start: datetime, end: datetime) -> Counter[tuple[str, int]]:
         """How many requests each revision answered with each status, as far as metrics show by now."""
-        end = min(end, self._clock() - self._scenario.metrics_lag)
+        end = min(end, self._clock() - self._metrics_lag)
         found: Counter[tuple[str, int]] = Counter()
         for since, until, shares in self._reigns:
             seconds = (min(until, end) - max(since, start)).total_seconds()
             for revision, percent in shares:
-                count = round(max(0.0, seconds) * self._scenario.users.per_second * percent / ALL_TRAFFIC)
+                count = round(max(0.0, seconds) * self._users_per_second * percent / ALL_TRAFFIC)
                 if count:
                     found[revision, 200] += count
         for second, counts in self._seconds:
@@ -93,13 +103,13 @@ class Past:
         )
 
     def _mail(self, who: str) -> str:
-        return f"{who}@{self._scenario.project}.iam.gserviceaccount.com"
+        return f"{who}@{self._project}.iam.gserviceaccount.com"
 
     # --- before the beginning ------------------------------------------------------------------------
 
     def _reigns_before(self) -> list[tuple[datetime, datetime, Shares]]:
         """Who served from when until when; without a history, what serves now did so since it was made."""
-        now, history = self._began, self._scenario.history
+        now, history = self._began, self._history
         if not history:
             shares = tuple(self._service.state.serves())
             made = max(self._service.revisions[name].created_at for name, _ in shares)
@@ -111,7 +121,7 @@ class Past:
         ]
 
     def _writes_before(self) -> list[Write]:
-        history = self._scenario.history
+        history = self._history
         writes: list[Write] = []
         earlier: HistorySpec | None = None
         for number, entry in enumerate(history):

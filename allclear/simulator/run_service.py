@@ -27,7 +27,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from uuid import uuid4
 
-from allclear.simulator.ground_truth import Clock, GroundTruth
+from allclear.simulator.ground_truth import Clock, Record
 from allclear.simulator.revisions import Revision, Target
 
 Code = Literal[
@@ -118,7 +118,7 @@ class Operation:
 
 
 class RunService:
-    """The one service of the simulated production, with its revisions and operations."""
+    """One service, with its revisions and operations."""
 
     def __init__(
         self,
@@ -128,12 +128,12 @@ class RunService:
         takes: timedelta,
         later: Later,
         clock: Clock,
-        truth: GroundTruth,
+        record: Record,
     ) -> None:
         self.revisions = {r.name: r for r in sorted(revisions, key=lambda r: r.created_at)}
         self.operations: dict[str, Operation] = {}
         self.uid = str(uuid4())
-        self._takes, self._later, self._clock, self._truth = takes, later, clock, truth
+        self._takes, self._later, self._clock, self._record = takes, later, clock, record
         self.lags = timedelta(0)
         """How long users go on being sent to the old traffic after an operation has ended."""
         self._running: Operation | None = None
@@ -212,15 +212,6 @@ class RunService:
         kept = tuple(pair for pair in self.state.labels if pair[0] != "touched")
         self.change_at_once(Edit(labels=(*kept, ("touched", str(self.state.generation)))))
 
-    def revision(self, name: str) -> Revision:
-        """The revision of that short name.
-
-        :raises RunError: NOT_FOUND.
-        """
-        if name not in self.revisions:
-            raise RunError("NOT_FOUND", f"Resource '{name}' of kind 'REVISION' does not exist.")
-        return self.revisions[name]
-
     def newest_first(self, *, deleted: bool) -> list[Revision]:
         """The revisions as the vendor lists them; deleted ones only if asked for."""
         return [r for r in reversed(self.revisions.values()) if deleted or r.deleted_at is None]
@@ -252,7 +243,7 @@ class RunService:
             operation.result = None if self.state.failure else self.state
         operation.ended.set()
         said = f"{operation.error.code}: {operation.error.message}" if operation.error else "done"
-        self._truth.record(
+        self._record(
             "operation_finished",
             face="cloud_run",
             operation=operation.id,

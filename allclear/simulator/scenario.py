@@ -2,201 +2,47 @@
 
 A scenario file is ``runbooks/<company>/drills/<scenario>.yaml``. This module reads its top-level
 key ``production:`` and nothing else; the other keys belong to whoever directs the drill.
-Durations are written ``400ms``, ``3s``, ``10m``, ``2h`` or ``9d``.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from allclear.domain.errors import ConfigError
-
-ALL_TRAFFIC = 100
-"""Percent that the entries of a service's traffic add up to."""
-LATEST = "latest"
-"""In ``traffic``, stands for the newest revision that is ready, as Cloud Run's LATEST does."""
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_MAX_SECONDS = 10 * 365 * 86400.0
-
-
-def _duration(value: object) -> timedelta:
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("must be a duration such as 400ms, 3s, 10m, 2h or 9d")
-    seconds = float(match[1]) * _UNITS[match[2]]
-    if seconds > _MAX_SECONDS:
-        raise ValueError("must be a duration of ten years or less")
-    return timedelta(seconds=seconds)
+from allclear.simulator.scenario_parts import (
+    ALL_TRAFFIC,
+    LATEST,
+    Duration,
+    FlagSpec,
+    OtherServiceSpec,
+    OutbreakSpec,
+    PageSpec,
+    RevisionSpec,
+    ServiceSpec,
+    SlackSpec,
+    StatusPageSpec,
+    UsersSpec,
+    VercelSpec,
+)
 
 
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(pattern=rf"^\s*({_DURATION.pattern})\s*$")]),
-]
-RevisionName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
-PagePath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
-Name = Annotated[str, Field(min_length=1, max_length=255)]
-Rate = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Part(BaseModel):
-    """What every part of a scenario has in common: no unknown key, no guessed type, no change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Trouble(_Part):
-    """How one page misbehaves: the share of requests that fail, and the time each one loses."""
-
-    path: PagePath = Field(description="The page.")
-    error_rate: Rate = Field(default=0.0, description="The share of its requests that fail.")
-    latency: Duration = Field(default=timedelta(0), description="What each request loses.")
-    status: Annotated[int, Field(ge=500, le=599)] = Field(default=500, description="What a failed one answers.")
-
-
-class RevisionSpec(_Part):
-    """A revision of the service: how old it is, whether it can serve, and what is wrong with it."""
-
-    name: RevisionName = Field(description="Its name, as shop-00042-abc.")
-    age: Duration = Field(default=timedelta(0), description="How long ago it was made.")
-    image: str = Field(default="", description="Its image; one is made up if left out.")
-    ready: bool = Field(default=True, description="Whether it can serve.")
-    not_ready_because: str = Field(
-        default="The user-provided container failed to start and listen on its port.", description="Why not."
-    )
-    maintenance: bool = Field(default=False, description="Whether it shows the maintenance page.")
-    staged: bool = Field(
-        default=False, description="On Vercel: it was built for production and has never served there."
-    )
-    deleted: bool = Field(default=False, description="Whether it is gone.")
-    faults: list[Trouble] = Field(default=[], description="What goes wrong while it serves.")
-
-
-class TrafficSpec(_Part):
-    """One entry of the service's traffic: a revision's name, or ``latest``."""
-
-    revision: str = Field(description="A revision's name, or `latest`.")
-    percent: Annotated[int, Field(ge=0, le=100)] = Field(default=0, description="Its share.")
-    tag: str = Field(default="", description="Its tag, if it has one.")
-
-
-class HistorySpec(_Part):
-    """Who served how many percent from some time ago on, and what was done to bring that about."""
-
-    ago: Duration = Field(description="How long ago it began.")
-    serving: Annotated[dict[RevisionName, Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)] = Field(
-        description="Revision -> percent."
-    )
-    deployed: RevisionName | None = Field(
-        default=None, description="What was deployed then, where that is not what served: it never started."
-    )
-    by_name: bool = Field(
-        default=False, description="Whether the traffic was sent there by name; else it followed the latest revision."
-    )
-    by: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")] = Field(
-        default="deployer", description="The name of the service account that did it."
-    )
-
-
-class FlagSpec(_Part):
-    """A feature flag, and what goes wrong (or which notice appears) while it is enabled."""
-
-    name: Name = Field(description="Its name.")
-    enabled: bool = Field(description="Whether it is on at first.")
-    description: str = Field(default="", description="What it is for.")
-    maintenance: bool = Field(default=False, description="Whether it closes every page.")
-    faults: list[Trouble] = Field(default=[], description="What goes wrong while it is on.")
-
-
-class PageSpec(_Part):
-    """A page that the storefront answers, and by which methods."""
-
-    path: PagePath = Field(description="Its path, as /checkout.")
-    methods: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = Field(
-        default=["GET"], description="The methods that it answers."
-    )
-
-
-class UsersSpec(_Part):
-    """How many users arrive, where they go, and how long without a failure counts as over."""
-
-    per_second: Annotated[float, Field(ge=0, le=500)] = Field(default=20.0, description="How many requests a second.")
-    mix: dict[PagePath, Annotated[float, Field(gt=0)]] = Field(
-        default={"/": 1.0}, description="Page -> how often, against the others."
-    )
-    quiet_after: Duration = Field(
-        default=timedelta(seconds=3), description="How long without a failure counts as over."
-    )
-
-
-class OutbreakSpec(_Part):
-    """What starts the trouble: a deployment, flags switched on, or both."""
-
-    deploy: RevisionSpec | None = Field(default=None, description="The revision that is deployed.")
-    enable_flags: list[str] = Field(default=[], description="The flags that are switched on.")
-
-    @model_validator(mode="after")
-    def _does_something(self) -> Self:
-        if self.deploy is None and not self.enable_flags:
-            raise ValueError("must name a revision to deploy or flags to enable")
-        return self
-
-
-class SlackSpec(_Part):
-    """The chat workspace: its name, the bot's own name and the channels it can post in."""
-
-    team: Name = Field(default="Simulated", description="Its name.")
-    bot: Name = Field(default="allclear", description="The bot's name.")
-    channels: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,80}$")]] = Field(
-        default=["incidents"], description="The channels that the bot can post in."
-    )
-
-
-class StatusPageSpec(_Part):
-    """The public status page: its id and the names of its components."""
-
-    page: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = Field(default="simulated", description="Its id.")
-    components: list[Name] = Field(default=["Website"], description="The names of its components.")
-
-
-class VercelSpec(_Part):
-    """The service as a project on Vercel: its deployments are the scenario's revisions."""
-
-    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")] = Field(description="The project's name.")
-    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")] = Field(description="The production domain.")
-    team: Annotated[str, Field(pattern=r"^team_[A-Za-z0-9]+$")] = Field(
-        default="team_simulated", description="The team's id."
-    )
-    plan: Literal["hobby", "pro"] = Field(
-        default="pro", description="What is paid for; `hobby` can only go back by one."
-    )
-
-
-class Production(_Part):
+class Production(ServiceSpec):
     """The whole simulated production: what runs, who uses it, and what is going to break."""
 
     project: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")] = Field(
         description="The project in Google Cloud."
     )
-    region: Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+\d$")] = Field(description="Its region.")
-    service: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,47}[a-z0-9])?$")] = Field(
-        description="The service in Cloud Run."
+    other_services: list[OtherServiceSpec] = Field(
+        default=[], description="What else runs in Cloud Run: the shop in further regions, say."
     )
     pages: Annotated[list[PageSpec], Field(min_length=1)] = Field(description="The pages that the service answers.")
-    revisions: Annotated[list[RevisionSpec], Field(min_length=1)] = Field(description="What was deployed so far.")
-    traffic: list[TrafficSpec] = Field(
-        default=[TrafficSpec(revision=LATEST, percent=100)], description="Who gets how much of the traffic."
-    )
     flags: list[FlagSpec] = Field(default=[], description="The feature flags.")
     users: UsersSpec = Field(default=UsersSpec(), description="Who comes, and where they go.")
     outbreak: OutbreakSpec | None = Field(default=None, description="What breaks; nothing if left out.")
@@ -222,9 +68,6 @@ class Production(_Part):
         ],
         description="What the key may do.",
     )
-    history: list[HistorySpec] = Field(
-        default=[], description="Who served before, the oldest first; the last is how the simulation begins."
-    )
     metrics_lag: Duration = Field(
         default=timedelta(minutes=3), description="How long after a request it shows in metrics."
     )
@@ -232,11 +75,22 @@ class Production(_Part):
     statuspage: StatusPageSpec = Field(default=StatusPageSpec(), description="The public status page.")
     vercel: VercelSpec | None = Field(default=None, description="The project on Vercel, where it has one.")
 
+    @property
+    def new_revision(self) -> RevisionSpec | None:
+        """The revision that is deployed to the first service when the trouble starts, if one is."""
+        return self.outbreak.deploy if self.outbreak else None
+
+    @property
+    def breaks(self) -> bool:
+        """Whether any trouble is going to come."""
+        return self.outbreak is not None or any(one.breaks_with for one in self.other_services)
+
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
-        _check_revisions(self)
-        _check_traffic(self)
-        _check_history(self)
+        _check_service(self, "")
+        for index, other in enumerate(self.other_services):
+            _check_service(other, f"other_services[{index}].")
+        _check_others(self)
         _check_pages(self)
         flags = [flag.name for flag in self.flags]
         _unique("flags", flags)
@@ -252,47 +106,64 @@ def _unique(where: str, names: list[str]) -> None:
         raise ValueError(f"{where} has {twice[0]!r} twice")
 
 
-def _check_revisions(production: Production) -> None:
-    deployed = production.outbreak.deploy if production.outbreak else None
-    every = [*production.revisions, *([deployed] if deployed else [])]
-    _unique("revisions (with outbreak.deploy)", [revision.name for revision in every])
-    serving = [r for r in production.revisions if r.ready and not r.deleted and not r.staged]
+def _check_service(service: ServiceSpec, where: str) -> None:
+    _check_revisions(service, where)
+    _check_traffic(service, where)
+    _check_history(service, where)
+
+
+def _check_revisions(service: ServiceSpec, where: str) -> None:
+    later = f"{where}breaks_with" if where else "outbreak.deploy"
+    _unique(f"{where}revisions (with {later})", [revision.name for revision in _revisions(service)])
+    serving = [r for r in service.revisions if r.ready and not r.deleted and not r.staged]
     if not serving:
-        raise ValueError("revisions must have one that is ready and not deleted (nor staged)")
+        raise ValueError(f"{where}revisions must have one that is ready and not deleted (nor staged)")
 
 
-def _check_traffic(production: Production) -> None:
-    known = {r.name: r for r in production.revisions if not r.deleted}
-    for entry in production.traffic:
+def _check_traffic(service: ServiceSpec, where: str) -> None:
+    known = {r.name: r for r in service.revisions if not r.deleted}
+    for entry in service.traffic:
         if entry.revision == LATEST:
             continue
         if entry.revision not in known:
-            raise ValueError(f"traffic names {entry.revision!r}, which is not under revisions")
+            raise ValueError(f"{where}traffic names {entry.revision!r}, which is not under revisions")
         if not known[entry.revision].ready:
-            raise ValueError(f"traffic names {entry.revision!r}, which is not ready")
-    total = sum(entry.percent for entry in production.traffic)
+            raise ValueError(f"{where}traffic names {entry.revision!r}, which is not ready")
+    total = sum(entry.percent for entry in service.traffic)
     if total != ALL_TRAFFIC:
-        raise ValueError(f"traffic must add up to 100 percent, not {total}")
-    _unique("traffic's tags", [entry.tag for entry in production.traffic if entry.tag])
+        raise ValueError(f"{where}traffic must add up to 100 percent, not {total}")
+    _unique(f"{where}traffic's tags", [entry.tag for entry in service.traffic if entry.tag])
 
 
-def _check_history(production: Production) -> None:
-    known = {revision.name for revision in production.revisions}
-    for entry in production.history:
+def _check_history(service: ServiceSpec, where: str) -> None:
+    known = {revision.name for revision in service.revisions}
+    for entry in service.history:
         for name in (*entry.serving, *([entry.deployed] if entry.deployed else [])):
             if name not in known:
-                raise ValueError(f"history names {name!r}, which is not under revisions")
+                raise ValueError(f"{where}history names {name!r}, which is not under revisions")
         if sum(entry.serving.values()) != ALL_TRAFFIC:
-            raise ValueError("history must add up to 100 percent in each entry")
-    ages = [entry.ago for entry in production.history]
+            raise ValueError(f"{where}history must add up to 100 percent in each entry")
+    ages = [entry.ago for entry in service.history]
     if ages != sorted(ages, reverse=True):
-        raise ValueError("history must begin with the oldest entry")
+        raise ValueError(f"{where}history must begin with the oldest entry")
+
+
+def _check_others(production: Production) -> None:
+    others = production.other_services
+    _unique("Cloud Run", [f"{one.region}/{one.service}" for one in (production, *others)])
+    for region in {one.region for one in others}:
+        here = [one for one in (production, *others) if one.region == region]
+        _unique(f"revisions in {region}", [revision.name for one in here for revision in _revisions(one)])
+    total = sum(one.share for one in others)
+    if total > ALL_TRAFFIC:
+        raise ValueError(f"other_services' shares must not add up to more than 100 percent, and they are {total}")
+    if production.vercel is not None and others:
+        raise ValueError("other_services are Cloud Run's, and cannot stand beside vercel")
 
 
 def _check_pages(production: Production) -> None:
     known = {"/healthz", *(page.path for page in production.pages)}
-    deployed = production.outbreak.deploy if production.outbreak else None
-    revisions = [*production.revisions, *([deployed] if deployed else [])]
+    revisions = [one for service in (production, *production.other_services) for one in _revisions(service)]
     for owner in (*revisions, *production.flags):
         for fault in owner.faults:
             if fault.path not in known:
@@ -301,6 +172,11 @@ def _check_pages(production: Production) -> None:
         if path not in known:
             raise ValueError(f"users.mix sends users to {path}, which is not under pages")
     _unique("pages", [page.path for page in production.pages])
+
+
+def _revisions(service: ServiceSpec) -> list[RevisionSpec]:
+    """Those that there are, and the one to come."""
+    return [*service.revisions, *([service.new_revision] if service.new_revision else [])]
 
 
 def load_scenario(path: Path) -> Production:

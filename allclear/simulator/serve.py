@@ -75,7 +75,9 @@ class Simulation:
         if world.vercel is not None:
             self.endpoints["vercel"] = add(VercelFace(world, world.vercel, keys["vercel"]).app())
         self.control = add(ControlFace(world).app())
-        world.storefront_url = storefront
+        for site in world.sites:
+            # Where there is one only, nothing stands in front of it.
+            site.url = add(StorefrontFace(world, site).app()) if len(world.sites) > 1 else storefront
         await self._http.start()
         self._grpc, port = await serve_grpc(cloud_run)
         self.endpoints["cloud_run_grpc"] = f"127.0.0.1:{port}"
@@ -162,7 +164,8 @@ def _lives(process: int) -> bool:
 
 
 def _page(scenario: Production, said: dict[str, Any]) -> str:
-    lines = [f"SIMULATED production of {scenario.project}: {scenario.service}", ""]
+    services = [f"{one.service} in {one.region}" for one in (scenario, *scenario.other_services)]
+    lines = [f"SIMULATED production of {scenario.project}: {', '.join(services)}", ""]
     lines += [f"  {name:<17} {address}" for name, address in said["endpoints"].items()]
     lines += [f"  {'control':<17} {said['control']}", "", "Secrets, for this run only:"]
     lines += [f"  {name:<17} {secret}" for name, secret in said["secrets"].items()]

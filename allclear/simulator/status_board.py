@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allclear.simulator.ground_truth import Clock, GroundTruth
-from allclear.simulator.scenario import StatusPageSpec
+from allclear.simulator.scenario_parts import StatusPageSpec
 
 Incident = dict[str, Any]
 Component = dict[str, Any]

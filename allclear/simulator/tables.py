@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from allclear.simulator.ground_truth import Clock, GroundTruth, iso
-from allclear.simulator.scenario import FlagSpec, Trouble
+from allclear.simulator.scenario_parts import FlagSpec, Trouble
 
 Row = dict[str, Any]
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from allclear.simulator.ground_truth import Clock, GroundTruth, iso
-from allclear.simulator.scenario import UsersSpec
+from allclear.simulator.scenario_parts import UsersSpec
 from allclear.simulator.storefront import Storefront, Visit
 
 KEPT_SECONDS = 3600
@@ -25,6 +25,7 @@ class Users:
         self._random = random.Random(spec.model_dump_json())  # noqa: S311 - the same users each time
         self._seconds: deque[tuple[int, Counter[str]]] = deque(maxlen=KEPT_SECONDS)
         self.totals: Counter[str] = Counter(ok=0, failed=0, maintenance=0)
+        self._by_region: dict[str, Counter[str]] = {}
         self.first_failed_at: datetime | None = None
         self.last_failed_at: datetime | None = None
         self._suffering = False
@@ -50,6 +51,7 @@ class Users:
             self._seconds.append((second, Counter()))
         self._seconds[-1][1][visit.outcome] += 1
         self.totals[visit.outcome] += 1
+        self._by_region.setdefault(visit.region, Counter())[visit.outcome] += 1
         if visit.outcome == "failed":
             self._failed(now, visit)
 
@@ -61,6 +63,7 @@ class Users:
             self._truth.record(
                 "errors_started",
                 failed_at=iso(now),
+                region=visit.region,
                 revision=visit.revision,
                 status=visit.status,
                 because=visit.because,
@@ -74,16 +77,21 @@ class Users:
             self._truth.record("errors_stopped", last_failed_at=iso(self.last_failed_at))
 
     def as_facts(self) -> dict[str, Any]:
-        """The counts so far, the last minute by the second, and the true times of failure."""
+        """The counts so far, in all and by region, the last minute by the second, and the true times of failure."""
         since = self._clock() - timedelta(seconds=60)
         return {
-            **{outcome: self.totals[outcome] for outcome in ("ok", "failed", "maintenance")},
+            **_counts(self.totals),
+            "regions": {region: _counts(counted) for region, counted in self._by_region.items()},
             "suffering": self._suffering,
             "first_failed_at": iso(self.first_failed_at),
             "last_failed_at": iso(self.last_failed_at),
             "seconds": [
-                {"second": second, **{k: n[k] for k in ("ok", "failed", "maintenance")}}
-                for second, n in self._seconds
+                {"second": second, **_counts(counted)}
+                for second, counted in self._seconds
                 if second >= since.timestamp()
             ],
         }
+
+
+def _counts(counted: Counter[str]) -> dict[str, int]:
+    return {outcome: counted[outcome] for outcome in ("ok", "failed", "maintenance")}

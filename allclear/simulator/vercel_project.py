@@ -21,7 +21,7 @@ from typing import Literal
 from allclear.simulator.ground_truth import Clock
 from allclear.simulator.revisions import Revision, Target
 from allclear.simulator.run_service import Edit, Operation, RunService
-from allclear.simulator.scenario import VercelSpec
+from allclear.simulator.scenario_parts import VercelSpec
 
 JobKind = Literal["rollback", "promote"]
 _ID_LENGTH = 28

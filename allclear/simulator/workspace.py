@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from allclear.simulator.ground_truth import Clock, GroundTruth
-from allclear.simulator.scenario import SlackSpec
+from allclear.simulator.scenario_parts import SlackSpec
 
 Message = dict[str, Any]
 

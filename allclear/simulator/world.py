@@ -10,10 +10,9 @@ from typing import Any
 from allclear.simulator.faults import FaultBoard
 from allclear.simulator.ground_truth import Clock, GroundTruth, utc_now
 from allclear.simulator.pager import Pager
-from allclear.simulator.past import Past
-from allclear.simulator.revisions import ALL_TO_LATEST, Revision, Target
-from allclear.simulator.run_service import Edit, RunService
-from allclear.simulator.scenario import Production, RevisionSpec, TrafficSpec
+from allclear.simulator.scenario import Production
+from allclear.simulator.scenario_parts import RevisionSpec, TrafficSpec
+from allclear.simulator.sites import Sites
 from allclear.simulator.status_board import StatusBoard
 from allclear.simulator.storefront import Storefront
 from allclear.simulator.tables import FlagTable
@@ -33,24 +32,14 @@ class World:
         self.scenario, self.clock = scenario, clock
         self.truth = GroundTruth(clock)
         self.faults = FaultBoard()
-        self.storefront_url = ""
         self.broken = False
         self._timers: set[asyncio.TimerHandle] = set()
         self._loop = asyncio.get_running_loop()
-        now = clock()
-        self.registry = f"{scenario.region}-docker.pkg.dev/{scenario.project}/apps/{scenario.service}"
-        self.service = RunService(
-            [Revision.from_spec(spec, now, self.registry) for spec in scenario.revisions],
-            tuple(Target.from_spec(spec) for spec in scenario.traffic) or ALL_TO_LATEST,
-            takes=scenario.operation_takes,
-            later=self.later,
-            clock=clock,
-            truth=self.truth,
-        )
-        self.service.lags = scenario.traffic_lags
-        self.past = Past(scenario, self.service, clock)
+        self.sites = Sites(scenario, later=self.later, clock=clock, truth=self.truth)
+        self.service = self.sites.main.service
+        """The service that the scenario describes first; the only one in most."""
         self.flags = FlagTable(scenario.flags, clock, self.truth)
-        self.storefront = Storefront(self.service, self.flags, scenario.pages, self.past.answered)
+        self.storefront = Storefront(self.sites, self.flags, scenario.pages)
         self.users = Users(scenario.users, self.storefront, clock, self.truth)
         self.pager = Pager(clock, self.truth)
         self.workspace = Workspace(scenario.slack, clock, self.truth)
@@ -62,11 +51,12 @@ class World:
         self.truth.record(
             "world_started",
             project=self.scenario.project,
-            service=self.scenario.service,
+            **self.sites.main.place,
             serving=[target.as_facts() for target in self.service.state.serving],
+            others=[{**site.place, "serving": site.serving()} for site in self.sites if site is not self.sites.main],
         )
         after = self.scenario.breaks_after
-        if self.scenario.outbreak is None or after is None:
+        if not self.scenario.breaks or after is None:
             return
         if after > timedelta(0):
             self.later(after, self.break_now)
@@ -78,7 +68,8 @@ class World:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        self.service.close()
+        for site in self.sites:
+            site.service.close()
 
     def later(self, delay: timedelta, do: Callable[[], object]) -> None:
         """Do something after a while, unless the world has been closed by then."""
@@ -92,72 +83,45 @@ class World:
 
     def break_now(self) -> bool:
         """Start the scenario's trouble; ``False`` if it has none, or has started already."""
-        outbreak = self.scenario.outbreak
-        if outbreak is None or self.broken:
+        if self.broken or not self.scenario.breaks:
             return False
         self.broken = True
+        deployed = {site: site.new_revision for site in self.sites if site.new_revision}
+        flags = self.scenario.outbreak.enable_flags if self.scenario.outbreak else []
         self.truth.record(
             "trouble_started",
-            deploys=outbreak.deploy.name if outbreak.deploy else None,
-            enables=outbreak.enable_flags,
+            deploys=[{**site.place, "revision": revision.name} for site, revision in deployed.items()],
+            enables=flags,
         )
-        if outbreak.deploy is not None:
-            self.deploy(outbreak.deploy, by="an engineer")
-        self.flags.update(outbreak.enable_flags, {"enabled": True}, by="an engineer")
+        for site, revision in deployed.items():
+            site.deploy(revision, by="an engineer")
+        self.flags.update(flags, {"enabled": True}, by="an engineer")
         return True
 
     def deploy(self, spec: RevisionSpec, by: str) -> None:
-        """Make a new revision; it gets traffic only where the traffic goes to the latest.
+        """Make a new revision of the first service.
 
         :raises RunError: ALREADY_EXISTS for a name that is taken.
         """
-        fresh = spec.model_copy(update={"age": timedelta(0), "deleted": False})
-        revision = Revision.from_spec(fresh, self.clock(), self.registry)
-        self.service.change_at_once(Edit(deploy=revision))
-        self.truth.record(
-            "deployed",
-            revision=revision.name,
-            ready=revision.ready,
-            faults=[f"{t.path} {t.error_rate:.0%}" for t in revision.faults.values()],
-            by=by,
-            serving=self.serving(),
-        )
+        self.sites.main.deploy(spec, by)
 
     def redirect(self, traffic: list[TrafficSpec], by: str) -> None:
-        """Change the traffic as somebody else would, at once."""
-        targets = tuple(Target.from_spec(spec) for spec in traffic)
-        self.service.change_at_once(Edit(traffic=targets or ALL_TO_LATEST))
-        self.truth.record(
-            "traffic_changed",
-            traffic=[target.as_facts() for target in targets],
-            by=by,
-            serving=self.serving(),
-        )
+        """Change the traffic of the first service as somebody else would, at once."""
+        self.sites.main.redirect(traffic, by)
 
     def serving(self) -> dict[str, int]:
-        """The revisions that get requests now, with their shares in percent."""
-        shares: dict[str, int] = {}
-        for name, percent in self.service.state.serves():
-            shares[name] = shares.get(name, 0) + percent
-        return shares
+        """The revisions of the first service that get requests now, with their shares in percent."""
+        return self.sites.main.serving()
 
     def state(self) -> dict[str, Any]:
-        """The whole state in plain data, for the drill and for people."""
-        service = self.service.state
+        """The whole state in plain data, for the drill and for people: the first service's own at the top."""
         maintenance = [flag.name for flag in self.flags.enabled() if flag.maintenance]
-        maintenance += [n for n in self.serving() if self.service.revisions[n].maintenance]
         return {
             "broken": self.broken,
-            "traffic": [target.as_facts() for target in service.traffic],
-            "serving": self.serving(),
-            "reconciling": service.reconciling,
-            "generation": service.generation,
-            "etag": service.etag,
-            "latest_ready": service.latest_ready,
-            "latest_created": service.latest_created,
-            "revisions": [self._revision_facts(r) for r in self.service.revisions.values()],
+            **self.sites.main.as_facts(),
+            "other_services": [site.as_facts() for site in self.sites if site is not self.sites.main],
             "flags": {row["name"]: row["enabled"] for row in self.flags.rows()},
-            "maintenance": maintenance,
+            "maintenance": maintenance + [name for site in self.sites for name in site.in_maintenance()],
             "users": self.users.as_facts(),
             "pages": [page.as_facts() for page in self.pager.pages],
             "messages": [
@@ -167,13 +131,4 @@ class World:
             ],
             "status_incidents": self.status_board.incidents,
             "faults": [fault.model_dump() for fault in self.faults.waiting()],
-        }
-
-    def _revision_facts(self, revision: Revision) -> dict[str, Any]:
-        return {
-            "name": revision.name,
-            "ready": revision.ready,
-            "maintenance": revision.maintenance,
-            "created_at": revision.created_at.isoformat(),
-            "faults": {path: t.error_rate for path, t in revision.faults.items()},
         }

@@ -28,7 +28,7 @@ from allclear.engine.proposals import Proposer, Wish
 from allclear.engine.registry import Registry
 from allclear.journal.sql import SqlJournal
 from allclear.simulator.faults import Fault
-from allclear.simulator.scenario import RevisionSpec, TrafficSpec, UsersSpec
+from allclear.simulator.scenario_parts import OtherServiceSpec, RevisionSpec, TrafficSpec, UsersSpec
 from allclear.vendors.cloud_run import CloudRun
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.traffic import RestoreLatest, Revisions, RollbackTraffic
@@ -56,6 +56,8 @@ class Setting:
     traffic: list[Entry] = field(default_factory=lambda: list(ALL_LATEST))
     seen: tuple[str, ...] = (OLDER, GOOD)
     """What our own record saw serve all users well, the oldest first."""
+    elsewhere: dict[tuple[str, str], dict[str, bool]] = field(default_factory=dict[tuple[str, str], dict[str, bool]])
+    """Further services by region and name, with their revisions; all traffic is for the latest."""
     operation_takes: float = 0.05
     serves_after: float = 0.0
     deadline: timedelta = timedelta(seconds=5)
@@ -71,8 +73,8 @@ class Stage(Protocol):
     client: CloudRun
     path: str
 
-    def serving(self) -> dict[str, int]:
-        """Returns where users are sent."""
+    def serving(self, path: str = "") -> dict[str, int]:
+        """Returns where users are sent, by the service of that full name if one is named."""
         ...
 
     def asked(self) -> list[Entry]:
@@ -80,7 +82,7 @@ class Stage(Protocol):
         ...
 
     def writes(self) -> int:
-        """Returns how many writes were accepted."""
+        """Returns how many writes were accepted, of all services."""
         ...
 
     def deploy(self, name: str) -> None:
@@ -126,6 +128,8 @@ class OnFake:
     def __init__(self, setting: Setting, fake: FakeCloudRun, line: Line, client: CloudRun) -> None:
         self.fake, self.line, self.client = fake, line, client
         self.path = fake.add(REGION, NAME, setting.revisions, setting.traffic)
+        for (region, name), revisions in setting.elsewhere.items():
+            fake.add(region, name, revisions, ALL_LATEST)
         self.deploy = lambda name: fake.deploy(self.path, name)
         self.redirect = lambda traffic: fake.redirect(self.path, traffic)
         self.label = lambda: fake.label(self.path)
@@ -135,16 +139,16 @@ class OnFake:
         self.before_write, self.during = fake.before_write.append, fake.after_write.append
         self.lose_answer = line.lose_answer
 
-    def serving(self) -> dict[str, int]:
-        """Returns where users are sent."""
-        return self.fake.serving(self.path)
+    def serving(self, path: str = "") -> dict[str, int]:
+        """Returns where users are sent, by the service of that full name if one is named."""
+        return self.fake.serving(path or self.path)
 
     def asked(self) -> list[Entry]:
         """Returns the traffic that was asked for."""
         return self.fake.asked(self.path)
 
     def writes(self) -> int:
-        """Returns how many writes were accepted."""
+        """Returns how many writes were accepted, of all services."""
         return len(self.fake.updates)
 
 
@@ -155,17 +159,19 @@ class OnSimulator:
         self.sim, self.client, self.path = sim, client, SERVICE
         self.tasks: list[asyncio.Task[None]] = []
 
-    def serving(self) -> dict[str, int]:
-        """Returns where users are sent."""
-        return self.sim.world.serving()
+    def serving(self, path: str = "") -> dict[str, int]:
+        """Returns where users are sent, by the service of that full name if one is named."""
+        return next(
+            site for site in self.sim.world.sites if full_name(site.region, site.name) == (path or self.path)
+        ).serving()
 
     def asked(self) -> list[Entry]:
         """Returns the traffic that was asked for."""
         return [(one.revision, one.percent, one.tag) for one in self.sim.world.service.state.traffic]
 
     def writes(self) -> int:
-        """Returns how many writes were accepted."""
-        return len(self.sim.world.service.operations)
+        """Returns how many writes were accepted, of all services."""
+        return sum(len(site.service.operations) for site in self.sim.world.sites)
 
     def deploy(self, name: str) -> None:
         """Somebody deploys."""
@@ -215,6 +221,19 @@ class OnSimulator:
         self.tasks.append(asyncio.create_task(wait()))
 
 
+def full_name(region: str, name: str) -> str:
+    """Returns the full name of a service in Cloud Run."""
+    return f"projects/{PROJECT}/locations/{region}/services/{name}"
+
+
+def _revisions(known: dict[str, bool]) -> list[RevisionSpec]:
+    """Returns them as a scenario has them, an hour between each two."""
+    return [
+        RevisionSpec.model_validate({"name": name, "ready": ready, "age": f"{len(known) - number}h"})
+        for number, (name, ready) in enumerate(known.items())
+    ]
+
+
 def _specs(traffic: list[Entry]) -> list[TrafficSpec]:
     return [TrafficSpec(revision=name or "latest", percent=percent, tag=tag) for name, percent, tag in traffic]
 
@@ -233,14 +252,13 @@ async def _on_fake(transport: str, setting: Setting) -> AsyncGenerator[Stage]:
 
 @asynccontextmanager
 async def _on_simulator(transport: str, setting: Setting) -> AsyncGenerator[Stage]:
-    ages = len(setting.revisions)
-    revisions = [
-        RevisionSpec.model_validate({"name": name, "ready": ready, "age": f"{ages - number}h"})
-        for number, (name, ready) in enumerate(setting.revisions.items())
+    others = [
+        OtherServiceSpec(region=region, service=name, revisions=_revisions(known))
+        for (region, name), known in setting.elsewhere.items()
     ]
     scenario = quick(
-        "healthy", revisions=revisions, traffic=_specs(setting.traffic), outbreak=None, users=UsersSpec(per_second=1),
-        operation_takes=timedelta(seconds=setting.operation_takes),
+        "healthy", revisions=_revisions(setting.revisions), traffic=_specs(setting.traffic), other_services=others,
+        outbreak=None, users=UsersSpec(per_second=1), operation_takes=timedelta(seconds=setting.operation_takes),
         traffic_lags=timedelta(seconds=setting.serves_after), permissions=list(quick("healthy").permissions),
     )  # fmt: skip
     async with Simulated(scenario) as sim:

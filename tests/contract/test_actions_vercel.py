@@ -14,7 +14,8 @@ import pytest
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Conflict, Denied, Refused, VendorRefused
 from allclear.domain.systems import Smoke, SmokePath, VercelProject
-from allclear.simulator.scenario import Production, RevisionSpec, VercelSpec, load_scenario
+from allclear.simulator.scenario import Production, load_scenario
+from allclear.simulator.scenario_parts import RevisionSpec, VercelSpec
 from allclear.simulator.vercel_project import deployment_id
 from allclear.vendors.vercel import Vercel
 from tasks.hosting import Deployments, Promote, RollBack

@@ -27,9 +27,9 @@ from tests.contract.cloud_run_stages import (
     NAME,
     OLDER,
     Acts,
-    OnFake,
     Setting,
     Stage,
+    full_name,
     staged,
 )
 from tests.contract.simulator_support import until
@@ -407,42 +407,46 @@ async def test_maintenance_by_revision_survives_a_lost_answer_and_an_unrelated_e
     assert stage.writes() == 1
 
 
-EUROPE = "europe-west1"
+EUROPE, EUROPEAN = "europe-west1", f"{NAME}-eu"
+IN_EUROPE = full_name(EUROPE, EUROPEAN)
 TWO_REGIONS = Setting(
-    service={"cloud_run": {"us-central1": NAME, EUROPE: f"{NAME}-eu"}} | BY_REVISION,
+    service={"cloud_run": {"us-central1": NAME, EUROPE: EUROPEAN}} | BY_REVISION,
     traffic=[(None, 100, ""), (OLDER, 0, "maintenance")],
+    elsewhere={(EUROPE, EUROPEAN): {f"{EUROPEAN}-1": True, f"{EUROPEAN}-2": True}},
 )
 
 
-async def _in_two(scene: Scene) -> tuple[OnFake, Acts, str]:
-    stage, acts = await scene(TWO_REGIONS)
-    assert isinstance(stage, OnFake)
-    path = stage.fake.add(EUROPE, f"{NAME}-eu", {f"{NAME}-eu-1": True, f"{NAME}-eu-2": True}, [(None, 100, "")])
-    return stage, acts, path
-
-
-@pytest.mark.parametrize("where", ["fake"], indirect=False)  # the simulated production has one region
 async def test_one_act_changes_one_region(scene: Scene) -> None:
     """Each region is a resource of its own, rolled back by a step of its own."""
-    stage, acts, europe = await _in_two(scene)
+    stage, acts = await scene(TWO_REGIONS)
     assert (await acts.done(region=EUROPE)).good
-    assert (stage.serving(), stage.fake.serving(europe)) == ({BAD: 100}, {f"{NAME}-eu-1": 100})
+    assert (stage.serving(), stage.serving(IN_EUROPE)) == ({BAD: 100}, {f"{EUROPEAN}-1": 100})
     assert (await acts.done(region="us-central1")).good
     resources = {act.proposed.resource for act in acts.incident.acts.values()}
-    assert resources == {f"traffic:{stage.path}", f"traffic:{europe}"}
+    assert resources == {f"traffic:{stage.path}", f"traffic:{IN_EUROPE}"}
     assert (await acts.done(EnableMaintenance, region="us-central1")).good
-    assert stage.serving() == {OLDER: 100}
+    assert (stage.serving(), stage.writes()) == ({OLDER: 100}, 3)
     finding = await Revisions(acts.around).look(OfService(service="shop", region=EUROPE))
-    assert finding.sentence.startswith(f"Traffic is 100 % {NAME}-eu-1, pinned")
+    assert finding.sentence.startswith(f"Traffic is 100 % {EUROPEAN}-1, pinned")
 
 
-@pytest.mark.parametrize("where", ["fake"], indirect=False)
+async def test_what_somebody_does_in_one_region_leaves_an_approval_for_the_other_alone(scene: Scene) -> None:
+    """A deployment and moved traffic here, at the moment of the write there: it is carried out as approved."""
+    stage, acts = await scene(TWO_REGIONS)
+    act = await acts.approved(region=EUROPE)
+    stage.deploy(FIX)
+    stage.before_write(lambda: stage.redirect([(GOOD, 100, "")]))
+    outcome = await acts.carried_out(act)
+    assert (outcome.status, outcome.changed, stage.writes()) == (ActStatus.VERIFIED, True, 1)
+    assert (stage.serving(), stage.serving(IN_EUROPE)) == ({GOOD: 100}, {f"{EUROPEAN}-1": 100})
+
+
 @pytest.mark.parametrize("kind", [RollbackTraffic, EnableMaintenance])
 async def test_a_service_in_two_regions_asks_for_one(
     scene: Scene, kind: type[RollbackTraffic | EnableMaintenance]
 ) -> None:
     """None named, or one that it is not in: refused with the regions there are."""
-    stage, acts, _ = await _in_two(scene)
+    stage, acts = await scene(TWO_REGIONS)
     unnamed, elsewhere = await acts.proposed(kind), await acts.proposed(kind, region="asia-east1")
     assert unnamed.outcome is not None
     assert elsewhere.outcome is not None

@@ -194,7 +194,7 @@ async def test_template_sent_back_unchanged_deploys_nothing_and_a_new_image_does
         refused(await client.put(SHOP, json=service), 409, "ALREADY_EXISTS")
         del template["metadata"]["name"]
         await wait(client, (await client.put(SHOP, json=service)).json())
-        newest = sim.world.service.revision(sim.world.service.state.latest_ready)
+        newest = sim.world.service.revisions[sim.world.service.state.latest_ready]
         assert newest.image == "example.com/shop:43"
         assert newest.name.startswith("vintstreet-00043-"), "Cloud Run counts on from the newest"
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from allclear.simulator.scenario_parts import OtherServiceSpec, RevisionSpec
 from tests.contract.simulator_support import (
     BAD,
     GOOD,
@@ -139,6 +140,23 @@ async def test_revision_that_cannot_serve_fails_the_command(tmp_path: Path) -> N
         assert f"Revision '{NOT_READY}' is not ready and cannot serve traffic." in errors
         assert re.search(rf"\(currently 100%\)\s+LATEST \(currently {BAD}\)", out)
         assert sim.world.serving() == {BAD: 100}
+
+
+async def test_a_service_in_another_region_is_listed_and_rolled_back_there(tmp_path: Path) -> None:
+    """The list of all regions has both; ``--region`` changes the one, and the other serves on."""
+    there = OtherServiceSpec(
+        region="europe-west1",
+        service="vintstreet-eu",
+        revisions=[RevisionSpec(name="vintstreet-eu-1", age="2d"), RevisionSpec(name="vintstreet-eu-2")],
+    )
+    async with Simulated(quick(other_services=[there])) as sim:
+        home = {name: value for name, value in _environment(sim, tmp_path).items() if name != "CLOUDSDK_RUN_REGION"}
+        code, out, errors = await _run(["gcloud", "run", "services", "list", "--format=json"], home)
+        assert code == 0, errors
+        assert {one["metadata"]["name"] for one in json.loads(out)} == {"vintstreet", "vintstreet-eu"}
+        words = ["--region=europe-west1", "--to-revisions=vintstreet-eu-1=100"]
+        await _gcloud(sim, tmp_path, "services", "update-traffic", "vintstreet-eu", *words)
+        assert [site.serving() for site in sim.world.sites] == [{BAD: 100}, {"vintstreet-eu-1": 100}]
 
 
 async def test_what_the_documentation_says_to_type_works(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from allclear.domain.errors import Denied, Unreachable
 from allclear.simulator.faces.cloud_logging import PERMISSION as READ_LOGS
 from allclear.simulator.faces.cloud_monitoring import PERMISSION as READ_METRICS
-from allclear.simulator.scenario import HistorySpec, Production, TrafficSpec
+from allclear.simulator.scenario import Production
+from allclear.simulator.scenario_parts import HistorySpec, TrafficSpec
 from allclear.vendors.cloud_logs import CloudLogs
 from allclear.vendors.cloud_metrics import CloudMetrics
 from tasks.traffic import OfService, Revisions, RollbackTraffic

@@ -169,7 +169,7 @@ async def test_storefront_fault_is_met_once_and_then_gone() -> None:
         ("production: {", "YAML"),
         ("title: no production here", "production"),
         ("production: 7", "production"),
-        ("production:\n  project: 12", "production.project"),
+        ("production:\n  region: 12", "production.region"),
         ("production:\n  a: 1\n  a: 2", "a"),
         ("- just\n- a list", "production"),
         ("", "production"),

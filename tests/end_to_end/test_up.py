@@ -19,18 +19,11 @@ import pytest
 from allclear.domain.action import ActStatus
 from allclear.domain.incident import Incident, replay
 from allclear.journal.sql import SqlJournal
-from tests.end_to_end.stack_support import ROOT, allclear, environment, make
+from tests.end_to_end.stack_support import ROOT, allclear, environment, free_port, make
 
 pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text()
-
-
-def free_port() -> int:
-    """Returns a port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Up:

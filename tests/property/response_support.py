@@ -31,7 +31,8 @@ from allclear.engine.registry import Registry
 from allclear.journal.port import Claim, Errand, ErrandKind, Journal, Mine
 from allclear.journal.sql import SqlJournal
 from allclear.settings import Settings
-from allclear.simulator.scenario import OutbreakSpec, Production, RevisionSpec, Trouble
+from allclear.simulator.scenario import Production
+from allclear.simulator.scenario_parts import OutbreakSpec, RevisionSpec, Trouble
 from allclear.simulator.world import World
 from tests.contract.simulator_support import REPOSITORY, Simulated, quick
 

@@ -23,7 +23,7 @@ from allclear.engine.people import Declaration
 from allclear.engine.proposals import Wish
 from allclear.journal.sql import SqlJournal
 from allclear.simulator.faults import Fault
-from allclear.simulator.scenario import TrafficSpec
+from allclear.simulator.scenario_parts import TrafficSpec
 from tests.contract.simulator_support import Simulated, until
 from tests.journal_support import Journals
 from tests.property.response_support import (

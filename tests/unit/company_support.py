@@ -53,6 +53,8 @@ support:
 working_time: {zone: Europe/Berlin}
 silence:
   - climbs: [{after: 5m, roles: everyone}]
+reminders:
+  tell: {action: chat.post, with: {key: "{number}", text: "{reminder} For {for}."}}
 """
 
 SYSTEMS = """\
@@ -153,6 +155,7 @@ class Text(Params):
     """The parameters of a message."""
 
     text: str
+    key: str = ""
     urgency: int = 1
 
 

@@ -143,6 +143,11 @@ class Story:
         self.after(2).say(Acknowledged(), by=ANA).say(RoleTaken(role="incident_commander", person="Ben"), by=BEN)
         return self.say(PhaseLeft(phase="detect"))
 
+    def paged_only(self) -> Self:
+        """The on-call is woken, and has not said a word yet."""
+        self._unasked("detect", "page", "Page the on-call", "Page on-call by PagerDuty: VS-12, P0", pages=True)
+        return self
+
     def _unasked(self, phase: str, step: str, title: str, summary: str, *, pages: bool = False) -> None:
         act, made = f"{phase}/{step}", change(summary, {}, {"sent": True}, "message.send")
         self.say(

@@ -238,3 +238,30 @@ def test_many_facets_are_looked_at_rule_against_rule(tmp_path: Path) -> None:
     rules = f"assess:\n  - {{severity: P0, when: {{{wide}}}}}\n  - {{severity: P0, when: {{{narrow}}}}}\n"
     [told] = found(tmp_path, "warning", plan("facets:\n" + many + rules))
     assert "The rule no. 2, for P0, never counts" in told
+
+
+# --- reminders -------------------------------------------------------------------------------------------
+
+TELL = '  tell: {action: chat.post, with: {key: "{number}", text: "{reminder} For {for}."}}\n'
+
+
+@pytest.mark.parametrize(
+    ("instead", "told"),
+    [
+        (TELL.replace("chat.post", "traffic.move"), "`traffic.move` does more than tell people"),
+        (TELL.replace("chat.post", "chat.pots"), "There is no action `chat.pots`."),
+        (TELL.replace("{reminder}", "Look!"), "`tell` does not say what it is about."),
+        (TELL.replace("{number}", "one"), "Each `tell` would take the place of the one before."),
+        (TELL.replace("{for}", "{whom}"), "The placeholder {whom} has no source."),
+        (TELL.replace("key:", "urgency: much, key:"), "chat.post: `urgency`:"),
+    ],
+)
+def test_a_reminder_that_would_do_harm_or_say_nothing_is_an_error(tmp_path: Path, instead: str, told: str) -> None:
+    """Reminders go out unasked, so their actions may only speak; and each has words and a key of its own."""
+    assert any(told in one for one in found(tmp_path, "error", ("plan.yaml", TELL, instead)))
+
+
+def test_a_plan_without_reminders_is_warned_of(tmp_path: Path) -> None:
+    """Nobody would hear of an approval that waits."""
+    warned = found(tmp_path, "warning", ("plan.yaml", "reminders:\n" + TELL, ""))
+    assert any("the plan has no `reminders`" in one for one in warned)

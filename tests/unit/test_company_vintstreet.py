@@ -23,7 +23,7 @@ FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "vintstreet
 class OfIncident(Params):
     """A page to acknowledge or resolve."""
 
-    incident: str = Field(pattern=r"^[A-Z]+-\d+$")
+    incident: str = Field(pattern=r"^[A-Z]+-\d+(-\d+)?$")
 
 
 class Page(OfIncident):
@@ -81,9 +81,9 @@ KINDS = Registry.of(
         action("cloud_run.rollback_traffic", Rollback, (CLOUD,), approval=ONE_PERSON),
         action("feature_flag.disable", Flag, (FLAGS,), approval=ONE_PERSON),
         action("maintenance.enable", OfService, (FLAGS,), approval=ONE_PERSON_WITH_REASON),
-        action("pagerduty.page", Page, (PAGER,), approval=None),
+        action("pagerduty.page", Page, (PAGER,), approval=None, speaks=("summary",)),
         action("pagerduty.resolve", OfIncident, (PAGER,), approval=None),
-        action("slack.post", Message, (SLACK,), approval=None),
+        action("slack.post", Message, (SLACK,), approval=None, speaks=("text",)),
         action("status_page.open", Opening, (PUBLIC,), approval=SPEAKERS),
         action("status_page.update", Update, (PUBLIC,), approval=SPEAKERS),
         action("status_page.resolve", Update, (PUBLIC,), approval=SPEAKERS),

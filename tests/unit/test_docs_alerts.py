@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from ruamel.yaml import YAML
 
 from allclear.domain.systems import Systems
+from allclear.responder.app import make_app
+from allclear.responder.body import MOST_BYTES, MOST_DEPTH
+from allclear.responder.connections import Connection
+from allclear.responder.limits import Limits
 from allclear.responder.samples import sample
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.datadog import Payload
 from allclear.responder.sources.request import RawRequest
+from allclear.settings import Settings
 from tests.contract.simulator_support import REPOSITORY
+from tests.unit.doors_support import engine_in
 from tests.unit.sources_support import NOW
 
 PAGE = (REPOSITORY / "docs" / "alerts.md").read_text(encoding="utf-8")
@@ -59,3 +69,26 @@ def test_the_json_that_the_page_shows_is_read() -> None:
     (body,) = re.findall(r"```json\n(.*?)```", SECTIONS["json"], flags=re.DOTALL)
     (alert,) = cast("list[Any]", SOURCES["json"].parse(RawRequest(body.encode())))
     assert (alert.key, alert.state) == ("checkout", "firing")
+
+
+def test_the_figures_that_the_page_names_are_the_ones_there_are(tmp_path: Path) -> None:
+    """The table has every figure of ours, and each that is told to be watched exists."""
+    engine = engine_in(tmp_path)
+    with TestClient(make_app(engine, SecretStr("token"), drives=False), client=("127.0.0.1", 5)) as client:
+        families = list(text_string_to_metric_families(client.get("/metrics").text))
+    engine.journal.close()
+    there = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
+    assert set(re.findall(r"`(allclear_[a-z_]+)", PAGE)) == {name for name in there if name.startswith("allclear_")}
+
+
+def test_the_bounds_that_the_page_names_are_the_ones_in_force() -> None:
+    """What is said of sizes and times is what the code has."""
+    limits = Limits()
+    said = " ".join(PAGE.split())
+    assert f"took over {limits.journal_seconds:g} s; over {limits.most_requests} alerts" in said
+    assert f"or {limits.most_bytes // MOST_BYTES} MiB of them" in said
+    assert f"the body took over {limits.body_seconds:g} s" in said
+    assert f"A head that takes over {Connection.head_seconds:g} s" in said
+    assert f"Beyond {Connection.most} connections" in said
+    assert f"nested deeper than {MOST_DEPTH}" in said
+    assert f"`ALLCLEAR_HEARTBEAT_SECONDS` ({Settings().heartbeat_seconds:g})" in said

@@ -70,6 +70,20 @@ def test_a_drill_that_can_be_played_has_nothing_to_complain_about(tmp_path: Path
     assert found(with_drill(tmp_path, DRILL.replace("answers:\n", more), UNDO, DUTY)) == []
 
 
+def test_a_region_that_the_drill_does_not_have_is_told(tmp_path: Path) -> None:
+    """A service in two regions is rehearsed in two: with the second one under `other_services` all is well."""
+    regions = ("systems.yaml", "    cloud_run: shop\n", "    cloud_run: {us-central1: shop, europe-west1: shop-eu}\n")
+    said = (
+        "warning pay.yaml:14: `shop` in systems.yaml is `shop-eu` in europe-west1, which the drill's production"
+        " has not. Add it under `other_services`, or leave that region's steps out of the drill."
+    )
+    other = "  other_services: [{region: europe-west1, service: shop-eu, share: 30, revisions: [{name: shop-eu-1}]}]\n"
+    without, within = (
+        found(with_drill(tmp_path / name, text, regions)) for name, text in (("one", DRILL), ("two", DRILL + other))
+    )
+    assert [one for one in without if one not in within] == [said]
+
+
 SLIPS: list[tuple[str, str, str]] = [
     ("role: on_call}", "role: oncall}", "error pay.yaml:6: The plan has no role `oncall`. Did you mean `on_call`?"),
     ("by: on_call", "by: boss", "error pay.yaml:8: The plan has no role `boss`."),

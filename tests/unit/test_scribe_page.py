@@ -47,13 +47,13 @@ def test_what_waits_for_two_people_says_how_many_have_answered() -> None:
         update={"act": "contain/restore", "step": "restore"}
     )
     story.ask(proposed, ApprovalPolicy(roles=["tech_lead", "cto"], people=2)).answered("contain/restore", "go")
-    assert "(two of tech lead or CTO, 1 of 2 so far; since 14:30)" in _printed(story)
+    assert "(two of Tech Lead or CTO, 1 of 2 so far; since 14:30)" in _printed(story)
 
 
 def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:
     """Pinned traffic is not forgotten: the page says whose it is, until when, and who took it over."""
     story = _waiting().contained()
-    assert "traffic pinned to one revision (run:vintstreet), owner tech lead, to be looked at by" in _printed(story)
+    assert "traffic pinned to one revision (run:vintstreet), owner Tech Lead, to be looked at by" in _printed(story)
     story.say(DebtHandedOver(act="contain/roll-back", to="Ana", due=START), by=BEN)
     assert "taken over by Ana until 2026-11-22 14:30 UTC" in _printed(story)
     assert "Still in place" not in _printed(Story().whole())
@@ -71,7 +71,7 @@ def test_artifacts_hold_the_timeline_and_the_acts() -> None:
     story = Story().whole()
     assert "- **14:34** Contained (Roll back traffic)" in markdown_timeline(story.incident, story.entries, plan())
     row = next(line for line in markdown_acts(story.incident, plan()).splitlines() if "| Roll back traffic" in line)
-    assert "| Ana (tech lead) 14:34: errors started with 42 | 14:34 | Done and verified; undone 14:58 |" in row
+    assert "| Ana (Tech Lead) 14:34: errors started with 42 | 14:34 | Done and verified; undone 14:58 |" in row
 
 
 def test_an_incident_without_acts_says_so() -> None:
@@ -84,5 +84,5 @@ def test_a_no_is_told_in_the_table_of_acts() -> None:
     story = _waiting().answered("contain/roll-back", "wrong revision", yes=False)
     rows = [line for line in markdown_acts(story.incident, plan()).splitlines() if line.startswith("|")]
     row = rows[-1]
-    assert "Ana (tech lead) said no 14:32: wrong revision" in row
+    assert "Ana (Tech Lead) said no 14:32: wrong revision" in row
     assert row.endswith("| Not done, for a person said no |")

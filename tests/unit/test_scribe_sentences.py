@@ -33,6 +33,7 @@ from allclear.domain.records import (
     PostMortemWritten,
     Record,
     Recovered,
+    Reminded,
     RoleTaken,
     RunStarted,
     SeverityChanged,
@@ -69,14 +70,16 @@ EXAMPLES: list[tuple[Any, By, str]] = [
      "Alerts come in masses: 40 more alerts, counted and not told one by one."),
     (Covered(umbrella="VS-30"), MACHINE,
      "Alerts storm in: VS-30 gathers new troubles, and from now on people approve every act."),
-    (Acknowledged(), ANA, "Ana (tech lead) is on it."),
+    (Acknowledged(), ANA, "Ana (Tech Lead) is on it."),
     (SeverityChanged(was="P1", now="P0", why="checkout is down too"),
      BEN, "Severity raised from P1 to P0: checkout is down too."),
+    (Reminded(topic="acknowledge", rung=1, sentence="Nobody has acknowledged the page", wakes=True), MACHINE,
+     "Woken: Nobody has acknowledged the page."),
     (WindowPassed(ask="VS-12/contain/roll-back"), MACHINE,
      'Nobody stopped "VS-12/contain/roll-back" in its time: it is done, as the plan authorised.'),
     (Assessed(facets={"users": "many"}, incident_kind="outage", why="tickets"), BEN,
-     "Ben (incident commander) assessed it: kind of incident: Outage; users: many. Why: tickets."),
-    (RoleTaken(role="incident_commander", person="Ben", was="Ana"), BEN, "Ben is incident commander now (was Ana)."),
+     "Ben (Incident Commander) assessed it: kind of incident: Outage; users: many. Why: tickets."),
+    (RoleTaken(role="incident_commander", person="Ben", was="Ana"), BEN, "Ben is Incident Commander now (was Ana)."),
     (PhaseEntered(phase="contain"), MACHINE, "Phase begins: Initial Response."),
     (PhaseLeft(phase="contain", sentence="Contained by the first measure."),
      MACHINE, "Phase done: Initial Response: Contained by the first measure."),
@@ -84,9 +87,9 @@ EXAMPLES: list[tuple[Any, By, str]] = [
      MACHINE, "Verification: 20 requests: 12 failed (60 %), p95 84 ms: trouble confirmed."),
     (_PROPOSED, MACHINE, "Proposed: Send all traffic to web-41."),
     (AskOpened(ask=_ask(AskKind.APPROVAL)),
-     MACHINE, "Asked on-call, incident commander, tech lead or CTO to approve: Deploy the fix."),
+     MACHINE, "Asked On-Call, Incident Commander, Tech Lead or CTO to approve: Deploy the fix."),
     (AskAnswered(ask="VS-12/resolve/fix", yes=True, reason="errors started with 42"),
-     ANA, "Ana (tech lead) said yes to VS-12/resolve/fix from the command line: 'errors started with 42'."),
+     ANA, "Ana (Tech Lead) said yes to VS-12/resolve/fix from the command line: 'errors started with 42'."),
     (AskVoided(ask="VS-12/resolve/fix", why="the revision is gone"),
      MACHINE, 'The question about "VS-12/resolve/fix" is void: the revision is gone.'),
     (ActIntended(act="contain/roll-back", digest="2" * 64, change=_MADE, holder="responder-1"),
@@ -99,11 +102,11 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (DebtHandedOver(act="contain/roll-back", to="Ana", due=START),
      BEN, 'Ana takes over what "contain/roll-back" left in place, until 2026-11-22 14:30 UTC.'),
     (NoteTaken(text="The bank says that it is not them"),
-     ANA, "Note by Ana (tech lead): The bank says that it is not them."),
+     ANA, "Note by Ana (Tech Lead): The bank says that it is not them."),
     (DecisionTaken(text="Fix forward", why="41 is too old"),
-     BEN, "Ben (incident commander) decided: Fix forward. Why: 41 is too old."),
+     BEN, "Ben (Incident Commander) decided: Fix forward. Why: 41 is too old."),
     (PostMortemWritten(field="root_cause", text="An empty key"),
-     BEN, 'Ben (incident commander) wrote "root cause" for the post-mortem.'),
+     BEN, 'Ben (Incident Commander) wrote "root cause" for the post-mortem.'),
     (FollowUpAdded(text="Refuse to start without a key", owner="Ana", due=START),
      BEN, "Follow-up for Ana, due 2026-11-22: Refuse to start without a key."),
     (IncidentEnded(ending="resolved", why="well for five minutes"), BEN, "All clear: well for five minutes."),
@@ -152,9 +155,9 @@ def test_nothing_that_happened_is_told_twice() -> None:
 def test_a_persons_answer_says_who_how_and_why() -> None:
     """Whoever reads it later knows who allowed the rollback."""
     texts = [line.text for line in timeline(Story().whole().entries, plan())]
-    answer = """Ana (tech lead) approved "Roll back traffic" from the command line: 'errors started with 42'."""
+    answer = """Ana (Tech Lead) approved "Roll back traffic" from the command line: 'errors started with 42'."""
     assert answer in texts
-    assert "Ana (tech lead) has done \"Deploy the fix\": 'vintstreet-00043-kal is deployed, without traffic'." in texts
+    assert "Ana (Tech Lead) has done \"Deploy the fix\": 'vintstreet-00043-kal is deployed, without traffic'." in texts
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def test_each_kind_of_question_has_its_own_answers(kind: AskKind, yes: str, no: 
     story = Story().opened().say(AskOpened(ask=_ask(kind)))
     for answer, words in ((True, yes), (False, no)):
         story.answered("resolve/fix", "", yes=answer)
-        assert tell(story.entries[-1], story.incident, plan()).text == f"Ana (tech lead) {words}"
+        assert tell(story.entries[-1], story.incident, plan()).text == f"Ana (Tech Lead) {words}"
 
 
 def test_a_role_that_the_plan_gives_to_nobody_is_said_with_the_answer() -> None:

@@ -78,7 +78,7 @@ def test_many_updates_stay_a_message() -> None:
     assert len(lines) == UPDATES
     assert lines[0].startswith("14:30 - Opened as P1")
     assert lines[1] == "(82 lines more: allclear show VS-12)"
-    assert lines[-1] == "14:30 - Note by Ana (tech lead): note 99."
+    assert lines[-1] == "14:30 - Note by Ana (Tech Lead): note 99."
 
 
 def test_a_title_cannot_smuggle_in_a_placeholder() -> None:

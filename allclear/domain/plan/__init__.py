@@ -8,9 +8,11 @@ from allclear.domain.plan.notices import (
     Evidence,
     Notification,
     PostMortemRules,
+    ReminderRules,
     Rung,
     Silence,
     StatusWord,
+    Telling,
     UpdateRhythm,
 )
 from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, Shift, Takeover
@@ -67,6 +69,7 @@ __all__ = [
     "PhaseLabel",
     "Plan",
     "PostMortemRules",
+    "ReminderRules",
     "Role",
     "Rota",
     "Route",
@@ -82,6 +85,7 @@ __all__ = [
     "Support",
     "Takeover",
     "Target",
+    "Telling",
     "Threshold",
     "UpdateRhythm",
     "WorkingTime",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -98,6 +98,23 @@ DEFAULT_SILENCE = Silence(
     assumed=True,
     because="silence at an approval climbs to the tech lead after 3, the CTO after 6 and everyone after 10 minutes",
 )
+
+
+class Telling(Model):
+    """An action that tells people something, and its words."""
+
+    action: str = Field(description="As slack.post; one that only speaks, and that needs no approval.")
+    with_: dict[str, Any] = Field(
+        alias="with",
+        description="Its parameters; besides every placeholder, {reminder}, {for} and {number} are filled.",
+    )
+
+
+class ReminderRules(Model):
+    """How people hear that a time is over: an approval that waits, a page that nobody takes, what is due or left."""
+
+    tell: Telling | None = Field(default=None, description="In the team's channel.")
+    page: Telling | None = Field(default=None, description="What is worth waking somebody for; `tell` if left out.")
 
 
 class DueReview(Applies):

@@ -18,6 +18,7 @@ from allclear.domain.plan.notices import (
     Evidence,
     Notification,
     PostMortemRules,
+    ReminderRules,
     Silence,
     UpdateRhythm,
 )
@@ -113,6 +114,7 @@ class Plan(Model):
     silence: list[Silence] = Field(default=[DEFAULT_SILENCE], min_length=1, description="The first that fits counts.")
     notifications: list[Notification] = Field(default=[], description="Who is told.")
     updates: list[UpdateRhythm] = Field(default=[], description="How often who hears how it stands.")
+    reminders: ReminderRules = Field(default=ReminderRules(), description="How people hear that a time is over.")
     duties: list[Duty] = Field(default=[], description="What must be done by a deadline.")
     evidence: list[Evidence] = Field(default=[], description="What is kept before containment.")
     templates: dict[Slug, str] = Field(default={}, description="Name -> file, relative to the company's folder.")

@@ -1,4 +1,4 @@
-"""Cloud Logging's ``entries:list``, for one log: who changed the Cloud Run service when, the admin activity.
+"""Cloud Logging's ``entries:list``, for one log: who changed a Cloud Run service when, the admin activity.
 
 *Source:* the discovery document logging v2 (request, answer, order), and published entries of
 ``google.cloud.run.v1.Services.ReplaceService`` for ``protoPayload``, read November 2026. The payload of
@@ -25,6 +25,7 @@ from allclear.simulator.faults import FaceName
 from allclear.simulator.ground_truth import iso
 from allclear.simulator.past import Write
 from allclear.simulator.revisions import Target
+from allclear.simulator.sites import Site
 
 PERMISSION = "logging.logEntries.list"
 DEFAULT_PAGE, LARGEST_PAGE = 50, 1000
@@ -71,42 +72,43 @@ class CloudLoggingFace(GoogleFace):
         return JSONResponse({**({"entries": page} if page else {}), **rest})
 
     def _log(self) -> list[dict[str, Any]]:
-        return [self._entry(write) for write in sorted(self.world.past.writes, key=lambda write: write.at)]
+        writes = [(site, write) for site in self.world.sites for write in site.past.writes]
+        return [_entry(*one) for one in sorted(writes, key=lambda one: one[1].at)]
 
-    def _entry(self, write: Write) -> dict[str, Any]:
-        scenario = self.world.scenario
-        at = str(iso(write.at)).replace("+00:00", "Z")  # as Google writes it
-        v1 = write.api == "v1"
-        place = f"namespaces/{scenario.project}" if v1 else f"projects/{scenario.project}/locations/{scenario.region}"
-        name = f"{place}/services/{scenario.service}"
-        granted: dict[str, Any] = {
-            "granted": True, "permission": "run.services.update", "permissionType": "ADMIN_WRITE",
-            "resource": name, "resourceAttributes": {},
-        }  # fmt: skip
-        return {
-            "protoPayload": {
-                "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
-                "authenticationInfo": {"principalEmail": write.by},
-                "authorizationInfo": [granted],
-                "requestMetadata": {"requestAttributes": {"time": at, "auth": {}}, "destinationAttributes": {}},
-                "serviceName": "run.googleapis.com",
-                "resourceName": name,
-                "resourceLocation": {"currentLocations": [scenario.region]},
-                **(_v1(write, scenario.service, name) if v1 else _v2(write, name)),
+
+def _entry(site: Site, write: Write) -> dict[str, Any]:
+    at = str(iso(write.at)).replace("+00:00", "Z")  # as Google writes it
+    v1 = write.api == "v1"
+    place = f"namespaces/{site.project}" if v1 else f"projects/{site.project}/locations/{site.region}"
+    name = f"{place}/services/{site.name}"
+    granted: dict[str, Any] = {
+        "granted": True, "permission": "run.services.update", "permissionType": "ADMIN_WRITE",
+        "resource": name, "resourceAttributes": {},
+    }  # fmt: skip
+    return {
+        "protoPayload": {
+            "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+            "authenticationInfo": {"principalEmail": write.by},
+            "authorizationInfo": [granted],
+            "requestMetadata": {"requestAttributes": {"time": at, "auth": {}}, "destinationAttributes": {}},
+            "serviceName": "run.googleapis.com",
+            "resourceName": name,
+            "resourceLocation": {"currentLocations": [site.region]},
+            **(_v1(write, site.name, name) if v1 else _v2(write, name)),
+        },
+        "insertId": hashlib.sha256(f"{at} {name} {write.generation}".encode()).hexdigest()[:12],
+        "resource": {
+            "type": "cloud_run_revision",
+            "labels": {
+                "configuration_name": "", "location": site.region, "project_id": site.project,
+                "revision_name": "", "service_name": site.name,
             },
-            "insertId": hashlib.sha256(f"{at} {write.generation}".encode()).hexdigest()[:12],
-            "resource": {
-                "type": "cloud_run_revision",
-                "labels": {
-                    "configuration_name": "", "location": scenario.region, "project_id": scenario.project,
-                    "revision_name": "", "service_name": scenario.service,
-                },
-            },
-            "timestamp": at,
-            "severity": "NOTICE",
-            "logName": f"projects/{scenario.project}/logs/cloudaudit.googleapis.com%2Factivity",
-            "receiveTimestamp": at,
-        }  # fmt: skip
+        },
+        "timestamp": at,
+        "severity": "NOTICE",
+        "logName": f"projects/{site.project}/logs/cloudaudit.googleapis.com%2Factivity",
+        "receiveTimestamp": at,
+    }  # fmt: skip
 
 
 def _v1(write: Write, service: str, name: str) -> dict[str, Any]:

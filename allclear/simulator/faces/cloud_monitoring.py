@@ -77,26 +77,23 @@ class CloudMonitoringFace(GoogleFace):
     def _series(self, metric: str, start: datetime, end: datetime) -> list[tuple[dict[str, str], int]]:
         if metric != _METRIC:
             return []
-        scenario = self.world.scenario
-        place = {
-            "__name__": metric,
-            "monitored_resource": "cloud_run_revision",
-            "project_id": scenario.project,
-            "location": scenario.region,
-            "service_name": scenario.service,
-            "configuration_name": scenario.service,
-        }
         return [
             (
                 {
-                    **place,
+                    "__name__": metric,
+                    "monitored_resource": "cloud_run_revision",
+                    "project_id": site.project,
+                    "location": site.region,
+                    "service_name": site.name,
+                    "configuration_name": site.name,
                     "revision_name": revision,
                     "response_code": str(status),
                     "response_code_class": f"{status // 100}xx",
                 },
                 count,
             )
-            for (revision, status), count in self.world.past.requests(start, end).items()
+            for site in self.world.sites
+            for (revision, status), count in site.past.requests(start, end).items()
         ]
 
 

@@ -24,7 +24,7 @@ from google.cloud.run_v2 import types
 from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 
-from allclear.simulator.faces.cloud_run import CloudRun
+from allclear.simulator.faces.cloud_run import CloudRun, region_of
 from allclear.simulator.faces.gate import Call
 from allclear.simulator.run_service import RunError
 
@@ -42,6 +42,9 @@ class CloudRunGrpc(grpc.GenericRpcHandler):
         run, iam, longrunning = cloud_run, iam_policy_pb2, operations_pb2
         self._handlers: dict[str, Any] = {}
         self._answer_plus(f"{_SERVICES}GetService", run.get_service, types.GetServiceRequest, types.Service)
+        self._answer_plus(
+            f"{_SERVICES}ListServices", run.list_services, types.ListServicesRequest, types.ListServicesResponse
+        )
         self._answer(
             f"{_SERVICES}UpdateService",
             run.update_service,
@@ -86,7 +89,8 @@ class CloudRunGrpc(grpc.GenericRpcHandler):
 
         async def call(request: Any, context: Any) -> Any:
             try:
-                return await self._cloud_run.call(method, lambda call: handle(request, call), _hang_up(context))
+                region = region_of(_resource(request))
+                return await self._cloud_run.call(method, lambda call: handle(request, call), _hang_up(context), region)
             except RunError as error:
                 await context.abort(grpc.StatusCode[error.code], error.message)
 
@@ -98,6 +102,14 @@ class CloudRunGrpc(grpc.GenericRpcHandler):
             return await asyncio.shield(calling)
 
         self._handlers[path] = grpc.unary_unary_rpc_method_handler(answer, deserialize, serialize)
+
+
+def _resource(request: Any) -> str:
+    """The full name of what a request is about, in whichever field it has it."""
+    for field in ("name", "parent", "resource"):
+        if found := getattr(request, field, ""):
+            return str(found)
+    return str(request.service.name) if hasattr(request, "service") else ""
 
 
 def _hang_up(context: Any) -> Callable[[], Awaitable[None]]:

@@ -1,4 +1,4 @@
-"""The state of the simulated service as Cloud Run's own messages, and requests as edits of it.
+"""The state of a simulated service as Cloud Run's own messages, and requests as edits of it.
 
 *Source:* ``google.cloud.run_v2`` 0.16.2 and cloud.google.com/run/docs/reference/rest/v2
 (November 2026). From memory: an entry for LATEST in ``traffic_statuses`` has an empty ``revision``;
@@ -27,8 +27,8 @@ from google.rpc.status_pb2 import Status
 
 from allclear.simulator.revisions import ALL_TO_LATEST, Revision, Target
 from allclear.simulator.run_service import Code, Edit, Operation, RunError, ServiceState
-from allclear.simulator.scenario import ALL_TRAFFIC
-from allclear.simulator.world import World
+from allclear.simulator.scenario_parts import ALL_TRAFFIC
+from allclear.simulator.sites import Site
 
 CODES: dict[Code, int] = {
     "INVALID_ARGUMENT": 3,
@@ -53,12 +53,11 @@ _STATE = types.Condition.State
 
 
 class Names:
-    """The full resource names of the one service and what belongs to it."""
+    """The full resource names of a service and what belongs to it."""
 
-    def __init__(self, world: World) -> None:
-        scenario = world.scenario
-        self.location = f"projects/{scenario.project}/locations/{scenario.region}"
-        self.service = f"{self.location}/services/{scenario.service}"
+    def __init__(self, site: Site) -> None:
+        self.location = f"projects/{site.project}/locations/{site.region}"
+        self.service = f"{self.location}/services/{site.name}"
 
     def revision(self, short: str) -> str:
         """A revision's full name."""
@@ -69,9 +68,9 @@ class Names:
         return f"{self.location}/operations/{identity}"
 
 
-def service_message(world: World, state: ServiceState) -> types.Service:
+def service_message(site: Site, state: ServiceState) -> types.Service:
     """The service as GetService shows it."""
-    names, service = Names(world), world.service
+    names, service = Names(site), site.service
     ready = _condition("Ready", state, state.failure)
     routes = _condition("RoutesReady", state, state.failure)
     created = service.revisions[state.latest_created]
@@ -89,19 +88,19 @@ def service_message(world: World, state: ServiceState) -> types.Service:
         launch_stage=5,  # google.api.LaunchStage GA, not exported by run_v2
         template=types.RevisionTemplate(revision=created.name, containers=[types.Container(image=created.image)]),
         traffic=[_target(target) for target in state.traffic],
-        traffic_statuses=[_target_status(world, target) for target in state.serving],
+        traffic_statuses=[_target_status(site, target) for target in state.serving],
         terminal_condition=ready,
         conditions=[routes, _condition("ConfigurationsReady", state, None)],
         latest_ready_revision=names.revision(state.latest_ready),
         latest_created_revision=names.revision(state.latest_created),
-        uri=world.storefront_url,
-        urls=[world.storefront_url],
+        uri=site.url,
+        urls=[site.url],
         reconciling=state.reconciling,
         etag=state.etag,
     )
 
 
-def revision_message(world: World, revision: Revision) -> types.Revision:
+def revision_message(site: Site, revision: Revision) -> types.Revision:
     """A revision as GetRevision shows it."""
     condition = types.Condition(
         type_="Ready",
@@ -112,11 +111,11 @@ def revision_message(world: World, revision: Revision) -> types.Revision:
     if not revision.ready:
         condition.revision_reason = types.Condition.RevisionReason.HEALTH_CHECK_CONTAINER_ERROR
     return types.Revision(
-        name=Names(world).revision(revision.name),
-        uid=revision_uid(world, revision),
+        name=Names(site).revision(revision.name),
+        uid=revision_uid(site, revision),
         generation=1,
         observed_generation=1,
-        service=world.scenario.service,
+        service=site.name,
         create_time=revision.created_at,
         update_time=revision.created_at,
         delete_time=revision.deleted_at,
@@ -126,22 +125,22 @@ def revision_message(world: World, revision: Revision) -> types.Revision:
     )
 
 
-def operation_message(world: World, operation: Operation) -> operations_pb2.Operation:
+def operation_message(site: Site, operation: Operation) -> operations_pb2.Operation:
     """An operation as UpdateService and GetOperation show it."""
     shown = operations_pb2.Operation(
-        name=Names(world).operation(operation.id),
+        name=Names(site).operation(operation.id),
         done=operation.done,
-        metadata=_packed(world, operation.edited),
+        metadata=_packed(site, operation.edited),
     )
     if operation.error is not None:
         failed = Status(code=CODES[operation.error.code], message=operation.error.message)
         shown.error.CopyFrom(failed)
     elif operation.result is not None:
-        shown.response.CopyFrom(_packed(world, operation.result))
+        shown.response.CopyFrom(_packed(site, operation.result))
     return shown
 
 
-def edit_from_request(world: World, request: types.UpdateServiceRequest) -> Edit:
+def edit_from_request(site: Site, request: types.UpdateServiceRequest) -> Edit:
     """What an UpdateService request wants changed.
 
     :raises RunError: INVALID_ARGUMENT for what the vendor does not accept, UNIMPLEMENTED for a
@@ -159,7 +158,7 @@ def edit_from_request(world: World, request: types.UpdateServiceRequest) -> Edit
             raise RunError("UNIMPLEMENTED", f"The simulated service changes only {known}.")
     return Edit(
         traffic=_targets(wanted.traffic) if "traffic" in paths else None,
-        deploy=_deployed(world, wanted.template) if "template" in paths else None,
+        deploy=_deployed(site, wanted.template) if "template" in paths else None,
         description=wanted.description if "description" in paths else None,
         labels=tuple(wanted.labels.items()) if "labels" in paths else None,
         annotations=tuple(wanted.annotations.items()) if "annotations" in paths else None,
@@ -200,25 +199,25 @@ def whole_traffic(targets: list[Target], where: str) -> tuple[Target, ...]:
     return tuple(targets)
 
 
-def new_revision(world: World, name: str, image: str, where: str) -> Revision:
+def new_revision(site: Site, name: str, image: str, where: str) -> Revision:
     """A revision to deploy; without a name it is given one, as Cloud Run makes them up.
 
     :raises RunError: INVALID_ARGUMENT for a name that does not begin with the service's.
     """
-    service = world.scenario.service
-    numbers = [int(found[1]) for found in map(_NUMBER.search, world.service.revisions) if found]
+    service = site.name
+    numbers = [int(found[1]) for found in map(_NUMBER.search, site.service.revisions) if found]
     number = max(numbers, default=0) + 1
     suffix = "".join(secrets.choice(string.ascii_lowercase) for _ in range(3))
     name = name or f"{service}-{number:05d}-{suffix}"
     if not name.startswith(f"{service}-"):
         raise RunError("INVALID_ARGUMENT", f"{where}: must begin with '{service}-'.")
-    return Revision(name, image, world.clock())
+    return Revision(name, image, site.now())
 
 
-def _deployed(world: World, template: types.RevisionTemplate) -> Revision:
+def _deployed(site: Site, template: types.RevisionTemplate) -> Revision:
     if not template.containers:
         raise RunError("INVALID_ARGUMENT", "template.containers: at least one is required.")
-    return new_revision(world, template.revision, template.containers[0].image, "template.revision")
+    return new_revision(site, template.revision, template.containers[0].image, "template.revision")
 
 
 def _target(target: Target) -> types.TrafficTarget:
@@ -230,27 +229,27 @@ def _target(target: Target) -> types.TrafficTarget:
     )
 
 
-def tag_url(world: World, tag: str) -> str:
+def tag_url(site: Site, tag: str) -> str:
     """Where a tagged revision is reached by itself; empty without a tag.
 
     Every name under ``localhost`` is this machine. *Source:* RFC 6761, 6.3.
     """
-    port = world.storefront_url.rpartition(":")[2]
-    return f"http://{tag}---{world.scenario.service}.localhost:{port}" if tag else ""
+    port = site.url.rpartition(":")[2]
+    return f"http://{tag}---{site.name}.localhost:{port}" if tag else ""
 
 
-def revision_uid(world: World, revision: Revision) -> str:
-    """The revision's id, which stays the same for as long as the world does."""
-    return f"{world.service.uid[:24]}{abs(hash(revision.name)) % 16**12:012x}"
+def revision_uid(site: Site, revision: Revision) -> str:
+    """The revision's id, which stays the same for as long as the service does."""
+    return f"{site.service.uid[:24]}{abs(hash(revision.name)) % 16**12:012x}"
 
 
-def _target_status(world: World, target: Target) -> types.TrafficTargetStatus:
+def _target_status(site: Site, target: Target) -> types.TrafficTargetStatus:
     return types.TrafficTargetStatus(
         type_=_REVISION if target.revision else _LATEST,
         revision=target.revision or "",
         percent=target.percent,
         tag=target.tag,
-        uri=tag_url(world, target.tag),
+        uri=tag_url(site, target.tag),
     )
 
 
@@ -267,7 +266,7 @@ def _condition(kind: str, state: ServiceState, failure: RunError | None) -> type
     return condition
 
 
-def _packed(world: World, state: ServiceState) -> AnyMessage:
+def _packed(site: Site, state: ServiceState) -> AnyMessage:
     packed = AnyMessage()
-    packed.Pack(types.Service.pb(service_message(world, state)))
+    packed.Pack(types.Service.pb(service_message(site, state)))
     return packed

@@ -44,6 +44,7 @@ class CloudRunRest:
         """Its paths."""
         service = f"{_PLACE}/services/{{service}}"
         return [
+            Route(f"{_PLACE}/services", self._list_services, methods=["GET"]),
             Route(service, self._get_service, methods=["GET"]),
             Route(service, self._update_service, methods=["PATCH"]),
             Route(service, self._test_permissions, methods=["POST"]),
@@ -55,6 +56,13 @@ class CloudRunRest:
     async def _get_service(self, request: Request) -> Response:
         asked = types.GetServiceRequest(name=_name(request))
         return await self._answer("GetService", request, lambda call: self._run.get_service(asked, call))
+
+    async def _list_services(self, request: Request) -> Response:
+        def listed(call: Call) -> Any:
+            asked = types.ListServicesRequest(parent=_name(request).removesuffix("/services"), **_paging(request))
+            return self._run.list_services(asked, call)
+
+        return await self._answer("ListServices", request, listed)
 
     async def _update_service(self, request: Request) -> Response:
         query = request.query_params
@@ -97,18 +105,8 @@ class CloudRunRest:
         return await self._answer("TestIamPermissions", request, test)
 
     async def _list_revisions(self, request: Request) -> Response:
-        query = request.query_params
-        size = whole_number(query.get("pageSize", "0"))
-
         def listed(call: Call) -> Any:
-            if size is None:
-                raise RunError("INVALID_ARGUMENT", "pageSize: must be a whole number.")
-            asked = types.ListRevisionsRequest(
-                parent=_name(request).removesuffix("/revisions"),
-                page_size=size,
-                page_token=query.get("pageToken", ""),
-                show_deleted=query.get("showDeleted") == "true",
-            )
+            asked = types.ListRevisionsRequest(parent=_name(request).removesuffix("/revisions"), **_paging(request))
             return self._run.list_revisions(asked, call)
 
         return await self._answer("ListRevisions", request, listed)
@@ -123,7 +121,8 @@ class CloudRunRest:
 
     async def _answer(self, method: str, request: Request, handle: Callable[[Call], Any]) -> Response:
         try:
-            answer = await self._run.call(method, handle, lambda: break_connection(request))
+            region = request.path_params["location"]
+            answer = await self._run.call(method, handle, lambda: break_connection(request), region)
         except RunError as error:
             return error_response(error)
         message = type(answer).pb(answer) if hasattr(type(answer), "pb") else answer
@@ -133,6 +132,18 @@ class CloudRunRest:
 
 def _name(request: Request) -> str:
     return request.url.path.removeprefix("/v2/")
+
+
+def _paging(request: Request) -> dict[str, Any]:
+    query = request.query_params
+    size = whole_number(query.get("pageSize", "0"))
+    if size is None:
+        raise RunError("INVALID_ARGUMENT", "pageSize: must be a whole number.")
+    return {
+        "page_size": size,
+        "page_token": query.get("pageToken", ""),
+        "show_deleted": query.get("showDeleted") == "true",
+    }
 
 
 def _parsed(body: bytes, message: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Cloud Run's Admin API v1 (Knative) over HTTP, which gcloud speaks: the same service, read and replaced whole.
+"""Cloud Run's Admin API v1 (Knative) over HTTP, which gcloud speaks: the same services, read and replaced whole.
 
 *Source:* the discovery document of run v1 of 2026-10-31, and gcloud 528, which asks ``REGION-run…``
 by namespace and ``run…`` for a list of all regions. From memory: the wording of refusals. A replaced
@@ -40,6 +40,7 @@ from allclear.simulator.faces.cloud_run_v1_messages import (
 from allclear.simulator.faces.gate import MAX_BODY, Call, SaidNo, break_connection, read_body, whole_number
 from allclear.simulator.faces.label_selector import selector
 from allclear.simulator.run_service import Operation, RunError
+from allclear.simulator.sites import Site
 from allclear.simulator.world import World
 
 LONGEST_WAIT = 30.0
@@ -94,7 +95,9 @@ class CloudRunV1:
             # Before any wait: a caller that gives up takes an unread body with it.
             await read_body(request)
             return JSONResponse(
-                await self._run.call_waiting(method, handle, lambda: break_connection(request), _resource(request))
+                await self._run.call_waiting(
+                    method, handle, lambda: break_connection(request), self._region(request), _resource(request)
+                )
             )
         except SaidNo:
             return error_response(RunError("INVALID_ARGUMENT", _TOO_LARGE))
@@ -104,23 +107,25 @@ class CloudRunV1:
             return error_response(error)
 
     def _get_service(self, request: Request, _: Call) -> View:
-        self._expect_service(request)
-        return service_view(self._world, self._world.service.state)
+        site = self._site(request)
+        return service_view(site, site.service.state)
 
     def _list_services(self, request: Request, _: Call) -> View:
-        services = [service_view(self._world, self._world.service.state)]
+        services = [service_view(site, site.service.state) for site in self._sites(request)]
         return self._page(request, "ServiceList", services)
 
     def _replace_service(self, request: Request, call: Call) -> View:
         """Start the change that makes the service what was sent, or only check it (``dryRun=all``)."""
-        self._expect_service(request)
+        site = self._site(request)
+        if call.somebody_was_first:
+            site.service.touch()
         sent = service_from(request.state.body)
-        version, state = sent["metadata"].get("resourceVersion", ""), self._world.service.state
+        version, state = sent["metadata"].get("resourceVersion", ""), site.service.state
         dry_run = request.query_params.get("dryRun", "")
-        call.facts.update(service=Names(self._world).service, validate_only=bool(dry_run), resource_version=version)
+        call.facts.update(service=Names(site).service, validate_only=bool(dry_run), resource_version=version)
         if dry_run not in ("", "all"):
             raise RunError("INVALID_ARGUMENT", "dryRun: only 'all' is supported.")
-        edit = edit_from(self._world, sent)
+        edit = edit_from(site, sent)
         call.facts.update(
             update_mask=changed(edit),
             traffic=[
@@ -131,28 +136,35 @@ class CloudRunV1:
         if version and version != resource_version(state.etag):
             current = resource_version(state.etag)
             said = f"version '{version}' was specified but current version is '{current}'"
-            raise RunError("ABORTED", f"Conflict for resource '{self._world.scenario.service}': {said}.")
-        operation = self._world.service.update(edit, etag=state.etag if version else "", validate_only=bool(dry_run))
+            raise RunError("ABORTED", f"Conflict for resource '{site.name}': {said}.")
+        operation = site.service.update(edit, etag=state.etag if version else "", validate_only=bool(dry_run))
         call.facts.update(
             etag=state.etag if version else "", operation=operation.id, generation=operation.edited.generation
         )
-        return service_view(self._world, operation.result or operation.edited)
+        return service_view(site, operation.result or operation.edited)
 
     def _list_revisions(self, request: Request, _: Call) -> View:
-        # Every revision has the same labels: the selector takes all or none.
-        matches = selector(request.query_params.get("labelSelector", ""))(revision_labels(self._world))
-        revisions = self._world.service.newest_first(deleted=False) if matches else []
-        return self._page(request, "RevisionList", [revision_view(self._world, r) for r in revisions])
+        # All revisions of a service have the same labels: the selector takes all or none of them.
+        matches = selector(request.query_params.get("labelSelector", ""))
+        revisions = [
+            (site, revision)
+            for site in self._sites(request)
+            if matches(revision_labels(site))
+            for revision in site.service.newest_first(deleted=False)
+        ]
+        revisions.sort(key=lambda found: found[1].created_at, reverse=True)
+        return self._page(request, "RevisionList", [revision_view(site, revision) for site, revision in revisions])
 
     def _get_revision(self, request: Request, _: Call) -> View:
         name = request.path_params["revision"]
-        revision = self._world.service.revisions.get(name)
-        if revision is None or revision.deleted_at is not None or not self._is_here(request):
-            raise self._not_found(request, "REVISION", name)
-        return revision_view(self._world, revision)
+        for site in self._world.sites.within(self._region(request)):
+            revision = site.service.revisions.get(name)
+            if revision is not None and revision.deleted_at is None:
+                return revision_view(site, revision)
+        raise self._not_found(request, "REVISION", name)
 
     def _get_operation(self, request: Request, _: Call) -> View:
-        return operation_view(self._world, self._operation(request))
+        return operation_view(*self._operation(request))
 
     async def _wait_operation(self, request: Request) -> Response:
         async def handled(_: Call) -> View:
@@ -161,13 +173,13 @@ class CloudRunV1:
             seconds = _SECONDS.fullmatch(asked)
             if seconds is None:
                 raise RunError("INVALID_ARGUMENT", f"timeout: '{asked}' is not a duration such as 30s.")
-            operation = self._operation(request)
+            site, operation = self._operation(request)
             try:
                 async with asyncio.timeout(min(float(seconds[1]), LONGEST_WAIT)):
                     await operation.ended.wait()
             except TimeoutError:
                 pass
-            return operation_view(self._world, operation)
+            return operation_view(site, operation)
 
         return await self._answer("WaitOperation", request, handled)
 
@@ -178,34 +190,36 @@ class CloudRunV1:
             raise RunError("INVALID_ARGUMENT", "limit: must be a whole number.")
         first = page_start(query.get("continue", ""))
         end = first + min(limit or DEFAULT_PAGE, LARGEST_PAGE)
-        found = items if self._is_here(request, anywhere=True) else []
-        return list_view(kind, found[first:end], page_token(end) if len(found) > end else "")
+        return list_view(kind, items[first:end], page_token(end) if len(items) > end else "")
 
-    def _operation(self, request: Request) -> Operation:
+    def _operation(self, request: Request) -> tuple[Site, Operation]:
         identity = request.path_params["operation"]
-        operation = self._world.service.operations.get(identity)
-        if operation is None or not self._is_here(request):
-            raise self._not_found(request, "OPERATION", identity)
-        return operation
+        for site in self._world.sites.within(self._region(request)):
+            if operation := site.service.operations.get(identity):
+                return site, operation
+        raise self._not_found(request, "OPERATION", identity)
 
     def _region(self, request: Request) -> str:
         regional = _REGIONAL_HOST.match(request.url.hostname or "")
         asked = request.path_params.get("location")
         return asked or (regional[1] if regional else self._world.scenario.region)
 
-    def _is_here(self, request: Request, *, anywhere: bool = False) -> bool:
+    def _site(self, request: Request) -> Site:
+        name = request.path_params["service"]
+        site = self._world.sites.find(self._region(request), name)
+        if site is None:
+            raise self._not_found(request, "SERVICE", name)
+        return site
+
+    def _sites(self, request: Request) -> list[Site]:
         region = self._region(request)
-        return region == self._world.scenario.region or (anywhere and region == ANY_REGION)
+        return list(self._world.sites) if region == ANY_REGION else self._world.sites.within(region)
 
     def _expect_project(self, request: Request, method: str) -> None:
+        project = self._world.scenario.project
         # Whoever has no rights in a project is not told whether it exists.
-        if request.path_params["project"] not in (self._world.scenario.project, project_number(self._world)):
+        if request.path_params["project"] not in (project, project_number(project)):
             raise denied(PERMISSIONS[method], _resource(request))
-
-    def _expect_service(self, request: Request) -> None:
-        name = request.path_params["service"]
-        if name != self._world.scenario.service or not self._is_here(request):
-            raise self._not_found(request, "SERVICE", name)
 
     def _not_found(self, request: Request, kind: str, name: str) -> RunError:
         where = f"in region '{self._region(request)}' in project '{self._world.scenario.project}'"

@@ -21,7 +21,7 @@ from allclear.simulator.faces.cloud_run_v1_messages import (
 from allclear.simulator.faces.gate import as_object, parse_json
 from allclear.simulator.revisions import Revision, Target
 from allclear.simulator.run_service import Edit, RunError
-from allclear.simulator.world import World
+from allclear.simulator.sites import Site
 
 Fields = dict[str, type]
 
@@ -67,15 +67,15 @@ def service_from(body: bytes) -> dict[str, Any]:
     return service
 
 
-def edit_from(world: World, service: dict[str, Any]) -> Edit:
+def edit_from(site: Site, service: dict[str, Any]) -> Edit:
     """What would have to change for the service to be as sent; the parts that are equal stay ``None``.
 
     :raises RunError: INVALID_ARGUMENT, or ALREADY_EXISTS for an existing revision with other settings.
     """
-    state, metadata, spec = world.service.state, service["metadata"], service["spec"]
-    if metadata.get("name") != world.scenario.service:
+    state, metadata, spec = site.service.state, service["metadata"], service["spec"]
+    if metadata.get("name") != site.name:
         raise _bad("metadata.name: must be the service's name, as in the path.")
-    if metadata.get("namespace") not in (world.scenario.project, project_number(world)):
+    if metadata.get("namespace") not in (site.project, project_number(site.project)):
         raise _bad("metadata.namespace: must be the project's id or number, as in the path.")
     annotations = _texts(metadata, "annotations")
     description = annotations.get(DESCRIPTION, "")
@@ -83,7 +83,7 @@ def edit_from(world: World, service: dict[str, Any]) -> Edit:
     traffic = _traffic(spec.get("traffic", []))
     return Edit(
         traffic=None if traffic == state.traffic else traffic,
-        deploy=_deployed(world, spec.get("template", {})),
+        deploy=_deployed(site, spec.get("template", {})),
         description=None if description == state.description else description,
         labels=None if ours["labels"] == dict(state.labels) else tuple(ours["labels"].items()),
         annotations=None if ours["annotations"] == dict(state.annotations) else tuple(ours["annotations"].items()),
@@ -113,8 +113,8 @@ def _traffic(entries: list[Any]) -> tuple[Target, ...]:
     return whole_traffic(targets, "spec.traffic")
 
 
-def _deployed(world: World, template: dict[str, Any]) -> Revision | None:
-    current = template_view(world, world.service.revisions[world.service.state.latest_created])
+def _deployed(site: Site, template: dict[str, Any]) -> Revision | None:
+    current = template_view(site, site.service.revisions[site.service.state.latest_created])
     if template == current:
         return None
     spec, metadata = as_object(template.get("spec")) or {}, as_object(template.get("metadata")) or {}
@@ -125,7 +125,7 @@ def _deployed(world: World, template: dict[str, Any]) -> Revision | None:
         raise _bad("spec.template.spec.containers[0].image: is required.")
     if not isinstance(name, str):
         raise _bad("spec.template.metadata.name: must be a string.")
-    return new_revision(world, name, image, "spec.template.metadata.name")
+    return new_revision(site, name, image, "spec.template.metadata.name")
 
 
 def _checked(value: Any, where: str, known: Fields, *, others: bool = False) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The state of the simulated service as Cloud Run's v1 (Knative) shows it, and a replacement as an edit.
+"""The state of a simulated service as Cloud Run's v1 (Knative) shows it, and a replacement as an edit.
 
 *Source:* the discovery document of run v1 of 2026-10-31, and what ``gcloud run deploy --format json``
 printed in github.com/google-github-actions/deploy-cloudrun/pull/556, read November 2026: the
@@ -18,7 +18,7 @@ from typing import Any
 from allclear.simulator.faces.cloud_run_messages import CODES, Names, revision_uid, tag_url
 from allclear.simulator.revisions import Revision, Target
 from allclear.simulator.run_service import Operation, RunError, ServiceState
-from allclear.simulator.world import World
+from allclear.simulator.sites import Site
 
 API = "serving.knative.dev/v1"
 GOOGLE_S_OWN = tuple(
@@ -39,9 +39,9 @@ _TYPE = "type.googleapis.com/google.cloud.run.v1.Service"
 _STATUS = {True: "True", False: "False", None: "Unknown"}
 
 
-def project_number(world: World) -> str:
+def project_number(project: str) -> str:
     """The number that Google gave the project; v1 takes it and the project's id alike."""
-    digest = hashlib.sha256(world.scenario.project.encode()).digest()
+    digest = hashlib.sha256(project.encode()).digest()
     return str(10**11 + int.from_bytes(digest[:8]) % (9 * 10**11))
 
 
@@ -50,9 +50,9 @@ def resource_version(etag: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(etag.encode()).digest()[:8]).decode().rstrip("=")
 
 
-def service_view(world: World, state: ServiceState) -> dict[str, Any]:
+def service_view(site: Site, state: ServiceState) -> dict[str, Any]:
     """The service as GET and PUT show it."""
-    service, url = world.service, world.storefront_url
+    service, url = site.service, site.url
     annotations = {
         **dict(state.annotations),
         **({DESCRIPTION: state.description} if state.description else {}),
@@ -60,22 +60,22 @@ def service_view(world: World, state: ServiceState) -> dict[str, Any]:
         "run.googleapis.com/ingress-status": "all",
         **({"run.googleapis.com/operation-id": state.operation} if state.operation else {}),
         "run.googleapis.com/urls": json.dumps([url]),
-        "serving.knative.dev/creator": _somebody(world),
-        "serving.knative.dev/lastModifier": _somebody(world),
+        "serving.knative.dev/creator": _somebody(site),
+        "serving.knative.dev/lastModifier": _somebody(site),
     }
     return {
         "apiVersion": API,
         "kind": "Service",
         "metadata": {
-            **_metadata(world, "services", world.scenario.service, service.created_at),
+            **_metadata(site, "services", site.name, service.created_at),
             "uid": service.uid,
             "generation": state.generation,
             "resourceVersion": resource_version(state.etag),
-            "labels": {**dict(state.labels), "cloud.googleapis.com/location": world.scenario.region},
+            "labels": {**dict(state.labels), "cloud.googleapis.com/location": site.region},
             "annotations": annotations,
         },
         "spec": {
-            "template": template_view(world, service.revisions[state.latest_created]),
+            "template": template_view(site, service.revisions[state.latest_created]),
             "traffic": [_target(target) for target in state.traffic],
         },
         "status": {
@@ -83,19 +83,19 @@ def service_view(world: World, state: ServiceState) -> dict[str, Any]:
             "conditions": _service_conditions(state),
             "latestReadyRevisionName": state.latest_ready,
             "latestCreatedRevisionName": state.latest_created,
-            "traffic": [_target_status(world, state, target) for target in state.serving],
+            "traffic": [_target_status(site, state, target) for target in state.serving],
             "url": url,
             "address": {"url": url},
         },
     }
 
 
-def template_view(world: World, revision: Revision) -> dict[str, Any]:
+def template_view(site: Site, revision: Revision) -> dict[str, Any]:
     """What a service says of its newest revision; sent back unchanged it deploys nothing."""
-    return {"metadata": {"name": revision.name}, "spec": _spec(world, revision)}
+    return {"metadata": {"name": revision.name}, "spec": _spec(site, revision)}
 
 
-def revision_view(world: World, revision: Revision) -> dict[str, Any]:
+def revision_view(site: Site, revision: Revision) -> dict[str, Any]:
     """A revision as GET shows it."""
     digest = hashlib.sha256(revision.image.encode()).hexdigest()
     image = f"{revision.image.partition(':')[0]}@sha256:{digest}"
@@ -103,31 +103,31 @@ def revision_view(world: World, revision: Revision) -> dict[str, Any]:
         "apiVersion": API,
         "kind": "Revision",
         "metadata": {
-            **_metadata(world, "revisions", revision.name, revision.created_at),
-            "uid": revision_uid(world, revision),
+            **_metadata(site, "revisions", revision.name, revision.created_at),
+            "uid": revision_uid(site, revision),
             "generation": 1,
             "resourceVersion": resource_version(revision.name),
-            "labels": revision_labels(world),
-            "annotations": {"serving.knative.dev/creator": _somebody(world)},
+            "labels": revision_labels(site),
+            "annotations": {"serving.knative.dev/creator": _somebody(site)},
         },
-        "spec": _spec(world, revision),
+        "spec": _spec(site, revision),
         "status": {
             "observedGeneration": 1,
-            "conditions": _revision_conditions(world, revision),
+            "conditions": _revision_conditions(site, revision),
             "imageDigest": image,
-            "containerStatuses": [{"name": f"{world.scenario.service}-1", "imageDigest": image}],
+            "containerStatuses": [{"name": f"{site.name}-1", "imageDigest": image}],
         },
     }
 
 
-def revision_labels(world: World) -> dict[str, str]:
+def revision_labels(site: Site) -> dict[str, str]:
     """The labels that every revision of the service has."""
-    service = world.scenario.service
+    service = site.name
     return {
         SERVICE_LABEL: service,
         "serving.knative.dev/configuration": service,
-        "serving.knative.dev/serviceUid": world.service.uid,
-        "cloud.googleapis.com/location": world.scenario.region,
+        "serving.knative.dev/serviceUid": site.service.uid,
+        "cloud.googleapis.com/location": site.region,
     }
 
 
@@ -137,22 +137,22 @@ def list_view(kind: str, items: list[dict[str, Any]], after: str = "") -> dict[s
     return {"apiVersion": API, "kind": kind, "metadata": metadata, "items": items}
 
 
-def operation_view(world: World, operation: Operation) -> dict[str, Any]:
+def operation_view(site: Site, operation: Operation) -> dict[str, Any]:
     """An operation: ``done`` and one of ``response`` and ``error`` once it has ended."""
     view: dict[str, Any] = {
-        "name": Names(world).operation(operation.id),
-        "metadata": {"@type": _TYPE, **service_view(world, operation.edited)},
+        "name": Names(site).operation(operation.id),
+        "metadata": {"@type": _TYPE, **service_view(site, operation.edited)},
     }
     if operation.error is not None:
         error = {"code": CODES[operation.error.code], "message": operation.error.message}
         return {**view, "done": True, "error": error}
     if operation.result is not None:
-        return {**view, "done": True, "response": {"@type": _TYPE, **service_view(world, operation.result)}}
+        return {**view, "done": True, "response": {"@type": _TYPE, **service_view(site, operation.result)}}
     return view
 
 
-def _metadata(world: World, plural: str, name: str, created: datetime) -> dict[str, Any]:
-    namespace = project_number(world)
+def _metadata(site: Site, plural: str, name: str, created: datetime) -> dict[str, Any]:
+    namespace = project_number(site.project)
     return {
         "name": name,
         "namespace": namespace,
@@ -161,9 +161,9 @@ def _metadata(world: World, plural: str, name: str, created: datetime) -> dict[s
     }
 
 
-def _spec(world: World, revision: Revision) -> dict[str, Any]:
+def _spec(site: Site, revision: Revision) -> dict[str, Any]:
     container = {
-        "name": f"{world.scenario.service}-1",
+        "name": f"{site.name}-1",
         "image": revision.image,
         "ports": [{"name": "http1", "containerPort": 8080}],
         "resources": {"limits": {"cpu": "1000m", "memory": "512Mi"}},
@@ -171,7 +171,7 @@ def _spec(world: World, revision: Revision) -> dict[str, Any]:
     return {
         "containerConcurrency": 80,
         "timeoutSeconds": 300,
-        "serviceAccountName": f"{project_number(world)}-compute@developer.gserviceaccount.com",
+        "serviceAccountName": f"{project_number(site.project)}-compute@developer.gserviceaccount.com",
         "containers": [container],
     }
 
@@ -184,9 +184,9 @@ def _target(target: Target) -> dict[str, Any]:
     }
 
 
-def _target_status(world: World, state: ServiceState, target: Target) -> dict[str, Any]:
+def _target_status(site: Site, state: ServiceState, target: Target) -> dict[str, Any]:
     named = {"revisionName": target.revision or state.latest_ready}
-    url = {"url": tag_url(world, target.tag)} if target.tag else {}
+    url = {"url": tag_url(site, target.tag)} if target.tag else {}
     return {**_target(target), **named, **url}
 
 
@@ -205,8 +205,8 @@ def _condition(kind: str, well: bool | None, since: datetime, failure: RunError 
     return {"type": kind, "status": _STATUS[well], "lastTransitionTime": _time(since), **said}
 
 
-def _revision_conditions(world: World, revision: Revision) -> list[dict[str, Any]]:
-    state, since = world.service.state, revision.created_at
+def _revision_conditions(site: Site, revision: Revision) -> list[dict[str, Any]]:
+    state, since = site.service.state, revision.created_at
     failed = {"reason": "HealthCheckContainerError", "message": revision.not_ready_because}
     said = {} if revision.ready else failed
     routed = revision.name in [target.revision or state.latest_ready for target in state.serving]
@@ -219,8 +219,8 @@ def _revision_conditions(world: World, revision: Revision) -> list[dict[str, Any
     ]
 
 
-def _somebody(world: World) -> str:
-    return f"deployer@{world.scenario.project}.iam.gserviceaccount.com"
+def _somebody(site: Site) -> str:
+    return f"deployer@{site.project}.iam.gserviceaccount.com"
 
 
 def _time(moment: datetime) -> str:

@@ -20,17 +20,25 @@ from starlette.routing import Route
 from allclear.simulator.faces.gate import SaidNo, parse_json, read_body
 from allclear.simulator.faults import Fault
 from allclear.simulator.run_service import RunError
-from allclear.simulator.scenario import ALL_TRAFFIC, LATEST, RevisionSpec, TrafficSpec, Trouble
+from allclear.simulator.scenario_parts import ALL_TRAFFIC, LATEST, RevisionSpec, TrafficSpec, Trouble
+from allclear.simulator.sites import Site
 from allclear.simulator.world import World
 
 _SOMEBODY = "somebody else"
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Deployment(BaseModel):
-    """``POST /deploy``: a revision's name, its pages' error rates, and whether it is ready."""
+class Where(BaseModel):
+    """Which service is meant: the first one if neither its region nor its name is given."""
 
     model_config = ConfigDict(extra="forbid")
+
+    region: str = ""
+    service: str = ""
+
+
+class Deployment(Where):
+    """``POST /deploy``: a revision's name, its pages' error rates, and whether it is ready."""
 
     revision: str
     faults: dict[str, float] = {}
@@ -47,10 +55,8 @@ class Deployment(BaseModel):
         )
 
 
-class Redirection(BaseModel):
+class Redirection(Where):
     """``POST /traffic``: the whole new traffic, as in a scenario."""
-
-    model_config = ConfigDict(extra="forbid")
 
     traffic: list[TrafficSpec] = Field(min_length=1)
 
@@ -100,23 +106,31 @@ class ControlFace:
         return JSONResponse(self._world.state())
 
     async def _deploy(self, request: Request) -> Response:
-        spec = Deployment.model_validate(await _json(request)).as_spec()
+        asked = Deployment.model_validate(await _json(request))
+        site, spec = self._meant(asked), asked.as_spec()
         try:
-            self._world.deploy(spec, by="an engineer")
+            site.deploy(spec, by="an engineer")
         except RunError as error:
             raise _unprocessable(f"revision: {error.message}") from None
-        return JSONResponse({"revision": spec.name, "serving": self._world.serving()}, 201)
+        return JSONResponse({**site.place, "revision": spec.name, "serving": site.serving()}, 201)
 
     async def _traffic(self, request: Request) -> Response:
-        traffic = Redirection.model_validate(await _json(request)).traffic
+        asked = Redirection.model_validate(await _json(request))
+        site, traffic = self._meant(asked), asked.traffic
         if sum(entry.percent for entry in traffic) != ALL_TRAFFIC:
             raise _unprocessable("traffic: must add up to 100 percent")
         for name in (entry.revision for entry in traffic if entry.revision != LATEST):
-            known = self._world.service.revisions.get(name)
+            known = site.service.revisions.get(name)
             if known is None or not known.can_serve:
                 raise _unprocessable(f"traffic: {name} is not a revision that can serve")
-        self._world.redirect(traffic, by=_SOMEBODY)
-        return JSONResponse({"serving": self._world.serving()})
+        site.redirect(traffic, by=_SOMEBODY)
+        return JSONResponse({**site.place, "serving": site.serving()})
+
+    def _meant(self, asked: Where) -> Site:
+        try:
+            return self._world.sites.meant(asked.region, asked.service)
+        except LookupError as error:
+            raise _unprocessable(f"region, service: {error}") from None
 
     async def _flags(self, request: Request) -> Response:
         switch = Switch.model_validate(await _json(request))

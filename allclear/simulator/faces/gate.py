@@ -33,6 +33,8 @@ class Call:
 
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     result: str = "done"
+    somebody_was_first: bool = False
+    """Whether somebody else writes to the same thing before this call does; the face lets them."""
 
 
 class SaidNo(Exception):
@@ -56,21 +58,20 @@ class Gate:
         handle: Callable[[Call], Awaitable[Answer]],
         refuse: Callable[[Fault], Answer],
         hang_up: Callable[[], Awaitable[None]],
+        region: str = "",
     ) -> Answer:
         """Answer one call; a write is recorded with its facts and how it ended.
 
         A slow call is done after its wait, also when the caller has given up by then. With the
         answer lost the call is done, and then ``hang_up`` breaks the connection.
         """
-        call = Call()
-        fault = self._take(method)
+        fault = self._take(method, region)
         kind = fault.kind if fault else None
+        call = Call(somebody_was_first=kind == "stale_etag")
         try:
             if fault and kind == "slow":
                 await asyncio.sleep(fault.seconds)
-            elif kind == "stale_etag":
-                self._somebody_writes_first()
-            elif fault and kind != "answer_lost":
+            elif fault and kind not in ("answer_lost", "stale_etag"):
                 call.result = f"refused: {kind}"
                 return refuse(fault)
             answer = await handle(call)
@@ -81,19 +82,15 @@ class Gate:
         finally:
             if method in self._writes:
                 facts = {"face": self._face, "method": method, "result": call.result}
+                if region:
+                    facts["region"] = region
                 self._world.truth.record("write", **{**call.facts, **facts})
 
-    def _take(self, method: str) -> Fault | None:
-        fault = self._world.faults.take(self._face, method)
+    def _take(self, method: str, region: str) -> Fault | None:
+        fault = self._world.faults.take(self._face, method, region)
         if fault is not None:
             self._world.truth.record("fault_used", face=self._face, method=method, fault=fault.kind)
         return fault
-
-    def _somebody_writes_first(self) -> None:
-        if self._face == "cloud_run":
-            self._world.service.touch()
-        else:
-            self._world.flags.touch()
 
 
 class HttpFace:

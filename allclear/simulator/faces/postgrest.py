@@ -69,6 +69,8 @@ class SupabaseFace(HttpFace):
         return _rows(request, query, shown, total=len(matching), first=query.offset)
 
     async def _update(self, request: Request, call: Call) -> Response:
+        if call.somebody_was_first:
+            self._table.touch()
         self._authorize(request)
         self._find_table(request)
         query = parse_query(request.query_params.multi_items(), self._table)

@@ -1,4 +1,4 @@
-"""The shop as its users and probes see it, over HTTP."""
+"""The shop as its users and probes see it, over HTTP: through what is in front of all sites, or at one of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from starlette.routing import Route
 
 from allclear.simulator.faces.gate import Call, HttpFace
 from allclear.simulator.faults import FaceName, Fault
+from allclear.simulator.sites import Site
+from allclear.simulator.world import World
 
 MAINTENANCE_RETRY_AFTER = 120
 """Seconds after which the maintenance page asks browsers to come again."""
@@ -21,9 +23,14 @@ _STATUS = {"rate_limited": 429, "permission_denied": 403, "server_error": 500}
 
 
 class StorefrontFace(HttpFace):
-    """Every page of the shop, each answer with the revision that gave it in ``X-Revision``."""
+    """Every page of the shop, each answer with who gave it: ``X-Region`` and ``X-Revision``."""
 
     name: FaceName = "storefront"
+
+    def __init__(self, world: World, site: Site | None = None) -> None:
+        """``site`` answers alone; without one, users are spread over all sites by their shares."""
+        super().__init__(world)
+        self._site = site
 
     def app(self) -> Starlette:
         """The shop as an ASGI application."""
@@ -41,10 +48,10 @@ class StorefrontFace(HttpFace):
     async def _page(self, request: Request, _: Call) -> Response:
         path = request.url.path
         tag, mark, _service = (request.url.hostname or "").partition(TAG_MARK)
-        visit = self.world.storefront.visit(request.method, path, tag if mark else "")
+        visit = self.world.storefront.visit(request.method, path, self._site, tag if mark else "")
         if visit.latency:
             await asyncio.sleep(visit.latency.total_seconds())
-        headers = {"X-Revision": visit.revision}
+        headers = {"X-Region": visit.region, "X-Revision": visit.revision}
         if visit.outcome == "maintenance":
             headers |= {"Retry-After": str(MAINTENANCE_RETRY_AFTER), "X-Maintenance": "on"}
         elif visit.outcome == "wrong_method":

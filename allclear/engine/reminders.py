@@ -1,0 +1,251 @@
+"""Says what is to be said when a time is over, once, and makes graver what was left too long.
+
+What is due follows from the record alone (`allclear.domain.reminders`), so a restart loses nothing and repeats nothing.
+Each reminder is an entry first and a message then: the message is an act like any other, and is sent once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.action import Verdict
+from allclear.domain.base import Clock
+from allclear.domain.durations import in_words
+from allclear.domain.errors import AllclearError, Moved, Refused
+from allclear.domain.incident import Act, Incident, ReminderState
+from allclear.domain.plan import Rota, Takeover, Telling
+from allclear.domain.records import By, Reminded, SeverityChanged, StepDone
+from allclear.domain.reminders import HOLDS, Reminder, reminders
+from allclear.domain.scribe import plain
+from allclear.domain.wording import render_all
+from allclear.engine.conductor import Conductor, taken_up_again
+from allclear.engine.executor import Executor
+from allclear.engine.proposals import Proposer, Wish
+from allclear.journal.port import IncidentRow, Journal
+
+log = logging.getLogger("allclear.reminders")
+
+BY = By(actor="allclear", via="clock")
+
+PHASE = "reminder"
+"""Where the messages stand in the record; the step is the number of the entry that they are about."""
+
+TRIES, PAUSE = 3, timedelta(seconds=30)
+"""How often a message is tried that could not be sent, and after how long, times the tries so far."""
+
+_REMEMBERED = timedelta(days=60)
+"""How long after its end an incident may still have something in place, or a post-mortem due."""
+
+_AT_ONCE = 10
+"""Incidents that are seen to at the same time."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was found when an incident was last read."""
+
+    length: int
+    next: datetime | None
+    """When there is something to do; None for nothing until its record grows."""
+
+
+class Reminders:
+    """Watches the times of one company's incidents. Any process may: what one has said, no other says again."""
+
+    def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
+        self, journal: Journal, conductor: Conductor, proposer: Proposer, executor: Executor, company: Company,
+        clock: Clock, *, simulated: bool,
+    ) -> None:  # fmt: skip
+        self._journal = journal
+        self._conductor = conductor
+        self._proposer = proposer
+        self._executor = executor
+        self._company = company
+        self._clock = clock
+        self._simulated = simulated
+        self._seen: dict[str, _Seen] = {}
+
+    async def give(self) -> list[str]:
+        """Says everything that is due, and returns the sentences. Raises JournalError."""
+        now, room = self._clock(), asyncio.Semaphore(_AT_ONCE)
+        waiting = [row.id for row in self._rows(now) if self._is_due(row, now)]
+
+        async def see_to(incident_id: str) -> list[str]:
+            async with room:
+                try:
+                    return await self._see_to(incident_id)
+                except Moved:  # somebody wrote meanwhile: the next round looks again
+                    return []
+                except AllclearError as error:  # one incident never holds up the others
+                    log.warning("%s: %s", incident_id, error)
+                    return []
+
+        return [said for one in await asyncio.gather(*map(see_to, waiting)) for said in one]
+
+    def _rows(self, now: datetime) -> list[IncidentRow]:
+        rows = self._journal.incidents(company=self._company.name)
+        return [row for row in rows if row.ended_at is None or now - row.ended_at < _REMEMBERED]
+
+    def _is_due(self, row: IncidentRow, now: datetime) -> bool:
+        seen = self._seen.get(row.id)
+        if seen is None or seen.length != row.length:
+            seen = self._seen[row.id] = self._read(self._conductor.incident(row.id))
+        return seen.next is not None and seen.next <= now
+
+    def _read(self, incident: Incident) -> _Seen:
+        if incident.opened.simulated != self._simulated:
+            return _Seen(incident.length, None)
+        moments = [one.due for one in self._open(incident)[:1]]
+        moments += [at for _, at in self._unsent(incident)]
+        moments += [self._clock() for _ in _needless(incident)]
+        return _Seen(incident.length, min(moments, default=None))
+
+    def _open(self, incident: Incident) -> list[Reminder]:
+        return reminders(self._company.plan, incident, self._taken())
+
+    def _taken(self) -> list[Takeover]:
+        return [one for rota in self._company.plan.rotas for one in self._journal.takeovers(rota.role)]
+
+    async def _see_to(self, incident_id: str) -> list[str]:
+        said: list[str] = []
+        incident = self._conductor.incident(incident_id)
+        for one in _highest(self._open(incident), self._clock()):
+            try:
+                await self._say(incident, one)
+            except Moved:  # somebody wrote something: it may be needless by now, and is looked at in the next round
+                break
+            said.append(one.sentence)
+            incident = self._conductor.incident(incident_id)
+        for state, at in self._unsent(incident):
+            if at <= self._clock():
+                await self._send(incident_id, state)
+        for act in _needless(self._conductor.incident(incident_id)):
+            await self._take_back(incident_id, act)
+        self._seen.pop(incident_id, None)
+        return said
+
+    async def _say(self, incident: Incident, one: Reminder) -> None:
+        """Writes down that it is said; what would become graver is looked at once more before it does."""
+        records: list[Any] = [_record(one)]
+        errands = []
+        if one.becomes:
+            look = await self._conductor.look(self._conductor.runbook(incident).health, self._conductor.words(incident))
+            seen = StepDone(
+                phase=incident.phase or "detect", step="escalation-look", title="Still failing?", finding=look,
+                of_health=True,
+            )  # fmt: skip
+            if look.verdict is Verdict.SUCCESS:
+                held = f"It would become {one.becomes}, but looks well; the next look is in {in_words(HOLDS)}."
+                records = [seen, _record(one).model_copy(update={"sentence": held, "roles": []})]
+            else:
+                change = SeverityChanged(was=incident.severity, now=one.becomes, why=one.sentence)
+                records = [seen, change, *records]
+                errands = taken_up_again(incident, self._company.plan, one.becomes)
+        self._journal.append(incident.id, records, BY, expect=incident.length, errands=errands)
+
+    # --- the message -----------------------------------------------------------------------------------
+
+    def _unsent(self, incident: Incident) -> Iterator[tuple[ReminderState, datetime]]:
+        """Yields what was to be said and has not reached anybody, with when it is tried next."""
+        for states in incident.reminders.values():
+            for state in states:
+                if self._way(state.said) is None or not state.said.roles:
+                    continue
+                acts = [act for act in incident.acts.values()
+                        if (act.proposed.phase, act.proposed.step) == (PHASE, str(state.number))]  # fmt: skip
+                if not acts or acts[-1].outcome is None:
+                    yield state, state.at
+                elif not acts[-1].outcome.good and len(acts) < TRIES:
+                    yield state, (acts[-1].finished_at or state.at) + PAUSE * len(acts)
+
+    async def _send(self, incident_id: str, state: ReminderState) -> None:
+        way, incident = self._way(state.said), self._conductor.incident(incident_id)
+        if way is None:
+            return
+        act = incident.act_of(PHASE, str(state.number))
+        if act is None or _failed(act):
+            self._only_tells(way)
+            words = self._conductor.words(incident) | {
+                "reminder": state.said.sentence, "for": self._whom(state.said.roles), "number": str(state.number),
+            }  # fmt: skip
+            params = render_all(way.with_, words)
+            wish = Wish(PHASE, str(state.number), way.action, params, "Remind people", authorised=True)
+            await self._executor.carry_out(incident_id, await self._proposer.propose(incident, wish, BY), BY)
+        elif act.outcome is None:
+            await self._executor.carry_out(incident_id, act.id, BY)
+
+    async def _take_back(self, incident_id: str, act: Act) -> None:
+        """Ends a page whose reason is gone: whoever was woken by it may sleep again."""
+        step = f"{act.proposed.step}-over"
+        wish = Wish(PHASE, step, act.proposed.action, act.proposed.params, "Take the reminder back", undoes=act,
+                    authorised=True)  # fmt: skip
+        incident = self._conductor.incident(incident_id)
+        await self._executor.carry_out(incident_id, await self._proposer.propose(incident, wish, BY), BY)
+
+    def _way(self, said: Reminded) -> Telling | None:
+        rules = self._company.plan.reminders
+        return (rules.page or rules.tell) if said.wakes else rules.tell
+
+    def _only_tells(self, way: Telling) -> None:
+        """Raises Refused for an action that does more than tell people: nobody is asked here."""
+        kind = type(self._executor.action(way.action))
+        if not kind.speaks or kind.approval is not None:
+            raise Refused(f"`{way.action}` does more than tell people.", "Name another under `reminders` in plan.yaml.")
+
+    def _whom(self, roles: list[str]) -> str:
+        """Returns the people whom it is for, each with what reaches them now: `CTO: Ana (phone +49 …)`."""
+        now, plan = self._clock(), self._company.plan
+        lines: list[str] = []
+        for role in roles:
+            rota = next((rota for rota in plan.rotas if rota.role == role), None)
+            on_duty = self._on_duty(rota, now) if rota else [person.name for person in plan.holders(role)]
+            names = [self._reached(name, now) for name in dict.fromkeys(on_duty)]
+            lines.append(f"{plan.role_title(role)}: {', '.join(names) or 'nobody is named'}")
+        return plain("; ".join(lines), 1000) or "everybody"
+
+    def _on_duty(self, rota: Rota, now: datetime) -> list[str]:
+        taken = self._journal.takeovers(rota.role)
+        return [shift.person for shift in rota.on_duty(now, self._company.plan.working_time, taken)]
+
+    def _reached(self, name: str, now: datetime) -> str:
+        plan = self._company.plan
+        person = next((one for one in plan.people if one.name == name), None)
+        if person is None:
+            return name
+        ways = [f"{kind} {person.contacts[kind].address}" for kind in person.reached_by(now, plan.working_time)]
+        return f"{name} ({', '.join(ways)})" if ways else name
+
+
+def _record(one: Reminder) -> Reminded:
+    return Reminded(topic=one.topic, rung=one.rung, sentence=one.sentence, roles=list(one.roles), wakes=one.wakes)
+
+
+def _highest(found: list[Reminder], now: datetime) -> list[Reminder]:
+    """Returns what is due, of each topic the highest rung: what nobody heard in time is not said rung by rung."""
+    return list({one.topic: one for one in found if one.due <= now}.values())
+
+
+def _needless(incident: Incident) -> Iterator[Act]:
+    """Yields the pages of reminders that are open and wake people for nothing any more; each is taken back once."""
+    for states in incident.reminders.values():
+        for state in states:
+            act, back = (incident.act_of(PHASE, f"{state.number}{end}") for end in ("", "-over"))
+            if act and act.owed and back is None and not _needed(incident, state.said.topic):
+                yield act
+
+
+def _needed(incident: Incident, topic: str) -> bool:
+    kind, _, about = topic.partition(":")
+    if incident.over or (kind == "acknowledge" and incident.acknowledged_at):
+        return False
+    return kind != "answer" or (about in incident.asks and incident.asks[about].open)
+
+
+def _failed(act: Act) -> bool:
+    return act.outcome is not None and not act.outcome.good

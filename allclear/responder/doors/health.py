@@ -1,0 +1,44 @@
+"""The doors for whoever watches the responder itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Depends, Response
+
+from allclear.bootstrap import Engine
+from allclear.responder.doors.answers import NO_TOKEN, Health, Readiness
+from allclear.responder.doors.token import Guard
+from allclear.responder.limits import RETRY_AFTER
+from allclear.responder.metrics import CONTENT_TYPE, Metrics
+from allclear.responder.ready import Ready
+
+
+def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -> APIRouter:
+    """Returns the doors; `guard` stands before the figures alone."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz")
+    async def healthz() -> Health:
+        """Says that the process is up."""
+        simulated = "true" if engine.settings.simulated else "false"
+        return Health(status="ok", company=engine.company.name, simulated=simulated)
+
+    @router.get("/readyz", responses={503: {"model": Readiness, "description": "It is not, and why."}})
+    async def readyz(response: Response) -> Readiness:
+        """Says whether the journal can be written and every loop makes its rounds."""
+        troubles = await ready.troubles()
+        if troubles:
+            response.status_code = 503
+            response.headers.update(RETRY_AFTER)
+        return Readiness(status="not ready" if troubles else "ready", troubles=troubles)
+
+    @router.get(
+        "/metrics", dependencies=[Depends(guard)], response_class=Response,
+        responses=NO_TOKEN | {200: {"content": {"text/plain": {}}, "description": "As Prometheus reads it."}},
+    )  # fmt: skip
+    async def figures() -> Response:
+        """Returns the figures for Prometheus: open to this machine, with the token to others."""
+        return Response(await asyncio.to_thread(metrics.text), media_type=CONTENT_TYPE)
+
+    return router

@@ -1,0 +1,39 @@
+"""What came in from monitoring systems, as it is shown: by GET /alerts and by `allclear alert list`."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from allclear.engine.intake import Became
+from allclear.journal.port import Arrived, Delivery, Heard, Journal
+from allclear.responder.doors.answers import AlertShown, HeardShown
+
+DeliveryState = Literal["new", Became, "quarantined"]
+"""What can become of a request; `new` has not been read yet."""
+
+STATES: tuple[str, ...] = get_args(DeliveryState)
+
+
+def shown_in_list(journal: Journal, state: str | None, source: str | None, limit: int) -> list[AlertShown]:
+    """Returns what came in, newest first, with what became of each of its alerts."""
+    return [_shown(journal, one) for one in journal.arrived(state=state, source=source, limit=limit)]
+
+
+def shown(journal: Journal, delivery: str) -> AlertShown:
+    """Returns one request and what became of it. Raises NotFound."""
+    return _shown(journal, journal.delivery(delivery))
+
+
+def _shown(journal: Journal, one: Arrived | Delivery) -> AlertShown:
+    return AlertShown(
+        id=one.id, source=one.source, received_at=one.received_at, count=one.count, state=one.state, why=one.why,
+        incident=one.incident, alerts=[_heard(heard) for heard in journal.heard(delivery=one.id)],
+    )  # fmt: skip
+
+
+def _heard(heard: Heard) -> HeardShown:
+    return HeardShown(
+        key=heard.key, status=heard.state, severity=heard.severity, service=heard.service, title=heard.title,
+        at=heard.said_at, heard_at=heard.at, became=heard.became, why=heard.why, incident=heard.incident,
+        count=heard.times,
+    )  # fmt: skip

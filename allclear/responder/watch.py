@@ -1,0 +1,52 @@
+"""The responder's clock: what happens when a time is over, whether or not anything else does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from allclear.bootstrap import Engine
+from allclear.domain.errors import AllclearError
+from allclear.responder.loops import round_made
+
+log = logging.getLogger("allclear.responder")
+
+_EVERY = 1.0
+"""Seconds between two looks at what is due."""
+
+_SETTLES = 5.0
+"""Seconds between two looks at what follows from alerts that went quiet."""
+
+
+class Watch:
+    """The loops that look at the time. Messages wait for outside systems, so they never hold up what may act."""
+
+    def __init__(self, engine: Engine, wake: asyncio.Event) -> None:
+        self._engine = engine
+        self._wake = wake
+
+    async def windows(self) -> None:
+        """Lets pass what was given a time to be stopped in, for ever."""
+        await self._again(self._engine.windows.let_pass, _EVERY, "A window could not be closed; it is tried again.")
+
+    async def reminders(self) -> None:
+        """Says what is due, and makes graver what was left too long, for ever."""
+        await self._again(self._engine.reminders.give, _EVERY, "A reminder could not be given; it is tried again.")
+
+    async def settling(self) -> None:
+        """Lets alerts that went quiet settle, for ever."""
+        fault = "What follows from quiet alerts could not be written; it is tried again."
+        await self._again(self._engine.settling.look, _SETTLES, fault)
+
+    async def _again(self, do: Callable[[], Awaitable[object]], every: float, fault: str) -> None:
+        while True:
+            try:
+                if await do():
+                    self._wake.set()
+            except AllclearError as error:
+                log.warning("%s", error)
+            except Exception:  # the clock must go on, whatever it met
+                log.exception("%s", fault)
+            round_made()
+            await asyncio.sleep(every)

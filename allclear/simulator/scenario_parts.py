@@ -1,0 +1,211 @@
+"""The parts of a drill's production as a scenario file spells them: revisions, traffic, flags, pages, users, tools.
+
+Durations are written ``400ms``, ``3s``, ``10m``, ``2h`` or ``9d``.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+ALL_TRAFFIC = 100
+"""Percent that the entries of a service's traffic add up to."""
+LATEST = "latest"
+"""In ``traffic``, stands for the newest revision that is ready, as Cloud Run's LATEST does."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_MAX_SECONDS = 10 * 365 * 86400.0
+
+
+def _duration(value: object) -> timedelta:
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a duration such as 400ms, 3s, 10m, 2h or 9d")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > _MAX_SECONDS:
+        raise ValueError("must be a duration of ten years or less")
+    return timedelta(seconds=seconds)
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(pattern=rf"^\s*({_DURATION.pattern})\s*$")]),
+]
+RevisionName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
+PagePath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """What every part of a scenario has in common: no unknown key, no guessed type, no change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Trouble(Part):
+    """How one page misbehaves: the share of requests that fail, and the time each one loses."""
+
+    path: PagePath = Field(description="The page.")
+    error_rate: Rate = Field(default=0.0, description="The share of its requests that fail.")
+    latency: Duration = Field(default=timedelta(0), description="What each request loses.")
+    status: Annotated[int, Field(ge=500, le=599)] = Field(default=500, description="What a failed one answers.")
+
+
+class RevisionSpec(Part):
+    """A revision of the service: how old it is, whether it can serve, and what is wrong with it."""
+
+    name: RevisionName = Field(description="Its name, as shop-00042-abc.")
+    age: Duration = Field(default=timedelta(0), description="How long ago it was made.")
+    image: str = Field(default="", description="Its image; one is made up if left out.")
+    ready: bool = Field(default=True, description="Whether it can serve.")
+    not_ready_because: str = Field(
+        default="The user-provided container failed to start and listen on its port.", description="Why not."
+    )
+    maintenance: bool = Field(default=False, description="Whether it shows the maintenance page.")
+    staged: bool = Field(
+        default=False, description="On Vercel: it was built for production and has never served there."
+    )
+    deleted: bool = Field(default=False, description="Whether it is gone.")
+    faults: list[Trouble] = Field(default=[], description="What goes wrong while it serves.")
+
+
+class TrafficSpec(Part):
+    """One entry of the service's traffic: a revision's name, or ``latest``."""
+
+    revision: str = Field(description="A revision's name, or `latest`.")
+    percent: Annotated[int, Field(ge=0, le=100)] = Field(default=0, description="Its share.")
+    tag: str = Field(default="", description="Its tag, if it has one.")
+
+
+class HistorySpec(Part):
+    """Who served how many percent from some time ago on, and what was done to bring that about."""
+
+    ago: Duration = Field(description="How long ago it began.")
+    serving: Annotated[dict[RevisionName, Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)] = Field(
+        description="Revision -> percent."
+    )
+    deployed: RevisionName | None = Field(
+        default=None, description="What was deployed then, where that is not what served: it never started."
+    )
+    by_name: bool = Field(
+        default=False, description="Whether the traffic was sent there by name; else it followed the latest revision."
+    )
+    by: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")] = Field(
+        default="deployer", description="The name of the service account that did it."
+    )
+
+
+class FlagSpec(Part):
+    """A feature flag, and what goes wrong (or which notice appears) while it is enabled."""
+
+    name: Name = Field(description="Its name.")
+    enabled: bool = Field(description="Whether it is on at first.")
+    description: str = Field(default="", description="What it is for.")
+    maintenance: bool = Field(default=False, description="Whether it closes every page.")
+    faults: list[Trouble] = Field(default=[], description="What goes wrong while it is on.")
+
+
+class PageSpec(Part):
+    """A page that the storefront answers, and by which methods."""
+
+    path: PagePath = Field(description="Its path, as /checkout.")
+    methods: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = Field(
+        default=["GET"], description="The methods that it answers."
+    )
+
+
+class UsersSpec(Part):
+    """How many users arrive, where they go, and how long without a failure counts as over."""
+
+    per_second: Annotated[float, Field(ge=0, le=500)] = Field(default=20.0, description="How many requests a second.")
+    mix: dict[PagePath, Annotated[float, Field(gt=0)]] = Field(
+        default={"/": 1.0}, description="Page -> how often, against the others."
+    )
+    quiet_after: Duration = Field(
+        default=timedelta(seconds=3), description="How long without a failure counts as over."
+    )
+
+
+class OutbreakSpec(Part):
+    """What starts the trouble: a deployment, flags switched on, or both."""
+
+    deploy: RevisionSpec | None = Field(default=None, description="The revision that is deployed.")
+    enable_flags: list[str] = Field(default=[], description="The flags that are switched on.")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.deploy is None and not self.enable_flags:
+            raise ValueError("must name a revision to deploy or flags to enable")
+        return self
+
+
+class SlackSpec(Part):
+    """The chat workspace: its name, the bot's own name and the channels it can post in."""
+
+    team: Name = Field(default="Simulated", description="Its name.")
+    bot: Name = Field(default="allclear", description="The bot's name.")
+    channels: list[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,80}$")]] = Field(
+        default=["incidents"], description="The channels that the bot can post in."
+    )
+
+
+class StatusPageSpec(Part):
+    """The public status page: its id and the names of its components."""
+
+    page: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = Field(default="simulated", description="Its id.")
+    components: list[Name] = Field(default=["Website"], description="The names of its components.")
+
+
+class VercelSpec(Part):
+    """The service as a project on Vercel: its deployments are the scenario's revisions."""
+
+    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")] = Field(description="The project's name.")
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")] = Field(description="The production domain.")
+    team: Annotated[str, Field(pattern=r"^team_[A-Za-z0-9]+$")] = Field(
+        default="team_simulated", description="The team's id."
+    )
+    plan: Literal["hobby", "pro"] = Field(
+        default="pro", description="What is paid for; `hobby` can only go back by one."
+    )
+
+
+class ServiceSpec(Part):
+    """A service of Cloud Run in one region: its revisions, who gets the traffic, and who had it before."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+\d+$")] = Field(description="Its region.")
+    service: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,47}[a-z0-9])?$")] = Field(
+        description="The service in Cloud Run."
+    )
+    revisions: Annotated[list[RevisionSpec], Field(min_length=1)] = Field(description="What was deployed so far.")
+    traffic: list[TrafficSpec] = Field(
+        default=[TrafficSpec(revision=LATEST, percent=100)], description="Who gets how much of the traffic."
+    )
+    history: list[HistorySpec] = Field(
+        default=[], description="Who served before, the oldest first; the last is how the simulation begins."
+    )
+
+    @property
+    def new_revision(self) -> RevisionSpec | None:
+        """The revision that is deployed to it when the trouble starts, if one is."""
+        raise NotImplementedError
+
+
+class OtherServiceSpec(ServiceSpec):
+    """A further service of Cloud Run: the shop in another region, or one that no user of the shop meets."""
+
+    share: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=0, description="The percent of the users whom it serves; the rest meets the first service."
+    )
+    breaks_with: RevisionSpec | None = Field(
+        default=None, description="The revision that is deployed to it when the trouble starts."
+    )
+
+    @property
+    def new_revision(self) -> RevisionSpec | None:
+        """The revision that is deployed to it when the trouble starts, if one is."""
+        return self.breaks_with

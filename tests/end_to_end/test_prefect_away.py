@@ -1,0 +1,229 @@
+"""Prefect away while alerts arrive, and a runner that is killed: real processes, a real Prefect, started late."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from allclear.bootstrap import Engine, make_engine
+from allclear.domain.incident import Incident
+from allclear.domain.records import By
+from allclear.engine.people import Declaration
+from allclear.orchestrator import Orchestrator
+from allclear.stack import Ports, Stack, empty_prefect, prepare
+from tests.end_to_end.stack_support import OWN, ROOT, allclear
+
+pytestmark = pytest.mark.slow
+
+SCENARIO = "payment-processing-down"
+BEN = By(actor="Ben", role="on_call", via="test")
+
+
+class Parts:
+    """The parts of a stack, each started and killed when a test says so."""
+
+    def __init__(self, home: Path) -> None:
+        self.stack = Stack("vintstreet", home, Ports.free(), SCENARIO)
+        self._home = home
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, *module: str) -> None:
+        """Starts a part in a process group of its own."""
+        with (self._home / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", *module], cwd=ROOT, env=self.stack.environment, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def kill(self, name: str) -> None:
+        """Kills a part and all of its children at once, as a machine that loses its power does."""
+        process = self._running.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=10)
+
+    def stop(self) -> None:
+        """Ends everything."""
+        for name in list(self._running):
+            self.kill(name)
+
+    def said(self, name: str, start: str, seconds: float = 60) -> str:
+        """Returns the first line of a part's log that begins so."""
+
+        def look() -> str | None:
+            lines = (self._home / f"{name}.log").read_text(errors="replace").splitlines(keepends=True)
+            return next((line for line in lines if line.startswith(start) and line.endswith("\n")), None)
+
+        return until(look, seconds, f"{name} says {start!r}")
+
+
+def until(true: Callable[[], Any], seconds: float, what: str) -> Any:  # noqa: ANN401 - what it waits for
+    """Returns what `true` gives as soon as that is something; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := true():
+            return found
+        time.sleep(0.2)
+    pytest.fail(f"not within {seconds} s: {what}")
+
+
+class Production:
+    """A response as it stands: the journal, Prefect's runs, and what production itself has logged."""
+
+    def __init__(self, parts: Parts, engine: Engine) -> None:
+        self.parts = parts
+        self.engine = engine
+        self.api = parts.stack.environment["PREFECT_API_URL"]
+
+    def incident(self, incident: str) -> Incident:
+        """Returns how an incident stands."""
+        return self.engine.conductor.incident(incident)
+
+    def alert(self) -> str:
+        """Sends an alert and returns the incident that it opened."""
+        token = {"Authorization": f"Bearer {self.parts.stack.token}"}
+        where = f"{self.parts.stack.environment['ALLCLEAR_RESPONDER_URL']}/alerts"
+        body = {"key": "payments", "title": "Payments fail", "labels": {"alertname": "PaymentProcessingFailures"}}
+        delivery = httpx.post(f"{where}/json", json=body, headers=token, timeout=20).json()["id"]
+
+        def opened() -> str | None:
+            return httpx.get(f"{where}/{delivery}", headers=token, timeout=20).json()["incident"]
+
+        return until(opened, 20, "an incident")
+
+    def answer(self, ask: str, *, yes: bool) -> None:
+        """Answers an ask as soon as it is asked, as whoever may."""
+        incident = ask.partition("/")[0]
+        until(lambda: ask in self.incident(incident).asks, 30, ask)
+        role = self.incident(incident).asks[ask].ask.policy.roles[0]
+        self.engine.people.answer(ask, By(actor=f"The {role}", role=role, via="test"), yes=yes, reason="for the test")
+
+    def runs(self, incident: str) -> list[dict[str, Any]]:
+        """Returns Prefect's runs for an incident, oldest first."""
+        body = {"flow_runs": {"tags": {"all_": [incident]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        return httpx.post(f"{self.api}/flow_runs/filter", json=body, timeout=20).json()
+
+    def flows(self, incident: str) -> dict[str, int]:
+        """Returns how many runs of which flow Prefect has for an incident."""
+        return dict(Counter(run["name"].partition(" ")[2] for run in self.runs(incident)))
+
+    def writes(self) -> dict[str, int]:
+        """Returns what production was told: how many traffic changes, and pages opened."""
+        log = httpx.get(f"{self.parts.stack.simulation.control}/log", timeout=20).json()
+        return dict(Counter(line["face"] for line in log if line["kind"] == "write"))
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    """A simulated production that breaks, and the responder; Prefect's address, with nobody there."""
+    home = tmp_path_factory.mktemp("away")
+    parts = Parts(home)
+    path = ROOT / "runbooks" / "vintstreet" / "drills" / f"{SCENARIO}.yaml"
+    try:
+        parts.start("production", "allclear.simulator", str(path))
+        (home / "simulation.json").write_text(parts.said("production", "{"))
+        parts.start("responder", "allclear.responder")
+        url = parts.stack.environment["ALLCLEAR_RESPONDER_URL"]
+        until(lambda: _answers(f"{url}/healthz"), 30, "the responder")
+        engine = make_engine(parts.stack.settings, environ={})
+        yield Production(parts, engine)
+        engine.journal.close()
+    finally:
+        parts.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_production_is_contained_without_prefect_and_one_run_of_each_phase_adopts_it(production: Production) -> None:
+    """People are paged, an approval from the command line is carried out, and what starts late finds it done."""
+    first = production.alert()
+    until(lambda: production.incident(first).ask_of("contain", "roll-back"), 30, "the question")
+    variables = {k: v for k, v in production.parts.stack.environment.items() if k.startswith(OWN)}
+    words = ("approve", f"{first}/contain/roll-back", "--as", "Ana", "--role", "on_call", "--reason", "go")
+    done = allclear(*words, timeout=60, **variables)
+    assert done.returncode == 0, done.stderr
+    until(lambda: production.incident(first).contained, 30, "containment")
+    production.answer(f"{first}/contain/tell-leaders", yes=True)
+    production.answer(f"{first}/contain/status-page", yes=False)
+    until(lambda: "contain" in production.incident(first).left, 30, "the end of the phase")
+    second = production.engine.people.declare(
+        Declaration(title="Slow", severity="P1", service="storefront", runbook="broken-feature"), BEN
+    )
+    production.answer(f"{second}/detect/verify", yes=True)
+    until(lambda: production.incident(second).over, 30, "a false alarm")
+    before = production.writes()
+    assert before["cloud_run"] == before["pagerduty"] == 1
+
+    asyncio.run(_prefect_comes_back(production))
+    until(lambda: "investigate" in production.incident(first).runs, 30, "the next phase's run")
+    until(lambda: len(production.flows(first)) == 4 and production.flows(second), 30, "all runs")
+    until(lambda: all(run["state_type"] not in {"SCHEDULED", "PENDING"} for run in production.runs(first)), 30, "begun")
+    assert production.flows(first) == {"respond": 1, "detect": 1, "contain": 1, "investigate": 1}
+    assert production.flows(second) == {"respond": 1}
+    assert production.writes() == before
+
+
+async def _prefect_comes_back(production: Production) -> None:
+    """Starts Prefect's server, and its runner; the runs must appear within seconds of the flows being known."""
+    parts = production.parts
+    if not empty_prefect().exists():
+        await prepare()
+    parts.stack.lay_out_prefect()
+    parts.start("prefect", "deployments.server", str(parts.stack.ports.prefect))
+    until(lambda: _answers(f"{production.api}/health"), 90, "Prefect")
+    parts.start("runner", "deployments.runner")
+    parts.said("runner", "serving ")
+    since = time.monotonic()
+    until(lambda: production.runs("VS-1"), 20, "the first run")
+    assert time.monotonic() - since < 10
+
+
+async def test_one_key_is_one_run_in_a_real_prefect(production: Production) -> None:
+    """The same errand, carried twenty times at once, is one run with one id."""
+    client = Orchestrator(production.api, "vintstreet")
+    try:
+        words: Any = ({"incident": "VS-2"}, "VS-2/again and again")
+        starts = [client.start("respond", *words, name="VS-2 respond", tags=["VS-2"]) for _ in range(20)]
+        assert len(set(await asyncio.gather(*starts))) == 1
+    finally:
+        await client.close()
+    assert production.flows("VS-2") == {"respond": 2}
+
+
+def test_a_run_that_was_killed_with_its_runner_is_started_again(production: Production) -> None:
+    """Everything is killed in the middle of a phase and started again: Prefect is told, and the phase has a new run."""
+    third = production.engine.people.declare(
+        Declaration(title="Slow", severity="P1", service="storefront", runbook="broken-feature"), BEN
+    )
+    until(lambda: "detect" in production.incident(third).runs, 60, "a run of the first phase")
+    production.parts.kill("runner")
+    production.parts.kill("responder")
+    [dead] = [run for run in production.runs(third) if run["name"] == f"{third} detect"]
+    assert dead["state_type"] == "RUNNING", json.dumps(dead)
+    production.parts.start("runner", "deployments.runner")
+    production.parts.start("responder", "allclear.responder")
+
+    def again() -> list[dict[str, Any]]:
+        return [run for run in production.runs(third) if run["idempotency_key"] == f"{third}/detect/again-1"]
+
+    until(again, 60, "a second run")
+    until(lambda: production.incident(third).runs["detect"] == again()[0]["id"], 90, "its first line")
+    states = {run["id"]: run["state_type"] for run in production.runs(third)}
+    assert states[dead["id"]] == "CRASHED"
+    assert production.flows(third)["detect"] == 2

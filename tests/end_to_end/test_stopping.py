@@ -1,0 +1,99 @@
+"""A drill or `up` that is told to stop, or is killed, leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allclear.journal.sql import SqlJournal
+from allclear.stack import Ports
+from tests.end_to_end.stack_support import ROOT, environment
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, to see which processes there are"),
+]
+
+
+def of_home(home: Path) -> dict[int, str]:
+    """Returns the processes that belong to the stack in `home`, by what stands in their environment."""
+    found: dict[int, str] = {}
+    for one in Path("/proc").iterdir():
+        try:
+            if one.name.isdigit() and str(home).encode() in (one / "environ").read_bytes():
+                found[int(one.name)] = (one / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return {pid: words for pid, words in found.items() if words}  # without those that have ended already
+
+
+def until(true: Callable[[], Any], seconds: float, what: Callable[[], object]) -> None:
+    """Returns as soon as `true` gives something; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            pytest.fail(f"not within {seconds} s: {what()}")
+        time.sleep(0.2)
+
+
+def run_started(home: Path) -> bool:
+    """Says whether a flow run has come to its first line."""
+    if not (home / "journal.db").exists():
+        return False
+    journal = SqlJournal(f"sqlite:///{home / 'journal.db'}")
+    try:
+        rows = journal.incidents()
+        return any(entry.record.kind == "run.started" for row in rows for entry in journal.entries(row.id))
+    finally:
+        journal.close()
+
+
+def start(home: Path, *words: str) -> subprocess.Popen[bytes]:
+    """Starts `allclear` with these words, in a session of its own."""
+    with (home.parent / "out").open("wb") as out:
+        return subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "allclear", *words, "--home", str(home)],
+            cwd=ROOT, env=environment(), stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_drill_that_is_ended_in_the_middle_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -> None:
+    """While a flow run is under way: neither Prefect, runner, runs, responder nor production outlives the drill."""
+    home = tmp_path / "home"
+    process = start(home, "drill", "vintstreet/payment-processing-down")
+    try:
+        until(lambda: run_started(home), 180, (tmp_path / "out").read_text)
+        assert len(of_home(home)) > 4
+        os.kill(process.pid, how)
+        assert process.wait(timeout=40) == (-how if how is signal.SIGKILL else 128 + how)
+        until(lambda: not of_home(home), 20, lambda: of_home(home))
+    finally:
+        for pid in (process.pid, *of_home(home)):
+            if process.poll() is None or pid != process.pid:
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_up_ends_everything_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    """SIGHUP, and SIGTERM right after it, end `up` as Ctrl-C does."""
+    home, ports = tmp_path / "home", Ports.free()
+    words = ("up", "--simulated", "--port", str(ports.prefect), "--responder-port", str(ports.responder))
+    process = start(home, *words)
+    try:
+        until(lambda: "Ctrl-C stops everything" in (tmp_path / "out").read_text(), 180, (tmp_path / "out").read_text)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=40) == 0
+        assert "Stopping" in (tmp_path / "out").read_text()
+        until(lambda: not of_home(home), 5, lambda: of_home(home))
+    finally:
+        for pid in of_home(home):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,149 @@
+"""A Prefect of our own on 127.0.0.1, which answers, half answers or does not answer, as a test says."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class FakePrefect:
+    """Its runs, by idempotency key, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+        self.resumed: list[str] = []
+        self.away = False
+        self.registered = True
+        self.lost_answers = 0
+        """How many runs are made without anybody being told."""
+        self.busy = 0
+        """How often a new run is answered 503 although it was made."""
+        self.at_once = 0
+        """The most calls that were under way together."""
+        self._lock = threading.Lock()
+        self._under_way = 0
+
+    @property
+    def started(self) -> list[str]:
+        """Returns the names of the runs in the order in which they were made."""
+        return [run["name"] for run in self.runs.values()]
+
+    def add(self, name: str, state: str, *, since: datetime | None = None) -> str:
+        """Puts a run there and returns its id."""
+        run = self.make(f"by hand {len(self.runs)}", name)
+        run["state_type"] = state
+        run["state"] = {"timestamp": (since or datetime.now(UTC)).isoformat()}
+        return run["id"]
+
+    def make(self, key: str, name: str) -> dict[str, Any]:
+        """Returns the one run with that key."""
+        with self._lock:
+            now = datetime.now(UTC).isoformat()
+            fresh = {
+                "id": f"run-{len(self.runs)}", "name": name, "state_type": "SCHEDULED", "created": now,
+                "state": {"timestamp": now},
+            }  # fmt: skip
+            return self.runs.setdefault(key, fresh)
+
+    def state(self, run: str) -> str:
+        """Returns a run's state."""
+        return next(one["state_type"] for one in self.runs.values() if one["id"] == run)
+
+    def answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any] | None:
+        """Returns status and body; None cuts the connection."""
+        with self._lock:
+            self._under_way += 1
+            self.at_once = max(self.at_once, self._under_way)
+        try:
+            self.asked.append(path)
+            time.sleep(0.01)  # long enough for two to meet
+            return (503, {}) if self.away else self._answer(path.removeprefix("/api/"), body)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any] | None:
+        match path.split("/"):
+            case ["deployments", "name", flow, _]:
+                return (200, {"id": flow}) if self.registered else (404, {})
+            case ["deployments", _, "create_flow_run"]:
+                return self._create(body)
+            case ["flow_runs", "filter"]:
+                return 200, self._filter(body["flow_runs"])
+            case ["flow_runs", run, *word]:
+                return self._of_run([one for one in self.runs.values() if one["id"] == run], word, body)
+            case _:
+                return 404, {}
+
+    def _of_run(self, found: list[dict[str, Any]], word: list[str], body: dict[str, Any]) -> tuple[int, Any]:
+        if not found:
+            return 404, {}
+        run = found[0]
+        if word == ["set_state"]:
+            run["state_type"], run["state"] = body["state"]["type"], {"timestamp": datetime.now(UTC).isoformat()}
+        elif word == ["resume"]:
+            self.resumed.append(run["id"])
+        return (201, {"status": "ACCEPT"}) if word else (200, run)
+
+    def _create(self, body: dict[str, Any]) -> tuple[int, Any] | None:
+        run = self.make(body["idempotency_key"], body["name"])
+        with self._lock:
+            if self.lost_answers:
+                self.lost_answers -= 1
+                return None
+            if self.busy:
+                self.busy -= 1
+                return 503, {}
+        return 201, run
+
+    def _filter(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+        names, types = wanted.get("name", {}).get("any_"), wanted.get("state", {}).get("type", {}).get("any_")
+        return [
+            run
+            for run in self.runs.values()
+            if (names is None or run["name"] in names) and (types is None or run["state_type"] in types)
+        ]
+
+
+@contextmanager
+def prefect_at() -> Generator[tuple[FakePrefect, str]]:
+    """Yields such a Prefect, and the address of its API."""
+    fake = FakePrefect()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._say({})
+
+        def do_POST(self) -> None:
+            self._say(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def _say(self, body: dict[str, Any]) -> None:
+            answer = fake.answer(self.path, body)
+            if answer is None:
+                self.close_connection = True
+                return
+            content = json.dumps(answer[1]).encode()
+            self.send_response(answer[0])
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name for it
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield fake, f"http://127.0.0.1:{server.server_port}/api"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,92 @@
+"""What the journal shows to whoever watches it, on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.records import ActFinished, ActIntended
+from allclear.journal.port import Errand, ErrandKind, Mine
+from allclear.journal.sql import SqlJournal
+from tests.journal_support import Journals
+from tests.property.response_support import MACHINE, OPENED, new_journal
+
+
+@pytest.fixture
+def journal(journals: Journals) -> Generator[SqlJournal]:
+    """A new journal."""
+    journal = SqlJournal(journals.new())
+    yield journal
+    journal.close()
+
+
+def carried_out(journal: SqlJournal, act: str, status: ActStatus) -> None:
+    """Opens an incident in which one act came to its end."""
+    errand = Errand(ErrandKind.START, "", "{incident}/respond", {})
+    incident, _ = journal.open_incident("VS", OPENED, MACHINE, errands=[errand])
+    intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
+    mine = journal.claim("dial", incident, act, timedelta(seconds=30), intent, MACHINE)
+    assert isinstance(mine, Mine)
+    outcome = Outcome(status=status, sentence='It says "status".', changed=True)
+    assert journal.finish("dial", mine.token, incident, ActFinished(act=act, outcome=outcome), MACHINE)
+
+
+def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
+    """The newest comes first; by state, by source, and no more than was asked for."""
+    first, _ = journal.receive("json", {}, b"{}", "a")
+    journal.receive("grafana", {}, b"[]", "b")
+    journal.receive("json", {}, b"{}", "a")
+    journal.settle(first, "ignored", "why")
+    (shown,) = journal.arrived(source="json")
+    assert (shown.id, shown.count, shown.state, shown.why) == (first, 2, "ignored", "why")
+    assert [one.source for one in journal.arrived()] == ["grafana", "json"]
+    assert [one.source for one in journal.arrived(limit=1)] == ["grafana"]
+    assert journal.arrived(state="new", source="json") == []
+
+
+def test_deliveries_are_counted_by_what_became_of_them(journal: SqlJournal) -> None:
+    """The oldest unread one is the oldest that was never read; one that is read again does not count."""
+    assert (journal.counts().deliveries, journal.counts().unread_since) == ({}, None)
+    first, _ = journal.receive("json", {}, b"{}", "a")
+    second, _ = journal.receive("grafana", {}, b"[]", "b")
+    assert journal.counts().deliveries == {"new": 2}
+    assert journal.counts().unread_since == journal.delivery(first).received_at
+    journal.settle(first, "ignored", "why")
+    journal.receive("json", {}, b"{}", "a")
+    assert journal.counts().deliveries == {"new": 2}
+    assert journal.counts().unread_since == journal.delivery(second).received_at
+
+
+def test_acts_and_errands_are_counted(journal: SqlJournal) -> None:
+    """Outcomes are counted by status, whatever words stand in them; errands as long as they are not done."""
+    carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
+    carried_out(journal, "contain/flag", ActStatus.FAILED)
+    carried_out(journal, "contain/flag", ActStatus.VERIFIED)
+    assert journal.counts().acts == {"verified": 2, "failed": 1}
+    assert sorted(journal.counts().errands) == ["VS-1/respond", "VS-2/respond", "VS-3/respond"]
+    journal.errand_done("VS-2/respond")
+    assert sorted(journal.counts().errands) == ["VS-1/respond", "VS-3/respond"]
+
+
+def test_the_proof_that_it_can_be_written_leaves_no_trace(journal: SqlJournal) -> None:
+    """Nothing that anybody counts or claims is changed by it, however often it is made."""
+    carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
+    before = journal.counts()
+    for _ in range(3):
+        journal.prove_writable()
+    assert journal.counts() == before
+
+
+def test_the_proof_that_it_can_be_written_reaches_the_disk(tmp_path: Path) -> None:
+    """Each proof writes, so that a disk that is full or gone is noticed."""
+    journal = SqlJournal(new_journal(tmp_path))
+    log = tmp_path / "journal.db-wal"
+    journal.prove_writable()
+    grown = log.stat().st_size
+    journal.prove_writable()
+    assert log.stat().st_size > grown
+    journal.close()

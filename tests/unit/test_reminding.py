@@ -1,0 +1,174 @@
+"""Times that pass on the real engine: who is told in Slack and by PagerDuty, once, also across crashes and restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from allclear.bootstrap import make_engine
+from allclear.company import Company
+from allclear.domain.plan import Escalation, ReminderRules, Span, Telling
+from allclear.domain.records import Contained
+from allclear.domain.runbook import Phase
+from allclear.engine.course import Wait
+from allclear.engine.reminders import PHASE
+from allclear.simulator.faults import Fault
+from tests.property.response_support import ALERT, MACHINE, broken, installed
+from tests.property.response_support import vintstreet as small_vintstreet
+from tests.unit.scenes import Scene, scene
+from tests.unit.stories import ANA, HEALTH
+
+
+def posts(it: Scene) -> list[str]:
+    """Returns the reminders that stand in the simulated channel."""
+    return [str(message["text"]) for channel in it.simulated.world.workspace.channels for message in channel.messages
+            if " For " in str(message["text"])]  # fmt: skip
+
+
+def pages(it: Scene) -> list[tuple[str, str]]:
+    """Returns the pages that woke somebody, with how each stands."""
+    return [(page.dedup_key, page.status) for page in it.simulated.world.pager.pages]
+
+
+def grave() -> Company:
+    """Returns VintStreet where a P1 grows after an hour."""
+    company = small_vintstreet()
+    severities = [
+        one.model_copy(update={"escalates": Escalation(to="P0", after=Span(timedelta(hours=1)))})
+        if one.name == "P1" else one for one in company.plan.severities
+    ]  # fmt: skip
+    return replace(company, plan=company.plan.model_copy(update={"severities": severities}))
+
+
+SLOW = replace(ALERT, key="slow", labels={"alertname": "ErrorRateHigh"})
+
+
+async def test_silence_wakes_the_next_person_and_an_answer_lets_them_sleep(tmp_path: Path) -> None:
+    """Three minutes after the page and the proposal the tech lead is paged; with a word and a no the pages end."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        move = await it.past_detection()
+        assert await it.engine.reminders.give() == []
+        it.watch.now += timedelta(minutes=3)
+        said = await it.engine.reminders.give()
+        assert len(said) == 2
+        assert any("allclear approve VS-1/contain/roll-back" in one for one in said)
+        assert [status for _, status in pages(it)] == ["triggered"] * 3
+        it.engine.people.answer(move.asks[0], ANA.model_copy(update={"via": "cli"}), yes=False, reason="wait")
+        await it.engine.reminders.give()
+        assert [status for _, status in pages(it)] == ["triggered", "resolved", "resolved"]
+
+
+async def test_each_is_said_once_whoever_looks(tmp_path: Path) -> None:
+    """Four rounds at once, and a process that starts anew, say no more than one."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        await it.past_detection()
+        it.watch.now += timedelta(minutes=30)
+        second = make_engine(
+            it.engine.settings, environ={}, clock=it.watch, company=it.engine.company, registry=installed()
+        )
+        try:
+            await asyncio.gather(*(one.reminders.give() for one in (it.engine, second) * 2))
+            await second.reminders.give()
+        finally:
+            await second.close()
+        topics = [(topic, [state.said.rung for state in states]) for topic, states in it.incident.reminders.items()]
+        assert sorted(topic for topic, _ in topics) == [
+            "acknowledge", "answer:VS-1/contain/roll-back", "target:P0:respond", "update:status_page"
+        ]  # fmt: skip
+        assert all(len(rungs) == 1 for _, rungs in topics)
+        assert dict(topics)["acknowledge"] == [3]  # who was away for half an hour says the last word only
+        assert len(posts(it)) == 2
+        assert len(pages(it)) == 3
+
+
+async def test_a_message_that_was_not_sent_is_sent_after_a_crash(tmp_path: Path) -> None:
+    """The entry is written first; whoever starts next finds that its message is missing."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        await it.past_detection()
+        quiet = it.engine.company.plan.model_copy(update={"reminders": ReminderRules()})
+        mute = make_engine(
+            it.engine.settings, environ={}, clock=it.watch, company=replace(it.engine.company, plan=quiet),
+            registry=installed(),
+        )  # fmt: skip
+        it.watch.now += timedelta(minutes=3)
+        try:
+            assert len(await mute.reminders.give()) == 2
+        finally:
+            await mute.close()
+        assert len(pages(it)) == 1
+        assert await it.engine.reminders.give() == []
+        assert len(pages(it)) == 3
+
+
+async def test_a_pager_that_is_away_is_tried_again(tmp_path: Path) -> None:
+    """A page that was refused is tried again half a minute later, and a minute after that; then it is given up."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        await it.past_detection()
+        it.simulated.world.faults.set(Fault(face="pagerduty", kind="permission_denied", times=20))
+        it.watch.now += timedelta(minutes=3)
+        tries: list[int] = []
+        for seconds in (0, 20, 11, 30, 31, 300):
+            it.watch.now += timedelta(seconds=seconds)
+            await it.engine.reminders.give()
+            acts = [act for act in it.incident.acts.values() if act.proposed.phase == PHASE]
+            tries.append(sum(act.proposed.step == acts[0].proposed.step for act in acts))
+        assert tries == [1, 1, 2, 2, 3, 3]
+
+
+async def test_what_is_left_too_long_becomes_graver_and_is_taken_up_again(tmp_path: Path) -> None:
+    """After an hour the P1 is a P0, its phases start again, and the team is told; a second look says the same."""
+    async with scene(tmp_path, grave(), broken(), SLOW) as it:
+        await it.past_detection()
+        assert it.incident.severity == "P1"
+        it.watch.now += timedelta(minutes=61)
+        await it.engine.reminders.give()
+        await it.engine.reminders.give()
+        assert [change.now for _, change in it.incident.severities] == ["P0"]
+        assert any("P1 for too long, and not contained: it is P0 now." in text for text in posts(it))
+
+
+async def test_a_service_that_looks_well_holds_the_escalation(tmp_path: Path) -> None:
+    """Nobody is woken for what got well by itself; it is looked at again, and grows when it fails again."""
+    async with scene(tmp_path, grave(), broken(), SLOW) as it:
+        await it.past_detection()
+        faults = it.simulated.world.service.revisions["vintstreet-00042-qoz"].faults
+        kept = dict(faults)
+        faults.clear()
+        it.watch.now += timedelta(minutes=61)
+        await it.engine.reminders.give()
+        assert it.incident.severity == "P1"
+        faults.update(kept)
+        it.watch.now += timedelta(minutes=9)
+        await it.engine.reminders.give()
+        assert it.incident.severity == "P1"
+        it.watch.now += timedelta(minutes=1)
+        await it.engine.reminders.give()
+        assert it.incident.severity == "P0"
+
+
+async def test_what_is_contained_wakes_nobody(tmp_path: Path) -> None:
+    """Contained and stable, it stays what it is, however long the fix takes."""
+    async with scene(tmp_path, grave(), broken(), SLOW) as it:
+        await it.past_detection()
+        it.engine.journal.append(it.incident_id, [Contained(by="a rollback", finding=HEALTH)], MACHINE)
+        it.watch.now += timedelta(hours=9)
+        await it.engine.reminders.give()
+        assert it.incident.severity == "P1"
+
+
+async def test_only_what_tells_people_may_remind_them(tmp_path: Path) -> None:
+    """A plan that would roll back as a reminder does nothing, whatever it says: nobody would be asked."""
+    company = small_vintstreet()
+    wild = Telling.model_validate(
+        {"action": "cloud_run.rollback_traffic", "with": {"service": "storefront", "to": "previous"}}
+    )
+    plan = company.plan.model_copy(update={"reminders": ReminderRules(tell=wild, page=wild)})
+    async with scene(tmp_path, replace(company, plan=plan), broken(), ALERT) as it:
+        assert isinstance(await it.to(Phase.DETECT), object)
+        move = await it.to(Phase.CONTAIN)
+        assert isinstance(move, Wait)
+        it.watch.now += timedelta(minutes=30)
+        await it.engine.reminders.give()
+        assert not [act for act in it.incident.acts.values() if act.proposed.phase == PHASE]
