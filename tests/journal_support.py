@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from allclear.journal.sql import SqlJournal
@@ -97,6 +97,23 @@ def postgres_server() -> Generator[OnPostgres]:
             yield OnPostgres(server)
         finally:
             server.cleanup()
+
+
+LATER = {
+    "0002": ["TABLE baselines"],
+    "0003": ["TABLE takeovers"],
+    "0004": ["TABLE alerts", "TABLE heard", "INDEX incidents_newest", "INDEX inbox_number"],
+}
+"""What each migration has made."""
+
+
+def made_older(url: str, version: str) -> None:
+    """Takes a journal back to what it was in `version`, as an older allclear has left it."""
+    with by_hand(url) as connection:
+        for later, made in LATER.items():
+            for one in made if later > version else []:
+                connection.exec_driver_sql(f"DROP {one}")
+        connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
 
 
 @contextmanager

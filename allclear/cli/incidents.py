@@ -14,6 +14,7 @@ from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.domain.telling import status
 from allclear.engine.by_hand import PHASE, Order
 from allclear.engine.proposals import Wish
+from allclear.engine.why import Why, explain
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.page import show as show_page
 from allclear.postmortem.placeholders import FIELDS
@@ -54,12 +55,19 @@ def list_incidents(as_json: AsJson = False) -> None:
 def show(
     incident: IncidentId,
     every: Annotated[bool, typer.Option("--all", help="With the lines that only an auditor wants.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="What became of each alert, by which rule, and why nothing acted by itself.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read an incident as its scribe would tell it."""
 
     async def work() -> None:
         async with open_engine() as engine:
+            if why:
+                reasons = explain(engine.journal, engine.company, incident, utc_now())
+                say_json(reasons.as_json()) if as_json else _say_why(reasons)
+                return
             state, entries = engine.conductor.incident(incident), engine.journal.entries(incident)
             if as_json:
                 say_json([entry.model_dump(mode="json", by_alias=True) for entry in entries])
@@ -67,6 +75,18 @@ def show(
                 out.print(show_page(state, entries, engine.company.plan, utc_now(), routine=every))
 
     run(work())
+
+
+def _say_why(why: Why) -> None:
+    for line in (*why.opened, *why.alone, *why.stale):
+        say(line)
+    for one in why.heard:
+        times = f" ({one.times} times)" if one.times > 1 else ""
+        severity = f", {one.severity}" if one.severity else ""
+        say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.became:9} {one.source:12} {one.state}{severity}: {one.title}{times}")
+        say(f"{'':21}{one.why}")
+    if not why.heard:
+        say("No alert belongs to it.")
 
 
 @app.command()

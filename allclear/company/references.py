@@ -40,6 +40,9 @@ class _Names:
     def complaints(self) -> Iterator[Complaint]:
         plan = self._plan
         yield from self._scale()
+        if not plan.storm.enabled:
+            said = "The storm policy is off: each new alert opens an incident, however many come."
+            yield self._file.warning(("storm", "enabled"), said, "Take the line out, unless you measure something.")
         for place, line in self._lines():
             yield from self._applies(place, line)
         for index, rule in enumerate(plan.assess):
@@ -50,6 +53,10 @@ class _Names:
             yield from self._known(
                 ("routes", index), [route.kind] if route.kind else [], plan.kinds, "kind of incident"
             )
+            known = [threshold.name for threshold in plan.thresholds]
+            if route.threshold and route.threshold not in known:
+                said = f"The plan has no threshold `{route.threshold}`."
+                yield self._file.error(("routes", index, "threshold"), said, instead(route.threshold, known))
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
         yield from self._rotas()

@@ -119,6 +119,8 @@ class Intake:
             return Taken("old", old, known.incident)
         if said.route is None:
             return Taken("ignored", "No route of the plan fits its labels; add one under `routes` in plan.yaml.")
+        if few := self._plan.too_little(said.route, said.labels):
+            return Taken("below", few)
         return self._new(said, said.route)
 
     def _old(self, said: _Said, known: KnownAlert) -> str | None:
@@ -152,7 +154,7 @@ class Intake:
         if flaps and turned:
             return self._hold(said, incident, len(turns))
         if state != known.state and said.firing:
-            return self._join(said, incident, f"It fires again; {incident.id} is open for it.", news="")
+            return self._join(said, incident, f"It fires again; {incident.id} is open for it.", new=False)
         if state != known.state:
             self._journal.append(incident.id, [said.record], said.by)
             return Taken("joined", f"{incident.id} is open for this trouble.", incident.id)
@@ -215,7 +217,7 @@ class Intake:
         why = f"The route {route.name!r} fits: {severity}, by the runbook {route.runbook}."
         return Taken("opened" if new else "joined", why, incident)
 
-    def _join(self, said: _Said, incident: Incident, why: str, *, news: str = "a new alert") -> Taken:
+    def _join(self, said: _Said, incident: Incident, why: str, *, new: bool = True) -> Taken:
         """An alert that weighs more than the incident raises it; one that weighs less changes nothing.
 
         Of what comes in masses only what weighs more is written down one by one; whatever is left out is counted.
@@ -223,14 +225,13 @@ class Intake:
         graver = self._graver(incident, said.route)
         severity = self._plan.severity_of(said.route) if said.route else None
         room = not self._storm.enabled or self._buckets.take(said.record.source, severity, said.now)
-        known = self._journal.alert(self._company.name, said.record.key)
-        if known is None or known.incident != incident.id:
+        if new:
             self._journal.keep_alert(self._first(said, incident.id))
         if not room and not graver:
             limit = self._storm.per_source
             many = f"more than {limit.times} alerts of {said.record.source} within {say_duration(limit.within)}"
             return Taken("collapsed", f"{why} It is counted there: {many}.", incident.id)
-        self._write(said, incident, graver, news=news)
+        self._write(said, incident, graver, news="a new alert" if new else "")
         return Taken("joined", why, incident.id)
 
     def _write(self, said: _Said, incident: Incident, graver: list[Any], *, news: str) -> None:

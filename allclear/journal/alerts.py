@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Connection, Row, Table, Update, bindparam, func, insert, select, update
 
 from allclear.journal.database import Database
-from allclear.journal.port import Heard, KnownAlert
+from allclear.journal.port import INCIDENTS, Heard, KnownAlert
 from allclear.journal.tables import ALERTS, HEARD
+
+
+def _changing(table: Table, keys: tuple[str, ...], changed: Mapping[str, Any]) -> Update:
+    """Returns the statement that changes the row with those keys; the values are named as the columns, after `its_`."""
+    return update(table).where(*(table.c[key] == bindparam(f"its_{key}") for key in keys)).values(**changed)
+
+
+# Made once: alerts come in masses, and to build a statement takes longer than to run it.
+_ALERT = select(ALERTS).where(ALERTS.c.company == bindparam("its_company"), ALERTS.c.key == bindparam("its_key"))
+_AN_ALERT = ("company", "key")
+_KEEP = _changing(
+    ALERTS, _AN_ALERT, {one.name: bindparam(f"its_{one.name}") for one in ALERTS.c if one.name not in _AN_ALERT}
+)
+_HEARD_AGAIN = _changing(
+    HEARD, ("delivery", "position", "became", "incident"),
+    {"times": HEARD.c.times + bindparam("its_times"), "at": bindparam("its_at"), "why": bindparam("its_why")},
+)  # fmt: skip
+
+
+def _put(connection: Connection, changing: Update, table: Table, row: dict[str, Any]) -> None:
+    """Changes a row, or adds it; within the turn of those who take alerts in, nobody else does."""
+    if connection.execute(changing, {f"its_{name}": value for name, value in row.items()}).rowcount == 0:
+        connection.execute(insert(table), row)
 
 
 class AlertBook:
@@ -28,9 +51,8 @@ class AlertBook:
 
     def alert(self, company: str, key: str) -> KnownAlert | None:
         """Returns the alert with that key, or None."""
-        wanted = select(ALERTS).where(ALERTS.c.company == company, ALERTS.c.key == key)
         with self._db.reading() as connection:
-            row = connection.execute(wanted).one_or_none()
+            row = connection.execute(_ALERT, {"its_company": company, "its_key": key}).one_or_none()
         return _known(row) if row else None
 
     def alerts_of(self, incident: str) -> list[KnownAlert]:
@@ -45,18 +67,16 @@ class AlertBook:
             **vars(alert), "said_at": _text(alert.said_at), "changed_at": alert.changed_at.isoformat(),
             "heard_at": alert.heard_at.isoformat(), "turns": json.dumps([at.isoformat() for at in alert.turns]),
         }  # fmt: skip
-        changed = {name: value for name, value in row.items() if name not in {"company", "key"}}
-        with self._db.writing() as connection:
-            self._db.add_or_change(connection, ALERTS, row, ("company", "key"), changed)
+        with self._db.writing(INCIDENTS) as connection:
+            _put(connection, _KEEP, ALERTS, row)
 
     def hear(self, heard: Heard) -> None:
         """Writes down what became of an alert, or counts it."""
         row = {name: value for name, value in vars(heard).items() if name != "number"} | {
             "at": heard.at.isoformat(), "said_at": _text(heard.said_at), "incident": heard.incident or "",
         }  # fmt: skip
-        again = {"times": HEARD.c.times + heard.times, "at": row["at"], "why": heard.why}
-        with self._db.writing() as connection:
-            self._db.add_or_change(connection, HEARD, row, ("delivery", "position", "became", "incident"), again)
+        with self._db.writing(INCIDENTS) as connection:
+            _put(connection, _HEARD_AGAIN, HEARD, row)
 
     def heard(self, *, delivery: str | None = None, incident: str | None = None, limit: int = 1000) -> list[Heard]:
         """Returns what was heard, in order; of more than `limit` the newest."""

@@ -6,7 +6,7 @@ What SQLite and PostgreSQL do each in their own way is in `sqlite.py` and `postg
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import local
 from typing import Any
@@ -63,13 +63,13 @@ class Database(ABC):
 
     @contextmanager
     def together(self, *turns: str) -> Generator[None]:
-        """Makes all that this thread reads and writes inside one transaction; one inside another can be undone alone.
+        """Makes all that this thread reads and writes inside one transaction; one inside another is part of it.
 
         Name all turns here that are taken inside, and let nothing inside wait for anything but the database.
         """
         if joined := self._joined:
-            with self.plain_errors(), joined.begin_nested():
-                yield
+            self._take_turns(joined, turns)
+            yield
             return
         with self.plain_errors(), self._writer(turns) as connection:
             self._own.connection = connection
@@ -104,13 +104,6 @@ class Database(ABC):
     @abstractmethod
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
         """Adds a row, unless one with its `key` is there."""
-
-    @abstractmethod
-    def add_or_change(
-        self, connection: Connection, table: Table, row: Mapping[str, Any], keys: Sequence[str],
-        changed: Mapping[str, Any],
-    ) -> None:  # fmt: skip
-        """Adds a row, or where one with its `keys` is there makes the values in it those of `changed`."""
 
     @abstractmethod
     def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:

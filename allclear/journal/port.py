@@ -192,9 +192,9 @@ class Journal(Protocol):
     """
 
     def together(self, *turns: str) -> AbstractContextManager[None]:
-        """Makes one transaction of all that this thread reads and writes inside.
+        """Makes one transaction of all that this thread reads and writes inside; whatever raises undoes all of it.
 
-        One inside another is undone alone when it raises. `turns` name what nobody else may be at meanwhile; INCIDENTS
+        One inside another is part of the outer one. `turns` name what nobody else may be at meanwhile; INCIDENTS
         is the one to name where an incident may be opened.
         """
         ...

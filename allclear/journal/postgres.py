@@ -22,7 +22,7 @@ import hashlib
 import logging
 import re
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, cast
@@ -110,14 +110,6 @@ class PostgresDatabase(Database):
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
         """Adds a row, unless one with its `key` is there."""
         connection.execute(insert(table).values(**row).on_conflict_do_nothing(index_elements=[key]))
-
-    def add_or_change(
-        self, connection: Connection, table: Table, row: Mapping[str, Any], keys: Sequence[str],
-        changed: Mapping[str, Any],
-    ) -> None:  # fmt: skip
-        """Adds a row, or changes the one that is there."""
-        adding = insert(table).values(**row)
-        connection.execute(adding.on_conflict_do_update(index_elements=list(keys), set_=dict(changed)))
 
     def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
         for turn in sorted(turns):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import Baseline
@@ -26,6 +26,9 @@ from allclear.journal.port import Busy, Claim, Done, Errand, IncidentRow, Mine
 from allclear.journal.post import Post
 from allclear.journal.tables import CLAIMS, ENTRIES, INCIDENTS
 from allclear.journal.takeovers import add_takeover, newest_takeovers
+
+_HEAD = select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == bindparam("its_id"))
+_HEAD_ALONE = _HEAD.with_for_update()
 
 
 class SqlJournal(Post, AlertBook, Looks):
@@ -110,7 +113,7 @@ class SqlJournal(Post, AlertBook, Looks):
                 "record": stored, "before": head, "hash": hashed,
                 "act": getattr(record, "act", None), "resource": getattr(record, "resource", None) or None,
             }  # fmt: skip
-            connection.execute(insert(ENTRIES).values(**values))
+            connection.execute(insert(ENTRIES), values)
             entries.append(
                 Entry(incident=incident, number=length, at=at, by=by, record=record, before=head, hash=hashed)
             )
@@ -148,9 +151,8 @@ class SqlJournal(Post, AlertBook, Looks):
 
     def head(self, incident: str) -> tuple[int, str]:
         """Returns how many entries an incident has, and the hash of the last."""
-        kept = select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == incident)
         with self._db.reading() as connection:
-            row = connection.execute(kept).one_or_none()
+            row = connection.execute(_HEAD, {"its_id": incident}).one_or_none()
         if row is None:
             raise _unknown(incident)
         return row.length, row.head
@@ -307,8 +309,7 @@ def _open_with(key: str) -> Select[tuple[str]]:
 
 def _locked(connection: Connection, incident: str) -> tuple[int, str]:
     """Returns an incident's length and head; nobody else writes to it before the transaction ends. Raises NotFound."""
-    kept = select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == incident)
-    row = connection.execute(kept.with_for_update()).one_or_none()
+    row = connection.execute(_HEAD_ALONE, {"its_id": incident}).one_or_none()
     if row is None:
         raise _unknown(incident)
     return row.length, row.head

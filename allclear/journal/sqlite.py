@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
@@ -65,14 +65,6 @@ class SqliteDatabase(Database):
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
         """Adds a row, unless one with its `key` is there."""
         connection.execute(insert(table).values(**row).on_conflict_do_nothing(index_elements=[key]))
-
-    def add_or_change(
-        self, connection: Connection, table: Table, row: Mapping[str, Any], keys: Sequence[str],
-        changed: Mapping[str, Any],
-    ) -> None:  # fmt: skip
-        """Adds a row, or changes the one that is there."""
-        adding = insert(table).values(**row)
-        connection.execute(adding.on_conflict_do_update(index_elements=list(keys), set_=dict(changed)))
 
     def close(self) -> None:
         """Closes every connection."""

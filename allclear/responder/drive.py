@@ -58,7 +58,8 @@ class Driver:
         try:
             while True:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.wake.wait(), timeout=self._pause)
+                    async with asyncio.timeout(self._pause):  # as in `Work.read_inbox`
+                        await self.wake.wait()
                 self.wake.clear()
                 began = monotonic()
                 try:

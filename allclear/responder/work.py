@@ -6,13 +6,13 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, sleep
 from typing import get_args
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.scribe import plain
-from allclear.engine.intake import Alert, Became, Taken
+from allclear.engine.intake import Became, Taken
 from allclear.journal.port import INCIDENTS, Delivery
 from allclear.orchestrator import Errands
 from allclear.responder.inbox import is_authenticated, is_numbered
@@ -33,8 +33,11 @@ _LONGEST_WHY = 300
 _LONGEST_WHYS = 1000
 """Characters, where each alert of a delivery has a reason; each stands whole among what was heard."""
 
-_TURN = 0.03
-"""Seconds: so long one transaction takes alerts in, before whoever else wants to write has a turn."""
+_TURN, _REST = 0.012, 0.002
+"""Seconds: so long one transaction takes alerts in, and so long whoever else waits to write has the way to himself.
+
+A lock goes to whoever asks first when it is free, and that would be the same thread again and again.
+"""
 
 
 class Work:
@@ -52,7 +55,9 @@ class Work:
         """Takes in what arrives, for ever; what was left by an earlier process first."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.arrived.wait(), timeout=1.0)
+                # `wait_for` of Python 3.11 forgets that it was cancelled when something arrives in the same moment.
+                async with asyncio.timeout(1.0):
+                    await self.arrived.wait()
             self.arrived.clear()
             try:
                 await asyncio.to_thread(self.take_in)
@@ -78,21 +83,37 @@ class Work:
     def take_in(self) -> None:
         """Takes in every delivery that waits. Raises JournalError; what was not taken in then, waits."""
         while waiting := self._engine.journal.deliveries(state="new"):
-            try:
-                self._take_together(waiting)
-            except JournalError:  # one that cannot be taken in now never takes the others back with it
-                for delivery in waiting:
-                    self._take(delivery)
-            round_made()  # many at once take their time, and are no standstill
+            while waiting:
+                waiting = waiting[self._take_some(waiting) :]
+                sleep(_REST)
+                round_made()  # many at once take their time, and are no standstill
 
-    def _take_together(self, waiting: list[Delivery]) -> None:
-        """Takes in as many as one turn has time for, in one transaction: each commit waits for the disk."""
-        end = monotonic() + _TURN
-        with self._engine.journal.together(INCIDENTS):
-            for delivery in waiting:
+    def _take_some(self, waiting: list[Delivery]) -> int:
+        """Takes in as many as one turn has time for, and says how many: each commit waits for the disk."""
+        end, done = monotonic() + _TURN, 0
+        try:
+            with self._engine.journal.together(INCIDENTS):
+                while done < len(waiting) and (not done or monotonic() < end):
+                    self._take(waiting[done])
+                    done += 1
+        except Exception:  # noqa: BLE001 - one that cannot be taken in never takes the others back with it
+            for delivery in waiting[: done + 1]:
+                self._take_alone(delivery)
+            return done + 1
+        return done
+
+    def _take_alone(self, delivery: Delivery) -> None:
+        settle = self._engine.journal.settle
+        try:
+            with self._engine.journal.together(INCIDENTS):
                 self._take(delivery)
-                if monotonic() > end:
-                    return
+        except JournalError:
+            raise  # it stays where it is, and is taken in when the journal is back
+        except AllclearError as error:
+            settle(delivery.id, "quarantined", str(error))
+        except Exception as error:  # one delivery never keeps the rest from being taken in
+            log.exception("The delivery %s could not be taken in.", delivery.id)
+            settle(delivery.id, "quarantined", f"It met a fault: {type(error).__name__}.")
 
     def _take(self, delivery: Delivery) -> None:
         settle = self._engine.journal.settle
@@ -104,29 +125,14 @@ class Work:
         if isinstance(read, Nothing):
             settle(delivery.id, "ignored", plain(read.why, _LONGEST_WHY))
             return
-        try:
-            taken = self._all_of(delivery, read)
-        except JournalError:
-            raise  # it stays where it is, and is taken in when the journal is back
-        except AllclearError as error:
-            settle(delivery.id, "quarantined", str(error))
-            return
-        except Exception as error:  # one delivery never keeps the rest from being taken in
-            log.exception("The delivery %s could not be taken in.", delivery.id)
-            settle(delivery.id, "quarantined", f"It met a fault: {type(error).__name__}.")
-            return
+        proven, numbered = is_authenticated(delivery), is_numbered(delivery)
+        taken = [
+            self._engine.intake.take(replace(alert, authenticated=proven), delivery.id, place, numbered=numbered)
+            for place, alert in enumerate(read)
+        ]
         best = min(taken, key=_weight)
         why = plain(" ".join(dict.fromkeys(one.why for one in taken)), _LONGEST_WHYS)
         settle(delivery.id, best.state, why, best.incident)
-
-    def _all_of(self, delivery: Delivery, read: list[Alert]) -> list[Taken]:
-        """Takes in every alert of a delivery, or none."""
-        proven, numbered = is_authenticated(delivery), is_numbered(delivery)
-        with self._engine.journal.together(INCIDENTS):
-            return [
-                self._engine.intake.take(replace(alert, authenticated=proven), delivery.id, place, numbered=numbered)
-                for place, alert in enumerate(read)
-            ]
 
 
 def _weight(taken: Taken) -> int:

@@ -12,7 +12,7 @@ from allclear.domain.errors import NotFound
 from allclear.domain.records import AlertJoined, NoteTaken
 from allclear.journal.port import INCIDENTS, Heard, KnownAlert, Received
 from allclear.journal.sql import SqlJournal
-from tests.journal_support import Journals, by_hand
+from tests.journal_support import Journals, made_older
 from tests.property.response_support import MACHINE, OPENED
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -73,7 +73,7 @@ def test_collapsed_alerts_are_counted_from_where_the_last_count_ended(journal: S
 
 
 def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJournal) -> None:
-    """An entry and the alert's state are one; what fails inside is undone, and alone where it stands for itself."""
+    """An entry and the alert's state are one; what fails inside is undone, with whatever it is a part of."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     note = NoteTaken(text="seen")
 
@@ -90,8 +90,14 @@ def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJo
     assert (journal.head(incident)[0], journal.alerts_of(incident)) == (1, [])
     with journal.together(INCIDENTS):
         write("second", fails=False)
-        with pytest.raises(NotFound):
-            write("third", fails=True)
+
+    def both() -> None:
+        with journal.together(INCIDENTS):
+            write("third", fails=False)
+            write("fourth", fails=True)
+
+    with pytest.raises(NotFound):
+        both()
     assert journal.head(incident)[0] == 2
     assert [one.key for one in journal.alerts_of(incident)] == ["second"]
 
@@ -129,12 +135,7 @@ def test_an_older_journal_learns_the_alerts_of_its_open_incidents(url: str) -> N
         incident, _ = journal.open_incident("VS", OPENED, MACHINE, records=[said])
     finally:
         journal.close()
-    with by_hand(url) as connection:
-        for table in ("alerts", "heard"):
-            connection.exec_driver_sql(f"DROP TABLE {table}")
-        for index in ("incidents_newest", "inbox_number"):
-            connection.exec_driver_sql(f"DROP INDEX {index}")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+    made_older(url, "0003")
     journal = SqlJournal(url, lambda: NOW)
     try:
         known = journal.alert(OPENED.company, "json:k")

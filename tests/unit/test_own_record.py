@@ -18,6 +18,7 @@ from allclear.domain.runbook import Phase, ProbeCall
 from allclear.engine.own_record import JournalRecord, after_looks, note_finding, note_healthy, with_serving
 from allclear.journal.sql import SqlJournal
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
+from tests.journal_support import made_older
 from tests.property.response_support import (
     FIX,
     MACHINE,
@@ -85,19 +86,7 @@ def test_an_older_journal_gets_the_table_and_keeps_what_it_holds(tmp_path: Path)
     journal = SqlJournal(url)
     incident, _ = journal.open_incident("VS", opened(None), MACHINE)
     journal.close()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for newer in (
-            "TABLE baselines",
-            "TABLE takeovers",
-            "TABLE alerts",
-            "TABLE heard",
-            "INDEX incidents_newest",
-            "INDEX inbox_number",
-        ):
-            connection.execute(text(f"DROP {newer}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    engine.dispose()
+    made_older(url, "0001")
     journal = SqlJournal(url)
     journal.add_baselines([seen("good", 1)])
     assert len(journal.entries(incident)) == 1

@@ -24,7 +24,6 @@ from allclear.domain.plan.plan import (
     Plan,
     Route,
     Support,
-    Threshold,
 )
 from allclear.domain.plan.severity import (
     UNKNOWN,
@@ -43,6 +42,7 @@ from allclear.domain.plan.severity import (
 )
 from allclear.domain.plan.stated import Stated, hollow
 from allclear.domain.plan.storm import Limit, Storm
+from allclear.domain.plan.threshold import Threshold
 from allclear.domain.plan.working_time import Span, WorkingTime
 
 __all__ = [

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Model, Slug
-from allclear.domain.durations import Duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan.notices import (
     DEFAULT_SILENCE,
@@ -25,8 +24,8 @@ from allclear.domain.plan.notices import (
 )
 from allclear.domain.plan.people import Person, Role, Rota
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
-from allclear.domain.plan.stated import Stated
 from allclear.domain.plan.storm import Storm
+from allclear.domain.plan.threshold import Threshold
 from allclear.domain.plan.working_time import WorkingTime
 from allclear.domain.runbook import Phase
 
@@ -64,16 +63,9 @@ class Route(Model):
     impact: str = Field(default="", description="What users notice, as `Payment processing down`.")
     feature: str = Field(default="", description="What is affected, as users know it; the service's title if left out.")
     facets: dict[Slug, Slug] = Field(default={}, description="What such an alert tells already: facet -> value.")
-
-
-class Threshold(Stated):
-    """What counts as an alert. A rate means something over a window, with enough samples in it."""
-
-    name: Slug = Field(description="A short name for it.")
-    words: str = Field(description="The plan's own line.")
-    above: float | None = Field(default=None, description="A share from 0 to 1, or seconds for a time.")
-    window: Duration | None = Field(default=None, description="Over how long a rate is counted.")
-    samples: int | None = Field(default=None, ge=1, description="Fewer than these say nothing.")
+    threshold: Slug | None = Field(
+        default=None, description="The threshold that such an alert must reach, as far as its source tells."
+    )
 
 
 class Support(Model):
@@ -200,6 +192,11 @@ class Plan(Model):
             if all(key in labels and value in ("*", str(labels[key])) for key, value in route.match.items()):
                 return route
         return None
+
+    def too_little(self, route: Route, labels: dict[str, str]) -> str | None:
+        """Returns why an alert by `route` does not reach its threshold; None where it does, or there is none."""
+        found = next((one for one in self.thresholds if one.name == route.threshold), None)
+        return found.objection(labels) if found else None
 
     def severity_of(self, route: Route) -> str:
         """Returns the severity of what came by `route`: its own, or by its facets; the worst where nothing tells."""

@@ -4,7 +4,8 @@
 `fingerprint`; a group that says `resolved` may hold alerts that still fire, so only the alert's own word counts. It
 retries 5xx and network errors only. It signs nothing: `http_config` sends a bearer token or a name and password.
 
-Labels: Alertmanager's own, as `alertname` and `severity`. Key: the fingerprint, or the labels' hash.
+Labels: Alertmanager's own, as `alertname` and `severity`, and the annotations `value`, `samples` and `window`. Key:
+the fingerprint, or the labels' hash.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from allclear.engine.intake import Alert
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.shape import Body, Labels, Text, When, Word, fit, key
 from allclear.responder.sources.source import Reading, SecretSource
+
+_MEASURED = ("value", "samples", "window")
+"""Annotations that say what was measured, how often and over how long; the plan's thresholds look at them."""
 
 
 class OneAlert(Body):
@@ -35,7 +39,8 @@ class OneAlert(Body):
         identity = self.fingerprint or digest(self.labels)
         title = self.annotations.get("summary") or self.labels.get("alertname") or "alert"
         at = self.startsAt if self.status == "firing" else self.endsAt
-        return Alert(source, key(*organisation, identity), self.status, title, self.labels, at=at)
+        told = {name: self.annotations[name] for name in _MEASURED if name in self.annotations}
+        return Alert(source, key(*organisation, identity), self.status, title, told | self.labels, at=at)
 
 
 class Group(Body):

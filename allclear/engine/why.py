@@ -1,0 +1,86 @@
+"""Why an incident is what it is: what became of each alert, by which rule, and what acts alone or why nothing does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from allclear.company import Company
+from allclear.domain.base import JsonDict
+from allclear.domain.durations import say_duration
+from allclear.domain.incident import Incident
+from allclear.engine.alone import objections
+from allclear.engine.reading import read_incident
+from allclear.journal.port import Heard, Journal
+
+
+@dataclass(frozen=True)
+class Why:
+    """The reasons behind one incident, in sentences."""
+
+    incident: str
+    opened: list[str]
+    """Why it was opened with its severity and its runbook, and how the severity has changed."""
+    alone: list[str]
+    """What acted by itself, or why nothing may."""
+    stale: list[str]
+    """Which alerts nobody has heard of for long: they count as firing."""
+    heard: list[Heard]
+    """What was heard, in order."""
+
+    def as_json(self) -> JsonDict:
+        """Returns it as JSON."""
+        rows = [
+            vars(one) | {"at": one.at.isoformat(), "said_at": one.said_at.isoformat() if one.said_at else None}
+            for one in self.heard
+        ]
+        return {
+            "incident": self.incident, "opened": self.opened, "alone": self.alone, "stale": self.stale, "heard": rows,
+        }  # fmt: skip
+
+
+def explain(journal: Journal, company: Company, incident_id: str, now: datetime) -> Why:
+    """Returns why the incident is what it is. Raises NotFound, JournalError."""
+    incident = read_incident(journal, incident_id)
+    heard = journal.heard(incident=incident_id)
+    return Why(
+        incident_id,
+        _opened(incident, heard),
+        _alone(journal, company, incident, now),
+        _stale(journal, company, incident, now),
+        heard,
+    )
+
+
+def _opened(incident: Incident, heard: list[Heard]) -> list[str]:
+    opened = incident.opened
+    by = next((one.why for one in heard if one.became == "opened"), "")
+    if opened.umbrella:
+        by = "Too many incidents were opened at once: it is responded to as the gravest of them."
+    first = f"{opened.reported}: {opened.severity}, by the runbook {opened.runbook}."
+    changes = [f"{change.was} became {change.now}: {change.why}." for _, change in incident.severities]
+    off = "" if incident.covered_by is None else f"Alerts storm in: {incident.covered_by} gathers new troubles."
+    return [line for line in (f"Opened as {first}", by, *changes, off) if line]
+
+
+def _alone(journal: Journal, company: Company, incident: Incident, now: datetime) -> list[str]:
+    acted = [act for act in incident.acts.values() if act.proposed.by_itself and act.intended_at]
+    if acted:
+        return [f"{act.id} acted by itself, for nobody stopped it: {act.proposed.title}." for act in acted]
+    if incident.over:
+        return ["Nothing acted by itself."]
+    book = company.runbook(incident.opened.runbook)
+    if not any(step.by_itself for step in book.contain):
+        return [f"No step of the runbook {incident.opened.runbook} acts by itself."]
+    against = objections(incident, journal.entries(incident.id), now)
+    return [f"Nothing acts by itself: {one}." for one in against] or ["A step that the plan lets act alone may."]
+
+
+def _stale(journal: Journal, company: Company, incident: Incident, now: datetime) -> list[str]:
+    """Silence is told, and never taken for an end."""
+    known = [one for one in journal.alerts_of(incident.id) if one.state == "firing"] if not incident.over else []
+    return [
+        f"{one.key} is stale: nothing was heard of it for {say_duration(now - one.heard_at)}. It counts as firing."
+        for one in known
+        if now - one.heard_at > company.plan.storm.stale_after
+    ]

@@ -1,0 +1,185 @@
+"""A storm of alerts against a real responder: every one is answered and kept, and people see few incidents.
+
+`ALLCLEAR_STORM=10000 ALLCLEAR_STORM_RATE=170 pytest -s tests/end_to_end/test_storm.py` is the storm of a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+
+import httpx
+import pytest
+
+from allclear.domain.records import AlertJoined, AlertsCollapsed
+from allclear.journal.sql import SqlJournal
+from tests.end_to_end.stack_support import ROOT, environment
+from tests.end_to_end.test_up import free_port
+
+pytestmark = pytest.mark.slow
+
+COUNT = int(os.environ.get("ALLCLEAR_STORM", "1500"))
+RATE = float(os.environ.get("ALLCLEAR_STORM_RATE", "0"))
+"""Alerts a second; 0 is as fast as it goes."""
+
+SERVICES, CONNECTIONS = 40, 8
+TOKEN = "a-long-secret-token"
+
+
+def company(root: Path) -> None:
+    """Writes VintStreet with forty services, every address of which is this machine's, where nobody listens.
+
+    Its smoke test is short: what is measured is how alerts are taken in.
+    """
+    folder = root / "storm"
+    shutil.copytree(ROOT / "runbooks" / "vintstreet", folder)
+    systems = re.sub(
+        r"https://[^\s]+|run\.googleapis\.com:443", "http://127.0.0.1:9", (folder / "systems.yaml").read_text()
+    )
+    systems = systems.replace("requests: 20", "requests: 2")
+    head, _, service = systems.partition("  storefront:\n")
+    names = [f"shop-{number}" for number in range(SERVICES)]
+    (folder / "systems.yaml").write_text(head + "".join(f"  {name}:\n{service}\n" for name in names))
+    plan = (folder / "plan.yaml").read_text()
+    routes = "".join(
+        f"  - {{name: {name}, match: {{service: {name}}}, service: {name}, severity: P1, runbook: bad-deployment}}\n"
+        for name in names
+    )
+    (folder / "plan.yaml").write_text(
+        re.sub(r"^routes:\n.*?(?=^#)", f"routes:\n{routes}\n", plan, flags=re.MULTILINE | re.DOTALL)
+    )
+
+
+@contextmanager
+def responder(folder: Path) -> Generator[tuple[int, SqlJournal]]:
+    """Yields the port of a responder in a process of its own, and its journal."""
+    company(folder / "runbooks")
+    port, url = free_port(), f"sqlite:///{folder}/journal.db"
+    more = {
+        "ALLCLEAR_RUNBOOKS": str(folder / "runbooks"), "ALLCLEAR_COMPANY": "storm", "ALLCLEAR_JOURNAL_URL": url,
+        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{port}", "ALLCLEAR_ALERT_TOKEN": TOKEN,
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
+    }  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-m", "allclear.responder"], cwd=ROOT, env=environment(**more))
+    try:
+        _until_up(port)
+        journal = SqlJournal(url)
+        yield port, journal
+        journal.close()
+    finally:
+        before = getrusage(RUSAGE_CHILDREN)
+        process.terminate()
+        process.wait(30)
+        after = getrusage(RUSAGE_CHILDREN)
+        print(f"The responder worked for {after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime:.1f} s.")  # noqa: T201 - as above
+
+
+def _until_up(port: int) -> None:
+    for _ in range(300):
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/readyz").raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("the responder does not answer")
+
+
+async def _send(port: int, bodies: Sequence[bytes], began: float, first: int) -> list[float]:
+    """Sends bodies over one connection, each at its time, and returns how long each answer took; all must be 202."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    took: list[float] = []
+    for number, body in enumerate(bodies):
+        if RATE:
+            await asyncio.sleep(max(0.0, began + (first + number * CONNECTIONS) / RATE - time.monotonic()))
+        head = (
+            f"POST /alerts/json HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {TOKEN}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        start = time.monotonic()
+        writer.write(head.encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", answer, re.IGNORECASE)
+        await reader.readexactly(int(length[1]) if length else 0)
+        took.append(time.monotonic() - start)
+        assert answer.startswith(b"HTTP/1.1 202"), answer
+    writer.close()
+    return took
+
+
+def send(port: int, bodies: Sequence[bytes], journal: SqlJournal) -> None:
+    """Sends all bodies, waits until each has become something, and prints how fast that was."""
+
+    async def all_of_them() -> list[float]:
+        began = time.monotonic()
+        parts = (_send(port, bodies[first::CONNECTIONS], began, first) for first in range(CONNECTIONS))
+        return [took for part in await asyncio.gather(*parts) for took in part]
+
+    began = time.monotonic()
+    took = sorted(asyncio.run(all_of_them()))
+    sent = time.monotonic() - began
+    while journal.deliveries(state="new", limit=1):
+        time.sleep(0.1)
+    done = time.monotonic() - began
+    p50, p99 = (took[int(len(took) * share)] * 1000 for share in (0.5, 0.99))
+    print(  # noqa: T201 - whoever measures reads it
+        f"\n{len(bodies)} alerts in {sent:.1f} s ({len(bodies) / sent:.0f}/s), p50 {p50:.0f} ms, p99 {p99:.0f} ms, "
+        f"longest {took[-1] * 1000:.0f} ms; taken in {done - sent:.1f} s after the last"
+    )
+
+
+def alert(key: str, state: str = "firing", title: str = "Down", service: int = 0) -> bytes:
+    """Returns the body of an alert."""
+    labels = {"service": f"shop-{service}"}
+    return json.dumps({"key": key, "title": title, "status": state, "labels": labels}).encode()
+
+
+def test_duplicates_are_one_incident_and_each_is_counted(tmp_path: Path) -> None:
+    """Half of them are the same request, half say the same in other words: one incident, and none is forgotten."""
+    bodies = [alert("k", title=f"Down, {number}" if number % 2 else "Down") for number in range(COUNT)]
+    with responder(tmp_path) as (port, journal):
+        send(port, bodies, journal)
+        assert len(journal.incidents()) == 1
+        (incident,) = journal.incidents()
+        deliveries = journal.deliveries(limit=COUNT)
+        assert sum(delivery.count for delivery in deliveries) == COUNT
+        assert max(delivery.count for delivery in deliveries) == COUNT // 2
+        assert {delivery.state for delivery in deliveries} <= {"opened", "repeat"}
+        joined = [entry for entry in journal.entries(incident.id) if isinstance(entry.record, AlertJoined)]
+        assert len(joined) == 1
+
+
+def test_a_storm_of_different_alerts_is_gathered_and_none_is_lost(tmp_path: Path) -> None:
+    """Each stands among what was heard and is known by its key; every end is told; there is one incident for most."""
+    firing = [alert(f"k{number}", service=number % SERVICES) for number in range(COUNT)]
+    ends = [alert(f"k{number}", "resolved", service=number % SERVICES) for number in range(0, COUNT, 10)]
+    with responder(tmp_path) as (port, journal):
+        send(port, firing, journal)
+        send(port, ends, journal)
+        rows = journal.incidents()
+        assert journal.open_with_key("umbrella:storm") is not None
+        assert 20 <= len(rows) <= SERVICES + 1
+        heard = [one for one in journal.heard(limit=3 * COUNT) if one.state == "firing"]
+        became = Counter(one.became for one in heard)
+        assert {one.key for one in heard} == {f"json:k{number}" for number in range(COUNT)}
+        assert set(became) <= {"opened", "joined", "collapsed"}
+        known = [one for row in rows for one in journal.alerts_of(row.id)]
+        assert len(known) == COUNT
+        assert sum(one.state == "resolved" for one in known) == len(ends)
+        time.sleep(0.1)
+        records = [entry.record for row in rows for entry in journal.entries(row.id)]
+        joined = Counter(record.state for record in records if isinstance(record, AlertJoined))
+        assert joined["resolved"] == len(ends)
+        assert joined["firing"] == COUNT - became["collapsed"]
+        assert any(isinstance(record, AlertsCollapsed) for record in records)
