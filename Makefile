@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements
 
-.PHONY: help setup drill up test check lint types imports plans format lock clean
+.PHONY: help setup drill up test bench check lint types imports plans format lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,10 @@ up: $(VENV)/.ready ## Start Prefect, runner and responder (SIMULATED=1: a simula
 
 test: $(VENV)/.dev $(VENV)/.ready ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)
+
+ROWS ?=
+bench: $(VENV)/.ready ## Measure against a bare webhook, write docs/benchmarks.md (ROWS="1 2": print these only)
+	@$(BIN)/python -m tests.benchmarks $(ROWS) $(ARGS)
 
 check: lint types imports ## Lint, types, imports
 

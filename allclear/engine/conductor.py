@@ -112,10 +112,12 @@ class Conductor:
 
         Wait and Over are not made. Raises JournalError, and VendorError where an interrupted act cannot be looked at.
         """
-        incident = self.incident(incident_id)
+        await self._make_in(self.incident(incident_id), move, by)
+
+    async def _make_in(self, incident: Incident, move: Move, by: By) -> None:
         if incident.opened.simulated != self._simulated:
             raise Refused(
-                f"{incident_id} is {'simulated' if incident.opened.simulated else 'real'}, and this process is not.",
+                f"{incident.id} is {'simulated' if incident.opened.simulated else 'real'}, and this process is not.",
                 "Set or unset ALLCLEAR_SIMULATION, as `allclear up` printed it.",
             )
         try:
@@ -236,11 +238,12 @@ class Conductor:
         return f" Due {stamp(found[0].due)}." if found and found[0].due else ""
 
     async def _look(self, incident: Incident, move: Look, by: By) -> None:
-        finding = await self.look(move.call, self.words(incident))
+        words = self.words(incident)
+        finding = await self.look(move.call, words)
         if finding.verdict is Verdict.SUCCESS and move.call.probe == self.runbook(incident).health.probe:
             served = await serving_all(self._registry, self._around, incident.opened.service)
             finding = with_serving(finding, served)
-        title = render(move.step.title, self.words(incident)) or move.step.id
+        title = render(move.step.title, words) or move.step.id
         records: list[Any] = [
             StepDone(
                 phase=move.phase.value,
@@ -295,12 +298,13 @@ class Conductor:
     async def run(self, incident_id: str, phase: Phase, by: By, on_move: Callable[[Move], None] | None = None) -> Move:
         """Makes every move of `phase` that needs nobody, and returns the Wait or Over that it ends at."""
         while True:
-            move = self.next_move(incident_id, phase)
+            incident = self.incident(incident_id)  # once for both: reading it is most of what a move costs
+            move = next_move(incident, self._company.plan, self.runbook(incident), phase)
             if isinstance(move, Wait | Over):
                 return move
             if on_move:
                 on_move(move)
-            await self.make(incident_id, move, by)
+            await self._make_in(incident, move, by)
 
 
 def start_errand(incident: str, flow: str) -> Errand:
