@@ -24,8 +24,7 @@ import pytest
 
 from allclear.domain.records import AlertJoined, AlertsCollapsed
 from allclear.journal.sql import SqlJournal
-from tests.end_to_end.stack_support import ROOT, environment
-from tests.end_to_end.test_up import free_port
+from tests.end_to_end.stack_support import ROOT, environment, free_port
 
 pytestmark = pytest.mark.slow
 
