@@ -145,7 +145,7 @@ def send(port: int, bodies: Sequence[bytes], journal: SqlJournal) -> int:
     again = len(took) - len(bodies)
     print(  # noqa: T201 - whoever measures reads it
         f"\n{len(bodies)} alerts in {sent:.1f} s ({len(bodies) / sent:.0f}/s), p50 {p50:.0f} ms, p99 {p99:.0f} ms, "
-        f"longest {took[-1] * 1000:.0f} ms; {again} were sent again after 503; taken in {done - sent:.1f} s after the last"
+        f"longest {took[-1] * 1000:.0f} ms; {again} sent again after 503; taken in {done - sent:.1f} s after the last"
     )
     return again
 
@@ -184,7 +184,7 @@ def test_a_storm_of_different_alerts_is_gathered_and_none_is_lost(tmp_path: Path
         heard = [one for one in journal.heard(limit=3 * COUNT) if one.state == "firing"]
         became = Counter(one.became for one in heard)
         assert {one.key for one in heard} == {f"json:k{number}" for number in range(COUNT)}
-        assert set(became) <= {"opened", "joined", "collapsed"}
+        assert set(became) <= {"opened", "joined", "collapsed", "repeat"}  # the last where a 503 came too late
         known = [one for row in rows for one in journal.alerts_of(row.id)]
         assert len(known) == COUNT
         assert sum(one.state == "resolved" for one in known) == len(ends)
