@@ -16,11 +16,14 @@ import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
+from typing import Any
 
 import httpx
 import pytest
+from ruamel.yaml import YAML
 
 from allclear.domain.records import AlertJoined, AlertsCollapsed
 from allclear.journal.sql import SqlJournal
@@ -43,21 +46,20 @@ def company(root: Path) -> None:
     """
     folder = root / "storm"
     shutil.copytree(ROOT / "runbooks" / "vintstreet", folder)
-    systems = re.sub(
-        r"https://[^\s]+|run\.googleapis\.com:443", "http://127.0.0.1:9", (folder / "systems.yaml").read_text()
-    )
-    systems = systems.replace("requests: 20", "requests: 2")
-    head, _, service = systems.partition("  storefront:\n")
     names = [f"shop-{number}" for number in range(SERVICES)]
-    (folder / "systems.yaml").write_text(head + "".join(f"  {name}:\n{service}\n" for name in names))
-    plan = (folder / "plan.yaml").read_text()
-    routes = "".join(
-        f"  - {{name: {name}, match: {{service: {name}}}, service: {name}, severity: P1, runbook: bad-deployment}}\n"
+    yaml: Any = YAML(typ="safe", pure=True)
+    real = (folder / "systems.yaml").read_text()
+    systems = yaml.load(re.sub(r"https://[^\s]+|run\.googleapis\.com:443", "http://127.0.0.1:9", real))
+    plan = yaml.load(folder / "plan.yaml")
+    (service,) = systems["services"].values()
+    service["smoke"]["requests"] = 2
+    systems["services"] = {name: deepcopy(service) for name in names}
+    plan["routes"] = [
+        {"name": name, "match": {"service": name}, "service": name, "severity": "P1", "runbook": "bad-deployment"}
         for name in names
-    )
-    (folder / "plan.yaml").write_text(
-        re.sub(r"^routes:\n.*?(?=^#)", f"routes:\n{routes}\n", plan, flags=re.MULTILINE | re.DOTALL)
-    )
+    ]
+    yaml.dump(systems, folder / "systems.yaml")
+    yaml.dump(plan, folder / "plan.yaml")
 
 
 @contextmanager
@@ -95,10 +97,13 @@ def _until_up(port: int) -> None:
     pytest.fail("the responder does not answer")
 
 
-async def _send(port: int, bodies: Sequence[bytes], began: float, first: int) -> list[float]:
-    """Sends bodies over one connection, each at its time, and returns how long each answer took; all must be 202."""
+async def _send(port: int, bodies: Sequence[bytes], began: float, first: int) -> list[list[float]]:
+    """Sends bodies over one connection, each at its time, and returns how long each answer took.
+
+    What is answered 503 is sent again, as senders do it, until it is taken.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    took: list[float] = []
+    took: list[list[float]] = []
     for number, body in enumerate(bodies):
         if RATE:
             await asyncio.sleep(max(0.0, began + (first + number * CONNECTIONS) / RATE - time.monotonic()))
@@ -106,36 +111,42 @@ async def _send(port: int, bodies: Sequence[bytes], began: float, first: int) ->
             f"POST /alerts/json HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {TOKEN}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        start = time.monotonic()
-        writer.write(head.encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", answer, re.IGNORECASE)
-        await reader.readexactly(int(length[1]) if length else 0)
-        took.append(time.monotonic() - start)
+        took.append([])
+        answer = b"HTTP/1.1 503"
+        while answer.startswith(b"HTTP/1.1 503"):
+            start = time.monotonic()
+            writer.write(head.encode() + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", answer, re.IGNORECASE)
+            await reader.readexactly(int(length[1]) if length else 0)
+            took[-1].append(time.monotonic() - start)
         assert answer.startswith(b"HTTP/1.1 202"), answer
     writer.close()
+    await writer.wait_closed()
     return took
 
 
-def send(port: int, bodies: Sequence[bytes], journal: SqlJournal) -> None:
-    """Sends all bodies, waits until each has become something, and prints how fast that was."""
+def send(port: int, bodies: Sequence[bytes], journal: SqlJournal) -> int:
+    """Sends all bodies, waits until each has become something, and prints how fast; returns how many more were sent."""
 
-    async def all_of_them() -> list[float]:
+    async def all_of_them() -> list[list[float]]:
         began = time.monotonic()
         parts = (_send(port, bodies[first::CONNECTIONS], began, first) for first in range(CONNECTIONS))
         return [took for part in await asyncio.gather(*parts) for took in part]
 
     began = time.monotonic()
-    took = sorted(asyncio.run(all_of_them()))
-    sent = time.monotonic() - began
+    each = asyncio.run(all_of_them())
+    took, sent = sorted(one for tries in each for one in tries), time.monotonic() - began
     while journal.deliveries(state="new", limit=1):
         time.sleep(0.1)
     done = time.monotonic() - began
     p50, p99 = (took[int(len(took) * share)] * 1000 for share in (0.5, 0.99))
+    again = len(took) - len(bodies)
     print(  # noqa: T201 - whoever measures reads it
         f"\n{len(bodies)} alerts in {sent:.1f} s ({len(bodies) / sent:.0f}/s), p50 {p50:.0f} ms, p99 {p99:.0f} ms, "
-        f"longest {took[-1] * 1000:.0f} ms; taken in {done - sent:.1f} s after the last"
+        f"longest {took[-1] * 1000:.0f} ms; {again} sent again after 503; taken in {done - sent:.1f} s after the last"
     )
+    return again
 
 
 def alert(key: str, state: str = "firing", title: str = "Down", service: int = 0) -> bytes:
@@ -148,12 +159,12 @@ def test_duplicates_are_one_incident_and_each_is_counted(tmp_path: Path) -> None
     """Half of them are the same request, half say the same in other words: one incident, and none is forgotten."""
     bodies = [alert("k", title=f"Down, {number}" if number % 2 else "Down") for number in range(COUNT)]
     with responder(tmp_path) as (port, journal):
-        send(port, bodies, journal)
+        again = send(port, bodies, journal)
         assert len(journal.incidents()) == 1
         (incident,) = journal.incidents()
         deliveries = journal.deliveries(limit=COUNT)
-        assert sum(delivery.count for delivery in deliveries) == COUNT
-        assert max(delivery.count for delivery in deliveries) == COUNT // 2
+        assert COUNT <= sum(delivery.count for delivery in deliveries) <= COUNT + again
+        assert COUNT // 2 <= max(delivery.count for delivery in deliveries) <= COUNT // 2 + again
         assert {delivery.state for delivery in deliveries} <= {"opened", "repeat"}
         joined = [entry for entry in journal.entries(incident.id) if isinstance(entry.record, AlertJoined)]
         assert len(joined) == 1
@@ -172,7 +183,7 @@ def test_a_storm_of_different_alerts_is_gathered_and_none_is_lost(tmp_path: Path
         heard = [one for one in journal.heard(limit=3 * COUNT) if one.state == "firing"]
         became = Counter(one.became for one in heard)
         assert {one.key for one in heard} == {f"json:k{number}" for number in range(COUNT)}
-        assert set(became) <= {"opened", "joined", "collapsed"}
+        assert set(became) <= {"opened", "joined", "collapsed", "repeat"}  # the last where a 503 came too late
         known = [one for row in rows for one in journal.alerts_of(row.id)]
         assert len(known) == COUNT
         assert sum(one.state == "resolved" for one in known) == len(ends)
