@@ -154,9 +154,9 @@ def make_engine(
     by_hand = ByHand(journal, company, executor, proposer, people)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock, simulated=simulated)
-    windows = Windows(journal, conductor, company, clock, simulated=simulated)
+    windows = Windows(journal, conductor, company, clock)
     reminders = Reminders(journal, conductor, proposer, executor, company, clock, simulated=simulated)
-    settling = Settling(journal, conductor, company, clock, simulated=simulated)
+    settling = Settling(journal, conductor, company, clock)
     return Engine(
         settings,
         company,

@@ -22,8 +22,9 @@ import httpx
 
 from allclear.company import Company
 from allclear.domain.base import JsonDict
-from allclear.domain.errors import AllclearError, Unreachable, VendorRefused
-from allclear.domain.incident import Incident, replay
+from allclear.domain.errors import AllclearError, Unreachable, Unreadable, VendorRefused
+from allclear.domain.incident import Incident
+from allclear.engine.reading import read_incident
 from allclear.journal.port import Errand, ErrandKind, Journal
 
 log = logging.getLogger("allclear.orchestrator")
@@ -212,6 +213,9 @@ class Errands:
                 self._journal.errand_failed(errand.key, error.message, _later(errand.attempts))
             except AllclearError as error:
                 self._journal.errand_failed(errand.key, error.message, _later(errand.attempts))
+            except Exception as error:  # one errand never holds up the others
+                log.exception("The errand %s met a fault; it is tried again.", errand.key)
+                self._journal.errand_failed(errand.key, type(error).__name__, _later(errand.attempts))
             else:
                 if finished:
                     self._journal.errand_done(errand.key)
@@ -224,13 +228,19 @@ class Errands:
     def _due(self, incident: str | None) -> list[Errand]:
         """Returns the errands that are due, in the order in which they are to be done."""
         due = self._journal.errands(limit=_MOST_ERRANDS, company=self._company.name, incident=incident)
-        known = {one: replay(self._journal.entries(one)) for one in {errand.incident for errand in due}}
+        rank = {one: self._rank(one) for one in {errand.incident for errand in due}}
 
         def weight(errand: Errand) -> tuple[bool, int]:
-            found = known[errand.incident]
-            return errand.kind is ErrandKind.START, self._company.plan.rank(found.severity) if found else 0
+            return errand.kind is ErrandKind.START, rank[errand.incident]
 
         return sorted(due, key=weight)
+
+    def _rank(self, incident: str) -> int:
+        """Returns how grave it is, the gravest first; what cannot be read is not known to be less."""
+        try:
+            return self._company.plan.rank(read_incident(self._journal, incident).severity)
+        except Unreadable:
+            return 0
 
     async def _back(self) -> bool:
         """Looks whether Prefect is there; if not, the next look is due in two seconds."""
@@ -243,16 +253,16 @@ class Errands:
     async def _do(self, errand: Errand) -> bool:
         if errand.kind is not ErrandKind.START:
             return await self._wake(errand)
-        incident, flow = replay(self._journal.entries(errand.incident)), str(errand.detail["flow"])
-        if incident is not None and (not incident.over or flow in _AFTER_THE_END):
+        incident, flow = read_incident(self._journal, errand.incident), str(errand.detail["flow"])
+        if not incident.over or flow in _AFTER_THE_END:
             await start_run(self._prefect, incident, flow, errand.key)
         return True
 
     async def _wake(self, errand: Errand) -> bool:
         """Resumes the runs that wait for an answered ask. True when there is nothing left to wake."""
         ask_id = str(errand.detail["ask"])
-        incident = replay(self._journal.entries(errand.incident))
-        if incident is None or (incident.asks[ask_id].open and not incident.over):
+        incident = read_incident(self._journal, errand.incident)
+        if ask_id not in incident.asks or (incident.asks[ask_id].open and not incident.over):
             return True
         waiting = self._journal.waits(ask_id)
         states = {run: await self._prefect.run_state(run) for run in waiting}

@@ -85,7 +85,7 @@ def read_lines(folder: Path) -> tuple[PlanLines, YamlFile] | list[Complaint]:
 
 def check_lines(draft: Draft) -> Iterator[Complaint]:
     """Yields every reference in `lines.yaml` that leads nowhere; nothing where there is no such file."""
-    if not (draft.folder / LINES).is_file():
+    if draft.plan is None or not (draft.folder / LINES).is_file():  # of a plan that cannot be read nothing is known
         return
     read = read_lines(draft.folder)
     if isinstance(read, list):

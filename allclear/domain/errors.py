@@ -113,3 +113,7 @@ class JournalError(AllclearError):
 
 class Moved(JournalError):
     """The incident has a newer entry than the one that the writer had seen: read again and decide again."""
+
+
+class Unreadable(JournalError):
+    """The record of one incident cannot be read; the others can."""

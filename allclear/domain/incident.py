@@ -463,8 +463,9 @@ def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
 
 
 def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
+    if alert.state == "firing" and alert.key not in incident.alerts:
+        incident.joined_at = entry.at
     incident.alerts[alert.key] = alert
-    incident.joined_at = entry.at
     if alert.flapping:
         incident.held[alert.key] = entry.at
     if alert.news:

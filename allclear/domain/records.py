@@ -93,7 +93,7 @@ class Reminded(Model):
     """A time was over, and people were to be told: once for each rung of each topic."""
 
     kind: Literal["reminded"] = "reminded"
-    topic: str = Field(description="What it is about, as `approval:VS-1/contain/roll-back`.")
+    topic: str = Field(description="What it is about, as `answer:VS-1/contain/roll-back`.")
     rung: int = Field(ge=1, description="How far it has climbed, or how often it has been said.")
     sentence: str
     roles: list[str] = Field(default=[], description="Whom it is for.")

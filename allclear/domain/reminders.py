@@ -16,12 +16,15 @@ from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, 
 from allclear.domain.durations import counted, in_words
 from allclear.domain.incident import Act, AskState, Incident, ReminderState
 from allclear.domain.plan import EVERYONE, Plan, Rota, Rung, Takeover, UpdateRhythm
-from allclear.domain.scribe import clock, plain, stamp
+from allclear.domain.scribe import answer_commands, clock, plain, stamp
 from allclear.domain.telling import LEAD
 
 ON_CALL = "on_call"
 BY_HAND = "by-hand"
 """Where acts stand that people started themselves, outside the runbook."""
+
+QUIET = "quiet"
+"""Stands in place of a phase where it is the alerts' silence that leads to a look or a question."""
 
 AGAIN = timedelta(days=1)
 """How often it is said again that something is still in place."""
@@ -109,15 +112,17 @@ def _rota(plan: Plan) -> Rota | None:
 
 
 def _answers(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+    if incident.paged_at and incident.acknowledged_at is None:
+        return  # the page climbs already, to the same people
     for state in incident.open_asks:
-        if state.ask.kind in {AskKind.APPROVAL, AskKind.CHOICE}:
+        if state.ask.kind in {AskKind.APPROVAL, AskKind.CHOICE} or state.ask.phase == QUIET:
             for number, climb in enumerate(silence(plan, incident).climbs, start=1):
                 yield _unanswered(plan, incident, state, climb, number)
 
 
 def _unanswered(plan: Plan, incident: Incident, state: AskState, climb: Rung, number: int) -> Reminder:
     ask = state.ask
-    said = f'"{plain(ask.title)}" has waited {in_words(climb.after)} for an answer: allclear approve {ask.id} --as NAME'
+    said = f'"{plain(ask.title)}" has waited {in_words(climb.after)} for an answer: {answer_commands(ask, plan)[0]}'
     wakes = incident.paged_at is not None and incident.contained_at is None
     return Reminder(f"answer:{ask.id}", number, state.opened + climb.after, said, _of(plan, climb), wakes=wakes)
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from allclear.domain.action import Verdict
 from allclear.domain.incident import Act, Incident
+from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, Entry, StepDone
 from allclear.engine.reading import read_incident
 from allclear.journal.port import Journal
@@ -15,14 +16,13 @@ from allclear.journal.port import Journal
 APART = timedelta(seconds=10)
 """How far apart the two looks lie that must both have failed."""
 
-_FLAPS, _FLAPS_WITHIN = 3, timedelta(minutes=15)
 ONCE_WITHIN = timedelta(hours=1)
 """Nothing acts by itself twice on the same service or resource in this time."""
 
 
-def objections(incident: Incident, entries: list[Entry], now: datetime) -> list[str]:
+def objections(incident: Incident, entries: list[Entry], storm: Storm, now: datetime) -> list[str]:
     """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may."""
-    return [*_source(incident), *_looks(entries), *_flapping(incident, entries, now), *_storm(incident)]
+    return [*_source(incident), *_looks(entries), *_flapping(incident, entries, storm, now), *_covered(incident)]
 
 
 def _source(incident: Incident) -> Iterator[str]:
@@ -41,23 +41,24 @@ def _looks(entries: list[Entry]) -> Iterator[str]:
         yield "the last look did not fail"
 
 
-def _flapping(incident: Incident, entries: list[Entry], now: datetime) -> Iterator[str]:
-    if any(now - at <= _FLAPS_WITHIN for at in incident.held.values()):
+def _flapping(incident: Incident, entries: list[Entry], storm: Storm, now: datetime) -> Iterator[str]:
+    limit = storm.flapping
+    if any(now - at <= limit.within + storm.held_noted_every for at in incident.held.values()):
         yield "its alert is flapping"
         return
     states: dict[str, list[str]] = {}
     for entry in entries:
         record = entry.record
-        if isinstance(record, AlertJoined) and now - entry.at <= _FLAPS_WITHIN:
+        if isinstance(record, AlertJoined) and now - entry.at <= limit.within:
             states.setdefault(record.key, []).append(record.state)
     for seen in states.values():
         turns = sum(one != following for one, following in pairwise(seen))
-        if turns >= _FLAPS:
+        if turns >= limit.times:
             yield "its alert is flapping"
             return
 
 
-def _storm(incident: Incident) -> Iterator[str]:
+def _covered(incident: Incident) -> Iterator[str]:
     if incident.covered_by:
         yield f"alerts storm in ({incident.covered_by}): people approve every act"
 

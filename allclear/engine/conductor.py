@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from allclear.company import Company
@@ -56,7 +56,7 @@ from allclear.engine.course import (
 from allclear.engine.executor import Executor
 from allclear.engine.own_record import after_looks, note_finding, serving_all, with_serving
 from allclear.engine.proposals import Proposer, Wish
-from allclear.engine.reading import read_incident
+from allclear.engine.reading import read_incident, readable
 from allclear.engine.registry import Registry, read_params
 from allclear.journal.port import Errand, ErrandKind, Journal
 
@@ -89,6 +89,17 @@ class Conductor:
     def incident(self, incident_id: str) -> Incident:
         """Returns how the incident stands. Raises NotFound."""
         return read_incident(self._journal, incident_id)
+
+    def standing(self, ended_since: datetime | None = None) -> Iterator[Incident]:
+        """Yields the company's incidents that are open or ended no earlier, of this process's world: real or simulated.
+
+        What cannot be read is logged and left out: one damaged record never holds up the others. Raises JournalError.
+        """
+        rows = self._journal.incidents(
+            open_only=ended_since is None, company=self._company.name, ended_since=ended_since
+        )
+        incidents = readable(self._journal, (row.id for row in rows))
+        return (incident for incident in incidents if incident.opened.simulated == self._simulated)
 
     def told_since(self, incident_id: str, number: int) -> str:
         """Returns what was written down after the entry `number`, as the scribe tells it, in one line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from allclear.company import Company
@@ -14,11 +14,14 @@ from allclear.domain.plan import Route
 from allclear.domain.records import AlertJoined, Assessed, By, Covered, IncidentOpened, SeverityChanged
 from allclear.domain.scribe import plain
 from allclear.engine.conductor import start_errand, taken_up_again
-from allclear.engine.reading import read_incident
+from allclear.engine.reading import read_incident, readable
 from allclear.engine.storm import Buckets, Umbrella, count_collapsed
 from allclear.journal.port import INCIDENTS, Heard, Journal, KnownAlert
 
 _LONGEST_KEY, _LONGEST_WORD = 300, 60
+
+_AHEAD = timedelta(minutes=5)
+"""How far a source's clock may be ahead of ours."""
 
 Became = Literal["opened", "joined", "held", "collapsed", "repeat", "late", "old", "below", "ignored"]
 """What became of an alert, what weighs most first. docs/alerts.md says what each means."""
@@ -75,6 +78,8 @@ class Intake:
         self._storm = company.plan.storm
         self._clock = clock
         self._simulated = simulated
+        self._world = f"{company.name}/simulated" if simulated else company.name
+        """Whose alerts are known again: a real one never joins what a rehearsal left in the same journal."""
         self._buckets = Buckets(company.plan)
         self._umbrella = Umbrella(journal, company.plan, company.name, simulated=simulated)
 
@@ -100,14 +105,14 @@ class Intake:
             key=plain(f"{alert.source}:{alert.key}", _LONGEST_KEY),
             state=alert.state,
             title=plain(alert.title),
-            at=alert.at,
+            at=_no_later(alert.at, self._clock()),
             authenticated=alert.authenticated,
         )
         by = By(actor=f"alert from {alert.source}", via=alert.source)
         return _Said(record, by, self._plan.route(alert.labels), alert.labels, self._clock(), numbered)
 
     def _decide(self, said: _Said) -> Taken:
-        known = self._journal.alert(self._company.name, said.record.key)
+        known = self._journal.alert(self._world, said.record.key)
         incident = self._read(known.incident) if known else None
         if known and incident and not incident.over:
             return self._again(said, known, incident)
@@ -173,7 +178,7 @@ class Intake:
     def _hold(self, said: _Said, incident: Incident, turns: int) -> Taken:
         """A flapping alert counts as firing; the record says so now and again, and not at every turn."""
         last, limit = incident.held.get(said.record.key), self._storm.flapping
-        if last is None or said.now - last >= limit.within / 3:
+        if last is None or said.now - last >= self._storm.held_noted_every:
             held = said.record.model_copy(update={"state": "firing", "flapping": True})
             self._journal.append(incident.id, [held], said.by)
         turned = f"It turned {turns} times within {say_duration(limit.within)}"
@@ -190,9 +195,10 @@ class Intake:
             return self._open(said, route)
         young = said.now - self._storm.joins_within
         rows = self._journal.incidents(open_only=True, service=route.service, company=self._company.name, since=young)
-        if rows:
-            why = f"{rows[0].id} was opened on {route.service} within {say_duration(self._storm.joins_within)}."
-            return self._join(said, self._read(rows[0].id), why)
+        for incident in readable(self._journal, (row.id for row in rows)):
+            if incident.opened.simulated == self._simulated:
+                why = f"{incident.id} was opened on {route.service} within {say_duration(self._storm.joins_within)}."
+                return self._join(said, incident, why)
         if umbrella := self._umbrella.raging(said.now):
             return self._join(said, self._read(umbrella), f"Alerts storm in: {umbrella} gathers new troubles.")
         return self._open(said, route)
@@ -207,7 +213,7 @@ class Intake:
             reported=said.by.actor, began=record.at, simulated=self._simulated,
         )  # fmt: skip
         incident, new = self._journal.open_incident(
-            self._plan.short, opened, said.by, key=f"{self._company.name}/{record.key}", records=[record],
+            self._plan.short, opened, said.by, key=f"{self._world}/{record.key}", records=[record],
             errands=[start_errand("{incident}", "respond")],
         )  # fmt: skip
         self._journal.keep_alert(self._first(said, incident))
@@ -263,7 +269,7 @@ class Intake:
     def _first(self, said: _Said, incident: str) -> KnownAlert:
         record = said.record
         return KnownAlert(
-            self._company.name, record.key, incident, record.source, record.title, record.state, record.state,
+            self._world, record.key, incident, record.source, record.title, record.state, record.state,
             record.at, said.now, said.now,
         )  # fmt: skip
 
@@ -277,6 +283,11 @@ class Intake:
 
     def _read(self, incident: str) -> Incident:
         return read_incident(self._journal, incident)
+
+
+def _no_later(at: datetime | None, now: datetime) -> datetime | None:
+    """A source whose clock is wrong by years would else have said its last word for as long."""
+    return now if at and at > now + _AHEAD else at
 
 
 def _recent(turns: tuple[datetime, ...], since: datetime) -> tuple[datetime, ...]:

@@ -119,7 +119,8 @@ class Proposer:
         """Returns why `change` has to be approved, where its step could act by itself."""
         if step.by_itself is None:
             return []
-        found = objections(incident, self._journal.entries(incident.id), self._clock())
+        record = self._journal.entries(incident.id)
+        found = objections(incident, record, self._plan.storm, self._clock())
         if not change.known_good:
             found.append("its target is not known to be good")
         if acted_lately(self._journal, incident, change.resource, self._clock()):

@@ -6,15 +6,19 @@ incident stood when it was read last, and applies only what was written since.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from threading import Lock
 from weakref import WeakKeyDictionary
 
-from allclear.domain.errors import JournalError
+from allclear.domain.errors import Unreadable
 from allclear.domain.incident import Incident, apply_to, replay
 from allclear.journal.port import Journal
 
-_REMEMBERED = 300
+log = logging.getLogger("allclear.reading")
+
+_REMEMBERED = 2000
 """Incidents; which was not asked for longest is forgotten first."""
 
 
@@ -36,7 +40,7 @@ class Incidents:
             known = self._known.get(incident_id)
         if known is None or (known.length, known.head) != (length, head):
             known = _newer(journal, incident_id, known)
-            self._remember(known)
+        self._remember(known)
         return known
 
     def _remember(self, incident: Incident) -> None:
@@ -55,7 +59,7 @@ def _newer(journal: Journal, incident_id: str, known: Incident | None) -> Incide
             return apply_to(known, new)
     incident = replay(journal.entries(incident_id))
     if incident is None:
-        raise JournalError(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
+        raise Unreadable(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
     return incident
 
 
@@ -68,3 +72,12 @@ def read_incident(journal: Journal, incident_id: str) -> Incident:
     with _MAKING:  # one reader for each journal, so that everybody in this process shares what it remembers
         reader = _READERS.setdefault(journal, Incidents())
     return reader.read(journal, incident_id)
+
+
+def readable(journal: Journal, incidents: Iterable[str]) -> Iterator[Incident]:
+    """Yields those of the incidents that can be read; of any other it is logged that it cannot."""
+    for one in incidents:
+        try:
+            yield read_incident(journal, one)
+        except Unreadable as error:  # one damaged record never holds up the others
+            log.warning("%s", error)

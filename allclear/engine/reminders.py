@@ -17,7 +17,7 @@ from allclear.company import Company
 from allclear.domain.action import Verdict
 from allclear.domain.base import Clock
 from allclear.domain.durations import in_words
-from allclear.domain.errors import AllclearError, Moved, Refused
+from allclear.domain.errors import AllclearError, Moved, Refused, Unreadable
 from allclear.domain.incident import Act, Incident, ReminderState
 from allclear.domain.plan import Rota, Takeover, Telling
 from allclear.domain.records import By, Reminded, SeverityChanged, StepDone
@@ -36,13 +36,13 @@ BY = By(actor="allclear", via="clock")
 PHASE = "reminder"
 """Where the messages stand in the record; the step is the number of the entry that they are about."""
 
-TRIES, PAUSE = 3, timedelta(seconds=30)
+TRIES, PAUSE = 10, timedelta(seconds=30)
 """How often a message is tried that could not be sent, and after how long, times the tries so far."""
 
 _REMEMBERED = timedelta(days=60)
 """How long after its end an incident may still have something in place, or a post-mortem due."""
 
-_AT_ONCE = 10
+_AT_ONCE = 50
 """Incidents that are seen to at the same time."""
 
 
@@ -70,32 +70,42 @@ class Reminders:
         self._clock = clock
         self._simulated = simulated
         self._seen: dict[str, _Seen] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def give(self) -> list[str]:
-        """Says everything that is due, and returns the sentences. Raises JournalError."""
-        now, room = self._clock(), asyncio.Semaphore(_AT_ONCE)
-        waiting = [row.id for row in self._rows(now) if self._is_due(row, now)]
+        """Begins to say all that is due, and returns the incidents; `settled` waits for it. Raises JournalError."""
+        waiting = await asyncio.to_thread(self._waiting, self._clock())
+        due = [one for one in waiting if one not in self._under_way]
+        for incident_id in due:
+            task = asyncio.create_task(self._see_to(incident_id))
+            self._under_way[incident_id] = task
+            task.add_done_callback(lambda _, one=incident_id: self._seen_to(one))
+        return due
 
-        async def see_to(incident_id: str) -> list[str]:
-            async with room:
-                try:
-                    return await self._see_to(incident_id)
-                except Moved:  # somebody wrote meanwhile: the next round looks again
-                    return []
-                except AllclearError as error:  # one incident never holds up the others
-                    log.warning("%s: %s", incident_id, error)
-                    return []
+    async def settled(self) -> None:
+        """Waits until all that has begun is written down, and has arrived or failed."""
+        while self._under_way:
+            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+            await asyncio.sleep(0)
 
-        return [said for one in await asyncio.gather(*map(see_to, waiting)) for said in one]
+    def _seen_to(self, incident_id: str) -> None:
+        self._under_way.pop(incident_id, None)
+        self._seen.pop(incident_id, None)
 
-    def _rows(self, now: datetime) -> list[IncidentRow]:
-        rows = self._journal.incidents(company=self._company.name)
-        return [row for row in rows if row.ended_at is None or now - row.ended_at < _REMEMBERED]
+    def _waiting(self, now: datetime) -> list[str]:
+        rows = self._journal.incidents(company=self._company.name, ended_since=now - _REMEMBERED)
+        return [row.id for row in rows if self._is_due(row, now)]
 
     def _is_due(self, row: IncidentRow, now: datetime) -> bool:
         seen = self._seen.get(row.id)
         if seen is None or seen.length != row.length:
-            seen = self._seen[row.id] = self._read(self._conductor.incident(row.id))
+            try:
+                seen = self._read(self._conductor.incident(row.id))
+            except Unreadable as error:  # one damaged record never holds up the others
+                log.warning("%s", error)
+                seen = _Seen(row.length, None)
+            self._seen[row.id] = seen
         return seen.next is not None and seen.next <= now
 
     def _read(self, incident: Incident) -> _Seen:
@@ -112,23 +122,28 @@ class Reminders:
     def _taken(self) -> list[Takeover]:
         return [one for rota in self._company.plan.rotas for one in self._journal.takeovers(rota.role)]
 
-    async def _see_to(self, incident_id: str) -> list[str]:
-        said: list[str] = []
+    async def _see_to(self, incident_id: str) -> None:
+        """Writes down what is due in one incident, and sends it; what is slow outside holds up this incident alone."""
+        try:
+            async with self._room:
+                await self._say_all(incident_id)
+                for state, at in self._unsent(self._conductor.incident(incident_id)):
+                    if at <= self._clock():
+                        await self._send(incident_id, state)
+                for act in _needless(self._conductor.incident(incident_id)):
+                    await self._take_back(incident_id, act)
+        except Moved:
+            pass  # somebody wrote meanwhile: the next round looks again
+        except AllclearError as error:
+            log.warning("%s: %s", incident_id, error)
+        except Exception:  # a task of its own: nobody else would hear of it
+            log.exception("What is due in %s could not be said; it is tried again.", incident_id)
+
+    async def _say_all(self, incident_id: str) -> None:
         incident = self._conductor.incident(incident_id)
         for one in _highest(self._open(incident), self._clock()):
-            try:
-                await self._say(incident, one)
-            except Moved:  # somebody wrote something: it may be needless by now, and is looked at in the next round
-                break
-            said.append(one.sentence)
+            await self._say(incident, one)
             incident = self._conductor.incident(incident_id)
-        for state, at in self._unsent(incident):
-            if at <= self._clock():
-                await self._send(incident_id, state)
-        for act in _needless(self._conductor.incident(incident_id)):
-            await self._take_back(incident_id, act)
-        self._seen.pop(incident_id, None)
-        return said
 
     async def _say(self, incident: Incident, one: Reminder) -> None:
         """Writes down that it is said; what would become graver is looked at once more before it does."""
@@ -140,6 +155,11 @@ class Reminders:
                 phase=incident.phase or "detect", step="escalation-look", title="Still failing?", finding=look,
                 of_health=True,
             )  # fmt: skip
+            # A look takes its time: only what it bears on must not have moved.
+            now = self._conductor.incident(incident.id)
+            if not any((one.topic, one.rung) == (still.topic, still.rung) for still in self._open(now)):
+                raise Moved(f"{incident.id} needs no escalation any more.", "Nothing is to be done.")
+            incident = now
             if look.verdict is Verdict.SUCCESS:
                 held = f"It would become {one.becomes}, but looks well; the next look is in {in_words(HOLDS)}."
                 records = [seen, _record(one).model_copy(update={"sentence": held, "roles": []})]

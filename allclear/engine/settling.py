@@ -7,6 +7,7 @@ where nobody is engaged and nothing is in place does an incident end by itself; 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +21,7 @@ from allclear.domain.durations import say_duration
 from allclear.domain.errors import AllclearError, Moved
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
+from allclear.domain.reminders import QUIET
 from allclear.domain.scribe import markdown_safe
 from allclear.engine import asks
 from allclear.engine.conductor import Conductor
@@ -32,9 +34,6 @@ log = logging.getLogger("allclear.settling")
 
 BY = By(actor="allclear", via="settling")
 
-QUIET = "quiet"
-"""Stands in place of a phase where it is the alerts' silence that leads to a look or a question."""
-
 _LOOK, _OVER = "all-clear", "over"
 
 AGAIN = timedelta(minutes=5)
@@ -44,15 +43,12 @@ AGAIN = timedelta(minutes=5)
 class Settling:
     """Watches the open incidents of one company. Any process may; what is written once is not written twice."""
 
-    def __init__(
-        self, journal: Journal, conductor: Conductor, company: Company, clock: Clock, *, simulated: bool
-    ) -> None:
+    def __init__(self, journal: Journal, conductor: Conductor, company: Company, clock: Clock) -> None:
         self._journal = journal
         self._conductor = conductor
         self._company = company
         self._storm = company.plan.storm
         self._clock = clock
-        self._simulated = simulated
 
     async def look(self) -> list[str]:
         """Settles what there is to settle, and returns the incidents in whose record something was written.
@@ -60,24 +56,23 @@ class Settling:
         Raises JournalError.
         """
         written: list[str] = []
-        for row in self._journal.incidents(open_only=True, company=self._company.name):
-            incident = self._conductor.incident(row.id)
-            if incident.opened.simulated != self._simulated:
-                continue
+        for incident in await asyncio.to_thread(lambda: list(self._conductor.standing())):
             try:
-                self._settle(incident)
-                await self._recover(self._conductor.incident(row.id))
+                await asyncio.to_thread(self._settle, incident)
+                await self._recover(self._conductor.incident(incident.id))
             except Moved:  # somebody wrote in this very moment: next time
                 pass
             except AllclearError as error:  # one incident never holds up the others
-                log.warning("%s: %s", row.id, error)
-            if self._journal.head(row.id)[0] != incident.length:
-                written.append(row.id)
+                log.warning("%s: %s", incident.id, error)
+            if self._journal.head(incident.id)[0] != incident.length:
+                written.append(incident.id)
         return written
 
     # --- alerts ------------------------------------------------------------------------------------
 
     def _settle(self, incident: Incident) -> None:
+        if not incident.held and not self._journal.collapsed(incident.id, incident.collapsed_up_to)[0]:
+            return  # to write takes a turn that those who take alerts in wait for
         with self._journal.together(INCIDENTS):
             count_collapsed(self._journal, incident, self._company.plan, self._clock())
             for known in self._journal.alerts_of(incident.id) if incident.held else []:
@@ -101,10 +96,13 @@ class Settling:
     # --- recovery ----------------------------------------------------------------------------------
 
     async def _recover(self, incident: Incident) -> None:
-        known = self._journal.alerts_of(incident.id)
-        if not known or any("firing" in {one.state, one.said} for one in known):
+        known = [] if incident.over else await asyncio.to_thread(self._journal.alerts_of, incident.id)
+        gathers = incident.opened.umbrella and incident.joined_at
+        if (not known and not gathers) or any("firing" in {one.state, one.said} for one in known):
             return
-        clear = max(one.changed_at for one in known)
+        clear = max(
+            [one.changed_at for one in known] + ([incident.joined_at] if gathers and incident.joined_at else [])
+        )
         if self._clock() - clear < self._storm.clear_for:
             return
         seen, asked = incident.step(QUIET, _LOOK), incident.ask_of(QUIET, _OVER)
@@ -161,4 +159,7 @@ def _may_end(incident: Incident) -> bool:
 
 
 def _nobody_engaged(incident: Incident) -> bool:
+    """Many troubles that one incident gathers are more than one look can tell of: that is for people to end."""
+    if incident.opened.umbrella:
+        return False
     return incident.acknowledged_at is None and not incident.opened_by.person and not incident.in_place

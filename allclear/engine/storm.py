@@ -12,7 +12,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Limit, Plan
 from allclear.domain.records import AlertsCollapsed, By, Covered, IncidentOpened
 from allclear.engine.conductor import start_errand
-from allclear.engine.reading import read_incident
+from allclear.engine.reading import read_incident, readable
 from allclear.journal.port import Journal
 
 BY = By(actor="allclear", via="storm")
@@ -63,7 +63,7 @@ class Umbrella:
         self._plan = plan
         self._company = company
         self._simulated = simulated
-        self._key = f"umbrella:{company}"
+        self._key = f"umbrella:{company}/simulated" if simulated else f"umbrella:{company}"
 
     def raging(self, now: datetime) -> str | None:
         """Returns the incident that new troubles join; None when nothing new has joined it for as long as it takes."""
@@ -78,17 +78,23 @@ class Umbrella:
         limit: Limit = self._plan.storm.umbrella
         rows = self._journal.incidents(company=self._company, since=now - limit.within)
         known = self._journal.open_with_key(self._key)
-        recent = [read_incident(self._journal, row.id) for row in rows if row.id != known]
+        ids = (row.id for row in rows if row.id != known)
+        recent = [one for one in readable(self._journal, ids) if self._mine(one)]
         if len(recent) < limit.times:
             return None
         found, _ = self._journal.open_incident(
             self._plan.short, self._opening(recent), BY, key=self._key,
             errands=[start_errand("{incident}", "respond")],
         )  # fmt: skip
-        for row in self._journal.incidents(open_only=True, company=self._company):
-            if row.id == found or read_incident(self._journal, row.id).covered_by is None:
-                self._journal.append(row.id, [Covered(umbrella=found)], BY)
+        rows = self._journal.incidents(open_only=True, company=self._company)
+        for one in readable(self._journal, (row.id for row in rows)):
+            if self._mine(one) and (one.id == found or one.covered_by is None):
+                self._journal.append(one.id, [Covered(umbrella=found)], BY)
         return found
+
+    def _mine(self, incident: Incident) -> bool:
+        """Says whether it is of this process's world: the real one, or the simulated."""
+        return incident.opened.simulated == self._simulated
 
     def _opening(self, recent: list[Incident]) -> IncidentOpened:
         """It is responded to as the gravest of them would be, for whatever they have in common will show there."""

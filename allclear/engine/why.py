@@ -72,7 +72,7 @@ def _alone(journal: Journal, company: Company, incident: Incident, now: datetime
     book = company.runbook(incident.opened.runbook)
     if not any(step.by_itself for step in book.contain):
         return [f"No step of the runbook {incident.opened.runbook} acts by itself."]
-    against = objections(incident, journal.entries(incident.id), now)
+    against = objections(incident, journal.entries(incident.id), company.plan.storm, now)
     return [f"Nothing acts by itself: {one}." for one in against] or ["A step that the plan lets act alone may."]
 
 

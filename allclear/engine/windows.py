@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 
@@ -29,29 +30,24 @@ STALE = timedelta(minutes=5)
 class Windows:
     """Watches the windows of open asks. Any process may; an ask's window passes once."""
 
-    def __init__(
-        self, journal: Journal, conductor: Conductor, company: Company, clock: Clock, *, simulated: bool
-    ) -> None:
+    def __init__(self, journal: Journal, conductor: Conductor, company: Company, clock: Clock) -> None:
         self._journal = journal
         self._conductor = conductor
         self._company = company
         self._clock = clock
-        self._simulated = simulated
 
     def waiting(self) -> list[tuple[datetime, str, str]]:
         """Returns when which window passes, with incident and ask, the next one first."""
         found: list[tuple[datetime, str, str]] = []
-        for row in self._journal.incidents(open_only=True, company=self._company.name):
-            incident = self._conductor.incident(row.id)
-            if incident.opened.simulated == self._simulated:
-                times = ((_next(incident, state), state) for state in incident.open_asks)
-                found += [(until, row.id, state.ask.id) for until, state in times if until]
+        for incident in self._conductor.standing():
+            times = ((_next(incident, state), state) for state in incident.open_asks)
+            found += [(until, incident.id, state.ask.id) for until, state in times if until]
         return sorted(found)
 
     async def let_pass(self) -> list[str]:
         """Lets every window pass whose time is over, and returns the asks. Raises JournalError."""
         passed: list[str] = []
-        for until, incident_id, ask_id in self.waiting():
+        for until, incident_id, ask_id in await asyncio.to_thread(self.waiting):
             if until > self._clock():
                 break
             try:
@@ -71,6 +67,11 @@ class Windows:
         if not state.open or window is None or act is None:
             return
         finding = await self._conductor.look(self._conductor.runbook(incident).health, self._conductor.words(incident))
+        # A look takes its time, and people write notes meanwhile: only what it bears on must not have moved.
+        incident = self._conductor.incident(incident.id)
+        state = incident.asks[ask_id]
+        if not state.open:
+            return
         seen = StepDone(
             phase=state.ask.phase, step=_look_key(state), title="Still failing?", finding=finding, of_health=True
         )
@@ -90,7 +91,9 @@ class Windows:
     def _forbidden(self, incident: Incident, resource: str) -> bool:
         now = self._clock()
         record = self._journal.entries(incident.id)
-        return bool(objections(incident, record, now)) or acted_lately(self._journal, incident, resource, now)
+        return bool(objections(incident, record, self._company.plan.storm, now)) or acted_lately(
+            self._journal, incident, resource, now
+        )
 
 
 def _given_up(state: AskState, act: str, finding: Finding) -> list[AskVoided | ActFinished | NoteTaken]:

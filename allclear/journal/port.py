@@ -227,9 +227,12 @@ class Journal(Protocol):
 
     def incidents(
         self, *, open_only: bool = False, service: str | None = None, company: str | None = None,
-        since: datetime | None = None,
+        since: datetime | None = None, ended_since: datetime | None = None,
     ) -> list[IncidentRow]:  # fmt: skip
-        """Returns the incidents, newest first; with `since`, those that were opened no earlier."""
+        """Returns the incidents, newest first.
+
+        With `since`, those that were opened no earlier; with `ended_since`, those that are open or ended no earlier.
+        """
         ...
 
     def open_with_key(self, key: str) -> str | None:

@@ -44,7 +44,7 @@ class Post:
         kept: dict[str, tuple[str, bool]] = {}
         with self._db.writing("numbers and keys of deliveries") as connection:
             number: int = connection.execute(select(func.max(INBOX.c.number))).scalar() or 0
-            for one in received:
+            for one in sorted(received, key=lambda one: one.delivery_key):  # two who lock the same rows never cross
                 if one.delivery_key not in kept:
                     count = times[one.delivery_key]
                     kept[one.delivery_key] = self._kept(connection, one, number + 1 + len(kept), count)

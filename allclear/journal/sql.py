@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert,
 
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import Baseline
-from allclear.domain.errors import JournalError, Moved, NotFound
+from allclear.domain.errors import Moved, NotFound, Unreadable
 from allclear.domain.plan import Takeover
 from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
 from allclear.journal.address import open_database
@@ -135,7 +135,7 @@ class SqlJournal(Post, AlertBook, Looks):
         try:
             return self._read_rows(rows)
         except ValueError as error:
-            raise JournalError(
+            raise Unreadable(
                 f"An entry of {incident} cannot be read.", f"allclear verify {incident} says which; restore a backup."
             ) from error
 
@@ -164,7 +164,7 @@ class SqlJournal(Post, AlertBook, Looks):
 
     def incidents(
         self, *, open_only: bool = False, service: str | None = None, company: str | None = None,
-        since: datetime | None = None,
+        since: datetime | None = None, ended_since: datetime | None = None,
     ) -> list[IncidentRow]:  # fmt: skip
         """Returns the incidents, newest first."""
         wanted = select(INCIDENTS).order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.number.desc())
@@ -176,6 +176,9 @@ class SqlJournal(Post, AlertBook, Looks):
             wanted = wanted.where(INCIDENTS.c.company == company)
         if since is not None:
             wanted = wanted.where(INCIDENTS.c.opened_at >= since.isoformat())
+        if ended_since is not None:
+            late = INCIDENTS.c.ended_at >= ended_since.isoformat()
+            wanted = wanted.where(INCIDENTS.c.ended_at.is_(None) | late)
         with self._db.reading() as connection:
             rows = connection.execute(wanted).all()
         return [

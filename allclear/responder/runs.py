@@ -83,12 +83,8 @@ class Runs:
 
     def _incidents(self) -> Iterator[Incident]:
         """Yields the company's incidents of which a run may be under way."""
-        lately = utc_now() - _REVIEWED_WITHIN
-        for row in self._engine.journal.incidents(company=self._engine.company.name):
-            if row.ended_at is None or row.ended_at > lately:
-                incident = self._engine.conductor.incident(row.id)
-                if incident.responds and incident.opened.simulated == (self._engine.settings.simulated is not None):
-                    yield incident
+        standing = self._engine.conductor.standing(ended_since=utc_now() - _REVIEWED_WITHIN)
+        return (incident for incident in standing if incident.responds)
 
     def _phase(self, incident: Incident) -> str | None:
         """Returns the phase in which there is something to do."""

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import get_args
 
 from allclear.bootstrap import Engine
-from allclear.domain.errors import AllclearError, JournalError
+from allclear.domain.errors import AllclearError, JournalError, Unreadable
 from allclear.domain.scribe import plain
 from allclear.engine.intake import Became, Taken
 from allclear.journal.port import INCIDENTS, Delivery
@@ -107,6 +107,8 @@ class Work:
         try:
             with self._engine.journal.together(INCIDENTS):
                 self._take(delivery)
+        except Unreadable as error:  # it waits for whoever mends the record, and no other alert waits with it
+            settle(delivery.id, "quarantined", str(error))
         except JournalError:
             raise  # it stays where it is, and is taken in when the journal is back
         except AllclearError as error:

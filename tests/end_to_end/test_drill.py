@@ -73,7 +73,7 @@ def test_each_act_was_issued_once(played: dict[str, Any]) -> None:
 def test_the_post_mortem_tells_what_happened(played: dict[str, Any]) -> None:
     """The document names the revisions, who approved, the measured times and the record's head, and says simulated."""
     document, head = played["post_mortem"], played["entries"][-1]["hash"]
-    for words in ("vintstreet-00041-wex", "vintstreet-00042-qoz", "Ana Ruiz (on-call)", "SIMULATED", head):
+    for words in ("vintstreet-00041-wex", "vintstreet-00042-qoz", "Ana Ruiz (On-Call)", "SIMULATED", head):
         assert words in document
     [opened], [contained] = entries(played, "incident.opened"), entries(played, "contained")
     seconds = (at(contained) - at(opened["record"], "began")).total_seconds()

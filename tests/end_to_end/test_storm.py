@@ -87,7 +87,7 @@ def responder(folder: Path) -> Generator[tuple[int, SqlJournal]]:
 
 
 def _until_up(port: int) -> None:
-    for _ in range(300):
+    for _ in range(900):
         try:
             httpx.get(f"http://127.0.0.1:{port}/healthz").raise_for_status()
         except httpx.HTTPError:

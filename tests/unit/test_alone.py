@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from allclear.domain.action import Finding, Verdict
+from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, StepDone
 from allclear.engine.alone import objections
 from tests.unit.stories import HEALTH, START, TROUBLE, Story
@@ -22,7 +23,7 @@ def _story(*looks: tuple[int, Finding], turns: int = 1, authenticated: bool = Tr
     for seconds, finding in looks:
         story.now = START + timedelta(seconds=seconds)
         story.say(StepDone(phase="detect", step="verify", title="Look", finding=finding, of_health=True))
-    return objections(story.incident, story.entries, START + timedelta(seconds=60))
+    return objections(story.incident, story.entries, Storm(), START + timedelta(seconds=60))
 
 
 def test_two_failed_looks_and_an_authenticated_alert_are_enough() -> None:

@@ -81,7 +81,9 @@ def test_an_unanswered_approval_climbs_and_names_the_command() -> None:
     assert minutes(found) == [3, 6, 10]
     assert "allclear approve VS-12/contain/roll-back --as NAME" in found[0].sentence
     assert not any(one.wakes for one in found)
-    assert all(one.wakes for one in of(made(), Story().opened().paged_only().roll_back_proposed(), "answer"))
+    paged = Story().opened().paged_only().roll_back_proposed()
+    assert of(made(), paged, "answer") == []  # the page itself climbs, to the same people
+    assert all(one.wakes for one in of(made(), paged.say(Acknowledged(), by=ANA), "answer"))
     assert of(made(), story.answered("contain/roll-back", "yes"), "answer") == []
 
 

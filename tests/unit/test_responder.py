@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.errors import ConfigError
 from allclear.responder.app import make_app
+from allclear.responder.limits import Limits
 from allclear.settings import Settings
 
 TOKEN = "a-long-secret-token"
@@ -38,7 +39,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
     """The responder, with its loops running."""
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False)) as client:
+    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(journal_seconds=60))) as client:
         yield client
 
 

@@ -21,6 +21,7 @@ from allclear.domain.errors import NotFound, VendorRefused
 from allclear.domain.systems import AlertSource, Systems
 from allclear.responder.app import make_app
 from allclear.responder.gate import make_gate
+from allclear.responder.limits import Limits
 from allclear.responder.samples import SAMPLES, sample, signed
 from allclear.responder.sending import send
 from allclear.responder.sources.proof import Keys
@@ -66,7 +67,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
     """The responder, with its loops running."""
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False)) as client:
+    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(journal_seconds=60))) as client:
         yield client
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from allclear.domain.records import AlertJoined, AlertsCollapsed, Covered
 from allclear.engine.alone import objections
+from allclear.engine.intake import Alert, Intake
 from tests.unit.storm_support import Room, State, storm_room
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -25,7 +26,8 @@ def room(tmp_path: Path) -> Generator[Room]:
 
 def _objections(room: Room, incident: str | None) -> list[str]:
     assert incident is not None
-    return objections(room.incident(incident), room.engine.journal.entries(incident), room.watch.now)
+    storm = room.engine.company.plan.storm
+    return objections(room.incident(incident), room.engine.journal.entries(incident), storm, room.watch.now)
 
 
 # --- one trouble, one incident ---------------------------------------------------------------------------
@@ -90,6 +92,27 @@ def test_a_firing_older_than_the_resolve_does_not_fire_again(room: Room) -> None
     room.hear(state="resolved", at=now + 2 * MINUTE)
     assert room.hear(at=now + MINUTE).state == "late"
     assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
+
+
+def test_a_clock_that_is_years_ahead_silences_nothing(room: Room) -> None:
+    """Its word counts as of now: what the source says afterwards is heard."""
+    first = room.hear(at=room.watch.now.replace(year=2199))
+    room.watch.now += MINUTE
+    over = room.hear(state="resolved", at=room.watch.now)
+    assert (over.state, over.incident) == ("joined", first.incident)
+
+
+def test_a_rehearsal_in_the_same_journal_is_another_world(tmp_path: Path) -> None:
+    """A real alert never joins what a drill left open: nobody would be paged for it."""
+    with storm_room(tmp_path) as room:
+        engine = room.engine
+        rehearsed = Intake(engine.journal, engine.company, room.watch, simulated=True)
+        told = Alert("alertmanager", "k", "firing", "Down 0", {"alertname": "Down", "n": "0"}, authenticated=True)
+        drilled = rehearsed.take(told, "delivery-of-a-drill")
+        real = room.hear()
+        assert (drilled.state, real.state) == ("opened", "opened")
+        assert drilled.incident != real.incident
+        assert room.hear().incident == real.incident
 
 
 def test_without_a_time_of_its_own_an_alert_counts_as_it_comes(room: Room) -> None:

@@ -51,3 +51,8 @@ class Storm(Model):
     stale_after: Duration = Field(
         default=timedelta(hours=6), description="Silence about a firing alert after which it is shown as stale."
     )
+
+    @property
+    def held_noted_every(self) -> timedelta:
+        """Returns how often the record says that an alert flaps still."""
+        return self.flapping.within / 3
