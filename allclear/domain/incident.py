@@ -468,6 +468,8 @@ def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
     incident.alerts[alert.key] = alert
     if alert.flapping:
         incident.held[alert.key] = entry.at
+    else:
+        incident.held.pop(alert.key, None)
     if alert.news:
         incident.news.append((entry.number, entry.at, alert.news))
 

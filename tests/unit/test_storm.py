@@ -82,6 +82,7 @@ def test_a_resolve_older_than_the_last_firing_is_recorded_and_changes_nothing(ro
     late = room.hear(state="resolved", at=now + 2 * MINUTE)
     assert (late.state, late.incident) == ("late", first.incident)
     assert room.incident(first.incident).alerts["alertmanager:k"].state == "firing"
+    room.watch.now += 6 * MINUTE
     assert room.hear(state="resolved", at=now + 6 * MINUTE).state == "joined"
 
 
