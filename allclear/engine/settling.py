@@ -97,12 +97,12 @@ class Settling:
 
     async def _recover(self, incident: Incident) -> None:
         known = [] if incident.over else await asyncio.to_thread(self._journal.alerts_of, incident.id)
-        gathers = incident.opened.umbrella and incident.joined_at
-        if (not known and not gathers) or any("firing" in {one.state, one.said} for one in known):
+        quiet_since = [one.changed_at for one in known]
+        if incident.opened.umbrella and incident.joined_at:  # it may have no alert of its own
+            quiet_since.append(incident.joined_at)
+        if not quiet_since or any("firing" in {one.state, one.said} for one in known):
             return
-        clear = max(
-            [one.changed_at for one in known] + ([incident.joined_at] if gathers and incident.joined_at else [])
-        )
+        clear = max(quiet_since)
         if self._clock() - clear < self._storm.clear_for:
             return
         seen, asked = incident.step(QUIET, _LOOK), incident.ask_of(QUIET, _OVER)

@@ -15,6 +15,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from allclear.domain.errors import AllclearError
 
 log = logging.getLogger("allclear.responder")
 
@@ -22,6 +25,8 @@ _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before a loop that ended is started again: once, twice ... in a row, and the last one from then on."""
 
 Loop = Callable[[], Awaitable[None]]
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -47,6 +52,19 @@ def round_made() -> None:
     running = _mine.get()
     if running is not None:
         running.round_at, running.failures, running.down = time.monotonic(), 0, ""
+
+
+async def go_round(do: Callable[[], Awaitable[T]], fault: str) -> T | None:
+    """Makes one round of a loop and returns what came of it; None for an error, which is logged: the loop goes on."""
+    came = None
+    try:
+        came = await do()
+    except AllclearError as error:
+        log.warning("%s", error)
+    except Exception:  # the loop must go on, whatever it met
+        log.exception("%s", fault)
+    round_made()
+    return came
 
 
 class Loops:

@@ -14,12 +14,11 @@ from datetime import datetime, timedelta
 
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
-from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.engine.course import has_left
 from allclear.orchestrator import PACE, FlowRun, Orchestrator, start_run
-from allclear.responder.loops import round_made
+from allclear.responder.loops import go_round, round_made
 
 log = logging.getLogger("allclear.responder")
 
@@ -50,17 +49,14 @@ class Runs:
     async def watch(self) -> None:
         """Watches for ever; the first look is the one after a restart."""
         while True:
-            pause = _TRY
-            try:
-                if await self._prefect.ready():
-                    await self.look()
-                    pause = _EVERY
-            except AllclearError as error:
-                log.warning("%s", error)
-            except Exception:  # the loop must go on, whatever it met
-                log.exception("The runs could not be looked at; it is tried again.")
-            round_made()
-            await asyncio.sleep(pause)
+            looked = await go_round(self._look_if_there, "The runs could not be looked at; it is tried again.")
+            await asyncio.sleep(_EVERY if looked else _TRY)
+
+    async def _look_if_there(self) -> bool:
+        if not await self._prefect.ready():
+            return False
+        await self.look()
+        return True
 
     async def look(self) -> list[str]:
         """Tells Prefect which runs are dead, starts their phases again, and returns those (as `VS-12 contain`).

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from allclear.bootstrap import Engine
-from allclear.domain.errors import AllclearError
-from allclear.responder.loops import round_made
-
-log = logging.getLogger("allclear.responder")
+from allclear.responder.loops import go_round
 
 _EVERY = 1.0
 """Seconds between two looks at what is due."""
@@ -41,12 +37,6 @@ class Watch:
 
     async def _again(self, do: Callable[[], Awaitable[object]], every: float, fault: str) -> None:
         while True:
-            try:
-                if await do():
-                    self._wake.set()
-            except AllclearError as error:
-                log.warning("%s", error)
-            except Exception:  # the clock must go on, whatever it met
-                log.exception("%s", fault)
-            round_made()
+            if await go_round(do, fault):
+                self._wake.set()
             await asyncio.sleep(every)

@@ -16,7 +16,7 @@ from allclear.engine.intake import Became, Taken
 from allclear.journal.port import INCIDENTS, Delivery
 from allclear.orchestrator import Errands
 from allclear.responder.inbox import is_authenticated, is_numbered
-from allclear.responder.loops import round_made
+from allclear.responder.loops import go_round, round_made
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import kept
 from allclear.responder.sources.source import Nothing
@@ -71,13 +71,9 @@ class Work:
     async def run_errands(self) -> None:
         """Takes the outbox to Prefect, for ever."""
         while True:
-            try:
-                await self._errands.deliver(each=round_made)
-            except AllclearError as error:
-                log.warning("%s", error)
-            except Exception:  # as above
-                log.exception("An errand could not be run; it is tried again.")
-            round_made()
+            await go_round(
+                lambda: self._errands.deliver(each=round_made), "An errand could not be run; it is tried again."
+            )
             await asyncio.sleep(_LOOK_AGAIN)
 
     def take_in(self) -> None:
