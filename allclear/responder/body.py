@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from typing import Any, NoReturn
+
+from allclear.domain.scribe import plain
 
 MOST_BYTES = 1024 * 1024
 """A larger body is refused."""
@@ -11,54 +15,54 @@ MOST_BYTES = 1024 * 1024
 MOST_DEPTH = 32
 """A body nested deeper is refused."""
 
+_LONGEST_KEY = 60
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string, or the rest of a body in which one never ends; it never looks at a character twice."""
+_HALF_A_CHARACTER = "\\ud"
 
-_HALF_A_CHARACTER = b"\\ud"
+
+class NotStrict(ValueError):
+    """JSON that readers understand differently, or that is made to exhaust them: too deep, a key twice, NaN."""
 
 
 def decode(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON
-    """Returns the JSON in `raw`. Raises ValueError for what is no strict JSON: duplicate keys, NaN, too deep."""
-    if _depth_of(raw) > MOST_DEPTH:
-        msg = f"the body is nested deeper than {MOST_DEPTH}"
-        raise ValueError(msg)
+    """Returns the JSON in `raw`, in UTF-8. Raises NotStrict, and ValueError for what is no JSON at all."""
     try:
-        body = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
-    except RecursionError as error:
-        msg = "the body is nested too deep"
-        raise ValueError(msg) from error
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         msg = "the body is no UTF-8"
         raise ValueError(msg) from error
-    if _HALF_A_CHARACTER in raw.lower():  # a lone surrogate is no text: it becomes a question mark
+    if text.lstrip()[:1] in {"[", "{"} and _is_too_deep(text):
+        msg = f"the body is nested deeper than {MOST_DEPTH}"
+        raise NotStrict(msg)
+    body = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    if _HALF_A_CHARACTER in text.lower():  # a lone surrogate is no text: it becomes a question mark
         return json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     return body
 
 
-def _depth_of(raw: bytes) -> int:
+def _is_too_deep(text: str) -> bool:
     """Counts brackets outside strings only."""
-    depth = deepest = 0
-    in_string = escaped = False
-    for byte in raw:
-        if in_string:
-            in_string = escaped or byte != ord('"')
-            escaped = not escaped and byte == ord("\\")
-        elif byte == ord('"'):
-            in_string = True
-        elif byte in b"[{":
+    depth = 0
+    for sign in _STRING.sub("", text):
+        if sign in "[{":
             depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
+            if depth > MOST_DEPTH:
+                return True
+        elif sign in "]}":
             depth -= 1
-    return deepest
+    return False
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        msg = "a key stands twice in the body"
-        raise ValueError(msg)
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        msg = f"the key {plain(twice, _LONGEST_KEY)!r} stands twice in an object"
+        raise NotStrict(msg)
     return fields
 
 
 def _no_constant(name: str) -> NoReturn:
     msg = f"{name} is no JSON"
-    raise ValueError(msg)
+    raise NotStrict(msg)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from allclear.journal.port import Delivery
+from allclear.responder.body import NotStrict, decode
 from allclear.responder.sources.proof import Level
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Source
@@ -14,6 +15,20 @@ PROOF = ":proof"
 
 NUMBER = ":number"
 """Stands there, too: the vendor's number of the delivery, where it gives one."""
+
+
+def refusal(source: Source, request: RawRequest) -> str | None:
+    """Returns why a body is not even kept; None for strict JSON, and for what is none at all: a form, or nonsense.
+
+    Nonsense may be our own misreading, so it is kept and quarantined; what is refused means harm or several things.
+    """
+    try:
+        decode(source.document(request))
+    except NotStrict as error:
+        return f"The body is refused: {error}."
+    except ValueError:
+        return None
+    return None
 
 
 def to_keep(source: Source, request: RawRequest, level: Level) -> tuple[dict[str, str], bytes, str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from fastapi.testclient import TestClient
@@ -21,7 +22,10 @@ from allclear.bootstrap import Engine
 from allclear.cli.alerts import app as commands
 from allclear.responder.app import make_app
 from allclear.responder.connections import Connection
+from allclear.responder.inbox import refusal
 from allclear.responder.limits import Limits
+from allclear.responder.sources import SOURCES
+from allclear.responder.sources.request import RawRequest
 from tests.unit.doors_support import (
     AUTH,
     PAYMENTS,
@@ -259,9 +263,38 @@ def test_a_length_that_is_too_large_is_refused_before_the_body_comes(port: int) 
 
 @pytest.mark.parametrize(
     ("body", "why"),
-    [(b'{"a": ' * 33 + b"1" + b"}" * 33, "deeper than 32"), (b'{"key": 1, "key": 2}', "twice"),
-     (b'{"key": NaN}', "NaN"), (b'{"key": -Infinity}', "Infinity"), (b"\x80", "UTF-8"), (b"{", "Expecting")],
+    [(b'{"a": ' * 33 + b"1" + b"}" * 33, "deeper than 32"), (b"[" * 40, "deeper than 32"),
+     (b'{"key": {"a": 1, "\\u0061": 2}}', "'a' stands twice"), (b'{"key": NaN}', "NaN"),
+     (b'\xef\xbb\xbf {"key": -Infinity}', "Infinity"), (b'{"a\\"": "' + b"[" * 40, None),
+     (b'{"a": ' * 32 + b"1" + b"}" * 32, None), (b"Name=" + b"[" * 40, None)],
 )  # fmt: skip
+def test_what_readers_may_understand_differently_is_refused(
+    client: TestClient, engine: Engine, body: bytes, why: str | None
+) -> None:
+    """Too deep, a key twice (however it is written), NaN: 400 with the reason, nothing is kept; all else is kept."""
+    answer = client.post("/alerts/json", content=body, headers=AUTH)
+    if why is None:
+        assert answer.status_code == 202
+    else:
+        assert (answer.status_code, why in answer.json()["detail"]) == (400, True)
+        assert engine.journal.arrived() == []
+
+
+def test_who_proves_nothing_is_not_told_what_is_wrong_with_the_body(client: TestClient) -> None:
+    """Without a token a body is not even read: 401."""
+    assert client.post("/alerts/json", content=b"[" * 40).status_code == 401
+
+
+def test_the_json_in_a_form_is_held_to_the_same() -> None:
+    """GitHub's form is refused for what stands in its `payload`, and kept where it is only unreadable."""
+    github = SOURCES["github"]
+    as_form = (("Content-Type", "application/x-www-form-urlencoded"),)
+    twice = RawRequest(urlencode({"payload": '{"action": 1, "action": 2}'}).encode(), as_form)
+    nonsense = RawRequest(urlencode({"payload": "{", "a": "b"}).encode() + b"&a=c", as_form)
+    assert ("stands twice" in (refusal(github, twice) or ""), refusal(github, nonsense)) == (True, None)
+
+
+@pytest.mark.parametrize(("body", "why"), [(b"\x80", "UTF-8"), (b"{", "Expecting")])
 def test_a_bad_body_is_kept_aside_with_its_reason_and_is_listed(client: TestClient, body: bytes, why: str) -> None:
     """What is authenticated and cannot be read is answered 202, quarantined, and listed with the reason."""
     answer = client.post("/alerts/json", content=body, headers=AUTH)
@@ -297,12 +330,12 @@ def test_retry_is_for_what_became_nothing(client: TestClient) -> None:
 def test_the_commands_list_and_retry(client: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """`allclear alert list` shows what is quarantined and why, and `retry` has it looked at and says what it became."""
     monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", engine.settings.journal_url)
-    broken = client.post("/alerts/json", content=b'{"key": NaN}', headers=AUTH).json()["id"]
+    broken = client.post("/alerts/json", content=b'{"key": 1', headers=AUTH).json()["id"]
     settled(client, broken)
     send(client, PAYMENTS)
     runner = CliRunner()
     told = runner.invoke(commands, ["alert", "list", "--state", "quarantined"])
-    assert (broken in told.output, "NaN is no JSON" in told.output, "opened" in told.output) == (True, True, False)
+    assert (broken in told.output, "Expecting" in told.output, "opened" in told.output) == (True, True, False)
     (row,) = json.loads(runner.invoke(commands, ["alert", "list", "--state", "quarantined", "--json"]).output)
     assert (row["id"], row["state"]) == (broken, "quarantined")
     again = runner.invoke(commands, ["alert", "retry", broken, "--json"])

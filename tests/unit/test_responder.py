@@ -171,8 +171,8 @@ def test_an_odd_date_does_not_keep_the_next_alert_out(client: TestClient, at: st
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"nonsense", b"[]", b"null", b'{"key": "a"}', b'{"key": "a", "title": "b", "key": "c"}', b"\xff\xfe",
-     b'{"key": "a", "title": "b", "at": NaN}', b"[" * 40 + b"]" * 40, b'{"key": 7, "title": ["x"]}'],
+    [b"", b"nonsense", b"[]", b"null", b'{"key": "a"}', b"\xff\xfe", b'{"key": 7, "title": ["x"]}',
+     "{}".encode("utf-16"), b'"' + b"[" * 40 + b'"'],
 )  # fmt: skip
 def test_what_cannot_be_read_is_kept_aside(client: TestClient, body: bytes) -> None:
     """An authenticated body that makes no sense is answered 202 and quarantined with a reason; nothing crashes."""

@@ -1,13 +1,15 @@
 """The doors for alerts: in, and what became of them.
 
 `POST /alerts/{source}` authenticates over the raw bytes as that source does it, keeps body and headers in the inbox,
-answers 202, and only then is anything looked at. What cannot be kept is answered 503, which senders repeat; never 429,
+answers 202, and only then is anything looked at. Before that a body is refused alone that two readers may understand
+differently, or that is made to exhaust them: 400. What cannot be kept is answered 503, which senders repeat; never 429,
 which they drop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -19,14 +21,17 @@ from allclear.responder.doors.answers import BUSY, NO_TOKEN, NOT_FOUND, AlertSho
 from allclear.responder.doors.shown import DeliveryState, shown, shown_in_list
 from allclear.responder.doors.token import Guard
 from allclear.responder.gate import Gate
-from allclear.responder.inbox import to_keep
+from allclear.responder.inbox import refusal, to_keep
 from allclear.responder.keeper import Keeper
 from allclear.responder.limits import Limits
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.cloud_events import welcome
 from allclear.responder.sources.request import RawRequest
 
+log = logging.getLogger("allclear.responder")
+
 _REFUSALS: Responses = {
+    400: {"model": Problem, "description": "The body is nested too deep, has a key twice, or says NaN or Infinity."},
     401: {"model": Problem, "description": "The request does not prove who sends it."},
     403: {"model": Problem, "description": "The source is not configured, or has no secret."},
     404: {"model": Problem, "description": "No source has that name; those there are, are told."},
@@ -62,6 +67,9 @@ def hearing_doors(hears: Hearing) -> APIRouter:
             if proof.level is None:
                 challenge = {"WWW-Authenticate": "Bearer"} if proof.status == _UNAUTHORIZED else None
                 raise HTTPException(proof.status, proof.why, challenge)
+            if refused := refusal(SOURCES[source], raw):
+                log.warning("An alert from %s was refused: %s", source, refused)
+                raise HTTPException(400, refused)
             received = Received(source, *to_keep(SOURCES[source], raw, proof.level))
             delivery, work_to_do = await hears.limits.in_time(hears.keeper.keep(received))
         if work_to_do:

@@ -97,6 +97,10 @@ class GitHub(Source):
         """Returns GitHub's number of the delivery."""
         return delivery_id(request, "x-github-delivery")
 
+    def document(self, request: RawRequest) -> bytes:
+        """Returns the body, or of a form its `payload`. Raises ValueError for a form that cannot be read."""
+        return request.form().get("payload", "").encode() if request.is_form else request.body
+
     def parse(self, request: RawRequest) -> Reading:
         """Returns the failure, or its end."""
         event = request.header("x-github-event")
@@ -104,7 +108,7 @@ class GitHub(Source):
             return test_call("GitHub's ping")
         if event not in {"workflow_run", "deployment_status"}:
             return Nothing(f"GitHub's {event or 'unnamed event'!r} tells of no trouble.")
-        body = decode(request.form().get("payload", "").encode()) if request.is_form else request.json()
+        body = decode(self.document(request))
         return self._run(fit(WorkflowRun, body)) if event == "workflow_run" else self._deployed(
             fit(DeploymentStatus, body)
         )  # fmt: skip

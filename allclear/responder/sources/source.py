@@ -60,6 +60,10 @@ class Source(ABC):
     def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
         """Returns what the vendor would add to `body`: for samples."""
 
+    def document(self, request: RawRequest) -> bytes:
+        """Returns where the JSON stands, for a source that sends JSON."""
+        return request.body
+
     def kept_headers(self, request: RawRequest) -> dict[str, str]:
         """Returns the headers that go into the inbox: those that reading needs, and no secret."""
         wanted = (*_ALWAYS_KEPT, *self.keeps)
