@@ -16,8 +16,10 @@ MOST_DEPTH = 32
 """A body nested deeper is refused."""
 
 _LONGEST_KEY = 60
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 """A string, or the rest of a body in which one never ends; it never looks at a character twice."""
+_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _HALF_A_CHARACTER = "\\ud"
 
 
@@ -32,7 +34,7 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON
     except UnicodeDecodeError as error:
         msg = "the body is no UTF-8"
         raise ValueError(msg) from error
-    if text.lstrip()[:1] in {"[", "{"} and _is_too_deep(text):
+    if text.lstrip()[:1] in {"[", "{"} and _is_too_deep(raw):
         msg = f"the body is nested deeper than {MOST_DEPTH}"
         raise NotStrict(msg)
     body = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
@@ -41,17 +43,12 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON
     return body
 
 
-def _is_too_deep(text: str) -> bool:
-    """Counts brackets outside strings only."""
-    depth = 0
-    for sign in _STRING.sub("", text):
-        if sign in "[{":
-            depth += 1
-            if depth > MOST_DEPTH:
-                return True
-        elif sign in "]}":
-            depth -= 1
-    return False
+def _is_too_deep(raw: bytes) -> bool:
+    """Takes away, level by level, what has nothing inside it; strings do not count."""
+    left = _STRING.sub(b"", raw).translate(_AS_BRACKETS, _NO_BRACKETS)
+    for _ in range(MOST_DEPTH):
+        left = left.replace(b"[]", b"")
+    return b"[]" in left or left.count(b"[") > MOST_DEPTH
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
