@@ -27,7 +27,7 @@ from allclear.engine.registry import Registry
 from allclear.engine.reminders import Reminders
 from allclear.engine.settling import Settling
 from allclear.engine.windows import Windows
-from allclear.journal.port import Journal
+from allclear.journal.port import Journal, world_of
 from allclear.journal.sql import SqlJournal
 from allclear.settings import Settings, Simulation, load_settings
 
@@ -124,6 +124,8 @@ class Engine:
     windows: Windows
     reminders: Reminders
     settling: Settling
+    world: str
+    """Whose alerts it takes in (`world_of`)."""
 
     async def close(self) -> None:
         """Closes the clients and the journal."""
@@ -173,6 +175,7 @@ def make_engine(
         windows,
         reminders,
         settling,
+        world_of(company.name, simulated=simulated),
     )
 
 

@@ -100,19 +100,20 @@ def postgres_server() -> Generator[OnPostgres]:
 
 
 LATER = {
-    "0002": ["TABLE baselines"],
-    "0003": ["TABLE takeovers"],
-    "0004": ["TABLE alerts", "TABLE heard", "INDEX incidents_newest", "INDEX inbox_number"],
+    "0002": ["DROP TABLE baselines"],
+    "0003": ["DROP TABLE takeovers"],
+    "0004": ["DROP TABLE alerts", "DROP TABLE heard", "DROP INDEX incidents_newest", "DROP INDEX inbox_number"],
+    "0005": ["ALTER TABLE inbox DROP COLUMN world", "ALTER TABLE inbox DROP COLUMN read_to"],
 }
-"""What each migration has made."""
+"""How to take back what each migration has made."""
 
 
 def made_older(url: str, version: str) -> None:
     """Takes a journal back to what it was in `version`, as an older allclear has left it."""
     with by_hand(url) as connection:
-        for later, made in LATER.items():
-            for one in made if later > version else []:
-                connection.exec_driver_sql(f"DROP {one}")
+        for later, back in LATER.items():
+            for one in back if later > version else []:
+                connection.exec_driver_sql(one)
         connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
 
 

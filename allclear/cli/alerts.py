@@ -9,12 +9,11 @@ from typing import Annotated
 import httpx
 import typer
 
-from allclear.bootstrap import open_engine
+from allclear.bootstrap import Engine, open_engine
 from allclear.cli.root import AsJson, app, run, say, say_json
 from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
-from allclear.journal.port import Journal
 from allclear.responder.again import look_again
 from allclear.responder.doors.answers import AlertShown
 from allclear.responder.doors.shown import STATES, shown, shown_in_list
@@ -93,7 +92,7 @@ def list_alerts(
 
     async def work() -> list[AlertShown]:
         async with open_engine() as engine:
-            return shown_in_list(engine.journal, state, source, limit)
+            return shown_in_list(engine.journal, engine.world, state, source, limit)
 
     rows = run(work())
     if as_json:
@@ -114,8 +113,8 @@ def retry(
 
     async def work() -> AlertShown:
         async with open_engine() as engine:
-            look_again(engine.journal, delivery)
-            return _wait_for(engine.journal, delivery)
+            look_again(engine.journal, engine.world, delivery)
+            return _wait_for(engine, delivery)
 
     row = run(work())
     if as_json:
@@ -126,10 +125,10 @@ def retry(
         say("It waits for the responder, which looks at it as soon as it runs.")
 
 
-def _wait_for(journal: Journal, delivery: str) -> AlertShown:
+def _wait_for(engine: Engine, delivery: str) -> AlertShown:
     """Returns a delivery once the responder has read it, or as it is after a few seconds."""
     end = time.monotonic() + _PATIENCE
-    while (row := shown(journal, delivery)).state == "new" and time.monotonic() < end:
+    while (row := shown(engine.journal, engine.world, delivery)).state == "new" and time.monotonic() < end:
         time.sleep(0.1)
     return row
 

@@ -16,14 +16,14 @@ from allclear.domain.scribe import plain
 from allclear.engine.conductor import start_errand, taken_up_again
 from allclear.engine.reading import read_incident, readable
 from allclear.engine.storm import Buckets, Umbrella, count_collapsed
-from allclear.journal.port import INCIDENTS, Heard, Journal, KnownAlert
+from allclear.journal.port import INCIDENTS, Heard, Journal, KnownAlert, world_of
 
 _LONGEST_KEY, _LONGEST_WORD = 300, 60
 
 _AHEAD = timedelta(minutes=5)
 """How far a source's clock may be ahead of ours."""
 
-Became = Literal["opened", "joined", "held", "collapsed", "repeat", "late", "old", "below", "ignored"]
+Became = Literal["quarantined", "opened", "joined", "held", "collapsed", "repeat", "late", "old", "below", "ignored"]
 """What became of an alert, what weighs most first. docs/alerts.md says what each means."""
 
 
@@ -78,8 +78,7 @@ class Intake:
         self._storm = company.plan.storm
         self._clock = clock
         self._simulated = simulated
-        self._world = f"{company.name}/simulated" if simulated else company.name
-        """Whose alerts are known again: a real one never joins what a rehearsal left in the same journal."""
+        self._world = world_of(company.name, simulated=simulated)
         self._buckets = Buckets(company.plan)
         self._umbrella = Umbrella(journal, company.plan, company.name, simulated=simulated)
 
@@ -94,6 +93,12 @@ class Intake:
             self._journal.hear(_heard(said, alert, taken, position))
             if taken.state == "collapsed" and taken.incident:
                 count_collapsed(self._journal, self._read(taken.incident), self._plan, said.now)
+        return taken
+
+    def set_aside(self, alert: Alert, delivery: str, position: int, why: str) -> Taken:
+        """Writes down that an alert could not be taken in, and why."""
+        taken = Taken("quarantined", plain(why))
+        self._journal.hear(_heard(self._said(alert, delivery, numbered=False), alert, taken, position))
         return taken
 
     # --- what it is ----------------------------------------------------------------------------------

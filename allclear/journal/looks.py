@@ -23,7 +23,9 @@ class Looks:
 
     _db: Database
 
-    def arrived(self, *, state: str | None = None, source: str | None = None, limit: int = 100) -> list[Arrived]:
+    def arrived(
+        self, *, state: str | None = None, source: str | None = None, world: str | None = None, limit: int = 100,
+    ) -> list[Arrived]:  # fmt: skip
         """Returns what came in, newest first; a body may be a mebibyte, and stays where it is."""
         wanted = select(*(column for column in INBOX.c if column.name not in {"body", "headers"}))
         wanted = wanted.order_by(INBOX.c.number.desc()).limit(limit)
@@ -31,6 +33,8 @@ class Looks:
             wanted = wanted.where(INBOX.c.state == state)
         if source is not None:
             wanted = wanted.where(INBOX.c.source == source)
+        if world is not None:
+            wanted = wanted.where(INBOX.c.world.in_((world, "")))
         with self._db.reading() as connection:
             rows = connection.execute(wanted).mappings().all()
         return [

@@ -18,6 +18,14 @@ INCIDENTS = "numbers and keys of incidents"
 """The turn of whoever may open an incident."""
 
 
+def world_of(company: str, *, simulated: bool) -> str:
+    """Returns whose alerts are known again: one company's real ones, or those of its rehearsals.
+
+    They may share a journal, and a real alert never joins what a rehearsal left there.
+    """
+    return f"{company}/simulated" if simulated else company
+
+
 class ErrandKind(StrEnum):
     """What is carried to Prefect."""
 
@@ -92,12 +100,17 @@ class Delivery:
     state: str
     incident: str | None
     why: str
+    world: str = ""
+    """Whose it is (`world_of`); of one that an older version kept, whoever reads it."""
+    read_to: int = 0
+    """How many of its alerts are taken in, where not all of them are."""
 
 
 @dataclass(frozen=True)
 class Received:
     """A request of a monitoring system, as it is to be kept."""
 
+    world: str
     source: str
     headers: dict[str, str]
     body: bytes
@@ -292,16 +305,12 @@ class Journal(Protocol):
         """Says whether the process with that id has ended; one that is only stopped has not."""
         ...
 
-    def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
-        """Keeps a delivery and returns its id, and whether there is new work.
+    def receive_all(self, received: Sequence[Received]) -> list[tuple[str, bool]]:
+        """Keeps deliveries and returns of each, in order, its id, and whether there is new work.
 
         A repeat is counted under its first id, and looked at once more: what its words mean may have changed (its
         incident has ended, a route was added). Until that is done, further repeats are only counted.
         """
-        ...
-
-    def receive_all(self, received: Sequence[Received]) -> list[tuple[str, bool]]:
-        """Keeps many deliveries at once, as `receive` does each, and returns the same of each, in order."""
         ...
 
     def alert(self, company: str, key: str) -> KnownAlert | None:
@@ -332,8 +341,15 @@ class Journal(Protocol):
         """Notes what became of a delivery."""
         ...
 
-    def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Returns deliveries, newest first; those to be worked on (`state="new"`) oldest first."""
+    def read_to(self, delivery: str, count: int) -> None:
+        """Notes that the first `count` alerts of a delivery are taken in; to settle it forgets that."""
+        ...
+
+    def deliveries(self, *, state: str | None = None, world: str | None = None, limit: int = 100) -> list[Delivery]:
+        """Returns deliveries, newest first; those to be worked on (`state="new"`) oldest first.
+
+        With `world`, those that belong to it or to nobody.
+        """
         ...
 
     def delivery(self, delivery: str) -> Delivery:
@@ -360,8 +376,10 @@ class Journal(Protocol):
         """Returns the flow runs that wait for `ask`."""
         ...
 
-    def arrived(self, *, state: str | None = None, source: str | None = None, limit: int = 100) -> list[Arrived]:
-        """Returns what came in, newest first, without bodies and headers."""
+    def arrived(
+        self, *, state: str | None = None, source: str | None = None, world: str | None = None, limit: int = 100,
+    ) -> list[Arrived]:  # fmt: skip
+        """Returns what came in, newest first, without bodies and headers; with `world`, what is its or nobody's."""
         ...
 
     def counts(self) -> Counts:

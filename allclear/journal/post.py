@@ -34,24 +34,19 @@ class Post:
             }  # fmt: skip
             self._db.add_unless_there(connection, ERRANDS, row, "key")
 
-    def receive(self, source: str, headers: dict[str, str], body: bytes, delivery_key: str) -> tuple[str, bool]:
-        """Keeps a delivery, or counts its repeat."""
-        return self.receive_all([Received(source, headers, body, delivery_key)])[0]
-
     def receive_all(self, received: Sequence[Received]) -> list[tuple[str, bool]]:
         """Keeps deliveries, or counts their repeats; each repeat in the same turn is counted by its first."""
-        times = Counter(one.delivery_key for one in received)
+        times = Counter(map(_key, received))
         kept: dict[str, tuple[str, bool]] = {}
         with self._db.writing("numbers and keys of deliveries") as connection:
             number: int = connection.execute(select(func.max(INBOX.c.number))).scalar() or 0
-            for one in sorted(received, key=lambda one: one.delivery_key):  # two who lock the same rows never cross
-                if one.delivery_key not in kept:
-                    count = times[one.delivery_key]
-                    kept[one.delivery_key] = self._kept(connection, one, number + 1 + len(kept), count)
-        return [kept[one.delivery_key] for one in received]
+            for one in sorted(received, key=_key):  # two who lock the same rows never cross
+                if (key := _key(one)) not in kept:
+                    kept[key] = self._kept(connection, one, number + 1 + len(kept), times[key])
+        return [kept[_key(one)] for one in received]
 
     def _kept(self, connection: Connection, one: Received, number: int, count: int) -> tuple[str, bool]:
-        same = select(INBOX.c.id, INBOX.c.state).where(INBOX.c.delivery_key == one.delivery_key)
+        same = select(INBOX.c.id, INBOX.c.state).where(INBOX.c.delivery_key == _key(one))
         known = connection.execute(same.with_for_update()).one_or_none()
         if known is not None:  # the same words may mean something new by now: they are looked at again
             again = {"count": INBOX.c.count + count, "state": "new"}
@@ -60,9 +55,9 @@ class Post:
         delivery = uuid.uuid4().hex
         connection.execute(
             insert(INBOX).values(
-                id=delivery, number=number, source=one.source, delivery_key=one.delivery_key,
+                id=delivery, number=number, source=one.source, delivery_key=_key(one),
                 received_at=self._clock().isoformat(), headers=json.dumps(one.headers), body=one.body, count=count,
-                state="new", incident=None, why="",
+                state="new", incident=None, why="", world=one.world,
             )
         )  # fmt: skip
         return delivery, True
@@ -71,14 +66,21 @@ class Post:
         """Notes what became of a delivery."""
         with self._db.writing() as connection:
             row = update(INBOX).where(INBOX.c.id == delivery)
-            connection.execute(row.values(state=state, why=why, incident=incident))
+            connection.execute(row.values(state=state, why=why, incident=incident, read_to=0))
 
-    def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
+    def read_to(self, delivery: str, count: int) -> None:
+        """Notes how many alerts of a delivery are taken in."""
+        with self._db.writing() as connection:
+            connection.execute(update(INBOX).where(INBOX.c.id == delivery).values(read_to=count))
+
+    def deliveries(self, *, state: str | None = None, world: str | None = None, limit: int = 100) -> list[Delivery]:
         """Returns deliveries, newest first; those to be worked on oldest first."""
         order = INBOX.c.number.asc() if state == "new" else INBOX.c.number.desc()
         wanted = select(INBOX).order_by(order).limit(limit)
         if state is not None:
             wanted = wanted.where(INBOX.c.state == state)
+        if world is not None:
+            wanted = wanted.where(INBOX.c.world.in_((world, "")))
         with self._db.reading() as connection:
             return [_delivery(row) for row in connection.execute(wanted).mappings()]
 
@@ -127,8 +129,13 @@ class Post:
             return list(connection.execute(select(WAITS.c.run).where(WAITS.c.ask == ask)).scalars())
 
 
+def _key(one: Received) -> str:
+    """The same request for two companies is two deliveries."""
+    return f"{one.world}:{one.delivery_key}"
+
+
 def _delivery(row: RowMapping) -> Delivery:
     return Delivery(
         row["id"], row["source"], datetime.fromisoformat(row["received_at"]), json.loads(row["headers"]), row["body"],
-        row["count"], row["state"], row["incident"], row["why"],
+        row["count"], row["state"], row["incident"], row["why"], row["world"], row["read_to"],
     )  # fmt: skip

@@ -86,8 +86,10 @@ INBOX = Table(
     Column("state", WORD, nullable=False, index=True),
     Column("incident", WORD),
     Column("why", WORD, nullable=False),
+    Column("world", WORD, nullable=False, server_default=""),
+    Column("read_to", Integer, nullable=False, server_default="0"),
 )
-"""What monitoring sent, byte for byte."""
+"""What monitoring sent, byte for byte; until it is settled, its first `read_to` alerts are taken in."""
 Index("inbox_number", INBOX.c.number)
 
 ERRANDS = Table(

@@ -28,6 +28,7 @@ from allclear.responder.loops import Loops
 from allclear.responder.metrics import Counted, Metrics
 from allclear.responder.ready import Ready
 from allclear.responder.runs import Runs
+from allclear.responder.taking import Taking
 from allclear.responder.watch import Watch
 from allclear.responder.work import Work
 
@@ -50,7 +51,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
     driver, loops, limits = Driver(engine), Loops(), limits or Limits()
     watch = Watch(engine, driver.wake)
-    work = Work(engine, Errands(engine.journal, orchestrator, engine.company), driver.wake)
+    work = Work(Taking(engine), Errands(engine.journal, orchestrator, engine.company), driver.wake)
     metrics, ready = Metrics(engine, loops, limits), Ready(engine.journal, loops, limits)
     keeper = Keeper(engine.journal, metrics.append_seconds.observe)
     heartbeat = heartbeat_of(engine.settings, ready)
@@ -80,8 +81,8 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Counted, metrics=metrics)
     gate, guard = make_gate(engine.company, engine.around.secret, token), needs_token(token)
-    app.include_router(hearing_doors(Hearing(gate, limits, keeper, work.arrived)))
-    app.include_router(alert_doors(engine.journal, work.arrived, guard))
+    app.include_router(hearing_doors(Hearing(engine.world, gate, limits, keeper, work.arrived)))
+    app.include_router(alert_doors(engine.journal, engine.world, work.arrived, guard))
     app.include_router(incident_doors(engine, guard))
     app.include_router(health_doors(engine, ready, metrics, needs_token_from_afar(token)))
     _tell_errors(app)

@@ -28,7 +28,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.course import Over, Wait
 from allclear.engine.intake import Alert
 from allclear.engine.registry import Registry
-from allclear.journal.port import Claim, Errand, ErrandKind, Journal, Mine
+from allclear.journal.port import Claim, Errand, ErrandKind, Journal, Mine, Received
 from allclear.journal.sql import SqlJournal
 from allclear.settings import Settings
 from allclear.simulator.scenario import Production
@@ -48,8 +48,8 @@ OPENED = IncidentOpened(
 )  # fmt: skip
 WRITES = frozenset(
     {
-        "open_incident", "append", "claim", "renew", "finish", "receive", "settle", "errand_done", "errand_failed",
-        "wait", "add_baselines", "take_over",
+        "open_incident", "append", "claim", "renew", "finish", "receive_all", "settle", "read_to", "errand_done",
+        "errand_failed", "wait", "add_baselines", "take_over",
     }
 )  # fmt: skip
 """The journal's methods that write."""
@@ -102,6 +102,13 @@ def new_journal(folder: Path) -> str:
     path = folder / "journal.db"
     path.write_bytes(_empty_journal())
     return f"sqlite:///{path}"
+
+
+def received(
+    journal: Journal, source: str, headers: dict[str, str], body: bytes, key: str, world: str = "vintstreet"
+) -> tuple[str, bool]:
+    """Put a delivery into the inbox; returns its id, and whether there is new work."""
+    return journal.receive_all([Received(world, source, headers, body, key)])[0]
 
 
 def announced(sim: Simulated, folder: Path) -> Path:
@@ -226,7 +233,7 @@ def append_all(url: str, folder: str, incidents: list[str], count: int, me: str)
             for incident in incidents:
                 errand = Errand(ErrandKind.START, incident, f"{incident}/{number}", {})
                 journal.append(incident, [NoteTaken(text=f"{me} {number}")], MACHINE, errands=[errand])
-            journal.receive("json", {}, b"{}", str(number))
+            received(journal, "json", {}, b"{}", str(number))
             journal.open_incident("VS", OPENED, MACHINE, key=str(number))
         _meet(folder, "done", me)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from sqlalchemy import create_engine, text
 
 from allclear.responder.inbox import PROOF
 from allclear.responder.sources.proof import Level
-from allclear.responder.work import Work
-from tests.property.response_support import ALERT, MACHINE, OPENED, engine_on, new_journal
+from allclear.responder.taking import Taking
+from tests.property.response_support import ALERT, MACHINE, OPENED, engine_on, new_journal, received
 
 
 def damage(url: str, incident: str) -> None:
@@ -30,7 +29,7 @@ def damage(url: str, incident: str) -> None:
 def sent(engine: Any, key: str, name: str) -> str:  # noqa: ANN401 - the engine
     """Puts an alert into the inbox and returns its id."""
     body = json.dumps({"key": key, "title": name, "labels": {"alertname": name}}).encode()
-    return engine.journal.receive("json", {PROOF: Level.AUTHENTICATED.value}, body, f"{key}-{name}")[0]
+    return received(engine.journal, "json", {PROOF: Level.AUTHENTICATED.value}, body, f"{key}-{name}")[0]
 
 
 async def test_a_damaged_record_holds_up_no_clock_and_no_other_alert(tmp_path: Path) -> None:
@@ -50,9 +49,8 @@ async def test_a_damaged_record_holds_up_no_clock_and_no_other_alert(tmp_path: P
         await engine.reminders.give()
         await engine.reminders.settled()
         assert await engine.settling.look() == []
-        errands: Any = None
         again, other = sent(engine, ALERT.key, "PaymentProcessingFailures"), sent(engine, "new", "LiveStreamFailures")
-        Work(engine, errands, asyncio.Event()).take_in()
+        Taking(engine).take_in()
         kept = engine.journal.delivery(again)
         assert (kept.state, f"An entry of {first} cannot be read." in kept.why) == ("quarantined", True)
         assert (engine.journal.delivery(other).state, engine.journal.delivery(other).incident) == ("joined", second)

@@ -108,7 +108,7 @@ def test_another_companys_incident_is_not_shown(client: TestClient, engine: Engi
 
 
 DOORS = {
-    ("post", "/alerts/{source}"): {"202", "401", "403", "404", "413", "503"},
+    ("post", "/alerts/{source}"): {"202", "400", "401", "403", "404", "413", "503"},
     ("options", "/alerts/cloudevents"): {"200", "405"},
     ("get", "/alerts"): {"200", "401", "422", "503"},
     ("get", "/alerts/{delivery}"): {"200", "401", "404", "503"},

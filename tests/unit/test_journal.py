@@ -25,7 +25,7 @@ from allclear.domain.records import GENESIS, ActFinished, ActIntended, ActPropos
 from allclear.journal.port import Busy, Claim, Done, Errand, ErrandKind, Mine
 from allclear.journal.sql import SqlJournal
 from tests.journal_support import Journals, by_hand
-from tests.property.response_support import MACHINE, OPENED, append_all, hold_claim, open_all
+from tests.property.response_support import MACHINE, OPENED, append_all, hold_claim, open_all, received
 
 LEASE = timedelta(seconds=30)
 DONE = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done.")
@@ -299,8 +299,8 @@ def test_a_lease_that_is_over_is_still_its_holders_until_another_takes_it(journa
 def test_a_delivery_is_kept_byte_for_byte_and_a_repeat_is_counted(journal: SqlJournal) -> None:
     """What monitoring sends again is one delivery, and nothing to work on."""
     body = b'{"a": "\xff\x00"}'
-    first, new = journal.receive("alertmanager", {"x-id": "1"}, body, "key")
-    again = journal.receive("alertmanager", {}, b"other", "key")
+    first, new = received(journal, "alertmanager", {"x-id": "1"}, body, "key")
+    again = received(journal, "alertmanager", {}, b"other", "key")
     assert (new, again) == (True, (first, False))
     kept = journal.delivery(first)
     assert (kept.body, kept.headers, kept.count, kept.state) == (body, {"x-id": "1"}, 2, "new")
@@ -310,17 +310,17 @@ def test_a_delivery_is_kept_byte_for_byte_and_a_repeat_is_counted(journal: SqlJo
 
 def test_a_repeat_is_looked_at_once_more_after_it_was_dealt_with(journal: SqlJournal) -> None:
     """The same words may mean something new by then; while they wait to be looked at, a repeat is only counted."""
-    delivery, _ = journal.receive("alertmanager", {}, b"{}", "key")
-    assert journal.receive("alertmanager", {}, b"{}", "key") == (delivery, False)
+    delivery, _ = received(journal, "alertmanager", {}, b"{}", "key")
+    assert received(journal, "alertmanager", {}, b"{}", "key") == (delivery, False)
     journal.settle(delivery, "ignored", "No open incident has this alert.")
     assert journal.deliveries(state="new") == []
-    assert journal.receive("alertmanager", {}, b"{}", "key") == (delivery, True)
+    assert received(journal, "alertmanager", {}, b"{}", "key") == (delivery, True)
     assert [(one.id, one.count) for one in journal.deliveries(state="new")] == [(delivery, 3)]
 
 
 def test_deliveries_are_worked_on_in_their_order(journal: SqlJournal) -> None:
     """The oldest first for those to be worked on, the newest first for people who look."""
-    ids = [journal.receive("json", {}, b"{}", str(number))[0] for number in range(3)]
+    ids = [received(journal, "json", {}, b"{}", str(number))[0] for number in range(3)]
     assert [one.id for one in journal.deliveries(state="new")] == ids
     assert [one.id for one in journal.deliveries(limit=2)] == ids[:0:-1]
 

@@ -104,7 +104,7 @@ def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJo
 
 def test_many_deliveries_are_kept_as_one_by_one(journal: SqlJournal) -> None:
     """In one transaction, in their order; a repeat among them is counted by the first of its kind."""
-    one, two = (Received("json", {}, body, body.decode()) for body in (b"1", b"2"))
+    one, two = (Received("vintstreet", "json", {}, body, body.decode()) for body in (b"1", b"2"))
     kept = journal.receive_all([one, two, one])
     assert (kept[0], kept[0] == kept[1]) == (kept[2], False)
     assert [(found.body, found.count) for found in journal.deliveries(state="new")] == [(b"1", 2), (b"2", 1)]

@@ -13,7 +13,7 @@ from allclear.domain.records import ActFinished, ActIntended
 from allclear.journal.port import Errand, ErrandKind, Mine
 from allclear.journal.sql import SqlJournal
 from tests.journal_support import Journals
-from tests.property.response_support import MACHINE, OPENED, new_journal
+from tests.property.response_support import MACHINE, OPENED, new_journal, received
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def carried_out(journal: SqlJournal, act: str, status: ActStatus) -> None:
 
 def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
     """The newest comes first; by state, by source, and no more than was asked for."""
-    first, _ = journal.receive("json", {}, b"{}", "a")
-    journal.receive("grafana", {}, b"[]", "b")
-    journal.receive("json", {}, b"{}", "a")
+    first, _ = received(journal, "json", {}, b"{}", "a")
+    received(journal, "grafana", {}, b"[]", "b")
+    received(journal, "json", {}, b"{}", "a")
     journal.settle(first, "ignored", "why")
     (shown,) = journal.arrived(source="json")
     assert (shown.id, shown.count, shown.state, shown.why) == (first, 2, "ignored", "why")
@@ -51,12 +51,12 @@ def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
 def test_deliveries_are_counted_by_what_became_of_them(journal: SqlJournal) -> None:
     """The oldest unread one is the oldest that was never read; one that is read again does not count."""
     assert (journal.counts().deliveries, journal.counts().unread_since) == ({}, None)
-    first, _ = journal.receive("json", {}, b"{}", "a")
-    second, _ = journal.receive("grafana", {}, b"[]", "b")
+    first, _ = received(journal, "json", {}, b"{}", "a")
+    second, _ = received(journal, "grafana", {}, b"[]", "b")
     assert journal.counts().deliveries == {"new": 2}
     assert journal.counts().unread_since == journal.delivery(first).received_at
     journal.settle(first, "ignored", "why")
-    journal.receive("json", {}, b"{}", "a")
+    received(journal, "json", {}, b"{}", "a")
     assert journal.counts().deliveries == {"new": 2}
     assert journal.counts().unread_since == journal.delivery(second).received_at
 

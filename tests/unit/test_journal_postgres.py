@@ -23,7 +23,7 @@ from allclear.journal.sql import SqlJournal
 from allclear.settings import Settings
 from allclear.stack import Ports, Stack
 from tests.journal_support import OnPostgres, by_hand
-from tests.property.response_support import MACHINE, OPENED
+from tests.property.response_support import MACHINE, OPENED, received
 
 LEASE = timedelta(seconds=30)
 FINISHED = ActFinished(act="a", outcome=Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done."))
@@ -216,7 +216,7 @@ def test_the_character_zero_stops_nothing(journal: SqlJournal) -> None:
     assert journal.open_incident("VS", OPENED, MACHINE, key="a\0b") == (incident, False)
     assert journal.entries(incident)[-1].record.text == "c\0d"
     assert journal.broken_link(incident) is None
-    delivery, _ = journal.receive("json", {"x": "\0"}, b"\0", "e\0f")
+    delivery, _ = received(journal, "json", {"x": "\0"}, b"\0", "e\0f")
     journal.settle(delivery, "quarantined", "It cannot be read: \0.")
     assert journal.delivery(delivery).body == b"\0"
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from allclear.responder.drive import Driver
+from allclear.responder.taking import Taking
 from allclear.responder.work import Work
 from tests.property.response_support import engine_on, new_journal
 
@@ -21,7 +22,7 @@ async def test_a_loop_that_is_told_to_end_while_something_arrives_ends(tmp_path:
     engine = engine_on(new_journal(tmp_path), None)
     errands: Any = None
     driver = Driver(engine)
-    work = Work(engine, errands, driver.wake)
+    work = Work(Taking(engine), errands, driver.wake)
     loop, news = (work.read_inbox, work.arrived) if which == "inbox" else (driver.run, driver.wake)
     task = asyncio.create_task(loop())
     try:

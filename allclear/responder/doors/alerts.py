@@ -45,6 +45,8 @@ _UNAUTHORIZED = 401
 class Hearing:
     """What it takes to let alerts in."""
 
+    world: str
+    """Whose they are."""
     gate: Gate
     limits: Limits
     keeper: Keeper
@@ -70,7 +72,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
             if refused := refusal(SOURCES[source], raw):
                 log.warning("An alert from %s was refused: %s", source, refused)
                 raise HTTPException(400, refused)
-            received = Received(source, *to_keep(SOURCES[source], raw, proof.level))
+            received = Received(hears.world, source, *to_keep(SOURCES[source], raw, proof.level))
             delivery, work_to_do = await hears.limits.in_time(hears.keeper.keep(received))
         if work_to_do:
             hears.arrived.set()
@@ -87,7 +89,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
     return router
 
 
-def alert_doors(journal: Journal, arrived: asyncio.Event, guard: Guard) -> APIRouter:
+def alert_doors(journal: Journal, world: str, arrived: asyncio.Event, guard: Guard) -> APIRouter:
     """Returns the doors that show what became of alerts."""
     router = APIRouter(dependencies=[Depends(guard)], responses=NO_TOKEN | BUSY, tags=["alerts"])
 
@@ -98,17 +100,17 @@ def alert_doors(journal: Journal, arrived: asyncio.Event, guard: Guard) -> APIRo
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> list[AlertShown]:
         """Lists what came in and what became of it, newest first."""
-        return await asyncio.to_thread(shown_in_list, journal, state, source, limit)
+        return await asyncio.to_thread(shown_in_list, journal, world, state, source, limit)
 
     @router.get("/alerts/{delivery}", responses=NOT_FOUND)
     async def alert(delivery: str) -> AlertShown:
         """Shows one request of a monitoring system, and what became of it."""
-        return await asyncio.to_thread(shown, journal, delivery)
+        return await asyncio.to_thread(shown, journal, world, delivery)
 
     @router.post("/alerts/{delivery}/retry", status_code=202, responses=NOT_FOUND | _SETTLED)
     async def retry(delivery: str) -> TakenIn:
         """Has it looked at once more: what was quarantined or ignored."""
-        await asyncio.to_thread(look_again, journal, delivery)
+        await asyncio.to_thread(look_again, journal, world, delivery)
         arrived.set()
         return TakenIn(id=delivery)
 

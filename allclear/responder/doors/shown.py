@@ -6,22 +6,23 @@ from typing import Literal, get_args
 
 from allclear.engine.intake import Became
 from allclear.journal.port import Arrived, Delivery, Heard, Journal
+from allclear.responder.again import found_in
 from allclear.responder.doors.answers import AlertShown, HeardShown
 
-DeliveryState = Literal["new", Became, "quarantined"]
+DeliveryState = Literal["new", Became]
 """What can become of a request; `new` has not been read yet."""
 
 STATES: tuple[str, ...] = get_args(DeliveryState)
 
 
-def shown_in_list(journal: Journal, state: str | None, source: str | None, limit: int) -> list[AlertShown]:
+def shown_in_list(journal: Journal, world: str, state: str | None, source: str | None, limit: int) -> list[AlertShown]:
     """Returns what came in, newest first, with what became of each of its alerts."""
-    return [_shown(journal, one) for one in journal.arrived(state=state, source=source, limit=limit)]
+    return [_shown(journal, one) for one in journal.arrived(state=state, source=source, world=world, limit=limit)]
 
 
-def shown(journal: Journal, delivery: str) -> AlertShown:
+def shown(journal: Journal, world: str, delivery: str) -> AlertShown:
     """Returns one request and what became of it. Raises NotFound."""
-    return _shown(journal, journal.delivery(delivery))
+    return _shown(journal, found_in(journal, world, delivery))
 
 
 def _shown(journal: Journal, one: Arrived | Delivery) -> AlertShown:
