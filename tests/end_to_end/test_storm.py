@@ -38,6 +38,9 @@ RATE = float(os.environ.get("ALLCLEAR_STORM_RATE", "0"))
 SERVICES, CONNECTIONS = 40, 8
 TOKEN = "a-long-secret-token"
 
+Request = tuple[str, bytes]
+"""A source, and a body."""
+
 
 def company(root: Path) -> None:
     """Writes VintStreet with forty services, every address of which is this machine's, where nobody listens.
@@ -97,18 +100,18 @@ def _until_up(port: int) -> None:
     pytest.fail("the responder does not answer")
 
 
-async def _send(port: int, bodies: Sequence[bytes], began: float, first: int) -> list[list[float]]:
-    """Sends bodies over one connection, each at its time, and returns how long each answer took.
+async def _send(port: int, requests: Sequence[Request], began: float, first: int) -> list[list[float]]:
+    """Sends requests over one connection, each at its time, and returns how long each answer took.
 
     What is answered 503 is sent again, as senders do it, until it is taken.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     took: list[list[float]] = []
-    for number, body in enumerate(bodies):
+    for number, (source, body) in enumerate(requests):
         if RATE:
             await asyncio.sleep(max(0.0, began + (first + number * CONNECTIONS) / RATE - time.monotonic()))
         head = (
-            f"POST /alerts/json HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {TOKEN}\r\n"
+            f"POST /alerts/{source} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {TOKEN}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         took.append([])
@@ -126,12 +129,12 @@ async def _send(port: int, bodies: Sequence[bytes], began: float, first: int) ->
     return took
 
 
-def send(port: int, bodies: Sequence[bytes], journal: SqlJournal) -> int:
-    """Sends all bodies, waits until each has become something, and prints how fast; returns how many more were sent."""
+def send(port: int, requests: Sequence[Request], journal: SqlJournal) -> int:
+    """Sends them all, waits until each has become something, and prints how fast; returns how many more were sent."""
 
     async def all_of_them() -> list[list[float]]:
         began = time.monotonic()
-        parts = (_send(port, bodies[first::CONNECTIONS], began, first) for first in range(CONNECTIONS))
+        parts = (_send(port, requests[first::CONNECTIONS], began, first) for first in range(CONNECTIONS))
         return [took for part in await asyncio.gather(*parts) for took in part]
 
     began = time.monotonic()
@@ -141,18 +144,28 @@ def send(port: int, bodies: Sequence[bytes], journal: SqlJournal) -> int:
         time.sleep(0.1)
     done = time.monotonic() - began
     p50, p99 = (took[int(len(took) * share)] * 1000 for share in (0.5, 0.99))
-    again = len(took) - len(bodies)
+    again = len(took) - len(requests)
     print(  # noqa: T201 - whoever measures reads it
-        f"\n{len(bodies)} alerts in {sent:.1f} s ({len(bodies) / sent:.0f}/s), p50 {p50:.0f} ms, p99 {p99:.0f} ms, "
-        f"longest {took[-1] * 1000:.0f} ms; {again} sent again after 503; taken in {done - sent:.1f} s after the last"
+        f"\n{len(requests)} requests in {sent:.1f} s ({len(requests) / sent:.0f}/s), "
+        f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, longest {took[-1] * 1000:.0f} ms; {again} sent again after 503; taken in {done - sent:.1f} s after the last"
     )
     return again
 
 
-def alert(key: str, state: str = "firing", title: str = "Down", service: int = 0) -> bytes:
-    """Returns the body of an alert."""
+def alert(key: str, state: str = "firing", title: str = "Down", service: int = 0) -> Request:
+    """Returns an alert."""
     labels = {"service": f"shop-{service}"}
-    return json.dumps({"key": key, "title": title, "status": state, "labels": labels}).encode()
+    return "json", json.dumps({"key": key, "title": title, "status": state, "labels": labels}).encode()
+
+
+def group(name: str, count: int) -> Request:
+    """Returns Alertmanager's notification of so many different alerts."""
+    alerts = [
+        {"status": "firing", "fingerprint": f"{name}-{number}",
+         "labels": {"alertname": name, "service": f"shop-{number % SERVICES}"}}
+        for number in range(count)
+    ]  # fmt: skip
+    return "alertmanager", json.dumps({"status": "firing", "alerts": alerts}).encode()
 
 
 def test_duplicates_are_one_incident_and_each_is_counted(tmp_path: Path) -> None:
@@ -193,3 +206,18 @@ def test_a_storm_of_different_alerts_is_gathered_and_none_is_lost(tmp_path: Path
         assert joined["resolved"] == len(ends)
         assert joined["firing"] == COUNT - became["collapsed"]
         assert any(isinstance(record, AlertsCollapsed) for record in records)
+
+
+def test_alerts_that_come_in_large_groups_hold_up_no_other_sender(tmp_path: Path) -> None:
+    """Hundreds in one body, again and again: others are answered at once and taken in beside them; none is lost."""
+    large, small = max(3, COUNT // 1000), COUNT // 10
+    requests = [alert(f"k{number}", service=number % SERVICES) for number in range(small)]
+    for number in range(large):
+        requests.insert(number * small // large, group(f"g{number}", 1000))
+    with responder(tmp_path) as (port, journal):
+        assert send(port, requests, journal) == 0
+        heard = journal.heard(limit=large * 1000 + small + 1)
+        assert Counter(one.source for one in heard) == {"alertmanager": large * 1000, "json": small}
+        assert all(one.times == 1 for one in heard)
+        last = max(one.number for one in heard if one.source == "json")
+        assert sum(one.number > last for one in heard if one.source == "alertmanager") > large * 500
