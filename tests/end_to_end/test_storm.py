@@ -147,7 +147,8 @@ def send(port: int, requests: Sequence[Request], journal: SqlJournal) -> int:
     again = len(took) - len(requests)
     print(  # noqa: T201 - whoever measures reads it
         f"\n{len(requests)} requests in {sent:.1f} s ({len(requests) / sent:.0f}/s), "
-        f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, longest {took[-1] * 1000:.0f} ms; {again} sent again after 503; taken in {done - sent:.1f} s after the last"
+        f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, longest {took[-1] * 1000:.0f} ms; "
+        f"{again} sent again after 503; taken in {done - sent:.1f} s after the last"
     )
     return again
 
