@@ -55,6 +55,7 @@ from allclear.engine.course import (
 )
 from allclear.engine.executor import Executor
 from allclear.engine.own_record import after_looks, note_finding, serving_all, with_serving
+from allclear.engine.places import rest
 from allclear.engine.proposals import Proposer, Wish
 from allclear.engine.reading import read_incident, readable
 from allclear.engine.registry import Registry, read_params
@@ -176,7 +177,7 @@ class Conductor:
         """Looks once more, long enough after the first look that failed, before anything may act by itself."""
         failed = [one.at for one in incident.steps.values() if one.finding.verdict is Verdict.FAILURE]
         if failed:
-            await asyncio.sleep(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
+            await rest(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
         finding = await self.look(self.runbook(incident).health, self.words(incident))
         seen = StepDone(
             phase=phase.value, step=f"{step.id}-again", title="Looked at again", finding=finding, of_health=True
@@ -288,7 +289,7 @@ class Conductor:
             finding, looks = await probe.look(params), looks + 1
             if finding.verdict is Verdict.SUCCESS or loop.time() + pause > end:
                 return after_looks(finding, looks)
-            await asyncio.sleep(pause)
+            await rest(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def words(self, incident: Incident) -> dict[str, str]:

@@ -41,6 +41,7 @@ from allclear.domain.errors import (
 )
 from allclear.domain.incident import Act, Incident
 from allclear.domain.records import ActFinished, ActIntended, By
+from allclear.engine.places import rest
 from allclear.engine.reading import read_incident
 from allclear.engine.registry import Registry, read_params
 from allclear.journal.port import Busy, Done, Journal, Mine
@@ -144,7 +145,7 @@ class Executor:
                 if outcome is not None:
                     return outcome
                 continue
-            await asyncio.sleep(_AGAIN)
+            await rest(_AGAIN)
         return self._finish_unclaimed(
             incident_id, act_id, by,
             Outcome(
@@ -312,7 +313,7 @@ class Executor:
                 finding = Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
             if finding.verdict is Verdict.SUCCESS or finding.final or loop.time() + pause > end:
                 break
-            await asyncio.sleep(pause)
+            await rest(pause)
             pause = min(pause * 1.5, 1.0)
         good = finding.verdict is Verdict.SUCCESS
         seen = after.model_dump(mode="json") if after else None
@@ -329,7 +330,7 @@ class Executor:
     async def _make_way(self, busy: Busy, by: By) -> None:
         """Waits while another act changes the same thing; finishes for it when its holder is gone."""
         if not busy.gone:
-            await asyncio.sleep(_AGAIN)
+            await rest(_AGAIN)
             return
         with suppress(AllclearError):
             await self.carry_out(busy.incident, busy.act, by)

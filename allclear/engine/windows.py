@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from allclear.company import Company
@@ -14,6 +15,7 @@ from allclear.domain.incident import AskState, Incident
 from allclear.domain.records import ActFinished, AskVoided, By, NoteTaken, StepDone, WindowPassed
 from allclear.engine.alone import acted_lately, objections
 from allclear.engine.conductor import Conductor
+from allclear.engine.places import Places
 from allclear.journal.port import Errand, ErrandKind, Journal
 
 log = logging.getLogger("allclear.windows")
@@ -27,6 +29,10 @@ STALE = timedelta(minutes=5)
 """A window that passed this long ago, while nobody watched, authorises nothing any more."""
 
 
+_AT_ONCE = 20
+"""Windows that are seen to at the same time: one client's connections are shared by all of them."""
+
+
 class Windows:
     """Watches the windows of open asks. Any process may; an ask's window passes once."""
 
@@ -35,6 +41,7 @@ class Windows:
         self._conductor = conductor
         self._company = company
         self._clock = clock
+        self._places = Places(_AT_ONCE)
 
     def waiting(self) -> list[tuple[datetime, str, str]]:
         """Returns when which window passes, with incident and ask, the next one first."""
@@ -44,21 +51,36 @@ class Windows:
             found += [(until, incident.id, state.ask.id) for until, state in times if until]
         return sorted(found)
 
-    async def let_pass(self) -> list[str]:
-        """Lets every window pass whose time is over, and returns the asks. Raises JournalError."""
-        passed: list[str] = []
-        for until, incident_id, ask_id in await asyncio.to_thread(self.waiting):
-            if until > self._clock():
-                break
-            try:
-                await self._pass(self._conductor.incident(incident_id), ask_id)
-            except Moved:  # somebody answered in this very moment
-                continue
-            except AllclearError as error:  # one incident never holds up the others
-                log.warning("%s: %s", ask_id, error)
-                continue
-            passed.append(ask_id)
-        return passed
+    async def let_pass(self, each: Callable[[], None] = lambda: None) -> list[str]:
+        """Lets every window pass whose time is over, and returns the asks; `each` is called after one.
+
+        Many at once, for each takes a look: one slow service never holds up the others. Raises JournalError.
+        """
+        now = self._clock()
+        due = [(incident, ask) for until, incident, ask in await asyncio.to_thread(self.waiting) if until <= now]
+
+        async def one(incident_id: str, ask_id: str) -> bool:
+            async with self._places.place():
+                passed = await self._passed(incident_id, ask_id)
+                each()
+                return passed
+
+        passed = await asyncio.gather(*(one(incident, ask) for incident, ask in due))
+        return [ask for (_, ask), well in zip(due, passed, strict=True) if well]
+
+    async def _passed(self, incident_id: str, ask_id: str) -> bool:
+        """Lets one pass, and says whether it could be seen to."""
+        try:
+            await self._pass(self._conductor.incident(incident_id), ask_id)
+        except Moved:  # somebody answered in this very moment
+            return False
+        except AllclearError as error:
+            log.warning("%s: %s", ask_id, error)
+            return False
+        except Exception:  # one incident never holds up the others
+            log.exception("The window of %s could not be closed; it is tried again.", ask_id)
+            return False
+        return True
 
     async def _pass(self, incident: Incident, ask_id: str) -> None:
         """Looks once more; what is not failing still, or is forbidden by now, waits for people as any other ask."""

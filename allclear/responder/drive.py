@@ -17,6 +17,7 @@ from allclear.domain.incident import Act, Incident
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.course import Wait
+from allclear.engine.places import Places, lent
 from allclear.responder.loops import round_made
 
 log = logging.getLogger("allclear.responder")
@@ -29,7 +30,7 @@ LOOKS = 0.1
 _SOON = 0.01
 """The same while an act waits for somebody's yes, which the command line or a flow writes: 4 % of a core."""
 
-_AT_ONCE = 20
+AT_ONCE = 20
 """Incidents that are carried on at the same time: one client's connections are shared by all of them."""
 
 _AGAIN = 2.0
@@ -41,14 +42,14 @@ _PHASES = (Phase.DETECT, Phase.CONTAIN)
 class Driver:
     """Watches the open incidents of one company, and carries each on as far as nobody has to be asked."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, at_once: int = AT_ONCE) -> None:
         self._engine = engine
         self._seen: dict[str, int] = {}
         """Incident -> its length when there was nothing left to do for us."""
         self._asked: set[str] = set()
         """The incidents in which an act waits for somebody's yes."""
         self._going: dict[str, asyncio.Task[None]] = {}
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._places = Places(at_once)
         self._pause = LOOKS
         self.wake = asyncio.Event()
         """Set whenever this process has written something."""
@@ -90,19 +91,19 @@ class Driver:
         self.wake.set()  # whatever was written meanwhile is looked at now
 
     async def _carry_on(self, incident_id: str) -> None:
-        async with self._room:
-            try:
+        try:
+            async with self._places.place():
                 incident = await self._drive(incident_id)
-            except AllclearError as error:
-                log.warning("%s: %s", incident_id, error)
-                await asyncio.sleep(_AGAIN)
-            except Exception:  # one incident never keeps the others from being carried on
-                log.exception("%s could not be carried on; it is tried again.", incident_id)
-                await asyncio.sleep(_AGAIN)
-            else:
-                self._seen[incident_id] = incident.length
-                waits = any(state.ask.act for state in incident.open_asks)
-                (self._asked.add if waits else self._asked.discard)(incident_id)
+        except AllclearError as error:
+            log.warning("%s: %s", incident_id, error)
+            await asyncio.sleep(_AGAIN)
+        except Exception:  # one incident never keeps the others from being carried on
+            log.exception("%s could not be carried on; it is tried again.", incident_id)
+            await asyncio.sleep(_AGAIN)
+        else:
+            self._seen[incident_id] = incident.length
+            waits = any(state.ask.act for state in incident.open_asks)
+            (self._asked.add if waits else self._asked.discard)(incident_id)
 
     async def _drive(self, incident_id: str) -> Incident:
         """Makes every move that needs nobody, and returns the incident in which nothing was left to do."""
@@ -119,10 +120,15 @@ class Driver:
 
     async def _carry_out(self, incident_id: str, acts: list[str]) -> None:
         """Does the acts, all at once: what would be in another's way is kept apart by the claim on what it changes."""
-        doing = [self._engine.executor.carry_out(incident_id, act, BY) for act in acts]
-        for done in await asyncio.gather(*doing, return_exceptions=True):  # none is broken off for another's error
-            if isinstance(done, BaseException):
-                raise done
+        async with lent():  # each act takes a place of its own
+            doing = [self._carry_one_out(incident_id, act) for act in acts]
+            for done in await asyncio.gather(*doing, return_exceptions=True):  # none is broken off for another's error
+                if isinstance(done, BaseException):
+                    raise done
+
+    async def _carry_one_out(self, incident_id: str, act: str) -> None:
+        async with self._places.place():
+            await self._engine.executor.carry_out(incident_id, act, BY)
 
     async def _respond(self, incident_id: str) -> None:
         for phase in _PHASES:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from allclear.bootstrap import Engine
-from allclear.responder.loops import go_round
+from allclear.responder.loops import go_round, round_made
 
 _EVERY = 1.0
 """Seconds between two looks at what is due."""
@@ -24,7 +24,8 @@ class Watch:
 
     async def windows(self) -> None:
         """Lets pass what was given a time to be stopped in, for ever."""
-        await self._again(self._engine.windows.let_pass, _EVERY, "A window could not be closed; it is tried again.")
+        fault = "A window could not be closed; it is tried again."
+        await self._again(lambda: self._engine.windows.let_pass(each=self._written), _EVERY, fault)
 
     async def reminders(self) -> None:
         """Says what is due, and makes graver what was left too long, for ever."""
@@ -34,6 +35,10 @@ class Watch:
         """Lets alerts that went quiet settle, for ever."""
         fault = "What follows from quiet alerts could not be written; it is tried again."
         await self._again(self._engine.settling.look, _SETTLES, fault)
+
+    def _written(self) -> None:
+        round_made()
+        self._wake.set()
 
     async def _again(self, do: Callable[[], Awaitable[object]], every: float, fault: str) -> None:
         while True:

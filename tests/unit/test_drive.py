@@ -6,17 +6,21 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
+from allclear.company import Company
+from allclear.domain.approval import ByItself
 from allclear.domain.runbook import Phase
 from allclear.engine.by_hand import Order
 from allclear.engine.course import Over
-from allclear.responder.drive import LOOKS, Driver
+from allclear.responder.drive import AT_ONCE, LOOKS, Driver
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, until
 from tests.property.response_support import (
     ALERT,
     MACHINE,
+    OPENED,
     Engine,
     announced,
     anybody,
@@ -25,14 +29,17 @@ from tests.property.response_support import (
     new_journal,
     writes,
 )
+from tests.property.response_support import vintstreet as small_vintstreet
 
 
 @asynccontextmanager
-async def driven(folder: Path) -> AsyncGenerator[tuple[Engine, World]]:
+async def driven(
+    folder: Path, company: Company | None = None, at_once: int = AT_ONCE
+) -> AsyncGenerator[tuple[Engine, World]]:
     """Yield an engine whose incidents are carried on by a driver, and the world behind it."""
     async with Simulated(broken()) as sim:
-        engine = engine_on(new_journal(folder), announced(sim, folder))
-        driver = asyncio.create_task(Driver(engine).run())
+        engine = engine_on(new_journal(folder), announced(sim, folder), company=company)
+        driver = asyncio.create_task(Driver(engine, at_once).run())
         try:
             yield engine, sim.world
         finally:
@@ -78,3 +85,26 @@ async def test_what_was_opened_for_one_act_by_hand_starts_no_response(tmp_path: 
         await asyncio.sleep(5 * LOOKS)
         assert engine.conductor.incident(result.incident).entered == []
         assert not writes(world, "pagerduty")
+
+
+async def test_an_incident_that_waits_keeps_no_other_from_being_carried_on(tmp_path: Path) -> None:
+    """One is carried on at a time; while the first has ten seconds to go before its second look, the next is paged."""
+    company = small_vintstreet()
+    book = company.runbooks["bad-deployment"]
+    lone = book.contain[0].model_copy(update={"by_itself": ByItself()})
+    alone = book.model_copy(update={"contain": [lone, *book.contain[1:]]})
+    company = replace(company, runbooks=company.runbooks | {"bad-deployment": alone})
+    async with driven(tmp_path, company, at_once=1) as (engine, world):
+        first, second = (
+            engine.journal.open_incident(
+                "VS", OPENED.model_copy(update={"simulated": True, "company": company.name}), MACHINE
+            )[0]
+            for _ in range(2)
+        )
+
+        def said() -> list[str]:
+            return [str(entry) for entry in writes(world, "pagerduty")]
+
+        await until(lambda: len(said()) == 2, 15)
+        proposed = [engine.conductor.incident(one).act_of(Phase.CONTAIN, "roll-back") for one in (first, second)]
+        assert proposed == [None, None]
