@@ -99,7 +99,7 @@ class Conductor:
         rows = self._journal.incidents(
             open_only=ended_since is None, company=self._company.name, ended_since=ended_since
         )
-        incidents = readable(self._journal, (row.id for row in rows))
+        incidents = readable(self._journal, rows)
         return (incident for incident in incidents if incident.opened.simulated == self._simulated)
 
     def told_since(self, incident_id: str, number: int) -> str:

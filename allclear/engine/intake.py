@@ -200,7 +200,7 @@ class Intake:
             return self._open(said, route)
         young = said.now - self._storm.joins_within
         rows = self._journal.incidents(open_only=True, service=route.service, company=self._company.name, since=young)
-        for incident in readable(self._journal, (row.id for row in rows)):
+        for incident in readable(self._journal, rows):
             if incident.opened.simulated == self._simulated:
                 why = f"{incident.id} was opened on {route.service} within {say_duration(self._storm.joins_within)}."
                 return self._join(said, incident, why)

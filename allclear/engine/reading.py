@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from allclear.domain.errors import Unreadable
 from allclear.domain.incident import Incident, apply_to, replay
-from allclear.journal.port import Journal
+from allclear.journal.port import IncidentRow, Journal
 
 log = logging.getLogger("allclear.reading")
 
@@ -33,12 +33,16 @@ class Incidents:
         self._known: OrderedDict[str, Incident] = OrderedDict()
         self._lock = Lock()
 
-    def read(self, journal: Journal, incident_id: str) -> Incident:
-        """Returns the incident as it stands. Raises NotFound for an unknown one, JournalError."""
-        length, head = journal.head(incident_id)
+    def read(self, journal: Journal, incident_id: str, stands: tuple[int, str] | None = None) -> Incident:
+        """Returns the incident as it stands. Raises NotFound for an unknown one, JournalError.
+
+        `stands` is its length and the hash of its last entry, for whoever has read them already.
+        """
         with self._lock:
             known = self._known.get(incident_id)
-        if known is None or (known.length, known.head) != (length, head):
+        if stands is None or (known and known.length > stands[0]):  # a list may be older than what we know
+            stands = journal.head(incident_id)
+        if known is None or (known.length, known.head) != stands:
             known = _newer(journal, incident_id, known)
         self._remember(known)
         return known
@@ -67,17 +71,22 @@ _READERS: WeakKeyDictionary[Journal, Incidents] = WeakKeyDictionary()
 _MAKING = Lock()
 
 
+def _reader(journal: Journal) -> Incidents:
+    """Returns the one reader of a journal, so that everybody in this process shares what it remembers."""
+    with _MAKING:
+        return _READERS.setdefault(journal, Incidents())
+
+
 def read_incident(journal: Journal, incident_id: str) -> Incident:
     """Returns the incident as `journal` has it now. Raises NotFound for an unknown one, JournalError."""
-    with _MAKING:  # one reader for each journal, so that everybody in this process shares what it remembers
-        reader = _READERS.setdefault(journal, Incidents())
-    return reader.read(journal, incident_id)
+    return _reader(journal).read(journal, incident_id)
 
 
-def readable(journal: Journal, incidents: Iterable[str]) -> Iterator[Incident]:
-    """Yields those of the incidents that can be read; of any other it is logged that it cannot."""
-    for one in incidents:
+def readable(journal: Journal, rows: Iterable[IncidentRow]) -> Iterator[Incident]:
+    """Yields those of a list of incidents that can be read; of any other it is logged that it cannot."""
+    reader = _reader(journal)
+    for row in rows:
         try:
-            yield read_incident(journal, one)
+            yield reader.read(journal, row.id, (row.length, row.head))
         except Unreadable as error:  # one damaged record never holds up the others
             log.warning("%s", error)

@@ -78,8 +78,8 @@ class Umbrella:
         limit: Limit = self._plan.storm.umbrella
         rows = self._journal.incidents(company=self._company, since=now - limit.within)
         known = self._journal.open_with_key(self._key)
-        ids = (row.id for row in rows if row.id != known)
-        recent = [one for one in readable(self._journal, ids) if self._mine(one)]
+        others = (row for row in rows if row.id != known)
+        recent = [one for one in readable(self._journal, others) if self._mine(one)]
         if len(recent) < limit.times:
             return None
         found, _ = self._journal.open_incident(
@@ -87,7 +87,7 @@ class Umbrella:
             errands=[start_errand("{incident}", "respond")],
         )  # fmt: skip
         rows = self._journal.incidents(open_only=True, company=self._company)
-        for one in readable(self._journal, (row.id for row in rows)):
+        for one in readable(self._journal, rows):
             if self._mine(one) and (one.id == found or one.covered_by is None):
                 self._journal.append(one.id, [Covered(umbrella=found)], BY)
         return found

@@ -57,6 +57,8 @@ class IncidentRow:
     ended_at: datetime | None
     length: int
     """How many entries its record has."""
+    head: str
+    """The hash of the last."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
 from allclear.journal.database import Database
 from allclear.journal.port import Delivery, Errand, ErrandKind, Received
+from allclear.journal.statements import ADD_DELIVERY, DELIVERED, DELIVERED_AGAIN, LAST_DELIVERY
 from allclear.journal.tables import ERRANDS, INBOX, INCIDENTS, WAITS
 
 
@@ -39,27 +40,24 @@ class Post:
         times = Counter(map(_key, received))
         kept: dict[str, tuple[str, bool]] = {}
         with self._db.writing("numbers and keys of deliveries") as connection:
-            number: int = connection.execute(select(func.max(INBOX.c.number))).scalar() or 0
+            number: int = connection.execute(LAST_DELIVERY).scalar() or 0
             for one in sorted(received, key=_key):  # two who lock the same rows never cross
                 if (key := _key(one)) not in kept:
                     kept[key] = self._kept(connection, one, number + 1 + len(kept), times[key])
         return [kept[_key(one)] for one in received]
 
     def _kept(self, connection: Connection, one: Received, number: int, count: int) -> tuple[str, bool]:
-        same = select(INBOX.c.id, INBOX.c.state).where(INBOX.c.delivery_key == _key(one))
-        known = connection.execute(same.with_for_update()).one_or_none()
+        known = connection.execute(DELIVERED, {"its_delivery_key": _key(one)}).one_or_none()
         if known is not None:  # the same words may mean something new by now: they are looked at again
-            again = {"count": INBOX.c.count + count, "state": "new"}
-            connection.execute(update(INBOX).where(INBOX.c.id == known.id).values(**again))
+            connection.execute(DELIVERED_AGAIN, {"its_id": known.id, "its_count": count})
             return known.id, known.state != "new"
         delivery = uuid.uuid4().hex
-        connection.execute(
-            insert(INBOX).values(
-                id=delivery, number=number, source=one.source, delivery_key=_key(one),
-                received_at=self._clock().isoformat(), headers=json.dumps(one.headers), body=one.body, count=count,
-                state="new", incident=None, why="", world=one.world,
-            )
-        )  # fmt: skip
+        row = {
+            "id": delivery, "number": number, "source": one.source, "delivery_key": _key(one),
+            "received_at": self._clock().isoformat(), "headers": json.dumps(one.headers), "body": one.body,
+            "count": count, "state": "new", "incident": None, "why": "", "world": one.world,
+        }  # fmt: skip
+        connection.execute(ADD_DELIVERY, row)
         return delivery, True
 
     def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:

@@ -24,11 +24,12 @@ import re
 import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from threading import Lock
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -109,7 +110,7 @@ class PostgresDatabase(Database):
 
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
         """Adds a row, unless one with its `key` is there."""
-        connection.execute(insert(table).values(**row).on_conflict_do_nothing(index_elements=[key]))
+        connection.execute(_unless_there(table, key), row)
 
     def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
         for turn in sorted(turns):
@@ -154,6 +155,12 @@ class PostgresDatabase(Database):
                     if re.search(pattern, words, re.IGNORECASE):
                         return what, next_step
         return f"failed: {words}", "Look at the database and its server's log."
+
+
+@lru_cache
+def _unless_there(table: Table, key: str) -> Insert:
+    """Returns the statement, made once."""
+    return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 
 class SessionPresence:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import Baseline
@@ -25,11 +25,21 @@ from allclear.journal.looks import Looks
 from allclear.journal.port import INCIDENTS as OPENING
 from allclear.journal.port import Busy, Claim, Done, Errand, IncidentRow, Mine
 from allclear.journal.post import Post
+from allclear.journal.statements import (
+    ADD_ENTRY,
+    ENDED,
+    ENTRIES_AFTER,
+    HEAD,
+    HEAD_ALONE,
+    LAST_NUMBER,
+    MOVED,
+    OF_AN_ACT,
+    OPEN_WITH,
+    OPEN_WITH_ALONE,
+    incidents_where,
+)
 from allclear.journal.tables import CLAIMS, ENTRIES, INCIDENTS
 from allclear.journal.takeovers import add_takeover, newest_takeovers
-
-_HEAD = select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == bindparam("its_id"))
-_HEAD_ALONE = _HEAD.with_for_update()
 
 
 class SqlJournal(Post, AlertBook, Looks):
@@ -70,13 +80,11 @@ class SqlJournal(Post, AlertBook, Looks):
     ) -> tuple[str, bool]:  # fmt: skip
         """Opens an incident, or joins the open one with that key."""
         with self._db.writing(OPENING) as connection:
-            if key is not None:
-                known = _open_with(key).with_for_update()
-                if (found := connection.execute(known).scalar()) is not None:
-                    self._add(connection, found, records, by)
-                    return found, False
-            last = select(func.max(INCIDENTS.c.number)).where(INCIDENTS.c.short == short)
-            number = (connection.execute(last).scalar() or 0) + 1
+            found = connection.execute(OPEN_WITH_ALONE, {"its_key": key}).scalar() if key is not None else None
+            if found is not None:
+                self._add(connection, found, records, by)
+                return found, False
+            number = (connection.execute(LAST_NUMBER, {"its_short": short}).scalar() or 0) + 1
             incident = f"{short}-{number}"
             connection.execute(
                 insert(INCIDENTS).values(
@@ -114,23 +122,21 @@ class SqlJournal(Post, AlertBook, Looks):
                 "record": stored, "before": head, "hash": hashed,
                 "act": getattr(record, "act", None), "resource": getattr(record, "resource", None) or None,
             }  # fmt: skip
-            connection.execute(insert(ENTRIES), values)
+            connection.execute(ADD_ENTRY, values)
             entries.append(
                 Entry(incident=incident, number=length, at=at, by=by, record=record, before=head, hash=hashed)
             )
             head = hashed
         ended = next((at.isoformat() for record in records if isinstance(record, IncidentEnded)), None)
-        moved: dict[str, Any] = {"length": length, "head": head} | ({"ended_at": ended} if ended else {})
-        connection.execute(update(INCIDENTS).where(INCIDENTS.c.id == incident).values(**moved))
+        moved = {"its_id": incident, "its_length": length, "its_head": head}
+        connection.execute(ENDED if ended else MOVED, moved | ({"its_ended_at": ended} if ended else {}))
         return entries
 
     def entries(self, incident: str, *, after: int = 0) -> list[Entry]:
         """Returns the entries with a number over `after`, in order."""
-        wanted = select(ENTRIES).where(ENTRIES.c.incident == incident, ENTRIES.c.number > after)
         with self._db.reading() as connection:
-            rows = connection.execute(wanted.order_by(ENTRIES.c.number)).all()
-            known = select(INCIDENTS.c.id).where(INCIDENTS.c.id == incident)
-            if not rows and connection.execute(known).scalar() is None:
+            rows = connection.execute(ENTRIES_AFTER, {"its_incident": incident, "its_number": after}).all()
+            if not rows and connection.execute(HEAD, {"its_id": incident}).one_or_none() is None:
                 raise _unknown(incident)
         try:
             return self._read_rows(rows)
@@ -152,7 +158,7 @@ class SqlJournal(Post, AlertBook, Looks):
     def head(self, incident: str) -> tuple[int, str]:
         """Returns how many entries an incident has, and the hash of the last."""
         with self._db.reading() as connection:
-            row = connection.execute(_HEAD, {"its_id": incident}).one_or_none()
+            row = connection.execute(HEAD, {"its_id": incident}).one_or_none()
         if row is None:
             raise _unknown(incident)
         return row.length, row.head
@@ -160,33 +166,27 @@ class SqlJournal(Post, AlertBook, Looks):
     def open_with_key(self, key: str) -> str | None:
         """Returns the open incident that was opened with `key`, or None."""
         with self._db.reading() as connection:
-            return connection.execute(_open_with(key)).scalar()
+            return connection.execute(OPEN_WITH, {"its_key": key}).scalar()
 
     def incidents(
         self, *, open_only: bool = False, service: str | None = None, company: str | None = None,
         since: datetime | None = None, ended_since: datetime | None = None,
     ) -> list[IncidentRow]:  # fmt: skip
         """Returns the incidents, newest first."""
-        wanted = select(INCIDENTS).order_by(INCIDENTS.c.opened_at.desc(), INCIDENTS.c.number.desc())
-        if open_only:
-            wanted = wanted.where(INCIDENTS.c.ended_at.is_(None))
-        if service is not None:
-            wanted = wanted.where(INCIDENTS.c.service == service)
-        if company is not None:
-            wanted = wanted.where(INCIDENTS.c.company == company)
-        if since is not None:
-            wanted = wanted.where(INCIDENTS.c.opened_at >= since.isoformat())
-        if ended_since is not None:
-            late = INCIDENTS.c.ended_at >= ended_since.isoformat()
-            wanted = wanted.where(INCIDENTS.c.ended_at.is_(None) | late)
+        asked = {
+            "service": service, "company": company, "since": since.isoformat() if since else None,
+            "ended_since": ended_since.isoformat() if ended_since else None,
+        }  # fmt: skip
+        named = {name: value for name, value in asked.items() if value is not None}
+        wanted = incidents_where(frozenset([*named, "open_only"] if open_only else named))
         with self._db.reading() as connection:
-            rows = connection.execute(wanted).all()
+            rows = connection.execute(wanted, {f"its_{name}": value for name, value in named.items()}).all()
         return [
             IncidentRow(
-                row.id, row.company, row.service, datetime.fromisoformat(row.opened_at),
-                datetime.fromisoformat(row.ended_at) if row.ended_at else None, row.length,
+                number, of, service, datetime.fromisoformat(opened),
+                datetime.fromisoformat(ended) if ended else None, length, head,
             )
-            for row in rows
+            for number, of, service, opened, ended, length, head in rows
         ]  # fmt: skip
 
     def incidents_touching(self, resource: str) -> list[str]:
@@ -300,14 +300,8 @@ def _as_json(record: Any) -> str:  # noqa: ANN401 - any record
 
 
 def _has(connection: Connection, incident: str, act: str, kind: str) -> bool:
-    wanted = select(ENTRIES.c.number).where(
-        ENTRIES.c.incident == incident, ENTRIES.c.act == act, ENTRIES.c.kind == kind
-    )
-    return connection.execute(wanted.limit(1)).first() is not None
-
-
-def _open_with(key: str) -> Select[tuple[str]]:
-    return select(INCIDENTS.c.id).where(INCIDENTS.c.key == key, INCIDENTS.c.ended_at.is_(None))
+    wanted = {"its_incident": incident, "its_act": act, "its_kind": kind}
+    return connection.execute(OF_AN_ACT, wanted).first() is not None
 
 
 @lru_cache(maxsize=1000)
@@ -326,7 +320,7 @@ def _moment(written: str) -> datetime:
 
 def _locked(connection: Connection, incident: str) -> tuple[int, str]:
     """Returns an incident's length and head; nobody else writes to it before the transaction ends. Raises NotFound."""
-    row = connection.execute(_HEAD_ALONE, {"its_id": incident}).one_or_none()
+    row = connection.execute(HEAD_ALONE, {"its_id": incident}).one_or_none()
     if row is None:
         raise _unknown(incident)
     return row.length, row.head

@@ -11,12 +11,13 @@ import os
 import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine import URL
 
 from allclear.journal.database import Database, Sentence, said
@@ -64,7 +65,7 @@ class SqliteDatabase(Database):
 
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
         """Adds a row, unless one with its `key` is there."""
-        connection.execute(insert(table).values(**row).on_conflict_do_nothing(index_elements=[key]))
+        connection.execute(_unless_there(table, key), row)
 
     def close(self) -> None:
         """Closes every connection."""
@@ -136,6 +137,12 @@ class SqliteDatabase(Database):
             if mark in words.lower():
                 return what, next_step
         return f"failed: {words}", "Look at the database."
+
+
+@lru_cache
+def _unless_there(table: Table, key: str) -> Insert:
+    """Returns the statement, made once."""
+    return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 
 class FilePresence:

@@ -1,0 +1,72 @@
+"""The statements that every move and every alert needs. Made once: to build one takes longer than to run it.
+
+Their values are named as the columns, after `its_`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import Select, bindparam, func, insert, select, update
+
+from allclear.journal.tables import ENTRIES, INBOX, INCIDENTS
+
+HEAD = select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == bindparam("its_id"))
+HEAD_ALONE = HEAD.with_for_update()
+"""Nobody else writes to the incident before the transaction ends."""
+
+MOVED = (
+    update(INCIDENTS)
+    .where(INCIDENTS.c.id == bindparam("its_id"))
+    .values(length=bindparam("its_length"), head=bindparam("its_head"))
+)
+ENDED = MOVED.values(ended_at=bindparam("its_ended_at"))
+
+OPEN_WITH = select(INCIDENTS.c.id).where(INCIDENTS.c.key == bindparam("its_key"), INCIDENTS.c.ended_at.is_(None))
+OPEN_WITH_ALONE = OPEN_WITH.with_for_update()
+LAST_NUMBER = select(func.max(INCIDENTS.c.number)).where(INCIDENTS.c.short == bindparam("its_short"))
+
+ADD_ENTRY = insert(ENTRIES)
+ENTRIES_AFTER = (
+    select(ENTRIES)
+    .where(ENTRIES.c.incident == bindparam("its_incident"), ENTRIES.c.number > bindparam("its_number"))
+    .order_by(ENTRIES.c.number)
+)
+OF_AN_ACT = (
+    select(ENTRIES.c.number)
+    .where(
+        ENTRIES.c.incident == bindparam("its_incident"),
+        ENTRIES.c.act == bindparam("its_act"),
+        ENTRIES.c.kind == bindparam("its_kind"),
+    )
+    .limit(1)
+)
+
+DELIVERED = (
+    select(INBOX.c.id, INBOX.c.state).where(INBOX.c.delivery_key == bindparam("its_delivery_key")).with_for_update()
+)
+DELIVERED_AGAIN = (
+    update(INBOX)
+    .where(INBOX.c.id == bindparam("its_id"))
+    .values(count=INBOX.c.count + bindparam("its_count"), state="new")
+)
+LAST_DELIVERY = select(func.max(INBOX.c.number))
+ADD_DELIVERY = insert(INBOX)
+
+
+@lru_cache
+def incidents_where(asked: frozenset[str]) -> Select[tuple[str, str, str, str, str | None, int, str]]:
+    """Returns the list of incidents, newest first: those of a service, a company, opened or ended since, or open."""
+    columns = INCIDENTS.c
+    conditions = {
+        "open_only": columns.ended_at.is_(None),
+        "service": columns.service == bindparam("its_service"),
+        "company": columns.company == bindparam("its_company"),
+        "since": columns.opened_at >= bindparam("its_since"),
+        "ended_since": columns.ended_at.is_(None) | (columns.ended_at >= bindparam("its_ended_since")),
+    }
+    listed = select(
+        columns.id, columns.company, columns.service, columns.opened_at, columns.ended_at, columns.length, columns.head
+    )
+    wanted = [condition for name, condition in conditions.items() if name in asked]
+    return listed.where(*wanted).order_by(columns.opened_at.desc(), columns.number.desc())
