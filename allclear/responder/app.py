@@ -15,6 +15,7 @@ from allclear import __version__
 from allclear.bootstrap import Engine
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.orchestrator import Errands, Orchestrator
+from allclear.responder.behind import Behind
 from allclear.responder.doors.alerts import Hearing, alert_doors, hearing_doors
 from allclear.responder.doors.health import health_doors
 from allclear.responder.doors.incidents import incident_doors
@@ -50,14 +51,17 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
         )
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
     driver, loops, limits = Driver(engine), Loops(), limits or Limits()
+    behind = Behind()
     watch = Watch(engine, driver.wake)
     work = Work(Taking(engine), Errands(engine.journal, orchestrator, engine.company), driver.wake)
     metrics, ready = Metrics(engine, loops, limits), Ready(engine.journal, loops, limits)
     keeper = Keeper(engine.journal, metrics.append_seconds.observe)
-    heartbeat = heartbeat_of(engine.settings, ready)
+    heartbeat = heartbeat_of(engine.settings, Ready(engine.journal, loops, limits))
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+    def news() -> None:
+        behind.soon(work.arrived.set)
+
+    async def begin() -> None:
         loops.start("inbox", work.read_inbox, stale=_STUCK)
         loops.start("errands", work.run_errands, stale=_STUCK_OUTSIDE)
         loops.start("runs", Runs(engine, orchestrator).watch, stale=_STUCK_OUTSIDE)
@@ -66,23 +70,33 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
             loops.start("settling", watch.settling, stale=_STUCK)
             loops.start("reminders", watch.reminders, stale=_STUCK_OUTSIDE)
             loops.start("driver", driver.run, stale=_STUCK)
+        if heartbeat:
+            loops.start("heartbeat", heartbeat.run, stale=heartbeat.stale)
+        work.arrived.set()
+
+    async def end() -> None:
+        await loops.stop()
+        if heartbeat:
+            await heartbeat.close()
+        await orchestrator.close()
+        await engine.around.close()  # its clients belong to the event loop that used them
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         async with AsyncExitStack() as leaving:
             leaving.callback(keeper.close)
             leaving.callback(ready.close)
-            leaving.push_async_callback(orchestrator.close)
-            if heartbeat:
-                loops.start("heartbeat", heartbeat.run, stale=heartbeat.stale)
-                leaving.push_async_callback(heartbeat.close)
-            leaving.push_async_callback(loops.stop)
-            work.arrived.set()
+            await leaving.enter_async_context(behind.running())
+            leaving.push_async_callback(behind.run, end)
+            await behind.run(begin)
             yield
 
     # No pages of FastAPI's own: they load their scripts from elsewhere.
     app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Counted, metrics=metrics)
     gate, guard = make_gate(engine.company, engine.around.secret, token), needs_token(token)
-    app.include_router(hearing_doors(Hearing(engine.world, gate, limits, keeper, work.arrived)))
-    app.include_router(alert_doors(engine.journal, engine.world, work.arrived, guard))
+    app.include_router(hearing_doors(Hearing(engine.world, gate, limits, keeper, news)))
+    app.include_router(alert_doors(engine.journal, engine.world, news, guard))
     app.include_router(incident_doors(engine, guard))
     app.include_router(health_doors(engine, ready, metrics, needs_token_from_afar(token)))
     _tell_errors(app)

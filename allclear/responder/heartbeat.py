@@ -47,8 +47,9 @@ class Heartbeat:
         self._tell(f"is held back: {troubles[0]}" if troubles else await self._call())
 
     async def close(self) -> None:
-        """Lets go of the connection."""
+        """Lets go of the connection, and of its own way to ask."""
         await self._http.aclose()
+        self._ready.close()
 
     async def _call(self) -> str:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -50,8 +51,8 @@ class Hearing:
     gate: Gate
     limits: Limits
     keeper: Keeper
-    arrived: asyncio.Event
-    """Set whenever something new is in the inbox."""
+    news: Callable[[], None]
+    """Called whenever something new is in the inbox."""
 
 
 def hearing_doors(hears: Hearing) -> APIRouter:
@@ -75,7 +76,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
             received = Received(hears.world, source, *to_keep(SOURCES[source], raw, proof.level))
             delivery, work_to_do = await hears.limits.in_time(hears.keeper.keep(received))
         if work_to_do:
-            hears.arrived.set()
+            hears.news()
         return TakenIn(id=delivery)
 
     @router.options(
@@ -89,7 +90,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
     return router
 
 
-def alert_doors(journal: Journal, world: str, arrived: asyncio.Event, guard: Guard) -> APIRouter:
+def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: Guard) -> APIRouter:
     """Returns the doors that show what became of alerts."""
     router = APIRouter(dependencies=[Depends(guard)], responses=NO_TOKEN | BUSY, tags=["alerts"])
 
@@ -111,7 +112,7 @@ def alert_doors(journal: Journal, world: str, arrived: asyncio.Event, guard: Gua
     async def retry(delivery: str) -> TakenIn:
         """Has it looked at once more: what was quarantined or ignored."""
         await asyncio.to_thread(look_again, journal, world, delivery)
-        arrived.set()
+        news()
         return TakenIn(id=delivery)
 
     return router
