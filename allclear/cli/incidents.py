@@ -24,7 +24,7 @@ from allclear.cli.root import (
 )
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
-from allclear.domain.scribe import plain
+from allclear.domain.scribe import asked_words, plain
 from allclear.domain.telling import left_in_place, status
 from allclear.engine.by_hand import PHASE, Order
 from allclear.engine.proposals import Wish
@@ -212,8 +212,8 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
             if worked.done:
                 say("Nothing is left to change: it is so already.")
             if dry_run:
-                who = " or ".join(policy.roles) if policy else "nobody"
-                say(f"Dry run: nothing was changed. Who may decide: {who}.")
+                who = asked_words(policy, engine.company.plan) if policy else "nobody has to"
+                say(f"Dry run: nothing was changed. Who may allow it: {who}.")
                 return
             if refusals:
                 raise Refused(refusals[0].sentence, refusals[0].next_step)

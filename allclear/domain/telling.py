@@ -165,9 +165,8 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
         late = "MISSED, " if one.missed(now) else ""
         done = f", met {stamp(one.met)}" if one.met else f", declined {stamp(one.declined)}" if one.declined else ""
         early = f", not before {stamp(one.not_before)}" if one.not_before else ""
-        lines.append(
-            f"{late}{stamp(one.due)}{early}: {plain(one.title)} ({one.severity}, from {one.starts.value}){done}"
-        )
+        clock_of = f"{one.severity}, counted from the {one.starts.value}"
+        lines.append(f"{late}{stamp(one.due)}{early}: {plain(one.title)} ({clock_of}){done}")
     return lines
 
 
