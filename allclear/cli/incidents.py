@@ -25,7 +25,7 @@ from allclear.cli.root import (
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.domain.scribe import asked_words, plain
-from allclear.domain.telling import left_in_place, status
+from allclear.domain.telling import left_in_place, status, waiting
 from allclear.engine.by_hand import PHASE, Order
 from allclear.engine.proposals import Wish
 from allclear.engine.reading import readable
@@ -42,17 +42,15 @@ def list_incidents(as_json: AsJson = False) -> None:
 
     async def work() -> list[dict[str, Any]]:
         async with open_engine() as engine:
-            rows: list[dict[str, Any]] = []
-            for incident in readable(engine.journal, (row.id for row in engine.journal.incidents())):
-                waiting = [state.ask.id for state in incident.open_asks] if not incident.over else []
-                rows.append(
-                    {
-                        "id": incident.id, "severity": incident.severity, "status": status(incident),
-                        "title": incident.title, "opened_at": incident.opened_at.isoformat(), "waiting": waiting,
-                        "simulated": incident.opened.simulated,
-                    }
-                )  # fmt: skip
-            return rows
+            return [
+                {
+                    "id": incident.id, "severity": incident.severity, "status": status(incident),
+                    "title": incident.title, "opened_at": incident.opened_at.isoformat(),
+                    "waiting": [state.ask.id for state in waiting(incident)],
+                    "simulated": incident.opened.simulated,
+                }
+                for incident in readable(engine.journal, (row.id for row in engine.journal.incidents()))
+            ]  # fmt: skip
 
     rows = run(work())
     if as_json:

@@ -30,7 +30,7 @@ from allclear.domain.scribe import (
     stamp,
     timeline,
 )
-from allclear.domain.telling import deadline_lines, lead, left_in_place, status
+from allclear.domain.telling import deadline_lines, lead, left_in_place, phase_words, status, waiting
 from allclear.postmortem.acts import markdown_acts
 
 __all__ = ["markdown_acts", "markdown_timeline", "show"]
@@ -44,20 +44,28 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
     With `routine`, the lines for auditors and the details are there too. Nothing in it is taken for rich's markup.
     Print it with `crop=False`: a command stands on a line of its own, unbroken and in no frame, to be copied.
     """
-    waiting = [] if incident.over else incident.open_asks
     due = [] if incident.over else deadline_lines(incident, plan, now)
-    left = [Text(left_in_place(act, plan)) for act in incident.in_place]
+    left = [left_in_place(act, plan) for act in incident.in_place]
+    rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
+    nothing = [] if incident.over else [Text("Nothing at present.", style="dim")]
     return Group(
         _head(incident, plan),
-        *_part("Waits for people", "yellow", [row for ask in waiting for row in _waiting(incident, ask, plan, now)]),
-        *_part("Still in place", "red", left),
-        *_part("Due", "cyan", [Text(line) for line in due]),
+        *_part("Waits for people", "yellow", rows or nothing),
+        *_part("Still in place", "red", _points(left)),
+        *_part("Due", "cyan", _points(due)),
         *_part("Timeline (UTC)", "", [_table(entries, incident, plan, routine=routine)]),
     )
 
 
 def _part(title: str, style: str, rows: Sequence[RenderableType]) -> list[RenderableType]:
     return [Text(), Text(title, style=f"bold {style}"), *rows] if rows else []
+
+
+def _points(lines: Sequence[str]) -> list[RenderableType]:
+    grid = Table.grid(padding=(0, 1))
+    for line in lines:
+        grid.add_row("-", Text(line))
+    return [grid] if lines else []
 
 
 def _head(incident: Incident, plan: Plan) -> Group:
@@ -72,6 +80,7 @@ def _head(incident: Incident, plan: Plan) -> Group:
     grid.add_column()
     grid.add_row("Severity", Text(named))
     grid.add_row("Status", Text(status(incident), style="bold"))
+    grid.add_row("Phase", Text(phase_words(incident, plan)))
     grid.add_row("Lead", Text(lead(incident) or "not yet named"))
     for name, at, span, start in _times(incident):
         after = f"  ({say_duration(span)} after {start})" if span is not None else ""

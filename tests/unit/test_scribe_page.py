@@ -8,7 +8,7 @@ from rich.console import Console
 
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, Window
 from allclear.domain.base import Candidate
-from allclear.domain.records import AskOpened, DebtHandedOver
+from allclear.domain.records import AskOpened, DebtHandedOver, IncidentEnded
 from allclear.postmortem.page import markdown_acts, markdown_timeline, show
 from tests.unit.stories import BEN, START, Story, plan
 
@@ -28,7 +28,8 @@ def test_the_page_says_how_it_stands() -> None:
     """Id, title, severity, status and lead stand on top, and a drill says so first."""
     lines = _printed(_waiting()).splitlines()
     assert lines[0].startswith("[SIMULATED] VS-12  Payment processing down")
-    assert [line.split(maxsplit=1)[1].strip() for line in lines[1:4]] == ["P0 Critical", "INVESTIGATING", "Ben"]
+    words = [line.split(maxsplit=1)[1].strip() for line in lines[1:5]]
+    assert words == ["P0 Critical", "INVESTIGATING", "Initial Response", "Ben"]
 
 
 def test_what_waits_shows_the_change_and_the_commands_unbroken() -> None:
@@ -62,6 +63,17 @@ def test_what_happens_without_an_answer_is_told() -> None:
         update={"id": "VS-12/contain/alone", "window": Window(until=START, then="act")}
     )
     assert "unanswered by 2026-11-22 14:30 UTC: it is done by itself" in _printed(story.say(AskOpened(ask=ask)))
+
+
+def test_after_the_end_only_the_review_waits() -> None:
+    """What was left unanswered is over; the post-mortem's steps are not."""
+    story = Story().opened().roll_back_proposed()
+    assert "Nothing at present" in _printed(Story().opened())
+    review = story.incident.open_asks[0].ask.model_copy(update={"id": "VS-12/review/meet", "phase": "review"})
+    story.say(IncidentEnded(ending="resolved", why="well"), AskOpened(ask=review))
+    printed = _printed(story)
+    assert "allclear approve VS-12/review/meet" in printed
+    assert "allclear approve VS-12/contain/roll-back" not in printed
 
 
 def test_what_has_not_happened_says_so() -> None:
