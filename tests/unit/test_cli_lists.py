@@ -17,7 +17,7 @@ from allclear.cli.root import app
 from allclear.domain.approval import ONE_PERSON
 from allclear.domain.records import AskOpened
 from allclear.engine.asks import look_again_ask
-from tests.property.response_support import ALERT, MACHINE, engine_on, new_journal
+from tests.property.response_support import ALERT, MACHINE, engine_on, new_journal, received
 from tests.unit.test_damaged import damage
 
 COMMANDS = (alerts, incidents)
@@ -87,7 +87,7 @@ def test_one_damaged_record_hides_no_other_incident(engine: Engine) -> None:
 
 def test_the_list_of_alerts_has_a_heading_and_says_each_thing_once(engine: Engine) -> None:
     """What came in, when by UTC, what became of it, and the id that `retry` takes."""
-    kept = engine.journal.receive("json", {}, b"{", "1")[0]
+    kept = received(engine.journal, "json", {}, b"{", "1")[0]
     engine.journal.settle(kept, "quarantined", "It cannot be read.")
     heading, line, why = printed("alert", "list").splitlines()
     assert heading.split()[:4] == ["Received", "(UTC)", "Source", "State"]
