@@ -49,7 +49,7 @@ def list_incidents(as_json: AsJson = False) -> None:
                     "waiting": [state.ask.id for state in waiting(incident)],
                     "simulated": incident.opened.simulated,
                 }
-                for incident in readable(engine.journal, (row.id for row in engine.journal.incidents()))
+                for incident in readable(engine.journal, engine.journal.incidents())
             ]  # fmt: skip
 
     rows = run(work())
@@ -141,7 +141,7 @@ def in_place(as_json: AsJson = False) -> None:
                     "expires": act.proposed.expires.isoformat() if act.proposed.expires else None,
                     "due": act.handed.due.isoformat() if act.handed else None,
                 }
-                for incident in readable(engine.journal, (row.id for row in engine.journal.incidents()))
+                for incident in readable(engine.journal, engine.journal.incidents())
                 for act in incident.in_place
             ]  # fmt: skip
 
