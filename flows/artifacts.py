@@ -19,7 +19,7 @@ async def publish(engine: Engine, incident_id: str) -> None:
     await acreate_markdown_artifact(
         key=f"{key}-timeline",
         markdown=banner + markdown_timeline(incident, entries, engine.company.plan),
-        description=f"What happened in {incident_id}, as it stands now",
+        description=f"What happened in {incident_id}, as it stands now; times are UTC",
     )
     await acreate_markdown_artifact(
         key=f"{key}-acts",

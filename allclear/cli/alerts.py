@@ -10,15 +10,17 @@ import httpx
 import typer
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import AsJson, app, run, say, say_json
+from allclear.cli.root import AsJson, app, run, say, say_heading, say_json
 from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
+from allclear.engine.why import became_words, heard_words
 from allclear.responder.again import look_again
 from allclear.responder.doors.answers import AlertShown
 from allclear.responder.doors.shown import STATES, shown, shown_in_list
 from allclear.responder.gate import Gate, make_gate
 from allclear.responder.samples import SAMPLES, sample, signed
+from allclear.responder.sending import lacks
 from allclear.responder.sending import send as send_sample
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.proof import Keys
@@ -48,8 +50,8 @@ def samples(as_json: AsJson = False) -> None:
         return
     gate = _gate(load_settings())
     for source, names in SAMPLES.items():
-        ready = "" if gate.keys(source) else "  (not configured)"
-        say(f"{source}: {SOURCES[source].title}{ready}")
+        missing = lacks(gate, source)
+        say(f"{source}: {SOURCES[source].title}{f'  ({missing})' if missing else ''}")
         for name in names:
             shown = ", ".join(f"{label}={value}" for label, value in _labels(source, name).items())
             say(f"  {name:20} {shown or 'no alert'}")
@@ -73,7 +75,7 @@ def send(
         return
     say(f"Sent: {source}, {name}, as {sent.delivery}.")
     if sent.became is None:
-        say("Set ALLCLEAR_ALERT_TOKEN to be told what became of it.")
+        say("Set ALLCLEAR_ALERT_TOKEN to the responder's to be told what became of it.")
         return
     incident = f" ({sent.became['incident']})" if sent.became["incident"] else ""
     say(f"It is {sent.became['state']}{incident}. {sent.became['why']}")
@@ -98,10 +100,10 @@ def list_alerts(
     if as_json:
         say_json([row.model_dump(mode="json") for row in rows])
         return
-    for row in rows:
-        _say_alert(row)
-    if not rows:
-        say("Nothing of that came in.")
+    if rows:
+        _say_alerts(rows)
+    else:
+        say("Nothing of that came in." if state or source else "Nothing has come in yet.")
 
 
 @alert.command()
@@ -120,7 +122,7 @@ def retry(
     if as_json:
         say_json(row.model_dump(mode="json"))
         return
-    _say_alert(row)
+    _say_alerts([row])
     if row.state == "new":
         say("It waits for the responder, which looks at it as soon as it runs.")
 
@@ -133,12 +135,16 @@ def _wait_for(engine: Engine, delivery: str) -> AlertShown:
     return row
 
 
-def _say_alert(row: AlertShown) -> None:
-    count = f" ({row.count} times)" if row.count > 1 else ""
-    say(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M}  {row.source}: {row.state}{count}. {row.why}")
-    for one in row.alerts:
-        incident = f" {one.incident}" if one.incident else ""
-        say(f"  {one.status} {one.severity or '-'}  {one.title}  [{one.became}{incident}: {one.why}]")
+def _say_alerts(rows: list[AlertShown]) -> None:
+    say_heading(f"{'Received (UTC)':16}  {'Source':12}  {'State':11}  ID, and what became of each alert in it")
+    for row in rows:
+        count = f" ({row.count} times)" if row.count > 1 else ""
+        say(f"{row.received_at:%Y-%m-%d %H:%M}  {row.source:12}  {row.state:11}  {row.id}{count}")
+        if not row.alerts and row.why:
+            say(f"    {row.why}")
+        for one in row.alerts:
+            say(f"    {heard_words(one.status, one.severity, one.title)}")
+            say(f"        {became_words(one.became, one.status, one.incident, one.why)}")
 
 
 def _labels(source: str, name: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import typer
 from rich.markdown import Markdown
 from rich.text import Text
 
-from allclear.cli.root import app, out, run_parts, say, say_json
+from allclear.cli.root import app, out, run_parts, say, say_heading, say_json
 from allclear.company import Company, check_company, find_company
 from allclear.domain.approval import Ask
 from allclear.domain.durations import say_duration
@@ -21,7 +21,7 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.records import By, Entry
-from allclear.domain.scribe import tell
+from allclear.domain.scribe import plain, tell
 from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
 from allclear.drill.script import find_script, first_script
@@ -66,6 +66,7 @@ def drill(
         if not quiet:
             out.print(text, style="dim", markup=False)
 
+    said("Every time is UTC.")
     person = _ask_at_terminal if interactive else None
     played = run_parts(play(company, name, place, told=told, said=said, person=person))
     _tidy(place)
@@ -107,8 +108,8 @@ async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
 
 
 async def _asked(ask: Ask) -> tuple[By, bool, str]:
-    out.rule(Text(ask.title))
-    say(ask.text)
+    say_heading(f"\n{plain(ask.title)}")
+    out.print(Markdown(ask.text, hyperlinks=False))
     answer = await asyncio.to_thread(out.input, f"{ask.yes} [y] / {ask.no} [n] ? ", markup=False)
     reason = await asyncio.to_thread(out.input, "Reason or note: ", markup=False)
     return (

@@ -8,13 +8,28 @@ from typing import Annotated, Any
 import typer
 
 from allclear.bootstrap import open_engine
-from allclear.cli.root import As, AsJson, IncidentId, Role, app, engine_with_post, out, run, say, say_json, speaker
+from allclear.cli.root import (
+    As,
+    AsJson,
+    IncidentId,
+    Role,
+    app,
+    engine_with_post,
+    out,
+    run,
+    say,
+    say_heading,
+    say_json,
+    speaker,
+)
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
-from allclear.domain.telling import status
+from allclear.domain.scribe import asked_words, plain
+from allclear.domain.telling import left_in_place, status, waiting
 from allclear.engine.by_hand import PHASE, Order
 from allclear.engine.proposals import Wish
-from allclear.engine.why import Why, explain
+from allclear.engine.reading import readable
+from allclear.engine.why import Why, became_words, explain, heard_words
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.page import show as show_page
 from allclear.postmortem.placeholders import FIELDS
@@ -27,28 +42,30 @@ def list_incidents(as_json: AsJson = False) -> None:
 
     async def work() -> list[dict[str, Any]]:
         async with open_engine() as engine:
-            rows: list[dict[str, Any]] = []
-            for row in engine.journal.incidents():
-                incident = engine.conductor.incident(row.id)
-                waiting = [state.ask.id for state in incident.open_asks] if not incident.over else []
-                rows.append(
-                    {
-                        "id": row.id, "severity": incident.severity, "status": status(incident),
-                        "title": incident.title, "opened_at": row.opened_at.isoformat(), "waiting": waiting,
-                        "simulated": incident.opened.simulated,
-                    }
-                )  # fmt: skip
-            return rows
+            return [
+                {
+                    "id": incident.id, "severity": incident.severity, "status": status(incident),
+                    "title": incident.title, "opened_at": incident.opened_at.isoformat(),
+                    "waiting": [state.ask.id for state in waiting(incident)],
+                    "simulated": incident.opened.simulated,
+                }
+                for incident in readable(engine.journal, engine.journal.incidents())
+            ]  # fmt: skip
 
     rows = run(work())
     if as_json:
         say_json(rows)
         return
-    for row in rows:
-        waiting = f"  waits for people: {', '.join(row['waiting'])}" if row["waiting"] else ""
-        say(f"{row['id']:8} {row['severity']:6} {row['status']:14} {row['opened_at'][:16]}  {row['title']}{waiting}")
     if not rows:
         say("There are no incidents in this journal.")
+        return
+    say_heading(f"{'Incident':9} {'Severity':8} {'Status':13}  {'Opened (UTC)':16}  Title, and what waits for people")
+    for row in rows:
+        title = f"{'[SIMULATED] ' if row['simulated'] else ''}{plain(row['title'])}"
+        opened = row["opened_at"][:16].replace("T", " ")
+        say(f"{row['id']:9} {row['severity']:8} {row['status']:13}  {opened}  {title}")
+        for ask in row["waiting"]:
+            say(f"{'':10}{ask}")
 
 
 @app.command()
@@ -72,7 +89,7 @@ def show(
             if as_json:
                 say_json([entry.model_dump(mode="json", by_alias=True) for entry in entries])
             else:
-                out.print(show_page(state, entries, engine.company.plan, utc_now(), routine=every))
+                out.print(show_page(state, entries, engine.company.plan, utc_now(), routine=every), crop=False)
 
     run(work())
 
@@ -80,13 +97,14 @@ def show(
 def _say_why(why: Why) -> None:
     for line in (*why.opened, *why.alone, *why.stale):
         say(line)
-    for one in why.heard:
-        times = f" ({one.times} times)" if one.times > 1 else ""
-        severity = f", {one.severity}" if one.severity else ""
-        say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.became:9} {one.source:12} {one.state}{severity}: {one.title}{times}")
-        say(f"{'':21}{one.why}")
     if not why.heard:
         say("No alert belongs to it.")
+        return
+    say_heading(f"\n{'Heard (UTC)':19}  {'Source':12}  What the alert said, and what became of it by which rule")
+    for one in why.heard:
+        times = f" ({one.times} times)" if one.times > 1 else ""
+        say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.source:12}  {heard_words(one.state, one.severity, one.title)}{times}")
+        say(f"{'':21}{became_words(one.became, one.state, one.incident, one.why)}")
 
 
 @app.command()
@@ -115,15 +133,16 @@ def in_place(as_json: AsJson = False) -> None:
         async with open_engine() as engine:
             return [
                 {
-                    "incident": row.id, "act": act.id, "what": act.proposed.leaves,
+                    "incident": incident.id, "act": act.id, "what": act.proposed.leaves,
+                    "told": left_in_place(act, engine.company.plan),
                     "change": (act.change or {}).get("summary", ""),
                     "since": act.finished_at.isoformat() if act.finished_at else None,
                     "owner": act.handed.to if act.handed else act.proposed.owner,
                     "expires": act.proposed.expires.isoformat() if act.proposed.expires else None,
                     "due": act.handed.due.isoformat() if act.handed else None,
                 }
-                for row in engine.journal.incidents()
-                for act in engine.conductor.incident(row.id).in_place
+                for incident in readable(engine.journal, engine.journal.incidents())
+                for act in incident.in_place
             ]  # fmt: skip
 
     rows = run(work())
@@ -131,9 +150,9 @@ def in_place(as_json: AsJson = False) -> None:
         say_json(rows)
         return
     for row in rows:
-        owner = f", {row['owner']} sees to it" if row["owner"] else ""
-        say(f"{row['incident']:8} {row['what']}: {row['change']}{owner}")
-        say(f"         undo: allclear undo {row['incident']} {row['act']}")
+        say(f"{row['incident']:9} {row['told']}")
+        say(f"{'':10}{row['change']}")
+        say(f"{'':10}allclear undo {row['incident']} {row['act']} --as NAME")
     if not rows:
         say("Nothing is left in place.")
 
@@ -191,8 +210,8 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
             if worked.done:
                 say("Nothing is left to change: it is so already.")
             if dry_run:
-                who = " or ".join(policy.roles) if policy else "nobody"
-                say(f"Dry run: nothing was changed. Who may decide: {who}.")
+                who = asked_words(policy, engine.company.plan) if policy else "nobody has to"
+                say(f"Dry run: nothing was changed. Who may allow it: {who}.")
                 return
             if refusals:
                 raise Refused(refusals[0].sentence, refusals[0].next_step)

@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+from rich.markdown import Markdown
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import As, IncidentId, Role, app, engine_with_post, out, run, say, speaker
+from allclear.cli.root import As, IncidentId, Role, app, engine_with_post, out, run, say, say_heading, speaker
 from allclear.domain.approval import AskKind
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import AskState
 from allclear.domain.records import By
+from allclear.domain.scribe import plain
 from allclear.engine.dry_run import imagined
 from allclear.engine.people import Declaration, read_facts
 
@@ -64,7 +66,7 @@ async def _walk(said: Declaration) -> None:
         async for tried in engine.dry_run.walk(imagined(opened), engine.company.runbook(said.runbook)):
             if tried.phase is not phase:
                 phase = tried.phase
-                out.rule(engine.company.plan.phases[phase].label, align="left")
+                say_heading(f"\n{engine.company.plan.phases[phase].label}")
             asked = " or ".join(engine.company.plan.role_title(role) for role in tried.asks)
             say(f"{tried.title}: {tried.sentence}{f'  [asks {asked}]' if asked else ''}")
             for line in (*tried.details, *(f"refused: {one}" for one in tried.objections)):
@@ -101,8 +103,8 @@ def _answer(  # noqa: PLR0913 - what an answer says
         async with engine_with_post() as engine:
             by = speaker(engine, name, role)
             state = _the_ask(engine, ask, kinds)
-            out.rule(state.ask.title)
-            say(state.ask.text)
+            say_heading(plain(state.ask.title))
+            out.print(Markdown(state.ask.text, hyperlinks=False))
             said = engine.people.answer(state.ask.id, by, yes=yes, reason=reason, choice=choice)
             result = await engine.by_hand.after_answer(state.ask.id, by)
             if result is None or result.outcome is None:

@@ -97,6 +97,11 @@ def say(text: str) -> None:
     out.print(text, markup=False, soft_wrap=True)
 
 
+def say_heading(text: str) -> None:
+    """Prints what the columns below it are."""
+    out.print(text, style="bold", markup=False, soft_wrap=True)
+
+
 def say_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Prints a value as JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - for scripts, without any wrapping

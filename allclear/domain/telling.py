@@ -9,9 +9,10 @@ from types import MappingProxyType
 from allclear.domain.deadlines import deadlines, rhythm, to_tell
 from allclear.domain.durations import in_words, say_duration
 from allclear.domain.errors import ConfigError
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.plan import Plan, not_known
 from allclear.domain.records import Entry
+from allclear.domain.runbook import Phase
 from allclear.domain.scribe import answer_commands, clock, plain, role_words, stamp, timeline
 from allclear.domain.wording import PLACEHOLDERS, render, unknown_placeholders
 
@@ -43,6 +44,17 @@ def lead(incident: Incident) -> str | None:
     """Returns who leads the incident, or None while nobody does."""
     person = incident.roles.get(LEAD)
     return plain(person, 60) if person else None
+
+
+def phase_words(incident: Incident, plan: Plan) -> str:
+    """Returns the phase it is in, in the plan's words; `none yet` before the first."""
+    phase = incident.phase
+    return plain(plan.phases[Phase(phase)].label if phase in set(Phase) else phase or "none yet")
+
+
+def waiting(incident: Incident) -> list[AskState]:
+    """Returns what waits for people, oldest first: after the end nothing but the review's."""
+    return [state for state in incident.open_asks if not incident.over or state.ask.phase == Phase.REVIEW]
 
 
 def duration(incident: Incident, now: datetime) -> timedelta:
@@ -165,9 +177,8 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
         late = "MISSED, " if one.missed(now) else ""
         done = f", met {stamp(one.met)}" if one.met else f", declined {stamp(one.declined)}" if one.declined else ""
         early = f", not before {stamp(one.not_before)}" if one.not_before else ""
-        lines.append(
-            f"{late}{stamp(one.due)}{early}: {plain(one.title)} ({one.severity}, from {one.starts.value}){done}"
-        )
+        clock_of = f"{one.severity}, counted from the {one.starts.value}"
+        lines.append(f"{late}{stamp(one.due)}{early}: {plain(one.title)} ({clock_of}){done}")
     return lines
 
 

@@ -52,13 +52,25 @@ def explain(journal: Journal, company: Company, incident_id: str, now: datetime)
     )
 
 
+def heard_words(state: str, severity: str, title: str) -> str:
+    """Returns what an alert said, as `firing, critical: Errors`."""
+    return f"{state}{f', {severity}' if severity else ''}: {title}"
+
+
+def became_words(became: str, state: str, incident: str | None, why: str) -> str:
+    """Returns what became of an alert and by which rule, as `joined VS-1: It fires again; VS-1 is open for it.`."""
+    if became == "joined" and state == "resolved":
+        return f"noted in {incident}: its source calls it over. A look decides whether the service is well."
+    return f"{became}{f' {incident}' if incident else ''}: {why}"
+
+
 def _opened(incident: Incident, heard: list[Heard]) -> list[str]:
     opened = incident.opened
     by = next((one.why for one in heard if one.became == "opened"), "")
     if opened.umbrella:
         by = "Too many incidents were opened at once: it is responded to as the gravest of them."
-    first = f"{opened.reported}: {opened.severity}, by the runbook {opened.runbook}."
-    changes = [f"{change.was} became {change.now}: {change.why}." for _, change in incident.severities]
+    first = f"{opened.severity}, with the runbook {opened.runbook}: {opened.reported}."
+    changes = [f"Severity {change.was} became {change.now}: {change.why}." for _, change in incident.severities]
     off = "" if incident.covered_by is None else f"Alerts storm in: {incident.covered_by} gathers new troubles."
     return [line for line in (f"Opened as {first}", by, *changes, off) if line]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -12,13 +13,16 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.routing import Route
 
 from allclear.domain.errors import ConfigError
+from allclear.simulator.faces.control import ControlFace
 from allclear.simulator.scenario import load_scenario
 from tests.contract.simulator_support import (
     BAD,
     DRILLS,
     GOOD,
+    REPOSITORY,
     Simulated,
     control,
     fault,
@@ -255,3 +259,22 @@ async def test_process_ends_with_the_process_it_watches() -> None:
     await watched.wait()
     _, err = await asyncio.wait_for(process.communicate(), 10)
     assert (process.returncode, err) == (0, b"")
+
+
+async def test_the_page_says_where_the_control_is_and_what_it_takes(tmp_path: Path) -> None:
+    """The first snippet of docs/simulator.md works word for word, and its table has every door there is."""
+    page = (REPOSITORY / "docs" / "simulator.md").read_text(encoding="utf-8")
+    snippet = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)[0]
+    async with Simulated(quick()) as sim:
+        described = tmp_path / "simulation.json"
+        described.write_text(json.dumps(sim.announcement()))
+        environment = {**os.environ, "ALLCLEAR_SIMULATION": str(described), "NO_PROXY": "127.0.0.1"}
+        curls = snippet.replace("curl -sS", "curl -sSf")  # an answer that says no is a failure here
+        child = await asyncio.create_subprocess_exec("bash", "-euc", curls, env=environment)
+        assert await child.wait() == 0
+        assert [one["fault"] for one in recorded(sim, "fault_set")] == ["unavailable"]
+        doors = ControlFace(sim.world).app().routes
+    there = {f"{method} {route.path}" for route in doors if isinstance(route, Route) for method in route.methods or ()}
+    assert set(re.findall(r"`((?:GET|POST|DELETE) /[a-z]+)`", page)) == there - {
+        one for one in there if one.startswith("HEAD")
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -113,7 +114,7 @@ def test_an_alert_becomes_one_run_and_an_approval_on_the_command_line_wakes_it(u
     """One alert, sent three times, is one incident and one `respond`; its suspended run goes on after an approval."""
     alert = {"key": "streams", "title": "Errors", "labels": {"alertname": "ErrorRateHigh"}}
     token = {"Authorization": f"Bearer {up.variables['ALLCLEAR_ALERT_TOKEN']}"}
-    known = {line.split()[0] for line in allclear("incidents", **up.variables).stdout.splitlines()}
+    known = {row["id"] for row in json.loads(allclear("incidents", "--json", **up.variables).stdout)}
     end_all(up, known)
     where = f"{up.variables['ALLCLEAR_RESPONDER_URL']}/alerts/json"
     ids = {httpx.post(where, json=alert, headers=token, timeout=20).json()["id"] for _ in range(3)}

@@ -122,7 +122,7 @@ DOORS = {
 
 
 def test_the_description_names_every_door_and_what_it_answers(client: TestClient) -> None:
-    """/openapi.json has each door with its statuses, errors included, and says which of them need the token."""
+    """/openapi.json has each door with its statuses, errors included, each in words, and which need the token."""
     described = client.get("/openapi.json").json()
     found = {
         (method, path): set(door["responses"])
@@ -131,6 +131,13 @@ def test_the_description_names_every_door_and_what_it_answers(client: TestClient
     }
     assert found == DOORS
     guarded = {path for path, doors in described["paths"].items() for door in doors.values() if door.get("security")}
+    for path, doors in described["paths"].items():
+        for method, door in doors.items():
+            assert len(door["summary"].split()) > 2, (method, path)  # the function's name, where nobody wrote one
+            assert door["description"].endswith("."), (method, path)
+            said = [answer["description"] for answer in door["responses"].values()]
+            assert not {"Successful Response", "Validation Error"} & set(said), (method, path)
+            assert all(option.get("description") for option in door.get("parameters", [])), (method, path)
     assert guarded == {path for _, path in DOORS} - {"/alerts/cloudevents", "/alerts/{source}", "/healthz", "/readyz"}
 
 

@@ -6,17 +6,17 @@ import io
 
 from rich.console import Console
 
-from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.records import DebtHandedOver
+from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, Window
+from allclear.domain.base import Candidate
+from allclear.domain.records import AskOpened, DebtHandedOver, IncidentEnded
 from allclear.postmortem.page import markdown_acts, markdown_timeline, show
 from tests.unit.stories import BEN, START, Story, plan
 
 
 def _printed(story: Story, *, routine: bool = False, width: int = 120) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, color_system=None).print(
-        show(story.incident, story.entries, plan(), START, routine=routine)
-    )
+    page = show(story.incident, story.entries, plan(), START, routine=routine)
+    Console(file=out, width=width, color_system=None).print(page, crop=False)
     return out.getvalue()
 
 
@@ -28,15 +28,59 @@ def test_the_page_says_how_it_stands() -> None:
     """Id, title, severity, status and lead stand on top, and a drill says so first."""
     lines = _printed(_waiting()).splitlines()
     assert lines[0].startswith("[SIMULATED] VS-12  Payment processing down")
-    assert [line.split(maxsplit=1)[1].strip() for line in lines[1:4]] == ["P0 Critical", "INVESTIGATING", "Ben"]
+    words = [line.split(maxsplit=1)[1].strip() for line in lines[1:5]]
+    assert words == ["P0 Critical", "INVESTIGATING", "Initial Response", "Ben"]
 
 
 def test_what_waits_shows_the_change_and_the_commands_unbroken() -> None:
-    """Whoever has to decide sees before and after, and copies one line, even from a narrow window."""
+    """Whoever has to decide sees before and after, and copies one line, however narrow the window is."""
     printed = _printed(_waiting(), width=70)
     assert "traffic: vintstreet-00042-zub 100 -> vintstreet-00041-wex 100" in printed
-    assert "allclear approve VS-12/contain/roll-back --as NAME" in printed
-    assert "allclear deny VS-12/contain/roll-back --as NAME" in printed
+    assert {
+        "allclear approve VS-12/contain/roll-back --as NAME",
+        "allclear deny VS-12/contain/roll-back --as NAME",
+    } <= {line.strip() for line in _printed(_waiting(), width=30).splitlines()}
+
+
+def test_a_question_that_is_no_act_says_what_each_answer_does() -> None:
+    """That `approve` means "it is a false alarm" nobody guesses; the candidates of a choice are named, too."""
+    story = Story().opened()
+    ask = Ask(
+        id="VS-12/contain/which", kind=AskKind.CHOICE, phase="contain", step="which", title="Which one?", text="",
+        yes="The change is worked out.", no="It is not done.", policy=ApprovalPolicy(roles=["on_call"]),
+        choices=[Candidate(name="web-40", why="it answered well")],
+    )  # fmt: skip
+    lines = [line.strip() for line in _printed(story.say(AskOpened(ask=ask))).splitlines()]
+    at = lines.index("web-40: it answered well")
+    assert lines[at + 1 : at + 5 : 2] == ["The change is worked out.", "It is not done."]
+    assert lines[at + 2].startswith("allclear approve VS-12/contain/which")
+
+
+def test_what_happens_without_an_answer_is_told() -> None:
+    """A veto window that runs is on the page, with its end in UTC."""
+    story = Story().opened().roll_back_proposed()
+    ask = story.incident.open_asks[0].ask.model_copy(
+        update={"id": "VS-12/contain/alone", "window": Window(until=START, then="act")}
+    )
+    assert "unanswered by 2026-11-22 14:30 UTC: it is done by itself" in _printed(story.say(AskOpened(ask=ask)))
+
+
+def test_after_the_end_only_the_review_waits() -> None:
+    """What was left unanswered is over; the post-mortem's steps are not."""
+    story = Story().opened().roll_back_proposed()
+    assert "Nothing at present" in _printed(Story().opened())
+    review = story.incident.open_asks[0].ask.model_copy(update={"id": "VS-12/review/meet", "phase": "review"})
+    story.say(IncidentEnded(ending="resolved", why="well"), AskOpened(ask=review))
+    printed = _printed(story)
+    assert "allclear approve VS-12/review/meet" in printed
+    assert "allclear approve VS-12/contain/roll-back" not in printed
+
+
+def test_what_has_not_happened_says_so() -> None:
+    """An empty field would look like a fault; how long something took says from when."""
+    printed = _printed(_waiting().contained())
+    assert "Recovered     not yet" in printed
+    assert "after it began)" in printed
 
 
 def test_what_waits_for_two_people_says_how_many_have_answered() -> None:
@@ -47,7 +91,7 @@ def test_what_waits_for_two_people_says_how_many_have_answered() -> None:
         update={"act": "contain/restore", "step": "restore"}
     )
     story.ask(proposed, ApprovalPolicy(roles=["tech_lead", "cto"], people=2)).answered("contain/restore", "go")
-    assert "(two of Tech Lead or CTO, 1 of 2 so far; since 14:30)" in _printed(story)
+    assert "(asked: two of Tech Lead or CTO, 1 of 2 so far; since 14:30 UTC)" in _printed(story, width=160)
 
 
 def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:

@@ -17,13 +17,10 @@ from pydantic import SecretStr, ValidationError
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import find_company
 from allclear.domain.base import utc_now
-from allclear.domain.errors import NotFound, VendorRefused
 from allclear.domain.systems import AlertSource, Systems
 from allclear.responder.app import make_app
-from allclear.responder.gate import make_gate
 from allclear.responder.limits import Limits
 from allclear.responder.samples import SAMPLES, sample, signed
-from allclear.responder.sending import send
 from allclear.responder.sources.proof import Keys
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.status_cake import token
@@ -262,20 +259,3 @@ def test_a_secret_in_systems_yaml_is_refused_and_not_repeated(secret: object) ->
     with pytest.raises(ValidationError) as error:
         AlertSource.model_validate({"secret": secret})
     assert "never the secret itself" in error.value.errors(include_input=False)[0]["msg"]
-
-
-def test_a_sample_is_sent_and_followed(client: TestClient, engine: Engine) -> None:
-    """`send` signs with what is configured, gets in, and says what became of it; what it cannot send it says."""
-    gate = make_gate(engine.company, engine.around.secret, SecretStr(TOKEN))
-    for source in CONFIGURED:
-        if source != "vercel":
-            sent = send(gate, client, source, "firing", utc_now())
-            assert sent.became is not None, source
-            assert "No route" in sent.became["why"], source
-    with pytest.raises(NotFound, match="NOT_SET"):
-        send(gate, client, "vercel", "firing", utc_now())
-    with pytest.raises(NotFound, match="no sample"):
-        send(gate, client, "sentry", "nonsense", utc_now())
-    stranger = make_gate(engine.company, lambda _: "another", SecretStr(TOKEN))
-    with pytest.raises(VendorRefused, match="401"):
-        send(stranger, client, "sentry", "firing", utc_now())

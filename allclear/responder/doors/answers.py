@@ -14,7 +14,7 @@ from allclear.domain.approval import AskKind
 class Problem(BaseModel):
     """Why a request was not done, in one or two sentences."""
 
-    detail: str
+    detail: str = Field(description="What is wrong, and what to do about it.")
 
 
 class TakenIn(BaseModel):
@@ -29,26 +29,26 @@ class HeardShown(BaseModel):
     key: str = Field(description="What its source knows it by: the same for every firing and the end of one trouble.")
     status: str = Field(description="firing or resolved.")
     severity: str = Field(description="As the source said it; may be empty.")
-    service: str
+    service: str = Field(description="By the route of the plan; else as the source said it.")
     title: str
     at: datetime | None = Field(description="The source's own time.")
-    heard_at: datetime
-    became: str
-    why: str
-    incident: str | None
+    heard_at: datetime = Field(description="When it came in last.")
+    became: str = Field(description="opened, joined, repeat, late, held, collapsed, old, below or ignored.")
+    why: str = Field(description="The rule that decided, as a sentence.")
+    incident: str | None = Field(description="The incident that it belongs to, if any.")
     count: int = Field(description="How often it came to that.")
 
 
 class AlertShown(BaseModel):
     """One request of a monitoring system, which may hold several alerts."""
 
-    id: str
+    id: str = Field(description="For `GET /alerts/{id}` and `allclear alert retry`.")
     source: str
     received_at: datetime
     count: int = Field(description="How often the very same came in.")
     state: str = Field(description="What became of it: of the alerts in it, the weightiest.")
-    why: str
-    incident: str | None
+    why: str = Field(description="By which rule, or what is wrong with it.")
+    incident: str | None = Field(description="The incident that its weightiest alert belongs to, if any.")
     alerts: list[HeardShown] = Field(description="None until it is read, and none of what cannot be.")
 
 
@@ -88,16 +88,16 @@ class IncidentFacts(BaseModel):
 
     id: str
     title: str
-    severity: str
+    severity: str = Field(description="On the plan's own scale, as P0.")
     status: str = Field(description="INVESTIGATING, IDENTIFIED, RESOLVED or FALSE ALARM.")
     phase: str | None = Field(description="detect, contain, investigate, resolve or review; none before the first.")
     phase_title: str | None = Field(description="The plan's own name for the phase.")
     service: str
-    lead: str | None
-    simulated: bool
+    lead: str | None = Field(description="Who leads the response, once somebody does.")
+    simulated: bool = Field(description="Whether a simulated production stands behind it.")
     opened_at: datetime
-    contained_at: datetime | None
-    recovered_at: datetime | None
+    contained_at: datetime | None = Field(description="When a look from outside proved the containment.")
+    recovered_at: datetime | None = Field(description="When a look from outside showed health again.")
     ended_at: datetime | None
 
 
@@ -135,10 +135,17 @@ class Readiness(BaseModel):
     troubles: list[str] = Field(default=[], description="A sentence for each thing that is wrong.")
 
 
+class Unfit(BaseModel):
+    """What of the query does not fit."""
+
+    detail: list[dict[str, Any]] = Field(description="For each: `loc` (which parameter) and `msg` (what is wrong).")
+
+
 Responses = dict[int | str, dict[str, Any]]
 
-NOT_FOUND: Responses = {404: {"model": Problem, "description": "There is none of that name."}}
-NO_TOKEN: Responses = {401: {"model": Problem, "description": "The token is missing, or another."}}
+NOT_FOUND: Responses = {404: {"model": Problem, "description": "There is none with that id."}}
+NO_TOKEN: Responses = {401: {"model": Problem, "description": "ALLCLEAR_ALERT_TOKEN is missing, or is another."}}
+UNFIT: Responses = {422: {"model": Unfit, "description": "A parameter of the query does not fit."}}
 BUSY: Responses = {
     503: {
         "model": Problem,

@@ -18,15 +18,18 @@ def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -
     """Returns the doors; `guard` stands before the figures alone."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/healthz")
+    @router.get("/healthz", summary="Is the process up?", response_description="It is.")
     async def healthz() -> Health:
-        """Says that the process is up."""
+        """Says that the process is up, and for whom. For what starts it again when it is not."""
         simulated = "true" if engine.settings.simulated else "false"
         return Health(status="ok", company=engine.company.name, simulated=simulated)
 
-    @router.get("/readyz", responses={503: {"model": Readiness, "description": "It is not, and why."}})
+    @router.get(
+        "/readyz", summary="Can it do its work?", response_description="It can.",
+        responses={503: {"model": Readiness, "description": "It cannot: `troubles` has a sentence for each reason."}},
+    )  # fmt: skip
     async def readyz(response: Response) -> Readiness:
-        """Says whether the journal can be written and every loop makes its rounds."""
+        """Says whether the journal can be written and every loop has made a round lately. Page somebody if not."""
         troubles = await ready.troubles()
         if troubles:
             response.status_code = 503
@@ -34,11 +37,14 @@ def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -
         return Readiness(status="not ready" if troubles else "ready", troubles=troubles)
 
     @router.get(
-        "/metrics", dependencies=[Depends(guard)], response_class=Response,
+        "/metrics", dependencies=[Depends(guard)], response_class=Response, summary="The figures for Prometheus",
         responses=NO_TOKEN | {200: {"content": {"text/plain": {}}, "description": "As Prometheus reads it."}},
     )  # fmt: skip
     async def figures() -> Response:
-        """Returns the figures for Prometheus: open to this machine, with the token to others."""
+        """Returns what Prometheus scrapes: open to this machine, with the token to everybody else.
+
+        docs/alerts.md says what each figure is, and which to alert on.
+        """
         return Response(await asyncio.to_thread(metrics.text), media_type=CONTENT_TYPE)
 
     return router

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
@@ -20,6 +20,7 @@ from allclear.responder.doors.answers import (
     BUSY,
     NO_TOKEN,
     NOT_FOUND,
+    UNFIT,
     AskShown,
     DeadlineShown,
     IncidentLine,
@@ -47,17 +48,25 @@ def incident_doors(engine: Engine, guard: Guard) -> APIRouter:
             raise NotFound(f"{engine.company.name} has no incident {incident_id}.", "GET /incidents lists them.")
         return _page(incident, plan)
 
-    @router.get("/incidents")
+    @router.get(
+        "/incidents", summary="List the incidents", responses=UNFIT, response_description="The incidents, newest first."
+    )
     async def incidents(
-        only_open: Annotated[bool, Query(alias="open", description="Those alone that have not ended.")] = False,  # noqa: FBT002 - a query has no positions
-        limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
+        only_open: Annotated[bool, Query(alias="open", description="Only those that have not ended.")] = False,  # noqa: FBT002 - a query has no positions
+        limit: Annotated[int, Query(ge=1, le=_MOST, description="How many at most.")] = 50,
     ) -> list[IncidentLine]:
-        """Lists the incidents, newest first."""
+        """Lists the incidents of this company: how each stands, who leads, and how much waits for people."""
         return await asyncio.to_thread(listed, limit, open_only=only_open)
 
-    @router.get("/incidents/{incident_id}", responses=NOT_FOUND)
-    async def incident(incident_id: str) -> IncidentPage:
-        """Shows one incident as it stands."""
+    @router.get(
+        "/incidents/{incident_id}", summary="Show one incident", responses=NOT_FOUND,
+        response_description="How it stands now.",
+    )  # fmt: skip
+    async def incident(incident_id: Annotated[str, Path(description="As VS-12.")]) -> IncidentPage:
+        """Shows how an incident stands: what waits for people, what is still in place, what is due, who has which role.
+
+        `allclear show` tells the same, with the timeline.
+        """
         return await asyncio.to_thread(found, incident_id)
 
     return router
