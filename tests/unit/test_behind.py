@@ -52,7 +52,7 @@ class Slow:
         self.inner = inner
         self.under_way = threading.Event()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the journal's own
         """Return the journal's own."""
         return getattr(self.inner, name)
 
