@@ -95,6 +95,10 @@ class Database(ABC):
         """Closes every connection."""
         self.engine.dispose()
 
+    def version(self) -> int | None:
+        """Returns a number that changes with whatever is committed; None where nothing as cheap tells."""
+        return None
+
     # --- what each database does in its own way ----------------------------------------------------
 
     @abstractmethod

@@ -258,6 +258,10 @@ class Journal(Protocol):
         """Returns how many entries an incident has, and the hash of the last. Raises NotFound."""
         ...
 
+    def version(self) -> int | None:
+        """Returns a number that is another one once anybody has written, in microseconds; None where none tells."""
+        ...
+
     def incidents_touching(self, resource: str) -> list[str]:
         """Returns the ids of the incidents with an act on `resource`, oldest first."""
         ...

@@ -13,12 +13,13 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine import URL
+from sqlalchemy.pool import PoolProxiedConnection
 
 from allclear.journal.database import Database, Sentence, said
 from allclear.journal.presence import Presence
@@ -48,6 +49,8 @@ class SqliteDatabase(Database):
         self._lock = RLock()
         self._turn_file: int | None = None
         self._turns = 0
+        self._watching = Lock()
+        self._watcher: PoolProxiedConnection | None = None
         with self.plain_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._turn_file = os.open(f"{path}.turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -67,8 +70,23 @@ class SqliteDatabase(Database):
         """Adds a row, unless one with its `key` is there."""
         connection.execute(_unless_there(table, key), row)
 
+    def version(self) -> int | None:
+        """Returns SQLite's number of the database as one connection, which never writes, sees it."""
+        with self.plain_errors(), self._watching:
+            if self._watcher is None:
+                self._watcher = self.engine.raw_connection()
+            cursor = self._watcher.cursor()
+            try:
+                return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+            finally:
+                cursor.close()
+
     def close(self) -> None:
         """Closes every connection."""
+        with self._watching:
+            if self._watcher is not None:
+                self._watcher.close()
+                self._watcher = None
         super().close()
         if self._turn_file is not None:
             os.close(self._turn_file)

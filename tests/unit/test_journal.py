@@ -342,6 +342,23 @@ def test_an_errand_is_one_by_its_key(journal: SqlJournal, time: Time) -> None:
     assert journal.errands() == []
 
 
+def test_the_version_tells_that_somebody_has_written(
+    journals: Journals, journal: SqlJournal, other: SqlJournal
+) -> None:
+    """It is another one after a write of this or another process, and the same after a look; PostgreSQL has none."""
+    incident, _ = journal.open_incident("VS", OPENED, MACHINE)
+    if journals.kind == "postgresql":
+        assert journal.version() is None
+        return
+    seen = [journal.version()]
+    for writer in (other, journal, other):
+        writer.append(incident, [NoteTaken(text="a note")], MACHINE)
+        seen.append(journal.version())
+    journal.entries(incident)
+    other.entries(incident)
+    assert (len(set(seen)), journal.version()) == (4, seen[-1])
+
+
 def test_runs_that_wait_are_noted_once(journal: SqlJournal) -> None:
     """Each run once for each ask."""
     for run in ("one", "two", "one"):
