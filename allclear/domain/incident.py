@@ -114,6 +114,8 @@ class Act:
     handed: DebtHandedOver | None = None
     number: int = 0
     """The entry that proposed it."""
+    issued: int = 0
+    """The entry after which it was done; 0 while it was not."""
 
     @property
     def id(self) -> str:
@@ -229,6 +231,8 @@ class Incident:
     runs: dict[str, str] = field(default_factory=dict[str, str])
     began_in: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
     """Flow run -> the process that it began in last, and when."""
+    spoken: int = 0
+    """The entry in which a person spoke last."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     paged_at: datetime | None = None
@@ -288,6 +292,16 @@ class Incident:
     def owed(self) -> list[Act]:
         """Returns the acts in place that nobody has taken over."""
         return [act for act in self.acts.values() if act.owed]
+
+    @property
+    def holding(self) -> list[Act]:
+        """Returns the acts that keep it from ending; a page is none of them, for the end closes it."""
+        return [act for act in self.owed if not act.proposed.pages]
+
+    @property
+    def ringing(self) -> list[Act]:
+        """Returns the pages that are open and that nobody has taken: no person has spoken since they went out."""
+        return [act for act in self.acts.values() if act.proposed.pages and act.in_place and act.issued > self.spoken]
 
     def act_of(self, phase: str, step: str) -> Act | None:
         """Returns the latest act of a step, or None."""
@@ -376,10 +390,16 @@ def _open(entry: Entry) -> Incident:
     )
 
 
+_DEEDS = (IncidentOpened, ActProposed, AskOpened, ActIntended, ActFinished)
+"""What is written on a person's behalf and is no word of theirs: who pages by hand has not taken the page."""
+
+
 def _apply(incident: Incident, entry: Entry) -> None:
     incident.head, incident.length = entry.hash, entry.number
     if entry.by.person and incident.acknowledged_at is None and not isinstance(entry.record, IncidentOpened):
         incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
+    if entry.by.person and not isinstance(entry.record, _DEEDS):
+        incident.spoken = entry.number
     for apply in (_apply_course, _apply_acts, _apply_words):
         if apply(incident, entry):
             return
@@ -442,7 +462,7 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
             incident.asks[voided.ask].void = voided.why
         case ActIntended() as intended:
             act = incident.acts[intended.act]
-            act.intended, act.intended_at = intended, entry.at
+            act.intended, act.intended_at, act.issued = intended, entry.at, entry.number
         case ActFinished() as finished:
             _finish(incident, entry, finished)
         case DebtHandedOver() as handed:
