@@ -14,6 +14,9 @@ from allclear.domain.action import Finding, Outcome, Refusal
 from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict, Model, Moment
 
+FIRES_AGAIN = "it fires again"
+"""Why people hear of an alert that was over, in an incident that was contained."""
+
 
 class IncidentOpened(Model):
     """Somebody or something says that there is trouble."""

@@ -201,7 +201,7 @@ def _next_update(incident: Incident, lines: list[UpdateRhythm], since: datetime)
 
 
 def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
-    """Yields one word on all alerts that joined and are worth telling, since the last one."""
+    """Yields one word on all alerts that joined, came back or come and go, since the last one."""
     last = _last(incident, "news")
     untold = [(at, why) for number, at, why in incident.news if last is None or number > last.number]
     if not untold:
@@ -209,7 +209,8 @@ def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     due = max(untold[0][0], last.at + NEWS) if last else untold[0][0]
     why = ", ".join(dict.fromkeys(plain(why) for _, why in untold))
     said = (
-        f"{counted(len(untold), 'alert')} more since {clock(untold[0][0])} ({why}): allclear show {incident.id} --why"
+        f"{counted(len(untold), 'alert')} to know of since {clock(untold[0][0])} ({why}): "
+        f"allclear show {incident.id} --why"
     )
     yield Reminder("news", _rung(incident, "news") + 1, due, said, _known(plan, LEAD, ON_CALL)[:1])
 

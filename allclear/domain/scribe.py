@@ -21,6 +21,7 @@ from allclear.domain.base import JsonDict, Model, Moment
 from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
+    FIRES_AGAIN,
     Acknowledged,
     ActFinished,
     ActIntended,
@@ -391,6 +392,8 @@ def _alert(record: AlertJoined) -> _Said:
     if record.flapping:
         text = f"An alert from {source} comes and goes; it counts as firing, and nothing acts by itself: {title}"
         return _Said(text, "bad", detail=detail)
+    if record.news == FIRES_AGAIN:
+        return _Said(f"An alert from {source} fires again: {title}", "bad", detail=detail)
     return _Said(f"Alert from {source}: {title}", "bad", detail=detail)
 
 

@@ -173,7 +173,7 @@ def test_alerts_that_join_are_told_together() -> None:
         story.after(1).say(_joins(key, "a new alert"), _joins(key, ""))
     (second,) = of(made(), story, "news")
     assert minutes([second]) == [6]
-    assert second.sentence == "2 alerts more since 14:32 (a new alert): allclear show VS-12 --why"
+    assert second.sentence == "2 alerts to know of since 14:32 (a new alert): allclear show VS-12 --why"
 
 
 def _joins(key: str, news: str) -> AlertJoined:

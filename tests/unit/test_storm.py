@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from allclear.domain.records import AlertJoined, AlertsCollapsed, Covered
+from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, Covered
+from allclear.domain.reminders import reminders
+from allclear.domain.scribe import tell
 from allclear.engine.alone import objections
 from allclear.engine.intake import Alert, Intake
+from tests.property.response_support import MACHINE
+from tests.unit.stories import HEALTH
 from tests.unit.storm_support import Room, State, storm_room
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -144,7 +148,39 @@ def test_people_hear_again_of_a_new_alert_a_graver_one_and_after_four_hours(room
     assert told[2:] == ["it fires still, 4h after people heard of it last"]
 
 
+def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None:
+    """Before it, people are at it and nothing is new; after it, they took it for contained, and hear of it once."""
+    first = room.hear()
+    for state in _TURNS:
+        room.watch.now += 20 * MINUTE
+        room.hear(state=state)
+    assert room.incident(first.incident).news == []
+    room.engine.journal.append(first.incident or "", [Contained(by="a rollback", finding=HEALTH)], MACHINE)
+    for state in (*_TURNS, "firing"):
+        room.watch.now += 20 * MINUTE
+        room.hear(state=state)
+    incident = room.incident(first.incident)
+    assert [why for _, _, why in incident.news] == ["it fires again"]
+    (told,) = [one for one in reminders(room.engine.company.plan, incident) if one.topic == "news"]
+    assert told.sentence == "1 alert to know of since 04:20 (it fires again): allclear show VS-1 --why"
+    last = room.engine.journal.entries(incident.id)[-1]
+    assert tell(last, incident).text == "An alert from alertmanager fires again: Down 0."
+
+
 # --- flapping --------------------------------------------------------------------------------------------
+
+
+async def test_people_hear_once_that_an_alert_comes_and_goes(tmp_path: Path) -> None:
+    """At its third turn, not at each; and again when it begins anew after it was quiet."""
+    with storm_room(tmp_path, clear_for="1h") as room:
+        first = room.hear()
+        for told in (1, 2):
+            for state in _TURNS * 20:
+                room.watch.now += SECOND
+                room.hear(state=state)
+            assert [why for _, _, why in room.incident(first.incident).news] == ["it comes and goes"] * told
+            room.watch.now += 16 * MINUTE
+            await room.engine.settling.look()
 
 
 def test_a_flapping_alert_is_held_and_nothing_acts_by_itself(room: Room) -> None:
