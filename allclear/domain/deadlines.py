@@ -50,6 +50,8 @@ class Deadline:
     declined: datetime | None = None
     """When a person said that it cannot or need not be done."""
     not_before: datetime | None = None
+    target: Target | None = None
+    """What the plan says of it, where it is a time target."""
 
     def missed(self, now: datetime) -> bool:
         """Says whether it was met too late, or is overdue at `now`."""
@@ -170,7 +172,7 @@ def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> De
     return Deadline(
         what="target", name=target.name, title=target.name.replace("-", " ").replace("_", " "), severity=severity,
         starts=target.from_, due=_due(plan, incident, target.from_, target.within),
-        met=clock_stop(incident, target.until),
+        met=clock_stop(incident, target.until), target=target,
     )  # fmt: skip
 
 

@@ -137,6 +137,15 @@ class Line(Model):
     via: str = Field(description="The way by which it came in.")
 
 
+def beside_its_speaker(line: Line) -> str:
+    """Returns the line's text for where `who` stands beside it, so that nobody is named twice in it."""
+    text = line.text.replace(f" ({line.who})", "").replace(f" by {line.who}:", ":")
+    for name in (line.who, line.who.rpartition(" (")[0]):
+        if name and text.casefold().startswith((f"{name} ".casefold(), f"{name}:".casefold())):
+            return text[len(name) :].lstrip(" :")
+    return text
+
+
 class _Said(NamedTuple):
     text: str
     tone: Tone = "plain"

@@ -174,7 +174,7 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
     for one in deadlines(plan, incident):
         if one.due is None or ((one.met or one.declined) and not met):
             continue
-        late = "MISSED, " if one.missed(now) else ""
+        late = f"MISSED by {say_duration((one.met or one.declined or now) - one.due)}, " if one.missed(now) else ""
         done = f", met {stamp(one.met)}" if one.met else f", declined {stamp(one.declined)}" if one.declined else ""
         early = f", not before {stamp(one.not_before)}" if one.not_before else ""
         clock_of = f"{one.severity}, counted from the {one.starts.value}"
@@ -183,5 +183,7 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
 
 
 def _waiting(incident: Incident, plan: Plan) -> str:
-    lines = [f"{plain(state.ask.title)}: {answer_commands(state.ask, plan)[0]}" for state in incident.open_asks]
+    lines = [
+        f"{plain(state.ask.title).rstrip('. ')}: {answer_commands(state.ask, plan)[0]}" for state in incident.open_asks
+    ]
     return "\n".join(lines) or "nothing"

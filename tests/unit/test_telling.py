@@ -49,8 +49,7 @@ def test_what_waits_says_how_to_answer() -> None:
     """The line holds the command, and later what is left in place."""
     story = Story().opened().verified().paged().roll_back_proposed()
     assert _values(story)["waiting"] == (
-        "Send 100 % of vintstreet's traffic to vintstreet-00041-wex.: "
-        "allclear approve VS-12/contain/roll-back --as NAME"
+        "Send 100 % of vintstreet's traffic to vintstreet-00041-wex: allclear approve VS-12/contain/roll-back --as NAME"
     )
     assert _values(story.contained())["in_place"].startswith("traffic pinned to one revision (run:vintstreet)")
 
