@@ -42,6 +42,7 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    StormPassed,
     WindowPassed,
 )
 
@@ -219,7 +220,7 @@ class Incident:
     collapsed_up_to: int = 0
     collapsed_at: datetime | None = None
     covered_by: str | None = None
-    """The incident that gathers a storm's troubles, if one began: then people approve every act."""
+    """The incident that gathers a storm's troubles: people approve every act, until an alert comes after the storm."""
     severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
     reminders: dict[str, list[ReminderState]] = field(default_factory=dict[str, list[ReminderState]])
     """Topic -> what people were reminded of, in order."""
@@ -400,7 +401,7 @@ def _apply(incident: Incident, entry: Entry) -> None:
         incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
     if entry.by.person and not isinstance(entry.record, _DEEDS):
         incident.spoken = entry.number
-    for apply in (_apply_course, _apply_acts, _apply_words):
+    for apply in (_apply_course, _apply_acts, _apply_alerts, _apply_words):
         if apply(incident, entry):
             return
 
@@ -494,7 +495,7 @@ def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
         incident.news.append((entry.number, entry.at, alert.news))
 
 
-def _apply_words(incident: Incident, entry: Entry) -> bool:
+def _apply_alerts(incident: Incident, entry: Entry) -> bool:
     match entry.record:
         case AlertJoined() as alert:
             _join(incident, entry, alert)
@@ -503,6 +504,15 @@ def _apply_words(incident: Incident, entry: Entry) -> bool:
             incident.collapsed_up_to, incident.collapsed_at, incident.joined_at = up_to, entry.at, entry.at
         case Covered(umbrella=umbrella):
             incident.covered_by, incident.joined_at = umbrella, entry.at
+        case StormPassed():
+            incident.covered_by = None
+        case _:
+            return False
+    return True
+
+
+def _apply_words(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
         case Acknowledged():
             pass  # every word of a person acknowledges
         case Reminded() as said:

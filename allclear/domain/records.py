@@ -68,6 +68,13 @@ class Covered(Model):
     umbrella: str = Field(description="The incident that new troubles join; this one itself while they do.")
 
 
+class StormPassed(Model):
+    """The storm is over and an alert came anew: this incident is as any other again."""
+
+    kind: Literal["storm.passed"] = "storm.passed"
+    umbrella: str = Field(description="The incident that gathered new troubles.")
+
+
 class Acknowledged(Model):
     """A person is on it."""
 
@@ -286,8 +293,8 @@ class RunStarted(Model):
 
 
 Record = Annotated[
-    IncidentOpened | AlertJoined | AlertsCollapsed | Covered | Acknowledged | SeverityChanged | Assessed | Reminded
-    | RoleTaken | PhaseEntered | PhaseLeft | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed
+    IncidentOpened | AlertJoined | AlertsCollapsed | Covered | StormPassed | Acknowledged | SeverityChanged | Assessed
+    | Reminded | RoleTaken | PhaseEntered | PhaseLeft | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed
     | AskVoided | ActIntended | ActFinished | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken
     | PostMortemWritten | FollowUpAdded | IncidentEnded | RunStarted,
     Field(discriminator="kind"),

@@ -51,6 +51,7 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    StormPassed,
     WindowPassed,
 )
 from allclear.domain.runbook import Phase
@@ -323,7 +324,12 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
         case Covered(umbrella=umbrella):
             own = umbrella == entry.incident
             gathers = "new troubles join here" if own else f"{plain(umbrella, 40)} gathers new troubles"
-            return _Said(f"Alerts storm in: {gathers}, and from now on people approve every act.", "bad")
+            until = "" if own else " until one comes here after the storm"
+            return _Said(f"Alerts storm in: {gathers}, and people approve every act{until}.", "bad")
+        case StormPassed(umbrella=umbrella):
+            return _Said(
+                f"The storm that {plain(umbrella, 40)} gathered is over: what the plan lets act alone may again."
+            )
         case Acknowledged():
             return _Said(f"{who} is on it.", "person")
         case SeverityChanged():

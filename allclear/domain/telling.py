@@ -40,6 +40,13 @@ def status(incident: Incident) -> str:
     return "IDENTIFIED" if incident.contained_at else "INVESTIGATING"
 
 
+def in_storm(incident: Incident) -> str:
+    """Returns why people approve every act of an incident that a storm covers, and until when."""
+    if incident.opened.umbrella:
+        return "it gathers a storm of alerts, and people approve every act"
+    return f"alerts stormed in ({incident.covered_by}), and people approve every act until one comes after the storm"
+
+
 def lead(incident: Incident) -> str | None:
     """Returns who leads the incident, or None while nobody does."""
     person = incident.roles.get(LEAD)

@@ -19,6 +19,7 @@ from allclear.domain.records import (
     Covered,
     IncidentOpened,
     SeverityChanged,
+    StormPassed,
 )
 from allclear.domain.scribe import plain
 from allclear.engine.conductor import start_errand, taken_up_again
@@ -262,9 +263,21 @@ class Intake:
             if isinstance(change, SeverityChanged):
                 errands += taken_up_again(incident, self._plan, change.now)
         records = [said.record.model_copy(update={"news": news}), *graver]
-        if self._storm.enabled and incident.covered_by is None and (umbrella := self._umbrella.raging(said.now)):
-            records.append(Covered(umbrella=umbrella))
+        if self._storm.enabled:
+            records += self._cover(incident, said.now)
         self._journal.append(incident.id, records, said.by, errands=errands)
+
+    def _cover(self, incident: Incident, now: datetime) -> list[Any]:
+        """An alert in a storm covers its incident; one that comes after it makes it as any other again.
+
+        The incident that gathered the storm stays covered: no single act helps many troubles.
+        """
+        raging, covered = self._umbrella.raging(now), incident.covered_by
+        if raging and covered is None:
+            return [Covered(umbrella=raging)]
+        if covered and not raging and not incident.opened.umbrella:
+            return [StormPassed(umbrella=covered)]
+        return []
 
     def _graver(self, incident: Incident, route: Route | None) -> list[Any]:
         if route is None:

@@ -38,6 +38,7 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    StormPassed,
     WindowPassed,
 )
 from allclear.domain.scribe import (
@@ -78,7 +79,9 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (AlertsCollapsed(count=40, up_to=90), MACHINE,
      "Alerts come in masses: 40 more alerts, counted and not told one by one."),
     (Covered(umbrella="VS-30"), MACHINE,
-     "Alerts storm in: VS-30 gathers new troubles, and from now on people approve every act."),
+     "Alerts storm in: VS-30 gathers new troubles, and people approve every act until one comes here after the storm."),
+    (StormPassed(umbrella="VS-30"), MACHINE,
+     "The storm that VS-30 gathered is over: what the plan lets act alone may again."),
     (Acknowledged(), ANA, "Ana (Tech Lead) is on it."),
     (SeverityChanged(was="P1", now="P0", why="checkout is down too"),
      BEN, "Severity raised from P1 to P0: checkout is down too."),
