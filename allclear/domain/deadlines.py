@@ -124,7 +124,7 @@ def rhythm(plan: Plan, incident: Incident, audience: str, now: datetime) -> Upda
 
 
 def status_word(incident: Incident) -> StatusWord:
-    """Returns how it stands, in the words of a status page."""
+    """Returns how it stands, in the words that a plan's update rhythm hangs on."""
     if incident.over or incident.recovered_at:
         return "resolved"
     return "identified" if incident.contained_at else "investigating"

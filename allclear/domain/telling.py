@@ -32,12 +32,18 @@ _NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
 
 
 def status(incident: Incident) -> str:
-    """Returns how it stands: INVESTIGATING, IDENTIFIED (contained), RESOLVED or FALSE ALARM."""
+    """Returns how it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.
+
+    *Source:* both plans say "investigating" and "resolved"; RetailGen's "Identified" names the cause, so that it is
+    true once the cause is known, and says nothing of users. That they are safe again has a word of its own.
+    """
     if incident.ended and incident.ended.ending == "false-alarm":
         return "FALSE ALARM"
     if incident.ended or incident.recovered_at:
         return "RESOLVED"
-    return "IDENTIFIED" if incident.contained_at else "INVESTIGATING"
+    if incident.contained_at:
+        return "CONTAINED"
+    return "IDENTIFIED" if _causes(incident) else "INVESTIGATING"
 
 
 def in_storm(incident: Incident) -> str:
@@ -153,9 +159,13 @@ def _kind(incident: Incident, plan: Plan) -> str:
 
 
 def _cause(incident: Incident) -> str:
-    ask = incident.ask_of("investigate", ROOT_CAUSE)
-    said = [answer.reason for answer in ask.answers if answer.yes] if ask else []
+    said = _causes(incident)
     return plain(said[-1]) if said else "still being looked into"
+
+
+def _causes(incident: Incident) -> list[str]:
+    ask = incident.ask_of("investigate", ROOT_CAUSE)
+    return [answer.reason for answer in ask.answers if answer.yes] if ask else []
 
 
 def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
