@@ -46,6 +46,9 @@ from allclear.domain.records import (
     WindowPassed,
 )
 
+REMINDER, KEPT = "reminder", "kept"
+"""Stand in place of a phase where a message follows from the record: a reminder, and one that is kept up to date."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -232,6 +235,8 @@ class Incident:
     runs: dict[str, str] = field(default_factory=dict[str, str])
     began_in: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
     """Flow run -> the process that it began in last, and when."""
+    turned: tuple[int, datetime] | None = None
+    """The entry with which it last took a turn that a team wants to hear of, and when."""
     spoken: int = 0
     """The entry in which a person spoke last."""
     acknowledged_at: datetime | None = None
@@ -286,8 +291,11 @@ class Incident:
 
     @property
     def unfinished(self) -> list[Act]:
-        """Returns the acts that were begun and have no outcome yet: somebody is at it, or was interrupted."""
-        return [act for act in self.acts.values() if act.begun]
+        """Returns the acts that were begun and have no outcome yet: somebody is at it, or was interrupted.
+
+        A message that is under way is none of them: it holds nothing up.
+        """
+        return [act for act in self.acts.values() if act.begun and act.proposed.phase not in {REMINDER, KEPT}]
 
     @property
     def owed(self) -> list[Act]:
@@ -395,12 +403,22 @@ _DEEDS = (IncidentOpened, ActProposed, AskOpened, ActIntended, ActFinished)
 """What is written on a person's behalf and is no word of theirs: who pages by hand has not taken the page."""
 
 
+_TURNS = (
+    Acknowledged, RoleTaken, SeverityChanged, AskOpened, AskAnswered, AskVoided, WindowPassed, Contained, Recovered,
+    DebtHandedOver, IncidentEnded,
+)  # fmt: skip
+"""What changes how an incident stands, who leads it, or what waits for whom."""
+
+
 def _apply(incident: Incident, entry: Entry) -> None:
     incident.head, incident.length = entry.hash, entry.number
     if entry.by.person and incident.acknowledged_at is None and not isinstance(entry.record, IncidentOpened):
         incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
+        incident.turned = (entry.number, entry.at)
     if entry.by.person and not isinstance(entry.record, _DEEDS):
         incident.spoken = entry.number
+    if isinstance(entry.record, _TURNS):
+        incident.turned = (entry.number, entry.at)
     for apply in (_apply_course, _apply_acts, _apply_alerts, _apply_words):
         if apply(incident, entry):
             return
@@ -476,6 +494,8 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
 def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
     act = incident.acts[finished.act]
     act.outcome, act.finished_at = finished.outcome, entry.at
+    if act.proposed.leaves or act.proposed.undoes:
+        incident.turned = (entry.number, entry.at)
     undoes = act.proposed.undoes
     if undoes in incident.acts and finished.outcome.good:
         incident.acts[undoes].undone_by = act.id

@@ -18,7 +18,7 @@ from pydantic import Field
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import JsonDict, Model, Moment
-from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.incident import KEPT, Act, Incident, replay
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
     FIRES_AGAIN,
@@ -462,7 +462,7 @@ def _proposed(desk: _Desk, record: ActProposed) -> _Said:
         *(f"{word.title()}: {change[word]}" for word in ("risk", "undo") if change.get(word)),
     ]
     # What nobody had to allow is told once, by its outcome.
-    told_later = bool(act and not act.asks and act.outcome)
+    told_later = bool(act and not act.asks and act.outcome) or record.phase == KEPT
     return _Said(f"Proposed: {_summary(record.change, title)}.", routine=told_later, detail=detail)
 
 
@@ -526,7 +526,7 @@ def _finished(desk: _Desk, record: ActFinished) -> _Said:
     summary = _summary(act.change if act else None, desk.act_title(record.act))
     sentence = "" if outcome.good and outcome.sentence == _AS_INTENDED else f" {_stop(_bare(outcome.sentence))}"
     following = f" Next: {_stop(_bare(outcome.next_step))}" if outcome.next_step and not outcome.good else ""
-    # A refusal stands in the proposal already.
-    told = bool(act and act.refusals)
+    # A refusal stands in the proposal already; that a message was brought up to date is seen in the message.
+    told = bool(act and (act.refusals or (act.proposed.phase == KEPT and outcome.good)))
     text = f"{outcome_words(outcome)}: {summary}.{sentence}{following}"
     return _Said(text, _ENDS[outcome.status][1], routine=told)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 
+from allclear.domain.incident import REMINDER as PHASE
 from allclear.domain.incident import Act, Incident
-
-PHASE = "reminder"
-"""Where messages stand in the record; the step of a reminder is the number of the entry that it is about."""
 
 TRIES, PAUSE = 10, timedelta(seconds=30)
 """How often a message is tried that could not be sent, and after how long, times the tries so far."""
@@ -45,19 +44,20 @@ def pager_words(incident: Incident) -> Iterator[PagerWord]:
             continue
         over, taken = _over(incident, act), act.id not in ringing and act.proposed.phase != PHASE
         if over or taken:
-            due = next_try(incident, _step(act, over=over), act.finished_at or act.at)
+            due = next_try(incident, PHASE, _step(act, over=over), act.finished_at or act.at)
             if due:
                 yield PagerWord(act, over, due)
 
 
-def next_try(incident: Incident, step: str, first: datetime) -> datetime | None:
+def next_try(incident: Incident, phase: str, step: str, first: datetime) -> datetime | None:
     """Returns when a message is to be sent that has not arrived; None once it has, or was tried often enough."""
-    acts = [act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (PHASE, step)]
+    acts = [act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (phase, step)]
     if not acts or acts[-1].outcome is None:
         return first
-    if acts[-1].outcome.good or len(acts) >= TRIES:
+    failed = len(list(takewhile(lambda act: act.outcome is not None and not act.outcome.good, reversed(acts))))
+    if not failed or failed >= TRIES:
         return None
-    return (acts[-1].finished_at or first) + PAUSE * len(acts)
+    return (acts[-1].finished_at or first) + PAUSE * failed
 
 
 def _step(page: Act, *, over: bool) -> str:

@@ -19,14 +19,15 @@ from allclear.domain.action import Verdict
 from allclear.domain.base import Clock
 from allclear.domain.durations import in_words
 from allclear.domain.errors import AllclearError, Moved, NotFound, Refused, Unreadable
-from allclear.domain.incident import Act, Incident, ReminderState
+from allclear.domain.incident import KEPT, Act, Incident, ReminderState
 from allclear.domain.plan import Rota, Takeover, Telling
 from allclear.domain.records import By, Reminded, SeverityChanged, StepDone
 from allclear.domain.reminders import HOLDS, Reminder, reminders
 from allclear.domain.scribe import plain
-from allclear.domain.wording import render_all
+from allclear.domain.wording import render, render_all
 from allclear.engine.conductor import Conductor, taken_up_again
 from allclear.engine.executor import Executor
+from allclear.engine.kept import KeptMessage, kept_messages
 from allclear.engine.pages import PHASE, PagerWord, next_try, pager_words
 from allclear.engine.proposals import Proposer, Wish
 from allclear.journal.port import IncidentRow, Journal
@@ -110,6 +111,7 @@ class Reminders:
         moments = [one.due for one in self._open(incident)[:1]]
         moments += [at for _, at in self._unsent(incident)]
         moments += [word.due for word in self._pager_words(incident)]
+        moments += [message.due for message in self._overtaken(incident)]
         return _Seen(incident.length, min(moments, default=None))
 
     def _open(self, incident: Incident) -> list[Reminder]:
@@ -129,6 +131,9 @@ class Reminders:
                 for word in self._pager_words(self._conductor.incident(incident_id)):
                     if word.due <= self._clock():
                         await self._tell_pager(incident_id, word)
+                for message in self._overtaken(self._conductor.incident(incident_id)):
+                    if message.due <= self._clock():
+                        await self._keep_up(incident_id, message)
         except Moved:
             pass  # somebody wrote meanwhile: the next round looks again
         except AllclearError as error:
@@ -174,7 +179,7 @@ class Reminders:
             for state in states:
                 if self._way(state.said) is None or not state.said.roles:
                     continue
-                if at := next_try(incident, str(state.number), state.at):
+                if at := next_try(incident, PHASE, str(state.number), state.at):
                     yield state, at
 
     async def _send(self, incident_id: str, state: ReminderState) -> None:
@@ -183,7 +188,7 @@ class Reminders:
             return
         act = incident.act_of(PHASE, str(state.number))
         if act is None or _failed(act):
-            self._only_tells(way)
+            self._only_tells(way.action)
             words = self._conductor.words(incident) | {
                 "reminder": state.said.sentence, "for": self._whom(state.said.roles), "number": str(state.number),
             }  # fmt: skip
@@ -207,6 +212,25 @@ class Reminders:
             wish = Wish(PHASE, word.step, taken_by, params, kind.title, authorised=True)
         await self._executor.carry_out(incident_id, await self._proposer.propose(incident, wish, BY), BY)
 
+    def _overtaken(self, incident: Incident) -> list[KeptMessage]:
+        with suppress(NotFound):  # a runbook that was taken away says nothing more
+            return list(kept_messages(incident, self._conductor.runbook(incident)))
+        return []
+
+    async def _keep_up(self, incident_id: str, message: KeptMessage) -> None:
+        """Says in place what a message says by now."""
+        incident, step = self._conductor.incident(incident_id), message.step
+        act = incident.act_of(KEPT, message.key)
+        if act is None or act.outcome is not None:
+            self._only_tells(step.action or "")
+            words = self._conductor.words(incident)
+            title = f"Keep up to date: {render(step.title, words) or step.id}"
+            wish = Wish(KEPT, message.key, step.action or "", render_all(step.with_, words), title, authorised=True)
+            act_id = await self._proposer.propose(incident, wish, BY)
+        else:
+            act_id = act.id
+        await self._executor.carry_out(incident_id, act_id, BY)
+
     def _pager_words(self, incident: Incident) -> list[PagerWord]:
         return [word for word in pager_words(incident) if word.over or self._taken_by(word.page.proposed.action)]
 
@@ -220,11 +244,11 @@ class Reminders:
         rules = self._company.plan.reminders
         return (rules.page or rules.tell) if said.wakes else rules.tell
 
-    def _only_tells(self, way: Telling) -> None:
+    def _only_tells(self, action: str) -> None:
         """Raises Refused for an action that does more than tell people: nobody is asked here."""
-        kind = type(self._executor.action(way.action))
+        kind = type(self._executor.action(action))
         if not kind.speaks or kind.approval is not None:
-            raise Refused(f"`{way.action}` does more than tell people.", "Name another under `reminders` in plan.yaml.")
+            raise Refused(f"`{action}` does more than tell people.", "Name one that only speaks, as slack.post.")
 
     def _whom(self, roles: list[str]) -> str:
         """Returns the people whom it is for, each with what reaches them now: `CTO: Ana (phone +49 …)`."""

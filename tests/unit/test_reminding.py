@@ -28,7 +28,7 @@ from tests.unit.stories import ANA, HEALTH
 def posts(it: Scene) -> list[str]:
     """Returns the reminders that stand in the simulated channel."""
     return [str(message["text"]) for channel in it.simulated.world.workspace.channels for message in channel.messages
-            if "(for " in str(message["text"])]  # fmt: skip
+            if "(for " in str(message["text"]) and "\nImpact:" not in str(message["text"])]  # fmt: skip
 
 
 def pages(it: Scene) -> list[tuple[str, str]]:
