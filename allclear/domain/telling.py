@@ -201,6 +201,6 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
 
 def _waiting(incident: Incident, plan: Plan) -> str:
     lines = [
-        f"{plain(state.ask.title).rstrip('. ')}: {answer_commands(state.ask, plan)[0]}" for state in incident.open_asks
+        f"{plain(state.ask.title).rstrip('. ')}: {answer_commands(state.ask, plan)[0]}" for state in waiting(incident)
     ]
     return "\n".join(lines) or "nothing"
