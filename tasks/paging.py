@@ -128,6 +128,7 @@ class Page(_Page):
     title = "Page the on-call"
     params = PageParams
     pages = True
+    taken_by = "pagerduty.acknowledge"
     speaks = ("summary",)
     leaves = "page open"
     to = "triggered"

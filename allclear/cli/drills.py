@@ -21,7 +21,7 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.records import By, Entry
-from allclear.domain.scribe import plain, tell
+from allclear.domain.scribe import beside_its_speaker, plain, tell
 from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
 from allclear.drill.script import find_script, first_script
@@ -58,7 +58,7 @@ def drill(
         if quiet or line.routine:
             return
         text = Text.assemble(
-            (f"{line.at:%H:%M:%S}  ", "dim"), (f"{line.who:22} ", "bold"), (line.text, _STYLE[line.tone])
+            (f"{line.at:%H:%M:%S}  ", "dim"), (f"{line.who:22} ", "bold"), (beside_its_speaker(line), _STYLE[line.tone])
         )
         out.print(text, soft_wrap=True)
 

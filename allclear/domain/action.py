@@ -168,6 +168,8 @@ class Action(ABC, Generic[P, S]):
     """The parameters that people read: in a simulation each says so."""
     pages: ClassVar[bool] = False
     """Whether it wakes somebody."""
+    taken_by: ClassVar[str | None] = None
+    """Of what wakes somebody: the action that says it has been taken, so that nobody else is woken."""
     leaves: ClassVar[str | None] = None
     """What stays in place after it, in a few words, or None for what needs no undoing."""
     settles: ClassVar[str | None] = None

@@ -50,6 +50,8 @@ class Deadline:
     declined: datetime | None = None
     """When a person said that it cannot or need not be done."""
     not_before: datetime | None = None
+    target: Target | None = None
+    """What the plan says of it, where it is a time target."""
 
     def missed(self, now: datetime) -> bool:
         """Says whether it was met too late, or is overdue at `now`."""
@@ -122,7 +124,7 @@ def rhythm(plan: Plan, incident: Incident, audience: str, now: datetime) -> Upda
 
 
 def status_word(incident: Incident) -> StatusWord:
-    """Returns how it stands, in the words of a status page."""
+    """Returns how it stands, in the words that a plan's update rhythm hangs on."""
     if incident.over or incident.recovered_at:
         return "resolved"
     return "identified" if incident.contained_at else "investigating"
@@ -170,7 +172,7 @@ def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> De
     return Deadline(
         what="target", name=target.name, title=target.name.replace("-", " ").replace("_", " "), severity=severity,
         starts=target.from_, due=_due(plan, incident, target.from_, target.within),
-        met=clock_stop(incident, target.until),
+        met=clock_stop(incident, target.until), target=target,
     )  # fmt: skip
 
 

@@ -42,8 +42,12 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    StormPassed,
     WindowPassed,
 )
+
+REMINDER, KEPT = "reminder", "kept"
+"""Stand in place of a phase where a message follows from the record: a reminder, and one that is kept up to date."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,8 @@ class Act:
     handed: DebtHandedOver | None = None
     number: int = 0
     """The entry that proposed it."""
+    issued: int = 0
+    """The entry after which it was done; 0 while it was not."""
 
     @property
     def id(self) -> str:
@@ -217,7 +223,7 @@ class Incident:
     collapsed_up_to: int = 0
     collapsed_at: datetime | None = None
     covered_by: str | None = None
-    """The incident that gathers a storm's troubles, if one began: then people approve every act."""
+    """The incident that gathers a storm's troubles: people approve every act, until an alert comes after the storm."""
     severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
     reminders: dict[str, list[ReminderState]] = field(default_factory=dict[str, list[ReminderState]])
     """Topic -> what people were reminded of, in order."""
@@ -229,6 +235,10 @@ class Incident:
     runs: dict[str, str] = field(default_factory=dict[str, str])
     began_in: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
     """Flow run -> the process that it began in last, and when."""
+    turned: tuple[int, datetime] | None = None
+    """The entry with which it last took a turn that a team wants to hear of, and when."""
+    spoken: int = 0
+    """The entry in which a person spoke last."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     paged_at: datetime | None = None
@@ -281,13 +291,26 @@ class Incident:
 
     @property
     def unfinished(self) -> list[Act]:
-        """Returns the acts that were begun and have no outcome yet: somebody is at it, or was interrupted."""
-        return [act for act in self.acts.values() if act.begun]
+        """Returns the acts that were begun and have no outcome yet: somebody is at it, or was interrupted.
+
+        A message that is under way is none of them: it holds nothing up.
+        """
+        return [act for act in self.acts.values() if act.begun and act.proposed.phase not in {REMINDER, KEPT}]
 
     @property
     def owed(self) -> list[Act]:
         """Returns the acts in place that nobody has taken over."""
         return [act for act in self.acts.values() if act.owed]
+
+    @property
+    def holding(self) -> list[Act]:
+        """Returns the acts that keep it from ending; a page is none of them, for the end closes it."""
+        return [act for act in self.owed if not act.proposed.pages]
+
+    @property
+    def ringing(self) -> list[Act]:
+        """Returns the pages that are open and that nobody has taken: no person has spoken since they went out."""
+        return [act for act in self.acts.values() if act.proposed.pages and act.in_place and act.issued > self.spoken]
 
     def act_of(self, phase: str, step: str) -> Act | None:
         """Returns the latest act of a step, or None."""
@@ -376,11 +399,27 @@ def _open(entry: Entry) -> Incident:
     )
 
 
+_DEEDS = (IncidentOpened, ActProposed, AskOpened, ActIntended, ActFinished)
+"""What is written on a person's behalf and is no word of theirs: who pages by hand has not taken the page."""
+
+
+_TURNS = (
+    Acknowledged, RoleTaken, SeverityChanged, AskOpened, AskAnswered, AskVoided, WindowPassed, Contained, Recovered,
+    DebtHandedOver, IncidentEnded,
+)  # fmt: skip
+"""What changes how an incident stands, who leads it, or what waits for whom."""
+
+
 def _apply(incident: Incident, entry: Entry) -> None:
     incident.head, incident.length = entry.hash, entry.number
     if entry.by.person and incident.acknowledged_at is None and not isinstance(entry.record, IncidentOpened):
         incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
-    for apply in (_apply_course, _apply_acts, _apply_words):
+        incident.turned = (entry.number, entry.at)
+    if entry.by.person and not isinstance(entry.record, _DEEDS):
+        incident.spoken = entry.number
+    if isinstance(entry.record, _TURNS):
+        incident.turned = (entry.number, entry.at)
+    for apply in (_apply_course, _apply_acts, _apply_alerts, _apply_words):
         if apply(incident, entry):
             return
 
@@ -442,7 +481,7 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
             incident.asks[voided.ask].void = voided.why
         case ActIntended() as intended:
             act = incident.acts[intended.act]
-            act.intended, act.intended_at = intended, entry.at
+            act.intended, act.intended_at, act.issued = intended, entry.at, entry.number
         case ActFinished() as finished:
             _finish(incident, entry, finished)
         case DebtHandedOver() as handed:
@@ -455,6 +494,8 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
 def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
     act = incident.acts[finished.act]
     act.outcome, act.finished_at = finished.outcome, entry.at
+    if act.proposed.leaves or act.proposed.undoes:
+        incident.turned = (entry.number, entry.at)
     undoes = act.proposed.undoes
     if undoes in incident.acts and finished.outcome.good:
         incident.acts[undoes].undone_by = act.id
@@ -474,7 +515,7 @@ def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
         incident.news.append((entry.number, entry.at, alert.news))
 
 
-def _apply_words(incident: Incident, entry: Entry) -> bool:
+def _apply_alerts(incident: Incident, entry: Entry) -> bool:
     match entry.record:
         case AlertJoined() as alert:
             _join(incident, entry, alert)
@@ -483,6 +524,15 @@ def _apply_words(incident: Incident, entry: Entry) -> bool:
             incident.collapsed_up_to, incident.collapsed_at, incident.joined_at = up_to, entry.at, entry.at
         case Covered(umbrella=umbrella):
             incident.covered_by, incident.joined_at = umbrella, entry.at
+        case StormPassed():
+            incident.covered_by = None
+        case _:
+            return False
+    return True
+
+
+def _apply_words(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
         case Acknowledged():
             pass  # every word of a person acknowledges
         case Reminded() as said:

@@ -14,6 +14,9 @@ from allclear.domain.action import Finding, Outcome, Refusal
 from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict, Model, Moment
 
+FIRES_AGAIN = "it fires again"
+"""Why people hear of an alert that was over, in an incident that was contained."""
+
 
 class IncidentOpened(Model):
     """Somebody or something says that there is trouble."""
@@ -63,6 +66,13 @@ class Covered(Model):
 
     kind: Literal["covered"] = "covered"
     umbrella: str = Field(description="The incident that new troubles join; this one itself while they do.")
+
+
+class StormPassed(Model):
+    """The storm is over and an alert came anew: this incident is as any other again."""
+
+    kind: Literal["storm.passed"] = "storm.passed"
+    umbrella: str = Field(description="The incident that gathered new troubles.")
 
 
 class Acknowledged(Model):
@@ -283,8 +293,8 @@ class RunStarted(Model):
 
 
 Record = Annotated[
-    IncidentOpened | AlertJoined | AlertsCollapsed | Covered | Acknowledged | SeverityChanged | Assessed | Reminded
-    | RoleTaken | PhaseEntered | PhaseLeft | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed
+    IncidentOpened | AlertJoined | AlertsCollapsed | Covered | StormPassed | Acknowledged | SeverityChanged | Assessed
+    | Reminded | RoleTaken | PhaseEntered | PhaseLeft | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed
     | AskVoided | ActIntended | ActFinished | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken
     | PostMortemWritten | FollowUpAdded | IncidentEnded | RunStarted,
     Field(discriminator="kind"),

@@ -15,7 +15,16 @@ from allclear.domain.approval import AskKind
 from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, silence, status_word
 from allclear.domain.durations import counted, in_words
 from allclear.domain.incident import Act, AskState, Incident, ReminderState
-from allclear.domain.plan import EVERYONE, Plan, Rota, Rung, Takeover, UpdateRhythm
+from allclear.domain.plan import (
+    EVERYONE,
+    ClockStart,
+    ClockStop,
+    Plan,
+    Rota,
+    Rung,
+    Takeover,
+    UpdateRhythm,
+)
 from allclear.domain.scribe import answer_commands, clock, plain, stamp
 from allclear.domain.telling import LEAD
 
@@ -122,7 +131,8 @@ def _answers(plan: Plan, incident: Incident) -> Iterator[Reminder]:
 
 def _unanswered(plan: Plan, incident: Incident, state: AskState, climb: Rung, number: int) -> Reminder:
     ask = state.ask
-    said = f'"{plain(ask.title)}" has waited {in_words(climb.after)} for an answer: {answer_commands(ask, plan)[0]}'
+    title, yes = plain(ask.title).rstrip(". "), answer_commands(ask, plan)[0]
+    said = f'"{title}" has waited {in_words(climb.after)} for an answer: {yes}'
     wakes = incident.paged_at is not None and incident.contained_at is None
     return Reminder(f"answer:{ask.id}", number, state.opened + climb.after, said, _of(plan, climb), wakes=wakes)
 
@@ -136,8 +146,8 @@ def _dues(plan: Plan, incident: Incident) -> Iterator[Reminder]:
             continue
         match one.what:
             case "target":
-                said = f"Missed: {plain(one.title)} for {plain(one.severity)}, due at {stamp(one.due)}."
-                yield Reminder(f"target:{one.severity}:{one.name}", 1, one.due, said, _known(plan, LEAD, ON_CALL))
+                topic = f"target:{one.severity}:{one.name}"
+                yield Reminder(topic, 1, one.due, _missed(one, one.due), _known(plan, LEAD, ON_CALL))
             case "escalation":
                 yield _escalation(plan, incident, one, one.due)
             case "duty":
@@ -145,6 +155,26 @@ def _dues(plan: Plan, incident: Incident) -> Iterator[Reminder]:
                 yield from _ahead(incident, one, one.due, _known(plan, role))
             case "post-mortem":
                 yield from _ahead(incident, one, one.due, _known(plan, LEAD))
+
+
+_SINCE = {
+    ClockStart.ALERT: "the alert", ClockStart.AWARENESS: "a person's first word",
+    ClockStart.DECLARATION: "the declaration", ClockStart.RECOVERY: "the recovery",
+}  # fmt: skip
+_STILL = {
+    ClockStop.ACKNOWLEDGED: "nobody is on it yet", ClockStop.CONTAINED: "it is not contained yet",
+    ClockStop.RECOVERED: "it is not well again yet", ClockStop.ENDED: "it is not over yet",
+}  # fmt: skip
+
+
+def _missed(one: Deadline, due: datetime) -> str:
+    """Returns which of the plan's times is over, how long it was, and what has not happened."""
+    after, still = "", ""
+    if one.target:
+        span = one.target.within
+        long = in_words(span.length) if span.unit == "clock" else str(span)
+        after, still = f", {long} after {_SINCE[one.starts]}", f": {_STILL[one.target.until]}"
+    return f'The time for "{plain(one.title)}" ({plain(one.severity, 20)}) was over at {stamp(due)}{after}{still}.'
 
 
 def _ahead(incident: Incident, one: Deadline, due: datetime, roles: tuple[str, ...]) -> Iterator[Reminder]:
@@ -201,7 +231,7 @@ def _next_update(incident: Incident, lines: list[UpdateRhythm], since: datetime)
 
 
 def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
-    """Yields one word on all alerts that joined and are worth telling, since the last one."""
+    """Yields one word on all alerts that joined, came back or come and go, since the last one."""
     last = _last(incident, "news")
     untold = [(at, why) for number, at, why in incident.news if last is None or number > last.number]
     if not untold:
@@ -209,7 +239,8 @@ def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     due = max(untold[0][0], last.at + NEWS) if last else untold[0][0]
     why = ", ".join(dict.fromkeys(plain(why) for _, why in untold))
     said = (
-        f"{counted(len(untold), 'alert')} more since {clock(untold[0][0])} ({why}): allclear show {incident.id} --why"
+        f"{counted(len(untold), 'alert')} to know of since {clock(untold[0][0])} ({why}): "
+        f"allclear show {incident.id} --why"
     )
     yield Reminder("news", _rung(incident, "news") + 1, due, said, _known(plan, LEAD, ON_CALL)[:1])
 

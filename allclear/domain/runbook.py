@@ -59,6 +59,10 @@ class Step(Model):
     kinds: list[Slug] | None = Field(default=None, description="Only for these kinds of incident; all when left out.")
     measure: bool = Field(default=False, description="A way to contain: tried in order until one is proven to work.")
     meanwhile: bool = Field(default=False, description="May be done while another step waits for a person.")
+    keeps_up: bool = Field(
+        default=False,
+        description="For a message: it is brought up to date whenever the incident takes a turn; it waits for nobody.",
+    )
     expects: Literal["trouble", "health"] | None = Field(
         default=None,
         description="`trouble`: health means a false alarm is offered. `health`: anything else asks a person.",
@@ -91,6 +95,9 @@ class Step(Model):
             raise ValueError(msg)
         if self.by_itself and not self.measure:
             msg = "only a `measure` acts `by_itself`"
+            raise ValueError(msg)
+        if self.keeps_up and (self.measure or not self.action):
+            msg = "only a message `keeps_up`"
             raise ValueError(msg)
         if self.unanswered and not self.action:
             msg = "only an action has something that goes out `unanswered`"

@@ -18,9 +18,10 @@ from pydantic import Field
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import JsonDict, Model, Moment
-from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.incident import KEPT, Act, Incident, replay
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
+    FIRES_AGAIN,
     Acknowledged,
     ActFinished,
     ActIntended,
@@ -50,6 +51,7 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    StormPassed,
     WindowPassed,
 )
 from allclear.domain.runbook import Phase
@@ -134,6 +136,15 @@ class Line(Model):
     routine: bool = Field(default=False, description="Whether only an auditor wants it.")
     number: int = Field(description="The entry's number in the journal.")
     via: str = Field(description="The way by which it came in.")
+
+
+def beside_its_speaker(line: Line) -> str:
+    """Returns the line's text for where `who` stands beside it, so that nobody is named twice in it."""
+    text = line.text.replace(f" ({line.who})", "").replace(f" by {line.who}:", ":")
+    for name in (line.who, line.who.rpartition(" (")[0]):
+        if name and text.casefold().startswith((f"{name} ".casefold(), f"{name}:".casefold())):
+            return text[len(name) :].lstrip(" :")
+    return text
 
 
 class _Said(NamedTuple):
@@ -313,7 +324,12 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
         case Covered(umbrella=umbrella):
             own = umbrella == entry.incident
             gathers = "new troubles join here" if own else f"{plain(umbrella, 40)} gathers new troubles"
-            return _Said(f"Alerts storm in: {gathers}, and from now on people approve every act.", "bad")
+            until = "" if own else " until one comes here after the storm"
+            return _Said(f"Alerts storm in: {gathers}, and people approve every act{until}.", "bad")
+        case StormPassed(umbrella=umbrella):
+            return _Said(
+                f"The storm that {plain(umbrella, 40)} gathered is over: what the plan lets act alone may again."
+            )
         case Acknowledged():
             return _Said(f"{who} is on it.", "person")
         case SeverityChanged():
@@ -391,6 +407,8 @@ def _alert(record: AlertJoined) -> _Said:
     if record.flapping:
         text = f"An alert from {source} comes and goes; it counts as firing, and nothing acts by itself: {title}"
         return _Said(text, "bad", detail=detail)
+    if record.news == FIRES_AGAIN:
+        return _Said(f"An alert from {source} fires again: {title}", "bad", detail=detail)
     return _Said(f"Alert from {source}: {title}", "bad", detail=detail)
 
 
@@ -444,7 +462,7 @@ def _proposed(desk: _Desk, record: ActProposed) -> _Said:
         *(f"{word.title()}: {change[word]}" for word in ("risk", "undo") if change.get(word)),
     ]
     # What nobody had to allow is told once, by its outcome.
-    told_later = bool(act and not act.asks and act.outcome)
+    told_later = bool(act and not act.asks and act.outcome) or record.phase == KEPT
     return _Said(f"Proposed: {_summary(record.change, title)}.", routine=told_later, detail=detail)
 
 
@@ -508,7 +526,7 @@ def _finished(desk: _Desk, record: ActFinished) -> _Said:
     summary = _summary(act.change if act else None, desk.act_title(record.act))
     sentence = "" if outcome.good and outcome.sentence == _AS_INTENDED else f" {_stop(_bare(outcome.sentence))}"
     following = f" Next: {_stop(_bare(outcome.next_step))}" if outcome.next_step and not outcome.good else ""
-    # A refusal stands in the proposal already.
-    told = bool(act and act.refusals)
+    # A refusal stands in the proposal already; that a message was brought up to date is seen in the message.
+    told = bool(act and (act.refusals or (act.proposed.phase == KEPT and outcome.good)))
     text = f"{outcome_words(outcome)}: {summary}.{sentence}{following}"
     return _Said(text, _ENDS[outcome.status][1], routine=told)

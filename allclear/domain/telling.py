@@ -32,12 +32,25 @@ _NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
 
 
 def status(incident: Incident) -> str:
-    """Returns how it stands: INVESTIGATING, IDENTIFIED (contained), RESOLVED or FALSE ALARM."""
+    """Returns how it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.
+
+    *Source:* both plans say "investigating" and "resolved"; RetailGen's "Identified" names the cause, so that it is
+    true once the cause is known, and says nothing of users. That they are safe again has a word of its own.
+    """
     if incident.ended and incident.ended.ending == "false-alarm":
         return "FALSE ALARM"
     if incident.ended or incident.recovered_at:
         return "RESOLVED"
-    return "IDENTIFIED" if incident.contained_at else "INVESTIGATING"
+    if incident.contained_at:
+        return "CONTAINED"
+    return "IDENTIFIED" if _causes(incident) else "INVESTIGATING"
+
+
+def in_storm(incident: Incident) -> str:
+    """Returns why people approve every act of an incident that a storm covers, and until when."""
+    if incident.opened.umbrella:
+        return "it gathers a storm of alerts, and people approve every act"
+    return f"alerts stormed in ({incident.covered_by}), and people approve every act until one comes after the storm"
 
 
 def lead(incident: Incident) -> str | None:
@@ -146,9 +159,13 @@ def _kind(incident: Incident, plan: Plan) -> str:
 
 
 def _cause(incident: Incident) -> str:
-    ask = incident.ask_of("investigate", ROOT_CAUSE)
-    said = [answer.reason for answer in ask.answers if answer.yes] if ask else []
+    said = _causes(incident)
     return plain(said[-1]) if said else "still being looked into"
+
+
+def _causes(incident: Incident) -> list[str]:
+    ask = incident.ask_of("investigate", ROOT_CAUSE)
+    return [answer.reason for answer in ask.answers if answer.yes] if ask else []
 
 
 def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
@@ -174,7 +191,7 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
     for one in deadlines(plan, incident):
         if one.due is None or ((one.met or one.declined) and not met):
             continue
-        late = "MISSED, " if one.missed(now) else ""
+        late = f"MISSED by {say_duration((one.met or one.declined or now) - one.due)}, " if one.missed(now) else ""
         done = f", met {stamp(one.met)}" if one.met else f", declined {stamp(one.declined)}" if one.declined else ""
         early = f", not before {stamp(one.not_before)}" if one.not_before else ""
         clock_of = f"{one.severity}, counted from the {one.starts.value}"
@@ -183,5 +200,7 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
 
 
 def _waiting(incident: Incident, plan: Plan) -> str:
-    lines = [f"{plain(state.ask.title)}: {answer_commands(state.ask, plan)[0]}" for state in incident.open_asks]
+    lines = [
+        f"{plain(state.ask.title).rstrip('. ')}: {answer_commands(state.ask, plan)[0]}" for state in waiting(incident)
+    ]
     return "\n".join(lines) or "nothing"

@@ -175,8 +175,8 @@ def _misses(script: Script, engine: Engine, incident: Incident, seconds: float) 
         act = incident.acts.get(act_id)
         if act is None or act.outcome is None or not act.outcome.good:
             misses.append(f"{act_id} was not verified.")
-    if incident.owed:
-        misses.append(f"Still in place: {', '.join(act.id for act in incident.owed)}.")
+    if incident.holding:
+        misses.append(f"Still in place: {', '.join(act.id for act in incident.holding)}.")
     if seconds > expect.within.total_seconds():
         misses.append(f"It took {seconds:.0f} s, expected {expect.within.total_seconds():.0f} s.")
     if (broken := engine.journal.broken_link(incident.id)) is not None:

@@ -10,6 +10,7 @@ from allclear.domain.action import Verdict
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, Entry, StepDone
+from allclear.domain.telling import in_storm
 from allclear.engine.reading import read_incident
 from allclear.journal.port import Journal
 
@@ -60,7 +61,7 @@ def _flapping(incident: Incident, entries: list[Entry], storm: Storm, now: datet
 
 def _covered(incident: Incident) -> Iterator[str]:
     if incident.covered_by:
-        yield f"alerts storm in ({incident.covered_by}): people approve every act"
+        yield f"{in_storm(incident)}: approve what waits, or act by hand"
 
 
 def acted_lately(journal: Journal, incident: Incident, resource: str, now: datetime) -> bool:

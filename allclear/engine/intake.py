@@ -11,7 +11,16 @@ from allclear.domain.base import Clock
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Route
-from allclear.domain.records import AlertJoined, Assessed, By, Covered, IncidentOpened, SeverityChanged
+from allclear.domain.records import (
+    FIRES_AGAIN,
+    AlertJoined,
+    Assessed,
+    By,
+    Covered,
+    IncidentOpened,
+    SeverityChanged,
+    StormPassed,
+)
 from allclear.domain.scribe import plain
 from allclear.engine.conductor import start_errand, taken_up_again
 from allclear.engine.reading import read_incident, readable
@@ -164,7 +173,8 @@ class Intake:
         if flaps and turned:
             return self._hold(said, incident, len(turns))
         if state != known.state and said.firing:
-            return self._join(said, incident, f"It fires again; {incident.id} is open for it.", new=False)
+            news = FIRES_AGAIN if incident.contained_at or incident.recovered_at else ""
+            return self._join(said, incident, f"It fires again; {incident.id} is open for it.", news, new=False)
         if state != known.state:
             self._journal.append(incident.id, [said.record], said.by)
             return Taken("joined", f"{incident.id} is open for this trouble.", incident.id)
@@ -181,10 +191,11 @@ class Intake:
         return Taken("repeat", f"{incident.id} knows this alert.", incident.id)
 
     def _hold(self, said: _Said, incident: Incident, turns: int) -> Taken:
-        """A flapping alert counts as firing; the record says so now and again, and not at every turn."""
+        """A flapping alert counts as firing; the record says so now and again, and people hear of it once."""
         last, limit = incident.held.get(said.record.key), self._storm.flapping
         if last is None or said.now - last >= self._storm.held_noted_every:
-            held = said.record.model_copy(update={"state": "firing", "flapping": True})
+            news = "it comes and goes" if last is None else ""
+            held = said.record.model_copy(update={"state": "firing", "flapping": True, "news": news})
             self._journal.append(incident.id, [held], said.by)
         turned = f"It turned {turns} times within {say_duration(limit.within)}"
         return Taken("held", f"{turned}: it counts as firing, and nothing acts by itself.", incident.id)
@@ -228,7 +239,7 @@ class Intake:
         why = f"The route {route.name!r} fits: {severity}, by the runbook {route.runbook}."
         return Taken("opened" if new else "joined", why, incident)
 
-    def _join(self, said: _Said, incident: Incident, why: str, *, new: bool = True) -> Taken:
+    def _join(self, said: _Said, incident: Incident, why: str, news: str = "a new alert", *, new: bool = True) -> Taken:
         """An alert that weighs more than the incident raises it; one that weighs less changes nothing.
 
         Of what comes in masses only what weighs more is written down one by one; whatever is left out is counted.
@@ -242,7 +253,7 @@ class Intake:
             limit = self._storm.per_source
             many = f"more than {limit.times} alerts of {said.record.source} within {say_duration(limit.within)}"
             return Taken("collapsed", f"{why} It is counted there: {many}.", incident.id)
-        self._write(said, incident, graver, news="a new alert" if new else "")
+        self._write(said, incident, graver, news=news)
         return Taken("joined", why, incident.id)
 
     def _write(self, said: _Said, incident: Incident, graver: list[Any], *, news: str) -> None:
@@ -252,9 +263,21 @@ class Intake:
             if isinstance(change, SeverityChanged):
                 errands += taken_up_again(incident, self._plan, change.now)
         records = [said.record.model_copy(update={"news": news}), *graver]
-        if self._storm.enabled and incident.covered_by is None and (umbrella := self._umbrella.raging(said.now)):
-            records.append(Covered(umbrella=umbrella))
+        if self._storm.enabled:
+            records += self._cover(incident, said.now)
         self._journal.append(incident.id, records, said.by, errands=errands)
+
+    def _cover(self, incident: Incident, now: datetime) -> list[Any]:
+        """An alert in a storm covers its incident; one that comes after it makes it as any other again.
+
+        The incident that gathered the storm stays covered: no single act helps many troubles.
+        """
+        raging, covered = self._umbrella.raging(now), incident.covered_by
+        if raging and covered is None:
+            return [Covered(umbrella=raging)]
+        if covered and not raging and not incident.opened.umbrella:
+            return [StormPassed(umbrella=covered)]
+        return []
 
     def _graver(self, incident: Incident, route: Route | None) -> list[Any]:
         if route is None:

@@ -153,7 +153,7 @@ class People:
     def acknowledge(self, incident_id: str, by: By) -> str:
         """Says that a person is on it."""
         incident = self._read(incident_id)
-        if incident.acknowledged_at:
+        if incident.acknowledged_at and not incident.ringing:
             return f"{incident_id} was acknowledged by {incident.acknowledged_by} already."
         self._say(incident_id, by, lambda it: [Acknowledged(), *self._lead(it, by)])
         return f"{incident_id} is acknowledged by {by.actor}."
@@ -168,7 +168,7 @@ class People:
             state = self._open_ask(incident, ask_id)
             self._may_answer(state, by, reason, yes=yes)
             _check_choice(state, choice, yes=yes)
-            if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.owed or incident.unfinished):
+            if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.holding or incident.unfinished):
                 raise NotAllowed(
                     f"{incident_id} is no false alarm any more: something was done meanwhile.",
                     f"Undo it first, or answer no: allclear show {incident_id}.",
@@ -410,11 +410,11 @@ class People:
                     f"{incident_id} cannot end: {incident.unfinished[0].id} is being carried out.",
                     f"Wait for its outcome: allclear show {incident_id}.",
                 )
-            if incident.owed:
-                left = ", ".join(act.id for act in incident.owed)
+            if incident.holding:
+                left = ", ".join(act.id for act in incident.holding)
                 raise NotAllowed(
                     f"{incident_id} cannot end: still in place: {left}.",
-                    f"Undo it: allclear undo {incident_id} {incident.owed[0].id}.",
+                    f"Undo it: allclear undo {incident_id} {incident.holding[0].id}.",
                 )
             return [IncidentEnded.model_validate({"ending": ending, "why": _words(why, "reason")})]
 

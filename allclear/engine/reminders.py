@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,27 +18,23 @@ from allclear.company import Company
 from allclear.domain.action import Verdict
 from allclear.domain.base import Clock
 from allclear.domain.durations import in_words
-from allclear.domain.errors import AllclearError, Moved, Refused, Unreadable
-from allclear.domain.incident import Act, Incident, ReminderState
+from allclear.domain.errors import AllclearError, Moved, NotFound, Refused, Unreadable
+from allclear.domain.incident import KEPT, Act, Incident, ReminderState
 from allclear.domain.plan import Rota, Takeover, Telling
 from allclear.domain.records import By, Reminded, SeverityChanged, StepDone
 from allclear.domain.reminders import HOLDS, Reminder, reminders
 from allclear.domain.scribe import plain
-from allclear.domain.wording import render_all
+from allclear.domain.wording import render, render_all
 from allclear.engine.conductor import Conductor, taken_up_again
 from allclear.engine.executor import Executor
+from allclear.engine.kept import KeptMessage, kept_messages
+from allclear.engine.pages import PHASE, PagerWord, next_try, pager_words
 from allclear.engine.proposals import Proposer, Wish
 from allclear.journal.port import IncidentRow, Journal
 
 log = logging.getLogger("allclear.reminders")
 
 BY = By(actor="allclear", via="clock")
-
-PHASE = "reminder"
-"""Where the messages stand in the record; the step is the number of the entry that they are about."""
-
-TRIES, PAUSE = 10, timedelta(seconds=30)
-"""How often a message is tried that could not be sent, and after how long, times the tries so far."""
 
 _REMEMBERED = timedelta(days=60)
 """How long after its end an incident may still have something in place, or a post-mortem due."""
@@ -113,7 +110,8 @@ class Reminders:
             return _Seen(incident.length, None)
         moments = [one.due for one in self._open(incident)[:1]]
         moments += [at for _, at in self._unsent(incident)]
-        moments += [self._clock() for _ in _needless(incident)]
+        moments += [word.due for word in self._pager_words(incident)]
+        moments += [message.due for message in self._overtaken(incident)]
         return _Seen(incident.length, min(moments, default=None))
 
     def _open(self, incident: Incident) -> list[Reminder]:
@@ -130,8 +128,12 @@ class Reminders:
                 for state, at in self._unsent(self._conductor.incident(incident_id)):
                     if at <= self._clock():
                         await self._send(incident_id, state)
-                for act in _needless(self._conductor.incident(incident_id)):
-                    await self._take_back(incident_id, act)
+                for word in self._pager_words(self._conductor.incident(incident_id)):
+                    if word.due <= self._clock():
+                        await self._tell_pager(incident_id, word)
+                for message in self._overtaken(self._conductor.incident(incident_id)):
+                    if message.due <= self._clock():
+                        await self._keep_up(incident_id, message)
         except Moved:
             pass  # somebody wrote meanwhile: the next round looks again
         except AllclearError as error:
@@ -177,12 +179,8 @@ class Reminders:
             for state in states:
                 if self._way(state.said) is None or not state.said.roles:
                     continue
-                acts = [act for act in incident.acts.values()
-                        if (act.proposed.phase, act.proposed.step) == (PHASE, str(state.number))]  # fmt: skip
-                if not acts or acts[-1].outcome is None:
-                    yield state, state.at
-                elif not acts[-1].outcome.good and len(acts) < TRIES:
-                    yield state, (acts[-1].finished_at or state.at) + PAUSE * len(acts)
+                if at := next_try(incident, PHASE, str(state.number), state.at):
+                    yield state, at
 
     async def _send(self, incident_id: str, state: ReminderState) -> None:
         way, incident = self._way(state.said), self._conductor.incident(incident_id)
@@ -190,7 +188,7 @@ class Reminders:
             return
         act = incident.act_of(PHASE, str(state.number))
         if act is None or _failed(act):
-            self._only_tells(way)
+            self._only_tells(way.action)
             words = self._conductor.words(incident) | {
                 "reminder": state.said.sentence, "for": self._whom(state.said.roles), "number": str(state.number),
             }  # fmt: skip
@@ -200,23 +198,57 @@ class Reminders:
         elif act.outcome is None:
             await self._executor.carry_out(incident_id, act.id, BY)
 
-    async def _take_back(self, incident_id: str, act: Act) -> None:
-        """Ends a page whose reason is gone: whoever was woken by it may sleep again."""
-        step = f"{act.proposed.step}-over"
-        wish = Wish(PHASE, step, act.proposed.action, act.proposed.params, "Take the reminder back", undoes=act,
-                    authorised=True)  # fmt: skip
-        incident = self._conductor.incident(incident_id)
+    async def _tell_pager(self, incident_id: str, word: PagerWord) -> None:
+        """Says that a page is over, so that whoever was woken may sleep again, or taken, so that nobody else is."""
+        page, incident = word.page.proposed, self._conductor.incident(incident_id)
+        act = incident.act_of(PHASE, word.step)
+        if act and act.outcome is None:
+            await self._executor.carry_out(incident_id, act.id, BY)
+            return
+        wish = Wish(PHASE, word.step, page.action, page.params, "Close the page", undoes=word.page, authorised=True)
+        if not word.over and (taken_by := self._taken_by(page.action)):
+            kind = self._executor.action(taken_by)
+            params = {name: value for name, value in page.params.items() if name in kind.params.model_fields}
+            wish = Wish(PHASE, word.step, taken_by, params, kind.title, authorised=True)
         await self._executor.carry_out(incident_id, await self._proposer.propose(incident, wish, BY), BY)
+
+    def _overtaken(self, incident: Incident) -> list[KeptMessage]:
+        with suppress(NotFound):  # a runbook that was taken away says nothing more
+            return list(kept_messages(incident, self._conductor.runbook(incident)))
+        return []
+
+    async def _keep_up(self, incident_id: str, message: KeptMessage) -> None:
+        """Says in place what a message says by now."""
+        incident, step = self._conductor.incident(incident_id), message.step
+        act = incident.act_of(KEPT, message.key)
+        if act is None or act.outcome is not None:
+            self._only_tells(step.action or "")
+            words = self._conductor.words(incident)
+            title = f"Keep up to date: {render(step.title, words) or step.id}"
+            wish = Wish(KEPT, message.key, step.action or "", render_all(step.with_, words), title, authorised=True)
+            act_id = await self._proposer.propose(incident, wish, BY)
+        else:
+            act_id = act.id
+        await self._executor.carry_out(incident_id, act_id, BY)
+
+    def _pager_words(self, incident: Incident) -> list[PagerWord]:
+        return [word for word in pager_words(incident) if word.over or self._taken_by(word.page.proposed.action)]
+
+    def _taken_by(self, action: str) -> str | None:
+        """Returns what says that the page has been taken; None where its pager knows no such thing, or is gone."""
+        with suppress(NotFound):
+            return self._executor.action(action).taken_by
+        return None
 
     def _way(self, said: Reminded) -> Telling | None:
         rules = self._company.plan.reminders
         return (rules.page or rules.tell) if said.wakes else rules.tell
 
-    def _only_tells(self, way: Telling) -> None:
+    def _only_tells(self, action: str) -> None:
         """Raises Refused for an action that does more than tell people: nobody is asked here."""
-        kind = type(self._executor.action(way.action))
+        kind = type(self._executor.action(action))
         if not kind.speaks or kind.approval is not None:
-            raise Refused(f"`{way.action}` does more than tell people.", "Name another under `reminders` in plan.yaml.")
+            raise Refused(f"`{action}` does more than tell people.", "Name one that only speaks, as slack.post.")
 
     def _whom(self, roles: list[str]) -> str:
         """Returns the people whom it is for, each with what reaches them now: `CTO: Ana (phone +49 …)`."""
@@ -249,22 +281,6 @@ def _record(one: Reminder) -> Reminded:
 def _highest(found: list[Reminder], now: datetime) -> list[Reminder]:
     """Returns what is due, of each topic the highest rung: what nobody heard in time is not said rung by rung."""
     return list({one.topic: one for one in found if one.due <= now}.values())
-
-
-def _needless(incident: Incident) -> Iterator[Act]:
-    """Yields the pages of reminders that are open and wake people for nothing any more; each is taken back once."""
-    for states in incident.reminders.values():
-        for state in states:
-            act, back = (incident.act_of(PHASE, f"{state.number}{end}") for end in ("", "-over"))
-            if act and act.owed and back is None and not _needed(incident, state.said.topic):
-                yield act
-
-
-def _needed(incident: Incident, topic: str) -> bool:
-    kind, _, about = topic.partition(":")
-    if incident.over or (kind == "acknowledge" and incident.acknowledged_at):
-        return False
-    return kind != "answer" or (about in incident.asks and incident.asks[about].open)
 
 
 def _failed(act: Act) -> bool:

@@ -135,7 +135,7 @@ class Settling:
         return [*records, AskOpened(ask=self._ask(incident, title, finding))]
 
     def _ask(self, incident: Incident, title: str, finding: Finding) -> Ask:
-        left = "".join(f"\n- still in place: {markdown_safe(act.proposed.title)}" for act in incident.owed)
+        left = "".join(f"\n- still in place: {markdown_safe(act.proposed.title)}" for act in incident.holding)
         return Ask(
             id=asks.ask_id(incident, QUIET, _OVER), kind=AskKind.STEP, phase=QUIET, step=_OVER,
             title=f"Is it over? {incident.title}",
@@ -155,7 +155,7 @@ def _ended(why: str) -> IncidentEnded:
 
 
 def _may_end(incident: Incident) -> bool:
-    return not incident.owed and not incident.unfinished
+    return not incident.holding and not incident.unfinished
 
 
 def _nobody_engaged(incident: Incident) -> bool:

@@ -9,6 +9,7 @@ from allclear.company import Company
 from allclear.domain.base import JsonDict
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import Incident
+from allclear.domain.telling import in_storm
 from allclear.engine.alone import objections
 from allclear.engine.reading import read_incident
 from allclear.journal.port import Heard, Journal
@@ -71,7 +72,7 @@ def _opened(incident: Incident, heard: list[Heard]) -> list[str]:
         by = "Too many incidents were opened at once: it is responded to as the gravest of them."
     first = f"{opened.severity}, with the runbook {opened.runbook}: {opened.reported}."
     changes = [f"Severity {change.was} became {change.now}: {change.why}." for _, change in incident.severities]
-    off = "" if incident.covered_by is None else f"Alerts storm in: {incident.covered_by} gathers new troubles."
+    off = "" if incident.covered_by is None else f"Nothing acts by itself here: {in_storm(incident)}."
     return [line for line in (f"Opened as {first}", by, *changes, off) if line]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from allclear.domain.action import ActStatus
-from allclear.domain.incident import Act, Answer, AskState, Incident
+from allclear.domain.incident import KEPT, Act, Answer, AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.scribe import change_rows, clock, markdown_safe, outcome_words, plain, role_words
 from allclear.domain.telling import left_in_place
@@ -19,7 +19,7 @@ def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
     if not incident.acts:
         return "Nothing was done by allclear."
     weighty = [act for act in incident.acts.values() if _weighty(act)]
-    told = [act for act in incident.acts.values() if not _weighty(act)]
+    told = [act for act in incident.acts.values() if not _weighty(act) and act.proposed.phase != KEPT]
     table = "\n".join([*_HEAD, *(_row(incident, act, plan) for act in weighty)]) if weighty else "None."
     if not told:
         return table

@@ -30,7 +30,7 @@ from allclear.domain.scribe import (
     stamp,
     timeline,
 )
-from allclear.domain.telling import deadline_lines, lead, left_in_place, phase_words, status, waiting
+from allclear.domain.telling import deadline_lines, in_storm, lead, left_in_place, phase_words, status, waiting
 from allclear.postmortem.acts import markdown_acts
 
 __all__ = ["markdown_acts", "markdown_timeline", "show"]
@@ -82,6 +82,10 @@ def _head(incident: Incident, plan: Plan) -> Group:
     grid.add_row("Status", Text(status(incident), style="bold"))
     grid.add_row("Phase", Text(phase_words(incident, plan)))
     grid.add_row("Lead", Text(lead(incident) or "not yet named"))
+    if incident.covered_by and not incident.over:
+        grid.add_row(
+            "Storm", Text(f"Nothing acts by itself: {in_storm(incident)}. Approve what waits, or act by hand.")
+        )
     for name, at, span, start in _times(incident):
         after = f"  ({say_duration(span)} after {start})" if span is not None else ""
         grid.add_row(name, Text(f"{stamp(at)}{after}" if at else "not known" if name == "Began" else "not yet"))

@@ -35,7 +35,7 @@ PLACEHOLDERS: dict[str, str] = {
     "simulated": "A banner in a drill, nothing in production.",
     "date": "The day it was detected, as YYYY-MM-DD.",
     "written": "When this document was written, in UTC.",
-    "status": "How it stands: INVESTIGATING, IDENTIFIED, RESOLVED or FALSE ALARM.",
+    "status": "How it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.",
     "incident_lead": "Who wears the hat of the incident commander; blank where nobody does.",
     "roles": "Who wore which hat last, a list.",
     "severity": "Its severity at the end.",

@@ -13,7 +13,7 @@ from time import monotonic
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError
-from allclear.domain.incident import Act, Incident
+from allclear.domain.incident import KEPT, REMINDER, Act, Incident
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.course import Wait
@@ -152,6 +152,8 @@ def _allowed(incident: Incident) -> list[str]:
     """Returns the acts that may be done and have no outcome yet; what was never asked for is the flow's own."""
 
     def may(act: Act) -> bool:
+        if act.proposed.phase in {REMINDER, KEPT}:
+            return False  # a message is finished by whoever sends it, and holds up nothing that contains
         return act.begun or (bool(act.asks) and all(incident.asks[ask].granted for ask in act.asks))
 
     return [act.id for act in incident.acts.values() if act.outcome is None and may(act)]

@@ -119,9 +119,12 @@ class Production:
         return dict(Counter(run["name"].partition(" ")[2] for run in self.runs(incident)))
 
     def writes(self) -> dict[str, int]:
-        """Returns what production was told: how many traffic changes, and pages opened."""
+        """Returns what production was told: how many traffic changes, words to the pager; not what is said to the team.
+
+        The team's message follows every turn, so that it goes on changing.
+        """
         log = httpx.get(f"{self.parts.stack.simulation.control}/log", timeout=20).json()
-        return dict(Counter(line["face"] for line in log if line["kind"] == "write"))
+        return dict(Counter(line["face"] for line in log if line["kind"] == "write" and line["face"] != "slack"))
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +170,9 @@ def test_production_is_contained_without_prefect_and_one_run_of_each_phase_adopt
     )
     production.answer(f"{second}/detect/verify", yes=True)
     until(lambda: production.incident(second).over, 30, "a false alarm")
+    until(lambda: production.writes()["pagerduty"] == 2, 30, "the pager to learn that somebody has taken the page")
     before = production.writes()
-    assert before["cloud_run"] == before["pagerduty"] == 1
+    assert before["cloud_run"] == 1
 
     asyncio.run(_prefect_comes_back(production))
     until(lambda: "investigate" in production.incident(first).runs, 30, "the next phase's run")

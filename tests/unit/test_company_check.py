@@ -123,6 +123,14 @@ ERRORS: list[tuple[Edit, str]] = [
         "systems.yaml:1: There is no system `chat`, which chat.post needs. Add `chat` under `systems`",
     ),
     (
+        (BOOK, "    action: flag.disable\n", "    action: flag.disable\n    keeps_up: true\n"),
+        "outage.yaml:21: `flag.disable` does more than tell people: nobody would be asked.",
+    ),
+    (
+        (BOOK, "    ask: Fix {incident}.\n", "    ask: Fix {incident}.\n    keeps_up: true\n"),
+        "only a message `keeps_up`",
+    ),
+    (
         ("systems.yaml", "    channel:", "    chanel:"),
         "systems.yaml:5: The system `chat`: `chanel` is not a field. Did you mean `channel`?",
     ),

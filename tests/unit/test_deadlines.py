@@ -183,6 +183,13 @@ def test_a_target_is_met_in_time_met_late_or_overdue(
     assert ((one.met is not None), one.missed(START + timedelta(minutes=now))) == (met, missed)
 
 
+def test_a_missed_deadline_says_by_how_much() -> None:
+    """Whoever reads it need not reckon."""
+    it, story = made(p1={"targets": [target("respond", "30m")]}), opened("P1")
+    late, *_ = deadline_lines(story.incident, it, START + timedelta(minutes=42))
+    assert late == "MISSED by 12m, 2026-11-22 15:00 UTC: respond (P1, counted from the alert)"
+
+
 def test_what_never_starts_is_never_missed() -> None:
     """A clock that nobody started cannot run out."""
     (one,) = of(made(p0={"targets": [target("contain", "1m", "awareness", "contained")]}), opened("P0"), "target")

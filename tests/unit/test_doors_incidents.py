@@ -84,7 +84,7 @@ async def test_an_incident_is_shown_as_it_stands(tmp_path: Path) -> None:
             await run_phase(engine, sim.world, incident, Phase.CONTAIN)
             page = (await http.get(f"/incidents/{incident}")).json()
             (left,) = [one for one in page["in_place"] if one["act"] == "contain/roll-back"]
-            assert (left["act"], left["status"], page["status"]) == ("contain/roll-back", "verified", "IDENTIFIED")
+            assert (left["act"], left["status"], page["status"]) == ("contain/roll-back", "verified", "CONTAINED")
             await respond(engine, sim.world)
             page = (await http.get(f"/incidents/{incident}")).json()
             assert (page["status"], page["open_asks"], page["in_place"]) == ("RESOLVED", [], [])

@@ -103,6 +103,8 @@ def test_a_missed_target_is_said_once() -> None:
     story = opened("P1")
     found = of(it, story, "target")
     assert minutes(found) == [30, 60]
+    over = 'The time for "contain" (P1) was over at 2026-11-22 15:30 UTC, 1 hour after the alert'
+    assert found[1].sentence == f"{over}: it is not contained yet."
     story = said(story.after(31), found[0])
     assert [one.topic for one in of(it, story, "target")] == ["target:P1:contain"]
     assert of(it, story.say(Contained(by="x", finding=HEALTH)), "target") == []
@@ -173,7 +175,7 @@ def test_alerts_that_join_are_told_together() -> None:
         story.after(1).say(_joins(key, "a new alert"), _joins(key, ""))
     (second,) = of(made(), story, "news")
     assert minutes([second]) == [6]
-    assert second.sentence == "2 alerts more since 14:32 (a new alert): allclear show VS-12 --why"
+    assert second.sentence == "2 alerts to know of since 14:32 (a new alert): allclear show VS-12 --why"
 
 
 def _joins(key: str, news: str) -> AlertJoined:

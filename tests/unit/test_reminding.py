@@ -6,16 +6,20 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from allclear.bootstrap import make_engine
 from allclear.company import Company
 from allclear.domain.plan import Escalation, ReminderRules, Span, Telling
 from allclear.domain.records import Contained
 from allclear.domain.runbook import Phase
-from allclear.engine.course import Wait
-from allclear.engine.reminders import PHASE
+from allclear.engine.by_hand import Order
+from allclear.engine.course import Over, Wait
+from allclear.engine.pages import PHASE
+from allclear.engine.people import Declaration
+from allclear.journal.sql import SqlJournal
 from allclear.simulator.faults import Fault
-from tests.property.response_support import ALERT, MACHINE, broken, installed
+from tests.property.response_support import ALERT, MACHINE, Mortal, broken, die, installed
 from tests.property.response_support import vintstreet as small_vintstreet
 from tests.unit.scenes import Scene, scene
 from tests.unit.stories import ANA, HEALTH
@@ -24,7 +28,7 @@ from tests.unit.stories import ANA, HEALTH
 def posts(it: Scene) -> list[str]:
     """Returns the reminders that stand in the simulated channel."""
     return [str(message["text"]) for channel in it.simulated.world.workspace.channels for message in channel.messages
-            if "(for " in str(message["text"])]  # fmt: skip
+            if "(for " in str(message["text"]) and "\nImpact:" not in str(message["text"])]  # fmt: skip
 
 
 def pages(it: Scene) -> list[tuple[str, str]]:
@@ -65,10 +69,82 @@ async def test_silence_wakes_the_next_person_and_an_answer_lets_them_sleep(tmp_p
         it.engine.people.note(it.incident_id, "I am here.", ANA)
         (waits,) = await round_of(it)
         assert "allclear approve VS-1/contain/roll-back --as NAME --role on_call" in waits
-        assert [status for _, status in pages(it)] == ["triggered", "resolved", "triggered"]
+        assert [status for _, status in pages(it)] == ["acknowledged", "resolved", "triggered"]
         it.engine.people.answer(move.asks[0], ANA.model_copy(update={"via": "cli"}), yes=False, reason="wait")
         await round_of(it)
-        assert [status for _, status in pages(it)] == ["triggered", "resolved", "resolved"]
+        assert [status for _, status in pages(it)] == ["acknowledged", "resolved", "resolved"]
+
+
+async def test_a_word_of_a_person_stops_the_pager(tmp_path: Path) -> None:
+    """Whoever acknowledges has taken the page: PagerDuty learns it once, and wakes nobody else."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        assert isinstance(await it.to(Phase.DETECT), Over)
+        await round_of(it)
+        assert [status for _, status in pages(it)] == ["triggered"]
+        it.engine.people.acknowledge(it.incident_id, ANA)
+        for _ in range(3):
+            await round_of(it)
+        assert [status for _, status in pages(it)] == ["acknowledged"]
+        assert it.simulated.world.pager.pages[0].events == 2
+
+
+async def test_who_declared_has_not_taken_the_page_that_follows(tmp_path: Path) -> None:
+    """A page goes on ringing until somebody speaks who could have heard it; `ack` takes it then."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        people, declared = it.engine.people, Declaration("Checkout fails", "P0", "storefront", "broken-feature")
+        it.incident_id = people.declare(declared, ANA)
+        await it.to(Phase.DETECT)
+        await round_of(it)
+        assert [status for _, status in pages(it)] == ["triggered"]
+        assert "is acknowledged by Ana" in people.acknowledge(it.incident_id, ANA)
+        await round_of(it)
+        assert [status for _, status in pages(it)] == ["acknowledged"]
+        assert "already" in people.acknowledge(it.incident_id, ANA)
+
+
+async def test_who_pages_by_hand_has_not_taken_the_page(tmp_path: Path) -> None:
+    """To wake somebody is no answer to the page."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        order = Order("pagerduty.page", {"incident": "VS-1-more", "summary": "Help"}, "alone", incident=it.incident_id)
+        await it.engine.by_hand.do(order, ANA)
+        await round_of(it)
+        assert pages(it) == [("allclear/VS-1-more", "triggered")]
+
+
+async def test_the_end_of_an_incident_lets_the_pager_rest(tmp_path: Path) -> None:
+    """An incident that people end closes its page, tried again where PagerDuty is away."""
+    async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
+        assert isinstance(await it.to(Phase.DETECT), Over)
+        it.engine.people.resolve(it.incident_id, "well again", ANA)
+        it.simulated.world.faults.set(Fault(face="pagerduty", kind="permission_denied", times=1))
+        await round_of(it)
+        assert [status for _, status in pages(it)] == ["triggered"]
+        it.watch.now += timedelta(seconds=31)
+        await round_of(it)
+        assert [status for _, status in pages(it)] == ["resolved"]
+        assert it.incident.in_place == []
+
+
+async def test_an_interrupted_word_to_the_pager_is_finished(tmp_path: Path) -> None:
+    """Killed at any write of the acknowledgement, the next process sends it, and not twice once it is known."""
+    for at in (1, 2, 3):
+        async with scene(tmp_path / str(at), small_vintstreet(), broken(), ALERT) as it:
+            assert isinstance(await it.to(Phase.DETECT), Over)
+            it.engine.people.acknowledge(it.incident_id, ANA)
+            inner = SqlJournal(it.engine.settings.journal_url)
+            journal: Any = Mortal(inner, at)
+            doomed = make_engine(
+                it.engine.settings, environ={}, clock=it.watch, company=it.engine.company, registry=installed(),
+                journal=journal,
+            )  # fmt: skip
+            await doomed.reminders.give()
+            await doomed.reminders.settled()
+            assert len(journal.writes) == at
+            await die(doomed, inner)
+            await round_of(it)
+            assert [status for _, status in pages(it)] == ["acknowledged"]
+            told = [act for act in it.incident.acts.values() if act.proposed.phase == PHASE]
+            assert [act.status.value for act in told] == ["verified"]
 
 
 async def test_each_is_said_once_whoever_looks(tmp_path: Path) -> None:

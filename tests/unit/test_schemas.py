@@ -112,7 +112,7 @@ SLIPS: list[tuple[FileKind, str, tuple[str | int, ...], object]] = [
     ("runbook", "an unknown action", ("contain", 0, "action"), "cloud_run.rollback"),
     ("runbook", "an unknown probe", ("detect", 0, "probe"), "http.smok"),
     ("runbook", "an unknown parameter", ("contain", 0, "with", "revision"), "x"),
-    ("runbook", "a status that is none", ("contain", 8, "with", "status"), "wondering"),
+    ("runbook", "a status that is none", ("contain", 7, "with", "status"), "wondering"),
     ("runbook", "an action and a probe in one step", ("contain", 0, "probe"), "http.smoke"),
     ("runbook", "an unknown probe of health", ("health", "probe"), "http.smok"),
     ("drill", "a misspelled field", ("alert", "sumary"), "x"),

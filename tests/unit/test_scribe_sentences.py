@@ -38,9 +38,19 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
+    StormPassed,
     WindowPassed,
 )
-from allclear.domain.scribe import Line, answer_commands, asked_words, outcome_words, role_words, tell, timeline
+from allclear.domain.scribe import (
+    Line,
+    answer_commands,
+    asked_words,
+    beside_its_speaker,
+    outcome_words,
+    role_words,
+    tell,
+    timeline,
+)
 from tests.unit.stories import ANA, BEN, HEALTH, MACHINE, START, TROUBLE, Story, change, plan
 
 
@@ -69,7 +79,9 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (AlertsCollapsed(count=40, up_to=90), MACHINE,
      "Alerts come in masses: 40 more alerts, counted and not told one by one."),
     (Covered(umbrella="VS-30"), MACHINE,
-     "Alerts storm in: VS-30 gathers new troubles, and from now on people approve every act."),
+     "Alerts storm in: VS-30 gathers new troubles, and people approve every act until one comes here after the storm."),
+    (StormPassed(umbrella="VS-30"), MACHINE,
+     "The storm that VS-30 gathered is over: what the plan lets act alone may again."),
     (Acknowledged(), ANA, "Ana (Tech Lead) is on it."),
     (SeverityChanged(was="P1", now="P0", why="checkout is down too"),
      BEN, "Severity raised from P1 to P0: checkout is down too."),
@@ -220,6 +232,24 @@ def test_who_is_asked_reads_as_a_sentence() -> None:
         "two of on-call, tech lead or CTO"
     )
     assert role_words("security_officer", plan()) == "security officer"
+
+
+@pytest.mark.parametrize(
+    ("record", "by", "said"),
+    [
+        (Acknowledged(), ANA, "is on it."),
+        (RoleTaken(role="tech_lead", person="Ana"), ANA, "is Tech Lead now."),
+        (RoleTaken(role="tech_lead", person="Eve"), ANA, "Eve is Tech Lead now."),
+        (NoteTaken(text="It is the key"), ANA, "Note: It is the key."),
+        (DecisionTaken(text="Wait"), ANA, "decided: Wait."),
+        (AlertJoined(alert="1", source="sentry", key="1", state="firing", title="More"),
+         By(actor="alert from sentry", via="sentry"), "More."),
+    ],
+)  # fmt: skip
+def test_beside_its_speaker_nobody_is_named_twice(record: Record, by: By, said: str) -> None:
+    """A line stands alone, and is shorter where its speaker's name stands before it."""
+    line = tell(Story().opened().say(record, by=by).entries[-1], plan=plan())
+    assert beside_its_speaker(line) == said
 
 
 def test_a_tail_of_the_journal_can_be_told_without_its_beginning() -> None:

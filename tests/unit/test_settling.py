@@ -10,6 +10,7 @@ from pathlib import Path
 
 from allclear.domain.action import Verdict
 from allclear.domain.runbook import Phase
+from allclear.engine.by_hand import Order
 from allclear.journal.port import ErrandKind
 from tests.property.response_support import ALERT, broken
 from tests.property.response_support import vintstreet as small_vintstreet
@@ -107,16 +108,35 @@ async def test_a_no_keeps_it_open_until_the_alerts_come_and_go_once_more(tmp_pat
         assert [one.ask.id for one in it.incident.open_asks if one.ask.phase == "quiet"] == [f"{ask.ask.id}~2"]
 
 
-async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> None:
-    """Somebody was paged, so somebody is asked; the open page is closed before the incident ends."""
+async def test_a_page_is_closed_by_the_end_and_keeps_nothing_open(tmp_path: Path) -> None:
+    """Somebody was paged, so somebody is asked; their yes ends the incident, and the end lets the pager rest."""
     async with over(tmp_path, paged=True) as it:
         it.watch.now += 11 * MINUTE
         assert await it.engine.settling.look() == [it.incident_id]
         (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
-        assert "still in place: Alert the on-call engineer" in ask.ask.text
+        assert "still in place" not in ask.ask.text
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
+        assert await it.engine.settling.look() == [it.incident_id]
+        assert it.incident.over
+        await it.engine.reminders.give()
+        await it.engine.reminders.settled()
+        assert [page.status for page in it.simulated.world.pager.pages] == ["resolved"]
+        assert it.incident.in_place == []
+
+
+async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> None:
+    """A flag that is off still is somebody's: the incident ends when it is on again."""
+    async with over(tmp_path) as it:
+        by = it.engine.people.who("Ana", "on_call", "cli")
+        order = Order("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
+        act = (await it.engine.by_hand.do(order, by)).act
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.look() == [it.incident_id]
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
+        assert "still in place: Switch a feature flag off" in ask.ask.text
+        it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
         assert await it.engine.settling.look() == []
-        await it.engine.by_hand.undo(it.incident_id, it.incident.owed[0].id, "over", by)
+        await it.engine.by_hand.undo(it.incident_id, act, "over", by)
         assert await it.engine.settling.look() == [it.incident_id]
         assert it.incident.over

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.errors import ConfigError
-from allclear.domain.records import IncidentEnded, NoteTaken
+from allclear.domain.records import AskAnswered, AskOpened, IncidentEnded, NoteTaken
 from allclear.domain.telling import UPDATES, status, values
 from allclear.domain.wording import PLACEHOLDERS
 from tests.unit.stories import ANA, BEN, Story, plan
@@ -49,17 +50,22 @@ def test_what_waits_says_how_to_answer() -> None:
     """The line holds the command, and later what is left in place."""
     story = Story().opened().verified().paged().roll_back_proposed()
     assert _values(story)["waiting"] == (
-        "Send 100 % of vintstreet's traffic to vintstreet-00041-wex.: "
-        "allclear approve VS-12/contain/roll-back --as NAME"
+        "Send 100 % of vintstreet's traffic to vintstreet-00041-wex: allclear approve VS-12/contain/roll-back --as NAME"
     )
     assert _values(story.contained())["in_place"].startswith("traffic pinned to one revision (run:vintstreet)")
 
 
 def test_the_status_follows_what_is_proven() -> None:
-    """Investigating, identified once contained, resolved once recovered; a false alarm is called so."""
+    """Investigating, identified with the cause, contained, resolved once recovered; a false alarm is called so."""
     story = Story().opened()
     assert status(story.incident) == "INVESTIGATING"
-    assert status(story.verified().paged().roll_back_proposed().contained().incident) == "IDENTIFIED"
+    ask = Ask(
+        id="VS-12/investigate/root-cause", kind=AskKind.STEP, phase="investigate", step="root-cause", title="Why?",
+        text="?", yes="Known.", no="Not known.", policy=ONE_PERSON,
+    )  # fmt: skip
+    known = Story().opened().say(AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason="an empty key"), by=ANA)
+    assert status(known.incident) == "IDENTIFIED"
+    assert status(story.verified().paged().roll_back_proposed().contained().incident) == "CONTAINED"
     assert status(story.resolved().incident) == "RESOLVED"
     alarm = Story().opened().say(IncidentEnded(ending="false-alarm", why="healthy"), by=BEN)
     assert status(alarm.incident) == "FALSE ALARM"

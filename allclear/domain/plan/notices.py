@@ -50,7 +50,9 @@ class UpdateRhythm(Applies):
     audience: str = Field(description="Who hears it: a role, `status_page`, or anybody else in words.")
     every: Duration = Field(description="How long after the last one the next is due.")
     status: list[StatusWord] = Field(
-        default=["investigating", "identified"], min_length=1, description="While it stands like this."
+        default=["investigating", "identified"],
+        min_length=1,
+        description="While it stands like this; `identified` from containment on.",
     )
     after: Duration = Field(default=timedelta(0), description="From this long after the alert on.")
 

@@ -89,7 +89,7 @@ class IncidentFacts(BaseModel):
     id: str
     title: str
     severity: str = Field(description="On the plan's own scale, as P0.")
-    status: str = Field(description="INVESTIGATING, IDENTIFIED, RESOLVED or FALSE ALARM.")
+    status: str = Field(description="INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.")
     phase: str | None = Field(description="detect, contain, investigate, resolve or review; none before the first.")
     phase_title: str | None = Field(description="The plan's own name for the phase.")
     service: str

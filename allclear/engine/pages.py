@@ -1,0 +1,78 @@
+"""What a pager still has to be told: that somebody has taken a page, and that it is over.
+
+Pure: it follows from the record alone, so whoever looks after a crash finds what is missing. What is told is an act
+like any other, in the phase `reminder`: it is sent once, and tried again where the pager is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from allclear.domain.incident import REMINDER as PHASE
+from allclear.domain.incident import Act, Incident
+
+TRIES, PAUSE = 10, timedelta(seconds=30)
+"""How often a message is tried that could not be sent, and after how long, times the tries so far."""
+
+
+@dataclass(frozen=True)
+class PagerWord:
+    """Something to be said of an open page."""
+
+    page: Act
+    over: bool
+    """Whether it is over; else somebody has taken it."""
+    due: datetime
+
+    @property
+    def step(self) -> str:
+        """Returns the name under which it stands in the record: `detect-page-taken`."""
+        return _step(self.page, over=self.over)
+
+
+def pager_words(incident: Incident) -> Iterator[PagerWord]:
+    """Yields what has not been said, or could not be.
+
+    A page for a reminder is over with its reason and never merely taken: who was woken to answer has to answer.
+    """
+    ringing = {act.id for act in incident.ringing}
+    for act in incident.acts.values():
+        if not act.proposed.pages or not act.in_place or act.outcome is None:
+            continue
+        over, taken = _over(incident, act), act.id not in ringing and act.proposed.phase != PHASE
+        if over or taken:
+            due = next_try(incident, PHASE, _step(act, over=over), act.finished_at or act.at)
+            if due:
+                yield PagerWord(act, over, due)
+
+
+def next_try(incident: Incident, phase: str, step: str, first: datetime) -> datetime | None:
+    """Returns when a message is to be sent that has not arrived; None once it has, or was tried often enough."""
+    acts = [act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (phase, step)]
+    if not acts or acts[-1].outcome is None:
+        return first
+    failed = len(list(takewhile(lambda act: act.outcome is not None and not act.outcome.good, reversed(acts))))
+    if not failed or failed >= TRIES:
+        return None
+    return (acts[-1].finished_at or first) + PAUSE * failed
+
+
+def _step(page: Act, *, over: bool) -> str:
+    return f"{page.id.replace('/', '-')}-{'over' if over else 'taken'}"
+
+
+def _over(incident: Incident, page: Act) -> bool:
+    """Says whether nobody needs to be woken by it any more."""
+    if incident.over:
+        return True
+    if page.proposed.phase != PHASE:
+        return False
+    topics = (topic for topic, states in incident.reminders.items()
+              if any(str(state.number) == page.proposed.step for state in states))  # fmt: skip
+    kind, _, about = next(topics, "").partition(":")
+    if kind == "acknowledge":
+        return incident.acknowledged_at is not None
+    return kind == "answer" and (about not in incident.asks or not incident.asks[about].open)
