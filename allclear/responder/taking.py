@@ -37,6 +37,9 @@ A lock goes to whoever asks first when it is free, and that would be the same th
 """
 
 
+_AT_ONCE = 50
+"""Alerts that are read before a turn begins, where one delivery does not hold more."""
+
 _ALL = 1_000_000
 """More rows than the alerts of a delivery ever came to."""
 
@@ -65,23 +68,36 @@ class Taking:
         self._journal = engine.journal
         self._intake = engine.intake
         self._world = engine.world
-        self._begun: dict[str, Read] = {}
-        """Those of which a part is taken in."""
+        self._open: dict[str, Read] = {}
+        """Those that are read and not yet taken in to the end."""
 
     def take_in(self) -> None:
         """Takes in every delivery that waits. Raises JournalError; what was not taken in then, waits."""
         while waiting := self._journal.deliveries(state="new", world=self._world):
-            self._begun = {one.id: self._begun[one.id] for one in waiting if one.id in self._begun}
-            left = [self._begun.get(one.id) or self._read(one) for one in waiting]
-            while left:
-                left = self._turn(left)
+            self._open = {one.id: self._open[one.id] for one in waiting if one.id in self._open}
+            while waiting:
+                reached = self._turn(self._next(waiting))
+                begun = {one.delivery.source for one in reached if not one.over}
+                waiting = [one for one in waiting[len(reached) :] if one.source not in begun]
                 sleep(_REST)
                 round_made()  # many at once take their time, and are no standstill
 
     # --- a turn ----------------------------------------------------------------------------------------
 
+    def _next(self, waiting: list[Delivery]) -> list[Read]:
+        """Reads the first of what waits: as much as a turn may take in, for to read takes time as well."""
+        found, alerts = list[Read](), 0
+        for one in waiting:
+            if one.id not in self._open:
+                self._open[one.id] = self._read(one)
+            found.append(self._open[one.id])
+            alerts += len(found[-1].alerts)
+            if alerts >= _AT_ONCE:
+                break
+        return found
+
     def _turn(self, waiting: list[Read]) -> list[Read]:
-        """Takes in as many as one turn has time for, each commit waits for the disk; returns what may come next."""
+        """Takes in as many as one turn has time for, each commit waits for the disk; returns those it came to."""
         end, reached = monotonic() + _TURN, list[Read]()
         try:
             with self._journal.together(INCIDENTS):
@@ -89,9 +105,10 @@ class Taking:
                     reached.append(self._go_on(waiting[len(reached)], end))
         except Exception:  # noqa: BLE001 - one that cannot be taken in never takes the others back with it
             reached = [self._take_alone(one) for one in waiting[: len(reached) + 1]]
-        self._begun |= {one.delivery.id: one for one in reached if not one.over}
-        held = {one.delivery.source for one in reached if not one.over}
-        return [one for one in waiting[len(reached) :] if one.delivery.source not in held]
+        for one in reached:
+            self._open.pop(one.delivery.id, None)
+        self._open |= {one.delivery.id: one for one in reached if not one.over}
+        return reached
 
     def _go_on(self, one: Read, end: float) -> Read:
         """Takes in the next alerts of a delivery, and settles it after the last."""
@@ -120,7 +137,7 @@ class Taking:
             except Exception as error:  # one alert never keeps the rest from being taken in
                 log.exception("An alert of the delivery %s could not be taken in.", one.delivery.id)
                 one = self._set_aside(one, f"It met a fault: {type(error).__name__}.")
-            self._begun[one.delivery.id] = one
+            self._open[one.delivery.id] = one
             sleep(_REST)
         self._settle(one)
         return one
