@@ -69,6 +69,7 @@ class FlowRun:
     state: str
     created: datetime
     since: datetime
+    tags: frozenset[str] = frozenset()
 
 
 class Orchestrator:
@@ -129,6 +130,8 @@ class Orchestrator:
     async def runs(self, *, names: list[str] | None = None, states: list[str] | None = None) -> list[FlowRun]:
         """Returns the newest runs with one of these names, as `VS-12 contain`, or in one of these states, oldest first.
 
+        They may be another journal's; `is_of` tells.
+
         Raises Unreachable or VendorRefused.
         """
         wanted: JsonDict = {"name": {"any_": names}} if names else {}
@@ -141,6 +144,7 @@ class Orchestrator:
             FlowRun(
                 str(one["id"]), str(one["name"]), str(one["state_type"] or ""),
                 datetime.fromisoformat(one["created"]), datetime.fromisoformat(one["state"]["timestamp"]),
+                frozenset(one.get("tags") or ()),
             )
             for one in cast("list[dict[str, Any]]", found) if one.get("state")
         ]  # fmt: skip
@@ -274,12 +278,29 @@ class Errands:
 
 
 async def start_run(prefect: Orchestrator, incident: Incident, flow: str, key: str) -> None:
-    """Starts the run of `flow` for an incident: one for each key. Raises Unreachable or VendorRefused."""
-    simulated = "SIMULATED" if incident.opened.simulated else "real"
+    """Starts the run of `flow` for an incident: one for each key. Raises Unreachable or VendorRefused.
+
+    Prefect never forgets a key, and another journal on the same server has a VS-12 as well: so the moment of opening
+    goes with it.
+    """
     await prefect.start(
-        flow, {"incident": incident.id}, key, name=f"{incident.id} {flow}",
-        tags=[incident.id, incident.severity, simulated],
+        flow, {"incident": incident.id}, f"{key} {_opened(incident)}", name=f"{incident.id} {flow}",
+        tags=tags_of(incident),
     )  # fmt: skip
+
+
+def tags_of(incident: Incident) -> list[str]:
+    """Returns the tags by which Prefect finds all runs of an incident, and we know those of ours."""
+    return [incident.id, incident.severity, "SIMULATED" if incident.opened.simulated else "real", _opened(incident)]
+
+
+def is_of(run: FlowRun, incident: Incident) -> bool:
+    """Says whether a run belongs to this incident, and not to one of the same name in another journal."""
+    return _opened(incident) in run.tags or run.id in incident.began_in
+
+
+def _opened(incident: Incident) -> str:
+    return f"opened {incident.opened_at:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _later(attempts: int) -> timedelta:

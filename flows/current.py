@@ -10,6 +10,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Failed
 
 from allclear.domain.incident import Incident
+from allclear.orchestrator import tags_of
 
 
 def run_id() -> str:
@@ -33,7 +34,6 @@ async def name_run(incident: Incident) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or context.flow is None:
         return
-    simulated = "SIMULATED" if incident.opened.simulated else "real"
-    tags = {*context.flow_run.tags, incident.id, incident.severity, simulated}
+    tags = {*context.flow_run.tags, *tags_of(incident)}
     async with get_client() as client:
         await client.update_flow_run(UUID(run_id()), name=f"{incident.id} {context.flow.name}", tags=sorted(tags))

@@ -213,7 +213,9 @@ class Intake:
         rows = self._journal.incidents(open_only=True, service=route.service, company=self._company.name, since=young)
         for incident in readable(self._journal, rows):
             if incident.opened.simulated == self._simulated:
-                why = f"{incident.id} was opened on {route.service} within {say_duration(self._storm.joins_within)}."
+                why = (
+                    f"{incident.id} is open on {route.service}, for less than {say_duration(self._storm.joins_within)}."
+                )
                 return self._join(said, incident, why)
         if umbrella := self._umbrella.raging(said.now):
             return self._join(said, self._read(umbrella), f"Alerts storm in: {umbrella} gathers new troubles.")

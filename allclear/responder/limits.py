@@ -62,7 +62,8 @@ class Limits:
     async def in_time(self, work: Awaitable[T]) -> T:
         """Returns what the journal answers. Raises HTTPException 503 when that takes too long; it is cancelled then."""
         try:
-            return await asyncio.wait_for(work, self.journal_seconds)
+            async with asyncio.timeout(self.journal_seconds):
+                return await work
         except TimeoutError as error:
             raise come_again(f"The journal did not answer within {self.journal_seconds:g} s.") from error
 

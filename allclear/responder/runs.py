@@ -17,7 +17,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.engine.course import has_left
-from allclear.orchestrator import PACE, FlowRun, Orchestrator, start_run
+from allclear.orchestrator import PACE, FlowRun, Orchestrator, is_of, start_run
 from allclear.responder.loops import go_round, round_made
 
 log = logging.getLogger("allclear.responder")
@@ -71,7 +71,7 @@ class Runs:
             some = names[start : start + _NAMES]
             runs = await self._prefect.runs(names=some)
             for name in some:
-                if await self._start_again(*stands[name], [run for run in runs if run.name == name]):
+                if await self._start_again(*stands[name], _of(stands[name][0], name, runs)):
                     again.append(name)
                     round_made()
                     await asyncio.sleep(PACE)
@@ -94,7 +94,7 @@ class Runs:
         """Has Prefect say of every dead run that it is dead."""
         for run in await self._prefect.runs(states=["PENDING", "RUNNING"]):
             incident = incidents.get(run.name.partition(" ")[0])
-            if incident is not None and self._dead(incident, run):
+            if incident is not None and is_of(run, incident) and self._dead(incident, run):
                 log.warning("%s is dead: the process of flow run %s is gone.", run.name, run.id)
                 await self._prefect.crashed(run.id, "Its process is gone. Where there is more to do, it starts anew.")
 
@@ -118,6 +118,10 @@ class Runs:
         log.warning("%s %s has no living run: one is started.", incident.id, phase)
         await start_run(self._prefect, incident, phase, key)
         return True
+
+
+def _of(incident: Incident, name: str, runs: list[FlowRun]) -> list[FlowRun]:
+    return [run for run in runs if run.name == name and is_of(run, incident)]
 
 
 def _patience(runs: int) -> timedelta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,20 +35,25 @@ class FakePrefect:
         """Returns the names of the runs in the order in which they were made."""
         return [run["name"] for run in self.runs.values()]
 
-    def add(self, name: str, state: str, *, since: datetime | None = None) -> str:
+    @property
+    def keys(self) -> list[str]:
+        """Returns the idempotency keys in that order, without the moment at which their incidents were opened."""
+        return [key.partition(" ")[0] for key in self.runs]
+
+    def add(self, name: str, state: str, *, since: datetime | None = None, tags: Sequence[str] = ()) -> str:
         """Puts a run there and returns its id."""
-        run = self.make(f"by hand {len(self.runs)}", name)
+        run = self.make(f"by-hand-{len(self.runs)}", name, tags)
         run["state_type"] = state
         run["state"] = {"timestamp": (since or datetime.now(UTC)).isoformat()}
         return run["id"]
 
-    def make(self, key: str, name: str) -> dict[str, Any]:
+    def make(self, key: str, name: str, tags: Sequence[str]) -> dict[str, Any]:
         """Returns the one run with that key."""
         with self._lock:
             now = datetime.now(UTC).isoformat()
             fresh = {
                 "id": f"run-{len(self.runs)}", "name": name, "state_type": "SCHEDULED", "created": now,
-                "state": {"timestamp": now},
+                "state": {"timestamp": now}, "tags": list(tags),
             }  # fmt: skip
             return self.runs.setdefault(key, fresh)
 
@@ -93,7 +98,7 @@ class FakePrefect:
         return (201, {"status": "ACCEPT"}) if word else (200, run)
 
     def _create(self, body: dict[str, Any]) -> tuple[int, Any] | None:
-        run = self.make(body["idempotency_key"], body["name"])
+        run = self.make(body["idempotency_key"], body["name"], body["tags"])
         with self._lock:
             if self.lost_answers:
                 self.lost_answers -= 1

@@ -219,9 +219,9 @@ def engine(tmp_path: Path, prefect: tuple[list[tuple[str, str]], str]) -> Iterat
 
 RUN = {
     "parameters": re.compile(r'\{"incident": "VS-\d+"\}'),
-    "idempotency_key": re.compile(r'"VS-\d+/respond"'),
+    "idempotency_key": re.compile(r'"VS-\d+/respond opened [-:.\dT]+Z"'),
     "name": re.compile(r'"VS-\d+ respond"'),
-    "tags": re.compile(r'\["VS-\d+", "P[0-3]", "real"\]'),
+    "tags": re.compile(r'\["VS-\d+", "P[0-3]", "real", "opened [-:.\dT]+Z"\]'),
     "state": re.compile(r'\{"type": "SCHEDULED"\}'),
 }
 """All that ever is in a call that starts a run."""

@@ -12,7 +12,7 @@ import pytest
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.records import By, IncidentEnded, IncidentOpened, PhaseEntered, PhaseLeft, RunStarted
 from allclear.journal.sql import SqlJournal
-from allclear.orchestrator import Orchestrator
+from allclear.orchestrator import Orchestrator, tags_of
 from allclear.responder.runs import Runs
 from allclear.settings import Settings
 from tests.unit.fakes_prefect import FakePrefect, prefect_at
@@ -65,7 +65,7 @@ async def test_a_run_whose_process_is_gone_is_called_crashed_and_started_again_o
         assert await room.runs.look() == [f"{room.incident} contain"]
         assert await room.runs.look() == []
         assert room.prefect.state(dead) == "CRASHED"
-        assert list(room.prefect.runs)[1:] == [f"{room.incident}/contain/again-1"]
+        assert room.prefect.keys[1:] == [f"{room.incident}/contain/again-1"]
 
 
 @pytest.mark.parametrize("state", ["SCHEDULED", "PAUSED", "COMPLETED", "CANCELLED", "CANCELLING"])
@@ -84,12 +84,12 @@ async def test_what_keeps_dying_is_started_again_ever_more_rarely(tmp_path: Path
     async with room_in(tmp_path) as room:
         room.begun(state)
         assert await room.runs.look() == [f"{room.incident} contain"]
-        again = room.prefect.runs[f"{room.incident}/contain/again-1"]
+        again = list(room.prefect.runs.values())[1]
         again["state_type"], again["state"] = state, {"timestamp": datetime.now(UTC).isoformat()}
         assert await room.runs.look() == []
         again["state"] = {"timestamp": LONG_AGO.isoformat()}
         assert await room.runs.look() == [f"{room.incident} contain"]
-        assert list(room.prefect.runs)[2:] == [f"{room.incident}/contain/again-2"]
+        assert room.prefect.keys[2:] == [f"{room.incident}/contain/again-2"]
 
 
 async def test_a_run_that_begins_again_after_an_answer_is_not_taken_for_dead(tmp_path: Path) -> None:
@@ -103,7 +103,8 @@ async def test_a_run_that_begins_again_after_an_answer_is_not_taken_for_dead(tmp
 async def test_a_run_that_never_came_to_its_first_line_is_given_up_after_a_while(tmp_path: Path) -> None:
     """Its runner was killed between Prefect's word and the first line: five minutes later, another one is started."""
     async with room_in(tmp_path) as room:
-        dead = room.prefect.add(f"{room.incident} contain", "PENDING", since=LONG_AGO)
+        tags = tags_of(room.engine.conductor.incident(room.incident))
+        dead = room.prefect.add(f"{room.incident} contain", "PENDING", since=LONG_AGO, tags=tags)
         assert await room.runs.look() == [f"{room.incident} contain"]
         assert room.prefect.state(dead) == "CRASHED"
 
@@ -130,3 +131,18 @@ async def test_the_incidents_of_another_company_are_not_ours_to_watch(tmp_path: 
         room.begun("SCHEDULED")
         assert await room.runs.look() == []
         assert room.prefect.state(dead) == "CRASHED"
+
+
+async def test_the_runs_of_another_journal_are_not_ours_to_bury(tmp_path: Path) -> None:
+    """On the same Prefect it has an incident of the same name: its runs are left alone, and ours are made beside."""
+    async with room_in(tmp_path) as room:
+        opened = room.engine.conductor.incident(room.incident).opened_at
+        tags = [room.incident, "P0", "real", f"opened {opened - timedelta(days=1):%Y-%m-%dT%H:%M:%S.%fZ}"]
+        theirs = [
+            room.prefect.add(f"{room.incident} contain", state, since=LONG_AGO, tags=tags)
+            for state in ("PENDING", "CRASHED")
+        ]
+        room.begun("CRASHED")
+        assert await room.runs.look() == [f"{room.incident} contain"]
+        assert [room.prefect.state(one) for one in theirs] == ["PENDING", "CRASHED"]
+        assert room.prefect.keys[-1] == f"{room.incident}/contain/again-1"

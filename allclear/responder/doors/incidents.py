@@ -15,7 +15,7 @@ from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase
 from allclear.domain.scribe import asked_words, plain
-from allclear.domain.telling import lead, status
+from allclear.domain.telling import lead, status, waiting
 from allclear.responder.doors.answers import (
     BUSY,
     NO_TOKEN,
@@ -75,7 +75,7 @@ def incident_doors(engine: Engine, guard: Guard) -> APIRouter:
 def _line(incident: Incident, plan: Plan) -> IncidentLine:
     due = _deadlines(incident, plan)
     return IncidentLine(
-        **_facts(incident, plan), open_asks=len(_asks(incident)), in_place=len(incident.in_place),
+        **_facts(incident, plan), open_asks=len(waiting(incident)), in_place=len(incident.in_place),
         next_deadline=due[0] if due else None,
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ def _line(incident: Incident, plan: Plan) -> IncidentLine:
 def _page(incident: Incident, plan: Plan) -> IncidentPage:
     return IncidentPage(
         **_facts(incident, plan), began_at=incident.began_at, acknowledged_at=incident.acknowledged_at,
-        open_asks=[_ask(state, plan) for state in _asks(incident)],
+        open_asks=[_ask(state, plan) for state in waiting(incident)],
         in_place=[_left(act, plan) for act in incident.in_place], next_deadlines=_deadlines(incident, plan),
         roles={role: plain(person, 60) for role, person in incident.roles.items()},
     )  # fmt: skip
@@ -98,11 +98,6 @@ def _facts(incident: Incident, plan: Plan) -> dict[str, Any]:
         "opened_at": incident.opened_at, "contained_at": incident.contained_at,
         "recovered_at": incident.recovered_at, "ended_at": incident.ended_at,
     }  # fmt: skip
-
-
-def _asks(incident: Incident) -> list[AskState]:
-    """What waits for people; after the end nothing does."""
-    return [] if incident.over else incident.open_asks
 
 
 def _ask(state: AskState, plan: Plan) -> AskShown:
