@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from allclear.company import Company
@@ -30,6 +31,7 @@ from allclear.engine.executor import Executor
 from allclear.engine.kept import KeptMessage, kept_messages
 from allclear.engine.pages import PHASE, PagerWord, next_try, pager_words
 from allclear.engine.proposals import Proposer, Wish
+from allclear.engine.under_way import UnderWay
 from allclear.journal.port import IncidentRow, Journal
 
 log = logging.getLogger("allclear.reminders")
@@ -67,27 +69,19 @@ class Reminders:
         self._clock = clock
         self._simulated = simulated
         self._seen: dict[str, _Seen] = {}
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._under_way = UnderWay(self._seen_to)
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def give(self) -> list[str]:
         """Begins to say all that is due, and returns the incidents; `settled` waits for it. Raises JournalError."""
         waiting = await asyncio.to_thread(self._waiting, self._clock())
-        due = [one for one in waiting if one not in self._under_way]
-        for incident_id in due:
-            task = asyncio.create_task(self._see_to(incident_id))
-            self._under_way[incident_id] = task
-            task.add_done_callback(lambda _, one=incident_id: self._seen_to(one))
-        return due
+        return [one for one in waiting if self._under_way.begin(one, partial(self._see_to, one))]
 
     async def settled(self) -> None:
         """Waits until all that has begun is written down, and has arrived or failed."""
-        while self._under_way:
-            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
-            await asyncio.sleep(0)
+        await self._under_way.settled()
 
     def _seen_to(self, incident_id: str) -> None:
-        self._under_way.pop(incident_id, None)
         self._seen.pop(incident_id, None)
 
     def _waiting(self, now: datetime) -> list[str]:

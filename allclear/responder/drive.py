@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 
 from allclear.bootstrap import Engine
-from allclear.domain.errors import AllclearError
+from allclear.domain.errors import AllclearError, NotAllowed, Unreadable
 from allclear.domain.incident import KEPT, REMINDER, Act, Incident
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.course import Wait
 from allclear.engine.places import Places, lent
+from allclear.engine.under_way import UnderWay
 from allclear.responder.loops import round_made
 
 log = logging.getLogger("allclear.responder")
@@ -43,16 +45,22 @@ _PHASES = (Phase.DETECT, Phase.CONTAIN)
 
 
 class Driver:
-    """Watches the open incidents of one company, and carries each on as far as nobody has to be asked."""
+    """Watches the open incidents of one company, and carries each on as far as nobody has to be asked.
+
+    What is allowed is carried out beside the incident's other moves: a look that lasts minutes holds up no act.
+    """
 
     def __init__(self, engine: Engine, at_once: int = AT_ONCE) -> None:
         self._engine = engine
         self._seen: dict[str, int] = {}
         """Incident -> its length when there was nothing left to do for us."""
+        self._looked_through: dict[str, int] = {}
+        """Incident -> its length when we last looked for acts that are allowed."""
         self._asked: set[str] = set()
         """The incidents in which an act waits for somebody's yes."""
-        self._going: dict[str, asyncio.Task[None]] = {}
-        self._places = Places(at_once)
+        self._moving = UnderWay(self._ended)
+        self._acting = UnderWay(self._ended)
+        self._places, self._places_to_act = Places(at_once), Places(at_once)
         self._pause = LOOKS
         self._version: int | None = None
         """The journal's, when it was looked at last."""
@@ -79,8 +87,8 @@ class Driver:
                 self._pause = max(_SOON if self._asked else LOOKS, 9 * (monotonic() - began))
                 round_made()
         finally:
-            for task in self._going.values():
-                task.cancel()
+            self._moving.cancel()
+            self._acting.cancel()
 
     def _is_written(self, *, woken: bool) -> bool:
         """Says whether anything may be new."""
@@ -88,19 +96,23 @@ class Driver:
         return woken or before is None or before != self._version or monotonic() - self._looked > _ANYWAY
 
     def _look(self) -> None:
-        """Starts whatever has something new and is not under way."""
+        """Begins whatever has something new and is not under way."""
         self._looked = monotonic()
         rows = self._engine.journal.incidents(open_only=True, company=self._engine.company.name)
         self._asked &= {row.id for row in rows}
         for row in rows:
-            if row.id not in self._going and self._seen.get(row.id) != row.length:
-                task = asyncio.create_task(self._carry_on(row.id))
-                self._going[row.id] = task
-                task.add_done_callback(lambda _, one=row.id: self._ended(one))
+            if row.id not in self._moving:
+                if self._seen.get(row.id) != row.length:
+                    self._moving.begin(row.id, partial(self._carry_on, row.id))
+            elif self._looked_through.get(row.id) != row.length:
+                self._looked_through[row.id] = row.length
+                with suppress(Unreadable):  # whoever carries it on says so
+                    self._begin_acts(self._engine.conductor.incident(row.id))
 
-    def _ended(self, incident: str) -> None:
-        self._going.pop(incident, None)
+    def _ended(self, _name: str) -> None:
         self.wake.set()  # whatever was written meanwhile is looked at now
+
+    # --- the moves of an incident ------------------------------------------------------------------------
 
     async def _carry_on(self, incident_id: str) -> None:
         try:
@@ -120,9 +132,11 @@ class Driver:
     async def _drive(self, incident_id: str) -> Incident:
         """Makes every move that needs nobody, and returns the incident in which nothing was left to do."""
         incident = self._engine.conductor.incident(incident_id)
-        while incident.opened.simulated == (self._engine.settings.simulated is not None):
+        while self._is_ours(incident):
             # What is allowed contains: it goes before anything that is only said or asked.
-            await self._carry_out(incident_id, _allowed(incident))
+            self._begin_acts(incident)
+            async with lent():
+                await self._acting.settled(f"{incident_id} ", within=_AGAIN)
             if incident.responds:
                 await self._respond(incident_id)
             before, incident = incident, self._engine.conductor.incident(incident_id)
@@ -130,22 +144,39 @@ class Driver:
                 break
         return incident
 
-    async def _carry_out(self, incident_id: str, acts: list[str]) -> None:
-        """Does the acts, all at once: what would be in another's way is kept apart by the claim on what it changes."""
-        async with lent():  # each act takes a place of its own
-            doing = [self._carry_one_out(incident_id, act) for act in acts]
-            for done in await asyncio.gather(*doing, return_exceptions=True):  # none is broken off for another's error
-                if isinstance(done, BaseException):
-                    raise done
-
-    async def _carry_one_out(self, incident_id: str, act: str) -> None:
-        async with self._places.place():
-            await self._engine.executor.carry_out(incident_id, act, BY)
+    def _is_ours(self, incident: Incident) -> bool:
+        return incident.opened.simulated == (self._engine.settings.simulated is not None)
 
     async def _respond(self, incident_id: str) -> None:
         for phase in _PHASES:
             if isinstance(await self._engine.conductor.run(incident_id, phase, BY), Wait):
                 return
+
+    # --- what is allowed ---------------------------------------------------------------------------------
+
+    def _begin_acts(self, incident: Incident) -> None:
+        """Begins each act by itself: what would be in another's way is kept apart by the claim on what it changes."""
+        if self._is_ours(incident):
+            for act in _allowed(incident):
+                self._acting.begin(f"{incident.id} {act}", partial(self._act, incident.id, act))
+
+    async def _act(self, incident_id: str, act: str) -> None:
+        """Carries one act out, and tries again while what it changes is out of reach."""
+        while True:
+            try:
+                async with self._places_to_act.place():
+                    await self._engine.executor.carry_out(incident_id, act, BY)
+            except NotAllowed as error:  # somebody took it back meanwhile
+                log.warning("%s", error)
+            except AllclearError as error:
+                log.warning("%s: %s", act, error)
+                await asyncio.sleep(_AGAIN)
+                continue
+            except Exception:  # one act never keeps the others from being carried out
+                log.exception("%s could not be carried out; it is tried again.", act)
+                await asyncio.sleep(_AGAIN)
+                continue
+            return
 
 
 def _allowed(incident: Incident) -> list[str]:

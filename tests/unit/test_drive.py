@@ -7,11 +7,12 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from allclear.company import Company
 from allclear.domain.approval import ByItself
-from allclear.domain.runbook import Phase
+from allclear.domain.runbook import Phase, Step
 from allclear.engine.by_hand import Order
 from allclear.engine.course import Over
 from allclear.responder.drive import AT_ONCE, LOOKS, Driver
@@ -108,3 +109,25 @@ async def test_an_incident_that_waits_keeps_no_other_from_being_carried_on(tmp_p
         await until(lambda: len(said()) == 2, 15)
         proposed = [engine.conductor.incident(one).act_of(Phase.CONTAIN, "roll-back") for one in (first, second)]
         assert proposed == [None, None]
+
+
+async def test_an_act_that_is_allowed_waits_for_no_look(tmp_path: Path) -> None:
+    """While a look of the incident gives the service a minute to get well, an approval is carried out at once."""
+    company = small_vintstreet()
+    book = company.runbooks["bad-deployment"]
+    health = {"service": "{service}"}
+    patient = Step(id="wait", title="Is it well yet?", probe="http.smoke", with_=health, within=timedelta(minutes=1))
+    waits = book.model_copy(update={"contain": [patient]})
+    company = replace(company, runbooks=company.runbooks | {"bad-deployment": waits})
+    async with driven(tmp_path, company) as (engine, world):
+        incident = engine.intake.take(ALERT, "delivery-1").incident
+        assert incident is not None
+        await until(lambda: Phase.CONTAIN.value in engine.conductor.incident(incident).entered, 20)
+        order = Order("cloud_run.rollback_traffic", {"service": "storefront", "to": "previous"}, "errors since 42")
+        result = await engine.by_hand.do(order, engine.people.who("Cleo", "scribe", "cli"))
+        assert (result.outcome, len(result.waiting)) == (None, 1)
+        state = engine.conductor.incident(incident).asks[result.waiting[0]]
+        began = time.monotonic()
+        engine.people.answer(state.ask.id, anybody(state.ask), yes=True)
+        await until(lambda: writes(world, "cloud_run"), 5)
+        assert time.monotonic() - began < 3  # generous: the machine is shared
