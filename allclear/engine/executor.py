@@ -52,6 +52,9 @@ LEASE = timedelta(seconds=30)
 _AGAIN = 0.05
 """Seconds between two looks at an act that somebody else carries out."""
 
+_PROBED = 1.0
+"""Seconds between two tries to begin what somebody else holds; each looks at the world first."""
+
 _PATIENCE = 2 * LEASE.total_seconds()
 """Seconds that an act waits while others change the same thing."""
 
@@ -328,9 +331,15 @@ class Executor:
     # --- claims --------------------------------------------------------------------------------------
 
     async def _make_way(self, busy: Busy, by: By) -> None:
-        """Waits while another act changes the same thing; finishes for it when its holder is gone."""
+        """Waits while another act changes the same thing; finishes for it when its holder is gone.
+
+        It looks into the journal meanwhile, and only now and then at what is changed: that is the vendor's to count.
+        """
         if not busy.gone:
-            await rest(_AGAIN)
+            loop = asyncio.get_running_loop()
+            end = loop.time() + _PROBED
+            while loop.time() < end and self._read(busy.incident, busy.act)[1].outcome is None:
+                await rest(_AGAIN)
             return
         with suppress(AllclearError):
             await self.carry_out(busy.incident, busy.act, by)

@@ -528,6 +528,30 @@ async def test_two_at_once_do_one_act_once(office: Office) -> None:
     assert _kinds(one, incident).count("act.finished") == 1
 
 
+async def test_who_waits_for_another_looks_into_the_journal_and_not_at_the_world(office: Office) -> None:
+    """While the holder proves its act for a good half second, two who wait for it take one look each."""
+    holder, others = office.desk(), [office.desk(), office.desk()]
+    incident = holder.opened()
+    act = await holder.approved(incident, TurnDial, 5)
+    proving, waited = asyncio.Event(), asyncio.Event()
+
+    async def prove(_: Dials, __: str) -> None:
+        proving.set()
+        await waited.wait()
+
+    office.dials.at_look = [nothing, prove, *[nothing] * 40]
+    first = asyncio.create_task(holder.executor.carry_out(incident, act, MACHINE))
+    async with asyncio.timeout(10):
+        await proving.wait()
+        waiting = [asyncio.create_task(desk.executor.carry_out(incident, act, MACHINE)) for desk in others]
+        await asyncio.wait(waiting, timeout=0.6)
+        looked = 40 - len(office.dials.at_look)
+        waited.set()
+        outcomes = await asyncio.gather(first, *waiting)
+    assert looked == len(others)
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+
+
 # --- undo ------------------------------------------------------------------------------------------------
 
 
