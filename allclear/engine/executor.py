@@ -83,7 +83,9 @@ class Worked:
 class Executor:
     """Carries acts out. One a process; many may share a journal."""
 
-    def __init__(self, journal: Journal, registry: Registry, around: Surroundings) -> None:
+    def __init__(self, journal: Journal, registry: Registry, around: Surroundings, world: str = "") -> None:
+        """`world` tells whose resources these are: two companies, or a rehearsal, may have a flag of the same name."""
+        self._world = world
         self._journal = journal
         self._registry = registry
         self._around = around
@@ -179,7 +181,8 @@ class Executor:
         intent = ActIntended(
             act=act.id, digest=fresh.digest, change=fresh.model_dump(mode="json"), holder=self._journal.holder
         )
-        claim = self._journal.claim(fresh.resource, incident.id, act.id, LEASE, intent, by)
+        claimed = f"{self._world}: {fresh.resource}"
+        claim = self._journal.claim(claimed, incident.id, act.id, LEASE, intent, by)
         match claim:
             case Done():
                 return None
@@ -187,10 +190,10 @@ class Executor:
                 await self._make_way(claim, by)
                 return None
             case Mine():
-                async with self._kept(fresh.resource, claim.token):
+                async with self._kept(claimed, claim.token):
                     outcome = await self._do(prepared, fresh, incident.id, act.id, claim)
                 finished = ActFinished(act=act.id, outcome=outcome)
-                if self._journal.finish(fresh.resource, claim.token, incident.id, finished, by):
+                if self._journal.finish(claimed, claim.token, incident.id, finished, by):
                     return outcome
                 return None
 

@@ -139,6 +139,7 @@ class Taking:
                 one = self._set_aside(one, f"It met a fault: {type(error).__name__}.")
             self._open[one.delivery.id] = one
             sleep(_REST)
+            round_made()
         self._settle(one)
         return one
 

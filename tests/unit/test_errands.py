@@ -32,7 +32,7 @@ class Room:
         """Returns one who carries errands; each has a client of its own."""
         client = Orchestrator(self._url, company)
         self._clients.append(client)
-        return Errands(self.journal, client, find_company(company))
+        return Errands(self.journal, client, find_company(company), simulated=False)
 
     def open(self, severity: str = "P0", company: str = "vintstreet", short: str = "VS") -> str:
         """Opens an incident, with the errand to start its `respond`."""
