@@ -181,7 +181,7 @@ class Executor:
         intent = ActIntended(
             act=act.id, digest=fresh.digest, change=fresh.model_dump(mode="json"), holder=self._journal.holder
         )
-        claimed = f"{self._world}: {fresh.resource}"
+        claimed = f"{self._world}: {fresh.resource}" if self._world else fresh.resource
         claim = self._journal.claim(claimed, incident.id, act.id, LEASE, intent, by)
         match claim:
             case Done():
