@@ -152,7 +152,7 @@ class Heard:
     position: int
     """Its place among the delivery's alerts, from 0."""
     became: str
-    """opened, joined, repeat, late, held, collapsed, old, below, ignored: docs/alerts.md has the list."""
+    """opened, joined, repeat, late, held, collapsed, old, below, ignored, quarantined: docs/alerts.md has the list."""
     why: str
     at: datetime
     """When it was heard last."""
