@@ -142,6 +142,8 @@ def _say_alerts(rows: list[AlertShown]) -> None:
         say(f"{row.received_at:%Y-%m-%d %H:%M}  {row.source:12}  {row.state:11}  {row.id}{count}")
         if not row.alerts and row.why:
             say(f"    {row.why}")
+        if more := row.alerts_in_all - len(row.alerts):
+            say(f"    ({more} before these: GET /alerts/{row.id} shows all)")
         for one in row.alerts:
             say(f"    {heard_words(one.status, one.severity, one.title)}")
             say(f"        {became_words(one.became, one.status, one.incident, one.why)}")

@@ -101,7 +101,9 @@ def _say_why(why: Why) -> None:
         say("No alert belongs to it.")
         return
     say_heading(f"\n{'Heard (UTC)':19}  {'Source':12}  What the alert said, and what became of it by which rule")
-    for one in why.heard:
+    for place, one in enumerate(why.heard):
+        if place == 1 and why.left_out:
+            say(f"{'':21}({why.left_out} more, which are not shown)")
         times = f" ({one.times} times)" if one.times > 1 else ""
         say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.source:12}  {heard_words(one.state, one.severity, one.title)}{times}")
         say(f"{'':21}{became_words(one.became, one.state, one.incident, one.why)}")

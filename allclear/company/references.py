@@ -57,10 +57,22 @@ class _Names:
             if route.threshold and route.threshold not in known:
                 said = f"The plan has no threshold `{route.threshold}`."
                 yield self._file.error(("routes", index, "threshold"), said, instead(route.threshold, known))
+        yield from self._thresholds()
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
         yield from self._rotas()
         yield from self._audiences()
+
+    def _thresholds(self) -> Iterator[Complaint]:
+        """A rate over no time and of nobody knows how many is exceeded by the first failure of a quiet night."""
+        for index, one in enumerate(self._plan.thresholds):
+            missing = [name for name in ("window", "samples") if getattr(one, name) is None]
+            if one.above is not None and missing:
+                lacks = " and no ".join(f"`{name}`" for name in missing)
+                yield self._file.warning(
+                    ("thresholds", index), f"The threshold `{one.name}` has `above` and no {lacks}.",
+                    "Say over how long it is counted and how few say nothing, as `window: 5m` and `samples: 100`.",
+                )  # fmt: skip
 
     def _lines(self) -> Iterator[tuple[Place, Applies]]:
         plan = self._plan

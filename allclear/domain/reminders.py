@@ -117,23 +117,26 @@ def _rota(plan: Plan) -> Rota | None:
     return next((rota for rota in plan.rotas if rota.role == ON_CALL), plan.rotas[0] if plan.rotas else None)
 
 
-# --- an approval that nobody gives -------------------------------------------------------------------
+# --- an answer that nobody gives ---------------------------------------------------------------------
 
 
 def _answers(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+    """Yields the climbs of every question; a step that somebody does takes its time, and has targets of its own."""
     if incident.paged_at and incident.acknowledged_at is None:
         return  # the page climbs already, to the same people
     for state in incident.open_asks:
-        if state.ask.kind in {AskKind.APPROVAL, AskKind.CHOICE} or state.ask.phase == QUIET:
+        if state.ask.kind is not AskKind.STEP or state.ask.phase == QUIET:
             for number, climb in enumerate(silence(plan, incident).climbs, start=1):
                 yield _unanswered(plan, incident, state, climb, number)
 
 
 def _unanswered(plan: Plan, incident: Incident, state: AskState, climb: Rung, number: int) -> Reminder:
     ask = state.ask
-    title, yes = plain(ask.title).rstrip(". "), answer_commands(ask, plan)[0]
-    said = f'"{title}" has waited {in_words(climb.after)} for an answer: {yes}'
-    wakes = incident.paged_at is not None and incident.contained_at is None
+    title, (yes, no) = plain(ask.title).rstrip(". "), answer_commands(ask, plan)
+    how = f"{yes} or {no}" if ask.kind is AskKind.FALSE_ALARM else yes
+    said = f'"{title}" has waited {in_words(climb.after)} for an answer: {how}'
+    # A service that looks healthy wakes nobody, whoever was paged before.
+    wakes = incident.paged_at is not None and incident.contained_at is None and ask.kind is not AskKind.FALSE_ALARM
     return Reminder(f"answer:{ask.id}", number, state.opened + climb.after, said, _of(plan, climb), wakes=wakes)
 
 

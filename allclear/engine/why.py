@@ -14,6 +14,9 @@ from allclear.engine.alone import objections
 from allclear.engine.reading import read_incident
 from allclear.journal.port import Heard, Journal
 
+_SHOWN = 1000
+"""Of an incident with more lines than these, the first stays and the newest."""
+
 
 @dataclass(frozen=True)
 class Why:
@@ -27,7 +30,9 @@ class Why:
     stale: list[str]
     """Which alerts nobody has heard of for long: they count as firing."""
     heard: list[Heard]
-    """What was heard, in order."""
+    """What was heard, in order: how it began, and the newest."""
+    left_out: int
+    """How many more there are, between the first and the second of these."""
 
     def as_json(self) -> JsonDict:
         """Returns it as JSON."""
@@ -37,19 +42,22 @@ class Why:
         ]
         return {
             "incident": self.incident, "opened": self.opened, "alone": self.alone, "stale": self.stale, "heard": rows,
+            "left_out": self.left_out,
         }  # fmt: skip
 
 
 def explain(journal: Journal, company: Company, incident_id: str, now: datetime) -> Why:
     """Returns why the incident is what it is. Raises NotFound, JournalError."""
     incident = read_incident(journal, incident_id)
-    heard = journal.heard(incident=incident_id)
+    heard = journal.heard(incident=incident_id, limit=None)
+    shown = heard if len(heard) <= _SHOWN else [heard[0], *heard[1 - _SHOWN :]]
     return Why(
         incident_id,
         _opened(incident, heard),
         _alone(journal, company, incident, now),
         _stale(journal, company, incident, now),
-        heard,
+        shown,
+        len(heard) - len(shown),
     )
 
 
@@ -86,7 +94,19 @@ def _alone(journal: Journal, company: Company, incident: Incident, now: datetime
     if not any(step.by_itself for step in book.contain):
         return [f"No step of the runbook {incident.opened.runbook} acts by itself."]
     against = objections(incident, journal.entries(incident.id), company.plan.storm, now)
-    return [f"Nothing acts by itself: {one}." for one in against] or ["A step that the plan lets act alone may."]
+    told = [f"Nothing acts by itself: {one}." for one in against] or ["A step that the plan lets act alone may."]
+    return [*told, *_weak(journal, incident)]
+
+
+def _weak(journal: Journal, incident: Incident) -> list[str]:
+    """Whoever sees the same alert with its proof later must not wonder: a repeat is not written down, nor trusted."""
+    firing = {key: one for key, one in incident.alerts.items() if one.state == "firing"}
+    if any(one.authenticated for one in firing.values()):
+        return []
+    again = [one.key for one in journal.alerts_of(incident.id) if one.key in firing and one.times > 1]
+    return [
+        f"It stays with approvals: {key} was weakly proven when it came, and a repeat is no proof." for key in again
+    ]
 
 
 def _stale(journal: Journal, company: Company, incident: Incident, now: datetime) -> list[str]:

@@ -78,8 +78,10 @@ class AlertBook:
         with self._db.writing(INCIDENTS) as connection:
             _put(connection, _HEARD_AGAIN, HEARD, row)
 
-    def heard(self, *, delivery: str | None = None, incident: str | None = None, limit: int = 1000) -> list[Heard]:
-        """Returns what was heard, in order; of more than `limit` the newest."""
+    def heard(
+        self, *, delivery: str | None = None, incident: str | None = None, limit: int | None = 1000
+    ) -> list[Heard]:
+        """Returns what was heard, in order; of more than `limit` the newest, of None all."""
         wanted = select(HEARD).order_by(HEARD.c.number.desc()).limit(limit)
         if delivery is not None:
             wanted = wanted.where(HEARD.c.delivery == delivery)
@@ -87,6 +89,12 @@ class AlertBook:
             wanted = wanted.where(HEARD.c.incident == incident)
         with self._db.reading() as connection:
             return [_heard(row) for row in connection.execute(wanted)][::-1]
+
+    def count_heard(self, delivery: str) -> int:
+        """Returns how many lines were heard of a delivery."""
+        wanted = select(func.count()).select_from(HEARD).where(HEARD.c.delivery == delivery)
+        with self._db.reading() as connection:
+            return connection.execute(wanted).scalar_one()
 
     def collapsed(self, incident: str, after: int) -> tuple[int, int]:
         """Returns how many were collapsed after the number `after`, and the last one's number."""

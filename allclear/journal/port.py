@@ -152,7 +152,7 @@ class Heard:
     position: int
     """Its place among the delivery's alerts, from 0."""
     became: str
-    """opened, joined, repeat, late, held, collapsed, old, below, ignored: docs/alerts.md has the list."""
+    """opened, joined, repeat, late, held, collapsed, old, below, ignored, quarantined: docs/alerts.md has the list."""
     why: str
     at: datetime
     """When it was heard last."""
@@ -335,8 +335,17 @@ class Journal(Protocol):
         """Writes down what became of an alert; the same again is counted, with its newest time and reason."""
         ...
 
-    def heard(self, *, delivery: str | None = None, incident: str | None = None, limit: int = 1000) -> list[Heard]:
-        """Returns what was heard of a delivery or an incident, in order; of more than `limit` the newest."""
+    def heard(
+        self, *, delivery: str | None = None, incident: str | None = None, limit: int | None = 1000
+    ) -> list[Heard]:
+        """Returns what was heard of a delivery or an incident, in order; of more than `limit` the newest.
+
+        None is no limit.
+        """
+        ...
+
+    def count_heard(self, delivery: str) -> int:
+        """Returns how many lines `heard` has for a delivery."""
         ...
 
     def collapsed(self, incident: str, after: int) -> tuple[int, int]:

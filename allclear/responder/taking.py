@@ -20,7 +20,7 @@ from allclear.responder.inbox import is_authenticated, is_numbered
 from allclear.responder.loops import round_made
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import kept
-from allclear.responder.sources.source import Nothing
+from allclear.responder.sources.source import Nothing, Partial
 
 log = logging.getLogger("allclear.responder")
 
@@ -54,6 +54,7 @@ class Read:
     """What became of the first of them."""
     end: tuple[str, str] | None = None
     """What it becomes and why, where it has no alerts."""
+    note: str = ""
 
     @property
     def over(self) -> bool:
@@ -159,7 +160,8 @@ class Taking:
             return Read(delivery, end=("ignored", "It holds no alert."))
         proven = is_authenticated(delivery)
         alerts = tuple(replace(alert, authenticated=proven) for alert in read)
-        return Read(delivery, alerts, self._taken_before(delivery)[: len(alerts)])
+        note = read.note if isinstance(read, Partial) else ""
+        return Read(delivery, alerts, self._taken_before(delivery)[: len(alerts)], note=note)
 
     def _taken_before(self, delivery: Delivery) -> tuple[Taken, ...]:
         """Returns what became of its first alerts, which a process took in that has ended."""
@@ -193,5 +195,5 @@ class Taking:
             return
         taken = sorted(one.taken, key=lambda taken: get_args(Became).index(taken.state))
         incident = next((one.incident for one in taken if one.incident), None)
-        reasons = plain(" ".join(dict.fromkeys(taken.why for taken in one.taken)), _LONGEST_WHYS)
+        reasons = plain(" ".join(dict.fromkeys([one.note, *(taken.why for taken in one.taken)])), _LONGEST_WHYS)
         self._journal.settle(one.delivery.id, taken[0].state, reasons, incident)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,11 +26,11 @@ pytestmark = [
 ]
 
 
-def receiver() -> dict[str, Any]:
-    """Returns the receiver that the README shows."""
-    block = re.search(r"```yaml\n(receivers:\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert block is not None
-    return YAML(typ="safe", pure=True).load(block.group(1))["receivers"][0]
+def shown() -> tuple[dict[str, Any], str]:
+    """Returns the configuration that the README shows, and the command that makes the token's file."""
+    there = re.search(r"```yaml\n(route:\n.*?)```.*?```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert there is not None
+    return YAML(typ="safe", pure=True).load(there[1]), there[2]
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +42,19 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
 
 @pytest.fixture(scope="module")
 def address(here: Alone) -> Iterator[str]:
-    """Yields the address of an Alertmanager that sends to the responder; of the README only paths and port differ."""
-    home, wanted = here.home / "alertmanager", receiver()
+    """Yields the address of an Alertmanager that sends to the responder: only paths, group and port are the test's."""
+    home, (wanted, makes_token) = here.home / "alertmanager", shown()
     home.mkdir()
-    (home / "token").write_text(TOKEN)
-    hook = wanted["webhook_configs"][0]
+    hook = wanted["receivers"][0]["webhook_configs"][0]
     hook["url"] = hook["url"].replace("http://127.0.0.1:8077", here.address)
+    token = hook["http_config"]["authorization"]["credentials_file"]
+    command = makes_token.replace(token, str(home / "token")).replace("-g prometheus", f"-g {os.getgid()}")
+    told = {**os.environ, "ALLCLEAR_ALERT_TOKEN": TOKEN}
+    subprocess.run(command, shell=True, env=told, check=True)  # noqa: S602 - the README's own words
+    assert stat.S_IMODE((home / "token").stat().st_mode) == 0o640
     hook["http_config"]["authorization"]["credentials_file"] = str(home / "token")
-    route = {"receiver": wanted["name"], "group_by": ["alertname"], "group_wait": "0s", "group_interval": "1s"}
     with (home / "alertmanager.yml").open("w") as file:
-        YAML().dump({"route": route, "receivers": [wanted]}, file)
+        YAML().dump(wanted, file)
     port = free_port()
     with (home / "log").open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - the distribution's own program

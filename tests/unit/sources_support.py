@@ -1,9 +1,10 @@
-"""What the tests of the alert sources share: keys, signed samples, and requests as the inbox gives them back."""
+"""What the tests of the alert sources share: keys, signed samples, requests as the inbox gives them, changed bodies."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from allclear.engine.intake import Alert
 from allclear.responder.samples import SAMPLES, sample, signed
@@ -61,3 +62,18 @@ def body_of(source: str, body: bytes, *headers: tuple[str, str]) -> RawRequest:
     """Returns an unsigned request: reading does not look at the proof."""
     del source
     return RawRequest(body, (("Content-Type", "application/json"), *headers))
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - decoded JSON
+    """Returns the place of every value in a body."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(deeper for name, one in items for deeper in places(one, (*path, name)))]
+
+
+def put(value: Any, path: tuple[Any, ...], new: object) -> Any:  # noqa: ANN401 - decoded JSON
+    """Returns the body with something else at `path`."""
+    if not path:
+        return new
+    copy = list(value) if isinstance(value, list) else dict(value)
+    copy[path[0]] = put(value[path[0]], path[1:], new)
+    return copy

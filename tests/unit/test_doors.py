@@ -304,6 +304,22 @@ def test_a_bad_body_is_kept_aside_with_its_reason_and_is_listed(client: TestClie
     assert (listed["id"], listed["alerts"]) == (answer.json()["id"], [])
 
 
+def test_a_list_holds_some_of_many_alerts_and_says_how_many_there_are(
+    client: TestClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one request the last 20; itself shows all of them. The command says how many it leaves out."""
+    alerts = [{"status": "firing", "labels": {"alertname": "x"}, "fingerprint": str(n)} for n in range(25)]
+    sent = send(client, {"alerts": alerts}, "alertmanager")
+    assert (len(sent["alerts"]), sent["alerts_in_all"]) == (25, 25)
+    (listed,) = client.get("/alerts", headers=AUTH).json()
+    assert ([one["key"] for one in listed["alerts"]], listed["alerts_in_all"]) == (
+        [f"alertmanager:{n}" for n in range(5, 25)], 25,
+    )  # fmt: skip
+    monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", engine.settings.journal_url)
+    told = CliRunner().invoke(commands, ["alert", "list"]).output
+    assert f"(5 before these: GET /alerts/{sent['id']} shows all)" in told
+
+
 def test_what_was_quarantined_is_looked_at_again(client: TestClient, engine: Engine) -> None:
     """After `retry` it becomes what its words mean now; with the same meaning it is quarantined again."""
     broken = client.post("/alerts/json", content=b"{", headers=AUTH).json()["id"]

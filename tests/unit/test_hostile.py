@@ -33,7 +33,7 @@ from allclear.domain.runbook import Runbook
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.page import markdown_acts, markdown_timeline, show
 from allclear.responder.app import make_app
-from allclear.responder.inbox import to_keep
+from allclear.responder.inbox import refusal, to_keep
 from allclear.responder.samples import sample, signed
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.proof import Level
@@ -51,7 +51,7 @@ from tests.property.response_support import (
     vintstreet,
 )
 from tests.unit.doors_support import AUTH, PAYMENTS, TOKEN, until
-from tests.unit.sources_support import EVERY, keys_for, request_of
+from tests.unit.sources_support import EVERY, keys_for, places, put, request_of
 from tests.unit.test_sources_door import CONFIGURED, ENVIRON, company_with, keys_of
 
 CANARY = "Zitronenfalter"
@@ -77,21 +77,6 @@ def unseen(text: str) -> list[str]:
 
 
 # --- twenty thousand mutations ---------------------------------------------------------------------------
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - decoded JSON
-    """Returns the place of every value in a body."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(deeper for name, one in items for deeper in places(one, (*path, name)))]
-
-
-def put(value: Any, path: tuple[Any, ...], new: object) -> Any:  # noqa: ANN401 - decoded JSON
-    """Returns the body with something else at `path`."""
-    if not path:
-        return new
-    copy = list(value) if isinstance(value, list) else dict(value)
-    copy[path[0]] = put(value[path[0]], path[1:], new)
-    return copy
 
 
 def odd(dice: random.Random) -> object:
@@ -129,7 +114,7 @@ def mutated(case: tuple[str, str], dice: random.Random) -> bytes:
 
 
 def test_twenty_thousand_mutations_are_refused_in_a_sentence_or_read() -> None:
-    """Over the samples of all sources: keeping never raises, reading raises ValueError alone, alerts are plain text."""
+    """Over the samples of all sources: the door and keeping never raise, reading ValueError alone, alerts are text."""
     dice = random.Random(4711)  # noqa: S311 - the same each time
     requests = {case: request_of(*case) for case in EVERY}
     read = refused = 0
@@ -138,6 +123,8 @@ def test_twenty_thousand_mutations_are_refused_in_a_sentence_or_read() -> None:
         request, source = replace(requests[case], body=mutated(case, dice)), SOURCES[case[0]]
         if source.authenticate(request, keys_for(case[0]), utc_now()).level is None and case[0] == "statuscake":
             continue  # its proof stands in the body, and is read before anything is kept
+        at_the_door = refusal(source, request)
+        assert at_the_door is None or at_the_door.startswith("The body is refused: ")
         headers, body, known = to_keep(source, request, Level.AUTHENTICATED)
         assert known.isascii()
         try:

@@ -61,6 +61,16 @@ def test_what_was_heard_is_told_in_order_and_the_same_again_is_counted(journal: 
     assert told == [("opened", 1, NOW), ("repeat", 2, NOW + timedelta(minutes=1))]
     assert [one.delivery for one in journal.heard(incident="VS-1")] == ["d1", "d1"]
     assert [(one.became, one.incident) for one in journal.heard(limit=1)] == [("ignored", None)]
+    assert (journal.count_heard("d1"), journal.count_heard("d2"), journal.count_heard("none")) == (2, 1, 0)
+
+
+def test_all_that_was_heard_can_be_had(journal: SqlJournal) -> None:
+    """Without a limit nothing is left out, however much it is; else the newest stay."""
+    with journal.together():
+        for number in range(1001):
+            journal.hear(replace(HEARD, position=number))
+    assert [one.position for one in journal.heard(incident="VS-1", limit=None)] == list(range(1001))
+    assert [one.position for one in journal.heard(incident="VS-1")] == list(range(1, 1001))
 
 
 def test_collapsed_alerts_are_counted_from_where_the_last_count_ended(journal: SqlJournal) -> None:

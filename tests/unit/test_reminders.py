@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
     ActProposed,
     AlertJoined,
+    AskOpened,
     By,
     Contained,
     DebtHandedOver,
@@ -85,6 +89,33 @@ def test_an_unanswered_approval_climbs_and_names_the_command() -> None:
     assert of(made(), paged, "answer") == []  # the page itself climbs, to the same people
     assert all(one.wakes for one in of(made(), paged.say(Acknowledged(), by=ANA), "answer"))
     assert of(made(), story.answered("contain/roll-back", "yes"), "answer") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "wakes"), [(AskKind.FALSE_ALARM, False), (AskKind.AGAIN, True), (AskKind.CHOICE, True)]
+)
+def test_every_open_question_climbs(kind: AskKind, *, wakes: bool) -> None:
+    """A false alarm that is only proposed ends nothing, so people hear of it; it alone wakes nobody."""
+    ask = Ask(
+        id="VS-12/detect/look", kind=kind, phase="detect", step="look", title="Which?", text="...", yes="Yes.",
+        no="No.", policy=ONE_PERSON,
+    )  # fmt: skip
+    unpaged = of(made(), Story().opened().say(AskOpened(ask=ask)), "answer")
+    assert minutes(unpaged) == [3, 6, 10]
+    assert not any(one.wakes for one in unpaged)
+    assert "allclear approve VS-12/detect/look" in unpaged[0].sentence
+    assert ("allclear deny VS-12/detect/look" in unpaged[0].sentence) == (kind is AskKind.FALSE_ALARM)
+    paged = Story().opened().paged_only().say(Acknowledged(), by=ANA).say(AskOpened(ask=ask))
+    assert {one.wakes for one in of(made(), paged, "answer")} == {wakes}
+
+
+def test_what_a_person_is_doing_does_not_climb() -> None:
+    """To tell a customer or a regulator takes longer than a yes."""
+    ask = Ask(
+        id="VS-12/resolve/fix", kind=AskKind.STEP, phase="resolve", step="fix", title="Fix it", text="...",
+        yes="Done.", no="No.", policy=ONE_PERSON,
+    )  # fmt: skip
+    assert of(made(), Story().opened().say(AskOpened(ask=ask)), "answer") == []
 
 
 def test_what_was_said_is_not_said_again() -> None:

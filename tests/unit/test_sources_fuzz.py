@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,7 @@ from allclear.responder.sources import SOURCES
 from allclear.responder.sources.proof import Level
 from allclear.responder.sources.request import RawRequest, kept
 from allclear.responder.sources.source import Nothing
-from tests.unit.sources_support import NOW, keys_for, request_of
+from tests.unit.sources_support import NOW, keys_for, places, put, request_of
 
 CASES = [*((source, name) for source, names in SAMPLES.items() for name in names), ("grafana-timed", "firing")]
 REQUESTS = {case: request_of(*case) for case in CASES}
@@ -68,25 +67,6 @@ def test_bytes_that_are_touched_anywhere_do_no_harm(case: tuple[str, str], data:
     check(case, RawRequest(bytes(body), tuple(headers), query))
 
 
-def holes(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - decoded JSON
-    """Returns the place of every value in a body."""
-    items: list[tuple[Any, Any]] = []
-    if isinstance(value, dict):
-        items = list(value.items())
-    elif isinstance(value, list):
-        items = list(enumerate(value))
-    return [path, *(deeper for name, one in items for deeper in holes(one, (*path, name)))]
-
-
-def put(value: Any, path: tuple[Any, ...], new: object) -> Any:  # noqa: ANN401 - decoded JSON
-    """Returns a copy of the body with something else at `path`."""
-    if not path:
-        return new
-    copy = list(value) if isinstance(value, list) else dict(value)
-    copy[path[0]] = put(value[path[0]], path[1:], new)
-    return copy
-
-
 BODIES = {case: json.loads(request.body) for case, request in REQUESTS.items() if case[0] != "statuscake"}
 
 
@@ -96,7 +76,7 @@ def test_json_with_something_else_in_it_does_no_harm(case: tuple[str, str], data
     """Wherever another type stands than was meant, the body is refused in a sentence, or what is left is read."""
     body = BODIES[case]
     for _ in range(data.draw(st.integers(1, 3))):
-        body = put(body, data.draw(st.sampled_from(holes(body))), data.draw(ODD))
+        body = put(body, data.draw(st.sampled_from(places(body))), data.draw(ODD))
     try:
         raw = json.dumps(body).encode()
     except ValueError:  # a number with more digits than Python writes

@@ -91,6 +91,21 @@ def test_a_source_with_a_backlog_hides_no_other(tmp_path: Path) -> None:
         assert numbers == sorted(numbers)
 
 
+@pytest.mark.parametrize("source", ["alertmanager", "grafana"])
+def test_what_the_sender_left_out_of_a_group_is_told(tmp_path: Path, source: str) -> None:
+    """`truncatedAlerts` stands in the reason, before those of the alerts; zero and nonsense say nothing."""
+    alerts = [{"status": "firing", "labels": {"alertname": "x"}}]
+    with engine_at(new_journal(tmp_path)) as engine:
+        for left_out, told in ((12, True), (0, False), ("12", False), (True, False), (-1, False)):
+            body = json.dumps({"alerts": alerts, "truncatedAlerts": left_out}).encode()
+            delivery = arrives(engine.journal, body, source)
+            Taking(engine).take_in()
+            why = engine.journal.delivery(delivery).why
+            assert why.startswith("Its sender left 12 more of the group out") == told
+            assert why.startswith("No route") != told
+            assert "No route" in why
+
+
 def test_what_one_source_says_keeps_its_order(tmp_path: Path) -> None:
     """The end of an alert that waits behind the group in which it fires is taken in after it."""
     with engine_at(new_journal(tmp_path)) as engine:

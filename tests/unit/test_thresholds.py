@@ -84,7 +84,23 @@ def test_a_route_with_an_unknown_threshold_is_told(tmp_path: Path) -> None:
     assert any("no threshold `nope`" in one for one in said)
 
 
+@pytest.mark.parametrize(
+    ("holds", "lacks"),
+    [("", "`window` and no `samples`"), (", window: 5m", "`samples`"), (", samples: 9", "`window`")],
+)
+def test_a_rate_without_window_or_samples_is_a_warning(tmp_path: Path, holds: str, lacks: str) -> None:
+    """It is told where it stands, with what to add; a threshold with both, or in words alone, is not."""
+    rates = f"thresholds:\n  - {{name: words, words: x}}\n  - {{name: rate, words: x, above: 0.01{holds}}}\n"
+    whole = "  - {name: whole, words: x, above: 0.01, window: 5m, samples: 9}\n"
+    folder = company_folder(tmp_path, ("plan.yaml", "templates:\n", f"{rates}{whole}templates:\n"))
+    (told,) = [one for one in check_company(folder, KINDS) if "threshold" in one.sentence]
+    assert told.level == "warning"
+    assert told.sentence == f"The threshold `rate` has `above` and no {lacks}."
+    assert "plan.yaml:29" in str(told)
+
+
 def test_vintstreets_critical_alerts_are_held_to_their_thresholds() -> None:
     """Each of the plan's five lines has its route."""
     plan = vintstreet().plan
     assert {route.threshold for route in plan.routes if route.threshold} == {one.name for one in plan.thresholds}
+    assert all(one.window and one.samples for one in plan.thresholds if one.above is not None)

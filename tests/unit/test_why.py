@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from allclear.cli.incidents import app
+from allclear.domain.runbook import ByItself
 from allclear.engine.why import became_words, explain
 from tests.property.response_support import ALERT, engine_on, new_journal
 from tests.unit.storm_support import storm_room
@@ -55,6 +57,60 @@ def test_the_command_tells_it_and_as_json(tmp_path: Path, monkeypatch: pytest.Mo
     assert f"opened {incident}: The route 'payment-processing' fits: P0, by the runbook bad-deployment." in told.output
     shown = json.loads(CliRunner().invoke(app, ["show", incident, "--why", "--json"]).output)
     assert [one["became"] for one in shown["heard"]] == ["opened"]
+
+
+def test_the_opening_is_shown_however_much_was_heard(tmp_path: Path) -> None:
+    """Of more lines than anybody reads the first stays, and the newest; how many are between them is said."""
+    with storm_room(tmp_path) as room:
+        first = room.hear("k").incident
+        assert first is not None
+        (opened,) = room.engine.journal.heard(incident=first)
+        with room.engine.journal.together():
+            for number in range(1200):
+                room.engine.journal.hear(replace(opened, delivery=f"m{number}", became="collapsed"))
+        why = explain(room.engine.journal, room.engine.company, first, room.watch.now)
+    assert [why.heard[0].became, why.heard[1].delivery, why.heard[-1].delivery] == ["opened", "m201", "m1199"]
+    assert (len(why.heard), why.left_out, why.as_json()["left_out"]) == (1000, 201, 201)
+    assert why.opened[1] == "The route 'Down-0' fits: P0, by the runbook bad-deployment."
+
+
+def test_the_command_says_how_many_lines_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are missing where they would stand: behind how it began."""
+    for name in [name for name in os.environ if name.startswith("ALLCLEAR_")]:
+        monkeypatch.delenv(name)
+    url = new_journal(tmp_path)
+    monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", url)
+    engine = engine_on(url, None)
+    incident = engine.intake.take(ALERT, "d1").incident
+    assert incident is not None
+    (opened,) = engine.journal.heard(incident=incident)
+    with engine.journal.together():
+        for number in range(1006):
+            engine.journal.hear(replace(opened, delivery=f"m{number}", became="collapsed", title=f"T{number}"))
+    engine.journal.close()
+    lines = CliRunner().invoke(app, ["show", incident, "--why"]).output.splitlines()
+    (place,) = [number for number, line in enumerate(lines) if "(7 more, which are not shown)" in line]
+    assert f"opened {incident}" in lines[place - 1]
+    assert "firing: T7" in lines[place + 1]
+
+
+def test_a_weak_proof_is_told_when_the_alert_comes_again(tmp_path: Path) -> None:
+    """The same alert with its proof is a repeat: the incident stays with approvals, and people are told why."""
+    with storm_room(tmp_path) as room:
+        step = room.engine.company.runbook("bad-deployment").contain[0]
+        alone = step.model_copy(update={"by_itself": ByItself(veto=timedelta(seconds=60))})
+        book = room.engine.company.runbook("bad-deployment").model_copy(update={"contain": [alone]})
+        company = replace(room.engine.company, runbooks={"bad-deployment": book})
+        first = room.hear("k", authenticated=False).incident
+        assert first is not None
+        stays = "It stays with approvals: alertmanager:k was weakly proven when it came, and a repeat is no proof."
+        assert stays not in explain(room.engine.journal, company, first, room.watch.now).alone
+        assert room.hear("k").state == "repeat"
+        told = explain(room.engine.journal, company, first, room.watch.now).alone
+        assert "Nothing acts by itself: no alert came from a source that proved who it is." in told
+        assert stays in told
+        room.hear("proven")
+        assert stays not in explain(room.engine.journal, company, first, room.watch.now).alone
 
 
 def test_what_a_resolve_became_reads_as_an_end(tmp_path: Path) -> None:

@@ -79,14 +79,14 @@ class Evidence(Applies):
 
 
 class Rung(Model):
-    """Who is told of an unanswered approval, and after how long."""
+    """Who is told of an unanswered question, and after how long."""
 
     after: Duration = Field(description="How long it has waited.")
     roles: list[Slug] | Literal["everyone"] = Field(description="Who is told then; `everyone` for all roles.")
 
 
 class Silence(Applies):
-    """What an unanswered approval leads to. It climbs, and it never means yes."""
+    """What an unanswered question leads to. It climbs, and silence never means yes."""
 
     climbs: list[Rung] = Field(min_length=1, description="Who is told after how long, the shortest first.")
 

@@ -17,7 +17,10 @@ _UNITS = {"%": 0.01, "ms": 0.001, "s": 1.0, "": 1.0}
 
 
 class Threshold(Stated):
-    """What counts as an alert. A rate means something over a window, with enough samples in it."""
+    """What counts as an alert.
+
+    A rate means something over a window, with enough samples in it: `allclear check` warns where one is missing.
+    """
 
     name: Slug = Field(description="A short name for it; a route names it to be held to it.")
     words: str = Field(description="The plan's own line.")

@@ -33,7 +33,9 @@ class HeardShown(BaseModel):
     title: str
     at: datetime | None = Field(description="The source's own time.")
     heard_at: datetime = Field(description="When it came in last.")
-    became: str = Field(description="opened, joined, repeat, late, held, collapsed, old, below or ignored.")
+    became: str = Field(
+        description="opened, joined, repeat, late, held, collapsed, old, below, ignored or quarantined."
+    )
     why: str = Field(description="The rule that decided, as a sentence.")
     incident: str | None = Field(description="The incident that it belongs to, if any.")
     count: int = Field(description="How often it came to that.")
@@ -49,7 +51,10 @@ class AlertShown(BaseModel):
     state: str = Field(description="What became of it: of the alerts in it, the weightiest.")
     why: str = Field(description="By which rule, or what is wrong with it.")
     incident: str | None = Field(description="The incident that its weightiest alert belongs to, if any.")
-    alerts: list[HeardShown] = Field(description="None until it is read, and none of what cannot be.")
+    alerts: list[HeardShown] = Field(
+        description="None until it is read, and none of what cannot be. A list has the last 20, `GET /alerts/{id}` all."
+    )
+    alerts_in_all: int = Field(description="How many there are; in a list they may be more than are shown.")
 
 
 class AskShown(BaseModel):
@@ -125,7 +130,7 @@ class Health(BaseModel):
 
     status: str
     company: str
-    simulated: str = Field(description="`true` or `false`.")
+    simulated: bool = Field(description="Whether a simulated production stands behind it.")
 
 
 class Readiness(BaseModel):

@@ -21,8 +21,7 @@ def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -
     @router.get("/healthz", summary="Is the process up?", response_description="It is.")
     async def healthz() -> Health:
         """Says that the process is up, and for whom. For what starts it again when it is not."""
-        simulated = "true" if engine.settings.simulated else "false"
-        return Health(status="ok", company=engine.company.name, simulated=simulated)
+        return Health(status="ok", company=engine.company.name, simulated=engine.settings.simulated is not None)
 
     @router.get(
         "/readyz", summary="Can it do its work?", response_description="It can.",

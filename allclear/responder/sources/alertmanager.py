@@ -2,7 +2,8 @@
 
 *Source:* Alertmanager's documentation, `webhook_config`, 2026-11: each alert of a group has its own `status` and
 `fingerprint`; a group that says `resolved` may hold alerts that still fire, so only the alert's own word counts. It
-retries 5xx and network errors only. It signs nothing: `http_config` sends a bearer token or a name and password.
+retries 5xx and network errors only. `truncatedAlerts` says how many of the group it left out, for its `max_alerts`. It
+signs nothing: `http_config` sends a bearer token or a name and password.
 
 Labels: Alertmanager's own, as `alertname` and `severity`, and the annotations `value`, `samples` and `window`. Key:
 the fingerprint, or the labels' hash.
@@ -18,7 +19,7 @@ from allclear.domain.base import digest
 from allclear.engine.intake import Alert
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.shape import Body, Labels, Text, When, Word, fit, key
-from allclear.responder.sources.source import Reading, SecretSource
+from allclear.responder.sources.source import Partial, Reading, SecretSource
 
 _MEASURED = ("value", "samples", "window")
 """Annotations that say what was measured, how often and over how long; the plan's thresholds look at them."""
@@ -48,6 +49,14 @@ class Group(Body):
 
     orgId: Word = ""  # noqa: N815 - Grafana's own name
     alerts: list[OneAlert] = Field(min_length=1)
+    truncatedAlerts: object = 0  # noqa: N815 - Alertmanager's own name
+
+    def read(self, alerts: list[Alert]) -> Reading:
+        """Returns its alerts, with a note where Alertmanager sent only some; a count that is none says nothing."""
+        left_out = self.truncatedAlerts
+        if not isinstance(left_out, int) or isinstance(left_out, bool) or left_out <= 0:
+            return alerts
+        return Partial(alerts, f"Its sender left {left_out} more of the group out: raise `max_alerts` there.")
 
 
 class Alertmanager(SecretSource):
@@ -58,4 +67,5 @@ class Alertmanager(SecretSource):
 
     def parse(self, request: RawRequest) -> Reading:
         """Returns the alerts of the group."""
-        return [one.alert(self.name) for one in fit(Group, request.json()).alerts]
+        group = fit(Group, request.json())
+        return group.read([one.alert(self.name) for one in group.alerts])

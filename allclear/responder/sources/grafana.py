@@ -76,7 +76,7 @@ class Grafana(Source):
         if all(one.labels.get("alertname") == "TestAlert" and one.labels.get("instance") == "Grafana"
                for one in group.alerts):  # fmt: skip
             return test_call("Grafana's contact point was tried out")
-        return [one.alert(self.name, group.orgId or "-") for one in group.alerts]
+        return group.read([one.alert(self.name, group.orgId or "-") for one in group.alerts])
 
     def _legacy(self, one: Legacy) -> Reading:
         if one.ruleId == "0":

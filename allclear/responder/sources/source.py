@@ -27,6 +27,14 @@ class Nothing:
     why: str
 
 
+class Partial(list[Alert]):
+    """Alerts of which the sender says that they are not all: `note` tells people, in a sentence."""
+
+    def __init__(self, alerts: list[Alert], note: str) -> None:
+        super().__init__(alerts)
+        self.note = note
+
+
 Reading = list[Alert] | Nothing
 
 
