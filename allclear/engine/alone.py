@@ -11,7 +11,7 @@ from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, Entry, StepDone
 from allclear.domain.telling import in_storm
-from allclear.engine.reading import read_incident
+from allclear.engine.reading import read_or_none
 from allclear.journal.port import Journal
 
 APART = timedelta(seconds=10)
@@ -64,15 +64,20 @@ def _covered(incident: Incident) -> Iterator[str]:
         yield f"{in_storm(incident)}: approve what waits, or act by hand"
 
 
-def acted_lately(journal: Journal, incident: Incident, resource: str, now: datetime) -> bool:
-    """Says whether something acted by itself within the hour, on `resource` or on the incident's service."""
+def acted_lately(journal: Journal, incident: Incident, resource: str, now: datetime) -> str | None:
+    """Returns that something acted by itself within the hour, on `resource` or on the incident's service; else None.
+
+    A record that cannot be read may tell of such an act: it speaks against another one as well.
+    """
     rows = journal.incidents(service=incident.opened.service, company=incident.opened.company)
     recent = [row.id for row in rows if row.ended_at is None or now - row.ended_at < ONCE_WITHIN]
     for one in dict.fromkeys([*recent, *journal.incidents_touching(resource)]):
-        other = read_incident(journal, one)
+        other = read_or_none(journal, one)
+        if other is None:
+            return f"the record of {one} cannot be read, and may tell of an act by itself on it within the hour"
         if any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
-            return True
-    return False
+            return "something acted by itself on it within the hour"
+    return None
 
 
 def _by_itself_since(act: Act, since: datetime) -> bool:

@@ -12,8 +12,8 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Limit, Plan
 from allclear.domain.records import AlertsCollapsed, By, Covered, IncidentOpened
 from allclear.engine.conductor import start_errand
-from allclear.engine.reading import read_incident, readable
-from allclear.journal.port import Journal
+from allclear.engine.reading import open_under, readable
+from allclear.journal.port import Journal, world_of
 
 BY = By(actor="allclear", via="storm")
 
@@ -63,27 +63,25 @@ class Umbrella:
         self._plan = plan
         self._company = company
         self._simulated = simulated
-        self._key = f"umbrella:{company}/simulated" if simulated else f"umbrella:{company}"
+        self._key = f"umbrella:{world_of(company, simulated=simulated)}"
 
     def raging(self, now: datetime) -> str | None:
         """Returns the incident that new troubles join; None when nothing new has joined it for as long as it takes."""
-        found = self._journal.open_with_key(self._key)
-        if found is None:
-            return None
-        last = read_incident(self._journal, found).joined_at
-        return found if last and now - last <= self._plan.storm.umbrella.within else None
+        found, _ = open_under(self._journal, self._key)
+        last = found.joined_at if found else None
+        return found.id if found and last and now - last <= self._plan.storm.umbrella.within else None
 
     def open_if_due(self, now: datetime) -> str | None:
         """Opens it, or takes up the one that is open still, where too many incidents were opened; covers every one."""
         limit: Limit = self._plan.storm.umbrella
         rows = self._journal.incidents(company=self._company, since=now - limit.within)
-        known = self._journal.open_with_key(self._key)
-        others = (row for row in rows if row.id != known)
+        known, key = open_under(self._journal, self._key)
+        others = (row for row in rows if known is None or row.id != known.id)
         recent = [one for one in readable(self._journal, others) if self._mine(one)]
         if len(recent) < limit.times:
             return None
         found, _ = self._journal.open_incident(
-            self._plan.short, self._opening(recent), BY, key=self._key,
+            self._plan.short, self._opening(recent), BY, key=key,
             errands=[start_errand("{incident}", "respond")],
         )  # fmt: skip
         rows = self._journal.incidents(open_only=True, company=self._company)

@@ -113,8 +113,9 @@ class Windows:
     def _forbidden(self, incident: Incident, resource: str) -> bool:
         now = self._clock()
         record = self._journal.entries(incident.id)
-        return bool(objections(incident, record, self._company.plan.storm, now)) or acted_lately(
-            self._journal, incident, resource, now
+        return bool(
+            objections(incident, record, self._company.plan.storm, now)
+            or acted_lately(self._journal, incident, resource, now)
         )
 
 
