@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from allclear.domain.action import Verdict
+from allclear.domain.action import Finding, Verdict
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, Entry, StepDone
@@ -21,9 +21,17 @@ ONCE_WITHIN = timedelta(hours=1)
 """Nothing acts by itself twice on the same service or resource in this time."""
 
 
-def objections(incident: Incident, entries: list[Entry], storm: Storm, now: datetime) -> list[str]:
-    """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may."""
-    return [*_source(incident), *_looks(entries), *_flapping(incident, entries, storm, now), *_covered(incident)]
+def objections(
+    incident: Incident, entries: list[Entry], storm: Storm, now: datetime, seen: Finding | None = None
+) -> list[str]:
+    """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may.
+
+    `seen` is a look that was made just now and does not stand in the record yet.
+    """
+    looks = [(entry.at, entry.record.finding.verdict) for entry in entries
+             if isinstance(entry.record, StepDone) and entry.record.of_health]  # fmt: skip
+    looks += [(now, seen.verdict)] if seen else []
+    return [*_source(incident), *_looks(looks), *_flapping(incident, entries, storm, now), *_covered(incident)]
 
 
 def _source(incident: Incident) -> Iterator[str]:
@@ -32,14 +40,17 @@ def _source(incident: Incident) -> Iterator[str]:
         yield "no alert came from a source that proved who it is"
 
 
-def _looks(entries: list[Entry]) -> Iterator[str]:
-    looks = [(entry.at, entry.record.finding.verdict) for entry in entries
-             if isinstance(entry.record, StepDone) and entry.record.of_health]  # fmt: skip
-    failed = [at for at, verdict in looks if verdict is Verdict.FAILURE]
-    if not failed or failed[-1] - failed[0] < APART:
-        yield f"it was not seen to fail twice, {APART.seconds} s apart"
-    elif looks[-1][1] is not Verdict.FAILURE:
+def _looks(looks: list[tuple[datetime, Verdict]]) -> Iterator[str]:
+    failed: list[datetime] = []
+    for at, verdict in looks:
+        if verdict is Verdict.SUCCESS:  # what failed before is another trouble
+            failed.clear()
+        elif verdict is Verdict.FAILURE:
+            failed.append(at)
+    if looks and looks[-1][1] is not Verdict.FAILURE:
         yield "the last look did not fail"
+    elif not failed or failed[-1] - failed[0] < APART:
+        yield f"it was not seen to fail twice, {APART.seconds} s apart"
 
 
 def _flapping(incident: Incident, entries: list[Entry], storm: Storm, now: datetime) -> Iterator[str]:
