@@ -148,7 +148,8 @@ class _Standing(Collector):
         """Yields what the journal says; of a journal that cannot be read, only that."""
         up = GaugeMetricFamily("allclear_journal_up", "1 while the journal can be read.")
         try:
-            found = [*self._deliveries(self._engine.journal.counts()), *self._incidents()]
+            counts = self._engine.journal.counts(self._engine.world, self._engine.company.name)
+            found = [*self._deliveries(counts), *self._incidents()]
         except JournalError:
             up.add_metric([], 0)
             yield up
