@@ -222,7 +222,7 @@ class Intake:
         young = said.now - self._storm.joins_within
         rows = self._journal.incidents(open_only=True, service=route.service, company=self._company.name, since=young)
         for incident in readable(self._journal, rows):
-            if incident.opened.simulated == self._simulated:
+            if incident.is_of(simulated=self._simulated):
                 why = (
                     f"{incident.id} is open on {route.service}, for less than {say_duration(self._storm.joins_within)}."
                 )

@@ -82,9 +82,7 @@ class Settling:
         except AllclearError as error:
             log.warning("%s: %s", incident.id, error)
         except Exception:  # one incident never holds up the others
-            log.exception(
-                "The quiet alerts of %s could not be settled; it is tried again.", incident.id
-            )
+            log.exception("The quiet alerts of %s could not be settled; it is tried again.", incident.id)
 
     # --- alerts ------------------------------------------------------------------------------------
 

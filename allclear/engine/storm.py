@@ -71,28 +71,23 @@ class Umbrella:
         last = found.joined_at if found else None
         return found.id if found and last and now - last <= self._plan.storm.umbrella.within else None
 
-    def open_if_due(self, now: datetime) -> str | None:
+    def open_if_due(self, now: datetime) -> None:
         """Opens it, or takes up the one that is open still, where too many incidents were opened; covers every one."""
         limit: Limit = self._plan.storm.umbrella
         rows = self._journal.incidents(company=self._company, since=now - limit.within)
         known, key = open_under(self._journal, self._key)
         others = (row for row in rows if known is None or row.id != known.id)
-        recent = [one for one in readable(self._journal, others) if self._mine(one)]
+        recent = [one for one in readable(self._journal, others) if one.is_of(simulated=self._simulated)]
         if len(recent) < limit.times:
-            return None
+            return
         found, _ = self._journal.open_incident(
             self._plan.short, self._opening(recent), BY, key=key,
             errands=[start_errand("{incident}", "respond")],
         )  # fmt: skip
         rows = self._journal.incidents(open_only=True, company=self._company)
         for one in readable(self._journal, rows):
-            if self._mine(one) and (one.id == found or one.covered_by is None):
+            if one.is_of(simulated=self._simulated) and (one.id == found or one.covered_by is None):
                 self._journal.append(one.id, [Covered(umbrella=found)], BY)
-        return found
-
-    def _mine(self, incident: Incident) -> bool:
-        """Says whether it is of this process's world: the real one, or the simulated."""
-        return incident.opened.simulated == self._simulated
 
     def _opening(self, recent: list[Incident]) -> IncidentOpened:
         """It is responded to as the gravest of them would be, for whatever they have in common will show there."""
@@ -115,12 +110,10 @@ def _minutes(limit: Limit) -> str:
     return f"{limit.within.total_seconds() / 60:g} min"
 
 
-def count_collapsed(journal: Journal, incident: Incident, plan: Plan, now: datetime) -> bool:
+def count_collapsed(journal: Journal, incident: Incident, plan: Plan, now: datetime) -> None:
     """Writes down how many alerts were collapsed into `incident`, where some were and the last count is old enough."""
     if incident.collapsed_at and now - incident.collapsed_at < plan.storm.counts_every:
-        return False
+        return
     count, last = journal.collapsed(incident.id, incident.collapsed_up_to)
-    if not count:
-        return False
-    journal.append(incident.id, [AlertsCollapsed(count=count, up_to=last)], BY, expect=incident.length)
-    return True
+    if count:
+        journal.append(incident.id, [AlertsCollapsed(count=count, up_to=last)], BY, expect=incident.length)
