@@ -127,6 +127,11 @@ class Engine:
     world: str
     """Whose alerts it takes in (`world_of`)."""
 
+    @property
+    def simulated(self) -> bool:
+        """Says whether a simulated production stands behind everything."""
+        return self.settings.simulation is not None
+
     async def close(self) -> None:
         """Closes the clients and the journal."""
         await self.around.close()
@@ -149,7 +154,7 @@ def make_engine(
     simulated = simulation is not None
     journal = journal or SqlJournal(settings.journal_url, clock)
     around = Around(company, simulation, environ, JournalRecord(journal, company.name))
-    executor = Executor(journal, registry, around)
+    executor = Executor(journal, registry, around, world_of(company.name, simulated=simulated))
     proposer = Proposer(journal, executor, company.plan, clock, simulated=simulated)
     conductor = Conductor(journal, registry, executor, proposer, company, around, clock, simulated=simulated)
     people = People(journal, company, clock, simulated=simulated)

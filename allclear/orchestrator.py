@@ -184,7 +184,8 @@ class Orchestrator:
 class Errands:
     """Carries what is in a company's outbox to Prefect; each errand is kept until it is done."""
 
-    def __init__(self, journal: Journal, orchestrator: Orchestrator, company: Company) -> None:
+    def __init__(self, journal: Journal, orchestrator: Orchestrator, company: Company, *, simulated: bool) -> None:
+        self._simulated = simulated
         self._journal = journal
         self._prefect = orchestrator
         self._company = company
@@ -235,16 +236,20 @@ class Errands:
         rank = {one: self._rank(one) for one in {errand.incident for errand in due}}
 
         def weight(errand: Errand) -> tuple[bool, int]:
-            return errand.kind is ErrandKind.START, rank[errand.incident]
+            return errand.kind is ErrandKind.START, rank[errand.incident] or 0
 
-        return sorted(due, key=weight)
+        return sorted((errand for errand in due if rank[errand.incident] is not None), key=weight)
 
-    def _rank(self, incident: str) -> int:
-        """Returns how grave it is, the gravest first; what cannot be read is not known to be less."""
+    def _rank(self, incident_id: str) -> int | None:
+        """Returns how grave it is, the gravest first; what cannot be read is not known to be less.
+
+        None for what is another world's: a rehearsal takes no real incident to its own Prefect, nor the other way.
+        """
         try:
-            return self._company.plan.rank(read_incident(self._journal, incident).severity)
+            incident = read_incident(self._journal, incident_id)
         except Unreadable:
             return 0
+        return self._company.plan.rank(incident.severity) if incident.opened.simulated == self._simulated else None
 
     async def _back(self) -> bool:
         """Looks whether Prefect is there; if not, the next look is due in two seconds."""

@@ -95,5 +95,5 @@ async def deliver(engine: Engine, incident: str) -> None:
     """Takes an incident's errands to Prefect at once; what cannot be taken now, the responder takes later."""
     orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
     with suppress(AllclearError):
-        await Errands(engine.journal, orchestrator, engine.company).deliver(incident)
+        await Errands(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver(incident)
     await orchestrator.close()

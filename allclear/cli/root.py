@@ -80,7 +80,7 @@ async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[E
         orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
         if await orchestrator.ready():
             with suppress(AllclearError):
-                await Errands(engine.journal, orchestrator, engine.company).deliver()
+                await Errands(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver()
         await orchestrator.close()
 
 

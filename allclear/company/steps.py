@@ -63,7 +63,7 @@ class _Sheet:
             yield from self._params(place, kind, step.with_)
             yield from who_approves(self._draft, self._file, place, kind, step)
             yield from acts_alone(self._draft, self._file, place, kind, step)
-            if step.keeps_up and (not kind.speaks or kind.approval is not None):
+            if step.keeps_up and (not kind.speaks or kind.pages or kind.approval is not None):
                 yield self._file.error(
                     (*place, "keeps_up"), f"`{name}` does more than tell people: nobody would be asked.",
                     "Take it out: only a message that needs no approval is kept up to date, as slack.post.",

@@ -52,6 +52,9 @@ LEASE = timedelta(seconds=30)
 _AGAIN = 0.05
 """Seconds between two looks at an act that somebody else carries out."""
 
+_PROBED = 1.0
+"""Seconds between two tries to begin what somebody else holds; each looks at the world first."""
+
 _PATIENCE = 2 * LEASE.total_seconds()
 """Seconds that an act waits while others change the same thing."""
 
@@ -80,7 +83,9 @@ class Worked:
 class Executor:
     """Carries acts out. One a process; many may share a journal."""
 
-    def __init__(self, journal: Journal, registry: Registry, around: Surroundings) -> None:
+    def __init__(self, journal: Journal, registry: Registry, around: Surroundings, world: str = "") -> None:
+        """`world` tells whose resources these are: two companies, or a rehearsal, may have a flag of the same name."""
+        self._world = world
         self._journal = journal
         self._registry = registry
         self._around = around
@@ -176,7 +181,8 @@ class Executor:
         intent = ActIntended(
             act=act.id, digest=fresh.digest, change=fresh.model_dump(mode="json"), holder=self._journal.holder
         )
-        claim = self._journal.claim(fresh.resource, incident.id, act.id, LEASE, intent, by)
+        claimed = f"{self._world}: {fresh.resource}" if self._world else fresh.resource
+        claim = self._journal.claim(claimed, incident.id, act.id, LEASE, intent, by)
         match claim:
             case Done():
                 return None
@@ -184,10 +190,10 @@ class Executor:
                 await self._make_way(claim, by)
                 return None
             case Mine():
-                async with self._kept(fresh.resource, claim.token):
+                async with self._kept(claimed, claim.token):
                     outcome = await self._do(prepared, fresh, incident.id, act.id, claim)
                 finished = ActFinished(act=act.id, outcome=outcome)
-                if self._journal.finish(fresh.resource, claim.token, incident.id, finished, by):
+                if self._journal.finish(claimed, claim.token, incident.id, finished, by):
                     return outcome
                 return None
 
@@ -328,9 +334,15 @@ class Executor:
     # --- claims --------------------------------------------------------------------------------------
 
     async def _make_way(self, busy: Busy, by: By) -> None:
-        """Waits while another act changes the same thing; finishes for it when its holder is gone."""
+        """Waits while another act changes the same thing; finishes for it when its holder is gone.
+
+        It looks into the journal meanwhile, and only now and then at what is changed: that is the vendor's to count.
+        """
         if not busy.gone:
-            await rest(_AGAIN)
+            loop = asyncio.get_running_loop()
+            end = loop.time() + _PROBED
+            while loop.time() < end and self._read(busy.incident, busy.act)[1].outcome is None:
+                await rest(_AGAIN)
             return
         with suppress(AllclearError):
             await self.carry_out(busy.incident, busy.act, by)

@@ -14,8 +14,11 @@ from itertools import takewhile
 from allclear.domain.incident import REMINDER as PHASE
 from allclear.domain.incident import Act, Incident
 
-TRIES, PAUSE = 10, timedelta(seconds=30)
+TRIES, PAUSE, LONGEST = 10, timedelta(seconds=30), timedelta(minutes=15)
 """How often a message is tried that could not be sent, and after how long, times the tries so far."""
+
+_TRIES = 100
+"""How often a pager is told that a page is over, which is for about a day: somebody may be woken until it is."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,20 @@ def pager_words(incident: Incident) -> Iterator[PagerWord]:
             continue
         over, taken = _over(incident, act), act.id not in ringing and act.proposed.phase != PHASE
         if over or taken:
-            due = next_try(incident, PHASE, _step(act, over=over), act.finished_at or act.at)
+            due = next_try(incident, PHASE, _step(act, over=over), act.finished_at or act.at, _TRIES)
             if due:
                 yield PagerWord(act, over, due)
 
 
-def next_try(incident: Incident, phase: str, step: str, first: datetime) -> datetime | None:
+def next_try(incident: Incident, phase: str, step: str, first: datetime, tries: int = TRIES) -> datetime | None:
     """Returns when a message is to be sent that has not arrived; None once it has, or was tried often enough."""
     acts = [act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (phase, step)]
     if not acts or acts[-1].outcome is None:
         return first
     failed = len(list(takewhile(lambda act: act.outcome is not None and not act.outcome.good, reversed(acts))))
-    if not failed or failed >= TRIES:
+    if not failed or failed >= tries:
         return None
-    return (acts[-1].finished_at or first) + PAUSE * failed
+    return (acts[-1].finished_at or first) + min(PAUSE * failed, LONGEST)
 
 
 def _step(page: Act, *, over: bool) -> str:

@@ -351,11 +351,15 @@ class Journal(Protocol):
         """Notes that the first `count` alerts of a delivery are taken in; to settle it forgets that."""
         ...
 
-    def deliveries(self, *, state: str | None = None, world: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Returns deliveries, newest first; those to be worked on (`state="new"`) oldest first.
+    def unread(self, world: str, per_source: int = 100) -> list[tuple[str, str]]:
+        """Returns id and source of what is to be taken in, oldest first: of each source its oldest few.
 
-        With `world`, those that belong to it or to nobody.
+        It is what belongs to `world` or to nobody. A source that sends in masses hides no other.
         """
+        ...
+
+    def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
+        """Returns deliveries, newest first; those to be worked on (`state="new"`) oldest first."""
         ...
 
     def delivery(self, delivery: str) -> Delivery:

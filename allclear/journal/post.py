@@ -14,7 +14,16 @@ from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
 from allclear.journal.database import Database
 from allclear.journal.port import Delivery, Errand, ErrandKind, Received
-from allclear.journal.statements import ADD_DELIVERY, DELIVERED, DELIVERED_AGAIN, LAST_DELIVERY
+from allclear.journal.statements import (
+    A_DELIVERY,
+    ADD_DELIVERY,
+    DELIVERED,
+    DELIVERED_AGAIN,
+    LAST_DELIVERY,
+    READ_TO,
+    SETTLED,
+    UNREAD,
+)
 from allclear.journal.tables import ERRANDS, INBOX, INCIDENTS, WAITS
 
 
@@ -62,30 +71,34 @@ class Post:
 
     def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:
         """Notes what became of a delivery."""
+        row = {"its_id": delivery, "its_state": state, "its_why": why, "its_incident": incident}
         with self._db.writing() as connection:
-            row = update(INBOX).where(INBOX.c.id == delivery)
-            connection.execute(row.values(state=state, why=why, incident=incident, read_to=0))
+            connection.execute(SETTLED, row)
 
     def read_to(self, delivery: str, count: int) -> None:
         """Notes how many alerts of a delivery are taken in."""
         with self._db.writing() as connection:
-            connection.execute(update(INBOX).where(INBOX.c.id == delivery).values(read_to=count))
+            connection.execute(READ_TO, {"its_id": delivery, "its_count": count})
 
-    def deliveries(self, *, state: str | None = None, world: str | None = None, limit: int = 100) -> list[Delivery]:
+    def unread(self, world: str, per_source: int = 100) -> list[tuple[str, str]]:
+        """Returns id and source of what is to be taken in, oldest first."""
+        with self._db.reading() as connection:
+            rows = connection.execute(UNREAD, {"its_world": world, "its_most": per_source}).all()
+        return [(row.id, row.source) for row in rows]
+
+    def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
         """Returns deliveries, newest first; those to be worked on oldest first."""
         order = INBOX.c.number.asc() if state == "new" else INBOX.c.number.desc()
         wanted = select(INBOX).order_by(order).limit(limit)
         if state is not None:
             wanted = wanted.where(INBOX.c.state == state)
-        if world is not None:
-            wanted = wanted.where(INBOX.c.world.in_((world, "")))
         with self._db.reading() as connection:
             return [_delivery(row) for row in connection.execute(wanted).mappings()]
 
     def delivery(self, delivery: str) -> Delivery:
         """Returns one delivery."""
         with self._db.reading() as connection:
-            row = connection.execute(select(INBOX).where(INBOX.c.id == delivery)).mappings().one_or_none()
+            row = connection.execute(A_DELIVERY, {"its_id": delivery}).mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists those there are.")
         return _delivery(row)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy import Select, bindparam, func, insert, or_, select, update
 
 from allclear.journal.tables import ENTRIES, INBOX, INCIDENTS
 
@@ -49,6 +49,24 @@ DELIVERED_AGAIN = (
     update(INBOX)
     .where(INBOX.c.id == bindparam("its_id"))
     .values(count=INBOX.c.count + bindparam("its_count"), state="new")
+)
+A_DELIVERY = select(INBOX).where(INBOX.c.id == bindparam("its_id"))
+READ_TO = update(INBOX).where(INBOX.c.id == bindparam("its_id")).values(read_to=bindparam("its_count"))
+SETTLED = (
+    update(INBOX)
+    .where(INBOX.c.id == bindparam("its_id"))
+    .values(state=bindparam("its_state"), why=bindparam("its_why"), incident=bindparam("its_incident"), read_to=0)
+)
+_PLACED = (
+    select(
+        INBOX.c.id, INBOX.c.source, INBOX.c.number,
+        func.row_number().over(partition_by=INBOX.c.source, order_by=INBOX.c.number).label("place"),
+    )
+    .where(INBOX.c.state == "new", or_(INBOX.c.world == bindparam("its_world"), INBOX.c.world == ""))
+    .subquery()
+)  # fmt: skip
+UNREAD = (
+    select(_PLACED.c.id, _PLACED.c.source).where(_PLACED.c.place <= bindparam("its_most")).order_by(_PLACED.c.number)
 )
 LAST_DELIVERY = select(func.max(INBOX.c.number))
 ADD_DELIVERY = insert(INBOX)

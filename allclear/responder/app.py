@@ -53,7 +53,8 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     driver, loops, limits = Driver(engine), Loops(), limits or Limits()
     behind = Behind()
     watch = Watch(engine, driver.wake)
-    work = Work(Taking(engine), Errands(engine.journal, orchestrator, engine.company), driver.wake)
+    errands = Errands(engine.journal, orchestrator, engine.company, simulated=engine.simulated)
+    work = Work(Taking(engine), errands, driver.wake)
     metrics, ready = Metrics(engine, loops, limits), Ready(engine.journal, loops, limits)
     keeper = Keeper(engine.journal, metrics.append_seconds.observe)
     heartbeat = heartbeat_of(engine.settings, Ready(engine.journal, loops, limits))
@@ -87,7 +88,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
             leaving.callback(keeper.close)
             leaving.callback(ready.close)
             await leaving.enter_async_context(behind.running())
-            leaving.push_async_callback(behind.run, end)
+            leaving.push_async_callback(behind.leave, end)
             await behind.run(begin)
             yield
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_PATIENCE = 10.0
-"""Seconds for which the end of the thread is waited for: a journal that hangs is left behind."""
+_PATIENCE = 5.0
+"""Seconds for which the end of the work there is waited for, and then that of the thread."""
 
 
 class Behind:
@@ -49,6 +49,12 @@ class Behind:
         """Has something called there; from any thread. Where it does not run, nothing happens."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(call)
+
+    async def leave(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Does what is to be done there at the end, for as long as that may take; what hangs is left behind."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self.run(work)
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Returns what comes of `work`, which runs there. Raises RuntimeError where it does not run."""

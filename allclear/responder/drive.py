@@ -32,6 +32,9 @@ LOOKS = 0.1
 _SOON = 0.004
 """The same while an act waits for somebody's yes, which the command line or a flow writes."""
 
+_AT_MOST = 0.5
+"""Seconds between two looks, however long one took: an approval is carried out within a second."""
+
 _ANYWAY = 1.0
 """Seconds after which it is looked also where the journal's version says that nothing was written."""
 
@@ -81,10 +84,11 @@ class Driver:
                 try:
                     if self._is_written(woken=woken):
                         self._look()
+                    # Many open incidents are looked at less often: looking takes a tenth of the time, or little more.
+                    self._pause = min(max(_SOON if self._asked else LOOKS, 9 * (monotonic() - began)), _AT_MOST)
                 except AllclearError as error:
                     log.warning("%s", error)
-                # Many open incidents are looked at less often: looking never takes more than a tenth of the time.
-                self._pause = max(_SOON if self._asked else LOOKS, 9 * (monotonic() - began))
+                    self._pause = _AT_MOST
                 round_made()
         finally:
             self._moving.cancel()

@@ -73,24 +73,24 @@ class Taking:
 
     def take_in(self) -> None:
         """Takes in every delivery that waits. Raises JournalError; what was not taken in then, waits."""
-        while waiting := self._journal.deliveries(state="new", world=self._world):
-            self._open = {one.id: self._open[one.id] for one in waiting if one.id in self._open}
+        while waiting := self._journal.unread(self._world):
+            self._open = {one: self._open[one] for one, _ in waiting if one in self._open}
             while waiting:
                 reached = self._turn(self._next(waiting))
                 begun = {one.delivery.source for one in reached if not one.over}
-                waiting = [one for one in waiting[len(reached) :] if one.source not in begun]
+                waiting = [(one, source) for one, source in waiting[len(reached) :] if source not in begun]
                 sleep(_REST)
                 round_made()  # many at once take their time, and are no standstill
 
     # --- a turn ----------------------------------------------------------------------------------------
 
-    def _next(self, waiting: list[Delivery]) -> list[Read]:
+    def _next(self, waiting: list[tuple[str, str]]) -> list[Read]:
         """Reads the first of what waits: as much as a turn may take in, for to read takes time as well."""
         found, alerts = list[Read](), 0
-        for one in waiting:
-            if one.id not in self._open:
-                self._open[one.id] = self._read(one)
-            found.append(self._open[one.id])
+        for one, _ in waiting:
+            if one not in self._open:
+                self._open[one] = self._read(self._journal.delivery(one))
+            found.append(self._open[one])
             alerts += len(found[-1].alerts)
             if alerts >= _AT_ONCE:
                 break
@@ -139,6 +139,7 @@ class Taking:
                 one = self._set_aside(one, f"It met a fault: {type(error).__name__}.")
             self._open[one.delivery.id] = one
             sleep(_REST)
+            round_made()
         self._settle(one)
         return one
 

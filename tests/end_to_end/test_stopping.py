@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from allclear.journal.sql import SqlJournal
 from allclear.stack import Ports
-from tests.end_to_end.stack_support import ROOT, environment
+from tests.end_to_end.stack_support import ROOT, environment, free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -97,3 +99,36 @@ def test_up_ends_everything_when_its_terminal_is_closed(tmp_path: Path) -> None:
     finally:
         for pid in of_home(home):
             os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
+def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: signal.Signals) -> None:
+    """Somebody holds the journal and does not let go: the responder ends all the same, and within its patience."""
+    home, port = tmp_path, free_port()
+    more = {
+        "ALLCLEAR_COMPANY": "vintstreet", "ALLCLEAR_JOURNAL_URL": f"sqlite:///{home}/journal.db",
+        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{port}", "ALLCLEAR_ALERT_TOKEN": "a-long-secret-token",
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
+    }  # fmt: skip
+    child = subprocess.Popen([sys.executable, "-m", "allclear.responder"], cwd=ROOT, env=environment(**more))
+    try:
+        until(lambda: is_up(port), 60, lambda: "it does not answer")
+        with (home / "journal.db.turn").open("r+") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            alert = {"key": "a", "title": "b", "labels": {"alertname": "PaymentProcessingFailures"}}
+            token = {"Authorization": "Bearer a-long-secret-token"}
+            answer = httpx.post(f"http://127.0.0.1:{port}/alerts/json", json=alert, headers=token, timeout=10)
+            assert answer.status_code == 503
+            child.send_signal(word)
+            assert child.wait(25) == 0
+    finally:
+        child.kill()
+        child.wait()
+
+
+def is_up(port: int) -> bool:
+    """Says whether a responder answers there."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).is_success
+    except httpx.HTTPError:
+        return False

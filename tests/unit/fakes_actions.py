@@ -318,9 +318,9 @@ class DialsAround:
 class Desk:
     """One process at work: its journal, its executor, and the words to write a test in."""
 
-    def __init__(self, journal: Journal, dials: Dials, clock: Clock = utc_now) -> None:
+    def __init__(self, journal: Journal, dials: Dials, clock: Clock = utc_now, world: str = "") -> None:
         self.journal, self.dials = journal, dials
-        self.executor = Executor(journal, KINDS, DialsAround(dials))
+        self.executor = Executor(journal, KINDS, DialsAround(dials), world)
         self.proposer = Proposer(journal, self.executor, plan(), clock)
 
     def opened(self) -> str:

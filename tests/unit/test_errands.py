@@ -25,14 +25,14 @@ class Room:
     def __init__(self, journal: SqlJournal, prefect: FakePrefect, url: str) -> None:
         self.journal = journal
         self.prefect = prefect
-        self._url = url
+        self.url = url
         self._clients: list[Orchestrator] = []
 
     def errands(self, company: str = "vintstreet") -> Errands:
         """Returns one who carries errands; each has a client of its own."""
-        client = Orchestrator(self._url, company)
+        client = Orchestrator(self.url, company)
         self._clients.append(client)
-        return Errands(self.journal, client, find_company(company))
+        return Errands(self.journal, client, find_company(company), simulated=False)
 
     def open(self, severity: str = "P0", company: str = "vintstreet", short: str = "VS") -> str:
         """Opens an incident, with the errand to start its `respond`."""
@@ -163,3 +163,16 @@ async def test_of_an_incident_that_people_ended_only_respond_is_started(tmp_path
         room.journal.append(incident, [IncidentEnded(ending="false-alarm", why="all is well")], MACHINE)
         await until_done(room.errands(), room)
         assert room.prefect.started == [f"{incident} respond"]
+
+
+async def test_a_rehearsal_takes_no_real_errand_to_its_own_prefect(tmp_path: Path) -> None:
+    """They share a journal: the real incident's errand waits for the real responder."""
+    async with room_in(tmp_path) as room:
+        incident = room.open()
+        client = Orchestrator(room.url, "vintstreet")
+        rehearsal = Errands(room.journal, client, find_company("vintstreet"), simulated=True)
+        assert await rehearsal.deliver() == 0
+        assert (room.prefect.keys, [errand.incident for errand in room.journal.errands()]) == ([], [incident])
+        await client.close()
+        await until_done(room.errands(), room)
+        assert room.prefect.keys == [f"{incident}/respond"]

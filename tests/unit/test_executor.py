@@ -54,11 +54,11 @@ class Office:
         self.url, self.time, self.dials = new_journal(folder), Time(), Dials()
         self.journals: list[SqlJournal] = []
 
-    def desk(self) -> Desk:
+    def desk(self, world: str = "") -> Desk:
         """Returns the desk of a process of its own."""
         journal = SqlJournal(self.url, self.time)
         self.journals.append(journal)
-        return Desk(journal, self.dials, self.time)
+        return Desk(journal, self.dials, self.time, world)
 
     async def interrupted(self, kind: type[TurnDial], *, dead: bool) -> tuple[Desk, str, str]:
         """Leaves an act whose intent is written and whose outcome is not; its holder died, or merely stopped."""
@@ -528,6 +528,30 @@ async def test_two_at_once_do_one_act_once(office: Office) -> None:
     assert _kinds(one, incident).count("act.finished") == 1
 
 
+async def test_who_waits_for_another_looks_into_the_journal_and_not_at_the_world(office: Office) -> None:
+    """While the holder proves its act for a good half second, two who wait for it take one look each."""
+    holder, others = office.desk(), [office.desk(), office.desk()]
+    incident = holder.opened()
+    act = await holder.approved(incident, TurnDial, 5)
+    proving, waited = asyncio.Event(), asyncio.Event()
+
+    async def prove(_: Dials, __: str) -> None:
+        proving.set()
+        await waited.wait()
+
+    office.dials.at_look = [nothing, prove, *[nothing] * 40]
+    first = asyncio.create_task(holder.executor.carry_out(incident, act, MACHINE))
+    async with asyncio.timeout(10):
+        await proving.wait()
+        waiting = [asyncio.create_task(desk.executor.carry_out(incident, act, MACHINE)) for desk in others]
+        await asyncio.wait(waiting, timeout=0.6)
+        looked = 40 - len(office.dials.at_look)
+        waited.set()
+        outcomes = await asyncio.gather(first, *waiting)
+    assert looked == len(others)
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+
+
 # --- undo ------------------------------------------------------------------------------------------------
 
 
@@ -589,3 +613,26 @@ async def test_undo_of_what_cannot_be_read_is_really_sent(desk: Desk) -> None:
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
     assert desk.dials.turned == [("main", 5), ("main", 0)]
     assert desk.incident(incident).owed == []
+
+
+async def test_another_world_has_claims_of_its_own(office: Office) -> None:
+    """A dial of the same name in another company is another dial: its unfinished act is neither waited for nor done."""
+    ours, theirs = office.desk(world="ours"), office.desk(world="theirs")
+    incident = ours.opened()
+    act = await ours.approved(incident, TurnDial, 5)
+    proving, seen = asyncio.Event(), asyncio.Event()
+
+    async def prove(_: Dials, __: str) -> None:
+        proving.set()
+        await seen.wait()
+
+    office.dials.at_look = [nothing, prove]
+    first = asyncio.create_task(ours.executor.carry_out(incident, act, MACHINE))
+    async with asyncio.timeout(10):
+        await proving.wait()
+        other = theirs.opened()
+        second = await theirs.approved(other, TurnDial, 7)
+        assert (await theirs.executor.carry_out(other, second, MACHINE)).good
+        seen.set()
+        await first
+    assert office.dials.turned == [("main", 5), ("main", 7)]

@@ -173,6 +173,16 @@ def test_what_names_no_trouble_is_refused_in_one_sentence(source: str, name: str
         read(source, changed(source, name, change))
 
 
+def test_a_group_may_hold_whatever_the_door_lets_in() -> None:
+    """Thousands of alerts in one body are all read."""
+    alert = {"status": "firing", "labels": {"alertname": "Down"}}
+    alerts = [alert | {"fingerprint": str(number)} for number in range(5000)]
+    request = RawRequest(json.dumps({"alerts": alerts}).encode())
+    read = SOURCES["alertmanager"].parse(request)
+    assert isinstance(read, list)
+    assert len({one.key for one in read}) == 5000
+
+
 def test_each_alert_of_a_group_counts_for_itself() -> None:
     """A group that says resolved holds one that fires, and gives two alerts with keys of their own."""
 

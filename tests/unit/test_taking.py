@@ -97,6 +97,17 @@ def test_a_long_delivery_lets_other_sources_go_on(tmp_path: Path) -> None:
         assert (kept.state, kept.read_to, kept.incident) == ("opened", 0, heard[0].incident)
 
 
+def test_a_source_with_a_backlog_hides_no_other(tmp_path: Path) -> None:
+    """Behind more groups of one source than are looked at together, another's alert is taken in after the first."""
+    with engine_at(new_journal(tmp_path)) as engine:
+        groups = [arrives(engine.journal, group(2 * number, 2 * number + 2)) for number in range(120)]
+        one = arrives(engine.journal, json.dumps({"key": "a", "title": "b"}).encode(), "json")
+        assert len(engine.journal.unread("vintstreet", 100)) == 101
+        Taking(engine).take_in()
+        numbers = [engine.journal.heard(delivery=delivery)[0].number for delivery in (groups[0], one, groups[-1])]
+        assert numbers == sorted(numbers)
+
+
 def test_what_one_source_says_keeps_its_order(tmp_path: Path) -> None:
     """The end of an alert that waits behind the group in which it fires is taken in after it."""
     with engine_at(new_journal(tmp_path)) as engine:

@@ -47,7 +47,7 @@ class Group(Body):
     """The body that Alertmanager posts."""
 
     orgId: Word = ""  # noqa: N815 - Grafana's own name
-    alerts: list[OneAlert] = Field(min_length=1, max_length=1000)
+    alerts: list[OneAlert] = Field(min_length=1)
 
 
 class Alertmanager(SecretSource):

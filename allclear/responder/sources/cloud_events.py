@@ -27,7 +27,6 @@ from allclear.responder.sources.source import Nothing, Reading, SecretSource
 
 _BATCH, _STRUCTURED = "application/cloudevents-batch", "application/cloudevents"
 _ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time")
-_MOST_EVENTS = 1000
 _ORIGIN = re.compile(r"[A-Za-z0-9*][A-Za-z0-9.:*-]{0,252}")
 _RATE = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -108,9 +107,6 @@ def _events(request: RawRequest) -> list[Event]:
             msg = "the batch is no list"
             raise ValueError(msg)
         listed = cast("list[Any]", body)
-        if len(listed) > _MOST_EVENTS:
-            msg = f"the batch holds more than {_MOST_EVENTS} events"
-            raise ValueError(msg)
         return [_checked(fit(Event, one)) for one in listed]
     if kind.startswith(_STRUCTURED):
         return [_checked(fit(Event, request.json()))]
