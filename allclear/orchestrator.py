@@ -249,7 +249,7 @@ class Errands:
             incident = read_incident(self._journal, incident_id)
         except Unreadable:
             return 0
-        return self._company.plan.rank(incident.severity) if incident.opened.simulated == self._simulated else None
+        return self._company.plan.rank(incident.severity) if incident.is_of(simulated=self._simulated) else None
 
     async def _back(self) -> bool:
         """Looks whether Prefect is there; if not, the next look is due in two seconds."""

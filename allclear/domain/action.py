@@ -244,7 +244,6 @@ class Probe(ABC, Generic[P]):
 
 
 AnyAction = Action[Any, Any]
-AnyProbe = Probe[Any]
 
 
 class ActStatus(StrEnum):

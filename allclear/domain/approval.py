@@ -67,17 +67,11 @@ ONE_PERSON = ApprovalPolicy(roles=_RESPONDERS)
 ONE_PERSON_WITH_REASON = ApprovalPolicy(roles=_RESPONDERS, reason_needed=True)
 """For what users notice: maintenance mode, blocked addresses."""
 
-A_LEADER = ApprovalPolicy(roles=_LEADERS)
-"""For what others build upon: merging a change, setting a database to read-only."""
-
 SPEAKERS = ApprovalPolicy(roles=["communications_lead", "incident_commander"])
 """For what is said in public: the status page, mail to customers."""
 
 TWO_PEOPLE = ApprovalPolicy(roles=_RESPONDERS, people=2, one_of=_LEADERS, reason_needed=True, in_prefect=False)
 """For what cannot be taken back: restoring a database."""
-
-NOBODY: ApprovalPolicy | None = None
-"""For what helps people and changes nothing of production: pages, tickets, evidence, internal messages."""
 
 
 def _long_enough(veto: timedelta) -> timedelta:

@@ -249,6 +249,10 @@ class Incident:
     ended_at: datetime | None = None
     reviewed_at: datetime | None = None
 
+    def is_of(self, *, simulated: bool) -> bool:
+        """Says whether it is of that world: the simulated, or the real one."""
+        return self.opened.simulated == simulated
+
     @property
     def news_at(self) -> datetime:
         """Returns when people last had reason to hear of it."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from allclear.domain.action import Verdict
+from allclear.domain.action import Finding, Verdict
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, Entry, StepDone
 from allclear.domain.telling import in_storm
-from allclear.engine.reading import read_incident
+from allclear.engine.reading import read_or_none
 from allclear.journal.port import Journal
 
 APART = timedelta(seconds=10)
@@ -21,9 +21,17 @@ ONCE_WITHIN = timedelta(hours=1)
 """Nothing acts by itself twice on the same service or resource in this time."""
 
 
-def objections(incident: Incident, entries: list[Entry], storm: Storm, now: datetime) -> list[str]:
-    """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may."""
-    return [*_source(incident), *_looks(entries), *_flapping(incident, entries, storm, now), *_covered(incident)]
+def objections(
+    incident: Incident, entries: list[Entry], storm: Storm, now: datetime, seen: Finding | None = None
+) -> list[str]:
+    """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may.
+
+    `seen` is a look that was made just now and does not stand in the record yet.
+    """
+    looks = [(entry.at, entry.record.finding.verdict) for entry in entries
+             if isinstance(entry.record, StepDone) and entry.record.of_health]  # fmt: skip
+    looks += [(now, seen.verdict)] if seen else []
+    return [*_source(incident), *_looks(looks), *_flapping(incident, entries, storm, now), *_covered(incident)]
 
 
 def _source(incident: Incident) -> Iterator[str]:
@@ -32,14 +40,17 @@ def _source(incident: Incident) -> Iterator[str]:
         yield "no alert came from a source that proved who it is"
 
 
-def _looks(entries: list[Entry]) -> Iterator[str]:
-    looks = [(entry.at, entry.record.finding.verdict) for entry in entries
-             if isinstance(entry.record, StepDone) and entry.record.of_health]  # fmt: skip
-    failed = [at for at, verdict in looks if verdict is Verdict.FAILURE]
-    if not failed or failed[-1] - failed[0] < APART:
-        yield f"it was not seen to fail twice, {APART.seconds} s apart"
-    elif looks[-1][1] is not Verdict.FAILURE:
+def _looks(looks: list[tuple[datetime, Verdict]]) -> Iterator[str]:
+    failed: list[datetime] = []
+    for at, verdict in looks:
+        if verdict is Verdict.SUCCESS:  # what failed before is another trouble
+            failed.clear()
+        elif verdict is Verdict.FAILURE:
+            failed.append(at)
+    if looks and looks[-1][1] is not Verdict.FAILURE:
         yield "the last look did not fail"
+    elif not failed or failed[-1] - failed[0] < APART:
+        yield f"it was not seen to fail twice, {APART.seconds} s apart"
 
 
 def _flapping(incident: Incident, entries: list[Entry], storm: Storm, now: datetime) -> Iterator[str]:
@@ -64,15 +75,20 @@ def _covered(incident: Incident) -> Iterator[str]:
         yield f"{in_storm(incident)}: approve what waits, or act by hand"
 
 
-def acted_lately(journal: Journal, incident: Incident, resource: str, now: datetime) -> bool:
-    """Says whether something acted by itself within the hour, on `resource` or on the incident's service."""
+def acted_lately(journal: Journal, incident: Incident, resource: str, now: datetime) -> str | None:
+    """Returns that something acted by itself within the hour, on `resource` or on the incident's service; else None.
+
+    A record that cannot be read may tell of such an act: it speaks against another one as well.
+    """
     rows = journal.incidents(service=incident.opened.service, company=incident.opened.company)
     recent = [row.id for row in rows if row.ended_at is None or now - row.ended_at < ONCE_WITHIN]
     for one in dict.fromkeys([*recent, *journal.incidents_touching(resource)]):
-        other = read_incident(journal, one)
+        other = read_or_none(journal, one)
+        if other is None:
+            return f"the record of {one} cannot be read, and may tell of an act by itself on it within the hour"
         if any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
-            return True
-    return False
+            return "something acted by itself on it within the hour"
+    return None
 
 
 def _by_itself_since(act: Act, since: datetime) -> bool:

@@ -84,7 +84,10 @@ def with_window(ask: Ask, step: Step, unanswered: Unanswered | None, against: li
         return ask.model_copy(update={"text": text})
     if unanswered:
         until = now + unanswered.after
-        told = f"Unanswered by {until:%H:%M} UTC while the service is failing, the generic text goes out."
+        told = (
+            f"Unanswered by {until:%H:%M} UTC while the service is failing, the generic text goes out, "
+            "unless no alert proved who it is, one flaps, or alerts storm in."
+        )
         return ask.model_copy(update={"window": Window(until=until, then="generic"), "text": f"{ask.text}\n\n{told}"})
     return ask
 

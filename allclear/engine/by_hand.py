@@ -15,7 +15,7 @@ from allclear.domain.reminders import BY_HAND as PHASE
 from allclear.engine.executor import Executor
 from allclear.engine.people import Declaration, People
 from allclear.engine.proposals import Proposer, Wish
-from allclear.engine.reading import read_incident
+from allclear.engine.reading import read_incident, readable
 from allclear.journal.port import Journal
 
 
@@ -135,8 +135,9 @@ class ByHand:
                 raise NotAllowed(f"{order.incident} is over.", "Leave --incident out: the act opens one of its own.")
             return named
         service = self.service_of(order)
-        for row in self._journal.incidents(open_only=True, service=service, company=self._company.name):
-            return self._read(row.id)
+        rows = self._journal.incidents(open_only=True, service=service, company=self._company.name)
+        for found in readable(self._journal, rows):
+            return found
         runbooks = [book for book in self._company.runbooks.values() if book.service == service]
         runbook = (runbooks or list(self._company.runbooks.values()))[0]
         severity = order.severity or self._company.plan.severities[0].name

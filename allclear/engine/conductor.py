@@ -100,7 +100,7 @@ class Conductor:
             open_only=ended_since is None, company=self._company.name, ended_since=ended_since
         )
         incidents = readable(self._journal, rows)
-        return (incident for incident in incidents if incident.opened.simulated == self._simulated)
+        return (incident for incident in incidents if incident.is_of(simulated=self._simulated))
 
     def told_since(self, incident_id: str, number: int) -> str:
         """Returns what was written down after the entry `number`, as the scribe tells it, in one line."""
@@ -127,7 +127,7 @@ class Conductor:
         await self._make_in(self.incident(incident_id), move, by)
 
     async def _make_in(self, incident: Incident, move: Move, by: By) -> None:
-        if incident.opened.simulated != self._simulated:
+        if not incident.is_of(simulated=self._simulated):
             raise Refused(
                 f"{incident.id} is {'simulated' if incident.opened.simulated else 'real'}, and this process is not.",
                 "Set or unset ALLCLEAR_SIMULATION, as `allclear up` printed it.",

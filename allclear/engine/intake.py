@@ -23,7 +23,7 @@ from allclear.domain.records import (
 )
 from allclear.domain.scribe import plain
 from allclear.engine.conductor import start_errand, taken_up_again
-from allclear.engine.reading import read_incident, readable
+from allclear.engine.reading import open_under, read_incident, read_or_none, readable
 from allclear.engine.storm import Buckets, Umbrella, count_collapsed
 from allclear.journal.port import INCIDENTS, Heard, Journal, KnownAlert, world_of
 
@@ -127,15 +127,25 @@ class Intake:
 
     def _decide(self, said: _Said) -> Taken:
         known = self._journal.alert(self._world, said.record.key)
-        incident = self._read(known.incident) if known else None
-        if known and incident and not incident.over:
+        if known is None:
+            return self._first_of_it(said)
+        incident = read_or_none(self._journal, known.incident)
+        if incident and not incident.over:
             return self._again(said, known, incident)
         if not said.firing:
-            if known:
-                self._journal.keep_alert(self._heard_again(said, known, said.record.state))
-            return Taken("ignored", "No open incident has this alert.")
-        if known and (old := self._old(said, known)):
+            self._journal.keep_alert(self._heard_again(said, known, said.record.state))
+        elif incident and (old := self._old(said, known)):
             return Taken("old", old, known.incident)
+        taken = self._first_of_it(said)
+        if incident is None:  # nobody knows what it says, and people must hear of the trouble
+            lost = f"The record of {known.incident}, where this alert belonged, cannot be read."
+            return replace(taken, why=f"{taken.why} {lost}")
+        return taken
+
+    def _first_of_it(self, said: _Said) -> Taken:
+        """An alert that no open incident has."""
+        if not said.firing:
+            return Taken("ignored", "No open incident has this alert.")
         if said.route is None:
             return Taken("ignored", "No route of the plan fits its labels; add one under `routes` in plan.yaml.")
         if few := self._plan.too_little(said.route, said.labels):
@@ -212,7 +222,7 @@ class Intake:
         young = said.now - self._storm.joins_within
         rows = self._journal.incidents(open_only=True, service=route.service, company=self._company.name, since=young)
         for incident in readable(self._journal, rows):
-            if incident.opened.simulated == self._simulated:
+            if incident.is_of(simulated=self._simulated):
                 why = (
                     f"{incident.id} is open on {route.service}, for less than {say_duration(self._storm.joins_within)}."
                 )
@@ -230,8 +240,9 @@ class Intake:
             feature=route.feature, facets=dict(route.facets),
             reported=said.by.actor, began=record.at, simulated=self._simulated,
         )  # fmt: skip
+        _, key = open_under(self._journal, f"{self._world}/{record.key}")
         incident, new = self._journal.open_incident(
-            self._plan.short, opened, said.by, key=f"{self._world}/{record.key}", records=[record],
+            self._plan.short, opened, said.by, key=key, records=[record],
             errands=[start_errand("{incident}", "respond")],
         )  # fmt: skip
         self._journal.keep_alert(self._first(said, incident))

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from allclear.domain.action import Finding, Surroundings, Verdict
 from allclear.domain.baseline import SERVING_ALL, Baseline, ServingAll
 from allclear.domain.errors import AllclearError
-from allclear.domain.records import IncidentOpened
+from allclear.engine.reading import readable
 from allclear.engine.registry import Registry, read_params
 from allclear.journal.port import Journal
 
@@ -42,11 +42,9 @@ class JournalRecord:
 
     def onset(self, service: str) -> datetime | None:
         """Returns when the trouble of the newest open incident on `service` began, or was noticed."""
-        for row in self._journal.incidents(open_only=True, service=service, company=self._company):
-            first = self._journal.entries(row.id)[0].record
-            began = first.began if isinstance(first, IncidentOpened) else None
-            return began or row.opened_at
-        return None
+        rows = self._journal.incidents(open_only=True, service=service, company=self._company)
+        newest = next(readable(self._journal, rows), None)
+        return (newest.began_at or newest.opened_at) if newest else None
 
 
 async def serving_all(registry: Registry, around: Surroundings, service: str) -> list[ServingAll]:

@@ -36,7 +36,7 @@ from allclear.domain.records import (
 from allclear.domain.runbook import Phase
 from allclear.domain.telling import LEAD
 from allclear.engine.conductor import start_errand, taken_up_again
-from allclear.engine.reading import read_incident
+from allclear.engine.reading import open_under, read_incident, readable
 from allclear.journal.port import Errand, ErrandKind, Journal
 
 _TRIES = 20
@@ -101,12 +101,13 @@ class People:
         runbook, the declaration joins it as a note: one trouble, one response. Raises NotFound, NotAllowed.
         """
         opened = self.opening(said, by).model_copy(update={"by_hand": first is None})
-        for row in self._journal.incidents(open_only=True, service=said.service, company=self._company.name):
-            known = self._read(row.id)
+        rows = self._journal.incidents(open_only=True, service=said.service, company=self._company.name)
+        for known in readable(self._journal, rows):
             if known.opened.runbook == said.runbook:
                 return self._declare_again(known, said, by, first)
         errands = [start_errand("{incident}", first)] if first else []
-        key = f"declared:{self._company.name}:{said.service}:{said.runbook}"  # of two at one moment, one opens it
+        # Of two at one moment, one opens it.
+        _, key = open_under(self._journal, f"declared:{self._company.name}:{said.service}:{said.runbook}")
         incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, errands=errands)
         if not new:
             return self._declare_again(self._read(incident), said, by, first)

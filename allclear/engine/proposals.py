@@ -17,7 +17,7 @@ from allclear.domain.runbook import Step
 from allclear.engine.alone import acted_lately, objections
 from allclear.engine.asks import approval_of, policy_for, unanswered_for, with_window
 from allclear.engine.executor import Executor, Worked, found_done
-from allclear.engine.reading import read_incident
+from allclear.engine.reading import read_or_none
 from allclear.journal.port import Journal
 
 
@@ -123,9 +123,8 @@ class Proposer:
         found = objections(incident, record, self._plan.storm, self._clock())
         if not change.known_good:
             found.append("its target is not known to be good")
-        if acted_lately(self._journal, incident, change.resource, self._clock()):
-            found.append("something acted by itself on it within the hour")
-        return found
+        lately = acted_lately(self._journal, incident, change.resource, self._clock())
+        return [*found, lately] if lately else found
 
     def _marked(self, wish: Wish, speaks: tuple[str, ...]) -> Wish:
         """In a simulation, everything that people read says so, whatever the template forgot."""
@@ -140,7 +139,8 @@ class Proposer:
     def _standing(self, resource: str, wish: Wish, worked: Worked) -> tuple[str, Change[Any]] | None:
         """Returns who has done the very same already, if it stands, and what: a second rollback goes one too far."""
         for incident_id in self._journal.incidents_touching(resource):
-            for act in read_incident(self._journal, incident_id).in_place:
+            other = read_or_none(self._journal, incident_id)
+            for act in other.in_place if other else []:
                 same = act.proposed.action == wish.action and dict(act.proposed.params) == dict(wish.params)
                 if same and act.outcome and act.proposed.resource == resource:
                     done = self._executor.prepared(act)

@@ -82,6 +82,31 @@ def read_incident(journal: Journal, incident_id: str) -> Incident:
     return _reader(journal).read(journal, incident_id)
 
 
+def read_or_none(journal: Journal, incident_id: str) -> Incident | None:
+    """Returns the incident as it stands; None where its record cannot be read, which is logged.
+
+    Raises NotFound for an unknown one, JournalError.
+    """
+    try:
+        return read_incident(journal, incident_id)
+    except Unreadable as error:  # one damaged record never holds up the others
+        log.warning("%s", error)
+        return None
+
+
+def open_under(journal: Journal, key: str) -> tuple[Incident | None, str]:
+    """Returns the open incident with `key`, or None, and the key that it has or that a new one is to be opened with.
+
+    One whose record cannot be read keeps its key for itself: who comes after it goes by another. Raises JournalError.
+    """
+    while found := journal.open_with_key(key):
+        incident = read_or_none(journal, found)
+        if incident is not None:
+            return incident, key
+        key = f"{key}/after {found}"
+    return None, key
+
+
 def readable(journal: Journal, rows: Iterable[IncidentRow]) -> Iterator[Incident]:
     """Yields those of a list of incidents that can be read; of any other it is logged that it cannot."""
     reader = _reader(journal)

@@ -100,7 +100,7 @@ class Reminders:
         return seen.next is not None and seen.next <= now
 
     def _read(self, incident: Incident) -> _Seen:
-        if incident.opened.simulated != self._simulated:
+        if not incident.is_of(simulated=self._simulated):
             return _Seen(incident.length, None)
         moments = [one.due for one in self._open(incident)[:1]]
         moments += [at for _, at in self._unsent(incident)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from allclear.domain.scribe import markdown_safe
 from allclear.engine import asks
 from allclear.engine.conductor import Conductor
 from allclear.engine.people import closing_errands
+from allclear.engine.places import Places
 from allclear.engine.reading import read_incident
 from allclear.engine.storm import count_collapsed
 from allclear.journal.port import INCIDENTS, Journal, KnownAlert
@@ -39,6 +41,9 @@ _LOOK, _OVER = "all-clear", "over"
 AGAIN = timedelta(minutes=5)
 """How often a service is looked at again that is not well although every alert is over."""
 
+_AT_ONCE = 20
+"""Incidents that are seen to at the same time: one client's connections are shared by all of them."""
+
 
 class Settling:
     """Watches the open incidents of one company. Any process may; what is written once is not written twice."""
@@ -49,24 +54,35 @@ class Settling:
         self._company = company
         self._storm = company.plan.storm
         self._clock = clock
+        self._places = Places(_AT_ONCE)
 
-    async def look(self) -> list[str]:
+    async def look(self, each: Callable[[], None] = lambda: None) -> list[str]:
         """Settles what there is to settle, and returns the incidents in whose record something was written.
 
+        Many at once, for a look takes its time: one slow service never holds up the others; `each` is called after one.
         Raises JournalError.
         """
-        written: list[str] = []
-        for incident in await asyncio.to_thread(lambda: list(self._conductor.standing())):
-            try:
-                await asyncio.to_thread(self._settle, incident)
-                await self._recover(self._conductor.incident(incident.id))
-            except Moved:  # somebody wrote in this very moment: next time
-                pass
-            except AllclearError as error:  # one incident never holds up the others
-                log.warning("%s: %s", incident.id, error)
-            if self._journal.head(incident.id)[0] != incident.length:
-                written.append(incident.id)
-        return written
+        standing = await asyncio.to_thread(lambda: list(self._conductor.standing()))
+
+        async def one(incident: Incident) -> bool:
+            async with self._places.place():
+                await self._see_to(incident)
+                each()
+                return self._journal.head(incident.id)[0] != incident.length
+
+        written = await asyncio.gather(*(one(incident) for incident in standing))
+        return [incident.id for incident, well in zip(standing, written, strict=True) if well]
+
+    async def _see_to(self, incident: Incident) -> None:
+        try:
+            await asyncio.to_thread(self._settle, incident)
+            await self._recover(self._conductor.incident(incident.id))
+        except Moved:  # somebody wrote in this very moment: next time
+            pass
+        except AllclearError as error:
+            log.warning("%s: %s", incident.id, error)
+        except Exception:  # one incident never holds up the others
+            log.exception("The quiet alerts of %s could not be settled; it is tried again.", incident.id)
 
     # --- alerts ------------------------------------------------------------------------------------
 

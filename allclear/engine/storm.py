@@ -12,8 +12,8 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Limit, Plan
 from allclear.domain.records import AlertsCollapsed, By, Covered, IncidentOpened
 from allclear.engine.conductor import start_errand
-from allclear.engine.reading import read_incident, readable
-from allclear.journal.port import Journal
+from allclear.engine.reading import open_under, readable
+from allclear.journal.port import Journal, world_of
 
 BY = By(actor="allclear", via="storm")
 
@@ -63,38 +63,31 @@ class Umbrella:
         self._plan = plan
         self._company = company
         self._simulated = simulated
-        self._key = f"umbrella:{company}/simulated" if simulated else f"umbrella:{company}"
+        self._key = f"umbrella:{world_of(company, simulated=simulated)}"
 
     def raging(self, now: datetime) -> str | None:
         """Returns the incident that new troubles join; None when nothing new has joined it for as long as it takes."""
-        found = self._journal.open_with_key(self._key)
-        if found is None:
-            return None
-        last = read_incident(self._journal, found).joined_at
-        return found if last and now - last <= self._plan.storm.umbrella.within else None
+        found, _ = open_under(self._journal, self._key)
+        last = found.joined_at if found else None
+        return found.id if found and last and now - last <= self._plan.storm.umbrella.within else None
 
-    def open_if_due(self, now: datetime) -> str | None:
+    def open_if_due(self, now: datetime) -> None:
         """Opens it, or takes up the one that is open still, where too many incidents were opened; covers every one."""
         limit: Limit = self._plan.storm.umbrella
         rows = self._journal.incidents(company=self._company, since=now - limit.within)
-        known = self._journal.open_with_key(self._key)
-        others = (row for row in rows if row.id != known)
-        recent = [one for one in readable(self._journal, others) if self._mine(one)]
+        known, key = open_under(self._journal, self._key)
+        others = (row for row in rows if known is None or row.id != known.id)
+        recent = [one for one in readable(self._journal, others) if one.is_of(simulated=self._simulated)]
         if len(recent) < limit.times:
-            return None
+            return
         found, _ = self._journal.open_incident(
-            self._plan.short, self._opening(recent), BY, key=self._key,
+            self._plan.short, self._opening(recent), BY, key=key,
             errands=[start_errand("{incident}", "respond")],
         )  # fmt: skip
         rows = self._journal.incidents(open_only=True, company=self._company)
         for one in readable(self._journal, rows):
-            if self._mine(one) and (one.id == found or one.covered_by is None):
+            if one.is_of(simulated=self._simulated) and (one.id == found or one.covered_by is None):
                 self._journal.append(one.id, [Covered(umbrella=found)], BY)
-        return found
-
-    def _mine(self, incident: Incident) -> bool:
-        """Says whether it is of this process's world: the real one, or the simulated."""
-        return incident.opened.simulated == self._simulated
 
     def _opening(self, recent: list[Incident]) -> IncidentOpened:
         """It is responded to as the gravest of them would be, for whatever they have in common will show there."""
@@ -117,12 +110,10 @@ def _minutes(limit: Limit) -> str:
     return f"{limit.within.total_seconds() / 60:g} min"
 
 
-def count_collapsed(journal: Journal, incident: Incident, plan: Plan, now: datetime) -> bool:
+def count_collapsed(journal: Journal, incident: Incident, plan: Plan, now: datetime) -> None:
     """Writes down how many alerts were collapsed into `incident`, where some were and the last count is old enough."""
     if incident.collapsed_at and now - incident.collapsed_at < plan.storm.counts_every:
-        return False
+        return
     count, last = journal.collapsed(incident.id, incident.collapsed_up_to)
-    if not count:
-        return False
-    journal.append(incident.id, [AlertsCollapsed(count=count, up_to=last)], BY, expect=incident.length)
-    return True
+    if count:
+        journal.append(incident.id, [AlertsCollapsed(count=count, up_to=last)], BY, expect=incident.length)

@@ -100,22 +100,24 @@ class Windows:
         fails = finding.verdict is Verdict.FAILURE
         if window.then == "act":
             allowed = (
-                fails and self._clock() - window.until <= STALE and not self._forbidden(incident, act.proposed.resource)
+                fails
+                and self._clock() - window.until <= STALE
+                and not self._against(incident, finding)
+                and not acted_lately(self._journal, incident, act.proposed.resource, self._clock())
             )
             records = [seen, WindowPassed(ask=ask_id)] if allowed else [seen]
         else:
-            records = [seen, *_given_up(state, act.id, finding)] if fails else [seen]
+            told = fails and not self._against(incident, finding)
+            records = [seen, *_given_up(state, act.id, finding)] if told else [seen]
         wake = Errand(ErrandKind.RESUME, incident.id, f"window:{ask_id}", {"ask": ask_id})
         self._journal.append(
             incident.id, records, BY, expect=incident.length, errands=[wake] if len(records) > 1 else []
         )
 
-    def _forbidden(self, incident: Incident, resource: str) -> bool:
-        now = self._clock()
+    def _against(self, incident: Incident, seen: Finding) -> list[str]:
+        """Returns why nothing may be done here that nobody approved, words included; `seen` is the look just made."""
         record = self._journal.entries(incident.id)
-        return bool(objections(incident, record, self._company.plan.storm, now)) or acted_lately(
-            self._journal, incident, resource, now
-        )
+        return objections(incident, record, self._company.plan.storm, self._clock(), seen)
 
 
 def _given_up(state: AskState, act: str, finding: Finding) -> list[AskVoided | ActFinished | NoteTaken]:

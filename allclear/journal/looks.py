@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, literal_column, select
 
 from allclear.journal.database import Database
 from allclear.journal.port import Arrived, Counts
-from allclear.journal.tables import CLAIMS, ENTRIES, ERRANDS, INBOX
+from allclear.journal.tables import CLAIMS, ENTRIES, ERRANDS, INBOX, INCIDENTS
 
 _STATUS = {
     "sqlite": "json_extract(record, '$.outcome.status')",
@@ -43,17 +43,19 @@ class Looks:
             for row in rows
         ]  # fmt: skip
 
-    def counts(self) -> Counts:
-        """Returns what the journal holds, in numbers, all of one moment."""
-        deliveries = select(INBOX.c.state, func.count()).group_by(INBOX.c.state)
-        unread = select(func.min(INBOX.c.received_at)).where(INBOX.c.state == "new", INBOX.c.why == "")
-        errands = select(ERRANDS.c.key).where(ERRANDS.c.done == 0)
+    def counts(self, world: str, company: str) -> Counts:
+        """Returns what the journal holds of one company, in numbers, all of one moment."""
+        ours = INBOX.c.world.in_((world, ""))
+        deliveries = select(INBOX.c.state, func.count()).where(ours).group_by(INBOX.c.state)
+        unread = select(func.min(INBOX.c.received_at)).where(ours, INBOX.c.state == "new", INBOX.c.why == "")
+        incidents = select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)
+        errands = select(ERRANDS.c.key).where(ERRANDS.c.done == 0, ERRANDS.c.incident.in_(incidents))
         with self._db.reading() as connection:
             since = connection.execute(unread).scalar()
             return Counts(
                 deliveries={str(state): int(number) for state, number in connection.execute(deliveries)},
                 unread_since=datetime.fromisoformat(since) if since else None,
-                acts=_acts(connection),
+                acts=_acts(connection, incidents),
                 errands=list(connection.execute(errands).scalars()),
             )
 
@@ -66,7 +68,11 @@ class Looks:
             connection.execute(delete(CLAIMS).where(CLAIMS.c.resource == nothing))
 
 
-def _acts(connection: Connection) -> dict[str, int]:
+def _acts(connection: Connection, incidents: Select[tuple[str]]) -> dict[str, int]:
     status: ColumnElement[str] = literal_column(_STATUS[connection.dialect.name])
-    finished = select(status, func.count()).where(ENTRIES.c.kind == "act.finished").group_by(status)
+    finished = (
+        select(status, func.count())
+        .where(ENTRIES.c.kind == "act.finished", ENTRIES.c.incident.in_(incidents))
+        .group_by(status)
+    )
     return {str(name): int(number) for name, number in connection.execute(finished)}

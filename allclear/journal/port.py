@@ -187,14 +187,14 @@ class Arrived:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the journal holds, in numbers."""
+    """What the journal holds of one company, in numbers."""
 
     deliveries: dict[str, int]
     """State -> how many requests of monitoring systems."""
     unread_since: datetime | None
     """When the oldest came in that was never read yet: one that is read once more does not count."""
     acts: dict[str, int]
-    """Status of the outcome -> how many acts, in all incidents."""
+    """Status of the outcome -> how many acts, in all incidents of the company."""
     errands: list[str]
     """The keys of the errands that are not done."""
 
@@ -401,8 +401,8 @@ class Journal(Protocol):
         """Returns what came in, newest first, without bodies and headers; with `world`, what is its or nobody's."""
         ...
 
-    def counts(self) -> Counts:
-        """Returns what the journal holds, in numbers."""
+    def counts(self, world: str, company: str) -> Counts:
+        """Returns what the journal holds of one company, in numbers; of the inbox, what is that world's or nobody's."""
         ...
 
     def prove_writable(self) -> None:

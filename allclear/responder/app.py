@@ -34,7 +34,7 @@ from allclear.responder.watch import Watch
 from allclear.responder.work import Work
 
 _STUCK = 30.0
-"""Seconds without a round after which a loop counts as stuck; each makes at least one a second."""
+"""Seconds without a round after which a loop counts as stuck; each makes one every few seconds at least."""
 
 _STUCK_OUTSIDE = 180.0
 """The same for errands and reminders: one may have to wait for several answers of an outside system that gives none."""

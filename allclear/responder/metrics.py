@@ -20,6 +20,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.action import ActStatus
 from allclear.domain.base import utc_now
 from allclear.domain.errors import JournalError
+from allclear.engine.reading import read_or_none
 from allclear.journal.port import Counts
 from allclear.responder.doors.shown import STATES
 from allclear.responder.limits import Limits
@@ -147,7 +148,8 @@ class _Standing(Collector):
         """Yields what the journal says; of a journal that cannot be read, only that."""
         up = GaugeMetricFamily("allclear_journal_up", "1 while the journal can be read.")
         try:
-            found = [*self._deliveries(self._engine.journal.counts()), *self._incidents()]
+            counts = self._engine.journal.counts(self._engine.world, self._engine.company.name)
+            found = [*self._deliveries(counts), *self._incidents()]
         except JournalError:
             up.add_metric([], 0)
             yield up
@@ -178,7 +180,7 @@ class _Standing(Collector):
 
     def _incidents(self) -> Iterator[Metric]:
         rows = self._engine.journal.incidents(open_only=True, company=self._engine.company.name)
-        self._known = {row.id: self._look(row.id, row.length) for row in rows}
+        self._known = {row.id: found for row in rows if (found := self._look(row.id, row.length))}
         by_severity = {severity.name: 0 for severity in self._engine.company.plan.severities}
         for _, severity, _ in self._known.values():
             label = severity if severity in by_severity else _OTHER
@@ -187,12 +189,13 @@ class _Standing(Collector):
         asks = sum(asks for _, _, asks in self._known.values())
         yield GaugeMetricFamily("allclear_open_asks", "Questions that wait for people.", asks)
 
-    def _look(self, incident: str, length: int) -> tuple[int, str, int]:
+    def _look(self, incident: str, length: int) -> tuple[int, str, int] | None:
+        """Returns how an incident stands; None where its record cannot be read: the other figures are told still."""
         known = self._known.get(incident)
         if known is not None and known[0] == length:
             return known
-        found = self._engine.conductor.incident(incident)
-        return found.length, found.severity, len(found.open_asks)
+        found = read_or_none(self._engine.journal, incident)
+        return (found.length, found.severity, len(found.open_asks)) if found else None
 
 
 def _by(name: str, text: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:

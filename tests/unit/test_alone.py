@@ -31,6 +31,16 @@ def test_two_failed_looks_and_an_authenticated_alert_are_enough() -> None:
     assert _story((0, TROUBLE), (10, TROUBLE)) == []
 
 
+def test_the_look_of_this_moment_counts() -> None:
+    """Whoever has just looked need not write it down first."""
+    story = Story().opened()
+    story.say(StepDone(phase="detect", step="verify", title="Look", finding=TROUBLE, of_health=True))
+    later = story.now + timedelta(seconds=10)
+    twice = "it was not seen to fail twice, 10 s apart"
+    assert twice in objections(story.incident, story.entries, Storm(), later)
+    assert twice not in objections(story.incident, story.entries, Storm(), later, TROUBLE)
+
+
 def test_each_condition_that_fails_says_so() -> None:
     """An unknown sender, one look, two looks too close, a last look that shows health, a flapping alert."""
     twice = ((0, TROUBLE), (10, TROUBLE))
@@ -40,5 +50,8 @@ def test_each_condition_that_fails_says_so() -> None:
     assert _story((0, TROUBLE), (9, TROUBLE)) == ["it was not seen to fail twice, 10 s apart"]
     assert _story(*twice, (20, HEALTH)) == ["the last look did not fail"]
     assert _story(*twice, (20, unclear)) == ["the last look did not fail"]
+    assert _story(*twice, (20, HEALTH), (30, TROUBLE)) == ["it was not seen to fail twice, 10 s apart"]
+    assert _story(*twice, (20, HEALTH), (30, TROUBLE), (40, TROUBLE)) == []
+    assert _story((0, TROUBLE), (5, unclear), (10, TROUBLE)) == []
     assert _story(*twice, turns=5) == ["its alert is flapping"]
     assert _story(*twice, turns=3) == []

@@ -10,7 +10,7 @@ import pytest
 
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.records import ActFinished, ActIntended
-from allclear.journal.port import Errand, ErrandKind, Mine
+from allclear.journal.port import Counts, Errand, ErrandKind, Mine
 from allclear.journal.sql import SqlJournal
 from tests.journal_support import Journals
 from tests.property.response_support import MACHINE, OPENED, new_journal, received
@@ -24,15 +24,21 @@ def journal(journals: Journals) -> Generator[SqlJournal]:
     journal.close()
 
 
-def carried_out(journal: SqlJournal, act: str, status: ActStatus) -> None:
+def carried_out(journal: SqlJournal, act: str, status: ActStatus, company: str = OPENED.company) -> None:
     """Opens an incident in which one act came to its end."""
     errand = Errand(ErrandKind.START, "", "{incident}/respond", {})
-    incident, _ = journal.open_incident("VS", OPENED, MACHINE, errands=[errand])
+    opened = OPENED.model_copy(update={"company": company})
+    incident, _ = journal.open_incident("VS", opened, MACHINE, errands=[errand])
     intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
     mine = journal.claim("dial", incident, act, timedelta(seconds=30), intent, MACHINE)
     assert isinstance(mine, Mine)
     outcome = Outcome(status=status, sentence='It says "status".', changed=True)
     assert journal.finish("dial", mine.token, incident, ActFinished(act=act, outcome=outcome), MACHINE)
+
+
+def counts(journal: SqlJournal) -> Counts:
+    """Returns the figures of the company whose incidents and deliveries these tests make."""
+    return journal.counts("vintstreet", OPENED.company)
 
 
 def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
@@ -50,15 +56,15 @@ def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
 
 def test_deliveries_are_counted_by_what_became_of_them(journal: SqlJournal) -> None:
     """The oldest unread one is the oldest that was never read; one that is read again does not count."""
-    assert (journal.counts().deliveries, journal.counts().unread_since) == ({}, None)
+    assert (counts(journal).deliveries, counts(journal).unread_since) == ({}, None)
     first, _ = received(journal, "json", {}, b"{}", "a")
     second, _ = received(journal, "grafana", {}, b"[]", "b")
-    assert journal.counts().deliveries == {"new": 2}
-    assert journal.counts().unread_since == journal.delivery(first).received_at
+    assert counts(journal).deliveries == {"new": 2}
+    assert counts(journal).unread_since == journal.delivery(first).received_at
     journal.settle(first, "ignored", "why")
     received(journal, "json", {}, b"{}", "a")
-    assert journal.counts().deliveries == {"new": 2}
-    assert journal.counts().unread_since == journal.delivery(second).received_at
+    assert counts(journal).deliveries == {"new": 2}
+    assert counts(journal).unread_since == journal.delivery(second).received_at
 
 
 def test_acts_and_errands_are_counted(journal: SqlJournal) -> None:
@@ -66,19 +72,30 @@ def test_acts_and_errands_are_counted(journal: SqlJournal) -> None:
     carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
     carried_out(journal, "contain/flag", ActStatus.FAILED)
     carried_out(journal, "contain/flag", ActStatus.VERIFIED)
-    assert journal.counts().acts == {"verified": 2, "failed": 1}
-    assert sorted(journal.counts().errands) == ["VS-1/respond", "VS-2/respond", "VS-3/respond"]
+    assert counts(journal).acts == {"verified": 2, "failed": 1}
+    assert sorted(counts(journal).errands) == ["VS-1/respond", "VS-2/respond", "VS-3/respond"]
     journal.errand_done("VS-2/respond")
-    assert sorted(journal.counts().errands) == ["VS-1/respond", "VS-3/respond"]
+    assert sorted(counts(journal).errands) == ["VS-1/respond", "VS-3/respond"]
+
+
+def test_each_company_counts_its_own(journal: SqlJournal) -> None:
+    """What another one on the same journal left unread, or did, is not among its figures; what is nobody's is."""
+    received(journal, "json", {}, b"{}", "theirs", "other")
+    carried_out(journal, "contain/roll-back", ActStatus.FAILED, "Other")
+    assert counts(journal) == Counts(deliveries={}, unread_since=None, acts={}, errands=[])
+    nobodys, _ = received(journal, "json", {}, b"{}", "nobody's", "")
+    assert counts(journal).unread_since == journal.delivery(nobodys).received_at
+    theirs = journal.counts("other", "Other")
+    assert (theirs.deliveries, theirs.acts, theirs.errands) == ({"new": 2}, {"failed": 1}, ["VS-1/respond"])
 
 
 def test_the_proof_that_it_can_be_written_leaves_no_trace(journal: SqlJournal) -> None:
     """Nothing that anybody counts or claims is changed by it, however often it is made."""
     carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
-    before = journal.counts()
+    before = counts(journal)
     for _ in range(3):
         journal.prove_writable()
-    assert journal.counts() == before
+    assert counts(journal) == before
 
 
 def test_the_proof_that_it_can_be_written_reaches_the_disk(tmp_path: Path) -> None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from allclear.domain.action import Verdict
-from allclear.domain.runbook import Phase
+import pytest
+
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.runbook import Phase, ProbeCall
 from allclear.engine.by_hand import Order
+from allclear.engine.conductor import Conductor
+from allclear.engine.settling import Settling
 from allclear.journal.port import ErrandKind
 from tests.property.response_support import ALERT, broken
 from tests.property.response_support import vintstreet as small_vintstreet
 from tests.unit.scenes import Scene, scene
+from tests.unit.storm_support import many_services, storm_room
 
 BAD = "vintstreet-00042-qoz"
 MINUTE = timedelta(minutes=1)
@@ -140,3 +148,44 @@ async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> Non
         await it.engine.by_hand.undo(it.incident_id, act, "over", by)
         assert await it.engine.settling.look() == [it.incident_id]
         assert it.incident.over
+
+
+class Looker:
+    """A conductor (by delegation) of whose looks one meets a fault and the others wait for each other."""
+
+    def __init__(self, inner: Conductor, broken: str | None) -> None:
+        self._inner = inner
+        self._broken = broken
+        self._both = asyncio.Barrier(2)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the conductor has
+        """Return the conductor's own."""
+        return getattr(self._inner, name)
+
+    async def look(self, _call: ProbeCall, words: dict[str, str]) -> Finding:
+        """Says that all is well."""
+        if words["incident"] == self._broken:
+            raise ZeroDivisionError
+        async with asyncio.timeout(10):
+            await self._both.wait()
+        return Finding(verdict=Verdict.SUCCESS, sentence="All is well.")
+
+
+async def test_one_fault_and_one_slow_look_hold_up_no_other_incident(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Incidents are looked at beside each other, each counts as a round, and a fault stays where it is."""
+    with storm_room(tmp_path) as room:
+        opened = [room.hear(f"k{number}", service=number).incident for number in range(3)]
+        for number in range(3):
+            room.hear(f"k{number}", "resolved", service=number)
+        room.watch.now += 11 * MINUTE
+        looker: Any = Looker(room.engine.conductor, opened[1])
+        rounds: list[None] = []
+        settling = Settling(room.engine.journal, looker, many_services(), room.watch)
+        with caplog.at_level(logging.ERROR, "allclear.settling"):
+            written = await settling.look(each=lambda: rounds.append(None))
+        assert sorted(written) == [opened[0], opened[2]]
+        assert len(rounds) == 3
+        assert [room.incident(one).over for one in opened] == [True, False, True]
+        assert f"alerts of {opened[1]} could not be settled" in caplog.text

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from allclear.bootstrap import Engine
-from allclear.domain.errors import AllclearError
-from allclear.journal.port import Journal
+from allclear.domain.errors import AllclearError, Unreadable
+from allclear.journal.port import Journal, KnownAlert
 from allclear.journal.sql import SqlJournal
 from allclear.responder.again import found_in, look_again
 from allclear.responder.doors.shown import shown_in_list
@@ -21,7 +21,6 @@ from allclear.responder.inbox import PROOF
 from allclear.responder.sources.proof import Level
 from allclear.responder.taking import Taking
 from tests.property.response_support import Killed, Mortal, engine_on, new_journal, received, vintstreet
-from tests.unit.test_damaged import damage
 
 MANY = 300
 """Alerts: more than one turn takes in."""
@@ -46,6 +45,24 @@ def engine_at(url: str, journal: Any = None) -> Iterator[Engine]:  # noqa: ANN40
     engine = engine_on(url, None, journal)
     with closing(engine.journal):
         yield engine
+
+
+class Torn:
+    """A journal (the port `Journal`, by delegation) in which it cannot be read how one alert stands."""
+
+    def __init__(self, inner: SqlJournal, fingerprint: str) -> None:
+        self.inner = inner
+        self._fingerprint = fingerprint
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the journal has
+        """Return the journal's own."""
+        return getattr(self.inner, name)
+
+    def alert(self, company: str, key: str) -> KnownAlert | None:
+        """Returns how an alert stands; raises Unreadable for the one."""
+        if key.endswith(f":{self._fingerprint}"):
+            raise Unreadable(f"How {self._fingerprint} stands cannot be read.", "Restore a backup.")
+        return self.inner.alert(company, key)
 
 
 def test_each_company_takes_its_own_alerts_in(tmp_path: Path) -> None:
@@ -137,18 +154,14 @@ def test_a_process_that_dies_within_a_long_delivery_leaves_the_rest_to_the_next(
 def test_one_alert_that_cannot_be_taken_in_holds_up_none_of_its_group(tmp_path: Path) -> None:
     """It is set aside with the reason, the others are taken in, and the delivery can be tried again."""
     url = new_journal(tmp_path)
-    with engine_at(url) as engine:
-        arrives(engine.journal, group(7, 8))
-        Taking(engine).take_in()
-    damage(url, "VS-1")
-    with engine_at(url) as engine:
+    with engine_at(url, Torn(SqlJournal(url), "f7")) as engine:
         many = arrives(engine.journal, group(0, 10, name="LiveStreamFailures"))
         Taking(engine).take_in()
         became = [row.became for row in engine.journal.heard(delivery=many)]
         assert (became[7], became.count("quarantined")) == ("quarantined", 1)
         kept = engine.journal.delivery(many)
-        assert (kept.state, kept.incident) == ("quarantined", "VS-2")
-        assert "An entry of VS-1 cannot be read" in kept.why
+        assert (kept.state, kept.incident) == ("quarantined", "VS-1")
+        assert "How f7 stands cannot be read." in kept.why
         look_again(engine.journal, engine.world, many)
         Taking(engine).take_in()
         assert [row.times for row in engine.journal.heard(delivery=many) if row.became == "quarantined"] == [2]

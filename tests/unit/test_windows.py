@@ -12,12 +12,13 @@ import pytest
 from allclear.company import Company
 from allclear.domain.action import ActStatus
 from allclear.domain.approval import ByItself, Unanswered
+from allclear.domain.records import Covered
 from allclear.domain.runbook import Phase, Runbook
 from allclear.engine.course import Over, Wait
 from allclear.journal.port import ErrandKind
 from allclear.simulator.scenario import Production
 from tests.contract.simulator_support import quick
-from tests.property.response_support import ALERT, anybody, broken
+from tests.property.response_support import ALERT, MACHINE, anybody, broken
 from tests.property.response_support import vintstreet as small_vintstreet
 from tests.unit.scenes import Scene, scene
 
@@ -152,6 +153,44 @@ async def test_the_generic_status_goes_out_when_nobody_answers_and_it_fails_stil
         assert not any("{" in str(value) for value in act.proposed.params.values())
 
 
+async def test_after_a_weak_alert_no_words_go_out_that_nobody_approved(tmp_path: Path) -> None:
+    """They wait for people, and are looked at again: with an alert that proved who it is, they go out then."""
+    async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=False)) as it:
+        ask = await _unanswered(it)
+        assert it.incident.asks[ask].open
+        assert await it.engine.windows.let_pass() == []
+        for turn in ("resolved", "firing"):
+            it.engine.intake.take(replace(ALERT, state=turn, authenticated=True), f"delivery-{turn}")
+        it.watch.now += timedelta(minutes=5)
+        assert await it.engine.windows.let_pass() == [ask]
+        assert it.incident.asks[ask].void
+
+
+@pytest.mark.parametrize("trouble", ["a storm", "flapping"])
+async def test_in_a_storm_and_while_an_alert_flaps_no_words_go_out_that_nobody_approved(
+    tmp_path: Path, trouble: str
+) -> None:
+    """People approve every act there, the words that would go out unanswered included."""
+    alert = replace(ALERT, authenticated=True, at=None)
+    async with scene(tmp_path, small_vintstreet(), broken(), alert) as it:
+        await _reach_the_status_page(it)
+        it.watch.now += timedelta(minutes=12)
+        if trouble == "a storm":
+            it.engine.journal.append(it.incident_id, [Covered(umbrella="VS-99")], MACHINE)
+        else:
+            for turn in ("resolved", "firing", "resolved", "firing"):
+                it.engine.intake.take(replace(alert, state=turn), f"delivery-{turn}-{it.watch.now}")
+                it.watch.now += timedelta(seconds=20)
+        ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
+        assert ask is not None
+        it.watch.now += timedelta(minutes=3)
+        assert await it.engine.windows.let_pass() == [ask.ask.id]
+        assert it.incident.asks[ask.ask.id].open
+        act = it.incident.act_of(Phase.CONTAIN, "status-page")
+        assert act is not None
+        assert act.outcome is None
+
+
 async def test_nothing_goes_out_when_the_service_is_well(tmp_path: Path) -> None:
     """Silence about a service that serves well leaves the question where it is, and asks the service once only."""
     async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
@@ -163,6 +202,16 @@ async def test_nothing_goes_out_when_the_service_is_well(tmp_path: Path) -> None
         assert await it.engine.windows.let_pass() == [ask.ask.id]
         assert await it.engine.windows.let_pass() == []
         assert it.incident.asks[ask.ask.id].open
+
+
+async def _unanswered(it: Scene) -> str:
+    """Let the time pass in which the first word in public could have been approved, and return its ask."""
+    await _reach_the_status_page(it)
+    ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
+    assert ask is not None
+    it.watch.now += timedelta(minutes=15)
+    assert await it.engine.windows.let_pass() == [ask.ask.id]
+    return ask.ask.id
 
 
 def _switch_streams(it: Scene, *, on: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -16,6 +17,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase
 from allclear.domain.scribe import asked_words, plain
 from allclear.domain.telling import lead, status, waiting
+from allclear.engine.reading import readable
 from allclear.responder.doors.answers import (
     BUSY,
     NO_TOKEN,
@@ -40,7 +42,7 @@ def incident_doors(engine: Engine, guard: Guard) -> APIRouter:
 
     def listed(limit: int, *, open_only: bool) -> list[IncidentLine]:
         rows = engine.journal.incidents(open_only=open_only, company=engine.company.name)
-        return [_line(engine.conductor.incident(row.id), plan) for row in rows[:limit]]
+        return [_line(incident, plan) for incident in islice(readable(engine.journal, rows), limit)]
 
     def found(incident_id: str) -> IncidentPage:
         incident = engine.conductor.incident(incident_id)
