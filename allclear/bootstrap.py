@@ -153,12 +153,12 @@ def make_engine(
     simulation = settings.simulated
     simulated = simulation is not None
     journal = journal or SqlJournal(settings.journal_url, clock)
-    around = Around(company, simulation, environ, JournalRecord(journal, company.name))
+    around = Around(company, simulation, environ, JournalRecord(journal, company.name, simulated=simulated))
     executor = Executor(journal, registry, around, world_of(company.name, simulated=simulated))
     proposer = Proposer(journal, executor, company.plan, clock, simulated=simulated)
     conductor = Conductor(journal, registry, executor, proposer, company, around, clock, simulated=simulated)
     people = People(journal, company, clock, simulated=simulated)
-    by_hand = ByHand(journal, company, executor, proposer, people)
+    by_hand = ByHand(journal, company, executor, proposer, people, simulated=simulated)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock, simulated=simulated)
     windows = Windows(journal, conductor, company, clock)

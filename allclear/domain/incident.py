@@ -253,6 +253,10 @@ class Incident:
         """Says whether it is of that world: the simulated, or the real one."""
         return self.opened.simulated == simulated
 
+    def shares_a_world_with(self, other: Incident) -> bool:
+        """Says whether both are of one company, and both rehearsed or both real."""
+        return (self.opened.company, self.opened.simulated) == (other.opened.company, other.opened.simulated)
+
     @property
     def news_at(self) -> datetime:
         """Returns when people last had reason to hear of it."""

@@ -22,16 +22,24 @@ ONCE_WITHIN = timedelta(hours=1)
 
 
 def objections(
-    incident: Incident, entries: list[Entry], storm: Storm, now: datetime, seen: Finding | None = None
-) -> list[str]:
+    incident: Incident, entries: list[Entry], storm: Storm, now: datetime, seen: Finding | None = None,
+    *, words: bool = False,
+) -> list[str]:  # fmt: skip
     """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may.
 
-    `seen` is a look that was made just now and does not stand in the record yet.
+    `seen` is a look that was made just now and does not stand in the record yet. For `words` alone it is enough that a
+    person declared the incident.
     """
     looks = [(entry.at, entry.record.finding.verdict) for entry in entries
              if isinstance(entry.record, StepDone) and entry.record.of_health]  # fmt: skip
     looks += [(now, seen.verdict)] if seen else []
-    return [*_source(incident), *_looks(looks), *_flapping(incident, entries, storm, now), *_covered(incident)]
+    declared = words and bool(incident.opened_by.person)
+    return [
+        *(() if declared else _source(incident)),
+        *_looks(looks),
+        *_flapping(incident, entries, storm, now),
+        *_covered(incident),
+    ]
 
 
 def _source(incident: Incident) -> Iterator[str]:
@@ -86,7 +94,9 @@ def acted_lately(journal: Journal, incident: Incident, resource: str, now: datet
         other = read_or_none(journal, one)
         if other is None:
             return f"the record of {one} cannot be read, and may tell of an act by itself on it within the hour"
-        if any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
+        if other.shares_a_world_with(incident) and any(
+            _by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()
+        ):
             return "something acted by itself on it within the hour"
     return None
 

@@ -48,9 +48,11 @@ class ByHand:
     """Carries out what people order, outside the course of a runbook."""
 
     def __init__(
-        self, journal: Journal, company: Company, executor: Executor, proposer: Proposer, people: People
-    ) -> None:
+        self, journal: Journal, company: Company, executor: Executor, proposer: Proposer, people: People, *,
+        simulated: bool,
+    ) -> None:  # fmt: skip
         self._journal = journal
+        self._simulated = simulated
         self._company = company
         self._executor = executor
         self._proposer = proposer
@@ -137,7 +139,8 @@ class ByHand:
         service = self.service_of(order)
         rows = self._journal.incidents(open_only=True, service=service, company=self._company.name)
         for found in readable(self._journal, rows):
-            return found
+            if found.is_of(simulated=self._simulated):
+                return found
         runbooks = [book for book in self._company.runbooks.values() if book.service == service]
         runbook = (runbooks or list(self._company.runbooks.values()))[0]
         severity = order.severity or self._company.plan.severities[0].name

@@ -32,8 +32,9 @@ _LOOK_SECONDS = 5.0
 class JournalRecord:
     """Our own record, as actions may read it. One company's incidents; baselines are of whole resources."""
 
-    def __init__(self, journal: Journal, company: str) -> None:
+    def __init__(self, journal: Journal, company: str, *, simulated: bool = False) -> None:
         self._journal = journal
+        self._simulated = simulated
         self._company = company
 
     def baselines(self, resource: str, before: datetime) -> Sequence[Baseline]:
@@ -43,7 +44,8 @@ class JournalRecord:
     def onset(self, service: str) -> datetime | None:
         """Returns when the trouble of the newest open incident on `service` began, or was noticed."""
         rows = self._journal.incidents(open_only=True, service=service, company=self._company)
-        newest = next(readable(self._journal, rows), None)
+        ours = (one for one in readable(self._journal, rows) if one.is_of(simulated=self._simulated))
+        newest = next(ours, None)
         return (newest.began_at or newest.opened_at) if newest else None
 
 

@@ -37,7 +37,7 @@ from allclear.domain.runbook import Phase
 from allclear.domain.telling import LEAD
 from allclear.engine.conductor import start_errand, taken_up_again
 from allclear.engine.reading import open_under, read_incident, readable
-from allclear.journal.port import Errand, ErrandKind, Journal
+from allclear.journal.port import Errand, ErrandKind, Journal, world_of
 
 _TRIES = 20
 """How often a word is tried again when the incident has a newer entry by the time it is written."""
@@ -103,11 +103,12 @@ class People:
         opened = self.opening(said, by).model_copy(update={"by_hand": first is None})
         rows = self._journal.incidents(open_only=True, service=said.service, company=self._company.name)
         for known in readable(self._journal, rows):
-            if known.opened.runbook == said.runbook:
+            if known.opened.runbook == said.runbook and known.is_of(simulated=self._simulated):
                 return self._declare_again(known, said, by, first)
         errands = [start_errand("{incident}", first)] if first else []
+        world = world_of(self._company.name, simulated=self._simulated)
         # Of two at one moment, one opens it.
-        _, key = open_under(self._journal, f"declared:{self._company.name}:{said.service}:{said.runbook}")
+        _, key = open_under(self._journal, f"declared:{world}:{said.service}:{said.runbook}")
         incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, errands=errands)
         if not new:
             return self._declare_again(self._read(incident), said, by, first)

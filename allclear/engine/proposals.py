@@ -84,7 +84,7 @@ class Proposer:
         change = worked.change.model_copy(update=told)
         if wish.shown and not worked.done and change.digest != wish.shown:
             raise Refused(f"It would be another change now: {change.summary}", "Look at it, and start it again.")
-        standing = None if wish.undoes else self._standing(change.resource, wish, worked)
+        standing = None if wish.undoes else self._standing(incident, change.resource, wish, worked)
         undoes = wish.undoes or _debt(incident, change.resource, action.settles)
         proposed = self._proposed(wish, act, action.title).model_copy(
             update={
@@ -136,11 +136,13 @@ class Proposer:
         }
         return replace(wish, params=params)
 
-    def _standing(self, resource: str, wish: Wish, worked: Worked) -> tuple[str, Change[Any]] | None:
+    def _standing(
+        self, incident: Incident, resource: str, wish: Wish, worked: Worked
+    ) -> tuple[str, Change[Any]] | None:
         """Returns who has done the very same already, if it stands, and what: a second rollback goes one too far."""
         for incident_id in self._journal.incidents_touching(resource):
             other = read_or_none(self._journal, incident_id)
-            for act in other.in_place if other else []:
+            for act in other.in_place if other and other.shares_a_world_with(incident) else []:
                 same = act.proposed.action == wish.action and dict(act.proposed.params) == dict(wish.params)
                 if same and act.outcome and act.proposed.resource == resource:
                     done = self._executor.prepared(act)

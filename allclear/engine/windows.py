@@ -107,17 +107,17 @@ class Windows:
             )
             records = [seen, WindowPassed(ask=ask_id)] if allowed else [seen]
         else:
-            told = fails and not self._against(incident, finding)
+            told = fails and not self._against(incident, finding, words=True)
             records = [seen, *_given_up(state, act.id, finding)] if told else [seen]
         wake = Errand(ErrandKind.RESUME, incident.id, f"window:{ask_id}", {"ask": ask_id})
         self._journal.append(
             incident.id, records, BY, expect=incident.length, errands=[wake] if len(records) > 1 else []
         )
 
-    def _against(self, incident: Incident, seen: Finding) -> list[str]:
+    def _against(self, incident: Incident, seen: Finding, *, words: bool = False) -> list[str]:
         """Returns why nothing may be done here that nobody approved, words included; `seen` is the look just made."""
         record = self._journal.entries(incident.id)
-        return objections(incident, record, self._company.plan.storm, self._clock(), seen)
+        return objections(incident, record, self._company.plan.storm, self._clock(), seen, words=words)
 
 
 def _given_up(state: AskState, act: str, finding: Finding) -> list[AskVoided | ActFinished | NoteTaken]:

@@ -8,7 +8,7 @@ from allclear.domain.action import Finding, Verdict
 from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, StepDone
 from allclear.engine.alone import objections
-from tests.unit.stories import HEALTH, START, TROUBLE, Story
+from tests.unit.stories import ANA, HEALTH, START, TROUBLE, Story
 
 
 def _story(*looks: tuple[int, Finding], turns: int = 1, authenticated: bool = True) -> list[str]:
@@ -55,3 +55,16 @@ def test_each_condition_that_fails_says_so() -> None:
     assert _story((0, TROUBLE), (5, unclear), (10, TROUBLE)) == []
     assert _story(*twice, turns=5) == ["its alert is flapping"]
     assert _story(*twice, turns=3) == []
+
+
+def test_for_words_a_declaration_is_source_enough() -> None:
+    """Whoever declared it has seen the trouble; to act unasked takes an alert that proved who sent it all the same."""
+    opened = Story().opened().entries[0].record
+    story = Story()
+    story.say(opened, by=ANA)
+    story.say(StepDone(phase="detect", step="verify", title="Look", finding=TROUBLE, of_health=True))
+    assert story.incident.opened_by.person
+    later = story.now + timedelta(seconds=10)
+    source = "no alert came from a source that proved who it is"
+    assert objections(story.incident, story.entries, Storm(), later, TROUBLE) == [source]
+    assert objections(story.incident, story.entries, Storm(), later, TROUBLE, words=True) == []
