@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from allclear.bootstrap import make_engine
-from allclear.company import load_company
+from allclear.company import check_company, load_company
 from allclear.domain.incident import KEPT
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
+from allclear.domain.wording import PLACEHOLDERS
 from allclear.engine.course import Over
+from allclear.engine.registry import Registry
 from allclear.journal.sql import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.contract.simulator_support import REPOSITORY
@@ -136,3 +139,14 @@ async def test_a_channel_that_is_away_is_tried_again(tmp_path: Path) -> None:
         it.watch.now += timedelta(minutes=5)
         await later(it)
         assert "Status: CONTAINED" in team_reads(it)
+
+
+def test_a_page_is_never_kept_up(tmp_path: Path) -> None:
+    """It would page again at each turn, and its own end is a turn: `check` refuses it."""
+    folder = tmp_path / "vintstreet"
+    shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder)
+    book = folder / "runbooks" / "bad-deployment.yaml"
+    page = "    action: pagerduty.page\n"
+    book.write_text(book.read_text().replace(page, f"{page}    keeps_up: true\n", 1))
+    said = [str(one) for one in check_company(folder, Registry.installed(), PLACEHOLDERS)]
+    assert any("`pagerduty.page` does more than tell people" in one for one in said)
