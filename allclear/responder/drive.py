@@ -149,7 +149,7 @@ class Driver:
         return incident
 
     def _is_ours(self, incident: Incident) -> bool:
-        return incident.opened.simulated == (self._engine.settings.simulated is not None)
+        return incident.is_of(simulated=self._engine.simulated)
 
     async def _respond(self, incident_id: str) -> None:
         for phase in _PHASES:

@@ -40,9 +40,6 @@ A lock goes to whoever asks first when it is free, and that would be the same th
 _AT_ONCE = 50
 """Alerts that are read before a turn begins, where one delivery does not hold more."""
 
-_ALL = 1_000_000
-"""More rows than the alerts of a delivery ever came to."""
-
 
 @dataclass(frozen=True)
 class Read:
@@ -167,7 +164,7 @@ class Taking:
         """Returns what became of its first alerts, which a process took in that has ended."""
         if not delivery.read_to:
             return ()
-        rows = sorted(self._journal.heard(delivery=delivery.id, limit=_ALL), key=lambda row: row.at)
+        rows = sorted(self._journal.heard(delivery=delivery.id, limit=None), key=lambda row: row.at)
         last = {row.position: Taken(cast("Became", row.became), row.why, row.incident) for row in rows}
         return tuple(last[place] for place in range(delivery.read_to))
 
