@@ -15,9 +15,12 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
+from allclear.responder.app import make_app
 from allclear.responder.connections import Connection
+from allclear.responder.limits import Limits
 from allclear.settings import Settings
 from tests.property.response_support import new_journal
 
@@ -56,6 +59,13 @@ def send(client: TestClient, body: object, source: str = "json") -> dict[str, An
     answer = client.post(f"/alerts/{source}", json=body, headers=AUTH)
     assert answer.status_code == 202, answer.text
     return settled(client, answer.json()["id"])
+
+
+@contextmanager
+def patient(engine: Engine) -> Generator[TestClient]:
+    """Yields the responder, with its loops running; it waits for a journal as long as a slow machine takes."""
+    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(journal_seconds=60))) as client:
+        yield client
 
 
 @contextmanager

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.errors import ConfigError
 from allclear.responder.app import make_app
-from allclear.responder.limits import Limits
 from allclear.settings import Settings
+from tests.unit.doors_support import patient
 
 TOKEN = "a-long-secret-token"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
@@ -39,7 +38,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
     """The responder, with its loops running."""
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(journal_seconds=60))) as client:
+    with patient(engine) as client:
         yield client
 
 

@@ -10,30 +10,26 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from allclear.bootstrap import Engine, make_engine
+from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConfigError, MissingSecret, NotFound, Unreachable, VendorRefused
-from allclear.responder.app import make_app
 from allclear.responder.gate import make_gate
-from allclear.responder.limits import Limits
 from allclear.responder.sending import lacks, send
-from allclear.settings import Settings
-from tests.unit.test_sources_door import CANARY, CONFIGURED, ENVIRON, TOKEN, company_with
+from tests.unit.doors_support import patient
+from tests.unit.test_sources_door import CANARY, CONFIGURED, TOKEN, configured
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """An engine whose company has configured some sources."""
-    settings = Settings(journal_url=f"sqlite:///{tmp_path / 'journal.db'}")
-    engine = make_engine(settings, environ=ENVIRON, company=company_with(CONFIGURED))
-    yield engine
-    engine.journal.close()
+    with configured(tmp_path) as engine:
+        yield engine
 
 
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
     """The responder, with its loops running."""
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(journal_seconds=60))) as client:
+    with patient(engine) as client:
         yield client
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.systems import AlertSource, Systems
 from allclear.responder.app import make_app
-from allclear.responder.limits import Limits
 from allclear.responder.samples import SAMPLES, sample, signed
 from allclear.responder.sources.proof import Keys
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.status_cake import token
 from allclear.settings import Settings
+from tests.unit.doors_support import patient
 
 TOKEN, CANARY, OLDER = "a-long-secret-token", "canary-4711", "canary-before"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
@@ -49,11 +50,11 @@ def company_with(configured: dict[str, dict[str, Any]]) -> Any:  # noqa: ANN401 
     return replace(company, systems=company.systems.model_copy(update={"alerts": alerts}))
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine whose company has configured some sources; Prefect is away."""
+@contextmanager
+def configured(folder: Path) -> Generator[Engine]:
+    """Yields an engine whose company has configured some sources; Prefect is away."""
     settings = Settings(
-        journal_url=f"sqlite:///{tmp_path / 'journal.db'}",
+        journal_url=f"sqlite:///{folder / 'journal.db'}",
         PREFECT_API_URL="http://127.0.0.1:9/api",  # pyright: ignore[reportCallIssue] - its alias
     )
     engine = make_engine(settings, environ=ENVIRON, company=company_with(CONFIGURED))
@@ -62,9 +63,16 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine whose company has configured some sources."""
+    with configured(tmp_path) as engine:
+        yield engine
+
+
+@pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
     """The responder, with its loops running."""
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(journal_seconds=60))) as client:
+    with patient(engine) as client:
         yield client
 
 
