@@ -15,20 +15,20 @@ from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.systems import Access, Service
-from allclear.engine.by_hand import ByHand
-from allclear.engine.conductor import Conductor
-from allclear.engine.dry_run import DryRun
-from allclear.engine.executor import Executor
-from allclear.engine.intake import Intake
-from allclear.engine.own_record import JournalRecord
-from allclear.engine.people import People
-from allclear.engine.proposals import Proposer
-from allclear.engine.registry import Registry
-from allclear.engine.reminders import Reminders
-from allclear.engine.settling import Settling
-from allclear.engine.windows import Windows
-from allclear.journal.port import Journal, world_of
-from allclear.journal.sql import SqlJournal
+from allclear.engine.actions.manual import ByHand
+from allclear.engine.response.conductor import Conductor
+from allclear.engine.response.dry_run import DryRun
+from allclear.engine.actions.executor import Executor
+from allclear.engine.alerts.intake import Intake
+from allclear.engine.actions.known_good import JournalRecord
+from allclear.engine.people.people import People
+from allclear.engine.actions.proposals import Proposer
+from allclear.engine.actions.registry import Registry
+from allclear.engine.notify.reminders import Reminders
+from allclear.engine.alerts.recovery import Settling
+from allclear.engine.actions.approval_timeouts import Windows
+from allclear.journal.ports import Journal, world_of
+from allclear.journal.entries import SqlJournal
 from allclear.settings import Settings, Simulation, load_settings
 
 C = TypeVar("C", bound=Client)

@@ -21,7 +21,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 
 from allclear.company import Kinds
-from allclear.company.kinds import ActionType, ProbeType
+from allclear.company.capabilities import ActionType, ProbeType
 from allclear.domain.action import Client
 from allclear.domain.base import JsonDict
 from allclear.domain.plan import Plan

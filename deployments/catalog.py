@@ -11,7 +11,7 @@ from prefect.schedules import Cron, Schedule
 from allclear.company import Company
 from allclear.drill.script import scripts
 from allclear.postmortem.placeholders import FIELDS
-from flows.by_hand import disable_flag, maintenance_mode, roll_back_traffic
+from flows.manual_action import disable_flag, maintenance_mode, roll_back_traffic
 from flows.contain import contain
 from flows.detect import detect
 from flows.drill import drill
@@ -19,7 +19,7 @@ from flows.investigate import investigate
 from flows.resolve import resolve
 from flows.respond import respond
 from flows.review import review
-from flows.say import (
+from flows.commands import (
     acknowledge,
     add_follow_up,
     answer,

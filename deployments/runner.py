@@ -22,7 +22,7 @@ from allclear.company import find_company
 from allclear.domain.errors import AllclearError, Unreachable
 from allclear.settings import load_settings
 from deployments.catalog import Offer, choices, offers, with_choices
-from deployments.warm import start_warm
+from deployments.fork_server import start_warm
 
 POLL_SECONDS = 0.5
 """How often the runner asks Prefect for work: a click reaches the flow's first line in about two seconds."""

@@ -7,7 +7,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.postmortem.document import write_post_mortem
-from allclear.postmortem.page import markdown_acts, markdown_timeline
+from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline
 
 
 async def publish(engine: Engine, incident_id: str) -> None:

@@ -12,7 +12,7 @@ from allclear.company import find_company
 from allclear.domain.errors import Refused
 from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
-from allclear.domain.scribe import tell
+from allclear.domain.timeline import tell
 from allclear.drill.director import play
 from allclear.settings import load_settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from allclear.domain.runbook import Phase
-from flows.phase import carry_on
+from flows.phase_loop import carry_on
 
 
 @flow(name="investigate", flow_run_name="{incident} investigate", persist_result=False)

@@ -9,11 +9,11 @@ from allclear.bootstrap import open_engine
 from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
-from allclear.engine.conductor import start_errand
-from allclear.engine.people import Declaration
+from allclear.engine.response.conductor import start_errand
+from allclear.engine.people.people import Declaration
 from flows.artifacts import publish
-from flows.current import Ended, name_run, not_done
-from flows.phase import deliver
+from flows.run_context import Ended, name_run, not_done
+from flows.phase_loop import deliver
 
 
 @flow(name="respond", persist_result=False)

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Params, Receipt, State
 from allclear.domain.errors import Refused
-from allclear.vendors.supabase_flags import FlagWrite, SupabaseFlags
+from allclear.vendors.supabase import FlagWrite, SupabaseFlags
 
 DEADLINE = timedelta(seconds=15)
 """The row is changed at once; the application reads it when it next looks."""

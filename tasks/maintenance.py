@@ -15,13 +15,14 @@ from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import ConfigError, Refused
 from allclear.domain.systems import MaintenanceMode
-from allclear.vendors.cloud_run import CloudRun
-from allclear.vendors.supabase_flags import SupabaseFlags
-from tasks import allocation, feature_flags
-from tasks.allocation import TrafficState, given_back, is_settled, sending_all, traffic_finding, unfit
+from allclear.vendors.cloud_run.client import CloudRun
+from allclear.vendors.supabase import SupabaseFlags
+from tasks.cloud_run import traffic_state as allocation
+from tasks import feature_flags
+from tasks.cloud_run.traffic_state import TrafficState, given_back, is_settled, sending_all, traffic_finding, unfit
 from tasks.feature_flags import FlagState
-from tasks.regions import located
-from tasks.traffic import OfService
+from tasks.cloud_run.regions import located
+from tasks.cloud_run.actions import OfService
 
 
 class MaintenanceState(State):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from allclear.journal.sql import SqlJournal
+from allclear.journal.entries import SqlJournal
 from tests.property.response_support import new_journal
 
 

@@ -14,16 +14,16 @@ from allclear.cli.root import AsJson, app, run, say, say_heading, say_json
 from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
-from allclear.engine.why import became_words, heard_words
-from allclear.responder.again import look_again
-from allclear.responder.doors.answers import AlertShown
-from allclear.responder.doors.shown import STATES, shown, shown_in_list
-from allclear.responder.gate import Gate, make_gate
+from allclear.engine.alerts.explain import became_words, heard_words
+from allclear.responder.redelivery import look_again
+from allclear.responder.routes.models import AlertShown
+from allclear.responder.routes.views import STATES, shown, shown_in_list
+from allclear.responder.authentication import Gate, make_gate
 from allclear.responder.samples import SAMPLES, sample, signed
-from allclear.responder.sending import lacks
-from allclear.responder.sending import send as send_sample
+from allclear.responder.send_sample import lacks
+from allclear.responder.send_sample import send as send_sample
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.proof import Keys
+from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.request import kept
 from allclear.responder.sources.source import Nothing
 from allclear.settings import Settings, load_settings

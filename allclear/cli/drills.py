@@ -21,11 +21,11 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.records import By, Entry
-from allclear.domain.scribe import beside_its_speaker, plain, tell
+from allclear.domain.timeline import beside_its_speaker, plain, tell
 from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
 from allclear.drill.script import find_script, first_script
-from allclear.engine.registry import Registry
+from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.settings import load_settings
 

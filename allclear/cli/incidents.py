@@ -24,14 +24,14 @@ from allclear.cli.root import (
 )
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
-from allclear.domain.scribe import asked_words, plain
-from allclear.domain.telling import left_in_place, status, waiting
-from allclear.engine.by_hand import PHASE, Order
-from allclear.engine.proposals import Wish
-from allclear.engine.reading import readable
-from allclear.engine.why import Why, became_words, explain, heard_words
+from allclear.domain.timeline import asked_words, plain
+from allclear.domain.template_values import left_in_place, status, waiting
+from allclear.engine.actions.manual import PHASE, Order
+from allclear.engine.actions.proposals import Wish
+from allclear.engine.incidents import readable
+from allclear.engine.alerts.explain import Why, became_words, explain, heard_words
 from allclear.postmortem.document import write_post_mortem
-from allclear.postmortem.page import show as show_page
+from allclear.postmortem.incident_summary import show as show_page
 from allclear.postmortem.placeholders import FIELDS
 from allclear.settings import load_settings
 

@@ -73,7 +73,7 @@ async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[E
     """Yields the engine; on leaving, Prefect is told what it has to know, as far as it answers."""
     # The engine takes a second to import, which `allclear check` and its like need not wait for.
     from allclear.bootstrap import open_engine  # noqa: PLC0415
-    from allclear.orchestrator import Errands, Orchestrator  # noqa: PLC0415
+    from allclear.prefect_api import Errands, Orchestrator  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         yield engine

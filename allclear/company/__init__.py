@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from allclear.company.check import check_company
-from allclear.company.complaint import Complaint
-from allclear.company.folder import Company, companies, companies_root, find_company, load_company
-from allclear.company.kinds import Kinds
+from allclear.company.diagnostics import Complaint
+from allclear.company.load import Company, companies, companies_root, find_company, load_company
+from allclear.company.capabilities import Kinds
 
 __all__ = [
     "Company",

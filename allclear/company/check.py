@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from allclear.company.complaint import Complaint, instead, shown
-from allclear.company.folder import PLAN, Draft, read_draft
-from allclear.company.grading import check_grading
-from allclear.company.kinds import Kinds
-from allclear.company.lines import check_lines
-from allclear.company.placeholders import plan_placeholders, route_braces, template_placeholders, unused_templates
-from allclear.company.policies import check_approvals, check_blanks, check_people
-from allclear.company.references import assumed_parts, check_references
-from allclear.company.steps import check_runbooks
-from allclear.company.telling import check_reminders
-from allclear.company.wiring import check_systems
+from allclear.company.diagnostics import Complaint, instead, shown
+from allclear.company.load import PLAN, Draft, read_draft
+from allclear.company.checks.severities import check_grading
+from allclear.company.capabilities import Kinds
+from allclear.company.traceability import check_lines
+from allclear.company.checks.placeholders import plan_placeholders, route_braces, template_placeholders, unused_templates
+from allclear.company.checks.people import check_approvals, check_blanks, check_people
+from allclear.company.checks.names import assumed_parts, check_references
+from allclear.company.checks.runbooks import check_runbooks
+from allclear.company.checks.reminders import check_reminders
+from allclear.company.checks.systems import check_systems
 from allclear.domain.plan import Plan
 
 DraftCheck = Callable[[Draft], Iterable[Complaint]]

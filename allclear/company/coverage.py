@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from allclear.company.folder import Draft, read_draft
-from allclear.company.lines import LINES, How, Lead, PlanLine, PlanLines, read_lines, resolve
+from allclear.company.load import Draft, read_draft
+from allclear.company.traceability import LINES, How, Lead, PlanLine, PlanLines, read_lines, resolve
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan import Plan
 

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from allclear.company.complaint import Complaint, shown
+from allclear.company.diagnostics import Complaint, shown
 
 Place = Sequence[str | int]
 """The way to a value: keys and positions, as pydantic's `loc`."""

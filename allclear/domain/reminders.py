@@ -25,8 +25,8 @@ from allclear.domain.plan import (
     Takeover,
     UpdateRhythm,
 )
-from allclear.domain.scribe import answer_commands, clock, plain, stamp
-from allclear.domain.telling import LEAD
+from allclear.domain.timeline import answer_commands, clock, plain, stamp
+from allclear.domain.template_values import LEAD
 
 ON_CALL = "on_call"
 BY_HAND = "by-hand"

@@ -41,7 +41,7 @@ class ProbeCall(Model):
 class Step(Model):
     """One line of a runbook: an action, a probe, a person's step, or the undoing of what is in place.
 
-    Strings in `with`, `ask` and `title` may hold the placeholders of `allclear.domain.wording`.
+    Strings in `with`, `ask` and `title` may hold the placeholders of `allclear.domain.placeholders`.
     """
 
     id: Slug = Field(description="A short name, once in its phase; its ask is `phase/id`.")

@@ -7,18 +7,18 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from allclear.company.complaint import Complaint, instead, shown
-from allclear.company.folder import PLAN, Draft
-from allclear.company.placeholders import texts
-from allclear.company.problems import problems, read_model
+from allclear.company.diagnostics import Complaint, instead, shown
+from allclear.company.load import PLAN, Draft
+from allclear.company.checks.placeholders import texts
+from allclear.company.validation_errors import problems, read_model
 from allclear.company.yaml_file import Place, YamlFile, read_yaml
 from allclear.domain.deadlines import DUTY
 from allclear.domain.plan import Plan, Route
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.systems import Service
-from allclear.domain.wording import PLACEHOLDERS, unknown_placeholders
+from allclear.domain.placeholders import PLACEHOLDERS, unknown_placeholders
 from allclear.drill.script import Script
-from allclear.engine.course import BY_HAND, choice_key, undo_key
+from allclear.engine.response.next_move import BY_HAND, choice_key, undo_key
 from allclear.postmortem.placeholders import FIELDS
 from allclear.simulator.scenario import Production
 

@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import Field
 
 from allclear.company import Company
-from allclear.company.complaint import Complaint, shown
-from allclear.company.problems import read_model
+from allclear.company.diagnostics import Complaint, shown
+from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import read_yaml
 from allclear.domain.base import JsonDict, Model, Slug
 from allclear.domain.durations import Duration

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, Update, bindparam, func, insert, select, update
 
 from allclear.journal.database import Database
-from allclear.journal.port import INCIDENTS, Heard, KnownAlert
+from allclear.journal.ports import INCIDENTS, Heard, KnownAlert
 from allclear.journal.tables import ALERTS, HEARD
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Table, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from allclear.domain.errors import JournalError
-from allclear.journal.presence import Presence
+from allclear.journal.liveness import Presence
 
 HEAD = "0005"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""

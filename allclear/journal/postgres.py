@@ -34,9 +34,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from allclear.domain.errors import JournalError
-from allclear.journal.address import without_secrets
+from allclear.journal.url import without_secrets
 from allclear.journal.database import Database, Sentence, said
-from allclear.journal.presence import Presence
+from allclear.journal.liveness import Presence
 
 log = logging.getLogger("allclear.journal")
 

@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
 from allclear.journal.database import Database, Sentence, said
-from allclear.journal.presence import Presence
+from allclear.journal.liveness import Presence
 
 _BUSY_SECONDS = 3
 

@@ -14,10 +14,10 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import Contained, Entry, Recovered, StepDone
-from allclear.domain.scribe import Line, clock, markdown_safe, plain, stamp, timeline
-from allclear.domain.telling import duration, lead, status
-from allclear.domain.wording import render, unknown_placeholders
-from allclear.postmortem.acts import markdown_acts, markdown_in_place
+from allclear.domain.timeline import Line, clock, markdown_safe, plain, stamp, timeline
+from allclear.domain.template_values import duration, lead, status
+from allclear.domain.placeholders import render, unknown_placeholders
+from allclear.postmortem.acts_table import markdown_acts, markdown_in_place
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS, Field
 
 SILENCE = timedelta(minutes=10)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from allclear.domain.errors import AllclearError
-from allclear.responder.serve import serve
+from allclear.responder.server import serve
 from allclear.settings import load_settings
 
 if __name__ == "__main__":

@@ -14,24 +14,24 @@ from starlette.requests import ClientDisconnect
 from allclear import __version__
 from allclear.bootstrap import Engine
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
-from allclear.orchestrator import Errands, Orchestrator
-from allclear.responder.behind import Behind
-from allclear.responder.doors.alerts import Hearing, alert_doors, hearing_doors
-from allclear.responder.doors.health import health_doors
-from allclear.responder.doors.incidents import incident_doors
-from allclear.responder.doors.token import needs_token, needs_token_from_afar
-from allclear.responder.drive import Driver
-from allclear.responder.gate import make_gate
-from allclear.responder.heartbeat import heartbeat_of
-from allclear.responder.keeper import Keeper
+from allclear.prefect_api import Errands, Orchestrator
+from allclear.responder.workers.background import Behind
+from allclear.responder.routes.alerts import Hearing, alert_doors, hearing_doors
+from allclear.responder.routes.health import health_doors
+from allclear.responder.routes.incidents import incident_doors
+from allclear.responder.routes.auth import needs_token, needs_token_from_afar
+from allclear.responder.workers.incident_worker import Driver
+from allclear.responder.authentication import make_gate
+from allclear.responder.workers.heartbeat import heartbeat_of
+from allclear.responder.workers.inbox_writer import Keeper
 from allclear.responder.limits import RETRY_AFTER, Limits
-from allclear.responder.loops import Loops
+from allclear.responder.workers.supervisor import Loops
 from allclear.responder.metrics import Counted, Metrics
-from allclear.responder.ready import Ready
-from allclear.responder.runs import Runs
-from allclear.responder.taking import Taking
-from allclear.responder.watch import Watch
-from allclear.responder.work import Work
+from allclear.responder.readiness import Ready
+from allclear.responder.workers.run_recovery import Runs
+from allclear.responder.workers.inbox_worker import Taking
+from allclear.responder.workers.timers import Watch
+from allclear.responder.workers.outbox_worker import Work
 
 _STUCK = 30.0
 """Seconds without a round after which a loop counts as stuck; each makes one every few seconds at least."""

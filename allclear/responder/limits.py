@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from fastapi import HTTPException, Request
 
-from allclear.responder.body import MOST_BYTES
+from allclear.responder.strict_json import MOST_BYTES
 
 T = TypeVar("T")
 

@@ -20,11 +20,11 @@ from allclear.bootstrap import Engine
 from allclear.domain.action import ActStatus
 from allclear.domain.base import utc_now
 from allclear.domain.errors import JournalError
-from allclear.engine.reading import read_or_none
-from allclear.journal.port import Counts
-from allclear.responder.doors.shown import STATES
+from allclear.engine.incidents import read_or_none
+from allclear.journal.ports import Counts
+from allclear.responder.routes.views import STATES
 from allclear.responder.limits import Limits
-from allclear.responder.loops import Loops
+from allclear.responder.workers.supervisor import Loops
 from allclear.responder.sources import SOURCES
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from allclear.simulator.faces.gate import HANG_UP
+from allclear.simulator.apis.http_api import HANG_UP
 
 _LOOPBACK = "127.0.0.1"
 _KEEP_ALIVE = 75

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from allclear.simulator.scenario_parts import LATEST, RevisionSpec, TrafficSpec, Trouble
+from allclear.simulator.scenario_schema import LATEST, RevisionSpec, TrafficSpec, Trouble
 
 
 @dataclass(frozen=True)

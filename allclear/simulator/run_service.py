@@ -27,7 +27,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from uuid import uuid4
 
-from allclear.simulator.ground_truth import Clock, Record
+from allclear.simulator.event_log import Clock, Record
 from allclear.simulator.revisions import Revision, Target
 
 Code = Literal[

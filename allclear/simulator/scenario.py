@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from allclear.domain.errors import ConfigError
-from allclear.simulator.scenario_parts import (
+from allclear.simulator.scenario_schema import (
     ALL_TRAFFIC,
     LATEST,
     Duration,

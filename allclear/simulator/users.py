@@ -8,9 +8,9 @@ from collections import Counter, deque
 from datetime import datetime, timedelta
 from typing import Any
 
-from allclear.simulator.ground_truth import Clock, GroundTruth, iso
-from allclear.simulator.scenario_parts import UsersSpec
-from allclear.simulator.storefront import Storefront, Visit
+from allclear.simulator.event_log import Clock, GroundTruth, iso
+from allclear.simulator.scenario_schema import UsersSpec
+from allclear.simulator.visits import Storefront, Visit
 
 KEPT_SECONDS = 3600
 """Seconds of counts that are kept; the totals are kept for good."""

@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from allclear.simulator.ground_truth import Clock
+from allclear.simulator.event_log import Clock
 from allclear.simulator.revisions import Revision, Target
 from allclear.simulator.run_service import Edit, Operation, RunService
-from allclear.simulator.scenario_parts import VercelSpec
+from allclear.simulator.scenario_schema import VercelSpec
 
 JobKind = Literal["rollback", "promote"]
 _ID_LENGTH = 28

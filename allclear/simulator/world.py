@@ -8,17 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 from allclear.simulator.faults import FaultBoard
-from allclear.simulator.ground_truth import Clock, GroundTruth, utc_now
-from allclear.simulator.pager import Pager
+from allclear.simulator.event_log import Clock, GroundTruth, utc_now
+from allclear.simulator.pagerduty_pages import Pager
 from allclear.simulator.scenario import Production
-from allclear.simulator.scenario_parts import RevisionSpec, TrafficSpec
-from allclear.simulator.sites import Sites
-from allclear.simulator.status_board import StatusBoard
-from allclear.simulator.storefront import Storefront
-from allclear.simulator.tables import FlagTable
+from allclear.simulator.scenario_schema import RevisionSpec, TrafficSpec
+from allclear.simulator.regional_services import Sites
+from allclear.simulator.statuspage_board import StatusBoard
+from allclear.simulator.visits import Storefront
+from allclear.simulator.flag_table import FlagTable
 from allclear.simulator.users import Users
 from allclear.simulator.vercel_project import VercelProject
-from allclear.simulator.workspace import Workspace
+from allclear.simulator.slack_workspace import Workspace
 
 
 class World:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, secret_of, shown, web_address
-from allclear.vendors.replies import Call
-from allclear.vendors.wire import Wire
+from allclear.vendors.errors import Call
+from allclear.vendors.http import Wire
 
 if TYPE_CHECKING:
     import httpx

@@ -31,8 +31,8 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, secret_of, shown, web_address
-from allclear.vendors.replies import BUSY, TROUBLED, Call, seconds_to_wait
-from allclear.vendors.wire import ANSWER_SECONDS, ATTEMPTS, LONGEST_WAIT, Pause
+from allclear.vendors.errors import BUSY, TROUBLED, Call, seconds_to_wait
+from allclear.vendors.http import ANSWER_SECONDS, ATTEMPTS, LONGEST_WAIT, Pause
 
 if TYPE_CHECKING:
     from slack_sdk import WebClient

@@ -19,8 +19,8 @@ from pydantic import Field
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, secret_of, shown, web_address
-from allclear.vendors.replies import Call
-from allclear.vendors.wire import Pause, Wire
+from allclear.vendors.errors import Call
+from allclear.vendors.http import Pause, Wire
 
 if TYPE_CHECKING:
     import httpx

@@ -16,7 +16,7 @@ import httpx
 from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
-from allclear.company.folder import load_company
+from allclear.company.load import load_company
 from allclear.domain.base import utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import AllclearError

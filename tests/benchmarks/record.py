@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from allclear.company.folder import load_company
+from allclear.company.load import load_company
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.base import utc_now
 from allclear.domain.incident import replay
 from allclear.domain.records import GENESIS, By, IncidentEnded, IncidentOpened, NoteTaken, PhaseEntered, StepDone
-from allclear.journal.chain import link
-from allclear.journal.sql import SqlJournal
+from allclear.journal.hash_chain import link
+from allclear.journal.entries import SqlJournal
 from allclear.postmortem.document import write_post_mortem
 from tests.benchmarks.company import names, write_company
 from tests.benchmarks.figures import Group, Row, milliseconds

@@ -23,15 +23,15 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.records import AskAnswered, IncidentOpened
 from allclear.domain.systems import Access, Service
-from allclear.engine.executor import Executor
-from allclear.engine.proposals import Proposer, Wish
-from allclear.engine.registry import Registry
-from allclear.journal.sql import SqlJournal
+from allclear.engine.actions.executor import Executor
+from allclear.engine.actions.proposals import Proposer, Wish
+from allclear.engine.actions.registry import Registry
+from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
-from allclear.simulator.scenario_parts import OtherServiceSpec, RevisionSpec, TrafficSpec, UsersSpec
-from allclear.vendors.cloud_run import CloudRun
+from allclear.simulator.scenario_schema import OtherServiceSpec, RevisionSpec, TrafficSpec, UsersSpec
+from allclear.vendors.cloud_run.client import CloudRun
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.traffic import RestoreLatest, Revisions, RollbackTraffic
+from tasks.cloud_run.actions import RestoreLatest, Revisions, RollbackTraffic
 from tests.contract.fake_cloud_run import Entry, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.contract.simulator_support import SERVICE, Simulated, quick, until

@@ -10,10 +10,10 @@ from allclear.domain.action import AnyAction
 from allclear.domain.systems import MaintenanceMode
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.messages import PostMessage
-from tasks.paging import Acknowledge, Page, Resolve
-from tasks.status_page import OpenIncident
-from tasks.traffic import RestoreLatest, RollbackTraffic
+from tasks.slack import PostMessage
+from tasks.pagerduty import Acknowledge, Page, Resolve
+from tasks.statuspage import OpenIncident
+from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tests.contract.actions_support import Carried, dumped, production, proven, worked_out
 from tests.contract.simulator_support import recorded
 

@@ -6,11 +6,11 @@ import pytest
 
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, NotFound, Refused
-from allclear.vendors.supabase_flags import SupabaseFlags
+from allclear.vendors.supabase import SupabaseFlags
 from tasks.feature_flags import DisableFlag, EnableFlag
-from tasks.looks import Health, SmokeTest
+from tasks.http_probes import Health, SmokeTest
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.traffic import OfService
+from tasks.cloud_run.actions import OfService
 from tests.contract.actions_support import carried_out, dumped, production, proven, undone, worked_out
 from tests.contract.simulator_support import control, fault, quick, recorded
 

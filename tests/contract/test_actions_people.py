@@ -6,9 +6,9 @@ import pytest
 
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Refused
-from tasks.messages import PostMessage
-from tasks.paging import Acknowledge, Page, Resolve
-from tasks.status_page import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.slack import PostMessage
+from tasks.pagerduty import Acknowledge, Page, Resolve
+from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tests.contract.actions_support import applied, carried_out, dumped, production, undone, worked_out
 from tests.contract.simulator_support import fault, recorded
 

@@ -7,10 +7,10 @@ import pytest
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Conflict, Denied, Refused
 from allclear.domain.systems import MaintenanceMode
-from allclear.vendors.cloud_run import CloudRun
-from tasks.looks import SmokeTest
+from allclear.vendors.cloud_run.client import CloudRun
+from tasks.http_probes import SmokeTest
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.traffic import OfService, RestoreLatest, Revisions, RollbackTraffic
+from tasks.cloud_run.actions import OfService, RestoreLatest, Revisions, RollbackTraffic
 from tests.contract.actions_support import carried_out, production, proven, undone, worked_out
 from tests.contract.simulator_support import BAD, GOOD, NOT_READY, SERVICE, control, fault, quick, recorded
 

@@ -15,12 +15,12 @@ from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Conflict, Denied, Refused, VendorRefused
 from allclear.domain.systems import Smoke, SmokePath, VercelProject
 from allclear.simulator.scenario import Production, load_scenario
-from allclear.simulator.scenario_parts import RevisionSpec, VercelSpec
+from allclear.simulator.scenario_schema import RevisionSpec, VercelSpec
 from allclear.simulator.vercel_project import deployment_id
 from allclear.vendors.vercel import Vercel
-from tasks.hosting import Deployments, Promote, RollBack
-from tasks.looks import SmokeTest
-from tasks.traffic import OfService
+from tasks.vercel.actions import Deployments, Promote, RollBack
+from tasks.http_probes import SmokeTest
+from tasks.cloud_run.actions import OfService
 from tests.contract.actions_support import (
     AimedAtSimulation,
     carried_out,

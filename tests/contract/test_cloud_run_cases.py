@@ -17,9 +17,9 @@ import pytest
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.records import ActFinished
 from allclear.domain.systems import MaintenanceMode
-from allclear.vendors.cloud_run_views import Traffic
+from allclear.vendors.cloud_run.views import Traffic
 from tasks.maintenance import EnableMaintenance
-from tasks.traffic import OfService, RestoreLatest, Revisions, RollbackTraffic
+from tasks.cloud_run.actions import OfService, RestoreLatest, Revisions, RollbackTraffic
 from tests.contract.cloud_run_stages import (
     BAD,
     FIX,

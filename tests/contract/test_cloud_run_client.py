@@ -28,12 +28,12 @@ from allclear.domain.errors import (
 )
 from allclear.domain.systems import Access, System
 from allclear.settings import Simulation
-from allclear.vendors.cloud_run import CloudRun, CloudRunOptions
-from allclear.vendors.cloud_run_errors import NOT_SENT, Failure, code_of
-from allclear.vendors.cloud_run_rest import caught
-from allclear.vendors.cloud_run_transport import Kind
-from allclear.vendors.cloud_run_views import Traffic
-from tasks.traffic import RollbackParams, RollbackTraffic
+from allclear.vendors.cloud_run.client import CloudRun, CloudRunOptions
+from allclear.vendors.cloud_run.errors import NOT_SENT, Failure, code_of
+from allclear.vendors.cloud_run.rest import caught
+from allclear.vendors.cloud_run.transport import Kind
+from allclear.vendors.cloud_run.views import Traffic
+from tasks.cloud_run.actions import RollbackParams, RollbackTraffic
 from tests.contract.fake_cloud_run import FAILED, PROJECT, SUCCEEDED, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.property.response_support import vintstreet

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from allclear.simulator.faces.gate import MAX_BODY
+from allclear.simulator.apis.http_api import MAX_BODY
 from tests.contract.cloud_run_v1_support import (
     MAINTENANCE,
     SHOP,

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from allclear.simulator.http_server import HttpServer
-from allclear.vendors.cloud_run_views import Traffic, traffic_message
+from allclear.vendors.cloud_run.views import Traffic, traffic_message
 from tests.contract.discovery_support import described_client, description
 from tests.contract.simulator_support import BAD, GOOD, LOCATION, SERVICE, Simulated, all_to, quick, until
 

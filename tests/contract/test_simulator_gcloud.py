@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from allclear.simulator.scenario_parts import OtherServiceSpec, RevisionSpec
+from allclear.simulator.scenario_schema import OtherServiceSpec, RevisionSpec
 from tests.contract.simulator_support import (
     BAD,
     GOOD,

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from allclear.domain.errors import Denied, Unreachable
-from allclear.simulator.faces.cloud_logging import PERMISSION as READ_LOGS
-from allclear.simulator.faces.cloud_monitoring import PERMISSION as READ_METRICS
+from allclear.simulator.apis.cloud_logging import PERMISSION as READ_LOGS
+from allclear.simulator.apis.cloud_monitoring import PERMISSION as READ_METRICS
 from allclear.simulator.scenario import Production
-from allclear.simulator.scenario_parts import HistorySpec, TrafficSpec
-from allclear.vendors.cloud_logs import CloudLogs
-from allclear.vendors.cloud_metrics import CloudMetrics
-from tasks.traffic import OfService, Revisions, RollbackTraffic
+from allclear.simulator.scenario_schema import HistorySpec, TrafficSpec
+from allclear.vendors.cloud_logging import CloudLogs
+from allclear.vendors.cloud_monitoring import CloudMetrics
+from tasks.cloud_run.actions import OfService, Revisions, RollbackTraffic
 from tests.contract.actions_support import AimedAtSimulation, carried_out, production
 from tests.contract.discovery_support import description
 from tests.contract.simulator_support import BAD, GOOD, NOT_READY, Simulated, all_to, control, fault, quick, run_client

@@ -16,7 +16,7 @@ import pytest
 from starlette.routing import Route
 
 from allclear.domain.errors import ConfigError
-from allclear.simulator.faces.control import ControlFace
+from allclear.simulator.apis.drill_control import ControlFace
 from allclear.simulator.scenario import load_scenario
 from tests.contract.simulator_support import (
     BAD,

@@ -21,9 +21,9 @@ from ruamel.yaml import YAML
 
 from allclear.domain.errors import ConfigError
 from allclear.simulator.scenario import Production, load_scenario
-from allclear.vendors.cloud_logs import CloudLogs
-from allclear.vendors.cloud_metrics import CloudMetrics
-from tasks.traffic import RollbackTraffic
+from allclear.vendors.cloud_logging import CloudLogs
+from allclear.vendors.cloud_monitoring import CloudMetrics
+from tasks.cloud_run.actions import RollbackTraffic
 from tests.contract.actions_support import carried_out, production
 from tests.contract.cloud_run_v1_support import NAMESPACE
 from tests.contract.discovery_support import described_client

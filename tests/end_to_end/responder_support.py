@@ -14,7 +14,7 @@ from typing import IO, Any
 import httpx
 
 from allclear.domain.incident import Incident, replay
-from allclear.journal.sql import SqlJournal
+from allclear.journal.entries import SqlJournal
 from allclear.settings import Simulation
 from tests.end_to_end.stack_support import ROOT, environment, free_port
 

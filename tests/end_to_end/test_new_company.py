@@ -18,7 +18,7 @@ from allclear.domain.incident import Incident, replay
 from allclear.domain.plan import ClockStart
 from allclear.domain.records import Entry
 from allclear.drill.check import check_drills
-from allclear.engine.registry import Registry
+from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from tests.end_to_end.stack_support import ROOT, allclear
 

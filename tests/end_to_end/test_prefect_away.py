@@ -20,8 +20,8 @@ import pytest
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
-from allclear.engine.people import Declaration
-from allclear.orchestrator import Orchestrator
+from allclear.engine.people.people import Declaration
+from allclear.prefect_api import Orchestrator
 from allclear.stack import Ports, Stack, empty_prefect, prepare
 from tests.end_to_end.stack_support import OWN, ROOT, allclear
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from allclear.journal.sql import SqlJournal
+from allclear.journal.entries import SqlJournal
 from allclear.stack import Ports
 from tests.end_to_end.stack_support import ROOT, environment, free_port
 

@@ -26,7 +26,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from allclear.domain.records import AlertJoined, AlertsCollapsed
-from allclear.journal.sql import SqlJournal
+from allclear.journal.entries import SqlJournal
 from tests.end_to_end.stack_support import ROOT, environment, free_port
 
 pytestmark = pytest.mark.slow

@@ -19,7 +19,7 @@ import pytest
 
 from allclear.domain.action import ActStatus
 from allclear.domain.incident import Incident, replay
-from allclear.journal.sql import SqlJournal
+from allclear.journal.entries import SqlJournal
 from tests.end_to_end.stack_support import ROOT, allclear, environment, free_port, make
 
 pytestmark = pytest.mark.slow

@@ -17,8 +17,8 @@ from markdown_it import MarkdownIt
 
 from allclear.domain.errors import ConfigError
 from allclear.domain.records import IncidentOpened, NoteTaken, PostMortemWritten, StepDone
-from allclear.domain.scribe import plain
-from allclear.domain.wording import unknown_placeholders
+from allclear.domain.timeline import plain
+from allclear.domain.placeholders import unknown_placeholders
 from allclear.postmortem.document import gaps, write_post_mortem
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS
 from tests.unit.stories import ANA, BEN, TROUBLE, Story, plan

@@ -25,14 +25,14 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.domain.records import ActIntended, By, IncidentOpened, NoteTaken
 from allclear.domain.runbook import Phase
-from allclear.engine.course import Over, Wait
-from allclear.engine.intake import Alert
-from allclear.engine.registry import Registry
-from allclear.journal.port import Claim, Errand, ErrandKind, Journal, Mine, Received
-from allclear.journal.sql import SqlJournal
+from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.alerts.intake import Alert
+from allclear.engine.actions.registry import Registry
+from allclear.journal.ports import Claim, Errand, ErrandKind, Journal, Mine, Received
+from allclear.journal.entries import SqlJournal
 from allclear.settings import Settings
 from allclear.simulator.scenario import Production
-from allclear.simulator.scenario_parts import OutbreakSpec, RevisionSpec, Trouble
+from allclear.simulator.scenario_schema import OutbreakSpec, RevisionSpec, Trouble
 from allclear.simulator.world import World
 from tests.contract.simulator_support import REPOSITORY, Simulated, quick
 

@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from allclear.company import Company, load_company
-from allclear.company.placeholders import texts
+from allclear.company.checks.placeholders import texts
 from allclear.domain.approval import AskKind
 from allclear.domain.plan import UNKNOWN, ClockStart, Duty, Span
 from allclear.domain.records import (
@@ -33,13 +33,13 @@ from allclear.domain.records import (
     SeverityChanged,
 )
 from allclear.domain.runbook import Phase, Runbook
-from allclear.domain.scribe import markdown_safe, plain
-from allclear.domain.telling import LEAD, values
-from allclear.domain.wording import render_all
-from allclear.engine.asks import unanswered_for
-from allclear.engine.course import AskPeople
-from allclear.engine.plan_steps import duty_step
-from allclear.journal.sql import SqlJournal
+from allclear.domain.timeline import markdown_safe, plain
+from allclear.domain.template_values import LEAD, values
+from allclear.domain.placeholders import render_all
+from allclear.engine.actions.approval_requests import unanswered_for
+from allclear.engine.response.next_move import AskPeople
+from allclear.engine.response.duties import duty_step
+from allclear.journal.entries import SqlJournal
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.placeholders import FIELDS
 from tests.contract.simulator_support import REPOSITORY

@@ -18,12 +18,12 @@ from allclear.domain.base import utc_now
 from allclear.domain.incident import Act
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
-from allclear.engine.course import Over, Wait
-from allclear.engine.people import Declaration
-from allclear.engine.proposals import Wish
-from allclear.journal.sql import SqlJournal
+from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.people.people import Declaration
+from allclear.engine.actions.proposals import Wish
+from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
-from allclear.simulator.scenario_parts import TrafficSpec
+from allclear.simulator.scenario_schema import TrafficSpec
 from tests.contract.simulator_support import Simulated, until
 from tests.journal_support import Journals
 from tests.property.response_support import (

@@ -49,7 +49,7 @@ from allclear.domain.records import (
     StepDone,
     WindowPassed,
 )
-from allclear.journal.sql import SqlJournal
+from allclear.journal.entries import SqlJournal
 from tests.property.response_support import new_journal
 from tests.unit.stories import MACHINE, START, Story
 

@@ -13,9 +13,9 @@ from allclear.domain.action import AnyAction, Change
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import Refused
 from allclear.domain.systems import MaintenanceMode
-from allclear.vendors.cloud_run_views import Finished, RunRevision, RunService, Traffic
+from allclear.vendors.cloud_run.views import Finished, RunRevision, RunService, Traffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.traffic import RestoreLatest, RollbackTraffic
+from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tests.contract.cloud_run_stages import Around
 from tests.unit.fakes_around import FakeRecord
 from tests.unit.test_tasks_choice import made

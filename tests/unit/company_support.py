@@ -11,7 +11,7 @@ from pydantic import Field
 from allclear.domain.action import Action, Params, Probe, State
 from allclear.domain.approval import ONE_PERSON, SPEAKERS
 from allclear.domain.base import Model
-from allclear.engine.registry import Registry
+from allclear.engine.actions.registry import Registry
 
 PLAN = """\
 company: Acme

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.responder.app import make_app
-from allclear.responder.connections import Connection
+from allclear.responder.connection_limits import Connection
 from allclear.responder.limits import Limits
 from allclear.settings import Settings
 from tests.property.response_support import new_journal

@@ -31,10 +31,10 @@ from allclear.domain.errors import AnswerLost, Conflict, Refused
 from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.records import AskAnswered, By, IncidentOpened
 from allclear.domain.systems import Access, Service
-from allclear.engine.executor import Executor
-from allclear.engine.proposals import Proposer, Wish
-from allclear.engine.registry import Registry
-from allclear.journal.port import Journal
+from allclear.engine.actions.executor import Executor
+from allclear.engine.actions.proposals import Proposer, Wish
+from allclear.engine.actions.registry import Registry
+from allclear.journal.ports import Journal
 from tests.unit.fakes_around import FakeRecord, a_service
 from tests.unit.stories import MACHINE, plan
 

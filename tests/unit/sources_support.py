@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from allclear.engine.intake import Alert
+from allclear.engine.alerts.intake import Alert
 from allclear.responder.samples import SAMPLES, sample, signed
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.proof import Keys
+from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.request import RawRequest, kept
 from allclear.responder.sources.source import Nothing, Reading
 

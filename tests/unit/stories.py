@@ -38,7 +38,7 @@ from allclear.domain.records import (
     StepDone,
 )
 from allclear.domain.runbook import Phase
-from allclear.journal.chain import link
+from allclear.journal.hash_chain import link
 
 START = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
 MACHINE = By(actor="allclear", via="responder")

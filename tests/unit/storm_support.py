@@ -15,7 +15,7 @@ from allclear.company import Company
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Route, Storm
 from allclear.domain.records import Record
-from allclear.engine.intake import Alert, Taken
+from allclear.engine.alerts.intake import Alert, Taken
 from allclear.settings import Settings
 from tests.property.response_support import installed, new_journal, vintstreet
 from tests.unit.scenes import Watch

@@ -7,7 +7,7 @@ from datetime import timedelta
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.plan import Storm
 from allclear.domain.records import AlertJoined, StepDone
-from allclear.engine.alone import objections
+from allclear.engine.actions.auto_approval import objections
 from tests.unit.stories import ANA, HEALTH, START, TROUBLE, Story
 
 

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from allclear.journal.sql import SqlJournal
+from allclear.journal.entries import SqlJournal
 from allclear.responder.app import make_app
-from allclear.responder.behind import Behind
+from allclear.responder.workers.background import Behind
 from tests.property.response_support import engine_on, new_journal
 from tests.unit.doors_support import AUTH, PAYMENTS, TOKEN, served
 

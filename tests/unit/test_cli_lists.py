@@ -16,7 +16,7 @@ from allclear.cli import alerts, incidents  # each adds its commands
 from allclear.cli.root import app
 from allclear.domain.approval import ONE_PERSON
 from allclear.domain.records import AskOpened
-from allclear.engine.asks import look_again_ask
+from allclear.engine.actions.approval_requests import look_again_ask
 from tests.property.response_support import ALERT, MACHINE, engine_on, new_journal, received
 from tests.unit.test_damaged import damage
 

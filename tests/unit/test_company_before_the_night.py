@@ -9,7 +9,7 @@ import pytest
 from allclear.company import check_company, load_company
 from allclear.domain.approval import ONE_PERSON_WITH_REASON, TWO_PEOPLE, ApprovalPolicy, ByItself
 from allclear.domain.errors import ConfigError
-from allclear.engine.registry import Registry
+from allclear.engine.actions.registry import Registry
 from tests.unit.company_support import KINDS, PLAN, Edit, Whatever, action, company_folder
 
 BOOK = "runbooks/outage.yaml"

@@ -17,11 +17,11 @@ from ruamel.yaml import YAML
 
 from allclear.cli import main
 from allclear.company import check_company, load_company
-from allclear.company.starting import STARTER, Start, asked, begin
+from allclear.company.scaffold import STARTER, Start, asked, begin
 from allclear.domain.errors import ConfigError
 from allclear.drill.check import check_drills
 from allclear.drill.script import find_script, first_script
-from allclear.engine.registry import Registry
+from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.simulator.scenario import load_scenario
 

@@ -13,17 +13,17 @@ from allclear.company import Company, check_company, load_company
 from allclear.domain.incident import Incident
 from allclear.domain.records import IncidentOpened
 from allclear.domain.runbook import Phase, Step
-from allclear.domain.telling import values
+from allclear.domain.template_values import values
 from allclear.drill.script import find_script
-from allclear.engine.course import applicable
-from allclear.engine.registry import Registry
+from allclear.engine.response.next_move import applicable
+from allclear.engine.actions.registry import Registry
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.placeholders import PLACEHOLDERS
-from tasks.hosting import Deployments, Promote, RollBack
-from tasks.looks import Health, SmokeTest
-from tasks.messages import PostMessage
-from tasks.paging import Page, Resolve
-from tasks.status_page import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.vercel.actions import Deployments, Promote, RollBack
+from tasks.http_probes import Health, SmokeTest
+from tasks.slack import PostMessage
+from tasks.pagerduty import Page, Resolve
+from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tests.unit.stories import Story
 
 FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "retailgen"

@@ -13,7 +13,7 @@ from allclear.company import Company, check_company, load_company
 from allclear.domain.action import Params, Probe
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS
 from allclear.domain.runbook import Phase
-from allclear.engine.registry import Registry
+from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from tests.unit.company_support import OfService, action, client
 

@@ -26,7 +26,7 @@ from allclear.domain.records import (
     StepDone,
 )
 from allclear.domain.runbook import Phase, Runbook
-from allclear.engine.course import (
+from allclear.engine.response.next_move import (
     BY_HAND,
     AskPeople,
     CarryOut,

@@ -18,13 +18,13 @@ from allclear.company import Company
 from allclear.domain.action import ActStatus
 from allclear.domain.records import IncidentEnded, NoteTaken
 from allclear.domain.runbook import Phase
-from allclear.engine.by_hand import Order
-from allclear.engine.own_record import JournalRecord
-from allclear.engine.people import Declaration
+from allclear.engine.actions.manual import Order
+from allclear.engine.actions.known_good import JournalRecord
+from allclear.engine.people.people import Declaration
 from allclear.responder.app import make_app
-from allclear.responder.inbox import PROOF
-from allclear.responder.sources.proof import Level
-from allclear.responder.taking import Taking
+from allclear.responder.deliveries import PROOF
+from allclear.responder.sources.signatures import Level
+from allclear.responder.workers.inbox_worker import Taking
 from tests.property.response_support import ALERT, MACHINE, OPENED, engine_on, installed, new_journal, received
 from tests.unit.doors_support import AUTH, PAYMENTS, TOKEN, engine_in, send
 from tests.unit.scenes import Scene, Watch, scene

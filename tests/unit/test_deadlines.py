@@ -35,7 +35,7 @@ from allclear.domain.records import (
     SeverityChanged,
     StepDone,
 )
-from allclear.domain.telling import deadline_lines
+from allclear.domain.template_values import deadline_lines
 from tests.unit.stories import ANA, HEALTH, MACHINE, START, Story, plan
 
 

@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 
 from allclear.domain.systems import Systems
 from allclear.responder.app import make_app
-from allclear.responder.body import MOST_BYTES, MOST_DEPTH
-from allclear.responder.connections import Connection
+from allclear.responder.strict_json import MOST_BYTES, MOST_DEPTH
+from allclear.responder.connection_limits import Connection
 from allclear.responder.limits import Limits
 from allclear.responder.samples import sample
 from allclear.responder.sources import SOURCES

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from allclear.bootstrap import Engine
 from allclear.cli.alerts import app as commands
 from allclear.responder.app import make_app
-from allclear.responder.connections import Connection
-from allclear.responder.inbox import refusal
+from allclear.responder.connection_limits import Connection
+from allclear.responder.deliveries import refusal
 from allclear.responder.limits import Limits
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest

@@ -13,9 +13,9 @@ from pathlib import Path
 from allclear.company import Company
 from allclear.domain.approval import ByItself
 from allclear.domain.runbook import Phase, Step
-from allclear.engine.by_hand import Order
-from allclear.engine.course import Over
-from allclear.responder.drive import AT_ONCE, LOOKS, Driver
+from allclear.engine.actions.manual import Order
+from allclear.engine.response.next_move import Over
+from allclear.responder.workers.incident_worker import AT_ONCE, LOOKS, Driver
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, until
 from tests.property.response_support import (

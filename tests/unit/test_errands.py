@@ -11,9 +11,9 @@ from pathlib import Path
 
 from allclear.company import find_company
 from allclear.domain.records import By, IncidentEnded, IncidentOpened
-from allclear.engine.conductor import start_errand
-from allclear.journal.sql import SqlJournal
-from allclear.orchestrator import Errands, Orchestrator
+from allclear.engine.response.conductor import start_errand
+from allclear.journal.entries import SqlJournal
+from allclear.prefect_api import Errands, Orchestrator
 from tests.unit.fakes_prefect import FakePrefect, prefect_at
 
 MACHINE = By(actor="allclear", via="test")

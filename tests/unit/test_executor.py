@@ -14,9 +14,9 @@ from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConfigError, Denied, NotAllowed, NotFound, Refused, VendorRefused
 from allclear.domain.records import ActFinished, ActIntended, AskAnswered, AskOpened
-from allclear.engine.executor import LEASE
-from allclear.journal.port import Mine
-from allclear.journal.sql import SqlJournal
+from allclear.engine.actions.executor import LEASE
+from allclear.journal.ports import Mine
+from allclear.journal.entries import SqlJournal
 from tests.property.response_support import new_journal
 from tests.unit.fakes_actions import (
     ANA,

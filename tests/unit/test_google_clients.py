@@ -22,9 +22,9 @@ from google.auth.exceptions import RefreshError
 
 from allclear.domain.errors import ConfigError, Denied, Unreachable
 from allclear.domain.systems import Access
-from allclear.vendors.cloud_logs import CloudLogs, move_of
-from allclear.vendors.cloud_metrics import CloudMetrics, RequestCount
-from allclear.vendors.google_wire import GoogleOptions, token_for
+from allclear.vendors.cloud_logging import CloudLogs, move_of
+from allclear.vendors.cloud_monitoring import CloudMetrics, RequestCount
+from allclear.vendors.google_http import GoogleOptions, token_for
 from tests.unit.fakes_http import FakeVendor, Pauses
 
 NOW = datetime(2026, 11, 20, 2, 55, tzinfo=UTC)

@@ -31,12 +31,12 @@ from allclear.company import Company
 from allclear.domain.base import utc_now
 from allclear.domain.runbook import Runbook
 from allclear.postmortem.document import write_post_mortem
-from allclear.postmortem.page import markdown_acts, markdown_timeline, show
+from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from allclear.responder.app import make_app
-from allclear.responder.inbox import refusal, to_keep
+from allclear.responder.deliveries import refusal, to_keep
 from allclear.responder.samples import sample, signed
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.proof import Level
+from allclear.responder.sources.signatures import Level
 from allclear.responder.sources.request import RawRequest, kept
 from allclear.responder.sources.source import Nothing
 from allclear.settings import Settings

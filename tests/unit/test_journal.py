@@ -22,8 +22,8 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConfigError, JournalError, Moved, NotFound
 from allclear.domain.plan import Takeover
 from allclear.domain.records import GENESIS, ActFinished, ActIntended, ActProposed, IncidentEnded, NoteTaken
-from allclear.journal.port import Busy, Claim, Done, Errand, ErrandKind, Mine
-from allclear.journal.sql import SqlJournal
+from allclear.journal.ports import Busy, Claim, Done, Errand, ErrandKind, Mine
+from allclear.journal.entries import SqlJournal
 from tests.journal_support import Journals, by_hand
 from tests.property.response_support import MACHINE, OPENED, append_all, hold_claim, open_all, received
 

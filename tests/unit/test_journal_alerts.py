@@ -10,8 +10,8 @@ import pytest
 
 from allclear.domain.errors import NotFound
 from allclear.domain.records import AlertJoined, NoteTaken
-from allclear.journal.port import INCIDENTS, Heard, KnownAlert, Received
-from allclear.journal.sql import SqlJournal
+from allclear.journal.ports import INCIDENTS, Heard, KnownAlert, Received
+from allclear.journal.entries import SqlJournal
 from tests.journal_support import Journals, made_older
 from tests.property.response_support import MACHINE, OPENED
 

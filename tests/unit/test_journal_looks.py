@@ -10,8 +10,8 @@ import pytest
 
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.records import ActFinished, ActIntended
-from allclear.journal.port import Counts, Errand, ErrandKind, Mine
-from allclear.journal.sql import SqlJournal
+from allclear.journal.ports import Counts, Errand, ErrandKind, Mine
+from allclear.journal.entries import SqlJournal
 from tests.journal_support import Journals
 from tests.property.response_support import MACHINE, OPENED, new_journal, received
 

@@ -13,13 +13,13 @@ from time import monotonic, sleep
 
 import pytest
 
-from allclear.cli.running import say_where
+from allclear.cli.start import say_where
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.errors import JournalError
 from allclear.domain.records import ActFinished, ActIntended, NoteTaken
-from allclear.journal.address import shown
-from allclear.journal.port import Busy, Claim, Mine
-from allclear.journal.sql import SqlJournal
+from allclear.journal.url import shown
+from allclear.journal.ports import Busy, Claim, Mine
+from allclear.journal.entries import SqlJournal
 from allclear.settings import Settings
 from allclear.stack import Ports, Stack
 from tests.journal_support import OnPostgres, by_hand

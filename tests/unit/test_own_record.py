@@ -15,8 +15,8 @@ from allclear.domain.baseline import Baseline, ServingAll
 from allclear.domain.errors import JournalError
 from allclear.domain.records import IncidentEnded, IncidentOpened
 from allclear.domain.runbook import Phase, ProbeCall
-from allclear.engine.own_record import JournalRecord, after_looks, note_finding, note_healthy, with_serving
-from allclear.journal.sql import SqlJournal
+from allclear.engine.actions.known_good import JournalRecord, after_looks, note_finding, note_healthy, with_serving
+from allclear.journal.entries import SqlJournal
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
 from tests.journal_support import made_older
 from tests.property.response_support import (

@@ -7,7 +7,7 @@ from datetime import timedelta
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.incident import REMINDER
 from allclear.domain.records import ActFinished, ActProposed
-from allclear.engine.pages import LONGEST, PAUSE, next_try
+from allclear.engine.notify.page_updates import LONGEST, PAUSE, next_try
 from tests.unit.stories import START, Story
 
 

@@ -27,9 +27,9 @@ from allclear.domain.records import (
     NoteTaken,
     PhaseEntered,
 )
-from allclear.engine.people import Declaration, People
-from allclear.journal.port import ErrandKind
-from allclear.journal.sql import SqlJournal
+from allclear.engine.people.people import Declaration, People
+from allclear.journal.ports import ErrandKind
+from allclear.journal.entries import SqlJournal
 from tests.contract.simulator_support import REPOSITORY
 from tests.property.response_support import new_journal
 from tests.unit.stories import MACHINE

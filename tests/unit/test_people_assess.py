@@ -15,8 +15,8 @@ from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident, replay
 from allclear.domain.plan import Facet, Kind, Plan, Role, SeverityRule
 from allclear.domain.records import AskOpened, By, RoleTaken, SeverityChanged, WindowPassed
-from allclear.engine.people import Declaration, People, read_facts
-from allclear.journal.sql import SqlJournal
+from allclear.engine.people.people import Declaration, People, read_facts
+from allclear.journal.entries import SqlJournal
 from tests.property.response_support import new_journal, vintstreet
 from tests.unit.stories import MACHINE
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from allclear.engine.places import Places, lent, rest
+from allclear.engine.concurrency import Places, lent, rest
 
 
 class Counter:

@@ -8,7 +8,7 @@ import pytest
 
 from allclear.company import check_company
 from allclear.domain.approval import ONE_PERSON_WITH_REASON
-from allclear.engine.registry import Registry
+from allclear.engine.actions.registry import Registry
 from tests.unit.company_support import KINDS, Whatever, action, company_folder
 
 STRICT = Registry.of([

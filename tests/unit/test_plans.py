@@ -13,10 +13,10 @@ import allclear
 from allclear.cli.root import app
 from allclear.company import check_company
 from allclear.company.coverage import Covered, covered, page
-from allclear.company.folder import read_draft
-from allclear.company.lines import LINES, Lead, document_lines, read_lines, resolve
+from allclear.company.load import read_draft
+from allclear.company.traceability import LINES, Lead, document_lines, read_lines, resolve
 from allclear.domain.errors import ConfigError
-from allclear.engine.registry import Registry
+from allclear.engine.actions.registry import Registry
 
 ROOT = Path(allclear.__file__).resolve().parents[1]
 RUNBOOKS = ROOT / "runbooks"
@@ -116,7 +116,7 @@ def test_the_command_tells_a_line_that_is_not_mapped(tmp_path: Path, monkeypatch
     monkeypatch.setenv("ALLCLEAR_RUNBOOKS", str(RUNBOOKS))
     document = tmp_path / "plan.md"
     document.write_text("## 2. Severity Levels\n- Call the mayor.\n", encoding="utf-8")
-    import_module("allclear.cli.companies")
+    import_module("allclear.cli.company")
     done = CliRunner().invoke(app, ["lines", "retailgen", "--document", str(document)])
     assert done.exit_code == 1
     assert "retailgen: 67 lines, 0 not yet." in done.output

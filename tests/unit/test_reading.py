@@ -11,8 +11,8 @@ import pytest
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import replay
 from allclear.domain.records import NoteTaken
-from allclear.engine.reading import read_incident
-from allclear.journal.sql import SqlJournal
+from allclear.engine.incidents import read_incident
+from allclear.journal.entries import SqlJournal
 from tests.property.response_support import MACHINE, OPENED, new_journal
 
 

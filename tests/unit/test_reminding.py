@@ -13,11 +13,11 @@ from allclear.company import Company
 from allclear.domain.plan import Escalation, ReminderRules, Span, Telling
 from allclear.domain.records import Contained
 from allclear.domain.runbook import Phase
-from allclear.engine.by_hand import Order
-from allclear.engine.course import Over, Wait
-from allclear.engine.pages import PHASE
-from allclear.engine.people import Declaration
-from allclear.journal.sql import SqlJournal
+from allclear.engine.actions.manual import Order
+from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.notify.page_updates import PHASE
+from allclear.engine.people.people import Declaration
+from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.property.response_support import ALERT, MACHINE, Mortal, broken, die, installed
 from tests.property.response_support import vintstreet as small_vintstreet

@@ -11,9 +11,9 @@ import pytest
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.records import By, IncidentEnded, IncidentOpened, PhaseEntered, PhaseLeft, RunStarted
-from allclear.journal.sql import SqlJournal
-from allclear.orchestrator import Orchestrator, tags_of
-from allclear.responder.runs import Runs
+from allclear.journal.entries import SqlJournal
+from allclear.prefect_api import Orchestrator, tags_of
+from allclear.responder.workers.run_recovery import Runs
 from allclear.settings import Settings
 from tests.unit.fakes_prefect import FakePrefect, prefect_at
 

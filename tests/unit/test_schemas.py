@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from allclear.domain.action import Params
-from allclear.engine.registry import Registry
+from allclear.engine.actions.registry import Registry
 from allclear.schemas import FILE_KINDS, FileKind, file_name, schema_of, write_schemas
 from tests.unit.company_support import action
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, Window
 from allclear.domain.base import Candidate
 from allclear.domain.records import AskOpened, DebtHandedOver, IncidentEnded
-from allclear.postmortem.page import markdown_acts, markdown_timeline, show
+from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from tests.unit.stories import BEN, START, Story, plan
 
 

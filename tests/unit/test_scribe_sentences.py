@@ -41,7 +41,7 @@ from allclear.domain.records import (
     StormPassed,
     WindowPassed,
 )
-from allclear.domain.scribe import (
+from allclear.domain.timeline import (
     Line,
     answer_commands,
     asked_words,

@@ -13,8 +13,8 @@ from markdown_it.token import Token
 from rich.console import Console
 
 from allclear.domain.base import JsonDict
-from allclear.domain.scribe import differences, markdown_safe, plain, timeline
-from allclear.postmortem.page import markdown_acts, markdown_timeline, show
+from allclear.domain.timeline import differences, markdown_safe, plain, timeline
+from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from tests.unit.stories import START, Story, plan
 
 _TRICKS = st.sampled_from([

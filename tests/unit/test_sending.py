@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConfigError, MissingSecret, NotFound, Unreachable, VendorRefused
-from allclear.responder.gate import make_gate
-from allclear.responder.sending import lacks, send
+from allclear.responder.authentication import make_gate
+from allclear.responder.send_sample import lacks, send
 from tests.unit.doors_support import patient
 from tests.unit.test_sources_door import CANARY, CONFIGURED, TOKEN, configured
 

@@ -15,10 +15,10 @@ import pytest
 
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.runbook import Phase, ProbeCall
-from allclear.engine.by_hand import Order
-from allclear.engine.conductor import Conductor
-from allclear.engine.settling import Settling
-from allclear.journal.port import ErrandKind
+from allclear.engine.actions.manual import Order
+from allclear.engine.response.conductor import Conductor
+from allclear.engine.alerts.recovery import Settling
+from allclear.journal.ports import ErrandKind
 from tests.property.response_support import ALERT, broken
 from tests.property.response_support import vintstreet as small_vintstreet
 from tests.unit.scenes import Scene, scene

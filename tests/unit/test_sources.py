@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.proof import Keys, Level, Proof
+from allclear.responder.sources.signatures import Keys, Level, Proof
 from allclear.responder.sources.request import RawRequest
 from tests.unit.sources_support import (
     EVERY,

@@ -21,7 +21,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.systems import AlertSource, Systems
 from allclear.responder.app import make_app
 from allclear.responder.samples import SAMPLES, sample, signed
-from allclear.responder.sources.proof import Keys
+from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.status_cake import token
 from allclear.settings import Settings

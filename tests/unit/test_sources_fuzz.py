@@ -8,10 +8,10 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from allclear.responder.inbox import to_keep
+from allclear.responder.deliveries import to_keep
 from allclear.responder.samples import SAMPLES
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.proof import Level
+from allclear.responder.sources.signatures import Level
 from allclear.responder.sources.request import RawRequest, kept
 from allclear.responder.sources.source import Nothing
 from tests.unit.sources_support import NOW, keys_for, places, put, request_of

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 import pytest
 
 from allclear.domain.systems import SourceName
-from allclear.engine.intake import Alert
+from allclear.engine.alerts.intake import Alert
 from allclear.responder.samples import SAMPLES, sample
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.shape import key, moment
+from allclear.responder.sources.payload import key, moment
 from allclear.responder.sources.source import Nothing
 from tests.contract.simulator_support import REPOSITORY
 from tests.unit.sources_support import NOW, alert_of, read, request_of

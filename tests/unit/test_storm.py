@@ -12,10 +12,10 @@ from rich.console import Console
 
 from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, Covered
 from allclear.domain.reminders import reminders
-from allclear.domain.scribe import tell
-from allclear.engine.alone import objections
-from allclear.engine.intake import Alert, Intake
-from allclear.postmortem.page import show
+from allclear.domain.timeline import tell
+from allclear.engine.actions.auto_approval import objections
+from allclear.engine.alerts.intake import Alert, Intake
+from allclear.postmortem.incident_summary import show
 from tests.property.response_support import MACHINE
 from tests.unit.stories import HEALTH
 from tests.unit.storm_support import Room, State, storm_room

@@ -13,13 +13,13 @@ import pytest
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, Unreadable
-from allclear.journal.port import Journal, KnownAlert
-from allclear.journal.sql import SqlJournal
-from allclear.responder.again import found_in, look_again
-from allclear.responder.doors.shown import shown_in_list
-from allclear.responder.inbox import PROOF
-from allclear.responder.sources.proof import Level
-from allclear.responder.taking import Taking
+from allclear.journal.ports import Journal, KnownAlert
+from allclear.journal.entries import SqlJournal
+from allclear.responder.redelivery import found_in, look_again
+from allclear.responder.routes.views import shown_in_list
+from allclear.responder.deliveries import PROOF
+from allclear.responder.sources.signatures import Level
+from allclear.responder.workers.inbox_worker import Taking
 from tests.property.response_support import Killed, Mortal, engine_on, new_journal, received, vintstreet
 
 MANY = 300

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from allclear.domain.action import Receipt, Verdict
 from allclear.domain.errors import Refused
-from allclear.vendors.cloud_run_views import Traffic
-from tasks.allocation import TrafficState, given_back, is_settled, sending_all, traffic_finding
+from allclear.vendors.cloud_run.views import Traffic
+from tasks.cloud_run.traffic_state import TrafficState, given_back, is_settled, sending_all, traffic_finding
 from tests.unit.test_tasks_choice import LATEST, THREE, made, seen
 
 PINNED = Traffic(revision="b", percent=100)

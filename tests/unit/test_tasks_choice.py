@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from allclear.domain.errors import Refused
-from allclear.vendors.cloud_metrics import RequestCount
-from allclear.vendors.cloud_run_views import RunRevision, RunService, Traffic
-from tasks.allocation import TrafficState, state_of
-from tasks.choice import choose_named, choose_previous, passed_over
-from tasks.evidence import Evidence, EvidenceKind, Past, by_requests
+from allclear.vendors.cloud_monitoring import RequestCount
+from allclear.vendors.cloud_run.views import RunRevision, RunService, Traffic
+from tasks.cloud_run.traffic_state import TrafficState, state_of
+from tasks.cloud_run.previous_revision import choose_named, choose_previous, passed_over
+from tasks.cloud_run.evidence import Evidence, EvidenceKind, Past, by_requests
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 

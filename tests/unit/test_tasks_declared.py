@@ -12,15 +12,15 @@ import pytest
 from allclear.domain.action import AnyAction, Fence
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS
 from allclear.domain.errors import ConfigError
-from allclear.vendors.cloud_run import CloudRun
+from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.pagerduty import LONGEST_KEY, fitting
 from tasks.feature_flags import DisableFlag, EnableFlag
-from tasks.hosting import Promote, RollBack
+from tasks.vercel.actions import Promote, RollBack
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.messages import PostMessage
-from tasks.paging import Acknowledge, Page, Resolve
-from tasks.status_page import OpenIncident, ResolveIncident, UpdateIncident
-from tasks.traffic import OfService, RestoreLatest, RollbackTraffic
+from tasks.slack import PostMessage
+from tasks.pagerduty import Acknowledge, Page, Resolve
+from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.cloud_run.actions import OfService, RestoreLatest, RollbackTraffic
 from tests.unit.fakes_around import FakeAround
 
 ACTIONS: list[type[AnyAction]] = [
@@ -96,8 +96,8 @@ async def test_a_service_without_the_handle_is_a_mistake_in_systems_yaml(
 def test_loading_the_actions_loads_no_vendors_library() -> None:
     """The responder starts in half a second: the heavy libraries come when they are used."""
     check = (
-        "import sys, tasks.traffic, tasks.feature_flags, tasks.maintenance, tasks.messages, tasks.paging,"
-        " tasks.status_page, tasks.looks, tasks.hosting;"
+        "import sys, tasks.cloud_run.actions, tasks.feature_flags, tasks.maintenance, tasks.slack, tasks.pagerduty,"
+        " tasks.statuspage, tasks.http_probes, tasks.vercel.actions;"
         "print([name for name in ('grpc', 'google.cloud', 'postgrest', 'supabase', 'slack_sdk', 'httpx', 'prefect')"
         " if name in sys.modules])"
     )

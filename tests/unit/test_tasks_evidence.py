@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from allclear.domain.baseline import Baseline
-from allclear.vendors.cloud_logs import TrafficMove
-from allclear.vendors.cloud_metrics import RequestCount
-from tasks.evidence import by_audit_log, by_own_record, by_requests
+from allclear.vendors.cloud_logging import TrafficMove
+from allclear.vendors.cloud_monitoring import RequestCount
+from tasks.cloud_run.evidence import by_audit_log, by_own_record, by_requests
 
 ONSET = datetime(2026, 11, 20, 2, 55, tzinfo=UTC)
 NOW = ONSET + timedelta(minutes=4)

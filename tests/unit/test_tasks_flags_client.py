@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from allclear.domain.errors import AnswerLost, Denied, NotFound, Unreachable, VendorRefused
-from allclear.vendors.supabase_flags import FlagWrite, SupabaseFlags, SupabaseOptions
+from allclear.vendors.supabase import FlagWrite, SupabaseFlags, SupabaseOptions
 from tests.unit.fakes_http import Answer, FakeVendor, Pauses
 
 SECRET = "canary-2718281828"

@@ -8,8 +8,8 @@ import pytest
 from allclear.domain.action import Verdict
 from allclear.domain.systems import Smoke, SmokePath
 from allclear.vendors.web import Web, WebAnswer
-from tasks.looks import Health, SmokeTest, judge
-from tasks.traffic import OfService
+from tasks.http_probes import Health, SmokeTest, judge
+from tasks.cloud_run.actions import OfService
 from tests.unit.fakes_around import FakeAround
 from tests.unit.fakes_http import FakeVendor
 

@@ -23,17 +23,17 @@ from allclear.domain.errors import (
 )
 from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of, secret_of, shown, web_address
-from allclear.vendors.cloud_logs import CloudLogs
-from allclear.vendors.cloud_metrics import CloudMetrics
-from allclear.vendors.cloud_run import CloudRun
+from allclear.vendors.cloud_logging import CloudLogs
+from allclear.vendors.cloud_monitoring import CloudMetrics
+from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.pagerduty import PagerDuty
-from allclear.vendors.replies import Call, seconds_to_wait
+from allclear.vendors.errors import Call, seconds_to_wait
 from allclear.vendors.slack import Slack, SlackOptions, escape
 from allclear.vendors.statuspage import Statuspage, StatuspageOptions
-from allclear.vendors.supabase_flags import SupabaseFlags
+from allclear.vendors.supabase import SupabaseFlags
 from allclear.vendors.vercel import Vercel
 from allclear.vendors.web import Web
-from allclear.vendors.wire import Wire
+from allclear.vendors.http import Wire
 from tests.unit.fakes_http import FakeVendor, Pauses
 
 SECRET = "canary-3141592653"

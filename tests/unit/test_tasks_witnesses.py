@@ -17,13 +17,13 @@ from allclear.company import check_company
 from allclear.domain.base import utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import JournalError
-from allclear.engine.registry import Registry
-from allclear.vendors.cloud_logs import CloudLogs
-from allclear.vendors.cloud_metrics import CloudMetrics
-from allclear.vendors.google_wire import GoogleOptions
-from tasks import witnesses
-from tasks.evidence import EvidenceKind
-from tasks.witnesses import LOOK_SECONDS, Place, ask_witnesses
+from allclear.engine.actions.registry import Registry
+from allclear.vendors.cloud_logging import CloudLogs
+from allclear.vendors.cloud_monitoring import CloudMetrics
+from allclear.vendors.google_http import GoogleOptions
+from tasks.cloud_run import evidence_sources as witnesses
+from tasks.cloud_run.evidence import EvidenceKind
+from tasks.cloud_run.evidence_sources import LOOK_SECONDS, Place, ask_witnesses
 from tests.contract.simulator_support import REPOSITORY
 from tests.unit.fakes_around import FakeAround, FakeRecord
 from tests.unit.fakes_http import Answer, FakeVendor

@@ -14,10 +14,10 @@ from allclear.company import check_company, load_company
 from allclear.domain.incident import KEPT
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
-from allclear.domain.wording import PLACEHOLDERS
-from allclear.engine.course import Over
-from allclear.engine.registry import Registry
-from allclear.journal.sql import SqlJournal
+from allclear.domain.placeholders import PLACEHOLDERS
+from allclear.engine.response.next_move import Over
+from allclear.engine.actions.registry import Registry
+from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.contract.simulator_support import REPOSITORY
 from tests.property.response_support import ALERT, Mortal, anybody, broken, die, installed

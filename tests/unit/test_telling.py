@@ -9,8 +9,8 @@ import pytest
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.errors import ConfigError
 from allclear.domain.records import AskAnswered, AskOpened, IncidentEnded, NoteTaken
-from allclear.domain.telling import UPDATES, status, values
-from allclear.domain.wording import PLACEHOLDERS
+from allclear.domain.template_values import UPDATES, status, values
+from allclear.domain.placeholders import PLACEHOLDERS
 from tests.unit.stories import ANA, BEN, Story, plan
 
 

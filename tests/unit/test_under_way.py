@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from allclear.engine.under_way import UnderWay
+from allclear.engine.keyed_tasks import UnderWay
 
 
 async def test_what_goes_on_is_not_begun_again_and_its_end_is_told() -> None:

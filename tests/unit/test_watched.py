@@ -20,10 +20,10 @@ from pydantic import SecretStr, ValidationError
 
 from allclear.bootstrap import Engine
 from allclear.responder.app import make_app
-from allclear.responder.heartbeat import Heartbeat, heartbeat_of
+from allclear.responder.workers.heartbeat import Heartbeat, heartbeat_of
 from allclear.responder.limits import Limits
-from allclear.responder.loops import Loops, round_made
-from allclear.responder.ready import Ready
+from allclear.responder.workers.supervisor import Loops, round_made
+from allclear.responder.readiness import Ready
 from allclear.settings import Settings
 from tests.contract.simulator_support import until as patiently
 from tests.unit.doors_support import AUTH, PAYMENTS, TOKEN, engine_in, send, until

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from allclear.cli.incidents import app
 from allclear.domain.runbook import ByItself
-from allclear.engine.why import became_words, explain
+from allclear.engine.alerts.explain import became_words, explain
 from tests.property.response_support import ALERT, engine_on, new_journal
 from tests.unit.storm_support import storm_room
 

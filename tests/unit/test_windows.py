@@ -14,8 +14,8 @@ from allclear.domain.action import ActStatus
 from allclear.domain.approval import ByItself, Unanswered
 from allclear.domain.records import Covered
 from allclear.domain.runbook import Phase, Runbook
-from allclear.engine.course import Over, Wait
-from allclear.journal.port import ErrandKind
+from allclear.engine.response.next_move import Over, Wait
+from allclear.journal.ports import ErrandKind
 from allclear.simulator.scenario import Production
 from tests.contract.simulator_support import quick
 from tests.property.response_support import ALERT, MACHINE, anybody, broken

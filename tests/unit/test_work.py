@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from allclear.responder.drive import Driver
-from allclear.responder.taking import Taking
-from allclear.responder.work import Work
+from allclear.responder.workers.incident_worker import Driver
+from allclear.responder.workers.inbox_worker import Taking
+from allclear.responder.workers.outbox_worker import Work
 from tests.property.response_support import engine_on, new_journal
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.action import ActStatus
 from allclear.domain.runbook import Phase
-from allclear.engine.alone import acted_lately
-from allclear.engine.own_record import JournalRecord
-from allclear.engine.people import Declaration
+from allclear.engine.actions.auto_approval import acted_lately
+from allclear.engine.actions.known_good import JournalRecord
+from allclear.engine.people.people import Declaration
 from allclear.settings import Settings
 from tests.property.response_support import installed
 from tests.unit.scenes import Scene, scene

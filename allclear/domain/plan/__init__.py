@@ -1,6 +1,6 @@
 """A company's plan as data. `plan.py` is the whole; the other files are its parts."""
 
-from allclear.domain.plan.notices import (
+from allclear.domain.plan.notifications import (
     DEFAULT_SILENCE,
     EVERYONE,
     DueReview,
@@ -40,9 +40,9 @@ from allclear.domain.plan.severity import (
     holds,
     not_known,
 )
-from allclear.domain.plan.stated import Stated, hollow
-from allclear.domain.plan.storm import Limit, Storm
-from allclear.domain.plan.threshold import Threshold
+from allclear.domain.plan.assumptions import Stated, hollow
+from allclear.domain.plan.alert_storm import Limit, Storm
+from allclear.domain.plan.alert_threshold import Threshold
 from allclear.domain.plan.working_time import Span, WorkingTime
 
 __all__ = [

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from allclear.domain.base import Model, Moment, Slug
 from allclear.domain.durations import Duration
-from allclear.domain.plan.stated import Stated, hollow
+from allclear.domain.plan.assumptions import Stated, hollow
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
 
 

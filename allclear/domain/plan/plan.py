@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Model, Slug
 from allclear.domain.errors import ConfigError
-from allclear.domain.plan.notices import (
+from allclear.domain.plan.notifications import (
     DEFAULT_SILENCE,
     Applies,
     Duty,
@@ -24,8 +24,8 @@ from allclear.domain.plan.notices import (
 )
 from allclear.domain.plan.people import Person, Role, Rota
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
-from allclear.domain.plan.storm import Storm
-from allclear.domain.plan.threshold import Threshold
+from allclear.domain.plan.alert_storm import Storm
+from allclear.domain.plan.alert_threshold import Threshold
 from allclear.domain.plan.working_time import WorkingTime
 from allclear.domain.runbook import Phase
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from allclear.domain.base import Model, Slug
-from allclear.domain.plan.stated import Stated
+from allclear.domain.plan.assumptions import Stated
 from allclear.domain.plan.working_time import Span
 
 UNKNOWN = "unknown"

@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from allclear.domain.durations import DURATION_PATTERN, LONGEST, parse_duration, plausible, write_duration
 from allclear.domain.errors import ConfigError
-from allclear.domain.plan.stated import Stated
+from allclear.domain.plan.assumptions import Stated
 
 _BUSINESS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*business\s*(hour|day)s?\s*", re.IGNORECASE | re.ASCII)
 _HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)", re.ASCII)

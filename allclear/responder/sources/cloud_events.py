@@ -20,9 +20,9 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from allclear.domain.base import digest
-from allclear.engine.intake import Alert
+from allclear.engine.alerts.intake import Alert
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.shape import FIRING, RESOLVED, Body, Labels, Text, When, Word, fit, key, labels
+from allclear.responder.sources.payload import FIRING, RESOLVED, Body, Labels, Text, When, Word, fit, key, labels
 from allclear.responder.sources.source import Nothing, Reading, SecretSource
 
 _BATCH, _STRUCTURED = "application/cloudevents-batch", "application/cloudevents"

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from allclear.engine.intake import Alert
-from allclear.responder.body import decode
-from allclear.responder.sources.proof import Keys, Proof, Signed, by_hmac, hexdigest
+from allclear.engine.alerts.intake import Alert
+from allclear.responder.strict_json import decode
+from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.shape import Body, Text, When, Word, fit, key, labels
+from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
 from allclear.responder.sources.source import Nothing, Reading, Source, delivery_id, test_call
 
 _SIGNATURE = "X-Hub-Signature-256"

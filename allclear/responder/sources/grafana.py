@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from allclear.engine.intake import Alert
+from allclear.engine.alerts.intake import Alert
 from allclear.responder.sources.alertmanager import Group
-from allclear.responder.sources.proof import (
+from allclear.responder.sources.signatures import (
     Keys,
     Proof,
     Signed,
@@ -27,7 +27,7 @@ from allclear.responder.sources.proof import (
     wire,
 )
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.shape import Body, Text, Word, fit, key, labels
+from allclear.responder.sources.payload import Body, Text, Word, fit, key, labels
 from allclear.responder.sources.source import Nothing, Reading, Source, test_call
 
 _SIGNATURE = "X-Grafana-Alerting-Signature"

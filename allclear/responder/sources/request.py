@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from allclear.responder.body import decode
+from allclear.responder.strict_json import decode
 
 MOST_FIELDS = 200
 """A form or a query with more fields is not read."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from allclear.engine.intake import Alert
-from allclear.responder.sources.proof import Keys, Proof, Signed, by_secret, secret_header, secret_query
+from allclear.engine.alerts.intake import Alert
+from allclear.responder.sources.signatures import Keys, Proof, Signed, by_secret, secret_header, secret_query
 from allclear.responder.sources.request import RawRequest
 
 _ALWAYS_KEPT = ("content-type", "user-agent", "x-request-id")

@@ -14,10 +14,10 @@ import hashlib
 from datetime import datetime
 from urllib.parse import urlencode
 
-from allclear.engine.intake import Alert
-from allclear.responder.sources.proof import WEAK, Keys, Proof, Signed, same
+from allclear.engine.alerts.intake import Alert
+from allclear.responder.sources.signatures import WEAK, Keys, Proof, Signed, same
 from allclear.responder.sources.request import RawRequest, fields
-from allclear.responder.sources.shape import Body, Text, fit, key, labels, tagged
+from allclear.responder.sources.payload import Body, Text, fit, key, labels, tagged
 from allclear.responder.sources.source import Nothing, Reading, Source
 
 _TOKEN = "Token"  # noqa: S105 - the name of a field

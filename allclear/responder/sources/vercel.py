@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from allclear.engine.intake import Alert
-from allclear.responder.sources.proof import Keys, Proof, Signed, by_hmac, hexdigest
+from allclear.engine.alerts.intake import Alert
+from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.shape import Body, Labels, Text, When, Word, fit, key, labels
+from allclear.responder.sources.payload import Body, Labels, Text, When, Word, fit, key, labels
 from allclear.responder.sources.source import Nothing, Reading, Source
 
 _SIGNATURE = "x-vercel-signature"

@@ -1,0 +1,115 @@
+"""Keeping allclear up: the responder, the whole stack, a simulated production."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from allclear.cli.root import app, out, run, run_parts, say
+from allclear.company import find_company
+from allclear.domain.errors import ConfigError
+from allclear.drill.script import find_script, first_script
+from allclear.journal.url import has_secrets, shown
+from allclear.settings import load_settings
+from allclear.stack import Ports, Stack, port_taken
+from allclear.stack import prepare as make_ready
+
+_EXPORTED = (
+    "ALLCLEAR_COMPANY",
+    "ALLCLEAR_JOURNAL_URL",
+    "ALLCLEAR_RESPONDER_URL",
+    "ALLCLEAR_ALERT_TOKEN",
+    "ALLCLEAR_SIMULATION",
+    "PREFECT_API_URL",
+)
+"""What the commands in another terminal need."""
+
+
+@app.command()
+def responder() -> None:
+    """Run the responder alone: it hears alerts at ALLCLEAR_RESPONDER_URL."""
+    from allclear.responder.server import serve  # noqa: PLC0415 - FastAPI only where it is served
+
+    run(serve(load_settings()))
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(metavar="COMPANY/SCENARIO", help="As acme/bad-deployment.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Say where everything is in one line of JSON.")] = False,
+) -> None:
+    """Run a simulated production that breaks on purpose, until it is stopped."""
+    from allclear.simulator.serve import run as run_simulation  # noqa: PLC0415 - gRPC only where it is served
+
+    company, _, name = scenario.partition("/")
+    path = find_company(company).folder / "drills" / f"{name}.yaml"
+    if not name or "/" in name or not path.is_file():
+        find_script(find_company(company).folder, name)
+    run_simulation(path, as_json=as_json)
+
+
+@app.command()
+def prepare() -> None:
+    """Make what later starts copy (Prefect's empty database), so that they are quick. `make setup` does it."""
+    say(f"Ready: {run(make_ready())}")
+
+
+@app.command()
+def up(
+    simulated: Annotated[bool, typer.Option("--simulated", help="Put a simulated production behind it.")] = False,
+    scenario: Annotated[str, typer.Option(help="Which one; the company's first drill if left out.")] = "",
+    home: Annotated[Path, typer.Option(help="Where journal, logs and Prefect's database are kept.")] = Path(
+        ".allclear"
+    ),
+    port: Annotated[int, typer.Option(help="Prefect's port.")] = 4200,
+    responder_port: Annotated[int, typer.Option(help="The responder's port.")] = 8077,
+) -> None:
+    """Start Prefect's server, the runner with every deployment, and the responder; Ctrl-C stops all."""
+    settings = load_settings()
+    company = find_company(settings.company)
+    if settings.simulation and not simulated:
+        raise ConfigError(
+            "ALLCLEAR_SIMULATION is set: this would be simulated without saying so.", "Unset it, or add --simulated."
+        )
+    for one in (port, responder_port):
+        if port_taken(one):
+            raise ConfigError(f"Port {one} is taken.", "Stop what listens there, or choose: --port, --responder-port.")
+    place = (home / "simulated" if simulated else home).resolve()
+    if simulated:
+        scenario = scenario or first_script(company)
+        find_script(company.folder, scenario)
+    stack = Stack(company.name, place, Ports(port, responder_port), scenario if simulated else None)
+    run_parts(_keep_up(stack, company.name))
+
+
+async def _keep_up(stack: Stack, company: str) -> None:
+    say(f"Starting everything for {company}; the first time takes half a minute …")
+    async with stack:
+        say_where(stack)
+        try:
+            await stack.watch()
+        except asyncio.CancelledError:  # Ctrl-C, SIGTERM, SIGHUP
+            say("Stopping …")
+
+
+def say_where(stack: Stack) -> None:
+    """Prints where everything is, and what the commands in another terminal need."""
+    if stack.scenario:
+        out.print("SIMULATED: a simulated production stands behind this; nothing real is touched.", style="bold yellow")
+        say(f"  the shop             {stack.simulation.endpoints['storefront']}")
+        say(f"  the simulator        {stack.simulation.control}  (its control: docs/simulator.md)")
+    say(f"  Prefect              http://127.0.0.1:{stack.ports.prefect}  (Deployments → respond: start an incident)")
+    say(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
+    journal = stack.environment["ALLCLEAR_JOURNAL_URL"]
+    say(f"  the journal          {shown(journal)}")
+    say(f"  logs                 {stack.home / 'logs'}")
+    say("In another terminal:")
+    for name in _EXPORTED:
+        if name == "ALLCLEAR_JOURNAL_URL" and has_secrets(journal):
+            say(f"  # {name} as it is here: it holds a password")
+        elif name in stack.environment:
+            say(f"  export {name}={stack.environment[name]}")
+    say("Ctrl-C stops everything.")

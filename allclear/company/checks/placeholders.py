@@ -1,0 +1,145 @@
+"""Finds the placeholders in a company's words that nothing will ever fill."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from allclear.company.diagnostics import Complaint, instead, shown
+from allclear.company.load import PLAN, Draft
+from allclear.company.yaml_file import Place, YamlFile
+from allclear.domain.template_values import template_key
+from allclear.domain.placeholders import PLACEHOLDERS, render_all, unknown_placeholders
+
+_BRACES = re.compile(r"\{[^{}\n]*\}")
+_NONE: Mapping[str, str] = {}
+
+_TEMPLATE_MARK = "t_"
+"""Begins the placeholders that stand for a whole template."""
+
+
+def texts(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
+    """Yields each string in `value` and its place."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, item in cast("dict[Any, object]", value).items():
+            yield from texts(item, (*place, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[object]", value)):
+            yield from texts(item, (*place, index))
+
+
+def step_words(draft: Draft) -> dict[str, str]:
+    """Returns the placeholders that a step may hold: the closed list, and one for each template of the plan."""
+    names = draft.plan.templates if draft.plan else ()
+    return PLACEHOLDERS | {template_key(name): f"The template {name}." for name in names}
+
+
+def filled(draft: Draft, value: object, service: str) -> Any:  # noqa: ANN401 - the same shape as it came in
+    """Returns `value` with an example for each placeholder, so that parameters can be checked as they will be."""
+    plan = draft.plan
+    examples = {
+        "incident": f"{plan.short}-1" if plan else "XX-1",
+        "severity": plan.severities[0].name if plan else "P0",
+        "status": "INVESTIGATING",
+        "service": service,
+        "number": "1",
+        "status_page": (plan.status_page_url if plan else "") or "https://status.example.com",
+    }
+    named = {name for _, text in texts(value) for name in unknown_placeholders(text, _NONE)}
+    return render_all(value, {name: f"some {name.replace('_', ' ')}" for name in named} | examples)
+
+
+def step_placeholders(
+    draft: Draft, file: YamlFile, place: Place, value: object, more: Mapping[str, str] = _NONE
+) -> Iterator[Complaint]:
+    """Yields what is wrong with the placeholders of a runbook's line; `more` may stand there besides."""
+    known = {**step_words(draft), **more}
+    for where, text in texts(value, place):
+        for name in unknown_placeholders(text, known):
+            if draft.plan is None and name.startswith(_TEMPLATE_MARK):
+                continue
+            yield file.error(where, f"The placeholder {{{name}}} has no source.", instead(name, known))
+        for odd in _odd(text):
+            yield file.warning(where, f"{odd} is no placeholder, and stays as it is.", _HOW)
+
+
+def plan_placeholders(draft: Draft) -> Iterator[Complaint]:
+    """Yields what is wrong with the placeholders in the words that the plan itself asks people with."""
+    if draft.plan is None:
+        return
+    for field, lines in (("duties", draft.plan.duties), ("evidence", draft.plan.evidence)):
+        for index, line in enumerate(lines):
+            for name in ("title", "ask"):
+                place = (field, index, name)
+                yield from step_placeholders(draft, draft.files[PLAN], place, getattr(line, name))
+
+
+def route_braces(draft: Draft) -> Iterator[Complaint]:
+    """Yields the braces in what a route says of users: it goes into pages as it is, and nothing fills it."""
+    if draft.plan is None:
+        return
+    for index, route in enumerate(draft.plan.routes):
+        for name in ("impact", "feature"):
+            for braces in _BRACES.findall(getattr(route, name)):
+                yield draft.files[PLAN].warning(
+                    ("routes", index, name), f"{braces} stays as it is: `{name}` holds no placeholders.",
+                    "Write it in words; templates and steps may hold placeholders.",
+                )  # fmt: skip
+
+
+def template_placeholders(draft: Draft, post_mortem: Mapping[str, str] | None) -> Iterator[Complaint]:
+    """Yields what is wrong with the placeholders of the templates, with the line in the template's own file.
+
+    `post_mortem` holds the placeholders that the post-mortem's template may use; without, it is not looked at.
+    """
+    if draft.plan is None:
+        return
+    for name, text in draft.templates.items():
+        yield from _in_template(draft, draft.plan.templates[name], text, PLACEHOLDERS)
+    if post_mortem is not None and draft.post_mortem is not None:
+        yield from _in_template(draft, draft.plan.post_mortem.template, draft.post_mortem, post_mortem)
+
+
+def _in_template(draft: Draft, file: str, text: str, known: Mapping[str, str]) -> Iterator[Complaint]:
+    path = shown(draft.folder / file)
+    for number, line in enumerate(text.splitlines(), start=1):
+        for name in unknown_placeholders(line, known):
+            nested = name.startswith(_TEMPLATE_MARK)
+            why = "names another template, which a template may not hold" if nested else "has no source"
+            yield Complaint("error", path, number, f"The placeholder {{{name}}} {why}.", instead(name, known))
+        for odd in _odd(line):
+            yield Complaint("warning", path, number, f"{odd} is no placeholder, and stays as it is.", _HOW)
+
+
+def _odd(text: str) -> list[str]:
+    return [braces for braces in _BRACES.findall(text) if not unknown_placeholders(braces, _NONE)]
+
+
+_HOW = "Write placeholders in lower case without spaces, as {severity}."
+
+
+def unused_templates(draft: Draft) -> Iterator[Complaint]:
+    """Yields a warning for each template that no step of a runbook uses, and each file that the plan does not name."""
+    if draft.plan is None:
+        return
+    plan = draft.files[PLAN]
+    used: set[str] = set()
+    for runbook in draft.runbooks.values():
+        lines = texts(runbook.model_dump(mode="json"))
+        used.update(name for _, text in lines for name in unknown_placeholders(text, _NONE))
+    for name in draft.plan.templates:
+        if template_key(name) not in used:
+            yield plan.warning(
+                ("templates", name), f"No runbook uses the template `{name}`.",
+                f"Write {{{template_key(name)}}} in a step, or take it out.",
+            )  # fmt: skip
+    named = {draft.folder / file for file in (*draft.plan.templates.values(), draft.plan.post_mortem.template)}
+    for path in sorted((draft.folder / "templates").glob("*")):
+        if path.is_file() and path not in named and not path.name.startswith("."):
+            yield plan.warning(
+                ("templates",), f"The plan does not name the file `templates/{path.name}`.",
+                "Name it under `templates`, or delete it.",
+            )  # fmt: skip

@@ -1,0 +1,59 @@
+"""Checks how people would hear of what is overdue: the plan's `reminders`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from allclear.company.diagnostics import Complaint, instead
+from allclear.company.load import PLAN, Draft
+from allclear.company.capabilities import Kinds
+from allclear.company.checks.placeholders import filled, step_placeholders
+from allclear.company.validation_errors import problems
+from allclear.domain.plan import Telling
+from allclear.domain.placeholders import REMINDER_PLACEHOLDERS
+
+
+def check_reminders(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+    """Yields what is wrong with the actions that remind people, and says so where there are none."""
+    if draft.plan is None:
+        return
+    rules, file = draft.plan.reminders, draft.files[PLAN]
+    if rules.tell is None and rules.page is None:
+        yield file.warning(
+            ("reminders",), "Nobody is told when an approval waits or a time is over: the plan has no `reminders`.",
+            "Add `reminders: {tell: {action: slack.post, with: {...}}}`; docs/plan.md shows one.",
+        )  # fmt: skip
+    for name, way in (("tell", rules.tell), ("page", rules.page)):
+        if way is not None:
+            yield from _way(draft, kinds, name, way)
+
+
+def _way(draft: Draft, kinds: Kinds, name: str, way: Telling) -> Iterator[Complaint]:
+    file, place = draft.files[PLAN], ("reminders", name)
+    kind = kinds.actions.get(way.action)
+    if kind is None:
+        yield file.error((*place, "action"), f"There is no action `{way.action}`.", instead(way.action, kinds.actions))
+        return
+    if not kind.speaks or kind.approval is not None:
+        yield file.error(
+            (*place, "action"), f"`{way.action}` does more than tell people: nobody would be asked.",
+            "Name one that only speaks and needs no approval, as slack.post or pagerduty.page.",
+        )  # fmt: skip
+    params: dict[str, Any] = filled(draft, way.with_, "the-service")
+    try:
+        kind.params.model_validate(params)
+    except ValidationError as error:
+        for one in problems(error, kind.params):
+            yield file.error((*place, "with", *one.place), f"{kind.name}: {one.sentence}", one.next_step)
+    yield from step_placeholders(draft, file, (*place, "with"), way.with_, REMINDER_PLACEHOLDERS)
+    said = {key: str(value) for key, value in way.with_.items()}
+    if not any("{reminder}" in text for text in said.values()):
+        yield file.error((*place, "with"), f"`{name}` does not say what it is about.", "Put {reminder} into its words.")
+    if not any("{number}" in text for key, text in said.items() if key not in kind.speaks):
+        yield file.error(
+            (*place, "with"), f"Each `{name}` would take the place of the one before.",
+            'Put {number} into its key, as "{incident}-reminder-{number}".',
+        )  # fmt: skip

@@ -1,0 +1,162 @@
+"""Checks what a company's runbooks say: actions and probes there are, with parameters and people that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from allclear.company.diagnostics import Complaint, instead
+from allclear.company.load import Draft
+from allclear.company.capabilities import ActionType, Kinds, ProbeType
+from allclear.company.checks.placeholders import filled, step_placeholders
+from allclear.company.checks.people import acts_alone, severities, who_approves
+from allclear.company.validation_errors import problems
+from allclear.company.yaml_file import Place, YamlFile
+from allclear.domain.approval import Unanswered
+from allclear.domain.runbook import Phase, Runbook, Step
+
+
+def check_runbooks(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+    """Yields what is wrong with the runbooks that could be read."""
+    for name, runbook in draft.runbooks.items():
+        yield from _Sheet(draft, kinds, draft.files[name], runbook).complaints()
+
+
+class _Sheet:
+    """One runbook under the eye."""
+
+    def __init__(self, draft: Draft, kinds: Kinds, file: YamlFile, runbook: Runbook) -> None:
+        self._draft = draft
+        self._kinds = kinds
+        self._file = file
+        self._runbook = runbook
+
+    def complaints(self) -> Iterator[Complaint]:
+        yield from self._service(("service",), self._runbook.service)
+        yield from self._probe(("health",), self._runbook.health.probe, self._runbook.health.with_)
+        for phase in Phase:
+            for index, step in enumerate(self._runbook.steps(phase)):
+                yield from self._step((phase.value, index), step)
+
+    def _step(self, place: Place, step: Step) -> Iterator[Complaint]:
+        if step.probe:
+            yield from self._probe(place, step.probe, step.with_)
+        if step.action:
+            yield from self._action(place, step)
+        if step.proof:
+            yield from self._probe((*place, "proof"), step.proof.probe, step.proof.with_)
+        for name in ("title", "ask"):
+            yield from step_placeholders(self._draft, self._file, (*place, name), getattr(step, name))
+        for name in ("person", "owner"):
+            yield from self._role((*place, name), getattr(step, name))
+        yield from severities(self._draft, self._file, (*place, "severities"), step.severities or [])
+        yield from self._kinds_of_incident((*place, "kinds"), step.kinds or [])
+
+    def _action(self, place: Place, step: Step) -> Iterator[Complaint]:
+        name = step.action or ""
+        kind = self._kinds.actions.get(name)
+        if kind is None:
+            yield self._unknown((*place, "action"), "action", name, self._kinds.actions, self._kinds.probes)
+        else:
+            yield from self._params(place, kind, step.with_)
+            yield from who_approves(self._draft, self._file, place, kind, step)
+            yield from acts_alone(self._draft, self._file, place, kind, step)
+            if step.keeps_up and (not kind.speaks or kind.pages or kind.approval is not None):
+                yield self._file.error(
+                    (*place, "keeps_up"), f"`{name}` does more than tell people: nobody would be asked.",
+                    "Take it out: only a message that needs no approval is kept up to date, as slack.post.",
+                )  # fmt: skip
+            if isinstance(step.unanswered, Unanswered):
+                yield from self._unanswered((*place, "unanswered"), kind, step, step.unanswered)
+        yield from step_placeholders(self._draft, self._file, (*place, "with"), step.with_)
+
+    def _unanswered(self, place: Place, kind: ActionType, step: Step, said: Unanswered) -> Iterator[Complaint]:
+        """Silence may change the words of what is said, and never what is done."""
+        if not kind.speaks:
+            yield self._file.error(place, f"`{kind.name}` says nothing that could go out `unanswered`.",
+                                   "Take it out: without an answer nothing is changed.")  # fmt: skip
+            return
+        for name in said.with_:
+            if name not in kind.speaks and name in kind.params.model_fields:
+                yield self._file.error((*place, "with", name), f"`{name}` is not among the words of `{kind.name}`.",
+                                       f"`unanswered` replaces words only: {', '.join(kind.speaks)}.")  # fmt: skip
+        yield from self._params(place, kind, {**step.with_, **said.with_})
+        yield from step_placeholders(self._draft, self._file, (*place, "with"), said.with_)
+
+    def _probe(self, place: Place, name: str, raw: Mapping[str, Any]) -> Iterator[Complaint]:
+        kind = self._kinds.probes.get(name)
+        if kind is None:
+            yield self._unknown((*place, "probe"), "probe", name, self._kinds.probes, self._kinds.actions)
+        else:
+            yield from self._params(place, kind, raw)
+        yield from step_placeholders(self._draft, self._file, (*place, "with"), dict(raw))
+
+    def _unknown(
+        self, place: Place, word: str, name: str, known: Mapping[str, Any], others: Mapping[str, Any]
+    ) -> Complaint:
+        if name in others:
+            other = "probe" if word == "action" else "action"
+            return self._file.error(place, f"`{name}` is no {word} but a {other}.".replace("a action", "an action"),
+                                    f"Write `{other}: {name}`.")  # fmt: skip
+        return self._file.error(place, f"There is no {word} `{name}`.", instead(name, known))
+
+    def _params(self, place: Place, kind: ActionType | ProbeType, raw: Mapping[str, Any]) -> Iterator[Complaint]:
+        params: dict[str, Any] = filled(self._draft, dict(raw), self._runbook.service)
+        model: type[BaseModel] = kind.params
+        try:
+            model.model_validate(params)
+        except ValidationError as error:
+            for one in problems(error, model):
+                yield self._file.error((*place, "with", *one.place), f"{kind.name}: {one.sentence}", one.next_step)
+        if "service" in model.model_fields and isinstance(params.get("service"), str):
+            yield from self._service((*place, "with", "service"), params["service"])
+        if "flag" in model.model_fields and isinstance(params.get("flag"), str):
+            yield from self._flag((*place, "with", "flag"), params["flag"])
+        if "region" in model.model_fields:
+            yield from self._region((*place, "with"), kind.name, params)
+
+    def _service(self, place: Place, name: str) -> Iterator[Complaint]:
+        systems = self._draft.systems
+        if systems is not None and name not in systems.services:
+            yield self._file.error(
+                place, f"systems.yaml has no service `{name}`.", instead(name, systems.services)
+            )  # fmt: skip
+
+    def _flag(self, place: Place, name: str) -> Iterator[Complaint]:
+        if self._draft.systems is None:
+            return
+        flags = {flag for service in self._draft.systems.services.values() for flag in service.flags}
+        if name not in flags:
+            yield self._file.warning(place, f"No service in systems.yaml has the flag `{name}`.", instead(name, flags))
+
+    def _kinds_of_incident(self, place: Place, names: Iterable[str]) -> Iterator[Complaint]:
+        known = self._draft.plan.kinds if self._draft.plan else names
+        for index, name in enumerate(names):
+            if name not in known:
+                yield self._file.error((*place, index), f"The plan has no kind of incident `{name}`.",
+                                       instead(name, list(known)))  # fmt: skip
+
+    def _region(self, place: Place, kind: str, params: Mapping[str, Any]) -> Iterator[Complaint]:
+        services = self._draft.systems.services if self._draft.systems else {}
+        service = services.get(str(params.get("service")))
+        if service is None or not isinstance(service.cloud_run, dict):
+            return
+        if kind.startswith("maintenance.") and service.maintenance and service.maintenance.flag:
+            return  # a flag knows no regions
+        named, there = params.get("region"), service.cloud_run
+        if named is None and len(there) > 1:
+            yield self._file.error(
+                place, f"{kind}: {params['service']} runs in {' and '.join(sorted(there))}, and no region is named.",
+                f"Make a step for each, with `region: {min(there)}` and so on.",
+            )  # fmt: skip
+        elif named is not None and named not in there:
+            yield self._file.error(
+                (*place, "region"), f"{kind}: {params['service']} does not run in {named}.", instead(str(named), there)
+            )
+
+    def _role(self, place: Place, role: str | None) -> Iterator[Complaint]:
+        plan = self._draft.plan
+        if plan is not None and role is not None and role not in plan.roles:
+            yield self._file.error(place, f"The plan has no role `{role}`.", instead(role, plan.roles))

@@ -1,0 +1,94 @@
+"""Checks a company's systems: that those the runbooks need are there, and that their clients understand them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from pydantic import BaseModel, ValidationError
+
+from allclear.company.diagnostics import Complaint, instead
+from allclear.company.load import SYSTEMS, Draft
+from allclear.company.capabilities import Kinds
+from allclear.company.checks.placeholders import texts
+from allclear.company.validation_errors import problems
+from allclear.company.yaml_file import Place, YamlFile
+from allclear.domain.action import Client
+from allclear.domain.plan import hollow
+from allclear.domain.runbook import Phase, Runbook
+from allclear.domain.systems import System
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+_BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]|\byour-[a-z0-9-]*[a-z0-9]")
+
+
+def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+    """Yields systems that are missing, misspelled or not understood, and addresses that nobody filled in."""
+    if draft.systems is None:
+        return
+    yield from _missing(draft, kinds)
+    file, clients = draft.files[SYSTEMS], _clients(kinds)
+    for name, system in draft.systems.systems.items():
+        place = ("systems", name)
+        if name not in clients:
+            yield file.warning(place, f"No action or probe uses the system `{name}`.", instead(name, clients))
+        else:
+            yield from _options(file, name, system, clients[name])
+        if system.secret is not None and not _VARIABLE.fullmatch(system.secret):
+            # Not repeated here: what stands there may be the secret itself.
+            yield file.error((*place, "secret"), "`secret` is not the name of an environment variable.",
+                             "Write a name in capitals, and put the secret into that variable.")  # fmt: skip
+        yield from _blanks(file, texts(system.model_dump(exclude={"secret"}), place))
+    for name, service in draft.systems.services.items():
+        held = service.model_dump(mode="json", include={"title", "url", "cloud_run", "smoke"})
+        yield from _blanks(file, texts(held, ("services", name)))
+
+
+def _blanks(file: YamlFile, held: Iterable[tuple[Place, str]]) -> Iterator[Complaint]:
+    for where, text in held:
+        found = _BLANK.search(text)
+        if found or hollow(text):
+            blank = found.group() if found else text
+            yield file.warning(where, f"`{where[-1]}` still holds the blank `{blank}`.", "Fill it in.")
+
+
+def _options(file: YamlFile, name: str, system: System, client: type[Client]) -> Iterator[Complaint]:
+    """A client says in its class attribute `options`, a model, what it knows; another is asked at its start only."""
+    model: object = getattr(client, "options", None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return
+    try:
+        model.model_validate(system.options)
+    except ValidationError as error:
+        for one in problems(error, model):
+            yield file.error(("systems", name, *one.place), f"The system `{name}`: {one.sentence}", one.next_step)
+
+
+def _clients(kinds: Kinds) -> dict[str, type[Client]]:
+    every = [*kinds.actions.values(), *kinds.probes.values()]
+    return {client.system: client for kind in every for client in (*kind.needs, *kind.uses)}
+
+
+def _missing(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+    """A system stands once here, with all that need it, not once for each step."""
+    if draft.systems is None:
+        return
+    needs: dict[str, list[str]] = {}
+    for runbook in draft.runbooks.values():
+        for name in _used(runbook):
+            kind = kinds.actions.get(name) or kinds.probes.get(name)
+            for client in kind.needs if kind else ():
+                needs.setdefault(client.system, []).append(name)
+    for system, users in needs.items():
+        if system not in draft.systems.systems:
+            yield draft.files[SYSTEMS].error(
+                ("systems",), f"There is no system `{system}`, which {', '.join(dict.fromkeys(users))} needs.",
+                f"Add `{system}` under `systems` with its `endpoint`.",
+            )  # fmt: skip
+
+
+def _used(runbook: Runbook) -> Iterator[str]:
+    yield runbook.health.probe
+    for phase in Phase:
+        for step in runbook.steps(phase):
+            yield from (name for name in (step.action, step.probe, step.proof and step.proof.probe) if name)

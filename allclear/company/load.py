@@ -1,0 +1,185 @@
+"""Reads a company's folder under runbooks/: its plan, systems, runbooks and templates."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from allclear.company.diagnostics import Complaint, instead, shown
+from allclear.company.validation_errors import read_model
+from allclear.company.yaml_file import Place, YamlFile, read_text, read_yaml
+from allclear.domain.errors import ConfigError, NotFound
+from allclear.domain.plan import Plan
+from allclear.domain.runbook import Runbook
+from allclear.domain.systems import Service, Systems
+
+M = TypeVar("M", bound=BaseModel)
+
+PLAN = "plan.yaml"
+SYSTEMS = "systems.yaml"
+RUNBOOKS_VARIABLE = "ALLCLEAR_RUNBOOKS"
+
+
+@dataclass(frozen=True)
+class Company:
+    """A company as an incident finds it."""
+
+    name: str
+    folder: Path
+    plan: Plan
+    systems: Systems
+    runbooks: dict[str, Runbook]
+    templates: dict[str, str]
+    """Name in `plan.templates` -> its text."""
+    post_mortem: str
+    """The text of the post-mortem's template, which has placeholders of its own."""
+
+    def runbook(self, name: str) -> Runbook:
+        """Returns the runbook called `name`; raises NotFound with the names there are."""
+        if name not in self.runbooks:
+            raise NotFound(f"{self.plan.company} has no runbook called {name}.", instead(name, self.runbooks))
+        return self.runbooks[name]
+
+    def service(self, name: str) -> Service:
+        """Returns the service called `name`; raises NotFound with the names there are."""
+        if name not in self.systems.services:
+            raise NotFound(f"{self.plan.company} has no service called {name}.", instead(name, self.systems.services))
+        return self.systems.services[name]
+
+
+@dataclass
+class Draft:
+    """What could be read of a folder, and what is wrong with the rest."""
+
+    folder: Path
+    plan: Plan | None = None
+    systems: Systems | None = None
+    runbooks: dict[str, Runbook] = field(default_factory=dict[str, Runbook])
+    templates: dict[str, str] = field(default_factory=dict[str, str])
+    post_mortem: str | None = None
+    files: dict[str, YamlFile] = field(default_factory=dict[str, YamlFile])
+    """By name: `plan.yaml`, `systems.yaml`, and a runbook's by the runbook's name."""
+    complaints: list[Complaint] = field(default_factory=list[Complaint])
+
+
+def companies_root() -> Path:
+    """Returns the folder that holds one folder a company.
+
+    That is `ALLCLEAR_RUNBOOKS`, else `runbooks` where the command was started, else the one beside the
+    package. Raises ConfigError when the variable names no folder.
+    """
+    named = os.environ.get(RUNBOOKS_VARIABLE, "")
+    if named:
+        root = Path(named).expanduser()
+        if not root.is_dir():
+            raise ConfigError(f"{RUNBOOKS_VARIABLE} names {named}, which is no folder.", "Correct or unset it.")
+        return root
+    here = Path.cwd() / "runbooks"
+    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "runbooks"
+
+
+def companies() -> list[str]:
+    """Returns the names of the companies there are, sorted."""
+    root = companies_root()
+    found = sorted(path.parent.name for path in root.glob(f"*/{PLAN}")) if root.is_dir() else []
+    return [name for name in found if not name.startswith(".")]  # one that is being written
+
+
+def find_company(name: str) -> Company:
+    """Returns the company called `name`; raises NotFound with the names there are, ConfigError for a bad file."""
+    if name not in companies():
+        # Only names that were listed get this far as a path: `../elsewhere` is merely a name nobody has.
+        raise NotFound(f"There is no company {name!r} in {shown(companies_root())}.", instead(name, companies()))
+    return load_company(companies_root() / name)
+
+
+def load_company(folder: Path) -> Company:
+    """Returns the company in `folder`; raises ConfigError with file and line for the first thing that is wrong."""
+    draft = read_draft(folder)
+    wrong = sorted((one for one in draft.complaints if one.level == "error"), key=lambda one: one.rank)
+    if draft.plan is None or draft.systems is None or draft.post_mortem is None or wrong:
+        more = f" `allclear check {folder.name}` lists all {len(wrong)}." if len(wrong) > 1 else ""
+        raise ConfigError(str(wrong[0]), wrong[0].next_step + more)
+    return Company(
+        name=folder.resolve().name, folder=folder, plan=draft.plan, systems=draft.systems, runbooks=draft.runbooks,
+        templates=draft.templates, post_mortem=draft.post_mortem,
+    )  # fmt: skip
+
+
+def read_draft(folder: Path) -> Draft:
+    """Returns what can be read of `folder`; never raises for what is wrong in it."""
+    draft = Draft(folder)
+    if not folder.is_dir():
+        draft.complaints.append(
+            Complaint("error", shown(folder), None, "There is no such folder.", "Correct the name, or create it.")
+        )
+        return draft
+    if plan := _yaml(draft, folder / PLAN, PLAN):
+        draft.plan = _kept(draft, read_model(Plan, plan))
+    if systems := _yaml(draft, folder / SYSTEMS, SYSTEMS):
+        draft.systems = _kept(draft, read_model(Systems, systems))
+    for path in sorted((folder / "runbooks").glob("*.yaml")):
+        _read_runbook(draft, path)
+    _read_templates(draft)
+    return draft
+
+
+def _yaml(draft: Draft, path: Path, name: str) -> YamlFile | None:
+    read = read_yaml(path)
+    if isinstance(read, Complaint):
+        draft.complaints.append(read)
+        return None
+    draft.files[name] = read
+    return read
+
+
+def _kept(draft: Draft, read: M | list[Complaint]) -> M | None:
+    if isinstance(read, list):
+        draft.complaints.extend(read)
+        return None
+    return read
+
+
+def _read_runbook(draft: Draft, path: Path) -> None:
+    file = _yaml(draft, path, path.stem)
+    if file is None:
+        return
+    runbook = _kept(draft, read_model(Runbook, file))
+    if runbook is None:
+        return
+    if runbook.name != path.stem:
+        draft.complaints.append(
+            file.error(("name",), f"`name` is `{runbook.name}`, and the file is called `{path.name}`.",
+                       f"Write `name: {path.stem}`, or rename the file.")
+        )  # fmt: skip
+    draft.runbooks[path.stem] = runbook
+
+
+def _read_templates(draft: Draft) -> None:
+    if draft.plan is None:
+        return
+    for name, file in draft.plan.templates.items():
+        text = _read_template(draft, file, ("templates", name))
+        if text is not None:
+            draft.templates[name] = text
+    draft.post_mortem = _read_template(draft, draft.plan.post_mortem.template, ("post_mortem", "template"))
+
+
+def _read_template(draft: Draft, file: str, place: Place) -> str | None:
+    plan, path = draft.files[PLAN], draft.folder / file
+    if not path.resolve().is_relative_to(draft.folder.resolve()):
+        wrong = plan.error(place, f"The template `{file}` lies outside of the company's folder.", "Move it inside.")
+    elif not path.is_file():
+        there = [str(one.relative_to(draft.folder)) for one in (draft.folder / "templates").glob("*") if one.is_file()]
+        wrong = plan.error(place, f"The template `{file}` does not exist.", instead(file, there))
+    else:
+        text = read_text(path)
+        if isinstance(text, str):
+            return text
+        wrong = text
+    draft.complaints.append(wrong)
+    return None

@@ -1,0 +1,163 @@
+"""Begins a company's folder: small, commented, working, with a mark at each blank that only the company can fill."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from allclear.company.diagnostics import shown
+from allclear.company.load import companies_root, load_company
+from allclear.domain.errors import ConfigError
+
+STARTER = Path(__file__).with_name("starter")
+"""The files that every new company begins with; `<<name>>` in them is filled in."""
+
+_MARK = re.compile(r"<<([a-z_]+)>>")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9./:_-]*[A-Za-z0-9/]")
+"""What YAML reads as text without quotes, unless it is one of these words."""
+_WORDS = {"yes", "no", "true", "false", "null", "on", "off"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One thing that a new company is asked."""
+
+    name: str
+    question: str
+    blank: str
+    """Stands in the files when nobody answers: `allclear check` finds it, or it works as it is."""
+    default: str = ""
+    """What is proposed; empty where only the company can know."""
+    shape: str = r".{1,80}"
+    like: str = ""
+
+
+def asked(company: str) -> list[Asked]:
+    """Returns what the company called `company` is asked, in order."""
+    title = re.sub(r"[_-]+", " ", company).title()
+    return [
+        Asked("title", "The company's name", title, title, like="Acme"),
+        Asked("service", "A short name for what users reach", "web", "web", _NAME.pattern, "shop"),
+        Asked("service_url", "Its address", "https://YOUR-SERVICE.example", "", r"https?://\S+", "https://acme.com"),
+        Asked(
+            "cloud_run", "Its service in Cloud Run", "your-service", "", r"[a-z]([-a-z0-9]{0,47}[a-z0-9])?", "acme-web"
+        ),
+        Asked(
+            "project", "The Google Cloud project", "your-project", "", r"[a-z][-a-z0-9]{4,28}[a-z0-9]", "acme-prod"
+        ),
+        Asked("region", "Its region", "your-region1", "", r"[a-z]+-[a-z]+\d", "europe-west3"),
+        Asked(
+            "slack_channel", "The Slack channel of incidents", "#incidents", "#incidents", r"#?[a-z0-9_-]{1,80}",
+            "#incidents",
+        ),
+        Asked("alert", "What monitoring calls the alert (`alertname`)", "HighErrorRate", "HighErrorRate"),
+        Asked("zone", "The time zone", "UTC", "UTC", r"[A-Za-z0-9_+/-]+", "Europe/Berlin"),
+        Asked("on_call", "Who is on call", "[Name]", like="Ana Ruiz"),
+        Asked("tech_lead", "Who leads the engineers", "[Name]", like="Ben Okafor"),
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Start:
+    """A new company's name and what stands at each mark of the starter."""
+
+    name: str
+    marks: dict[str, str]
+
+    @staticmethod
+    def read(name: str, answers: Mapping[str, str]) -> Start:
+        """Returns the start of the company called `name`. Raises ConfigError for an answer that does not fit."""
+        marks = {one.name: checked(one, answers.get(one.name, "")) for one in asked(name)}
+        service = marks["cloud_run"]
+        return Start(name, marks | {
+            "name": name,
+            "short": _short(name),
+            "service_title": f"{marks['title']} {marks['service']}",
+            "slack_channel": f"#{marks['slack_channel'].removeprefix('#')}",
+            "channel": marks["slack_channel"].removeprefix("#"),
+            "good_revision": f"{service}-00041-old", "bad_revision": f"{service}-00042-new",
+            "fix_revision": f"{service}-00043-fix",
+        })  # fmt: skip
+
+    def filled(self, text: str) -> str:
+        """Returns a text of the starter with this company's words at its marks, as YAML wants them."""
+        return _MARK.sub(lambda found: _scalar(self.marks[found.group(1)]), text)
+
+
+def place_for(name: str) -> Path:
+    """Returns the folder for a new company called `name`. Raises ConfigError for one that cannot be or is there."""
+    if not _NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63]
+        raise ConfigError(
+            f"{name!r} is no name for a company's folder: it takes lower case letters, digits, `-` and `_`.",
+            f"Try: allclear init {near or 'acme'}.",
+        )
+    root = companies_root()
+    folder = (root if root.is_dir() else Path("runbooks")) / name
+    if folder.exists() or folder.is_symlink():
+        raise ConfigError(f"{shown(folder)} is there already, and stays as it is.", "Choose another name, or move it.")
+    return folder
+
+
+def begin(start: Start, folder: Path) -> None:
+    """Writes the company's folder whole, or not at all. Raises ConfigError where it cannot be written."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Beside its place, so that the rename is one step; begins with a dot, so that nobody takes it for a company.
+        aside = Path(tempfile.mkdtemp(prefix=f".{start.name}-", dir=folder.parent))
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        made = aside / start.name
+        for path in sorted(STARTER.rglob("*")):
+            if path.is_file():
+                target = made / path.relative_to(STARTER)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(start.filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+        load_company(made)
+        made.rename(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigError:
+    reason = error.strerror or str(error)
+    return ConfigError(f"{shown(folder)} cannot be written: {reason}.", "Check the folder above it and try again.")
+
+
+def checked(one: Asked, answer: str) -> str:
+    """Returns what an answer puts into the files. Raises ConfigError, with an example, for one that does not fit."""
+    if not answer:
+        return one.blank
+    fits = re.fullmatch(one.shape, answer) is not None and answer.isprintable()
+    if one.name == "zone":
+        fits = answer in available_timezones()
+    if one.name == "service_url" and fits:
+        fits = bool(urlsplit(answer).hostname)
+        answer = answer.rstrip("/")
+    if not fits:
+        like = f"Write it as {one.like}." if one.like else "Write it in one short line."
+        raise ConfigError(f"{one.question}: {answer!r} does not fit.", like)
+    return answer
+
+
+def _short(name: str) -> str:
+    letters = re.sub(r"[^a-z0-9]", "", name).lstrip("0123456789").upper()[:4]
+    return letters if len(letters) > 1 else "INC"
+
+
+def _scalar(text: str) -> str:
+    """Returns `text` as YAML reads it back."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)

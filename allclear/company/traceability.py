@@ -1,0 +1,209 @@
+"""What runs each line of a company's own document: `lines.yaml`, and where its references lead.
+
+A reference is one of:
+
+- `plan PART ...`, as `plan severities P0 targets respond`: a part of plan.yaml; items of lists go by their name, by
+  their text, or by their number
+- `systems PART ...`: a part of systems.yaml
+- `runbook NAME`, `runbook NAME PHASE` or `runbook NAME PHASE/STEP`
+- `template NAME`, or `template NAME "words"`: words that stand in it; `post_mortem` is the post-mortem's
+- `drill NAME PART ...`: a part of a drill's script
+- `journal KIND`: what the response itself writes down, as `journal acknowledged`
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from pydantic import Field, model_validator
+
+from allclear.company.diagnostics import Complaint, instead
+from allclear.company.load import Draft
+from allclear.company.validation_errors import read_model
+from allclear.company.yaml_file import YamlFile, read_yaml
+from allclear.domain.base import Model
+from allclear.domain.plan import Plan
+from allclear.domain.records import Record
+from allclear.domain.runbook import Phase, Step
+
+LINES = "lines.yaml"
+
+How = Literal["done", "asked", "data"]
+"""Who runs it: the engine, by itself or after an approval; a person who is asked to; or it is data that both go by."""
+
+_MARKUP = ("---", "```", "|--")
+_NAMES = ("name", "what", "audience", "ask", "path", "words", "title")
+"""The fields by which an item of a list is called."""
+
+
+class PlanLine(Model):
+    """One line of the document."""
+
+    line: str
+    runs: list[str] = Field(default=[], description="What runs it: references.")
+    not_yet: str = Field(default="", description="Why nothing runs it.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> PlanLine:
+        if bool(self.runs) == bool(self.not_yet):
+            msg = "a line has either `runs` or `not_yet`"
+            raise ValueError(msg)
+        return self
+
+
+class PlanLines(Model):
+    """A company's `lines.yaml`."""
+
+    document: str = Field(description="The document's file name.")
+    lines: list[PlanLine] = Field(min_length=1, description="Every line of it that says something, in order.")
+
+
+class Lead(Model):
+    """Where a reference leads."""
+
+    how: How
+    by: str = Field(default="", description="The action, the look or the role; empty for data.")
+
+
+def document_lines(text: str) -> list[str]:
+    """Returns the lines of a document that say something: no empty ones, no rules, no borders of code and tables."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith(_MARKUP)]
+
+
+def read_lines(folder: Path) -> tuple[PlanLines, YamlFile] | list[Complaint]:
+    """Returns a company's `lines.yaml`, or what is wrong with it."""
+    file = read_yaml(folder / LINES)
+    if isinstance(file, Complaint):
+        return [file]
+    read = read_model(PlanLines, file)
+    return read if isinstance(read, list) else (read, file)
+
+
+def check_lines(draft: Draft) -> Iterator[Complaint]:
+    """Yields every reference in `lines.yaml` that leads nowhere; nothing where there is no such file."""
+    if draft.plan is None or not (draft.folder / LINES).is_file():  # of a plan that cannot be read nothing is known
+        return
+    read = read_lines(draft.folder)
+    if isinstance(read, list):
+        yield from read
+        return
+    lines, file = read
+    for index, line in enumerate(lines.lines):
+        for number, reference in enumerate(line.runs):
+            found = resolve(draft, reference)
+            if isinstance(found, str):
+                yield file.error(("lines", index, "runs", number), found, "Correct it, or write `not_yet` and why.")
+
+
+def resolve(draft: Draft, reference: str) -> Lead | str:
+    """Returns where `reference` leads, or in a sentence why it leads nowhere."""
+    try:
+        kind, *rest = shlex.split(reference)
+    except ValueError:
+        return f"`{reference}` cannot be read as a reference."
+    ways = {"plan": _plan, "systems": _systems, "runbook": _runbook, "template": _template, "drill": _drill,
+            "journal": _journal}  # fmt: skip
+    if kind not in ways:
+        return f"`{kind}` is no kind of reference. {instead(kind, ways)}"
+    return ways[kind](draft, rest)
+
+
+# --- the kinds of references -------------------------------------------------------------------------
+
+
+def _plan(draft: Draft, parts: list[str]) -> Lead | str:
+    return _part("plan.yaml", draft.plan.model_dump(mode="json", by_alias=True) if draft.plan else None, parts)
+
+
+def _systems(draft: Draft, parts: list[str]) -> Lead | str:
+    dump = draft.systems.model_dump(mode="json", by_alias=True) if draft.systems else None
+    return _part("systems.yaml", dump, parts)
+
+
+def _drill(draft: Draft, parts: list[str]) -> Lead | str:
+    if not parts:
+        return "A drill has a name."
+    read = read_yaml(draft.folder / "drills" / f"{Path(parts[0]).name}.yaml")
+    if isinstance(read, Complaint):
+        return f"There is no drill `{parts[0]}`."
+    found = _part(f"the drill {parts[0]}", read.data, parts[1:])
+    return found if isinstance(found, str) else Lead(how="done", by="a drill")
+
+
+def _runbook(draft: Draft, parts: list[str]) -> Lead | str:
+    name, place = [*parts, "", ""][:2]
+    runbook = draft.runbooks.get(name)
+    if runbook is None:
+        return f"There is no runbook `{name}`. {instead(name, draft.runbooks)}"
+    if not place:
+        return Lead(how="data")
+    phase, _, step_id = place.partition("/")
+    if phase not in {one.value for one in Phase}:
+        return f"There is no phase `{phase}`. {instead(phase, [one.value for one in Phase])}"
+    steps = {step.id: step for step in runbook.steps(Phase(phase))}
+    if step_id and step_id not in steps:
+        return f"The runbook `{name}` has no step `{phase}/{step_id}`. {instead(step_id, steps)}"
+    return _of_step(draft.plan, steps[step_id]) if step_id else Lead(how="data")
+
+
+def _of_step(plan: Plan | None, step: Step) -> Lead:
+    if step.person:
+        return Lead(how="asked", by=plan.role_title(step.person) if plan else step.person)
+    return Lead(how="done", by=step.action or step.probe or "undo")
+
+
+def _template(draft: Draft, parts: list[str]) -> Lead | str:
+    name, words = [*parts, "", ""][:2]
+    texts = draft.templates | ({"post_mortem": draft.post_mortem} if draft.post_mortem is not None else {})
+    if name not in texts:
+        return f"There is no template `{name}`. {instead(name, texts)}"
+    if words and words not in texts[name]:
+        return f"The template `{name}` does not hold `{words}`."
+    return Lead(how="done", by="words that are sent or written")
+
+
+def _journal(draft: Draft, parts: list[str]) -> Lead | str:
+    del draft
+    records = get_args(get_args(Record)[0])
+    kinds = {str(record.model_fields["kind"].default) for record in records}
+    name = " ".join(parts)
+    return (
+        Lead(how="done", by="the journal") if name in kinds else f"The journal has no `{name}`. {instead(name, kinds)}"
+    )
+
+
+# --- parts of files ----------------------------------------------------------------------------------
+
+
+def _part(where: str, value: object, parts: list[str]) -> Lead | str:
+    """Returns that `parts` lead through `value` to something that is not empty."""
+    said = ""
+    for part in parts:
+        value = _inside(value, part)
+        said = f"{said} {part}".strip()
+        if value in (None, "", [], {}):
+            return f"{where} has no `{said}`."
+    return Lead(how="data") if value is not None else f"{where} cannot be read."
+
+
+def _inside(value: object, part: str) -> object:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).get(part)
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        named = next((one for one in items if _called(one, part)), None)
+        if named is None and part.isdecimal() and 0 < int(part) <= len(items):
+            return items[int(part) - 1]
+        return named
+    return None
+
+
+def _called(item: object, part: str) -> bool:
+    if isinstance(item, dict):
+        fields: dict[str, Any] = cast("dict[str, Any]", item)
+        return any(fields.get(name) == part for name in _NAMES)
+    return item == part

@@ -1,0 +1,206 @@
+"""What templates and steps are filled with: a value for every placeholder of `allclear.domain.placeholders`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from allclear.domain.deadlines import deadlines, rhythm, to_tell
+from allclear.domain.durations import in_words, say_duration
+from allclear.domain.errors import ConfigError
+from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.plan import Plan, not_known
+from allclear.domain.records import Entry
+from allclear.domain.runbook import Phase
+from allclear.domain.timeline import answer_commands, clock, plain, role_words, stamp, timeline
+from allclear.domain.placeholders import PLACEHOLDERS, render, unknown_placeholders
+
+LEAD = "incident_commander"
+"""The role that leads an incident."""
+
+ROOT_CAUSE = "root-cause"
+"""The investigation's step whose note is the cause."""
+
+STATUS_PAGE = "status_page"
+"""The audience of the plan's update rhythm that reads the status page."""
+
+UPDATES = 20
+"""How many lines `{updates}` has at most: a message in a channel, not the whole record."""
+
+_NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
+
+
+def status(incident: Incident) -> str:
+    """Returns how it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.
+
+    *Source:* both plans say "investigating" and "resolved"; RetailGen's "Identified" names the cause, so that it is
+    true once the cause is known, and says nothing of users. That they are safe again has a word of its own.
+    """
+    if incident.ended and incident.ended.ending == "false-alarm":
+        return "FALSE ALARM"
+    if incident.ended or incident.recovered_at:
+        return "RESOLVED"
+    if incident.contained_at:
+        return "CONTAINED"
+    return "IDENTIFIED" if _causes(incident) else "INVESTIGATING"
+
+
+def in_storm(incident: Incident) -> str:
+    """Returns why people approve every act of an incident that a storm covers, and until when."""
+    if incident.opened.umbrella:
+        return "it gathers a storm of alerts, and people approve every act"
+    return f"alerts stormed in ({incident.covered_by}), and people approve every act until one comes after the storm"
+
+
+def lead(incident: Incident) -> str | None:
+    """Returns who leads the incident, or None while nobody does."""
+    person = incident.roles.get(LEAD)
+    return plain(person, 60) if person else None
+
+
+def phase_words(incident: Incident, plan: Plan) -> str:
+    """Returns the phase it is in, in the plan's words; `none yet` before the first."""
+    phase = incident.phase
+    return plain(plan.phases[Phase(phase)].label if phase in set(Phase) else phase or "none yet")
+
+
+def waiting(incident: Incident) -> list[AskState]:
+    """Returns what waits for people, oldest first: after the end nothing but the review's."""
+    return [state for state in incident.open_asks if not incident.over or state.ask.phase == Phase.REVIEW]
+
+
+def duration(incident: Incident, now: datetime) -> timedelta:
+    """Returns the time from the beginning (or the detection) to recovery, to the end, or until now."""
+    return (incident.recovered_at or incident.ended_at or now) - (incident.began_at or incident.opened_at)
+
+
+def left_in_place(act: Act, plan: Plan) -> str:
+    """Returns what an act left behind, whose it is, and until when: `traffic pinned (run:web), owner tech lead`."""
+    proposed = act.proposed
+    words = [f"{plain(proposed.leaves or proposed.title)} ({plain(proposed.resource or proposed.act)})"]
+    if act.handed:
+        words.append(f"taken over by {plain(act.handed.to, 60)} until {stamp(act.handed.due)}")
+    elif proposed.owner:
+        words.append(f"owner {role_words(proposed.owner, plan)}")
+    if proposed.expires and not act.handed:
+        words.append(f"to be looked at by {stamp(proposed.expires)}")
+    return ", ".join(words)
+
+
+def values(  # noqa: PLR0913 - what is told and who it is told about
+    incident: Incident, entries: Sequence[Entry], plan: Plan, *, service_title: str, impact: str, now: datetime,
+    templates: Mapping[str, str] = _NO_TEMPLATES, runbook_title: str = "",
+) -> dict[str, str]:  # fmt: skip
+    """Returns a value for every placeholder, and `t_<name>` for each template, rendered with them.
+
+    A hyphen in a template's name is an underscore in its placeholder: `status-page` is `{t_status_page}`. The values
+    are plain text; escaping for Slack, e-mail or HTML is its client's part. Raises ConfigError for a template with an
+    unknown placeholder, or with another template in it.
+    """
+    severity = plan.severity(incident.severity)
+    told = {
+        "incident": incident.id,
+        "title": plain(incident.title),
+        "severity": plain(incident.severity, 20),
+        "severity_title": plain(severity.title) if severity else "",
+        "status": status(incident),
+        "company": plain(plan.company),
+        "service": plain(incident.opened.service),
+        "service_title": plain(service_title),
+        "kind": _kind(incident, plan),
+        "impact": plain(impact),
+        "feature": plain(incident.opened.feature or service_title),
+        "brief_cause": _cause(incident),
+        "next_update": _next_update(incident, plan, now),
+        "to_notify": _to_notify(incident, plan),
+        "deadlines": "\n".join(deadline_lines(incident, plan, now)) or "none",
+        "lead": lead(incident) or "not yet named",
+        "began": stamp(incident.began_at) if incident.began_at else "unknown",
+        "detected": stamp(incident.opened_at),
+        "resolved": stamp(incident.recovered_at) if incident.recovered_at else "not yet",
+        "duration": say_duration(duration(incident, now)),
+        "updates": _updates(incident, entries, plan),
+        "waiting": _waiting(incident, plan),
+        "in_place": "\n".join(left_in_place(act, plan) for act in incident.in_place) or "nothing",
+        "status_page": plan.status_page_url,
+        "runbook": plain(runbook_title or incident.opened.runbook),
+        "simulated": "[SIMULATED] " if incident.opened.simulated else "",
+    }
+    rendered = {template_key(name): _rendered(name, text, told) for name, text in templates.items()}
+    return told | rendered
+
+
+def template_key(name: str) -> str:
+    """Returns the placeholder of the template called `name`: `t_status_page` for `status-page`."""
+    return f"t_{name.replace('-', '_')}"
+
+
+def _rendered(name: str, text: str, told: Mapping[str, str]) -> str:
+    nested = [word for word in unknown_placeholders(text) if word.startswith("t_")]
+    if nested:
+        raise ConfigError(
+            f"The template `{name}` refers to another template, {{{nested[0]}}}.",
+            f"Write the words out; a template may hold only: {', '.join(sorted(PLACEHOLDERS))}.",
+        )
+    return render(text, told)
+
+
+def _updates(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
+    lines = [f"{clock(line.at)} - {line.text}" for line in timeline(entries, plan, incident=incident)]
+    if len(lines) > UPDATES:
+        left_out = len(lines) - UPDATES + 1
+        lines = [lines[0], f"({left_out} lines more: allclear show {incident.id})", *lines[-(UPDATES - 2) :]]
+    return "\n".join(lines)
+
+
+def _kind(incident: Incident, plan: Plan) -> str:
+    return plain(plan.kinds[incident.kind].title if incident.kind in plan.kinds else incident.kind)
+
+
+def _cause(incident: Incident) -> str:
+    said = _causes(incident)
+    return plain(said[-1]) if said else "still being looked into"
+
+
+def _causes(incident: Incident) -> list[str]:
+    ask = incident.ask_of("investigate", ROOT_CAUSE)
+    return [answer.reason for answer in ask.answers if answer.yes] if ask else []
+
+
+def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
+    line = rhythm(plan, incident, STATUS_PAGE, now)
+    return in_words(line.every) if line else "due course"
+
+
+def _to_notify(incident: Incident, plan: Plan) -> str:
+    lines: list[str] = []
+    for line in to_tell(plan, incident):
+        who = plain(plan.role_title(line.audience))
+        unknown = [plain(plan.facets[name].title) for name in not_known(line.when, incident.facets)
+                   if name in plan.facets]  # fmt: skip
+        how = f" by {', '.join(line.by)}" if line.by else ""
+        hangs = f" (depends: {', '.join(unknown)})" if unknown else ""
+        lines.append(f"{who}{how}{hangs}")
+    return "; ".join(dict.fromkeys(lines)) or "nobody by the plan"
+
+
+def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:
+    """Returns what is due, a line each; with `met`, what was met or declined too."""
+    lines: list[str] = []
+    for one in deadlines(plan, incident):
+        if one.due is None or ((one.met or one.declined) and not met):
+            continue
+        late = f"MISSED by {say_duration((one.met or one.declined or now) - one.due)}, " if one.missed(now) else ""
+        done = f", met {stamp(one.met)}" if one.met else f", declined {stamp(one.declined)}" if one.declined else ""
+        early = f", not before {stamp(one.not_before)}" if one.not_before else ""
+        clock_of = f"{one.severity}, counted from the {one.starts.value}"
+        lines.append(f"{late}{stamp(one.due)}{early}: {plain(one.title)} ({clock_of}){done}")
+    return lines
+
+
+def _waiting(incident: Incident, plan: Plan) -> str:
+    lines = [
+        f"{plain(state.ask.title).rstrip('. ')}: {answer_commands(state.ask, plan)[0]}" for state in waiting(incident)
+    ]
+    return "\n".join(lines) or "nothing"

@@ -1,0 +1,181 @@
+"""What follows when alerts go quiet: a flapping one settles, the collapsed are counted, and recovery is looked for.
+
+That every alert is over is what monitoring says; that the service is well is seen by a look from outside, after the
+alerts have been clear for a while. Silence says nothing: an alert that is not heard of any more goes on firing. Only
+where nobody is engaged and nothing is in place does an incident end by itself; else people are asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.approval import Ask, AskKind
+from allclear.domain.base import Clock
+from allclear.domain.durations import say_duration
+from allclear.domain.errors import AllclearError, Moved
+from allclear.domain.incident import Incident
+from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
+from allclear.domain.reminders import QUIET
+from allclear.domain.timeline import markdown_safe
+from allclear.engine.actions import approval_requests as asks
+from allclear.engine.response.conductor import Conductor
+from allclear.engine.people.people import closing_errands
+from allclear.engine.concurrency import Places
+from allclear.engine.incidents import read_incident
+from allclear.engine.alerts.storm import count_collapsed
+from allclear.journal.ports import INCIDENTS, Journal, KnownAlert
+
+log = logging.getLogger("allclear.settling")
+
+BY = By(actor="allclear", via="settling")
+
+_LOOK, _OVER = "all-clear", "over"
+
+AGAIN = timedelta(minutes=5)
+"""How often a service is looked at again that is not well although every alert is over."""
+
+_AT_ONCE = 20
+"""Incidents that are seen to at the same time: one client's connections are shared by all of them."""
+
+
+class Settling:
+    """Watches the open incidents of one company. Any process may; what is written once is not written twice."""
+
+    def __init__(self, journal: Journal, conductor: Conductor, company: Company, clock: Clock) -> None:
+        self._journal = journal
+        self._conductor = conductor
+        self._company = company
+        self._storm = company.plan.storm
+        self._clock = clock
+        self._places = Places(_AT_ONCE)
+
+    async def look(self, each: Callable[[], None] = lambda: None) -> list[str]:
+        """Settles what there is to settle, and returns the incidents in whose record something was written.
+
+        Many at once, for a look takes its time: one slow service never holds up the others; `each` is called after one.
+        Raises JournalError.
+        """
+        standing = await asyncio.to_thread(lambda: list(self._conductor.standing()))
+
+        async def one(incident: Incident) -> bool:
+            async with self._places.place():
+                await self._see_to(incident)
+                each()
+                return self._journal.head(incident.id)[0] != incident.length
+
+        written = await asyncio.gather(*(one(incident) for incident in standing))
+        return [incident.id for incident, well in zip(standing, written, strict=True) if well]
+
+    async def _see_to(self, incident: Incident) -> None:
+        try:
+            await asyncio.to_thread(self._settle, incident)
+            await self._recover(self._conductor.incident(incident.id))
+        except Moved:  # somebody wrote in this very moment: next time
+            pass
+        except AllclearError as error:
+            log.warning("%s: %s", incident.id, error)
+        except Exception:  # one incident never holds up the others
+            log.exception("The quiet alerts of %s could not be settled; it is tried again.", incident.id)
+
+    # --- alerts ------------------------------------------------------------------------------------
+
+    def _settle(self, incident: Incident) -> None:
+        if not incident.held and not self._journal.collapsed(incident.id, incident.collapsed_up_to)[0]:
+            return  # to write takes a turn that those who take alerts in wait for
+        with self._journal.together(INCIDENTS):
+            count_collapsed(self._journal, incident, self._company.plan, self._clock())
+            for known in self._journal.alerts_of(incident.id) if incident.held else []:
+                if known.state != known.said and not self._flaps(known):
+                    self._let_count(incident, known)
+
+    def _flaps(self, known: KnownAlert) -> bool:
+        since = self._clock() - self._storm.flapping.within
+        return sum(turn > since for turn in known.turns) >= self._storm.flapping.times
+
+    def _let_count(self, incident: Incident, known: KnownAlert) -> None:
+        """The last word of an alert that flapped counts, now that it has been quiet."""
+        held = incident.alerts.get(known.key)
+        if held is None:
+            return
+        said = held.model_copy(update={"state": known.said, "at": known.said_at, "flapping": False, "news": ""})
+        by = By(actor=f"alert from {known.source}", via=known.source)
+        self._journal.append(incident.id, [said], by)
+        self._journal.keep_alert(replace(known, state=known.said))
+
+    # --- recovery ----------------------------------------------------------------------------------
+
+    async def _recover(self, incident: Incident) -> None:
+        known = [] if incident.over else await asyncio.to_thread(self._journal.alerts_of, incident.id)
+        quiet_since = [one.changed_at for one in known]
+        if incident.opened.umbrella and incident.joined_at:  # it may have no alert of its own
+            quiet_since.append(incident.joined_at)
+        if not quiet_since or any("firing" in {one.state, one.said} for one in known):
+            return
+        clear = max(quiet_since)
+        if self._clock() - clear < self._storm.clear_for:
+            return
+        seen, asked = incident.step(QUIET, _LOOK), incident.ask_of(QUIET, _OVER)
+        if asked and asked.opened > clear:
+            if asked.granted and _may_end(incident):
+                who = asked.answers[-1].by.actor
+                self._write(incident, [_ended(f"{who} said so, and every alert is clear.")])
+            return
+        if seen and seen.at > clear and self._clock() - seen.at < AGAIN:
+            return
+        finding = await self._conductor.look(self._conductor.runbook(incident).health, self._conductor.words(incident))
+        # A look takes its time: only what this look bears on must not have moved.
+        now = read_incident(self._journal, incident.id)
+        if not now.over and all("firing" not in {one.state, one.said} for one in self._journal.alerts_of(incident.id)):
+            self._write(now, self._found(now, finding))
+
+    def _found(self, incident: Incident, finding: Finding) -> list[Any]:
+        title = f"Every alert has been clear for {say_duration(self._storm.clear_for)}"
+        records: list[Any] = [
+            StepDone(phase=QUIET, step=_LOOK, title=title, finding=finding, of_health=True),
+        ]
+        if finding.verdict is not Verdict.SUCCESS:
+            return records
+        if incident.contained is None:
+            records.append(Contained(by="its alerts are clear", finding=finding))
+        if incident.recovered_at is None:
+            records.append(Recovered(finding=finding))
+        if _nobody_engaged(incident) and _may_end(incident):
+            return [*records, _ended(f"{title}, the service is well, nothing is in place, and nobody was engaged.")]
+        return [*records, AskOpened(ask=self._ask(incident, title, finding))]
+
+    def _ask(self, incident: Incident, title: str, finding: Finding) -> Ask:
+        left = "".join(f"\n- still in place: {markdown_safe(act.proposed.title)}" for act in incident.holding)
+        return Ask(
+            id=asks.ask_id(incident, QUIET, _OVER), kind=AskKind.STEP, phase=QUIET, step=_OVER,
+            title=f"Is it over? {incident.title}",
+            text=f"{title}, and the service looks well: {markdown_safe(finding.sentence)}{left}",
+            yes="The incident ends, as soon as nothing is in place any more.", no="The response goes on.",
+            policy=asks.responder(self._company.plan, reason=True),
+        )  # fmt: skip
+
+    def _write(self, incident: Incident, records: list[Any]) -> None:
+        ends = any(isinstance(record, IncidentEnded) for record in records)
+        errands = closing_errands(incident, "resolved") if ends else []
+        self._journal.append(incident.id, records, BY, expect=incident.length, errands=errands)
+
+
+def _ended(why: str) -> IncidentEnded:
+    return IncidentEnded(ending="resolved", why=why)
+
+
+def _may_end(incident: Incident) -> bool:
+    return not incident.holding and not incident.unfinished
+
+
+def _nobody_engaged(incident: Incident) -> bool:
+    """Many troubles that one incident gathers are more than one look can tell of: that is for people to end."""
+    if incident.opened.umbrella:
+        return False
+    return incident.acknowledged_at is None and not incident.opened_by.person and not incident.in_place

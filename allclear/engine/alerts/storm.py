@@ -1,0 +1,119 @@
+"""When alerts come in masses: what of one source stands in the record one by one, and the incident that gathers them.
+
+*Source:* the numbers are the plan's (`allclear.domain.plan.alert_storm`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from allclear.domain.incident import Incident
+from allclear.domain.plan import Limit, Plan
+from allclear.domain.records import AlertsCollapsed, By, Covered, IncidentOpened
+from allclear.engine.response.conductor import start_errand
+from allclear.engine.incidents import open_under, readable
+from allclear.journal.ports import Journal, world_of
+
+BY = By(actor="allclear", via="storm")
+
+_RESERVED = 0.2
+"""The share of a source's bucket that the least severity leaves to graver ones; the worst may empty it."""
+
+
+@dataclass
+class _Bucket:
+    left: float
+    at: datetime
+
+
+class Buckets:
+    """How many more alerts of each source may stand in the record one by one.
+
+    It is remembered by this process alone: after a start every bucket is full, and a few more entries are written.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._buckets: dict[str, _Bucket] = {}
+
+    def take(self, source: str, severity: str | None, now: datetime) -> bool:
+        """Takes one from the bucket of `source`; False where nothing is left for that severity."""
+        limit = self._plan.storm.per_source
+        bucket = self._buckets.setdefault(source, _Bucket(limit.times, now))
+        passed = max(0.0, (now - bucket.at) / limit.within)
+        bucket.left, bucket.at = min(limit.times, bucket.left + passed * limit.times), now
+        if bucket.left < 1 + limit.times * _RESERVED * self._share(severity):
+            return False
+        bucket.left -= 1
+        return True
+
+    def _share(self, severity: str | None) -> float:
+        """Returns 0 for the worst severity up to 1 for the least, and for one that nobody knows."""
+        last = len(self._plan.severities) - 1
+        rank = last if severity is None else min(self._plan.rank(severity), last)
+        return rank / last if last else 0.0
+
+
+class Umbrella:
+    """The one incident of a company that new troubles join while alerts storm in."""
+
+    def __init__(self, journal: Journal, plan: Plan, company: str, *, simulated: bool) -> None:
+        self._journal = journal
+        self._plan = plan
+        self._company = company
+        self._simulated = simulated
+        self._key = f"umbrella:{world_of(company, simulated=simulated)}"
+
+    def raging(self, now: datetime) -> str | None:
+        """Returns the incident that new troubles join; None when nothing new has joined it for as long as it takes."""
+        found, _ = open_under(self._journal, self._key)
+        last = found.joined_at if found else None
+        return found.id if found and last and now - last <= self._plan.storm.umbrella.within else None
+
+    def open_if_due(self, now: datetime) -> None:
+        """Opens it, or takes up the one that is open still, where too many incidents were opened; covers every one."""
+        limit: Limit = self._plan.storm.umbrella
+        rows = self._journal.incidents(company=self._company, since=now - limit.within)
+        known, key = open_under(self._journal, self._key)
+        others = (row for row in rows if known is None or row.id != known.id)
+        recent = [one for one in readable(self._journal, others) if one.is_of(simulated=self._simulated)]
+        if len(recent) < limit.times:
+            return
+        found, _ = self._journal.open_incident(
+            self._plan.short, self._opening(recent), BY, key=key,
+            errands=[start_errand("{incident}", "respond")],
+        )  # fmt: skip
+        rows = self._journal.incidents(open_only=True, company=self._company)
+        for one in readable(self._journal, rows):
+            if one.is_of(simulated=self._simulated) and (one.id == found or one.covered_by is None):
+                self._journal.append(one.id, [Covered(umbrella=found)], BY)
+
+    def _opening(self, recent: list[Incident]) -> IncidentOpened:
+        """It is responded to as the gravest of them would be, for whatever they have in common will show there."""
+        gravest = min(recent, key=lambda one: (self._plan.rank(one.severity), one.opened_at))
+        began = [one.opened.began for one in recent if one.opened.began]
+        return gravest.opened.model_copy(
+            update={
+                "title": f"Alert storm: {len(recent)} incidents within {_minutes(self._plan.storm.umbrella)}",
+                "severity": gravest.severity,
+                "reported": "a storm of alerts",
+                "began": min(began) if began else None,
+                "simulated": self._simulated,
+                "by_hand": False,
+                "umbrella": True,
+            }
+        )
+
+
+def _minutes(limit: Limit) -> str:
+    return f"{limit.within.total_seconds() / 60:g} min"
+
+
+def count_collapsed(journal: Journal, incident: Incident, plan: Plan, now: datetime) -> None:
+    """Writes down how many alerts were collapsed into `incident`, where some were and the last count is old enough."""
+    if incident.collapsed_at and now - incident.collapsed_at < plan.storm.counts_every:
+        return
+    count, last = journal.collapsed(incident.id, incident.collapsed_up_to)
+    if count:
+        journal.append(incident.id, [AlertsCollapsed(count=count, up_to=last)], BY, expect=incident.length)

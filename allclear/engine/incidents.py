@@ -1,0 +1,117 @@
+"""How an incident stands, read from the journal: the one way in for everything in the engine.
+
+Replaying thousands of entries for every question would take longer with each of them, so a process remembers how an
+incident stood when it was read last, and applies only what was written since.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from threading import Lock
+from weakref import WeakKeyDictionary
+
+from allclear.domain.errors import Unreadable
+from allclear.domain.incident import Incident, apply_to, replay
+from allclear.journal.ports import IncidentRow, Journal
+
+log = logging.getLogger("allclear.reading")
+
+_REMEMBERED = 2000
+"""Incidents; which was not asked for longest is forgotten first."""
+
+
+class Incidents:
+    """The incidents of one journal, each remembered as it stood last. Thread-safe.
+
+    What it returns is never changed afterwards: whoever holds an incident decides by what it was, and its length says
+    so when the decision is written.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Incident] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, journal: Journal, incident_id: str, stands: tuple[int, str] | None = None) -> Incident:
+        """Returns the incident as it stands. Raises NotFound for an unknown one, JournalError.
+
+        `stands` is its length and the hash of its last entry, for whoever has read them already.
+        """
+        with self._lock:
+            known = self._known.get(incident_id)
+        if stands is None or (known and known.length > stands[0]):  # a list may be older than what we know
+            stands = journal.head(incident_id)
+        if known is None or (known.length, known.head) != stands:
+            known = _newer(journal, incident_id, known)
+        self._remember(known)
+        return known
+
+    def _remember(self, incident: Incident) -> None:
+        with self._lock:
+            self._known[incident.id] = incident
+            self._known.move_to_end(incident.id)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+
+
+def _newer(journal: Journal, incident_id: str, known: Incident | None) -> Incident:
+    if known is not None:
+        new = journal.entries(incident_id, after=known.length)
+        # What was read within a transaction that came to nothing is not what the new entries follow.
+        if new and new[0].before == known.head:
+            return apply_to(known, new)
+    incident = replay(journal.entries(incident_id))
+    if incident is None:
+        raise Unreadable(f"The record of {incident_id} is empty.", "Restore the journal from a backup.")
+    return incident
+
+
+_READERS: WeakKeyDictionary[Journal, Incidents] = WeakKeyDictionary()
+_MAKING = Lock()
+
+
+def _reader(journal: Journal) -> Incidents:
+    """Returns the one reader of a journal, so that everybody in this process shares what it remembers."""
+    with _MAKING:
+        return _READERS.setdefault(journal, Incidents())
+
+
+def read_incident(journal: Journal, incident_id: str) -> Incident:
+    """Returns the incident as `journal` has it now. Raises NotFound for an unknown one, JournalError."""
+    return _reader(journal).read(journal, incident_id)
+
+
+def read_or_none(journal: Journal, incident_id: str) -> Incident | None:
+    """Returns the incident as it stands; None where its record cannot be read, which is logged.
+
+    Raises NotFound for an unknown one, JournalError.
+    """
+    try:
+        return read_incident(journal, incident_id)
+    except Unreadable as error:  # one damaged record never holds up the others
+        log.warning("%s", error)
+        return None
+
+
+def open_under(journal: Journal, key: str) -> tuple[Incident | None, str]:
+    """Returns the open incident with `key`, or None, and the key that it has or that a new one is to be opened with.
+
+    One whose record cannot be read keeps its key for itself: who comes after it goes by another. Raises JournalError.
+    """
+    while found := journal.open_with_key(key):
+        incident = read_or_none(journal, found)
+        if incident is not None:
+            return incident, key
+        key = f"{key}/after {found}"
+    return None, key
+
+
+def readable(journal: Journal, rows: Iterable[IncidentRow]) -> Iterator[Incident]:
+    """Yields those of a list of incidents that can be read; of any other it is logged that it cannot."""
+    reader = _reader(journal)
+    for row in rows:
+        try:
+            yield reader.read(journal, row.id, (row.length, row.head))
+        except Unreadable as error:  # one damaged record never holds up the others
+            log.warning("%s", error)

@@ -1,0 +1,281 @@
+"""Says what is to be said when a time is over, once, and makes graver what was left too long.
+
+What is due follows from the record alone (`allclear.domain.reminders`), so a restart loses nothing and repeats nothing.
+Each reminder is an entry first and a message then: the message is an act like any other, and is sent once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.action import Verdict
+from allclear.domain.base import Clock
+from allclear.domain.durations import in_words
+from allclear.domain.errors import AllclearError, Moved, NotFound, Refused, Unreadable
+from allclear.domain.incident import KEPT, Act, Incident, ReminderState
+from allclear.domain.plan import Rota, Takeover, Telling
+from allclear.domain.records import By, Reminded, SeverityChanged, StepDone
+from allclear.domain.reminders import HOLDS, Reminder, reminders
+from allclear.domain.timeline import plain
+from allclear.domain.placeholders import render, render_all
+from allclear.engine.response.conductor import Conductor, taken_up_again
+from allclear.engine.actions.executor import Executor
+from allclear.engine.notify.live_messages import KeptMessage, kept_messages
+from allclear.engine.notify.page_updates import PHASE, PagerWord, next_try, pager_words
+from allclear.engine.actions.proposals import Proposer, Wish
+from allclear.engine.keyed_tasks import UnderWay
+from allclear.journal.ports import IncidentRow, Journal
+
+log = logging.getLogger("allclear.reminders")
+
+BY = By(actor="allclear", via="clock")
+
+_REMEMBERED = timedelta(days=60)
+"""How long after its end an incident may still have something in place, or a post-mortem due."""
+
+_AT_ONCE = 50
+"""Incidents that are seen to at the same time."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was found when an incident was last read."""
+
+    length: int
+    next: datetime | None
+    """When there is something to do; None for nothing until its record grows."""
+
+
+class Reminders:
+    """Watches the times of one company's incidents. Any process may: what one has said, no other says again."""
+
+    def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
+        self, journal: Journal, conductor: Conductor, proposer: Proposer, executor: Executor, company: Company,
+        clock: Clock, *, simulated: bool,
+    ) -> None:  # fmt: skip
+        self._journal = journal
+        self._conductor = conductor
+        self._proposer = proposer
+        self._executor = executor
+        self._company = company
+        self._clock = clock
+        self._simulated = simulated
+        self._seen: dict[str, _Seen] = {}
+        self._under_way = UnderWay(self._seen_to)
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def give(self) -> list[str]:
+        """Begins to say all that is due, and returns the incidents; `settled` waits for it. Raises JournalError."""
+        waiting = await asyncio.to_thread(self._waiting, self._clock())
+        return [one for one in waiting if self._under_way.begin(one, partial(self._see_to, one))]
+
+    async def settled(self) -> None:
+        """Waits until all that has begun is written down, and has arrived or failed."""
+        await self._under_way.settled()
+
+    def _seen_to(self, incident_id: str) -> None:
+        self._seen.pop(incident_id, None)
+
+    def _waiting(self, now: datetime) -> list[str]:
+        rows = self._journal.incidents(company=self._company.name, ended_since=now - _REMEMBERED)
+        return [row.id for row in rows if self._is_due(row, now)]
+
+    def _is_due(self, row: IncidentRow, now: datetime) -> bool:
+        seen = self._seen.get(row.id)
+        if seen is None or seen.length != row.length:
+            try:
+                seen = self._read(self._conductor.incident(row.id))
+            except Unreadable as error:  # one damaged record never holds up the others
+                log.warning("%s", error)
+                seen = _Seen(row.length, None)
+            self._seen[row.id] = seen
+        return seen.next is not None and seen.next <= now
+
+    def _read(self, incident: Incident) -> _Seen:
+        if not incident.is_of(simulated=self._simulated):
+            return _Seen(incident.length, None)
+        moments = [one.due for one in self._open(incident)[:1]]
+        moments += [at for _, at in self._unsent(incident)]
+        moments += [word.due for word in self._pager_words(incident)]
+        moments += [message.due for message in self._overtaken(incident)]
+        return _Seen(incident.length, min(moments, default=None))
+
+    def _open(self, incident: Incident) -> list[Reminder]:
+        return reminders(self._company.plan, incident, self._taken())
+
+    def _taken(self) -> list[Takeover]:
+        return [one for rota in self._company.plan.rotas for one in self._journal.takeovers(rota.role)]
+
+    async def _see_to(self, incident_id: str) -> None:
+        """Writes down what is due in one incident, and sends it; what is slow outside holds up this incident alone."""
+        try:
+            async with self._room:
+                await self._say_all(incident_id)
+                for state, at in self._unsent(self._conductor.incident(incident_id)):
+                    if at <= self._clock():
+                        await self._send(incident_id, state)
+                for word in self._pager_words(self._conductor.incident(incident_id)):
+                    if word.due <= self._clock():
+                        await self._tell_pager(incident_id, word)
+                for message in self._overtaken(self._conductor.incident(incident_id)):
+                    if message.due <= self._clock():
+                        await self._keep_up(incident_id, message)
+        except Moved:
+            pass  # somebody wrote meanwhile: the next round looks again
+        except AllclearError as error:
+            log.warning("%s: %s", incident_id, error)
+        except Exception:  # a task of its own: nobody else would hear of it
+            log.exception("What is due in %s could not be said; it is tried again.", incident_id)
+
+    async def _say_all(self, incident_id: str) -> None:
+        incident = self._conductor.incident(incident_id)
+        for one in _highest(self._open(incident), self._clock()):
+            await self._say(incident, one)
+            incident = self._conductor.incident(incident_id)
+
+    async def _say(self, incident: Incident, one: Reminder) -> None:
+        """Writes down that it is said; what would become graver is looked at once more before it does."""
+        records: list[Any] = [_record(one)]
+        errands = []
+        if one.becomes:
+            look = await self._conductor.look(self._conductor.runbook(incident).health, self._conductor.words(incident))
+            seen = StepDone(
+                phase=incident.phase or "detect", step="escalation-look", title="Still failing?", finding=look,
+                of_health=True,
+            )  # fmt: skip
+            # A look takes its time: only what it bears on must not have moved.
+            now = self._conductor.incident(incident.id)
+            if not any((one.topic, one.rung) == (still.topic, still.rung) for still in self._open(now)):
+                raise Moved(f"{incident.id} needs no escalation any more.", "Nothing is to be done.")
+            incident = now
+            if look.verdict is Verdict.SUCCESS:
+                held = f"It would become {one.becomes}, but looks well; the next look is in {in_words(HOLDS)}."
+                records = [seen, _record(one).model_copy(update={"sentence": held, "roles": []})]
+            else:
+                change = SeverityChanged(was=incident.severity, now=one.becomes, why=one.sentence)
+                records = [seen, change, *records]
+                errands = taken_up_again(incident, self._company.plan, one.becomes)
+        self._journal.append(incident.id, records, BY, expect=incident.length, errands=errands)
+
+    # --- the message -----------------------------------------------------------------------------------
+
+    def _unsent(self, incident: Incident) -> Iterator[tuple[ReminderState, datetime]]:
+        """Yields what was to be said and has not reached anybody, with when it is tried next."""
+        for states in incident.reminders.values():
+            for state in states:
+                if self._way(state.said) is None or not state.said.roles:
+                    continue
+                if at := next_try(incident, PHASE, str(state.number), state.at):
+                    yield state, at
+
+    async def _send(self, incident_id: str, state: ReminderState) -> None:
+        way, incident = self._way(state.said), self._conductor.incident(incident_id)
+        if way is None:
+            return
+        act = incident.act_of(PHASE, str(state.number))
+        if act is None or _failed(act):
+            self._only_tells(way.action)
+            words = self._conductor.words(incident) | {
+                "reminder": state.said.sentence, "for": self._whom(state.said.roles), "number": str(state.number),
+            }  # fmt: skip
+            params = render_all(way.with_, words)
+            wish = Wish(PHASE, str(state.number), way.action, params, "Remind people", authorised=True)
+            await self._executor.carry_out(incident_id, await self._proposer.propose(incident, wish, BY), BY)
+        elif act.outcome is None:
+            await self._executor.carry_out(incident_id, act.id, BY)
+
+    async def _tell_pager(self, incident_id: str, word: PagerWord) -> None:
+        """Says that a page is over, so that whoever was woken may sleep again, or taken, so that nobody else is."""
+        page, incident = word.page.proposed, self._conductor.incident(incident_id)
+        act = incident.act_of(PHASE, word.step)
+        if act and act.outcome is None:
+            await self._executor.carry_out(incident_id, act.id, BY)
+            return
+        wish = Wish(PHASE, word.step, page.action, page.params, "Close the page", undoes=word.page, authorised=True)
+        if not word.over and (taken_by := self._taken_by(page.action)):
+            kind = self._executor.action(taken_by)
+            params = {name: value for name, value in page.params.items() if name in kind.params.model_fields}
+            wish = Wish(PHASE, word.step, taken_by, params, kind.title, authorised=True)
+        await self._executor.carry_out(incident_id, await self._proposer.propose(incident, wish, BY), BY)
+
+    def _overtaken(self, incident: Incident) -> list[KeptMessage]:
+        with suppress(NotFound):  # a runbook that was taken away says nothing more
+            return list(kept_messages(incident, self._conductor.runbook(incident)))
+        return []
+
+    async def _keep_up(self, incident_id: str, message: KeptMessage) -> None:
+        """Says in place what a message says by now."""
+        incident, step = self._conductor.incident(incident_id), message.step
+        act = incident.act_of(KEPT, message.key)
+        if act is None or act.outcome is not None:
+            self._only_tells(step.action or "")
+            words = self._conductor.words(incident)
+            title = f"Keep up to date: {render(step.title, words) or step.id}"
+            wish = Wish(KEPT, message.key, step.action or "", render_all(step.with_, words), title, authorised=True)
+            act_id = await self._proposer.propose(incident, wish, BY)
+        else:
+            act_id = act.id
+        await self._executor.carry_out(incident_id, act_id, BY)
+
+    def _pager_words(self, incident: Incident) -> list[PagerWord]:
+        return [word for word in pager_words(incident) if word.over or self._taken_by(word.page.proposed.action)]
+
+    def _taken_by(self, action: str) -> str | None:
+        """Returns what says that the page has been taken; None where its pager knows no such thing, or is gone."""
+        with suppress(NotFound):
+            return self._executor.action(action).taken_by
+        return None
+
+    def _way(self, said: Reminded) -> Telling | None:
+        rules = self._company.plan.reminders
+        return (rules.page or rules.tell) if said.wakes else rules.tell
+
+    def _only_tells(self, action: str) -> None:
+        """Raises Refused for an action that does more than tell people: nobody is asked here."""
+        kind = type(self._executor.action(action))
+        if not kind.speaks or kind.approval is not None:
+            raise Refused(f"`{action}` does more than tell people.", "Name one that only speaks, as slack.post.")
+
+    def _whom(self, roles: list[str]) -> str:
+        """Returns the people whom it is for, each with what reaches them now: `CTO: Ana (phone +49 …)`."""
+        now, plan = self._clock(), self._company.plan
+        lines: list[str] = []
+        for role in roles:
+            rota = next((rota for rota in plan.rotas if rota.role == role), None)
+            on_duty = self._on_duty(rota, now) if rota else [person.name for person in plan.holders(role)]
+            names = [self._reached(name, now) for name in dict.fromkeys(on_duty)]
+            lines.append(f"{plan.role_title(role)}: {', '.join(names) or 'nobody is named'}")
+        return plain("; ".join(lines), 1000) or "everybody"
+
+    def _on_duty(self, rota: Rota, now: datetime) -> list[str]:
+        taken = self._journal.takeovers(rota.role)
+        return [shift.person for shift in rota.on_duty(now, self._company.plan.working_time, taken)]
+
+    def _reached(self, name: str, now: datetime) -> str:
+        plan = self._company.plan
+        person = next((one for one in plan.people if one.name == name), None)
+        if person is None:
+            return name
+        ways = [f"{kind} {person.contacts[kind].address}" for kind in person.reached_by(now, plan.working_time)]
+        return f"{name} ({', '.join(ways)})" if ways else name
+
+
+def _record(one: Reminder) -> Reminded:
+    return Reminded(topic=one.topic, rung=one.rung, sentence=one.sentence, roles=list(one.roles), wakes=one.wakes)
+
+
+def _highest(found: list[Reminder], now: datetime) -> list[Reminder]:
+    """Returns what is due, of each topic the highest rung: what nobody heard in time is not said rung by rung."""
+    return list({one.topic: one for one in found if one.due <= now}.values())
+
+
+def _failed(act: Act) -> bool:
+    return act.outcome is not None and not act.outcome.good

@@ -1,0 +1,338 @@
+"""The journal on SQL: incidents and their chained entries, and the claims on what is being changed."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from pydantic_core import PydanticSerializationError
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from allclear.domain.base import Clock, utc_now
+from allclear.domain.baseline import Baseline
+from allclear.domain.errors import Moved, NotFound, Unreadable
+from allclear.domain.plan import Takeover
+from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
+from allclear.journal.url import open_database
+from allclear.journal.alerts import AlertBook
+from allclear.journal.baselines import add_baselines, newest_baselines
+from allclear.journal.hash_chain import link
+from allclear.journal.stats import Looks
+from allclear.journal.ports import INCIDENTS as OPENING
+from allclear.journal.ports import Busy, Claim, Done, Errand, IncidentRow, Mine
+from allclear.journal.inbox import Post
+from allclear.journal.statements import (
+    ADD_ENTRY,
+    ENDED,
+    ENTRIES_AFTER,
+    HEAD,
+    HEAD_ALONE,
+    LAST_NUMBER,
+    MOVED,
+    OF_AN_ACT,
+    OPEN_WITH,
+    OPEN_WITH_ALONE,
+    incidents_where,
+)
+from allclear.journal.tables import CLAIMS, ENTRIES, INCIDENTS
+from allclear.journal.overrides import add_takeover, newest_takeovers
+
+
+class SqlJournal(Post, AlertBook, Looks):
+    """A journal in a SQL database; see `allclear.journal.ports.Journal` for what each method promises."""
+
+    def __init__(self, url: str, clock: Clock = utc_now) -> None:
+        """Opens the journal at `url`: `sqlite:///journal.db`, or `postgresql://user@host/database`.
+
+        Raises ConfigError or JournalError.
+        """
+        super().__init__(open_database(url), clock)
+        try:
+            self._presence = self._db.presence()
+        except BaseException:
+            self._db.close()
+            raise
+
+    @property
+    def holder(self) -> str:
+        """Returns this process's id among the holders of claims."""
+        return self._presence.holder
+
+    def gone(self, holder: str) -> bool:
+        """Says whether the process with that id has ended."""
+        with self._db.reading() as connection:
+            return self._presence.gone(connection, holder)
+
+    def close(self) -> None:
+        """Lets go of the database and of our presence among the holders."""
+        self._presence.leave()
+        self._db.close()
+
+    # --- incidents and entries ---------------------------------------------------------------------
+
+    def open_incident(
+        self, short: str, opened: IncidentOpened, by: By, *, key: str | None = None,
+        records: Sequence[Any] = (), errands: Sequence[Errand] = (),
+    ) -> tuple[str, bool]:  # fmt: skip
+        """Opens an incident, or joins the open one with that key."""
+        with self._db.writing(OPENING) as connection:
+            found = connection.execute(OPEN_WITH_ALONE, {"its_key": key}).scalar() if key is not None else None
+            if found is not None:
+                self._add(connection, found, records, by)
+                return found, False
+            number = (connection.execute(LAST_NUMBER, {"its_short": short}).scalar() or 0) + 1
+            incident = f"{short}-{number}"
+            connection.execute(
+                insert(INCIDENTS).values(
+                    id=incident, number=number, short=short, company=opened.company, service=opened.service, key=key,
+                    opened_at=self._clock().isoformat(), ended_at=None, length=0, head=GENESIS,
+                )
+            )  # fmt: skip
+            self._add(connection, incident, [opened, *records], by)
+            mine = [Errand(e.kind, incident, e.key.format(incident=incident), e.detail) for e in errands]
+            self._add_errands(connection, mine)
+        return incident, True
+
+    def append(
+        self, incident: str, records: Sequence[Any], by: By, *, expect: int | None = None,
+        errands: Sequence[Errand] = (),
+    ) -> list[Entry]:  # fmt: skip
+        """Appends in order."""
+        with self._db.writing() as connection:
+            entries = self._add(connection, incident, records, by, expect)
+            self._add_errands(connection, errands)
+        return entries
+
+    def _add(
+        self, connection: Connection, incident: str, records: Sequence[Any], by: By, expect: int | None = None
+    ) -> list[Entry]:
+        length, head = _locked(connection, incident)
+        if expect is not None and length != expect:
+            raise Moved(f"{incident} has a newer entry ({length}, seen {expect}).", "Read it again and decide again.")
+        at, said, entries = self._clock(), by.model_dump_json(), list[Entry]()
+        for record in records:
+            length, stored = length + 1, _as_json(record)
+            hashed = link(incident, length, at.isoformat(), said, stored, head)
+            values = {
+                "incident": incident, "number": length, "at": at.isoformat(), "by": said, "kind": record.kind,
+                "record": stored, "before": head, "hash": hashed,
+                "act": getattr(record, "act", None), "resource": getattr(record, "resource", None) or None,
+            }  # fmt: skip
+            connection.execute(ADD_ENTRY, values)
+            entries.append(
+                Entry(incident=incident, number=length, at=at, by=by, record=record, before=head, hash=hashed)
+            )
+            head = hashed
+        ended = next((at.isoformat() for record in records if isinstance(record, IncidentEnded)), None)
+        moved = {"its_id": incident, "its_length": length, "its_head": head}
+        connection.execute(ENDED if ended else MOVED, moved | ({"its_ended_at": ended} if ended else {}))
+        return entries
+
+    def entries(self, incident: str, *, after: int = 0) -> list[Entry]:
+        """Returns the entries with a number over `after`, in order."""
+        with self._db.reading() as connection:
+            rows = connection.execute(ENTRIES_AFTER, {"its_incident": incident, "its_number": after}).all()
+            if not rows and connection.execute(HEAD, {"its_id": incident}).one_or_none() is None:
+                raise _unknown(incident)
+        try:
+            return self._read_rows(rows)
+        except ValueError as error:
+            raise Unreadable(
+                f"An entry of {incident} cannot be read.", f"allclear verify {incident} says which; restore a backup."
+            ) from error
+
+    @staticmethod
+    def _read_rows(rows: Sequence[Row[Any]]) -> list[Entry]:
+        return [  # each part is checked by itself: to check the whole once more would take as long again
+            Entry.model_construct(
+                incident=row.incident, number=row.number, at=_moment(row.at), by=_speaker(row.by),
+                record=RECORD.validate_json(row.record), before=row.before, hash=row.hash,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def head(self, incident: str) -> tuple[int, str]:
+        """Returns how many entries an incident has, and the hash of the last."""
+        with self._db.reading() as connection:
+            row = connection.execute(HEAD, {"its_id": incident}).one_or_none()
+        if row is None:
+            raise _unknown(incident)
+        return row.length, row.head
+
+    def open_with_key(self, key: str) -> str | None:
+        """Returns the open incident that was opened with `key`, or None."""
+        with self._db.reading() as connection:
+            return connection.execute(OPEN_WITH, {"its_key": key}).scalar()
+
+    def incidents(
+        self, *, open_only: bool = False, service: str | None = None, company: str | None = None,
+        since: datetime | None = None, ended_since: datetime | None = None,
+    ) -> list[IncidentRow]:  # fmt: skip
+        """Returns the incidents, newest first."""
+        asked = {
+            "service": service, "company": company, "since": since.isoformat() if since else None,
+            "ended_since": ended_since.isoformat() if ended_since else None,
+        }  # fmt: skip
+        named = {name: value for name, value in asked.items() if value is not None}
+        wanted = incidents_where(frozenset([*named, "open_only"] if open_only else named))
+        with self._db.reading() as connection:
+            rows = connection.execute(wanted, {f"its_{name}": value for name, value in named.items()}).all()
+        return [
+            IncidentRow(
+                number, of, service, datetime.fromisoformat(opened),
+                datetime.fromisoformat(ended) if ended else None, length, head,
+            )
+            for number, of, service, opened, ended, length, head in rows
+        ]  # fmt: skip
+
+    def version(self) -> int | None:
+        """Returns a number that is another one once anybody has written."""
+        return self._db.version()
+
+    def incidents_touching(self, resource: str) -> list[str]:
+        """Returns the ids of the incidents with an act on `resource`, oldest first."""
+        wanted = (
+            select(INCIDENTS.c.id)
+            .where(INCIDENTS.c.id.in_(select(ENTRIES.c.incident).where(ENTRIES.c.resource == resource)))
+            .order_by(INCIDENTS.c.opened_at, INCIDENTS.c.number)
+        )
+        with self._db.reading() as connection:
+            return list(connection.execute(wanted).scalars())
+
+    def broken_link(self, incident: str) -> int | None:
+        """Returns the number of the first entry whose hash does not fit, or None for a whole chain."""
+        with self._db.reading() as connection:
+            wanted = select(ENTRIES).where(ENTRIES.c.incident == incident).order_by(ENTRIES.c.number)
+            rows = connection.execute(wanted).all()
+            kept = connection.execute(select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == incident))
+            known = kept.one_or_none()
+        if known is None:
+            raise _unknown(incident)
+        before = GENESIS
+        for number, row in enumerate(rows, start=1):
+            try:
+                hashed = link(incident, number, row.at, row.by, row.record, before)
+                kind = json.loads(row.record)["kind"]
+            except (ValueError, KeyError, TypeError):
+                return number
+            if (row.number, row.before, row.hash, row.kind) != (number, before, hashed, kind):
+                return number
+            before = row.hash
+        return None if (len(rows), before) == tuple(known) else len(rows) + 1
+
+    # --- takeovers ---------------------------------------------------------------------------------
+
+    def take_over(self, takeover: Takeover) -> None:
+        """Writes down that a turn was taken over."""
+        add_takeover(self._db, takeover)
+
+    def takeovers(self, role: str, *, limit: int = 50) -> list[Takeover]:
+        """Returns the newest takeovers of `role`."""
+        return newest_takeovers(self._db, role, limit)
+
+    # --- baselines ---------------------------------------------------------------------------------
+
+    def add_baselines(self, baselines: Sequence[Baseline]) -> None:
+        """Writes down what had all users and was healthy."""
+        add_baselines(self._db, baselines)
+
+    def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
+        """Returns the newest baselines of `resource` up to `before`."""
+        return newest_baselines(self._db, resource, before, limit)
+
+    # --- claims ------------------------------------------------------------------------------------
+
+    def claim(
+        self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By,
+    ) -> Claim:  # fmt: skip
+        """Takes the one claim on `resource`, with the intent in the same transaction."""
+        self._presence.hold()
+        with self._db.writing(_claim_on(resource)) as connection:
+            _locked(connection, incident)  # its outcome may be written by who holds no claim
+            if _has(connection, incident, act, "act.finished"):
+                return Done()
+            held = connection.execute(select(CLAIMS).where(CLAIMS.c.resource == resource)).one_or_none()
+            dead = False
+            if held is not None:
+                until = datetime.fromisoformat(held.until)
+                dead = self._presence.gone(connection, held.holder)
+                free = dead or until < self._clock()
+                if (held.incident, held.act) != (incident, act) or not free:
+                    return Busy(held.incident, held.act, held.holder, until, free)
+            resumed = _has(connection, incident, act, "act.intended")
+            token = uuid.uuid4().hex
+            row = {
+                "resource": resource, "incident": incident, "act": act, "holder": self.holder, "token": token,
+                "until": (self._clock() + lease).isoformat(),
+            }  # fmt: skip
+            connection.execute(delete(CLAIMS).where(CLAIMS.c.resource == resource))
+            connection.execute(insert(CLAIMS).values(**row))
+            if not resumed:
+                self._add(connection, incident, [intent], by)
+        return Mine(token, resumed, holder_dead=(dead and self._presence.sure) or held is None)
+
+    def renew(self, resource: str, token: str, lease: timedelta) -> bool:
+        """Prolongs our claim."""
+        self._presence.hold()
+        with self._db.writing(_claim_on(resource)) as connection:
+            mine = update(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
+            return connection.execute(mine.values(until=(self._clock() + lease).isoformat())).rowcount == 1
+
+    def finish(
+        self, resource: str, token: str, incident: str, finished: ActFinished, by: By, records: Sequence[Any] = (),
+    ) -> bool:  # fmt: skip
+        """Appends the outcome and lets go of the claim."""
+        with self._db.writing(_claim_on(resource)) as connection:
+            mine = delete(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
+            if connection.execute(mine).rowcount != 1:
+                return False
+            self._add(connection, incident, [finished, *records], by)
+        return True
+
+
+def _as_json(record: Any) -> str:  # noqa: ANN401 - any record
+    """Returns a record as JSON; half a character (a lone surrogate, which JSON can smuggle in) becomes `?`."""
+    try:
+        return record.model_dump_json(by_alias=True)
+    except PydanticSerializationError:
+        text = json.dumps(record.model_dump(mode="json", by_alias=True), ensure_ascii=False)
+        return text.encode(errors="replace").decode()
+
+
+def _has(connection: Connection, incident: str, act: str, kind: str) -> bool:
+    wanted = {"its_incident": incident, "its_act": act, "its_kind": kind}
+    return connection.execute(OF_AN_ACT, wanted).first() is not None
+
+
+@lru_cache(maxsize=1000)
+def _speaker(said: str) -> By:
+    """Few speak, and each of them often."""
+    return By.model_validate_json(said)
+
+
+def _moment(written: str) -> datetime:
+    at = datetime.fromisoformat(written)
+    if at.utcoffset() != timedelta(0):
+        msg = f"{written} is no moment in UTC"
+        raise ValueError(msg)
+    return at
+
+
+def _locked(connection: Connection, incident: str) -> tuple[int, str]:
+    """Returns an incident's length and head; nobody else writes to it before the transaction ends. Raises NotFound."""
+    row = connection.execute(HEAD_ALONE, {"its_id": incident}).one_or_none()
+    if row is None:
+        raise _unknown(incident)
+    return row.length, row.head
+
+
+def _claim_on(resource: str) -> str:
+    return f"claim on {resource}"
+
+
+def _unknown(incident: str) -> NotFound:
+    return NotFound(f"There is no incident {incident} in this journal.", "`allclear incidents` lists those there are.")

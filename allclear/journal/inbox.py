@@ -1,0 +1,152 @@
+"""The journal's post: what monitoring sent (the inbox), and what Prefect is to be told (the errands)."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+
+from allclear.domain.base import Clock
+from allclear.domain.errors import NotFound
+from allclear.journal.database import Database
+from allclear.journal.ports import Delivery, Errand, ErrandKind, Received
+from allclear.journal.statements import (
+    A_DELIVERY,
+    ADD_DELIVERY,
+    DELIVERED,
+    DELIVERED_AGAIN,
+    LAST_DELIVERY,
+    READ_TO,
+    SETTLED,
+    UNREAD,
+)
+from allclear.journal.tables import ERRANDS, INBOX, INCIDENTS, WAITS
+
+
+class Post:
+    """The inbox, the errands and the waiting runs of a journal."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db = database
+        self._clock = clock
+
+    def _add_errands(self, connection: Connection, errands: Sequence[Errand]) -> None:
+        """Puts errands into the outbox within the caller's transaction; a key that is known stays as it is."""
+        now = self._clock().isoformat()
+        for errand in sorted(errands, key=lambda one: one.key):  # two with the same keys never wait for each other
+            row = {
+                "key": errand.key, "kind": errand.kind.value, "incident": errand.incident,
+                "detail": json.dumps(errand.detail), "attempts": 0, "next_at": now, "done": 0, "why": "",
+            }  # fmt: skip
+            self._db.add_unless_there(connection, ERRANDS, row, "key")
+
+    def receive_all(self, received: Sequence[Received]) -> list[tuple[str, bool]]:
+        """Keeps deliveries, or counts their repeats; each repeat in the same turn is counted by its first."""
+        times = Counter(map(_key, received))
+        kept: dict[str, tuple[str, bool]] = {}
+        with self._db.writing("numbers and keys of deliveries") as connection:
+            number: int = connection.execute(LAST_DELIVERY).scalar() or 0
+            for one in sorted(received, key=_key):  # two who lock the same rows never cross
+                if (key := _key(one)) not in kept:
+                    kept[key] = self._kept(connection, one, number + 1 + len(kept), times[key])
+        return [kept[_key(one)] for one in received]
+
+    def _kept(self, connection: Connection, one: Received, number: int, count: int) -> tuple[str, bool]:
+        known = connection.execute(DELIVERED, {"its_delivery_key": _key(one)}).one_or_none()
+        if known is not None:  # the same words may mean something new by now: they are looked at again
+            connection.execute(DELIVERED_AGAIN, {"its_id": known.id, "its_count": count})
+            return known.id, known.state != "new"
+        delivery = uuid.uuid4().hex
+        row = {
+            "id": delivery, "number": number, "source": one.source, "delivery_key": _key(one),
+            "received_at": self._clock().isoformat(), "headers": json.dumps(one.headers), "body": one.body,
+            "count": count, "state": "new", "incident": None, "why": "", "world": one.world,
+        }  # fmt: skip
+        connection.execute(ADD_DELIVERY, row)
+        return delivery, True
+
+    def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:
+        """Notes what became of a delivery."""
+        row = {"its_id": delivery, "its_state": state, "its_why": why, "its_incident": incident}
+        with self._db.writing() as connection:
+            connection.execute(SETTLED, row)
+
+    def read_to(self, delivery: str, count: int) -> None:
+        """Notes how many alerts of a delivery are taken in."""
+        with self._db.writing() as connection:
+            connection.execute(READ_TO, {"its_id": delivery, "its_count": count})
+
+    def unread(self, world: str, per_source: int = 100) -> list[tuple[str, str]]:
+        """Returns id and source of what is to be taken in, oldest first."""
+        with self._db.reading() as connection:
+            rows = connection.execute(UNREAD, {"its_world": world, "its_most": per_source}).all()
+        return [(row.id, row.source) for row in rows]
+
+    def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
+        """Returns deliveries, newest first; those to be worked on oldest first."""
+        order = INBOX.c.number.asc() if state == "new" else INBOX.c.number.desc()
+        wanted = select(INBOX).order_by(order).limit(limit)
+        if state is not None:
+            wanted = wanted.where(INBOX.c.state == state)
+        with self._db.reading() as connection:
+            return [_delivery(row) for row in connection.execute(wanted).mappings()]
+
+    def delivery(self, delivery: str) -> Delivery:
+        """Returns one delivery."""
+        with self._db.reading() as connection:
+            row = connection.execute(A_DELIVERY, {"its_id": delivery}).mappings().one_or_none()
+        if row is None:
+            raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists those there are.")
+        return _delivery(row)
+
+    def errands(self, *, limit: int = 50, company: str | None = None, incident: str | None = None) -> list[Errand]:
+        """Returns the errands that are due, oldest first."""
+        due = select(ERRANDS).where(ERRANDS.c.done == 0, ERRANDS.c.next_at <= self._clock().isoformat())
+        if company is not None:
+            due = due.where(ERRANDS.c.incident.in_(select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)))
+        if incident is not None:
+            due = due.where(ERRANDS.c.incident == incident)
+        with self._db.reading() as connection:
+            rows = connection.execute(due.order_by(ERRANDS.c.next_at).limit(limit)).all()
+        return [
+            Errand(ErrandKind(row.kind), row.incident, row.key, json.loads(row.detail), row.attempts) for row in rows
+        ]
+
+    def errand_done(self, key: str) -> None:
+        """Strikes an errand off."""
+        with self._db.writing() as connection:
+            connection.execute(update(ERRANDS).where(ERRANDS.c.key == key).values(done=1))
+
+    def errand_failed(self, key: str, why: str, again_in: timedelta) -> None:
+        """Puts an errand off."""
+        with self._db.writing() as connection:
+            row = update(ERRANDS).where(ERRANDS.c.key == key)
+            later = (self._clock() + again_in).isoformat()
+            connection.execute(row.values(attempts=ERRANDS.c.attempts + 1, why=why, next_at=later))
+
+    def wait(self, run: str, incident: str, ask: str) -> None:
+        """Notes that a Prefect flow run waits for the answer to `ask`."""
+        with self._db.writing(f"run {run}") as connection:
+            connection.execute(delete(WAITS).where(WAITS.c.run == run))
+            connection.execute(insert(WAITS).values(run=run, ask=ask, incident=incident))
+
+    def waits(self, ask: str) -> list[str]:
+        """Returns the flow runs that wait for `ask`."""
+        with self._db.reading() as connection:
+            return list(connection.execute(select(WAITS.c.run).where(WAITS.c.ask == ask)).scalars())
+
+
+def _key(one: Received) -> str:
+    """The same request for two companies is two deliveries."""
+    return f"{one.world}:{one.delivery_key}"
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(
+        row["id"], row["source"], datetime.fromisoformat(row["received_at"]), json.loads(row["headers"]), row["body"],
+        row["count"], row["state"], row["incident"], row["why"], row["world"], row["read_to"],
+    )  # fmt: skip

@@ -1,0 +1,414 @@
+"""What the rest of allclear asks of the journal. `allclear.journal.entries` keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from allclear.domain.base import JsonDict
+from allclear.domain.baseline import Baseline
+from allclear.domain.plan import Takeover
+from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
+
+INCIDENTS = "numbers and keys of incidents"
+"""The turn of whoever may open an incident."""
+
+
+def world_of(company: str, *, simulated: bool) -> str:
+    """Returns whose alerts are known again: one company's real ones, or those of its rehearsals.
+
+    They may share a journal, and a real alert never joins what a rehearsal left there.
+    """
+    return f"{company}/simulated" if simulated else company
+
+
+class ErrandKind(StrEnum):
+    """What is carried to Prefect."""
+
+    START = "start"
+    """Start the flow run of a phase."""
+    RESUME = "resume"
+    """Wake the runs that wait for a person's answer, which the journal has by now."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """Something to tell Prefect, kept until it is done. `key` makes it one, however often it is asked for."""
+
+    kind: ErrandKind
+    incident: str
+    key: str
+    detail: JsonDict
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class IncidentRow:
+    """One incident in a list."""
+
+    id: str
+    company: str
+    service: str
+    opened_at: datetime
+    ended_at: datetime | None
+    length: int
+    """How many entries its record has."""
+    head: str
+    """The hash of the last."""
+
+
+@dataclass(frozen=True)
+class Mine:
+    """The claim is ours. `resumed` says that an earlier holder had begun it."""
+
+    token: str
+    resumed: bool
+    holder_dead: bool
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Somebody else holds the resource: `incident` and `act` say for what, `gone` whether the holder is."""
+
+    incident: str
+    act: str
+    holder: str
+    until: datetime
+    gone: bool
+
+
+@dataclass(frozen=True)
+class Done:
+    """The act has an outcome already."""
+
+
+Claim = Mine | Busy | Done
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One request of a monitoring system, as it came in."""
+
+    id: str
+    source: str
+    received_at: datetime
+    headers: dict[str, str]
+    body: bytes
+    count: int
+    state: str
+    incident: str | None
+    why: str
+    world: str = ""
+    """Whose it is (`world_of`); of one that an older version kept, whoever reads it."""
+    read_to: int = 0
+    """How many of its alerts are taken in, where not all of them are."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request of a monitoring system, as it is to be kept."""
+
+    world: str
+    source: str
+    headers: dict[str, str]
+    body: bytes
+    delivery_key: str
+
+
+@dataclass(frozen=True)
+class KnownAlert:
+    """An alert that has an incident, and how it stands. Our own times, except `said_at`."""
+
+    company: str
+    key: str
+    incident: str
+    """The last that it belonged to; it may have ended."""
+    source: str
+    title: str
+    state: Literal["firing", "resolved"]
+    """How it counts in its incident."""
+    said: Literal["firing", "resolved"]
+    """What its source said last; another word than `state` while it flaps."""
+    said_at: datetime | None
+    """The newest of the source's own times."""
+    changed_at: datetime
+    """Since when the source says so."""
+    heard_at: datetime
+    turns: tuple[datetime, ...] = ()
+    """When the source changed its word, as far back as flapping is counted."""
+    times: int = 1
+    """How often it was heard."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What became of one alert of one delivery, and why."""
+
+    delivery: str
+    position: int
+    """Its place among the delivery's alerts, from 0."""
+    became: str
+    """opened, joined, repeat, late, held, collapsed, old, below, ignored, quarantined: docs/alerts.md has the list."""
+    why: str
+    at: datetime
+    """When it was heard last."""
+    source: str
+    key: str
+    state: str
+    title: str
+    severity: str = ""
+    """As the source said it."""
+    service: str = ""
+    said_at: datetime | None = None
+    """The source's own time."""
+    incident: str | None = None
+    times: int = 1
+    """How often it came to that."""
+    number: int = 0
+    """In the order of what was heard first."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One request of a monitoring system in a list: without what it said."""
+
+    id: str
+    source: str
+    received_at: datetime
+    count: int
+    state: str
+    incident: str | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the journal holds of one company, in numbers."""
+
+    deliveries: dict[str, int]
+    """State -> how many requests of monitoring systems."""
+    unread_since: datetime | None
+    """When the oldest came in that was never read yet: one that is read once more does not count."""
+    acts: dict[str, int]
+    """Status of the outcome -> how many acts, in all incidents of the company."""
+    errands: list[str]
+    """The keys of the errands that are not done."""
+
+
+class Journal(Protocol):
+    """The record of incidents: append-only entries, the claims on resources, the in- and the outbox.
+
+    Every method is one transaction: all of it is durable when the method returns, or nothing of it is.
+    All raise JournalError. Records are of `allclear.domain.records.Record`.
+    """
+
+    def together(self, *turns: str) -> AbstractContextManager[None]:
+        """Makes one transaction of all that this thread reads and writes inside; whatever raises undoes all of it.
+
+        One inside another is part of the outer one. `turns` name what nobody else may be at meanwhile; INCIDENTS
+        is the one to name where an incident may be opened.
+        """
+        ...
+
+    def open_incident(
+        self, short: str, opened: IncidentOpened, by: By, *, key: str | None = None,
+        records: Sequence[Any] = (), errands: Sequence[Errand] = (),
+    ) -> tuple[str, bool]:  # fmt: skip
+        """Returns the new incident's id and True; or, where one with `key` is open, that one's id and False.
+
+        `records` follow the opening at once, or join the open incident; `errands` go only with a new one, their
+        incident filled in.
+        """
+        ...
+
+    def append(
+        self, incident: str, records: Sequence[Any], by: By, *, expect: int | None = None,
+        errands: Sequence[Errand] = (),
+    ) -> list[Entry]:  # fmt: skip
+        """Appends in order and returns the entries.
+
+        `expect` is the number of the entry that the writer saw last. Raises Moved when a newer one is there, and
+        NotFound for an unknown incident.
+        """
+        ...
+
+    def entries(self, incident: str, *, after: int = 0) -> list[Entry]:
+        """Returns the entries with a number over `after`, in order. Raises NotFound for an unknown incident."""
+        ...
+
+    def incidents(
+        self, *, open_only: bool = False, service: str | None = None, company: str | None = None,
+        since: datetime | None = None, ended_since: datetime | None = None,
+    ) -> list[IncidentRow]:  # fmt: skip
+        """Returns the incidents, newest first.
+
+        With `since`, those that were opened no earlier; with `ended_since`, those that are open or ended no earlier.
+        """
+        ...
+
+    def open_with_key(self, key: str) -> str | None:
+        """Returns the open incident that was opened with `key`, or None."""
+        ...
+
+    def head(self, incident: str) -> tuple[int, str]:
+        """Returns how many entries an incident has, and the hash of the last. Raises NotFound."""
+        ...
+
+    def version(self) -> int | None:
+        """Returns a number that is another one once anybody has written, in microseconds; None where none tells."""
+        ...
+
+    def incidents_touching(self, resource: str) -> list[str]:
+        """Returns the ids of the incidents with an act on `resource`, oldest first."""
+        ...
+
+    def broken_link(self, incident: str) -> int | None:
+        """Returns the number of the first entry whose hash does not fit, or None for a whole chain."""
+        ...
+
+    def take_over(self, takeover: Takeover) -> None:
+        """Writes down that somebody took over a turn of a rota."""
+        ...
+
+    def takeovers(self, role: str, *, limit: int = 50) -> list[Takeover]:
+        """Returns up to `limit` takeovers of `role`, the newest first."""
+        ...
+
+    def add_baselines(self, baselines: Sequence[Baseline]) -> None:
+        """Writes down which revisions had all users and were healthy; never changed afterwards."""
+        ...
+
+    def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
+        """Returns up to `limit` baselines of `resource` that are no later than `before`, the newest first."""
+        ...
+
+    def claim(
+        self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By,
+    ) -> Claim:  # fmt: skip
+        """Takes the one claim on `resource`; the intent goes with it in the same transaction, unless it is there."""
+        ...
+
+    def renew(self, resource: str, token: str, lease: timedelta) -> bool:
+        """Prolongs our claim; False when it is no longer ours."""
+        ...
+
+    def finish(
+        self, resource: str, token: str, incident: str, finished: ActFinished, by: By, records: Sequence[Any] = (),
+    ) -> bool:  # fmt: skip
+        """Appends the outcome and lets go of the claim; False, and nothing is written, when it is no longer ours."""
+        ...
+
+    @property
+    def holder(self) -> str:
+        """Returns this process's id among the holders of claims."""
+        ...
+
+    def gone(self, holder: str) -> bool:
+        """Says whether the process with that id has ended; one that is only stopped has not."""
+        ...
+
+    def receive_all(self, received: Sequence[Received]) -> list[tuple[str, bool]]:
+        """Keeps deliveries and returns of each, in order, its id, and whether there is new work.
+
+        A repeat is counted under its first id, and looked at once more: what its words mean may have changed (its
+        incident has ended, a route was added). Until that is done, further repeats are only counted.
+        """
+        ...
+
+    def alert(self, company: str, key: str) -> KnownAlert | None:
+        """Returns the alert with that key, or None for one that never had an incident."""
+        ...
+
+    def alerts_of(self, incident: str) -> list[KnownAlert]:
+        """Returns the alerts that belong to an incident now, by their keys."""
+        ...
+
+    def keep_alert(self, alert: KnownAlert) -> None:
+        """Writes down how an alert stands."""
+        ...
+
+    def hear(self, heard: Heard) -> None:
+        """Writes down what became of an alert; the same again is counted, with its newest time and reason."""
+        ...
+
+    def heard(
+        self, *, delivery: str | None = None, incident: str | None = None, limit: int | None = 1000
+    ) -> list[Heard]:
+        """Returns what was heard of a delivery or an incident, in order; of more than `limit` the newest.
+
+        None is no limit.
+        """
+        ...
+
+    def count_heard(self, delivery: str) -> int:
+        """Returns how many lines `heard` has for a delivery."""
+        ...
+
+    def collapsed(self, incident: str, after: int) -> tuple[int, int]:
+        """Returns how many alerts were collapsed into an incident after the number `after`, and the last one's."""
+        ...
+
+    def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:
+        """Notes what became of a delivery."""
+        ...
+
+    def read_to(self, delivery: str, count: int) -> None:
+        """Notes that the first `count` alerts of a delivery are taken in; to settle it forgets that."""
+        ...
+
+    def unread(self, world: str, per_source: int = 100) -> list[tuple[str, str]]:
+        """Returns id and source of what is to be taken in, oldest first: of each source its oldest few.
+
+        It is what belongs to `world` or to nobody. A source that sends in masses hides no other.
+        """
+        ...
+
+    def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
+        """Returns deliveries, newest first; those to be worked on (`state="new"`) oldest first."""
+        ...
+
+    def delivery(self, delivery: str) -> Delivery:
+        """Returns one delivery. Raises NotFound."""
+        ...
+
+    def errands(self, *, limit: int = 50, company: str | None = None, incident: str | None = None) -> list[Errand]:
+        """Returns the errands that are due, oldest first: all of them, or those of one company or incident."""
+        ...
+
+    def errand_done(self, key: str) -> None:
+        """Strikes an errand off."""
+        ...
+
+    def errand_failed(self, key: str, why: str, again_in: timedelta) -> None:
+        """Puts an errand off."""
+        ...
+
+    def wait(self, run: str, incident: str, ask: str) -> None:
+        """Notes that a Prefect flow run waits for the answer to `ask`, and for nothing else any more."""
+        ...
+
+    def waits(self, ask: str) -> list[str]:
+        """Returns the flow runs that wait for `ask`."""
+        ...
+
+    def arrived(
+        self, *, state: str | None = None, source: str | None = None, world: str | None = None, limit: int = 100,
+    ) -> list[Arrived]:  # fmt: skip
+        """Returns what came in, newest first, without bodies and headers; with `world`, what is its or nobody's."""
+        ...
+
+    def counts(self, world: str, company: str) -> Counts:
+        """Returns what the journal holds of one company, in numbers; of the inbox, what is that world's or nobody's."""
+        ...
+
+    def prove_writable(self) -> None:
+        """Makes something durable that leaves no trace. Raises JournalError where nothing can be written now."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the database and of our presence among the holders."""
+        ...

@@ -1,0 +1,161 @@
+"""How an incident stands, for the eyes: `allclear show` in a terminal, and Markdown for artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from allclear.domain.approval import AskKind
+from allclear.domain.base import person_key
+from allclear.domain.deadlines import told_by
+from allclear.domain.durations import say_duration
+from allclear.domain.incident import AskState, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.records import Entry
+from allclear.domain.timeline import (
+    Line,
+    Tone,
+    answer_commands,
+    asked_words,
+    change_rows,
+    clock,
+    markdown_safe,
+    plain,
+    role_words,
+    stamp,
+    timeline,
+)
+from allclear.domain.template_values import deadline_lines, in_storm, lead, left_in_place, phase_words, status, waiting
+from allclear.postmortem.acts_table import markdown_acts
+
+__all__ = ["markdown_acts", "markdown_timeline", "show"]
+
+_STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "ask": "yellow", "person": "cyan"}
+
+
+def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime, *, routine: bool = False) -> Group:
+    """Returns the incident's page: how it stands, what waits for people, what is in place, what is due, the timeline.
+
+    With `routine`, the lines for auditors and the details are there too. Nothing in it is taken for rich's markup.
+    Print it with `crop=False`: a command stands on a line of its own, unbroken and in no frame, to be copied.
+    """
+    due = [] if incident.over else deadline_lines(incident, plan, now)
+    left = [left_in_place(act, plan) for act in incident.in_place]
+    rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
+    nothing = [] if incident.over else [Text("Nothing at present.", style="dim")]
+    return Group(
+        _head(incident, plan),
+        *_part("Waits for people", "yellow", rows or nothing),
+        *_part("Still in place", "red", _points(left)),
+        *_part("Due", "cyan", _points(due)),
+        *_part("Timeline (UTC)", "", [_table(entries, incident, plan, routine=routine)]),
+    )
+
+
+def _part(title: str, style: str, rows: Sequence[RenderableType]) -> list[RenderableType]:
+    return [Text(), Text(title, style=f"bold {style}"), *rows] if rows else []
+
+
+def _points(lines: Sequence[str]) -> list[RenderableType]:
+    grid = Table.grid(padding=(0, 1))
+    for line in lines:
+        grid.add_row("-", Text(line))
+    return [grid] if lines else []
+
+
+def _head(incident: Incident, plan: Plan) -> Group:
+    title = Text()
+    if incident.opened.simulated:
+        title.append("[SIMULATED] ", style="bold magenta")
+    title.append(f"{plain(incident.id)}  {plain(incident.title)}", style="bold")
+    severity = plan.severity(incident.severity)
+    named = f"{plain(incident.severity, 20)} {plain(severity.title) if severity else ''}".strip()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column()
+    grid.add_row("Severity", Text(named))
+    grid.add_row("Status", Text(status(incident), style="bold"))
+    grid.add_row("Phase", Text(phase_words(incident, plan)))
+    grid.add_row("Lead", Text(lead(incident) or "not yet named"))
+    if incident.covered_by and not incident.over:
+        grid.add_row(
+            "Storm", Text(f"Nothing acts by itself: {in_storm(incident)}. Approve what waits, or act by hand.")
+        )
+    for name, at, span, start in _times(incident):
+        after = f"  ({say_duration(span)} after {start})" if span is not None else ""
+        grid.add_row(name, Text(f"{stamp(at)}{after}" if at else "not known" if name == "Began" else "not yet"))
+    return Group(title, grid)
+
+
+def _times(incident: Incident) -> list[tuple[str, datetime | None, timedelta | None, str]]:
+    """Each moment, and how long it took from when."""
+    return [
+        ("Began", incident.began_at, None, ""),
+        ("Detected", incident.opened_at, incident.time_to_detect, "it began"),
+        ("Acknowledged", incident.acknowledged_at, incident.time_to_acknowledge, "the first page"),
+        ("Contained", incident.contained_at, incident.time_to_contain, "it began"),
+        ("Recovered", incident.recovered_at, incident.time_to_recover, "it began"),
+    ]
+
+
+def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> Iterator[RenderableType]:
+    ask = state.ask
+    yes, no = answer_commands(ask, plan)
+    given = len({person_key(answer.by.actor) for answer in state.answers if answer.yes})
+    so_far = f", {given} of {ask.policy.people} so far" if ask.policy.people > 1 else ""
+    asked = f"(asked: {asked_words(ask.policy, plan)}{so_far}; since {clock(state.opened)} UTC)"
+    yield Text.assemble((plain(ask.title), "bold"), f"  {asked}")
+    tell = told_by(plan, incident, now - state.opened) if ask.kind is AskKind.APPROVAL else []
+    if tell:
+        names = ", ".join(role_words(role, plan) for role in tell)
+        yield _below(f"unanswered for {say_duration(now - state.opened)}: tell {names}", "bold red")
+    act = incident.acts.get(ask.act or "")
+    change = act.proposed.change if act and ask.kind is AskKind.APPROVAL else None
+    for name, was, then in change_rows(change or {}, plain):
+        yield _below(f"{name}: {was} -> {then}" if name else f"{was} -> {then}")
+    if ask.window:
+        alone = "it is done by itself" if ask.window.then == "act" else "the generic text goes out while it is failing"
+        yield _below(f"unanswered by {stamp(ask.window.until)}: {alone}", "bold")
+    for one in ask.choices:
+        yield _below(f"{plain(one.name)}: {plain(one.why)}")
+    # Where the question is no act and no step, `approve` alone does not say what happens.
+    means = ask.kind not in {AskKind.APPROVAL, AskKind.STEP}
+    for command, then, style in ((yes, ask.yes, "green"), (no, ask.no, "red")):
+        if means:
+            yield _below(plain(then))
+        yield Text(f"  {command}", style=style, no_wrap=True, overflow="ignore")
+
+
+def _below(text: str, style: str = "dim") -> Padding:
+    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)
+
+
+def _table(entries: Sequence[Entry], incident: Incident, plan: Plan, *, routine: bool) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    day = incident.opened_at.date()
+    for line in timeline(entries, plan, routine=routine, incident=incident):
+        if line.at.date() != day:
+            day = line.at.date()
+            grid.add_row("", Text(f"{day:%Y-%m-%d}", style="dim"))
+        grid.add_row(clock(line.at), _text(line, detail=routine))
+    return grid
+
+
+def _text(line: Line, *, detail: bool) -> Text:
+    text = Text(line.text, style="dim" if line.routine else _STYLES[line.tone])
+    for more in line.detail if detail else []:
+        text.append(f"\n  {more}", style="dim")
+    return text
+
+
+def markdown_timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
+    """Returns the timeline as a Markdown list, safe in an artifact; lines for auditors are left out."""
+    lines = timeline(entries, plan, incident=incident)
+    return "\n".join(f"- **{clock(line.at)}** {markdown_safe(line.text, 2000)}" for line in lines)

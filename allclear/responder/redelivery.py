@@ -1,0 +1,28 @@
+"""Has a delivery looked at once more: one that could not be understood then, and perhaps can be now."""
+
+from __future__ import annotations
+
+from allclear.domain.errors import NotFound, Refused
+from allclear.journal.ports import Delivery, Journal
+
+AGAIN = ("quarantined", "ignored")
+"""What may be tried again. The others have an incident, or are about to be read."""
+
+
+def found_in(journal: Journal, world: str, delivery: str) -> Delivery:
+    """Returns a delivery of `world`, or of nobody's. Raises NotFound."""
+    found = journal.delivery(delivery)
+    if found.world not in {world, ""}:
+        raise NotFound(f"The alert {delivery} is not of {world}.", f"Look at it as {found.world} does.")
+    return found
+
+
+def look_again(journal: Journal, world: str, delivery: str) -> None:
+    """Puts a delivery back among those that wait to be read; its words and what they proved are as they were.
+
+    Raises NotFound, and Refused for one that became something.
+    """
+    state = found_in(journal, world, delivery).state
+    if state not in AGAIN:
+        raise Refused(f"The alert {delivery} is {state}.", f"Only what is {' or '.join(AGAIN)} can be tried again.")
+    journal.settle(delivery, "new", "Somebody asked to look at it again.")

@@ -1,0 +1,46 @@
+"""What came in from monitoring systems, as it is shown: by GET /alerts and by `allclear alert list`."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from allclear.engine.alerts.intake import Became
+from allclear.journal.ports import Arrived, Delivery, Heard, Journal
+from allclear.responder.redelivery import found_in
+from allclear.responder.routes.models import AlertShown, HeardShown
+
+DeliveryState = Literal["new", Became]
+"""What can become of a request; `new` has not been read yet."""
+
+_IN_A_LIST = 20
+"""Alerts of one request: a list may have a thousand requests, and a request a thousand alerts."""
+
+STATES: tuple[str, ...] = get_args(DeliveryState)
+
+
+def shown_in_list(journal: Journal, world: str, state: str | None, source: str | None, limit: int) -> list[AlertShown]:
+    """Returns what came in, newest first, with what became of the last of its alerts."""
+    arrived = journal.arrived(state=state, source=source, world=world, limit=limit)
+    return [_shown(journal, one, _IN_A_LIST) for one in arrived]
+
+
+def shown(journal: Journal, world: str, delivery: str) -> AlertShown:
+    """Returns one request and what became of each of its alerts. Raises NotFound."""
+    return _shown(journal, found_in(journal, world, delivery), None)
+
+
+def _shown(journal: Journal, one: Arrived | Delivery, limit: int | None) -> AlertShown:
+    heard = journal.heard(delivery=one.id, limit=limit)
+    return AlertShown(
+        id=one.id, source=one.source, received_at=one.received_at, count=one.count, state=one.state, why=one.why,
+        incident=one.incident, alerts=[_heard(line) for line in heard],
+        alerts_in_all=journal.count_heard(one.id) if len(heard) == limit else len(heard),
+    )  # fmt: skip
+
+
+def _heard(heard: Heard) -> HeardShown:
+    return HeardShown(
+        key=heard.key, status=heard.state, severity=heard.severity, service=heard.service, title=heard.title,
+        at=heard.said_at, heard_at=heard.at, became=heard.became, why=heard.why, incident=heard.incident,
+        count=heard.times,
+    )  # fmt: skip

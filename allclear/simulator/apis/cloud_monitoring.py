@@ -1,0 +1,147 @@
+"""Cloud Monitoring's PromQL interface, for one metric: how many requests each revision answered.
+
+It knows the form ``sum by (…) (increase(metric{…}[…]))`` and the same with ``rate``; anything else is refused as a
+query that cannot be parsed.
+
+*Source:* the discovery document monitoring v1 (path, fields), prometheus.io/docs/prometheus/latest/querying/api (the
+answer, the errors), cloud.google.com/monitoring/promql/promql-mapping (names), read November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from allclear.simulator.apis.http_api import Call, SaidNo, as_object, parse_json, read_body
+from allclear.simulator.apis.google_rest import GoogleFace, media_type
+from allclear.simulator.faults import FaceName
+from allclear.simulator.traffic_history import window
+
+PERMISSION = "monitoring.timeSeries.list"
+_METRIC = "run_googleapis_com:request_count"
+_QUERY = re.compile(
+    r"\s*sum\s+by\s*\((?P<by>[\w\s,]*)\)\s*\(\s*(?P<function>increase|rate)\s*\(\s*(?P<metric>[a-zA-Z_:][\w:]*)\s*"
+    r"(?:\{(?P<matchers>.*)\})?\s*\[(?P<count>\d+)(?P<unit>[smhd])\]\s*\)\s*\)\s*",
+    re.DOTALL,
+)
+_MATCHER = re.compile(r'\s*(\w+)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class CloudMonitoringFace(GoogleFace):
+    """Counts what revisions answered, for whoever may read time series."""
+
+    name: FaceName = "cloud_monitoring"
+
+    def app(self) -> Starlette:
+        """The interface as an ASGI application."""
+        path = "/v1/projects/{project}/location/{location}/prometheus/api/v1/query"
+        return Starlette(routes=[Route(path, self._query, methods=["POST"])])
+
+    async def _query(self, request: Request) -> Response:
+        return await self.answer("query", request, self._evaluate)
+
+    async def _evaluate(self, request: Request, _: Call) -> Response:
+        self.allow(PERMISSION, request.path_params["project"])
+        if request.path_params["location"] != "global":
+            raise _bad("invalid location: must be global")
+        asked = await _fields(request)
+        query = _QUERY.fullmatch(asked.get("query", ""))
+        if query is None:
+            raise _bad('invalid parameter "query": parse error')
+        end = _moment(asked.get("time"), self.world.clock())
+        seconds = int(query["count"]) * _SECONDS[query["unit"]]
+        by = [label.strip() for label in query["by"].split(",") if label.strip()]
+        sums: Counter[tuple[str, ...]] = Counter()
+        for labels, count in self._series(query["metric"], *window(end, seconds)):
+            if _matches(labels, query["matchers"] or ""):
+                sums[tuple(labels.get(label, "") for label in by)] += count
+        divisor = seconds if query["function"] == "rate" else 1
+        result = [
+            {
+                "metric": {label: value for label, value in zip(by, key, strict=True) if value},
+                "value": [end.timestamp(), f"{count / divisor:.15g}"],
+            }
+            for key, count in sorted(sums.items())
+        ]
+        return JSONResponse({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+    def _series(self, metric: str, start: datetime, end: datetime) -> list[tuple[dict[str, str], int]]:
+        if metric != _METRIC:
+            return []
+        return [
+            (
+                {
+                    "__name__": metric,
+                    "monitored_resource": "cloud_run_revision",
+                    "project_id": site.project,
+                    "location": site.region,
+                    "service_name": site.name,
+                    "configuration_name": site.name,
+                    "revision_name": revision,
+                    "response_code": str(status),
+                    "response_code_class": f"{status // 100}xx",
+                },
+                count,
+            )
+            for site in self.world.sites
+            for (revision, status), count in site.past.requests(start, end).items()
+        ]
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """The request's fields, from a form as Prometheus takes it or from JSON as Google describes it."""
+    body = await read_body(request)
+    try:
+        if media_type(request) == "application/json":
+            told: dict[str, Any] = as_object(parse_json(body)) or {}
+            return {key: str(value) for key, value in told.items()}
+        return dict(parse_qsl(body.decode()))
+    except ValueError:
+        raise _bad("the body cannot be read") from None
+
+
+def _moment(text: str | None, now: datetime) -> datetime:
+    if not text:
+        return now
+    try:
+        found = datetime.fromtimestamp(float(text), UTC) if _number(text) else datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        found = None
+    if found is None or found.tzinfo is None:
+        raise _bad(f'invalid parameter "time": cannot parse "{text}" to a valid timestamp')
+    return found
+
+
+def _number(text: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d+)?", text) is not None
+
+
+def _matches(labels: dict[str, str], matchers: str) -> bool:
+    place, fits = 0, True
+    while matchers[place:].strip():
+        found = _MATCHER.match(matchers, place)
+        if found is None:
+            raise _bad('invalid parameter "query": parse error in the label matchers')
+        label, operator, value = found[1], found[2], found[3].replace('\\"', '"').replace("\\\\", "\\")
+        held = labels.get(label, "")
+        try:
+            same = re.fullmatch(value, held) is not None if "~" in operator else held == value
+        except re.error:
+            raise _bad('invalid parameter "query": error parsing regexp') from None
+        fits = fits and same != operator.startswith("!")
+        place = found.end()
+    return fits
+
+
+def _bad(message: str) -> SaidNo:
+    body = {"status": "error", "errorType": "bad_data", "error": message}
+    return SaidNo(JSONResponse(body, 400), message)

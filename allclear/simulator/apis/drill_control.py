@@ -1,0 +1,184 @@
+"""The drill's hand in the simulated production: break it, change it, and read what really happened.
+
+No vendor speaks this protocol. It listens on the loopback interface like the rest and asks for no
+key: whoever can reach it started the simulation.
+"""
+
+# ruff: noqa: ANN401 - JSON can be anything
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from allclear.simulator.apis.http_api import SaidNo, parse_json, read_body
+from allclear.simulator.faults import Fault
+from allclear.simulator.run_service import RunError
+from allclear.simulator.scenario_schema import ALL_TRAFFIC, LATEST, RevisionSpec, TrafficSpec, Trouble
+from allclear.simulator.regional_services import Site
+from allclear.simulator.world import World
+
+_SOMEBODY = "somebody else"
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Where(BaseModel):
+    """Which service is meant: the first one if neither its region nor its name is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    region: str = ""
+    service: str = ""
+
+
+class Deployment(Where):
+    """``POST /deploy``: a revision's name, its pages' error rates, and whether it is ready."""
+
+    revision: str
+    faults: dict[str, float] = {}
+    ready: bool = True
+    maintenance: bool = False
+
+    def as_spec(self) -> RevisionSpec:
+        """The revision as a scenario would describe it."""
+        return RevisionSpec(
+            name=self.revision,
+            ready=self.ready,
+            maintenance=self.maintenance,
+            faults=[Trouble(path=path, error_rate=rate) for path, rate in self.faults.items()],
+        )
+
+
+class Redirection(Where):
+    """``POST /traffic``: the whole new traffic, as in a scenario."""
+
+    traffic: list[TrafficSpec] = Field(min_length=1)
+
+
+class Switch(BaseModel):
+    """``POST /flags``: a flag that somebody else switches."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    enabled: bool
+
+
+class ControlFace:
+    """The world behind the faces, over HTTP."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def app(self) -> Starlette:
+        """The control as an ASGI application."""
+        posts = {
+            "/deploy": self._deploy,
+            "/traffic": self._traffic,
+            "/flags": self._flags,
+            "/faults": self._set_fault,
+            "/break": self._break,
+        }
+        gets = {"/log": self._log, "/state": self._state}
+        return Starlette(
+            routes=[
+                *(Route(path, _checked(do), methods=["POST"]) for path, do in posts.items()),
+                *(Route(path, _checked(do), methods=["GET"]) for path, do in gets.items()),
+                Route("/faults", _checked(self._clear_faults), methods=["DELETE"]),
+            ]
+        )
+
+    async def _log(self, request: Request) -> Response:
+        after = request.query_params.get("after", "-1")
+        try:
+            entries = self._world.truth.entries(int(after))
+        except ValueError:
+            raise _unprocessable("after: must be a whole number") from None
+        return JSONResponse(entries)
+
+    async def _state(self, _: Request) -> Response:
+        return JSONResponse(self._world.state())
+
+    async def _deploy(self, request: Request) -> Response:
+        asked = Deployment.model_validate(await _json(request))
+        site, spec = self._meant(asked), asked.as_spec()
+        try:
+            site.deploy(spec, by="an engineer")
+        except RunError as error:
+            raise _unprocessable(f"revision: {error.message}") from None
+        return JSONResponse({**site.place, "revision": spec.name, "serving": site.serving()}, 201)
+
+    async def _traffic(self, request: Request) -> Response:
+        asked = Redirection.model_validate(await _json(request))
+        site, traffic = self._meant(asked), asked.traffic
+        if sum(entry.percent for entry in traffic) != ALL_TRAFFIC:
+            raise _unprocessable("traffic: must add up to 100 percent")
+        for name in (entry.revision for entry in traffic if entry.revision != LATEST):
+            known = site.service.revisions.get(name)
+            if known is None or not known.can_serve:
+                raise _unprocessable(f"traffic: {name} is not a revision that can serve")
+        site.redirect(traffic, by=_SOMEBODY)
+        return JSONResponse({**site.place, "serving": site.serving()})
+
+    def _meant(self, asked: Where) -> Site:
+        try:
+            return self._world.sites.meant(asked.region, asked.service)
+        except LookupError as error:
+            raise _unprocessable(f"region, service: {error}") from None
+
+    async def _flags(self, request: Request) -> Response:
+        switch = Switch.model_validate(await _json(request))
+        rows = self._world.flags.rows(lambda row: row["name"] == switch.name)
+        if not rows:
+            raise _unprocessable(f"name: there is no flag {switch.name!r}")
+        change = {"enabled": switch.enabled}
+        return JSONResponse(self._world.flags.update([switch.name], change, by=_SOMEBODY)[0])
+
+    async def _set_fault(self, request: Request) -> Response:
+        fault = Fault.model_validate(await _json(request))
+        self._world.faults.set(fault)
+        facts = fault.model_dump(exclude={"kind"})
+        self._world.truth.record("fault_set", fault=fault.kind, **facts)
+        return JSONResponse(fault.model_dump(), 201)
+
+    async def _clear_faults(self, _: Request) -> Response:
+        dropped = self._world.faults.clear()
+        self._world.truth.record("faults_cleared", dropped=dropped)
+        return JSONResponse({"dropped": dropped})
+
+    async def _break(self, _: Request) -> Response:
+        if not self._world.break_now():
+            raise _unprocessable("the scenario has no trouble, or it has started already")
+        return JSONResponse({"broken": True, "serving": self._world.serving()})
+
+
+def _checked(handle: Handler) -> Handler:
+    async def handled(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except SaidNo as no:
+            return no.response
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            said = first["msg"].removeprefix("Value error, ")
+            return _unprocessable(f"{where}: {said}" if where else said).response
+
+    return handled
+
+
+async def _json(request: Request) -> Any:
+    try:
+        return parse_json(await read_body(request))
+    except ValueError:
+        raise _unprocessable("the body is not valid JSON") from None
+
+
+def _unprocessable(message: str) -> SaidNo:
+    return SaidNo(JSONResponse({"error": message}, 422), message)

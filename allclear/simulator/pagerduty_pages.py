@@ -1,0 +1,66 @@
+"""The pager's incidents: one for each ``dedup_key`` that is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import uuid4
+
+from allclear.simulator.event_log import Clock, GroundTruth, iso
+
+PageStatus = Literal["triggered", "acknowledged", "resolved"]
+EventAction = Literal["trigger", "acknowledge", "resolve"]
+
+
+@dataclass
+class Page:
+    """Somebody's pager going off, until it is resolved."""
+
+    id: str
+    dedup_key: str
+    opened_at: datetime
+    status: PageStatus = "triggered"
+    payload: dict[str, Any] = field(default_factory=dict[str, Any])
+    events: int = 1
+
+    def as_facts(self) -> dict[str, Any]:
+        """The page as the drill sees it."""
+        return {
+            "id": self.id,
+            "dedup_key": self.dedup_key,
+            "status": self.status,
+            "opened_at": iso(self.opened_at),
+            "events": self.events,
+            **{name: self.payload.get(name) for name in ("summary", "severity", "source")},
+        }
+
+
+class Pager:
+    """Turns events into pages: the same key joins the open page, a resolved one is closed."""
+
+    def __init__(self, clock: Clock, truth: GroundTruth) -> None:
+        self._clock, self._truth = clock, truth
+        self.pages: list[Page] = []
+
+    def event(self, action: EventAction, key: str, payload: dict[str, Any]) -> Page | None:
+        """Take one event; the page that it opened or moved, or ``None`` if it met none."""
+        page = next((p for p in self.pages if p.dedup_key == key and p.status != "resolved"), None)
+        if page is not None:
+            page.events += 1
+        if action == "trigger" and page is None:
+            page = Page(uuid4().hex[:14].upper(), key, self._clock(), payload=payload)
+            self.pages.append(page)
+        elif action == "acknowledge" and page is not None:
+            page.status = "acknowledged"
+        elif action == "resolve" and page is not None:
+            page.status = "resolved"
+        self._truth.record(
+            "page",
+            action=action,
+            dedup_key=key,
+            page=page.id if page else None,
+            status=page.status if page else None,
+            summary=payload.get("summary"),
+        )
+        return page

@@ -1,0 +1,84 @@
+"""The chat workspace: channels, and the messages in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from allclear.simulator.event_log import Clock, GroundTruth
+from allclear.simulator.scenario_schema import SlackSpec
+
+Message = dict[str, Any]
+
+
+@dataclass
+class Channel:
+    """A channel: the name people see, the id that the API wants, and its messages, oldest first."""
+
+    id: str
+    name: str
+    messages: list[Message] = field(default_factory=list[Message])
+
+    def find(self, ts: str) -> Message | None:
+        """The message of that timestamp."""
+        return next((m for m in self.messages if m["ts"] == ts), None)
+
+
+class Workspace:
+    """Where messages are posted, changed and read back."""
+
+    def __init__(self, spec: SlackSpec, clock: Clock, truth: GroundTruth) -> None:
+        self._clock, self._truth = clock, truth
+        self._last_ts = 0
+        self.team, self.bot = spec.team, spec.bot
+        self.team_id, self.bot_id, self.user_id = _slack_id("T"), _slack_id("B"), _slack_id("U")
+        self.channels = [Channel(_slack_id("C"), name) for name in spec.channels]
+
+    def by_id(self, channel_id: str) -> Channel | None:
+        """The channel of that id."""
+        return next((c for c in self.channels if c.id == channel_id), None)
+
+    def by_id_or_name(self, channel: str) -> Channel | None:
+        """The channel of that id or, with or without ``#``, of that name."""
+        name = channel.removeprefix("#")
+        return self.by_id(channel) or next((c for c in self.channels if c.name == name), None)
+
+    def post(self, channel: Channel, content: Message) -> Message:
+        """Add a message; its ``ts`` is unique in the whole workspace."""
+        message: Message = {
+            "type": "message",
+            "bot_id": self.bot_id,
+            "user": self.user_id,
+            "team": self.team_id,
+            **content,
+            "ts": self._new_ts(),
+        }
+        channel.messages.append(message)
+        self._tell(channel, message, "posted")
+        return message
+
+    def change(self, channel: Channel, message: Message, content: Message) -> None:
+        """Replace what a message says; its ``ts`` stays."""
+        message.update(content)
+        message["edited"] = {"user": self.user_id, "ts": self._new_ts()}
+        self._tell(channel, message, "changed")
+
+    def _new_ts(self) -> str:
+        micros = max(int(self._clock().timestamp() * 1_000_000), self._last_ts + 1)
+        self._last_ts = micros
+        return f"{micros // 1_000_000}.{micros % 1_000_000:06d}"
+
+    def _tell(self, channel: Channel, message: Message, what: str) -> None:
+        self._truth.record(
+            "message",
+            action=what,
+            channel=channel.name,
+            ts=message["ts"],
+            text=message.get("text", ""),
+            thread_ts=message.get("thread_ts"),
+        )
+
+
+def _slack_id(kind: str) -> str:
+    return f"{kind}0{uuid4().hex[:9].upper()}"

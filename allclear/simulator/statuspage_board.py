@@ -1,0 +1,171 @@
+"""The public status page: its components, and the incidents told to customers."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from dataclasses import dataclass
+from typing import Any
+
+from allclear.simulator.event_log import Clock, GroundTruth
+from allclear.simulator.scenario_schema import StatusPageSpec
+
+Incident = dict[str, Any]
+Component = dict[str, Any]
+
+COMPONENT_STATUSES = (
+    "operational",
+    "under_maintenance",
+    "degraded_performance",
+    "partial_outage",
+    "major_outage",
+)
+_IMPACT = {"degraded_performance": "minor", "partial_outage": "major", "major_outage": "critical"}
+_ENDED = ("resolved", "completed")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one post tells customers; ``None`` leaves a part as it is."""
+
+    name: str | None = None
+    status: str | None = None
+    body: str | None = None
+    impact: str | None = None
+    components: dict[str, str] | None = None
+    component_ids: list[str] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class StatusBoard:
+    """Keeps incidents newest first, each with its updates newest first, as customers see them."""
+
+    def __init__(self, spec: StatusPageSpec, clock: Clock, truth: GroundTruth) -> None:
+        self._clock, self._truth = clock, truth
+        self.page = spec.page
+        self.incidents: list[Incident] = []
+        self.components: dict[str, Component] = {}
+        for position, name in enumerate(spec.components, start=1):
+            component = self._component(name, position)
+            self.components[component["id"]] = component
+
+    def find(self, incident_id: str) -> Incident | None:
+        """The incident of that id."""
+        return next((i for i in self.incidents if i["id"] == incident_id), None)
+
+    def unresolved(self) -> list[Incident]:
+        """The incidents that customers still see as open."""
+        return [i for i in self.incidents if i["status"] not in _ENDED]
+
+    def open(self, report: Report) -> Incident:
+        """Tell customers of a new incident."""
+        now, identity = self._now(), _status_id()
+        incident: Incident = {
+            "id": identity,
+            "page_id": self.page,
+            "name": report.name,
+            "status": report.status or "investigating",
+            "impact": "none",
+            "impact_override": None,
+            "created_at": now,
+            "updated_at": now,
+            "started_at": now,
+            "monitoring_at": None,
+            "resolved_at": None,
+            "shortlink": f"https://stspg.io/{identity}",
+            "metadata": {},
+            "components": [],
+            "incident_updates": [],
+        }
+        self.incidents.insert(0, incident)
+        self._apply(incident, report, "opened")
+        return incident
+
+    def update(self, incident: Incident, report: Report) -> None:
+        """Tell customers more, or that it is over."""
+        incident["name"] = report.name or incident["name"]
+        incident["status"] = report.status or incident["status"]
+        self._apply(incident, report, "updated")
+
+    def _apply(self, incident: Incident, report: Report, action: str) -> None:
+        now = incident["updated_at"] = self._now()
+        if report.impact is not None:
+            incident["impact_override"] = report.impact
+        if report.metadata is not None:
+            incident["metadata"] = report.metadata
+        for state, field in (("monitoring", "monitoring_at"), ("resolved", "resolved_at")):
+            if incident["status"] == state and incident[field] is None:
+                incident[field] = now
+        affected = self._affect(incident, report)
+        if action == "opened" or report.status is not None or report.body is not None:
+            incident["incident_updates"].insert(0, self._update(incident, report, affected))
+        worst = [_IMPACT.get(component["status"], "none") for component in incident["components"]]
+        ranks = ["none", "minor", "major", "critical"]
+        incident["impact"] = incident["impact_override"] or max(
+            [*worst, incident["impact"]],
+            key=lambda impact: ranks.index(impact) if impact in ranks else 0,
+        )
+        self._truth.record(
+            "status_post",
+            action=action,
+            incident=incident["id"],
+            name=incident["name"],
+            status=incident["status"],
+            body=report.body or "",
+        )
+
+    def _affect(self, incident: Incident, report: Report) -> list[dict[str, str]]:
+        affected: list[dict[str, str]] = []
+        mine = {component["id"] for component in incident["components"]}
+        mine |= {*(report.component_ids or []), *(report.components or {})}
+        for identity, status in (report.components or {}).items():
+            component = self.components[identity]
+            affected.append(
+                {
+                    "code": identity,
+                    "name": component["name"],
+                    "old_status": component["status"],
+                    "new_status": status,
+                }
+            )
+            component.update(status=status, updated_at=self._now())
+        incident["components"] = [dict(component) for key, component in self.components.items() if key in mine]
+        return affected
+
+    def _update(self, incident: Incident, report: Report, affected: list[dict[str, str]]) -> dict[str, Any]:
+        now = self._now()
+        return {
+            "id": _status_id(),
+            "incident_id": incident["id"],
+            "status": incident["status"],
+            "body": report.body or "",
+            "affected_components": affected,
+            "created_at": now,
+            "updated_at": now,
+            "display_at": now,
+            "deliver_notifications": True,
+            "wants_twitter_update": False,
+        }
+
+    def _component(self, name: str, position: int) -> Component:
+        return {
+            "id": _status_id(),
+            "page_id": self.page,
+            "group_id": None,
+            "name": name,
+            "description": "",
+            "position": position,
+            "status": "operational",
+            "group": False,
+            "showcase": True,
+            "only_show_if_degraded": False,
+            "created_at": self._now(),
+            "updated_at": self._now(),
+        }
+
+    def _now(self) -> str:
+        return self._clock().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _status_id() -> str:
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(12))

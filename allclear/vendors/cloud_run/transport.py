@@ -1,0 +1,115 @@
+"""The way to Cloud Run: gRPC or REST behind one interface, loaded when first needed, one set of connections a loop.
+
+Source: google-cloud-run 0.16.2, tried 2026-11: importing `run_v2` takes 0.6 to 1.0 s, so it is loaded in a thread.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportMissingTypeStubs=false
+# reason: google.auth and the generated clients have partial types; nothing untyped leaves the vendors' package.
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from allclear.domain.errors import MissingSecret
+from allclear.vendors.per_loop import PerLoop
+
+if TYPE_CHECKING:
+    from google.cloud import run_v2
+    from google.longrunning import operations_pb2
+
+Kind = Literal["grpc", "rest"]
+
+
+class Transport(Protocol):
+    """What one way of sending calls offers, within one event loop. Sends once; raises Failure, and nothing else."""
+
+    async def get_service(self, path: str, seconds: float) -> run_v2.Service:
+        """Returns the service."""
+        ...
+
+    async def list_revisions(self, parent: str, page: int, seconds: float) -> list[run_v2.Revision]:
+        """Returns all revisions of the service, read `page` at a time."""
+        ...
+
+    async def granted(self, path: str, permission: str, seconds: float) -> bool:
+        """Says whether our credentials have `permission` on the service."""
+        ...
+
+    async def update_service(self, request: run_v2.UpdateServiceRequest, seconds: float) -> str:
+        """Returns the name of the operation that the update started."""
+        ...
+
+    async def get_operation(self, name: str, seconds: float) -> operations_pb2.Operation:
+        """Returns the operation."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of the connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where Cloud Run is: host:port, and whether it is a simulated one, without sign-in and encryption."""
+
+    kind: Kind
+    host: str
+    plain: bool
+
+
+class Link:
+    """The connections of one address, shared by the clients of all its regions."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._credentials: Any = None
+        self._loaded = False
+        self._transports: PerLoop[Transport] = PerLoop(self._make, lambda transport: transport.close())
+
+    async def warm(self) -> None:
+        """Loads the library and the credentials, unless that is done. Raises MissingSecret."""
+        if self._loaded:
+            return
+        await asyncio.to_thread(_load, self.address.kind)
+        if not self.address.plain and self._credentials is None:
+            self._credentials = await asyncio.to_thread(_default_credentials)
+        self._loaded = True
+
+    def here(self) -> Transport:
+        """Returns the running loop's transport; `warm` comes first."""
+        return self._transports.here()
+
+    async def close(self) -> None:
+        """Lets go of the running loop's connections."""
+        await self._transports.close()
+
+    def _make(self) -> Transport:
+        host, plain = self.address.host, self.address.plain
+        if self.address.kind == "rest":
+            from allclear.vendors.cloud_run.rest import RestTransport  # noqa: PLC0415 - 1 s, loaded by warm
+
+            return RestTransport(host, self._credentials, plain=plain)
+        from allclear.vendors.cloud_run.grpc import GrpcTransport  # noqa: PLC0415 - 1 s, loaded by warm
+
+        return GrpcTransport(host, self._credentials, plain=plain)
+
+
+def _load(kind: Kind) -> None:
+    import_module(f"allclear.vendors.cloud_run_{kind}")
+
+
+def _default_credentials() -> object:
+    import google.auth  # noqa: PLC0415 - loaded with run_v2
+    from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415 - loaded with run_v2
+
+    try:
+        found: tuple[object, object] = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+    except DefaultCredentialsError as error:
+        raise MissingSecret(
+            "There are no Google credentials for Cloud Run.",
+            "Run as a service account, or set GOOGLE_APPLICATION_CREDENTIALS to its key file.",
+        ) from error
+    return found[0]

@@ -1,0 +1,99 @@
+"""How a phase runs as a Prefect flow: move after move, suspended while people are waited for.
+
+The flow holds nothing: each time it starts, at whatever line it was killed, the journal says what comes next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from prefect import get_run_logger
+
+from allclear.bootstrap import Engine, open_engine
+from allclear.domain.errors import AllclearError, VendorError
+from allclear.domain.records import By, RunStarted
+from allclear.domain.runbook import Phase
+from allclear.engine.response.next_move import CarryOut, Move, Over, Propose, ProposeUndo, Wait
+from allclear.prefect_api import Errands, Orchestrator
+from flows.artifacts import publish, publish_post_mortem
+from flows.run_context import name_run, run_id
+from flows.approval_form import wait_for_answer
+from tasks.prefect_task import run_step
+
+_TRIES, _PAUSE = 30, 2.0
+"""How often, and after how many seconds, an interrupted act is looked at again while its system is away."""
+
+
+async def carry_on(incident: str, phase: Phase) -> str:
+    """Carries `incident` through `phase` and returns how the phase ended, in a sentence.
+
+    Suspends the flow run while people are waited for. Raises AllclearError for an incident that is not in the journal.
+    """
+    log = get_run_logger()
+    by = By(actor="allclear", via=f"flow {phase.value}")
+    async with open_engine() as engine:
+        _note_run(engine, incident, phase, by)
+        await name_run(engine.conductor.incident(incident))
+        while True:
+            move = engine.conductor.next_move(incident, phase)
+            if isinstance(move, Over):
+                break
+            if isinstance(move, Wait):
+                await publish(engine, incident)
+                await wait_for_answer(engine, incident, move.asks[0])
+                continue
+            said = await _make(engine, incident, move, by)
+            log.info(said)
+            if isinstance(move, CarryOut):
+                await publish(engine, incident)
+        await publish(engine, incident)
+        if phase is Phase.REVIEW:
+            await publish_post_mortem(engine, incident)
+        await deliver(engine, incident)
+        state = engine.conductor.incident(incident)
+    return f"{phase.value} of {incident} is done" + (f": {state.ended.why}" if state.ended else ".")
+
+
+async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
+    async def perform() -> str:
+        before = engine.conductor.incident(incident).length
+        for _ in range(_TRIES):
+            try:
+                await engine.conductor.make(incident, move, by)
+                break
+            except VendorError as error:  # an act was interrupted, and its system cannot be looked at now
+                get_run_logger().warning("%s %s", error.message, error.next_step)
+                await asyncio.sleep(_PAUSE)
+        else:
+            await engine.conductor.make(incident, move, by)
+        return engine.conductor.told_since(incident, before)
+
+    return await run_step(title_of(move), perform)
+
+
+def title_of(move: Move) -> str:
+    """Returns what a step is called in Prefect."""
+    match move:
+        case CarryOut(title=title):
+            return title
+        case Propose(step=step):
+            return f"Work out: {step.title or step.id}"
+        case ProposeUndo(title=title):
+            return f"Work out: {title}"
+        case _:
+            step = getattr(move, "step", None)
+            return (step.title or step.id) if step else type(move).__name__.lower()
+
+
+def _note_run(engine: Engine, incident: str, phase: Phase, by: By) -> None:
+    if run := run_id():
+        engine.journal.append(incident, [RunStarted(phase=phase.value, run=run, holder=engine.journal.holder)], by)
+
+
+async def deliver(engine: Engine, incident: str) -> None:
+    """Takes an incident's errands to Prefect at once; what cannot be taken now, the responder takes later."""
+    orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
+    with suppress(AllclearError):
+        await Errands(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver(incident)
+    await orchestrator.close()

@@ -1,0 +1,320 @@
+"""Rolling traffic back to an earlier revision, and giving it to the latest again.
+
+A rollback pins the service: later deployments get no users until `cloud_run.restore_latest`. That is a debt, and
+the ledger holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from allclear.domain.action import (
+    Action,
+    Change,
+    Client,
+    Fence,
+    Finding,
+    Params,
+    Probe,
+    Receipt,
+    Refusal,
+    State,
+    Verdict,
+)
+from allclear.domain.baseline import SERVING_ALL, ServingAll
+from allclear.domain.errors import AllclearError, Refused
+from allclear.domain.systems import Region
+from allclear.vendors.cloud_run.client import CloudRun
+from tasks.cloud_run import traffic_state as allocation
+from tasks.cloud_run.traffic_state import TrafficState, given_back, is_settled, sending_all, traffic_finding
+from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over
+from tasks.cloud_run.evidence import Past
+from tasks.cloud_run.regions import located
+from tasks.cloud_run.evidence_sources import WITNESSES, Place, ask_witnesses
+
+PREVIOUS = "previous"
+
+
+class OfService(Params):
+    """Which service, and where."""
+
+    service: str = Field(description="The service's short name in systems.yaml.")
+    region: Region | None = Field(default=None, description="Which region, for a service that runs in several.")
+
+
+class RollbackParams(OfService):
+    """Which service, where, and to which revision."""
+
+    to: str = Field(default=PREVIOUS, description="A revision's name, or `previous`.")
+
+
+class _TrafficAction(Action[OfService, TrafficState]):
+    """What all changes of a service's traffic share."""
+
+    params: ClassVar[type[Params]] = OfService
+    state: ClassVar[type[State]] = TrafficState
+    needs: ClassVar[tuple[type[Client], ...]] = (CloudRun,)
+    fence: ClassVar[Fence] = Fence.VERSION
+    deadline: ClassVar[timedelta] = allocation.DEADLINE
+
+    def located(self, params: OfService) -> tuple[CloudRun, str]:
+        """Returns the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
+        return located(self.around, params.service, params.region)
+
+    def maintenance_tag(self, params: OfService) -> str | None:
+        """Returns the tag of the service's maintenance revision, or None."""
+        mode = self.around.service(params.service).maintenance
+        return mode.revision_tag if mode else None
+
+    @override
+    def resource(self, params: OfService) -> str:
+        return traffic_of(*self.located(params))
+
+    @override
+    async def observe(self, params: OfService) -> TrafficState:
+        return await allocation.read_traffic(*self.located(params))
+
+    def place(self, params: OfService) -> Place:
+        """Returns the service as the witnesses of its past name it."""
+        run, name = self.located(params)
+        return place_of(run, params.service, name)
+
+    @override
+    async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
+        return await allocation.traffic_objections(*self.located(params), change.before, change.after)
+
+    @override
+    async def apply(self, params: OfService, change: Change[TrafficState], key: str) -> Receipt:
+        # The etag is the fence.
+        return await allocation.write_traffic(*self.located(params), change.before, change.after, change.deadline)
+
+    @override
+    def verify(self, change: Change[TrafficState], after: TrafficState, receipt: Receipt | None) -> Finding:
+        return traffic_finding(change.after, after, receipt, change.before)
+
+    @override
+    def settled(self, change: Change[TrafficState], now: TrafficState) -> bool:
+        return is_settled(change.after, now)
+
+    def change(
+        self, params: OfService, before: TrafficState, after: TrafficState, *, summary: str, risk: str, undo: str
+    ) -> Change[TrafficState]:
+        """Returns the change from `before` to `after`, in words for the approver."""
+        return Change(
+            action=self.name,
+            resource=self.resource(params),
+            summary=summary,
+            before=before,
+            after=after,
+            risk=risk,
+            undo=undo,
+            deadline=self.deadline,
+        )
+
+
+class RollbackTraffic(_TrafficAction):
+    """Sends all users of a service to an earlier revision."""
+
+    name = "cloud_run.rollback_traffic"
+    title = "Roll back traffic"
+    params = RollbackParams
+    leaves = "traffic pinned to a revision"
+    chooses = "to"
+    uses = WITNESSES
+
+    @override
+    async def survey(self, params: OfService) -> TrafficState:
+        if _target(params):
+            return await self.observe(params)
+        # Beside the look at what serves now: who served before, from whoever may know.
+        place = self.place(params)
+        state, past = await asyncio.gather(self.observe(params), ask_witnesses(self.around, place))
+        return state.model_copy(update={"past": past})
+
+    @override
+    async def observe(self, params: OfService) -> TrafficState:
+        return await allocation.read_traffic(*self.located(params), keep=_target(params) or "")
+
+    @override
+    def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
+        tag = self.maintenance_tag(params)
+        wanted = _target(params)
+        choice = choose_named(before, wanted, tag, before.past) if wanted else choose_previous(before, tag, before.past)
+        after = sending_all(before, choice.target).model_copy(update={"past": Past()})
+        return self.change(
+            params,
+            before,
+            after,
+            summary=f"Send all traffic of {params.service} from {before.say()} to {choice.target}.",
+            risk=_risk(choice, before, tag),
+            undo=f"Gives the traffic back as it was: {before.say()}, once a fix is deployed.",
+        ).model_copy(update={"known_good": choice.known_good})
+
+    @override
+    async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
+        found = await super().precheck(params, change)
+        ahead = passed_over(change.before, self.maintenance_tag(params))
+        backwards = change.after.intent() != change.before.intent() and not _forward(change)
+        if _target(params) is None and ahead and backwards:
+            found.append(
+                Refusal(
+                    sentence=f"It looks rolled back already: traffic is {change.before.say()}, and the newer {ahead} is"
+                    " ready and gets none.",
+                    next_step="To go back further, name the revision in `to`.",
+                )
+            )
+        return found
+
+    @override
+    def undo(self, params: OfService, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
+        after = given_back(done.before, done.after, now)
+        left = set(done.before.shares()) - set(done.after.shares())
+        latest = [share.revision for share in after.allocation if share.percent and share.latest]
+        again = next((name for name in latest if name in left), None)
+        if again:
+            raise Refused(
+                f"{again} is still the latest revision: undoing would send users to the one that was rolled back from.",
+                "Deploy the fix first, then undo.",
+            )
+        _refuse_maintenance(after, now, self.maintenance_tag(params))
+        named = sorted(left & set(after.shares()))
+        return self.change(
+            params,
+            now,
+            after,
+            summary=f"Give the traffic of {params.service} back, from {now.say()} to {after.say()}.",
+            risk=f"{', '.join(named)} is what was rolled back from."
+            if named
+            else "Users meet the newer revision again.",
+            undo=f"Sends all traffic to {now.say()} again.",
+        )
+
+
+class RestoreLatest(_TrafficAction):
+    """Sends all users of a service to its latest revision, and lets later deployments have them too."""
+
+    name = "cloud_run.restore_latest"
+    title = "Send traffic to the latest revision"
+    settles = "cloud_run.rollback_traffic"
+
+    @override
+    def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
+        latest = before.latest_ready
+        if not latest:
+            raise Refused(f"{params.service} has no revision that is ready.", "Deploy one that starts.")
+        after = sending_all(before, latest, latest=True)
+        _refuse_maintenance(after, before, self.maintenance_tag(params))
+        if before.tagged(self.maintenance_tag(params)) in before.shares():
+            raise Refused(f"{params.service} is in maintenance.", "End it with maintenance.disable.")
+        pending = before.latest_created if before.latest_created != latest else None
+        waits = f" {pending} is newer and not ready: users will meet it as soon as it is." if pending else ""
+        return self.change(
+            params,
+            before,
+            after,
+            summary=f"Send all traffic of {params.service} from {before.say()} to the latest revision, {latest}.",
+            risk=f"Users meet {latest}, and later whatever is deployed.{waits}",
+            undo=f"Gives the traffic back as it was: {before.say()}.",
+        )
+
+    @override
+    def undo(self, params: OfService, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
+        after = given_back(done.before, done.after, now)
+        return self.change(
+            params,
+            now,
+            after,
+            summary=f"Give the traffic of {params.service} back, from {now.say()} to {after.say()}.",
+            risk="The service is pinned again: later deployments get no users.",
+            undo="Sends all traffic to the latest revision again.",
+        )
+
+
+class Revisions(Probe[OfService]):
+    """Says which revision serves, and what there is to go back to."""
+
+    name = "cloud_run.revisions"
+    title = "Look at the revisions"
+    params = OfService
+    needs = (CloudRun,)
+    uses = WITNESSES
+    tells_serving = True
+
+    @override
+    async def look(self, params: OfService) -> Finding:
+        service = self.around.service(params.service)
+        try:
+            run, name = located(self.around, params.service, params.region)
+            place = place_of(run, params.service, name)
+            state, past = await asyncio.gather(allocation.read_traffic(run, name), ask_witnesses(self.around, place))
+        except AllclearError as error:
+            return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
+        facts = state.model_dump(mode="json", include={"allocation", "serving", "latest_ready", "reconciling"})
+        facts["revisions"] = [revision.model_dump(mode="json") for revision in state.revisions[:10]]
+        tag = service.maintenance.revision_tag if service.maintenance else None
+        if state.serving == state.shares() and list(state.serving.values()) == [allocation.ALL]:
+            [alone] = state.serving
+            if alone != state.tagged(tag):
+                facts[SERVING_ALL] = [ServingAll(resource=place.resource, revision=alone).model_dump(mode="json")]
+        try:
+            choice = choose_previous(state, tag, past)
+            facts["previous"], earlier = choice.target, f"before it {choice.target}"
+        except Refused as refused:
+            facts["previous"] = None
+            names = ", ".join(candidate.name for candidate in refused.candidates)
+            earlier = f"what was before it is not known (it could be {names})" if names else "nothing to go back to"
+        pinned = "" if any(share.latest and share.percent for share in state.allocation) else ", pinned"
+        sentence = f"Traffic is {state.say()}{pinned}; {earlier}."
+        return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
+
+
+def traffic_of(run: CloudRun, name: str) -> str:
+    """Returns what a change of the traffic of Cloud Run's service `name` changes, as `family:name`."""
+    return f"traffic:{run.path(name)}"
+
+
+def place_of(run: CloudRun, service: str, name: str) -> Place:
+    """Returns the service as the witnesses of its past name it."""
+    return Place(service=service, resource=traffic_of(run, name), project=run.project, region=run.region, name=name)
+
+
+def _target(params: OfService) -> str | None:
+    """Returns the revision that was asked for by name, without its path; None for `previous`."""
+    to = params.to if isinstance(params, RollbackParams) else PREVIOUS
+    return None if to == PREVIOUS else to.rsplit("/", 1)[-1]
+
+
+def _forward(change: Change[TrafficState]) -> bool:
+    """Says whether the change sends users to something newer than what serves now, as an undo does."""
+    made = {revision.name: revision.created for revision in change.before.revisions}
+    now = [made[name] for name in change.before.shares() if name in made]
+    then = [made[name] for name in change.after.shares() if name in made]
+    return any(share.latest and share.percent for share in change.after.allocation) or (
+        bool(now and then) and max(then) > max(now)
+    )
+
+
+def _risk(choice: Choice, before: TrafficState, tag: str | None) -> str:
+    ahead = passed_over(before, tag)
+    parts = [
+        choice.why,
+        *choice.against,
+        f"Others that could serve: {', '.join(choice.others)}." if choice.others else "Nothing else could serve.",
+        f"{ahead} is newer, ready, and gets no traffic: somebody may have rolled back already." if ahead else "",
+        "The service is pinned: later deployments get no users until traffic is given to the latest again.",
+        "The database is not rolled back.",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _refuse_maintenance(after: TrafficState, now: TrafficState, tag: str | None) -> None:
+    page = now.tagged(tag)
+    if page and page in after.shares():
+        raise Refused(
+            f"The latest revision is {page}, the maintenance page.", "Deploy the service again, or name a revision."
+        )

@@ -1,0 +1,285 @@
+"""Where a Cloud Run service sends its users: read, compared, and chosen anew. Reads and writes go through the client.
+
+Source: vendor facts at the top of allclear/vendors/cloud_run/views.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import ClassVar
+
+from pydantic import Field
+
+from allclear.domain.action import Finding, Receipt, Refusal, State, Verdict
+from allclear.domain.base import Model, Moment, utc_now
+from allclear.domain.errors import AllclearError, Refused
+from allclear.vendors.cloud_run.client import UPDATE_PERMISSION, CloudRun
+from allclear.vendors.cloud_run.views import RunRevision, RunService, Traffic
+from tasks.cloud_run.evidence import Past
+
+DEADLINE = timedelta(seconds=60)
+"""A traffic change shows within seconds as a rule; Cloud Run promises no bound."""
+FOLLOWED = timedelta(seconds=10)
+"""How long the write itself waits for the operation, to learn of its error."""
+_ROLLING_OUT = timedelta(seconds=60)
+"""A rollout that takes longer than this hangs, and no longer keeps us from acting."""
+_KEPT = 30
+"""The newest revisions that a state holds, beside those that its traffic names."""
+ALL = 100
+
+
+class Share(Model):
+    """One entry of the allocation, resolved: `latest` follows the latest ready revision, now `revision`."""
+
+    revision: str
+    percent: int = 0
+    tag: str | None = None
+    latest: bool = False
+
+
+class TrafficState(State):
+    """Where users are sent, and what else could serve them."""
+
+    incidental: ClassVar[frozenset[str]] = frozenset(
+        {
+            "serving", "etag", "generation", "observed_generation", "reconciling", "routed", "trouble",
+            "latest_ready", "latest_created", "updated", "revisions", "past",
+        }
+    )  # fmt: skip
+
+    service: str
+    allocation: tuple[Share, ...]
+    serving: dict[str, int] = Field(default={})
+    etag: str = ""
+    generation: int = 0
+    observed_generation: int = 0
+    reconciling: bool = False
+    routed: bool = True
+    trouble: str = ""
+    latest_ready: str | None = None
+    latest_created: str | None = None
+    updated: Moment | None = None
+    revisions: tuple[RunRevision, ...] = ()
+    past: Past = Field(default=Past(), description="What only a rollback's choice needs; empty in every other look.")
+
+    def shares(self) -> dict[str, int]:
+        """Returns the percent of each revision that serves, the biggest first."""
+        found: dict[str, int] = {}
+        for share in self.allocation:
+            if share.percent:
+                found[share.revision] = found.get(share.revision, 0) + share.percent
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def revision(self, name: str) -> RunRevision | None:
+        """Returns the revision called `name`, or None."""
+        return next((revision for revision in self.revisions if revision.name == name), None)
+
+    def tagged(self, tag: str | None) -> str | None:
+        """Returns the revision that carries `tag`, or None."""
+        return next((share.revision for share in self.allocation if tag and share.tag == tag), None)
+
+    def intent(self, *, tags: bool = True) -> list[tuple[str, int, str]]:
+        """Returns what the allocation asks for, whatever `latest` resolves to: two equal ones ask for the same."""
+        return sorted(
+            ("LATEST" if share.latest else share.revision, share.percent, share.tag or "")
+            for share in self.allocation
+            if tags or share.percent
+        )
+
+    def say(self) -> str:
+        """Returns the allocation as a person reads it: `100 % latest (web-00042)`."""
+        parts = [
+            f"{share.percent} % " + (f"latest ({share.revision})" if share.latest else share.revision)
+            for share in self.allocation
+            if share.percent
+        ]
+        return ", ".join(parts) or "nothing"
+
+
+def state_of(service: RunService, revisions: tuple[RunRevision, ...], keep: str = "") -> TrafficState:
+    """Returns the state; of the revisions the newest, and those that are named by the traffic or by `keep`."""
+    allocation = _canonical(
+        Share(
+            revision=entry.revision or service.latest_ready or "",
+            percent=entry.percent,
+            tag=entry.tag,
+            latest=entry.revision is None,
+        )
+        for entry in service.traffic
+    )
+    named = {share.revision for share in allocation} | {keep, service.latest_ready, service.latest_created}
+    return TrafficState(
+        service=service.path,
+        allocation=allocation,
+        serving=service.serving,
+        etag=service.etag,
+        generation=service.generation,
+        observed_generation=service.observed_generation,
+        reconciling=service.reconciling,
+        routed=service.routed,
+        trouble=service.trouble,
+        latest_ready=service.latest_ready,
+        latest_created=service.latest_created,
+        updated=service.updated,
+        revisions=tuple(r for place, r in enumerate(revisions) if place < _KEPT or r.name in named),
+    )
+
+
+def _canonical(shares: Iterable[Share]) -> tuple[Share, ...]:
+    """Returns percents and tags as entries of their own: the same allocation always looks the same."""
+    percents: dict[tuple[str, bool], int] = {}
+    tags: list[Share] = []
+    for share in shares:
+        if share.percent:
+            key = (share.revision, share.latest)
+            percents[key] = percents.get(key, 0) + share.percent
+        if share.tag:
+            tags.append(share.model_copy(update={"percent": 0}))
+    served = [Share(revision=name, percent=percent, latest=latest) for (name, latest), percent in percents.items()]
+    return tuple(
+        sorted(served, key=lambda share: (-share.percent, share.revision)) + sorted(tags, key=lambda s: s.tag or "")
+    )
+
+
+async def read_traffic(run: CloudRun, service: str, keep: str = "") -> TrafficState:
+    """Reads the service and its revisions at once. Raises VendorError, NotFound."""
+    found, revisions = await asyncio.gather(run.service(service), run.revisions(service))
+    return state_of(found, revisions, keep)
+
+
+def sending_all(before: TrafficState, revision: str, *, latest: bool = False) -> TrafficState:
+    """Returns `before` with all traffic on `revision` and every tag kept."""
+    tags = [share for share in before.allocation if share.tag]
+    return _moved(before, [Share(revision=revision, percent=ALL, latest=latest), *tags])
+
+
+def _moved(now: TrafficState, shares: Iterable[Share]) -> TrafficState:
+    allocation = _canonical(shares)
+    state = now.model_copy(update={"allocation": allocation})
+    return state.model_copy(update={"serving": state.shares()})
+
+
+def given_back(earlier: TrafficState, done: TrafficState, now: TrafficState) -> TrafficState:
+    """Returns `now` with the percents of `earlier`, today's tags, and `latest` as it resolves today.
+
+    Raises Refused where somebody has moved the traffic since `done`, or a revision of `earlier` cannot serve any more.
+    """
+    if now.intent(tags=False) != done.intent(tags=False):
+        raise Refused(
+            f"The traffic was changed since: it is {now.say()}, and was left at {done.say()}.",
+            "Find out who changed it and why; then set it by hand, or leave it.",
+        )
+    served = [
+        share.model_copy(update={"revision": now.latest_ready or ""}) if share.latest else share
+        for share in earlier.allocation
+        if share.percent
+    ]
+    for share in served:
+        fault = unfit(now, share.revision)
+        if fault:
+            raise Refused(f"{share.revision or 'The latest revision'} cannot serve: {fault}.", "Deploy the fix first.")
+    return _moved(now, [*served, *(share for share in now.allocation if share.tag)])
+
+
+def unfit(state: TrafficState, name: str) -> str | None:
+    """Returns why the revision called `name` cannot serve, or None."""
+    revision = state.revision(name)
+    if revision is None:
+        return "there is no such revision"
+    if revision.deleted:
+        return "it was deleted"
+    if not revision.ready:
+        return f"it is not ready ({revision.trouble.rstrip('.')})" if revision.trouble else "it is not ready"
+    return None
+
+
+# --- writing and proving -----------------------------------------------------------------------------
+
+
+async def write_traffic(
+    run: CloudRun, service: str, before: TrafficState, after: TrafficState, deadline: timedelta = DEADLINE
+) -> Receipt:
+    """Sets the traffic against the etag of `before`, and follows the operation for a while."""
+    wanted = tuple(
+        Traffic(revision=None if share.latest else share.revision, percent=share.percent, tag=share.tag)
+        for share in after.allocation
+    )
+    operation = await run.set_traffic(service, wanted, before.etag)
+    try:
+        finished = await run.finished(operation, min(FOLLOWED, deadline))
+    except AllclearError:
+        # The write itself was accepted; what became of it is for the next look to say.
+        return Receipt(facts={"operation": operation, "done": False})
+    return Receipt(facts={"operation": operation, "done": finished.done, "error": finished.error})
+
+
+def is_settled(wanted: TrafficState, now: TrafficState) -> bool:
+    """Says whether what is wanted is asked for, and users are sent there or Cloud Run is on its way to it.
+
+    A rollout under way counts: after a crash in its middle there is nothing to write again, only to prove.
+    """
+    return now.intent() == wanted.intent() and (not _rolled_out(now) or now.serving == now.shares())
+
+
+def _rolled_out(now: TrafficState) -> bool:
+    return not now.reconciling and now.observed_generation == now.generation
+
+
+def traffic_finding(
+    wanted: TrafficState, now: TrafficState, receipt: Receipt | None, before: TrafficState | None = None
+) -> Finding:
+    """Says whether the traffic is as intended: inconclusive while Cloud Run is still rolling it out.
+
+    `before` is what was written against: once the etag has moved on from it, other traffic is somebody else's.
+    """
+    facts = {"wanted": wanted.shares(), "asked": now.shares(), "serving": now.serving, "reconciling": now.reconciling}
+    error = str(receipt.facts.get("error") or "") if receipt else ""
+
+    def said(verdict: Verdict, sentence: str, *, final: bool = False) -> Finding:
+        return Finding(verdict=verdict, sentence=sentence, facts=facts, final=final)
+
+    if now.intent() != wanted.intent():
+        theirs = before is not None and now.etag != before.etag
+        return said(Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.", final=theirs)
+    if not _rolled_out(now):
+        return said(Verdict.INCONCLUSIVE, "Cloud Run is still rolling it out.")
+    if now.routed and now.serving == now.shares():
+        # Whatever became of our own operation: a later one may have superseded it and kept our traffic.
+        return said(Verdict.SUCCESS, f"Traffic is served by {now.say()}.")
+    if error or not now.routed:
+        # At rest Cloud Run tries no more by itself.
+        why = error or now.trouble.rstrip(".") or "no reason given"
+        return said(Verdict.FAILURE, f"Cloud Run could not carry it out: {why}.{_served(now)}", final=True)
+    return said(Verdict.INCONCLUSIVE, f"Traffic is set to {now.say()}, and not all of it is sent there yet.")
+
+
+def _served(now: TrafficState) -> str:
+    shares = ", ".join(f"{percent} % {name}" for name, percent in now.serving.items())
+    return f" Users are still sent to {shares}." if shares else ""
+
+
+async def traffic_objections(run: CloudRun, service: str, before: TrafficState, after: TrafficState) -> list[Refusal]:
+    """Returns why `before` must not become `after` now."""
+    found: list[Refusal] = []
+    for name in after.shares():
+        fault = unfit(before, name)
+        if fault:
+            found.append(Refusal(sentence=f"{name} cannot serve: {fault}.", next_step="Name another revision."))
+    since = utc_now() - before.updated if before.updated else None
+    if before.reconciling and since is not None and since < _ROLLING_OUT:
+        found.append(
+            Refusal(
+                sentence=f"Cloud Run is rolling out another change of {service} at this moment.",
+                next_step="Find out who is deploying, and propose this again when it is done.",
+            )
+        )
+    if not await run.may(service, UPDATE_PERMISSION):
+        found.append(
+            Refusal(
+                sentence=f"Our credentials lack {UPDATE_PERMISSION} on {service}.",
+                next_step="Give their service account the role roles/run.developer, or change the traffic by hand.",
+            )
+        )
+    return found

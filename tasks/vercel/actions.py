@@ -1,0 +1,271 @@
+"""Rolling a project on Vercel back to an earlier deployment, and promoting a later one again.
+
+A rollback pins the production domains: later deployments do not get them until one is promoted. That is a debt, and
+the ledger holds it. Vercel offers nothing to write against, so what was seen is compared once more just before.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from allclear.domain.action import (
+    Action,
+    Change,
+    Client,
+    Fence,
+    Finding,
+    Params,
+    Probe,
+    Receipt,
+    Refusal,
+    State,
+    Verdict,
+)
+from allclear.domain.errors import AllclearError, Conflict, Refused
+from allclear.domain.systems import VercelProject
+from allclear.vendors.vercel import Deployment, Vercel
+from tasks.vercel.state import (
+    HostingState,
+    came_to,
+    choose_named,
+    choose_newest,
+    choose_previous,
+    goes_back,
+    hosting_of,
+    passed_over,
+    read_hosting,
+    since,
+    unfit,
+    word,
+)
+from tasks.cloud_run.actions import OfService
+
+PREVIOUS = "previous"
+LATEST = "latest"
+DEADLINE = timedelta(minutes=3)
+"""As long as Vercel's own command line waits for a rollback."""
+_REASON = "allclear"
+
+
+class RollBackParams(OfService):
+    """Which service, and to which deployment."""
+
+    to: str = Field(default=PREVIOUS, description="A deployment's id (dpl_...), or `previous`.")
+
+
+class PromoteParams(OfService):
+    """Which service, and which deployment."""
+
+    to: str = Field(default=LATEST, description="A deployment's id (dpl_...), or `latest`.")
+
+
+class _DomainAction(Action[OfService, HostingState]):
+    """What rolling back and promoting share."""
+
+    params: ClassVar[type[Params]] = OfService
+    state: ClassVar[type[State]] = HostingState
+    needs: ClassVar[tuple[type[Client], ...]] = (Vercel,)
+    fence: ClassVar[Fence] = Fence.NONE
+
+    @property
+    def vercel(self) -> Vercel:
+        """Returns the client."""
+        return self.around.client(Vercel)
+
+    def hosted(self, params: OfService) -> VercelProject:
+        """Returns where the service is on Vercel. Raises ConfigError where systems.yaml does not say."""
+        return hosting_of(self.around.service(params.service).vercel, params.service)
+
+    @override
+    def resource(self, params: OfService) -> str:
+        hosted = self.hosted(params)
+        return f"domain:{hosted.project}/{hosted.domain}"
+
+    @override
+    async def observe(self, params: OfService) -> HostingState:
+        hosted = self.hosted(params)
+        return await read_hosting(self.vercel, hosted)
+
+    @override
+    async def precheck(self, params: OfService, change: Change[HostingState]) -> list[Refusal]:
+        now, found = change.before, list[Refusal]()
+        if now.job and now.job.running:
+            found.append(
+                Refusal(
+                    sentence=f"Vercel is carrying out another {now.job.kind} of {now.domain} at this moment.",
+                    next_step="Find out who asked for it, and propose this again when it is done.",
+                )
+            )
+        fault = unfit(now.find(change.after.serving), back=goes_back(now, change.after.serving))
+        if fault:
+            found.append(
+                Refusal(sentence=f"{change.after.serving} cannot serve: {fault}.", next_step="Name another deployment.")
+            )
+        return found
+
+    @override
+    async def apply(self, params: OfService, change: Change[HostingState], key: str) -> Receipt:
+        before, target = change.before, change.after
+        if before.serving == target.serving:
+            return Receipt(facts={"write": "already"})
+        serves = await self.vercel.serving(before.domain, before.project)
+        if serves != before.serving:
+            raise Conflict(
+                f"{before.domain} points to {serves} by now, not to {before.serving}.",
+                "Look at it again and decide anew.",
+            )
+        if goes_back(change.before, change.after.serving):
+            await self.vercel.roll_back(before.project, target.serving, f"{_REASON} {key}")
+        else:
+            await self.vercel.promote(before.project, target.serving)
+        return Receipt(facts={"write": "accepted"})
+
+    @override
+    def verify(self, change: Change[HostingState], after: HostingState, receipt: Receipt | None) -> Finding:
+        wanted, job = change.after.serving, after.job
+        facts = {"wanted": wanted, "serving": after.serving, "job": job.status if job else None}
+
+        def said(verdict: Verdict, sentence: str) -> Finding:
+            return Finding(verdict=verdict, sentence=sentence, facts=facts)
+
+        if job and job.running and job.to == wanted:
+            return said(Verdict.INCONCLUSIVE, f"Vercel is still pointing {after.domain} to {wanted}.")
+        if after.serving == wanted:
+            return said(Verdict.SUCCESS, f"{after.domain} is served by {after.url or wanted}.")
+        asked = job if job and job.to == wanted and since(job, change.before.job) else None
+        if asked and asked.status in ("failed", "skipped"):
+            return said(Verdict.FAILURE, f"Vercel's {asked.kind} to {wanted} {came_to(asked)}.")
+        return said(Verdict.INCONCLUSIVE, f"{after.domain} still points to {after.url or after.serving}.")
+
+    @override
+    def settled(self, change: Change[HostingState], now: HostingState) -> bool:
+        # A job under way counts: after a crash in its middle there is nothing to ask for again, only to prove.
+        wanted = change.after.serving
+        if now.job and now.job.running:
+            return now.job.to == wanted
+        return now.serving == wanted
+
+    def change(
+        self, params: OfService, before: HostingState, target: Deployment, *, summary: str, risk: str, undo: str
+    ) -> Change[HostingState]:
+        """Returns the change to `target`, in words for the approver."""
+        return Change(
+            action=self.name, resource=self.resource(params), summary=summary, before=before,
+            after=before.pointing(target), risk=risk, undo=undo, deadline=DEADLINE,
+        )  # fmt: skip
+
+
+class RollBack(_DomainAction):
+    """Lets all users of a service meet an earlier deployment, without building anything."""
+
+    name = "vercel.rollback"
+    title = "Roll back to an earlier deployment"
+    params = RollBackParams
+    leaves = "production pinned to a deployment"
+
+    @override
+    def plan(self, params: OfService, before: HostingState) -> Change[HostingState]:
+        to = params.to if isinstance(params, RollBackParams) else PREVIOUS
+        target, why = (
+            choose_previous(before) if to == PREVIOUS else (choose_named(before, to), f"{to} was asked for by name.")
+        )
+        return self.change(
+            params, before, target,
+            summary=f"Point {before.domain} from {before.shown} to {word(target)}, which served before.",
+            risk=f"{why} Later deployments get no users until one is promoted. Environment variables and cron jobs go"
+            " back to those of that build; the database does not.",
+            undo="Promotes the newest deployment, once a fix is deployed.",
+        )  # fmt: skip
+
+    @override
+    async def precheck(self, params: OfService, change: Change[HostingState]) -> list[Refusal]:
+        found, now = await super().precheck(params, change), change.before
+        named = isinstance(params, RollBackParams) and params.to != PREVIOUS
+        moves = change.after.serving != now.serving
+        if moves and not named and goes_back(change.before, change.after.serving) and (ahead := passed_over(now)):
+            found.append(
+                Refusal(
+                    sentence=f"It looks rolled back already: {now.say()}, and the newer {word(ahead)} has served.",
+                    next_step="To go back further, name the deployment in `to`.",
+                )
+            )
+        return found
+
+    @override
+    def undo(self, params: OfService, done: Change[HostingState], now: HostingState) -> Change[HostingState]:
+        if now.serving != done.after.serving:
+            raise Refused(
+                f"{now.domain} was pointed to {now.shown} since.",
+                "Find out who did it and why; nothing is left of this rollback.",
+            )
+        newest = choose_newest(now)
+        if newest.id == done.before.serving:
+            raise Refused(
+                f"{word(newest)} is still the newest deployment: undoing would send users to the one that was rolled"
+                " back from.",
+                "Deploy the fix first, then undo.",
+            )
+        return _promotion(self, params, now, newest)
+
+
+class Promote(_DomainAction):
+    """Lets all users of a service meet a deployment, and each that is deployed later."""
+
+    name = "vercel.promote"
+    title = "Promote a deployment"
+    params = PromoteParams
+    settles = "vercel.rollback"
+
+    @override
+    def plan(self, params: OfService, before: HostingState) -> Change[HostingState]:
+        to = params.to if isinstance(params, PromoteParams) else LATEST
+        return _promotion(self, params, before, choose_newest(before) if to == LATEST else choose_named(before, to))
+
+    @override
+    def undo(self, params: OfService, done: Change[HostingState], now: HostingState) -> Change[HostingState]:
+        if now.serving != done.after.serving:
+            raise Refused(f"{now.domain} was pointed to {now.shown} since.", "Find out who did it and why.")
+        return self.change(
+            params, now, choose_named(now, done.before.serving),
+            summary=f"Point {now.domain} from {now.shown} back to {done.before.shown}.",
+            risk="Production is pinned again: later deployments get no users.",
+            undo="Promotes the newest deployment again.",
+        )  # fmt: skip
+
+
+class Deployments(Probe[OfService]):
+    """Says which deployment serves, and what there is to go back to."""
+
+    name = "vercel.deployments"
+    title = "Look at the deployments"
+    params = OfService
+    needs = (Vercel,)
+
+    @override
+    async def look(self, params: OfService) -> Finding:
+        try:
+            hosted = hosting_of(self.around.service(params.service).vercel, params.service)
+            state = await read_hosting(self.around.client(Vercel), hosted)
+        except AllclearError as error:
+            return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
+        facts = state.model_dump(mode="json", include={"domain", "serving", "url", "job"})
+        facts["deployments"] = [one.model_dump(mode="json") for one in state.deployments[:10]]
+        try:
+            previous, _ = choose_previous(state)
+            facts["previous"], earlier = previous.id, f"before it {word(previous)}"
+        except Refused:
+            facts["previous"], earlier = None, "nothing to go back to"
+        return Finding(verdict=Verdict.SUCCESS, sentence=f"{state.say()}; {earlier}.", facts=facts)
+
+
+def _promotion(action: _DomainAction, params: OfService, now: HostingState, target: Deployment) -> Change[HostingState]:
+    return action.change(
+        params, now, target,
+        summary=f"Point {now.domain} from {now.shown} to {word(target)}.",
+        risk=f"Users meet {word(target)}, and later whatever is deployed.",
+        undo=f"Points it back to {now.shown}.",
+    )  # fmt: skip
