@@ -15,26 +15,26 @@ from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.systems import Access, Service
-from allclear.engine.actions.manual import ByHand
-from allclear.engine.response.conductor import Conductor
-from allclear.engine.response.dry_run import DryRun
+from allclear.engine.actions.approval_timeouts import ApprovalTimeouts
 from allclear.engine.actions.executor import Executor
-from allclear.engine.alerts.intake import Intake
 from allclear.engine.actions.known_good import JournalRecord
-from allclear.engine.people.people import People
+from allclear.engine.actions.manual import ManualActions
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.actions.registry import Registry
+from allclear.engine.alerts.intake import Intake
+from allclear.engine.alerts.recovery import RecoveryWatcher
 from allclear.engine.notify.reminders import Reminders
-from allclear.engine.alerts.recovery import Settling
-from allclear.engine.actions.approval_timeouts import Windows
-from allclear.journal.ports import Journal, world_of
+from allclear.engine.people.people import People
+from allclear.engine.response.conductor import Conductor
+from allclear.engine.response.dry_run import DryRun
 from allclear.journal.entries import SqlJournal
+from allclear.journal.ports import Journal, world_of
 from allclear.settings import Settings, Simulation, load_settings
 
 C = TypeVar("C", bound=Client)
 
 
-class Around:
+class CompanyContext:
     """What actions and probes find around them: services and one client for each vendor."""
 
     def __init__(
@@ -90,9 +90,12 @@ class Around:
                 f"The secret of {name} is missing: {variable} is empty.", f"Set {variable} in the environment."
             )
         return Access(
-            name=name, endpoint=endpoint, secret=SecretStr(secret) if secret else None, options=options,
+            name=name,
+            endpoint=endpoint,
+            secret=SecretStr(secret) if secret else None,
+            options=options,
             simulated=self._simulation is not None,
-        )  # fmt: skip
+        )
 
     def secret(self, variable: str) -> str:
         """Returns what an environment variable holds, without the spaces around it; nothing for one that is not set."""
@@ -113,17 +116,17 @@ class Engine:
     company: Company
     journal: Journal
     registry: Registry
-    around: Around
+    context: CompanyContext
     executor: Executor
     proposer: Proposer
     conductor: Conductor
     people: People
-    by_hand: ByHand
+    manual: ManualActions
     dry_run: DryRun
     intake: Intake
-    windows: Windows
+    windows: ApprovalTimeouts
     reminders: Reminders
-    settling: Settling
+    settling: RecoveryWatcher
     world: str
     """Whose alerts it takes in (`world_of`)."""
 
@@ -134,7 +137,7 @@ class Engine:
 
     async def close(self) -> None:
         """Closes the clients and the journal."""
-        await self.around.close()
+        await self.context.close()
         self.journal.close()
 
 
@@ -153,28 +156,28 @@ def make_engine(
     simulation = settings.simulated
     simulated = simulation is not None
     journal = journal or SqlJournal(settings.journal_url, clock)
-    around = Around(company, simulation, environ, JournalRecord(journal, company.name, simulated=simulated))
-    executor = Executor(journal, registry, around, world_of(company.name, simulated=simulated))
+    context = CompanyContext(company, simulation, environ, JournalRecord(journal, company.name, simulated=simulated))
+    executor = Executor(journal, registry, context, world_of(company.name, simulated=simulated))
     proposer = Proposer(journal, executor, company.plan, clock, simulated=simulated)
-    conductor = Conductor(journal, registry, executor, proposer, company, around, clock, simulated=simulated)
+    conductor = Conductor(journal, registry, executor, proposer, company, context, clock, simulated=simulated)
     people = People(journal, company, clock, simulated=simulated)
-    by_hand = ByHand(journal, company, executor, proposer, people, simulated=simulated)
+    manual = ManualActions(journal, company, executor, proposer, people, simulated=simulated)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock, simulated=simulated)
-    windows = Windows(journal, conductor, company, clock)
+    windows = ApprovalTimeouts(journal, conductor, company, clock)
     reminders = Reminders(journal, conductor, proposer, executor, company, clock, simulated=simulated)
-    settling = Settling(journal, conductor, company, clock)
+    settling = RecoveryWatcher(journal, conductor, company, clock)
     return Engine(
         settings,
         company,
         journal,
         registry,
-        around,
+        context,
         executor,
         proposer,
         conductor,
         people,
-        by_hand,
+        manual,
         dry_run,
         intake,
         windows,

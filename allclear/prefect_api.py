@@ -25,7 +25,7 @@ from allclear.domain.base import JsonDict
 from allclear.domain.errors import AllclearError, Unreachable, Unreadable, VendorRefused
 from allclear.domain.incident import Incident
 from allclear.engine.incidents import read_incident
-from allclear.journal.ports import Errand, ErrandKind, Journal
+from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 
 log = logging.getLogger("allclear.prefect_api")
 
@@ -38,7 +38,7 @@ _ON_ITS_WAY = {"SCHEDULED", "PENDING", "RUNNING", _PAUSED}
 _RESUME_TRIES = 12
 """How often a run that is not suspended yet is tried again: it may be about to be."""
 
-_LOOK_AGAIN = 2.0
+_CHECK_AGAIN = 2.0
 """Seconds between two looks whether Prefect is back."""
 
 _ROUND = 5
@@ -47,7 +47,7 @@ _ROUND = 5
 PACE = 1.0
 """Seconds between two runs that are started in a row: each brings one more, and Prefect carries one or two a second."""
 
-_MOST_ERRANDS = 500
+_MOST_OUTBOX = 500
 
 _AFTER_THE_END = {"respond", "review"}
 """What is started of an incident that has ended: so that Prefect has it, and for its review."""
@@ -72,7 +72,7 @@ class FlowRun:
     tags: frozenset[str] = frozenset()
 
 
-class Orchestrator:
+class PrefectApi:
     """Prefect, as far as allclear needs it outside its flows."""
 
     def __init__(self, api_url: str, company: str) -> None:
@@ -102,10 +102,16 @@ class Orchestrator:
         deployment = await self._deployment(flow)
         try:
             answer = await self._call(
-                "POST", f"deployments/{deployment}/create_flow_run",
-                {"parameters": parameters, "idempotency_key": key, "name": name, "tags": tags,
-                 "state": {"type": "SCHEDULED"}},
-            )  # fmt: skip
+                "POST",
+                f"deployments/{deployment}/create_flow_run",
+                {
+                    "parameters": parameters,
+                    "idempotency_key": key,
+                    "name": name,
+                    "tags": tags,
+                    "state": {"type": "SCHEDULED"},
+                },
+            )
         except VendorRefused:
             self._deployments.pop(flow, None)  # its database may be another one by now
             raise
@@ -142,17 +148,21 @@ class Orchestrator:
             raise VendorRefused(f"What answers at {self._http.base_url} is no Prefect.", "Correct PREFECT_API_URL.")
         runs = [
             FlowRun(
-                str(one["id"]), str(one["name"]), str(one["state_type"] or ""),
-                datetime.fromisoformat(one["created"]), datetime.fromisoformat(one["state"]["timestamp"]),
+                str(one["id"]),
+                str(one["name"]),
+                str(one["state_type"] or ""),
+                datetime.fromisoformat(one["created"]),
+                datetime.fromisoformat(one["state"]["timestamp"]),
                 frozenset(one.get("tags") or ()),
             )
-            for one in cast("list[dict[str, Any]]", found) if one.get("state")
-        ]  # fmt: skip
+            for one in cast("list[dict[str, Any]]", found)
+            if one.get("state")
+        ]
         return sorted(runs, key=lambda one: one.created)
 
-    async def crashed(self, run: str, why: str) -> None:
+    async def crashed(self, run: str, reason: str) -> None:
         """Has Prefect call a run crashed whose process is gone. Raises Unreachable or VendorRefused."""
-        state = {"type": "CRASHED", "name": "Crashed", "message": why}
+        state = {"type": "CRASHED", "name": "Crashed", "message": reason}
         await self._call("POST", f"flow_runs/{run}/set_state", {"state": state, "force": True})
 
     async def resume(self, run: str, answer: JsonDict) -> bool:
@@ -181,10 +191,10 @@ class Orchestrator:
         raise Unreachable(f"Prefect does not answer at {self._http.base_url} ({last}).", "Start it: allclear up.")
 
 
-class Errands:
+class OutboxDelivery:
     """Carries what is in a company's outbox to Prefect; each errand is kept until it is done."""
 
-    def __init__(self, journal: Journal, orchestrator: Orchestrator, company: Company, *, simulated: bool) -> None:
+    def __init__(self, journal: Journal, orchestrator: PrefectApi, company: Company, *, simulated: bool) -> None:
         self._simulated = simulated
         self._journal = journal
         self._prefect = orchestrator
@@ -206,39 +216,39 @@ class Errands:
         if not due or (self._away and not await self._back()):
             return 0
         done, pause = 0, 0.0
-        for errand in due[:_ROUND]:
+        for message in due[:_ROUND]:
             await asyncio.sleep(pause)
             each()
             try:
-                finished = await self._do(errand)
+                finished = await self._do(message)
             except Unreachable as error:
                 if not await self._back():
                     log.warning("%d errands wait: %s", len(due) - done, error.message)
                     break
-                self._journal.errand_failed(errand.key, error.message, _later(errand.attempts))
+                self._journal.message_failed(message.key, error.message, _later(message.attempts))
             except AllclearError as error:
-                self._journal.errand_failed(errand.key, error.message, _later(errand.attempts))
+                self._journal.message_failed(message.key, error.message, _later(message.attempts))
             except Exception as error:  # one errand never holds up the others
-                log.exception("The errand %s met a fault; it is tried again.", errand.key)
-                self._journal.errand_failed(errand.key, type(error).__name__, _later(errand.attempts))
+                log.exception("The errand %s met a fault; it is tried again.", message.key)
+                self._journal.message_failed(message.key, type(error).__name__, _later(message.attempts))
             else:
                 if finished:
-                    self._journal.errand_done(errand.key)
+                    self._journal.message_done(message.key)
                     done += 1
                 else:
-                    self._journal.errand_failed(errand.key, "not suspended yet", timedelta(milliseconds=500))
-            pause = PACE if errand.kind is ErrandKind.START else 0.0
+                    self._journal.message_failed(message.key, "not suspended yet", timedelta(milliseconds=500))
+            pause = PACE if message.kind is OutboxKind.START else 0.0
         return done
 
-    def _due(self, incident: str | None) -> list[Errand]:
+    def _due(self, incident: str | None) -> list[OutboxMessage]:
         """Returns the errands that are due, in the order in which they are to be done."""
-        due = self._journal.errands(limit=_MOST_ERRANDS, company=self._company.name, incident=incident)
-        rank = {one: self._rank(one) for one in {errand.incident for errand in due}}
+        due = self._journal.outbox(limit=_MOST_OUTBOX, company=self._company.name, incident=incident)
+        rank = {one: self._rank(one) for one in {message.incident for message in due}}
 
-        def weight(errand: Errand) -> tuple[bool, int]:
-            return errand.kind is ErrandKind.START, rank[errand.incident] or 0
+        def weight(message: OutboxMessage) -> tuple[bool, int]:
+            return message.kind is OutboxKind.START, rank[message.incident] or 0
 
-        return sorted((errand for errand in due if rank[errand.incident] is not None), key=weight)
+        return sorted((message for message in due if rank[message.incident] is not None), key=weight)
 
     def _rank(self, incident_id: str) -> int | None:
         """Returns how grave it is, the gravest first; what cannot be read is not known to be less.
@@ -256,21 +266,21 @@ class Errands:
         ready = await self._prefect.ready()
         if self._away and ready:
             log.warning("Prefect is back.")
-        self._away, self._not_before = not ready, 0.0 if ready else time.monotonic() + _LOOK_AGAIN
+        self._away, self._not_before = not ready, 0.0 if ready else time.monotonic() + _CHECK_AGAIN
         return ready
 
-    async def _do(self, errand: Errand) -> bool:
-        if errand.kind is not ErrandKind.START:
-            return await self._wake(errand)
-        incident, flow = read_incident(self._journal, errand.incident), str(errand.detail["flow"])
+    async def _do(self, message: OutboxMessage) -> bool:
+        if message.kind is not OutboxKind.START:
+            return await self._wake(message)
+        incident, flow = read_incident(self._journal, message.incident), str(message.detail["flow"])
         if not incident.over or flow in _AFTER_THE_END:
-            await start_run(self._prefect, incident, flow, errand.key)
+            await start_run(self._prefect, incident, flow, message.key)
         return True
 
-    async def _wake(self, errand: Errand) -> bool:
+    async def _wake(self, message: OutboxMessage) -> bool:
         """Resumes the runs that wait for an answered ask. True when there is nothing left to wake."""
-        ask_id = str(errand.detail["ask"])
-        incident = read_incident(self._journal, errand.incident)
+        ask_id = str(message.detail["ask"])
+        incident = read_incident(self._journal, message.incident)
         if ask_id not in incident.asks or (incident.asks[ask_id].open and not incident.over):
             return True
         waiting = self._journal.waits(ask_id)
@@ -279,19 +289,22 @@ class Errands:
             if states[run] == _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):
                 return True
         # A run that is about to suspend itself for this very answer is tried again; any other finds it by itself.
-        return not _ON_ITS_WAY & set(states.values()) or errand.attempts > _RESUME_TRIES
+        return not _ON_ITS_WAY & set(states.values()) or message.attempts > _RESUME_TRIES
 
 
-async def start_run(prefect: Orchestrator, incident: Incident, flow: str, key: str) -> None:
+async def start_run(prefect: PrefectApi, incident: Incident, flow: str, key: str) -> None:
     """Starts the run of `flow` for an incident: one for each key. Raises Unreachable or VendorRefused.
 
     Prefect never forgets a key, and another journal on the same server has a VS-12 as well: so the moment of opening
     goes with it.
     """
     await prefect.start(
-        flow, {"incident": incident.id}, f"{key} {_opened(incident)}", name=f"{incident.id} {flow}",
+        flow,
+        {"incident": incident.id},
+        f"{key} {_opened(incident)}",
+        name=f"{incident.id} {flow}",
         tags=tags_of(incident),
-    )  # fmt: skip
+    )
 
 
 def tags_of(incident: Incident) -> list[str]:

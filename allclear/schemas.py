@@ -133,8 +133,9 @@ def _named(field: JsonDict, known: Mapping[str, ActionType | ProbeType]) -> Json
 def _params(word: str, known: Mapping[str, ActionType | ProbeType]) -> Iterator[tuple[str, JsonDict]]:
     for name, kind in known.items():
         made = _model(kind.params)
-        yield from ((f"{word}:{name}:{part}", _aimed(one, f"{word}:{name}:"))
-                    for part, one in made.pop("$defs", {}).items())  # fmt: skip
+        yield from (
+            (f"{word}:{name}:{part}", _aimed(one, f"{word}:{name}:")) for part, one in made.pop("$defs", {}).items()
+        )
         made["properties"] = {
             field: _fillable(_aimed(one, f"{word}:{name}:")) for field, one in made.get("properties", {}).items()
         }

@@ -158,9 +158,16 @@ class Stack:
         log = (self.home / "logs" / f"{name}.log").open("wb")
         with log:
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *module, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                env=self.environment, start_new_session=True, preexec_fn=_die_with_parent,
-            )  # fmt: skip
+                sys.executable,
+                "-m",
+                *module,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
         self._children.append((name, child))
 
     def lay_out_prefect(self) -> None:
@@ -223,9 +230,18 @@ async def prepare() -> Path:
         home.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes", env=environment,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "prefect",
+            "server",
+            "database",
+            "upgrade",
+            "--yes",
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
         said, _ = await child.communicate()
         if child.returncode:
             raise ConfigError(

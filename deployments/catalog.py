@@ -11,14 +11,6 @@ from prefect.schedules import Cron, Schedule
 from allclear.company import Company
 from allclear.drill.script import scripts
 from allclear.postmortem.placeholders import FIELDS
-from flows.manual_action import disable_flag, maintenance_mode, roll_back_traffic
-from flows.contain import contain
-from flows.detect import detect
-from flows.drill import drill
-from flows.investigate import investigate
-from flows.resolve import resolve
-from flows.respond import respond
-from flows.review import review
 from flows.commands import (
     acknowledge,
     add_follow_up,
@@ -31,6 +23,14 @@ from flows.commands import (
     note,
     write_post_mortem,
 )
+from flows.contain import contain
+from flows.detect import detect
+from flows.drill import drill
+from flows.investigate import investigate
+from flows.manual_action import disable_flag, maintenance_mode, roll_back_traffic
+from flows.resolve import resolve
+from flows.respond import respond
+from flows.review import review
 
 EVERY_QUARTER = "0 10 8 1,4,7,10 *"
 """The drill: at ten on the eighth of January, April, July and October, UTC."""
@@ -57,12 +57,20 @@ def offers(company: Company) -> list[Offer]:
         *(
             Offer(one, "say")
             for one in (
-                acknowledge, answer, note, decide, assess, change_severity, hand_over, end_incident, write_post_mortem,
+                acknowledge,
+                answer,
+                note,
+                decide,
+                assess,
+                change_severity,
+                hand_over,
+                end_incident,
+                write_post_mortem,
                 add_follow_up,
             )
         ),
         Offer(drill, "drill", quarterly if scenario else None, {"scenario": scenario} if scenario else {}),
-    ]  # fmt: skip
+    ]
 
 
 def _filled_in(company: Company) -> dict[str, Any]:
@@ -70,8 +78,11 @@ def _filled_in(company: Company) -> dict[str, Any]:
     runbook = next(iter(company.runbooks.values()))
     role = "on_call" if "on_call" in company.plan.roles else next(iter(company.plan.roles))
     return {
-        "severity": company.plan.severities[0].name, "service": runbook.service, "runbook": runbook.name, "role": role,
-    }  # fmt: skip
+        "severity": company.plan.severities[0].name,
+        "service": runbook.service,
+        "runbook": runbook.name,
+        "role": role,
+    }
 
 
 def choices(company: Company) -> dict[str, list[str]]:

@@ -25,7 +25,7 @@ from flows.run_context import run_id
 QUICK = 5.0
 """Seconds that an answer is waited for before the run is suspended: starting it again costs more than that."""
 
-_LOOK_EVERY = 0.2
+_CHECK_EVERY = 0.2
 
 LONGEST_WAIT = 400 * 24 * 3600
 """Seconds. Prefect fails a run whose wait is over, so this must never be reached: the journal has the deadlines."""
@@ -82,7 +82,7 @@ async def _quickly(engine: Engine, incident: str, ask_id: str) -> bool:
     """Says whether somebody answers within QUICK of the question; a run that starts again does not wait once more."""
     state = engine.conductor.incident(incident).asks[ask_id]
     while state.open and (utc_now() - state.opened).total_seconds() < QUICK:
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(_CHECK_EVERY)
         state = engine.conductor.incident(incident).asks[ask_id]
     return not state.open
 

@@ -32,9 +32,12 @@ async def publish_post_mortem(engine: Engine, incident_id: str) -> None:
     """Writes the post-mortem as it stands as the artifact `vs-12-post-mortem`."""
     incident = engine.conductor.incident(incident_id)
     document = write_post_mortem(
-        incident, engine.journal.entries(incident_id), engine.company.plan,
+        incident,
+        engine.journal.entries(incident_id),
+        engine.company.plan,
         service_title=engine.company.service(incident.opened.service).title,
-        template=engine.company.post_mortem, now=utc_now(),
-    )  # fmt: skip
+        template=engine.company.post_mortem,
+        now=utc_now(),
+    )
     key = f"{incident_id.lower()}-post-mortem"
     await acreate_markdown_artifact(key=key, markdown=document, description=f"The post-mortem of {incident_id}")

@@ -13,8 +13,8 @@ from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.engine.people.people import read_facts
 from flows.artifacts import publish
-from flows.run_context import Ended, name_run, not_done
 from flows.phase_loop import deliver
+from flows.run_context import Ended, name_run, not_done
 
 
 async def say(incident: str, name: str, role: str, speak: Callable[[Engine, str, By], str], ask: str = "") -> Ended:
@@ -25,7 +25,7 @@ async def say(incident: str, name: str, role: str, speak: Callable[[Engine, str,
             by = engine.people.who(name, role or None, "prefect")
             told = speak(engine, incident, by)
             if ask:
-                await engine.by_hand.after_answer(f"{incident}/{ask}", by)
+                await engine.manual.after_answer(f"{incident}/{ask}", by)
             await name_run(engine.conductor.incident(incident))
             await publish(engine, incident)
             await deliver(engine, incident)
@@ -81,7 +81,7 @@ async def note(incident: str, text: str, name: str, role: str = "scribe") -> End
 
 
 @flow(name="decide", persist_result=False)
-async def decide(incident: str, text: str, name: str, why: str = "", role: str = "incident_commander") -> Ended:
+async def decide(incident: str, text: str, name: str, reason: str = "", role: str = "incident_commander") -> Ended:
     """Writes down a decision and its reason.
 
     Args:
@@ -91,11 +91,15 @@ async def decide(incident: str, text: str, name: str, why: str = "", role: str =
         why: The reason.
         role: In which role you decide.
     """
-    return await say(incident, name, role, lambda engine, incident, by: engine.people.decide(incident, text, why, by))
+    return await say(
+        incident, name, role, lambda engine, incident, by: engine.people.decide(incident, text, reason, by)
+    )
 
 
 @flow(name="change_severity", persist_result=False)
-async def change_severity(incident: str, severity: str, why: str, name: str, role: str = "incident_commander") -> Ended:
+async def change_severity(
+    incident: str, severity: str, reason: str, name: str, role: str = "incident_commander"
+) -> Ended:
     """Raises or lowers the severity; its clocks keep running.
 
     Args:
@@ -106,13 +110,13 @@ async def change_severity(incident: str, severity: str, why: str, name: str, rol
         role: In which role you decide.
     """
     return await say(
-        incident, name, role, lambda engine, incident, by: engine.people.severity(incident, severity, why, by)
+        incident, name, role, lambda engine, incident, by: engine.people.severity(incident, severity, reason, by)
     )
 
 
 @flow(name="assess", persist_result=False)
 async def assess(
-    incident: str, facts: list[str], name: str, kind: str = "", why: str = "", role: str = "incident_commander"
+    incident: str, facts: list[str], name: str, kind: str = "", reason: str = "", role: str = "incident_commander"
 ) -> Ended:
     """Says what is known of an incident by now; where the plan's rules say so, its severity rises.
 
@@ -126,7 +130,7 @@ async def assess(
     """
 
     def speak(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.assess(incident, read_facts(facts), kind or None, why, by)
+        return engine.people.assess(incident, read_facts(facts), kind or None, reason, by)
 
     return await say(incident, name, role, speak)
 
@@ -146,7 +150,9 @@ async def hand_over(incident: str, hat: str, to: str, name: str, role: str = "in
 
 
 @flow(name="end_incident", persist_result=False)
-async def end_incident(incident: str, why: str, name: str, false_alarm: bool = False, role: str = "on_call") -> Ended:
+async def end_incident(
+    incident: str, reason: str, name: str, false_alarm: bool = False, role: str = "on_call"
+) -> Ended:
     """Ends an incident: all clear, or a false alarm. Refused while something of a containment is still in place.
 
     Args:
@@ -159,7 +165,7 @@ async def end_incident(incident: str, why: str, name: str, false_alarm: bool = F
 
     def speak(engine: Engine, incident: str, by: By) -> str:
         end = engine.people.false_alarm if false_alarm else engine.people.resolve
-        return end(incident, why, by)
+        return end(incident, reason, by)
 
     return await say(incident, name, role, speak)
 

@@ -11,8 +11,8 @@ from allclear.bootstrap import open_engine
 from allclear.domain.errors import AllclearError
 from allclear.engine.actions.manual import Order
 from flows.artifacts import publish
-from flows.run_context import Ended, name_run, not_done, run_id
 from flows.phase_loop import deliver
+from flows.run_context import Ended, name_run, not_done, run_id
 
 
 async def order(action: str, params: dict[str, Any], *, name: str, role: str, reason: str, incident: str) -> Ended:
@@ -28,7 +28,7 @@ async def _order(action: str, params: dict[str, Any], *, name: str, role: str, r
         by = engine.people.who(name, role or None, "prefect")
         key = run_id()[:8] or None
         given = Order(action, params, reason, incident or None, key=key)
-        result = await engine.by_hand.do(given, by)
+        result = await engine.manual.do(given, by)
         await name_run(engine.conductor.incident(result.incident))
         await publish(engine, result.incident)
         await deliver(engine, result.incident)

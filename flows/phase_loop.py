@@ -15,10 +15,10 @@ from allclear.domain.errors import AllclearError, VendorError
 from allclear.domain.records import By, RunStarted
 from allclear.domain.runbook import Phase
 from allclear.engine.response.next_move import CarryOut, Move, Over, Propose, ProposeUndo, Wait
-from allclear.prefect_api import Errands, Orchestrator
+from allclear.prefect_api import OutboxDelivery, PrefectApi
+from flows.approval_form import wait_for_answer
 from flows.artifacts import publish, publish_post_mortem
 from flows.run_context import name_run, run_id
-from flows.approval_form import wait_for_answer
 from tasks.prefect_task import run_step
 
 _TRIES, _PAUSE = 30, 2.0
@@ -52,7 +52,7 @@ async def carry_on(incident: str, phase: Phase) -> str:
             await publish_post_mortem(engine, incident)
         await deliver(engine, incident)
         state = engine.conductor.incident(incident)
-    return f"{phase.value} of {incident} is done" + (f": {state.ended.why}" if state.ended else ".")
+    return f"{phase.value} of {incident} is done" + (f": {state.ended.reason}" if state.ended else ".")
 
 
 async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
@@ -93,7 +93,7 @@ def _note_run(engine: Engine, incident: str, phase: Phase, by: By) -> None:
 
 async def deliver(engine: Engine, incident: str) -> None:
     """Takes an incident's errands to Prefect at once; what cannot be taken now, the responder takes later."""
-    orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
+    orchestrator = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
     with suppress(AllclearError):
-        await Errands(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver(incident)
+        await OutboxDelivery(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver(incident)
     await orchestrator.close()

@@ -9,11 +9,11 @@ from allclear.bootstrap import open_engine
 from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
-from allclear.engine.response.conductor import start_errand
 from allclear.engine.people.people import Declaration
+from allclear.engine.response.conductor import start_message
 from flows.artifacts import publish
-from flows.run_context import Ended, name_run, not_done
 from flows.phase_loop import deliver
+from flows.run_context import Ended, name_run, not_done
 
 
 @flow(name="respond", persist_result=False)
@@ -54,12 +54,12 @@ async def _open(  # noqa: PLR0913 - the fields of the form
             said = Declaration(title=title.strip() or "Trouble", severity=severity, service=service, runbook=runbook)
             incident = engine.people.declare(said, by, first=Phase.DETECT.value)
         elif not engine.conductor.incident(incident).over:
-            errand = start_errand(incident, Phase.DETECT.value)
-            engine.journal.append(incident, [], By(actor="allclear", via="flow respond"), errands=[errand])
+            message = start_message(incident, Phase.DETECT.value)
+            engine.journal.append(incident, [], By(actor="allclear", via="flow respond"), outbox=[message])
         state = engine.conductor.incident(incident)
         await name_run(state)
         await publish(engine, incident)
         await deliver(engine, incident)
     if state.ended:  # by people, before Prefect heard of it
-        return f"{incident} is over already: {state.ended.why}"
+        return f"{incident} is over already: {state.ended.reason}"
     return f"{incident} is open; its phases follow as runs of their own: look for `{incident} contain` among the runs."

@@ -72,7 +72,7 @@ class _SetFlag(Action[FlagParams, FlagState]):
 
     @override
     async def observe(self, params: FlagParams) -> FlagState:
-        return await read_flag(self.around.client(SupabaseFlags), params.flag)
+        return await read_flag(self.context.client(SupabaseFlags), params.flag)
 
     @override
     def plan(self, params: FlagParams, before: FlagState) -> Change[FlagState]:
@@ -82,7 +82,7 @@ class _SetFlag(Action[FlagParams, FlagState]):
     @override
     async def apply(self, params: FlagParams, change: Change[FlagState], key: str) -> Receipt:
         # The old value is the fence.
-        return await write_flag(self.around.client(SupabaseFlags), change.before, change.after)
+        return await write_flag(self.context.client(SupabaseFlags), change.before, change.after)
 
     @override
     def undo(self, params: FlagParams, done: Change[FlagState], now: FlagState) -> Change[FlagState]:
@@ -110,7 +110,7 @@ class _SetFlag(Action[FlagParams, FlagState]):
     def _check_owner(self, params: FlagParams) -> None:
         if params.service is None:
             return
-        known = self.around.service(params.service).flags
+        known = self.context.service(params.service).flags
         if params.flag not in known:
             raise Refused(
                 f"{params.flag} is not a flag of {params.service}.",
@@ -133,4 +133,4 @@ class EnableFlag(_SetFlag):
     name = "feature_flag.enable"
     title = "Switch a feature flag on"
     to = True
-    settles = "feature_flag.disable"
+    reverses = "feature_flag.disable"

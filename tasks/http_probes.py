@@ -42,10 +42,10 @@ class Health(Probe[OfService]):
     # `needs` stays empty: the service itself is no system of systems.yaml.
 
     @override
-    async def look(self, params: OfService) -> Finding:
-        service = self.around.service(params.service)
+    async def check(self, params: OfService) -> Finding:
+        service = self.context.service(params.service)
         url = service.url.rstrip("/") + service.health
-        answer = await self.around.client(Web).ask("GET", url, timeout=service.smoke.timeout)
+        answer = await self.context.client(Web).ask("GET", url, timeout=service.smoke.timeout)
         facts: JsonDict = {"url": shown(url), "status": answer.status, "ms": _ms(answer.seconds)}
         if answer.maintenance:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence="It shows its maintenance page.", facts=facts)
@@ -70,9 +70,9 @@ class SmokeTest(Probe[OfService]):
     params = OfService
 
     @override
-    async def look(self, params: OfService) -> Finding:
-        service = self.around.service(params.service)
-        smoke, web, base = service.smoke, self.around.client(Web), service.url.rstrip("/")
+    async def check(self, params: OfService) -> Finding:
+        service = self.context.service(params.service)
+        smoke, web, base = service.smoke, self.context.client(Web), service.url.rstrip("/")
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def ask(path: SmokePath) -> tuple[SmokePath, WebAnswer]:

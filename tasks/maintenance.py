@@ -17,12 +17,12 @@ from allclear.domain.errors import ConfigError, Refused
 from allclear.domain.systems import MaintenanceMode
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.supabase import SupabaseFlags
-from tasks.cloud_run import traffic_state as allocation
 from tasks import feature_flags
-from tasks.cloud_run.traffic_state import TrafficState, given_back, is_settled, sending_all, traffic_finding, unfit
-from tasks.feature_flags import FlagState
-from tasks.cloud_run.regions import located
+from tasks.cloud_run import traffic_state
 from tasks.cloud_run.actions import OfService
+from tasks.cloud_run.regions import located
+from tasks.cloud_run.traffic_state import TrafficState, given_back, sending_all, traffic_finding, traffic_reached, unfit
+from tasks.feature_flags import FlagState
 
 
 class MaintenanceState(State):
@@ -53,7 +53,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
 
     def mode(self, params: OfService) -> MaintenanceMode:
         """Returns how the service goes into maintenance. Raises ConfigError where systems.yaml does not say."""
-        mode = self.around.service(params.service).maintenance
+        mode = self.context.service(params.service).maintenance
         if mode is None:
             raise ConfigError(
                 f"The service {params.service} has no `maintenance` in systems.yaml.",
@@ -63,7 +63,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
 
     def located(self, params: OfService) -> tuple[CloudRun, str]:
         """Returns the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
-        return located(self.around, params.service, params.region)
+        return located(self.context, params.service, params.region)
 
     @override
     def resource(self, params: OfService) -> str:
@@ -77,9 +77,9 @@ class _Maintenance(Action[OfService, MaintenanceState]):
     async def observe(self, params: OfService) -> MaintenanceState:
         mode = self.mode(params)
         if mode.flag:
-            flag = await feature_flags.read_flag(self.around.client(SupabaseFlags), mode.flag)
+            flag = await feature_flags.read_flag(self.context.client(SupabaseFlags), mode.flag)
             return MaintenanceState(on=flag.enabled, flag=flag)
-        traffic = await allocation.read_traffic(*self.located(params))
+        traffic = await traffic_state.read_traffic(*self.located(params))
         return _by_traffic(traffic, mode.revision_tag)
 
     @override
@@ -87,17 +87,17 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         before, after = change.before.traffic, change.after.traffic
         if before is None or after is None:
             return []
-        return await allocation.traffic_objections(*self.located(params), before, after)
+        return await traffic_state.traffic_objections(*self.located(params), before, after)
 
     @override
     async def apply(self, params: OfService, change: Change[MaintenanceState], key: str) -> Receipt:
         # Etag and old value are the fence.
         before, after = change.before, change.after
         if before.flag and after.flag:
-            return await feature_flags.write_flag(self.around.client(SupabaseFlags), before.flag, after.flag)
+            return await feature_flags.write_flag(self.context.client(SupabaseFlags), before.flag, after.flag)
         if before.traffic and after.traffic:
             run, name = self.located(params)
-            return await allocation.write_traffic(run, name, before.traffic, after.traffic, change.deadline)
+            return await traffic_state.write_traffic(run, name, before.traffic, after.traffic, change.deadline)
         raise Refused(f"The way into maintenance of {params.service} was changed meanwhile.", "Propose it again.")
 
     @override
@@ -109,9 +109,9 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         return Finding(verdict=Verdict.FAILURE, sentence=f"Maintenance is {feature_flags.word(enabled=after.on)}.")
 
     @override
-    def settled(self, change: Change[MaintenanceState], now: MaintenanceState) -> bool:
+    def target_reached(self, change: Change[MaintenanceState], now: MaintenanceState) -> bool:
         if change.after.traffic and now.traffic:
-            return is_settled(change.after.traffic, now.traffic)
+            return traffic_reached(change.after.traffic, now.traffic)
         return now.matters() == change.after.matters()
 
     @override
@@ -129,7 +129,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         return self.change(params, now, done.before)
 
     def change(
-        self, params: OfService, before: MaintenanceState, after: MaintenanceState, why: str = ""
+        self, params: OfService, before: MaintenanceState, after: MaintenanceState, reason: str = ""
     ) -> Change[MaintenanceState]:
         """Returns the change from `before` to `after`, in words for the approver."""
         direction = "into" if after.on else "out of"
@@ -140,9 +140,9 @@ class _Maintenance(Action[OfService, MaintenanceState]):
             summary=f"Take {params.service} {direction} maintenance: {_say(before)} becomes {_say(after)}.",
             before=before,
             after=after,
-            risk=f"{risk} {why}".strip(),
+            risk=f"{risk} {reason}".strip(),
             undo=f"Gives back what was there: {_say(before)}, unless somebody has changed it since.",
-            deadline=allocation.DEADLINE if after.traffic else feature_flags.DEADLINE,
+            deadline=traffic_state.DEADLINE if after.traffic else feature_flags.DEADLINE,
         )
 
 
@@ -175,7 +175,7 @@ class DisableMaintenance(_Maintenance):
     name = "maintenance.disable"
     title = "End maintenance"
     approval = ONE_PERSON
-    settles = "maintenance.enable"
+    reverses = "maintenance.enable"
 
     @override
     def plan(self, params: OfService, before: MaintenanceState) -> Change[MaintenanceState]:
@@ -187,15 +187,15 @@ class DisableMaintenance(_Maintenance):
             return self.change(params, before, before)
         page, latest = traffic.tagged(tag), traffic.latest_ready
         if latest and latest != page:
-            opened, why = sending_all(traffic, latest, latest=True), f"They meet the latest revision, {latest}."
+            opened, reason = sending_all(traffic, latest, latest=True), f"They meet the latest revision, {latest}."
         else:
             names = [r.name for r in traffic.revisions if r.name != page and unfit(traffic, r.name) is None]
             if not names:
                 raise Refused(f"Nothing but the maintenance page of {params.service} can serve.", "Deploy it again.")
-            opened, why = sending_all(traffic, names[0]), f"They meet {names[0]}, the newest that can serve."
+            opened, reason = sending_all(traffic, names[0]), f"They meet {names[0]}, the newest that can serve."
         # Cloud Run does not remember what served before; the act's own undo does.
-        why += " If traffic was pinned before the maintenance, undo maintenance.enable instead."
-        return self.change(params, before, _by_traffic(opened, tag), why)
+        reason += " If traffic was pinned before the maintenance, undo maintenance.enable instead."
+        return self.change(params, before, _by_traffic(opened, tag), reason)
 
 
 def _traffic(state: MaintenanceState) -> TrafficState:
@@ -206,7 +206,7 @@ def _traffic(state: MaintenanceState) -> TrafficState:
 
 def _by_traffic(traffic: TrafficState, tag: str | None) -> MaintenanceState:
     page = traffic.tagged(tag)
-    return MaintenanceState(on=page is not None and traffic.shares() == {page: allocation.ALL}, traffic=traffic)
+    return MaintenanceState(on=page is not None and traffic.shares() == {page: traffic_state.ALL}, traffic=traffic)
 
 
 def _say(state: MaintenanceState) -> str:

@@ -72,7 +72,7 @@ class _Page(Action[PageOf, PageState]):
 
     @override
     async def apply(self, params: PageOf, change: Change[PageState], key: str) -> Receipt:
-        pager = self.around.client(PagerDuty)
+        pager = self.context.client(PagerDuty)
         match change.after.status:
             case "triggered" if isinstance(params, PageParams):
                 taken = await pager.trigger(
@@ -98,7 +98,7 @@ class _Page(Action[PageOf, PageState]):
         return Finding(verdict=Verdict.SUCCESS, sentence=f"PagerDuty took it: the page is {change.after.status}.")
 
     @override
-    def settled(self, change: Change[PageState], now: PageState) -> bool:
+    def target_reached(self, change: Change[PageState], now: PageState) -> bool:
         # It cannot be read.
         return False
 
@@ -158,7 +158,7 @@ class Resolve(_Page):
 
     name = "pagerduty.resolve"
     title = "Resolve the page"
-    settles = "pagerduty.page"
+    reverses = "pagerduty.page"
     to = "resolved"
     doing = "Resolve the page of"
 

@@ -66,7 +66,7 @@ class PostMessage(Action[MessageParams, MessageState]):
     @override
     async def observe(self, params: MessageParams) -> MessageState:
         channel = self._channel(params)
-        found = await self.around.client(Slack).find(channel, params.message)
+        found = await self.context.client(Slack).find(channel, params.message)
         if found is None:
             return MessageState(channel=channel, key=params.message)
         said = str(found.payload.get("said") or "unknown")
@@ -90,7 +90,7 @@ class PostMessage(Action[MessageParams, MessageState]):
 
     @override
     async def apply(self, params: MessageParams, change: Change[MessageState], key: str) -> Receipt:
-        slack, before, after = self.around.client(Slack), change.before, change.after
+        slack, before, after = self.context.client(Slack), change.before, change.after
         payload = {"key": params.message, "said": after.said or "", "act": key}
         if before.ts:
             known = SlackMessage(channel=before.channel_id, ts=before.ts, text=before.text)
@@ -112,4 +112,4 @@ class PostMessage(Action[MessageParams, MessageState]):
         raise Refused("What was said in Slack cannot be unsaid.", f"Post a correction under {params.message}.")
 
     def _channel(self, params: MessageParams) -> str:
-        return (params.channel or self.around.client(Slack).channel).removeprefix("#")
+        return (params.channel or self.context.client(Slack).channel).removeprefix("#")

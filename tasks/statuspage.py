@@ -12,7 +12,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
-from allclear.domain.approval import SPEAKERS, Unanswered
+from allclear.domain.approval import SPEAKERS, Fallback
 from allclear.domain.errors import Refused
 from allclear.vendors.statuspage import PublicStatus, Statuspage
 
@@ -84,7 +84,7 @@ class _OnPage(Action[OfPage, PageIncident]):
     @property
     def site(self) -> Statuspage:
         """Returns the client."""
-        return self.around.client(Statuspage)
+        return self.context.client(Statuspage)
 
     @override
     def resource(self, params: OfPage) -> str:
@@ -115,7 +115,7 @@ class _OnPage(Action[OfPage, PageIncident]):
             title = "" if after.title == before.title else after.title
             done = await self.site.update(before.id, status=after.status, message=after.message, name=title)
         else:
-            names = self.around.service(params.service).status_components if isinstance(params, OpenParams) else []
+            names = self.context.service(params.service).status_components if isinstance(params, OpenParams) else []
             done = await self.site.create(
                 after.key, name=after.title, status=after.status, message=after.message, components=names
             )
@@ -127,12 +127,12 @@ class _OnPage(Action[OfPage, PageIncident]):
         said = (
             f"The status page says {after.status}." if after.status != "none" else "The status page says nothing yet."
         )
-        if self.settled(change, after):
+        if self.target_reached(change, after):
             return Finding(verdict=Verdict.SUCCESS, sentence=said, facts={"id": after.id, "link": after.link})
         return Finding(verdict=Verdict.INCONCLUSIVE, sentence=said)
 
     @override
-    def settled(self, change: Change[PageIncident], now: PageIncident) -> bool:
+    def target_reached(self, change: Change[PageIncident], now: PageIncident) -> bool:
         after = change.after
         return (now.status, now.message, now.title) == (after.status, after.message, after.title)
 
@@ -171,7 +171,7 @@ class OpenIncident(_OnPage):
     title = "Open an incident on the status page"
     params = OpenParams
     leaves = "status page incident open"
-    unanswered = Unanswered.model_validate(
+    if_unanswered = Fallback.model_validate(
         {
             "with": {
                 "title": "Service issue: {feature}",
@@ -223,7 +223,7 @@ class ResolveIncident(_OnPage):
     speaks = ("title", "message")
     title = "Close the incident on the status page"
     params = RetitledParams
-    settles = "status_page.open"
+    reverses = "status_page.open"
 
     @override
     def plan(self, params: OfPage, before: PageIncident) -> Change[PageIncident]:

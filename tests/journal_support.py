@@ -74,7 +74,7 @@ class OnPostgres:
 
     def tell(self, sql: str) -> Any:  # noqa: ANN401 - whatever it answers
         """Say something to the server as its owner; returns the first value of the answer."""
-        with by_hand(self.address("postgres")) as connection:
+        with manual(self.address("postgres")) as connection:
             answer = connection.exec_driver_sql(sql)
             return answer.scalar() if answer.returns_rows else None
 
@@ -110,7 +110,7 @@ LATER = {
 
 def made_older(url: str, version: str) -> None:
     """Takes a journal back to what it was in `version`, as an older allclear has left it."""
-    with by_hand(url) as connection:
+    with manual(url) as connection:
         for later, back in LATER.items():
             for one in back if later > version else []:
                 connection.exec_driver_sql(one)
@@ -118,7 +118,7 @@ def made_older(url: str, version: str) -> None:
 
 
 @contextmanager
-def by_hand(url: str) -> Generator[Connection]:
+def manual(url: str) -> Generator[Connection]:
     """Yields a connection to a journal's database that knows nothing of journals; each statement is for good."""
     address = url.replace("postgresql:", "postgresql+psycopg:")
     engine = create_engine(address, isolation_level="AUTOCOMMIT", poolclass=NullPool)

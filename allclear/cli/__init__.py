@@ -12,10 +12,10 @@ from importlib import import_module
 from allclear.cli.root import app
 from allclear.domain.errors import AllclearError
 
-_MODULES = ("alerts", "companies", "drills", "duty", "incidents", "people", "running")
+_MODULES = ("alerts", "company", "drills", "on_call", "incidents", "response", "start")
 """Each adds its commands."""
 
-_ALONE = {"check": "companies", "init": "companies", "schema": "companies"}
+_ALONE = {"check": "company", "init": "company", "schema": "company"}
 """Commands that are typed again and again while a file is written: what only others need is not imported for them."""
 
 

@@ -15,16 +15,16 @@ from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
 from allclear.engine.alerts.explain import became_words, heard_words
-from allclear.responder.redelivery import look_again
+from allclear.responder.authentication import Gate, make_gate
+from allclear.responder.redelivery import retry_delivery
 from allclear.responder.routes.models import AlertShown
 from allclear.responder.routes.views import STATES, shown, shown_in_list
-from allclear.responder.authentication import Gate, make_gate
 from allclear.responder.samples import SAMPLES, sample, signed
 from allclear.responder.send_sample import lacks
 from allclear.responder.send_sample import send as send_sample
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.request import kept
+from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.source import Nothing
 from allclear.settings import Settings, load_settings
 
@@ -43,8 +43,11 @@ def _gate(settings: Settings) -> Gate:
 @alert.command()
 def samples(as_json: AsJson = False) -> None:
     """List the samples of each source, and the labels that a route of the plan can look at."""
-    rows = [{"source": source, "sample": name, "labels": _labels(source, name)}
-            for source, names in SAMPLES.items() for name in names]  # fmt: skip
+    rows = [
+        {"source": source, "sample": name, "labels": _labels(source, name)}
+        for source, names in SAMPLES.items()
+        for name in names
+    ]
     if as_json:
         say_json(rows)
         return
@@ -71,14 +74,14 @@ def send(
     with httpx.Client(base_url=settings.responder_url, timeout=10) as http:
         sent = send_sample(_gate(settings), http, source, name, utc_now())
     if as_json:
-        say_json({"id": sent.delivery, **(sent.became or {})})
+        say_json({"id": sent.delivery, **(sent.decision or {})})
         return
     say(f"Sent: {source}, {name}, as {sent.delivery}.")
-    if sent.became is None:
+    if sent.decision is None:
         say("Set ALLCLEAR_ALERT_TOKEN to the responder's to be told what became of it.")
         return
-    incident = f" ({sent.became['incident']})" if sent.became["incident"] else ""
-    say(f"It is {sent.became['state']}{incident}. {sent.became['why']}")
+    incident = f" ({sent.decision['incident']})" if sent.decision["incident"] else ""
+    say(f"It is {sent.decision['state']}{incident}. {sent.decision['reason']}")
 
 
 @alert.command("list")
@@ -115,7 +118,7 @@ def retry(
 
     async def work() -> AlertShown:
         async with open_engine() as engine:
-            look_again(engine.journal, engine.world, delivery)
+            retry_delivery(engine.journal, engine.world, delivery)
             return _wait_for(engine, delivery)
 
     row = run(work())
@@ -140,13 +143,13 @@ def _say_alerts(rows: list[AlertShown]) -> None:
     for row in rows:
         count = f" ({row.count} times)" if row.count > 1 else ""
         say(f"{row.received_at:%Y-%m-%d %H:%M}  {row.source:12}  {row.state:11}  {row.id}{count}")
-        if not row.alerts and row.why:
-            say(f"    {row.why}")
+        if not row.alerts and row.reason:
+            say(f"    {row.reason}")
         if more := row.alerts_in_all - len(row.alerts):
             say(f"    ({more} before these: GET /alerts/{row.id} shows all)")
         for one in row.alerts:
             say(f"    {heard_words(one.status, one.severity, one.title)}")
-            say(f"        {became_words(one.became, one.status, one.incident, one.why)}")
+            say(f"        {became_words(one.decision, one.status, one.incident, one.reason)}")
 
 
 def _labels(source: str, name: str) -> dict[str, str]:

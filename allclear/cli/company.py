@@ -11,10 +11,10 @@ import typer
 
 from allclear.cli.root import AsJson, app, out, say, say_json
 from allclear.company import Complaint, check_company, companies, companies_root
-from allclear.company.diagnostics import instead, shown
 from allclear.company.coverage import Covered, covered, page
-from allclear.company.traceability import LINES, document_lines
+from allclear.company.diagnostics import instead, shown
 from allclear.company.scaffold import Asked, Start, asked, begin, checked, place_for
+from allclear.company.traceability import LINES, document_lines
 from allclear.domain.errors import ConfigError, NotFound
 from allclear.drill.check import check_drills
 from allclear.engine.actions.registry import Registry
@@ -97,10 +97,18 @@ def init(  # noqa: PLR0913, PLR0917 - what a company says of itself; typer calls
     """Write a small folder for a company that passes `check` and can be drilled at once; blanks are marked in it."""
     folder = place_for(company)
     said = {
-        "title": title, "service": service, "service_url": service_url, "cloud_run": cloud_run, "project": project,
-        "region": region, "slack_channel": slack_channel, "alert": alert, "zone": zone, "on_call": on_call,
+        "title": title,
+        "service": service,
+        "service_url": service_url,
+        "cloud_run": cloud_run,
+        "project": project,
+        "region": region,
+        "slack_channel": slack_channel,
+        "alert": alert,
+        "zone": zone,
+        "on_call": on_call,
         "tech_lead": tech_lead,
-    }  # fmt: skip
+    }
     answers = {name: text.strip() for name, text in said.items() if text is not None}
     if not yes and sys.stdin.isatty():
         say("Enter takes what stands in [brackets], or leaves a blank that `allclear check` finds again.")

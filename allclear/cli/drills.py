@@ -80,8 +80,10 @@ def drill(
             print(played.post_mortem)  # noqa: T201 - as it stands in the file, without any wrapping
         out.rule()
         _score(played, company.plan)
-        say(f"Read on: ALLCLEAR_COMPANY={company.name} ALLCLEAR_JOURNAL_URL=sqlite:///{place / 'journal.db'} "
-            f"allclear show {played.incident.id}")  # fmt: skip
+        say(
+            f"Read on: ALLCLEAR_COMPANY={company.name} ALLCLEAR_JOURNAL_URL=sqlite:///{place / 'journal.db'} "
+            f"allclear show {played.incident.id}"
+        )
     if not played.passed:
         raise typer.Exit(1)
 

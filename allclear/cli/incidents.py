@@ -24,12 +24,12 @@ from allclear.cli.root import (
 )
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
-from allclear.domain.timeline import asked_words, plain
 from allclear.domain.template_values import left_in_place, status, waiting
+from allclear.domain.timeline import asked_words, plain
 from allclear.engine.actions.manual import PHASE, Order
-from allclear.engine.actions.proposals import Wish
+from allclear.engine.actions.proposals import ActionRequest
+from allclear.engine.alerts.explain import Explanation, became_words, explain, heard_words
 from allclear.engine.incidents import readable
-from allclear.engine.alerts.explain import Why, became_words, explain, heard_words
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.incident_summary import show as show_page
 from allclear.postmortem.placeholders import FIELDS
@@ -44,13 +44,16 @@ def list_incidents(as_json: AsJson = False) -> None:
         async with open_engine() as engine:
             return [
                 {
-                    "id": incident.id, "severity": incident.severity, "status": status(incident),
-                    "title": incident.title, "opened_at": incident.opened_at.isoformat(),
+                    "id": incident.id,
+                    "severity": incident.severity,
+                    "status": status(incident),
+                    "title": incident.title,
+                    "opened_at": incident.opened_at.isoformat(),
                     "waiting": [state.ask.id for state in waiting(incident)],
                     "simulated": incident.opened.simulated,
                 }
                 for incident in readable(engine.journal, engine.journal.incidents())
-            ]  # fmt: skip
+            ]
 
     rows = run(work())
     if as_json:
@@ -72,7 +75,7 @@ def list_incidents(as_json: AsJson = False) -> None:
 def show(
     incident: IncidentId,
     every: Annotated[bool, typer.Option("--all", help="With the lines that only an auditor wants.")] = False,
-    why: Annotated[
+    reason: Annotated[
         bool, typer.Option("--why", help="What became of each alert, by which rule, and why nothing acted by itself.")
     ] = False,
     as_json: AsJson = False,
@@ -81,7 +84,7 @@ def show(
 
     async def work() -> None:
         async with open_engine() as engine:
-            if why:
+            if reason:
                 reasons = explain(engine.journal, engine.company, incident, utc_now())
                 say_json(reasons.as_json()) if as_json else _say_why(reasons)
                 return
@@ -94,19 +97,19 @@ def show(
     run(work())
 
 
-def _say_why(why: Why) -> None:
-    for line in (*why.opened, *why.alone, *why.stale):
+def _say_why(reason: Explanation) -> None:
+    for line in (*reason.opened, *reason.alone, *reason.stale):
         say(line)
-    if not why.heard:
+    if not reason.heard:
         say("No alert belongs to it.")
         return
     say_heading(f"\n{'Heard (UTC)':19}  {'Source':12}  What the alert said, and what became of it by which rule")
-    for place, one in enumerate(why.heard):
-        if place == 1 and why.left_out:
-            say(f"{'':21}({why.left_out} more, which are not shown)")
+    for place, one in enumerate(reason.heard):
+        if place == 1 and reason.left_out:
+            say(f"{'':21}({reason.left_out} more, which are not shown)")
         times = f" ({one.times} times)" if one.times > 1 else ""
         say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.source:12}  {heard_words(one.state, one.severity, one.title)}{times}")
-        say(f"{'':21}{became_words(one.became, one.state, one.incident, one.why)}")
+        say(f"{'':21}{became_words(one.decision, one.state, one.incident, one.reason)}")
 
 
 @app.command()
@@ -135,17 +138,19 @@ def in_place(as_json: AsJson = False) -> None:
         async with open_engine() as engine:
             return [
                 {
-                    "incident": incident.id, "act": act.id, "what": act.proposed.leaves,
+                    "incident": incident.id,
+                    "act": act.id,
+                    "what": act.proposed.leaves,
                     "told": left_in_place(act, engine.company.plan),
                     "change": (act.change or {}).get("summary", ""),
                     "since": act.finished_at.isoformat() if act.finished_at else None,
-                    "owner": act.handed.to if act.handed else act.proposed.owner,
+                    "owner": act.handed_over.to if act.handed_over else act.proposed.owner,
                     "expires": act.proposed.expires.isoformat() if act.proposed.expires else None,
-                    "due": act.handed.due.isoformat() if act.handed else None,
+                    "due": act.handed_over.due.isoformat() if act.handed_over else None,
                 }
                 for incident in readable(engine.journal, engine.journal.incidents())
                 for act in incident.in_place
-            ]  # fmt: skip
+            ]
 
     rows = run(work())
     if as_json:
@@ -203,13 +208,13 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
         settings = load_settings().model_copy(update={"company": company})
         async with engine_with_post(settings) as engine:
             given = _pairs(params or [])
-            wish = Wish(PHASE, "preview", action, given, "")
-            worked, policy = await engine.proposer.preview(wish)
-            change, refusals = worked.change, worked.refusals
+            request = ActionRequest(PHASE, "preview", action, given, "")
+            preview, policy = await engine.proposer.preview(request)
+            change, refusals = preview.change, preview.refusals
             say(f"{change.summary}\n  risk: {change.risk}\n  undo: {change.undo}")
             for refusal in refusals:
                 say(f"  refused: {refusal.sentence} {refusal.next_step}")
-            if worked.done:
+            if preview.done:
                 say("Nothing is left to change: it is so already.")
             if dry_run:
                 who = asked_words(policy, engine.company.plan) if policy else "nobody has to"
@@ -222,7 +227,7 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
                 say("Nothing was changed.")
                 return
             order = Order(action, given, reason, incident, severity, shown=change.digest)
-            result = await engine.by_hand.do(order, by)
+            result = await engine.manual.do(order, by)
             if result.outcome is None:
                 say(f"{result.act} of {result.incident} waits for somebody else: allclear approve {result.waiting[0]}")
                 return
@@ -235,14 +240,17 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
 
 @app.command()
 def undo(
-    incident: IncidentId, act_id: Annotated[str, typer.Argument(metavar="ACT", help="As contain/roll-back.")],
-    reason: Annotated[str, typer.Option(help="Why.")] = "", name: As = None, role: Role = None,
-) -> None:  # fmt: skip
+    incident: IncidentId,
+    act_id: Annotated[str, typer.Argument(metavar="ACT", help="As contain/roll-back.")],
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
     """Undo an act that is still in place; refused where the world has moved since."""
 
     async def work() -> str:
         async with engine_with_post() as engine:
-            result = await engine.by_hand.undo(incident, act_id, reason, speaker(engine, name, role))
+            result = await engine.manual.undo(incident, act_id, reason, speaker(engine, name, role))
             if result.outcome is None:
                 return f"{result.act} waits for somebody else: allclear approve {result.waiting[0]}"
             if not result.outcome.good:
@@ -271,10 +279,13 @@ def postmortem(
             state = engine.conductor.incident(incident)
             service = engine.company.systems.services.get(state.opened.service)
             return write_post_mortem(
-                state, engine.journal.entries(incident), engine.company.plan,
+                state,
+                engine.journal.entries(incident),
+                engine.company.plan,
                 service_title=service.title if service else state.opened.service,
-                template=engine.company.post_mortem, now=utc_now(),
-            )  # fmt: skip
+                template=engine.company.post_mortem,
+                now=utc_now(),
+            )
 
     document = run(work())
     if to is not None:

@@ -32,9 +32,11 @@ def on_call(
 def _tell(engine: Engine, moment: datetime) -> None:
     plan = engine.company.plan
     for rota in plan.rotas:
-        for shift in rota.on_duty(moment, plan.working_time, engine.journal.takeovers(rota.role)):
-            say(f"{plan.role_title(rota.role)}, {shift.layer}: {shift.person} until {stamp(shift.until)}, then "
-                f"{shift.next_person}; to acknowledge within {say_duration(shift.acknowledge_within)}")  # fmt: skip
+        for shift in rota.on_duty(moment, plan.working_time, engine.journal.overrides(rota.role)):
+            say(
+                f"{plan.role_title(rota.role)}, {shift.layer}: {shift.person} until {stamp(shift.until)}, then "
+                f"{shift.next_person}; to acknowledge within {say_duration(shift.acknowledge_within)}"
+            )
     if not plan.rotas:
         say(f"The plan of {plan.company} has no rota. Those who hold roles stand under `people` in its plan.yaml.")
 

@@ -16,8 +16,8 @@ from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import AskState
 from allclear.domain.records import By
 from allclear.domain.timeline import plain
-from allclear.engine.response.dry_run import imagined
 from allclear.engine.people.people import Declaration, read_facts
+from allclear.engine.response.dry_run import imagined
 
 AskId = Annotated[str, typer.Argument(metavar="ASK", help="As VS-12/contain/roll-back; VS-12 when only one waits.")]
 Facts = Annotated[
@@ -96,9 +96,15 @@ def _the_ask(engine: Engine, said: str, kinds: set[AskKind]) -> AskState:
 
 
 def _answer(  # noqa: PLR0913 - what an answer says
-    ask: str, name: str | None, role: str | None, reason: str, *, yes: bool, kinds: set[AskKind],
+    ask: str,
+    name: str | None,
+    role: str | None,
+    reason: str,
+    *,
+    yes: bool,
+    kinds: set[AskKind],
     choice: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     async def work() -> str:
         async with engine_with_post() as engine:
             by = speaker(engine, name, role)
@@ -106,7 +112,7 @@ def _answer(  # noqa: PLR0913 - what an answer says
             say_heading(plain(state.ask.title))
             out.print(Markdown(state.ask.text, hyperlinks=False))
             said = engine.people.answer(state.ask.id, by, yes=yes, reason=reason, choice=choice)
-            result = await engine.by_hand.after_answer(state.ask.id, by)
+            result = await engine.manual.after_answer(state.ask.id, by)
             if result is None or result.outcome is None:
                 return said
             if not result.outcome.good:
@@ -121,9 +127,12 @@ _QUESTIONS = {AskKind.APPROVAL, AskKind.FALSE_ALARM, AskKind.AGAIN, AskKind.CHOI
 
 @app.command()
 def approve(
-    ask: AskId, name: As = None, role: Role = None, reason: Reason = "",
+    ask: AskId,
+    name: As = None,
+    role: Role = None,
+    reason: Reason = "",
     choose: Annotated[str | None, typer.Option(help="Which candidate, where that is the question.")] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Say yes: the change is shown, done at once, and verified."""
     _answer(ask, name, role, reason, yes=True, kinds=_QUESTIONS, choice=choose)
 
@@ -148,20 +157,26 @@ def note(incident: IncidentId, text: str, name: As = None, role: Role = None) ->
 
 @app.command()
 def decide(
-    incident: IncidentId, text: str, why: Annotated[str, typer.Option(help="The reason.")] = "",
-    name: As = None, role: Role = None,
-) -> None:  # fmt: skip
+    incident: IncidentId,
+    text: str,
+    reason: Annotated[str, typer.Option(help="The reason.")] = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
     """Write down a decision and its reason."""
-    _speak(name, role, lambda engine, by: engine.people.decide(incident, text, why, by))
+    _speak(name, role, lambda engine, by: engine.people.decide(incident, text, reason, by))
 
 
 @app.command()
 def severity(
-    incident: IncidentId, now: Annotated[str, typer.Argument(metavar="SEVERITY", help="What it is now.")],
-    why: Annotated[str, typer.Option(help="The reason.")] = "", name: As = None, role: Role = None,
-) -> None:  # fmt: skip
+    incident: IncidentId,
+    now: Annotated[str, typer.Argument(metavar="SEVERITY", help="What it is now.")],
+    reason: Annotated[str, typer.Option(help="The reason.")] = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
     """Raise or lower the severity."""
-    _speak(name, role, lambda engine, by: engine.people.severity(incident, now, why, by))
+    _speak(name, role, lambda engine, by: engine.people.severity(incident, now, reason, by))
 
 
 @app.command()
@@ -169,21 +184,23 @@ def assess(
     incident: IncidentId,
     fact: Facts = None,
     kind: Annotated[str | None, typer.Option(help="Of which kind it is after all.")] = None,
-    why: Annotated[str, typer.Option(help="How that is known.")] = "",
+    reason: Annotated[str, typer.Option(help="How that is known.")] = "",
     name: As = None,
     role: Role = None,
 ) -> None:
     """Say what is known of an incident by now; where the plan's rules say so, its severity rises."""
     facets = read_facts(fact or [])
-    _speak(name, role, lambda engine, by: engine.people.assess(incident, facets, kind, why, by))
+    _speak(name, role, lambda engine, by: engine.people.assess(incident, facets, kind, reason, by))
 
 
 @app.command("hand-over")
 def hand_over(
-    incident: IncidentId, hat: Annotated[str, typer.Argument(metavar="ROLE", help="The role that is handed over.")],
+    incident: IncidentId,
+    hat: Annotated[str, typer.Argument(metavar="ROLE", help="The role that is handed over.")],
     to: Annotated[str, typer.Argument(metavar="PERSON", help="Who has it from now on.")],
-    name: As = None, role: Role = None,
-) -> None:  # fmt: skip
+    name: As = None,
+    role: Role = None,
+) -> None:
     """Give a role in this incident to somebody else."""
     _speak(name, role, lambda engine, by: engine.people.hand_over(incident, hat, to, by))
 

@@ -73,14 +73,14 @@ async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[E
     """Yields the engine; on leaving, Prefect is told what it has to know, as far as it answers."""
     # The engine takes a second to import, which `allclear check` and its like need not wait for.
     from allclear.bootstrap import open_engine  # noqa: PLC0415
-    from allclear.prefect_api import Errands, Orchestrator  # noqa: PLC0415
+    from allclear.prefect_api import OutboxDelivery, PrefectApi  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         yield engine
-        orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
+        orchestrator = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
         if await orchestrator.ready():
             with suppress(AllclearError):
-                await Errands(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver()
+                await OutboxDelivery(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver()
         await orchestrator.close()
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from allclear.company.capabilities import Kinds
 from allclear.company.check import check_company
 from allclear.company.diagnostics import Complaint
 from allclear.company.load import Company, companies, companies_root, find_company, load_company
-from allclear.company.capabilities import Kinds
 
 __all__ = [
     "Company",

@@ -6,17 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
+from allclear.company.capabilities import Kinds
+from allclear.company.checks.names import assumed_parts, check_references
+from allclear.company.checks.people import check_approvals, check_blanks, check_people
+from allclear.company.checks.placeholders import (
+    plan_placeholders,
+    route_braces,
+    template_placeholders,
+    unused_templates,
+)
+from allclear.company.checks.reminders import check_reminders
+from allclear.company.checks.runbooks import check_runbooks
+from allclear.company.checks.severities import check_grading
+from allclear.company.checks.systems import check_systems
 from allclear.company.diagnostics import Complaint, instead, shown
 from allclear.company.load import PLAN, Draft, read_draft
-from allclear.company.checks.severities import check_grading
-from allclear.company.capabilities import Kinds
 from allclear.company.traceability import check_lines
-from allclear.company.checks.placeholders import plan_placeholders, route_braces, template_placeholders, unused_templates
-from allclear.company.checks.people import check_approvals, check_blanks, check_people
-from allclear.company.checks.names import assumed_parts, check_references
-from allclear.company.checks.runbooks import check_runbooks
-from allclear.company.checks.reminders import check_reminders
-from allclear.company.checks.systems import check_systems
 from allclear.domain.plan import Plan
 
 DraftCheck = Callable[[Draft], Iterable[Complaint]]
@@ -65,20 +70,31 @@ def _routes(draft: Draft) -> Iterator[Complaint]:
     for index, route in enumerate(plan.routes):
         place = ("routes", index)
         if draft.systems is not None and route.service not in draft.systems.services:
-            yield file.error((*place, "service"), f"systems.yaml has no service `{route.service}`.",
-                             instead(route.service, draft.systems.services))  # fmt: skip
+            yield file.error(
+                (*place, "service"),
+                f"systems.yaml has no service `{route.service}`.",
+                instead(route.service, draft.systems.services),
+            )
         if route.severity is None and not plan.assess:
-            yield file.error(place, f"The route `{route.name}` has no severity, and the plan no `assess` to give one.",
-                             f"Add `severity`: {', '.join(scale)}.")  # fmt: skip
+            yield file.error(
+                place,
+                f"The route `{route.name}` has no severity, and the plan no `assess` to give one.",
+                f"Add `severity`: {', '.join(scale)}.",
+            )
         if route.severity is not None and route.severity not in scale:
-            yield file.error((*place, "severity"), f"The plan has no severity `{route.severity}`.",
-                             instead(route.severity, scale))  # fmt: skip
+            yield file.error(
+                (*place, "severity"), f"The plan has no severity `{route.severity}`.", instead(route.severity, scale)
+            )
         if route.runbook not in there:
-            yield file.error((*place, "runbook"), f"There is no runbook `{route.runbook}`.",
-                             instead(route.runbook, there))  # fmt: skip
+            yield file.error(
+                (*place, "runbook"), f"There is no runbook `{route.runbook}`.", instead(route.runbook, there)
+            )
         if hider := _hider(plan, index):
-            yield file.warning((*place, "match"), f"No alert reaches the route `{route.name}`: `{hider}` comes first.",
-                               "Put the narrower route first.")  # fmt: skip
+            yield file.warning(
+                (*place, "match"),
+                f"No alert reaches the route `{route.name}`: `{hider}` comes first.",
+                "Put the narrower route first.",
+            )
 
 
 def _hider(plan: Plan, index: int) -> str | None:
@@ -102,14 +118,20 @@ def _unreached(draft: Draft) -> Iterator[Complaint]:
     for name in draft.runbooks:
         if name not in reached:
             yield draft.files[name].warning(
-                ("name",), f"No alert reaches the runbook `{name}`.",
+                ("name",),
+                f"No alert reaches the runbook `{name}`.",
                 "Name it in a route of plan.yaml, or start it by hand.",
-            )  # fmt: skip
+            )
     for path in sorted((draft.folder / "runbooks").glob("*.yml")):
         yield Complaint("warning", shown(path), None, "The file is not read.", "Rename it so that it ends in .yaml.")
     if not _runbook_files(draft):
-        yield Complaint("error", shown(draft.folder / "runbooks"), None, "There is no runbook.",
-                        "Write one, as runbooks/bad-deployment.yaml.")  # fmt: skip
+        yield Complaint(
+            "error",
+            shown(draft.folder / "runbooks"),
+            None,
+            "There is no runbook.",
+            "Write one, as runbooks/bad-deployment.yaml.",
+        )
 
 
 def _assumed(draft: Draft) -> Iterator[Complaint]:
@@ -120,6 +142,6 @@ def _assumed(draft: Draft) -> Iterator[Complaint]:
             ("assumed", index), f"Assumed, {one.field}: {one.because.rstrip('.')}.", "Confirm it, or change it."
         )
     for place, part in assumed_parts(draft.plan):
-        why = f": {part.because.rstrip('.')}" if part.because else ""
+        reason = f": {part.because.rstrip('.')}" if part.because else ""
         what = ".".join(str(one + 1) if isinstance(one, int) else one for one in place)
-        yield draft.files[PLAN].assumed(place, f"Assumed, {what}{why}.", "Confirm it, or change it.")
+        yield draft.files[PLAN].assumed(place, f"Assumed, {what}{reason}.", "Confirm it, or change it.")

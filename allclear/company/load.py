@@ -105,9 +105,14 @@ def load_company(folder: Path) -> Company:
         more = f" `allclear check {folder.name}` lists all {len(wrong)}." if len(wrong) > 1 else ""
         raise ConfigError(str(wrong[0]), wrong[0].next_step + more)
     return Company(
-        name=folder.resolve().name, folder=folder, plan=draft.plan, systems=draft.systems, runbooks=draft.runbooks,
-        templates=draft.templates, post_mortem=draft.post_mortem,
-    )  # fmt: skip
+        name=folder.resolve().name,
+        folder=folder,
+        plan=draft.plan,
+        systems=draft.systems,
+        runbooks=draft.runbooks,
+        templates=draft.templates,
+        post_mortem=draft.post_mortem,
+    )
 
 
 def read_draft(folder: Path) -> Draft:
@@ -153,9 +158,12 @@ def _read_runbook(draft: Draft, path: Path) -> None:
         return
     if runbook.name != path.stem:
         draft.complaints.append(
-            file.error(("name",), f"`name` is `{runbook.name}`, and the file is called `{path.name}`.",
-                       f"Write `name: {path.stem}`, or rename the file.")
-        )  # fmt: skip
+            file.error(
+                ("name",),
+                f"`name` is `{runbook.name}`, and the file is called `{path.name}`.",
+                f"Write `name: {path.stem}`, or rename the file.",
+            )
+        )
     draft.runbooks[path.stem] = runbook
 
 

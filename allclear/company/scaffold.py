@@ -50,19 +50,21 @@ def asked(company: str) -> list[Asked]:
         Asked(
             "cloud_run", "Its service in Cloud Run", "your-service", "", r"[a-z]([-a-z0-9]{0,47}[a-z0-9])?", "acme-web"
         ),
-        Asked(
-            "project", "The Google Cloud project", "your-project", "", r"[a-z][-a-z0-9]{4,28}[a-z0-9]", "acme-prod"
-        ),
+        Asked("project", "The Google Cloud project", "your-project", "", r"[a-z][-a-z0-9]{4,28}[a-z0-9]", "acme-prod"),
         Asked("region", "Its region", "your-region1", "", r"[a-z]+-[a-z]+\d", "europe-west3"),
         Asked(
-            "slack_channel", "The Slack channel of incidents", "#incidents", "#incidents", r"#?[a-z0-9_-]{1,80}",
+            "slack_channel",
+            "The Slack channel of incidents",
+            "#incidents",
+            "#incidents",
+            r"#?[a-z0-9_-]{1,80}",
             "#incidents",
         ),
         Asked("alert", "What monitoring calls the alert (`alertname`)", "HighErrorRate", "HighErrorRate"),
         Asked("zone", "The time zone", "UTC", "UTC", r"[A-Za-z0-9_+/-]+", "Europe/Berlin"),
         Asked("on_call", "Who is on call", "[Name]", like="Ana Ruiz"),
         Asked("tech_lead", "Who leads the engineers", "[Name]", like="Ben Okafor"),
-    ]  # fmt: skip
+    ]
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,20 @@ class Start:
         """Returns the start of the company called `name`. Raises ConfigError for an answer that does not fit."""
         marks = {one.name: checked(one, answers.get(one.name, "")) for one in asked(name)}
         service = marks["cloud_run"]
-        return Start(name, marks | {
-            "name": name,
-            "short": _short(name),
-            "service_title": f"{marks['title']} {marks['service']}",
-            "slack_channel": f"#{marks['slack_channel'].removeprefix('#')}",
-            "channel": marks["slack_channel"].removeprefix("#"),
-            "good_revision": f"{service}-00041-old", "bad_revision": f"{service}-00042-new",
-            "fix_revision": f"{service}-00043-fix",
-        })  # fmt: skip
+        return Start(
+            name,
+            marks
+            | {
+                "name": name,
+                "short": _short(name),
+                "service_title": f"{marks['title']} {marks['service']}",
+                "slack_channel": f"#{marks['slack_channel'].removeprefix('#')}",
+                "channel": marks["slack_channel"].removeprefix("#"),
+                "good_revision": f"{service}-00041-old",
+                "bad_revision": f"{service}-00042-new",
+                "fix_revision": f"{service}-00043-fix",
+            },
+        )
 
     def filled(self, text: str) -> str:
         """Returns a text of the starter with this company's words at its marks, as YAML wants them."""

@@ -105,8 +105,14 @@ def resolve(draft: Draft, reference: str) -> Lead | str:
         kind, *rest = shlex.split(reference)
     except ValueError:
         return f"`{reference}` cannot be read as a reference."
-    ways = {"plan": _plan, "systems": _systems, "runbook": _runbook, "template": _template, "drill": _drill,
-            "journal": _journal}  # fmt: skip
+    ways = {
+        "plan": _plan,
+        "systems": _systems,
+        "runbook": _runbook,
+        "template": _template,
+        "drill": _drill,
+        "journal": _journal,
+    }
     if kind not in ways:
         return f"`{kind}` is no kind of reference. {instead(kind, ways)}"
     return ways[kind](draft, rest)

@@ -132,14 +132,20 @@ def _broken(path: Path, error: MarkedYAMLError) -> Complaint:
     if isinstance(error, DuplicateKeyError):
         key = _first_line(said.problem).partition('"')[2].partition('"')[0]
         return Complaint(
-            "error", shown(path), line, f"The key `{key}` stands twice.",
+            "error",
+            shown(path),
+            line,
+            f"The key `{key}` stands twice.",
             f"Keep one of them; the mapping begins in line {int(context.line) + 1 if context else 1}.",
-        )  # fmt: skip
+        )
     begins = f" ({said.context}, which begins in line {context.line + 1})" if said.context and context else ""
     return Complaint(
-        "error", shown(path), line, f"It is not valid YAML: {_first_line(said.problem)}{begins}.",
+        "error",
+        shown(path),
+        line,
+        f"It is not valid YAML: {_first_line(said.problem)}{begins}.",
         "Mend it there or in the line before: indent with spaces, and put text that holds `: ` in quotes.",
-    )  # fmt: skip
+    )
 
 
 def _first_line(said: object) -> str:

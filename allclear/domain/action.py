@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from pydantic import Field
 
-from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Unanswered
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Fallback
 from allclear.domain.base import Candidate, JsonDict, Model, digest
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.systems import Access, Service
@@ -127,7 +127,7 @@ class Client(Protocol):
 C = TypeVar("C", bound=Client)
 
 
-class Surroundings(Protocol):
+class ActionContext(Protocol):
     """What an action or probe finds around it."""
 
     def service(self, name: str) -> Service:
@@ -160,7 +160,7 @@ class Action(ABC, Generic[P, S]):
     fence: ClassVar[Fence] = Fence.NONE
     chooses: ClassVar[str] = ""
     """The parameter that a person fills by choosing, where `plan` was refused with candidates."""
-    unanswered: ClassVar[Unanswered | None] = None
+    if_unanswered: ClassVar[Fallback | None] = None
     """What goes out in place of the runbook's words when nobody answers while the service is failing."""
     approval: ClassVar[ApprovalPolicy | None] = ONE_PERSON
     """Who must say yes where the plan says nothing; None for pages and messages, which nobody has to allow."""
@@ -172,11 +172,11 @@ class Action(ABC, Generic[P, S]):
     """Of what wakes somebody: the action that says it has been taken, so that nobody else is woken."""
     leaves: ClassVar[str | None] = None
     """What stays in place after it, in a few words, or None for what needs no undoing."""
-    settles: ClassVar[str | None] = None
+    reverses: ClassVar[str | None] = None
     """The action whose debt on the same resource this one pays off."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self.around = around
+    def __init__(self, context: ActionContext) -> None:
+        self.context = context
 
     @abstractmethod
     def resource(self, params: P) -> str:
@@ -186,7 +186,7 @@ class Action(ABC, Generic[P, S]):
     async def observe(self, params: P) -> S:
         """Reads the world and changes nothing. Raises VendorError."""
 
-    async def survey(self, params: P) -> S:
+    async def observe_for_plan(self, params: P) -> S:
         """Reads the world for `plan`: what `observe` sees, and whatever else only a decision needs.
 
         Once for each proposal; every other look is `observe`. Raises VendorError.
@@ -215,7 +215,7 @@ class Action(ABC, Generic[P, S]):
             return Finding(verdict=Verdict.SUCCESS, sentence="It is as intended.")
         return Finding(verdict=Verdict.FAILURE, sentence="It is not as intended.")
 
-    def settled(self, change: Change[S], now: S) -> bool:
+    def target_reached(self, change: Change[S], now: S) -> bool:
         """Says whether `now` is what the change intended: then there is nothing left to do."""
         return now.matters() == change.after.matters()
 
@@ -235,11 +235,11 @@ class Probe(ABC, Generic[P]):
     tells_serving: ClassVar[bool] = False
     """Whether its facts name under `serving_all` what has all users of the `service` that it is asked about."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self.around = around
+    def __init__(self, context: ActionContext) -> None:
+        self.context = context
 
     @abstractmethod
-    async def look(self, params: P) -> Finding:
+    async def check(self, params: P) -> Finding:
         """Returns what is to be seen. An unreachable system is a finding, not an error."""
 
 

@@ -74,26 +74,26 @@ TWO_PEOPLE = ApprovalPolicy(roles=_RESPONDERS, people=2, one_of=_LEADERS, reason
 """For what cannot be taken back: restoring a database."""
 
 
-def _long_enough(veto: timedelta) -> timedelta:
-    if veto < timedelta(seconds=10):
+def _long_enough(veto_window: timedelta) -> timedelta:
+    if veto_window < timedelta(seconds=10):
         msg = "nobody could stop it in less than 10s"
         raise ValueError(msg)
-    return veto
+    return veto_window
 
 
-class ByItself(Model):
+class AutoApproval(Model):
     """A step may act without being approved, after a window in which anybody may stop it.
 
     Only if the alert's source is authenticated, two looks 10 s apart failed, the target is known to be good, nothing is
     flapping, and nothing acted by itself on the same resource within the hour. Else people are asked as always.
     """
 
-    veto: Annotated[Duration, AfterValidator(_long_enough)] = Field(
+    veto_window: Annotated[Duration, AfterValidator(_long_enough)] = Field(
         default=timedelta(seconds=60), description="How long anybody may stop it; 10s at least."
     )
 
 
-class Unanswered(Model):
+class Fallback(Model):
     """What goes out in place of the step's own words when nobody answers while the service is still failing."""
 
     after: Duration = Field(default=timedelta(minutes=15), description="How long people have first.")
@@ -115,11 +115,11 @@ class AskKind(StrEnum):
     """Which of several candidates is meant, where nothing decides it; no goes on without."""
 
 
-class Window(Model):
+class AnswerWindow(Model):
     """A time after which something happens although nobody answered."""
 
     until: Moment
-    then: Literal["act", "generic"] = Field(
+    then: Literal["act", "fallback"] = Field(
         description="`act`: what was authorised beforehand is done. `generic`: generic words go out instead."
     )
 
@@ -142,4 +142,4 @@ class Ask(Model):
     act: str | None = None
     digest: str | None = None
     choices: list[Candidate] = []
-    window: Window | None = None
+    window: AnswerWindow | None = None

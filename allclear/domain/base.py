@@ -46,7 +46,7 @@ class Candidate(Model):
     """One of the things a person could choose, and what is known of it in a few words."""
 
     name: str
-    why: str
+    reason: str
 
 
 def person_key(name: str) -> str:

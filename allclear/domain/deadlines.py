@@ -15,14 +15,14 @@ from typing import Literal
 from allclear.domain.action import Verdict
 from allclear.domain.incident import Incident
 from allclear.domain.plan import (
-    DEFAULT_SILENCE,
+    DEFAULT_ESCALATION_POLICY,
     EVERYONE,
     ClockStart,
     ClockStop,
     Duty,
+    EscalationPolicy,
     Notification,
     Plan,
-    Silence,
     Span,
     StatusWord,
     Target,
@@ -130,18 +130,20 @@ def status_word(incident: Incident) -> StatusWord:
     return "identified" if incident.contained_at else "investigating"
 
 
-def silence(plan: Plan, incident: Incident) -> Silence:
+def escalation_policy(plan: Plan, incident: Incident) -> EscalationPolicy:
     """Returns what an unanswered approval of this incident leads to."""
-    found = plan.applying(plan.silence, incident.severity, incident.kind, incident.facets)
-    return found[0] if found else DEFAULT_SILENCE
+    found = plan.applying(plan.escalation_policies, incident.severity, incident.kind, incident.facets)
+    return found[0] if found else DEFAULT_ESCALATION_POLICY
 
 
 def told_by(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
     """Returns the roles that are told of an approval which nobody has answered for `waited`."""
     roles: list[str] = []
-    for rung in silence(plan, incident).climbs:
-        if waited >= rung.after:
-            roles += list(plan.roles) if rung.roles == EVERYONE else [role for role in rung.roles if role in plan.roles]
+    for level in escalation_policy(plan, incident).levels:
+        if waited >= level.after:
+            roles += (
+                list(plan.roles) if level.roles == EVERYONE else [role for role in level.roles if role in plan.roles]
+            )
     return list(dict.fromkeys(roles))
 
 
@@ -159,9 +161,10 @@ def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
             one = _target(plan, incident, target, severity.name if severity else "")
             # A later severity takes its place only with a target for the same thing.
             heirs = (
-                at for at, later in zip(changes[index:], scale[index + 1 :], strict=True)
+                at
+                for at, later in zip(changes[index:], scale[index + 1 :], strict=True)
                 if later and any(other.until == target.until for other in later.targets)
-            )  # fmt: skip
+            )
             until = next(heirs, None)
             if until is None or (one.due is not None and one.due <= until):
                 found[one.severity, target.name] = one
@@ -170,10 +173,15 @@ def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
 
 def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> Deadline:
     return Deadline(
-        what="target", name=target.name, title=target.name.replace("-", " ").replace("_", " "), severity=severity,
-        starts=target.from_, due=_due(plan, incident, target.from_, target.within),
-        met=clock_stop(incident, target.until), target=target,
-    )  # fmt: skip
+        what="target",
+        name=target.name,
+        title=target.name.replace("-", " ").replace("_", " "),
+        severity=severity,
+        starts=target.from_,
+        due=_due(plan, incident, target.from_, target.within),
+        met=clock_stop(incident, target.until),
+        target=target,
+    )
 
 
 def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
@@ -183,11 +191,16 @@ def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
         done = said is not None and said.finding.verdict is Verdict.SUCCESS
         found.append(
             Deadline(
-                what="duty", name=duty.name, title=duty.title, severity=incident.severity, starts=duty.from_,
-                due=_due(plan, incident, duty.from_, duty.within), met=said.at if said and done else None,
+                what="duty",
+                name=duty.name,
+                title=duty.title,
+                severity=incident.severity,
+                starts=duty.from_,
+                due=_due(plan, incident, duty.from_, duty.within),
+                met=said.at if said and done else None,
                 declined=said.at if said and not done else None,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -202,10 +215,15 @@ def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
     due = plan.working_time.after(begun, rule.after) if begun else None
     return [
         Deadline(
-            what="escalation", name=rule.to, title=f"becomes {rule.to}, unless {rule.unless.value}",
-            severity=incident.severity, starts=rule.from_, due=due, met=None,
+            what="escalation",
+            name=rule.to,
+            title=f"becomes {rule.to}, unless {rule.unless.value}",
+            severity=incident.severity,
+            starts=rule.from_,
+            due=due,
+            met=None,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _false_alarm(incident: Incident) -> bool:
@@ -218,10 +236,14 @@ def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
     worst = min(incident.severities_had, key=plan.rank)
     return [
         Deadline(
-            what="post-mortem", name=due.what, title=f"{plan.post_mortem.title}: {due.what.replace('-', ' ')}",
-            severity=worst, starts=due.from_, due=_due(plan, incident, due.from_, due.within),
+            what="post-mortem",
+            name=due.what,
+            title=f"{plan.post_mortem.title}: {due.what.replace('-', ' ')}",
+            severity=worst,
+            starts=due.from_,
+            due=_due(plan, incident, due.from_, due.within),
             met=incident.reviewed_at,
             not_before=_due(plan, incident, due.from_, due.not_before) if due.not_before else None,
         )
         for due in plan.applying(plan.post_mortem.due, worst, incident.kind, incident.facets)
-    ]  # fmt: skip
+    ]

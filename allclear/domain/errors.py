@@ -111,7 +111,7 @@ class JournalError(AllclearError):
     exit_code = 8
 
 
-class Moved(JournalError):
+class ConcurrentWrite(JournalError):
     """The incident has a newer entry than the one that the writer had seen: read again and decide again."""
 
 

@@ -21,32 +21,32 @@ from allclear.domain.records import (
     AlertsCollapsed,
     AskAnswered,
     AskOpened,
-    AskVoided,
+    AskWithdrawn,
     Assessed,
     By,
     Contained,
-    Covered,
-    DebtHandedOver,
-    DecisionTaken,
+    DecisionMade,
     Entry,
     FollowUpAdded,
     IncidentEnded,
     IncidentOpened,
-    NoteTaken,
+    LedgerHandedOver,
+    NoteAdded,
     PhaseEntered,
     PhaseLeft,
     PostMortemWritten,
     Recovered,
-    Reminded,
+    ReminderDue,
     RoleTaken,
     RunStarted,
     SeverityChanged,
     StepDone,
+    StormJoined,
     StormPassed,
-    WindowPassed,
+    VetoWindowEnded,
 )
 
-REMINDER, KEPT = "reminder", "kept"
+REMINDER, LIVE_MESSAGE = "reminder", "live-message"
 """Stand in place of a phase where a message follows from the record: a reminder, and one that is kept up to date."""
 
 
@@ -69,7 +69,7 @@ class AskState:
     ask: Ask
     opened: datetime
     answers: list[Answer] = field(default_factory=list[Answer])
-    void: str | None = None
+    withdrawn: str | None = None
     passed: bool = False
     """Whether its veto window is over."""
     number: int = 0
@@ -78,7 +78,7 @@ class AskState:
     @property
     def granted(self) -> bool:
         """Says whether enough different people said yes, of the right roles, and nobody no."""
-        if self.denied or self.void is not None:
+        if self.denied or self.withdrawn is not None:
             return False
         policy = self.ask.policy
         said_yes = [answer for answer in self.answers if answer.yes]
@@ -94,12 +94,12 @@ class AskState:
     @property
     def denied(self) -> bool:
         """Says whether somebody said no: one is enough."""
-        return self.void is None and any(not answer.yes for answer in self.answers)
+        return self.withdrawn is None and any(not answer.yes for answer in self.answers)
 
     @property
     def open(self) -> bool:
         """Says whether an answer still counts."""
-        return self.void is None and not self.denied and not self.granted
+        return self.withdrawn is None and not self.denied and not self.granted
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Act:
     outcome: Outcome | None = None
     finished_at: datetime | None = None
     undone_by: str | None = None
-    handed: DebtHandedOver | None = None
+    handed_over: LedgerHandedOver | None = None
     number: int = 0
     """The entry that proposed it."""
     issued: int = 0
@@ -158,13 +158,16 @@ class Act:
         if self.outcome is None:
             return self.begun
         return self.outcome.changed and self.outcome.status in {
-            ActStatus.APPLIED, ActStatus.VERIFIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE,
-        }  # fmt: skip
+            ActStatus.APPLIED,
+            ActStatus.VERIFIED,
+            ActStatus.UNVERIFIED,
+            ActStatus.INDETERMINATE,
+        }
 
     @property
-    def owed(self) -> bool:
+    def not_handed_over(self) -> bool:
         """Says whether it is in place and nobody has taken it over."""
-        return self.in_place and self.handed is None
+        return self.in_place and self.handed_over is None
 
 
 @dataclass
@@ -182,7 +185,7 @@ class StepState:
 class ReminderState:
     """What people were to be told, and which entry says so."""
 
-    said: Reminded
+    said: ReminderDue
     at: datetime
     number: int
 
@@ -222,22 +225,22 @@ class Incident:
     """How many alerts stand in no entry of their own."""
     collapsed_up_to: int = 0
     collapsed_at: datetime | None = None
-    covered_by: str | None = None
+    storm_umbrella: str | None = None
     """The incident that gathers a storm's troubles: people approve every act, until an alert comes after the storm."""
     severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
     reminders: dict[str, list[ReminderState]] = field(default_factory=dict[str, list[ReminderState]])
     """Topic -> what people were reminded of, in order."""
-    notes: list[tuple[datetime, By, NoteTaken | DecisionTaken]] = field(
-        default_factory=list[tuple[datetime, By, NoteTaken | DecisionTaken]]
+    notes: list[tuple[datetime, By, NoteAdded | DecisionMade]] = field(
+        default_factory=list[tuple[datetime, By, NoteAdded | DecisionMade]]
     )
     follow_ups: list[FollowUpAdded] = field(default_factory=list[FollowUpAdded])
     words: dict[str, str] = field(default_factory=dict[str, str])
     runs: dict[str, str] = field(default_factory=dict[str, str])
     began_in: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
     """Flow run -> the process that it began in last, and when."""
-    turned: tuple[int, datetime] | None = None
+    last_turn: tuple[int, datetime] | None = None
     """The entry with which it last took a turn that a team wants to hear of, and when."""
-    spoken: int = 0
+    last_human_entry: int = 0
     """The entry in which a person spoke last."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
@@ -280,7 +283,7 @@ class Incident:
     @property
     def responds(self) -> bool:
         """Says whether a response was asked for: not by an act by hand alone."""
-        return bool(not self.opened.by_hand or self.alerts or self.entered)
+        return bool(not self.opened.manual or self.alerts or self.entered)
 
     @property
     def over(self) -> bool:
@@ -303,22 +306,26 @@ class Incident:
 
         A message that is under way is none of them: it holds nothing up.
         """
-        return [act for act in self.acts.values() if act.begun and act.proposed.phase not in {REMINDER, KEPT}]
+        return [act for act in self.acts.values() if act.begun and act.proposed.phase not in {REMINDER, LIVE_MESSAGE}]
 
     @property
-    def owed(self) -> list[Act]:
+    def not_handed_over(self) -> list[Act]:
         """Returns the acts in place that nobody has taken over."""
-        return [act for act in self.acts.values() if act.owed]
+        return [act for act in self.acts.values() if act.not_handed_over]
 
     @property
-    def holding(self) -> list[Act]:
+    def blocks_ending(self) -> list[Act]:
         """Returns the acts that keep it from ending; a page is none of them, for the end closes it."""
-        return [act for act in self.owed if not act.proposed.pages]
+        return [act for act in self.not_handed_over if not act.proposed.pages]
 
     @property
-    def ringing(self) -> list[Act]:
+    def unacknowledged_pages(self) -> list[Act]:
         """Returns the pages that are open and that nobody has taken: no person has spoken since they went out."""
-        return [act for act in self.acts.values() if act.proposed.pages and act.in_place and act.issued > self.spoken]
+        return [
+            act
+            for act in self.acts.values()
+            if act.proposed.pages and act.in_place and act.issued > self.last_human_entry
+        ]
 
     def act_of(self, phase: str, step: str) -> Act | None:
         """Returns the latest act of a step, or None."""
@@ -412,9 +419,18 @@ _DEEDS = (IncidentOpened, ActProposed, AskOpened, ActIntended, ActFinished)
 
 
 _TURNS = (
-    Acknowledged, RoleTaken, SeverityChanged, AskOpened, AskAnswered, AskVoided, WindowPassed, Contained, Recovered,
-    DebtHandedOver, IncidentEnded,
-)  # fmt: skip
+    Acknowledged,
+    RoleTaken,
+    SeverityChanged,
+    AskOpened,
+    AskAnswered,
+    AskWithdrawn,
+    VetoWindowEnded,
+    Contained,
+    Recovered,
+    LedgerHandedOver,
+    IncidentEnded,
+)
 """What changes how an incident stands, who leads it, or what waits for whom."""
 
 
@@ -422,11 +438,11 @@ def _apply(incident: Incident, entry: Entry) -> None:
     incident.head, incident.length = entry.hash, entry.number
     if entry.by.person and incident.acknowledged_at is None and not isinstance(entry.record, IncidentOpened):
         incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
-        incident.turned = (entry.number, entry.at)
+        incident.last_turn = (entry.number, entry.at)
     if entry.by.person and not isinstance(entry.record, _DEEDS):
-        incident.spoken = entry.number
+        incident.last_human_entry = entry.number
     if isinstance(entry.record, _TURNS):
-        incident.turned = (entry.number, entry.at)
+        incident.last_turn = (entry.number, entry.at)
     for apply in (_apply_course, _apply_acts, _apply_alerts, _apply_words):
         if apply(incident, entry):
             return
@@ -483,17 +499,17 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
         case AskAnswered() as said:
             answer = Answer(said.yes, entry.by, said.reason, said.identity, entry.at, said.choice)
             incident.asks[said.ask].answers.append(answer)
-        case WindowPassed(ask=ask):
+        case VetoWindowEnded(ask=ask):
             incident.asks[ask].passed = True
-        case AskVoided() as voided:
-            incident.asks[voided.ask].void = voided.why
+        case AskWithdrawn() as voided:
+            incident.asks[voided.ask].withdrawn = voided.reason
         case ActIntended() as intended:
             act = incident.acts[intended.act]
             act.intended, act.intended_at, act.issued = intended, entry.at, entry.number
         case ActFinished() as finished:
             _finish(incident, entry, finished)
-        case DebtHandedOver() as handed:
-            incident.acts[handed.act].handed = handed
+        case LedgerHandedOver() as handed_over:
+            incident.acts[handed_over.act].handed_over = handed_over
         case _:
             return False
     return True
@@ -503,7 +519,7 @@ def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
     act = incident.acts[finished.act]
     act.outcome, act.finished_at = finished.outcome, entry.at
     if act.proposed.leaves or act.proposed.undoes:
-        incident.turned = (entry.number, entry.at)
+        incident.last_turn = (entry.number, entry.at)
     undoes = act.proposed.undoes
     if undoes in incident.acts and finished.outcome.good:
         incident.acts[undoes].undone_by = act.id
@@ -530,10 +546,10 @@ def _apply_alerts(incident: Incident, entry: Entry) -> bool:
         case AlertsCollapsed(count=count, up_to=up_to):
             incident.collapsed += count
             incident.collapsed_up_to, incident.collapsed_at, incident.joined_at = up_to, entry.at, entry.at
-        case Covered(umbrella=umbrella):
-            incident.covered_by, incident.joined_at = umbrella, entry.at
+        case StormJoined(umbrella=umbrella):
+            incident.storm_umbrella, incident.joined_at = umbrella, entry.at
         case StormPassed():
-            incident.covered_by = None
+            incident.storm_umbrella = None
         case _:
             return False
     return True
@@ -543,11 +559,11 @@ def _apply_words(incident: Incident, entry: Entry) -> bool:
     match entry.record:
         case Acknowledged():
             pass  # every word of a person acknowledges
-        case Reminded() as said:
+        case ReminderDue() as said:
             incident.reminders.setdefault(said.topic, []).append(ReminderState(said, entry.at, entry.number))
         case RoleTaken(role=role, person=person):
             incident.roles[role] = person
-        case NoteTaken() | DecisionTaken() as note:
+        case NoteAdded() | DecisionMade() as note:
             incident.notes.append((entry.at, entry.by, note))
         case PostMortemWritten(field=name, text=text):
             incident.words[name] = text

@@ -34,7 +34,7 @@ class IncidentOpened(Model):
     began: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
     facets: dict[str, str] = Field(default={}, description="What is known of it, by the plan's own facets.")
     simulated: bool = False
-    by_hand: bool = Field(default=False, description="Opened for one act by hand: no response was asked for.")
+    manual: bool = Field(default=False, description="Opened for one act by hand: no response was asked for.")
     umbrella: bool = Field(default=False, description="Opened for a storm of alerts: new troubles join it.")
 
 
@@ -61,10 +61,10 @@ class AlertsCollapsed(Model):
     up_to: int = Field(description="The number of the last one among what was heard.")
 
 
-class Covered(Model):
+class StormJoined(Model):
     """Alerts storm in: from here on, people approve every act in this incident."""
 
-    kind: Literal["covered"] = "covered"
+    kind: Literal["storm.joined"] = "storm.joined"
     umbrella: str = Field(description="The incident that new troubles join; this one itself while they do.")
 
 
@@ -87,7 +87,7 @@ class SeverityChanged(Model):
     kind: Literal["severity.changed"] = "severity.changed"
     was: str
     now: str
-    why: str
+    reason: str
 
 
 class Assessed(Model):
@@ -96,18 +96,18 @@ class Assessed(Model):
     kind: Literal["assessed"] = "assessed"
     facets: dict[str, str] = {}
     incident_kind: str | None = None
-    why: str = ""
+    reason: str = ""
 
 
-class Reminded(Model):
+class ReminderDue(Model):
     """A time was over, and people were to be told: once for each rung of each topic."""
 
-    kind: Literal["reminded"] = "reminded"
+    kind: Literal["reminder.due"] = "reminder.due"
     topic: str = Field(description="What it is about, as `answer:VS-1/contain/roll-back`.")
-    rung: int = Field(ge=1, description="How far it has climbed, or how often it has been said.")
+    level: int = Field(ge=1, description="How far it has climbed, or how often it has been said.")
     sentence: str
     roles: list[str] = Field(default=[], description="Whom it is for.")
-    wakes: bool = Field(default=False, description="Whether it is worth waking somebody for.")
+    urgent: bool = Field(default=False, description="Whether it is worth waking somebody for.")
 
 
 class RoleTaken(Model):
@@ -142,7 +142,7 @@ class StepDone(Model):
     step: str
     title: str
     finding: Finding
-    of_health: bool = Field(default=False, description="Whether it was the look that says how users are served.")
+    health_check: bool = Field(default=False, description="Whether it was the look that says how users are served.")
 
 
 class ActProposed(Model):
@@ -159,7 +159,7 @@ class ActProposed(Model):
     digest: str | None = None
     resource: str = ""
     refusals: list[Refusal] = []
-    by_itself: bool = Field(default=False, description="Whether it acts without approval after its veto window.")
+    auto_approve: bool = Field(default=False, description="Whether it acts without approval after its veto window.")
     undoes: str | None = Field(default=None, description="The act that this one undoes.")
     pages: bool = Field(default=False, description="Whether it wakes somebody: the clock to acknowledge starts.")
     leaves: str | None = None
@@ -185,19 +185,19 @@ class AskAnswered(Model):
     identity: str = Field(default="claimed", description="How far the name can be trusted: claimed, or proven how.")
 
 
-class WindowPassed(Model):
+class VetoWindowEnded(Model):
     """The time to stop an act that the plan authorised beforehand is over, and nobody did."""
 
-    kind: Literal["window.passed"] = "window.passed"
+    kind: Literal["veto-window.ended"] = "veto-window.ended"
     ask: str
 
 
-class AskVoided(Model):
+class AskWithdrawn(Model):
     """A question lost its ground, for the world has moved; its answers count no more."""
 
-    kind: Literal["ask.voided"] = "ask.voided"
+    kind: Literal["ask.withdrawn"] = "ask.withdrawn"
     ask: str
-    why: str
+    reason: str
 
 
 class ActIntended(Model):
@@ -233,28 +233,28 @@ class Recovered(Model):
     finding: Finding
 
 
-class DebtHandedOver(Model):
+class LedgerHandedOver(Model):
     """What is still in place has a named person and a date now."""
 
-    kind: Literal["debt.handed-over"] = "debt.handed-over"
+    kind: Literal["ledger.handed-over"] = "ledger.handed-over"
     act: str
     to: str
     due: Moment
 
 
-class NoteTaken(Model):
+class NoteAdded(Model):
     """The scribe writes something down."""
 
-    kind: Literal["note.taken"] = "note.taken"
+    kind: Literal["note.added"] = "note.added"
     text: str
 
 
-class DecisionTaken(Model):
+class DecisionMade(Model):
     """Something was decided, and why."""
 
-    kind: Literal["decision.taken"] = "decision.taken"
+    kind: Literal["decision.made"] = "decision.made"
     text: str
-    why: str = ""
+    reason: str = ""
 
 
 class PostMortemWritten(Model):
@@ -279,7 +279,7 @@ class IncidentEnded(Model):
 
     kind: Literal["incident.ended"] = "incident.ended"
     ending: Literal["resolved", "false-alarm"]
-    why: str
+    reason: str
 
 
 class RunStarted(Model):
@@ -293,12 +293,37 @@ class RunStarted(Model):
 
 
 Record = Annotated[
-    IncidentOpened | AlertJoined | AlertsCollapsed | Covered | StormPassed | Acknowledged | SeverityChanged | Assessed
-    | Reminded | RoleTaken | PhaseEntered | PhaseLeft | StepDone | ActProposed | AskOpened | AskAnswered | WindowPassed
-    | AskVoided | ActIntended | ActFinished | Contained | Recovered | DebtHandedOver | NoteTaken | DecisionTaken
-    | PostMortemWritten | FollowUpAdded | IncidentEnded | RunStarted,
+    IncidentOpened
+    | AlertJoined
+    | AlertsCollapsed
+    | StormJoined
+    | StormPassed
+    | Acknowledged
+    | SeverityChanged
+    | Assessed
+    | ReminderDue
+    | RoleTaken
+    | PhaseEntered
+    | PhaseLeft
+    | StepDone
+    | ActProposed
+    | AskOpened
+    | AskAnswered
+    | VetoWindowEnded
+    | AskWithdrawn
+    | ActIntended
+    | ActFinished
+    | Contained
+    | Recovered
+    | LedgerHandedOver
+    | NoteAdded
+    | DecisionMade
+    | PostMortemWritten
+    | FollowUpAdded
+    | IncidentEnded
+    | RunStarted,
     Field(discriminator="kind"),
-]  # fmt: skip
+]
 RECORD: TypeAdapter[Any] = TypeAdapter(Record)
 """Reads any record from JSON."""
 

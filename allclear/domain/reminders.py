@@ -12,24 +12,24 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from allclear.domain.approval import AskKind
-from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, silence, status_word
+from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, escalation_policy, status_word
 from allclear.domain.durations import counted, in_words
 from allclear.domain.incident import Act, AskState, Incident, ReminderState
 from allclear.domain.plan import (
     EVERYONE,
     ClockStart,
     ClockStop,
+    EscalationLevel,
     Plan,
     Rota,
-    Rung,
-    Takeover,
+    RotaOverride,
     UpdateRhythm,
 )
-from allclear.domain.timeline import answer_commands, clock, plain, stamp
 from allclear.domain.template_values import LEAD
+from allclear.domain.timeline import answer_commands, clock, plain, stamp
 
 ON_CALL = "on_call"
-BY_HAND = "by-hand"
+MANUAL = "manual"
 """Where acts stand that people started themselves, outside the runbook."""
 
 QUIET = "quiet"
@@ -50,17 +50,17 @@ class Reminder:
     """What is to be said when, unless it has become needless by then."""
 
     topic: str
-    rung: int
+    level: int
     due: datetime
     sentence: str
     roles: tuple[str, ...] = ()
-    wakes: bool = False
+    urgent: bool = False
     """Whether it is worth a page; else it is told in the team's channel."""
     becomes: str | None = None
     """The graver severity that the incident gets with it, for an escalation."""
 
 
-def reminders(plan: Plan, incident: Incident, taken: Sequence[Takeover] = ()) -> list[Reminder]:
+def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()) -> list[Reminder]:
     """Returns what is still to be said, the next first; more than one rung of a topic may stand there.
 
     `taken` are the takeovers of the rotas' turns, as the journal has them.
@@ -71,7 +71,9 @@ def reminders(plan: Plan, incident: Incident, taken: Sequence[Takeover] = ()) ->
         if not incident.over:
             found += [*_pages(plan, incident, taken), *_answers(plan, incident), *_updates(plan, incident)]
             found += _news(plan, incident)
-    return sorted((one for one in found if one.rung > _rung(incident, one.topic)), key=lambda one: (one.due, one.rung))
+    return sorted(
+        (one for one in found if one.level > _rung(incident, one.topic)), key=lambda one: (one.due, one.level)
+    )
 
 
 def _last(incident: Incident, topic: str) -> ReminderState | None:
@@ -81,36 +83,36 @@ def _last(incident: Incident, topic: str) -> ReminderState | None:
 
 def _rung(incident: Incident, topic: str) -> int:
     last = _last(incident, topic)
-    return last.said.rung if last else 0
+    return last.said.level if last else 0
 
 
 def _known(plan: Plan, *roles: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(role for role in roles if role in plan.roles))
 
 
-def _of(plan: Plan, rung: Rung) -> tuple[str, ...]:
-    return tuple(plan.roles) if rung.roles == EVERYONE else _known(plan, *rung.roles)
+def _of(plan: Plan, level: EscalationLevel) -> tuple[str, ...]:
+    return tuple(plan.roles) if level.roles == EVERYONE else _known(plan, *level.roles)
 
 
 # --- a page that nobody takes ------------------------------------------------------------------------
 
 
-def _pages(plan: Plan, incident: Incident, taken: Sequence[Takeover]) -> Iterator[Reminder]:
+def _pages(plan: Plan, incident: Incident, taken: Sequence[RotaOverride]) -> Iterator[Reminder]:
     """Yields the layers of the rota, one after the other, and behind them those who hear of unanswered approvals."""
     paged = incident.paged_at
     if paged is None or incident.acknowledged_at is not None:
         return
-    waited, rung = timedelta(0), 0
+    waited, level = timedelta(0), 0
     shifts = list(rota.on_duty(paged, plan.working_time, taken)) if (rota := _rota(plan)) else []
     for shift, following in pairwise(shifts):
-        waited, rung = waited + shift.acknowledge_within, rung + 1
+        waited, level = waited + shift.acknowledge_within, level + 1
         said = f"{shift.person} has not acknowledged the page for {in_words(waited)}: {following.person} is next."
-        yield Reminder("acknowledge", rung, paged + waited, said, (rota.role,) if rota else (), wakes=True)
+        yield Reminder("acknowledge", level, paged + waited, said, (rota.role,) if rota else (), urgent=True)
     waited += shifts[-1].acknowledge_within if shifts else timedelta(0)
-    for climb in silence(plan, incident).climbs:
-        after, rung = waited + climb.after, rung + 1
+    for climb in escalation_policy(plan, incident).levels:
+        after, level = waited + climb.after, level + 1
         said = f"Nobody has acknowledged the page for {in_words(after)}."
-        yield Reminder("acknowledge", rung, paged + after, said, _of(plan, climb), wakes=True)
+        yield Reminder("acknowledge", level, paged + after, said, _of(plan, climb), urgent=True)
 
 
 def _rota(plan: Plan) -> Rota | None:
@@ -126,18 +128,18 @@ def _answers(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         return  # the page climbs already, to the same people
     for state in incident.open_asks:
         if state.ask.kind is not AskKind.STEP or state.ask.phase == QUIET:
-            for number, climb in enumerate(silence(plan, incident).climbs, start=1):
+            for number, climb in enumerate(escalation_policy(plan, incident).levels, start=1):
                 yield _unanswered(plan, incident, state, climb, number)
 
 
-def _unanswered(plan: Plan, incident: Incident, state: AskState, climb: Rung, number: int) -> Reminder:
+def _unanswered(plan: Plan, incident: Incident, state: AskState, climb: EscalationLevel, number: int) -> Reminder:
     ask = state.ask
     title, (yes, no) = plain(ask.title).rstrip(". "), answer_commands(ask, plan)
     how = f"{yes} or {no}" if ask.kind is AskKind.FALSE_ALARM else yes
     said = f'"{title}" has waited {in_words(climb.after)} for an answer: {how}'
     # A service that looks healthy wakes nobody, whoever was paged before.
-    wakes = incident.paged_at is not None and incident.contained_at is None and ask.kind is not AskKind.FALSE_ALARM
-    return Reminder(f"answer:{ask.id}", number, state.opened + climb.after, said, _of(plan, climb), wakes=wakes)
+    urgent = incident.paged_at is not None and incident.contained_at is None and ask.kind is not AskKind.FALSE_ALARM
+    return Reminder(f"answer:{ask.id}", number, state.opened + climb.after, said, _of(plan, climb), urgent=urgent)
 
 
 # --- what was promised -------------------------------------------------------------------------------
@@ -161,13 +163,17 @@ def _dues(plan: Plan, incident: Incident) -> Iterator[Reminder]:
 
 
 _SINCE = {
-    ClockStart.ALERT: "the alert", ClockStart.AWARENESS: "a person's first word",
-    ClockStart.DECLARATION: "the declaration", ClockStart.RECOVERY: "the recovery",
-}  # fmt: skip
+    ClockStart.ALERT: "the alert",
+    ClockStart.AWARENESS: "a person's first word",
+    ClockStart.DECLARATION: "the declaration",
+    ClockStart.RECOVERY: "the recovery",
+}
 _STILL = {
-    ClockStop.ACKNOWLEDGED: "nobody is on it yet", ClockStop.CONTAINED: "it is not contained yet",
-    ClockStop.RECOVERED: "it is not well again yet", ClockStop.ENDED: "it is not over yet",
-}  # fmt: skip
+    ClockStop.ACKNOWLEDGED: "nobody is on it yet",
+    ClockStop.CONTAINED: "it is not contained yet",
+    ClockStop.RECOVERED: "it is not well again yet",
+    ClockStop.ENDED: "it is not over yet",
+}
 
 
 def _missed(one: Deadline, due: datetime) -> str:
@@ -193,16 +199,19 @@ def _escalation(plan: Plan, incident: Incident, one: Deadline, due: datetime) ->
     topic = f"escalation:{one.severity}:{one.name}"
     last = _last(incident, topic)
     said = f"{one.severity} for too long, and not contained: it is {one.name} now."
-    roles, rung = _known(plan, LEAD, "tech_lead", "cto"), _rung(incident, topic) + 1
-    return Reminder(topic, rung, last.at + HOLDS if last else due, said, roles, becomes=one.name)
+    roles, level = _known(plan, LEAD, "tech_lead", "cto"), _rung(incident, topic) + 1
+    return Reminder(topic, level, last.at + HOLDS if last else due, said, roles, becomes=one.name)
 
 
 # --- how it stands, for those who wait ---------------------------------------------------------------
 
 
 def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:
-    fitting = [line for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
-               if status_word(incident) in line.status]  # fmt: skip
+    fitting = [
+        line
+        for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
+        if status_word(incident) in line.status
+    ]
     for audience in dict.fromkeys(line.audience for line in fitting):
         topic = f"update:{audience}"
         last = _last(incident, topic)
@@ -217,8 +226,11 @@ def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:
 
 def _spoken(incident: Incident, audience: str) -> datetime | None:
     """Returns when `audience` last heard something through an action of its name, as status_page.update."""
-    told = (act.finished_at for act in incident.acts.values()
-            if act.proposed.action.partition(".")[0] == audience and act.outcome and act.outcome.changed)  # fmt: skip
+    told = (
+        act.finished_at
+        for act in incident.acts.values()
+        if act.proposed.action.partition(".")[0] == audience and act.outcome and act.outcome.changed
+    )
     return max((at for at in told if at), default=None)
 
 
@@ -236,13 +248,13 @@ def _next_update(incident: Incident, lines: list[UpdateRhythm], since: datetime)
 def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     """Yields one word on all alerts that joined, came back or come and go, since the last one."""
     last = _last(incident, "news")
-    untold = [(at, why) for number, at, why in incident.news if last is None or number > last.number]
+    untold = [(at, reason) for number, at, reason in incident.news if last is None or number > last.number]
     if not untold:
         return
     due = max(untold[0][0], last.at + NEWS) if last else untold[0][0]
-    why = ", ".join(dict.fromkeys(plain(why) for _, why in untold))
+    reason = ", ".join(dict.fromkeys(plain(reason) for _, reason in untold))
     said = (
-        f"{counted(len(untold), 'alert')} to know of since {clock(untold[0][0])} ({why}): "
+        f"{counted(len(untold), 'alert')} to know of since {clock(untold[0][0])} ({reason}): "
         f"allclear show {incident.id} --why"
     )
     yield Reminder("news", _rung(incident, "news") + 1, due, said, _known(plan, LEAD, ON_CALL)[:1])
@@ -253,12 +265,12 @@ def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
 
 def _left(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     for act in incident.in_place:
-        due = act.handed.due if act.handed else act.proposed.expires
+        due = act.handed_over.due if act.handed_over else act.proposed.expires
         if due is None:
             continue
         topic = f"left:{act.id}"
         last = _last(incident, topic)
-        owner = act.handed.to if act.handed else ""
+        owner = act.handed_over.to if act.handed_over else ""
         since = f"still in place since {stamp(act.finished_at or act.at)}, to be looked at by {stamp(due)}"
         said = f"{plain(act.proposed.title)} ({plain(act.proposed.resource)}) is {since}" + _whose(owner)
         again = max(due, last.at + AGAIN) if last else due
@@ -271,8 +283,8 @@ def _whose(owner: str) -> str:
 
 def _by_hand(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     for act in incident.acts.values():
-        if act.proposed.phase == BY_HAND and act.outcome and act.outcome.changed and act.finished_at:
-            yield Reminder(f"by-hand:{act.id}", 1, act.finished_at, _done_by_hand(act), _known(plan, LEAD))
+        if act.proposed.phase == MANUAL and act.outcome and act.outcome.changed and act.finished_at:
+            yield Reminder(f"manual:{act.id}", 1, act.finished_at, _done_by_hand(act), _known(plan, LEAD))
 
 
 def _done_by_hand(act: Act) -> str:

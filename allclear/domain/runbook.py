@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from allclear.domain.approval import ApprovalPolicy, ByItself, Unanswered
+from allclear.domain.approval import ApprovalPolicy, AutoApproval, Fallback
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
 
@@ -59,7 +59,7 @@ class Step(Model):
     kinds: list[Slug] | None = Field(default=None, description="Only for these kinds of incident; all when left out.")
     measure: bool = Field(default=False, description="A way to contain: tried in order until one is proven to work.")
     meanwhile: bool = Field(default=False, description="May be done while another step waits for a person.")
-    keeps_up: bool = Field(
+    live: bool = Field(
         default=False,
         description="For a message: it is brought up to date whenever the incident takes a turn; it waits for nobody.",
     )
@@ -71,10 +71,10 @@ class Step(Model):
         default=None, description="What proves a measure; the runbook's `health` if left out."
     )
     approval: ApprovalPolicy | None = Field(default=None, description="Asks for more than the plan does.")
-    by_itself: ByItself | None = Field(
+    auto_approve: AutoApproval | None = Field(
         default=None, description="For a measure: it acts without approval after a veto window, where that is safe."
     )
-    unanswered: Unanswered | Literal["never"] | None = Field(
+    if_unanswered: Fallback | Literal["never"] | None = Field(
         default=None,
         description="What goes out when nobody answers while the service is failing; the action's own if left out.",
     )
@@ -93,14 +93,14 @@ class Step(Model):
         if self.measure and not self.action:
             msg = "a `measure` is an action"
             raise ValueError(msg)
-        if self.by_itself and not self.measure:
-            msg = "only a `measure` acts `by_itself`"
+        if self.auto_approve and not self.measure:
+            msg = "only a `measure` acts `auto_approve`"
             raise ValueError(msg)
-        if self.keeps_up and (self.measure or not self.action):
-            msg = "only a message `keeps_up`"
+        if self.live and (self.measure or not self.action):
+            msg = "only a message `live`"
             raise ValueError(msg)
-        if self.unanswered and not self.action:
-            msg = "only an action has something that goes out `unanswered`"
+        if self.if_unanswered and not self.action:
+            msg = "only an action has something that goes out `if_unanswered`"
             raise ValueError(msg)
         if self.expects and not self.probe:
             msg = "only a probe has something it `expects`"
@@ -108,7 +108,7 @@ class Step(Model):
         return self
 
 
-_KEPT = re.compile(r"contained-by-hand$|undo-(detect|contain|investigate|resolve|review|by-hand)-|evidence-")
+_KEPT = re.compile(r"contained-manually$|undo-(detect|contain|investigate|resolve|review|manual)-|evidence-")
 """How names begin under which the engine keeps what it does by itself: a step with one of them would be skipped."""
 
 _BESIDE = ("-proof", "-choice", "-again", "-unanswered", "-left", "-window")

@@ -117,9 +117,22 @@ class Service(Model):
 
 
 SourceName = Literal[
-    "json", "alertmanager", "grafana", "sentry", "pagerduty", "google", "betterstack", "uptimerobot", "statuscake",
-    "pingdom", "datadog", "supabase", "vercel", "github", "cloudevents",
-]  # fmt: skip
+    "json",
+    "alertmanager",
+    "grafana",
+    "sentry",
+    "pagerduty",
+    "google",
+    "betterstack",
+    "uptimerobot",
+    "statuscake",
+    "pingdom",
+    "datadog",
+    "supabase",
+    "vercel",
+    "github",
+    "cloudevents",
+]
 """The kinds of monitoring systems whose alerts are understood: `docs/alerts.md`."""
 
 _SOURCE_OPTIONS = ("username", "header", "timestamp_header")
@@ -162,9 +175,13 @@ class Takes(NamedTuple):
 
 _SIGNS = Takes(frozenset())
 _TAKES: dict[SourceName, Takes] = {
-    "grafana": Takes(frozenset({"username", "header", "timestamp_header"})), "sentry": _SIGNS, "pagerduty": _SIGNS,
-    "vercel": _SIGNS, "github": _SIGNS, "statuscake": Takes(frozenset({"username"}), frozenset({"username"})),
-}  # fmt: skip
+    "grafana": Takes(frozenset({"username", "header", "timestamp_header"})),
+    "sentry": _SIGNS,
+    "pagerduty": _SIGNS,
+    "vercel": _SIGNS,
+    "github": _SIGNS,
+    "statuscake": Takes(frozenset({"username"}), frozenset({"username"})),
+}
 """Where it is not what shows a secret takes: a username for Basic, or a header of its own."""
 
 

@@ -10,11 +10,11 @@ from allclear.domain.deadlines import deadlines, rhythm, to_tell
 from allclear.domain.durations import in_words, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.placeholders import PLACEHOLDERS, render, unknown_placeholders
 from allclear.domain.plan import Plan, not_known
 from allclear.domain.records import Entry
 from allclear.domain.runbook import Phase
 from allclear.domain.timeline import answer_commands, clock, plain, role_words, stamp, timeline
-from allclear.domain.placeholders import PLACEHOLDERS, render, unknown_placeholders
 
 LEAD = "incident_commander"
 """The role that leads an incident."""
@@ -50,7 +50,9 @@ def in_storm(incident: Incident) -> str:
     """Returns why people approve every act of an incident that a storm covers, and until when."""
     if incident.opened.umbrella:
         return "it gathers a storm of alerts, and people approve every act"
-    return f"alerts stormed in ({incident.covered_by}), and people approve every act until one comes after the storm"
+    return (
+        f"alerts stormed in ({incident.storm_umbrella}), and people approve every act until one comes after the storm"
+    )
 
 
 def lead(incident: Incident) -> str | None:
@@ -79,19 +81,26 @@ def left_in_place(act: Act, plan: Plan) -> str:
     """Returns what an act left behind, whose it is, and until when: `traffic pinned (run:web), owner tech lead`."""
     proposed = act.proposed
     words = [f"{plain(proposed.leaves or proposed.title)} ({plain(proposed.resource or proposed.act)})"]
-    if act.handed:
-        words.append(f"taken over by {plain(act.handed.to, 60)} until {stamp(act.handed.due)}")
+    if act.handed_over:
+        words.append(f"taken over by {plain(act.handed_over.to, 60)} until {stamp(act.handed_over.due)}")
     elif proposed.owner:
         words.append(f"owner {role_words(proposed.owner, plan)}")
-    if proposed.expires and not act.handed:
+    if proposed.expires and not act.handed_over:
         words.append(f"to be looked at by {stamp(proposed.expires)}")
     return ", ".join(words)
 
 
 def values(  # noqa: PLR0913 - what is told and who it is told about
-    incident: Incident, entries: Sequence[Entry], plan: Plan, *, service_title: str, impact: str, now: datetime,
-    templates: Mapping[str, str] = _NO_TEMPLATES, runbook_title: str = "",
-) -> dict[str, str]:  # fmt: skip
+    incident: Incident,
+    entries: Sequence[Entry],
+    plan: Plan,
+    *,
+    service_title: str,
+    impact: str,
+    now: datetime,
+    templates: Mapping[str, str] = _NO_TEMPLATES,
+    runbook_title: str = "",
+) -> dict[str, str]:
     """Returns a value for every placeholder, and `t_<name>` for each template, rendered with them.
 
     A hyphen in a template's name is an underscore in its placeholder: `status-page` is `{t_status_page}`. The values
@@ -177,8 +186,9 @@ def _to_notify(incident: Incident, plan: Plan) -> str:
     lines: list[str] = []
     for line in to_tell(plan, incident):
         who = plain(plan.role_title(line.audience))
-        unknown = [plain(plan.facets[name].title) for name in not_known(line.when, incident.facets)
-                   if name in plan.facets]  # fmt: skip
+        unknown = [
+            plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets
+        ]
         how = f" by {', '.join(line.by)}" if line.by else ""
         hangs = f" (depends: {', '.join(unknown)})" if unknown else ""
         lines.append(f"{who}{how}{hangs}")

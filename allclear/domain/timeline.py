@@ -18,7 +18,7 @@ from pydantic import Field
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import JsonDict, Model, Moment
-from allclear.domain.incident import KEPT, Act, Incident, replay
+from allclear.domain.incident import LIVE_MESSAGE, Act, Incident, replay
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
     FIRES_AGAIN,
@@ -30,29 +30,29 @@ from allclear.domain.records import (
     AlertsCollapsed,
     AskAnswered,
     AskOpened,
-    AskVoided,
+    AskWithdrawn,
     Assessed,
     By,
     Contained,
-    Covered,
-    DebtHandedOver,
-    DecisionTaken,
+    DecisionMade,
     Entry,
     FollowUpAdded,
     IncidentEnded,
     IncidentOpened,
-    NoteTaken,
+    LedgerHandedOver,
+    NoteAdded,
     PhaseEntered,
     PhaseLeft,
     PostMortemWritten,
     Recovered,
-    Reminded,
+    ReminderDue,
     RoleTaken,
     RunStarted,
     SeverityChanged,
     StepDone,
+    StormJoined,
     StormPassed,
-    WindowPassed,
+    VetoWindowEnded,
 )
 from allclear.domain.runbook import Phase
 
@@ -237,18 +237,27 @@ def _repeats(entries: Sequence[Entry]) -> set[int]:
 def _line(desk: _Desk, entry: Entry, *, repeat: bool = False) -> Line:
     said = _say(desk, entry)
     return Line(
-        at=entry.at, who=desk.who(entry.by), text=plain(said.text, LONG + 2 * SHORT), tone=said.tone,
-        detail=[plain(line, LONG) for line in said.detail], routine=said.routine or repeat, number=entry.number,
+        at=entry.at,
+        who=desk.who(entry.by),
+        text=plain(said.text, LONG + 2 * SHORT),
+        tone=said.tone,
+        detail=[plain(line, LONG) for line in said.detail],
+        routine=said.routine or repeat,
+        number=entry.number,
         via=plain(entry.by.via, 30),
-    )  # fmt: skip
+    )
 
 
 # --- words that several sentences share --------------------------------------------------------------
 
 _WAYS = {
-    "cli": "from the command line", "prefect": "in Prefect", "slack": "in Slack", "responder": "on the approval page",
-    "link": "by personal link", "drill": "in the drill",
-}  # fmt: skip
+    "cli": "from the command line",
+    "prefect": "in Prefect",
+    "slack": "in Slack",
+    "responder": "on the approval page",
+    "link": "by personal link",
+    "drill": "in the drill",
+}
 _COUNTS = ("", "", "two of ", "three of ", "four of ", "five of ")
 _AS_INTENDED = "It is as intended."
 
@@ -321,7 +330,7 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
         case AlertsCollapsed(count=count):
             more = "one more alert" if count == 1 else f"{count} more alerts"
             return _Said(f"Alerts come in masses: {more}, counted and not told one by one.", "bad")
-        case Covered(umbrella=umbrella):
+        case StormJoined(umbrella=umbrella):
             own = umbrella == entry.incident
             gathers = "new troubles join here" if own else f"{plain(umbrella, 40)} gathers new troubles"
             until = "" if own else " until one comes here after the storm"
@@ -336,8 +345,8 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _severity(desk, record)
         case Assessed():
             return _assessed(desk, record, who)
-        case Reminded():
-            return _Said(f"{'Woken' if record.wakes else 'Told'}: {_stop(_bare(record.sentence))}", "bad")
+        case ReminderDue():
+            return _Said(f"{'Woken' if record.urgent else 'Told'}: {_stop(_bare(record.sentence))}", "bad")
         case RoleTaken():
             was = f" (was {plain(record.was, 60)})" if record.was else ""
             return _Said(f"{plain(record.person, 60)} is {role_words(record.role, desk.plan)} now{was}.", "person")
@@ -354,14 +363,14 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _asked(desk, ask)
         case AskAnswered():
             return _answered(desk, record, entry.by)
-        case WindowPassed():
+        case VetoWindowEnded():
             ask = desk.ask(record.ask)
             title = desk.ask_title(ask) if ask else plain(record.ask)
             return _Said(f'Nobody stopped "{title}" in its time: it is done, as the plan authorised.', "bad")
-        case AskVoided():
+        case AskWithdrawn():
             ask = desk.ask(record.ask)
             title = desk.ask_title(ask) if ask else plain(record.ask)
-            return _Said(f'The question about "{title}" is void: {_stop(_bare(record.why))}', "bad")
+            return _Said(f'The question about "{title}" is void: {_stop(_bare(record.reason))}', "bad")
         case ActIntended():
             summary = _summary(record.change, desk.act_title(record.act))
             return _Said(f"About to do: {summary}.", routine=True, detail=[f"Issued by {plain(record.holder)}."])
@@ -371,14 +380,14 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _Said(f"Contained ({_bare(record.by)}): {_stop(_bare(record.finding.sentence))}", "good")
         case Recovered():
             return _Said(f"Recovered: {_stop(_bare(record.finding.sentence))}", "good")
-        case DebtHandedOver():
+        case LedgerHandedOver():
             title, to = desk.act_title(record.act), plain(record.to, 60)
             return _Said(f'{to} takes over what "{title}" left in place, until {stamp(record.due)}.', "person")
-        case NoteTaken():
+        case NoteAdded():
             return _Said(f"Note by {who}: {_stop(_bare(record.text))}", "person" if entry.by.person else "plain")
-        case DecisionTaken():
-            why = f" Why: {_stop(_bare(record.why))}" if record.why.strip() else ""
-            return _Said(f"{who} decided: {_stop(_bare(record.text))}{why}", "person")
+        case DecisionMade():
+            reason = f" Why: {_stop(_bare(record.reason))}" if record.reason.strip() else ""
+            return _Said(f"{who} decided: {_stop(_bare(record.text))}{reason}", "person")
         case PostMortemWritten():
             field = plain(record.field, 40).replace("_", " ")
             return _Said(f'{who} wrote "{field}" for the post-mortem.', "person", routine=True)
@@ -387,7 +396,7 @@ def _say(desk: _Desk, entry: Entry) -> _Said:  # noqa: C901, PLR0911, PLR0912 - 
             return _Said(f"Follow-up for {owner}, due {record.due:%Y-%m-%d}: {_stop(_bare(record.text))}", "person")
         case IncidentEnded():
             ending = "All clear" if record.ending == "resolved" else "False alarm"
-            return _Said(f"{ending}: {_stop(_bare(record.why))}" if record.why.strip() else f"{ending}.", "good")
+            return _Said(f"{ending}: {_stop(_bare(record.reason))}" if record.reason.strip() else f"{ending}.", "good")
         case RunStarted():
             return _Said(f"Prefect runs {desk.phase(record.phase)} (flow run {plain(record.run)}).", routine=True)
 
@@ -415,7 +424,7 @@ def _alert(record: AlertJoined) -> _Said:
 def _severity(desk: _Desk, record: SeverityChanged) -> _Said:
     ranks = (desk.plan.rank(record.was), desk.plan.rank(record.now)) if desk.plan else (0, 0)
     how = "changed" if ranks[0] == ranks[1] else "raised" if ranks[1] < ranks[0] else "lowered"
-    text = f"Severity {how} from {plain(record.was, 20)} to {plain(record.now, 20)}: {_stop(_bare(record.why))}"
+    text = f"Severity {how} from {plain(record.was, 20)} to {plain(record.now, 20)}: {_stop(_bare(record.reason))}"
     return _Said(text, "bad" if how == "raised" else "plain")
 
 
@@ -424,8 +433,8 @@ def _assessed(desk: _Desk, record: Assessed, who: str) -> _Said:
     if record.incident_kind:
         kind = desk.plan.kinds.get(record.incident_kind) if desk.plan else None
         known.insert(0, f"kind of incident: {plain(kind.title if kind else record.incident_kind, 60)}")
-    why = f" Why: {_stop(_bare(record.why))}" if record.why.strip() else ""
-    return _Said(f"{who} assessed it: {'; '.join(known)}.{why}", "person")
+    reason = f" Why: {_stop(_bare(record.reason))}" if record.reason.strip() else ""
+    return _Said(f"{who} assessed it: {'; '.join(known)}.{reason}", "person")
 
 
 def _facet(desk: _Desk, name: str) -> str:
@@ -462,7 +471,7 @@ def _proposed(desk: _Desk, record: ActProposed) -> _Said:
         *(f"{word.title()}: {change[word]}" for word in ("risk", "undo") if change.get(word)),
     ]
     # What nobody had to allow is told once, by its outcome.
-    told_later = bool(act and not act.asks and act.outcome) or record.phase == KEPT
+    told_later = bool(act and not act.asks and act.outcome) or record.phase == LIVE_MESSAGE
     return _Said(f"Proposed: {_summary(record.change, title)}.", routine=told_later, detail=detail)
 
 
@@ -527,6 +536,6 @@ def _finished(desk: _Desk, record: ActFinished) -> _Said:
     sentence = "" if outcome.good and outcome.sentence == _AS_INTENDED else f" {_stop(_bare(outcome.sentence))}"
     following = f" Next: {_stop(_bare(outcome.next_step))}" if outcome.next_step and not outcome.good else ""
     # A refusal stands in the proposal already; that a message was brought up to date is seen in the message.
-    told = bool(act and (act.refusals or (act.proposed.phase == KEPT and outcome.good)))
+    told = bool(act and (act.refusals or (act.proposed.phase == LIVE_MESSAGE and outcome.good)))
     text = f"{outcome_words(outcome)}: {summary}.{sentence}{following}"
     return _Said(text, _ENDS[outcome.status][1], routine=told)

@@ -18,7 +18,7 @@ from allclear.drill.script import Line, Member, Script
 AskedPerson = Callable[[Ask], Awaitable[tuple[By, bool, str] | None]]
 """Asks the person at the terminal; None leaves the answer to the cast."""
 
-_LOOKS = 0.1
+_CHECKS = 0.1
 """Seconds between two looks at the journal."""
 
 
@@ -51,7 +51,7 @@ class Cast:
                 wrote = self._write(incident_id)
             if finished(incident):
                 return
-            await asyncio.sleep(_LOOKS)
+            await asyncio.sleep(_CHECKS)
 
     async def _acknowledge(self, incident: Incident) -> bool:
         member = next((one for one in self._script.people if one.acknowledges_after is not None), None)

@@ -7,18 +7,18 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
+from allclear.company.checks.placeholders import texts
 from allclear.company.diagnostics import Complaint, instead, shown
 from allclear.company.load import PLAN, Draft
-from allclear.company.checks.placeholders import texts
 from allclear.company.validation_errors import problems, read_model
 from allclear.company.yaml_file import Place, YamlFile, read_yaml
 from allclear.domain.deadlines import DUTY
+from allclear.domain.placeholders import PLACEHOLDERS, unknown_placeholders
 from allclear.domain.plan import Plan, Route
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.systems import Service
-from allclear.domain.placeholders import PLACEHOLDERS, unknown_placeholders
 from allclear.drill.script import Script
-from allclear.engine.response.next_move import BY_HAND, choice_key, undo_key
+from allclear.engine.response.next_move import MANUAL, choice_key, undo_key
 from allclear.postmortem.placeholders import FIELDS
 from allclear.simulator.scenario import Production
 
@@ -108,9 +108,10 @@ class _Sheet:
         route = plan.route(dict(self._script.alert.labels))
         if route is None:
             yield self._file.error(
-                ("alert", "labels"), "No route of plan.yaml takes the drill's alert.",
+                ("alert", "labels"),
+                "No route of plan.yaml takes the drill's alert.",
                 "Give it the labels that a route matches.",
-            )  # fmt: skip
+            )
             return
         if runbook := self._draft.runbooks.get(route.runbook):
             yield from self._asks(plan, runbook)
@@ -122,12 +123,16 @@ class _Sheet:
         asks, acts = _asks(plan, runbook), _acts(runbook)
         for index, line in enumerate(self._script.answers):
             if line.ask not in asks:
-                yield self._file.error(("answers", index, "ask"), f"Nobody is ever asked `{line.ask}`.",
-                                       instead(line.ask, asks))  # fmt: skip
+                yield self._file.error(
+                    ("answers", index, "ask"), f"Nobody is ever asked `{line.ask}`.", instead(line.ask, asks)
+                )
         for index, act in enumerate(self._script.expect.verified):
             if act not in acts:
-                yield self._file.error(("expect", "verified", index), f"`{act}` is no act of the runbook"
-                                       f" `{runbook.name}`.", instead(act, acts))  # fmt: skip
+                yield self._file.error(
+                    ("expect", "verified", index),
+                    f"`{act}` is no act of the runbook `{runbook.name}`.",
+                    instead(act, acts),
+                )
 
     def _stage(self, route: Route, service: Service, production: Production) -> Iterator[Complaint]:
         """The simulated production has to be the one that the response will look for."""
@@ -150,8 +155,11 @@ class _Sheet:
         pages = [page.path for page in production.pages]
         for path in dict.fromkeys(one.path.partition("?")[0] for one in service.smoke.paths):
             if path not in (*pages, "/healthz"):
-                yield self._file.error((PRODUCTION, "pages"), f"The smoke test of `{route.service}` asks for `{path}`,"
-                                       " which is not under `pages`.", f"Add `- path: {path}`.")  # fmt: skip
+                yield self._file.error(
+                    (PRODUCTION, "pages"),
+                    f"The smoke test of `{route.service}` asks for `{path}`, which is not under `pages`.",
+                    f"Add `- path: {path}`.",
+                )
 
     def _braces(self) -> Iterator[Complaint]:
         """A drill's words are said as they stand."""
@@ -174,6 +182,6 @@ def _asks(plan: Plan, runbook: Runbook) -> list[str]:
         if any(step.undo for step in runbook.steps(phase)):
             undone = [f"{phase.value}/{undo_key(act)}" for act in acts]
             found += [*undone, *(f"{name}-left" for name in undone)]
-    found.append(f"{Phase.CONTAIN.value}/{BY_HAND}")
+    found.append(f"{Phase.CONTAIN.value}/{MANUAL}")
     found += [f"{DUTY}/{duty.name}" for duty in plan.duties]
     return found + [f"{Phase.CONTAIN.value}/evidence-{one.name}" for one in plan.evidence]

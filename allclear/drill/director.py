@@ -49,9 +49,14 @@ class Played:
 
 
 async def play(
-    company: Company, scenario: str, home: Path, *, told: Told, said: Callable[[str], None],
+    company: Company,
+    scenario: str,
+    home: Path,
+    *,
+    told: Told,
+    said: Callable[[str], None],
     person: AskedPerson | None = None,
-) -> Played:  # fmt: skip
+) -> Played:
     """Plays the drill and returns how it went. Raises AllclearError where it cannot be played at all.
 
     It runs on a stack of its own under `home`: nothing it does can reach anything real.
@@ -81,12 +86,21 @@ async def _alert(script: Script, stack: Stack, control: str) -> str:
     began = await _first_error(control) if script.expect.ending == "resolved" else utc_now()
     await asyncio.sleep(script.alert.after.total_seconds())
     body = {
-        "version": "4", "status": "firing", "receiver": "allclear", "groupKey": "drill",
-        "alerts": [{
-            "status": "firing", "labels": script.alert.labels, "annotations": {"summary": script.alert.summary},
-            "startsAt": began.isoformat(), "endsAt": "0001-01-01T00:00:00Z", "fingerprint": f"drill{began:%H%M%S}",
-        }],
-    }  # fmt: skip
+        "version": "4",
+        "status": "firing",
+        "receiver": "allclear",
+        "groupKey": "drill",
+        "alerts": [
+            {
+                "status": "firing",
+                "labels": script.alert.labels,
+                "annotations": {"summary": script.alert.summary},
+                "startsAt": began.isoformat(),
+                "endsAt": "0001-01-01T00:00:00Z",
+                "fingerprint": f"drill{began:%H%M%S}",
+            }
+        ],
+    }
     headers = {"Authorization": f"Bearer {stack.token}"}
     async with httpx.AsyncClient(base_url=stack.settings.responder_url, headers=headers, timeout=10) as http:
         answer = await http.post("/alerts/alertmanager", json=body)
@@ -100,7 +114,7 @@ async def _alert(script: Script, stack: Stack, control: str) -> str:
             if state["incident"]:
                 return str(state["incident"])
             if state["state"] in ("quarantined", "ignored"):
-                raise ConfigError(f"The alert opened no incident: {state['why']}", "Correct the drill's alert.")
+                raise ConfigError(f"The alert opened no incident: {state['reason']}", "Correct the drill's alert.")
             await asyncio.sleep(0.05)
     raise ConfigError("The alert opened no incident.", f"Read {stack.home}/logs/responder.log.")
 
@@ -158,9 +172,13 @@ async def _report(  # noqa: PLR0913 - all that a drill leaves behind
         truth = (await http.get("/log")).json()
     service = company.systems.services[incident.opened.service]
     document = write_post_mortem(
-        incident, entries, company.plan, service_title=service.title,
-        template=company.post_mortem, now=utc_now(),
-    )  # fmt: skip
+        incident,
+        entries,
+        company.plan,
+        service_title=service.title,
+        template=company.post_mortem,
+        now=utc_now(),
+    )
     (home / f"{incident_id}-post-mortem.md").write_text(document)
     return Played(incident, entries, document, home, seconds, truth, _misses(script, engine, incident, seconds))
 
@@ -175,8 +193,8 @@ def _misses(script: Script, engine: Engine, incident: Incident, seconds: float) 
         act = incident.acts.get(act_id)
         if act is None or act.outcome is None or not act.outcome.good:
             misses.append(f"{act_id} was not verified.")
-    if incident.holding:
-        misses.append(f"Still in place: {', '.join(act.id for act in incident.holding)}.")
+    if incident.blocks_ending:
+        misses.append(f"Still in place: {', '.join(act.id for act in incident.blocks_ending)}.")
     if seconds > expect.within.total_seconds():
         misses.append(f"It took {seconds:.0f} s, expected {expect.within.total_seconds():.0f} s.")
     if (broken := engine.journal.broken_link(incident.id)) is not None:

@@ -34,7 +34,7 @@ class _Place:
 _mine: ContextVar[_Place | None] = ContextVar("the place of this task", default=None)
 
 
-class Places:
+class ConcurrencySlots:
     """So many things may be done at once. A task has one place at most; tasks that it starts take their own."""
 
     def __init__(self, count: int) -> None:

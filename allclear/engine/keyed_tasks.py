@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 
-class UnderWay:
+class KeyedTasks:
     """Tasks of one event loop, by name."""
 
     def __init__(self, ended: Callable[[str], None] = lambda _: None) -> None:

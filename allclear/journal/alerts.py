@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, Update, bindparam, func, insert, select, update
 
 from allclear.journal.database import Database
-from allclear.journal.ports import INCIDENTS, Heard, KnownAlert
+from allclear.journal.ports import INCIDENTS, AlertDecision, AlertState
 from allclear.journal.tables import ALERTS, HEARD
 
 
@@ -27,9 +27,10 @@ _KEEP = _changing(
     ALERTS, _AN_ALERT, {one.name: bindparam(f"its_{one.name}") for one in ALERTS.c if one.name not in _AN_ALERT}
 )
 _HEARD_AGAIN = _changing(
-    HEARD, ("delivery", "position", "became", "incident"),
-    {"times": HEARD.c.times + bindparam("its_times"), "at": bindparam("its_at"), "why": bindparam("its_why")},
-)  # fmt: skip
+    HEARD,
+    ("delivery", "position", "decision", "incident"),
+    {"times": HEARD.c.times + bindparam("its_times"), "at": bindparam("its_at"), "reason": bindparam("its_reason")},
+)
 
 
 def _put(connection: Connection, changing: Update, table: Table, row: dict[str, Any]) -> None:
@@ -49,38 +50,43 @@ class AlertBook:
         with self._db.together(*turns):
             yield
 
-    def alert(self, company: str, key: str) -> KnownAlert | None:
+    def alert(self, company: str, key: str) -> AlertState | None:
         """Returns the alert with that key, or None."""
         with self._db.reading() as connection:
             row = connection.execute(_ALERT, {"its_company": company, "its_key": key}).one_or_none()
         return _known(row) if row else None
 
-    def alerts_of(self, incident: str) -> list[KnownAlert]:
+    def alerts_of(self, incident: str) -> list[AlertState]:
         """Returns the alerts that belong to an incident now."""
         wanted = select(ALERTS).where(ALERTS.c.incident == incident).order_by(ALERTS.c.key)
         with self._db.reading() as connection:
             return [_known(row) for row in connection.execute(wanted)]
 
-    def keep_alert(self, alert: KnownAlert) -> None:
+    def keep_alert(self, alert: AlertState) -> None:
         """Writes down how an alert stands."""
         row: dict[str, Any] = {
-            **vars(alert), "said_at": _text(alert.said_at), "changed_at": alert.changed_at.isoformat(),
-            "heard_at": alert.heard_at.isoformat(), "turns": json.dumps([at.isoformat() for at in alert.turns]),
-        }  # fmt: skip
+            **vars(alert),
+            "source_time": _text(alert.source_time),
+            "changed_at": alert.changed_at.isoformat(),
+            "last_seen_at": alert.last_seen_at.isoformat(),
+            "turns": json.dumps([at.isoformat() for at in alert.turns]),
+        }
         with self._db.writing(INCIDENTS) as connection:
             _put(connection, _KEEP, ALERTS, row)
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: AlertDecision) -> None:
         """Writes down what became of an alert, or counts it."""
         row = {name: value for name, value in vars(heard).items() if name != "number"} | {
-            "at": heard.at.isoformat(), "said_at": _text(heard.said_at), "incident": heard.incident or "",
-        }  # fmt: skip
+            "at": heard.at.isoformat(),
+            "source_time": _text(heard.source_time),
+            "incident": heard.incident or "",
+        }
         with self._db.writing(INCIDENTS) as connection:
             _put(connection, _HEARD_AGAIN, HEARD, row)
 
     def heard(
         self, *, delivery: str | None = None, incident: str | None = None, limit: int | None = 1000
-    ) -> list[Heard]:
+    ) -> list[AlertDecision]:
         """Returns what was heard, in order; of more than `limit` the newest, of None all."""
         wanted = select(HEARD).order_by(HEARD.c.number.desc()).limit(limit)
         if delivery is not None:
@@ -98,7 +104,7 @@ class AlertBook:
 
     def collapsed(self, incident: str, after: int) -> tuple[int, int]:
         """Returns how many were collapsed after the number `after`, and the last one's number."""
-        those = (HEARD.c.incident == incident) & (HEARD.c.became == "collapsed") & (HEARD.c.number > after)
+        those = (HEARD.c.incident == incident) & (HEARD.c.decision == "collapsed") & (HEARD.c.number > after)
         with self._db.reading() as connection:
             count, last = connection.execute(select(func.count(), func.max(HEARD.c.number)).where(those)).one()
         return count, last or after
@@ -112,17 +118,38 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _known(row: Row[Any]) -> KnownAlert:
-    return KnownAlert(
-        row.company, row.key, row.incident, row.source, row.title, row.state, row.said, _moment(row.said_at),
-        datetime.fromisoformat(row.changed_at), datetime.fromisoformat(row.heard_at),
-        tuple(datetime.fromisoformat(at) for at in json.loads(row.turns)), row.times,
-    )  # fmt: skip
+def _known(row: Row[Any]) -> AlertState:
+    return AlertState(
+        row.company,
+        row.key,
+        row.incident,
+        row.source,
+        row.title,
+        row.state,
+        row.said,
+        _moment(row.source_time),
+        datetime.fromisoformat(row.changed_at),
+        datetime.fromisoformat(row.last_seen_at),
+        tuple(datetime.fromisoformat(at) for at in json.loads(row.turns)),
+        row.times,
+    )
 
 
-def _heard(row: Row[Any]) -> Heard:
-    return Heard(
-        row.delivery, row.position, row.became, row.why, datetime.fromisoformat(row.at), row.source, row.key,
-        row.state, row.title, row.severity, row.service, _moment(row.said_at), row.incident or None, row.times,
+def _heard(row: Row[Any]) -> AlertDecision:
+    return AlertDecision(
+        row.delivery,
+        row.position,
+        row.decision,
+        row.reason,
+        datetime.fromisoformat(row.at),
+        row.source,
+        row.key,
+        row.state,
+        row.title,
+        row.severity,
+        row.service,
+        _moment(row.source_time),
+        row.incident or None,
+        row.times,
         row.number,
-    )  # fmt: skip
+    )

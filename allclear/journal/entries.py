@@ -14,17 +14,16 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import Baseline
-from allclear.domain.errors import Moved, NotFound, Unreadable
-from allclear.domain.plan import Takeover
+from allclear.domain.errors import ConcurrentWrite, NotFound, Unreadable
+from allclear.domain.plan import RotaOverride
 from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
-from allclear.journal.url import open_database
 from allclear.journal.alerts import AlertBook
 from allclear.journal.baselines import add_baselines, newest_baselines
 from allclear.journal.hash_chain import link
-from allclear.journal.stats import Looks
-from allclear.journal.ports import INCIDENTS as OPENING
-from allclear.journal.ports import Busy, Claim, Done, Errand, IncidentRow, Mine
 from allclear.journal.inbox import Post
+from allclear.journal.overrides import add_override, newest_overrides
+from allclear.journal.ports import INCIDENTS as OPENING
+from allclear.journal.ports import Acquired, Claim, Finished, Held, IncidentRow, OutboxMessage
 from allclear.journal.statements import (
     ADD_ENTRY,
     ENDED,
@@ -38,11 +37,12 @@ from allclear.journal.statements import (
     OPEN_WITH_ALONE,
     incidents_where,
 )
+from allclear.journal.stats import Stats
 from allclear.journal.tables import CLAIMS, ENTRIES, INCIDENTS
-from allclear.journal.overrides import add_takeover, newest_takeovers
+from allclear.journal.url import open_database
 
 
-class SqlJournal(Post, AlertBook, Looks):
+class SqlJournal(Post, AlertBook, Stats):
     """A journal in a SQL database; see `allclear.journal.ports.Journal` for what each method promises."""
 
     def __init__(self, url: str, clock: Clock = utc_now) -> None:
@@ -75,9 +75,15 @@ class SqlJournal(Post, AlertBook, Looks):
     # --- incidents and entries ---------------------------------------------------------------------
 
     def open_incident(
-        self, short: str, opened: IncidentOpened, by: By, *, key: str | None = None,
-        records: Sequence[Any] = (), errands: Sequence[Errand] = (),
-    ) -> tuple[str, bool]:  # fmt: skip
+        self,
+        short: str,
+        opened: IncidentOpened,
+        by: By,
+        *,
+        key: str | None = None,
+        records: Sequence[Any] = (),
+        outbox: Sequence[OutboxMessage] = (),
+    ) -> tuple[str, bool]:
         """Opens an incident, or joins the open one with that key."""
         with self._db.writing(OPENING) as connection:
             found = connection.execute(OPEN_WITH_ALONE, {"its_key": key}).scalar() if key is not None else None
@@ -88,23 +94,36 @@ class SqlJournal(Post, AlertBook, Looks):
             incident = f"{short}-{number}"
             connection.execute(
                 insert(INCIDENTS).values(
-                    id=incident, number=number, short=short, company=opened.company, service=opened.service, key=key,
-                    opened_at=self._clock().isoformat(), ended_at=None, length=0, head=GENESIS,
+                    id=incident,
+                    number=number,
+                    short=short,
+                    company=opened.company,
+                    service=opened.service,
+                    key=key,
+                    opened_at=self._clock().isoformat(),
+                    ended_at=None,
+                    length=0,
+                    head=GENESIS,
                 )
-            )  # fmt: skip
+            )
             self._add(connection, incident, [opened, *records], by)
-            mine = [Errand(e.kind, incident, e.key.format(incident=incident), e.detail) for e in errands]
-            self._add_errands(connection, mine)
+            mine = [OutboxMessage(e.kind, incident, e.key.format(incident=incident), e.detail) for e in outbox]
+            self._add_outbox(connection, mine)
         return incident, True
 
     def append(
-        self, incident: str, records: Sequence[Any], by: By, *, expect: int | None = None,
-        errands: Sequence[Errand] = (),
-    ) -> list[Entry]:  # fmt: skip
+        self,
+        incident: str,
+        records: Sequence[Any],
+        by: By,
+        *,
+        expect: int | None = None,
+        outbox: Sequence[OutboxMessage] = (),
+    ) -> list[Entry]:
         """Appends in order."""
         with self._db.writing() as connection:
             entries = self._add(connection, incident, records, by, expect)
-            self._add_errands(connection, errands)
+            self._add_outbox(connection, outbox)
         return entries
 
     def _add(
@@ -112,16 +131,25 @@ class SqlJournal(Post, AlertBook, Looks):
     ) -> list[Entry]:
         length, head = _locked(connection, incident)
         if expect is not None and length != expect:
-            raise Moved(f"{incident} has a newer entry ({length}, seen {expect}).", "Read it again and decide again.")
+            raise ConcurrentWrite(
+                f"{incident} has a newer entry ({length}, seen {expect}).", "Read it again and decide again."
+            )
         at, said, entries = self._clock(), by.model_dump_json(), list[Entry]()
         for record in records:
             length, stored = length + 1, _as_json(record)
             hashed = link(incident, length, at.isoformat(), said, stored, head)
             values = {
-                "incident": incident, "number": length, "at": at.isoformat(), "by": said, "kind": record.kind,
-                "record": stored, "before": head, "hash": hashed,
-                "act": getattr(record, "act", None), "resource": getattr(record, "resource", None) or None,
-            }  # fmt: skip
+                "incident": incident,
+                "number": length,
+                "at": at.isoformat(),
+                "by": said,
+                "kind": record.kind,
+                "record": stored,
+                "before": head,
+                "hash": hashed,
+                "act": getattr(record, "act", None),
+                "resource": getattr(record, "resource", None) or None,
+            }
             connection.execute(ADD_ENTRY, values)
             entries.append(
                 Entry(incident=incident, number=length, at=at, by=by, record=record, before=head, hash=hashed)
@@ -149,11 +177,16 @@ class SqlJournal(Post, AlertBook, Looks):
     def _read_rows(rows: Sequence[Row[Any]]) -> list[Entry]:
         return [  # each part is checked by itself: to check the whole once more would take as long again
             Entry.model_construct(
-                incident=row.incident, number=row.number, at=_moment(row.at), by=_speaker(row.by),
-                record=RECORD.validate_json(row.record), before=row.before, hash=row.hash,
+                incident=row.incident,
+                number=row.number,
+                at=_moment(row.at),
+                by=_speaker(row.by),
+                record=RECORD.validate_json(row.record),
+                before=row.before,
+                hash=row.hash,
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def head(self, incident: str) -> tuple[int, str]:
         """Returns how many entries an incident has, and the hash of the last."""
@@ -169,25 +202,37 @@ class SqlJournal(Post, AlertBook, Looks):
             return connection.execute(OPEN_WITH, {"its_key": key}).scalar()
 
     def incidents(
-        self, *, open_only: bool = False, service: str | None = None, company: str | None = None,
-        since: datetime | None = None, ended_since: datetime | None = None,
-    ) -> list[IncidentRow]:  # fmt: skip
+        self,
+        *,
+        open_only: bool = False,
+        service: str | None = None,
+        company: str | None = None,
+        since: datetime | None = None,
+        ended_since: datetime | None = None,
+    ) -> list[IncidentRow]:
         """Returns the incidents, newest first."""
         asked = {
-            "service": service, "company": company, "since": since.isoformat() if since else None,
+            "service": service,
+            "company": company,
+            "since": since.isoformat() if since else None,
             "ended_since": ended_since.isoformat() if ended_since else None,
-        }  # fmt: skip
+        }
         named = {name: value for name, value in asked.items() if value is not None}
         wanted = incidents_where(frozenset([*named, "open_only"] if open_only else named))
         with self._db.reading() as connection:
             rows = connection.execute(wanted, {f"its_{name}": value for name, value in named.items()}).all()
         return [
             IncidentRow(
-                number, of, service, datetime.fromisoformat(opened),
-                datetime.fromisoformat(ended) if ended else None, length, head,
+                number,
+                of,
+                service,
+                datetime.fromisoformat(opened),
+                datetime.fromisoformat(ended) if ended else None,
+                length,
+                head,
             )
             for number, of, service, opened, ended, length, head in rows
-        ]  # fmt: skip
+        ]
 
     def version(self) -> int | None:
         """Returns a number that is another one once anybody has written."""
@@ -226,13 +271,13 @@ class SqlJournal(Post, AlertBook, Looks):
 
     # --- takeovers ---------------------------------------------------------------------------------
 
-    def take_over(self, takeover: Takeover) -> None:
+    def take_over(self, takeover: RotaOverride) -> None:
         """Writes down that a turn was taken over."""
-        add_takeover(self._db, takeover)
+        add_override(self._db, takeover)
 
-    def takeovers(self, role: str, *, limit: int = 50) -> list[Takeover]:
+    def overrides(self, role: str, *, limit: int = 50) -> list[RotaOverride]:
         """Returns the newest takeovers of `role`."""
-        return newest_takeovers(self._db, role, limit)
+        return newest_overrides(self._db, role, limit)
 
     # --- baselines ---------------------------------------------------------------------------------
 
@@ -247,14 +292,20 @@ class SqlJournal(Post, AlertBook, Looks):
     # --- claims ------------------------------------------------------------------------------------
 
     def claim(
-        self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By,
-    ) -> Claim:  # fmt: skip
+        self,
+        resource: str,
+        incident: str,
+        act: str,
+        lease: timedelta,
+        intent: ActIntended,
+        by: By,
+    ) -> Claim:
         """Takes the one claim on `resource`, with the intent in the same transaction."""
         self._presence.hold()
         with self._db.writing(_claim_on(resource)) as connection:
             _locked(connection, incident)  # its outcome may be written by who holds no claim
             if _has(connection, incident, act, "act.finished"):
-                return Done()
+                return Finished()
             held = connection.execute(select(CLAIMS).where(CLAIMS.c.resource == resource)).one_or_none()
             dead = False
             if held is not None:
@@ -262,18 +313,22 @@ class SqlJournal(Post, AlertBook, Looks):
                 dead = self._presence.gone(connection, held.holder)
                 free = dead or until < self._clock()
                 if (held.incident, held.act) != (incident, act) or not free:
-                    return Busy(held.incident, held.act, held.holder, until, free)
+                    return Held(held.incident, held.act, held.holder, until, free)
             resumed = _has(connection, incident, act, "act.intended")
             token = uuid.uuid4().hex
             row = {
-                "resource": resource, "incident": incident, "act": act, "holder": self.holder, "token": token,
+                "resource": resource,
+                "incident": incident,
+                "act": act,
+                "holder": self.holder,
+                "token": token,
                 "until": (self._clock() + lease).isoformat(),
-            }  # fmt: skip
+            }
             connection.execute(delete(CLAIMS).where(CLAIMS.c.resource == resource))
             connection.execute(insert(CLAIMS).values(**row))
             if not resumed:
                 self._add(connection, incident, [intent], by)
-        return Mine(token, resumed, holder_dead=(dead and self._presence.sure) or held is None)
+        return Acquired(token, resumed, holder_dead=(dead and self._presence.sure) or held is None)
 
     def renew(self, resource: str, token: str, lease: timedelta) -> bool:
         """Prolongs our claim."""
@@ -283,8 +338,14 @@ class SqlJournal(Post, AlertBook, Looks):
             return connection.execute(mine.values(until=(self._clock() + lease).isoformat())).rowcount == 1
 
     def finish(
-        self, resource: str, token: str, incident: str, finished: ActFinished, by: By, records: Sequence[Any] = (),
-    ) -> bool:  # fmt: skip
+        self,
+        resource: str,
+        token: str,
+        incident: str,
+        finished: ActFinished,
+        by: By,
+        records: Sequence[Any] = (),
+    ) -> bool:
         """Appends the outcome and lets go of the claim."""
         with self._db.writing(_claim_on(resource)) as connection:
             mine = delete(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)

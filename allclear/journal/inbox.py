@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
 from allclear.journal.database import Database
-from allclear.journal.ports import Delivery, Errand, ErrandKind, Received
+from allclear.journal.ports import Delivery, NewDelivery, OutboxKind, OutboxMessage
 from allclear.journal.statements import (
     A_DELIVERY,
     ADD_DELIVERY,
@@ -24,7 +24,7 @@ from allclear.journal.statements import (
     SETTLED,
     UNREAD,
 )
-from allclear.journal.tables import ERRANDS, INBOX, INCIDENTS, WAITS
+from allclear.journal.tables import INBOX, INCIDENTS, OUTBOX, WAITS
 
 
 class Post:
@@ -34,17 +34,23 @@ class Post:
         self._db = database
         self._clock = clock
 
-    def _add_errands(self, connection: Connection, errands: Sequence[Errand]) -> None:
+    def _add_outbox(self, connection: Connection, outbox: Sequence[OutboxMessage]) -> None:
         """Puts errands into the outbox within the caller's transaction; a key that is known stays as it is."""
         now = self._clock().isoformat()
-        for errand in sorted(errands, key=lambda one: one.key):  # two with the same keys never wait for each other
+        for message in sorted(outbox, key=lambda one: one.key):  # two with the same keys never wait for each other
             row = {
-                "key": errand.key, "kind": errand.kind.value, "incident": errand.incident,
-                "detail": json.dumps(errand.detail), "attempts": 0, "next_at": now, "done": 0, "why": "",
-            }  # fmt: skip
-            self._db.add_unless_there(connection, ERRANDS, row, "key")
+                "key": message.key,
+                "kind": message.kind.value,
+                "incident": message.incident,
+                "detail": json.dumps(message.detail),
+                "attempts": 0,
+                "next_at": now,
+                "done": 0,
+                "reason": "",
+            }
+            self._db.add_unless_there(connection, OUTBOX, row, "key")
 
-    def receive_all(self, received: Sequence[Received]) -> list[tuple[str, bool]]:
+    def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
         """Keeps deliveries, or counts their repeats; each repeat in the same turn is counted by its first."""
         times = Counter(map(_key, received))
         kept: dict[str, tuple[str, bool]] = {}
@@ -55,23 +61,32 @@ class Post:
                     kept[key] = self._kept(connection, one, number + 1 + len(kept), times[key])
         return [kept[_key(one)] for one in received]
 
-    def _kept(self, connection: Connection, one: Received, number: int, count: int) -> tuple[str, bool]:
+    def _kept(self, connection: Connection, one: NewDelivery, number: int, count: int) -> tuple[str, bool]:
         known = connection.execute(DELIVERED, {"its_delivery_key": _key(one)}).one_or_none()
         if known is not None:  # the same words may mean something new by now: they are looked at again
             connection.execute(DELIVERED_AGAIN, {"its_id": known.id, "its_count": count})
             return known.id, known.state != "new"
         delivery = uuid.uuid4().hex
         row = {
-            "id": delivery, "number": number, "source": one.source, "delivery_key": _key(one),
-            "received_at": self._clock().isoformat(), "headers": json.dumps(one.headers), "body": one.body,
-            "count": count, "state": "new", "incident": None, "why": "", "world": one.world,
-        }  # fmt: skip
+            "id": delivery,
+            "number": number,
+            "source": one.source,
+            "delivery_key": _key(one),
+            "received_at": self._clock().isoformat(),
+            "headers": json.dumps(one.headers),
+            "body": one.body,
+            "count": count,
+            "state": "new",
+            "incident": None,
+            "reason": "",
+            "world": one.world,
+        }
         connection.execute(ADD_DELIVERY, row)
         return delivery, True
 
-    def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:
+    def settle(self, delivery: str, state: str, reason: str, incident: str | None = None) -> None:
         """Notes what became of a delivery."""
-        row = {"its_id": delivery, "its_state": state, "its_why": why, "its_incident": incident}
+        row = {"its_id": delivery, "its_state": state, "its_reason": reason, "its_incident": incident}
         with self._db.writing() as connection:
             connection.execute(SETTLED, row)
 
@@ -103,30 +118,33 @@ class Post:
             raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists those there are.")
         return _delivery(row)
 
-    def errands(self, *, limit: int = 50, company: str | None = None, incident: str | None = None) -> list[Errand]:
+    def outbox(
+        self, *, limit: int = 50, company: str | None = None, incident: str | None = None
+    ) -> list[OutboxMessage]:
         """Returns the errands that are due, oldest first."""
-        due = select(ERRANDS).where(ERRANDS.c.done == 0, ERRANDS.c.next_at <= self._clock().isoformat())
+        due = select(OUTBOX).where(OUTBOX.c.done == 0, OUTBOX.c.next_at <= self._clock().isoformat())
         if company is not None:
-            due = due.where(ERRANDS.c.incident.in_(select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)))
+            due = due.where(OUTBOX.c.incident.in_(select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)))
         if incident is not None:
-            due = due.where(ERRANDS.c.incident == incident)
+            due = due.where(OUTBOX.c.incident == incident)
         with self._db.reading() as connection:
-            rows = connection.execute(due.order_by(ERRANDS.c.next_at).limit(limit)).all()
+            rows = connection.execute(due.order_by(OUTBOX.c.next_at).limit(limit)).all()
         return [
-            Errand(ErrandKind(row.kind), row.incident, row.key, json.loads(row.detail), row.attempts) for row in rows
+            OutboxMessage(OutboxKind(row.kind), row.incident, row.key, json.loads(row.detail), row.attempts)
+            for row in rows
         ]
 
-    def errand_done(self, key: str) -> None:
+    def message_done(self, key: str) -> None:
         """Strikes an errand off."""
         with self._db.writing() as connection:
-            connection.execute(update(ERRANDS).where(ERRANDS.c.key == key).values(done=1))
+            connection.execute(update(OUTBOX).where(OUTBOX.c.key == key).values(done=1))
 
-    def errand_failed(self, key: str, why: str, again_in: timedelta) -> None:
+    def message_failed(self, key: str, reason: str, again_in: timedelta) -> None:
         """Puts an errand off."""
         with self._db.writing() as connection:
-            row = update(ERRANDS).where(ERRANDS.c.key == key)
+            row = update(OUTBOX).where(OUTBOX.c.key == key)
             later = (self._clock() + again_in).isoformat()
-            connection.execute(row.values(attempts=ERRANDS.c.attempts + 1, why=why, next_at=later))
+            connection.execute(row.values(attempts=OUTBOX.c.attempts + 1, reason=reason, next_at=later))
 
     def wait(self, run: str, incident: str, ask: str) -> None:
         """Notes that a Prefect flow run waits for the answer to `ask`."""
@@ -140,13 +158,22 @@ class Post:
             return list(connection.execute(select(WAITS.c.run).where(WAITS.c.ask == ask)).scalars())
 
 
-def _key(one: Received) -> str:
+def _key(one: NewDelivery) -> str:
     """The same request for two companies is two deliveries."""
     return f"{one.world}:{one.delivery_key}"
 
 
 def _delivery(row: RowMapping) -> Delivery:
     return Delivery(
-        row["id"], row["source"], datetime.fromisoformat(row["received_at"]), json.loads(row["headers"]), row["body"],
-        row["count"], row["state"], row["incident"], row["why"], row["world"], row["read_to"],
-    )  # fmt: skip
+        row["id"],
+        row["source"],
+        datetime.fromisoformat(row["received_at"]),
+        json.loads(row["headers"]),
+        row["body"],
+        row["count"],
+        row["state"],
+        row["incident"],
+        row["reason"],
+        row["world"],
+        row["read_to"],
+    )

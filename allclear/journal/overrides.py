@@ -6,23 +6,23 @@ from datetime import datetime
 
 from sqlalchemy import insert, select
 
-from allclear.domain.plan import Takeover
+from allclear.domain.plan import RotaOverride
 from allclear.journal.database import Database
 from allclear.journal.tables import TAKEOVERS
 
 
-def add_takeover(database: Database, takeover: Takeover) -> None:
+def add_override(database: Database, takeover: RotaOverride) -> None:
     """Writes it down."""
     row = takeover.model_dump() | {"at": takeover.at.isoformat()}
     with database.writing() as connection:
         connection.execute(insert(TAKEOVERS).values(**row))
 
 
-def newest_takeovers(database: Database, role: str, limit: int) -> list[Takeover]:
+def newest_overrides(database: Database, role: str, limit: int) -> list[RotaOverride]:
     """Returns up to `limit` takeovers of `role`, the newest first."""
     wanted = select(TAKEOVERS).where(TAKEOVERS.c.role == role).order_by(TAKEOVERS.c.number.desc()).limit(limit)
     with database.reading() as connection:
         return [
-            Takeover(role=row.role, layer=row.layer, person=row.person, at=datetime.fromisoformat(row.at))
+            RotaOverride(role=row.role, layer=row.layer, person=row.person, at=datetime.fromisoformat(row.at))
             for row in connection.execute(wanted).all()
         ]

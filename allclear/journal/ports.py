@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline
-from allclear.domain.plan import Takeover
+from allclear.domain.plan import RotaOverride
 from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
 
 INCIDENTS = "numbers and keys of incidents"
@@ -26,7 +26,7 @@ def world_of(company: str, *, simulated: bool) -> str:
     return f"{company}/simulated" if simulated else company
 
 
-class ErrandKind(StrEnum):
+class OutboxKind(StrEnum):
     """What is carried to Prefect."""
 
     START = "start"
@@ -36,10 +36,10 @@ class ErrandKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Errand:
+class OutboxMessage:
     """Something to tell Prefect, kept until it is done. `key` makes it one, however often it is asked for."""
 
-    kind: ErrandKind
+    kind: OutboxKind
     incident: str
     key: str
     detail: JsonDict
@@ -62,7 +62,7 @@ class IncidentRow:
 
 
 @dataclass(frozen=True)
-class Mine:
+class Acquired:
     """The claim is ours. `resumed` says that an earlier holder had begun it."""
 
     token: str
@@ -71,7 +71,7 @@ class Mine:
 
 
 @dataclass(frozen=True)
-class Busy:
+class Held:
     """Somebody else holds the resource: `incident` and `act` say for what, `gone` whether the holder is."""
 
     incident: str
@@ -82,11 +82,11 @@ class Busy:
 
 
 @dataclass(frozen=True)
-class Done:
+class Finished:
     """The act has an outcome already."""
 
 
-Claim = Mine | Busy | Done
+Claim = Acquired | Held | Finished
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Delivery:
     count: int
     state: str
     incident: str | None
-    why: str
+    reason: str
     world: str = ""
     """Whose it is (`world_of`); of one that an older version kept, whoever reads it."""
     read_to: int = 0
@@ -109,7 +109,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Received:
+class NewDelivery:
     """A request of a monitoring system, as it is to be kept."""
 
     world: str
@@ -120,8 +120,8 @@ class Received:
 
 
 @dataclass(frozen=True)
-class KnownAlert:
-    """An alert that has an incident, and how it stands. Our own times, except `said_at`."""
+class AlertState:
+    """An alert that has an incident, and how it stands. Our own times, except `source_time`."""
 
     company: str
     key: str
@@ -133,11 +133,11 @@ class KnownAlert:
     """How it counts in its incident."""
     said: Literal["firing", "resolved"]
     """What its source said last; another word than `state` while it flaps."""
-    said_at: datetime | None
+    source_time: datetime | None
     """The newest of the source's own times."""
     changed_at: datetime
     """Since when the source says so."""
-    heard_at: datetime
+    last_seen_at: datetime
     turns: tuple[datetime, ...] = ()
     """When the source changed its word, as far back as flapping is counted."""
     times: int = 1
@@ -145,15 +145,15 @@ class KnownAlert:
 
 
 @dataclass(frozen=True)
-class Heard:
+class AlertDecision:
     """What became of one alert of one delivery, and why."""
 
     delivery: str
     position: int
     """Its place among the delivery's alerts, from 0."""
-    became: str
+    decision: str
     """opened, joined, repeat, late, held, collapsed, old, below, ignored, quarantined: docs/alerts.md has the list."""
-    why: str
+    reason: str
     at: datetime
     """When it was heard last."""
     source: str
@@ -163,7 +163,7 @@ class Heard:
     severity: str = ""
     """As the source said it."""
     service: str = ""
-    said_at: datetime | None = None
+    source_time: datetime | None = None
     """The source's own time."""
     incident: str | None = None
     times: int = 1
@@ -173,7 +173,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Arrived:
+class DeliverySummary:
     """One request of a monitoring system in a list: without what it said."""
 
     id: str
@@ -182,7 +182,7 @@ class Arrived:
     count: int
     state: str
     incident: str | None
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Counts:
     """When the oldest came in that was never read yet: one that is read once more does not count."""
     acts: dict[str, int]
     """Status of the outcome -> how many acts, in all incidents of the company."""
-    errands: list[str]
+    outbox: list[str]
     """The keys of the errands that are not done."""
 
 
@@ -215,20 +215,31 @@ class Journal(Protocol):
         ...
 
     def open_incident(
-        self, short: str, opened: IncidentOpened, by: By, *, key: str | None = None,
-        records: Sequence[Any] = (), errands: Sequence[Errand] = (),
-    ) -> tuple[str, bool]:  # fmt: skip
+        self,
+        short: str,
+        opened: IncidentOpened,
+        by: By,
+        *,
+        key: str | None = None,
+        records: Sequence[Any] = (),
+        outbox: Sequence[OutboxMessage] = (),
+    ) -> tuple[str, bool]:
         """Returns the new incident's id and True; or, where one with `key` is open, that one's id and False.
 
-        `records` follow the opening at once, or join the open incident; `errands` go only with a new one, their
+        `records` follow the opening at once, or join the open incident; `outbox` go only with a new one, their
         incident filled in.
         """
         ...
 
     def append(
-        self, incident: str, records: Sequence[Any], by: By, *, expect: int | None = None,
-        errands: Sequence[Errand] = (),
-    ) -> list[Entry]:  # fmt: skip
+        self,
+        incident: str,
+        records: Sequence[Any],
+        by: By,
+        *,
+        expect: int | None = None,
+        outbox: Sequence[OutboxMessage] = (),
+    ) -> list[Entry]:
         """Appends in order and returns the entries.
 
         `expect` is the number of the entry that the writer saw last. Raises Moved when a newer one is there, and
@@ -241,9 +252,14 @@ class Journal(Protocol):
         ...
 
     def incidents(
-        self, *, open_only: bool = False, service: str | None = None, company: str | None = None,
-        since: datetime | None = None, ended_since: datetime | None = None,
-    ) -> list[IncidentRow]:  # fmt: skip
+        self,
+        *,
+        open_only: bool = False,
+        service: str | None = None,
+        company: str | None = None,
+        since: datetime | None = None,
+        ended_since: datetime | None = None,
+    ) -> list[IncidentRow]:
         """Returns the incidents, newest first.
 
         With `since`, those that were opened no earlier; with `ended_since`, those that are open or ended no earlier.
@@ -270,11 +286,11 @@ class Journal(Protocol):
         """Returns the number of the first entry whose hash does not fit, or None for a whole chain."""
         ...
 
-    def take_over(self, takeover: Takeover) -> None:
+    def take_over(self, takeover: RotaOverride) -> None:
         """Writes down that somebody took over a turn of a rota."""
         ...
 
-    def takeovers(self, role: str, *, limit: int = 50) -> list[Takeover]:
+    def overrides(self, role: str, *, limit: int = 50) -> list[RotaOverride]:
         """Returns up to `limit` takeovers of `role`, the newest first."""
         ...
 
@@ -287,8 +303,14 @@ class Journal(Protocol):
         ...
 
     def claim(
-        self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By,
-    ) -> Claim:  # fmt: skip
+        self,
+        resource: str,
+        incident: str,
+        act: str,
+        lease: timedelta,
+        intent: ActIntended,
+        by: By,
+    ) -> Claim:
         """Takes the one claim on `resource`; the intent goes with it in the same transaction, unless it is there."""
         ...
 
@@ -297,8 +319,14 @@ class Journal(Protocol):
         ...
 
     def finish(
-        self, resource: str, token: str, incident: str, finished: ActFinished, by: By, records: Sequence[Any] = (),
-    ) -> bool:  # fmt: skip
+        self,
+        resource: str,
+        token: str,
+        incident: str,
+        finished: ActFinished,
+        by: By,
+        records: Sequence[Any] = (),
+    ) -> bool:
         """Appends the outcome and lets go of the claim; False, and nothing is written, when it is no longer ours."""
         ...
 
@@ -311,7 +339,7 @@ class Journal(Protocol):
         """Says whether the process with that id has ended; one that is only stopped has not."""
         ...
 
-    def receive_all(self, received: Sequence[Received]) -> list[tuple[str, bool]]:
+    def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
         """Keeps deliveries and returns of each, in order, its id, and whether there is new work.
 
         A repeat is counted under its first id, and looked at once more: what its words mean may have changed (its
@@ -319,25 +347,25 @@ class Journal(Protocol):
         """
         ...
 
-    def alert(self, company: str, key: str) -> KnownAlert | None:
+    def alert(self, company: str, key: str) -> AlertState | None:
         """Returns the alert with that key, or None for one that never had an incident."""
         ...
 
-    def alerts_of(self, incident: str) -> list[KnownAlert]:
+    def alerts_of(self, incident: str) -> list[AlertState]:
         """Returns the alerts that belong to an incident now, by their keys."""
         ...
 
-    def keep_alert(self, alert: KnownAlert) -> None:
+    def keep_alert(self, alert: AlertState) -> None:
         """Writes down how an alert stands."""
         ...
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: AlertDecision) -> None:
         """Writes down what became of an alert; the same again is counted, with its newest time and reason."""
         ...
 
     def heard(
         self, *, delivery: str | None = None, incident: str | None = None, limit: int | None = 1000
-    ) -> list[Heard]:
+    ) -> list[AlertDecision]:
         """Returns what was heard of a delivery or an incident, in order; of more than `limit` the newest.
 
         None is no limit.
@@ -352,7 +380,7 @@ class Journal(Protocol):
         """Returns how many alerts were collapsed into an incident after the number `after`, and the last one's."""
         ...
 
-    def settle(self, delivery: str, state: str, why: str, incident: str | None = None) -> None:
+    def settle(self, delivery: str, state: str, reason: str, incident: str | None = None) -> None:
         """Notes what became of a delivery."""
         ...
 
@@ -375,15 +403,17 @@ class Journal(Protocol):
         """Returns one delivery. Raises NotFound."""
         ...
 
-    def errands(self, *, limit: int = 50, company: str | None = None, incident: str | None = None) -> list[Errand]:
+    def outbox(
+        self, *, limit: int = 50, company: str | None = None, incident: str | None = None
+    ) -> list[OutboxMessage]:
         """Returns the errands that are due, oldest first: all of them, or those of one company or incident."""
         ...
 
-    def errand_done(self, key: str) -> None:
+    def message_done(self, key: str) -> None:
         """Strikes an errand off."""
         ...
 
-    def errand_failed(self, key: str, why: str, again_in: timedelta) -> None:
+    def message_failed(self, key: str, reason: str, again_in: timedelta) -> None:
         """Puts an errand off."""
         ...
 
@@ -396,8 +426,13 @@ class Journal(Protocol):
         ...
 
     def arrived(
-        self, *, state: str | None = None, source: str | None = None, world: str | None = None, limit: int = 100,
-    ) -> list[Arrived]:  # fmt: skip
+        self,
+        *,
+        state: str | None = None,
+        source: str | None = None,
+        world: str | None = None,
+        limit: int = 100,
+    ) -> list[DeliverySummary]:
         """Returns what came in, newest first, without bodies and headers; with `world`, what is its or nobody's."""
         ...
 

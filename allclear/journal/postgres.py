@@ -34,9 +34,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from allclear.domain.errors import JournalError
-from allclear.journal.url import without_secrets
 from allclear.journal.database import Database, Sentence, said
 from allclear.journal.liveness import Presence
+from allclear.journal.url import without_secrets
 
 log = logging.getLogger("allclear.journal")
 
@@ -256,9 +256,13 @@ def _engine(url: URL) -> Engine:
         dbapi_connection.autocommit = False
 
     def on_execute(
-        _connection: Connection, _cursor: object, statement: str, parameters: Any,  # noqa: ANN401 - SQLAlchemy's shape
-        _context: object, _many: bool,  # noqa: FBT001 - as above
-    ) -> tuple[str, Any]:  # fmt: skip
+        _connection: Connection,
+        _cursor: object,
+        statement: str,
+        parameters: Any,  # noqa: ANN401 - SQLAlchemy's shape
+        _context: object,
+        _many: bool,  # noqa: FBT001 - as above
+    ) -> tuple[str, Any]:
         """PostgreSQL's text cannot hold the character zero; its picture stands for it."""
         if isinstance(parameters, dict):
             row = cast("dict[str, Any]", parameters)

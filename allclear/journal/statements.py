@@ -55,16 +55,18 @@ READ_TO = update(INBOX).where(INBOX.c.id == bindparam("its_id")).values(read_to=
 SETTLED = (
     update(INBOX)
     .where(INBOX.c.id == bindparam("its_id"))
-    .values(state=bindparam("its_state"), why=bindparam("its_why"), incident=bindparam("its_incident"), read_to=0)
+    .values(state=bindparam("its_state"), reason=bindparam("its_reason"), incident=bindparam("its_incident"), read_to=0)
 )
 _PLACED = (
     select(
-        INBOX.c.id, INBOX.c.source, INBOX.c.number,
+        INBOX.c.id,
+        INBOX.c.source,
+        INBOX.c.number,
         func.row_number().over(partition_by=INBOX.c.source, order_by=INBOX.c.number).label("place"),
     )
     .where(INBOX.c.state == "new", or_(INBOX.c.world == bindparam("its_world"), INBOX.c.world == ""))
     .subquery()
-)  # fmt: skip
+)
 UNREAD = (
     select(_PLACED.c.id, _PLACED.c.source).where(_PLACED.c.place <= bindparam("its_most")).order_by(_PLACED.c.number)
 )

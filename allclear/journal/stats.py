@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, literal_column, select
 
 from allclear.journal.database import Database
-from allclear.journal.ports import Arrived, Counts
-from allclear.journal.tables import CLAIMS, ENTRIES, ERRANDS, INBOX, INCIDENTS
+from allclear.journal.ports import Counts, DeliverySummary
+from allclear.journal.tables import CLAIMS, ENTRIES, INBOX, INCIDENTS, OUTBOX
 
 _STATUS = {
     "sqlite": "json_extract(record, '$.outcome.status')",
@@ -18,14 +18,19 @@ _STATUS = {
 """The status in the record of an outcome: each database has its own words for that."""
 
 
-class Looks:
+class Stats:
     """How a journal stands."""
 
     _db: Database
 
     def arrived(
-        self, *, state: str | None = None, source: str | None = None, world: str | None = None, limit: int = 100,
-    ) -> list[Arrived]:  # fmt: skip
+        self,
+        *,
+        state: str | None = None,
+        source: str | None = None,
+        world: str | None = None,
+        limit: int = 100,
+    ) -> list[DeliverySummary]:
         """Returns what came in, newest first; a body may be a mebibyte, and stays where it is."""
         wanted = select(*(column for column in INBOX.c if column.name not in {"body", "headers"}))
         wanted = wanted.order_by(INBOX.c.number.desc()).limit(limit)
@@ -38,25 +43,32 @@ class Looks:
         with self._db.reading() as connection:
             rows = connection.execute(wanted).mappings().all()
         return [
-            Arrived(row["id"], row["source"], datetime.fromisoformat(row["received_at"]), row["count"], row["state"],
-                    row["incident"], row["why"])
+            DeliverySummary(
+                row["id"],
+                row["source"],
+                datetime.fromisoformat(row["received_at"]),
+                row["count"],
+                row["state"],
+                row["incident"],
+                row["reason"],
+            )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def counts(self, world: str, company: str) -> Counts:
         """Returns what the journal holds of one company, in numbers, all of one moment."""
         ours = INBOX.c.world.in_((world, ""))
         deliveries = select(INBOX.c.state, func.count()).where(ours).group_by(INBOX.c.state)
-        unread = select(func.min(INBOX.c.received_at)).where(ours, INBOX.c.state == "new", INBOX.c.why == "")
+        unread = select(func.min(INBOX.c.received_at)).where(ours, INBOX.c.state == "new", INBOX.c.reason == "")
         incidents = select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)
-        errands = select(ERRANDS.c.key).where(ERRANDS.c.done == 0, ERRANDS.c.incident.in_(incidents))
+        outbox = select(OUTBOX.c.key).where(OUTBOX.c.done == 0, OUTBOX.c.incident.in_(incidents))
         with self._db.reading() as connection:
             since = connection.execute(unread).scalar()
             return Counts(
                 deliveries={str(state): int(number) for state, number in connection.execute(deliveries)},
                 unread_since=datetime.fromisoformat(since) if since else None,
                 acts=_acts(connection, incidents),
-                errands=list(connection.execute(errands).scalars()),
+                outbox=list(connection.execute(outbox).scalars()),
             )
 
     def prove_writable(self) -> None:

@@ -85,15 +85,15 @@ INBOX = Table(
     Column("count", Integer, nullable=False),
     Column("state", WORD, nullable=False, index=True),
     Column("incident", WORD),
-    Column("why", WORD, nullable=False),
+    Column("reason", WORD, nullable=False),
     Column("world", WORD, nullable=False, server_default=""),
     Column("read_to", Integer, nullable=False, server_default="0"),
 )
 """What monitoring sent, byte for byte; until it is settled, its first `read_to` alerts are taken in."""
 Index("inbox_number", INBOX.c.number)
 
-ERRANDS = Table(
-    "errands",
+OUTBOX = Table(
+    "outbox",
     METADATA,
     Column("key", WORD, primary_key=True),
     Column("kind", WORD, nullable=False),
@@ -102,7 +102,7 @@ ERRANDS = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", WORD, nullable=False),
     Column("done", Integer, nullable=False, index=True),
-    Column("why", WORD, nullable=False),
+    Column("reason", WORD, nullable=False),
 )
 """What Prefect is to be told."""
 
@@ -116,7 +116,7 @@ WAITS = Table(
 """Which flow runs wait for which answer."""
 
 TAKEOVERS = Table(
-    "takeovers",
+    "overrides",
     METADATA,
     Column("number", Integer, primary_key=True),
     Column("role", WORD, nullable=False),
@@ -148,9 +148,9 @@ ALERTS = Table(
     Column("title", WORD, nullable=False),
     Column("state", WORD, nullable=False),
     Column("said", WORD, nullable=False),
-    Column("said_at", WORD),
+    Column("source_time", WORD),
     Column("changed_at", WORD, nullable=False),
-    Column("heard_at", WORD, nullable=False),
+    Column("last_seen_at", WORD, nullable=False),
     Column("turns", WORD, nullable=False),
     Column("times", Integer, nullable=False),
 )
@@ -162,7 +162,7 @@ HEARD = Table(
     Column("number", Integer, primary_key=True),
     Column("delivery", WORD, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("became", WORD, nullable=False),
+    Column("decision", WORD, nullable=False),
     Column("incident", WORD, nullable=False),
     Column("at", WORD, nullable=False),
     Column("source", WORD, nullable=False),
@@ -171,10 +171,10 @@ HEARD = Table(
     Column("title", WORD, nullable=False),
     Column("severity", WORD, nullable=False),
     Column("service", WORD, nullable=False),
-    Column("said_at", WORD),
-    Column("why", WORD, nullable=False),
+    Column("source_time", WORD),
+    Column("reason", WORD, nullable=False),
     Column("times", Integer, nullable=False),
 )
 """What became of each alert of each delivery, and why; `incident` is empty where it has none."""
-Index("heard_once", HEARD.c.delivery, HEARD.c.position, HEARD.c.became, HEARD.c.incident, unique=True)
-Index("heard_of", HEARD.c.incident, HEARD.c.became, HEARD.c.number)
+Index("heard_once", HEARD.c.delivery, HEARD.c.position, HEARD.c.decision, HEARD.c.incident, unique=True)
+Index("heard_of", HEARD.c.incident, HEARD.c.decision, HEARD.c.number)

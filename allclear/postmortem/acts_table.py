@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from allclear.domain.action import ActStatus
-from allclear.domain.incident import KEPT, Act, Answer, AskState, Incident
+from allclear.domain.incident import LIVE_MESSAGE, Act, Answer, AskState, Incident
 from allclear.domain.plan import Plan
-from allclear.domain.timeline import change_rows, clock, markdown_safe, outcome_words, plain, role_words
 from allclear.domain.template_values import left_in_place
+from allclear.domain.timeline import change_rows, clock, markdown_safe, outcome_words, plain, role_words
 
 CELL = 200
 """Characters of a table's cell."""
@@ -19,7 +19,7 @@ def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
     if not incident.acts:
         return "Nothing was done by allclear."
     weighty = [act for act in incident.acts.values() if _weighty(act)]
-    told = [act for act in incident.acts.values() if not _weighty(act) and act.proposed.phase != KEPT]
+    told = [act for act in incident.acts.values() if not _weighty(act) and act.proposed.phase != LIVE_MESSAGE]
     table = "\n".join([*_HEAD, *(_row(incident, act, plan) for act in weighty)]) if weighty else "None."
     if not told:
         return table
@@ -46,9 +46,13 @@ def _row(incident: Incident, act: Act, plan: Plan | None) -> str:
     before, after = _before_and_after(act)
     # Names, before, after and approvers are safe already; escaping them twice would show the backslashes.
     cells = [
-        markdown_safe(act_words(act), CELL), before, after, approvals(incident, act, plan),
-        _when(act), markdown_safe(_outcome(incident, act), CELL),
-    ]  # fmt: skip
+        markdown_safe(act_words(act), CELL),
+        before,
+        after,
+        approvals(incident, act, plan),
+        _when(act),
+        markdown_safe(_outcome(incident, act), CELL),
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -83,9 +87,9 @@ def approvals(incident: Incident, act: Act, plan: Plan | None = None) -> str:
 def _answer(state: AskState, answer: Answer, plan: Plan | None) -> str:
     role = f" ({role_words(answer.by.role, plan)})" if answer.by.role else ""
     said = "" if answer.yes else " said no"
-    void = ", void since" if state.void else ""
+    withdrawn = ", void since" if state.withdrawn else ""
     reason = f": {plain(answer.reason)}" if answer.reason.strip() else ""
-    return markdown_safe(f"{plain(answer.by.actor, 60)}{role}{said} {clock(answer.at)}{void}{reason}", CELL)
+    return markdown_safe(f"{plain(answer.by.actor, 60)}{role}{said} {clock(answer.at)}{withdrawn}{reason}", CELL)
 
 
 def _outcome(incident: Incident, act: Act) -> str:

@@ -12,11 +12,11 @@ from allclear.domain.deadlines import Deadline, deadlines
 from allclear.domain.durations import counted, in_words, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
+from allclear.domain.placeholders import render, unknown_placeholders
 from allclear.domain.plan import Plan
 from allclear.domain.records import Contained, Entry, Recovered, StepDone
-from allclear.domain.timeline import Line, clock, markdown_safe, plain, stamp, timeline
 from allclear.domain.template_values import duration, lead, status
-from allclear.domain.placeholders import render, unknown_placeholders
+from allclear.domain.timeline import Line, clock, markdown_safe, plain, stamp, timeline
 from allclear.postmortem.acts_table import markdown_acts, markdown_in_place
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS, Field
 
@@ -65,8 +65,10 @@ def _from_journal(
         "duration": in_words(duration(incident, now)) + (" so far" if going_on else ""),
         "detected_how": _detected_how(incident),
         "timeline": _timeline(incident, entries, plan),
-        "gaps": "\n".join(f"- {clock(start)} to {clock(end)} ({say_duration(end - start)})"
-                          for start, end in gaps(incident, entries)) or "None.",
+        "gaps": "\n".join(
+            f"- {clock(start)} to {clock(end)} ({say_duration(end - start)})" for start, end in gaps(incident, entries)
+        )
+        or "None.",
         "measured_impact": _measured(incident, entries),
         "services_affected": markdown_safe(service_title),
         "mitigation": _mitigation(incident),
@@ -78,7 +80,7 @@ def _from_journal(
         "action_items": _action_items(incident),
         "entries": str(incident.length),
         "head_hash": incident.head,
-    }  # fmt: skip
+    }
 
 
 # --- what people wrote -----------------------------------------------------------------------------
@@ -135,8 +137,9 @@ def _lines(incident: Incident, lines: Sequence[Line], silences: Sequence[tuple[d
 
 
 def _roles(incident: Incident, plan: Plan) -> str:
-    lines = [f"- {markdown_safe(plan.role_title(role))}: {markdown_safe(person)}"
-             for role, person in incident.roles.items()]  # fmt: skip
+    lines = [
+        f"- {markdown_safe(plan.role_title(role))}: {markdown_safe(person)}" for role, person in incident.roles.items()
+    ]
     if incident.acknowledged_by and incident.acknowledged_at:
         lines.append(f"- First on it: {markdown_safe(incident.acknowledged_by)}, {clock(incident.acknowledged_at)} UTC")
     return "\n".join(lines) or "Nobody took a role."
@@ -144,8 +147,10 @@ def _roles(incident: Incident, plan: Plan) -> str:
 
 def _severities(incident: Incident) -> str:
     lines = [f"- {clock(incident.opened_at)} {markdown_safe(incident.opened.severity)} (as opened)"]
-    lines += [f"- {clock(at)} {markdown_safe(changed.now)}: {markdown_safe(changed.why)}"
-              for at, changed in incident.severities]  # fmt: skip
+    lines += [
+        f"- {clock(at)} {markdown_safe(changed.now)}: {markdown_safe(changed.reason)}"
+        for at, changed in incident.severities
+    ]
     return "\n".join(lines)
 
 
@@ -207,6 +212,8 @@ def _kept(one: Deadline, now: datetime) -> str:
 
 
 def _action_items(incident: Incident) -> str:
-    items = [f"{markdown_safe(item.text)} - {markdown_safe(item.owner)} - {item.due:%Y-%m-%d}"
-             for item in incident.follow_ups]  # fmt: skip
+    items = [
+        f"{markdown_safe(item.text)} - {markdown_safe(item.owner)} - {item.due:%Y-%m-%d}"
+        for item in incident.follow_ups
+    ]
     return "\n".join(f"{number}. [ ] {item}" for number, item in enumerate(items, 1)) or "1. [ ] _None written yet._"

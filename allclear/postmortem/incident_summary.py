@@ -17,6 +17,7 @@ from allclear.domain.durations import say_duration
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry
+from allclear.domain.template_values import deadline_lines, in_storm, lead, left_in_place, phase_words, status, waiting
 from allclear.domain.timeline import (
     Line,
     Tone,
@@ -30,7 +31,6 @@ from allclear.domain.timeline import (
     stamp,
     timeline,
 )
-from allclear.domain.template_values import deadline_lines, in_storm, lead, left_in_place, phase_words, status, waiting
 from allclear.postmortem.acts_table import markdown_acts
 
 __all__ = ["markdown_acts", "markdown_timeline", "show"]
@@ -82,7 +82,7 @@ def _head(incident: Incident, plan: Plan) -> Group:
     grid.add_row("Status", Text(status(incident), style="bold"))
     grid.add_row("Phase", Text(phase_words(incident, plan)))
     grid.add_row("Lead", Text(lead(incident) or "not yet named"))
-    if incident.covered_by and not incident.over:
+    if incident.storm_umbrella and not incident.over:
         grid.add_row(
             "Storm", Text(f"Nothing acts by itself: {in_storm(incident)}. Approve what waits, or act by hand.")
         )
@@ -122,7 +122,7 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
         alone = "it is done by itself" if ask.window.then == "act" else "the generic text goes out while it is failing"
         yield _below(f"unanswered by {stamp(ask.window.until)}: {alone}", "bold")
     for one in ask.choices:
-        yield _below(f"{plain(one.name)}: {plain(one.why)}")
+        yield _below(f"{plain(one.name)}: {plain(one.reason)}")
     # Where the question is no act and no step, `approve` alone does not say what happens.
     means = ask.kind not in {AskKind.APPROVAL, AskKind.STEP}
     for command, then, style in ((yes, ask.yes, "green"), (no, ask.no, "red")):

@@ -14,24 +14,24 @@ from starlette.requests import ClientDisconnect
 from allclear import __version__
 from allclear.bootstrap import Engine
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
-from allclear.prefect_api import Errands, Orchestrator
-from allclear.responder.workers.background import Behind
-from allclear.responder.routes.alerts import Hearing, alert_doors, hearing_doors
-from allclear.responder.routes.health import health_doors
-from allclear.responder.routes.incidents import incident_doors
-from allclear.responder.routes.auth import needs_token, needs_token_from_afar
-from allclear.responder.workers.incident_worker import Driver
+from allclear.prefect_api import OutboxDelivery, PrefectApi
 from allclear.responder.authentication import make_gate
-from allclear.responder.workers.heartbeat import heartbeat_of
-from allclear.responder.workers.inbox_writer import Keeper
 from allclear.responder.limits import RETRY_AFTER, Limits
-from allclear.responder.workers.supervisor import Loops
 from allclear.responder.metrics import Counted, Metrics
 from allclear.responder.readiness import Ready
-from allclear.responder.workers.run_recovery import Runs
+from allclear.responder.routes.alerts import Hearing, alert_doors, hearing_doors
+from allclear.responder.routes.auth import needs_token, needs_token_from_afar
+from allclear.responder.routes.health import health_doors
+from allclear.responder.routes.incidents import incident_doors
+from allclear.responder.workers.background import Behind
+from allclear.responder.workers.heartbeat import heartbeat_of
 from allclear.responder.workers.inbox_worker import Taking
-from allclear.responder.workers.timers import Watch
+from allclear.responder.workers.inbox_writer import Keeper
+from allclear.responder.workers.incident_worker import Driver
 from allclear.responder.workers.outbox_worker import Work
+from allclear.responder.workers.run_recovery import Runs
+from allclear.responder.workers.supervisor import Loops
+from allclear.responder.workers.timers import Watch
 
 _STUCK = 30.0
 """Seconds without a round after which a loop counts as stuck; each makes one every few seconds at least."""
@@ -49,12 +49,12 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
         raise ConfigError(
             "The responder has no token: anybody could start a response.", "Set ALLCLEAR_ALERT_TOKEN to a long secret."
         )
-    orchestrator = Orchestrator(engine.settings.prefect_api_url, engine.company.name)
+    orchestrator = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
     driver, loops, limits = Driver(engine), Loops(), limits or Limits()
     behind = Behind()
     watch = Watch(engine, driver.wake)
-    errands = Errands(engine.journal, orchestrator, engine.company, simulated=engine.simulated)
-    work = Work(Taking(engine), errands, driver.wake)
+    outbox = OutboxDelivery(engine.journal, orchestrator, engine.company, simulated=engine.simulated)
+    work = Work(Taking(engine), outbox, driver.wake)
     metrics, ready = Metrics(engine, loops, limits), Ready(engine.journal, loops, limits)
     keeper = Keeper(engine.journal, metrics.append_seconds.observe)
     heartbeat = heartbeat_of(engine.settings, Ready(engine.journal, loops, limits))
@@ -64,7 +64,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
 
     async def begin() -> None:
         loops.start("inbox", work.read_inbox, stale=_STUCK)
-        loops.start("errands", work.run_errands, stale=_STUCK_OUTSIDE)
+        loops.start("outbox", work.run_outbox, stale=_STUCK_OUTSIDE)
         loops.start("runs", Runs(engine, orchestrator).watch, stale=_STUCK_OUTSIDE)
         if drives:
             loops.start("windows", watch.windows, stale=_STUCK)
@@ -80,7 +80,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
         if heartbeat:
             await heartbeat.close()
         await orchestrator.close()
-        await engine.around.close()  # its clients belong to the event loop that used them
+        await engine.context.close()  # its clients belong to the event loop that used them
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
@@ -95,7 +95,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     # No pages of FastAPI's own: they load their scripts from elsewhere.
     app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Counted, metrics=metrics)
-    gate, guard = make_gate(engine.company, engine.around.secret, token), needs_token(token)
+    gate, guard = make_gate(engine.company, engine.context.secret, token), needs_token(token)
     app.include_router(hearing_doors(Hearing(engine.world, gate, limits, keeper, news)))
     app.include_router(alert_doors(engine.journal, engine.world, news, guard))
     app.include_router(incident_doors(engine, guard))

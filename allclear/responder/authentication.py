@@ -11,8 +11,8 @@ from allclear.company import Company
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.systems import AlertSource, SourceName
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.signatures import Keys, Proof
 from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Keys, Proof
 
 WITH_THE_TOKEN: tuple[SourceName, ...] = ("alertmanager", "json")
 """The sources to which ALLCLEAR_ALERT_TOKEN opens, whatever else is configured for them."""
@@ -53,8 +53,8 @@ class Gate:
         """Returns the refusal of a source that nobody has configured, or whose secret is not set."""
         config = self._config(name)
         if config is None:
-            why = f"The source {name} is not configured: systems.yaml names no secret for it under `alerts: {name}`."
-            return Proof(None, why, 403)
+            reason = f"The source {name} is not configured: systems.yaml names no secret for it under `alerts: {name}`."
+            return Proof(None, reason, 403)
         missing = " or ".join(config.variables)
         return Proof(None, f"The source {name} has no secret: set {missing} and start the responder again.", 403)
 

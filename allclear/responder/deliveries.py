@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 
 from allclear.journal.ports import Delivery
-from allclear.responder.strict_json import NotStrict, decode
-from allclear.responder.sources.signatures import Level
 from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Level
 from allclear.responder.sources.source import Source
+from allclear.responder.strict_json import NotStrict, decode
 
 PROOF = ":proof"
 """Stands among the kept headers for what the request has proven; no header's name begins like that."""

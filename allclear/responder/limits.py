@@ -24,9 +24,9 @@ RETRY_AFTER = {"Retry-After": "2"}
 TOO_LARGE = f"The body is over {MOST_BYTES} bytes."
 
 
-def come_again(why: str, **more: str) -> HTTPException:
+def come_again(reason: str, **more: str) -> HTTPException:
     """Returns the answer to what cannot be taken now and shall be sent once more."""
-    return HTTPException(503, why, RETRY_AFTER | more)
+    return HTTPException(503, reason, RETRY_AFTER | more)
 
 
 @dataclass
@@ -47,12 +47,12 @@ class Limits:
     """Bytes of bodies in memory."""
 
     @contextmanager
-    def room(self) -> Generator[Held]:
+    def room(self) -> Generator[BoundedBody]:
         """Yields the room for one request. Raises HTTPException 503 where there is none."""
         if self.requests >= self.most_requests:
             raise come_again("Too many alerts are under way.")
         self.requests += 1
-        held = Held(self)
+        held = BoundedBody(self)
         try:
             yield held
         finally:
@@ -69,7 +69,7 @@ class Limits:
 
 
 @dataclass
-class Held:
+class BoundedBody:
     """The room of one request."""
 
     limits: Limits

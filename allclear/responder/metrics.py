@@ -22,10 +22,10 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import JournalError
 from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Counts
-from allclear.responder.routes.views import STATES
 from allclear.responder.limits import Limits
-from allclear.responder.workers.supervisor import Loops
+from allclear.responder.routes.views import STATES
 from allclear.responder.sources import SOURCES
+from allclear.responder.workers.supervisor import Loops
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -45,17 +45,23 @@ class Metrics:
             "allclear_alerts_received_total", "Requests to take an alert in.", ["source"], registry=self._registry
         )
         self.answered = Counter(
-            "allclear_alerts_answered_total", "Answers to them, by HTTP status; 499: the sender had hung up.",
-            ["source", "status"], registry=self._registry,
-        )  # fmt: skip
+            "allclear_alerts_answered_total",
+            "Answers to them, by HTTP status; 499: the sender had hung up.",
+            ["source", "status"],
+            registry=self._registry,
+        )
         self.answer_seconds = Histogram(
-            "allclear_alert_answer_seconds", "From a request's head to its answer.",
-            buckets=_SECONDS, registry=self._registry,
-        )  # fmt: skip
+            "allclear_alert_answer_seconds",
+            "From a request's head to its answer.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
         self.append_seconds = Histogram(
-            "allclear_journal_append_seconds", "One transaction that makes alerts durable, of one or many.",
-            buckets=_SECONDS, registry=self._registry,
-        )  # fmt: skip
+            "allclear_journal_append_seconds",
+            "One transaction that makes alerts durable, of one or many.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
         build = Gauge(
             "allclear_build_info", "What runs here.", ["version", "company", "simulated"], registry=self._registry
         )
@@ -141,7 +147,7 @@ class _Standing(Collector):
         self._engine = engine
         self._known: dict[str, tuple[int, str, int]] = {}
         """Open incident -> its length, severity and open asks: it is replayed only when it has grown."""
-        self._errands: dict[str, datetime] = {}
+        self._outbox: dict[str, datetime] = {}
         """Waiting errand -> when it was first seen here."""
 
     def collect(self) -> Iterable[Metric]:
@@ -167,9 +173,9 @@ class _Standing(Collector):
         yield GaugeMetricFamily(
             "allclear_oldest_unread_delivery_age_seconds", "Since the oldest came in that nobody has read.", unread
         )
-        self._errands = {key: self._errands.get(key, now) for key in counts.errands}
-        oldest = (now - min(self._errands.values())).total_seconds() if self._errands else 0.0
-        yield GaugeMetricFamily("allclear_errands_waiting", "What Prefect is still to be told.", len(self._errands))
+        self._outbox = {key: self._outbox.get(key, now) for key in counts.outbox}
+        oldest = (now - min(self._outbox.values())).total_seconds() if self._outbox else 0.0
+        yield GaugeMetricFamily("allclear_errands_waiting", "What Prefect is still to be told.", len(self._outbox))
         yield GaugeMetricFamily(
             "allclear_oldest_errand_age_seconds", "Since the oldest of them was first seen by a scrape.", oldest
         )
@@ -180,7 +186,7 @@ class _Standing(Collector):
 
     def _incidents(self) -> Iterator[Metric]:
         rows = self._engine.journal.incidents(open_only=True, company=self._engine.company.name)
-        self._known = {row.id: found for row in rows if (found := self._look(row.id, row.length))}
+        self._known = {row.id: found for row in rows if (found := self._check(row.id, row.length))}
         by_severity = {severity.name: 0 for severity in self._engine.company.plan.severities}
         for _, severity, _ in self._known.values():
             label = severity if severity in by_severity else _OTHER
@@ -189,7 +195,7 @@ class _Standing(Collector):
         asks = sum(asks for _, _, asks in self._known.values())
         yield GaugeMetricFamily("allclear_open_asks", "Questions that wait for people.", asks)
 
-    def _look(self, incident: str, length: int) -> tuple[int, str, int] | None:
+    def _check(self, incident: str, length: int) -> tuple[int, str, int] | None:
         """Returns how an incident stands; None where its record cannot be read: the other figures are told still."""
         known = self._known.get(incident)
         if known is not None and known[0] == length:

@@ -48,8 +48,8 @@ class Ready:
     async def _ask_journal(self) -> str:
         """Tells the log what is wrong, and strangers only that something is: where the journal is, is not for them."""
         try:
-            look = asyncio.get_running_loop().run_in_executor(self._thread, self._journal.prove_writable)
-            await self._limits.in_time(look)
+            check = asyncio.get_running_loop().run_in_executor(self._thread, self._journal.prove_writable)
+            await self._limits.in_time(check)
         except (JournalError, HTTPException) as error:
             if not self._journal_says:
                 log.warning("Not ready: %s", error.detail if isinstance(error, HTTPException) else error)

@@ -17,7 +17,7 @@ def found_in(journal: Journal, world: str, delivery: str) -> Delivery:
     return found
 
 
-def look_again(journal: Journal, world: str, delivery: str) -> None:
+def retry_delivery(journal: Journal, world: str, delivery: str) -> None:
     """Puts a delivery back among those that wait to be read; its words and what they proved are as they were.
 
     Raises NotFound, and Refused for one that became something.

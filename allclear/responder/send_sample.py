@@ -15,7 +15,7 @@ from allclear.domain.timeline import LONG, plain
 from allclear.responder.authentication import WITH_THE_TOKEN, Gate
 from allclear.responder.samples import SAMPLES, sample, signed
 
-_LOOKS, _BETWEEN = 40, 0.25
+_CHECKS, _BETWEEN = 40, 0.25
 """How often, and after how many seconds each, it is looked what became of a delivery."""
 
 
@@ -24,7 +24,7 @@ class Sent:
     """A sample that was taken in."""
 
     delivery: str
-    became: dict[str, Any] | None
+    decision: dict[str, Any] | None
     """What GET /alerts/{id} says of it; None without the responder's token, which alone may look."""
 
 
@@ -122,7 +122,7 @@ def _became(http: httpx.Client, delivery: str, token: SecretStr | None) -> dict[
         return None
     headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
     said: dict[str, Any] = {}
-    for _ in range(_LOOKS):
+    for _ in range(_CHECKS):
         try:
             answer = http.get(f"/alerts/{delivery}", headers=headers)
         except httpx.HTTPError:  # it is taken in: only what became of it is not known

@@ -26,9 +26,13 @@ async def serve(settings: Settings) -> None:
     async with open_engine(settings) as engine:
         app = make_app(engine, settings.alert_token)
         config = uvicorn.Config(
-            app, host=where.hostname or "127.0.0.1", port=where.port or 8077, log_level="warning", access_log=False,
+            app,
+            host=where.hostname or "127.0.0.1",
+            port=where.port or 8077,
+            log_level="warning",
+            access_log=False,
             http=Connection,
-        )  # fmt: skip
+        )
         server = uvicorn.Server(config)
         await server.serve()
     if server.started:

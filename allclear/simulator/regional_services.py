@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from allclear.simulator.event_log import Clock, GroundTruth
-from allclear.simulator.traffic_history import Past
 from allclear.simulator.revisions import ALL_TO_LATEST, Revision, Target
 from allclear.simulator.run_service import Edit, Later, RunService
 from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import ALL_TRAFFIC, RevisionSpec, ServiceSpec, TrafficSpec
+from allclear.simulator.traffic_history import Past
 
 
 class Site:

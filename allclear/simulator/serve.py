@@ -18,18 +18,18 @@ from typing import Any, Self
 
 from allclear.simulator.apis.cloud_logging import CloudLoggingFace
 from allclear.simulator.apis.cloud_monitoring import CloudMonitoringFace
-from allclear.simulator.apis.cloud_run.service import CloudRun
 from allclear.simulator.apis.cloud_run.grpc import serve_grpc
 from allclear.simulator.apis.cloud_run.http import google_app
-from allclear.simulator.apis.cloud_run.rest_v2 import CloudRunRest
 from allclear.simulator.apis.cloud_run.rest_v1 import CloudRunV1
+from allclear.simulator.apis.cloud_run.rest_v2 import CloudRunRest
+from allclear.simulator.apis.cloud_run.service import CloudRun
 from allclear.simulator.apis.drill_control import ControlFace
 from allclear.simulator.apis.pagerduty import PagerDutyFace
-from allclear.simulator.apis.supabase import SupabaseFace
 from allclear.simulator.apis.slack import SlackFace
 from allclear.simulator.apis.statuspage import StatuspageFace
-from allclear.simulator.apis.website import StorefrontFace
+from allclear.simulator.apis.supabase import SupabaseFace
 from allclear.simulator.apis.vercel import VercelFace
+from allclear.simulator.apis.website import StorefrontFace
 from allclear.simulator.http_server import HttpServer
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.world import World

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeVar
 
-from allclear.simulator.scenario_schema import ALL_TRAFFIC, PageSpec, Trouble
-from allclear.simulator.regional_services import Site, Sites
 from allclear.simulator.flag_table import FlagTable
+from allclear.simulator.regional_services import Site, Sites
+from allclear.simulator.scenario_schema import ALL_TRAFFIC, PageSpec, Trouble
 
 HEALTH_PAGE = "/healthz"
 _GOLDEN = 0.6180339887498949

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from allclear.simulator.faults import FaultBoard
 from allclear.simulator.event_log import Clock, GroundTruth, utc_now
+from allclear.simulator.faults import FaultBoard
+from allclear.simulator.flag_table import FlagTable
 from allclear.simulator.pagerduty_pages import Pager
+from allclear.simulator.regional_services import Sites
 from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import RevisionSpec, TrafficSpec
-from allclear.simulator.regional_services import Sites
+from allclear.simulator.slack_workspace import Workspace
 from allclear.simulator.statuspage_board import StatusBoard
-from allclear.simulator.visits import Storefront
-from allclear.simulator.flag_table import FlagTable
 from allclear.simulator.users import Users
 from allclear.simulator.vercel_project import VercelProject
-from allclear.simulator.slack_workspace import Workspace
+from allclear.simulator.visits import Storefront
 
 
 class World:

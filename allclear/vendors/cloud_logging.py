@@ -24,16 +24,18 @@ from typing import Any, ClassVar, cast
 from pydantic import ValidationError
 
 from allclear.domain.base import JsonDict, Model, Moment
-from allclear.vendors.google_http import UNREADABLE, GoogleClient, revision_name
 from allclear.vendors.errors import Call
+from allclear.vendors.google_http import UNREADABLE, GoogleClient, revision_name
 
 _METHODS = tuple(
     f"google.cloud.run.{method}"
     for method in (
-        "v1.Services.CreateService", "v1.Services.ReplaceService", "v2.Services.CreateService",
+        "v1.Services.CreateService",
+        "v1.Services.ReplaceService",
+        "v2.Services.CreateService",
         "v2.Services.UpdateService",
     )
-)  # fmt: skip
+)
 LOOKED_BACK = timedelta(days=90)
 """Admin activity is kept for 400 days; a search for older changes takes longer than we wait."""
 _ALL = 100

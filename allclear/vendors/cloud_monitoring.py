@@ -21,8 +21,8 @@ from typing import Any, ClassVar, cast
 from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
-from allclear.vendors.google_http import UNREADABLE, GoogleClient, revision_name
 from allclear.vendors.errors import Call
+from allclear.vendors.google_http import UNREADABLE, GoogleClient, revision_name
 
 
 class RequestCount(Model):

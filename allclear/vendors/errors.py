@@ -38,19 +38,19 @@ class Call:
     what: str
     write: bool
 
-    def unreachable(self, why: str) -> Unreachable:
+    def unreachable(self, reason: str) -> Unreachable:
         """Returns the error for a system that could not be reached: nothing was changed."""
         return Unreachable(
-            f"{self.vendor} could not be reached to {self.what} ({why}); nothing was changed.",
+            f"{self.vendor} could not be reached to {self.what} ({reason}); nothing was changed.",
             f"Look at {self.vendor}'s own status and at the network, then try again.",
         )
 
-    def lost(self, why: str) -> Unreachable | AnswerLost:
+    def lost(self, reason: str) -> Unreachable | AnswerLost:
         """Returns the error for an answer that never came: for a write that may have taken effect."""
         if not self.write:
-            return self.unreachable(why)
+            return self.unreachable(reason)
         return AnswerLost(
-            f"{self.vendor} was asked to {self.what} and gave no clear answer ({why}).",
+            f"{self.vendor} was asked to {self.what} and gave no clear answer ({reason}).",
             "Look whether it took effect before doing it again.",
         )
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from allclear.domain.errors import AllclearError
 from allclear.vendors.access import is_loopback, shown
-from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.errors import BUSY, TROUBLED, Call, quote, seconds_to_wait
+from allclear.vendors.per_loop import PerLoop
 
 if TYPE_CHECKING:
     import httpx
@@ -146,9 +146,9 @@ def transport_error(call: Call, error: Exception) -> AllclearError | None:
 
     if not isinstance(error, httpx.TransportError | httpx.DecodingError):
         return None
-    why = _WHY.get(type(error).__name__, "the connection broke")
+    reason = _WHY.get(type(error).__name__, "the connection broke")
     never_sent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-    return call.unreachable(why) if isinstance(error, never_sent) else call.lost(why)
+    return call.unreachable(reason) if isinstance(error, never_sent) else call.lost(reason)
 
 
 _WHY = {

@@ -49,11 +49,23 @@ _CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{7,}")
 
 _DENIED = frozenset(
     {
-        "not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired", "no_permission",
-        "missing_scope", "not_allowed_token_type", "ekm_access_denied", "restricted_action", "access_denied",
-        "not_in_channel", "cant_update_message", "org_login_required", "team_access_not_granted",
+        "not_authed",
+        "invalid_auth",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "no_permission",
+        "missing_scope",
+        "not_allowed_token_type",
+        "ekm_access_denied",
+        "restricted_action",
+        "access_denied",
+        "not_in_channel",
+        "cant_update_message",
+        "org_login_required",
+        "team_access_not_granted",
     }
-)  # fmt: skip
+)
 _UNCLEAR = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 
 

@@ -29,9 +29,9 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, NotFound
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, secret_of, shown, web_address
-from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.errors import Call, seconds_to_wait
 from allclear.vendors.http import Pause, Wire
+from allclear.vendors.per_loop import PerLoop
 
 if TYPE_CHECKING:
     import httpx

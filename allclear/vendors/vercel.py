@@ -147,11 +147,11 @@ class Vercel:
         listed = [_deployment(one) for one in cast("list[JsonDict]", found.get("deployments") or [])]
         return sorted(listed, key=lambda one: one.created, reverse=True)
 
-    async def roll_back(self, project: str, deployment: str, why: str) -> None:
+    async def roll_back(self, project: str, deployment: str, reason: str) -> None:
         """Asks for the production domains to point to an earlier deployment; done later, see `project`."""
         call = Call("Vercel", f"roll back to {deployment}", write=True)
         path = f"/v1/projects/{project}/rollback/{deployment}"
-        await self._ask(call, "POST", path, {"description": why}, body={})
+        await self._ask(call, "POST", path, {"description": reason}, body={})
 
     async def promote(self, project: str, deployment: str) -> None:
         """Asks for them to point to `deployment`, and to each that is deployed later; done later, see `project`."""
@@ -171,9 +171,11 @@ def _job(project: JsonDict) -> AliasJob | None:
         return None
     job = cast("JsonDict", told)
     return AliasJob(
-        kind=str(job.get("type") or "change"), to=str(job.get("toDeploymentId") or ""),
-        status=_JOBS.get(job.get("jobStatus"), "unknown"), requested=_moment(job.get("requestedAt")),
-    )  # fmt: skip
+        kind=str(job.get("type") or "change"),
+        to=str(job.get("toDeploymentId") or ""),
+        status=_JOBS.get(job.get("jobStatus"), "unknown"),
+        requested=_moment(job.get("requestedAt")),
+    )
 
 
 def _deployment(told: JsonDict) -> Deployment:

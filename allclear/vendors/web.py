@@ -15,8 +15,8 @@ from urllib.parse import urljoin, urlsplit
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of
-from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.http import trusted
+from allclear.vendors.per_loop import PerLoop
 
 if TYPE_CHECKING:
     import httpx

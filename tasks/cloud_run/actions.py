@@ -30,12 +30,12 @@ from allclear.domain.baseline import SERVING_ALL, ServingAll
 from allclear.domain.errors import AllclearError, Refused
 from allclear.domain.systems import Region
 from allclear.vendors.cloud_run.client import CloudRun
-from tasks.cloud_run import traffic_state as allocation
-from tasks.cloud_run.traffic_state import TrafficState, given_back, is_settled, sending_all, traffic_finding
-from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over
+from tasks.cloud_run import traffic_state
 from tasks.cloud_run.evidence import Past
-from tasks.cloud_run.regions import located
 from tasks.cloud_run.evidence_sources import WITNESSES, Place, ask_witnesses
+from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over
+from tasks.cloud_run.regions import located
+from tasks.cloud_run.traffic_state import TrafficState, given_back, sending_all, traffic_finding, traffic_reached
 
 PREVIOUS = "previous"
 
@@ -60,15 +60,15 @@ class _TrafficAction(Action[OfService, TrafficState]):
     state: ClassVar[type[State]] = TrafficState
     needs: ClassVar[tuple[type[Client], ...]] = (CloudRun,)
     fence: ClassVar[Fence] = Fence.VERSION
-    deadline: ClassVar[timedelta] = allocation.DEADLINE
+    deadline: ClassVar[timedelta] = traffic_state.DEADLINE
 
     def located(self, params: OfService) -> tuple[CloudRun, str]:
         """Returns the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
-        return located(self.around, params.service, params.region)
+        return located(self.context, params.service, params.region)
 
     def maintenance_tag(self, params: OfService) -> str | None:
         """Returns the tag of the service's maintenance revision, or None."""
-        mode = self.around.service(params.service).maintenance
+        mode = self.context.service(params.service).maintenance
         return mode.revision_tag if mode else None
 
     @override
@@ -77,7 +77,7 @@ class _TrafficAction(Action[OfService, TrafficState]):
 
     @override
     async def observe(self, params: OfService) -> TrafficState:
-        return await allocation.read_traffic(*self.located(params))
+        return await traffic_state.read_traffic(*self.located(params))
 
     def place(self, params: OfService) -> Place:
         """Returns the service as the witnesses of its past name it."""
@@ -86,20 +86,20 @@ class _TrafficAction(Action[OfService, TrafficState]):
 
     @override
     async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
-        return await allocation.traffic_objections(*self.located(params), change.before, change.after)
+        return await traffic_state.traffic_objections(*self.located(params), change.before, change.after)
 
     @override
     async def apply(self, params: OfService, change: Change[TrafficState], key: str) -> Receipt:
         # The etag is the fence.
-        return await allocation.write_traffic(*self.located(params), change.before, change.after, change.deadline)
+        return await traffic_state.write_traffic(*self.located(params), change.before, change.after, change.deadline)
 
     @override
     def verify(self, change: Change[TrafficState], after: TrafficState, receipt: Receipt | None) -> Finding:
         return traffic_finding(change.after, after, receipt, change.before)
 
     @override
-    def settled(self, change: Change[TrafficState], now: TrafficState) -> bool:
-        return is_settled(change.after, now)
+    def target_reached(self, change: Change[TrafficState], now: TrafficState) -> bool:
+        return traffic_reached(change.after, now)
 
     def change(
         self, params: OfService, before: TrafficState, after: TrafficState, *, summary: str, risk: str, undo: str
@@ -128,17 +128,17 @@ class RollbackTraffic(_TrafficAction):
     uses = WITNESSES
 
     @override
-    async def survey(self, params: OfService) -> TrafficState:
+    async def observe_for_plan(self, params: OfService) -> TrafficState:
         if _target(params):
             return await self.observe(params)
         # Beside the look at what serves now: who served before, from whoever may know.
         place = self.place(params)
-        state, past = await asyncio.gather(self.observe(params), ask_witnesses(self.around, place))
+        state, past = await asyncio.gather(self.observe(params), ask_witnesses(self.context, place))
         return state.model_copy(update={"past": past})
 
     @override
     async def observe(self, params: OfService) -> TrafficState:
-        return await allocation.read_traffic(*self.located(params), keep=_target(params) or "")
+        return await traffic_state.read_traffic(*self.located(params), keep=_target(params) or "")
 
     @override
     def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
@@ -200,7 +200,7 @@ class RestoreLatest(_TrafficAction):
 
     name = "cloud_run.restore_latest"
     title = "Send traffic to the latest revision"
-    settles = "cloud_run.rollback_traffic"
+    reverses = "cloud_run.rollback_traffic"
 
     @override
     def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
@@ -246,18 +246,20 @@ class Revisions(Probe[OfService]):
     tells_serving = True
 
     @override
-    async def look(self, params: OfService) -> Finding:
-        service = self.around.service(params.service)
+    async def check(self, params: OfService) -> Finding:
+        service = self.context.service(params.service)
         try:
-            run, name = located(self.around, params.service, params.region)
+            run, name = located(self.context, params.service, params.region)
             place = place_of(run, params.service, name)
-            state, past = await asyncio.gather(allocation.read_traffic(run, name), ask_witnesses(self.around, place))
+            state, past = await asyncio.gather(
+                traffic_state.read_traffic(run, name), ask_witnesses(self.context, place)
+            )
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
         facts = state.model_dump(mode="json", include={"allocation", "serving", "latest_ready", "reconciling"})
         facts["revisions"] = [revision.model_dump(mode="json") for revision in state.revisions[:10]]
         tag = service.maintenance.revision_tag if service.maintenance else None
-        if state.serving == state.shares() and list(state.serving.values()) == [allocation.ALL]:
+        if state.serving == state.shares() and list(state.serving.values()) == [traffic_state.ALL]:
             [alone] = state.serving
             if alone != state.tagged(tag):
                 facts[SERVING_ALL] = [ServingAll(resource=place.resource, revision=alone).model_dump(mode="json")]
@@ -302,7 +304,7 @@ def _forward(change: Change[TrafficState]) -> bool:
 def _risk(choice: Choice, before: TrafficState, tag: str | None) -> str:
     ahead = passed_over(before, tag)
     parts = [
-        choice.why,
+        choice.reason,
         *choice.against,
         f"Others that could serve: {', '.join(choice.others)}." if choice.others else "Nothing else could serve.",
         f"{ahead} is newer, ready, and gets no traffic: somebody may have rolled back already." if ahead else "",

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from allclear.domain.action import Client, Surroundings
+from allclear.domain.action import ActionContext, Client
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.vendors.cloud_logging import CloudLogs
@@ -20,7 +20,7 @@ from allclear.vendors.google_http import UNREADABLE
 from tasks.cloud_run.evidence import WINDOW, Evidence, Past, by_audit_log, by_own_record, by_requests
 
 WITNESSES: tuple[type[Client], ...] = (CloudMetrics, CloudLogs)
-LOOK_SECONDS = 2.0
+CHECK_SECONDS = 2.0
 """How long one witness is waited for."""
 _NONSENSE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What code meets that is handed another shape than it was written for."""
@@ -49,25 +49,25 @@ class _Witness:
     ask: Callable[[], Awaitable[list[Evidence]]]
 
 
-async def ask_witnesses(around: Surroundings, place: Place, now: datetime | None = None) -> Past:
+async def ask_witnesses(context: ActionContext, place: Place, now: datetime | None = None) -> Past:
     """Returns what is known of the time before the trouble of `place`; raises nothing of its own."""
     now = now or utc_now()
     unknown: list[str] = []
     try:
-        onset = min(around.record.onset(place.service) or now, now)
+        onset = min(context.record.onset(place.service) or now, now)
     except AllclearError:
         onset = now  # the journal is out of reach; its own witness says so below
 
     async def recorded() -> list[Evidence]:
-        return by_own_record(around.record.baselines(place.resource, onset), onset, now)
+        return by_own_record(context.record.baselines(place.resource, onset), onset, now)
 
     async def counted() -> list[Evidence]:
-        metrics = around.client(CloudMetrics)
+        metrics = context.client(CloudMetrics)
         counts = await metrics.requests(place.project, place.region, place.name, until=onset, window=WINDOW)
         return by_requests(counts, onset, now)
 
     async def logged() -> list[Evidence]:
-        logs = around.client(CloudLogs)
+        logs = context.client(CloudLogs)
         moves = await logs.traffic_moves(place.project, place.region, place.name, now=now)
         return by_audit_log(moves, onset, now)
 
@@ -77,9 +77,9 @@ async def ask_witnesses(around: Surroundings, place: Place, now: datetime | None
         _Witness("who had the traffic before", "the audit log names nobody", logged),
     )
     heard = await asyncio.gather(*(_hear(witness) for witness in witnesses))
-    for witness, (evidence, why) in zip(witnesses, heard, strict=True):
+    for witness, (evidence, reason) in zip(witnesses, heard, strict=True):
         if not evidence:
-            unknown.append(f"Not known: {witness.knows} ({why}).")
+            unknown.append(f"Not known: {witness.knows} ({reason}).")
     return Past(
         onset=onset, asked=now, evidence=tuple(one for evidence, _ in heard for one in evidence), unknown=tuple(unknown)
     )
@@ -88,10 +88,10 @@ async def ask_witnesses(around: Surroundings, place: Place, now: datetime | None
 async def _hear(witness: _Witness) -> tuple[list[Evidence], str]:
     """Returns what it said, and why it is silent."""
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
+        async with asyncio.timeout(CHECK_SECONDS):
             return (await witness.ask())[:MOST], witness.silence
     except TimeoutError:
-        return [], f"no answer within {LOOK_SECONDS:.0f} s"
+        return [], f"no answer within {CHECK_SECONDS:.0f} s"
     except AllclearError as error:
         return [], error.message.rstrip(".")
     except _NONSENSE as error:

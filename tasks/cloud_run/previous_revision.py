@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from allclear.domain.base import Candidate, Model
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import RunRevision
-from tasks.cloud_run.traffic_state import ALL, TrafficState, unfit
 from tasks.cloud_run.evidence import SLACK, Evidence, EvidenceKind, Past, clock_time
+from tasks.cloud_run.traffic_state import ALL, TrafficState, unfit
 
 _NAMED = 3
 _OFFERED = 10
@@ -35,7 +35,7 @@ class Choice(Model):
     """The revision that was chosen, why, what speaks against it or is not known, and what else could have been."""
 
     target: str
-    why: str
+    reason: str
     known_good: bool = False
     """Whether it was seen to serve well, by a witness that nobody contradicts."""
     against: tuple[str, ...] = ()
@@ -58,8 +58,8 @@ def choose_previous(state: TrafficState, maintenance: str | None, past: Past) ->
     heard = _heard(state, suspect, older, past)
     if not heard.votes:
         if not heard.doubts and _plain(state, suspect, older):
-            why = f"{older[0].name} was chosen: it is the only one that could be meant."
-            return Choice(target=older[0].name, why=why, against=(*heard.remarks, *past.unknown))
+            reason = f"{older[0].name} was chosen: it is the only one that could be meant."
+            return Choice(target=older[0].name, reason=reason, against=(*heard.remarks, *past.unknown))
         said = " ".join((*heard.doubts, *heard.remarks, *past.unknown))
         raise Refused(
             f"Which revision served well before {suspect.name} is not known. {said}".strip(),
@@ -72,13 +72,15 @@ def choose_previous(state: TrafficState, maintenance: str | None, past: Past) ->
     return Choice(
         target=target.name,
         known_good=best.kind in _SAW_HEALTH and not dissent and not heard.doubts,
-        why=f"{target.name} was chosen: it {best.said}.{_preview(state, target)}",
+        reason=f"{target.name} was chosen: it {best.said}.{_preview(state, target)}",
         against=(
-            *(f"Against it: {one.revision} {one.said}." for one in dissent), *heard.doubts, *heard.remarks,
+            *(f"Against it: {one.revision} {one.said}." for one in dissent),
+            *heard.doubts,
+            *heard.remarks,
             *past.unknown,
         ),
         others=_names(older, target),
-    )  # fmt: skip
+    )
 
 
 def choose_named(state: TrafficState, name: str, maintenance: str | None, past: Past | None = None) -> Choice:
@@ -98,7 +100,7 @@ def choose_named(state: TrafficState, name: str, maintenance: str | None, past: 
             tuple(_candidate(state, revision, past or Past()) for revision in instead[:_OFFERED]),
         )
     target = next(revision for revision in fit if revision.name == name)
-    return Choice(target=name, why=f"{name} was asked for by name.", others=_names(fit, target))
+    return Choice(target=name, reason=f"{name} was asked for by name.", others=_names(fit, target))
 
 
 def passed_over(state: TrafficState, maintenance: str | None) -> str | None:
@@ -210,7 +212,7 @@ def _candidate(state: TrafficState, revision: RunRevision, past: Past) -> Candid
         *known[:1],
         f"tagged {tags[0]}" if tags else "",
     ]
-    return Candidate(name=revision.name, why=", ".join(part for part in parts if part))
+    return Candidate(name=revision.name, reason=", ".join(part for part in parts if part))
 
 
 def _made(revision: RunRevision, onset: datetime | None) -> str:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from allclear.domain.action import Surroundings
+from allclear.domain.action import ActionContext
 from allclear.domain.errors import ConfigError, Refused
 from allclear.vendors.cloud_run.client import CloudRun
 
 
-def located(around: Surroundings, service: str, region: str | None) -> tuple[CloudRun, str]:
+def located(context: ActionContext, service: str, region: str | None) -> tuple[CloudRun, str]:
     """Returns the client of the region, and the service's name there.
 
     Raises Refused for a service in several regions while none is named, or for one that it is not in, and ConfigError
     where systems.yaml gives it no Cloud Run name.
     """
-    names = around.service(service).cloud_run
+    names = context.service(service).cloud_run
     if not names:
         raise ConfigError(f"The service {service} has no `cloud_run` in systems.yaml.", "Add its Cloud Run name there.")
-    run = around.client(CloudRun)
+    run = context.client(CloudRun)
     places = {run.region: names} if isinstance(names, str) else names
     there = " and ".join(sorted(places))
     if region is None and len(places) > 1:

@@ -44,10 +44,20 @@ class TrafficState(State):
 
     incidental: ClassVar[frozenset[str]] = frozenset(
         {
-            "serving", "etag", "generation", "observed_generation", "reconciling", "routed", "trouble",
-            "latest_ready", "latest_created", "updated", "revisions", "past",
+            "serving",
+            "etag",
+            "generation",
+            "observed_generation",
+            "reconciling",
+            "routed",
+            "trouble",
+            "latest_ready",
+            "latest_created",
+            "updated",
+            "revisions",
+            "past",
         }
-    )  # fmt: skip
+    )
 
     service: str
     allocation: tuple[Share, ...]
@@ -215,7 +225,7 @@ async def write_traffic(
     return Receipt(facts={"operation": operation, "done": finished.done, "error": finished.error})
 
 
-def is_settled(wanted: TrafficState, now: TrafficState) -> bool:
+def traffic_reached(wanted: TrafficState, now: TrafficState) -> bool:
     """Says whether what is wanted is asked for, and users are sent there or Cloud Run is on its way to it.
 
     A rollout under way counts: after a crash in its middle there is nothing to write again, only to prove.
@@ -250,8 +260,8 @@ def traffic_finding(
         return said(Verdict.SUCCESS, f"Traffic is served by {now.say()}.")
     if error or not now.routed:
         # At rest Cloud Run tries no more by itself.
-        why = error or now.trouble.rstrip(".") or "no reason given"
-        return said(Verdict.FAILURE, f"Cloud Run could not carry it out: {why}.{_served(now)}", final=True)
+        reason = error or now.trouble.rstrip(".") or "no reason given"
+        return said(Verdict.FAILURE, f"Cloud Run could not carry it out: {reason}.{_served(now)}", final=True)
     return said(Verdict.INCONCLUSIVE, f"Traffic is set to {now.say()}, and not all of it is sent there yet.")
 
 

@@ -28,6 +28,7 @@ from allclear.domain.action import (
 from allclear.domain.errors import AllclearError, Conflict, Refused
 from allclear.domain.systems import VercelProject
 from allclear.vendors.vercel import Deployment, Vercel
+from tasks.cloud_run.actions import OfService
 from tasks.vercel.state import (
     HostingState,
     came_to,
@@ -42,7 +43,6 @@ from tasks.vercel.state import (
     unfit,
     word,
 )
-from tasks.cloud_run.actions import OfService
 
 PREVIOUS = "previous"
 LATEST = "latest"
@@ -74,11 +74,11 @@ class _DomainAction(Action[OfService, HostingState]):
     @property
     def vercel(self) -> Vercel:
         """Returns the client."""
-        return self.around.client(Vercel)
+        return self.context.client(Vercel)
 
     def hosted(self, params: OfService) -> VercelProject:
         """Returns where the service is on Vercel. Raises ConfigError where systems.yaml does not say."""
-        return hosting_of(self.around.service(params.service).vercel, params.service)
+        return hosting_of(self.context.service(params.service).vercel, params.service)
 
     @override
     def resource(self, params: OfService) -> str:
@@ -142,7 +142,7 @@ class _DomainAction(Action[OfService, HostingState]):
         return said(Verdict.INCONCLUSIVE, f"{after.domain} still points to {after.url or after.serving}.")
 
     @override
-    def settled(self, change: Change[HostingState], now: HostingState) -> bool:
+    def target_reached(self, change: Change[HostingState], now: HostingState) -> bool:
         # A job under way counts: after a crash in its middle there is nothing to ask for again, only to prove.
         wanted = change.after.serving
         if now.job and now.job.running:
@@ -154,9 +154,15 @@ class _DomainAction(Action[OfService, HostingState]):
     ) -> Change[HostingState]:
         """Returns the change to `target`, in words for the approver."""
         return Change(
-            action=self.name, resource=self.resource(params), summary=summary, before=before,
-            after=before.pointing(target), risk=risk, undo=undo, deadline=DEADLINE,
-        )  # fmt: skip
+            action=self.name,
+            resource=self.resource(params),
+            summary=summary,
+            before=before,
+            after=before.pointing(target),
+            risk=risk,
+            undo=undo,
+            deadline=DEADLINE,
+        )
 
 
 class RollBack(_DomainAction):
@@ -170,16 +176,18 @@ class RollBack(_DomainAction):
     @override
     def plan(self, params: OfService, before: HostingState) -> Change[HostingState]:
         to = params.to if isinstance(params, RollBackParams) else PREVIOUS
-        target, why = (
+        target, reason = (
             choose_previous(before) if to == PREVIOUS else (choose_named(before, to), f"{to} was asked for by name.")
         )
         return self.change(
-            params, before, target,
+            params,
+            before,
+            target,
             summary=f"Point {before.domain} from {before.shown} to {word(target)}, which served before.",
-            risk=f"{why} Later deployments get no users until one is promoted. Environment variables and cron jobs go"
+            risk=f"{reason} Later deployments get no users until one is promoted. Environment variables and cron jobs go"
             " back to those of that build; the database does not.",
             undo="Promotes the newest deployment, once a fix is deployed.",
-        )  # fmt: skip
+        )
 
     @override
     async def precheck(self, params: OfService, change: Change[HostingState]) -> list[Refusal]:
@@ -218,7 +226,7 @@ class Promote(_DomainAction):
     name = "vercel.promote"
     title = "Promote a deployment"
     params = PromoteParams
-    settles = "vercel.rollback"
+    reverses = "vercel.rollback"
 
     @override
     def plan(self, params: OfService, before: HostingState) -> Change[HostingState]:
@@ -230,11 +238,13 @@ class Promote(_DomainAction):
         if now.serving != done.after.serving:
             raise Refused(f"{now.domain} was pointed to {now.shown} since.", "Find out who did it and why.")
         return self.change(
-            params, now, choose_named(now, done.before.serving),
+            params,
+            now,
+            choose_named(now, done.before.serving),
             summary=f"Point {now.domain} from {now.shown} back to {done.before.shown}.",
             risk="Production is pinned again: later deployments get no users.",
             undo="Promotes the newest deployment again.",
-        )  # fmt: skip
+        )
 
 
 class Deployments(Probe[OfService]):
@@ -246,10 +256,10 @@ class Deployments(Probe[OfService]):
     needs = (Vercel,)
 
     @override
-    async def look(self, params: OfService) -> Finding:
+    async def check(self, params: OfService) -> Finding:
         try:
-            hosted = hosting_of(self.around.service(params.service).vercel, params.service)
-            state = await read_hosting(self.around.client(Vercel), hosted)
+            hosted = hosting_of(self.context.service(params.service).vercel, params.service)
+            state = await read_hosting(self.context.client(Vercel), hosted)
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
         facts = state.model_dump(mode="json", include={"domain", "serving", "url", "job"})
@@ -264,8 +274,10 @@ class Deployments(Probe[OfService]):
 
 def _promotion(action: _DomainAction, params: OfService, now: HostingState, target: Deployment) -> Change[HostingState]:
     return action.change(
-        params, now, target,
+        params,
+        now,
+        target,
         summary=f"Point {now.domain} from {now.shown} to {word(target)}.",
         risk=f"Users meet {word(target)}, and later whatever is deployed.",
         undo=f"Points it back to {now.shown}.",
-    )  # fmt: skip
+    )

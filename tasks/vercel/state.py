@@ -91,8 +91,8 @@ def choose_previous(state: HostingState) -> tuple[Deployment, str]:
             "Name a deployment in `to`, deploy an earlier commit, or try another way to contain it.",
         )
     others = ", ".join(word(one) for one in fit[1 : 1 + _NAMED])
-    why = f"{word(fit[0])} was chosen, for it is the newest of those that served before {word(serves)}."
-    return fit[0], f"{why} Others that could serve: {others}." if others else f"{why} Nothing else could serve."
+    reason = f"{word(fit[0])} was chosen, for it is the newest of those that served before {word(serves)}."
+    return fit[0], f"{reason} Others that could serve: {others}." if others else f"{reason} Nothing else could serve."
 
 
 def choose_named(state: HostingState, deployment: str) -> Deployment:

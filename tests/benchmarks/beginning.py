@@ -74,15 +74,26 @@ def _group_nine(took: Started, least: Started) -> Group:
     start, memory = milliseconds(took.answered), Figures.of(took.megabytes)
     rows = [
         Row(
-            "from the start of the process to the first 202", "ms", start, milliseconds(least.answered), "800 ms",
-            wanted=800, reached=start.median,
+            "from the start of the process to the first 202",
+            "ms",
+            start,
+            milliseconds(least.answered),
+            "800 ms",
+            wanted=800,
+            reached=start.median,
             because="it is imports (FastAPI, SQLAlchemy, our models), then the plan's YAML; then nothing waits",
         ),
         Row(
-            "resident memory after one incident", "MiB", memory, Figures.of(least.megabytes), "120 MB",
-            wanted=120, reached=memory.median, because="the generated Cloud Run client and gRPC are most of it",
+            "resident memory after one incident",
+            "MiB",
+            memory,
+            Figures.of(least.megabytes),
+            "120 MB",
+            wanted=120,
+            reached=memory.median,
+            because="the generated Cloud Run client and gRPC are most of it",
         ),
-    ]  # fmt: skip
+    ]
     how = (
         "The same rounds as row 4. The alert is sent anew every 5 ms until somebody listens. Memory is VmRSS once an"
         " incident was contained, so that everything is loaded."
@@ -117,12 +128,17 @@ async def killed(ground: Ground, rounds: int) -> list[Group]:
     mine = milliseconds(first)
     rows = [
         Row(
-            "from the new process's start to the first resumed call", "ms", mine, milliseconds(floors), "600 ms",
-            wanted=600, reached=mine.median,
+            "from the new process's start to the first resumed call",
+            "ms",
+            mine,
+            milliseconds(floors),
+            "600 ms",
+            wanted=600,
+            reached=mine.median,
             because="nothing is called before the process takes alerts (row 9) and has loaded the Cloud Run client",
         ),
         Row("… to the next containing call", "ms", milliseconds(again)),
-    ]  # fmt: skip
+    ]
     how = (
         "Four rollbacks of one incident are approved; the first is done, the second hangs in its first read. Then"
         f" SIGKILL, and a new process at once. Containing calls issued twice, on either side: {twice}."

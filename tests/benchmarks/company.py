@@ -103,7 +103,7 @@ def write_company(folder: Path, services: Iterable[str]) -> Path:
     (folder / "systems.yaml").write_text(systems)
     (folder / "post-mortem.md").write_text(_TEMPLATE)
     contain = {
-        "a": _ONE + "    by_itself: {veto: 10s}\n",
+        "a": _ONE + "    auto_approve: {veto_window: 10s}\n",
         "k": _ONE,
         "r": "".join(_OF_REGION.format(region=region) for region in REGIONS),
     }

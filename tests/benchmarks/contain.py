@@ -67,11 +67,11 @@ async def decided(ground: Ground, rounds: int) -> list[Group]:
     await warmed(ground, floor)
     for side in (up, down):
         side.remember(services)
-    by_itself = await _by_itself(ground, (up, down), floor, rounds)
+    auto_approve = await _by_itself(ground, (up, down), floor, rounds)
     approved = await _approved(ground, (up, down), floor, rounds)
     for side in (up, down, floor):
         side.end()
-    return [_group_one(by_itself), _group_two(approved), _group_eight(by_itself, approved)]
+    return [_group_one(auto_approve), _group_two(approved), _group_eight(auto_approve, approved)]
 
 
 async def _by_itself(ground: Ground, sides: Sequence[Ours], floor: Floor, rounds: int) -> tuple[Times, Times, Times]:
@@ -250,10 +250,15 @@ async def storm(ground: Ground, rounds: int, size: int) -> list[Group]:
     )
     mine, other = milliseconds(took), milliseconds(least)
     row = Row(
-        f"{size} alerts at once: the last is contained", "ms", mine, other, f"{LIMIT}x the floor's, none lost",
-        wanted=LIMIT, reached=float("inf") if lost else mine.median / other.median,
+        f"{size} alerts at once: the last is contained",
+        "ms",
+        mine,
+        other,
+        f"{LIMIT}x the floor's, none lost",
+        wanted=LIMIT,
+        reached=float("inf") if lost else mine.median / other.median,
         because="the clients (httpx, gRPC) and the journal, with a commit for each move, share one thread",
-    )  # fmt: skip
+    )
     return [Group("5", "Many alerts at once", how, [row])]
 
 

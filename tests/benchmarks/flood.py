@@ -103,19 +103,30 @@ async def _paced(ours: Ours, floor: Floor, service: str, count: int) -> Row:
     least = await send(f"{floor.url}/alerts", floor_body(service, "keep"), count, _PACE)
     p99 = [sorted(one.answers)[int(len(one.answers) * 0.99)] * 1000 for one in (mine, least)]
     return Row(
-        f"{count:,} duplicates at {_PACE} a second: time of an answer (99 %: {p99[0]:.1f}, floor {p99[1]:.1f})", "ms",
-        milliseconds(mine.answers), milliseconds(least.answers), f"99 % within {_PROMPT} ms", wanted=_PROMPT,
-        reached=p99[0], because="the incident that it opens is looked at and paged on the same cores",
-    )  # fmt: skip
+        f"{count:,} duplicates at {_PACE} a second: time of an answer (99 %: {p99[0]:.1f}, floor {p99[1]:.1f})",
+        "ms",
+        milliseconds(mine.answers),
+        milliseconds(least.answers),
+        f"99 % within {_PROMPT} ms",
+        wanted=_PROMPT,
+        reached=p99[0],
+        because="the incident that it opens is looked at and paged on the same cores",
+    )
 
 
 def _rows(count: int, took: Sequence[Flood], least: Sequence[Flood]) -> list[Row]:
     rates, other = Figures.of([one.rate for one in took]), Figures.of([one.rate for one in least])
     first = Row(
-        f"{count:,} duplicates", "answers/s", rates, other, f"{_ENOUGH:,} a second", wanted=_ENOUGH,
-        reached=rates.median, more=True,
+        f"{count:,} duplicates",
+        "answers/s",
+        rates,
+        other,
+        f"{_ENOUGH:,} a second",
+        wanted=_ENOUGH,
+        reached=rates.median,
+        more=True,
         because="a request's way through FastAPI and h11 fills the one thread that answers; commits are shared",
-    )  # fmt: skip
+    )
     mine, floors = _answers(took), _answers(least)
     p99 = [f"{sorted(one)[int(len(one) * 0.99)] * 1000:.1f}" for one in (mine, floors)]
     what = f"{count:,} duplicates: time of an answer (99 %: {p99[0]}, floor {p99[1]})"

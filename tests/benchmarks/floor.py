@@ -32,7 +32,7 @@ import uvicorn
 
 from tests.benchmarks.asgi import Receive, Scope, Send, answer, body_of
 
-_LOOKS = 5
+_CHECKS = 5
 """Requests of one look, as in the benchmark's company."""
 _CONNECTIONS = httpx.Limits(max_connections=50, max_keepalive_connections=50)
 
@@ -104,20 +104,20 @@ class Calls:
             await self._before(said["service"], regions[0])
         await asyncio.gather(*(self._roll_back(said["service"], region, again=again) for region in regions))
         if said["way"] == "whole":
-            await self._look(said["service"])
+            await self._check(said["service"])
             await asyncio.gather(self._read(said["service"], regions[0]), self._witnesses(said["service"]))
 
     async def _before(self, service: str, region: str) -> None:
-        await self._look(service)
+        await self._check(service)
         await self._page(service)
-        await self._look(service)
+        await self._check(service)
         await asyncio.gather(self._read(service, region), self._witnesses(service))
         await self._permitted(service, region)
-        await self._look(service)
+        await self._check(service)
 
-    async def _look(self, service: str) -> None:
+    async def _check(self, service: str) -> None:
         url = f"{self._where['storefront']}/{service}/"
-        await asyncio.gather(*(self._http.get(url) for _ in range(_LOOKS)))
+        await asyncio.gather(*(self._http.get(url) for _ in range(_CHECKS)))
 
     async def _page(self, service: str) -> None:
         payload = {"summary": f"{service} is failing", "source": service, "severity": "critical"}
@@ -146,9 +146,7 @@ class Calls:
         kind = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
         target = run_v2.TrafficTarget(type_=kind, revision=f"{service}-good", percent=100)
         wanted = run_v2.Service(name=found.name, traffic=[target], etag=found.etag)
-        request = run_v2.UpdateServiceRequest(
-            service=wanted, update_mask=field_mask_pb2.FieldMask(paths=["traffic"])
-        )  # fmt: skip
+        request = run_v2.UpdateServiceRequest(service=wanted, update_mask=field_mask_pb2.FieldMask(paths=["traffic"]))
         operation = await services.update_service(request=request, retry=None, timeout=15)
         await services.get_operation({"name": operation.operation.name}, retry=None, timeout=8)
         await self._read(service, region)
@@ -182,9 +180,7 @@ class Calls:
                 ServicesGrpcAsyncIOTransport,
             )
 
-            channel = grpc.aio.insecure_channel(
-                self._where["cloud_run_grpc"], options=[("grpc.enable_http_proxy", 0)]
-            )  # fmt: skip
+            channel = grpc.aio.insecure_channel(self._where["cloud_run_grpc"], options=[("grpc.enable_http_proxy", 0)])
             self._clients = (
                 run_v2.ServicesAsyncClient(transport=ServicesGrpcAsyncIOTransport(channel=channel)),
                 run_v2.RevisionsAsyncClient(transport=RevisionsGrpcAsyncIOTransport(channel=channel)),

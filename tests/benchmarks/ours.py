@@ -46,15 +46,22 @@ class Ours:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = Settings(
-            company="bench", journal_url=f"sqlite:///{home}/journal.db", responder_url=self.url,
-            alert_token=SecretStr(TOKEN), simulation=described,
+            company="bench",
+            journal_url=f"sqlite:///{home}/journal.db",
+            responder_url=self.url,
+            alert_token=SecretStr(TOKEN),
+            simulation=described,
             PREFECT_API_URL=prefect,  # pyright: ignore[reportCallIssue] - its alias
-        )  # fmt: skip
+        )
         self._environment = {
-            "ALLCLEAR_RUNBOOKS": str(home / "runbooks"), "ALLCLEAR_COMPANY": "bench",
-            "ALLCLEAR_JOURNAL_URL": self.settings.journal_url, "ALLCLEAR_RESPONDER_URL": self.url,
-            "ALLCLEAR_ALERT_TOKEN": TOKEN, "ALLCLEAR_SIMULATION": str(described), "PREFECT_API_URL": prefect,
-        }  # fmt: skip
+            "ALLCLEAR_RUNBOOKS": str(home / "runbooks"),
+            "ALLCLEAR_COMPANY": "bench",
+            "ALLCLEAR_JOURNAL_URL": self.settings.journal_url,
+            "ALLCLEAR_RESPONDER_URL": self.url,
+            "ALLCLEAR_ALERT_TOKEN": TOKEN,
+            "ALLCLEAR_SIMULATION": str(described),
+            "PREFECT_API_URL": prefect,
+        }
         self.process: Process | None = None
         self._people: Engine | None = None
 
@@ -137,7 +144,9 @@ class Ours:
     def over(self, incident: Incident) -> None:
         """Ends an incident, so that the next round meets as few open ones as a company has."""
         with suppress(AllclearError):
-            self.people.journal.append(incident.id, [IncidentEnded(ending="resolved", why="The round is over.")], _BY)
+            self.people.journal.append(
+                incident.id, [IncidentEnded(ending="resolved", reason="The round is over.")], _BY
+            )
 
 
 HEADERS = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}

@@ -64,11 +64,13 @@ def _processor() -> str:
 
 def _section(group: Group) -> str:
     lines = [
-        f"## {group.number}. {group.title}", "",
-        group.how, "",
+        f"## {group.number}. {group.title}",
+        "",
+        group.how,
+        "",
         "| | | median | p95 | min | max | rounds | ratio | target | |",
         "|---|---|---:|---:|---:|---:|---:|---:|---|---|",
-    ]  # fmt: skip
+    ]
     for row in group.rows:
         ratio = f"{row.ratio:.2f}" if row.ratio else ""
         lines.append(f"| {row.what} | ours | {_cells(row.ours, row.unit)} | {ratio} | {row.target} | {_verdict(row)} |")

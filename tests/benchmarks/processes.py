@@ -31,9 +31,14 @@ class Process:
             self.started = time.monotonic()
             self.child = subprocess.Popen(  # noqa: S603 - our own modules
                 [sys.executable, "-m", module, *words],
-                cwd=ROOT, env={**bare, **more}, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, as the stack does
-            )  # fmt: skip
+                cwd=ROOT,
+                env={**bare, **more},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, as the stack does
+            )
 
     def __enter__(self) -> Self:
         """Returns the process, which runs already."""

@@ -103,26 +103,41 @@ class CloudRunHandler(grpc.GenericRpcHandler):
         iam, operation = iam_policy_pb2, operations_pb2.Operation
         self._handlers = {
             f"{services}GetService": self._method(
-                "GetService", lambda r: r.name, self._service, types.GetServiceRequest.deserialize,
+                "GetService",
+                lambda r: r.name,
+                self._service,
+                types.GetServiceRequest.deserialize,
                 types.Service.serialize,
             ),
             f"{revisions}ListRevisions": self._method(
-                "ListRevisions", lambda r: r.parent, self._revisions, types.ListRevisionsRequest.deserialize,
+                "ListRevisions",
+                lambda r: r.parent,
+                self._revisions,
+                types.ListRevisionsRequest.deserialize,
                 types.ListRevisionsResponse.serialize,
             ),
             f"{services}TestIamPermissions": self._method(
-                "TestIamPermissions", lambda r: r.resource, self._granted, iam.TestIamPermissionsRequest.FromString,
+                "TestIamPermissions",
+                lambda r: r.resource,
+                self._granted,
+                iam.TestIamPermissionsRequest.FromString,
                 iam.TestIamPermissionsResponse.SerializeToString,
             ),
             f"{services}UpdateService": self._method(
-                "UpdateService", lambda r: r.service.name, self._update, types.UpdateServiceRequest.deserialize,
+                "UpdateService",
+                lambda r: r.service.name,
+                self._update,
+                types.UpdateServiceRequest.deserialize,
                 operation.SerializeToString,
             ),
             "/google.longrunning.Operations/GetOperation": self._method(
-                "GetOperation", lambda r: r.name, lambda r: operation(name=r.name, done=True),
-                operations_pb2.GetOperationRequest.FromString, operation.SerializeToString,
+                "GetOperation",
+                lambda r: r.name,
+                lambda r: operation(name=r.name, done=True),
+                operations_pb2.GetOperationRequest.FromString,
+                operation.SerializeToString,
             ),
-        }  # fmt: skip
+        }
 
     def service(self, handler_call_details: Any) -> Any:
         """Returns the handler of a method's path, or None."""
@@ -147,13 +162,18 @@ class CloudRunHandler(grpc.GenericRpcHandler):
         bad = f"{request.name}/revisions/{_revision(request.name, 'bad')}"
         succeeded = types.Condition(type_="Ready", state=_SUCCEEDED)
         return types.Service(
-            name=request.name, etag=f'"{now.etag}"', generation=now.etag, observed_generation=now.etag,
-            latest_ready_revision=bad, latest_created_revision=bad, terminal_condition=succeeded,
+            name=request.name,
+            etag=f'"{now.etag}"',
+            generation=now.etag,
+            observed_generation=now.etag,
+            latest_ready_revision=bad,
+            latest_created_revision=bad,
+            terminal_condition=succeeded,
             conditions=[types.Condition(type_="RoutesReady", state=_SUCCEEDED)],
             update_time=datetime.now(UTC) - timedelta(minutes=10),
             traffic=[_target(types.TrafficTarget, name, percent) for name, percent in now.traffic],
             traffic_statuses=[_target(types.TrafficTargetStatus, name, percent) for name, percent in now.traffic],
-        )  # fmt: skip
+        )
 
     def _revisions(self, request: types.ListRevisionsRequest) -> types.ListRevisionsResponse:
         ready = [types.Condition(type_="Ready", state=_SUCCEEDED)]
@@ -162,11 +182,12 @@ class CloudRunHandler(grpc.GenericRpcHandler):
             revisions=[
                 types.Revision(
                     name=f"{request.parent}/revisions/{_revision(request.parent, which)}",
-                    create_time=datetime.now(UTC) - age, conditions=ready,
+                    create_time=datetime.now(UTC) - age,
+                    conditions=ready,
                 )
                 for which, age in ages.items()
             ]
-        )  # fmt: skip
+        )
 
     def _granted(self, request: Any) -> Any:
         return iam_policy_pb2.TestIamPermissionsResponse(permissions=list(request.permissions))
@@ -201,9 +222,12 @@ class Http:
         self._ledger = ledger
         self._run = run
         self._known: dict[str, Callable[[str, bytes], Awaitable[Message]]] = {
-            "/store/": self._store, "/v2/enqueue": self._page, "/v1/projects/": self._metrics,
-            "/v2/entries:list": self._logs, "/prefect/": self._prefect,
-        }  # fmt: skip
+            "/store/": self._store,
+            "/v2/enqueue": self._page,
+            "/v1/projects/": self._metrics,
+            "/v2/entries:list": self._logs,
+            "/prefect/": self._prefect,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -295,9 +319,10 @@ async def serve() -> None:
     endpoints = dict.fromkeys(("pagerduty", "cloud_monitoring", "cloud_logging"), base)
     said = {
         "endpoints": {"cloud_run_grpc": f"127.0.0.1:{grpc_port}", "storefront": f"{base}/store", **endpoints},
-        "control": f"{base}/control", "secrets": {"pagerduty": PAGERDUTY_KEY},
+        "control": f"{base}/control",
+        "secrets": {"pagerduty": PAGERDUTY_KEY},
         "options": {"cloud_run": {"project": PROJECT, "region": "us-central1"}},
-    }  # fmt: skip
+    }
     print(json.dumps(said), flush=True)
     await serving
     await server.stop(grace=0.1)

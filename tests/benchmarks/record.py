@@ -12,9 +12,9 @@ from allclear.company.load import load_company
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.base import utc_now
 from allclear.domain.incident import replay
-from allclear.domain.records import GENESIS, By, IncidentEnded, IncidentOpened, NoteTaken, PhaseEntered, StepDone
-from allclear.journal.hash_chain import link
+from allclear.domain.records import GENESIS, By, IncidentEnded, IncidentOpened, NoteAdded, PhaseEntered, StepDone
 from allclear.journal.entries import SqlJournal
+from allclear.journal.hash_chain import link
 from allclear.postmortem.document import write_post_mortem
 from tests.benchmarks.company import names, write_company
 from tests.benchmarks.figures import Group, Row, milliseconds
@@ -39,7 +39,7 @@ def appends(home: Path, sizes: list[int], rounds: int) -> list[Group]:
     open_ones = [journal.open_incident("NEW", _opened("k-0001"), _BY)[0] for journal in journals]
     raw = sqlite3.connect(home / "raw.db", isolation_level=None)
     raw.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE entries (record TEXT)")
-    took, least, note = [list[float]() for _ in sizes], list[float](), NoteTaken(text="One more line.")
+    took, least, note = [list[float]() for _ in sizes], list[float](), NoteAdded(text="One more line.")
     for _ in range(rounds + 5):
         for times, journal, incident in zip(took, journals, open_ones, strict=True):
             began = time.monotonic()
@@ -59,10 +59,16 @@ def appends(home: Path, sizes: list[int], rounds: int) -> list[Group]:
         mine = milliseconds(times[5:])
         rows.append(
             Row(
-                f"one append to {size:,} entries", "ms", mine, milliseconds(least[5:]), "an empty one's, within 25 %",
-                wanted=1.25, reached=mine.median / empty.median, because="deeper indexes, and more of them to check",
+                f"one append to {size:,} entries",
+                "ms",
+                mine,
+                milliseconds(least[5:]),
+                "an empty one's, within 25 %",
+                wanted=1.25,
+                reached=mine.median / empty.median,
+                because="deeper indexes, and more of them to check",
             )
-        )  # fmt: skip
+        )
     how = (
         f"Journals of incidents of {_OF_ONE} entries each, in turn one append to each, by the journal's own method with"
         " its turn, hash and fsync. The floor is an insert into a bare SQLite table with synchronous=FULL."
@@ -97,9 +103,15 @@ def post_mortem(home: Path, entries: int, rounds: int) -> list[Group]:
     journal.close()
     mine = milliseconds(took)
     row = Row(
-        f"post-mortem of {entries:,} entries", "ms", mine, milliseconds(least), "1 s", wanted=1000, reached=mine.median,
+        f"post-mortem of {entries:,} entries",
+        "ms",
+        mine,
+        milliseconds(least),
+        "1 s",
+        wanted=1000,
+        reached=mine.median,
         because="reading the entries into checked records is half of it, writing their lines the rest",
-    )  # fmt: skip
+    )
     how = (
         f"The entries are read and replayed, and the company's template is filled ({length:,} characters). The floor"
         " reads the same rows and joins them as they are."
@@ -141,14 +153,14 @@ def _records(length: int) -> Iterator[tuple[str, str]]:
     failure = Finding(
         verdict=Verdict.FAILURE, sentence="5 requests: 3 failed (60 %), p95 20 ms.", facts={"requests": 5}
     )
-    look = StepDone(phase="contain", step="look", title="Looked at it", finding=failure, of_health=True)
-    note = NoteTaken(text="The queue is getting shorter; the second region is still failing.")
-    middle = [(one.kind, one.model_dump_json(by_alias=True)) for one in (note, look)]
+    check = StepDone(phase="contain", step="look", title="Looked at it", finding=failure, health_check=True)
+    note = NoteAdded(text="The queue is getting shorter; the second region is still failing.")
+    middle = [(one.kind, one.model_dump_json(by_alias=True)) for one in (note, check)]
     for first in (_opened("k-0001"), PhaseEntered(phase="detect")):
         yield first.kind, first.model_dump_json(by_alias=True)
     for place in range(length - 3):
         yield middle[place % 2]
-    last = IncidentEnded(ending="resolved", why="The service is well.")
+    last = IncidentEnded(ending="resolved", reason="The service is well.")
     yield last.kind, last.model_dump_json(by_alias=True)
 
 

@@ -88,11 +88,11 @@ async def production(
 ) -> AsyncGenerator[tuple[Simulated, AimedAtSimulation]]:
     """Runs a simulated production, and yields it with surroundings aimed at it."""
     async with Simulated(scenario or quick()) as sim:
-        around = AimedAtSimulation(sim, **service)
+        context = AimedAtSimulation(sim, **service)
         try:
-            yield sim, around
+            yield sim, context
         finally:
-            await around.close()
+            await context.close()
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Carried:
 async def worked_out(action: AnyAction, **raw: Any) -> tuple[Any, Change[Any]]:
     """Returns the parameters and the change, as a proposal has them."""
     params = action.params.model_validate(raw)
-    return params, action.plan(params, await action.survey(params))
+    return params, action.plan(params, await action.observe_for_plan(params))
 
 
 async def carried_out(action: AnyAction, **raw: Any) -> Carried:

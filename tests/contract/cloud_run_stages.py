@@ -24,14 +24,14 @@ from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.records import AskAnswered, IncidentOpened
 from allclear.domain.systems import Access, Service
 from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.proposals import Proposer, Wish
+from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import Registry
 from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
 from allclear.simulator.scenario_schema import OtherServiceSpec, RevisionSpec, TrafficSpec, UsersSpec
 from allclear.vendors.cloud_run.client import CloudRun
-from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.cloud_run.actions import RestoreLatest, Revisions, RollbackTraffic
+from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tests.contract.fake_cloud_run import Entry, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.contract.simulator_support import SERVICE, Simulated, quick, until
@@ -257,10 +257,16 @@ async def _on_simulator(transport: str, setting: Setting) -> AsyncGenerator[Stag
         for (region, name), known in setting.elsewhere.items()
     ]
     scenario = quick(
-        "healthy", revisions=_revisions(setting.revisions), traffic=_specs(setting.traffic), other_services=others,
-        outbreak=None, users=UsersSpec(per_second=1), operation_takes=timedelta(seconds=setting.operation_takes),
-        traffic_lags=timedelta(seconds=setting.serves_after), permissions=list(quick("healthy").permissions),
-    )  # fmt: skip
+        "healthy",
+        revisions=_revisions(setting.revisions),
+        traffic=_specs(setting.traffic),
+        other_services=others,
+        outbreak=None,
+        users=UsersSpec(per_second=1),
+        operation_takes=timedelta(seconds=setting.operation_takes),
+        traffic_lags=timedelta(seconds=setting.serves_after),
+        permissions=list(quick("healthy").permissions),
+    )
     async with Simulated(scenario) as sim:
         address = sim.endpoints["cloud_run_grpc" if transport == "grpc" else "cloud_run"]
         stage = OnSimulator(sim, _client(address, transport, setting))
@@ -286,7 +292,7 @@ def _within(kind: type[Action[Any, Any]], deadline: timedelta) -> type[Action[An
     return type(kind.__name__, (kind,), {"deadline": deadline})
 
 
-class Around:
+class CompanyContext:
     """Surroundings with one service, `shop`, and the stage's client."""
 
     def __init__(self, client: Any, record: FakeRecord, **service: Any) -> None:
@@ -307,8 +313,10 @@ class Around:
 
 
 def _seen(stage: Stage, setting: Setting) -> FakeRecord:
-    seen = [Baseline(resource=f"traffic:{stage.path}", revision=name, at=utc_now(), said_by="a test")
-            for name in setting.seen]  # fmt: skip
+    seen = [
+        Baseline(resource=f"traffic:{stage.path}", revision=name, at=utc_now(), said_by="a test")
+        for name in setting.seen
+    ]
     return FakeRecord(*seen)
 
 
@@ -317,10 +325,10 @@ class Acts:
 
     def __init__(self, stage: Stage, folder: Path, setting: Setting) -> None:
         self.journal = SqlJournal(new_journal(folder))
-        self.around = Around(stage.client, _seen(stage, setting), **setting.service)
+        self.context = CompanyContext(stage.client, _seen(stage, setting), **setting.service)
         traffic = [_within(kind, setting.deadline) for kind in (RollbackTraffic, RestoreLatest)]
         kinds = Registry.of([*traffic, EnableMaintenance, DisableMaintenance, Revisions])
-        self.executor = Executor(self.journal, kinds, self.around)
+        self.executor = Executor(self.journal, kinds, self.context)
         self._proposer = Proposer(self.journal, self.executor, plan(), utc_now)
         opened = IncidentOpened(
             company="VintStreet", title="Trouble", severity="P0", service="shop", runbook="outage", reported="by Ana"
@@ -337,8 +345,8 @@ class Acts:
     async def proposed(self, kind: type[AnyAction] = RollbackTraffic, undoes: Act | None = None, **params: Any) -> Act:
         """Proposes an act on the service, and returns it."""
         raw = {"service": "shop"} | params if undoes is None else undoes.proposed.params
-        wish = Wish("contain", "undo" if undoes else "act", kind.name, raw, kind.title, undoes=undoes)
-        act = await self._proposer.propose(self.incident, wish, MACHINE)
+        request = ActionRequest("contain", "undo" if undoes else "act", kind.name, raw, kind.title, undoes=undoes)
+        act = await self._proposer.propose(self.incident, request, MACHINE)
         return self.incident.acts[act]
 
     async def approved(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Act:

@@ -8,12 +8,12 @@ import pytest
 
 from allclear.domain.action import AnyAction
 from allclear.domain.systems import MaintenanceMode
+from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.slack import PostMessage
 from tasks.pagerduty import Acknowledge, Page, Resolve
+from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident
-from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tests.contract.actions_support import Carried, dumped, production, proven, worked_out
 from tests.contract.simulator_support import recorded
 
@@ -43,12 +43,12 @@ async def test_a_dry_run_writes_nothing_and_the_act_keeps_no_secret(
     kind: type[AnyAction], raw: dict[str, Any], mode: MaintenanceMode
 ) -> None:
     """Observing, planning and prechecking leave no write; all that is kept of the act is free of every key."""
-    async with production(maintenance=mode) as (sim, around):
-        action = kind(around)
+    async with production(maintenance=mode) as (sim, context):
+        action = kind(context)
         params, change = await worked_out(action, **raw)
         await action.precheck(params, change)
         assert recorded(sim, "write") == []
         receipt = await action.apply(params, change, "VS-1/contain/one")
         after, finding = await proven(action, params, change, receipt)
-        kept = dumped(Carried(params, change, receipt, after, finding)) + repr(around.clients)
+        kept = dumped(Carried(params, change, receipt, after, finding)) + repr(context.clients)
         assert [name for name, secret in sim.secrets.items() if secret in kept] == []

@@ -7,18 +7,18 @@ import pytest
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, NotFound, Refused
 from allclear.vendors.supabase import SupabaseFlags
+from tasks.cloud_run.actions import OfService
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.http_probes import Health, SmokeTest
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.cloud_run.actions import OfService
 from tests.contract.actions_support import carried_out, dumped, production, proven, undone, worked_out
 from tests.contract.simulator_support import control, fault, quick, recorded
 
 
 async def test_disabled_flag_is_off_and_its_undo_switches_it_on() -> None:
     """Off, proven by a look, and on again."""
-    async with production() as (sim, around):
-        action = DisableFlag(around)
+    async with production() as (sim, context):
+        action = DisableFlag(context)
         done = await carried_out(action, flag="live_streams", service="storefront")
         back = await undone(action, done)
         assert done.change.resource == "flag:live_streams"
@@ -29,8 +29,8 @@ async def test_disabled_flag_is_off_and_its_undo_switches_it_on() -> None:
 
 async def test_flag_applied_twice_is_applied_once() -> None:
     """The second write finds the old value gone, sees why, and changes nothing."""
-    async with production() as (sim, around):
-        action = DisableFlag(around)
+    async with production() as (sim, context):
+        action = DisableFlag(context)
         done = await carried_out(action, flag="live_streams")
         again = await action.apply(done.params, done.change, "VS-1/contain/one")
         assert again.facts == {"write": "already"}
@@ -40,8 +40,8 @@ async def test_flag_applied_twice_is_applied_once() -> None:
 
 async def test_undo_of_a_flag_refuses_after_somebody_switched_it() -> None:
     """What another person set is not overwritten."""
-    async with production() as (sim, around):
-        action = DisableFlag(around)
+    async with production() as (sim, context):
+        action = DisableFlag(context)
         done = await carried_out(action, flag="live_streams")
         await control(sim, "POST", "/flags", {"name": "live_streams", "enabled": True})
         with pytest.raises(Refused, match="switched on since"):
@@ -50,23 +50,23 @@ async def test_undo_of_a_flag_refuses_after_somebody_switched_it() -> None:
 
 async def test_an_unknown_flag_is_not_found() -> None:
     """Zero rows is not an error of Supabase's: the client tells."""
-    async with production() as (_, around):
+    async with production() as (_, context):
         with pytest.raises(NotFound, match="no flag nowhere"):
-            await worked_out(DisableFlag(around), flag="nowhere")
+            await worked_out(DisableFlag(context), flag="nowhere")
 
 
 async def test_a_flag_of_another_service_is_refused() -> None:
     """The next step lists the flags that the service has."""
-    async with production() as (_, around):
+    async with production() as (_, context):
         with pytest.raises(Refused) as refused:
-            await worked_out(EnableFlag(around), flag="maintenance_mode", service="storefront")
+            await worked_out(EnableFlag(context), flag="maintenance_mode", service="storefront")
         assert "live_streams" in refused.value.next_step
 
 
-async def test_a_lost_answer_is_told_apart_and_the_next_look_proves_the_write() -> None:
+async def test_a_lost_answer_is_told_apart_and_the_next_check_proves_the_write() -> None:
     """The write took effect although its answer never came."""
-    async with production() as (sim, around):
-        action = DisableFlag(around)
+    async with production() as (sim, context):
+        action = DisableFlag(context)
         params, change = await worked_out(action, flag="live_streams")
         await fault(sim, "supabase", "update", "answer_lost")
         with pytest.raises(AnswerLost):
@@ -77,24 +77,24 @@ async def test_a_lost_answer_is_told_apart_and_the_next_look_proves_the_write() 
 
 async def test_maintenance_by_flag_closes_the_shop_and_opens_it_again() -> None:
     """Pages are in maintenance, which is inconclusive; the service behind them calls itself healthy."""
-    async with production(quick("healthy")) as (sim, around):
+    async with production(quick("healthy")) as (sim, context):
         service = OfService(service="storefront")
-        done = await carried_out(EnableMaintenance(around), service="storefront")
-        closed = await SmokeTest(around).look(service)
-        behind = await Health(around).look(service)
-        await carried_out(DisableMaintenance(around), service="storefront")
-        opened = await SmokeTest(around).look(service)
+        done = await carried_out(EnableMaintenance(context), service="storefront")
+        closed = await SmokeTest(context).check(service)
+        behind = await Health(context).check(service)
+        await carried_out(DisableMaintenance(context), service="storefront")
+        opened = await SmokeTest(context).check(service)
         assert done.change.resource == "flag:maintenance_mode"
         assert done.finding.verdict is Verdict.SUCCESS
         assert (closed.verdict, behind.verdict) == (Verdict.INCONCLUSIVE, Verdict.SUCCESS)
         assert opened.verdict is Verdict.SUCCESS
-        assert sim.secrets["supabase"] not in repr(around.client(SupabaseFlags))
+        assert sim.secrets["supabase"] not in repr(context.client(SupabaseFlags))
 
 
 async def test_undo_of_maintenance_by_flag_switches_it_off() -> None:
     """The flag is as it was."""
-    async with production(quick("healthy")) as (_, around):
-        action = EnableMaintenance(around)
+    async with production(quick("healthy")) as (_, context):
+        action = EnableMaintenance(context)
         done = await carried_out(action, service="storefront")
         back = await undone(action, done)
         assert back.after.on is False

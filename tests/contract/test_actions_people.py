@@ -6,8 +6,8 @@ import pytest
 
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Refused
-from tasks.slack import PostMessage
 from tasks.pagerduty import Acknowledge, Page, Resolve
+from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tests.contract.actions_support import applied, carried_out, dumped, production, undone, worked_out
 from tests.contract.simulator_support import fault, recorded
@@ -22,8 +22,8 @@ OPEN = {
 
 async def test_a_page_sent_twice_is_one_page_and_its_undo_resolves_it() -> None:
     """The key is the incident's: PagerDuty takes the second for the first."""
-    async with production() as (sim, around):
-        action = Page(around)
+    async with production() as (sim, context):
+        action = Page(context)
         done = await carried_out(action, incident="VS-1", summary="Payments are failing")
         await action.apply(done.params, done.change, "VS-1/detect/page")
         opened = len(sim.world.pager.pages)
@@ -36,17 +36,17 @@ async def test_a_page_sent_twice_is_one_page_and_its_undo_resolves_it() -> None:
 
 async def test_a_page_is_acknowledged_and_resolved() -> None:
     """Each is taken by PagerDuty under the same key."""
-    async with production() as (sim, around):
-        await carried_out(Page(around), incident="VS-1", summary="Payments are failing")
-        await carried_out(Acknowledge(around), incident="VS-1")
-        await carried_out(Resolve(around), incident="VS-1")
+    async with production() as (sim, context):
+        await carried_out(Page(context), incident="VS-1", summary="Payments are failing")
+        await carried_out(Acknowledge(context), incident="VS-1")
+        await carried_out(Resolve(context), incident="VS-1")
         assert len(recorded(sim, "write", face="pagerduty", result="done")) == 3
 
 
 async def test_a_page_whose_answer_was_lost_may_be_sent_again() -> None:
     """The vendor knows the key: the second write opens nothing new."""
-    async with production() as (sim, around):
-        action = Page(around)
+    async with production() as (sim, context):
+        action = Page(context)
         params, change = await worked_out(action, incident="VS-1", summary="Payments are failing")
         await fault(sim, "pagerduty", "enqueue", "answer_lost")
         with pytest.raises(AnswerLost):
@@ -58,22 +58,22 @@ async def test_a_page_whose_answer_was_lost_may_be_sent_again() -> None:
 
 async def test_a_message_is_posted_once_and_then_changed_in_place() -> None:
     """The second post under one key finds the first; the same text again leaves nothing to do."""
-    async with production() as (sim, around):
-        action = PostMessage(around)
+    async with production() as (sim, context):
+        action = PostMessage(context)
         first = await carried_out(action, message="VS-1", text="Investigating <!here> & https://vintstreet.com")
         second = await carried_out(action, message="VS-1", text="Contained")
         _, third = await worked_out(action, message="VS-1", text="Contained")
         assert first.after.ts == second.after.ts
         assert "<!here>" not in first.after.text
-        assert action.settled(third, third.before)
-        assert not action.settled(second.change, first.after)
+        assert action.target_reached(third, third.before)
+        assert not action.target_reached(second.change, first.after)
         assert sim.secrets["slack"] not in dumped(second)
 
 
 async def test_what_was_posted_cannot_be_unsaid() -> None:
     """The undo of a message is refused with the way to correct it."""
-    async with production() as (_, around):
-        action = PostMessage(around)
+    async with production() as (_, context):
+        action = PostMessage(context)
         done = await carried_out(action, message="VS-1", text="Investigating")
         with pytest.raises(Refused) as refused:
             action.undo(done.params, done.change, done.after)
@@ -82,30 +82,30 @@ async def test_what_was_posted_cannot_be_unsaid() -> None:
 
 async def test_a_post_whose_answer_was_lost_is_found_before_a_second_one() -> None:
     """Slack has no key of its own: the next look finds ours in the channel."""
-    async with production() as (sim, around):
-        action = PostMessage(around)
+    async with production() as (sim, context):
+        action = PostMessage(context)
         params, change = await worked_out(action, message="VS-1", text="Investigating")
         await fault(sim, "slack", "chat.postMessage", "answer_lost")
         with pytest.raises(AnswerLost):
             await action.apply(params, change, "key")
-        assert action.settled(change, await action.observe(params))
+        assert action.target_reached(change, await action.observe(params))
 
 
 async def test_a_limited_post_waits_as_slack_says_and_is_sent_then() -> None:
     """A 429 did nothing, so the write goes out once."""
-    async with production() as (sim, around):
+    async with production() as (sim, context):
         await fault(sim, "slack", "chat.postMessage", "rate_limited")
-        done = await carried_out(PostMessage(around), message="VS-1", text="Investigating")
+        done = await carried_out(PostMessage(context), message="VS-1", text="Investigating")
         assert done.finding.verdict is Verdict.SUCCESS
         assert len(recorded(sim, "write", face="slack", result="done")) == 1
 
 
 async def test_the_status_page_is_opened_updated_and_resolved() -> None:
     """One incident of ours goes through its statuses and ends."""
-    async with production() as (sim, around):
-        opened = await carried_out(OpenIncident(around), **OPEN)
-        await carried_out(UpdateIncident(around), incident="VS-1", message="The cause is known.", status="identified")
-        closed = await carried_out(ResolveIncident(around), incident="VS-1", message="It is over.")
+    async with production() as (sim, context):
+        opened = await carried_out(OpenIncident(context), **OPEN)
+        await carried_out(UpdateIncident(context), incident="VS-1", message="The cause is known.", status="identified")
+        closed = await carried_out(ResolveIncident(context), incident="VS-1", message="It is over.")
         assert opened.change.resource == "status-page:vintstreet/VS-1"
         assert (opened.after.status, closed.after.status) == ("investigating", "resolved")
         assert opened.after.id == closed.after.id
@@ -114,11 +114,11 @@ async def test_the_status_page_is_opened_updated_and_resolved() -> None:
 
 async def test_an_update_may_change_the_title_and_leaves_it_otherwise() -> None:
     """A plan that names a title for each update gets it; without one the page keeps what it has."""
-    async with production() as (sim, around):
-        await carried_out(OpenIncident(around), **OPEN)
-        kept = await carried_out(UpdateIncident(around), incident="VS-1", message="Known.", status="identified")
+    async with production() as (sim, context):
+        await carried_out(OpenIncident(context), **OPEN)
+        kept = await carried_out(UpdateIncident(context), incident="VS-1", message="Known.", status="identified")
         closed = await carried_out(
-            ResolveIncident(around), incident="VS-1", message="Over.", title="Resolved - Payments"
+            ResolveIncident(context), incident="VS-1", message="Over.", title="Resolved - Payments"
         )
         assert (kept.after.title, closed.after.title) == (OPEN["title"], "Resolved - Payments")
         assert closed.finding.verdict is Verdict.SUCCESS
@@ -127,17 +127,17 @@ async def test_an_update_may_change_the_title_and_leaves_it_otherwise() -> None:
 
 async def test_an_incident_opened_twice_is_on_the_page_once() -> None:
     """Whoever opens it a second time finds it there: nothing is left to do."""
-    async with production() as (_, around):
-        action = OpenIncident(around)
+    async with production() as (_, context):
+        action = OpenIncident(context)
         await carried_out(action, **OPEN)
         _, again = await worked_out(action, **OPEN | {"message": "Other words."})
-        assert action.settled(again, again.before)
+        assert action.target_reached(again, again.before)
 
 
 async def test_undo_of_an_opened_incident_resolves_it_once() -> None:
     """The public reads a plain sentence; a second undo is refused."""
-    async with production() as (_, around):
-        action = OpenIncident(around)
+    async with production() as (_, context):
+        action = OpenIncident(context)
         done = await carried_out(action, **OPEN)
         back = await undone(action, done)
         assert back.after.status == "resolved"
@@ -147,17 +147,17 @@ async def test_undo_of_an_opened_incident_resolves_it_once() -> None:
 
 async def test_an_update_without_an_open_incident_is_refused() -> None:
     """The public is not told how something goes that it was never told of."""
-    async with production() as (_, around):
+    async with production() as (_, context):
         with pytest.raises(Refused, match="not open"):
-            await worked_out(UpdateIncident(around), incident="VS-1", message="…", status="monitoring")
+            await worked_out(UpdateIncident(context), incident="VS-1", message="…", status="monitoring")
 
 
 async def test_an_opening_whose_answer_was_lost_is_found_by_its_key() -> None:
     """Statuspage has no key of its own: the next look finds ours in the metadata."""
-    async with production() as (sim, around):
-        action = OpenIncident(around)
+    async with production() as (sim, context):
+        action = OpenIncident(context)
         params, change = await worked_out(action, **OPEN)
         await fault(sim, "statuspage", "create_incident", "answer_lost")
         with pytest.raises(AnswerLost):
             await action.apply(params, change, "key")
-        assert action.settled(change, await action.observe(params))
+        assert action.target_reached(change, await action.observe(params))

@@ -8,9 +8,9 @@ from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Conflict, Denied, Refused
 from allclear.domain.systems import MaintenanceMode
 from allclear.vendors.cloud_run.client import CloudRun
+from tasks.cloud_run.actions import OfService, RestoreLatest, Revisions, RollbackTraffic
 from tasks.http_probes import SmokeTest
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.cloud_run.actions import OfService, RestoreLatest, Revisions, RollbackTraffic
 from tests.contract.actions_support import carried_out, production, proven, undone, worked_out
 from tests.contract.simulator_support import BAD, GOOD, NOT_READY, SERVICE, control, fault, quick, recorded
 
@@ -20,10 +20,10 @@ BY_REVISION = MaintenanceMode(revision_tag="maintenance")
 
 async def test_rollback_goes_to_the_newest_ready_revision_and_ends_the_trouble() -> None:
     """The deployment that never started is passed over, tags stay, and the smoke test is well again."""
-    async with production(maintenance=BY_REVISION) as (sim, around):
-        trouble = await SmokeTest(around).look(OfService(service="storefront"))
-        done = await carried_out(RollbackTraffic(around), service="storefront")
-        health = await SmokeTest(around).look(OfService(service="storefront"))
+    async with production(maintenance=BY_REVISION) as (sim, context):
+        trouble = await SmokeTest(context).check(OfService(service="storefront"))
+        done = await carried_out(RollbackTraffic(context), service="storefront")
+        health = await SmokeTest(context).check(OfService(service="storefront"))
         assert trouble.verdict is Verdict.FAILURE
         assert done.finding.verdict is Verdict.SUCCESS
         assert sim.world.serving() == {GOOD: 100}
@@ -37,20 +37,20 @@ async def test_rollback_goes_to_the_newest_ready_revision_and_ends_the_trouble()
 
 async def test_rollback_applied_twice_is_applied_once() -> None:
     """The second write carries the etag of the first look and is refused by Cloud Run."""
-    async with production() as (sim, around):
-        action = RollbackTraffic(around)
+    async with production() as (sim, context):
+        action = RollbackTraffic(context)
         done = await carried_out(action, service="storefront")
         with pytest.raises(Conflict):
             await action.apply(done.params, done.change, "VS-1/contain/one")
         writes = recorded(sim, "write", face="cloud_run", result="done")
         assert len(writes) == 1
-        assert action.settled(done.change, await action.observe(done.params))
+        assert action.target_reached(done.change, await action.observe(done.params))
 
 
 async def test_a_second_rollback_to_previous_is_refused_before_it_goes_one_too_far() -> None:
     """Whoever comes second is told that it looks rolled back already, with the name of what was left."""
-    async with production() as (_, around):
-        action = RollbackTraffic(around)
+    async with production() as (_, context):
+        action = RollbackTraffic(context)
         await carried_out(action, service="storefront")
         params, change = await worked_out(action, service="storefront")
         refusals = await action.precheck(params, change)
@@ -60,8 +60,8 @@ async def test_a_second_rollback_to_previous_is_refused_before_it_goes_one_too_f
 
 async def test_undo_of_a_rollback_waits_for_the_fix() -> None:
     """Going back to latest is refused while latest is the bad revision, and done once a fix is deployed."""
-    async with production() as (sim, around):
-        action = RollbackTraffic(around)
+    async with production() as (sim, context):
+        action = RollbackTraffic(context)
         done = await carried_out(action, service="storefront")
         with pytest.raises(Refused) as refused:
             action.undo(done.params, done.change, await action.observe(done.params))
@@ -74,8 +74,8 @@ async def test_undo_of_a_rollback_waits_for_the_fix() -> None:
 
 async def test_undo_of_a_rollback_refuses_after_somebody_moved_the_traffic() -> None:
     """What another person set is not overwritten."""
-    async with production() as (sim, around):
-        action = RollbackTraffic(around)
+    async with production() as (sim, context):
+        action = RollbackTraffic(context)
         done = await carried_out(action, service="storefront")
         other = [{"revision": "vintstreet-00040-kip", "percent": 100}]
         await control(sim, "POST", "/traffic", {"traffic": other})
@@ -85,10 +85,10 @@ async def test_undo_of_a_rollback_refuses_after_somebody_moved_the_traffic() -> 
 
 async def test_restore_latest_lets_deployments_have_users_again_and_can_be_undone() -> None:
     """After the fix, latest serves; its undo pins the service again."""
-    async with production() as (sim, around):
-        await carried_out(RollbackTraffic(around), service="storefront")
+    async with production() as (sim, context):
+        await carried_out(RollbackTraffic(context), service="storefront")
         await control(sim, "POST", "/deploy", {"revision": "vintstreet-00043-fix"})
-        action = RestoreLatest(around)
+        action = RestoreLatest(context)
         done = await carried_out(action, service="storefront")
         served = dict(sim.world.serving())
         await undone(action, done)
@@ -99,24 +99,26 @@ async def test_restore_latest_lets_deployments_have_users_again_and_can_be_undon
 @pytest.mark.parametrize("name", ["vintstreet-00099-abc", NOT_READY, PAGE])
 async def test_a_target_that_cannot_serve_is_refused_with_those_that_can(name: str) -> None:
     """Unknown, not ready and the maintenance page are each refused, and the next step names candidates."""
-    async with production(maintenance=BY_REVISION) as (_, around):
+    async with production(maintenance=BY_REVISION) as (_, context):
         with pytest.raises(Refused, match="cannot serve") as refused:
-            await worked_out(RollbackTraffic(around), service="storefront", to=name)
+            await worked_out(RollbackTraffic(context), service="storefront", to=name)
         assert GOOD in refused.value.next_step
 
 
 async def test_a_named_target_may_be_given_by_its_full_path() -> None:
     """Cloud Run's own long name works as well as the short one."""
-    async with production() as (sim, around):
-        await carried_out(RollbackTraffic(around), service="storefront", to=f"{SERVICE}/revisions/vintstreet-00040-kip")
+    async with production() as (sim, context):
+        await carried_out(
+            RollbackTraffic(context), service="storefront", to=f"{SERVICE}/revisions/vintstreet-00040-kip"
+        )
         assert sim.world.serving() == {"vintstreet-00040-kip": 100}
 
 
 async def test_missing_permission_is_found_before_anything_is_written() -> None:
     """The precheck asks Cloud Run for the permission; the write itself would be Denied."""
     scenario = quick(permissions=["run.services.get", "run.revisions.list", "monitoring.timeSeries.list"])
-    async with production(scenario) as (_, around):
-        action = RollbackTraffic(around)
+    async with production(scenario) as (_, context):
+        action = RollbackTraffic(context)
         params, change = await worked_out(action, service="storefront")
         refusals = await action.precheck(params, change)
         assert ["run.services.update" in refusal.sentence for refusal in refusals] == [True]
@@ -126,8 +128,8 @@ async def test_missing_permission_is_found_before_anything_is_written() -> None:
 
 async def test_somebody_who_writes_first_is_a_conflict() -> None:
     """A stale etag changes nothing."""
-    async with production() as (sim, around):
-        action = RollbackTraffic(around)
+    async with production() as (sim, context):
+        action = RollbackTraffic(context)
         params, change = await worked_out(action, service="storefront")
         await fault(sim, "cloud_run", "UpdateService", "stale_etag")
         with pytest.raises(Conflict):
@@ -135,35 +137,35 @@ async def test_somebody_who_writes_first_is_a_conflict() -> None:
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_a_lost_answer_is_told_apart_and_the_next_look_proves_the_write() -> None:
+async def test_a_lost_answer_is_told_apart_and_the_next_check_proves_the_write() -> None:
     """The write took effect although its answer never came."""
-    async with production() as (sim, around):
-        action = RollbackTraffic(around)
+    async with production() as (sim, context):
+        action = RollbackTraffic(context)
         params, change = await worked_out(action, service="storefront")
         await fault(sim, "cloud_run", "UpdateService", "answer_lost")
         with pytest.raises(AnswerLost):
             await action.apply(params, change, "key")
         after, finding = await proven(action, params, change, None)
         assert finding.verdict is Verdict.SUCCESS
-        assert action.settled(change, after)
+        assert action.target_reached(change, after)
 
 
 async def test_a_refused_read_is_tried_again() -> None:
     """A passing outage of Cloud Run does not reach the responder."""
-    async with production() as (sim, around):
+    async with production() as (sim, context):
         await fault(sim, "cloud_run", "GetService", "unavailable")
-        state = await RollbackTraffic(around).observe(OfService(service="storefront"))
+        state = await RollbackTraffic(context).observe(OfService(service="storefront"))
         assert state.latest_ready == BAD
 
 
 async def test_maintenance_by_revision_shows_the_page_and_gives_back_what_was_there() -> None:
     """The pin of an earlier rollback comes back with the undo: latest would be the bad revision."""
-    async with production(maintenance=BY_REVISION) as (sim, around):
-        await carried_out(RollbackTraffic(around), service="storefront")
-        action = EnableMaintenance(around)
+    async with production(maintenance=BY_REVISION) as (sim, context):
+        await carried_out(RollbackTraffic(context), service="storefront")
+        action = EnableMaintenance(context)
         done = await carried_out(action, service="storefront")
         shown = dict(sim.world.serving())
-        page = await SmokeTest(around).look(OfService(service="storefront"))
+        page = await SmokeTest(context).check(OfService(service="storefront"))
         back = await undone(action, done)
         assert done.change.resource == f"traffic:{SERVICE}"
         assert shown == {PAGE: 100}
@@ -174,27 +176,27 @@ async def test_maintenance_by_revision_shows_the_page_and_gives_back_what_was_th
 
 async def test_maintenance_by_revision_ends_with_the_latest_revision() -> None:
     """Without the memory of what was pinned, users meet the latest revision, and the approver reads so."""
-    async with production(quick("healthy"), maintenance=BY_REVISION) as (sim, around):
-        await carried_out(EnableMaintenance(around), service="storefront")
-        done = await carried_out(DisableMaintenance(around), service="storefront")
+    async with production(quick("healthy"), maintenance=BY_REVISION) as (sim, context):
+        await carried_out(EnableMaintenance(context), service="storefront")
+        done = await carried_out(DisableMaintenance(context), service="storefront")
         assert GOOD in done.change.risk
         assert sim.world.serving() == {GOOD: 100}
 
 
 async def test_rollback_is_refused_while_the_maintenance_page_is_served() -> None:
     """What came before the maintenance page says nothing about the trouble."""
-    async with production(maintenance=BY_REVISION) as (_, around):
-        await carried_out(EnableMaintenance(around), service="storefront")
+    async with production(maintenance=BY_REVISION) as (_, context):
+        await carried_out(EnableMaintenance(context), service="storefront")
         with pytest.raises(Refused, match="maintenance page"):
-            await worked_out(RollbackTraffic(around), service="storefront")
+            await worked_out(RollbackTraffic(context), service="storefront")
         with pytest.raises(Refused, match="in maintenance"):
-            await worked_out(RestoreLatest(around), service="storefront")
+            await worked_out(RestoreLatest(context), service="storefront")
 
 
 async def test_revisions_probe_says_what_serves_and_what_was_before() -> None:
     """Evidence for whoever approves a rollback."""
-    async with production() as (_, around):
-        finding = await Revisions(around).look(OfService(service="storefront"))
+    async with production() as (_, context):
+        finding = await Revisions(context).check(OfService(service="storefront"))
         assert finding.verdict is Verdict.SUCCESS
         assert finding.sentence == f"Traffic is 100 % latest ({BAD}); before it {GOOD}."
         assert finding.facts["previous"] == GOOD
@@ -202,9 +204,9 @@ async def test_revisions_probe_says_what_serves_and_what_was_before() -> None:
 
 async def test_an_unreachable_cloud_run_is_a_finding_of_the_probe() -> None:
     """A probe never fails with an error."""
-    async with production() as (sim, around):
-        around.client(CloudRun)
+    async with production() as (sim, context):
+        context.client(CloudRun)
         await fault(sim, "cloud_run", "GetService", "permission_denied")
-        finding = await Revisions(around).look(OfService(service="storefront"))
+        finding = await Revisions(context).check(OfService(service="storefront"))
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "does not allow our credentials" in finding.sentence

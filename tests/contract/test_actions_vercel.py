@@ -18,9 +18,9 @@ from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.scenario_schema import RevisionSpec, VercelSpec
 from allclear.simulator.vercel_project import deployment_id
 from allclear.vendors.vercel import Vercel
-from tasks.vercel.actions import Deployments, Promote, RollBack
-from tasks.http_probes import SmokeTest
 from tasks.cloud_run.actions import OfService
+from tasks.http_probes import SmokeTest
+from tasks.vercel.actions import Deployments, Promote, RollBack
 from tests.contract.actions_support import (
     AimedAtSimulation,
     carried_out,
@@ -52,42 +52,44 @@ async def hosted(
         {"requests": 20, "paths": [SmokePath(path="/"), SmokePath(path="/api/export")], "timeout": "2s"}
     )
     fields: dict[str, Any] = {
-        "vercel": VercelProject(project="retailgen", domain="retailgen.ai"), "maintenance": None, "smoke": smoke,
-    }  # fmt: skip
-    async with production(scenario or site_down(), **(fields | service)) as (sim, around):
-        yield sim, around
+        "vercel": VercelProject(project="retailgen", domain="retailgen.ai"),
+        "maintenance": None,
+        "smoke": smoke,
+    }
+    async with production(scenario or site_down(), **(fields | service)) as (sim, context):
+        yield sim, context
 
 
 async def test_the_rollback_goes_to_what_served_before_and_users_are_well() -> None:
     """Not to the newer builds that never served: neither the one that failed nor the one that was only staged."""
-    async with hosted() as (sim, around):
-        before = await SmokeTest(around).look(OfService(service=SERVICE))
-        done = await carried_out(RollBack(around), service=SERVICE)
-        after = await SmokeTest(around).look(OfService(service=SERVICE))
+    async with hosted() as (sim, context):
+        before = await SmokeTest(context).check(OfService(service=SERVICE))
+        done = await carried_out(RollBack(context), service=SERVICE)
+        after = await SmokeTest(context).check(OfService(service=SERVICE))
         assert done.change.after.serving == deployment_id(GOOD)
         assert done.finding.verdict is Verdict.SUCCESS
         assert (before.verdict, after.verdict) == (Verdict.FAILURE, Verdict.SUCCESS)
         assert [(line["method"], line["name"]) for line in recorded(sim, "write")] == [("rollback", GOOD)]
-        assert sim.secrets["vercel"] not in dumped(done) + repr(around.client(Vercel))
+        assert sim.secrets["vercel"] not in dumped(done) + repr(context.client(Vercel))
 
 
 async def test_accepted_is_not_done() -> None:
     """While Vercel is still at it the look is inconclusive, and a second process finds nothing to ask for again."""
-    async with hosted(site_down(operation_takes=timedelta(milliseconds=500))) as (_, around):
-        action = RollBack(around)
+    async with hosted(site_down(operation_takes=timedelta(milliseconds=500))) as (_, context):
+        action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
         receipt = await action.apply(params, change, "RG-1/contain/roll-back")
         now = await action.observe(params)
         assert action.verify(change, now, receipt).verdict is Verdict.INCONCLUSIVE
-        assert action.settled(change, now)
+        assert action.target_reached(change, now)
         _, finding = await proven(action, params, change, receipt)
         assert finding.verdict is Verdict.SUCCESS
 
 
 async def test_its_undo_waits_for_the_fix_and_promotes_it() -> None:
     """Users are not sent to what was rolled back from; with a fix there is, they meet it."""
-    async with hosted() as (sim, around):
-        action = RollBack(around)
+    async with hosted() as (sim, context):
+        action = RollBack(context)
         done = await carried_out(action, service=SERVICE)
         with pytest.raises(Refused, match="still the newest"):
             action.undo(done.params, done.change, await action.observe(done.params))
@@ -99,10 +101,10 @@ async def test_its_undo_waits_for_the_fix_and_promotes_it() -> None:
         assert sim.world.serving() == {FIX["revision"]: 100}
 
 
-async def test_a_second_rollback_is_refused_for_it_looks_rolled_back() -> None:
+async def test_a_second_rollback_is_refused_for_it_checks_rolled_back() -> None:
     """Else two people who both say `previous` would go one too far."""
-    async with hosted() as (_, around):
-        action = RollBack(around)
+    async with hosted() as (_, context):
+        action = RollBack(context)
         await carried_out(action, service=SERVICE)
         params, change = await worked_out(action, service=SERVICE)
         [refusal] = await action.precheck(params, change)
@@ -111,10 +113,10 @@ async def test_a_second_rollback_is_refused_for_it_looks_rolled_back() -> None:
 
 async def test_promoting_the_newest_settles_a_rollback_and_can_be_taken_back() -> None:
     """Its own undo pins production to what served."""
-    async with hosted() as (sim, around):
-        await carried_out(RollBack(around), service=SERVICE)
+    async with hosted() as (sim, context):
+        await carried_out(RollBack(context), service=SERVICE)
         await control(sim, "POST", "/deploy", FIX)
-        action = Promote(around)
+        action = Promote(context)
         done = await carried_out(action, service=SERVICE)
         back = await undone(action, done)
         assert done.after.serving == deployment_id(FIX["revision"])
@@ -123,18 +125,18 @@ async def test_promoting_the_newest_settles_a_rollback_and_can_be_taken_back() -
 
 async def test_an_undo_refuses_after_somebody_moved_the_domain() -> None:
     """What another person chose is not overwritten."""
-    async with hosted() as (sim, around):
-        action = RollBack(around)
+    async with hosted() as (sim, context):
+        action = RollBack(context)
         done = await carried_out(action, service=SERVICE)
         await control(sim, "POST", "/traffic", {"traffic": [{"revision": "retailgen-a81c0de", "percent": 100}]})
         with pytest.raises(Refused, match="since"):
             action.undo(done.params, done.change, await action.observe(done.params))
 
 
-async def test_a_domain_that_moved_after_the_look_is_a_conflict() -> None:
+async def test_a_domain_that_moved_after_the_check_is_a_conflict() -> None:
     """Vercel has nothing to write against: the client looks once more just before."""
-    async with hosted() as (sim, around):
-        action = RollBack(around)
+    async with hosted() as (sim, context):
+        action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
         await control(sim, "POST", "/traffic", {"traffic": [{"revision": "retailgen-a81c0de", "percent": 100}]})
         with pytest.raises(Conflict, match="by now"):
@@ -144,8 +146,8 @@ async def test_a_domain_that_moved_after_the_look_is_a_conflict() -> None:
 
 async def test_another_change_under_way_speaks_against_it() -> None:
     """The sentence says to find out who asked for it."""
-    async with hosted(site_down(operation_takes=timedelta(seconds=5))) as (_, around):
-        action = RollBack(around)
+    async with hosted(site_down(operation_takes=timedelta(seconds=5))) as (_, context):
+        action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
         await action.apply(params, change, "one")
         _, second = await worked_out(action, service=SERVICE, to=deployment_id("retailgen-a81c0de"))
@@ -158,35 +160,35 @@ async def test_another_change_under_way_speaks_against_it() -> None:
 @pytest.mark.parametrize("name", ["retailgen-e5f0bad", "retailgen-g6h2stg", "retailgen-nowhere"])
 async def test_what_never_served_is_refused_with_the_candidates(name: str) -> None:
     """A build that failed, one that was only staged, and one that is not there."""
-    async with hosted() as (_, around):
+    async with hosted() as (_, context):
         with pytest.raises(Refused) as refused:
-            await worked_out(RollBack(around), service=SERVICE, to=deployment_id(name))
+            await worked_out(RollBack(context), service=SERVICE, to=deployment_id(name))
         assert deployment_id(GOOD) in refused.value.next_step
 
 
 async def test_nothing_that_served_before_is_refused() -> None:
     """The first deployment of all has nothing to go back to; the look says so too."""
     only = site_down(revisions=[RevisionSpec(name=GOOD)], outbreak=None)
-    async with hosted(only) as (_, around):
+    async with hosted(only) as (_, context):
         with pytest.raises(Refused, match="Nothing that served before"):
-            await worked_out(RollBack(around), service=SERVICE)
-        look = await Deployments(around).look(OfService(service=SERVICE))
-        assert (look.verdict, look.facts["previous"]) == (Verdict.SUCCESS, None)
+            await worked_out(RollBack(context), service=SERVICE)
+        check = await Deployments(context).check(OfService(service=SERVICE))
+        assert (check.verdict, check.facts["previous"]) == (Verdict.SUCCESS, None)
 
 
 async def test_the_hobby_plan_goes_back_one_step_only() -> None:
     """Vercel's 402 comes back as a plain no with its words."""
     hobby = VercelSpec(project="retailgen", domain="retailgen.ai", plan="hobby")
-    async with hosted(site_down(vercel=hobby)) as (sim, around):
+    async with hosted(site_down(vercel=hobby)) as (sim, context):
         with pytest.raises(VendorRefused, match="upgrade to pro"):
-            await carried_out(RollBack(around), service=SERVICE, to=deployment_id("retailgen-a81c0de"))
+            await carried_out(RollBack(context), service=SERVICE, to=deployment_id("retailgen-a81c0de"))
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_a_lost_answer_is_told_apart_and_the_next_look_proves_the_write() -> None:
+async def test_a_lost_answer_is_told_apart_and_the_next_check_proves_the_write() -> None:
     """The rollback took effect although its answer never came."""
-    async with hosted() as (sim, around):
-        action = RollBack(around)
+    async with hosted() as (sim, context):
+        action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
         await fault(sim, "vercel", "rollback", "answer_lost")
         with pytest.raises(AnswerLost):
@@ -197,8 +199,8 @@ async def test_a_lost_answer_is_told_apart_and_the_next_look_proves_the_write() 
 
 async def test_a_token_without_the_permission_is_denied() -> None:
     """Nothing was changed, and the sentence says what to do."""
-    async with hosted() as (sim, around):
-        action = RollBack(around)
+    async with hosted() as (sim, context):
+        action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
         await fault(sim, "vercel", "rollback", "permission_denied")
         with pytest.raises(Denied, match="does not allow our key"):
@@ -206,27 +208,27 @@ async def test_a_token_without_the_permission_is_denied() -> None:
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_the_look_names_what_serves_and_what_came_before() -> None:
+async def test_the_check_names_what_serves_and_what_came_before() -> None:
     """It is the evidence for whoever approves."""
-    async with hosted() as (_, around):
-        look = await Deployments(around).look(OfService(service=SERVICE))
-        assert look.facts["previous"] == deployment_id(GOOD)
-        assert f"{BAD}.vercel.app" in look.sentence
+    async with hosted() as (_, context):
+        check = await Deployments(context).check(OfService(service=SERVICE))
+        assert check.facts["previous"] == deployment_id(GOOD)
+        assert f"{BAD}.vercel.app" in check.sentence
 
 
-async def test_a_service_without_a_project_makes_the_look_inconclusive() -> None:
+async def test_a_service_without_a_project_makes_the_check_inconclusive() -> None:
     """A probe reports what it met, and does not stop the response."""
-    async with hosted(vercel=None) as (_, around):
-        look = await Deployments(around).look(OfService(service=SERVICE))
-        assert look.verdict is Verdict.INCONCLUSIVE
-        assert "no `vercel` in systems.yaml" in look.sentence
+    async with hosted(vercel=None) as (_, context):
+        check = await Deployments(context).check(OfService(service=SERVICE))
+        assert check.verdict is Verdict.INCONCLUSIVE
+        assert "no `vercel` in systems.yaml" in check.sentence
 
 
 async def test_a_staged_deployment_can_be_promoted() -> None:
     """It never served, so nothing goes back to it; promoting it by its id is another matter."""
-    async with hosted() as (sim, around):
+    async with hosted() as (sim, context):
         staged = deployment_id("retailgen-g6h2stg")
-        await carried_out(RollBack(around), service=SERVICE)
-        done = await carried_out(Promote(around), service=SERVICE, to=staged)
+        await carried_out(RollBack(context), service=SERVICE)
+        done = await carried_out(Promote(context), service=SERVICE, to=staged)
         assert done.after.serving == staged
         assert sim.world.serving() == {"retailgen-g6h2stg": 100}

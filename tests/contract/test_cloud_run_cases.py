@@ -18,8 +18,8 @@ from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.records import ActFinished
 from allclear.domain.systems import MaintenanceMode
 from allclear.vendors.cloud_run.views import Traffic
-from tasks.maintenance import EnableMaintenance
 from tasks.cloud_run.actions import OfService, RestoreLatest, Revisions, RollbackTraffic
+from tasks.maintenance import EnableMaintenance
 from tests.contract.cloud_run_stages import (
     BAD,
     FIX,
@@ -210,7 +210,7 @@ async def test_traffic_that_changed_at_the_moment_of_the_write_stops_it_and_need
 # --- the operation -------------------------------------------------------------------------------------
 
 
-async def test_a_rollout_that_outlasts_the_deadline_is_unverified_until_a_later_look_proves_it(scene: Scene) -> None:
+async def test_a_rollout_that_outlasts_the_deadline_is_unverified_until_a_later_check_proves_it(scene: Scene) -> None:
     """The record does not claim what was not seen, not even when asked again too early."""
     stage, acts = await scene(Setting(operation_takes=0.9, deadline=SHORT))
     outcome = await acts.done()
@@ -426,7 +426,7 @@ async def test_one_act_changes_one_region(scene: Scene) -> None:
     assert resources == {f"traffic:{stage.path}", f"traffic:{IN_EUROPE}"}
     assert (await acts.done(EnableMaintenance, region="us-central1")).good
     assert (stage.serving(), stage.writes()) == ({OLDER: 100}, 3)
-    finding = await Revisions(acts.around).look(OfService(service="shop", region=EUROPE))
+    finding = await Revisions(acts.context).check(OfService(service="shop", region=EUROPE))
     assert finding.sentence.startswith(f"Traffic is 100 % {EUROPEAN}-1, pinned")
 
 
@@ -454,5 +454,5 @@ async def test_a_service_in_two_regions_asks_for_one(
     assert unnamed.outcome.sentence == "shop runs in europe-west1 and us-central1, and one act changes one region."
     assert "`region: europe-west1`" in unnamed.outcome.next_step
     assert elsewhere.outcome.sentence == "shop does not run in asia-east1, but in europe-west1 and us-central1."
-    finding = await Revisions(acts.around).look(OfService(service="shop"))
+    finding = await Revisions(acts.context).check(OfService(service="shop"))
     assert finding.verdict is Verdict.INCONCLUSIVE

@@ -14,7 +14,7 @@ import pytest
 from google.auth.exceptions import RefreshError, TransportError
 from pydantic import ValidationError
 
-from allclear.bootstrap import Around
+from allclear.bootstrap import CompanyContext
 from allclear.domain.base import utc_now
 from allclear.domain.errors import (
     AnswerLost,
@@ -339,9 +339,9 @@ def test_a_simulation_is_reached_the_way_systems_yaml_says(said: dict[str, str],
     systems = company.systems.model_copy(update={"systems": {**company.systems.systems, "cloud_run": changed}})
     where = {"cloud_run": "http://rest:2", "cloud_run_grpc": "grpc:1"}
     simulation = Simulation(endpoints=where, control="", secrets={}, options={})
-    around = Around(replace(company, systems=systems), simulation, {}, FakeRecord())
-    assert around.access("cloud_run").endpoint == endpoint
-    assert endpoint.removeprefix("http://") in repr(around.client(CloudRun))
+    context = CompanyContext(replace(company, systems=systems), simulation, {}, FakeRecord())
+    assert context.access("cloud_run").endpoint == endpoint
+    assert endpoint.removeprefix("http://") in repr(context.client(CloudRun))
 
 
 async def test_a_fresh_rollout_of_somebody_else_is_waited_out_and_a_hanging_one_is_not(run: CloudRun) -> None:

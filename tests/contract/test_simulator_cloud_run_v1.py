@@ -204,11 +204,11 @@ async def test_labels_annotations_and_description_go_through_to_v2() -> None:
     async with production() as (sim, client):
         service = (await client.get(SHOP)).json()
         service["metadata"]["labels"] |= {"team": "shop", "cloud.googleapis.com/location": "elsewhere"}
-        service["metadata"]["annotations"] |= {"note": "kept", "run.googleapis.com/description": "The shop"}
+        service["metadata"]["annotations"] |= {"note": "live-message", "run.googleapis.com/description": "The shop"}
         answer = (await client.put(SHOP, json=service)).json()
         assert answer["metadata"]["labels"] == {"team": "shop", "cloud.googleapis.com/location": "us-central1"}
         v2 = await run_client(sim).get_service(name=SERVICE)
-        assert (dict(v2.labels), dict(v2.annotations)) == ({"team": "shop"}, {"note": "kept"})
+        assert (dict(v2.labels), dict(v2.annotations)) == ({"team": "shop"}, {"note": "live-message"})
         assert v2.description == "The shop"
         assert recorded(sim, "write")[-1]["update_mask"] == ["description", "labels", "annotations"]
 

@@ -52,9 +52,9 @@ async def listed(sim: Simulated, **fields: Any) -> httpx.Response:
     )
 
 
-async def counted(around: AimedAtSimulation, until: datetime, window: timedelta = HOUR) -> dict[str, int]:
+async def counted(context: AimedAtSimulation, until: datetime, window: timedelta = HOUR) -> dict[str, int]:
     """Returns the requests by revision, as our client reads them."""
-    found = await around.client(CloudMetrics).requests(*PLACE, until=until, window=window)
+    found = await context.client(CloudMetrics).requests(*PLACE, until=until, window=window)
     return {name: count.total for name, count in found.items()}
 
 
@@ -64,24 +64,24 @@ async def counted(around: AimedAtSimulation, until: datetime, window: timedelta 
 async def test_before_the_beginning_users_came_as_often_to_whom_the_history_names() -> None:
     """40 users a second for the hour before; three minutes of it do not show yet."""
     users = quick("healthy").users.model_copy(update={"per_second": 40.0})
-    async with production(quick("healthy", users=users)) as (sim, around):
+    async with production(quick("healthy", users=users)) as (sim, context):
         began = sim.world.clock()
-        recent = await counted(around, began)
+        recent = await counted(context, began)
         assert recent.keys() == {GOOD}
         assert recent[GOOD] == pytest.approx(40 * 57 * 60, abs=200)
-        assert await counted(around, began - timedelta(days=4)) == {KIP: 40 * 3600}
-        split = await counted(around, began - timedelta(days=3) + HOUR / 2)
+        assert await counted(context, began - timedelta(days=4)) == {KIP: 40 * 3600}
+        split = await counted(context, began - timedelta(days=3) + HOUR / 2)
         assert split == {KIP: pytest.approx(72_000, abs=200), GOOD: pytest.approx(72_000, abs=200)}
 
 
 async def test_what_users_meet_is_counted_by_revision_and_status() -> None:
     """The live counts are those of the shop itself, failures among them."""
     scenario = quick(metrics_lag=timedelta(0))
-    async with production(scenario) as (sim, around):
+    async with production(scenario) as (sim, context):
         users = sim.world.users.totals
         for _ in range(400):
             sim.world.storefront.visit("GET", "/api/checkout")
-        found = await around.client(CloudMetrics).requests(*PLACE, until=now() + timedelta(minutes=1), window=HOUR)
+        found = await context.client(CloudMetrics).requests(*PLACE, until=now() + timedelta(minutes=1), window=HOUR)
         assert found[BAD].total >= 400
         assert found[BAD].failed == pytest.approx(240 + users["failed"], abs=25)
 
@@ -149,20 +149,28 @@ async def test_the_log_holds_the_history_and_every_write_through_any_face() -> N
         )
         for entry in answer["entries"]
     ]
-    by_hand = ("v1.Services.ReplaceService", "engineer")
+    manual = ("v1.Services.ReplaceService", "engineer")
     assert told == [
-        *[("v1.Services.ReplaceService", "deployer")] * 4, by_hand, ("v2.Services.UpdateService", "allclear"), by_hand,
-    ]  # fmt: skip
+        *[("v1.Services.ReplaceService", "deployer")] * 4,
+        manual,
+        ("v2.Services.UpdateService", "allclear"),
+        manual,
+    ]
 
 
 async def test_our_client_reads_who_served_until_each_write() -> None:
     """From both kinds of entries; the one that never started served nobody."""
-    async with production() as (sim, around):
+    async with production() as (sim, context):
         await run_client(sim).update_service(all_to(GOOD))
-        moves = await around.client(CloudLogs).traffic_moves(*PLACE, now=now())
+        moves = await context.client(CloudLogs).traffic_moves(*PLACE, now=now())
     assert [move.serving for move in moves] == [
-        {}, {"vintstreet-00039-dex": 100}, {KIP: 100}, {GOOD: 100}, {GOOD: 100}, {BAD: 100},
-    ][1:]  # fmt: skip
+        {},
+        {"vintstreet-00039-dex": 100},
+        {KIP: 100},
+        {GOOD: 100},
+        {GOOD: 100},
+        {BAD: 100},
+    ][1:]
     assert moves[-1].asked == {GOOD: 100}
     assert NOT_READY not in str(moves)
 
@@ -193,9 +201,15 @@ async def test_entries_are_paged_ordered_and_filtered() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"resourceNames": []}, {"orderBy": "severity"}, {"pageSize": -1}, {"pageToken": "x"}, {"filter": "a b"},
-     {"filter": 'timestamp>="yesterday"'}],
-)  # fmt: skip
+    [
+        {"resourceNames": []},
+        {"orderBy": "severity"},
+        {"pageSize": -1},
+        {"pageToken": "x"},
+        {"filter": "a b"},
+        {"filter": 'timestamp>="yesterday"'},
+    ],
+)
 async def test_a_request_that_makes_no_sense_is_refused_in_googles_words(wrong: dict[str, Any]) -> None:
     """400 INVALID_ARGUMENT with a sentence."""
     async with Simulated(quick("healthy")) as sim:
@@ -207,22 +221,22 @@ async def test_a_request_that_makes_no_sense_is_refused_in_googles_words(wrong: 
 async def test_whoever_lacks_the_permission_is_denied() -> None:
     """Both interfaces, and both by the permission's name."""
     allowed = [one for one in quick().permissions if one not in (READ_LOGS, READ_METRICS)]
-    async with production(quick(permissions=allowed)) as (_, around):
+    async with production(quick(permissions=allowed)) as (_, context):
         with pytest.raises(Denied, match=READ_METRICS):
-            await counted(around, now())
+            await counted(context, now())
         with pytest.raises(Denied, match=READ_LOGS):
-            await around.client(CloudLogs).traffic_moves(*PLACE, now=now())
+            await context.client(CloudLogs).traffic_moves(*PLACE, now=now())
 
 
 async def test_both_can_be_made_unwell() -> None:
     """A fault that lasts longer than the client's patience reaches it."""
-    async with production() as (sim, around):
+    async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "unavailable", times=3)
         await fault(sim, "cloud_logging", "entries.list", "unavailable", times=3)
         with pytest.raises(Unreachable):
-            await counted(around, now())
+            await counted(context, now())
         with pytest.raises(Unreachable):
-            await around.client(CloudLogs).traffic_moves(*PLACE, now=now())
+            await context.client(CloudLogs).traffic_moves(*PLACE, now=now())
 
 
 # --- a rollback that is decided by them ----------------------------------------------------------------
@@ -243,9 +257,9 @@ async def release(sim: Simulated) -> None:
 
 async def test_the_rollback_goes_where_the_requests_went_though_a_newer_revision_is_ready() -> None:
     """41 was a canary: ready, newer, and nobody's for days. Age alone would choose it."""
-    async with production(pinned(HistorySpec(ago="9d", serving={KIP: 100}, by_name=True))) as (sim, around):
+    async with production(pinned(HistorySpec(ago="9d", serving={KIP: 100}, by_name=True))) as (sim, context):
         await release(sim)
-        done = await carried_out(RollbackTraffic(around), service="storefront")
+        done = await carried_out(RollbackTraffic(context), service="storefront")
         assert sim.world.serving() == {KIP: 100}
     assert f"{KIP} was chosen: it answered" in done.change.risk
     assert "Against it" not in done.change.risk
@@ -255,9 +269,9 @@ async def test_the_rollback_goes_where_the_requests_went_though_a_newer_revision
 
 async def test_without_metrics_the_log_decides() -> None:
     """And the approver reads which witness is silent and why."""
-    async with production() as (sim, around):
+    async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "permission_denied")
-        done = await carried_out(RollbackTraffic(around), service="storefront")
+        done = await carried_out(RollbackTraffic(context), service="storefront")
         assert sim.world.serving() == {GOOD: 100}
     assert "by the audit log" in done.change.risk
     assert "Not known: who answered requests before (Cloud Monitoring does not allow our key" in done.change.risk
@@ -270,11 +284,11 @@ async def test_an_earlier_rollback_is_not_rolled_back_to() -> None:
         HistorySpec(ago="4320m", serving={GOOD: 100}),
         HistorySpec(ago="4313m", serving={KIP: 100}, by_name=True),
     ]
-    async with production(pinned(*history)) as (sim, around):
+    async with production(pinned(*history)) as (sim, context):
         await release(sim)
         await fault(sim, "cloud_monitoring", "query", "permission_denied", times=2)
-        finding = await Revisions(around).look(OfService(service="storefront"))
-        done = await carried_out(RollbackTraffic(around), service="storefront")
+        finding = await Revisions(context).check(OfService(service="storefront"))
+        done = await carried_out(RollbackTraffic(context), service="storefront")
         assert sim.world.serving() == {KIP: 100}
     assert finding.facts["previous"] == KIP
     assert "by the audit log" in done.change.risk
@@ -282,9 +296,9 @@ async def test_an_earlier_rollback_is_not_rolled_back_to() -> None:
 
 async def test_the_probe_says_so_when_nobody_can_tell() -> None:
     """With every witness silent, the candidates are named and nothing is guessed."""
-    async with production() as (sim, around):
+    async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "permission_denied")
         await fault(sim, "cloud_logging", "entries.list", "permission_denied")
-        finding = await Revisions(around).look(OfService(service="storefront"))
+        finding = await Revisions(context).check(OfService(service="storefront"))
     assert finding.facts["previous"] is None
     assert f"it could be {GOOD}, {KIP}" in finding.sentence

@@ -151,14 +151,14 @@ async def test_a_split_within_a_region_is_a_split_of_its_own_users(both: Product
 
 async def test_errors_stop_when_the_last_broken_region_is_rolled_back(both: Production) -> None:
     """Our own action, one region at a time: each goes back to what that region's own record says was good."""
-    async with production(both, **BOTH) as (sim, around):
-        first = await carried_out(RollbackTraffic(around), service="storefront", region="us-central1")
+    async with production(both, **BOTH) as (sim, context):
+        first = await carried_out(RollbackTraffic(context), service="storefront", region="us-central1")
         assert f"{GOOD} was chosen: it answered" in first.change.risk
         seen = await visited(sim)
         assert seen["us-central1", True] == 0
         assert seen[EUROPE, True] > 0
         assert not recorded(sim, "errors_stopped")
-        second = await carried_out(RollbackTraffic(around), service="storefront", region=EUROPE)
+        second = await carried_out(RollbackTraffic(context), service="storefront", region=EUROPE)
         assert f"{GOOD_EU} was chosen: it answered" in second.change.risk
         assert (await visited(sim))[EUROPE, True] == 0
         await until(lambda: recorded(sim, "errors_stopped"))
@@ -211,8 +211,10 @@ async def test_v1_shows_a_region_by_its_host_by_its_location_and_all_at_once(bot
             assert await names(f"{NAMESPACE}/revisions", headers=regional) == [BAD_EU, GOOD_EU, OLD_EU]
             selected = {"labelSelector": f"serving.knative.dev/service={SHOP}"}
             assert await names("/v1/projects/vintstreet-prod/locations/-/revisions", params=selected) == [
-                BAD_EU, GOOD_EU, OLD_EU,
-            ]  # fmt: skip
+                BAD_EU,
+                GOOD_EU,
+                OLD_EU,
+            ]
             service = (await client.get(f"{NAMESPACE}/services/{SHOP}", headers=regional)).json()
             assert service["metadata"]["labels"]["cloud.googleapis.com/location"] == EUROPE
             assert (await client.get(f"{NAMESPACE}/services/{SHOP}")).status_code == 404
@@ -243,12 +245,12 @@ async def test_an_update_changes_one_region_and_its_operation_lives_there(both: 
 
 async def test_metrics_and_the_audit_log_are_of_each_region(both: Production) -> None:
     """Before the beginning three of ten requests went to Europe; each region's log has its own deployments."""
-    async with production(both, **BOTH) as (sim, around):
+    async with production(both, **BOTH) as (sim, context):
         now = datetime.now(UTC)
         yesterday = now - timedelta(days=1)
         places = ("us-central1", "vintstreet"), (EUROPE, SHOP)
         counts = [
-            await around.client(CloudMetrics).requests(
+            await context.client(CloudMetrics).requests(
                 "vintstreet-prod", *place, until=yesterday, window=timedelta(hours=1)
             )
             for place in places
@@ -259,7 +261,7 @@ async def test_metrics_and_the_audit_log_are_of_each_region(both: Production) ->
         logs = [await logged(sim, region) for region, _name in places]
         await control(sim, "POST", "/deploy", {"region": EUROPE, "revision": f"{SHOP}-00014-fix"})
         later = [await logged(sim, region) for region, _name in places]
-        moves = [await around.client(CloudLogs).traffic_moves("vintstreet-prod", *place, now=now) for place in places]
+        moves = [await context.client(CloudLogs).traffic_moves("vintstreet-prod", *place, now=now) for place in places]
     assert [set(one) for one in logs] == [{"vintstreet"}, {SHOP}]
     assert [len(after) - len(before) for before, after in zip(logs, later, strict=True)] == [0, 1]
     assert all(moves)

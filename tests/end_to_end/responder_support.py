@@ -89,10 +89,14 @@ def alone(home: Path, scenario: str = "vintstreet/payment-processing-down", **mo
     announced = home / "simulation.json"
     announced.write_text(simulator.stdout.readline())
     variables = {
-        "ALLCLEAR_COMPANY": scenario.partition("/")[0], "ALLCLEAR_JOURNAL_URL": f"sqlite:///{home}/journal.db",
-        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{free_port()}", "ALLCLEAR_ALERT_TOKEN": TOKEN,
-        "ALLCLEAR_SIMULATION": str(announced), "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api", **more,
-    }  # fmt: skip
+        "ALLCLEAR_COMPANY": scenario.partition("/")[0],
+        "ALLCLEAR_JOURNAL_URL": f"sqlite:///{home}/journal.db",
+        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{free_port()}",
+        "ALLCLEAR_ALERT_TOKEN": TOKEN,
+        "ALLCLEAR_SIMULATION": str(announced),
+        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",
+        **more,
+    }
     here = Alone(home, variables, Simulation.load(announced), [simulator])
     try:
         here.start()

@@ -33,8 +33,13 @@ def allclear(*words: str, timeout: float = 240, **more: str) -> subprocess.Compl
     """Runs `allclear` with `words` from the repository's root and returns how it ended."""
     return subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "allclear", *words],
-        cwd=ROOT, env=environment(**more), capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def make(*words: str) -> list[str]:

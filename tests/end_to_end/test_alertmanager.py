@@ -58,10 +58,16 @@ def address(here: Alone) -> Iterator[str]:
     port = free_port()
     with (home / "log").open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - the distribution's own program
-            [str(ALERTMANAGER), f"--config.file={home}/alertmanager.yml", f"--storage.path={home}/data",
-             f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="],
-            stdout=log, stderr=log,
-        )  # fmt: skip
+            [
+                str(ALERTMANAGER),
+                f"--config.file={home}/alertmanager.yml",
+                f"--storage.path={home}/data",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--cluster.listen-address=",
+            ],
+            stdout=log,
+            stderr=log,
+        )
     try:
         here.until(lambda: httpx.get(f"http://127.0.0.1:{port}/-/ready").is_success)
         yield f"http://127.0.0.1:{port}"

@@ -42,8 +42,11 @@ def simulation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     scenario = ROOT / "runbooks/vintstreet/drills/payment-processing-down.yaml"
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "allclear.simulator", str(scenario)],
-        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         described.write_text(process.stdout.readline())
         yield described

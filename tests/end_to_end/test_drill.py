@@ -92,8 +92,8 @@ def test_a_flag_that_stays_off_is_handed_to_a_person(tmp_path: Path) -> None:
     """In the broken-feature drill the flag stays off, and the ledger names who sees to it and until when."""
     played = drill("broken-feature", tmp_path / "home")
     assert played["misses"] == []
-    [handed] = entries(played, "debt.handed-over")
-    assert handed["record"]["to"] == "Ben Okafor"
+    [handed_over] = entries(played, "ledger.handed-over")
+    assert handed_over["record"]["to"] == "Ben Okafor"
     assert [line["result"] for line in truth(played, "write", face="supabase")] == ["done"]
 
 

@@ -16,8 +16,11 @@ def test_a_site_that_is_down_is_rolled_back_and_later_given_the_fix(tmp_path: Pa
     played = drill("retailgen/site-down", tmp_path / "home")
     assert played["misses"] == []
     truth = played["truth"]
-    moved = [(line["method"], line["name"], line["result"]) for line in truth
-             if line["kind"] == "write" and line["face"] == "vercel"]  # fmt: skip
+    moved = [
+        (line["method"], line["name"], line["result"])
+        for line in truth
+        if line["kind"] == "write" and line["face"] == "vercel"
+    ]
     assert moved == [("rollback", "retailgen-d4e7k1p", "done"), ("promote", "retailgen-k2v9fix", "done")]
     posts = [line for line in truth if line["kind"] == "status_post"]
     assert [post["status"] for post in posts] == ["investigating", "identified", "resolved"]

@@ -62,8 +62,12 @@ def test_its_drill_goes_as_planned(played: dict[str, Any]) -> None:
     """All five phases are gone through, and the rollback is verified and undone."""
     assert played["misses"] == []
     assert [one["phase"] for one in records(played, "phase.left")] == [
-        "detect", "contain", "investigate", "resolve", "review",
-    ]  # fmt: skip
+        "detect",
+        "contain",
+        "investigate",
+        "resolve",
+        "review",
+    ]
 
 
 @pytest.mark.slow

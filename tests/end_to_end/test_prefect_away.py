@@ -21,7 +21,7 @@ from allclear.bootstrap import Engine, make_engine
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
 from allclear.engine.people.people import Declaration
-from allclear.prefect_api import Orchestrator
+from allclear.prefect_api import PrefectApi
 from allclear.stack import Ports, Stack, empty_prefect, prepare
 from tests.end_to_end.stack_support import OWN, ROOT, allclear
 
@@ -43,9 +43,13 @@ class Parts:
         """Starts a part in a process group of its own."""
         with (self._home / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", *module], cwd=ROOT, env=self.stack.environment, stdout=log, stderr=log,
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env=self.stack.environment,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def kill(self, name: str) -> None:
         """Kills a part and all of its children at once, as a machine that loses its power does."""
@@ -61,11 +65,11 @@ class Parts:
     def said(self, name: str, start: str, seconds: float = 60) -> str:
         """Returns the first line of a part's log that begins so."""
 
-        def look() -> str | None:
+        def check() -> str | None:
             lines = (self._home / f"{name}.log").read_text(errors="replace").splitlines(keepends=True)
             return next((line for line in lines if line.startswith(start) and line.endswith("\n")), None)
 
-        return until(look, seconds, f"{name} says {start!r}")
+        return until(check, seconds, f"{name} says {start!r}")
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> Any:  # noqa: ANN401 - what it waits for
@@ -200,7 +204,7 @@ async def _prefect_comes_back(production: Production) -> None:
 
 async def test_one_key_is_one_run_in_a_real_prefect(production: Production) -> None:
     """The same errand, carried twenty times at once, is one run with one id."""
-    client = Orchestrator(production.api, "vintstreet")
+    client = PrefectApi(production.api, "vintstreet")
     try:
         words: Any = ({"incident": "VS-2"}, "VS-2/again and again")
         starts = [client.start("respond", *words, name="VS-2 respond", tags=["VS-2"]) for _ in range(20)]

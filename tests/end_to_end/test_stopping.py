@@ -63,8 +63,12 @@ def start(home: Path, *words: str) -> subprocess.Popen[bytes]:
     with (home.parent / "out").open("wb") as out:
         return subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "allclear", *words, "--home", str(home)],
-            cwd=ROOT, env=environment(), stdout=out, stderr=out, start_new_session=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=environment(),
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
@@ -106,10 +110,12 @@ def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: si
     """Somebody holds the journal and does not let go: the responder ends all the same, and within its patience."""
     home, port = tmp_path, free_port()
     more = {
-        "ALLCLEAR_COMPANY": "vintstreet", "ALLCLEAR_JOURNAL_URL": f"sqlite:///{home}/journal.db",
-        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{port}", "ALLCLEAR_ALERT_TOKEN": "a-long-secret-token",
+        "ALLCLEAR_COMPANY": "vintstreet",
+        "ALLCLEAR_JOURNAL_URL": f"sqlite:///{home}/journal.db",
+        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{port}",
+        "ALLCLEAR_ALERT_TOKEN": "a-long-secret-token",
         "PREFECT_API_URL": "http://127.0.0.1:9/api",
-    }  # fmt: skip
+    }
     child = subprocess.Popen([sys.executable, "-m", "allclear.responder"], cwd=ROOT, env=environment(**more))
     try:
         until(lambda: is_up(port), 60, lambda: "it does not answer")

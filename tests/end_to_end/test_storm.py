@@ -71,10 +71,13 @@ def responder(folder: Path) -> Generator[tuple[int, SqlJournal]]:
     company(folder / "runbooks")
     port, url = free_port(), f"sqlite:///{folder}/journal.db"
     more = {
-        "ALLCLEAR_RUNBOOKS": str(folder / "runbooks"), "ALLCLEAR_COMPANY": "storm", "ALLCLEAR_JOURNAL_URL": url,
-        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{port}", "ALLCLEAR_ALERT_TOKEN": TOKEN,
+        "ALLCLEAR_RUNBOOKS": str(folder / "runbooks"),
+        "ALLCLEAR_COMPANY": "storm",
+        "ALLCLEAR_JOURNAL_URL": url,
+        "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{port}",
+        "ALLCLEAR_ALERT_TOKEN": TOKEN,
         "PREFECT_API_URL": "http://127.0.0.1:9/api",
-    }  # fmt: skip
+    }
     process = subprocess.Popen([sys.executable, "-m", "allclear.responder"], cwd=ROOT, env=environment(**more))
     try:
         _until_up(port)
@@ -162,10 +165,13 @@ def alert(key: str, state: str = "firing", title: str = "Down", service: int = 0
 def group(name: str, count: int) -> Request:
     """Returns Alertmanager's notification of so many different alerts."""
     alerts = [
-        {"status": "firing", "fingerprint": f"{name}-{number}",
-         "labels": {"alertname": name, "service": f"shop-{number % SERVICES}"}}
+        {
+            "status": "firing",
+            "fingerprint": f"{name}-{number}",
+            "labels": {"alertname": name, "service": f"shop-{number % SERVICES}"},
+        }
         for number in range(count)
-    ]  # fmt: skip
+    ]
     return "alertmanager", json.dumps({"status": "firing", "alerts": alerts}).encode()
 
 
@@ -195,9 +201,9 @@ def test_a_storm_of_different_alerts_is_gathered_and_none_is_lost(tmp_path: Path
         assert journal.open_with_key("umbrella:storm") is not None
         assert 20 <= len(rows) <= SERVICES + 1
         heard = [one for one in journal.heard(limit=3 * COUNT) if one.state == "firing"]
-        became = Counter(one.became for one in heard)
+        decision = Counter(one.decision for one in heard)
         assert {one.key for one in heard} == {f"json:k{number}" for number in range(COUNT)}
-        assert set(became) <= {"opened", "joined", "collapsed", "repeat"}  # the last where a 503 came too late
+        assert set(decision) <= {"opened", "joined", "collapsed", "repeat"}  # the last where a 503 came too late
         known = [one for row in rows for one in journal.alerts_of(row.id)]
         assert len(known) == COUNT
         assert sum(one.state == "resolved" for one in known) == len(ends)
@@ -205,7 +211,7 @@ def test_a_storm_of_different_alerts_is_gathered_and_none_is_lost(tmp_path: Path
         records = [entry.record for row in rows for entry in journal.entries(row.id)]
         joined = Counter(record.state for record in records if isinstance(record, AlertJoined))
         assert joined["resolved"] == len(ends)
-        assert joined["firing"] == COUNT - became["collapsed"]
+        assert joined["firing"] == COUNT - decision["collapsed"]
         assert any(isinstance(record, AlertsCollapsed) for record in records)
 
 

@@ -66,8 +66,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with printed.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 - our own program
             make("up", "SIMULATED=1", f"ARGS={ports} --home {home}"),
-            cwd=ROOT, env=environment(), stdout=out, stderr=out, start_new_session=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=environment(),
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
     try:
         end = time.monotonic() + 180
         while "Ctrl-C stops everything" not in printed.read_text():
@@ -94,9 +98,15 @@ def test_every_command_of_the_readme_works(up: Up) -> None:
     assert made == ["make drill", "make up SIMULATED=1"]
     for command in commands():
         done = subprocess.run(  # noqa: S602 - the README's own words
-            command, shell=True, cwd=ROOT, env=environment(**up.variables), capture_output=True, text=True,
-            timeout=120, check=False,
-        )  # fmt: skip
+            command,
+            shell=True,
+            cwd=ROOT,
+            env=environment(**up.variables),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         if command.startswith("curl"):

@@ -16,9 +16,9 @@ from hypothesis import given
 from markdown_it import MarkdownIt
 
 from allclear.domain.errors import ConfigError
-from allclear.domain.records import IncidentOpened, NoteTaken, PostMortemWritten, StepDone
-from allclear.domain.timeline import plain
 from allclear.domain.placeholders import unknown_placeholders
+from allclear.domain.records import IncidentOpened, NoteAdded, PostMortemWritten, StepDone
+from allclear.domain.timeline import plain
 from allclear.postmortem.document import gaps, write_post_mortem
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS
 from tests.unit.stories import ANA, BEN, TROUBLE, Story, plan
@@ -60,8 +60,14 @@ def test_the_plans_headings_come_in_its_order() -> None:
     document = (HERE.parents[1] / "runbooks/vintstreet/templates/post-mortem.md").read_text()
     headings = re.findall(r"^## (.+)$", document, re.MULTILINE)
     assert headings[:7] == [
-        "Summary", "Timeline", "Root Cause", "Impact", "Resolution", "Action Items", "Lessons Learned",
-    ]  # fmt: skip
+        "Summary",
+        "Timeline",
+        "Root Cause",
+        "Impact",
+        "Resolution",
+        "Action Items",
+        "Lessons Learned",
+    ]
 
 
 def test_an_unknown_placeholder_is_refused() -> None:
@@ -128,10 +134,10 @@ def test_hostile_words_of_a_person_stay_words(text: str) -> None:
 
 def test_ten_thousand_entries_become_a_document_within_a_second() -> None:
     """Even the longest incident is told at once."""
-    story, look = Story().opened(), StepDone(phase="contain", step="look", title="Look", finding=TROUBLE)
+    story, check = Story().opened(), StepDone(phase="contain", step="look", title="Look", finding=TROUBLE)
     for _ in range(2_500):
-        story.after(0.1).say(look, NoteTaken(text="Still <b>failing</b>, und \u202ekeiner weiß warum"), by=ANA)
-        story.say(look, look)
+        story.after(0.1).say(check, NoteAdded(text="Still <b>failing</b>, und \u202ekeiner weiß warum"), by=ANA)
+        story.say(check, check)
     incident = story.incident
     started = time.process_time()
     document = write_post_mortem(

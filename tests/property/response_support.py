@@ -23,13 +23,13 @@ from allclear.company import Company, load_company
 from allclear.domain.approval import Ask
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
-from allclear.domain.records import ActIntended, By, IncidentOpened, NoteTaken
+from allclear.domain.records import ActIntended, By, IncidentOpened, NoteAdded
 from allclear.domain.runbook import Phase
-from allclear.engine.response.next_move import Over, Wait
-from allclear.engine.alerts.intake import Alert
 from allclear.engine.actions.registry import Registry
-from allclear.journal.ports import Claim, Errand, ErrandKind, Journal, Mine, Received
+from allclear.engine.alerts.intake import Alert
+from allclear.engine.response.next_move import Over, Wait
 from allclear.journal.entries import SqlJournal
+from allclear.journal.ports import Acquired, Claim, Journal, NewDelivery, OutboxKind, OutboxMessage
 from allclear.settings import Settings
 from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import OutbreakSpec, RevisionSpec, Trouble
@@ -39,19 +39,38 @@ from tests.contract.simulator_support import REPOSITORY, Simulated, quick
 MACHINE = By(actor="allclear", via="test")
 GOOD, BAD, FIX = "vintstreet-00041-wex", "vintstreet-00042-qoz", "vintstreet-00043-fix"
 ALERT = Alert(
-    source="alertmanager", key="payments", state="firing", title="Payment processing fails",
-    labels={"alertname": "PaymentProcessingFailures"}, at=utc_now(),
-)  # fmt: skip
+    source="alertmanager",
+    key="payments",
+    state="firing",
+    title="Payment processing fails",
+    labels={"alertname": "PaymentProcessingFailures"},
+    at=utc_now(),
+)
 OPENED = IncidentOpened(
-    company="VintStreet", title="Payments fail", severity="P0", service="storefront", runbook="bad-deployment",
+    company="VintStreet",
+    title="Payments fail",
+    severity="P0",
+    service="storefront",
+    runbook="bad-deployment",
     reported="declared by Ana",
-)  # fmt: skip
+)
 WRITES = frozenset(
     {
-        "open_incident", "append", "claim", "renew", "finish", "receive_all", "settle", "read_to", "errand_done",
-        "errand_failed", "wait", "add_baselines", "take_over",
+        "open_incident",
+        "append",
+        "claim",
+        "renew",
+        "finish",
+        "receive_all",
+        "settle",
+        "read_to",
+        "errand_done",
+        "errand_failed",
+        "wait",
+        "add_baselines",
+        "take_over",
     }
-)  # fmt: skip
+)
 """The journal's methods that write."""
 
 
@@ -108,7 +127,7 @@ def received(
     journal: Journal, source: str, headers: dict[str, str], body: bytes, key: str, world: str = "vintstreet"
 ) -> tuple[str, bool]:
     """Put a delivery into the inbox; returns its id, and whether there is new work."""
-    return journal.receive_all([Received(world, source, headers, body, key)])[0]
+    return journal.receive_all([NewDelivery(world, source, headers, body, key)])[0]
 
 
 def announced(sim: Simulated, folder: Path) -> Path:
@@ -137,9 +156,12 @@ class Mortal:
     """A journal (the port `Journal`, by delegation) whose process dies at the `at`-th write."""
 
     def __init__(
-        self, inner: SqlJournal, at: int = 0, when: Literal["before", "after"] = "after",
+        self,
+        inner: SqlJournal,
+        at: int = 0,
+        when: Literal["before", "after"] = "after",
         told: Callable[[], int] = lambda: 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.inner = inner
         self.writes: list[str] = []
         self.told: list[int] = []
@@ -168,7 +190,7 @@ class Mortal:
 async def die(engine: Engine, journal: SqlJournal) -> None:
     """Leaves behind what the kernel leaves of a process: a presence file without the lock; connections are cut."""
     url = engine.settings.journal_url
-    await engine.around.close()
+    await engine.context.close()
     journal.close()
     if url.startswith("sqlite:///"):
         (Path(f"{url.removeprefix('sqlite:///')}.holders") / f"{journal.holder}.alive").touch()
@@ -200,9 +222,16 @@ async def start_alone(engine: Engine, incident: str, act: str, *, held: bool = F
     """Starts a process that carries out one act."""
     settings = engine.settings
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.property.response_support", settings.journal_url, str(settings.simulation),
-        incident, act, "held" if held else "free", cwd=REPOSITORY,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "tests.property.response_support",
+        settings.journal_url,
+        str(settings.simulation),
+        incident,
+        act,
+        "held" if held else "free",
+        cwd=REPOSITORY,
+    )
 
 
 async def _alone(url: str, simulation: str, incident: str, act: str, held: str) -> None:
@@ -217,7 +246,7 @@ def claim_all(url: str, folder: str, incident: str, count: int, me: str) -> list
     journal = SqlJournal(url)
     try:
         _meet(folder, "ready", me)
-        got = [number for number in range(count) if isinstance(_claim(journal, incident, number), Mine)]
+        got = [number for number in range(count) if isinstance(_claim(journal, incident, number), Acquired)]
         _meet(folder, "done", me)  # who leaves earlier is taken for dead, and its claims are taken over
         return got
     finally:
@@ -231,8 +260,8 @@ def append_all(url: str, folder: str, incidents: list[str], count: int, me: str)
         _meet(folder, "ready", me)
         for number in range(count):
             for incident in incidents:
-                errand = Errand(ErrandKind.START, incident, f"{incident}/{number}", {})
-                journal.append(incident, [NoteTaken(text=f"{me} {number}")], MACHINE, errands=[errand])
+                message = OutboxMessage(OutboxKind.START, incident, f"{incident}/{number}", {})
+                journal.append(incident, [NoteAdded(text=f"{me} {number}")], MACHINE, outbox=[message])
             received(journal, "json", {}, b"{}", str(number))
             journal.open_incident("VS", OPENED, MACHINE, key=str(number))
         _meet(folder, "done", me)
@@ -257,7 +286,7 @@ def open_all(urls: list[str], folder: str, me: str) -> list[str]:
 def hold_claim(url: str, incident: str, told: str) -> None:
     """Claims something, says so by a file, and stays until it is killed."""
     journal = SqlJournal(url)
-    assert isinstance(_claim(journal, incident, 1), Mine)
+    assert isinstance(_claim(journal, incident, 1), Acquired)
     Path(told).touch()
     threading.Event().wait()
 

@@ -20,7 +20,7 @@ from allclear.domain.records import (
     Contained,
     IncidentEnded,
     IncidentOpened,
-    NoteTaken,
+    NoteAdded,
     Recovered,
     SeverityChanged,
     StepDone,
@@ -48,22 +48,46 @@ def _named(names: tuple[str, ...], **fields: st.SearchStrategy[Any]) -> st.Searc
 
 
 TARGETS = _named(("respond", "contain", "mend"), within=SPANS, until=STOPS, **{"from": STARTS})
-SCALE = st.tuples(*(
-    st.fixed_dictionaries({"name": st.just(name), "title": st.just(name), "definition": st.just(name),
-                           "targets": TARGETS, "escalates": escalates})
-    for name, escalates in zip(NAMES, (
-        st.none(), *(st.fixed_dictionaries({"to": st.just("P0"), "after": SPANS, "from": STARTS, "unless": STOPS})
-                     for _ in NAMES[1:]),
-    ), strict=True)
-)).map(list)  # fmt: skip
-PLANS = st.fixed_dictionaries({
-    "severities": SCALE,
-    "facets": st.just({"breach": {"title": "Whether data leaked"}}),
-    "duties": _named(
-        DUTIES, within=SPANS, severities=SOME, title=st.just("Tell"), ask=st.just("Tell."), role=st.just("cto"),
-        when=st.sampled_from([{}, {"breach": "yes"}]), **{"from": STARTS},
-    ),
-}).map(lambda parts: Plan.model_validate(plan().model_dump(mode="json", by_alias=True) | parts))  # fmt: skip
+SCALE = st.tuples(
+    *(
+        st.fixed_dictionaries(
+            {
+                "name": st.just(name),
+                "title": st.just(name),
+                "definition": st.just(name),
+                "targets": TARGETS,
+                "escalates": escalates,
+            }
+        )
+        for name, escalates in zip(
+            NAMES,
+            (
+                st.none(),
+                *(
+                    st.fixed_dictionaries({"to": st.just("P0"), "after": SPANS, "from": STARTS, "unless": STOPS})
+                    for _ in NAMES[1:]
+                ),
+            ),
+            strict=True,
+        )
+    )
+).map(list)
+PLANS = st.fixed_dictionaries(
+    {
+        "severities": SCALE,
+        "facets": st.just({"breach": {"title": "Whether data leaked"}}),
+        "duties": _named(
+            DUTIES,
+            within=SPANS,
+            severities=SOME,
+            title=st.just("Tell"),
+            ask=st.just("Tell."),
+            role=st.just("cto"),
+            when=st.sampled_from([{}, {"breach": "yes"}]),
+            **{"from": STARTS},
+        ),
+    }
+).map(lambda parts: Plan.model_validate(plan().model_dump(mode="json", by_alias=True) | parts))
 
 
 def _event(draw: Callable[..., Any], incident: Incident) -> tuple[Any, Any]:
@@ -72,28 +96,37 @@ def _event(draw: Callable[..., Any], incident: Incident) -> tuple[Any, Any]:
     match draw(st.sampled_from(["severity", "severity", "assess", "duty", "note", "stage"])):
         case "severity":
             now = draw(st.sampled_from([name for name in NAMES if name != incident.severity]))
-            return SeverityChanged(was=incident.severity, now=now, why="so"), draw(st.sampled_from([ANA, MACHINE]))
+            return SeverityChanged(was=incident.severity, now=now, reason="so"), draw(st.sampled_from([ANA, MACHINE]))
         case "assess":
             return Assessed(facets={"breach": draw(BREACH)}), ANA
         case "duty" if open_duties:
             finding = Finding(verdict=draw(st.sampled_from(Verdict)), sentence="So.")
             return StepDone(phase=DUTY, step=draw(st.sampled_from(open_duties)), title="Tell", finding=finding), ANA
         case "stage":
-            done = [Contained(by="it", finding=HEALTH), Recovered(finding=HEALTH),
-                    IncidentEnded(ending="resolved", why="so")]  # fmt: skip
+            done = [
+                Contained(by="it", finding=HEALTH),
+                Recovered(finding=HEALTH),
+                IncidentEnded(ending="resolved", reason="so"),
+            ]
             return draw(st.sampled_from(done)), draw(st.sampled_from([ANA, MACHINE]))
         case _:
-            return draw(st.sampled_from([(NoteTaken(text="so"), MACHINE), (Acknowledged(), ANA)]))
+            return draw(st.sampled_from([(NoteAdded(text="so"), MACHINE), (Acknowledged(), ANA)]))
 
 
 @st.composite
 def lives(draw: Callable[..., Any]) -> tuple[Plan, Story]:
     """A plan, and any life of an incident under it."""
     story = Story().say(
-        IncidentOpened(company="VintStreet", title="Trouble", severity=draw(st.sampled_from(NAMES)), service="shop",
-                       runbook="outage", reported="somehow"),
+        IncidentOpened(
+            company="VintStreet",
+            title="Trouble",
+            severity=draw(st.sampled_from(NAMES)),
+            service="shop",
+            runbook="outage",
+            reported="somehow",
+        ),
         by=draw(st.sampled_from([MACHINE, ANA])),
-    )  # fmt: skip
+    )
     for _ in range(draw(st.integers(1, 12))):
         story.after(draw(st.sampled_from([0, 1, 4, 30, 300, 2000])))
         record, by = _event(draw, story.incident)
@@ -102,8 +135,11 @@ def lives(draw: Callable[..., Any]) -> tuple[Plan, Story]:
 
 
 def _kept(it: Plan, incident: Incident, *what: str) -> dict[tuple[str, str, str], Deadline]:
-    return {(one.what, one.severity if one.what == "target" else "", one.name): one
-            for one in deadlines(it, incident) if one.what in what}  # fmt: skip
+    return {
+        (one.what, one.severity if one.what == "target" else "", one.name): one
+        for one in deadlines(it, incident)
+        if one.what in what
+    }
 
 
 @given(lives())
@@ -147,9 +183,11 @@ def test_going_to_a_severity_and_back_gives_the_same_dues(life: tuple[Plan, Stor
     """Nothing is lost but what gave way to the other's target; what comes on top was due there, or is its duty."""
     it, story = life
     was = story.incident.severity
-    story.say(NoteTaken(text="so"), by=ANA)  # somebody is there: the changes' authors start no clock
+    story.say(NoteAdded(text="so"), by=ANA)  # somebody is there: the changes' authors start no clock
     before = deadlines(it, story.incident)
-    story.say(SeverityChanged(was=was, now=there, why="so"), SeverityChanged(was=there, now=was, why="so"), by=ANA)
+    story.say(
+        SeverityChanged(was=was, now=there, reason="so"), SeverityChanged(was=there, now=was, reason="so"), by=ANA
+    )
     after = deadlines(it, story.incident)
     came = [one for one in after if one not in before and (one.what, one.severity) == ("target", there)]
     for one in before:

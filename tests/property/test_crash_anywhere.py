@@ -116,9 +116,13 @@ def _check_end(engine: Engine, incident_id: str) -> None:
 def _post_mortem(engine: Engine, incident: Incident) -> str:
     service = engine.company.systems.services[incident.opened.service]
     return write_post_mortem(
-        incident, engine.journal.entries(incident.id), engine.company.plan, service_title=service.title,
-        template=engine.company.post_mortem, now=utc_now(),
-    )  # fmt: skip
+        incident,
+        engine.journal.entries(incident.id),
+        engine.company.plan,
+        service_title=service.title,
+        template=engine.company.post_mortem,
+        now=utc_now(),
+    )
 
 
 def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
@@ -128,8 +132,9 @@ def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
     """
     traffic = [write for write in writes(world, "cloud_run", "UpdateService") if not late or write["result"] == "done"]
     assert [(write["result"], write["traffic"][0]["revision"]) for write in traffic] == [
-        ("done", "vintstreet-00041-wex"), ("done", "latest"),
-    ]  # fmt: skip
+        ("done", "vintstreet-00041-wex"),
+        ("done", "latest"),
+    ]
     assert world.serving() == {FIX: 100}
     assert [len(channel.messages) for channel in world.workspace.channels if channel.name == "incidents"] == [2]
     assert len(world.status_board.incidents) == 1
@@ -155,10 +160,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_an_undisturbed_response_tells_each_vendor_once(whole: Ran) -> None:
     """The whole P0 of the plan runs; its journal is written right after each write to the world, and not only then."""
     assert whole.vendors == [
-        ("pagerduty", "trigger"), ("slack", "chat.postMessage"), ("cloud_run", "UpdateService"),
-        ("statuspage", "create_incident"), ("statuspage", "update_incident"), ("cloud_run", "UpdateService"),
-        ("pagerduty", "resolve"), ("statuspage", "update_incident"), ("slack", "chat.postMessage"),
-    ]  # fmt: skip
+        ("pagerduty", "trigger"),
+        ("slack", "chat.postMessage"),
+        ("cloud_run", "UpdateService"),
+        ("statuspage", "create_incident"),
+        ("statuspage", "update_incident"),
+        ("cloud_run", "UpdateService"),
+        ("pagerduty", "resolve"),
+        ("statuspage", "update_incident"),
+        ("slack", "chat.postMessage"),
+    ]
     assert len(whole.acts) == len(whole.outcomes) == len(whole.vendors)
     assert [n for n, name in enumerate(whole.journal, start=1) if name == "finish"] == whole.outcomes
     assert len(whole.journal) > 5 * len(whole.outcomes)

@@ -20,25 +20,25 @@ from hypothesis import strategies as st
 from allclear.company import Company, load_company
 from allclear.company.checks.placeholders import texts
 from allclear.domain.approval import AskKind
+from allclear.domain.placeholders import render_all
 from allclear.domain.plan import UNKNOWN, ClockStart, Duty, Span
 from allclear.domain.records import (
     AlertJoined,
     Assessed,
     FollowUpAdded,
     IncidentOpened,
-    NoteTaken,
+    NoteAdded,
     PostMortemWritten,
     RoleTaken,
     RunStarted,
     SeverityChanged,
 )
 from allclear.domain.runbook import Phase, Runbook
-from allclear.domain.timeline import markdown_safe, plain
 from allclear.domain.template_values import LEAD, values
-from allclear.domain.placeholders import render_all
-from allclear.engine.actions.approval_requests import unanswered_for
-from allclear.engine.response.next_move import AskPeople
+from allclear.domain.timeline import markdown_safe, plain
+from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.response.duties import duty_step
+from allclear.engine.response.next_move import AskPeople
 from allclear.journal.entries import SqlJournal
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.placeholders import FIELDS
@@ -52,8 +52,12 @@ PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
 BLANK = re.compile(r"\[[A-Z][^\]\n]*[a-z][^\]\n]*\](?!\()")
 """As `[Phone Number]`; neither `[P0]`, nor a box to tick, nor a link."""
 STAGES: list[Callable[[Story], Story]] = [
-    Story.verified, Story.paged, Story.roll_back_proposed, Story.contained, Story.resolved,
-]  # fmt: skip
+    Story.verified,
+    Story.paged,
+    Story.roll_back_proposed,
+    Story.contained,
+    Story.resolved,
+]
 
 
 @cache
@@ -83,17 +87,26 @@ class Case(NamedTuple):
         alert = AlertJoined(alert="1", source="json", key="k", state="firing", title=said)
         story.say(
             IncidentOpened(
-                company=self.company.name, title=said, severity=self.severity, service=self.runbook.service,
-                runbook=self.runbook.name, incident_kind=self.kind, facets=self.facets, impact=self.impact,
-                feature=self.feature, reported="alert from json", simulated=self.simulated,
+                company=self.company.name,
+                title=said,
+                severity=self.severity,
+                service=self.runbook.service,
+                runbook=self.runbook.name,
+                incident_kind=self.kind,
+                facets=self.facets,
+                impact=self.impact,
+                feature=self.feature,
+                reported="alert from json",
+                simulated=self.simulated,
             ),
-            alert, RunStarted(phase="detect", run="7c9e6679"),
-        )  # fmt: skip
+            alert,
+            RunStarted(phase="detect", run="7c9e6679"),
+        )
         for stage in STAGES[: self.stages]:
             stage(story)
         now = story.incident.severity
-        story.say(SeverityChanged(was=now, now=self.later, why=said), NoteTaken(text=said), by=ANA)
-        story.say(Assessed(facets=self.facets, why=said), RoleTaken(role=LEAD, person=said), by=ANA)
+        story.say(SeverityChanged(was=now, now=self.later, reason=said), NoteAdded(text=said), by=ANA)
+        story.say(Assessed(facets=self.facets, reason=said), RoleTaken(role=LEAD, person=said), by=ANA)
         if self.written:
             story.say(*(PostMortemWritten(field=name, text=said) for name in FIELDS), by=ANA)
             story.say(FollowUpAdded(text=said, owner=said, due=datetime(2026, 12, 1, tzinfo=UTC)), by=ANA)
@@ -105,12 +118,20 @@ class Case(NamedTuple):
         incident = story.incident
         title, now = company.systems.services[self.runbook.service].title, story.now + timedelta(hours=self.hours)
         words = values(
-            incident, story.entries, company.plan, service_title=title, impact=incident.opened.impact or incident.title,
-            now=now, templates=company.templates, runbook_title=self.runbook.title,
-        )  # fmt: skip
-        told = {f"{place} {where}": text
-                for place, value in _words(company)
-                for where, text in texts(render_all(value, words))}  # fmt: skip
+            incident,
+            story.entries,
+            company.plan,
+            service_title=title,
+            impact=incident.opened.impact or incident.title,
+            now=now,
+            templates=company.templates,
+            runbook_title=self.runbook.title,
+        )
+        told = {
+            f"{place} {where}": text
+            for place, value in _words(company)
+            for where, text in texts(render_all(value, words))
+        }
         document = write_post_mortem(
             incident, story.entries, company.plan, service_title=title, template=company.post_mortem, now=now
         )
@@ -125,7 +146,7 @@ def _words(company: Company) -> Iterator[tuple[str, Any]]:
             for step in book.steps(phase):
                 place = f"{book.name} {phase.value} {step.id}"
                 yield place, [step.title, step.ask, step.with_, step.proof.with_ if step.proof else {}]
-                generic = unanswered_for(installed().action(step.action), step) if step.action else None
+                generic = fallback_for(installed().action(step.action), step) if step.action else None
                 yield f"{place} unanswered", step.with_ | generic.with_ if generic else {}
     for line in (*company.plan.duties, *company.plan.evidence):
         yield f"plan {line.name}", [line.title, line.ask]
@@ -139,12 +160,19 @@ def cases(draw: Callable[..., Any]) -> Case:
     facets = {name: draw(st.sampled_from([None, UNKNOWN, *facet.values])) for name, facet in plan.facets.items()}
     route = draw(st.sampled_from([None, *plan.routes]))
     return Case(
-        company, draw(st.sampled_from(list(company.runbooks.values()))), draw(st.sampled_from(names)),
-        draw(st.sampled_from(names)), draw(st.sampled_from(list(plan.kinds))),
-        {name: value for name, value in facets.items() if value}, route.impact if route else "",
-        route.feature if route else "", draw(st.integers(0, len(STAGES))), draw(st.booleans()), draw(st.booleans()),
+        company,
+        draw(st.sampled_from(list(company.runbooks.values()))),
+        draw(st.sampled_from(names)),
+        draw(st.sampled_from(names)),
+        draw(st.sampled_from(list(plan.kinds))),
+        {name: value for name, value in facets.items() if value},
+        route.impact if route else "",
+        route.feature if route else "",
+        draw(st.integers(0, len(STAGES))),
+        draw(st.booleans()),
+        draw(st.booleans()),
         draw(st.sampled_from([0, 5, 100])),
-    )  # fmt: skip
+    )
 
 
 @given(cases())
@@ -158,14 +186,49 @@ def test_no_message_and_no_document_has_a_blank(case: Case) -> None:
 
 
 PIECES = st.sampled_from(
-    ["{incident}", "{x}", "{lead}", "{title}", "{t_internal_alert}", "{impact}", "{", "}", "{}", "{{title}}", "{0}",
-     "${lead}", "%s", "{title!r}", "\\1", "\\g<0>", "[Name]", "shop", "{simulated}", "{updates}"],
-)  # fmt: skip
+    [
+        "{incident}",
+        "{x}",
+        "{lead}",
+        "{title}",
+        "{t_internal_alert}",
+        "{impact}",
+        "{",
+        "}",
+        "{}",
+        "{{title}}",
+        "{0}",
+        "${lead}",
+        "%s",
+        "{title!r}",
+        "\\1",
+        "\\g<0>",
+        "[Name]",
+        "shop",
+        "{simulated}",
+        "{updates}",
+    ],
+)
 
 
 @given(cases(), st.lists(PIECES, min_size=1, max_size=3).map(" ".join))
-@example(case=Case(vintstreet(), vintstreet().runbooks["bad-deployment"], "P0", "P0", "outage", {}, "", "", 0,
-                   simulated=False, written=True, hours=0), said="{lead}")  # fmt: skip
+@example(
+    case=Case(
+        vintstreet(),
+        vintstreet().runbooks["bad-deployment"],
+        "P0",
+        "P0",
+        "outage",
+        {},
+        "",
+        "",
+        0,
+        simulated=False,
+        written=True,
+        hours=0,
+    ),
+    said="{lead}",
+)
 @settings(max_examples=80, deadline=None)
 def test_what_outsiders_say_is_left_as_it_is(case: Case, said: str) -> None:
     """An alert called {lead} becomes nobody's name: its words stand where any other word would, letter by letter."""
@@ -182,17 +245,38 @@ def test_what_outsiders_say_is_left_as_it_is(case: Case, said: str) -> None:
 async def test_questions_to_people_are_filled_once(tmp_path: Path, said: str) -> None:
     """Each step that a person is asked for, and a duty of the plan, as they stand in the journal."""
     journal = SqlJournal(new_journal(tmp_path))
-    duty = Duty(name="tell", title="Tell of {title}", ask="Tell of {title}: {impact}.", role="cto",
-                from_=ClockStart.ALERT, within=Span(timedelta(hours=1)))  # fmt: skip
+    duty = Duty(
+        name="tell",
+        title="Tell of {title}",
+        ask="Tell of {title}: {impact}.",
+        role="cto",
+        from_=ClockStart.ALERT,
+        within=Span(timedelta(hours=1)),
+    )
     company = vintstreet()
     company = replace(company, plan=company.plan.model_copy(update={"duties": [duty]}))
     engine = engine_on(f"sqlite:///{tmp_path}/journal.db", None, journal)
-    engine = replace(engine, conductor=type(engine.conductor)(
-        journal, engine.registry, engine.executor, engine.proposer, company, engine.around, lambda: START,
-    ))  # fmt: skip
+    engine = replace(
+        engine,
+        conductor=type(engine.conductor)(
+            journal,
+            engine.registry,
+            engine.executor,
+            engine.proposer,
+            company,
+            engine.context,
+            lambda: START,
+        ),
+    )
     for book in company.runbooks.values():
-        opened = IncidentOpened(company="vintstreet", title=said, severity="P0", service=book.service,
-                                runbook=book.name, reported="alert from json")  # fmt: skip
+        opened = IncidentOpened(
+            company="vintstreet",
+            title=said,
+            severity="P0",
+            service=book.service,
+            runbook=book.name,
+            reported="alert from json",
+        )
         incident, _ = journal.open_incident("VS", opened, MACHINE)
         steps = [(phase, step) for phase in Phase for step in book.steps(phase) if step.person]
         for phase, step in [*steps, ("duty", duty_step(duty))]:
@@ -202,7 +286,8 @@ async def test_questions_to_people_are_filled_once(tmp_path: Path, said: str) ->
             assert PLACEHOLDER.findall(text) == [], state.ask.id
         asked = {state.ask.step: state.ask for state in engine.conductor.incident(incident).asks.values()}
         assert (asked["tell"].title, f"({markdown_safe(said)})" in asked["tell-leaders"].text) == (
-            f"Tell of {said}", True,
-        )  # fmt: skip
+            f"Tell of {said}",
+            True,
+        )
         assert asked["tell"].text.startswith(f"Tell of {markdown_safe(said)}: {markdown_safe(said)}. Due 20")
     await engine.close()

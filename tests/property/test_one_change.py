@@ -18,9 +18,9 @@ from allclear.domain.base import utc_now
 from allclear.domain.incident import Act
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
-from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.people.people import Declaration
-from allclear.engine.actions.proposals import Wish
+from allclear.engine.response.next_move import Over, Wait
 from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
 from allclear.simulator.scenario_schema import TrafficSpec
@@ -70,8 +70,8 @@ def _declared(engine: Engine) -> str:
 
 async def _proposed(engine: Engine, incident: str) -> Act:
     params = {"service": "storefront", "to": "previous"}
-    wish = Wish("contain", "roll-back", "cloud_run.rollback_traffic", params, "Roll back")
-    act = await engine.proposer.propose(engine.conductor.incident(incident), wish, MACHINE)
+    request = ActionRequest("contain", "roll-back", "cloud_run.rollback_traffic", params, "Roll back")
+    act = await engine.proposer.propose(engine.conductor.incident(incident), request, MACHINE)
     return engine.conductor.incident(incident).acts[act]
 
 
@@ -101,8 +101,10 @@ async def test_two_incidents_roll_one_service_back_once(tmp_path: Path, journals
                 assert sorted(outcome.changed for outcome in outcomes) == [False, True]
                 found = next(outcome for outcome in outcomes if not outcome.changed)
                 assert "found done" in found.sentence.lower()
-                owed = [act.id for incident in (first, second) for act in one.conductor.incident(incident).owed]
-                assert owed == ["contain/roll-back"]
+                not_handed_over = [
+                    act.id for incident in (first, second) for act in one.conductor.incident(incident).not_handed_over
+                ]
+                assert not_handed_over == ["contain/roll-back"]
 
 
 async def test_two_processes_carry_one_act_out_once(tmp_path: Path, journals: Journals) -> None:
@@ -118,7 +120,7 @@ async def test_two_processes_carry_one_act_out_once(tmp_path: Path, journals: Jo
                 )
                 assert [write["result"] for write in writes(sim.world)[before:]] == ["done"]
                 assert outcomes[0] == outcomes[1], f"round {number}"
-                assert [one.id for one in two.conductor.incident(incident).owed] == [act]
+                assert [one.id for one in two.conductor.incident(incident).not_handed_over] == [act]
                 assert one.journal.broken_link(incident) is None
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
-from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, Window
+from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import Candidate
 from allclear.domain.errors import JournalError
 from allclear.domain.incident import Incident, apply_to, replay
@@ -27,17 +27,16 @@ from allclear.domain.records import (
     AlertsCollapsed,
     AskAnswered,
     AskOpened,
-    AskVoided,
+    AskWithdrawn,
     Assessed,
     By,
     Contained,
-    Covered,
-    DebtHandedOver,
-    DecisionTaken,
+    DecisionMade,
     Entry,
     FollowUpAdded,
     IncidentEnded,
-    NoteTaken,
+    LedgerHandedOver,
+    NoteAdded,
     PhaseEntered,
     PhaseLeft,
     PostMortemWritten,
@@ -47,33 +46,39 @@ from allclear.domain.records import (
     RunStarted,
     SeverityChanged,
     StepDone,
-    WindowPassed,
+    StormJoined,
+    VetoWindowEnded,
 )
 from allclear.journal.entries import SqlJournal
 from tests.property.response_support import new_journal
 from tests.unit.stories import MACHINE, START, Story
 
 PEOPLE = [
-    By(actor="Ana", role="on_call", via="cli"), By(actor="ANA", role="cto", via="slack"),
+    By(actor="Ana", role="on_call", via="cli"),
+    By(actor="ANA", role="cto", via="slack"),
     By(actor="Ben", role="cto", via="cli"),
-]  # fmt: skip
+]
 DUE = START + timedelta(days=1)
 WORDS = st.text(max_size=20)
 STEPS = st.sampled_from(["one", "two", "three"])
 PHASES = st.sampled_from(["detect", "contain", "resolve", "review"])
 FINDINGS = st.builds(
-    Finding, verdict=st.sampled_from(Verdict), sentence=WORDS,
+    Finding,
+    verdict=st.sampled_from(Verdict),
+    sentence=WORDS,
     facts=st.dictionaries(WORDS, st.one_of(st.integers(-(2**53), 2**53), WORDS, st.none(), st.booleans()), max_size=2),
-)  # fmt: skip
+)
 OUTCOMES = st.builds(
     Outcome, status=st.sampled_from(ActStatus), sentence=WORDS, changed=st.booleans(), drifted=st.booleans()
 )
 FREE: list[st.SearchStrategy[Any]] = [
-    st.builds(NoteTaken, text=WORDS),
-    st.builds(DecisionTaken, text=WORDS, why=WORDS),
+    st.builds(NoteAdded, text=WORDS),
+    st.builds(DecisionMade, text=WORDS, reason=WORDS),
     st.builds(Acknowledged),
-    st.builds(SeverityChanged, was=WORDS, now=WORDS, why=WORDS),
-    st.builds(Assessed, facets=st.dictionaries(STEPS, WORDS, max_size=2), incident_kind=st.none() | STEPS, why=WORDS),
+    st.builds(SeverityChanged, was=WORDS, now=WORDS, reason=WORDS),
+    st.builds(
+        Assessed, facets=st.dictionaries(STEPS, WORDS, max_size=2), incident_kind=st.none() | STEPS, reason=WORDS
+    ),
     st.builds(RoleTaken, role=STEPS, person=WORDS),
     st.builds(PhaseEntered, phase=PHASES),
     st.builds(PhaseLeft, phase=PHASES),
@@ -90,40 +95,61 @@ FREE: list[st.SearchStrategy[Any]] = [
         news=st.sampled_from(["", "a new alert"]),
     ),
     st.builds(AlertsCollapsed, count=st.integers(1, 9), up_to=st.integers(1, 99)),
-    st.builds(Covered, umbrella=STEPS),
+    st.builds(StormJoined, umbrella=STEPS),
     st.builds(Contained, by=WORDS, finding=FINDINGS),
     st.builds(Recovered, finding=FINDINGS),
     st.builds(PostMortemWritten, field=STEPS, text=WORDS),
     st.builds(FollowUpAdded, text=WORDS, owner=WORDS, due=st.just(DUE)),
     st.builds(RunStarted, phase=PHASES, run=WORDS),
-    st.builds(IncidentEnded, ending=st.sampled_from(["resolved", "false-alarm"]), why=WORDS),
+    st.builds(IncidentEnded, ending=st.sampled_from(["resolved", "false-alarm"]), reason=WORDS),
 ]
 """Records that refer to nothing."""
 
 
-CANDIDATES = [Candidate(name=name, why="It is there.") for name in ("red", "blue")]
+CANDIDATES = [Candidate(name=name, reason="It is there.") for name in ("red", "blue")]
 
 
 def _proposed(draw: Callable[..., Any], incident: Incident) -> Record:
     acts, step, phase = list(incident.acts), draw(STEPS), draw(PHASES)
     return ActProposed(
-        act=f"{phase}/{step}~{len(acts)}", phase=phase, step=step, action="dial.turn", title="Turn", params={},
-        change={"summary": "Turn"}, digest="d", resource="dial:main", pages=draw(st.booleans()),
-        leaves=draw(st.sampled_from([None, "turned"])), undoes=draw(st.sampled_from([None, *acts])),
-    )  # fmt: skip
+        act=f"{phase}/{step}~{len(acts)}",
+        phase=phase,
+        step=step,
+        action="dial.turn",
+        title="Turn",
+        params={},
+        change={"summary": "Turn"},
+        digest="d",
+        resource="dial:main",
+        pages=draw(st.booleans()),
+        leaves=draw(st.sampled_from([None, "turned"])),
+        undoes=draw(st.sampled_from([None, *acts])),
+    )
 
 
 def _asked(draw: Callable[..., Any], incident: Incident) -> Record:
     policy = ApprovalPolicy(
         roles=["on_call", "cto"], people=draw(st.integers(1, 2)), one_of=draw(st.sampled_from([[], ["cto"]]))
     )
-    kind, then = draw(st.sampled_from(AskKind)), draw(st.sampled_from([None, "act", "generic"]))
+    kind, then = draw(st.sampled_from(AskKind)), draw(st.sampled_from([None, "act", "fallback"]))
     act = draw(st.sampled_from([None, *incident.acts]))
-    return AskOpened(ask=Ask(
-        id=f"{incident.id}/{len(incident.asks)}", kind=kind, phase=draw(PHASES),
-        step=draw(STEPS), title="?", text="?", yes="", no="", policy=policy, act=act, digest="d" if act else None,
-        choices=CANDIDATES if kind is AskKind.CHOICE else [], window=Window(until=DUE, then=then) if then else None,
-    ))  # fmt: skip
+    return AskOpened(
+        ask=Ask(
+            id=f"{incident.id}/{len(incident.asks)}",
+            kind=kind,
+            phase=draw(PHASES),
+            step=draw(STEPS),
+            title="?",
+            text="?",
+            yes="",
+            no="",
+            policy=policy,
+            act=act,
+            digest="d" if act else None,
+            choices=CANDIDATES if kind is AskKind.CHOICE else [],
+            window=AnswerWindow(until=DUE, then=then) if then else None,
+        )
+    )
 
 
 def _about_an_ask(draw: Callable[..., Any], incident: Incident) -> Record | None:
@@ -132,9 +158,9 @@ def _about_an_ask(draw: Callable[..., Any], incident: Incident) -> Record | None
     ask = draw(st.sampled_from(list(incident.asks)))
     match draw(st.integers(0, 5)):
         case 0:
-            return AskVoided(ask=ask, why="The world has moved.")
+            return AskWithdrawn(ask=ask, reason="The world has moved.")
         case 1:
-            return WindowPassed(ask=ask)
+            return VetoWindowEnded(ask=ask)
         case _:
             yes, names = draw(st.booleans()), [one.name for one in incident.asks[ask].ask.choices]
             choice = draw(st.sampled_from(names)) if yes and names else None
@@ -146,7 +172,7 @@ def _about_an_act(draw: Callable[..., Any], incident: Incident) -> Record | None
     done = [act.id for act in incident.acts.values() if act.outcome]
     match draw(st.integers(0, 3)):
         case 0 if done:
-            return DebtHandedOver(act=draw(st.sampled_from(done)), to="Ana", due=DUE)
+            return LedgerHandedOver(act=draw(st.sampled_from(done)), to="Ana", due=DUE)
         case 1 if waiting:
             change = {"summary": draw(WORDS)}
             return ActIntended(act=draw(st.sampled_from(waiting)), digest="d", change=change, holder="h")
@@ -194,7 +220,7 @@ def _holds_together(incident: Incident) -> None:
     assert [state for state in incident.asks.values() if state.open] == incident.open_asks
     for act in incident.acts.values():
         assert not (act.undone_by and act.in_place)
-        assert not (act.owed and not act.in_place)
+        assert not (act.not_handed_over and not act.in_place)
         assert not (act.in_place and not (act.begun or (act.outcome and act.outcome.changed)))
         assert all(incident.asks[ask].ask.act == act.id for ask in act.asks)
         undo = incident.acts.get(act.undone_by or "")

@@ -13,10 +13,10 @@ from allclear.domain.action import AnyAction, Change
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import Refused
 from allclear.domain.systems import MaintenanceMode
-from allclear.vendors.cloud_run.views import Finished, RunRevision, RunService, Traffic
-from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from allclear.vendors.cloud_run.views import OperationResult, RunRevision, RunService, Traffic
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
-from tests.contract.cloud_run_stages import Around
+from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tests.contract.cloud_run_stages import CompanyContext
 from tests.unit.fakes_around import FakeRecord
 from tests.unit.test_tasks_choice import made
 
@@ -57,10 +57,18 @@ class PaperCloudRun:
                 name = entry.revision or self.latest
                 serving[name] = serving.get(name, 0) + entry.percent
         return RunService(
-            path=self.path(service), etag=str(self.version), generation=self.version, observed_generation=self.version,
-            reconciling=False, succeeded=True, routed=True, latest_ready=self.latest, latest_created=self.latest,
-            traffic=self.traffic, serving=serving,
-        )  # fmt: skip
+            path=self.path(service),
+            etag=str(self.version),
+            generation=self.version,
+            observed_generation=self.version,
+            reconciling=False,
+            succeeded=True,
+            routed=True,
+            latest_ready=self.latest,
+            latest_created=self.latest,
+            traffic=self.traffic,
+            serving=serving,
+        )
 
     async def revisions(self, service: str) -> tuple[RunRevision, ...]:  # noqa: ARG002 - the client's
         """Returns the revisions, the newest first."""
@@ -77,9 +85,9 @@ class PaperCloudRun:
         self.traffic, self.version = traffic, self.version + 1
         return "operation"
 
-    async def finished(self, operation: str, within: timedelta) -> Finished:  # noqa: ARG002 - the client's
+    async def finished(self, operation: str, within: timedelta) -> OperationResult:  # noqa: ARG002 - the client's
         """Is done at once."""
-        return Finished(done=True)
+        return OperationResult(done=True)
 
 
 @st.composite
@@ -141,13 +149,13 @@ def test_what_is_written_adds_up_and_keeps_every_tag_and_undo_gives_back_or_refu
     run: PaperCloudRun, kind: type[AnyAction], deployments: int
 ) -> None:
     """For each action, from any allocation; in between, a deployment or nothing."""
-    action = kind(Around(run, _seen(run), maintenance=MaintenanceMode(revision_tag="maintenance")))
+    action = kind(CompanyContext(run, _seen(run), maintenance=MaintenanceMode(revision_tag="maintenance")))
 
     async def there_and_back() -> None:
         params = action.params(service="shop")
         at_first = run.traffic
         try:
-            change = action.plan(params, await action.survey(params))
+            change = action.plan(params, await action.observe_for_plan(params))
         except Refused:
             return
         await _taken(action, run, change)
@@ -168,12 +176,12 @@ def test_what_is_written_adds_up_and_keeps_every_tag_and_undo_gives_back_or_refu
 @given(cloud_runs(), cloud_runs())
 def test_an_undo_never_writes_over_what_somebody_set_since(run: PaperCloudRun, other: PaperCloudRun) -> None:
     """Other traffic after the act: the undo refuses, and nothing is written."""
-    action = RollbackTraffic(Around(run, _seen(run)))
+    action = RollbackTraffic(CompanyContext(run, _seen(run)))
 
     async def meddled() -> None:
         params = action.params(service="shop")
         try:
-            change = action.plan(params, await action.survey(params))
+            change = action.plan(params, await action.observe_for_plan(params))
         except Refused:
             return
         await _taken(action, run, change)

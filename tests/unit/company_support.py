@@ -51,8 +51,8 @@ support:
   - name: Host
     contact: help@host.example
 working_time: {zone: Europe/Berlin}
-silence:
-  - climbs: [{after: 5m, roles: everyone}]
+escalation_policies:
+  - levels: [{after: 5m, roles: everyone}]
 reminders:
   tell: {action: chat.post, with: {key: "{number}", text: "{reminder} For {for}."}}
 """

@@ -47,11 +47,11 @@ def until(true: Callable[[], Any], seconds: float = 5.0) -> Any:  # noqa: ANN401
 def settled(client: TestClient, delivery: str) -> dict[str, Any]:
     """Returns an alert once something has become of it."""
 
-    def look() -> dict[str, Any] | None:
+    def check() -> dict[str, Any] | None:
         found = client.get(f"/alerts/{delivery}", headers=AUTH).json()
         return None if found["state"] == "new" else found
 
-    return until(look)
+    return until(check)
 
 
 def send(client: TestClient, body: object, source: str = "json") -> dict[str, Any]:

@@ -32,7 +32,7 @@ from allclear.domain.incident import Act, Incident, replay
 from allclear.domain.records import AskAnswered, By, IncidentOpened
 from allclear.domain.systems import Access, Service
 from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.proposals import Proposer, Wish
+from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import Registry
 from allclear.journal.ports import Journal
 from tests.unit.fakes_around import FakeRecord, a_service
@@ -68,9 +68,9 @@ class Dials:
     keys: set[str] = field(default_factory=set[str])
     sent: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
     """Every write that came in: dial, where to, and under which key."""
-    turned: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    last_turn: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     """Those that had an effect."""
-    at_look: list[Misfortune] = field(default_factory=list[Misfortune])
+    at_check: list[Misfortune] = field(default_factory=list[Misfortune])
     """One for each look to come, then none."""
     before_write: list[Misfortune] = field(default_factory=list[Misfortune])
     after_write: list[Misfortune] = field(default_factory=list[Misfortune])
@@ -99,10 +99,10 @@ class Dials:
         """Returns what is so."""
         return DialState(dial=dial, points=self.points[dial], version=self.version[dial])
 
-    async def look(self, dial: str) -> DialState:
+    async def check(self, dial: str) -> DialState:
         """Returns what is to be seen: while it is hidden, what was before."""
-        if self.at_look:
-            await self.at_look.pop(0)(self, dial)
+        if self.at_check:
+            await self.at_check.pop(0)(self, dial)
         if self.hidden:
             self.hidden -= 1
             return self.shown.get(dial, self.state(dial))
@@ -161,7 +161,7 @@ class TurnDial(Action[DialParams, DialState]):
     @property
     def dials(self) -> Dials:
         """Returns the world."""
-        return self.around.client(Dials)
+        return self.context.client(Dials)
 
     @override
     def resource(self, params: DialParams) -> str:
@@ -169,7 +169,7 @@ class TurnDial(Action[DialParams, DialState]):
 
     @override
     async def observe(self, params: DialParams) -> DialState:
-        return await self.dials.look(params.dial)
+        return await self.dials.check(params.dial)
 
     @override
     def plan(self, params: DialParams, before: DialState) -> Change[DialState]:
@@ -202,7 +202,7 @@ class TurnDial(Action[DialParams, DialState]):
                 return
             dials.keys.add(f"{key} {change.after.points}")
         dials.turn(dial, change.after.points)
-        dials.turned.append((dial, change.after.points))
+        dials.last_turn.append((dial, change.after.points))
 
     @override
     def verify(self, change: Change[DialState], after: DialState, receipt: Receipt | None) -> Finding:
@@ -218,11 +218,15 @@ class TurnDial(Action[DialParams, DialState]):
 
     def _change(self, params: DialParams, before: DialState, to: int) -> Change[DialState]:
         return Change(
-            action=self.name, resource=self.resource(params),
+            action=self.name,
+            resource=self.resource(params),
             summary=f"Turn the dial {before.dial} from {before.points} to {to}.",
-            before=before, after=before.model_copy(update={"points": to}), risk="It squeaks.",
-            undo=f"Turns it back to {before.points}.", deadline=self.deadline,
-        )  # fmt: skip
+            before=before,
+            after=before.model_copy(update={"points": to}),
+            risk="It squeaks.",
+            undo=f"Turns it back to {before.points}.",
+            deadline=self.deadline,
+        )
 
 
 class SetDial(TurnDial):
@@ -243,7 +247,7 @@ class CallDial(TurnDial):
         return DialState(dial=params.dial, points=-1)
 
     @override
-    def settled(self, change: Change[DialState], now: DialState) -> bool:
+    def target_reached(self, change: Change[DialState], now: DialState) -> bool:
         return False
 
     @override
@@ -289,8 +293,8 @@ class LookAtDial(Probe[LookParams]):
     params = LookParams
 
     @override
-    async def look(self, params: LookParams) -> Finding:
-        points = self.around.client(Dials).points[params.dial]
+    async def check(self, params: LookParams) -> Finding:
+        points = self.context.client(Dials).points[params.dial]
         good = points == params.well
         return Finding(verdict=Verdict.SUCCESS if good else Verdict.FAILURE, sentence=f"It points to {points}.")
 
@@ -342,8 +346,8 @@ class Desk:
 
     async def proposed(self, incident_id: str, kind: type[TurnDial], to: int, key: str = "turn") -> str:
         """Proposes to turn the dial and returns the act's id."""
-        wish = Wish("contain", key, kind.name, {"to": to}, kind.title)
-        return await self.proposer.propose(self.incident(incident_id), wish, MACHINE)
+        request = ActionRequest("contain", key, kind.name, {"to": to}, kind.title)
+        return await self.proposer.propose(self.incident(incident_id), request, MACHINE)
 
     def answered(self, incident_id: str, act: str, *, yes: bool = True) -> None:
         """Ana answers what is asked about the act."""
@@ -360,7 +364,7 @@ class Desk:
         """Proposes to undo the act, has it approved, and returns the undo's id."""
         done = self.act(incident_id, act)
         key = f"undo-{act.replace('/', '-')}"
-        wish = Wish("resolve", key, done.proposed.action, done.proposed.params, "Undo", undoes=done)
-        undo = await self.proposer.propose(self.incident(incident_id), wish, MACHINE)
+        request = ActionRequest("resolve", key, done.proposed.action, done.proposed.params, "Undo", undoes=done)
+        undo = await self.proposer.propose(self.incident(incident_id), request, MACHINE)
         self.answered(incident_id, undo)
         return undo

@@ -42,7 +42,7 @@ class FakePrefect:
 
     def add(self, name: str, state: str, *, since: datetime | None = None, tags: Sequence[str] = ()) -> str:
         """Puts a run there and returns its id."""
-        run = self.make(f"by-hand-{len(self.runs)}", name, tags)
+        run = self.make(f"manual-{len(self.runs)}", name, tags)
         run["state_type"] = state
         run["state"] = {"timestamp": (since or datetime.now(UTC)).isoformat()}
         return run["id"]
@@ -52,9 +52,13 @@ class FakePrefect:
         with self._lock:
             now = datetime.now(UTC).isoformat()
             fresh = {
-                "id": f"run-{len(self.runs)}", "name": name, "state_type": "SCHEDULED", "created": now,
-                "state": {"timestamp": now}, "tags": list(tags),
-            }  # fmt: skip
+                "id": f"run-{len(self.runs)}",
+                "name": name,
+                "state_type": "SCHEDULED",
+                "created": now,
+                "state": {"timestamp": now},
+                "tags": list(tags),
+            }
             return self.runs.setdefault(key, fresh)
 
     def state(self, run: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from allclear.engine.alerts.intake import Alert
 from allclear.responder.samples import SAMPLES, sample, signed
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.request import RawRequest, kept
+from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.source import Nothing, Reading
 
 NOW = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)

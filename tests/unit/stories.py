@@ -21,12 +21,12 @@ from allclear.domain.records import (
     AskOpened,
     By,
     Contained,
-    DecisionTaken,
+    DecisionMade,
     Entry,
     FollowUpAdded,
     IncidentEnded,
     IncidentOpened,
-    NoteTaken,
+    NoteAdded,
     PhaseEntered,
     PhaseLeft,
     PostMortemWritten,
@@ -64,8 +64,10 @@ def plan() -> Plan:
             Severity(name="P1", title="High", definition="Major feature broken"),
         ],
         roles={
-            "on_call": Role(title="On-Call"), "incident_commander": Role(title="Incident Commander"),
-            "tech_lead": Role(title="Tech Lead"), "cto": Role(title="CTO"),
+            "on_call": Role(title="On-Call"),
+            "incident_commander": Role(title="Incident Commander"),
+            "tech_lead": Role(title="Tech Lead"),
+            "cto": Role(title="CTO"),
         },
         people=[Person(name="Ana", roles=["tech_lead"]), Person(name="Ben", roles=["incident_commander"])],
         phases={phase: PhaseLabel(label=label) for phase, label in zip(Phase, labels, strict=True)},
@@ -73,16 +75,21 @@ def plan() -> Plan:
             template="templates/post-mortem.md", due=[DueReview(within=Span(timedelta(hours=48)))]
         ),
         status_page_url="https://status.vintstreet.com",
-    )  # fmt: skip
+    )
 
 
 def change(summary: str, before: JsonDict, after: JsonDict, action: str = "traffic.roll_back") -> JsonDict:
     """Returns a change as the journal keeps it."""
     return {
-        "action": action, "resource": "run:vintstreet", "summary": summary, "before": before, "after": after,
-        "risk": "Requests in flight may fail for a second.", "undo": "Traffic goes back as it was.",
+        "action": action,
+        "resource": "run:vintstreet",
+        "summary": summary,
+        "before": before,
+        "after": after,
+        "risk": "Requests in flight may fail for a second.",
+        "undo": "Traffic goes back as it was.",
         "deadline": "PT30S",
-    }  # fmt: skip
+    }
 
 
 class Story:
@@ -121,19 +128,25 @@ class Story:
         """An alert opens it."""
         return self.say(
             IncidentOpened(
-                company="VintStreet", title=title, severity="P1", service="vintstreet", runbook="payment-failures",
-                reported="alert from alertmanager", began=self.now - timedelta(minutes=2), simulated=simulated,
+                company="VintStreet",
+                title=title,
+                severity="P1",
+                service="vintstreet",
+                runbook="payment-failures",
+                reported="alert from alertmanager",
+                began=self.now - timedelta(minutes=2),
+                simulated=simulated,
             ),
             AlertJoined(alert="1", source="alertmanager", key="payments", state="firing", title=title, at=self.now),
             RunStarted(phase="detect", run="7c9e6679"),
             PhaseEntered(phase="detect"),
-        )  # fmt: skip
+        )
 
     def verified(self) -> Self:
         """A look from outside confirms it, and it weighs more than was thought."""
         return self.after(0.5).say(
             StepDone(phase="detect", step="verify", title="Verification", finding=TROUBLE),
-            SeverityChanged(was="P1", now="P0", why="payments have stopped altogether"),
+            SeverityChanged(was="P1", now="P0", reason="payments have stopped altogether"),
         )
 
     def paged(self) -> Self:
@@ -151,14 +164,29 @@ class Story:
     def _unasked(self, phase: str, step: str, title: str, summary: str, *, pages: bool = False) -> None:
         act, made = f"{phase}/{step}", change(summary, {}, {"sent": True}, "message.send")
         self.say(
-            ActProposed(act=act, phase=phase, step=step, action="message.send", title=title, params={}, change=made,
-                        digest="1" * 64, resource=f"message:{step}", pages=pages),
+            ActProposed(
+                act=act,
+                phase=phase,
+                step=step,
+                action="message.send",
+                title=title,
+                params={},
+                change=made,
+                digest="1" * 64,
+                resource=f"message:{step}",
+                pages=pages,
+            ),
             ActIntended(act=act, digest="1" * 64, change=made, holder="responder-1"),
-            ActFinished(act=act, outcome=Outcome(status=ActStatus.VERIFIED, changed=True,
-                                                 sentence="It is as intended.")),
-            StepDone(phase=phase, step=step, title=title,
-                     finding=Finding(verdict=Verdict.SUCCESS, sentence="It is as intended.")),
-        )  # fmt: skip
+            ActFinished(
+                act=act, outcome=Outcome(status=ActStatus.VERIFIED, changed=True, sentence="It is as intended.")
+            ),
+            StepDone(
+                phase=phase,
+                step=step,
+                title=title,
+                finding=Finding(verdict=Verdict.SUCCESS, sentence="It is as intended."),
+            ),
+        )
 
     def roll_back_proposed(self) -> Self:
         """The rollback is worked out, and people are asked."""
@@ -168,20 +196,43 @@ class Story:
             {"traffic": {"vintstreet-00041-wex": 100}, "etag": "a2"},
         )
         self.say(RunStarted(phase="contain", run="7c9e6680"), PhaseEntered(phase="contain"))
-        return self.ask(ActProposed(
-            act="contain/roll-back", phase="contain", step="roll-back", action="traffic.roll_back",
-            title="Roll back traffic", params={"service": "vintstreet"}, change=made, digest="2" * 64,
-            resource="run:vintstreet", leaves="traffic pinned to one revision", owner="tech_lead",
-            expires=START + timedelta(days=1),
-        ))  # fmt: skip
+        return self.ask(
+            ActProposed(
+                act="contain/roll-back",
+                phase="contain",
+                step="roll-back",
+                action="traffic.roll_back",
+                title="Roll back traffic",
+                params={"service": "vintstreet"},
+                change=made,
+                digest="2" * 64,
+                resource="run:vintstreet",
+                leaves="traffic pinned to one revision",
+                owner="tech_lead",
+                expires=START + timedelta(days=1),
+            )
+        )
 
     def ask(self, proposed: ActProposed, policy: ApprovalPolicy = ONE_PERSON) -> Self:
         """A proposal, and the question that it needs."""
-        return self.say(proposed, AskOpened(ask=Ask(
-            id=f"{self.id}/{proposed.act}", kind=AskKind.APPROVAL, phase=proposed.phase, step=proposed.step,
-            title=str((proposed.change or {})["summary"]), text="...", yes="It is done at once, and verified.",
-            no="It is not done.", policy=policy, act=proposed.act, digest=proposed.digest,
-        )))  # fmt: skip
+        return self.say(
+            proposed,
+            AskOpened(
+                ask=Ask(
+                    id=f"{self.id}/{proposed.act}",
+                    kind=AskKind.APPROVAL,
+                    phase=proposed.phase,
+                    step=proposed.step,
+                    title=str((proposed.change or {})["summary"]),
+                    text="...",
+                    yes="It is done at once, and verified.",
+                    no="It is not done.",
+                    policy=policy,
+                    act=proposed.act,
+                    digest=proposed.digest,
+                )
+            ),
+        )
 
     def answered(self, act: str, reason: str, *, yes: bool = True, by: By = ANA) -> Self:
         """A person answers."""
@@ -191,9 +242,13 @@ class Story:
         """The act is carried out."""
         proposed = self.incident.acts[act].proposed
         outcome = Outcome(status=status, changed=True, sentence=sentence, after=(proposed.change or {}).get("after"))
-        return self.say(
-            ActIntended(act=act, digest=proposed.digest or "", change=proposed.change or {}, holder="responder-1")
-        ).after(0.1).say(ActFinished(act=act, outcome=outcome))  # fmt: skip
+        return (
+            self.say(
+                ActIntended(act=act, digest=proposed.digest or "", change=proposed.change or {}, holder="responder-1")
+            )
+            .after(0.1)
+            .say(ActFinished(act=act, outcome=outcome))
+        )
 
     def contained(self) -> Self:
         """Ana has looked at the evidence, says yes, and the bleeding stops; the flag could not be turned off."""
@@ -208,20 +263,35 @@ class Story:
         refusal = Refusal(sentence="There is no flag called new-checkout.", next_step="Name one of: search, wallets.")
         outcome = Outcome(status=ActStatus.REFUSED, changed=False, sentence=refusal.sentence)
         return self.say(
-            ActProposed(act="contain/flag-off", phase="contain", step="flag-off", action="flags.turn_off",
-                        title="Turn the flag off", params={}, change=None, refusals=[refusal]),
+            ActProposed(
+                act="contain/flag-off",
+                phase="contain",
+                step="flag-off",
+                action="flags.turn_off",
+                title="Turn the flag off",
+                params={},
+                change=None,
+                refusals=[refusal],
+            ),
             ActFinished(act="contain/flag-off", outcome=outcome),
             PhaseLeft(phase="contain", sentence="Contained by the first measure."),
-        )  # fmt: skip
+        )
 
     def resolved(self) -> Self:
         """The cause is found, a person deploys the fix, and what was pinned is set free."""
         fix = Ask(
-            id=f"{self.id}/resolve/fix", kind=AskKind.STEP, phase="resolve", step="fix", title="Deploy the fix",
-            text="...", yes="It is done.", no="It cannot be done.", policy=ApprovalPolicy(roles=["tech_lead", "cto"]),
-        )  # fmt: skip
-        self.after(14).say(NoteTaken(text="Revision 42 reads the new Stripe key, which is empty."), by=ANA)
-        self.say(DecisionTaken(text="Fix forward with revision 43", why="41 lacks the tax change"), by=BEN)
+            id=f"{self.id}/resolve/fix",
+            kind=AskKind.STEP,
+            phase="resolve",
+            step="fix",
+            title="Deploy the fix",
+            text="...",
+            yes="It is done.",
+            no="It cannot be done.",
+            policy=ApprovalPolicy(roles=["tech_lead", "cto"]),
+        )
+        self.after(14).say(NoteAdded(text="Revision 42 reads the new Stripe key, which is empty."), by=ANA)
+        self.say(DecisionMade(text="Fix forward with revision 43", reason="41 lacks the tax change"), by=BEN)
         self.say(PhaseEntered(phase="resolve"), AskOpened(ask=fix))
         self.after(9).answered("resolve/fix", "vintstreet-00043-kal is deployed, without traffic")
         self.say(StepDone(phase="resolve", step="fix", title="Deploy the fix", finding=HEALTH))
@@ -230,17 +300,26 @@ class Story:
             {"traffic": {"vintstreet-00041-wex": 100}},
             {"traffic": {"latest": 100}},
         )
-        self.ask(ActProposed(
-            act="resolve/undo-contain-roll-back", phase="resolve", step="undo-contain-roll-back",
-            action="traffic.roll_back", title="Undo: Roll back traffic", params={}, change=made, digest="3" * 64,
-            resource="run:vintstreet", undoes="contain/roll-back",
-        ))  # fmt: skip
+        self.ask(
+            ActProposed(
+                act="resolve/undo-contain-roll-back",
+                phase="resolve",
+                step="undo-contain-roll-back",
+                action="traffic.roll_back",
+                title="Undo: Roll back traffic",
+                params={},
+                change=made,
+                digest="3" * 64,
+                resource="run:vintstreet",
+                undoes="contain/roll-back",
+            )
+        )
         self.after(1).answered("resolve/undo-contain-roll-back", "", by=BEN)
         self.done("resolve/undo-contain-roll-back", "The latest revision serves 100 %.")
         self.after(2).say(
             StepDone(phase="resolve", step="monitor", title="Monitoring", finding=HEALTH), Recovered(finding=HEALTH)
         )
-        return self.say(IncidentEnded(ending="resolved", why="well for five minutes on revision 43"), by=BEN)
+        return self.say(IncidentEnded(ending="resolved", reason="well for five minutes on revision 43"), by=BEN)
 
     def reviewed(self) -> Self:
         """A day later, people write what only they know."""

@@ -30,10 +30,16 @@ def many_services(**storm: Any) -> Company:  # noqa: ANN401 - fields of the stor
     company = vintstreet()
     (service,) = company.systems.services.values()
     routes = [
-        Route(name=f"{name}-{number}", match={"alertname": name, "n": str(number)}, service=f"shop-{number}",
-              severity=severity, runbook="bad-deployment")
-        for number in range(SERVICES) for name, severity in (("Down", "P0"), ("Slow", "P1"), ("Odd", "P2"))
-    ]  # fmt: skip
+        Route(
+            name=f"{name}-{number}",
+            match={"alertname": name, "n": str(number)},
+            service=f"shop-{number}",
+            severity=severity,
+            runbook="bad-deployment",
+        )
+        for number in range(SERVICES)
+        for name, severity in (("Down", "P0"), ("Slow", "P1"), ("Odd", "P2"))
+    ]
     plan = company.plan.model_copy(update={"routes": routes, "storm": Storm(**storm)})
     services = {f"shop-{number}": service for number in range(SERVICES)}
     return replace(company, plan=plan, systems=company.systems.model_copy(update={"services": services}))
@@ -48,10 +54,18 @@ class Room:
         self._deliveries = count(1)
 
     def hear(  # noqa: PLR0913 - what an alert can say, each with its default
-        self, key: str = "k", state: State = "firing", *, name: str = "Down", service: int = 0,
-        at: datetime | None = None, source: str = "alertmanager", authenticated: bool = True, delivery: str = "",
+        self,
+        key: str = "k",
+        state: State = "firing",
+        *,
+        name: str = "Down",
+        service: int = 0,
+        at: datetime | None = None,
+        source: str = "alertmanager",
+        authenticated: bool = True,
+        delivery: str = "",
         numbered: bool = False,
-    ) -> Taken:  # fmt: skip
+    ) -> Taken:
         """Take an alert in."""
         labels = {"alertname": name, "n": str(service), "severity": "as said"}
         alert = Alert(source, key, state, f"{name} {service}", labels, authenticated, at)
@@ -68,9 +82,11 @@ class Room:
         found = [entry.record for entry in self.engine.journal.entries(incident_id)]
         return [record for record in found if isinstance(record, kind)]
 
-    def became(self, incident_id: str | None = None, delivery: str | None = None) -> list[str]:
+    def decision(self, incident_id: str | None = None, delivery: str | None = None) -> list[str]:
         """Return what became of what was heard."""
-        return [one.became for one in self.engine.journal.heard(incident=incident_id, delivery=delivery, limit=10_000)]
+        return [
+            one.decision for one in self.engine.journal.heard(incident=incident_id, delivery=delivery, limit=10_000)
+        ]
 
 
 @contextmanager

@@ -11,30 +11,36 @@ from allclear.engine.actions.auto_approval import objections
 from tests.unit.stories import ANA, HEALTH, START, TROUBLE, Story
 
 
-def _story(*looks: tuple[int, Finding], turns: int = 1, authenticated: bool = True) -> list[str]:
+def _story(*checks: tuple[int, Finding], turns: int = 1, authenticated: bool = True) -> list[str]:
     story = Story().opened()
     for turn in range(turns):
         state = "resolved" if turn % 2 else "firing"
         alert = AlertJoined.model_validate(
-            {"alert": str(turn), "source": "alertmanager", "key": "k", "state": state, "title": "Payments",
-             "authenticated": authenticated}
-        )  # fmt: skip
+            {
+                "alert": str(turn),
+                "source": "alertmanager",
+                "key": "k",
+                "state": state,
+                "title": "Payments",
+                "authenticated": authenticated,
+            }
+        )
         story.say(alert)
-    for seconds, finding in looks:
+    for seconds, finding in checks:
         story.now = START + timedelta(seconds=seconds)
-        story.say(StepDone(phase="detect", step="verify", title="Look", finding=finding, of_health=True))
+        story.say(StepDone(phase="detect", step="verify", title="Look", finding=finding, health_check=True))
     return objections(story.incident, story.entries, Storm(), START + timedelta(seconds=60))
 
 
-def test_two_failed_looks_and_an_authenticated_alert_are_enough() -> None:
+def test_two_failed_checks_and_an_authenticated_alert_are_enough() -> None:
     """Nothing speaks against acting when all conditions of the record hold."""
     assert _story((0, TROUBLE), (10, TROUBLE)) == []
 
 
-def test_the_look_of_this_moment_counts() -> None:
+def test_the_check_of_this_moment_counts() -> None:
     """Whoever has just looked need not write it down first."""
     story = Story().opened()
-    story.say(StepDone(phase="detect", step="verify", title="Look", finding=TROUBLE, of_health=True))
+    story.say(StepDone(phase="detect", step="verify", title="Look", finding=TROUBLE, health_check=True))
     later = story.now + timedelta(seconds=10)
     twice = "it was not seen to fail twice, 10 s apart"
     assert twice in objections(story.incident, story.entries, Storm(), later)
@@ -62,7 +68,7 @@ def test_for_words_a_declaration_is_source_enough() -> None:
     opened = Story().opened().entries[0].record
     story = Story()
     story.say(opened, by=ANA)
-    story.say(StepDone(phase="detect", step="verify", title="Look", finding=TROUBLE, of_health=True))
+    story.say(StepDone(phase="detect", step="verify", title="Look", finding=TROUBLE, health_check=True))
     assert story.incident.opened_by.person
     later = story.now + timedelta(seconds=10)
     source = "no alert came from a source that proved who it is"

@@ -16,7 +16,7 @@ from allclear.cli import alerts, incidents  # each adds its commands
 from allclear.cli.root import app
 from allclear.domain.approval import ONE_PERSON
 from allclear.domain.records import AskOpened
-from allclear.engine.actions.approval_requests import look_again_ask
+from allclear.engine.actions.approval_requests import check_again_ask
 from tests.property.response_support import ALERT, MACHINE, engine_on, new_journal, received
 from tests.unit.test_damaged import damage
 
@@ -48,7 +48,7 @@ def opened(engine: Engine) -> str:
     incident = engine.intake.take(ALERT, "d1").incident
     assert incident is not None
     state = engine.conductor.incident(incident)
-    ask = look_again_ask(state, "investigate", "a-step-with-a-rather-long-name-indeed", "t", "f", ONE_PERSON)
+    ask = check_again_ask(state, "investigate", "a-step-with-a-rather-long-name-indeed", "t", "f", ONE_PERSON)
     ask = ask.model_copy(update={"policy": ask.policy.model_copy(update={"reason_needed": True})})
     engine.journal.append(incident, [AskOpened(ask=ask)], MACHINE)
     return incident
@@ -89,8 +89,8 @@ def test_the_list_of_alerts_has_a_heading_and_says_each_thing_once(engine: Engin
     """What came in, when by UTC, what became of it, and the id that `retry` takes."""
     kept = received(engine.journal, "json", {}, b"{", "1")[0]
     engine.journal.settle(kept, "quarantined", "It cannot be read.")
-    heading, line, why = printed("alert", "list").splitlines()
+    heading, line, reason = printed("alert", "list").splitlines()
     assert heading.split()[:4] == ["Received", "(UTC)", "Source", "State"]
     assert line.split()[2:] == ["json", "quarantined", kept]
     assert line.index(kept) == heading.index("ID")
-    assert why.strip() == "It cannot be read."
+    assert reason.strip() == "It cannot be read."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from allclear.company import check_company, load_company
-from allclear.domain.approval import ONE_PERSON_WITH_REASON, TWO_PEOPLE, ApprovalPolicy, ByItself
+from allclear.domain.approval import ONE_PERSON_WITH_REASON, TWO_PEOPLE, ApprovalPolicy, AutoApproval
 from allclear.domain.errors import ConfigError
 from allclear.engine.actions.registry import Registry
 from tests.unit.company_support import KINDS, PLAN, Edit, Whatever, action, company_folder
@@ -47,9 +47,9 @@ def move(added: str) -> Edit:
     return (BOOK, "    measure: true\n", f"    measure: true\n    {added}\n")
 
 
-def told(unanswered: str) -> Edit:
+def told(if_unanswered: str) -> Edit:
     """Returns the edit that says what is told when nobody answers; it stands in line 13."""
-    return (BOOK, TEXT, f"{TEXT}    unanswered: {unanswered}\n")
+    return (BOOK, TEXT, f"{TEXT}    if_unanswered: {if_unanswered}\n")
 
 
 def one_more(step: str) -> Edit:
@@ -98,8 +98,8 @@ REFUSED: list[tuple[Edit, str]] = [
     (("systems.yaml", "timeout: 2s", f"timeout: {LONG}"), f"systems.yaml:12: `timeout`: '{'9' * 40}...' is longer"),
     (move("expires: 999999999d"), f"outage.yaml:18: `expires`: {YEARS}."),
     (move("expires: 9999999999999d"), "outage.yaml:18: `expires`: '9999999999999d' is longer than any duration"),
-    (move("by_itself: {veto: 999999999d}"), f"outage.yaml:18: `veto`: {YEARS}."),
-    (move("by_itself: {veto: 9s}"), "outage.yaml:18: `veto`: nobody could stop it in less than 10s."),
+    (move("auto_approve: {veto_window: 999999999d}"), f"outage.yaml:18: `veto_window`: {YEARS}."),
+    (move("auto_approve: {veto_window: 9s}"), "outage.yaml:18: `veto_window`: nobody could stop it in less than 10s."),
     (told("{after: 9999d, with: {text: x}}"), f"outage.yaml:13: `after`: {YEARS}."),
     *(
         (one_more(f"move{end}"), f"outage.yaml:1: The file: the id `move{end}` is kept for what goes with the step")
@@ -107,9 +107,9 @@ REFUSED: list[tuple[Edit, str]] = [
     ),
     *(
         (one_more(name), f"outage.yaml:1: The file: the id `{name}` is one that allclear gives itself")
-        for name in ("contained-by-hand", "evidence-logs", "undo-contain-move", "undo-by-hand-move")
+        for name in ("contained-manually", "evidence-logs", "undo-contain-move", "undo-manual-move")
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("edit", "says"), REFUSED)
@@ -125,11 +125,16 @@ def test_what_would_fail_in_the_night_is_not_read(tmp_path: Path, edit: Edit, sa
 @pytest.mark.parametrize(
     "edit",
     [
-        one_more("undo-rest"), one_more("proof"), one_more("moved-proof"), one_more("keep-evidence"),
-        line("evidence", name="a" * 50), rota("turn: 3660d"), move("by_itself: {veto: 10s}"),
+        one_more("undo-rest"),
+        one_more("proof"),
+        one_more("moved-proof"),
+        one_more("keep-evidence"),
+        line("evidence", name="a" * 50),
+        rota("turn: 3660d"),
+        move("auto_approve: {veto_window: 10s}"),
     ],
-)  # fmt: skip
-def test_what_only_looks_like_it_is_read(tmp_path: Path, edit: Edit) -> None:
+)
+def test_what_only_checks_like_it_is_read(tmp_path: Path, edit: Edit) -> None:
     """What is next to a limit, or an id that is nobody else's, has nothing against it."""
     assert found(company_folder(tmp_path, edit), "error") == []
 
@@ -186,10 +191,10 @@ def test_whoever_must_be_among_them_counts_as_one_of_them(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("edits", "kinds", "takes"),
     [
-        ([move("by_itself: {}")], strict(ONE_PERSON_WITH_REASON), "a reason"),
-        ([move("by_itself: {}"), ("plan.yaml", LAX, LAX[:-1] + ", reason_needed: true}")], KINDS, "a reason"),
-        ([move("by_itself: {}\n    approval: {roles: [on_call], one_of: [on_call]}")], KINDS, "one of on_call"),
-        ([move("by_itself: {}\n    approval: {roles: [on_call], people: 2}"), people("Bo")], KINDS, "2 people"),
+        ([move("auto_approve: {}")], strict(ONE_PERSON_WITH_REASON), "a reason"),
+        ([move("auto_approve: {}"), ("plan.yaml", LAX, LAX[:-1] + ", reason_needed: true}")], KINDS, "a reason"),
+        ([move("auto_approve: {}\n    approval: {roles: [on_call], one_of: [on_call]}")], KINDS, "one of on_call"),
+        ([move("auto_approve: {}\n    approval: {roles: [on_call], people: 2}"), people("Bo")], KINDS, "2 people"),
     ],
 )
 def test_nothing_acts_by_itself_that_takes_more_than_a_yes(
@@ -200,24 +205,24 @@ def test_nothing_acts_by_itself_that_takes_more_than_a_yes(
         edits = [*edits, ("plan.yaml", f"approvals:\n  {LAX}\n", "")]
     told = found(company_folder(tmp_path, *edits), "error", kinds)
     [said] = [one.partition(": ")[2] for one in told]
-    assert said.startswith(f"`traffic.move` acts by itself, and its approval takes {takes}. Take `by_itself` out")
+    assert said.startswith(f"`traffic.move` acts by itself, and its approval takes {takes}. Take `auto_approve` out")
 
 
 def test_a_window_is_long_enough_by_default() -> None:
     """What acts by itself waits for a minute where nothing else is said."""
-    assert ByItself().veto.total_seconds() == 60
+    assert AutoApproval().veto_window.total_seconds() == 60
 
 
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
         (
-            move("unanswered: {with: {percent: '100'}}"),
-            "outage.yaml:18: `traffic.move` says nothing that could go out `unanswered`. Take it out",
+            move("if_unanswered: {with: {percent: '100'}}"),
+            "outage.yaml:18: `traffic.move` says nothing that could go out `if_unanswered`. Take it out",
         ),
         (
             told("{with: {text: Later., urgency: '3'}}"),
-            "outage.yaml:13: `urgency` is not among the words of `chat.post`. `unanswered` replaces words only: text.",
+            "outage.yaml:13: `urgency` is not among the words of `chat.post`. `if_unanswered` replaces words only: text.",
         ),
     ],
 )
@@ -229,7 +234,7 @@ def test_silence_changes_words_only(tmp_path: Path, edit: Edit, says: str) -> No
 
 def test_silence_may_change_words(tmp_path: Path) -> None:
     """The words of a message may be others when nobody answers, and a change may say `never`."""
-    folder = company_folder(tmp_path, told("{with: {text: Later.}}"), move("unanswered: never"))
+    folder = company_folder(tmp_path, told("{with: {text: Later.}}"), move("if_unanswered: never"))
     assert found(folder, "error") == []
 
 

@@ -123,12 +123,12 @@ ERRORS: list[tuple[Edit, str]] = [
         "systems.yaml:1: There is no system `chat`, which chat.post needs. Add `chat` under `systems`",
     ),
     (
-        (BOOK, "    action: flag.disable\n", "    action: flag.disable\n    keeps_up: true\n"),
+        (BOOK, "    action: flag.disable\n", "    action: flag.disable\n    live: true\n"),
         "outage.yaml:21: `flag.disable` does more than tell people: nobody would be asked.",
     ),
     (
-        (BOOK, "    ask: Fix {incident}.\n", "    ask: Fix {incident}.\n    keeps_up: true\n"),
-        "only a message `keeps_up`",
+        (BOOK, "    ask: Fix {incident}.\n", "    ask: Fix {incident}.\n    live: true\n"),
+        "only a message `live`",
     ),
     (
         ("systems.yaml", "    channel:", "    chanel:"),
@@ -257,7 +257,7 @@ def test_a_post_mortem_is_checked_against_its_own_placeholders(tmp_path: Path) -
     found = [told(one, folder) for one in check_company(folder, KINDS, {"title": ""})]
     assert found == [
         "error templates/post-mortem.md:3: The placeholder {timeline} has no source. Did you mean `title`?"
-    ]  # fmt: skip
+    ]
 
 
 TWO_REGIONS = ("systems.yaml", "    flags:", "    cloud_run: {us-central1: shop, europe-west1: shop-eu}\n    flags:")

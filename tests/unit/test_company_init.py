@@ -26,11 +26,18 @@ from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.simulator.scenario import load_scenario
 
 ALL = {
-    "title": 'Acme & "Söhne": Tools', "service": "shop", "service_url": "https://shop.acme.com/",
+    "title": 'Acme & "Söhne": Tools',
+    "service": "shop",
+    "service_url": "https://shop.acme.com/",
     "cloud_run": "acme-shop",
-    "project": "acme-prod", "region": "europe-west3", "slack_channel": "alarm", "alert": "Errors: high",
-    "zone": "Europe/Berlin", "on_call": "Ana O'Hara", "tech_lead": "no",
-}  # fmt: skip
+    "project": "acme-prod",
+    "region": "europe-west3",
+    "slack_channel": "alarm",
+    "alert": "Errors: high",
+    "zone": "Europe/Berlin",
+    "on_call": "Ana O'Hara",
+    "tech_lead": "no",
+}
 
 
 class Said(NamedTuple):
@@ -88,8 +95,10 @@ def test_it_says_what_to_do_next(cli: Cli) -> None:
     """The next three commands name the company."""
     said = cli("init", "acme", "--yes").out.splitlines()
     assert [line.strip() for line in said[1:]] == [
-        "allclear check acme", "allclear drill --company acme", "ALLCLEAR_COMPANY=acme allclear up --simulated",
-    ]  # fmt: skip
+        "allclear check acme",
+        "allclear drill --company acme",
+        "ALLCLEAR_COMPANY=acme allclear up --simulated",
+    ]
 
 
 def test_every_answer_stands_where_it_belongs(cli: Cli, tmp_path: Path) -> None:
@@ -118,8 +127,12 @@ def test_a_terminal_is_asked_until_the_answer_fits(tmp_path: Path) -> None:
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     with subprocess.Popen(
         [sys.executable, "-m", "allclear", "init", "nova"],
-        cwd=tmp_path, env=environment, stdin=theirs, stdout=subprocess.PIPE, text=True,
-    ) as asking:  # fmt: skip
+        cwd=tmp_path,
+        env=environment,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as asking:
         os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
         said, _ = asking.communicate(timeout=60)
     os.close(ours)
@@ -163,8 +176,9 @@ def test_what_is_there_already_stays_as_it_is(cli: Cli, tmp_path: Path) -> None:
     said = cli("init", "acme", "--yes")
     assert said.code == 3
     assert said.err.splitlines() == [
-        "runbooks/acme is there already, and stays as it is.", "→ Choose another name, or move it.",
-    ]  # fmt: skip
+        "runbooks/acme is there already, and stays as it is.",
+        "→ Choose another name, or move it.",
+    ]
     assert list(place.iterdir()) == []
 
 
@@ -182,11 +196,17 @@ def test_a_name_that_cannot_be_is_refused(cli: Cli, tmp_path: Path, name: str, h
 @pytest.mark.parametrize(
     ("flag", "answer"),
     [
-        ("--service-url", "acme.com"), ("--service-url", "https://"), ("--project", "Acme"), ("--region", "europe"),
-        ("--zone", "Berlin"), ("--cloud-run", "My_Service"), ("--slack-channel", "C0 12"), ("--on-call", "a\nb"),
+        ("--service-url", "acme.com"),
+        ("--service-url", "https://"),
+        ("--project", "Acme"),
+        ("--region", "europe"),
+        ("--zone", "Berlin"),
+        ("--cloud-run", "My_Service"),
+        ("--slack-channel", "C0 12"),
+        ("--on-call", "a\nb"),
         ("--service", "The Shop"),
     ],
-)  # fmt: skip
+)
 def test_an_answer_that_does_not_fit_is_refused(cli: Cli, tmp_path: Path, flag: str, answer: str) -> None:
     """A malformed answer is one sentence with an example, and nothing is written."""
     said = cli("init", "acme", flag, answer, "--yes")

@@ -55,17 +55,23 @@ ERRORS: list[tuple[list[Edit], str]] = [
         "plan.yaml:7: P0 escalates to P1, which is not graver.",
     ),
     ([severity("escalates: {to: P9, after: 2h}")], "plan.yaml:10: The plan has no severity `P9`."),
-    ([plan("notifications:\n  - {audience: x, severities: [P0, P3]}\n")],
-     "plan.yaml:{2}: The plan has no severity `P3`."),
-    ([plan("updates:\n  - {audience: x, every: 1h, severities: [P3]}\n")],
-     "plan.yaml:{2}: The plan has no severity `P3`."),
+    (
+        [plan("notifications:\n  - {audience: x, severities: [P0, P3]}\n")],
+        "plan.yaml:{2}: The plan has no severity `P3`.",
+    ),
+    (
+        [plan("updates:\n  - {audience: x, every: 1h, severities: [P3]}\n")],
+        "plan.yaml:{2}: The plan has no severity `P3`.",
+    ),
     ([plan("assess:\n  - {severity: P3}\n")], "plan.yaml:{2}: The plan has no severity `P3`."),
     (
         [plan("notifications:\n  - {audience: x, kinds: [outrage]}\n")],
         "plan.yaml:{2}: The plan has no kind of incident `outrage`. Did you mean `outage`?",
     ),
-    ([(BOOK, "service: shop\nh", "service: shop\nkind: leak\nh")],
-     "outage.yaml:5: The plan has no kind of incident `leak`."),
+    (
+        [(BOOK, "service: shop\nh", "service: shop\nkind: leak\nh")],
+        "outage.yaml:5: The plan has no kind of incident `leak`.",
+    ),
     (
         [(BOOK, "    severities: [P0]\n", "    severities: [P0]\n    kinds: [outage, leak]\n")],
         "outage.yaml:28: The plan has no kind of incident `leak`.",
@@ -96,8 +102,13 @@ ERRORS: list[tuple[list[Edit], str]] = [
         "plan.yaml:{2}: The plan has no role `boss`.",
     ),
     (
-        [("plan.yaml", "[{after: 5m, roles: everyone}]",
-          "[{after: 5m, roles: [on_call]}, {after: 1m, roles: everyone}]")],
+        [
+            (
+                "plan.yaml",
+                "[{after: 5m, roles: everyone}]",
+                "[{after: 5m, roles: [on_call]}, {after: 1m, roles: everyone}]",
+            )
+        ],
         "plan.yaml:{2}: The rungs are not in the order of their `after`.",
     ),
     (
@@ -131,20 +142,30 @@ ERRORS: list[tuple[list[Edit], str]] = [
         "plan.yaml:31: `traffic.move` waits for one of cto, and the plan has nobody.",
     ),
     (
-        [(BOOK, '      text: "{t_internal_alert}"\n',
-          '      text: "{t_internal_alert}"\n    unanswered: {with: {txt: Later.}}\n')],
+        [
+            (
+                BOOK,
+                '      text: "{t_internal_alert}"\n',
+                '      text: "{t_internal_alert}"\n    if_unanswered: {with: {txt: Later.}}\n',
+            )
+        ],
         "outage.yaml:13: chat.post: `txt` is not a field. Did you mean `text`?",
     ),
     (
-        [(BOOK, '      text: "{t_internal_alert}"\n',
-          '      text: "{t_internal_alert}"\n    unanswered: {with: {text: "{impct}"}}\n')],
+        [
+            (
+                BOOK,
+                '      text: "{t_internal_alert}"\n',
+                '      text: "{t_internal_alert}"\n    if_unanswered: {with: {text: "{impct}"}}\n',
+            )
+        ],
         "outage.yaml:13: The placeholder {impct} has no source. Did you mean `impact`?",
     ),
     (
         [(BOOK, "  - id: move\n    action: traffic.move\n", "  - id: move\n")],
         "outage.yaml:14: `contain` no. 1: a step names exactly one of `action`, `probe`, `person` and `undo`.",
     ),
-]  # fmt: skip
+]
 
 WARNINGS: list[tuple[list[Edit], str]] = [
     (

@@ -15,23 +15,34 @@ from allclear.domain.records import IncidentOpened
 from allclear.domain.runbook import Phase, Step
 from allclear.domain.template_values import values
 from allclear.drill.script import find_script
-from allclear.engine.response.next_move import applicable
 from allclear.engine.actions.registry import Registry
+from allclear.engine.response.next_move import applicable
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.placeholders import PLACEHOLDERS
-from tasks.vercel.actions import Deployments, Promote, RollBack
 from tasks.http_probes import Health, SmokeTest
-from tasks.slack import PostMessage
 from tasks.pagerduty import Page, Resolve
+from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.vercel.actions import Deployments, Promote, RollBack
 from tests.unit.stories import Story
 
 FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "retailgen"
 BOOKS = ["bad-deployment", "broken-feature", "security-incident"]
 KINDS = Registry.of(
-    [RollBack, Promote, Deployments, Health, SmokeTest, PostMessage, Page, Resolve, OpenIncident, UpdateIncident,
-     ResolveIncident]
-)  # fmt: skip
+    [
+        RollBack,
+        Promote,
+        Deployments,
+        Health,
+        SmokeTest,
+        PostMessage,
+        Page,
+        Resolve,
+        OpenIncident,
+        UpdateIncident,
+        ResolveIncident,
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +57,17 @@ def opened(company: Company, severity: str = "SEV-1", alert: str = "SiteDown") -
     assert route is not None
     return Story("RG-1").say(
         IncidentOpened(
-            company=company.plan.company, title="retailgen.ai does not answer", severity=severity,
-            service=route.service, runbook=route.runbook, reported="alert from json", feature=route.feature,
-            impact=route.impact, incident_kind=company.runbook(route.runbook).kind,
+            company=company.plan.company,
+            title="retailgen.ai does not answer",
+            severity=severity,
+            service=route.service,
+            runbook=route.runbook,
+            reported="alert from json",
+            feature=route.feature,
+            impact=route.impact,
+            incident_kind=company.runbook(route.runbook).kind,
         )
-    )  # fmt: skip
+    )
 
 
 def steps(company: Company, incident: Incident, phase: Phase) -> list[Step]:
@@ -74,8 +91,11 @@ def test_severities_are_the_plans_own(retailgen: Company) -> None:
     """Four levels, the worst first, with the plan's own words on time."""
     plan = retailgen.plan
     assert [(one.name, one.title) for one in plan.severities] == [
-        ("SEV-1", "Critical"), ("SEV-2", "High"), ("SEV-3", "Medium"), ("SEV-4", "Low"),
-    ]  # fmt: skip
+        ("SEV-1", "Critical"),
+        ("SEV-2", "High"),
+        ("SEV-3", "Medium"),
+        ("SEV-4", "Low"),
+    ]
     targets = [target for one in plan.severities if (target := one.target("respond"))]
     assert [target.words for target in targets] == ["< 15 mins", "< 1 hour", "< 4 hours", "< 24 hours"]
     hours = [target.within.length / timedelta(hours=1) for target in targets]
@@ -118,9 +138,12 @@ def test_each_runbook_has_all_five_phases(retailgen: Company) -> None:
     assert sorted(retailgen.runbooks) == BOOKS
     assert all(book.steps(phase) for book in retailgen.runbooks.values() for phase in Phase)
     assert [retailgen.plan.phases[phase].label for phase in Phase] == [
-        "Detection & Identification", "Containment", "Investigation & Diagnosis", "Resolution & Recovery",
+        "Detection & Identification",
+        "Containment",
+        "Investigation & Diagnosis",
+        "Resolution & Recovery",
         "Post-Mortem & Review",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("name", ["bad-deployment", "broken-feature"])
@@ -130,7 +153,7 @@ def test_nothing_is_written_before_the_trouble_is_verified(retailgen: Company, n
     assert (first.probe, first.expects) == ("http.smoke", "trouble")
 
 
-def test_a_security_incident_keeps_evidence_and_trusts_no_look(retailgen: Company) -> None:
+def test_a_security_incident_keeps_evidence_and_trusts_no_check(retailgen: Company) -> None:
     """Evidence is for this kind alone; a healthy look neither calls a leak a false alarm nor contains it."""
     incident = opened(retailgen, alert="DataLeak").incident
     plan, book = retailgen.plan, retailgen.runbook("security-incident")
@@ -145,10 +168,13 @@ def test_the_review_is_due_when_the_plan_says(retailgen: Company) -> None:
     plan = retailgen.plan
     assert plan.post_mortem.title == "Post-Incident Review"
     due = {
-        one.name: [str(line.within) for line in plan.applying(plan.post_mortem.due, one.name, "outage", {})
-                   if line.what == "meeting"]
+        one.name: [
+            str(line.within)
+            for line in plan.applying(plan.post_mortem.due, one.name, "outage", {})
+            if line.what == "meeting"
+        ]
         for one in plan.severities
-    }  # fmt: skip
+    }
     assert due == {"SEV-1": ["1d"], "SEV-2": ["1d"], "SEV-3": [], "SEV-4": []}
 
 
@@ -158,9 +184,14 @@ def test_every_template_renders_without_a_blank(retailgen: Company, alert: str) 
     story = opened(retailgen, alert=alert)
     service = retailgen.service("app")
     told = values(
-        story.incident, story.entries, retailgen.plan, service_title=service.title, impact=story.incident.opened.impact,
-        now=story.now, templates=retailgen.templates,
-    )  # fmt: skip
+        story.incident,
+        story.entries,
+        retailgen.plan,
+        service_title=service.title,
+        impact=story.incident.opened.impact,
+        now=story.now,
+        templates=retailgen.templates,
+    )
     rendered = {name: text for name, text in told.items() if name.startswith("t_")}
     assert sorted(rendered) == sorted(f"t_{name}" for name in retailgen.plan.templates)
     assert {name: text for name, text in rendered.items() if re.search(r"[\[\]{}]", text)} == {}
@@ -171,9 +202,14 @@ def test_the_status_page_reads_as_in_the_plan(retailgen: Company) -> None:
     """Feature, time and cause stand where the plan has blanks."""
     story = opened(retailgen, alert="ExportFailing", severity="SEV-2")
     told = values(
-        story.incident, story.entries, retailgen.plan, service_title="RetailGen AI", impact="Export is failing",
-        now=story.now, templates=retailgen.templates,
-    )  # fmt: skip
+        story.incident,
+        story.entries,
+        retailgen.plan,
+        service_title="RetailGen AI",
+        impact="Export is failing",
+        now=story.now,
+        templates=retailgen.templates,
+    )
     assert told["t_status_page_title"].strip() == "Service Issue - Export"
     assert told["t_status_page_resolved_title"].strip() == "Resolved - Service Issue - Export"
     assert told["t_status_page_investigating"].strip() == (
@@ -187,9 +223,13 @@ def test_the_review_document_renders(retailgen: Company) -> None:
     """Under the plan's own title, with its Root Cause Analysis and its action items."""
     story = opened(retailgen)
     document = write_post_mortem(
-        story.incident, story.entries, retailgen.plan, service_title="RetailGen AI", template=retailgen.post_mortem,
+        story.incident,
+        story.entries,
+        retailgen.plan,
+        service_title="RetailGen AI",
+        template=retailgen.post_mortem,
         now=story.now,
-    )  # fmt: skip
+    )
     assert document.startswith("# Post-Incident Review: ")
     for heading in ("## Root Cause Analysis", "## Action Items", "## Timeline"):
         assert heading in document

@@ -117,8 +117,11 @@ def test_severities_are_the_plans_own(vintstreet: Company) -> None:
     """Four levels, the worst first, with the plan's own words on time and escalation."""
     plan = vintstreet.plan
     assert [(one.name, one.title) for one in plan.severities] == [
-        ("P0", "Critical"), ("P1", "High"), ("P2", "Medium"), ("P3", "Low"),
-    ]  # fmt: skip
+        ("P0", "Critical"),
+        ("P1", "High"),
+        ("P2", "Medium"),
+        ("P3", "Low"),
+    ]
     targets = [severity.target("respond") for severity in plan.severities]
     assert [str(target.within) for target in targets if target] == ["5m", "30m", "2h", "1 business day"]
     assert [(one.name, one.escalates.to) for one in plan.severities if one.escalates] == [("P1", "P0"), ("P2", "P1")]

@@ -18,27 +18,27 @@ from allclear.domain.records import (
     AskAnswered,
     AskOpened,
     Contained,
-    DebtHandedOver,
     IncidentEnded,
     IncidentOpened,
+    LedgerHandedOver,
     PhaseEntered,
     PhaseLeft,
     StepDone,
 )
 from allclear.domain.runbook import Phase, Runbook
 from allclear.engine.response.next_move import (
-    BY_HAND,
+    MANUAL,
     AskPeople,
     CarryOut,
     Enter,
     FalseAlarm,
     HandOver,
     Leave,
-    Look,
     Move,
     Over,
     Propose,
     ProposeUndo,
+    RunProbe,
     Wait,
     next_move,
     undo_key,
@@ -48,19 +48,24 @@ from tests.unit.stories import ANA, HEALTH, START, TROUBLE, Story, plan
 PLAN = plan().model_copy(
     update={
         "severities": [
-            *plan().severities, Severity(name="P3", title="Low", definition="Typos", contain=False),
+            *plan().severities,
+            Severity(name="P3", title="Low", definition="Typos", contain=False),
         ]
     }
-)  # fmt: skip
+)
 UNKNOWN = Finding(verdict=Verdict.INCONCLUSIVE, sentence="It shows its maintenance page.")
 
 
 def book(phase: Phase, *steps: dict[str, Any]) -> Runbook:
     """Returns a runbook with these steps in one phase."""
     whole = {
-        "name": "outage", "title": "Outage", "about": "All is down.", "service": "shop",
-        "health": {"probe": "http.smoke", "with": {"service": "shop"}}, phase.value: list(steps),
-    }  # fmt: skip
+        "name": "outage",
+        "title": "Outage",
+        "about": "All is down.",
+        "service": "shop",
+        "health": {"probe": "http.smoke", "with": {"service": "shop"}},
+        phase.value: list(steps),
+    }
     return Runbook.model_validate(whole)
 
 
@@ -72,11 +77,16 @@ class Course(Story):
         self.phase, self.book = phase, book(phase, *steps)
         self.say(
             IncidentOpened(
-                company="VintStreet", title="Trouble", severity=severity, service="shop", runbook="outage",
-                reported="by Ana", incident_kind=kind,
+                company="VintStreet",
+                title="Trouble",
+                severity=severity,
+                service="shop",
+                runbook="outage",
+                reported="by Ana",
+                incident_kind=kind,
             ),
             PhaseEntered(phase=phase.value),
-        )  # fmt: skip
+        )
 
     @property
     def next(self) -> Move:
@@ -92,10 +102,23 @@ class Course(Story):
         """People are asked."""
         self.after(1)
         policy = ApprovalPolicy(roles=["on_call"]) if kind is not AskKind.APPROVAL else ONE_PERSON
-        return self.say(AskOpened(ask=Ask(
-            id=self.ask_id(step, number), kind=kind, phase=self.phase.value, step=step, title=step, text="?", yes="",
-            no="", policy=policy, act=act, digest="1" * 64 if act else None,
-        )))  # fmt: skip
+        return self.say(
+            AskOpened(
+                ask=Ask(
+                    id=self.ask_id(step, number),
+                    kind=kind,
+                    phase=self.phase.value,
+                    step=step,
+                    title=step,
+                    text="?",
+                    yes="",
+                    no="",
+                    policy=policy,
+                    act=act,
+                    digest="1" * 64 if act else None,
+                )
+            )
+        )
 
     def ask_id(self, step: str, number: int = 1) -> str:
         """Returns the id of a step's ask."""
@@ -116,11 +139,19 @@ class Course(Story):
         """A step's act is proposed, and people are asked."""
         self.after(1).say(
             ActProposed(
-                act=self.act_id(step, number), phase=self.phase.value, step=step, action="dial.turn", title=step,
-                params={}, change={"summary": step}, digest="1" * 64, resource="dial:main", leaves=leaves,
+                act=self.act_id(step, number),
+                phase=self.phase.value,
+                step=step,
+                action="dial.turn",
+                title=step,
+                params={},
+                change={"summary": step},
+                digest="1" * 64,
+                resource="dial:main",
+                leaves=leaves,
                 undoes=undoes,
             )
-        )  # fmt: skip
+        )
         return self.asked(step, AskKind.APPROVAL, number, self.act_id(step, number)) if ask else self
 
     def came_to(
@@ -132,7 +163,7 @@ class Course(Story):
 
 
 def _step(move: Move) -> str:
-    assert isinstance(move, Look | Propose | ProposeUndo | AskPeople)
+    assert isinstance(move, RunProbe | Propose | ProposeUndo | AskPeople)
     return move.step.id
 
 
@@ -151,7 +182,7 @@ def test_a_phase_is_entered_done_and_left() -> None:
 def test_an_incident_that_has_ended_goes_on_in_its_review_alone() -> None:
     """Whatever phase was under way is over; the review still comes."""
     course = Course(Phase.CONTAIN, {"id": "tell", "action": "chat.post"})
-    course.say(IncidentEnded(ending="resolved", why="so"))
+    course.say(IncidentEnded(ending="resolved", reason="so"))
     assert course.next == Over()
     assert next_move(course.incident, PLAN, course.book, Phase.RESOLVE) == Over()
     assert next_move(course.incident, PLAN, course.book, Phase.REVIEW) == Enter(Phase.REVIEW)
@@ -165,14 +196,17 @@ CONFIRM = {"id": "confirm", "probe": "http.smoke", "expects": "health", "within"
 
 
 @pytest.mark.parametrize("finding", [HEALTH, TROUBLE, UNKNOWN])
-def test_a_look_that_expects_nothing_is_taken_once(finding: Finding) -> None:
+def test_a_check_that_expects_nothing_is_taken_once(finding: Finding) -> None:
     """Whatever it shows, the response goes on."""
     course = Course(Phase.INVESTIGATE, {"id": "revisions", "probe": "run.revisions", "with": {"service": "shop"}})
-    look = course.next
-    assert isinstance(look, Look)
-    assert (look.key, look.call.probe, look.call.with_, look.contains) == (
-        "revisions", "run.revisions", {"service": "shop"}, None,
-    )  # fmt: skip
+    check = course.next
+    assert isinstance(check, RunProbe)
+    assert (check.key, check.call.probe, check.call.with_, check.contains) == (
+        "revisions",
+        "run.revisions",
+        {"service": "shop"},
+        None,
+    )
     assert course.seen("revisions", finding).next == Leave(Phase.INVESTIGATE)
 
 
@@ -195,18 +229,18 @@ def test_a_healthy_service_makes_it_a_question() -> None:
     assert _step(course.said("verify", yes=False).next) == "page"
 
 
-def test_health_that_does_not_show_asks_to_look_again() -> None:
+def test_health_that_does_not_show_asks_to_check_again() -> None:
     """Not well: people set it right and say so, and it is looked at again, as often as it takes."""
     course = Course(Phase.RESOLVE, CONFIRM, PAGE)
-    look = course.next
-    assert isinstance(look, Look)
-    assert look.call.within == timedelta(seconds=30)
+    check = course.next
+    assert isinstance(check, RunProbe)
+    assert check.call.within == timedelta(seconds=30)
     for number in (1, 2, 3):
         course.seen("confirm", TROUBLE)
         assert course.next == AskPeople(Phase.RESOLVE, course.book.resolve[0], AskKind.AGAIN, TROUBLE.sentence)
         course.asked("confirm", AskKind.AGAIN, number)
         assert course.next == Wait((course.ask_id("confirm", number),))
-        assert course.said("confirm", yes=True, number=number).next == look
+        assert course.said("confirm", yes=True, number=number).next == check
     assert _step(course.seen("confirm", HEALTH).next) == "page"
 
 
@@ -274,8 +308,11 @@ def test_a_drifted_act_is_worked_out_anew_a_few_times() -> None:
 
 ROLL_BACK = {"id": "roll-back", "action": "run.rollback", "measure": True}
 CLOSE = {
-    "id": "close", "action": "maintenance.enable", "measure": True, "proof": {"probe": "http.health"},
-}  # fmt: skip
+    "id": "close",
+    "action": "maintenance.enable",
+    "measure": True,
+    "proof": {"probe": "http.health"},
+}
 EVIDENCE = {"id": "evidence", "probe": "run.revisions", "meanwhile": True}
 NUDGE = {"id": "nudge", "action": "chat.post", "meanwhile": True}
 LEADERS = {"id": "leaders", "person": "on_call", "ask": "Tell them.", "meanwhile": True}
@@ -311,9 +348,9 @@ def test_a_measure_that_is_proven_contains() -> None:
     assert _step(course.next) == "roll-back"
     course.wanted("roll-back").said("roll-back", yes=True)
     assert isinstance(course.next, CarryOut)
-    look = course.came_to("roll-back", ActStatus.VERIFIED).next
-    assert isinstance(look, Look)
-    assert (look.key, look.call, look.contains) == ("roll-back-proof", course.book.health, "roll-back")
+    check = course.came_to("roll-back", ActStatus.VERIFIED).next
+    assert isinstance(check, RunProbe)
+    assert (check.key, check.call, check.contains) == ("roll-back-proof", course.book.health, "roll-back")
     course.seen("roll-back-proof", HEALTH).say(Contained(by="roll-back", finding=HEALTH))
     assert _step(course.next) == "status"
 
@@ -324,9 +361,9 @@ def test_a_measure_that_is_not_proven_gives_way_to_the_next(finding: Finding) ->
     course = _contain(ROLL_BACK, CLOSE, STATUS).wanted("roll-back", ask=False)
     course.came_to("roll-back", ActStatus.VERIFIED).seen("roll-back-proof", finding)
     assert _step(course.next) == "close"
-    look = course.wanted("close", ask=False).came_to("close", ActStatus.VERIFIED).next
-    assert isinstance(look, Look)
-    assert (look.key, look.call.probe) == ("close-proof", "http.health")
+    check = course.wanted("close", ask=False).came_to("close", ActStatus.VERIFIED).next
+    assert isinstance(check, RunProbe)
+    assert (check.key, check.call.probe) == ("close-proof", "http.health")
 
 
 @pytest.mark.parametrize("status", [ActStatus.REJECTED, ActStatus.REFUSED, ActStatus.FAILED])
@@ -341,9 +378,9 @@ def test_a_measure_that_was_not_taken_needs_no_proof(status: ActStatus) -> None:
 def test_a_measure_that_may_have_helped_is_looked_at(status: ActStatus, *, changed: bool) -> None:
     """Found done, not seen, or not known: the users' health decides."""
     course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False).came_to("roll-back", status, changed=changed)
-    look = course.next
-    assert isinstance(look, Look)
-    assert look.key == "roll-back-proof"
+    check = course.next
+    assert isinstance(check, RunProbe)
+    assert check.key == "roll-back-proof"
 
 
 def test_a_drifted_measure_is_worked_out_anew_before_the_next() -> None:
@@ -358,23 +395,23 @@ def test_when_no_measure_helps_people_contain_by_hand() -> None:
     course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
     course.came_to("roll-back", ActStatus.REFUSED, changed=False)
     for number in (1, 2):
-        look = course.next
-        assert isinstance(look, Look)
-        assert (look.key, look.call, look.contains is None) == (BY_HAND, course.book.health, False)
-        ask = course.seen(BY_HAND, TROUBLE).next
+        check = course.next
+        assert isinstance(check, RunProbe)
+        assert (check.key, check.call, check.contains is None) == (MANUAL, course.book.health, False)
+        ask = course.seen(MANUAL, TROUBLE).next
         assert isinstance(ask, AskPeople)
-        assert (ask.kind, ask.step.id) == (AskKind.AGAIN, BY_HAND)
-        assert course.asked(BY_HAND, AskKind.AGAIN, number).next == Wait((course.ask_id(BY_HAND, number),))
-        course.said(BY_HAND, yes=True, number=number)
-    course.seen(BY_HAND, HEALTH).say(Contained(by="Found well again", finding=HEALTH))
+        assert (ask.kind, ask.step.id) == (AskKind.AGAIN, MANUAL)
+        assert course.asked(MANUAL, AskKind.AGAIN, number).next == Wait((course.ask_id(MANUAL, number),))
+        course.said(MANUAL, yes=True, number=number)
+    course.seen(MANUAL, HEALTH).say(Contained(by="Found well again", finding=HEALTH))
     assert _step(course.next) == "status"
 
 
 def test_people_may_go_on_uncontained() -> None:
     """A no to containing by hand goes on; the record shows that it was not contained."""
     course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
-    course.came_to("roll-back", ActStatus.REFUSED, changed=False).seen(BY_HAND, TROUBLE).asked(BY_HAND, AskKind.AGAIN)
-    assert _step(course.said(BY_HAND, yes=False).next) == "status"
+    course.came_to("roll-back", ActStatus.REFUSED, changed=False).seen(MANUAL, TROUBLE).asked(MANUAL, AskKind.AGAIN)
+    assert _step(course.said(MANUAL, yes=False).next) == "status"
 
 
 def test_a_runbook_without_measures_asks_nobody_to_contain() -> None:
@@ -448,7 +485,7 @@ def test_what_cannot_be_undone_is_a_question(status: ActStatus) -> None:
         )
         course.said(f"{FIRST}-left", yes=number == 1, number=number)
     assert course.next == HandOver(Phase.RESOLVE, "resolve/one", course.ask_id(f"{FIRST}-left", 2))
-    course.say(DebtHandedOver(act="resolve/one", to="Ana", due=START + timedelta(days=1)))
+    course.say(LedgerHandedOver(act="resolve/one", to="Ana", due=START + timedelta(days=1)))
     following = course.next
     assert isinstance(following, ProposeUndo)
     assert following.act == "resolve/two"

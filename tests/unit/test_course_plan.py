@@ -18,7 +18,7 @@ from allclear.domain.records import (
     ActProposed,
     AskAnswered,
     AskOpened,
-    AskVoided,
+    AskWithdrawn,
     Assessed,
     Contained,
     IncidentEnded,
@@ -33,11 +33,11 @@ from allclear.engine.response.next_move import (
     CarryOut,
     Enter,
     Leave,
-    Look,
     Move,
     Propose,
-    VoidAsk,
+    RunProbe,
     Wait,
+    WithdrawAsk,
     choice_key,
     next_move,
 )
@@ -48,13 +48,21 @@ CLOSE = {"id": "close", "action": "maintenance.enable", "measure": True}
 TELL = {"id": "tell", "action": "chat.post"}
 NUDGE = {"id": "nudge", "action": "chat.post", "meanwhile": True}
 LOGS = {
-    "name": "logs", "title": "Keep the logs", "ask": "Copy the logs.", "role": "on_call", "when": {"breach": "yes"},
-}  # fmt: skip
+    "name": "logs",
+    "title": "Keep the logs",
+    "ask": "Copy the logs.",
+    "role": "on_call",
+    "when": {"breach": "yes"},
+}
 IMAGE = {"name": "image", "title": "Keep the image", "ask": "Copy the image.", "role": "cto", "severities": ["P0"]}
 REGULATOR = {
-    "name": "regulator", "title": "Tell the authority", "ask": "Tell it.", "role": "cto", "within": "72h",
+    "name": "regulator",
+    "title": "Tell the authority",
+    "ask": "Tell it.",
+    "role": "cto",
+    "within": "72h",
     "when": {"breach": "yes"},
-}  # fmt: skip
+}
 
 
 def made(**parts: Any) -> Plan:
@@ -73,15 +81,25 @@ class Course(Story):
         self.plan, self.phase = it, phase
         self.book = Runbook.model_validate(
             {
-                "name": "outage", "title": "Outage", "about": "All is down.", "service": "shop",
-                "health": {"probe": "http.smoke"}, phase.value: list(steps),
+                "name": "outage",
+                "title": "Outage",
+                "about": "All is down.",
+                "service": "shop",
+                "health": {"probe": "http.smoke"},
+                phase.value: list(steps),
             }
-        )  # fmt: skip
+        )
         self.say(
-            IncidentOpened(company="VintStreet", title="Trouble", severity=severity, service="shop", runbook="outage",
-                           reported="somehow"),
+            IncidentOpened(
+                company="VintStreet",
+                title="Trouble",
+                severity=severity,
+                service="shop",
+                runbook="outage",
+                reported="somehow",
+            ),
             PhaseEntered(phase=phase.value),
-        )  # fmt: skip
+        )
 
     @property
     def next(self) -> Move:
@@ -99,10 +117,22 @@ class Course(Story):
         """People are asked; returns the ask's id."""
         phase = phase or self.phase.value
         ask = f"{self.id}/{phase}/{step}" + (f"~{number}" if number > 1 else "")
-        self.after(1).say(AskOpened(ask=Ask(
-            id=ask, kind=kind, phase=phase, step=step, title=step, text="?", yes="", no="",
-            policy=ApprovalPolicy(roles=["on_call"]), **more,
-        )))  # fmt: skip
+        self.after(1).say(
+            AskOpened(
+                ask=Ask(
+                    id=ask,
+                    kind=kind,
+                    phase=phase,
+                    step=step,
+                    title=step,
+                    text="?",
+                    yes="",
+                    no="",
+                    policy=ApprovalPolicy(roles=["on_call"]),
+                    **more,
+                )
+            )
+        )
         return ask
 
     def done(self, step: str, phase: str = "") -> Self:
@@ -119,12 +149,26 @@ class Course(Story):
     def wanted(self, step: str, number: int = 1, *names: str, ask: bool = True) -> Self:
         """A step's act is proposed; with `names`, it is refused for want of a choice."""
         act = f"{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
-        refusals = [Refusal(sentence="Which one?", next_step="Choose.",
-                            candidates=[Candidate(name=name, why="It is there.") for name in names])]  # fmt: skip
-        self.after(1).say(ActProposed(
-            act=act, phase=self.phase.value, step=step, action="run.rollback", title=step, params={}, change={},
-            digest="1" * 64, refusals=refusals if names else [],
-        ))  # fmt: skip
+        refusals = [
+            Refusal(
+                sentence="Which one?",
+                next_step="Choose.",
+                candidates=[Candidate(name=name, reason="It is there.") for name in names],
+            )
+        ]
+        self.after(1).say(
+            ActProposed(
+                act=act,
+                phase=self.phase.value,
+                step=step,
+                action="run.rollback",
+                title=step,
+                params={},
+                change={},
+                digest="1" * 64,
+                refusals=refusals if names else [],
+            )
+        )
         if names:
             return self.came_to(act, ActStatus.REFUSED)
         if ask:
@@ -134,8 +178,11 @@ class Course(Story):
     def came_to(self, act: str, status: ActStatus, *, drifted: bool = False) -> Self:
         """An act ends."""
         changed = status is ActStatus.VERIFIED
-        return self.say(ActFinished(act=act, outcome=Outcome(status=status, changed=changed, drifted=drifted,
-                                                             sentence="So it went.")))  # fmt: skip
+        return self.say(
+            ActFinished(
+                act=act, outcome=Outcome(status=status, changed=changed, drifted=drifted, sentence="So it went.")
+            )
+        )
 
 
 # --- evidence --------------------------------------------------------------------------------------------
@@ -253,15 +300,15 @@ def test_a_duty_is_dropped_when_it_is_ruled_out_and_asked_for_again_when_it_is_n
     ask = course.asked("regulator", phase=DUTY)
     assert course.next == Leave(Phase.CONTAIN)
     move = course.known(breach="no").next
-    assert isinstance(move, VoidAsk)
+    assert isinstance(move, WithdrawAsk)
     assert move.ask == ask
-    course.say(AskVoided(ask=ask, why=move.why))
+    course.say(AskWithdrawn(ask=ask, reason=move.reason))
     assert course.next == Leave(Phase.CONTAIN)
     for number, value in ((2, "unknown"), (3, "yes")):
         assert course.known(breach=value).asks == "regulator"
         again = course.asked("regulator", phase=DUTY, number=number)
         assert course.next == Leave(Phase.CONTAIN)
-        course.known(breach="no").say(AskVoided(ask=again, why="no"))
+        course.known(breach="no").say(AskWithdrawn(ask=again, reason="no"))
         assert course.next == Leave(Phase.CONTAIN)
 
 
@@ -279,18 +326,18 @@ def test_a_duty_of_a_severity_stays_when_it_is_lowered() -> None:
     it = made(duties=[REGULATOR | {"when": {}, "severities": ["P0"]}])
     course = Course(it, phase=Phase.REVIEW)
     ask = course.asked("regulator", phase=DUTY)
-    course.say(SeverityChanged(was="P0", now="P1", why="so"), by=ANA)
+    course.say(SeverityChanged(was="P0", now="P1", reason="so"), by=ANA)
     assert course.next == Wait((ask,))
     late = Course(it, phase=Phase.REVIEW, severity="P1")
     assert late.next == Leave(Phase.REVIEW)
-    late.say(SeverityChanged(was="P1", now="P0", why="so"), SeverityChanged(was="P0", now="P1", why="so"), by=ANA)
+    late.say(SeverityChanged(was="P1", now="P0", reason="so"), SeverityChanged(was="P0", now="P1", reason="so"), by=ANA)
     assert late.asks == "regulator"
 
 
 def test_a_review_after_the_end_still_asks_for_the_duties() -> None:
     """Ended by people before the containment: what has to be told is told all the same."""
     course = Course(made(duties=[REGULATOR]), phase=Phase.DETECT)
-    course.say(IncidentEnded(ending="resolved", why="so"), by=ANA)
+    course.say(IncidentEnded(ending="resolved", reason="so"), by=ANA)
     assert next_move(course.incident, course.plan, course.book, Phase.REVIEW) == Enter(Phase.REVIEW)
     course.say(PhaseEntered(phase="review"))
     course.phase = Phase.REVIEW
@@ -305,8 +352,8 @@ def test_a_ticket_is_all_that_is_made() -> None:
     ticket = {"id": "ticket", "person": "on_call", "ask": "Make one.", "severities": ["P3"]}
     both = {"id": "both", "action": "chat.post", "severities": ["P1", "P3"]}
     undo = {"id": "undo", "undo": "everything"}
-    look = {"id": "look", "probe": "http.smoke", "expects": "trouble"}
-    course = Course(made(), look, TELL, ROLL_BACK, undo, ticket, both, severity="P3")
+    check = {"id": "look", "probe": "http.smoke", "expects": "trouble"}
+    course = Course(made(), check, TELL, ROLL_BACK, undo, ticket, both, severity="P3")
     assert course.asks == "ticket"
     course.asked("ticket")
     move = course.done("ticket").next
@@ -320,9 +367,9 @@ def test_a_ticket_that_turns_out_to_be_grave_is_responded_to() -> None:
     """Raised, it goes through the steps it has left out, in this phase; lowered to a ticket, it leaves them."""
     course = Course(made(), TELL, ROLL_BACK, severity="P3")
     assert course.next == Leave(Phase.CONTAIN)
-    course.say(SeverityChanged(was="P3", now="P0", why="so"), by=ANA)
+    course.say(SeverityChanged(was="P3", now="P0", reason="so"), by=ANA)
     assert isinstance(course.next, Propose)
-    course.say(SeverityChanged(was="P0", now="P3", why="so"), by=ANA)
+    course.say(SeverityChanged(was="P0", now="P3", reason="so"), by=ANA)
     assert course.next == Leave(Phase.CONTAIN)
 
 
@@ -384,4 +431,4 @@ def test_a_measure_that_was_chosen_is_proven_like_any_other() -> None:
     course = Course(made(), ROLL_BACK).wanted("roll-back", 1, "41", "40")
     course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
     course.wanted("roll-back", 2, ask=False).came_to("contain/roll-back~2", ActStatus.VERIFIED)
-    assert isinstance(course.next, Look)
+    assert isinstance(course.next, RunProbe)

@@ -16,10 +16,10 @@ from sqlalchemy import create_engine, text
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.action import ActStatus
-from allclear.domain.records import IncidentEnded, NoteTaken
+from allclear.domain.records import IncidentEnded, NoteAdded
 from allclear.domain.runbook import Phase
-from allclear.engine.actions.manual import Order
 from allclear.engine.actions.known_good import JournalRecord
+from allclear.engine.actions.manual import Order
 from allclear.engine.people.people import Declaration
 from allclear.responder.app import make_app
 from allclear.responder.deliveries import PROOF
@@ -67,12 +67,12 @@ async def test_a_damaged_record_holds_up_no_clock_and_no_other_alert(tmp_path: P
         assert engine.windows.waiting() == []
         await engine.reminders.give()
         await engine.reminders.settled()
-        assert await engine.settling.look() == []
+        assert await engine.settling.check() == []
         again, other = sent(engine, ALERT.key, "PaymentProcessingFailures"), sent(engine, "new", "LiveStreamFailures")
         Taking(engine).take_in()
         for one, lost in ((again, True), (other, False)):
             kept = engine.journal.delivery(one)
-            assert (kept.state, kept.incident, LOST.format(first) in kept.why) == ("joined", second, lost)
+            assert (kept.state, kept.incident, LOST.format(first) in kept.reason) == ("joined", second, lost)
     finally:
         await engine.close()
 
@@ -89,13 +89,13 @@ def test_an_alert_whose_record_is_damaged_opens_a_new_incident(tmp_path: Path, *
         first = room.hear(at=room.watch.now).incident
         assert first is not None
         if ended:
-            room.engine.journal.append(first, [IncidentEnded(ending="resolved", why="over")], MACHINE)
+            room.engine.journal.append(first, [IncidentEnded(ending="resolved", reason="over")], MACHINE)
         damage(room.engine.settings.journal_url, first)
         later = Room(opened_again(room.engine, many_services(), room.watch), room.watch)
-        assert LOST.format(first) in later.hear(state="resolved").why
+        assert LOST.format(first) in later.hear(state="resolved").reason
         again = later.hear(at=room.watch.now, delivery="again")
-        assert (again.state, LOST.format(first) in again.why) == ("opened", True)
-        assert f"{again.incident}/respond" in [errand.key for errand in later.engine.journal.errands()]
+        assert (again.state, LOST.format(first) in again.reason) == ("opened", True)
+        assert f"{again.incident}/respond" in [message.key for message in later.engine.journal.outbox()]
         assert (later.hear(delivery="more").state, later.hear(delivery="more").incident) == ("repeat", again.incident)
         later.engine.journal.close()
 
@@ -120,8 +120,9 @@ def test_the_list_and_the_figures_leave_out_what_is_damaged(tmp_path: Path) -> N
     """GET /incidents and /metrics tell of the others, however few may be listed; its own page says what is wrong."""
     engine = engine_in(tmp_path)
     second, _ = engine.journal.open_incident("VS", OPENED.model_copy(update={"company": "vintstreet"}), MACHINE)
-    first, _ = engine.journal.open_incident("VS", OPENED.model_copy(update={"company": "vintstreet"}), MACHINE,
-                                            records=[NoteTaken(text="It is slow, too.")])  # fmt: skip
+    first, _ = engine.journal.open_incident(
+        "VS", OPENED.model_copy(update={"company": "vintstreet"}), MACHINE, records=[NoteAdded(text="It is slow, too.")]
+    )
     damage(engine.settings.journal_url, first)
     with TestClient(make_app(engine, SecretStr(TOKEN), drives=False), client=("127.0.0.1", 5)) as client:
         for most in (1, 50):
@@ -183,10 +184,10 @@ async def test_what_a_damaged_record_touched_can_be_acted_upon(tmp_path: Path) -
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         order = Order("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
         by = it.engine.people.who("Ana", "on_call", "cli")
-        assert (await it.engine.by_hand.do(order, by)).incident == it.incident_id
+        assert (await it.engine.manual.do(order, by)).incident == it.incident_id
         damage(it.engine.settings.journal_url, it.incident_id)
         engine = opened_again(it.engine, alone(), it.watch)
-        result = await engine.by_hand.do(order, by)
+        result = await engine.manual.do(order, by)
         assert result.incident != it.incident_id
         assert result.outcome is not None
         assert (result.outcome.status, result.outcome.changed) == (ActStatus.VERIFIED, False)

@@ -16,13 +16,13 @@ from allclear.domain.deadlines import (
     clock_stop,
     deadlines,
     duties,
+    escalation_policy,
     rhythm,
-    silence,
     status_word,
     to_tell,
     told_by,
 )
-from allclear.domain.plan import DEFAULT_SILENCE, ClockStart, ClockStop, Plan
+from allclear.domain.plan import DEFAULT_ESCALATION_POLICY, ClockStart, ClockStop, Plan
 from allclear.domain.records import (
     Acknowledged,
     Assessed,
@@ -30,7 +30,7 @@ from allclear.domain.records import (
     Contained,
     IncidentEnded,
     IncidentOpened,
-    NoteTaken,
+    NoteAdded,
     Recovered,
     SeverityChanged,
     StepDone,
@@ -58,14 +58,22 @@ def target(name: str, within: str, start: str = "alert", until: str = "acknowled
 def opened(severity: str = "P1", by: By = MACHINE, **more: Any) -> Story:
     """Returns an incident that was just opened."""
     return Story().say(
-        IncidentOpened(company="VintStreet", title="Trouble", severity=severity, service="shop", runbook="outage",
-                       reported="somehow", **more), by=by,
-    )  # fmt: skip
+        IncidentOpened(
+            company="VintStreet",
+            title="Trouble",
+            severity=severity,
+            service="shop",
+            runbook="outage",
+            reported="somehow",
+            **more,
+        ),
+        by=by,
+    )
 
 
 def changed(story: Story, now: str) -> Story:
     """Lets the severity become `now`."""
-    return story.say(SeverityChanged(was=story.incident.severity, now=now, why="so"), by=ANA)
+    return story.say(SeverityChanged(was=story.incident.severity, now=now, reason="so"), by=ANA)
 
 
 def of(it: Plan, story: Story, what: str) -> list[Deadline]:
@@ -79,7 +87,7 @@ def minutes(one: Deadline) -> float | None:
 
 
 CONTAINED, RECOVERED = Contained(by="Roll back", finding=HEALTH), Recovered(finding=HEALTH)
-RESOLVED, NOTHING = IncidentEnded(ending="resolved", why="so"), IncidentEnded(ending="false-alarm", why="so")
+RESOLVED, NOTHING = IncidentEnded(ending="resolved", reason="so"), IncidentEnded(ending="false-alarm", reason="so")
 
 # --- clocks ----------------------------------------------------------------------------------------------
 
@@ -88,10 +96,10 @@ def test_every_clock_starts_once_with_its_own_event() -> None:
     """Alert and declaration at once, awareness with a person's first word, recovery with the first proof."""
     story = opened()
     starts: list[dict[ClockStart, datetime | None]] = []
-    for records in ((NoteTaken(text="by the machine"),), (RECOVERED,), (RECOVERED, RESOLVED)):
+    for records in ((NoteAdded(text="by the machine"),), (RECOVERED,), (RECOVERED, RESOLVED)):
         starts.append({start: clock_start(story.incident, start) for start in ClockStart})
         story.after(10).say(*records)
-    story.after(10).say(Acknowledged(), by=ANA).after(10).say(NoteTaken(text="me too"), by=ANA)
+    story.after(10).say(Acknowledged(), by=ANA).after(10).say(NoteAdded(text="me too"), by=ANA)
     starts.append({start: clock_start(story.incident, start) for start in ClockStart})
     assert [one[ClockStart.ALERT] for one in starts] == [START] * 4
     assert [one[ClockStart.DECLARATION] for one in starts] == [START] * 4
@@ -140,7 +148,7 @@ SCALE = {
     "p0": {"targets": [target("respond", "5m"), target("contain", "1h", "awareness", "contained")]},
     "p1": {"targets": [target("respond", "30m"), target("all-clear", "4h", "recovery", "ended")]},
     "p2": {"targets": [target("respond", "1 business day")]},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -169,9 +177,15 @@ def test_what_has_no_clock_yet_comes_last() -> None:
 
 @pytest.mark.parametrize(
     ("acknowledged", "now", "met", "missed"),
-    [(None, 4, False, False), (None, 5, False, False), (None, 6, False, True), (3, 600, True, False),
-     (5, 600, True, False), (7, 600, True, True)],
-)  # fmt: skip
+    [
+        (None, 4, False, False),
+        (None, 5, False, False),
+        (None, 6, False, True),
+        (3, 600, True, False),
+        (5, 600, True, False),
+        (7, 600, True, True),
+    ],
+)
 def test_a_target_is_met_in_time_met_late_or_overdue(
     acknowledged: float | None, now: float, *, met: bool, missed: bool
 ) -> None:
@@ -244,13 +258,23 @@ def test_going_and_coming_back_changes_nothing() -> None:
 # --- duties ----------------------------------------------------------------------------------------------
 
 REGULATOR = {
-    "name": "regulator", "title": "Tell the authority", "ask": "Tell it.", "role": "cto", "within": "72h",
-    "when": {"breach": "yes"}, "source": "Art. 33 GDPR",
-}  # fmt: skip
+    "name": "regulator",
+    "title": "Tell the authority",
+    "ask": "Tell it.",
+    "role": "cto",
+    "within": "72h",
+    "when": {"breach": "yes"},
+    "source": "Art. 33 GDPR",
+}
 BOARD = {
-    "name": "board", "title": "Tell the board", "ask": "Tell it.", "role": "cto", "within": "4 business hours",
-    "from": "alert", "severities": ["P0"],
-}  # fmt: skip
+    "name": "board",
+    "title": "Tell the board",
+    "ask": "Tell it.",
+    "role": "cto",
+    "within": "4 business hours",
+    "from": "alert",
+    "severities": ["P0"],
+}
 LAWFUL = made(duties=[REGULATOR, BOARD])
 
 
@@ -294,8 +318,9 @@ def test_a_duty_is_due_by_its_clock_and_met_by_a_yes() -> None:
     """72 hours from awareness; four business hours from an alert on a Sunday are Monday, 13:00."""
     story = changed(opened("P1"), "P0")
     assert {one.name: one.due for one in of(LAWFUL, story, "duty")} == {
-        "board": datetime(2026, 11, 23, 13, tzinfo=UTC), "regulator": START + timedelta(hours=72),
-    }  # fmt: skip
+        "board": datetime(2026, 11, 23, 13, tzinfo=UTC),
+        "regulator": START + timedelta(hours=72),
+    }
     _answered(story.after(60), "board", done=True)
     (board, regulator) = of(LAWFUL, story, "duty")
     assert (board.met, regulator.met) == (story.now, None)
@@ -342,9 +367,16 @@ def test_an_incident_grows_graver_by_its_clock() -> None:
 
 @pytest.mark.parametrize(
     ("severity", "record", "stops"),
-    [("P1", CONTAINED, True), ("P1", RECOVERED, True), ("P1", RESOLVED, True), ("P1", NOTHING, True),
-     ("P1", NoteTaken(text="we are at it"), False), ("P2", CONTAINED, False), ("P2", RECOVERED, True)],
-)  # fmt: skip
+    [
+        ("P1", CONTAINED, True),
+        ("P1", RECOVERED, True),
+        ("P1", RESOLVED, True),
+        ("P1", NOTHING, True),
+        ("P1", NoteAdded(text="we are at it"), False),
+        ("P2", CONTAINED, False),
+        ("P2", RECOVERED, True),
+    ],
+)
 def test_it_escalates_unless_that_has_happened(severity: str, record: Any, *, stops: bool) -> None:
     """What is contained wakes nobody, where the plan does not ask for recovery; what is over wakes nobody at all."""
     assert (of(CLIMBING, opened(severity).after(5).say(record), "escalation") == []) is stops
@@ -360,11 +392,15 @@ def test_a_change_of_severity_takes_the_other_ones_escalation() -> None:
 
 REVIEWED = made(
     post_mortem={
-        "template": "templates/post-mortem.md", "title": "Review",
-        "due": [{"what": "meeting", "within": "48h", "not_before": "24h"}, {"within": "5 business days"},
-                {"what": "board-letter", "within": "24h", "severities": ["P0"]}],
+        "template": "templates/post-mortem.md",
+        "title": "Review",
+        "due": [
+            {"what": "meeting", "within": "48h", "not_before": "24h"},
+            {"within": "5 business days"},
+            {"what": "board-letter", "within": "24h", "severities": ["P0"]},
+        ],
     }
-)  # fmt: skip
+)
 
 
 def test_the_post_mortem_is_due_from_recovery_on() -> None:
@@ -382,8 +418,10 @@ def test_the_post_mortem_is_that_of_the_worst_severity() -> None:
     """Whoever lowers it in the end still has to write what a P0 asks for."""
     story = changed(changed(opened("P1"), "P0"), "P2")
     assert {one.name: one.severity for one in of(REVIEWED, story, "post-mortem")} == {
-        "meeting": "P0", "document": "P0", "board-letter": "P0",
-    }  # fmt: skip
+        "meeting": "P0",
+        "document": "P0",
+        "board-letter": "P0",
+    }
 
 
 def test_a_false_alarm_has_no_post_mortem() -> None:
@@ -424,8 +462,9 @@ def test_how_often_an_audience_hears_follows_stage_and_age() -> None:
 
 def test_who_is_told_follows_what_is_known() -> None:
     """A line that hangs on something unknown is there until it is ruled out."""
-    it = made(notifications=[{"audience": "cto", "severities": ["P0"]},
-                             {"audience": "press", "when": {"breach": "yes"}}])  # fmt: skip
+    it = made(
+        notifications=[{"audience": "cto", "severities": ["P0"]}, {"audience": "press", "when": {"breach": "yes"}}]
+    )
     story = opened("P0")
     assert [line.audience for line in to_tell(it, story.incident)] == ["cto", "press"]
     story.say(Assessed(facets={"breach": "no"}), by=ANA)
@@ -435,21 +474,25 @@ def test_who_is_told_follows_what_is_known() -> None:
 def test_an_unanswered_approval_climbs() -> None:
     """From rung to rung, up to everyone, each once; roles that the plan lacks are nobody."""
     it = made(
-        silence=[
-            {"severities": ["P0"], "climbs": [{"after": "1m", "roles": ["tech_lead", "ghost"]},
-                                              {"after": "2m", "roles": "everyone"}]},
-            {"climbs": [{"after": "5m", "roles": ["tech_lead"]}, {"after": "9m", "roles": ["cto", "tech_lead"]}]},
+        escalation_policies=[
+            {
+                "severities": ["P0"],
+                "levels": [{"after": "1m", "roles": ["tech_lead", "ghost"]}, {"after": "2m", "roles": "everyone"}],
+            },
+            {"levels": [{"after": "5m", "roles": ["tech_lead"]}, {"after": "9m", "roles": ["cto", "tech_lead"]}]},
         ]
-    )  # fmt: skip
+    )
     grave, calm = opened("P0").incident, opened("P1").incident
     told = [told_by(it, grave, timedelta(minutes=minute)) for minute in (0, 1, 2)]
     assert told == [[], ["tech_lead"], ["tech_lead", "on_call", "incident_commander", "cto"]]
     assert [told_by(it, calm, timedelta(minutes=minute)) for minute in (4, 5, 9)] == [
-        [], ["tech_lead"], ["tech_lead", "cto"],
-    ]  # fmt: skip
+        [],
+        ["tech_lead"],
+        ["tech_lead", "cto"],
+    ]
 
 
 def test_where_no_line_on_silence_fits_the_default_counts() -> None:
     """Silence never leads to nothing, and never to another severity's people."""
-    it = made(silence=[{"severities": ["P0"], "climbs": [{"after": "1m", "roles": ["cto"]}]}])
-    assert silence(it, opened("P2").incident) is DEFAULT_SILENCE
+    it = made(escalation_policies=[{"severities": ["P0"], "levels": [{"after": "1m", "roles": ["cto"]}]}])
+    assert escalation_policy(it, opened("P2").incident) is DEFAULT_ESCALATION_POLICY

@@ -15,13 +15,13 @@ from ruamel.yaml import YAML
 
 from allclear.domain.systems import Systems
 from allclear.responder.app import make_app
-from allclear.responder.strict_json import MOST_BYTES, MOST_DEPTH
 from allclear.responder.connection_limits import Connection
 from allclear.responder.limits import Limits
 from allclear.responder.samples import sample
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.datadog import Payload
 from allclear.responder.sources.request import RawRequest
+from allclear.responder.strict_json import MOST_BYTES, MOST_DEPTH
 from allclear.settings import Settings
 from tests.contract.simulator_support import REPOSITORY
 from tests.unit.doors_support import engine_in

@@ -262,21 +262,27 @@ def test_a_length_that_is_too_large_is_refused_before_the_body_comes(port: int) 
 
 
 @pytest.mark.parametrize(
-    ("body", "why"),
-    [(b'{"a": ' * 33 + b"1" + b"}" * 33, "deeper than 32"), (b"[" * 40, "deeper than 32"),
-     (b'{"key": {"a": 1, "\\u0061": 2}}', "'a' stands twice"), (b'{"key": NaN}', "NaN"),
-     (b'\xef\xbb\xbf {"key": -Infinity}', "Infinity"), (b'{"a\\"": "' + b"[" * 40, None),
-     (b'{"a": ' * 32 + b"1" + b"}" * 32, None), (b"Name=" + b"[" * 40, None)],
-)  # fmt: skip
+    ("body", "reason"),
+    [
+        (b'{"a": ' * 33 + b"1" + b"}" * 33, "deeper than 32"),
+        (b"[" * 40, "deeper than 32"),
+        (b'{"key": {"a": 1, "\\u0061": 2}}', "'a' stands twice"),
+        (b'{"key": NaN}', "NaN"),
+        (b'\xef\xbb\xbf {"key": -Infinity}', "Infinity"),
+        (b'{"a\\"": "' + b"[" * 40, None),
+        (b'{"a": ' * 32 + b"1" + b"}" * 32, None),
+        (b"Name=" + b"[" * 40, None),
+    ],
+)
 def test_what_readers_may_understand_differently_is_refused(
-    client: TestClient, engine: Engine, body: bytes, why: str | None
+    client: TestClient, engine: Engine, body: bytes, reason: str | None
 ) -> None:
     """Too deep, a key twice (however it is written), NaN: 400 with the reason, nothing is kept; all else is kept."""
     answer = client.post("/alerts/json", content=body, headers=AUTH)
-    if why is None:
+    if reason is None:
         assert answer.status_code == 202
     else:
-        assert (answer.status_code, why in answer.json()["detail"]) == (400, True)
+        assert (answer.status_code, reason in answer.json()["detail"]) == (400, True)
         assert engine.journal.arrived() == []
 
 
@@ -294,12 +300,12 @@ def test_the_json_in_a_form_is_held_to_the_same() -> None:
     assert ("stands twice" in (refusal(github, twice) or ""), refusal(github, nonsense)) == (True, None)
 
 
-@pytest.mark.parametrize(("body", "why"), [(b"\x80", "UTF-8"), (b"{", "Expecting")])
-def test_a_bad_body_is_kept_aside_with_its_reason_and_is_listed(client: TestClient, body: bytes, why: str) -> None:
+@pytest.mark.parametrize(("body", "reason"), [(b"\x80", "UTF-8"), (b"{", "Expecting")])
+def test_a_bad_body_is_kept_aside_with_its_reason_and_is_listed(client: TestClient, body: bytes, reason: str) -> None:
     """What is authenticated and cannot be read is answered 202, quarantined, and listed with the reason."""
     answer = client.post("/alerts/json", content=body, headers=AUTH)
     assert answer.status_code == 202
-    assert why in settled(client, answer.json()["id"])["why"]
+    assert reason in settled(client, answer.json()["id"])["reason"]
     (listed,) = client.get("/alerts?state=quarantined", headers=AUTH).json()
     assert (listed["id"], listed["alerts"]) == (answer.json()["id"], [])
 
@@ -313,8 +319,9 @@ def test_a_list_holds_some_of_many_alerts_and_says_how_many_there_are(
     assert (len(sent["alerts"]), sent["alerts_in_all"]) == (25, 25)
     (listed,) = client.get("/alerts", headers=AUTH).json()
     assert ([one["key"] for one in listed["alerts"]], listed["alerts_in_all"]) == (
-        [f"alertmanager:{n}" for n in range(5, 25)], 25,
-    )  # fmt: skip
+        [f"alertmanager:{n}" for n in range(5, 25)],
+        25,
+    )
     monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", engine.settings.journal_url)
     told = CliRunner().invoke(commands, ["alert", "list"]).output
     assert f"(5 before these: GET /alerts/{sent['id']} shows all)" in told
@@ -328,10 +335,10 @@ def test_what_was_quarantined_is_looked_at_again(client: TestClient, engine: Eng
     readable = client.post("/alerts/json", json=PAYMENTS, headers=AUTH).json()["id"]
     settled(client, readable)
     engine.journal.settle(readable, "quarantined", "It cannot be read: an older version.")
-    for delivery, became in ((broken, "quarantined"), (readable, "repeat")):
+    for delivery, decision in ((broken, "quarantined"), (readable, "repeat")):
         again = client.post(f"/alerts/{delivery}/retry", headers=AUTH)
         assert (again.status_code, again.json()) == (202, {"id": delivery})
-        assert settled(client, delivery)["state"] == became
+        assert settled(client, delivery)["state"] == decision
 
 
 def test_retry_is_for_what_became_nothing(client: TestClient) -> None:
@@ -372,11 +379,11 @@ def test_each_alert_of_a_delivery_is_shown_with_what_became_of_it(client: TestCl
     shown = send(client, {"status": "firing", "alerts": alerts}, "alertmanager")
     assert (shown["source"], shown["count"], shown["state"]) == ("alertmanager", 1, "opened")
     first, second = shown["alerts"]
-    assert (first["key"].endswith("f0"), first["status"], first["became"]) == (True, "firing", "opened")
+    assert (first["key"].endswith("f0"), first["status"], first["decision"]) == (True, "firing", "opened")
     assert (first["incident"], first["severity"], first["count"]) == (shown["incident"], "critical", 1)
     assert first["at"] == "2026-11-22T03:00:00Z"
-    assert (second["became"], second["incident"], "plan.yaml" in second["why"]) == ("ignored", None, True)
-    assert all(one["title"] and one["heard_at"] for one in (first, second))
+    assert (second["decision"], second["incident"], "plan.yaml" in second["reason"]) == ("ignored", None, True)
+    assert all(one["title"] and one["last_seen_at"] for one in (first, second))
 
 
 def test_alerts_are_filtered_by_what_they_became_and_where_they_came_from(client: TestClient) -> None:

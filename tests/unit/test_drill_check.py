@@ -63,9 +63,13 @@ def found(folder: Path) -> list[str]:
 def test_a_drill_that_can_be_played_has_nothing_to_complain_about(tmp_path: Path) -> None:
     """The drill of these tests is clean, and so are answers to undos, duties, evidence and a look by hand."""
     asks = (
-        "resolve/undo-contain-move", "resolve/undo-contain-move-left", "contain/contained-by-hand", "duty/tell",
-        "contain/evidence-logs", "contain/move-choice",
-    )  # fmt: skip
+        "resolve/undo-contain-move",
+        "resolve/undo-contain-move-left",
+        "contain/contained-manually",
+        "duty/tell",
+        "contain/evidence-logs",
+        "contain/move-choice",
+    )
     more = "answers:\n" + "".join(f"  - {{ask: {ask}}}\n" for ask in asks)
     assert found(with_drill(tmp_path, DRILL.replace("answers:\n", more), UNDO, DUTY)) == []
 
@@ -90,20 +94,24 @@ SLIPS: list[tuple[str, str, str]] = [
     ("notes: {on_call:", "notes: {scribe:", "error pay.yaml:10: The plan has no role `scribe`."),
     ("words: {summary:", "words: {sumary:", "error pay.yaml:11: The post-mortem has no field `sumary`. Did you mean"),
     (
-        "ask: contain/move", "ask: contain/mvoe",
+        "ask: contain/move",
+        "ask: contain/mvoe",
         "error pay.yaml:8: Nobody is ever asked `contain/mvoe`. Did you mean `contain/move`?",
     ),
     (
-        "[contain/move]", "[contain/moved]",
+        "[contain/move]",
+        "[contain/moved]",
         "error pay.yaml:13: `contain/moved` is no act of the runbook `outage`. Did you mean `contain/move`?",
     ),
     ("alertname: PaymentsFail", "alertname: X", "error pay.yaml:3: No route of plan.yaml takes the drill's alert."),
     (
-        "service: shop", "service: shup",
+        "service: shop",
+        "service: shup",
         "error pay.yaml:17: The drill's production runs `shup`, and `shop` in systems.yaml is `shop` in Cloud Run.",
     ),
     (
-        "path: /}]", "path: /x}]\n  users: {mix: {/x: 1}}",
+        "path: /}]",
+        "path: /x}]\n  users: {mix: {/x: 1}}",
         "error pay.yaml:18: The smoke test of `shop` asks for `/`, which is not under `pages`.",
     ),
     ("summary: Payments", "sumary: Payments", "error pay.yaml:4: `sumary` is not a field in `alert`. Did you mean"),
@@ -112,10 +120,11 @@ SLIPS: list[tuple[str, str, str]] = [
     ("title: Payments", "title: [Payments", "error pay.yaml:"),
     ("It was loud.", "{incident} was loud.", "error pay.yaml:"),
     (
-        "reason: Mended.", "reason: 'Mended {incident}.'",
+        "reason: Mended.",
+        "reason: 'Mended {incident}.'",
         "warning pay.yaml:9: {incident} stays as it is in a drill. It is filled in templates and steps only.",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("old", "new", "says"), SLIPS)

@@ -11,11 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from allclear.company import Company
-from allclear.domain.approval import ByItself
+from allclear.domain.approval import AutoApproval
 from allclear.domain.runbook import Phase, Step
 from allclear.engine.actions.manual import Order
 from allclear.engine.response.next_move import Over
-from allclear.responder.workers.incident_worker import AT_ONCE, LOOKS, Driver
+from allclear.responder.workers.incident_worker import AT_ONCE, CHECKS, Driver
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, until
 from tests.property.response_support import (
@@ -81,9 +81,9 @@ async def test_what_was_opened_for_one_act_by_hand_starts_no_response(tmp_path: 
     async with driven(tmp_path) as (engine, world):
         by = engine.people.who("Ana", "on_call", "cli")
         order = Order("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "streams fail")
-        result = await engine.by_hand.do(order, by)
+        result = await engine.manual.do(order, by)
         assert result.outcome is not None
-        await asyncio.sleep(5 * LOOKS)
+        await asyncio.sleep(5 * CHECKS)
         assert engine.conductor.incident(result.incident).entered == []
         assert not writes(world, "pagerduty")
 
@@ -92,7 +92,7 @@ async def test_an_incident_that_waits_keeps_no_other_from_being_carried_on(tmp_p
     """One is carried on at a time; while the first has ten seconds to go before its second look, the next is paged."""
     company = small_vintstreet()
     book = company.runbooks["bad-deployment"]
-    lone = book.contain[0].model_copy(update={"by_itself": ByItself()})
+    lone = book.contain[0].model_copy(update={"auto_approve": AutoApproval()})
     alone = book.model_copy(update={"contain": [lone, *book.contain[1:]]})
     company = replace(company, runbooks=company.runbooks | {"bad-deployment": alone})
     async with driven(tmp_path, company, at_once=1) as (engine, world):
@@ -111,7 +111,7 @@ async def test_an_incident_that_waits_keeps_no_other_from_being_carried_on(tmp_p
         assert proposed == [None, None]
 
 
-async def test_an_act_that_is_allowed_waits_for_no_look(tmp_path: Path) -> None:
+async def test_an_act_that_is_allowed_waits_for_no_check(tmp_path: Path) -> None:
     """While a look of the incident gives the service a minute to get well, an approval is carried out at once."""
     company = small_vintstreet()
     book = company.runbooks["bad-deployment"]
@@ -124,7 +124,7 @@ async def test_an_act_that_is_allowed_waits_for_no_look(tmp_path: Path) -> None:
         assert incident is not None
         await until(lambda: Phase.CONTAIN.value in engine.conductor.incident(incident).entered, 20)
         order = Order("cloud_run.rollback_traffic", {"service": "storefront", "to": "previous"}, "errors since 42")
-        result = await engine.by_hand.do(order, engine.people.who("Cleo", "scribe", "cli"))
+        result = await engine.manual.do(order, engine.people.who("Cleo", "scribe", "cli"))
         assert (result.outcome, len(result.waiting)) == (None, 1)
         state = engine.conductor.incident(incident).asks[result.waiting[0]]
         began = time.monotonic()

@@ -15,8 +15,8 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConfigError, Denied, NotAllowed, NotFound, Refused, VendorRefused
 from allclear.domain.records import ActFinished, ActIntended, AskAnswered, AskOpened
 from allclear.engine.actions.executor import LEASE
-from allclear.journal.ports import Mine
 from allclear.journal.entries import SqlJournal
+from allclear.journal.ports import Acquired
 from tests.property.response_support import new_journal
 from tests.unit.fakes_actions import (
     ANA,
@@ -68,7 +68,7 @@ class Office:
         change = desk.act(incident, act).change or {}
         intent = ActIntended(act=act, digest="d", change=change, holder=gone.journal.holder)
         claim = gone.journal.claim(str(change["resource"]), incident, act, LEASE, intent, MACHINE)
-        assert isinstance(claim, Mine)
+        assert isinstance(claim, Acquired)
         if dead:
             gone.journal.close()
         else:
@@ -101,8 +101,8 @@ def _kinds(desk: Desk, incident: str) -> list[str]:
 async def test_a_dry_run_writes_nothing(desk: Desk) -> None:
     """What an act would change is worked out without a write to the world or to the journal."""
     incident = desk.opened()
-    worked = await desk.executor.work_out("dial.turn", {"to": 5})
-    assert (worked.change.before.points, worked.change.after.points, worked.done) == (1, 5, False)
+    preview = await desk.executor.preview("dial.turn", {"to": 5})
+    assert (preview.change.before.points, preview.change.after.points, preview.done) == (1, 5, False)
     assert desk.dials.sent == []
     assert _kinds(desk, incident) == ["incident.opened"]
 
@@ -110,8 +110,8 @@ async def test_a_dry_run_writes_nothing(desk: Desk) -> None:
 async def test_a_dry_run_says_what_speaks_against_it(desk: Desk) -> None:
     """Refusals are part of what is worked out; nothing that is done already is refused."""
     desk.dials.refusals = [Refusal(sentence="It is glued.", next_step="Call somebody.")]
-    assert [one.sentence for one in (await desk.executor.work_out("dial.turn", {"to": 5})).refusals] == ["It is glued."]
-    done = await desk.executor.work_out("dial.turn", {"to": 1})
+    assert [one.sentence for one in (await desk.executor.preview("dial.turn", {"to": 5})).refusals] == ["It is glued."]
+    done = await desk.executor.preview("dial.turn", {"to": 1})
     assert (done.done, done.refusals) == (True, [])
 
 
@@ -131,7 +131,7 @@ async def test_what_cannot_be_done_is_refused_before_it_is_asked(desk: Desk) -> 
 async def test_a_vendor_that_does_not_answer_fails_the_proposal(desk: Desk) -> None:
     """Where nothing can be read nothing can be proposed: the act fails, and says what to do."""
     incident = desk.opened()
-    desk.dials.at_look = [raising(Denied("The key lacks the right.", "Give it."))]
+    desk.dials.at_check = [raising(Denied("The key lacks the right.", "Give it."))]
     act = await desk.proposed(incident, TurnDial, 5)
     outcome = desk.act(incident, act).outcome
     assert outcome is not None
@@ -142,9 +142,9 @@ async def test_unknown_names_are_refused(desk: Desk) -> None:
     """An unknown action, parameter or act is an error with a next step, not a traceback."""
     incident = desk.opened()
     with pytest.raises(NotFound):
-        await desk.executor.work_out("dial.trun", {"to": 5})
+        await desk.executor.preview("dial.trun", {"to": 5})
     with pytest.raises(ConfigError):
-        await desk.executor.work_out("dial.turn", {"two": 5})
+        await desk.executor.preview("dial.turn", {"two": 5})
     with pytest.raises(NotFound):
         await desk.executor.carry_out(incident, "contain/nothing", MACHINE)
 
@@ -188,9 +188,18 @@ async def test_an_approval_of_something_else_does_not_count(desk: Desk) -> None:
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     other = Ask(
-        id=f"{incident}/contain/other", kind=AskKind.APPROVAL, phase="contain", step="turn", title="?", text="?",
-        yes="", no="", policy=ONE_PERSON, act=act, digest="f" * 64,
-    )  # fmt: skip
+        id=f"{incident}/contain/other",
+        kind=AskKind.APPROVAL,
+        phase="contain",
+        step="turn",
+        title="?",
+        text="?",
+        yes="",
+        no="",
+        policy=ONE_PERSON,
+        act=act,
+        digest="f" * 64,
+    )
     desk.journal.append(incident, [AskOpened(ask=other), AskAnswered(ask=other.id, yes=True)], ANA)
     with pytest.raises(NotAllowed):
         await desk.executor.carry_out(incident, act, MACHINE)
@@ -265,7 +274,7 @@ async def test_a_conflict_of_no_matter_goes_on(desk: Desk) -> None:
     desk.dials.before_write = [touched, touched]
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
-    assert desk.dials.turned == [("main", 5)]
+    assert desk.dials.last_turn == [("main", 5)]
 
 
 async def test_a_conflict_by_a_drift_stops(desk: Desk) -> None:
@@ -295,7 +304,7 @@ async def test_endless_conflicts_end(desk: Desk) -> None:
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.FAILED, False)
     assert len(desk.dials.sent) < 10
-    assert desk.dials.turned == []
+    assert desk.dials.last_turn == []
 
 
 @pytest.mark.parametrize(
@@ -324,7 +333,7 @@ async def test_a_lost_answer_to_a_write_that_took_effect(desk: Desk, kind: type[
     desk.dials.after_write = [LOST]
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
-    assert desk.dials.turned == [("main", 5)]
+    assert desk.dials.last_turn == [("main", 5)]
 
 
 @pytest.mark.parametrize("kind", [TurnDial, CallDial])
@@ -335,7 +344,7 @@ async def test_a_lost_write_is_sent_again_where_the_vendor_fences(desk: Desk, ki
     desk.dials.before_write = [LOST]
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
-    assert desk.dials.turned == [("main", 5)]
+    assert desk.dials.last_turn == [("main", 5)]
 
 
 async def test_a_lost_write_without_a_fence_is_indeterminate(desk: Desk) -> None:
@@ -346,7 +355,7 @@ async def test_a_lost_write_without_a_fence_is_indeterminate(desk: Desk) -> None
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.INDETERMINATE, True)
     assert desk.dials.sent == []
-    assert [one.id for one in desk.incident(incident).owed] == [act]
+    assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
 async def test_two_lost_answers_are_indeterminate(desk: Desk) -> None:
@@ -363,7 +372,7 @@ async def test_a_change_that_shows_late_is_waited_for(desk: Desk) -> None:
     """The first looks show what was before: that is no failure while the deadline has not passed."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
-    desk.dials.at_look = [nothing, _hide(2)]
+    desk.dials.at_check = [nothing, _hide(2)]
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert outcome.good
 
@@ -372,24 +381,24 @@ async def test_a_change_that_does_not_show_by_its_deadline_is_unverified(desk: D
     """It was sent and cannot be seen: it is not called done, and counts as in place."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
-    desk.dials.at_look = [nothing, _hide(10_000)]
+    desk.dials.at_check = [nothing, _hide(10_000)]
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.UNVERIFIED, True)
-    assert [one.id for one in desk.incident(incident).owed] == [act]
+    assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
 async def test_a_change_that_is_known_not_to_show_has_failed(desk: Desk) -> None:
     """Where a look can be taken at its word, the deadline ends in a failure that left nothing behind."""
     incident = desk.opened()
     act = await desk.approved(incident, PlainDial, 5)
-    desk.dials.at_look = [nothing, _hide(10_000)]
+    desk.dials.at_check = [nothing, _hide(10_000)]
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.FAILED, False)
 
 
-def _hide(looks: int):  # noqa: ANN202 - a Misfortune
+def _hide(checks: int):  # noqa: ANN202 - a Misfortune
     async def happen(dials: Dials, _: str) -> None:
-        dials.hidden = looks
+        dials.hidden = checks
 
     return happen
 
@@ -408,7 +417,7 @@ async def test_an_interrupted_act_that_took_effect_is_only_proven(
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
     assert office.dials.sent == []
-    assert [one.id for one in desk.incident(incident).owed] == [act]
+    assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
 @pytest.mark.parametrize(
@@ -419,7 +428,7 @@ async def test_an_interrupted_act_that_never_was_is_done(office: Office, kind: t
     desk, incident, act = await office.interrupted(kind, dead=dead)
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
-    assert office.dials.turned == [("main", 5)]
+    assert office.dials.last_turn == [("main", 5)]
 
 
 async def test_without_a_fence_a_stopped_holder_may_still_write(office: Office) -> None:
@@ -428,7 +437,7 @@ async def test_without_a_fence_a_stopped_holder_may_still_write(office: Office) 
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.INDETERMINATE, True)
     assert office.dials.sent == []
-    assert [one.id for one in desk.incident(incident).owed] == [act]
+    assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
 @pytest.mark.parametrize("kind", [TurnDial, SetDial])
@@ -450,7 +459,7 @@ async def test_an_unfinished_act_of_the_dead_does_not_block_the_next(office: Off
         outcome = await desk.executor.carry_out(second, mine, MACHINE)
     assert desk.act(first, act).status is ActStatus.VERIFIED
     assert (outcome.status, outcome.drifted) == (ActStatus.FAILED, True)
-    assert office.dials.turned == [("main", 5)]
+    assert office.dials.last_turn == [("main", 5)]
 
 
 async def test_a_stopped_holder_that_wakes_adopts_what_another_did(office: Office) -> None:
@@ -472,7 +481,7 @@ async def test_a_stopped_holder_that_wakes_adopts_what_another_did(office: Offic
     wake.set()
     assert await first == outcome
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
-    assert office.dials.turned == [("main", 5)]
+    assert office.dials.last_turn == [("main", 5)]
 
 
 @pytest.mark.parametrize("dead", [True, False], ids=["dead", "stopped"])
@@ -483,10 +492,10 @@ async def test_a_former_holder_whose_write_comes_first_leaves_a_debt(office: Off
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert outcome.good
     assert outcome.changed
-    assert [one.id for one in desk.incident(incident).owed] == [act]
+    assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
-async def test_who_looks_while_another_proves_does_not_end_its_act(office: Office) -> None:
+async def test_who_checks_while_another_proves_does_not_end_its_act(office: Office) -> None:
     """The world is as intended and the outcome not yet written: it is the holder's to write, and its debt."""
     holder, other = office.desk(), office.desk()
     incident = holder.opened()
@@ -501,7 +510,7 @@ async def test_who_looks_while_another_proves_does_not_end_its_act(office: Offic
         await proving.wait()
 
     # The other has read the journal and is about to look; by the time it sees anything, the holder has written.
-    office.dials.at_look = [stare, nothing, prove]
+    office.dials.at_check = [stare, nothing, prove]
     second = asyncio.create_task(other.executor.carry_out(incident, act, MACHINE))
     await asyncio.sleep(0)
     first = asyncio.create_task(holder.executor.carry_out(incident, act, MACHINE))
@@ -511,8 +520,8 @@ async def test_who_looks_while_another_proves_does_not_end_its_act(office: Offic
         seen.set()
         outcomes = await asyncio.gather(first, second, return_exceptions=True)
     assert outcomes[0] == outcomes[1]
-    assert [one.id for one in holder.incident(incident).owed] == [act]
-    assert office.dials.turned == [("main", 5)]
+    assert [one.id for one in holder.incident(incident).not_handed_over] == [act]
+    assert office.dials.last_turn == [("main", 5)]
 
 
 async def test_two_at_once_do_one_act_once(office: Office) -> None:
@@ -524,11 +533,11 @@ async def test_two_at_once_do_one_act_once(office: Office) -> None:
         *(desk.executor.carry_out(incident, act, MACHINE) for desk in (one, two, one, two)), return_exceptions=True
     )
     assert all(outcome == outcomes[0] for outcome in outcomes)
-    assert office.dials.turned == [("main", 5)]
+    assert office.dials.last_turn == [("main", 5)]
     assert _kinds(one, incident).count("act.finished") == 1
 
 
-async def test_who_waits_for_another_looks_into_the_journal_and_not_at_the_world(office: Office) -> None:
+async def test_who_waits_for_another_checks_into_the_journal_and_not_at_the_world(office: Office) -> None:
     """While the holder proves its act for a good half second, two who wait for it take one look each."""
     holder, others = office.desk(), [office.desk(), office.desk()]
     incident = holder.opened()
@@ -539,13 +548,13 @@ async def test_who_waits_for_another_looks_into_the_journal_and_not_at_the_world
         proving.set()
         await waited.wait()
 
-    office.dials.at_look = [nothing, prove, *[nothing] * 40]
+    office.dials.at_check = [nothing, prove, *[nothing] * 40]
     first = asyncio.create_task(holder.executor.carry_out(incident, act, MACHINE))
     async with asyncio.timeout(10):
         await proving.wait()
         waiting = [asyncio.create_task(desk.executor.carry_out(incident, act, MACHINE)) for desk in others]
         await asyncio.wait(waiting, timeout=0.6)
-        looked = 40 - len(office.dials.at_look)
+        looked = 40 - len(office.dials.at_check)
         waited.set()
         outcomes = await asyncio.gather(first, *waiting)
     assert looked == len(others)
@@ -560,12 +569,12 @@ async def test_undo_restores(desk: Desk) -> None:
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     await desk.executor.carry_out(incident, act, MACHINE)
-    assert [one.id for one in desk.incident(incident).owed] == [act]
+    assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
     undo = await desk.undo_approved(incident, act)
     assert (await desk.executor.carry_out(incident, undo, MACHINE)).good
     assert desk.dials.points["main"] == 1
     assert desk.act(incident, act).status is ActStatus.UNDONE
-    assert desk.incident(incident).owed == []
+    assert desk.incident(incident).not_handed_over == []
 
 
 async def test_undo_is_refused_after_a_drift(desk: Desk) -> None:
@@ -577,7 +586,7 @@ async def test_undo_is_refused_after_a_drift(desk: Desk) -> None:
     undo = await desk.undo_approved(incident, act)
     assert desk.act(incident, undo).status is ActStatus.REFUSED
     assert desk.dials.points["main"] == 9
-    assert [one.id for one in desk.incident(incident).owed] == [act]
+    assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
 async def test_undo_stops_when_the_world_moves_after_its_approval(desk: Desk) -> None:
@@ -589,7 +598,7 @@ async def test_undo_stops_when_the_world_moves_after_its_approval(desk: Desk) ->
     desk.dials.turn("main", 9)
     outcome = await desk.executor.carry_out(incident, undo, MACHINE)
     assert (outcome.changed, outcome.drifted) == (False, True)
-    assert [one.id for one in desk.incident(incident).owed] == [act]
+    assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
 async def test_undo_of_what_somebody_undid_already_writes_nothing(desk: Desk) -> None:
@@ -611,8 +620,8 @@ async def test_undo_of_what_cannot_be_read_is_really_sent(desk: Desk) -> None:
     undo = await desk.undo_approved(incident, act)
     outcome = await desk.executor.carry_out(incident, undo, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
-    assert desk.dials.turned == [("main", 5), ("main", 0)]
-    assert desk.incident(incident).owed == []
+    assert desk.dials.last_turn == [("main", 5), ("main", 0)]
+    assert desk.incident(incident).not_handed_over == []
 
 
 async def test_another_world_has_claims_of_its_own(office: Office) -> None:
@@ -626,7 +635,7 @@ async def test_another_world_has_claims_of_its_own(office: Office) -> None:
         proving.set()
         await seen.wait()
 
-    office.dials.at_look = [nothing, prove]
+    office.dials.at_check = [nothing, prove]
     first = asyncio.create_task(ours.executor.carry_out(incident, act, MACHINE))
     async with asyncio.timeout(10):
         await proving.wait()
@@ -635,4 +644,4 @@ async def test_another_world_has_claims_of_its_own(office: Office) -> None:
         assert (await theirs.executor.carry_out(other, second, MACHINE)).good
         seen.set()
         await first
-    assert office.dials.turned == [("main", 5), ("main", 7)]
+    assert office.dials.last_turn == [("main", 5), ("main", 7)]

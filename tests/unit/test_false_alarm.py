@@ -40,12 +40,12 @@ async def test_a_healthy_service_makes_a_false_alarm(tmp_path: Path) -> None:
             incident = engine.conductor.incident(incident_id)
             assert incident.ended is not None
             assert incident.ended.ending == "false-alarm"
-            assert "A flapping check." in incident.ended.why
+            assert "A flapping check." in incident.ended.reason
             for phase in Phase:
                 if phase is not Phase.REVIEW:
                     assert isinstance(await engine.conductor.run(incident_id, phase, MACHINE), Over)
             assert writes(sim.world) == []
-            assert [one.detail for one in engine.journal.errands() if one.detail.get("flow") == "contain"] == []
+            assert [one.detail for one in engine.journal.outbox() if one.detail.get("flow") == "contain"] == []
         finally:
             await engine.close()
 
@@ -66,7 +66,7 @@ async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
             assert not incident.over
             assert [page.status for page in sim.world.pager.pages] == ["triggered"]
             assert [write["face"] for write in writes(sim.world)] == ["pagerduty", "slack"]
-            assert {"flow": "contain"} in [one.detail for one in engine.journal.errands()]
+            assert {"flow": "contain"} in [one.detail for one in engine.journal.outbox()]
         finally:
             await engine.close()
 

@@ -36,8 +36,8 @@ from allclear.responder.app import make_app
 from allclear.responder.deliveries import refusal, to_keep
 from allclear.responder.samples import sample, signed
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.signatures import Level
 from allclear.responder.sources.request import RawRequest, kept
+from allclear.responder.sources.signatures import Level
 from allclear.responder.sources.source import Nothing
 from allclear.settings import Settings
 from tests.contract.simulator_support import Simulated
@@ -58,16 +58,46 @@ CANARY = "Zitronenfalter"
 """Stands in all that strangers say, and must not stand where only our own words may."""
 
 PREFECT_BLOCK = {
-    "__prefect_kind": "jinja", "template": "{{ [].__class__.__base__.__subclasses__() }} " + CANARY,
+    "__prefect_kind": "jinja",
+    "template": "{{ [].__class__.__base__.__subclasses__() }} " + CANARY,
     "value": {"__prefect_kind": "workspace_variable", "variable_name": CANARY},
-}  # fmt: skip
+}
 TRICKS = [
-    "\x1b[31m", "\x1b]0;owned\x07", "\u202e", "\u2066", "\u200b", "\ufeff", "\r\n", "\x00", "\ud800", "\U000e0041",
-    "<!channel>", "<!here|x>", "<@U1>", "<https://evil.example|click>", "*bold*", "~x~", "`code`", "&amp;", "&lt;b&gt;",
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "| a | b |", "\n# Heading",
-    "{{ flow_run.name }}", "{% for i in range(10**9) %}{% endfor %}", "{title}", "{t_internal_alert}", "${jndi:ldap://x}",
-    "'; DROP TABLE entries; --", "../../etc/passwd", "%s%n", "[red]", CANARY,
-]  # fmt: skip
+    "\x1b[31m",
+    "\x1b]0;owned\x07",
+    "\u202e",
+    "\u2066",
+    "\u200b",
+    "\ufeff",
+    "\r\n",
+    "\x00",
+    "\ud800",
+    "\U000e0041",
+    "<!channel>",
+    "<!here|x>",
+    "<@U1>",
+    "<https://evil.example|click>",
+    "*bold*",
+    "~x~",
+    "`code`",
+    "&amp;",
+    "&lt;b&gt;",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[x](javascript:alert(1))",
+    "| a | b |",
+    "\n# Heading",
+    "{{ flow_run.name }}",
+    "{% for i in range(10**9) %}{% endfor %}",
+    "{title}",
+    "{t_internal_alert}",
+    "${jndi:ldap://x}",
+    "'; DROP TABLE entries; --",
+    "../../etc/passwd",
+    "%s%n",
+    "[red]",
+    CANARY,
+]
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
@@ -83,9 +113,28 @@ def odd(dice: random.Random) -> object:
     """Returns something that may stand where something else was meant."""
     tricks = "".join(dice.sample(TRICKS, dice.randint(1, 4)))
     return dice.choice(
-        [tricks, tricks, PREFECT_BLOCK, [PREFECT_BLOCK], {tricks: tricks}, {"a": {"b": PREFECT_BLOCK}}, None, True,
-         -1, 10**30, 1e308, [], {}, "", "x" * 3000, ["firing"], {"status": "firing"}, "0001-01-01", "resolved"]
-    )  # fmt: skip
+        [
+            tricks,
+            tricks,
+            PREFECT_BLOCK,
+            [PREFECT_BLOCK],
+            {tricks: tricks},
+            {"a": {"b": PREFECT_BLOCK}},
+            None,
+            True,
+            -1,
+            10**30,
+            1e308,
+            [],
+            {},
+            "",
+            "x" * 3000,
+            ["firing"],
+            {"status": "firing"},
+            "0001-01-01",
+            "resolved",
+        ]
+    )
 
 
 BODIES = {case: json.loads(request_of(*case).body) for case in EVERY if case[0] != "statuscake"}
@@ -232,7 +281,7 @@ def test_prefect_hears_ids_and_checked_words_alone(engine: Engine, prefect: tupl
         for body in bodies:
             assert client.post("/alerts/json", content=json.dumps(body), headers=AUTH).status_code == 202
         until(lambda: not client.get("/alerts?state=new", headers=AUTH).json(), 20)
-        until(lambda: not engine.journal.counts(engine.world, engine.company.name).errands, 20)
+        until(lambda: not engine.journal.counts(engine.world, engine.company.name).outbox, 20)
         shown = client.get("/alerts", headers=AUTH).json()
     assert {one["state"] for one in shown} >= {"opened", "quarantined"}
     starts = [json.loads(body) for path, body in said if path.endswith("/create_flow_run")]
@@ -242,7 +291,7 @@ def test_prefect_hears_ids_and_checked_words_alone(engine: Engine, prefect: tupl
         for name, shape in RUN.items():
             assert shape.fullmatch(json.dumps(start[name])), (name, start[name])
     assert all(CANARY not in path + body and "__prefect" not in body for path, body in said)
-    assert all(not unseen(one["why"]) and one["why"].isprintable() for one in shown)
+    assert all(not unseen(one["reason"]) and one["reason"].isprintable() for one in shown)
 
 
 def test_some_hundred_mutations_through_the_doors_meet_no_fault(
@@ -269,11 +318,11 @@ def test_some_hundred_mutations_through_the_doors_meet_no_fault(
         until(lambda: not client.get("/alerts?state=new", headers=AUTH).json(), 30)
         shown = client.get("/alerts?limit=1000", headers=AUTH).json()
     assert len(shown) > 100
-    assert not [one for one in shown if "met a fault" in one["why"]]
+    assert not [one for one in shown if "met a fault" in one["reason"]]
     assert "Traceback" not in caplog.text
-    fields = ("key", "title", "severity", "service", "why")
+    fields = ("key", "title", "severity", "service", "reason")
     for one in shown:
-        words = [one["why"], *(heard[name] for heard in one["alerts"] for name in fields)]
+        words = [one["reason"], *(heard[name] for heard in one["alerts"] for name in fields)]
         assert not [word for word in words if unseen(word) or "\n" in word]
 
 

@@ -19,17 +19,17 @@ from sqlalchemy.exc import DBAPIError
 
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.base import utc_now
-from allclear.domain.errors import AllclearError, ConfigError, JournalError, Moved, NotFound
-from allclear.domain.plan import Takeover
-from allclear.domain.records import GENESIS, ActFinished, ActIntended, ActProposed, IncidentEnded, NoteTaken
-from allclear.journal.ports import Busy, Claim, Done, Errand, ErrandKind, Mine
+from allclear.domain.errors import AllclearError, ConcurrentWrite, ConfigError, JournalError, NotFound
+from allclear.domain.plan import RotaOverride
+from allclear.domain.records import GENESIS, ActFinished, ActIntended, ActProposed, IncidentEnded, NoteAdded
 from allclear.journal.entries import SqlJournal
-from tests.journal_support import Journals, by_hand
+from allclear.journal.ports import Acquired, Claim, Finished, Held, OutboxKind, OutboxMessage
+from tests.journal_support import Journals, manual
 from tests.property.response_support import MACHINE, OPENED, append_all, hold_claim, open_all, received
 
 LEASE = timedelta(seconds=30)
 DONE = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done.")
-ENDED = IncidentEnded(ending="resolved", why="all is well")
+ENDED = IncidentEnded(ending="resolved", reason="all is well")
 
 
 class Time:
@@ -81,20 +81,20 @@ def _opened(journal: SqlJournal) -> str:
 def test_takeovers_are_kept_the_newest_first(journal: SqlJournal) -> None:
     """Who took over which turn is read back as it was said."""
     said = [
-        Takeover(role="on_call", layer="first", person=name, at=datetime(2026, 11, 2, hour, tzinfo=UTC))
+        RotaOverride(role="on_call", layer="first", person=name, at=datetime(2026, 11, 2, hour, tzinfo=UTC))
         for name, hour in (("Ana", 9), ("Ben", 17))
     ]
     for one in said:
         journal.take_over(one)
-    assert journal.takeovers("on_call") == said[::-1]
-    assert journal.takeovers("on_call", limit=1) == said[1:]
-    assert journal.takeovers("cto") == []
+    assert journal.overrides("on_call") == said[::-1]
+    assert journal.overrides("on_call", limit=1) == said[1:]
+    assert journal.overrides("cto") == []
 
 
 def test_what_is_written_is_read_in_order(journal: SqlJournal) -> None:
     """Numbers from one on, each entry chained to the one before, and whoever asks for the newer ones gets those."""
     incident = _opened(journal)
-    said = journal.append(incident, [NoteTaken(text="one"), NoteTaken(text="two")], MACHINE)
+    said = journal.append(incident, [NoteAdded(text="one"), NoteAdded(text="two")], MACHINE)
     entries = journal.entries(incident)
     assert entries[1:] == said
     assert [entry.number for entry in entries] == [1, 2, 3]
@@ -117,7 +117,7 @@ def test_each_prefix_has_its_own_numbers(journal: SqlJournal) -> None:
 def test_the_database_refuses_to_change_an_entry(journal: SqlJournal, url: str, change: str) -> None:
     """Not even SQL by hand gets past the triggers."""
     incident = _opened(journal)
-    with by_hand(url) as connection, pytest.raises(DBAPIError, match="append-only"):
+    with manual(url) as connection, pytest.raises(DBAPIError, match="append-only"):
         connection.exec_driver_sql(change)
     assert journal.broken_link(incident) is None
 
@@ -136,8 +136,8 @@ def test_the_database_refuses_to_change_an_entry(journal: SqlJournal, url: str, 
 def test_a_changed_line_breaks_the_chain(journal: SqlJournal, url: str, change: str, broken: int) -> None:
     """Who gets past the triggers all the same is found out, at the first line that was touched."""
     incident = _opened(journal)
-    journal.append(incident, [NoteTaken(text=text) for text in ("one", "two", "three")], MACHINE)
-    with by_hand(url) as connection:
+    journal.append(incident, [NoteAdded(text=text) for text in ("one", "two", "three")], MACHINE)
+    with manual(url) as connection:
         of_a_table = "" if url.startswith("sqlite") else " ON entries"
         for name in ("update", "delete"):
             connection.exec_driver_sql(f"DROP TRIGGER entries_no_{name}{of_a_table}")
@@ -148,13 +148,13 @@ def test_a_changed_line_breaks_the_chain(journal: SqlJournal, url: str, change: 
 def test_who_has_not_seen_the_newest_entry_is_told(journal: SqlJournal, other: SqlJournal) -> None:
     """A decision on what is out of date is not written, nor anything that goes with it."""
     incident = _opened(journal)
-    other.append(incident, [NoteTaken(text="me first")], MACHINE, expect=1)
-    errand = Errand(ErrandKind.START, incident, "late", {})
-    with pytest.raises(Moved):
-        journal.append(incident, [NoteTaken(text="me too")], MACHINE, expect=1, errands=[errand])
+    other.append(incident, [NoteAdded(text="me first")], MACHINE, expect=1)
+    message = OutboxMessage(OutboxKind.START, incident, "late", {})
+    with pytest.raises(ConcurrentWrite):
+        journal.append(incident, [NoteAdded(text="me too")], MACHINE, expect=1, outbox=[message])
     assert len(journal.entries(incident)) == 2
-    assert journal.errands() == []
-    journal.append(incident, [NoteTaken(text="me too")], MACHINE, expect=2)
+    assert journal.outbox() == []
+    journal.append(incident, [NoteAdded(text="me too")], MACHINE, expect=2)
 
 
 def test_a_batch_is_written_whole_or_not_at_all(journal: SqlJournal) -> None:
@@ -162,7 +162,7 @@ def test_a_batch_is_written_whole_or_not_at_all(journal: SqlJournal) -> None:
     incident = _opened(journal)
     journal.append(incident, [ActFinished(act="a", outcome=DONE)], MACHINE)
     with pytest.raises(JournalError):
-        journal.append(incident, [NoteTaken(text="x"), ActFinished(act="a", outcome=DONE)], MACHINE)
+        journal.append(incident, [NoteAdded(text="x"), ActFinished(act="a", outcome=DONE)], MACHINE)
     assert len(journal.entries(incident)) == 2
     assert journal.broken_link(incident) is None
 
@@ -177,7 +177,7 @@ def test_an_unknown_incident_is_not_found(journal: SqlJournal) -> None:
 def test_half_a_character_is_kept_as_a_question_mark(journal: SqlJournal) -> None:
     """What JSON can smuggle in and no file can hold does not stop the record."""
     incident = _opened(journal)
-    journal.append(incident, [NoteTaken(text="half \ud83d, whole 🚨")], MACHINE)
+    journal.append(incident, [NoteAdded(text="half \ud83d, whole 🚨")], MACHINE)
     assert journal.entries(incident)[-1].record.text == "half ?, whole 🚨"
     assert journal.broken_link(incident) is None
 
@@ -187,12 +187,12 @@ def test_half_a_character_is_kept_as_a_question_mark(journal: SqlJournal) -> Non
 
 def test_a_key_opens_one_incident_while_it_is_open(journal: SqlJournal, other: SqlJournal) -> None:
     """The second joins it with its own records; its errands are not put in; after the end it is a new one."""
-    errand = Errand(ErrandKind.START, "", "{incident}/respond", {"flow": "respond"})
-    first = journal.open_incident("VS", OPENED, MACHINE, key="k", records=[NoteTaken(text="one")], errands=[errand])
-    again = other.open_incident("VS", OPENED, MACHINE, key="k", records=[NoteTaken(text="two")], errands=[errand])
+    message = OutboxMessage(OutboxKind.START, "", "{incident}/respond", {"flow": "respond"})
+    first = journal.open_incident("VS", OPENED, MACHINE, key="k", records=[NoteAdded(text="one")], outbox=[message])
+    again = other.open_incident("VS", OPENED, MACHINE, key="k", records=[NoteAdded(text="two")], outbox=[message])
     assert (first, again) == (("VS-1", True), ("VS-1", False))
-    assert [entry.record.kind for entry in journal.entries("VS-1")] == ["incident.opened", "note.taken", "note.taken"]
-    assert [one.key for one in journal.errands()] == ["VS-1/respond"]
+    assert [entry.record.kind for entry in journal.entries("VS-1")] == ["incident.opened", "note.added", "note.added"]
+    assert [one.key for one in journal.outbox()] == ["VS-1/respond"]
     journal.append("VS-1", [ENDED], MACHINE)
     assert journal.open_incident("VS", OPENED, MACHINE, key="k") == ("VS-2", True)
 
@@ -202,9 +202,15 @@ def test_incidents_are_found_by_what_they_touch(journal: SqlJournal) -> None:
     ids = [_opened(journal) for _ in range(3)]
     for incident in (ids[2], ids[0]):
         act = ActProposed(
-            act="a", phase="contain", step="a", action="dial.turn", title="Turn", params={}, change={},
+            act="a",
+            phase="contain",
+            step="a",
+            action="dial.turn",
+            title="Turn",
+            params={},
+            change={},
             resource="dial:1",
-        )  # fmt: skip
+        )
         journal.append(incident, [act], MACHINE)
     assert journal.incidents_touching("dial:1") == [ids[0], ids[2]]
     assert journal.incidents_touching("dial:2") == []
@@ -226,22 +232,22 @@ def test_a_claim_is_had_once_and_let_go_with_the_outcome(journal: SqlJournal, ot
     """The intent comes with it; others are told who is busy with what; then the outcome is there for all."""
     incident = _opened(journal)
     mine = _claim(journal, incident)
-    assert isinstance(mine, Mine)
+    assert isinstance(mine, Acquired)
     assert (mine.resumed, _intents(journal, incident)) == (False, 1)
     busy = _claim(other, incident)
-    assert isinstance(busy, Busy)
+    assert isinstance(busy, Held)
     assert (busy.incident, busy.act, busy.holder, busy.gone) == (incident, "a", journal.holder, False)
-    assert isinstance(_claim(other, incident, "b"), Busy)
+    assert isinstance(_claim(other, incident, "b"), Held)
     assert journal.finish("dial:1", mine.token, incident, ActFinished(act="a", outcome=DONE), MACHINE)
-    assert _claim(other, incident) == Done()
-    assert isinstance(_claim(other, incident, "b"), Mine)
+    assert _claim(other, incident) == Finished()
+    assert isinstance(_claim(other, incident, "b"), Acquired)
 
 
 def test_other_resources_are_other_claims(journal: SqlJournal, other: SqlJournal) -> None:
     """Two things can be changed at once."""
     incident = _opened(journal)
-    assert isinstance(_claim(journal, incident), Mine)
-    assert isinstance(_claim(other, incident, "b", "dial:2"), Mine)
+    assert isinstance(_claim(journal, incident), Acquired)
+    assert isinstance(_claim(other, incident, "b", "dial:2"), Acquired)
 
 
 def test_the_dead_lose_their_claim_at_once(journals: Journals, journal: SqlJournal, other: SqlJournal) -> None:
@@ -250,13 +256,13 @@ def test_the_dead_lose_their_claim_at_once(journals: Journals, journal: SqlJourn
     PostgreSQL knows only that a connection ended: whether its process did, is not sure.
     """
     incident = _opened(journal)
-    assert isinstance(_claim(other, incident), Mine)
+    assert isinstance(_claim(other, incident), Acquired)
     other.close()
     busy = _claim(journal, incident, "b")
-    assert isinstance(busy, Busy)
+    assert isinstance(busy, Held)
     assert busy.gone
     mine = _claim(journal, incident)
-    assert isinstance(mine, Mine)
+    assert isinstance(mine, Acquired)
     assert (mine.resumed, mine.holder_dead, _intents(journal, incident)) == (True, journals.kind == "sqlite", 1)
 
 
@@ -266,29 +272,29 @@ def test_the_stopped_lose_their_claim_when_the_lease_is_over(
     """Who was overtaken can neither prolong nor finish; its outcome is not written."""
     incident = _opened(journal)
     stopped = _claim(other, incident)
-    assert isinstance(stopped, Mine)
+    assert isinstance(stopped, Acquired)
     time.now += LEASE - timedelta(seconds=1)
     assert other.renew("dial:1", stopped.token, LEASE)
     time.now += LEASE - timedelta(seconds=1)
-    assert isinstance(_claim(journal, incident), Busy)
+    assert isinstance(_claim(journal, incident), Held)
     time.now += timedelta(seconds=2)
     mine = _claim(journal, incident)
-    assert isinstance(mine, Mine)
+    assert isinstance(mine, Acquired)
     assert (mine.resumed, mine.holder_dead) == (True, False)
     assert not other.renew("dial:1", stopped.token, LEASE)
     finished = ActFinished(act="a", outcome=DONE)
     length = len(journal.entries(incident))
     assert not other.finish("dial:1", stopped.token, incident, finished, MACHINE)
     assert len(journal.entries(incident)) == length
-    assert journal.finish("dial:1", mine.token, incident, finished, MACHINE, [NoteTaken(text="and this")])
-    assert journal.entries(incident)[-1].record == NoteTaken(text="and this")
+    assert journal.finish("dial:1", mine.token, incident, finished, MACHINE, [NoteAdded(text="and this")])
+    assert journal.entries(incident)[-1].record == NoteAdded(text="and this")
 
 
 def test_a_lease_that_is_over_is_still_its_holders_until_another_takes_it(journal: SqlJournal, time: Time) -> None:
     """A process that was merely slow finishes what it began."""
     incident = _opened(journal)
     mine = _claim(journal, incident)
-    assert isinstance(mine, Mine)
+    assert isinstance(mine, Acquired)
     time.now += 2 * LEASE
     assert journal.finish("dial:1", mine.token, incident, ActFinished(act="a", outcome=DONE), MACHINE)
 
@@ -325,21 +331,21 @@ def test_deliveries_are_worked_on_in_their_order(journal: SqlJournal) -> None:
     assert [one.id for one in journal.deliveries(limit=2)] == ids[:0:-1]
 
 
-def test_an_errand_is_one_by_its_key(journal: SqlJournal, time: Time) -> None:
+def test_an_message_is_one_by_its_key(journal: SqlJournal, time: Time) -> None:
     """However often it is asked for; put off it comes back later, and done it stays done."""
     incident = _opened(journal)
-    errand = Errand(ErrandKind.START, incident, "VS-1/contain", {"flow": "contain"})
+    message = OutboxMessage(OutboxKind.START, incident, "VS-1/contain", {"flow": "contain"})
     for _ in range(2):
-        journal.append(incident, [], MACHINE, errands=[errand, errand])
-    assert [one.key for one in journal.errands()] == ["VS-1/contain"]
-    journal.errand_failed("VS-1/contain", "Prefect is down.", timedelta(seconds=10))
-    assert journal.errands() == []
+        journal.append(incident, [], MACHINE, outbox=[message, message])
+    assert [one.key for one in journal.outbox()] == ["VS-1/contain"]
+    journal.message_failed("VS-1/contain", "Prefect is down.", timedelta(seconds=10))
+    assert journal.outbox() == []
     time.now += timedelta(seconds=11)
-    assert [one.attempts for one in journal.errands()] == [1]
-    journal.errand_done("VS-1/contain")
-    journal.append(incident, [], MACHINE, errands=[errand])
+    assert [one.attempts for one in journal.outbox()] == [1]
+    journal.message_done("VS-1/contain")
+    journal.append(incident, [], MACHINE, outbox=[message])
     time.now += timedelta(days=1)
-    assert journal.errands() == []
+    assert journal.outbox() == []
 
 
 def test_the_version_tells_that_somebody_has_written(
@@ -352,7 +358,7 @@ def test_the_version_tells_that_somebody_has_written(
         return
     seen = [journal.version()]
     for writer in (other, journal, other):
-        writer.append(incident, [NoteTaken(text="a note")], MACHINE)
+        writer.append(incident, [NoteAdded(text="a note")], MACHINE)
         seen.append(journal.version())
     journal.entries(incident)
     other.entries(incident)
@@ -385,7 +391,7 @@ def _complaint(url: str, kind: type[AllclearError] = JournalError) -> str:
 
 def test_a_locked_journal_says_so(url: str) -> None:
     """Another program holds it: after some patience that is said, and nothing is lost."""
-    with by_hand(url) as connection:
+    with manual(url) as connection:
         if url.startswith("sqlite"):
             connection.exec_driver_sql("BEGIN EXCLUSIVE")
         else:
@@ -407,18 +413,18 @@ def test_another_database_says_so(journals: Journals, tables: list[str]) -> None
     url = journals.blank()
     if url.startswith("sqlite"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir()
-    with by_hand(url) as connection:
+    with manual(url) as connection:
         for table in tables:
             connection.exec_driver_sql(f"CREATE TABLE {table} (version_num TEXT)")
             connection.exec_driver_sql(f"INSERT INTO {table} VALUES ('0001')")  # noqa: S608 - names of our own
     assert "not a journal" in _complaint(url)
-    with by_hand(url) as connection:
+    with manual(url) as connection:
         assert sorted(inspect(connection).get_table_names()) == tables
 
 
 def test_a_journal_of_a_newer_version_says_so(url: str) -> None:
     """An older allclear does not touch what it does not know."""
-    with by_hand(url) as connection:
+    with manual(url) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     assert "newer" in _complaint(url)
 
@@ -432,10 +438,17 @@ def test_a_folder_that_is_a_file_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "journal.db", "", "mysql://host/db", "sqlite://", "sqlite:///:memory:", "postgresql://host", "postgres://host/db",
-        "postgresql+psycopg2://host/db", "postgresql://ana:s3cret@host:port/db",
+        "journal.db",
+        "",
+        "mysql://host/db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql://host",
+        "postgres://host/db",
+        "postgresql+psycopg2://host/db",
+        "postgresql://ana:s3cret@host:port/db",
     ],
-)  # fmt: skip
+)
 def test_an_address_that_cannot_be_is_a_wrong_setting(address: str) -> None:
     """What is no address, another database or driver, names no database, or would forget everything."""
     said = _complaint(address, ConfigError)
@@ -520,7 +533,7 @@ def test_two_processes_write_at_once_and_nothing_is_lost(
         assert [entry.number for entry in entries] == list(range(1, 2 * count + 2))
         assert journal.broken_link(incident) is None
     time.now += timedelta(days=1)
-    assert len(journal.errands(limit=1000)) == 2 * count
+    assert len(journal.outbox(limit=1000)) == 2 * count
     assert sorted(one.count for one in journal.deliveries(limit=1000)) == [2] * count
     assert len(journal.incidents()) == 2 + count
 
@@ -535,12 +548,12 @@ def test_who_is_killed_is_gone_at_once(tmp_path: Path, url: str, journal: SqlJou
             assert process.is_alive()
             sleep(0.01)
         busy = _claim(journal, incident, "b", "dial:1")
-        assert isinstance(busy, Busy)
+        assert isinstance(busy, Held)
         assert not busy.gone
     finally:
         process.kill()
         process.join()
     killed = monotonic()
-    while not (isinstance(busy := _claim(journal, incident, "b", "dial:1"), Busy) and busy.gone):
+    while not (isinstance(busy := _claim(journal, incident, "b", "dial:1"), Held) and busy.gone):
         assert monotonic() - killed < 1
-    assert isinstance(_claim(journal, incident, "contain/1"), Mine)
+    assert isinstance(_claim(journal, incident, "contain/1"), Acquired)

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from allclear.domain.errors import NotFound
-from allclear.domain.records import AlertJoined, NoteTaken
-from allclear.journal.ports import INCIDENTS, Heard, KnownAlert, Received
+from allclear.domain.records import AlertJoined, NoteAdded
 from allclear.journal.entries import SqlJournal
+from allclear.journal.ports import INCIDENTS, AlertDecision, AlertState, NewDelivery
 from tests.journal_support import Journals, made_older
 from tests.property.response_support import MACHINE, OPENED
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
-HEARD = Heard("d1", 0, "opened", "A route fits.", NOW, "json", "json:k", "firing", "Payments", incident="VS-1")
+HEARD = AlertDecision("d1", 0, "opened", "A route fits.", NOW, "json", "json:k", "firing", "Payments", incident="VS-1")
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def journal(url: str) -> Generator[SqlJournal]:
     journal.close()
 
 
-def _known(incident: str) -> KnownAlert:
-    return KnownAlert(
+def _known(incident: str) -> AlertState:
+    return AlertState(
         "vintstreet", "json:k", incident, "json", "Payments", "firing", "firing", NOW, NOW, NOW, (NOW,), 2
     )
 
@@ -45,7 +45,7 @@ def test_an_alert_is_kept_and_changed_by_its_key(journal: SqlJournal) -> None:
     journal.keep_alert(_known("VS-1"))
     assert journal.alert("vintstreet", "json:k") == _known("VS-1")
     assert journal.alert("other", "json:k") is None
-    later = replace(_known("VS-2"), said="resolved", said_at=None, turns=())
+    later = replace(_known("VS-2"), said="resolved", source_time=None, turns=())
     journal.keep_alert(later)
     assert journal.alert("vintstreet", "json:k") == later
     assert (journal.alerts_of("VS-1"), journal.alerts_of("VS-2")) == ([], [later])
@@ -53,14 +53,14 @@ def test_an_alert_is_kept_and_changed_by_its_key(journal: SqlJournal) -> None:
 
 def test_what_was_heard_is_told_in_order_and_the_same_again_is_counted(journal: SqlJournal) -> None:
     """An alert that opened an incident and was then repeated has a line for each, the repeats in one."""
-    repeat = replace(HEARD, became="repeat", why="Known.")
+    repeat = replace(HEARD, decision="repeat", reason="Known.")
     for one in (HEARD, repeat, replace(repeat, at=NOW + timedelta(minutes=1))):
         journal.hear(one)
-    journal.hear(replace(HEARD, delivery="d2", became="ignored", incident=None))
-    told = [(one.became, one.times, one.at) for one in journal.heard(delivery="d1")]
+    journal.hear(replace(HEARD, delivery="d2", decision="ignored", incident=None))
+    told = [(one.decision, one.times, one.at) for one in journal.heard(delivery="d1")]
     assert told == [("opened", 1, NOW), ("repeat", 2, NOW + timedelta(minutes=1))]
     assert [one.delivery for one in journal.heard(incident="VS-1")] == ["d1", "d1"]
-    assert [(one.became, one.incident) for one in journal.heard(limit=1)] == [("ignored", None)]
+    assert [(one.decision, one.incident) for one in journal.heard(limit=1)] == [("ignored", None)]
     assert (journal.count_heard("d1"), journal.count_heard("d2"), journal.count_heard("none")) == (2, 1, 0)
 
 
@@ -76,7 +76,7 @@ def test_all_that_was_heard_can_be_had(journal: SqlJournal) -> None:
 def test_collapsed_alerts_are_counted_from_where_the_last_count_ended(journal: SqlJournal) -> None:
     """Each is counted once."""
     for number in range(3):
-        journal.hear(replace(HEARD, delivery=f"c{number}", became="collapsed"))
+        journal.hear(replace(HEARD, delivery=f"c{number}", decision="collapsed"))
     count, last = journal.collapsed("VS-1", 0)
     assert count == 3
     assert journal.collapsed("VS-1", last) == (0, last)
@@ -85,7 +85,7 @@ def test_collapsed_alerts_are_counted_from_where_the_last_count_ended(journal: S
 def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJournal) -> None:
     """An entry and the alert's state are one; what fails inside is undone, with whatever it is a part of."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
-    note = NoteTaken(text="seen")
+    note = NoteAdded(text="seen")
 
     def write(key: str, *, fails: bool) -> None:
         with journal.together(INCIDENTS):
@@ -114,7 +114,7 @@ def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJo
 
 def test_many_deliveries_are_kept_as_one_by_one(journal: SqlJournal) -> None:
     """In one transaction, in their order; a repeat among them is counted by the first of its kind."""
-    one, two = (Received("vintstreet", "json", {}, body, body.decode()) for body in (b"1", b"2"))
+    one, two = (NewDelivery("vintstreet", "json", {}, body, body.decode()) for body in (b"1", b"2"))
     kept = journal.receive_all([one, two, one])
     assert (kept[0], kept[0] == kept[1]) == (kept[2], False)
     assert [(found.body, found.count) for found in journal.deliveries(state="new")] == [(b"1", 2), (b"2", 1)]
@@ -150,6 +150,6 @@ def test_an_older_journal_learns_the_alerts_of_its_open_incidents(url: str) -> N
     try:
         known = journal.alert(OPENED.company, "json:k")
         assert known is not None
-        assert (known.incident, known.state, known.said_at) == (incident, "firing", NOW)
+        assert (known.incident, known.state, known.source_time) == (incident, "firing", NOW)
     finally:
         journal.close()

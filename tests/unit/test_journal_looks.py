@@ -10,8 +10,8 @@ import pytest
 
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.records import ActFinished, ActIntended
-from allclear.journal.ports import Counts, Errand, ErrandKind, Mine
 from allclear.journal.entries import SqlJournal
+from allclear.journal.ports import Acquired, Counts, OutboxKind, OutboxMessage
 from tests.journal_support import Journals
 from tests.property.response_support import MACHINE, OPENED, new_journal, received
 
@@ -26,12 +26,12 @@ def journal(journals: Journals) -> Generator[SqlJournal]:
 
 def carried_out(journal: SqlJournal, act: str, status: ActStatus, company: str = OPENED.company) -> None:
     """Opens an incident in which one act came to its end."""
-    errand = Errand(ErrandKind.START, "", "{incident}/respond", {})
+    message = OutboxMessage(OutboxKind.START, "", "{incident}/respond", {})
     opened = OPENED.model_copy(update={"company": company})
-    incident, _ = journal.open_incident("VS", opened, MACHINE, errands=[errand])
+    incident, _ = journal.open_incident("VS", opened, MACHINE, outbox=[message])
     intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
     mine = journal.claim("dial", incident, act, timedelta(seconds=30), intent, MACHINE)
-    assert isinstance(mine, Mine)
+    assert isinstance(mine, Acquired)
     outcome = Outcome(status=status, sentence='It says "status".', changed=True)
     assert journal.finish("dial", mine.token, incident, ActFinished(act=act, outcome=outcome), MACHINE)
 
@@ -46,9 +46,9 @@ def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
     first, _ = received(journal, "json", {}, b"{}", "a")
     received(journal, "grafana", {}, b"[]", "b")
     received(journal, "json", {}, b"{}", "a")
-    journal.settle(first, "ignored", "why")
+    journal.settle(first, "ignored", "reason")
     (shown,) = journal.arrived(source="json")
-    assert (shown.id, shown.count, shown.state, shown.why) == (first, 2, "ignored", "why")
+    assert (shown.id, shown.count, shown.state, shown.reason) == (first, 2, "ignored", "reason")
     assert [one.source for one in journal.arrived()] == ["grafana", "json"]
     assert [one.source for one in journal.arrived(limit=1)] == ["grafana"]
     assert journal.arrived(state="new", source="json") == []
@@ -61,32 +61,32 @@ def test_deliveries_are_counted_by_what_became_of_them(journal: SqlJournal) -> N
     second, _ = received(journal, "grafana", {}, b"[]", "b")
     assert counts(journal).deliveries == {"new": 2}
     assert counts(journal).unread_since == journal.delivery(first).received_at
-    journal.settle(first, "ignored", "why")
+    journal.settle(first, "ignored", "reason")
     received(journal, "json", {}, b"{}", "a")
     assert counts(journal).deliveries == {"new": 2}
     assert counts(journal).unread_since == journal.delivery(second).received_at
 
 
-def test_acts_and_errands_are_counted(journal: SqlJournal) -> None:
+def test_acts_and_outbox_are_counted(journal: SqlJournal) -> None:
     """Outcomes are counted by status, whatever words stand in them; errands as long as they are not done."""
     carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
     carried_out(journal, "contain/flag", ActStatus.FAILED)
     carried_out(journal, "contain/flag", ActStatus.VERIFIED)
     assert counts(journal).acts == {"verified": 2, "failed": 1}
-    assert sorted(counts(journal).errands) == ["VS-1/respond", "VS-2/respond", "VS-3/respond"]
-    journal.errand_done("VS-2/respond")
-    assert sorted(counts(journal).errands) == ["VS-1/respond", "VS-3/respond"]
+    assert sorted(counts(journal).outbox) == ["VS-1/respond", "VS-2/respond", "VS-3/respond"]
+    journal.message_done("VS-2/respond")
+    assert sorted(counts(journal).outbox) == ["VS-1/respond", "VS-3/respond"]
 
 
 def test_each_company_counts_its_own(journal: SqlJournal) -> None:
     """What another one on the same journal left unread, or did, is not among its figures; what is nobody's is."""
     received(journal, "json", {}, b"{}", "theirs", "other")
     carried_out(journal, "contain/roll-back", ActStatus.FAILED, "Other")
-    assert counts(journal) == Counts(deliveries={}, unread_since=None, acts={}, errands=[])
+    assert counts(journal) == Counts(deliveries={}, unread_since=None, acts={}, outbox=[])
     nobodys, _ = received(journal, "json", {}, b"{}", "nobody's", "")
     assert counts(journal).unread_since == journal.delivery(nobodys).received_at
     theirs = journal.counts("other", "Other")
-    assert (theirs.deliveries, theirs.acts, theirs.errands) == ({"new": 2}, {"failed": 1}, ["VS-1/respond"])
+    assert (theirs.deliveries, theirs.acts, theirs.outbox) == ({"new": 2}, {"failed": 1}, ["VS-1/respond"])
 
 
 def test_the_proof_that_it_can_be_written_leaves_no_trace(journal: SqlJournal) -> None:

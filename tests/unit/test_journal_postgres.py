@@ -16,13 +16,13 @@ import pytest
 from allclear.cli.start import say_where
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.errors import JournalError
-from allclear.domain.records import ActFinished, ActIntended, NoteTaken
-from allclear.journal.url import shown
-from allclear.journal.ports import Busy, Claim, Mine
+from allclear.domain.records import ActFinished, ActIntended, NoteAdded
 from allclear.journal.entries import SqlJournal
+from allclear.journal.ports import Acquired, Claim, Held
+from allclear.journal.url import shown
 from allclear.settings import Settings
 from allclear.stack import Ports, Stack
-from tests.journal_support import OnPostgres, by_hand
+from tests.journal_support import OnPostgres, manual
 from tests.property.response_support import MACHINE, OPENED, received
 
 LEASE = timedelta(seconds=30)
@@ -58,14 +58,14 @@ def _claim(journal: SqlJournal, incident: str, act: str = "a") -> Claim:
 
 
 def _sessions(url: str) -> set[int]:
-    with by_hand(url) as connection:
+    with manual(url) as connection:
         asked = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         return set(connection.exec_driver_sql(asked).scalars())
 
 
 def _cut(url: str, sessions: set[int]) -> None:
     """Ends these sessions, as a failing network or a restart of the server would."""
-    with by_hand(url) as connection:
+    with manual(url) as connection:
         for one in sessions:
             assert connection.exec_driver_sql(f"SELECT pg_terminate_backend({one}, 5000)").scalar()
 
@@ -77,18 +77,18 @@ def test_a_broken_connection_is_taken_up_again(url: str, journal: SqlJournal, ca
     """Every session of a living process is cut: it says so, is known as alive again, and its claim is still its own."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     mine = _claim(journal, incident)
-    assert isinstance(mine, Mine)
+    assert isinstance(mine, Acquired)
     _cut(url, _sessions(url))
     other = SqlJournal(url)
     try:
         gone = _claim(other, incident, "b")
-        assert isinstance(gone, Busy)
+        assert isinstance(gone, Held)
         assert gone.gone
         with caplog.at_level(logging.WARNING, "allclear.journal"):
             assert journal.renew("dial:1", mine.token, LEASE)
         assert "claims that others took are lost" in caplog.text
         alive = _claim(other, incident, "b")
-        assert isinstance(alive, Busy)
+        assert isinstance(alive, Held)
         assert not alive.gone
         assert journal.finish("dial:1", mine.token, incident, FINISHED, MACHINE)
     finally:
@@ -104,10 +104,10 @@ def test_a_claim_that_was_taken_while_the_connection_was_broken_is_lost(
     stranger = SqlJournal(url)
     try:
         lost = _claim(stranger, incident)
-        assert isinstance(lost, Mine)
+        assert isinstance(lost, Acquired)
         _cut(url, _sessions(url) - others)
         mine = _claim(other, incident)
-        assert isinstance(mine, Mine)
+        assert isinstance(mine, Acquired)
         assert (mine.resumed, mine.holder_dead) == (True, False)
         assert not stranger.renew("dial:1", lost.token, LEASE)
         assert not stranger.finish("dial:1", lost.token, incident, FINISHED, MACHINE)
@@ -122,32 +122,32 @@ def test_a_claim_that_was_taken_while_the_connection_was_broken_is_lost(
 def test_who_needs_nothing_of_another_does_not_wait_for_it(url: str, journal: SqlJournal) -> None:
     """While one incident is being written to, another is opened and written to."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
-    with by_hand(url) as connection:
+    with manual(url) as connection:
         connection.exec_driver_sql("BEGIN; SELECT * FROM incidents FOR UPDATE")
         second, _ = journal.open_incident("VS", OPENED, MACHINE)
-        assert len(journal.append(second, [NoteTaken(text="at once")], MACHINE)) == 1
+        assert len(journal.append(second, [NoteAdded(text="at once")], MACHINE)) == 1
         assert len(journal.entries(incident)) == 1
 
 
 def test_a_connection_that_breaks_in_a_write_is_one_sentence(url: str, journal: SqlJournal) -> None:
     """It says to look whether the write is there; nothing is, and the next one goes through."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
-    with by_hand(url) as connection, ThreadPoolExecutor(1) as pool:
+    with manual(url) as connection, ThreadPoolExecutor(1) as pool:
         connection.exec_driver_sql("BEGIN; LOCK TABLE entries")
-        writing = pool.submit(journal.append, incident, [NoteTaken(text="lost")], MACHINE)
+        writing = pool.submit(journal.append, incident, [NoteAdded(text="lost")], MACHINE)
         _cut(url, {_waiting(url)})
         with pytest.raises(JournalError, match=r"broke off.*look first") as raised:
             writing.result()
         assert "\n" not in str(raised.value)
-    journal.append(incident, [NoteTaken(text="kept")], MACHINE)
-    assert [entry.record.kind for entry in journal.entries(incident)] == ["incident.opened", "note.taken"]
+    journal.append(incident, [NoteAdded(text="live-message")], MACHINE)
+    assert [entry.record.kind for entry in journal.entries(incident)] == ["incident.opened", "note.added"]
 
 
 def _waiting(url: str) -> int:
     asked = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     end = monotonic() + 4
     while monotonic() < end:
-        with by_hand(url) as connection:
+        with manual(url) as connection:
             if (found := connection.exec_driver_sql(asked).scalar()) is not None:
                 return found
         sleep(0.01)
@@ -160,7 +160,7 @@ def test_sessions_that_ended_meanwhile_trouble_nobody(url: str, journal: SqlJour
     _cut(url, _sessions(url))
     assert len(journal.entries(incident)) == 1
     _cut(url, _sessions(url))
-    journal.append(incident, [NoteTaken(text="after")], MACHINE)
+    journal.append(incident, [NoteAdded(text="after")], MACHINE)
 
 
 # --- durable, and every text -----------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def _set(postgres: OnPostgres, setting: str, value: str) -> None:
 
 def test_the_character_zero_stops_nothing(journal: SqlJournal) -> None:
     """PostgreSQL's text cannot hold it, JSON can smuggle it in: its picture stands there, and the same is the same."""
-    incident, _ = journal.open_incident("VS", OPENED, MACHINE, key="a\0b", records=[NoteTaken(text="c\0d")])
+    incident, _ = journal.open_incident("VS", OPENED, MACHINE, key="a\0b", records=[NoteAdded(text="c\0d")])
     assert journal.open_incident("VS", OPENED, MACHINE, key="a\0b") == (incident, False)
     assert journal.entries(incident)[-1].record.text == "c\0d"
     assert journal.broken_link(incident) is None

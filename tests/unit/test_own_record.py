@@ -15,7 +15,7 @@ from allclear.domain.baseline import Baseline, ServingAll
 from allclear.domain.errors import JournalError
 from allclear.domain.records import IncidentEnded, IncidentOpened
 from allclear.domain.runbook import Phase, ProbeCall
-from allclear.engine.actions.known_good import JournalRecord, after_looks, note_finding, note_healthy, with_serving
+from allclear.engine.actions.known_good import JournalRecord, after_checks, note_finding, note_healthy, with_serving
 from allclear.journal.entries import SqlJournal
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
 from tests.journal_support import made_older
@@ -45,9 +45,14 @@ def seen(revision: str, hours: float, resource: str = TRAFFIC) -> Baseline:
 def opened(began: datetime | None, service: str = "storefront") -> IncidentOpened:
     """Returns the beginning of an incident."""
     return IncidentOpened(
-        company="vintstreet", title="Trouble", severity="P0", service=service, runbook="bad-deployment",
-        reported="by Ana", began=began,
-    )  # fmt: skip
+        company="vintstreet",
+        title="Trouble",
+        severity="P0",
+        service=service,
+        runbook="bad-deployment",
+        reported="by Ana",
+        began=began,
+    )
 
 
 # --- the journal -------------------------------------------------------------------------------------
@@ -109,7 +114,7 @@ def test_the_onset_is_that_of_the_newest_open_incident_of_the_service(tmp_path: 
     second, _ = journal.open_incident("VS", opened(began), MACHINE)
     assert record.onset("storefront") == began
     for incident in (first, second):
-        journal.append(incident, [IncidentEnded(ending="resolved", why="Well.")], MACHINE)
+        journal.append(incident, [IncidentEnded(ending="resolved", reason="Well.")], MACHINE)
     assert record.onset("storefront") is None
     journal.close()
 
@@ -162,15 +167,15 @@ async def test_a_false_alarm_notes_what_served_once_people_have_agreed(tmp_path:
         (Verdict.FAILURE, {"requests": 500}, 1, []),
     ],
 )
-def test_a_lucky_look_makes_no_good_revision(
-    tmp_path: Path, verdict: Verdict, facts: JsonDict, looks: int, noted: list[str]
+def test_a_lucky_check_makes_no_good_revision(
+    tmp_path: Path, verdict: Verdict, facts: JsonDict, checks: int, noted: list[str]
 ) -> None:
     """Few requests, or looks repeated until one passed, prove nothing of a revision that fails every third user."""
     journal = SqlJournal(new_journal(tmp_path))
     finding = with_serving(
         Finding(verdict=verdict, sentence="Looked.", facts=facts), [ServingAll(resource=TRAFFIC, revision=GOOD)]
     )
-    note_finding(journal, after_looks(finding, looks), NOW, "VS-1, recovered")
+    note_finding(journal, after_checks(finding, checks), NOW, "VS-1, recovered")
     kept = journal.baselines(TRAFFIC, NOW)
     journal.close()
     assert [one.revision for one in kept] == noted
@@ -190,16 +195,16 @@ async def test_a_response_with_a_small_smoke_test_notes_nothing(tmp_path: Path) 
     assert noted == []
 
 
-async def test_a_look_that_had_to_be_repeated_says_so(tmp_path: Path) -> None:
+async def test_a_check_that_had_to_be_repeated_says_so(tmp_path: Path) -> None:
     """With `within`, the finding tells how often was looked; one that is well at once tells nothing."""
     async with Simulated(broken()) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
         call = ProbeCall.model_validate({"probe": "http.smoke", "with": {"service": "storefront"}, "within": "30s"})
         try:
-            look = asyncio.create_task(engine.conductor.look(call, {}))
+            check = asyncio.create_task(engine.conductor.check(call, {}))
             await asyncio.sleep(1.0)
             await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
-            repeated, once = await look, await engine.conductor.look(call, {})
+            repeated, once = await check, await engine.conductor.check(call, {})
         finally:
             await engine.close()
     assert (repeated.verdict, once.verdict) == (Verdict.SUCCESS, Verdict.SUCCESS)
@@ -212,10 +217,10 @@ async def test_a_readiness_check_can_note_what_serves(tmp_path: Path) -> None:
     async with Simulated(quick("healthy")) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
-            noted = await note_healthy(engine.journal, engine.registry, engine.around, "storefront", NOW, "readiness")
+            noted = await note_healthy(engine.journal, engine.registry, engine.context, "storefront", NOW, "readiness")
             halves = [{"revision": name, "percent": 50} for name in (GOOD, "vintstreet-00040-kip")]
             await control(sim, "POST", "/traffic", {"traffic": halves})
-            shared = await note_healthy(engine.journal, engine.registry, engine.around, "storefront", NOW, "readiness")
+            shared = await note_healthy(engine.journal, engine.registry, engine.context, "storefront", NOW, "readiness")
             kept = engine.journal.baselines(TRAFFIC, NOW)
         finally:
             await engine.close()
@@ -228,8 +233,8 @@ async def test_what_cannot_be_read_is_not_noted(tmp_path: Path) -> None:
     async with Simulated(quick("healthy", permissions=[])) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
-            assert await note_healthy(engine.journal, engine.registry, engine.around, "storefront", NOW, "x") == []
-            assert await note_healthy(engine.journal, engine.registry, engine.around, "nothing", NOW, "x") == []
+            assert await note_healthy(engine.journal, engine.registry, engine.context, "storefront", NOW, "x") == []
+            assert await note_healthy(engine.journal, engine.registry, engine.context, "nothing", NOW, "x") == []
         finally:
             await engine.close()
 
@@ -244,15 +249,15 @@ async def test_a_response_notes_what_contained_and_what_recovered_and_the_next_r
             incident_id = await respond(engine, sim.world)
             noted = engine.journal.baselines(TRAFFIC, datetime.now(UTC))
             await control(sim, "POST", "/deploy", {"revision": "vintstreet-00044-bad"})
-            worked = await engine.executor.work_out("cloud_run.rollback_traffic", {"service": "storefront"})
+            preview = await engine.executor.preview("cloud_run.rollback_traffic", {"service": "storefront"})
         finally:
             await engine.close()
     assert [(one.revision, one.said_by) for one in noted] == [
         (FIX, f"{incident_id}, recovered"),
         (GOOD, f"{incident_id}, contained"),
     ]
-    assert FIX in worked.change.summary
-    assert f"{FIX} was chosen: it served 100 % and was healthy at {noted[0].at:%H:%M} UTC" in worked.change.risk
+    assert FIX in preview.change.summary
+    assert f"{FIX} was chosen: it served 100 % and was healthy at {noted[0].at:%H:%M} UTC" in preview.change.risk
 
 
 async def test_where_nobody_can_tell_the_proposal_is_refused_with_the_candidates(tmp_path: Path) -> None:
@@ -269,7 +274,7 @@ async def test_where_nobody_can_tell_the_proposal_is_refused_with_the_candidates
             await engine.close()
     act = incident.acts["contain/roll-back"]
     [refusal] = act.proposed.refusals
-    told = {one.name: one.why for one in refusal.candidates}
+    told = {one.name: one.reason for one in refusal.candidates}
     page = "vintstreet-00030-mnt"
     assert list(told) == [GOOD, "vintstreet-00040-kip", "vintstreet-00039-dex", page]
     assert told[GOOD].endswith(" d before the trouble, ready")

@@ -15,7 +15,7 @@ from allclear.company import Company, load_company
 from allclear.domain.action import ActStatus, Outcome, Verdict
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import utc_now
-from allclear.domain.errors import Moved, NotAllowed, NotFound
+from allclear.domain.errors import ConcurrentWrite, NotAllowed, NotFound
 from allclear.domain.incident import Incident, replay
 from allclear.domain.plan import Person
 from allclear.domain.records import (
@@ -23,13 +23,13 @@ from allclear.domain.records import (
     ActProposed,
     AskOpened,
     By,
-    DebtHandedOver,
-    NoteTaken,
+    LedgerHandedOver,
+    NoteAdded,
     PhaseEntered,
 )
 from allclear.engine.people.people import Declaration, People
-from allclear.journal.ports import ErrandKind
 from allclear.journal.entries import SqlJournal
+from allclear.journal.ports import OutboxKind
 from tests.contract.simulator_support import REPOSITORY
 from tests.property.response_support import new_journal
 from tests.unit.stories import MACHINE
@@ -76,9 +76,18 @@ class Room:
         if act:
             self.wrote(_proposed(act, step))
         ask = Ask(
-            id=f"{self.id}/contain/{step}", kind=kind, phase="contain", step=step, title="May it?", text="?",
-            yes="It is done.", no="It is not done.", policy=policy, act=act, digest="d" if act else None,
-        )  # fmt: skip
+            id=f"{self.id}/contain/{step}",
+            kind=kind,
+            phase="contain",
+            step=step,
+            title="May it?",
+            text="?",
+            yes="It is done.",
+            no="It is not done.",
+            policy=policy,
+            act=act,
+            digest="d" if act else None,
+        )
         self.wrote(AskOpened(ask=ask))
         return ask.id
 
@@ -91,9 +100,17 @@ class Room:
 
 def _proposed(act: str, step: str) -> ActProposed:
     return ActProposed(
-        act=act, phase="contain", step=step, action="dial.turn", title="Turn", params={}, change={}, digest="d",
-        resource="dial:main", leaves="dial turned",
-    )  # fmt: skip
+        act=act,
+        phase="contain",
+        step=step,
+        action="dial.turn",
+        title="Turn",
+        params={},
+        change={},
+        digest="d",
+        resource="dial:main",
+        leaves="dial turned",
+    )
 
 
 @pytest.fixture
@@ -133,9 +150,14 @@ def test_a_role_that_nobody_is_named_for_is_claimed() -> None:
 
 @pytest.mark.parametrize(
     ("name", "role", "error"),
-    [("", "cto", NotAllowed), ("  ", None, NotAllowed), ("Eve", None, NotAllowed), ("[Name]", None, NotAllowed),
-     ("Eve", "king", NotFound)],
-)  # fmt: skip
+    [
+        ("", "cto", NotAllowed),
+        ("  ", None, NotAllowed),
+        ("Eve", None, NotAllowed),
+        ("[Name]", None, NotAllowed),
+        ("Eve", "king", NotFound),
+    ],
+)
 def test_unknown_names_and_roles_are_refused(name: str, role: str | None, error: type[Exception]) -> None:
     """No name, a name without a role, a blank of the plan, a role that it lacks."""
     with pytest.raises(error):
@@ -149,7 +171,7 @@ def test_declaring_opens_an_incident_and_starts_its_response(room: Room) -> None
     """The record says who declared it, and the first flow is put into the outbox once."""
     assert room.id == "VS-1"
     assert room.incident.opened.reported == "declared by Ana"
-    assert [(one.kind, one.detail) for one in room.journal.errands()] == [(ErrandKind.START, {"flow": "respond"})]
+    assert [(one.kind, one.detail) for one in room.journal.outbox()] == [(OutboxKind.START, {"flow": "respond"})]
 
 
 def test_a_repeated_declaration_is_one_incident(room: Room) -> None:
@@ -182,7 +204,7 @@ def test_any_word_of_a_person_acknowledges(room: Room) -> None:
     alert = By(actor="alert from json", via="json")
     opened = room.people.opening(DECLARED, alert)
     room.id, _ = room.journal.open_incident("VS", opened, alert)
-    room.wrote(NoteTaken(text="by the machine"))
+    room.wrote(NoteAdded(text="by the machine"))
     assert room.incident.acknowledged_at is None
     room.people.note(room.id, "I see it too", BEN)
     assert room.incident.acknowledged_by == "Ben"
@@ -197,7 +219,7 @@ def test_one_yes_is_enough_where_one_is_asked(room: Room) -> None:
     assert room.people.answer(ask, ANA, yes=True, reason=" looks right ", identity="slack").startswith("Yes to")
     state = room.incident.asks[ask]
     assert (state.granted, state.answers[0].reason, state.answers[0].identity) == (True, "looks right", "slack")
-    assert {"ask": ask} in [one.detail for one in room.journal.errands() if one.kind is ErrandKind.RESUME]
+    assert {"ask": ask} in [one.detail for one in room.journal.outbox() if one.kind is OutboxKind.RESUME]
 
 
 def test_a_no_rejects_the_act_at_once(room: Room) -> None:
@@ -300,8 +322,9 @@ def test_notes_and_decisions_are_entries(room: Room) -> None:
     room.people.note(room.id, "Support has 14 tickets", CHI)
     room.people.decide(room.id, "Fix forward", "41 lacks the tax change", BEN)
     assert [(by.actor, note.text) for _, by, note in room.incident.notes] == [
-        ("Chi", "Support has 14 tickets"), ("Ben", "Fix forward"),
-    ]  # fmt: skip
+        ("Chi", "Support has 14 tickets"),
+        ("Ben", "Fix forward"),
+    ]
 
 
 def test_empty_words_are_not_written(room: Room) -> None:
@@ -310,7 +333,7 @@ def test_empty_words_are_not_written(room: Room) -> None:
     due = datetime(2026, 12, 1, tzinfo=UTC)
     for say in (
         lambda: room.people.note(room.id, " ", ANA),
-        lambda: room.people.decide(room.id, "", "why", ANA),
+        lambda: room.people.decide(room.id, "", "reason", ANA),
         lambda: room.people.severity(room.id, "P1", " ", ANA),
         lambda: room.people.resolve(room.id, "", ANA),
         lambda: room.people.false_alarm(room.id, " ", ANA),
@@ -354,7 +377,7 @@ def test_nothing_ends_while_something_is_in_place(room: Room, ending: str) -> No
     with pytest.raises(NotAllowed, match=f"still in place: {act}"):
         end(room.id, "all is well", ANA)
     assert not room.incident.over
-    room.wrote(DebtHandedOver(act=act, to="Ana", due=datetime(2026, 12, 1, tzinfo=UTC)))
+    room.wrote(LedgerHandedOver(act=act, to="Ana", due=datetime(2026, 12, 1, tzinfo=UTC)))
     end(room.id, "all is well", ANA)
     assert room.incident.ended is not None
     assert room.incident.ended.ending == ending
@@ -364,12 +387,12 @@ def test_an_end_starts_the_review_and_wakes_who_waits(room: Room) -> None:
     """Resolved: the review begins. Who waits for an answer learns that none is needed; a false alarm has no review."""
     ask = room.asked()
     room.people.resolve(room.id, "all is well", ANA)
-    errands = room.journal.errands()
-    assert [one.detail for one in errands if one.kind is ErrandKind.RESUME] == [{"ask": ask}]
-    assert {"flow": "review"} in [one.detail for one in errands]
+    outbox = room.journal.outbox()
+    assert [one.detail for one in outbox if one.kind is OutboxKind.RESUME] == [{"ask": ask}]
+    assert {"flow": "review"} in [one.detail for one in outbox]
     other = room.people.declare(DECLARED, ANA)
     room.people.false_alarm(other, "nothing there", ANA)
-    assert [one.detail for one in room.journal.errands() if one.incident == other] == [{"flow": "respond"}]
+    assert [one.detail for one in room.journal.outbox() if one.incident == other] == [{"flow": "respond"}]
 
 
 def test_after_the_end_only_the_post_mortem_is_written(room: Room) -> None:
@@ -410,7 +433,7 @@ def test_an_incident_ends_once(room: Room, again: str) -> None:
     with pytest.raises(NotAllowed):
         getattr(room.people, again)(room.id, "after all", BEN)
     assert room.incident.ended is not None
-    assert (room.incident.ended.ending, room.incident.ended.why) == ("resolved", "all is well")
+    assert (room.incident.ended.ending, room.incident.ended.reason) == ("resolved", "all is well")
 
 
 # --- while others write ----------------------------------------------------------------------------------
@@ -430,7 +453,7 @@ class Crowded:
         """Append, after somebody else."""
         if self._times:
             self._times -= 1
-            self._inner.append(incident, [NoteTaken(text="me first")], MACHINE)
+            self._inner.append(incident, [NoteAdded(text="me first")], MACHINE)
         return self._inner.append(incident, *args, **more)
 
 
@@ -443,5 +466,5 @@ def test_a_word_is_said_again_when_somebody_else_was_first(room: Room) -> None:
 
 def test_a_word_that_finds_no_room_is_an_error(room: Room) -> None:
     """It is not tried for ever, and says what to do."""
-    with pytest.raises(Moved, match="again"):
+    with pytest.raises(ConcurrentWrite, match="again"):
         People(Crowded(room.journal, 10_000), _vintstreet(), utc_now).note(room.id, "me too", ANA)  # type: ignore[arg-type]

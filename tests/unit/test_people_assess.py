@@ -14,7 +14,7 @@ from allclear.domain.base import Candidate, utc_now
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import Incident, replay
 from allclear.domain.plan import Facet, Kind, Plan, Role, SeverityRule
-from allclear.domain.records import AskOpened, By, RoleTaken, SeverityChanged, WindowPassed
+from allclear.domain.records import AskOpened, By, RoleTaken, SeverityChanged, VetoWindowEnded
 from allclear.engine.people.people import Declaration, People, read_facts
 from allclear.journal.entries import SqlJournal
 from tests.property.response_support import new_journal, vintstreet
@@ -33,15 +33,22 @@ def _plan() -> Plan:
         "cto": Role(title="CTO", deputies=["devops"]),
         "scribe": Role(title="Scribe", never_with=["incident_commander"]),
     }
-    return whole.model_copy(update={
-        "roles": roles, "may_lower": ["cto"],
-        "kinds": whole.kinds | {"security": Kind(title="Security compromise")},
-        "facets": {"breach": Facet(title="Whether data leaked"), "users": Facet(title="Users", values=["few", "all"])},
-        "assess": [
-            SeverityRule(severity="P0", when={"breach": "yes"}), SeverityRule(severity="P1", when={"users": "all"}),
-            SeverityRule(severity="P2"),
-        ],
-    })  # fmt: skip
+    return whole.model_copy(
+        update={
+            "roles": roles,
+            "may_lower": ["cto"],
+            "kinds": whole.kinds | {"security": Kind(title="Security compromise")},
+            "facets": {
+                "breach": Facet(title="Whether data leaked"),
+                "users": Facet(title="Users", values=["few", "all"]),
+            },
+            "assess": [
+                SeverityRule(severity="P0", when={"breach": "yes"}),
+                SeverityRule(severity="P1", when={"users": "all"}),
+                SeverityRule(severity="P2"),
+            ],
+        }
+    )
 
 
 class Room:
@@ -67,10 +74,17 @@ class Room:
     def asked(self, policy: ApprovalPolicy, kind: AskKind = AskKind.STEP, *names: str) -> str:
         """Something is asked, with candidates or without; returns the ask's id."""
         ask = Ask(
-            id=f"{self.id}/contain/{len(self.incident.asks)}", kind=kind, phase="contain", step="one", title="May it?",
-            text="?", yes="Yes.", no="No.", policy=policy,
-            choices=[Candidate(name=name, why="It is there.") for name in names],
-        )  # fmt: skip
+            id=f"{self.id}/contain/{len(self.incident.asks)}",
+            kind=kind,
+            phase="contain",
+            step="one",
+            title="May it?",
+            text="?",
+            yes="Yes.",
+            no="No.",
+            policy=policy,
+            choices=[Candidate(name=name, reason="It is there.") for name in names],
+        )
         self.wrote(AskOpened(ask=ask))
         return ask.id
 
@@ -117,7 +131,7 @@ def test_what_is_known_adds_up_and_raises_the_severity(room: Room) -> None:
     told = room.people.assess(room.id, {"breach": "yes"}, None, "", BEN)
     assert told == f"Noted in {room.id}. It is P0 now: breach is yes."
     assert (room.incident.severity, room.incident.facets["breach"]) == ("P0", "yes")
-    assert [change.why for _, change in room.incident.severities] == ["breach is yes"]
+    assert [change.reason for _, change in room.incident.severities] == ["breach is yes"]
 
 
 def test_what_nobody_knows_counts_as_the_graver(room: Room) -> None:
@@ -150,7 +164,7 @@ def test_only_what_the_plan_knows_is_written_down(
 
 def test_an_assessment_is_of_the_incident_as_it_is_by_then(room: Room) -> None:
     """Somebody else raised it in the same moment: it is not raised again."""
-    first = room.meanwhile(lambda: room.wrote(SeverityChanged(was="P1", now="P0", why="first")))
+    first = room.meanwhile(lambda: room.wrote(SeverityChanged(was="P1", now="P0", reason="first")))
     assert first.assess(room.id, {"breach": "yes"}, None, "", ANA) == f"Noted in {room.id}."
     assert len(room.incident.severities) == 1
 
@@ -167,9 +181,14 @@ def test_a_fact_is_facet_and_value(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("facets", "severity"), [({}, "P0"), ({"breach": "no", "users": "all"}, "P1"), ({"breach": "no"}, "P1"),
-                             ({"breach": "no", "users": "few"}, "P2")],
-)  # fmt: skip
+    ("facets", "severity"),
+    [
+        ({}, "P0"),
+        ({"breach": "no", "users": "all"}, "P1"),
+        ({"breach": "no"}, "P1"),
+        ({"breach": "no", "users": "few"}, "P2"),
+    ],
+)
 def test_a_severity_that_is_not_named_follows_from_the_rules(room: Room, facets: dict[str, str], severity: str) -> None:
     """What is said of it is kept, and what is not said counts as the graver."""
     opened = room.people.opening(replace(DECLARED, severity=None, facets=facets), ANA)
@@ -234,7 +253,7 @@ def test_where_the_plan_names_nobody_everybody_may_lower(room: Room) -> None:
 def test_a_raise_does_not_turn_into_a_lowering(room: Room) -> None:
     """From P2 to P1 was meant; it became P0 meanwhile, and from there P1 is less: that is not Ana's to say."""
     room.people.severity(room.id, "P2", "so", BEN)
-    late = room.meanwhile(lambda: room.wrote(SeverityChanged(was="P2", now="P0", why="payments stopped")))
+    late = room.meanwhile(lambda: room.wrote(SeverityChanged(was="P2", now="P0", reason="payments stopped")))
     with pytest.raises(NotAllowed, match="may not lower"):
         late.severity(room.id, "P1", "so", ANA)
     assert room.incident.severity == "P0"
@@ -320,7 +339,7 @@ def test_a_window_that_passed_grants_what_nobody_stopped(room: Room) -> None:
     """But a no that came first stays a no."""
     passed, stopped = room.asked(OF_CTO), room.asked(OF_CTO)
     room.people.answer(stopped, BEN, yes=False, reason="stop")
-    room.wrote(WindowPassed(ask=passed), WindowPassed(ask=stopped))
+    room.wrote(VetoWindowEnded(ask=passed), VetoWindowEnded(ask=stopped))
     states = room.incident.asks
     assert (states[passed].granted, states[passed].open) == (True, False)
     assert (states[stopped].granted, states[stopped].denied) == (False, True)
@@ -339,8 +358,12 @@ def test_a_window_that_passed_grants_what_nobody_stopped(room: Room) -> None:
     ],
 )
 def test_a_choice_is_one_of_the_candidates(
-    room: Room, kind: AskKind, yes: bool, choice: str | None, said: str  # noqa: FBT001 - as the table has it
-) -> None:  # fmt: skip
+    room: Room,
+    kind: AskKind,
+    yes: bool,
+    choice: str | None,
+    said: str,  # noqa: FBT001 - as the table has it
+) -> None:
     """Nothing else, and only where there is one to make."""
     ask = room.asked(OF_CTO, kind, "red", "blue")
     with pytest.raises(NotAllowed, match=said):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from allclear.engine.concurrency import Places, lent, rest
+from allclear.engine.concurrency import ConcurrencySlots, lent, rest
 
 
 class Counter:
@@ -24,7 +24,7 @@ class Counter:
 
 async def test_no_more_than_the_places_work_at_once() -> None:
     """Of eight with two places, also where each rests in between."""
-    places, counter = Places(2), Counter()
+    places, counter = ConcurrencySlots(2), Counter()
 
     async def one() -> None:
         async with places.place():
@@ -38,7 +38,7 @@ async def test_no_more_than_the_places_work_at_once() -> None:
 
 async def test_whoever_rests_lets_another_work() -> None:
     """With one place: the second is through while the first waits."""
-    places, order = Places(1), list[str]()
+    places, order = ConcurrencySlots(1), list[str]()
 
     async def waits() -> None:
         async with places.place():
@@ -55,7 +55,7 @@ async def test_whoever_rests_lets_another_work() -> None:
 
 async def test_tasks_of_one_that_lends_its_place_take_their_own() -> None:
     """Three acts of one incident with two places: two at once, and the place is whole again afterwards."""
-    places, counter = Places(2), Counter()
+    places, counter = ConcurrencySlots(2), Counter()
 
     async def act() -> None:
         async with places.place():
@@ -74,7 +74,7 @@ async def test_tasks_of_one_that_lends_its_place_take_their_own() -> None:
 
 async def test_whoever_is_cancelled_takes_no_place_along_and_adds_none() -> None:
     """At work, at rest or in the queue."""
-    places, counter = Places(3), Counter()
+    places, counter = ConcurrencySlots(3), Counter()
 
     async def one(busy: float) -> None:
         async with places.place():

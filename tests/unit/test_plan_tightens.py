@@ -11,10 +11,13 @@ from allclear.domain.approval import ONE_PERSON_WITH_REASON
 from allclear.engine.actions.registry import Registry
 from tests.unit.company_support import KINDS, Whatever, action, company_folder
 
-STRICT = Registry.of([
-    *(kind for name, kind in KINDS.actions.items() if name != "traffic.move"), *KINDS.probes.values(),
-    action("traffic.move", Whatever, approval=ONE_PERSON_WITH_REASON),
-])  # fmt: skip
+STRICT = Registry.of(
+    [
+        *(kind for name, kind in KINDS.actions.items() if name != "traffic.move"),
+        *KINDS.probes.values(),
+        action("traffic.move", Whatever, approval=ONE_PERSON_WITH_REASON),
+    ]
+)
 REASON = "{roles: [on_call], reason_needed: true}"
 LAX = "{roles: [on_call]}"
 

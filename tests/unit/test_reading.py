@@ -10,7 +10,7 @@ import pytest
 
 from allclear.domain.errors import NotFound
 from allclear.domain.incident import replay
-from allclear.domain.records import NoteTaken
+from allclear.domain.records import NoteAdded
 from allclear.engine.incidents import read_incident
 from allclear.journal.entries import SqlJournal
 from tests.property.response_support import MACHINE, OPENED, new_journal
@@ -43,7 +43,7 @@ def journal(tmp_path: Path) -> Generator[Any]:
 
 
 def _noted(journal: Any, incident: str, text: str) -> None:  # noqa: ANN401 - as above
-    journal.append(incident, [NoteTaken(text=text)], MACHINE)
+    journal.append(incident, [NoteAdded(text=text)], MACHINE)
 
 
 def test_only_what_is_new_is_read(journal: Any) -> None:  # noqa: ANN401 - as above
@@ -71,9 +71,9 @@ def test_what_came_to_nothing_is_forgotten(journal: Any) -> None:  # noqa: ANN40
     with pytest.raises(NotFound):
         fails()
     assert read_incident(journal, incident).notes == []
-    for text in ("kept", "and more"):
+    for text in ("live-message", "and more"):
         _noted(journal, incident, text)
-    assert [note.text for _, _, note in read_incident(journal, incident).notes] == ["kept", "and more"]
+    assert [note.text for _, _, note in read_incident(journal, incident).notes] == ["live-message", "and more"]
 
 
 def test_two_journals_are_told_apart(tmp_path: Path) -> None:

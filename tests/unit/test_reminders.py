@@ -17,9 +17,9 @@ from allclear.domain.records import (
     AskOpened,
     By,
     Contained,
-    DebtHandedOver,
-    NoteTaken,
-    Reminded,
+    LedgerHandedOver,
+    NoteAdded,
+    ReminderDue,
 )
 from allclear.domain.reminders import Reminder, reminders
 from tests.unit.stories import ANA, HEALTH, START, Story
@@ -38,18 +38,23 @@ def minutes(found: list[Reminder]) -> list[float]:
 
 def said(story: Story, one: Reminder) -> Story:
     """Writes down that it was said."""
-    return story.say(Reminded(topic=one.topic, rung=one.rung, sentence=one.sentence, roles=list(one.roles)))
+    return story.say(ReminderDue(topic=one.topic, level=one.level, sentence=one.sentence, roles=list(one.roles)))
 
 
 # --- pages ---------------------------------------------------------------------------------------------
 
 ROTA: dict[str, Any] = {
-    "rotas": [{"role": "on_call", "layers": [
-        {"name": "first", "people": ["Ana"], "starts": "2026-11-02T09:00", "acknowledge_within": "4m"},
-        {"name": "second", "people": ["Ben"], "starts": "2026-11-02T09:00", "acknowledge_within": "6m"},
-    ]}],
-    "silence": [{"climbs": [{"after": "3m", "roles": ["cto"]}, {"after": "5m", "roles": "everyone"}]}],
-}  # fmt: skip
+    "rotas": [
+        {
+            "role": "on_call",
+            "layers": [
+                {"name": "first", "people": ["Ana"], "starts": "2026-11-02T09:00", "acknowledge_within": "4m"},
+                {"name": "second", "people": ["Ben"], "starts": "2026-11-02T09:00", "acknowledge_within": "6m"},
+            ],
+        }
+    ],
+    "escalation_policies": [{"levels": [{"after": "3m", "roles": ["cto"]}, {"after": "5m", "roles": "everyone"}]}],
+}
 
 
 def test_a_page_that_nobody_takes_climbs() -> None:
@@ -58,7 +63,7 @@ def test_a_page_that_nobody_takes_climbs() -> None:
     assert minutes(found) == [3, 6, 10]
     assert [one.roles for one in found[:2]] == [("tech_lead",), ("cto",)]
     assert set(found[2].roles) == {"on_call", "incident_commander", "tech_lead", "cto"}
-    assert all(one.wakes for one in found)
+    assert all(one.urgent for one in found)
 
 
 def test_a_page_goes_through_the_layers_of_the_rota_first() -> None:
@@ -71,7 +76,7 @@ def test_a_page_goes_through_the_layers_of_the_rota_first() -> None:
 
 def test_a_word_of_a_person_ends_the_climb() -> None:
     """Whoever speaks has heard the page; where nobody was paged nobody is woken."""
-    assert of(made(), Story().opened().paged_only().say(NoteTaken(text="on it"), by=ANA), "acknowledge") == []
+    assert of(made(), Story().opened().paged_only().say(NoteAdded(text="on it"), by=ANA), "acknowledge") == []
     assert of(made(), Story().opened(), "acknowledge") == []
 
 
@@ -84,37 +89,51 @@ def test_an_unanswered_approval_climbs_and_names_the_command() -> None:
     found = of(made(), story, "answer")
     assert minutes(found) == [3, 6, 10]
     assert "allclear approve VS-12/contain/roll-back --as NAME" in found[0].sentence
-    assert not any(one.wakes for one in found)
+    assert not any(one.urgent for one in found)
     paged = Story().opened().paged_only().roll_back_proposed()
     assert of(made(), paged, "answer") == []  # the page itself climbs, to the same people
-    assert all(one.wakes for one in of(made(), paged.say(Acknowledged(), by=ANA), "answer"))
+    assert all(one.urgent for one in of(made(), paged.say(Acknowledged(), by=ANA), "answer"))
     assert of(made(), story.answered("contain/roll-back", "yes"), "answer") == []
 
 
 @pytest.mark.parametrize(
-    ("kind", "wakes"), [(AskKind.FALSE_ALARM, False), (AskKind.AGAIN, True), (AskKind.CHOICE, True)]
+    ("kind", "urgent"), [(AskKind.FALSE_ALARM, False), (AskKind.AGAIN, True), (AskKind.CHOICE, True)]
 )
-def test_every_open_question_climbs(kind: AskKind, *, wakes: bool) -> None:
+def test_every_open_question_climbs(kind: AskKind, *, urgent: bool) -> None:
     """A false alarm that is only proposed ends nothing, so people hear of it; it alone wakes nobody."""
     ask = Ask(
-        id="VS-12/detect/look", kind=kind, phase="detect", step="look", title="Which?", text="...", yes="Yes.",
-        no="No.", policy=ONE_PERSON,
-    )  # fmt: skip
+        id="VS-12/detect/look",
+        kind=kind,
+        phase="detect",
+        step="look",
+        title="Which?",
+        text="...",
+        yes="Yes.",
+        no="No.",
+        policy=ONE_PERSON,
+    )
     unpaged = of(made(), Story().opened().say(AskOpened(ask=ask)), "answer")
     assert minutes(unpaged) == [3, 6, 10]
-    assert not any(one.wakes for one in unpaged)
+    assert not any(one.urgent for one in unpaged)
     assert "allclear approve VS-12/detect/look" in unpaged[0].sentence
     assert ("allclear deny VS-12/detect/look" in unpaged[0].sentence) == (kind is AskKind.FALSE_ALARM)
     paged = Story().opened().paged_only().say(Acknowledged(), by=ANA).say(AskOpened(ask=ask))
-    assert {one.wakes for one in of(made(), paged, "answer")} == {wakes}
+    assert {one.urgent for one in of(made(), paged, "answer")} == {urgent}
 
 
 def test_what_a_person_is_doing_does_not_climb() -> None:
     """To tell a customer or a regulator takes longer than a yes."""
     ask = Ask(
-        id="VS-12/resolve/fix", kind=AskKind.STEP, phase="resolve", step="fix", title="Fix it", text="...",
-        yes="Done.", no="No.", policy=ONE_PERSON,
-    )  # fmt: skip
+        id="VS-12/resolve/fix",
+        kind=AskKind.STEP,
+        phase="resolve",
+        step="fix",
+        title="Fix it",
+        text="...",
+        yes="Done.",
+        no="No.",
+        policy=ONE_PERSON,
+    )
     assert of(made(), Story().opened().say(AskOpened(ask=ask)), "answer") == []
 
 
@@ -122,7 +141,7 @@ def test_what_was_said_is_not_said_again() -> None:
     """A rung that was given, and every one below it, is over."""
     story = Story().opened().roll_back_proposed()
     second = of(made(), story, "answer")[1]
-    assert [one.rung for one in of(made(), said(story.after(7), second), "answer")] == [3]
+    assert [one.level for one in of(made(), said(story.after(7), second), "answer")] == [3]
 
 
 # --- targets, escalation, duties -------------------------------------------------------------------------
@@ -158,7 +177,7 @@ def test_an_escalation_that_was_held_comes_again() -> None:
     story = opened("P1")
     (first,) = of(it, story, "escalation")
     (again,) = of(it, said(story.after(121), first), "escalation")
-    assert (again.rung, minutes([again])) == (2, [131])
+    assert (again.level, minutes([again])) == (2, [131])
 
 
 def test_a_duty_is_said_before_it_is_late_and_when_it_is() -> None:
@@ -176,8 +195,9 @@ def test_a_duty_is_said_before_it_is_late_and_when_it_is() -> None:
 
 def test_an_update_is_due_again_and_again() -> None:
     """Every half hour, and each hour from the second hour on; from the last word on the page, or the last reminder."""
-    it = made(updates=[{"audience": "status_page", "every": "30m"},
-                       {"audience": "status_page", "every": "1h", "after": "2h"}])  # fmt: skip
+    it = made(
+        updates=[{"audience": "status_page", "every": "30m"}, {"audience": "status_page", "every": "1h", "after": "2h"}]
+    )
     story = opened("P0")
     assert minutes(of(it, story, "update")) == [30]
     story.after(20).say(*_told("status_page.update"))
@@ -189,8 +209,9 @@ def test_an_update_is_due_again_and_again() -> None:
 
 
 def _told(action: str) -> list[Any]:
-    proposed = ActProposed(act="contain/tell", phase="contain", step="tell", action=action, title="Tell", params={},
-                           change=None)  # fmt: skip
+    proposed = ActProposed(
+        act="contain/tell", phase="contain", step="tell", action=action, title="Tell", params={}, change=None
+    )
     outcome = {"status": "verified", "changed": True, "sentence": "It stands there."}
     return [proposed, ActFinished.model_validate({"act": "contain/tell", "outcome": outcome})]
 
@@ -225,31 +246,45 @@ def test_what_is_in_place_is_spoken_of_each_day() -> None:
     (again,) = of(made(), said(story.after(25 * 60), first), "left")
     assert again.due - story.now == timedelta(days=1)
     due = datetime(2026, 12, 1, tzinfo=UTC)
-    (handed,) = of(made(), story.say(DebtHandedOver(act="contain/roll-back", to="Ana", due=due)), "left")
-    assert handed.due == due
-    assert "Ana has taken it over" in handed.sentence
+    (handed_over,) = of(made(), story.say(LedgerHandedOver(act="contain/roll-back", to="Ana", due=due)), "left")
+    assert handed_over.due == due
+    assert "Ana has taken it over" in handed_over.sentence
 
 
 def test_an_act_by_hand_is_told_at_once() -> None:
     """Whoever leads hears what somebody did beside the runbook, as soon as it is done."""
-    story = Story().opened().say(
-        ActProposed(act="by-hand/flag", phase="by-hand", step="flag", action="flags.disable", title="Flag off",
-                    params={}, change=None), by=ANA,
-    )  # fmt: skip
-    assert of(made(), story, "by-hand") == []
+    story = (
+        Story()
+        .opened()
+        .say(
+            ActProposed(
+                act="manual/flag",
+                phase="manual",
+                step="flag",
+                action="flags.disable",
+                title="Flag off",
+                params={},
+                change=None,
+            ),
+            by=ANA,
+        )
+    )
+    assert of(made(), story, "manual") == []
     outcome = {"status": "verified", "changed": True, "sentence": "It is off."}
-    story.after(1).say(ActFinished.model_validate({"act": "by-hand/flag", "outcome": outcome}))
-    (one,) = of(made(), story, "by-hand")
+    story.after(1).say(ActFinished.model_validate({"act": "manual/flag", "outcome": outcome}))
+    (one,) = of(made(), story, "manual")
     assert one.sentence == "BY HAND, outside the runbook: Ana did this: Flag off."
     assert one.due == story.now
-    assert of(made(), said(story, one), "by-hand") == []
+    assert of(made(), said(story, one), "manual") == []
 
 
 def test_an_incident_that_nobody_asked_to_respond_to_promises_nothing() -> None:
     """One that was opened for an act by hand has no targets, no updates and no escalation."""
-    it = made(p1={"targets": [target("respond", "30m")], "escalates": {"to": "P0", "after": "2h"}},
-              updates=[{"audience": "status_page", "every": "30m"}])  # fmt: skip
-    assert reminders(it, opened("P1", by_hand=True).incident) == []
+    it = made(
+        p1={"targets": [target("respond", "30m")], "escalates": {"to": "P0", "after": "2h"}},
+        updates=[{"audience": "status_page", "every": "30m"}],
+    )
+    assert reminders(it, opened("P1", manual=True).incident) == []
 
 
 def test_nothing_is_said_of_what_is_over() -> None:

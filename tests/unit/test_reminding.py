@@ -10,13 +10,13 @@ from typing import Any
 
 from allclear.bootstrap import make_engine
 from allclear.company import Company
-from allclear.domain.plan import Escalation, ReminderRules, Span, Telling
+from allclear.domain.plan import Escalation, MessageAction, ReminderRules, Span
 from allclear.domain.records import Contained
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import Order
-from allclear.engine.response.next_move import Over, Wait
 from allclear.engine.notify.page_updates import PHASE
 from allclear.engine.people.people import Declaration
+from allclear.engine.response.next_move import Over, Wait
 from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.property.response_support import ALERT, MACHINE, Mortal, broken, die, installed
@@ -27,8 +27,12 @@ from tests.unit.stories import ANA, HEALTH
 
 def posts(it: Scene) -> list[str]:
     """Returns the reminders that stand in the simulated channel."""
-    return [str(message["text"]) for channel in it.simulated.world.workspace.channels for message in channel.messages
-            if "(for " in str(message["text"]) and "\nImpact:" not in str(message["text"])]  # fmt: skip
+    return [
+        str(message["text"])
+        for channel in it.simulated.world.workspace.channels
+        for message in channel.messages
+        if "(for " in str(message["text"]) and "\nImpact:" not in str(message["text"])
+    ]
 
 
 def pages(it: Scene) -> list[tuple[str, str]]:
@@ -41,8 +45,12 @@ async def round_of(it: Scene) -> list[str]:
     before = {state.number for states in it.incident.reminders.values() for state in states}
     await it.engine.reminders.give()
     await it.engine.reminders.settled()
-    return [state.said.sentence for states in it.incident.reminders.values() for state in states
-            if state.number not in before]  # fmt: skip
+    return [
+        state.said.sentence
+        for states in it.incident.reminders.values()
+        for state in states
+        if state.number not in before
+    ]
 
 
 def grave() -> Company:
@@ -50,8 +58,10 @@ def grave() -> Company:
     company = small_vintstreet()
     severities = [
         one.model_copy(update={"escalates": Escalation(to="P0", after=Span(timedelta(hours=1)))})
-        if one.name == "P1" else one for one in company.plan.severities
-    ]  # fmt: skip
+        if one.name == "P1"
+        else one
+        for one in company.plan.severities
+    ]
     return replace(company, plan=company.plan.model_copy(update={"severities": severities}))
 
 
@@ -106,7 +116,7 @@ async def test_who_pages_by_hand_has_not_taken_the_page(tmp_path: Path) -> None:
     """To wake somebody is no answer to the page."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         order = Order("pagerduty.page", {"incident": "VS-1-more", "summary": "Help"}, "alone", incident=it.incident_id)
-        await it.engine.by_hand.do(order, ANA)
+        await it.engine.manual.do(order, ANA)
         await round_of(it)
         assert pages(it) == [("allclear/VS-1-more", "triggered")]
 
@@ -134,9 +144,13 @@ async def test_an_interrupted_word_to_the_pager_is_finished(tmp_path: Path) -> N
             inner = SqlJournal(it.engine.settings.journal_url)
             journal: Any = Mortal(inner, at)
             doomed = make_engine(
-                it.engine.settings, environ={}, clock=it.watch, company=it.engine.company, registry=installed(),
+                it.engine.settings,
+                environ={},
+                clock=it.watch,
+                company=it.engine.company,
+                registry=installed(),
                 journal=journal,
-            )  # fmt: skip
+            )
             await doomed.reminders.give()
             await doomed.reminders.settled()
             assert len(journal.writes) == at
@@ -147,7 +161,7 @@ async def test_an_interrupted_word_to_the_pager_is_finished(tmp_path: Path) -> N
             assert [act.status.value for act in told] == ["verified"]
 
 
-async def test_each_is_said_once_whoever_looks(tmp_path: Path) -> None:
+async def test_each_is_said_once_whoever_checks(tmp_path: Path) -> None:
     """Four rounds at once, and a process that starts anew, say no more than one."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
@@ -161,10 +175,8 @@ async def test_each_is_said_once_whoever_looks(tmp_path: Path) -> None:
             await asyncio.gather(it.engine.reminders.settled(), second.reminders.settled())
         finally:
             await second.close()
-        topics = [(topic, [state.said.rung for state in states]) for topic, states in it.incident.reminders.items()]
-        assert sorted(topic for topic, _ in topics) == [
-            "acknowledge", "target:P0:respond", "update:status_page"
-        ]  # fmt: skip
+        topics = [(topic, [state.said.level for state in states]) for topic, states in it.incident.reminders.items()]
+        assert sorted(topic for topic, _ in topics) == ["acknowledge", "target:P0:respond", "update:status_page"]
         assert all(len(rungs) == 1 for _, rungs in topics)
         assert dict(topics)["acknowledge"] == [3]  # who was away for half an hour says the last word only
         assert len(posts(it)) == 2
@@ -177,9 +189,12 @@ async def test_a_message_that_was_not_sent_is_sent_after_a_crash(tmp_path: Path)
         await it.past_detection()
         quiet = it.engine.company.plan.model_copy(update={"reminders": ReminderRules()})
         mute = make_engine(
-            it.engine.settings, environ={}, clock=it.watch, company=replace(it.engine.company, plan=quiet),
+            it.engine.settings,
+            environ={},
+            clock=it.watch,
+            company=replace(it.engine.company, plan=quiet),
             registry=installed(),
-        )  # fmt: skip
+        )
         it.watch.now += timedelta(minutes=3)
         try:
             assert await mute.reminders.give() == [it.incident_id]
@@ -218,7 +233,7 @@ async def test_what_is_left_too_long_becomes_graver_and_is_taken_up_again(tmp_pa
         assert any("P1 for too long, and not contained: it is P0 now." in text for text in posts(it))
 
 
-async def test_a_service_that_looks_well_holds_the_escalation(tmp_path: Path) -> None:
+async def test_a_service_that_checks_well_holds_the_escalation(tmp_path: Path) -> None:
     """Nobody is woken for what got well by itself; it is looked at again, and grows when it fails again."""
     async with scene(tmp_path, grave(), broken(), SLOW) as it:
         await it.past_detection()
@@ -250,7 +265,7 @@ async def test_what_is_contained_wakes_nobody(tmp_path: Path) -> None:
 async def test_only_what_tells_people_may_remind_them(tmp_path: Path) -> None:
     """A plan that would roll back as a reminder does nothing, whatever it says: nobody would be asked."""
     company = small_vintstreet()
-    wild = Telling.model_validate(
+    wild = MessageAction.model_validate(
         {"action": "cloud_run.rollback_traffic", "with": {"service": "storefront", "to": "previous"}}
     )
     plan = company.plan.model_copy(update={"reminders": ReminderRules(tell=wild, page=wild)})

@@ -54,11 +54,11 @@ def until(true: Callable[[], Any]) -> Any:  # noqa: ANN401 - what it waits for
 def settled(client: TestClient, delivery: str) -> dict[str, Any]:
     """Returns an alert once something has become of it."""
 
-    def look() -> dict[str, Any] | None:
+    def check() -> dict[str, Any] | None:
         found = client.get(f"/alerts/{delivery}", headers=AUTH).json()
         return None if found["state"] == "new" else found
 
-    return until(look)
+    return until(check)
 
 
 def send(client: TestClient, body: object, source: str = "json") -> dict[str, Any]:
@@ -136,7 +136,7 @@ def test_a_graver_alert_that_joins_raises_the_incident_and_a_lesser_one_does_not
     send(client, PAYMENTS)
     incident = engine.conductor.incident(first["incident"])
     assert incident.severity == "P0"
-    assert "payment-processing" in incident.severities[-1][1].why
+    assert "payment-processing" in incident.severities[-1][1].reason
     send(client, {"key": "auth", "title": "Logins", "labels": {"alertname": "AuthenticationFailures"}})
     assert engine.conductor.incident(first["incident"]).severity == "P0"
 
@@ -158,7 +158,7 @@ def test_a_resolve_without_an_incident_opens_none(client: TestClient, engine: En
 def test_an_alert_without_a_route_says_so(client: TestClient) -> None:
     """An alert that the plan does not route is kept, and says where to add a route."""
     taken = send(client, {"key": "x", "title": "x", "labels": {"alertname": "Unheard"}})
-    assert (taken["state"], "plan.yaml" in taken["why"]) == ("ignored", True)
+    assert (taken["state"], "plan.yaml" in taken["reason"]) == ("ignored", True)
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59-10:00", "0001-01-01T00:00:00+10:00", "yesterday"])
@@ -170,16 +170,25 @@ def test_an_odd_date_does_not_keep_the_next_alert_out(client: TestClient, at: st
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"nonsense", b"[]", b"null", b'{"key": "a"}', b"\xff\xfe", b'{"key": 7, "title": ["x"]}',
-     "{}".encode("utf-16"), b'"' + b"[" * 40 + b'"'],
-)  # fmt: skip
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b"null",
+        b'{"key": "a"}',
+        b"\xff\xfe",
+        b'{"key": 7, "title": ["x"]}',
+        "{}".encode("utf-16"),
+        b'"' + b"[" * 40 + b'"',
+    ],
+)
 def test_what_cannot_be_read_is_kept_aside(client: TestClient, body: bytes) -> None:
     """An authenticated body that makes no sense is answered 202 and quarantined with a reason; nothing crashes."""
     answer = client.post("/alerts/json", content=body, headers=AUTH)
     assert answer.status_code == 202
     taken = settled(client, answer.json()["id"])
     assert taken["state"] == "quarantined"
-    assert taken["why"].startswith("It cannot be read")
+    assert taken["reason"].startswith("It cannot be read")
 
 
 def test_a_hostile_title_stays_text(client: TestClient, engine: Engine) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from allclear.domain.plan import Layer, Person, Rota, Shift, Takeover, WorkingTime
+from allclear.domain.plan import Layer, Person, Rota, RotaOverride, Shift, WorkingTime
 
 BERLIN = WorkingTime(zone="Europe/Berlin")
 
@@ -110,11 +110,18 @@ def test_layers_cover_their_own_days_and_hours() -> None:
     weekend = layer("Wes", name="weekend", days=["sat", "sun"])
     last = layer("Boss", name="last", acknowledge_within="15m")
     for moment, names in {
-        "2026-03-18T09:00": "Day Boss", "2026-03-18T16:59": "Day Boss", "2026-03-18T17:00": "Late Boss",
-        "2026-03-18T23:59": "Late Boss", "2026-03-19T00:00": "Early Boss", "2026-03-20T23:59": "Late Boss",
-        "2026-03-21T00:00": "Wes Boss", "2026-03-22T23:59": "Wes Boss", "2026-03-23T00:00": "Early Boss",
-        "2026-03-29T01:59": "Wes Boss", "2026-03-29T03:00": "Wes Boss",
-    }.items():  # fmt: skip
+        "2026-03-18T09:00": "Day Boss",
+        "2026-03-18T16:59": "Day Boss",
+        "2026-03-18T17:00": "Late Boss",
+        "2026-03-18T23:59": "Late Boss",
+        "2026-03-19T00:00": "Early Boss",
+        "2026-03-20T23:59": "Late Boss",
+        "2026-03-21T00:00": "Wes Boss",
+        "2026-03-22T23:59": "Wes Boss",
+        "2026-03-23T00:00": "Early Boss",
+        "2026-03-29T01:59": "Wes Boss",
+        "2026-03-29T03:00": "Wes Boss",
+    }.items():
         shifts = on_duty(at(moment), day, late, early, weekend, last)
         assert " ".join(shift.person for shift in shifts) == names, moment
     assert shifts[-1].acknowledge_within == timedelta(minutes=15)
@@ -145,7 +152,7 @@ def test_with_a_hand_over_a_turn_begins_when_it_is_taken(
     moment: str, taken: list[tuple[str, str]], person: str, following: str
 ) -> None:
     """Until somebody takes it over, whoever took over last stays on duty."""
-    took = [Takeover(role="on_call", layer=WEEKLY.name, person=name, at=at(when)) for name, when in taken]
+    took = [RotaOverride(role="on_call", layer=WEEKLY.name, person=name, at=at(when)) for name, when in taken]
     rota = Rota(role="on_call", layers=[WEEKLY], hand_over=True)
     (shift,) = rota.on_duty(at(moment), BERLIN, took)
     assert (shift.person, shift.next_person) == (person, following)
@@ -155,10 +162,17 @@ def test_with_a_hand_over_a_turn_begins_when_it_is_taken(
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"turn": "12h"}, {"turn": "36h"}, {"turn": "0d"}, {"people": []}, {"days": []}, {"hours": "22:00-06:00"},
-        {"starts": "2026-13-02T09:00"}, {"starts": "2026-03-02"}, {"starts": "2026-03-02T25:00"},
+        {"turn": "12h"},
+        {"turn": "36h"},
+        {"turn": "0d"},
+        {"people": []},
+        {"days": []},
+        {"hours": "22:00-06:00"},
+        {"starts": "2026-13-02T09:00"},
+        {"starts": "2026-03-02"},
+        {"starts": "2026-03-02T25:00"},
     ],
-)  # fmt: skip
+)
 def test_a_layer_that_nobody_can_keep_is_refused(wrong: dict[str, Any]) -> None:
     """Turns are whole days, and a night is two layers."""
     with pytest.raises(ValidationError):
@@ -168,8 +182,11 @@ def test_a_layer_that_nobody_can_keep_is_refused(wrong: dict[str, Any]) -> None:
 # --- reaching people -------------------------------------------------------------------------------------
 
 CONTACTS = {
-    "phone": {"address": "+49 30 1", "hours": "08:00-22:00"}, "pager": "ana@pager", "slack": "[Slack]", "email": "  ",
-}  # fmt: skip
+    "phone": {"address": "+49 30 1", "hours": "08:00-22:00"},
+    "pager": "ana@pager",
+    "slack": "[Slack]",
+    "email": "  ",
+}
 
 
 @pytest.mark.parametrize(

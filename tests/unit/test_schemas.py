@@ -21,8 +21,11 @@ FOLDERS = [
     *(path.parent for path in (ROOT / "tests/companies").glob("*/plan.yaml")),
 ]
 WHERE: dict[FileKind, str] = {
-    "plan": "plan.yaml", "systems": "systems.yaml", "runbook": "runbooks/*.yaml", "drill": "drills/*.yaml",
-}  # fmt: skip
+    "plan": "plan.yaml",
+    "systems": "systems.yaml",
+    "runbook": "runbooks/*.yaml",
+    "drill": "drills/*.yaml",
+}
 INSTALLED = Registry.installed()
 
 
@@ -118,11 +121,13 @@ SLIPS: list[tuple[FileKind, str, tuple[str | int, ...], object]] = [
     ("drill", "a misspelled field", ("alert", "sumary"), "x"),
     ("drill", "a misspelled field of the production", ("production", "page"), []),
     ("drill", "a duration that is none", ("production", "operation_takes"), "soon"),
-]  # fmt: skip
+]
 FILES: dict[FileKind, str] = {
-    "plan": "plan.yaml", "systems": "systems.yaml", "runbook": "runbooks/bad-deployment.yaml",
+    "plan": "plan.yaml",
+    "systems": "systems.yaml",
+    "runbook": "runbooks/bad-deployment.yaml",
     "drill": "drills/payment-processing-down.yaml",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("kind", "what", "place", "value"), SLIPS)

@@ -6,9 +6,9 @@ import io
 
 from rich.console import Console
 
-from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, Window
+from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import Candidate
-from allclear.domain.records import AskOpened, DebtHandedOver, IncidentEnded
+from allclear.domain.records import AskOpened, IncidentEnded, LedgerHandedOver
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from tests.unit.stories import BEN, START, Story, plan
 
@@ -46,10 +46,17 @@ def test_a_question_that_is_no_act_says_what_each_answer_does() -> None:
     """That `approve` means "it is a false alarm" nobody guesses; the candidates of a choice are named, too."""
     story = Story().opened()
     ask = Ask(
-        id="VS-12/contain/which", kind=AskKind.CHOICE, phase="contain", step="which", title="Which one?", text="",
-        yes="The change is worked out.", no="It is not done.", policy=ApprovalPolicy(roles=["on_call"]),
-        choices=[Candidate(name="web-40", why="it answered well")],
-    )  # fmt: skip
+        id="VS-12/contain/which",
+        kind=AskKind.CHOICE,
+        phase="contain",
+        step="which",
+        title="Which one?",
+        text="",
+        yes="The change is worked out.",
+        no="It is not done.",
+        policy=ApprovalPolicy(roles=["on_call"]),
+        choices=[Candidate(name="web-40", reason="it answered well")],
+    )
     lines = [line.strip() for line in _printed(story.say(AskOpened(ask=ask))).splitlines()]
     at = lines.index("web-40: it answered well")
     assert lines[at + 1 : at + 5 : 2] == ["The change is worked out.", "It is not done."]
@@ -60,7 +67,7 @@ def test_what_happens_without_an_answer_is_told() -> None:
     """A veto window that runs is on the page, with its end in UTC."""
     story = Story().opened().roll_back_proposed()
     ask = story.incident.open_asks[0].ask.model_copy(
-        update={"id": "VS-12/contain/alone", "window": Window(until=START, then="act")}
+        update={"id": "VS-12/contain/alone", "window": AnswerWindow(until=START, then="act")}
     )
     assert "unanswered by 2026-11-22 14:30 UTC: it is done by itself" in _printed(story.say(AskOpened(ask=ask)))
 
@@ -70,7 +77,7 @@ def test_after_the_end_only_the_review_waits() -> None:
     story = Story().opened().roll_back_proposed()
     assert "Nothing at present" in _printed(Story().opened())
     review = story.incident.open_asks[0].ask.model_copy(update={"id": "VS-12/review/meet", "phase": "review"})
-    story.say(IncidentEnded(ending="resolved", why="well"), AskOpened(ask=review))
+    story.say(IncidentEnded(ending="resolved", reason="well"), AskOpened(ask=review))
     printed = _printed(story)
     assert "allclear approve VS-12/review/meet" in printed
     assert "allclear approve VS-12/contain/roll-back" not in printed
@@ -98,7 +105,7 @@ def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:
     """Pinned traffic is not forgotten: the page says whose it is, until when, and who took it over."""
     story = _waiting().contained()
     assert "traffic pinned to one revision (run:vintstreet), owner Tech Lead, to be looked at by" in _printed(story)
-    story.say(DebtHandedOver(act="contain/roll-back", to="Ana", due=START), by=BEN)
+    story.say(LedgerHandedOver(act="contain/roll-back", to="Ana", due=START), by=BEN)
     assert "taken over by Ana until 2026-11-22 14:30 UTC" in _printed(story)
     assert "Still in place" not in _printed(Story().whole())
 

@@ -17,13 +17,52 @@ from allclear.domain.timeline import differences, markdown_safe, plain, timeline
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from tests.unit.stories import START, Story, plan
 
-_TRICKS = st.sampled_from([
-    "\x1b[31m", "\x1b]0;owned\x07", "\x9b2J", "\u202e", "\u2066", "\u200b", "\r\n", "\n# ", "\n\n- ", "| a |", "`",
-    "**", "__", "[x](javascript:1)", "![x](https://evil.example/p.png)", "<script>", "</td>", "<!--", "&lt;", "&#60;",
-    "\\", "https://evil.example", "www.evil.example", "~~", "1. ", "12) ", "- ", "+ ", "===", "---", "{title}", "[red]",
-    "[/]",
-    "\ud800", "$x$", "#", ">", "\x00", "\u2028", "\t", "😀", "ä",
-])  # fmt: skip
+_TRICKS = st.sampled_from(
+    [
+        "\x1b[31m",
+        "\x1b]0;owned\x07",
+        "\x9b2J",
+        "\u202e",
+        "\u2066",
+        "\u200b",
+        "\r\n",
+        "\n# ",
+        "\n\n- ",
+        "| a |",
+        "`",
+        "**",
+        "__",
+        "[x](javascript:1)",
+        "![x](https://evil.example/p.png)",
+        "<script>",
+        "</td>",
+        "<!--",
+        "&lt;",
+        "&#60;",
+        "\\",
+        "https://evil.example",
+        "www.evil.example",
+        "~~",
+        "1. ",
+        "12) ",
+        "- ",
+        "+ ",
+        "===",
+        "---",
+        "{title}",
+        "[red]",
+        "[/]",
+        "\ud800",
+        "$x$",
+        "#",
+        ">",
+        "\x00",
+        "\u2028",
+        "\t",
+        "😀",
+        "ä",
+    ]
+)
 HOSTILE = st.lists(st.one_of(_TRICKS, st.text(max_size=8)), max_size=12).map("".join)
 STORED = HOSTILE.map(lambda text: text.encode(errors="ignore").decode())
 """What the journal can hold: a lone surrogate is no UTF-8, and cannot be sealed."""

@@ -35,26 +35,29 @@ def client(engine: Engine) -> Iterator[TestClient]:
 
 def test_a_sample_is_sent_and_followed(client: TestClient, engine: Engine) -> None:
     """`send` signs with what is configured, gets in, and says what became of it; what it cannot send it says."""
-    gate = make_gate(engine.company, engine.around.secret, SecretStr(TOKEN))
+    gate = make_gate(engine.company, engine.context.secret, SecretStr(TOKEN))
     for source in CONFIGURED:
         if source != "vercel":
             sent = send(gate, client, source, "firing", utc_now())
-            assert sent.became is not None, source
-            assert "No route" in sent.became["why"], source
+            assert sent.decision is not None, source
+            assert "No route" in sent.decision["reason"], source
     with pytest.raises(NotFound, match="no sample"):
         send(gate, client, "sentry", "nonsense", utc_now())
-    without_token = make_gate(engine.company, engine.around.secret, None)
-    assert send(without_token, client, "sentry", "firing", utc_now()).became is None
-    with_another = make_gate(engine.company, engine.around.secret, SecretStr("another"))
-    assert send(with_another, client, "sentry", "firing", utc_now()).became is None
+    without_token = make_gate(engine.company, engine.context.secret, None)
+    assert send(without_token, client, "sentry", "firing", utc_now()).decision is None
+    with_another = make_gate(engine.company, engine.context.secret, SecretStr("another"))
+    assert send(with_another, client, "sentry", "firing", utc_now()).decision is None
 
 
 def test_what_is_missing_for_a_sample_is_named(engine: Engine) -> None:
     """A line of systems.yaml that is not there is another thing than a variable that is not set, and each is named."""
-    gate = make_gate(engine.company, engine.around.secret, None)
+    gate = make_gate(engine.company, engine.context.secret, None)
     assert [lacks(gate, source) for source in ("sentry", "uptimerobot", "vercel", "json")] == [
-        "", "not configured in systems.yaml", "NOT_SET is not set here", "ALLCLEAR_ALERT_TOKEN is not set here",
-    ]  # fmt: skip
+        "",
+        "not configured in systems.yaml",
+        "NOT_SET is not set here",
+        "ALLCLEAR_ALERT_TOKEN is not set here",
+    ]
     with httpx.Client(base_url="http://127.0.0.1:9") as http:
         for source, wanted in (("vercel", MissingSecret), ("json", MissingSecret), ("uptimerobot", ConfigError)):
             with pytest.raises(wanted) as error:
@@ -65,10 +68,17 @@ def test_what_is_missing_for_a_sample_is_named(engine: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("source", "wanted", "code", "told"),
-    [("sentry", ConfigError, 3, "Set SENTRY to the same value here and where the responder runs."),
-     ("vercel", ConfigError, 3, "`alerts: vercel` must stand in systems.yaml and NOT_SET be set; then start it again"),
-     ("json", ConfigError, 3, "Set ALLCLEAR_ALERT_TOKEN to the same value here")],
-)  # fmt: skip
+    [
+        ("sentry", ConfigError, 3, "Set SENTRY to the same value here and where the responder runs."),
+        (
+            "vercel",
+            ConfigError,
+            3,
+            "`alerts: vercel` must stand in systems.yaml and NOT_SET be set; then start it again",
+        ),
+        ("json", ConfigError, 3, "Set ALLCLEAR_ALERT_TOKEN to the same value here"),
+    ],
+)
 def test_a_refused_sample_says_what_to_set_and_where(
     client: TestClient, engine: Engine, source: str, wanted: type[AllclearError], code: int, told: str
 ) -> None:
@@ -81,15 +91,17 @@ def test_a_refused_sample_says_what_to_set_and_where(
 
 @pytest.mark.parametrize(
     ("answer", "wanted", "told"),
-    [(httpx.Response(404, text="no such page"), ConfigError, "Set ALLCLEAR_RESPONDER_URL"),
-     (httpx.Response(503, headers={"Retry-After": "2"}), Unreachable, "Send it again in 2 seconds"),
-     (httpx.Response(413, json={"detail": "Too much."}), VendorRefused, "log")],
-)  # fmt: skip
+    [
+        (httpx.Response(404, text="no such page"), ConfigError, "Set ALLCLEAR_RESPONDER_URL"),
+        (httpx.Response(503, headers={"Retry-After": "2"}), Unreachable, "Send it again in 2 seconds"),
+        (httpx.Response(413, json={"detail": "Too much."}), VendorRefused, "log"),
+    ],
+)
 def test_each_other_answer_has_its_next_step(
     engine: Engine, answer: httpx.Response, wanted: type[AllclearError], told: str
 ) -> None:
     """Another address, a busy responder and anything else are told apart; a secret in the address is not repeated."""
-    gate = make_gate(engine.company, engine.around.secret, None)
+    gate = make_gate(engine.company, engine.context.secret, None)
     transport = httpx.MockTransport(lambda _: answer)
     with httpx.Client(base_url="http://responder.test", transport=transport) as http, pytest.raises(wanted) as error:
         send(gate, http, "pingdom", "firing", utc_now())
@@ -99,7 +111,7 @@ def test_each_other_answer_has_its_next_step(
 
 def test_a_responder_that_is_not_there_is_said_so(engine: Engine) -> None:
     """A refused connection names the address and how the responder is started."""
-    gate = make_gate(engine.company, engine.around.secret, SecretStr(TOKEN))
+    gate = make_gate(engine.company, engine.context.secret, SecretStr(TOKEN))
     with httpx.Client(base_url="http://127.0.0.1:9") as http, pytest.raises(Unreachable) as error:
         send(gate, http, "json", "firing", utc_now())
     assert "http://127.0.0.1:9" in error.value.message

@@ -16,9 +16,9 @@ import pytest
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.runbook import Phase, ProbeCall
 from allclear.engine.actions.manual import Order
+from allclear.engine.alerts.recovery import RecoveryWatcher
 from allclear.engine.response.conductor import Conductor
-from allclear.engine.alerts.recovery import Settling
-from allclear.journal.ports import ErrandKind
+from allclear.journal.ports import OutboxKind
 from tests.property.response_support import ALERT, broken
 from tests.property.response_support import vintstreet as small_vintstreet
 from tests.unit.scenes import Scene, scene
@@ -47,14 +47,14 @@ async def test_an_incident_that_nobody_is_at_ends_when_it_has_been_clear_and_is_
     """Ten minutes after the last alert was over, and not earlier, the look decides; its review is begun."""
     async with over(tmp_path) as it:
         it.watch.now += 9 * MINUTE
-        assert await it.engine.settling.look() == []
+        assert await it.engine.settling.check() == []
         it.watch.now += MINUTE
-        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.check() == [it.incident_id]
         incident = it.incident
         assert incident.ended is not None
-        assert (incident.ended.ending, "nobody was engaged" in incident.ended.why) == ("resolved", True)
+        assert (incident.ended.ending, "nobody was engaged" in incident.ended.reason) == ("resolved", True)
         assert incident.recovered_at is not None
-        flows = [one.detail["flow"] for one in it.engine.journal.errands() if one.kind is ErrandKind.START]
+        flows = [one.detail["flow"] for one in it.engine.journal.outbox() if one.kind is OutboxKind.START]
         assert flows.count("review") == 1
 
 
@@ -63,7 +63,7 @@ async def test_one_alert_that_fires_keeps_it_open(tmp_path: Path) -> None:
     async with over(tmp_path) as it:
         it.engine.intake.take(replace(ALERT, key="third", at=None), "d5")
         it.watch.now += timedelta(days=1)
-        assert await it.engine.settling.look() == []
+        assert await it.engine.settling.check() == []
         assert not it.incident.over
 
 
@@ -71,10 +71,10 @@ async def test_clear_alerts_about_a_service_that_fails_are_no_recovery(tmp_path:
     """The look is written down, and made again after five minutes; nothing ends."""
     async with over(tmp_path, well=False) as it:
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.look() == [it.incident_id]
-        assert await it.engine.settling.look() == []
+        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.settling.check() == []
         it.watch.now += 5 * MINUTE
-        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.check() == [it.incident_id]
         seen = it.incident.step("quiet", "all-clear")
         assert seen is not None
         assert (seen.finding.verdict, seen.times) == (Verdict.FAILURE, 2)
@@ -87,15 +87,15 @@ async def test_who_is_engaged_is_asked_and_a_yes_ends_it(tmp_path: Path) -> None
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.acknowledge(it.incident_id, by)
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.look() == [it.incident_id]
-        assert await it.engine.settling.look() == []
+        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.settling.check() == []
         ask = it.incident.ask_of("quiet", "over")
         assert ask is not None
         assert (it.incident.over, it.incident.recovered_at is not None) == (False, True)
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="Nobody writes to us any more.")
-        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.check() == [it.incident_id]
         assert it.incident.ended is not None
-        assert "Ana said so" in it.incident.ended.why
+        assert "Ana said so" in it.incident.ended.reason
 
 
 async def test_a_no_keeps_it_open_until_the_alerts_come_and_go_once_more(tmp_path: Path) -> None:
@@ -104,15 +104,15 @@ async def test_a_no_keeps_it_open_until_the_alerts_come_and_go_once_more(tmp_pat
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.acknowledge(it.incident_id, by)
         it.watch.now += 11 * MINUTE
-        await it.engine.settling.look()
+        await it.engine.settling.check()
         (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
         it.engine.people.answer(ask.ask.id, by, yes=False, reason="We are still looking into it.")
         it.watch.now += timedelta(hours=1)
-        assert await it.engine.settling.look() == []
+        assert await it.engine.settling.check() == []
         for state in ("firing", "resolved"):
             it.engine.intake.take(replace(ALERT, state=state, at=None), f"again-{state}")
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.check() == [it.incident_id]
         assert [one.ask.id for one in it.incident.open_asks if one.ask.phase == "quiet"] == [f"{ask.ask.id}~2"]
 
 
@@ -120,12 +120,12 @@ async def test_a_page_is_closed_by_the_end_and_keeps_nothing_open(tmp_path: Path
     """Somebody was paged, so somebody is asked; their yes ends the incident, and the end lets the pager rest."""
     async with over(tmp_path, paged=True) as it:
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.check() == [it.incident_id]
         (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
         assert "still in place" not in ask.ask.text
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
-        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.check() == [it.incident_id]
         assert it.incident.over
         await it.engine.reminders.give()
         await it.engine.reminders.settled()
@@ -138,15 +138,15 @@ async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> Non
     async with over(tmp_path) as it:
         by = it.engine.people.who("Ana", "on_call", "cli")
         order = Order("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
-        act = (await it.engine.by_hand.do(order, by)).act
+        act = (await it.engine.manual.do(order, by)).act
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.check() == [it.incident_id]
         (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
         assert "still in place: Switch a feature flag off" in ask.ask.text
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
-        assert await it.engine.settling.look() == []
-        await it.engine.by_hand.undo(it.incident_id, act, "over", by)
-        assert await it.engine.settling.look() == [it.incident_id]
+        assert await it.engine.settling.check() == []
+        await it.engine.manual.undo(it.incident_id, act, "over", by)
+        assert await it.engine.settling.check() == [it.incident_id]
         assert it.incident.over
 
 
@@ -162,7 +162,7 @@ class Looker:
         """Return the conductor's own."""
         return getattr(self._inner, name)
 
-    async def look(self, _call: ProbeCall, words: dict[str, str]) -> Finding:
+    async def check(self, _call: ProbeCall, words: dict[str, str]) -> Finding:
         """Says that all is well."""
         if words["incident"] == self._broken:
             raise ZeroDivisionError
@@ -171,7 +171,7 @@ class Looker:
         return Finding(verdict=Verdict.SUCCESS, sentence="All is well.")
 
 
-async def test_one_fault_and_one_slow_look_hold_up_no_other_incident(
+async def test_one_fault_and_one_slow_check_hold_up_no_other_incident(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Incidents are looked at beside each other, each counts as a round, and a fault stays where it is."""
@@ -182,9 +182,9 @@ async def test_one_fault_and_one_slow_look_hold_up_no_other_incident(
         room.watch.now += 11 * MINUTE
         looker: Any = Looker(room.engine.conductor, opened[1])
         rounds: list[None] = []
-        settling = Settling(room.engine.journal, looker, many_services(), room.watch)
+        settling = RecoveryWatcher(room.engine.journal, looker, many_services(), room.watch)
         with caplog.at_level(logging.ERROR, "allclear.settling"):
-            written = await settling.look(each=lambda: rounds.append(None))
+            written = await settling.check(each=lambda: rounds.append(None))
         assert sorted(written) == [opened[0], opened[2]]
         assert len(rounds) == 3
         assert [room.incident(one).over for one in opened] == [True, False, True]

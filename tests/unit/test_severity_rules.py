@@ -100,8 +100,9 @@ def test_no_rule_no_severity() -> None:
 def test_what_is_not_known_is_listed() -> None:
     """A facet that was said to be unknown is as unknown as one that nobody spoke of."""
     assert not_known({"users": "all", "money": "yes", "breach": "yes"}, {"money": "unknown", "breach": "no"}) == [
-        "users", "money",
-    ]  # fmt: skip
+        "users",
+        "money",
+    ]
 
 
 @pytest.mark.parametrize("values", [["yes"], ["yes", "yes"], ["yes", "unknown"], ["Yes", "no"]])

@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.signatures import Keys, Level, Proof
 from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Keys, Level, Proof
 from tests.unit.sources_support import (
     EVERY,
     NOW,
@@ -42,10 +42,24 @@ SIGNATURE = {
     "github": "X-Hub-Signature-256",
 }
 STANDARD = Keys(("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
-BEARERS = ("alertmanager", "json", "datadog", "supabase", "betterstack", "uptimerobot", "pingdom", "google",
-           "cloudevents")  # fmt: skip
-IN_THE_ADDRESS = {"google": "auth_token", "cloudevents": "access_token", "betterstack": "token",
-                  "uptimerobot": "token", "pingdom": "token"}  # fmt: skip
+BEARERS = (
+    "alertmanager",
+    "json",
+    "datadog",
+    "supabase",
+    "betterstack",
+    "uptimerobot",
+    "pingdom",
+    "google",
+    "cloudevents",
+)
+IN_THE_ADDRESS = {
+    "google": "auth_token",
+    "cloudevents": "access_token",
+    "betterstack": "token",
+    "uptimerobot": "token",
+    "pingdom": "token",
+}
 
 
 def prove(case: str, request: RawRequest, keys: Keys | None = None, *, later: timedelta = timedelta()) -> Proof:
@@ -55,7 +69,7 @@ def prove(case: str, request: RawRequest, keys: Keys | None = None, *, later: ti
 
 def refused(proof: Proof) -> bool:
     """Says whether a request is turned away with a sentence and a status that says so."""
-    return proof.level is None and proof.status in {401, 403} and proof.why.endswith((".",))
+    return proof.level is None and proof.status in {401, 403} and proof.reason.endswith((".",))
 
 
 @pytest.mark.parametrize(("source", "name"), EVERY)
@@ -92,8 +106,11 @@ def test_githubs_published_example_fits() -> None:
 
 def test_the_published_standard_webhook_fits_while_it_is_fresh() -> None:
     """The example of the Standard Webhooks libraries is taken at its time, and refused today or with another id."""
-    headers = (("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"), ("webhook-timestamp", "1614265330"),
-               ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="))  # fmt: skip
+    headers = (
+        ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+        ("webhook-timestamp", "1614265330"),
+        ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+    )
     request = RawRequest(b'{"test": 2432232314}', headers)
     then = NOW.fromtimestamp(1614265330, NOW.tzinfo)
     assert SOURCES["json"].authenticate(request, STANDARD, then).level is Level.AUTHENTICATED
@@ -124,8 +141,22 @@ def test_a_signature_that_is_missing_empty_or_doubled_is_refused(case: str) -> N
     request, name = request_of(case), SIGNATURE[case]
     good = request.header(name)
     bare = good.rpartition("=")[2]
-    for values in [(), ("",), (good, good), (good, ""), (good.upper(),), (good[:-1],), (good + "0",), ("é" + good,),
-                   (f"sha1={bare}",), (f"v2={bare}",), ("v1=",), ("sha256=",), ("0" * 64,), (",",)]:  # fmt: skip
+    for values in [
+        (),
+        ("",),
+        (good, good),
+        (good, ""),
+        (good.upper(),),
+        (good[:-1],),
+        (good + "0",),
+        ("é" + good,),
+        (f"sha1={bare}",),
+        (f"v2={bare}",),
+        ("v1=",),
+        ("sha256=",),
+        ("0" * 64,),
+        (",",),
+    ]:
         assert refused(prove(case, with_header(request, name, *values))), values
 
 
@@ -177,8 +208,17 @@ def test_a_shared_secret_opens_in_one_header_alone(source: str) -> None:
     request = RawRequest(BODY)
     assert prove(source, with_header(request, "Authorization", f"Bearer {SECRET}")).level is Level.AUTHENTICATED
     good = f"Bearer {SECRET}"
-    for values in [(), ("",), (SECRET,), (f"bearer {SECRET}",), (f"{good}x",), ("Bearer ",), (f"Basic {SECRET}",),
-                   (good, good), (f"{good}, {good}",)]:  # fmt: skip
+    for values in [
+        (),
+        ("",),
+        (SECRET,),
+        (f"bearer {SECRET}",),
+        (f"{good}x",),
+        ("Bearer ",),
+        (f"Basic {SECRET}",),
+        (good, good),
+        (f"{good}, {good}",),
+    ]:
         assert refused(prove(source, with_header(request, "Authorization", *values))), values
 
 
@@ -207,8 +247,16 @@ def test_a_secret_in_the_address_is_weak_or_nothing(source: str) -> None:
             assert refused(prove(source, RawRequest(BODY, query=f"{name}={SECRET}")))
         return
     assert prove(source, RawRequest(BODY, query=f"a=b&{field}={SECRET}")).level is Level.WEAK
-    for query in ("", field, f"{field}=", f"{field}={SECRET}x", f"{field}={SECRET}&{field}={SECRET}",
-                  f"{field.upper()}={SECRET}", f"{field}=%ff", "&".join([f"{field}={SECRET}"] * 500)):  # fmt: skip
+    for query in (
+        "",
+        field,
+        f"{field}=",
+        f"{field}={SECRET}x",
+        f"{field}={SECRET}&{field}={SECRET}",
+        f"{field.upper()}={SECRET}",
+        f"{field}=%ff",
+        "&".join([f"{field}={SECRET}"] * 500),
+    ):
         assert refused(prove(source, RawRequest(BODY, query=query))), query
     wrong = RawRequest(BODY, (("Authorization", "Bearer other"),), f"{field}={SECRET}")
     assert refused(prove(source, wrong))
@@ -237,8 +285,18 @@ def test_statuscakes_token_is_weak_and_stands_in_the_form() -> None:
     good = RawRequest(f"Token={MD5}&Status=Down&TestID=1&Name=caf%C3%A9".encode())
     assert source.authenticate(good, keys, NOW).level is Level.WEAK
     assert source.authenticate(good, keys_for("statuscake", OLDER, SECRET), NOW).level is Level.WEAK
-    for form in ("", "Token=", f"Token={MD5[:-1]}", f"Token={MD5}&Token={MD5}", f"token={MD5}", f"Status={MD5}",
-                 "&".join(["a=b"] * 999), f'{{"Token": "{MD5}"}}', f"Token={SECRET}", "\xff\xfe"):  # fmt: skip
+    for form in (
+        "",
+        "Token=",
+        f"Token={MD5[:-1]}",
+        f"Token={MD5}&Token={MD5}",
+        f"token={MD5}",
+        f"Status={MD5}",
+        "&".join(["a=b"] * 999),
+        f'{{"Token": "{MD5}"}}',
+        f"Token={SECRET}",
+        "\xff\xfe",
+    ):
         assert refused(source.authenticate(RawRequest(form.encode("latin-1")), keys, NOW)), form
     assert refused(source.authenticate(good, replace(keys, username="other"), NOW))
     assert MD5.encode() not in source.kept_body(good)

@@ -21,8 +21,8 @@ from allclear.domain.base import utc_now
 from allclear.domain.systems import AlertSource, Systems
 from allclear.responder.app import make_app
 from allclear.responder.samples import SAMPLES, sample, signed
-from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.status_cake import token
 from allclear.settings import Settings
 from tests.unit.doors_support import patient
@@ -33,12 +33,18 @@ ROUTED = "PaymentProcessingFailures"
 """An alert that VintStreet's plan routes."""
 
 CONFIGURED: dict[str, dict[str, Any]] = {
-    "sentry": {"secret": "SENTRY"}, "pagerduty": {"secret": ["NEW", "OLD"]}, "github": {"secret": "GITHUB"},
-    "grafana": {"secret": "GRAFANA", "timestamp_header": "X-Grafana-Time"}, "google": {"secret": "GOOGLE"},
-    "pingdom": {"secret": "PINGDOM"}, "statuscake": {"secret": "STATUSCAKE", "username": "acme"},
-    "cloudevents": {"secret": "EVENTS"}, "datadog": {"secret": "DATADOG", "header": "X-Allclear-Token"},
-    "vercel": {"secret": "NOT_SET"}, "alertmanager": {"secret": "METRICS"},
-}  # fmt: skip
+    "sentry": {"secret": "SENTRY"},
+    "pagerduty": {"secret": ["NEW", "OLD"]},
+    "github": {"secret": "GITHUB"},
+    "grafana": {"secret": "GRAFANA", "timestamp_header": "X-Grafana-Time"},
+    "google": {"secret": "GOOGLE"},
+    "pingdom": {"secret": "PINGDOM"},
+    "statuscake": {"secret": "STATUSCAKE", "username": "acme"},
+    "cloudevents": {"secret": "EVENTS"},
+    "datadog": {"secret": "DATADOG", "header": "X-Allclear-Token"},
+    "vercel": {"secret": "NOT_SET"},
+    "alertmanager": {"secret": "METRICS"},
+}
 NAMES = "SENTRY NEW GITHUB GRAFANA GOOGLE PINGDOM STATUSCAKE EVENTS DATADOG METRICS"
 ENVIRON = dict.fromkeys(NAMES.split(), CANARY) | {"OLD": f" {OLDER}\n"}
 
@@ -88,8 +94,14 @@ def routed(source: str, name: str = "firing") -> RawRequest:
     now = utc_now()
     made = sample(source, name, now)
     body = made.body
-    titles = ("SampleCheckoutErrors", "Sample: payment errors", "Sample: payments fail", "Sample checkout latency",
-              "Sample shop", "Sample: error rate of the shop is high")  # fmt: skip
+    titles = (
+        "SampleCheckoutErrors",
+        "Sample: payment errors",
+        "Sample: payments fail",
+        "Sample checkout latency",
+        "Sample shop",
+        "Sample: error rate of the shop is high",
+    )
     for one in (*titles, "Sample+shop"):
         body = body.replace(f'"{one}"'.encode(), f'"{ROUTED}"'.encode())
     body = body.replace(b"Name=Sample+shop", f"Name={ROUTED}".encode())
@@ -102,7 +114,7 @@ def post(client: TestClient, source: str, request: RawRequest) -> Response:
     return client.post(address, content=request.body, headers=list(request.headers))
 
 
-def became(client: TestClient, answer: Response) -> dict[str, Any]:
+def decision(client: TestClient, answer: Response) -> dict[str, Any]:
     """Returns what became of a delivery that was taken in."""
     assert answer.status_code == 202, answer.text
     for _ in range(200):
@@ -115,14 +127,22 @@ def became(client: TestClient, answer: Response) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("source", "proven"),
-    [("sentry", True), ("pagerduty", True), ("grafana", True), ("datadog", True), ("alertmanager", True),
-     ("google", True), ("pingdom", False), ("statuscake", False)],
-)  # fmt: skip
+    [
+        ("sentry", True),
+        ("pagerduty", True),
+        ("grafana", True),
+        ("datadog", True),
+        ("alertmanager", True),
+        ("google", True),
+        ("pingdom", False),
+        ("statuscake", False),
+    ],
+)
 def test_what_was_proven_at_the_door_is_what_the_incident_knows(
     client: TestClient, engine: Engine, source: str, *, proven: bool
 ) -> None:
     """A signed alert is authenticated in the incident; one with a fixed secret opens it and is not."""
-    said = became(client, post(client, source, routed(source)))
+    said = decision(client, post(client, source, routed(source)))
     assert said["state"] == "opened", said
     (alert,) = engine.conductor.incident(said["incident"]).alerts.values()
     assert (alert.source, alert.authenticated) == (source, proven)
@@ -130,8 +150,8 @@ def test_what_was_proven_at_the_door_is_what_the_incident_knows(
 
 def test_the_end_finds_the_incident(client: TestClient, engine: Engine) -> None:
     """What PagerDuty resolves joins the incident that its alert opened."""
-    opened = became(client, post(client, "pagerduty", routed("pagerduty")))
-    ended = became(client, post(client, "pagerduty", routed("pagerduty", "resolved")))
+    opened = decision(client, post(client, "pagerduty", routed("pagerduty")))
+    ended = decision(client, post(client, "pagerduty", routed("pagerduty", "resolved")))
     assert (ended["state"], ended["incident"]) == ("joined", opened["incident"])
     assert {one.state for one in engine.conductor.incident(opened["incident"]).alerts.values()} >= {"resolved"}
 
@@ -142,7 +162,7 @@ def test_no_secret_reaches_the_inbox(client: TestClient, engine: Engine) -> None
         request = routed(source)
         if source == "google":
             request = RawRequest(request.body, (("Content-Type", "application/json"),), f"auth_token={CANARY}")
-        became(client, post(client, source, request))
+        decision(client, post(client, source, request))
     rows = engine.journal.deliveries()
     assert len(rows) == 6
     for row in rows:
@@ -200,24 +220,24 @@ def test_both_secrets_open_while_one_replaces_the_other(client: TestClient) -> N
     """PagerDuty's old secret still opens, also where its variable was written with a line's end."""
     made, now = sample("pagerduty", "test", utc_now()), utc_now()
     for secret in (CANARY, OLDER):
-        said = became(client, post(client, "pagerduty", signed(made, Keys((secret,)), now)))
-        assert (said["state"], said["why"].startswith("A test call")) == ("ignored", True)
+        said = decision(client, post(client, "pagerduty", signed(made, Keys((secret,)), now)))
+        assert (said["state"], said["reason"].startswith("A test call")) == ("ignored", True)
 
 
 def test_a_test_call_and_other_news_open_nothing(client: TestClient, engine: Engine) -> None:
     """A vendor's test and an event of another kind are answered 202, and say what they were."""
     for source in ("sentry", "pagerduty", "google", "github", "grafana"):
         made = signed(sample(source, "test", utc_now()), keys_of(source), utc_now())
-        said = became(client, post(client, source, made))
-        assert (said["state"], "test call" in said["why"]) == ("ignored", True)
+        said = decision(client, post(client, source, made))
+        assert (said["state"], "test call" in said["reason"]) == ("ignored", True)
     assert engine.journal.incidents() == []
 
 
 def test_what_a_signed_body_does_not_say_is_kept_aside(client: TestClient) -> None:
     """A genuine request that cannot be read is answered 202 and quarantined with the reason."""
     made = type(sample("sentry", "firing", utc_now()))("sentry", "odd", b'{"data": {"issue": {}}}', ())
-    said = became(client, post(client, "sentry", signed(made, Keys((CANARY,)), utc_now())))
-    assert (said["state"], "data.issue.id" in said["why"]) == ("quarantined", True)
+    said = decision(client, post(client, "sentry", signed(made, Keys((CANARY,)), utc_now())))
+    assert (said["state"], "data.issue.id" in said["reason"]) == ("quarantined", True)
 
 
 def test_a_producer_of_cloud_events_is_welcome_where_it_is_configured(client: TestClient, engine: Engine) -> None:
@@ -238,9 +258,12 @@ def test_a_producer_of_cloud_events_is_welcome_where_it_is_configured(client: Te
 
 @pytest.mark.parametrize(
     ("source", "config", "word"),
-    [("sentry", {"secret": "A", "header": "X"}, "header"),
-     ("pingdom", {"secret": "A", "timestamp_header": "X"}, "timestamp"), ("statuscake", {"secret": "A"}, "username")],
-)  # fmt: skip
+    [
+        ("sentry", {"secret": "A", "header": "X"}, "header"),
+        ("pingdom", {"secret": "A", "timestamp_header": "X"}, "timestamp"),
+        ("statuscake", {"secret": "A"}, "username"),
+    ],
+)
 def test_an_option_that_a_source_does_not_know_or_lacks_is_told(source: str, config: dict[str, Any], word: str) -> None:
     """What would never open, or would open otherwise than was meant, is wrong in systems.yaml."""
     with pytest.raises(ValidationError, match=f"{source} .*{word}"):
@@ -257,8 +280,8 @@ def test_a_reason_that_quotes_a_stranger_is_short_and_on_one_line(client: TestCl
     """Whatever length and signs a status has, the reason that names it is a sentence."""
     made = sample("pingdom", "firing", utc_now())
     body = made.body.replace(b'"DOWN"', json.dumps("\x1b[31m\n" + "x" * 100_000).encode())
-    said = became(client, post(client, "pingdom", signed(replace(made, body=body), Keys((CANARY,)), utc_now())))
-    assert (said["state"], said["why"].isprintable(), len(said["why"]) <= 300) == ("ignored", True, True)
+    said = decision(client, post(client, "pingdom", signed(replace(made, body=body), Keys((CANARY,)), utc_now())))
+    assert (said["state"], said["reason"].isprintable(), len(said["reason"]) <= 300) == ("ignored", True, True)
 
 
 @pytest.mark.parametrize("secret", ["hunter2-in-the-clear", "", [], ["GOOD", "bad one"], 7, None])

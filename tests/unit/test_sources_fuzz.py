@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from allclear.responder.deliveries import to_keep
 from allclear.responder.samples import SAMPLES
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.signatures import Level
 from allclear.responder.sources.request import RawRequest, kept
+from allclear.responder.sources.signatures import Level
 from allclear.responder.sources.source import Nothing
 from tests.unit.sources_support import NOW, keys_for, places, put, request_of
 
@@ -21,10 +21,21 @@ REQUESTS = {case: request_of(*case) for case in CASES}
 MANY = settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.just(10**4000), st.text(max_size=8), st.just("\ud800"),
-    st.just([]), st.just({}), st.just([[]]), st.just({"a": {"b": []}}), st.just("x" * 2000), st.just("0001-01-01"),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.just(10**4000),
+    st.text(max_size=8),
+    st.just("\ud800"),
+    st.just([]),
+    st.just({}),
+    st.just([[]]),
+    st.just({"a": {"b": []}}),
+    st.just("x" * 2000),
+    st.just("0001-01-01"),
     st.sampled_from(["resolved", "firing", "$X", "9" * 50, "\x00", "\u202e", "9999-12-31T23:59:59-10:00"]),
-)  # fmt: skip
+)
 """What may stand where something else was meant."""
 
 
@@ -32,7 +43,7 @@ def check(case: tuple[str, str], request: RawRequest) -> None:
     """Takes a request the whole way; asserts that only what may happen does."""
     source = SOURCES[case[0].partition("-")[0]]
     proof = source.authenticate(request, keys_for(case[0]), NOW)
-    assert proof.level is not None or proof.why
+    assert proof.level is not None or proof.reason
     try:
         headers, body, known = to_keep(source, request, proof.level or Level.WEAK)
         found = source.parse(kept(headers, body))

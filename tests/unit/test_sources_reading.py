@@ -15,15 +15,21 @@ from allclear.domain.systems import SourceName
 from allclear.engine.alerts.intake import Alert
 from allclear.responder.samples import SAMPLES, sample
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import key, moment
+from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing
 from tests.contract.simulator_support import REPOSITORY
 from tests.unit.sources_support import NOW, alert_of, read, request_of
 
 PAYLOADS = REPOSITORY.parent / "shared" / "payloads"
-ENDS = [("firing", "resolved"), ("metric", "metric-resolved"), ("deployment", "deployment-resolved"),
-        ("issue", "resolved"), ("binary", "resolved"), ("batch", "resolved")]  # fmt: skip
+ENDS = [
+    ("firing", "resolved"),
+    ("metric", "metric-resolved"),
+    ("deployment", "deployment-resolved"),
+    ("issue", "resolved"),
+    ("binary", "resolved"),
+    ("batch", "resolved"),
+]
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -40,7 +46,7 @@ def nothing(source: str, request: RawRequest) -> str:
     """Returns why a request tells of no alert."""
     found = read(source, request)
     assert isinstance(found, Nothing), found
-    return found.why
+    return found.reason
 
 
 def test_the_sources_are_those_that_systems_yaml_may_name() -> None:
@@ -73,14 +79,18 @@ def test_a_vendors_test_call_opens_nothing(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "name", "change", "why"),
+    ("source", "name", "change", "reason"),
     [
         ("sentry", "issue", lambda body: body.update(action="assigned"), "assigned"),
         ("sentry", "issue", lambda body: body.update(action="archived"), "archived"),
         ("pagerduty", "firing", lambda body: body["event"].update(event_type="incident.acknowledged"), "acknowledged"),
         ("pagerduty", "firing", lambda body: body["event"].update(event_type="service.updated"), "service.updated"),
-        ("pagerduty", "resolved",
-         lambda body: body["event"]["data"].update(resolve_reason={"type": "merge_resolve_reason"}), "merged"),
+        (
+            "pagerduty",
+            "resolved",
+            lambda body: body["event"]["data"].update(resolve_reason={"type": "merge_resolve_reason"}),
+            "merged",
+        ),
         ("google", "firing", lambda body: body["incident"].update(state="paused"), "paused"),
         ("betterstack", "firing", lambda body: body["data"].update(type="monitor"), "monitor"),
         ("betterstack", "firing", lambda body: body["data"]["attributes"].update(status="Maintenance"), "Maintenance"),
@@ -99,10 +109,12 @@ def test_a_vendors_test_call_opens_nothing(source: str) -> None:
         ("cloudevents", "firing", lambda body: body.update(type="com.example.order.created"), "order.created"),
         ("cloudevents", "firing", lambda body: body["data"].update(status="pending"), "trouble"),
     ],
-)  # fmt: skip
-def test_what_tells_of_no_trouble_is_left_out_with_the_reason(source: str, name: str, change: Change, why: str) -> None:
+)
+def test_what_tells_of_no_trouble_is_left_out_with_the_reason(
+    source: str, name: str, change: Change, reason: str
+) -> None:
     """News of another kind is neither a trouble nor its end, and what reads it says why."""
-    assert why in nothing(source, changed(source, name, change))
+    assert reason in nothing(source, changed(source, name, change))
 
 
 def test_a_github_push_is_no_alert() -> None:
@@ -117,24 +129,46 @@ def test_a_github_push_is_no_alert() -> None:
         ("sentry", "issue", lambda body: body["data"]["issue"].update(id=5512740981), {}),
         ("sentry", "firing", lambda body: body["data"]["event"].update(issue_id=5512740981, release=None), {}),
         ("sentry", "metric", lambda body: body["data"]["metric_alert"].update(id=431, organization_id=5), {}),
-        ("pagerduty", "firing", lambda body: body["event"]["data"].update(priority=None, teams=None),
-         {"severity": "high"}),
-        ("google", "firing", lambda body: body["incident"].update(scoping_project_number="12", started_at="1795323600",
-                                                                  severity=None, metric=None, resource=None), {}),
+        (
+            "pagerduty",
+            "firing",
+            lambda body: body["event"]["data"].update(priority=None, teams=None),
+            {"severity": "high"},
+        ),
+        (
+            "google",
+            "firing",
+            lambda body: body["incident"].update(
+                scoping_project_number="12", started_at="1795323600", severity=None, metric=None, resource=None
+            ),
+            {},
+        ),
         ("betterstack", "firing", lambda body: body["data"].update(id=7310442), {}),
-        ("uptimerobot", "firing", lambda body: body.update(monitorID=790123456, alertType=1, alertDateTime=1795323600),
-         {}),
+        (
+            "uptimerobot",
+            "firing",
+            lambda body: body.update(monitorID=790123456, alertType=1, alertDateTime=1795323600),
+            {},
+        ),
         ("pingdom", "firing", lambda body: body.update(check_id="4418827", tags=None, check_params=None), {}),
         ("datadog", "firing", lambda body: body.update(org_id=1234, alert_id=1234567), {}),
         ("supabase", "firing", lambda body: body["record"].update(id="41", status="OPEN"), {}),
         ("vercel", "firing", lambda body: body.update(createdAt=str(int(NOW.timestamp() * 1000))), {}),
-        ("github", "firing", lambda body: body["workflow_run"].update(workflow_id="55667788", head_repository=None),
-         {}),
+        (
+            "github",
+            "firing",
+            lambda body: body["workflow_run"].update(workflow_id="55667788", head_repository=None),
+            {},
+        ),
         ("grafana", "firing", lambda body: body.update(orgId="1"), {}),
-        ("json", "firing", lambda body: body["labels"].update(percent=20, paging=True, nested={"a": 1}),
-         {"percent": "20", "paging": "true"}),
+        (
+            "json",
+            "firing",
+            lambda body: body["labels"].update(percent=20, paging=True, nested={"a": 1}),
+            {"percent": "20", "paging": "true"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_numbers_and_texts_mean_the_same(source: str, name: str, change: Change, wanted: dict[str, str]) -> None:
     """An id that comes as a number here and as a text there is the same; what is null is left out."""
     alert, usual = alert_of(source, changed(source, name, change)), alert_of(source, request_of(source, name))
@@ -269,8 +303,10 @@ def test_an_expiry_is_another_trouble_than_being_down() -> None:
 
 def test_uptimerobot_may_send_a_form() -> None:
     """The variables as POST parameters are read like JSON; an empty body says what to change at UptimeRobot."""
-    form = RawRequest(b"monitorID=790123456&alertType=1&monitorFriendlyName=Shop",
-                      (("Content-Type", "application/x-www-form-urlencoded"),))  # fmt: skip
+    form = RawRequest(
+        b"monitorID=790123456&alertType=1&monitorFriendlyName=Shop",
+        (("Content-Type", "application/x-www-form-urlencoded"),),
+    )
     assert alert_of("uptimerobot", form).key == alert_of("uptimerobot", request_of("uptimerobot")).key
     with pytest.raises(ValueError, match="not the query string"):
         read("uptimerobot", RawRequest(b""))
@@ -288,9 +324,16 @@ def test_statuscakes_status_is_read_in_any_case(status: str, state: str) -> None
 
 @pytest.mark.parametrize(
     ("transition", "state"),
-    [("Triggered", "firing"), ("Re-Triggered", "firing"), ("No Data", "firing"), ("Re-No Data", "firing"),
-     ("Warn", "firing"), ("Renotify", "firing"), ("Recovered", "resolved")],
-)  # fmt: skip
+    [
+        ("Triggered", "firing"),
+        ("Re-Triggered", "firing"),
+        ("No Data", "firing"),
+        ("Re-No Data", "firing"),
+        ("Warn", "firing"),
+        ("Renotify", "firing"),
+        ("Recovered", "resolved"),
+    ],
+)
 def test_datadogs_transitions(transition: str, state: str) -> None:
     """Every word of Datadog's for trouble fires; recovery alone ends it."""
     request = changed("datadog", "firing", lambda body: body.update(alert_transition=transition))
@@ -308,9 +351,10 @@ def test_datadogs_identity_falls_back() -> None:
 def test_githubs_form_is_read_like_its_json() -> None:
     """A webhook whose content type was left at GitHub's default carries its JSON in a form."""
     made = sample("github", "firing", NOW)
-    form = RawRequest(urlencode({"payload": made.body.decode()}).encode(),
-                      (("Content-Type", "application/x-www-form-urlencoded"),
-                       ("X-GitHub-Event", "workflow_run")))  # fmt: skip
+    form = RawRequest(
+        urlencode({"payload": made.body.decode()}).encode(),
+        (("Content-Type", "application/x-www-form-urlencoded"), ("X-GitHub-Event", "workflow_run")),
+    )
     assert alert_of("github", form) == alert_of("github", request_of("github"))
 
 
@@ -343,13 +387,30 @@ def test_a_batch_of_cloud_events_explodes() -> None:
 @pytest.mark.parametrize(
     ("said", "wanted"),
     [
-        (1795323600, NOW), ("1795323600", NOW), (1795323600000, NOW), ("1795323600000", NOW), (1795323600.0, NOW),
-        ("2026-11-22T05:00:00Z", NOW), ("2026-11-22T06:00:00+01:00", NOW), ("2026-11-22T05:00:00", NOW),
-        (None, None), ("", None), ("0001-01-01T00:00:00Z", None), ("yesterday", None), (0, None), (-5, None),
-        (float("inf"), None), (float("nan"), None), (1e300, None), ("9" * 400, None), (True, None), ([], None),
-        ("9999-12-31T23:59:59-10:00", None), ("²", None),
+        (1795323600, NOW),
+        ("1795323600", NOW),
+        (1795323600000, NOW),
+        ("1795323600000", NOW),
+        (1795323600.0, NOW),
+        ("2026-11-22T05:00:00Z", NOW),
+        ("2026-11-22T06:00:00+01:00", NOW),
+        ("2026-11-22T05:00:00", NOW),
+        (None, None),
+        ("", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("yesterday", None),
+        (0, None),
+        (-5, None),
+        (float("inf"), None),
+        (float("nan"), None),
+        (1e300, None),
+        ("9" * 400, None),
+        (True, None),
+        ([], None),
+        ("9999-12-31T23:59:59-10:00", None),
+        ("²", None),
     ],
-)  # fmt: skip
+)
 def test_times_come_in_many_ways(said: object, wanted: datetime | None) -> None:
     """Seconds, milliseconds and ISO 8601 are the same time in UTC; what is no time is none, and nothing crashes."""
     assert moment(said) == wanted
@@ -357,8 +418,18 @@ def test_times_come_in_many_ways(said: object, wanted: datetime | None) -> None:
 
 def test_different_ids_never_give_the_same_key() -> None:
     """A slash within an id, or an id that is very long, does not run into another."""
-    keys = [key("a", "b/c"), key("a/b", "c"), key("a", "b", "c"), key("a%2Fb", "c"), key("x" * 300), key("x" * 301),
-            key("a b"), key("a  b"), key("a\u200bb"), key("ab")]  # fmt: skip
+    keys = [
+        key("a", "b/c"),
+        key("a/b", "c"),
+        key("a", "b", "c"),
+        key("a%2Fb", "c"),
+        key("x" * 300),
+        key("x" * 301),
+        key("a b"),
+        key("a  b"),
+        key("a\u200bb"),
+        key("ab"),
+    ]
     assert len(set(keys)) == len(keys)
     assert all(len(one) <= 200 and one.isascii() and one.isprintable() for one in keys)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, Covered
+from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, StormJoined
 from allclear.domain.reminders import reminders
 from allclear.domain.timeline import tell
 from allclear.engine.actions.auto_approval import objections
@@ -50,7 +50,7 @@ def test_an_alert_is_heard_once_in_the_record_however_often_it_comes(room: Room)
     assert known is not None
     assert (known.times, known.incident) == (100, first.incident)
     assert len(room.records(first.incident, AlertJoined)) == 1
-    assert room.became(first.incident) == ["opened"] + ["repeat"] * 99
+    assert room.decision(first.incident) == ["opened"] + ["repeat"] * 99
 
 
 def test_joining_never_starts_a_second_response(room: Room) -> None:
@@ -58,7 +58,7 @@ def test_joining_never_starts_a_second_response(room: Room) -> None:
     first = room.hear()
     for number in range(20):
         assert room.hear(f"k{number}", name="Slow").incident == first.incident
-    assert [errand.key for errand in room.engine.journal.errands()] == [f"{first.incident}/respond"]
+    assert [message.key for message in room.engine.journal.outbox()] == [f"{first.incident}/respond"]
 
 
 def test_another_service_or_a_later_alert_is_another_incident(room: Room) -> None:
@@ -141,13 +141,13 @@ def test_people_hear_again_of_a_new_alert_a_graver_one_and_after_four_hours(room
     assert room.incident(first.incident).news == []
     room.hear("another", name="Slow")
     room.hear(name="Down")
-    assert [why for _, _, why in room.incident(first.incident).news] == ["a new alert", "it weighs more now"]
+    assert [reason for _, _, reason in room.incident(first.incident).news] == ["a new alert", "it weighs more now"]
     assert room.incident(first.incident).severity == "P0"
     room.hear("another", "resolved")
     room.watch.now += timedelta(hours=4)
     room.hear()
     room.hear()
-    told = [why for _, _, why in room.incident(first.incident).news]
+    told = [reason for _, _, reason in room.incident(first.incident).news]
     assert told[2:] == ["it fires still, 4h after people heard of it last"]
 
 
@@ -163,7 +163,7 @@ def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None
         room.watch.now += 20 * MINUTE
         room.hear(state=state)
     incident = room.incident(first.incident)
-    assert [why for _, _, why in incident.news] == ["it fires again"]
+    assert [reason for _, _, reason in incident.news] == ["it fires again"]
     (told,) = [one for one in reminders(room.engine.company.plan, incident) if one.topic == "news"]
     assert told.sentence == "1 alert to know of since 04:20 (it fires again): allclear show VS-1 --why"
     last = room.engine.journal.entries(incident.id)[-1]
@@ -181,19 +181,19 @@ async def test_people_hear_once_that_an_alert_comes_and_goes(tmp_path: Path) -> 
             for state in _TURNS * 20:
                 room.watch.now += SECOND
                 room.hear(state=state)
-            assert [why for _, _, why in room.incident(first.incident).news] == ["it comes and goes"] * told
+            assert [reason for _, _, reason in room.incident(first.incident).news] == ["it comes and goes"] * told
             room.watch.now += 16 * MINUTE
-            await room.engine.settling.look()
+            await room.engine.settling.check()
 
 
 def test_a_flapping_alert_is_held_and_nothing_acts_by_itself(room: Room) -> None:
     """From the third turn in a quarter of an hour on it counts as firing; the record is not filled with its turns."""
     first = room.hear()
-    became: list[str] = []
+    decision: list[str] = []
     for state in _TURNS * 20:
         room.watch.now += SECOND
-        became.append(room.hear(state=state).state)
-    assert became == ["joined", "joined"] + ["held"] * 38
+        decision.append(room.hear(state=state).state)
+    assert decision == ["joined", "joined"] + ["held"] * 38
     assert room.incident(first.incident).alerts["alertmanager:k"].state == "firing"
     assert len(room.records(first.incident, AlertJoined)) == 4
     assert "its alert is flapping" in _objections(room, first.incident)
@@ -205,11 +205,11 @@ async def test_the_last_word_counts_when_it_is_quiet_again(tmp_path: Path) -> No
         first = room.hear()
         for state in (*_TURNS, _TURNS[0]):
             room.hear(state=state)
-        assert await room.engine.settling.look() == []
+        assert await room.engine.settling.check() == []
         assert room.incident(first.incident).alerts["alertmanager:k"].state == "firing"
         room.watch.now += 16 * MINUTE
-        assert await room.engine.settling.look() == [first.incident]
-        assert await room.engine.settling.look() == []
+        assert await room.engine.settling.check() == [first.incident]
+        assert await room.engine.settling.check() == []
         assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
         assert "its alert is flapping" not in _objections(room, first.incident)
 
@@ -221,8 +221,8 @@ def test_over_its_share_a_source_is_counted_and_resolves_never_are(tmp_path: Pat
     """Of 50 alerts where 10 have room, the rest is counted in entries of which there are few; each end is told."""
     with storm_room(tmp_path, per_source={"times": 10, "within": "5m"}) as room:
         first = room.hear("k0")
-        became = [room.hear(f"k{number}").state for number in range(1, 50)]
-        assert became == ["joined"] * 9 + ["collapsed"] * 40
+        decision = [room.hear(f"k{number}").state for number in range(1, 50)]
+        assert decision == ["joined"] * 9 + ["collapsed"] * 40
         assert [one.count for one in room.records(first.incident, AlertsCollapsed)] == [1]
         room.watch.now += 11 * SECOND
         assert room.hear("k50").state == "collapsed"
@@ -239,11 +239,11 @@ def test_lesser_alerts_are_collapsed_first_and_a_graver_one_never(tmp_path: Path
     """The last share of the bucket is for what weighs more; what raises the incident is always written."""
     with storm_room(tmp_path, per_source={"times": 20, "within": "5m"}) as room:
         first = room.hear("k", name="Odd")
-        became = [room.hear(f"odd{number}", name="Odd").state for number in range(30)]
-        few = became.index("collapsed")
-        assert became[few:] == ["collapsed"] * (30 - few)
-        became = [room.hear(f"slow{number}", name="Slow").state for number in range(10)]
-        assert became[0] == "joined"
+        decision = [room.hear(f"odd{number}", name="Odd").state for number in range(30)]
+        few = decision.index("collapsed")
+        assert decision[few:] == ["collapsed"] * (30 - few)
+        decision = [room.hear(f"slow{number}", name="Slow").state for number in range(10)]
+        assert decision[0] == "joined"
         assert room.incident(first.incident).severity == "P1"
         for number in range(30):
             room.hear(f"more{number}", name="Slow")
@@ -270,8 +270,8 @@ def test_many_new_incidents_open_one_that_gathers_the_rest(room: Room) -> None:
     assert len(room.engine.journal.incidents()) == 21
     assert room.incident(umbrella).title == "Alert storm: 20 incidents within 5 min"
     for one in (opened[0].incident, opened[-1].incident, umbrella):
-        assert any("people approve every act" in why for why in _objections(room, one))
-    assert len(room.records(opened[3].incident, Covered)) == 1
+        assert any("people approve every act" in reason for reason in _objections(room, one))
+    assert len(room.records(opened[3].incident, StormJoined)) == 1
 
 
 def test_after_the_storm_new_troubles_are_incidents_of_their_own_again(room: Room) -> None:
@@ -281,10 +281,10 @@ def test_after_the_storm_new_troubles_are_incidents_of_their_own_again(room: Roo
     room.watch.now += 11 * MINUTE
     later = room.hear("later", service=30)
     assert later.state == "opened"
-    assert room.incident(later.incident).covered_by is None
+    assert room.incident(later.incident).storm_umbrella is None
     for number in range(20):
         room.hear(f"again{number}", service=number)
-    assert room.incident(later.incident).covered_by
+    assert room.incident(later.incident).storm_umbrella
     assert len(room.engine.journal.incidents()) == 41
     assert room.hear("more", service=35).state == "joined"
 
@@ -294,7 +294,7 @@ def test_an_alert_after_the_storm_makes_a_covered_incident_ordinary_again(room: 
     opened = [room.hear(f"k{number}", service=number).incident for number in range(20)]
     joined = room.hear("k20", service=20).incident
     room.hear("more", service=3)
-    assert room.incident(opened[3]).covered_by == joined
+    assert room.incident(opened[3]).storm_umbrella == joined
     room.watch.now += 6 * MINUTE
     console = Console(width=200, record=True, file=StringIO())
     covered = room.incident(opened[3])
@@ -304,8 +304,8 @@ def test_an_alert_after_the_storm_makes_a_covered_incident_ordinary_again(room: 
     room.hear("yet another", service=3)
     room.hear("k20", "resolved", service=20)
     room.hear("k20", service=20)
-    assert [room.incident(one).covered_by for one in (opened[3], opened[4], joined)] == [None, joined, joined]
-    assert not any("every act" in why for why in _objections(room, opened[3]))
+    assert [room.incident(one).storm_umbrella for one in (opened[3], opened[4], joined)] == [None, joined, joined]
+    assert not any("every act" in reason for reason in _objections(room, opened[3]))
     assert "is over" in tell(room.engine.journal.entries(opened[3] or "")[-1]).text
 
 
@@ -335,7 +335,7 @@ def test_what_was_heard_before_the_end_opens_nothing_afterwards(room: Room) -> N
     room.watch.now += timedelta(days=30)
     old = room.hear(at=began)
     assert (old.state, old.incident) == ("old", first.incident)
-    assert "before VS-1 ended" in old.why
+    assert "before VS-1 ended" in old.reason
     assert room.hear(at=room.watch.now).state == "opened"
 
 

@@ -13,11 +13,11 @@ import pytest
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, Unreadable
-from allclear.journal.ports import Journal, KnownAlert
 from allclear.journal.entries import SqlJournal
-from allclear.responder.redelivery import found_in, look_again
-from allclear.responder.routes.views import shown_in_list
+from allclear.journal.ports import AlertState, Journal
 from allclear.responder.deliveries import PROOF
+from allclear.responder.redelivery import retry_delivery, found_in
+from allclear.responder.routes.views import shown_in_list
 from allclear.responder.sources.signatures import Level
 from allclear.responder.workers.inbox_worker import Taking
 from tests.property.response_support import Killed, Mortal, engine_on, new_journal, received, vintstreet
@@ -58,7 +58,7 @@ class Torn:
         """Return the journal's own."""
         return getattr(self.inner, name)
 
-    def alert(self, company: str, key: str) -> KnownAlert | None:
+    def alert(self, company: str, key: str) -> AlertState | None:
         """Returns how an alert stands; raises Unreadable for the one."""
         if key.endswith(f":{self._fingerprint}"):
             raise Unreadable(f"How {self._fingerprint} stands cannot be read.", "Restore a backup.")
@@ -81,7 +81,7 @@ def test_each_company_takes_its_own_alerts_in(tmp_path: Path) -> None:
         assert [{one.id for one in rows} for rows in shown] == [{mine, nobodys}, {other, nobodys}]
         assert found_in(ours.journal, "other", nobodys).id == nobodys
         with pytest.raises(AllclearError, match="not of vintstreet"):
-            look_again(ours.journal, ours.world, other)
+            retry_delivery(ours.journal, ours.world, other)
 
 
 def test_a_long_delivery_lets_other_sources_go_on(tmp_path: Path) -> None:
@@ -117,10 +117,10 @@ def test_what_the_sender_left_out_of_a_group_is_told(tmp_path: Path, source: str
             body = json.dumps({"alerts": alerts, "truncatedAlerts": left_out}).encode()
             delivery = arrives(engine.journal, body, source)
             Taking(engine).take_in()
-            why = engine.journal.delivery(delivery).why
-            assert why.startswith("Its sender left 12 more of the group out") == told
-            assert why.startswith("No route") != told
-            assert "No route" in why
+            reason = engine.journal.delivery(delivery).reason
+            assert reason.startswith("Its sender left 12 more of the group out") == told
+            assert reason.startswith("No route") != told
+            assert "No route" in reason
 
 
 def test_what_one_source_says_keeps_its_order(tmp_path: Path) -> None:
@@ -157,11 +157,11 @@ def test_one_alert_that_cannot_be_taken_in_holds_up_none_of_its_group(tmp_path: 
     with engine_at(url, Torn(SqlJournal(url), "f7")) as engine:
         many = arrives(engine.journal, group(0, 10, name="LiveStreamFailures"))
         Taking(engine).take_in()
-        became = [row.became for row in engine.journal.heard(delivery=many)]
-        assert (became[7], became.count("quarantined")) == ("quarantined", 1)
+        decision = [row.decision for row in engine.journal.heard(delivery=many)]
+        assert (decision[7], decision.count("quarantined")) == ("quarantined", 1)
         kept = engine.journal.delivery(many)
         assert (kept.state, kept.incident) == ("quarantined", "VS-1")
-        assert "How f7 stands cannot be read." in kept.why
-        look_again(engine.journal, engine.world, many)
+        assert "How f7 stands cannot be read." in kept.reason
+        retry_delivery(engine.journal, engine.world, many)
         Taking(engine).take_in()
-        assert [row.times for row in engine.journal.heard(delivery=many) if row.became == "quarantined"] == [2]
+        assert [row.times for row in engine.journal.heard(delivery=many) if row.decision == "quarantined"] == [2]

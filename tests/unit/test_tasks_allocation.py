@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from allclear.domain.action import Receipt, Verdict
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import Traffic
-from tasks.cloud_run.traffic_state import TrafficState, given_back, is_settled, sending_all, traffic_finding
+from tasks.cloud_run.traffic_state import TrafficState, given_back, sending_all, traffic_finding, traffic_reached
 from tests.unit.test_tasks_choice import LATEST, THREE, made, seen
 
 PINNED = Traffic(revision="b", percent=100)
@@ -78,7 +78,7 @@ def test_a_rollout_under_way_is_inconclusive_and_leaves_nothing_to_write() -> No
     wanted = seen([PINNED], *THREE)
     now = wanted.model_copy(update={"reconciling": True, "serving": {"c": 100}})
     assert traffic_finding(wanted, now, None).verdict is Verdict.INCONCLUSIVE
-    assert is_settled(wanted, now)
+    assert traffic_reached(wanted, now)
 
 
 def test_traffic_that_is_asked_for_and_not_sent_is_neither_proven_nor_settled() -> None:
@@ -86,7 +86,7 @@ def test_traffic_that_is_asked_for_and_not_sent_is_neither_proven_nor_settled() 
     wanted = seen([PINNED], *THREE)
     now = wanted.model_copy(update={"serving": {"c": 100}})
     assert traffic_finding(wanted, now, None).verdict is Verdict.INCONCLUSIVE
-    assert not is_settled(wanted, now)
+    assert not traffic_reached(wanted, now)
 
 
 def test_an_unseen_generation_is_inconclusive() -> None:
@@ -122,7 +122,7 @@ def test_an_operation_that_was_superseded_does_not_matter_where_users_arrive_as_
     assert finding.verdict is Verdict.SUCCESS
 
 
-def test_traffic_that_somebody_set_after_us_is_final_and_a_stale_look_is_not() -> None:
+def test_traffic_that_somebody_set_after_us_is_final_and_a_stale_check_is_not() -> None:
     """While the etag is the one we wrote against, the look may be from before our write."""
     before, wanted = seen([LATEST], *THREE), seen([PINNED], *THREE)
     theirs = before.model_copy(update={"etag": "later"})

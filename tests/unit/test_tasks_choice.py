@@ -10,9 +10,9 @@ import pytest
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_monitoring import RequestCount
 from allclear.vendors.cloud_run.views import RunRevision, RunService, Traffic
-from tasks.cloud_run.traffic_state import TrafficState, state_of
-from tasks.cloud_run.previous_revision import choose_named, choose_previous, passed_over
 from tasks.cloud_run.evidence import Evidence, EvidenceKind, Past, by_requests
+from tasks.cloud_run.previous_revision import choose_named, choose_previous, passed_over
+from tasks.cloud_run.traffic_state import TrafficState, state_of
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 
@@ -177,8 +177,8 @@ def test_the_most_trusted_witness_decides_or_a_person_is_asked(history: History)
     else:
         choice = choose_previous(history.state, None, past(*history.said))
         assert choice.target == history.target
-        assert choice.why.startswith(f"{choice.target} was chosen: it ")
-        assert history.words in " ".join((choice.why, *choice.against))
+        assert choice.reason.startswith(f"{choice.target} was chosen: it ")
+        assert history.words in " ".join((choice.reason, *choice.against))
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_candidates_come_with_what_is_known_of_each() -> None:
     state = seen([Traffic(revision="b", percent=90), Traffic(revision="d", percent=10)], *FOUR)
     with pytest.raises(Refused) as refused:
         choose_previous(state, None, past(*counted(b=500, c=500)))
-    told = {candidate.name: candidate.why for candidate in refused.value.candidates}
+    told = {candidate.name: candidate.reason for candidate in refused.value.candidates}
     assert list(told) == ["c", "b", "a"]
     assert told["b"] == "made 2 d before the trouble, ready, serves 90 % now, answered 500 requests in the hour before"
     assert told["a"] == "made 3 d before the trouble, ready, answered 0 requests in the hour before"
@@ -278,11 +278,15 @@ def test_where_the_named_one_cannot_serve_the_others_are_offered(wanted: str) ->
     """A chosen revision may be gone by the time it is needed: people can choose again, but not what is broken now."""
     state = seen(
         [LATEST, Traffic(revision="a", tag="page"), Traffic(revision="x", tag="preview")],
-        made("a", 72), made("x", 60), made("b", 48), made("c", 1), made("d", 2, ready=False),
-    )  # fmt: skip
+        made("a", 72),
+        made("x", 60),
+        made("b", 48),
+        made("c", 1),
+        made("d", 2, ready=False),
+    )
     with pytest.raises(Refused) as refused:
         choose_named(state, wanted, "page", past(recorded("b", 3)))
-    told = {candidate.name: candidate.why for candidate in refused.value.candidates}
+    told = {candidate.name: candidate.reason for candidate in refused.value.candidates}
     assert list(told) == ["b", "x"]
     assert told["b"] == "made 2 d before the trouble, ready, was healthy, by our own record"
     assert told["x"].endswith("tagged preview")

@@ -14,19 +14,32 @@ from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKER
 from allclear.domain.errors import ConfigError
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.pagerduty import LONGEST_KEY, fitting
-from tasks.feature_flags import DisableFlag, EnableFlag
-from tasks.vercel.actions import Promote, RollBack
-from tasks.maintenance import DisableMaintenance, EnableMaintenance
-from tasks.slack import PostMessage
-from tasks.pagerduty import Acknowledge, Page, Resolve
-from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tasks.cloud_run.actions import OfService, RestoreLatest, RollbackTraffic
+from tasks.feature_flags import DisableFlag, EnableFlag
+from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tasks.pagerduty import Acknowledge, Page, Resolve
+from tasks.slack import PostMessage
+from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.vercel.actions import Promote, RollBack
 from tests.unit.fakes_around import FakeAround
 
 ACTIONS: list[type[AnyAction]] = [
-    RollbackTraffic, RestoreLatest, DisableFlag, EnableFlag, EnableMaintenance, DisableMaintenance, Page, Acknowledge,
-    Resolve, PostMessage, OpenIncident, UpdateIncident, ResolveIncident, RollBack, Promote,
-]  # fmt: skip
+    RollbackTraffic,
+    RestoreLatest,
+    DisableFlag,
+    EnableFlag,
+    EnableMaintenance,
+    DisableMaintenance,
+    Page,
+    Acknowledge,
+    Resolve,
+    PostMessage,
+    OpenIncident,
+    UpdateIncident,
+    ResolveIncident,
+    RollBack,
+    Promote,
+]
 
 
 def test_every_action_is_installed_under_its_own_name() -> None:
@@ -60,7 +73,7 @@ def test_approvals_are_the_houses_defaults() -> None:
 def test_what_is_settled_is_something_that_leaves_a_debt() -> None:
     """Every action that pays names one that owes."""
     owing = {kind.name for kind in ACTIONS if kind.leaves}
-    assert {kind.settles for kind in ACTIONS if kind.settles} == owing
+    assert {kind.reverses for kind in ACTIONS if kind.reverses} == owing
 
 
 def test_fences_are_what_the_vendors_offer() -> None:

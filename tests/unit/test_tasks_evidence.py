@@ -95,7 +95,10 @@ def test_traffic_sent_by_name_counts_until_the_next_write() -> None:
 
 def test_a_settled_answer_speaks_of_the_time_after_it() -> None:
     """The state after the write is no word on who served until then."""
-    moves = [TrafficMove(at=ago(600), serving={"a": 100}, settled=True), TrafficMove(at=ago(1), asked={"b": 100})]
+    moves = [
+        TrafficMove(at=ago(600), serving={"a": 100}, settled=True),
+        TrafficMove(at=ago(1), asked={"b": 100}),
+    ]
     assert named(moves) == ["a"]
     assert named([TrafficMove(at=ago(1), serving={"b": 100}, settled=True)]) == []
 

@@ -48,7 +48,7 @@ async def test_table_and_columns_are_the_companys_own() -> None:
     assert dict(vendor.requests[0].url.params) == {"select": "active", "key": "eq.a b,c"}
 
 
-async def test_no_row_is_told_apart_by_a_second_look() -> None:
+async def test_no_row_is_told_apart_by_a_second_check() -> None:
     """Gone, set by somebody else, or hidden from writing by row security."""
     gone, _ = aimed_at(rows())
     already, _ = aimed_at(rows(), rows(False))

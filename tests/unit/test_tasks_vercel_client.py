@@ -62,9 +62,12 @@ async def test_deployments_are_sorted_and_both_generations_of_fields_are_read() 
     """`readyState` or `state`, `uid` or `id`; what never served is told from what did."""
     older = {"uid": "dpl_1", "url": "a.vercel.app", "created": MILLISECONDS - 1000, "state": "READY"}
     newer = {
-        "id": "dpl_2", "createdAt": MILLISECONDS, "readyState": "ERROR", "readySubstate": "STAGED",
+        "id": "dpl_2",
+        "createdAt": MILLISECONDS,
+        "readyState": "ERROR",
+        "readySubstate": "STAGED",
         "isRollbackCandidate": False,
-    }  # fmt: skip
+    }
     vercel, vendor = aimed_at(httpx.Response(200, json={"deployments": [older, newer]}))
     first, second = await vercel.deployments("prj_1")
     assert (first.id, first.ready, first.staged, first.candidate) == ("dpl_2", False, True, False)
@@ -87,7 +90,7 @@ async def test_each_refusal_is_an_error_of_ours_in_vercels_words(status: int, ex
     """A write that was refused changed nothing; after a 500 nobody knows."""
     vercel, _ = aimed_at(httpx.Response(status, json={"error": {"code": "no", "message": "Not this one."}}))
     with pytest.raises(expected, match="Not this one"):
-        await vercel.roll_back("prj_1", "dpl_1", "why")
+        await vercel.roll_back("prj_1", "dpl_1", "reason")
 
 
 async def test_a_domain_that_is_not_there_is_not_found() -> None:

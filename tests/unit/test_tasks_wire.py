@@ -26,14 +26,14 @@ from allclear.vendors.access import is_loopback, options_of, secret_of, shown, w
 from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_monitoring import CloudMetrics
 from allclear.vendors.cloud_run.client import CloudRun
-from allclear.vendors.pagerduty import PagerDuty
 from allclear.vendors.errors import Call, seconds_to_wait
+from allclear.vendors.http import Wire
+from allclear.vendors.pagerduty import PagerDuty
 from allclear.vendors.slack import Slack, SlackOptions, escape
 from allclear.vendors.statuspage import Statuspage, StatuspageOptions
 from allclear.vendors.supabase import SupabaseFlags
 from allclear.vendors.vercel import Vercel
 from allclear.vendors.web import Web
-from allclear.vendors.http import Wire
 from tests.unit.fakes_http import FakeVendor, Pauses
 
 SECRET = "canary-3141592653"
@@ -211,8 +211,9 @@ async def test_no_client_shows_the_secret_of_its_endpoint(vendor: type[Client]) 
     """Some write a key into the address: the repr of a client stands in logs and in tracebacks."""
     endpoint = f"https://u:{SECRET}@127.0.0.1:1/v1?x={SECRET}"
     known: dict[str, dict[str, str]] = {
-        "cloud_run": {"project": "vintstreet-prod", "region": "us-central1"}, "statuspage": {"page": "abc"},
-    }  # fmt: skip
+        "cloud_run": {"project": "vintstreet-prod", "region": "us-central1"},
+        "statuspage": {"page": "abc"},
+    }
     access = Access(
         name=vendor.system, endpoint=endpoint, secret=SecretStr("key"), options=known.get(vendor.system, {})
     )

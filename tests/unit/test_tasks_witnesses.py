@@ -21,9 +21,9 @@ from allclear.engine.actions.registry import Registry
 from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_monitoring import CloudMetrics
 from allclear.vendors.google_http import GoogleOptions
-from tasks.cloud_run import evidence_sources as witnesses
+from tasks.cloud_run import evidence_sources
 from tasks.cloud_run.evidence import EvidenceKind
-from tasks.cloud_run.evidence_sources import LOOK_SECONDS, Place, ask_witnesses
+from tasks.cloud_run.evidence_sources import CHECK_SECONDS, Place, ask_witnesses
 from tests.contract.simulator_support import REPOSITORY
 from tests.unit.fakes_around import FakeAround, FakeRecord
 from tests.unit.fakes_http import Answer, FakeVendor
@@ -58,7 +58,7 @@ def token() -> str:
     return CANARY
 
 
-def around(transport: Callable[[], httpx.AsyncBaseTransport]) -> FakeAround:
+def context(transport: Callable[[], httpx.AsyncBaseTransport]) -> FakeAround:
     """Returns surroundings whose two Google systems answer by that transport."""
     return FakeAround(
         CloudMetrics("https://monitoring.test", GoogleOptions(), token, transport()),
@@ -80,8 +80,8 @@ async def test_without_any_witness_each_says_why_it_is_silent() -> None:
 async def test_systems_that_hang_are_waited_for_together_and_two_seconds_at_most() -> None:
     """A rollback at 3 a.m. is held up for two seconds, not for two times ten."""
     began = time.perf_counter()
-    found = await ask_witnesses(around(Hangs), PLACE)
-    assert LOOK_SECONDS <= time.perf_counter() - began < LOOK_SECONDS + 1.5
+    found = await ask_witnesses(context(Hangs), PLACE)
+    assert CHECK_SECONDS <= time.perf_counter() - began < CHECK_SECONDS + 1.5
     assert [sentence.count("no answer within 2 s") for sentence in found.unknown] == [0, 1, 1]
 
 
@@ -96,7 +96,7 @@ async def test_systems_that_hang_are_waited_for_together_and_two_seconds_at_most
 )
 async def test_a_system_that_refuses_is_silent_and_no_secret_is_told(answer: httpx.Response | Exception) -> None:
     """Its own words are told, without our token in them."""
-    found = await ask_witnesses(around(lambda: FakeVendor(answer)), PLACE)
+    found = await ask_witnesses(context(lambda: FakeVendor(answer)), PLACE)
     assert found.evidence == ()
     assert len(found.unknown) == 3
     assert CANARY not in found.model_dump_json()
@@ -117,7 +117,7 @@ async def test_a_system_that_refuses_is_silent_and_no_secret_is_told(answer: htt
 )
 async def test_a_witness_that_answers_nonsense_is_silent(nonsense: Answer) -> None:
     """Whatever it says, the rollback goes on without it, and each silence has its reason."""
-    found = await ask_witnesses(around(lambda: FakeVendor(nonsense)), PLACE)
+    found = await ask_witnesses(context(lambda: FakeVendor(nonsense)), PLACE)
     assert found.evidence == ()
     assert len(found.unknown) == 3
     if isinstance(nonsense, httpx.Response) and nonsense.is_success:
@@ -176,7 +176,7 @@ async def test_a_witness_gives_no_more_than_decides() -> None:
     here.record = FakeRecord(
         *(Baseline(resource=PLACE.resource, revision="a", at=now - timedelta(days=n), said_by="x") for n in range(20))
     )
-    assert len((await ask_witnesses(here, PLACE, now)).evidence) == witnesses.MOST
+    assert len((await ask_witnesses(here, PLACE, now)).evidence) == evidence_sources.MOST
 
 
 @pytest.mark.parametrize("option", ["", "    project: vintstreet-ops\n", "    page: x\n"])

@@ -11,12 +11,12 @@ import pytest
 
 from allclear.bootstrap import make_engine
 from allclear.company import check_company, load_company
-from allclear.domain.incident import KEPT
+from allclear.domain.incident import LIVE_MESSAGE
+from allclear.domain.placeholders import PLACEHOLDERS
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
-from allclear.domain.placeholders import PLACEHOLDERS
-from allclear.engine.response.next_move import Over
 from allclear.engine.actions.registry import Registry
+from allclear.engine.response.next_move import Over
 from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.contract.simulator_support import REPOSITORY
@@ -30,8 +30,12 @@ LEAD = By(actor="Ana", role="cto", via="cli")
 
 def team_reads(it: Scene) -> str:
     """Returns the message that tells the team how it stands."""
-    (text,) = [str(message["text"]) for channel in it.simulated.world.workspace.channels
-               for message in channel.messages if "\nImpact:" in str(message["text"])]  # fmt: skip
+    (text,) = [
+        str(message["text"])
+        for channel in it.simulated.world.workspace.channels
+        for message in channel.messages
+        if "\nImpact:" in str(message["text"])
+    ]
     return text
 
 
@@ -53,7 +57,7 @@ def test_every_message_to_the_team_is_kept_up_to_date(company: str) -> None:
     """It stands in detection, before anything that waits; no later step has to repeat it."""
     for runbook in load_company(REPOSITORY / "runbooks" / company).runbooks.values():
         told = [step for phase in Phase for step in runbook.steps(phase) if "{t_internal_alert}" in str(step.with_)]
-        assert [(step.id, step.keeps_up) for step in told] == [("internal-alert", True)]
+        assert [(step.id, step.live) for step in told] == [("internal-alert", True)]
 
 
 async def test_the_team_hears_each_turn_while_public_words_wait(tmp_path: Path) -> None:
@@ -96,7 +100,7 @@ async def test_what_comes_within_a_moment_is_told_together(tmp_path: Path) -> No
             it.engine.people.severity(it.incident_id, ("P1", "P0")[number % 2], f"look {number}", LEAD)
         await later(it)
         await later(it)
-        kept = [act for act in it.incident.acts.values() if act.proposed.phase == KEPT]
+        kept = [act for act in it.incident.acts.values() if act.proposed.phase == LIVE_MESSAGE]
         assert len(kept) == 1
         assert all(f"look {number}" in team_reads(it) for number in range(10))
 
@@ -111,9 +115,13 @@ async def test_an_interrupted_update_is_finished(tmp_path: Path, at: int) -> Non
         inner = SqlJournal(it.engine.settings.journal_url)
         journal: Any = Mortal(inner, at + 3)  # the first three are about the page
         doomed = make_engine(
-            it.engine.settings, environ={}, clock=it.watch, company=it.engine.company, registry=installed(),
+            it.engine.settings,
+            environ={},
+            clock=it.watch,
+            company=it.engine.company,
+            registry=installed(),
             journal=journal,
-        )  # fmt: skip
+        )
         await doomed.reminders.give()
         await doomed.reminders.settled()
         assert len(journal.writes) == at + 3
@@ -122,7 +130,7 @@ async def test_an_interrupted_update_is_finished(tmp_path: Path, at: int) -> Non
             it.watch.now += timedelta(minutes=1)
             await later(it)
         assert "lowered from P0 to P1: a look" in team_reads(it)
-        kept = [act for act in it.incident.acts.values() if act.proposed.phase == KEPT]
+        kept = [act for act in it.incident.acts.values() if act.proposed.phase == LIVE_MESSAGE]
         assert [act.status.value for act in kept] == ["verified"]
 
 
@@ -147,6 +155,6 @@ def test_a_page_is_never_kept_up(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder)
     book = folder / "runbooks" / "bad-deployment.yaml"
     page = "    action: pagerduty.page\n"
-    book.write_text(book.read_text().replace(page, f"{page}    keeps_up: true\n", 1))
+    book.write_text(book.read_text().replace(page, f"{page}    live: true\n", 1))
     said = [str(one) for one in check_company(folder, Registry.installed(), PLACEHOLDERS)]
     assert any("`pagerduty.page` does more than tell people" in one for one in said)

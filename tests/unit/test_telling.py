@@ -8,17 +8,22 @@ import pytest
 
 from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.errors import ConfigError
-from allclear.domain.records import AskAnswered, AskOpened, IncidentEnded, NoteTaken
-from allclear.domain.template_values import UPDATES, status, values
 from allclear.domain.placeholders import PLACEHOLDERS
+from allclear.domain.records import AskAnswered, AskOpened, IncidentEnded, NoteAdded
+from allclear.domain.template_values import UPDATES, status, values
 from tests.unit.stories import ANA, BEN, Story, plan
 
 
 def _values(story: Story, **more: Any) -> dict[str, str]:  # noqa: ANN401 - templates and the like
     return values(
-        story.incident, story.entries, plan(), service_title="VintStreet shop", impact="Payment processing down",
-        now=story.now, **more,
-    )  # fmt: skip
+        story.incident,
+        story.entries,
+        plan(),
+        service_title="VintStreet shop",
+        impact="Payment processing down",
+        now=story.now,
+        **more,
+    )
 
 
 def test_every_placeholder_has_a_value_and_nothing_else_does() -> None:
@@ -42,8 +47,11 @@ def test_what_is_not_known_is_called_so() -> None:
     """Nothing is made up where nobody knows."""
     told = _values(Story().opened())
     assert (told["lead"], told["resolved"], told["waiting"], told["in_place"]) == (
-        "not yet named", "not yet", "nothing", "nothing",
-    )  # fmt: skip
+        "not yet named",
+        "not yet",
+        "nothing",
+        "nothing",
+    )
 
 
 def test_what_waits_says_how_to_answer() -> None:
@@ -60,14 +68,21 @@ def test_the_status_follows_what_is_proven() -> None:
     story = Story().opened()
     assert status(story.incident) == "INVESTIGATING"
     ask = Ask(
-        id="VS-12/investigate/root-cause", kind=AskKind.STEP, phase="investigate", step="root-cause", title="Why?",
-        text="?", yes="Known.", no="Not known.", policy=ONE_PERSON,
-    )  # fmt: skip
+        id="VS-12/investigate/root-cause",
+        kind=AskKind.STEP,
+        phase="investigate",
+        step="root-cause",
+        title="Why?",
+        text="?",
+        yes="Known.",
+        no="Not known.",
+        policy=ONE_PERSON,
+    )
     known = Story().opened().say(AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason="an empty key"), by=ANA)
     assert status(known.incident) == "IDENTIFIED"
     assert status(story.verified().paged().roll_back_proposed().contained().incident) == "CONTAINED"
     assert status(story.resolved().incident) == "RESOLVED"
-    alarm = Story().opened().say(IncidentEnded(ending="false-alarm", why="healthy"), by=BEN)
+    alarm = Story().opened().say(IncidentEnded(ending="false-alarm", reason="healthy"), by=BEN)
     assert status(alarm.incident) == "FALSE ALARM"
 
 
@@ -79,7 +94,7 @@ def test_the_duration_ends_with_recovery() -> None:
 
 def test_many_updates_stay_a_message() -> None:
     """A long incident shows its beginning, its latest lines, and where the rest is."""
-    story = Story().opened().say(*(NoteTaken(text=f"note {number}") for number in range(100)), by=ANA)
+    story = Story().opened().say(*(NoteAdded(text=f"note {number}") for number in range(100)), by=ANA)
     lines = _values(story)["updates"].splitlines()
     assert len(lines) == UPDATES
     assert lines[0].startswith("14:30 - Opened as P1")

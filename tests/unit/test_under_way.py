@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from allclear.engine.keyed_tasks import UnderWay
+from allclear.engine.keyed_tasks import KeyedTasks
 
 
 async def test_what_goes_on_is_not_begun_again_and_its_end_is_told() -> None:
@@ -19,7 +19,7 @@ async def test_what_goes_on_is_not_begun_again_and_its_end_is_told() -> None:
         if fails:
             raise asyncio.CancelledError
 
-    under_way = UnderWay(ended.append)
+    under_way = KeyedTasks(ended.append)
     assert under_way.begin("a 1", lambda: work("a 1"))
     assert under_way.begin("a 2", lambda: work("a 2", fails=True))
     assert under_way.begin("b 1", lambda: work("b 1"))

@@ -20,10 +20,10 @@ from pydantic import SecretStr, ValidationError
 
 from allclear.bootstrap import Engine
 from allclear.responder.app import make_app
-from allclear.responder.workers.heartbeat import Heartbeat, heartbeat_of
 from allclear.responder.limits import Limits
-from allclear.responder.workers.supervisor import Loops, round_made
 from allclear.responder.readiness import Ready
+from allclear.responder.workers.heartbeat import Heartbeat, heartbeat_of
+from allclear.responder.workers.supervisor import Loops, round_made
 from allclear.settings import Settings
 from tests.contract.simulator_support import until as patiently
 from tests.unit.doors_support import AUTH, PAYMENTS, TOKEN, engine_in, send, until
@@ -101,7 +101,7 @@ def test_the_figures_follow_what_happens(client: TestClient) -> None:
     assert value("allclear_open_asks") == 0
     assert value("allclear_acts_total", status="verified") == 0
     assert value("allclear_loop_last_round_age_seconds", loop="inbox") < 20
-    assert value("allclear_loop_restarts_total", loop="errands") == 0
+    assert value("allclear_loop_restarts_total", loop="outbox") == 0
     assert value("allclear_journal_up") == 1
     assert any(name == "allclear_build_info" for name, _ in found)
     assert "Zitronenfalter" not in client.get("/metrics").text
@@ -219,14 +219,14 @@ async def test_a_stuck_loop_is_not_ready(engine: Engine) -> None:
     """What keeps a loop from its rounds keeps the responder from being ready, whatever the journal says."""
     loops = Loops()
 
-    async def errands() -> None:
+    async def outbox() -> None:
         await asyncio.Event().wait()
 
-    loops.start("errands", errands, stale=0.05)
+    loops.start("outbox", outbox, stale=0.05)
     await asyncio.sleep(0.1)
     ready = Ready(engine.journal, loops, Limits())
     (trouble,) = await ready.troubles()
-    assert "errands" in trouble
+    assert "outbox" in trouble
     ready.close()
     await loops.stop()
 

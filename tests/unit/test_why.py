@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from allclear.cli.incidents import app
-from allclear.domain.runbook import ByItself
+from allclear.domain.runbook import AutoApproval
 from allclear.engine.alerts.explain import became_words, explain
 from tests.property.response_support import ALERT, engine_on, new_journal
 from tests.unit.storm_support import storm_room
@@ -28,16 +28,16 @@ def test_each_alert_says_what_became_of_it_and_by_which_rule(tmp_path: Path) -> 
         room.watch.now += timedelta(hours=7)
         room.hear("down", name="Down")
         assert first.incident is not None
-        why = explain(room.engine.journal, room.engine.company, first.incident, room.watch.now)
-    assert [one.became for one in why.heard] == ["opened", "joined", "collapsed", "repeat", "repeat"]
-    assert why.opened == [
+        reason = explain(room.engine.journal, room.engine.company, first.incident, room.watch.now)
+    assert [one.decision for one in reason.heard] == ["opened", "joined", "collapsed", "repeat", "repeat"]
+    assert reason.opened == [
         "Opened as P1, with the runbook bad-deployment: alert from alertmanager.",
         "The route 'Slow-0' fits: P1, by the runbook bad-deployment.",
         "Severity P1 became P0: an alert by the route Down-0.",
     ]
-    assert "more than 2 alerts of alertmanager within 5m" in why.heard[2].why
-    assert [line.partition(" ")[0] for line in why.stale] == ["alertmanager:k", "alertmanager:more"]
-    assert why.alone == ["No step of the runbook bad-deployment acts by itself."]
+    assert "more than 2 alerts of alertmanager within 5m" in reason.heard[2].reason
+    assert [line.partition(" ")[0] for line in reason.stale] == ["alertmanager:k", "alertmanager:more"]
+    assert reason.alone == ["No step of the runbook bad-deployment acts by itself."]
 
 
 def test_the_command_tells_it_and_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +56,7 @@ def test_the_command_tells_it_and_as_json(tmp_path: Path, monkeypatch: pytest.Mo
     assert "alertmanager  firing: Payment processing fails" in told.output
     assert f"opened {incident}: The route 'payment-processing' fits: P0, by the runbook bad-deployment." in told.output
     shown = json.loads(CliRunner().invoke(app, ["show", incident, "--why", "--json"]).output)
-    assert [one["became"] for one in shown["heard"]] == ["opened"]
+    assert [one["decision"] for one in shown["heard"]] == ["opened"]
 
 
 def test_the_opening_is_shown_however_much_was_heard(tmp_path: Path) -> None:
@@ -67,11 +67,15 @@ def test_the_opening_is_shown_however_much_was_heard(tmp_path: Path) -> None:
         (opened,) = room.engine.journal.heard(incident=first)
         with room.engine.journal.together():
             for number in range(1200):
-                room.engine.journal.hear(replace(opened, delivery=f"m{number}", became="collapsed"))
-        why = explain(room.engine.journal, room.engine.company, first, room.watch.now)
-    assert [why.heard[0].became, why.heard[1].delivery, why.heard[-1].delivery] == ["opened", "m201", "m1199"]
-    assert (len(why.heard), why.left_out, why.as_json()["left_out"]) == (1000, 201, 201)
-    assert why.opened[1] == "The route 'Down-0' fits: P0, by the runbook bad-deployment."
+                room.engine.journal.hear(replace(opened, delivery=f"m{number}", decision="collapsed"))
+        reason = explain(room.engine.journal, room.engine.company, first, room.watch.now)
+    assert [reason.heard[0].decision, reason.heard[1].delivery, reason.heard[-1].delivery] == [
+        "opened",
+        "m201",
+        "m1199",
+    ]
+    assert (len(reason.heard), reason.left_out, reason.as_json()["left_out"]) == (1000, 201, 201)
+    assert reason.opened[1] == "The route 'Down-0' fits: P0, by the runbook bad-deployment."
 
 
 def test_the_command_says_how_many_lines_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +90,7 @@ def test_the_command_says_how_many_lines_are_left_out(tmp_path: Path, monkeypatc
     (opened,) = engine.journal.heard(incident=incident)
     with engine.journal.together():
         for number in range(1006):
-            engine.journal.hear(replace(opened, delivery=f"m{number}", became="collapsed", title=f"T{number}"))
+            engine.journal.hear(replace(opened, delivery=f"m{number}", decision="collapsed", title=f"T{number}"))
     engine.journal.close()
     lines = CliRunner().invoke(app, ["show", incident, "--why"]).output.splitlines()
     (place,) = [number for number, line in enumerate(lines) if "(7 more, which are not shown)" in line]
@@ -98,7 +102,7 @@ def test_a_weak_proof_is_told_when_the_alert_comes_again(tmp_path: Path) -> None
     """The same alert with its proof is a repeat: the incident stays with approvals, and people are told why."""
     with storm_room(tmp_path) as room:
         step = room.engine.company.runbook("bad-deployment").contain[0]
-        alone = step.model_copy(update={"by_itself": ByItself(veto=timedelta(seconds=60))})
+        alone = step.model_copy(update={"auto_approve": AutoApproval(veto_window=timedelta(seconds=60))})
         book = room.engine.company.runbook("bad-deployment").model_copy(update={"contain": [alone]})
         company = replace(room.engine.company, runbooks={"bad-deployment": book})
         first = room.hear("k", authenticated=False).incident
@@ -120,6 +124,6 @@ def test_what_a_resolve_became_reads_as_an_end(tmp_path: Path) -> None:
         room.hear("k", "resolved")
         assert first is not None
         _, end = explain(room.engine.journal, room.engine.company, first, room.watch.now).heard
-    told = became_words(end.became, end.state, end.incident, end.why)
+    told = became_words(end.decision, end.state, end.incident, end.reason)
     assert told == f"noted in {first}: its source calls it over. A look decides whether the service is well."
     assert became_words("quarantined", "firing", None, "Why.") == "quarantined: Why."

@@ -11,11 +11,11 @@ import pytest
 
 from allclear.company import Company
 from allclear.domain.action import ActStatus
-from allclear.domain.approval import ByItself, Unanswered
-from allclear.domain.records import Covered
+from allclear.domain.approval import AutoApproval, Fallback
+from allclear.domain.records import StormJoined
 from allclear.domain.runbook import Phase, Runbook
 from allclear.engine.response.next_move import Over, Wait
-from allclear.journal.ports import ErrandKind
+from allclear.journal.ports import OutboxKind
 from allclear.simulator.scenario import Production
 from tests.contract.simulator_support import quick
 from tests.property.response_support import ALERT, MACHINE, anybody, broken
@@ -30,7 +30,7 @@ def alone() -> Company:
     company = small_vintstreet()
     book = company.runbooks["broken-feature"]
     first, *rest = book.contain
-    lone = first.model_copy(update={"by_itself": ByItself()})
+    lone = first.model_copy(update={"auto_approve": AutoApproval()})
     changed: Runbook = book.model_copy(update={"contain": [lone, *rest]})
     return replace(company, runbooks=company.runbooks | {"broken-feature": changed})
 
@@ -60,14 +60,14 @@ async def test_an_authorised_act_is_done_when_nobody_stops_it(tmp_path: Path) ->
         it.watch.now += timedelta(seconds=1)
         assert await it.engine.windows.let_pass() == [ask.ask.id]
         assert await it.engine.windows.let_pass() == []
-        woken = [errand for errand in it.engine.journal.errands() if errand.kind is ErrandKind.RESUME]
-        assert [errand.detail["ask"] for errand in woken] == [ask.ask.id]
+        woken = [message for message in it.engine.journal.outbox() if message.kind is OutboxKind.RESUME]
+        assert [message.detail["ask"] for message in woken] == [ask.ask.id]
         await it.to(Phase.CONTAIN)
         act = it.incident.act_of(Phase.CONTAIN, "disable-flag")
         assert act is not None
         assert act.outcome is not None
         assert act.outcome.good
-        assert act.proposed.by_itself
+        assert act.proposed.auto_approve
 
 
 async def test_a_no_within_the_window_stops_it(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ async def test_in_a_storm_and_while_an_alert_flaps_no_words_go_out_that_nobody_a
         await _reach_the_status_page(it)
         it.watch.now += timedelta(minutes=12)
         if trouble == "a storm":
-            it.engine.journal.append(it.incident_id, [Covered(umbrella="VS-99")], MACHINE)
+            it.engine.journal.append(it.incident_id, [StormJoined(umbrella="VS-99")], MACHINE)
         else:
             for turn in ("resolved", "firing", "resolved", "firing"):
                 it.engine.intake.take(replace(alert, state=turn), f"delivery-{turn}-{it.watch.now}")
@@ -271,11 +271,11 @@ async def test_an_alert_that_is_over_authorises_nothing(tmp_path: Path) -> None:
 
 
 async def test_silence_changes_nothing_but_words(tmp_path: Path) -> None:
-    """Whatever a runbook says goes out `unanswered`, a rollback never does."""
+    """Whatever a runbook says goes out `if_unanswered`, a rollback never does."""
     company = small_vintstreet()
     book = company.runbooks["bad-deployment"]
-    loud = Unanswered.model_validate({"after": "1m", "with": {"service": "storefront"}})
-    first = book.contain[0].model_copy(update={"unanswered": loud})
+    loud = Fallback.model_validate({"after": "1m", "with": {"service": "storefront"}})
+    first = book.contain[0].model_copy(update={"if_unanswered": loud})
     changed = book.model_copy(update={"contain": [first, *book.contain[1:]]})
     company = replace(company, runbooks=company.runbooks | {"bad-deployment": changed})
     async with scene(tmp_path, company, broken(), replace(ALERT, authenticated=True)) as it:
@@ -287,7 +287,7 @@ async def test_silence_changes_nothing_but_words(tmp_path: Path) -> None:
         assert await it.engine.windows.let_pass() == []
 
 
-async def test_two_who_look_at_once_propose_it_once(tmp_path: Path) -> None:
+async def test_two_who_check_at_once_propose_it_once(tmp_path: Path) -> None:
     """Two processes on one incident open one window, so that one no is enough to stop it."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         assert isinstance(await it.to(Phase.DETECT), Over)
@@ -307,7 +307,7 @@ async def test_generic_words_are_not_lost_when_the_process_dies_before_they_go_o
         assert act is not None
         assert act.outcome is not None
         assert act.outcome.sentence == "Nobody answered; generic words go out."
-        woken = [errand for errand in it.engine.journal.errands() if errand.kind is ErrandKind.RESUME]
+        woken = [message for message in it.engine.journal.outbox() if message.kind is OutboxKind.RESUME]
         assert "status-page" in str(woken[-1].detail["ask"])
         await it.to(Phase.CONTAIN)
         act = it.incident.act_of(Phase.CONTAIN, "status-page")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from allclear.responder.workers.incident_worker import Driver
 from allclear.responder.workers.inbox_worker import Taking
+from allclear.responder.workers.incident_worker import Driver
 from allclear.responder.workers.outbox_worker import Work
 from tests.property.response_support import engine_on, new_journal
 
@@ -20,9 +20,9 @@ from tests.property.response_support import engine_on, new_journal
 async def test_a_loop_that_is_told_to_end_while_something_arrives_ends(tmp_path: Path, which: str, ticks: int) -> None:
     """However far the news has come through the event loop by then."""
     engine = engine_on(new_journal(tmp_path), None)
-    errands: Any = None
+    outbox: Any = None
     driver = Driver(engine)
-    work = Work(Taking(engine), errands, driver.wake)
+    work = Work(Taking(engine), outbox, driver.wake)
     loop, news = (work.read_inbox, work.arrived) if which == "inbox" else (driver.run, driver.wake)
     task = asyncio.create_task(loop())
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.action import ActStatus
 from allclear.domain.runbook import Phase
-from allclear.engine.actions.auto_approval import acted_lately
+from allclear.engine.actions.auto_approval import acted_recently
 from allclear.engine.actions.known_good import JournalRecord
 from allclear.engine.people.people import Declaration
 from allclear.settings import Settings
@@ -39,8 +39,8 @@ async def test_what_a_rehearsal_did_by_itself_keeps_nothing_real_from_acting(tmp
         taken = real.intake.take(replace(STREAMS, key="real"), "real-1")
         assert taken.incident not in {None, it.incident.id}
         incident = real.conductor.incident(taken.incident or "")
-        assert acted_lately(real.journal, it.incident, act.proposed.resource, it.watch.now)
-        assert acted_lately(real.journal, incident, act.proposed.resource, it.watch.now) is None
+        assert acted_recently(real.journal, it.incident, act.proposed.resource, it.watch.now)
+        assert acted_recently(real.journal, incident, act.proposed.resource, it.watch.now) is None
         real.journal.close()
 
 

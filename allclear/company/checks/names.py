@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from allclear.company.diagnostics import Complaint, instead
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
-from allclear.domain.plan import EVERYONE, UNKNOWN, Layer, Plan, Stated
+from allclear.domain.plan import EVERYONE, UNKNOWN, Layer, MayBeAssumed, Plan
 from allclear.domain.plan.notifications import Applies
 
 _AHEAD = timedelta(days=3 * 366)
@@ -26,8 +26,11 @@ def check_references(draft: Draft) -> Iterator[Complaint]:
         yield from _Names(draft.plan, draft.files[PLAN]).complaints()
         for name, runbook in draft.runbooks.items():
             if runbook.kind not in draft.plan.kinds:
-                yield draft.files[name].error(("kind",), f"The plan has no kind of incident `{runbook.kind}`.",
-                                              instead(runbook.kind, draft.plan.kinds))  # fmt: skip
+                yield draft.files[name].error(
+                    ("kind",),
+                    f"The plan has no kind of incident `{runbook.kind}`.",
+                    instead(runbook.kind, draft.plan.kinds),
+                )
 
 
 class _Names:
@@ -70,16 +73,20 @@ class _Names:
             if one.above is not None and missing:
                 lacks = " and no ".join(f"`{name}`" for name in missing)
                 yield self._file.warning(
-                    ("thresholds", index), f"The threshold `{one.name}` has `above` and no {lacks}.",
+                    ("thresholds", index),
+                    f"The threshold `{one.name}` has `above` and no {lacks}.",
                     "Say over how long it is counted and how few say nothing, as `window: 5m` and `samples: 100`.",
-                )  # fmt: skip
+                )
 
     def _lines(self) -> Iterator[tuple[Place, Applies]]:
         plan = self._plan
         parts: Mapping[str, Sequence[Applies]] = {
-            "silence": plan.silence, "notifications": plan.notifications, "updates": plan.updates,
-            "duties": plan.duties, "evidence": plan.evidence,
-        }  # fmt: skip
+            "escalation_policies": plan.escalation_policies,
+            "notifications": plan.notifications,
+            "updates": plan.updates,
+            "duties": plan.duties,
+            "evidence": plan.evidence,
+        }
         for name, lines in parts.items():
             yield from (((name, index), line) for index, line in enumerate(lines))
         yield from ((("post_mortem", "due", index), line) for index, line in enumerate(plan.post_mortem.due))
@@ -104,13 +111,15 @@ class _Names:
         for name, values in wanted.items():
             facet = self._plan.facets.get(name)
             if facet is None:
-                yield self._file.error((*place, name), f"The plan has no facet `{name}`.",
-                                       instead(name, self._plan.facets))  # fmt: skip
+                yield self._file.error(
+                    (*place, name), f"The plan has no facet `{name}`.", instead(name, self._plan.facets)
+                )
                 continue
             for value in [values] if isinstance(values, str) else values:
                 if value not in (*facet.values, UNKNOWN):
-                    yield self._file.error((*place, name), f"The facet `{name}` is never `{value}`.",
-                                           instead(value, facet.values))  # fmt: skip
+                    yield self._file.error(
+                        (*place, name), f"The facet `{name}` is never `{value}`.", instead(value, facet.values)
+                    )
 
     def _scale(self) -> Iterator[Complaint]:
         """A severity escalates to a graver one only: else it would go round and round."""
@@ -121,8 +130,11 @@ class _Names:
             yield from self._severity(place, to)
             if self._plan.severity(to) and self._plan.rank(to) >= index:
                 graver = [one.name for one in self._plan.severities[:index]]
-                yield self._file.error(place, f"{severity.name} escalates to {to}, which is not graver.",
-                                       f"Name one of {', '.join(graver)}." if graver else "Take it out.")  # fmt: skip
+                yield self._file.error(
+                    place,
+                    f"{severity.name} escalates to {to}, which is not graver.",
+                    f"Name one of {', '.join(graver)}." if graver else "Take it out.",
+                )
 
     def _roles_of_roles(self) -> Iterator[Complaint]:
         plan = self._plan
@@ -136,9 +148,11 @@ class _Names:
                 both = next((other for other in role.never_with if other in person.roles), None)
                 if name in person.roles and both:
                     index = plan.people.index(person)
-                    yield self._file.error(("people", index, "roles"),
-                                           f"{person.name} has `{name}` and `{both}`, which one person must not have.",
-                                           "Give one of them to somebody else.")  # fmt: skip
+                    yield self._file.error(
+                        ("people", index, "roles"),
+                        f"{person.name} has `{name}` and `{both}`, which one person must not have.",
+                        "Give one of them to somebody else.",
+                    )
 
     def _roles_elsewhere(self) -> Iterator[Complaint]:
         plan = self._plan
@@ -146,18 +160,22 @@ class _Names:
         for field, lines in (("duties", plan.duties), ("evidence", plan.evidence)):
             for index, line in enumerate(lines):
                 if line.role not in plan.roles:
-                    yield self._file.error((field, index, "role"), f"The plan has no role `{line.role}`.",
-                                           instead(line.role, plan.roles))  # fmt: skip
-        for index, line in enumerate(plan.silence):
-            for number, rung in enumerate(line.climbs):
-                if rung.roles != EVERYONE and not line.assumed:
-                    yield from self._known(
-                        ("silence", index, "climbs", number, "roles"), rung.roles, plan.roles, "role"
+                    yield self._file.error(
+                        (field, index, "role"), f"The plan has no role `{line.role}`.", instead(line.role, plan.roles)
                     )
-            waits = [rung.after for rung in line.climbs]
+        for index, line in enumerate(plan.escalation_policies):
+            for number, level in enumerate(line.levels):
+                if level.roles != EVERYONE and not line.assumed:
+                    yield from self._known(
+                        ("escalation_policies", index, "levels", number, "roles"), level.roles, plan.roles, "role"
+                    )
+            waits = [level.after for level in line.levels]
             if waits != sorted(waits):
-                yield self._file.error(("silence", index, "climbs"), "The rungs are not in the order of their `after`.",
-                                       "Put the shortest first.")  # fmt: skip
+                yield self._file.error(
+                    ("escalation_policies", index, "levels"),
+                    "The rungs are not in the order of their `after`.",
+                    "Put the shortest first.",
+                )
 
     def _rotas(self) -> Iterator[Complaint]:
         plan = self._plan
@@ -173,8 +191,11 @@ class _Names:
                     if name not in names:
                         yield self._file.error(at, f"Nobody under `people` is called `{name}`.", instead(name, names))
                     elif rota.role not in names[name].roles:
-                        yield self._file.error(at, f"{name} has a turn as `{rota.role}` and does not hold that role.",
-                                               f"Add `{rota.role}` to the roles of {name}.")  # fmt: skip
+                        yield self._file.error(
+                            at,
+                            f"{name} has a turn as `{rota.role}` and does not hold that role.",
+                            f"Add `{rota.role}` to the roles of {name}.",
+                        )
 
     def _hand_overs(self, place: Place, layer: Layer, zone: ZoneInfo) -> Iterator[Complaint]:
         """A hand-over at an hour that the clocks skip or repeat would come at no moment, or at two."""
@@ -183,9 +204,11 @@ class _Names:
             offsets = {at.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}
             if len(offsets) > 1:
                 yield self._file.warning(
-                    place, f"The layer `{layer.name}` is handed over on {at:%Y-%m-%d} at {at:%H:%M}, an hour in which"
-                    f" {zone.key} puts its clocks forward or back.", "Hand over at another hour, as 09:00.",
-                )  # fmt: skip
+                    place,
+                    f"The layer `{layer.name}` is handed over on {at:%Y-%m-%d} at {at:%H:%M}, an hour in which"
+                    f" {zone.key} puts its clocks forward or back.",
+                    "Hand over at another hour, as 09:00.",
+                )
                 return
             at += layer.turn
 
@@ -196,13 +219,16 @@ class _Names:
             for index, line in enumerate(lines):
                 near = difflib.get_close_matches(line.audience, plan.roles, n=1, cutoff=0.8)
                 if near and line.audience not in plan.roles:
-                    yield self._file.warning((field, index, "audience"), f"The plan has no role `{line.audience}`.",
-                                             instead(line.audience, plan.roles))  # fmt: skip
+                    yield self._file.warning(
+                        (field, index, "audience"),
+                        f"The plan has no role `{line.audience}`.",
+                        instead(line.audience, plan.roles),
+                    )
 
 
-def assumed_parts(part: object, place: Place = ()) -> Iterator[tuple[Place, Stated]]:
+def assumed_parts(part: object, place: Place = ()) -> Iterator[tuple[Place, MayBeAssumed]]:
     """Yields every part of a plan that is marked as assumed, with its place."""
-    if isinstance(part, Stated) and part.assumed:
+    if isinstance(part, MayBeAssumed) and part.assumed:
         yield place, part
     if isinstance(part, BaseModel):
         for name in type(part).model_fields:

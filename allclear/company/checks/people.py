@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from allclear.company.capabilities import ActionType, Kinds
 from allclear.company.diagnostics import Complaint, instead
 from allclear.company.load import PLAN, Draft
-from allclear.company.capabilities import ActionType, Kinds
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import person_key
-from allclear.domain.plan import Person, Plan, hollow
+from allclear.domain.plan import Person, Plan, is_blank
 from allclear.domain.runbook import Step
 
 
@@ -35,9 +35,10 @@ def check_people(draft: Draft) -> Iterator[Complaint]:
         if person.known and key in seen:
             other = "" if seen[key] == person.name else f", as {seen[key]} before"
             yield file.error(
-                ("people", index, "name"), f"{person.name} stands twice under `people`{other}.",
+                ("people", index, "name"),
+                f"{person.name} stands twice under `people`{other}.",
                 "Put all roles of one person in one place, or tell two people apart by their names.",
-            )  # fmt: skip
+            )
         seen.setdefault(key, person.name)
         for number, role in enumerate(person.roles):
             if role not in plan.roles:
@@ -56,7 +57,7 @@ def _blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[
         blank = _blank(person.name)
         yield file.warning(("people", index, "name"), f"The name of {who} is still {blank}.", "Fill it in.")
     for kind, contact in person.contacts.items():
-        if hollow(contact.address):
+        if is_blank(contact.address):
             place = ("people", index, "contacts", kind)
             yield file.warning(place, f"The {kind} of {who} is still {_blank(contact.address)}.", "Fill it in.")
 
@@ -74,7 +75,7 @@ def check_blanks(draft: Draft) -> Iterator[Complaint]:
     if plan.status_page_url:
         found.append((("status_page_url",), "The address of the status page", plan.status_page_url))
     for place, what, text in found:
-        if hollow(text):
+        if is_blank(text):
             yield file.warning(place, f"{what} is still {_blank(text)}.", "Fill it in.")
 
 
@@ -122,15 +123,22 @@ def _looser(
     for default, whose in ((kind.approval, "its default"), (by_plan, "the plan's own")):
         less = policy.looser_than(default)
         if less:
-            yield file.error(place, f"The approval of `{kind.name}` {less}, which is less than {whose}.",
-                             f"Ask for as much as {whose}, or more.")  # fmt: skip
+            yield file.error(
+                place,
+                f"The approval of `{kind.name}` {less}, which is less than {whose}.",
+                f"Ask for as much as {whose}, or more.",
+            )
             return
 
 
 def _wider(
-    plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, kind: ActionType,
+    plan: Plan,
+    file: YamlFile,
+    place: Place,
+    policy: ApprovalPolicy,
+    kind: ActionType,
     by_plan: ApprovalPolicy | None = None,
-) -> Iterator[Complaint]:  # fmt: skip
+) -> Iterator[Complaint]:
     """Who else may approve is the company's to say, and seldom meant where it is only a step that says it.
 
     A deputy may anyway. What the plan lets in is told there, and not again for each step.
@@ -142,20 +150,22 @@ def _wider(
     others = [role for role in policy.also_lets(default) if role in plan.roles and not plan.stands_in(role, named)]
     if others:
         yield file.warning(
-            place, f"The approval of `{kind.name}` lets {' and '.join(others)} approve, which {whose} does not.",
+            place,
+            f"The approval of `{kind.name}` lets {' and '.join(others)} approve, which {whose} does not.",
             f"Take it out if it is not meant; {whose} names {', '.join(dict.fromkeys(named))}.",
-        )  # fmt: skip
+        )
 
 
 def acts_alone(draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step) -> Iterator[Complaint]:
     """Yields an error for a step that acts by itself where its approval takes more than one person's plain yes."""
     by_plan = draft.plan.approvals.get(kind.name) if draft.plan else None
     policy = step.approval or by_plan or kind.approval
-    if step.by_itself and policy and policy.takes:
+    if step.auto_approve and policy and policy.takes:
         yield file.error(
-            (*place, "by_itself"), f"`{kind.name}` acts by itself, and its approval takes {policy.takes}.",
-            "Take `by_itself` out: silence cannot stand for that.",
-        )  # fmt: skip
+            (*place, "auto_approve"),
+            f"`{kind.name}` acts by itself, and its approval takes {policy.takes}.",
+            "Take `auto_approve` out: silence cannot stand for that.",
+        )
 
 
 def _policy(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:
@@ -174,9 +184,10 @@ def _too_few(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, a
     able = _able(plan, [*policy.roles, *policy.one_of])
     if policy.one_of and not _able(plan, policy.one_of):
         yield file.error(
-            place, f"`{action}` waits for one of {', '.join(policy.one_of)}, and the plan has nobody.",
+            place,
+            f"`{action}` waits for one of {', '.join(policy.one_of)}, and the plan has nobody.",
             "Give one of these roles to somebody under `people`, or name other roles in `one_of`.",
-        )  # fmt: skip
+        )
     if able < policy.people:
         yield file.error(
             place,

@@ -9,8 +9,8 @@ from typing import Any, cast
 from allclear.company.diagnostics import Complaint, instead, shown
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
-from allclear.domain.template_values import template_key
 from allclear.domain.placeholders import PLACEHOLDERS, render_all, unknown_placeholders
+from allclear.domain.template_values import template_key
 
 _BRACES = re.compile(r"\{[^{}\n]*\}")
 _NONE: Mapping[str, str] = {}
@@ -85,9 +85,10 @@ def route_braces(draft: Draft) -> Iterator[Complaint]:
         for name in ("impact", "feature"):
             for braces in _BRACES.findall(getattr(route, name)):
                 yield draft.files[PLAN].warning(
-                    ("routes", index, name), f"{braces} stays as it is: `{name}` holds no placeholders.",
+                    ("routes", index, name),
+                    f"{braces} stays as it is: `{name}` holds no placeholders.",
                     "Write it in words; templates and steps may hold placeholders.",
-                )  # fmt: skip
+                )
 
 
 def template_placeholders(draft: Draft, post_mortem: Mapping[str, str] | None) -> Iterator[Complaint]:
@@ -108,8 +109,8 @@ def _in_template(draft: Draft, file: str, text: str, known: Mapping[str, str]) -
     for number, line in enumerate(text.splitlines(), start=1):
         for name in unknown_placeholders(line, known):
             nested = name.startswith(_TEMPLATE_MARK)
-            why = "names another template, which a template may not hold" if nested else "has no source"
-            yield Complaint("error", path, number, f"The placeholder {{{name}}} {why}.", instead(name, known))
+            reason = "names another template, which a template may not hold" if nested else "has no source"
+            yield Complaint("error", path, number, f"The placeholder {{{name}}} {reason}.", instead(name, known))
         for odd in _odd(line):
             yield Complaint("warning", path, number, f"{odd} is no placeholder, and stays as it is.", _HOW)
 
@@ -133,13 +134,15 @@ def unused_templates(draft: Draft) -> Iterator[Complaint]:
     for name in draft.plan.templates:
         if template_key(name) not in used:
             yield plan.warning(
-                ("templates", name), f"No runbook uses the template `{name}`.",
+                ("templates", name),
+                f"No runbook uses the template `{name}`.",
                 f"Write {{{template_key(name)}}} in a step, or take it out.",
-            )  # fmt: skip
+            )
     named = {draft.folder / file for file in (*draft.plan.templates.values(), draft.plan.post_mortem.template)}
     for path in sorted((draft.folder / "templates").glob("*")):
         if path.is_file() and path not in named and not path.name.startswith("."):
             yield plan.warning(
-                ("templates",), f"The plan does not name the file `templates/{path.name}`.",
+                ("templates",),
+                f"The plan does not name the file `templates/{path.name}`.",
                 "Name it under `templates`, or delete it.",
-            )  # fmt: skip
+            )

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from allclear.company.diagnostics import Complaint, instead
-from allclear.company.load import PLAN, Draft
 from allclear.company.capabilities import Kinds
 from allclear.company.checks.placeholders import filled, step_placeholders
+from allclear.company.diagnostics import Complaint, instead
+from allclear.company.load import PLAN, Draft
 from allclear.company.validation_errors import problems
-from allclear.domain.plan import Telling
 from allclear.domain.placeholders import REMINDER_PLACEHOLDERS
+from allclear.domain.plan import MessageAction
 
 
 def check_reminders(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
@@ -23,15 +23,16 @@ def check_reminders(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
     rules, file = draft.plan.reminders, draft.files[PLAN]
     if rules.tell is None and rules.page is None:
         yield file.warning(
-            ("reminders",), "Nobody is told when an approval waits or a time is over: the plan has no `reminders`.",
+            ("reminders",),
+            "Nobody is told when an approval waits or a time is over: the plan has no `reminders`.",
             "Add `reminders: {tell: {action: slack.post, with: {...}}}`; docs/plan.md shows one.",
-        )  # fmt: skip
+        )
     for name, way in (("tell", rules.tell), ("page", rules.page)):
         if way is not None:
             yield from _way(draft, kinds, name, way)
 
 
-def _way(draft: Draft, kinds: Kinds, name: str, way: Telling) -> Iterator[Complaint]:
+def _way(draft: Draft, kinds: Kinds, name: str, way: MessageAction) -> Iterator[Complaint]:
     file, place = draft.files[PLAN], ("reminders", name)
     kind = kinds.actions.get(way.action)
     if kind is None:
@@ -39,9 +40,10 @@ def _way(draft: Draft, kinds: Kinds, name: str, way: Telling) -> Iterator[Compla
         return
     if not kind.speaks or kind.approval is not None:
         yield file.error(
-            (*place, "action"), f"`{way.action}` does more than tell people: nobody would be asked.",
+            (*place, "action"),
+            f"`{way.action}` does more than tell people: nobody would be asked.",
             "Name one that only speaks and needs no approval, as slack.post or pagerduty.page.",
-        )  # fmt: skip
+        )
     params: dict[str, Any] = filled(draft, way.with_, "the-service")
     try:
         kind.params.model_validate(params)
@@ -54,6 +56,7 @@ def _way(draft: Draft, kinds: Kinds, name: str, way: Telling) -> Iterator[Compla
         yield file.error((*place, "with"), f"`{name}` does not say what it is about.", "Put {reminder} into its words.")
     if not any("{number}" in text for key, text in said.items() if key not in kind.speaks):
         yield file.error(
-            (*place, "with"), f"Each `{name}` would take the place of the one before.",
+            (*place, "with"),
+            f"Each `{name}` would take the place of the one before.",
             'Put {number} into its key, as "{incident}-reminder-{number}".',
-        )  # fmt: skip
+        )

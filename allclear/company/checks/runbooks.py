@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from allclear.company.capabilities import ActionType, Kinds, ProbeType
+from allclear.company.checks.people import acts_alone, severities, who_approves
+from allclear.company.checks.placeholders import filled, step_placeholders
 from allclear.company.diagnostics import Complaint, instead
 from allclear.company.load import Draft
-from allclear.company.capabilities import ActionType, Kinds, ProbeType
-from allclear.company.checks.placeholders import filled, step_placeholders
-from allclear.company.checks.people import acts_alone, severities, who_approves
 from allclear.company.validation_errors import problems
 from allclear.company.yaml_file import Place, YamlFile
-from allclear.domain.approval import Unanswered
+from allclear.domain.approval import Fallback
 from allclear.domain.runbook import Phase, Runbook, Step
 
 
@@ -63,25 +63,32 @@ class _Sheet:
             yield from self._params(place, kind, step.with_)
             yield from who_approves(self._draft, self._file, place, kind, step)
             yield from acts_alone(self._draft, self._file, place, kind, step)
-            if step.keeps_up and (not kind.speaks or kind.pages or kind.approval is not None):
+            if step.live and (not kind.speaks or kind.pages or kind.approval is not None):
                 yield self._file.error(
-                    (*place, "keeps_up"), f"`{name}` does more than tell people: nobody would be asked.",
+                    (*place, "live"),
+                    f"`{name}` does more than tell people: nobody would be asked.",
                     "Take it out: only a message that needs no approval is kept up to date, as slack.post.",
-                )  # fmt: skip
-            if isinstance(step.unanswered, Unanswered):
-                yield from self._unanswered((*place, "unanswered"), kind, step, step.unanswered)
+                )
+            if isinstance(step.if_unanswered, Fallback):
+                yield from self._unanswered((*place, "if_unanswered"), kind, step, step.if_unanswered)
         yield from step_placeholders(self._draft, self._file, (*place, "with"), step.with_)
 
-    def _unanswered(self, place: Place, kind: ActionType, step: Step, said: Unanswered) -> Iterator[Complaint]:
+    def _unanswered(self, place: Place, kind: ActionType, step: Step, said: Fallback) -> Iterator[Complaint]:
         """Silence may change the words of what is said, and never what is done."""
         if not kind.speaks:
-            yield self._file.error(place, f"`{kind.name}` says nothing that could go out `unanswered`.",
-                                   "Take it out: without an answer nothing is changed.")  # fmt: skip
+            yield self._file.error(
+                place,
+                f"`{kind.name}` says nothing that could go out `if_unanswered`.",
+                "Take it out: without an answer nothing is changed.",
+            )
             return
         for name in said.with_:
             if name not in kind.speaks and name in kind.params.model_fields:
-                yield self._file.error((*place, "with", name), f"`{name}` is not among the words of `{kind.name}`.",
-                                       f"`unanswered` replaces words only: {', '.join(kind.speaks)}.")  # fmt: skip
+                yield self._file.error(
+                    (*place, "with", name),
+                    f"`{name}` is not among the words of `{kind.name}`.",
+                    f"`if_unanswered` replaces words only: {', '.join(kind.speaks)}.",
+                )
         yield from self._params(place, kind, {**step.with_, **said.with_})
         yield from step_placeholders(self._draft, self._file, (*place, "with"), said.with_)
 
@@ -98,8 +105,11 @@ class _Sheet:
     ) -> Complaint:
         if name in others:
             other = "probe" if word == "action" else "action"
-            return self._file.error(place, f"`{name}` is no {word} but a {other}.".replace("a action", "an action"),
-                                    f"Write `{other}: {name}`.")  # fmt: skip
+            return self._file.error(
+                place,
+                f"`{name}` is no {word} but a {other}.".replace("a action", "an action"),
+                f"Write `{other}: {name}`.",
+            )
         return self._file.error(place, f"There is no {word} `{name}`.", instead(name, known))
 
     def _params(self, place: Place, kind: ActionType | ProbeType, raw: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -120,9 +130,7 @@ class _Sheet:
     def _service(self, place: Place, name: str) -> Iterator[Complaint]:
         systems = self._draft.systems
         if systems is not None and name not in systems.services:
-            yield self._file.error(
-                place, f"systems.yaml has no service `{name}`.", instead(name, systems.services)
-            )  # fmt: skip
+            yield self._file.error(place, f"systems.yaml has no service `{name}`.", instead(name, systems.services))
 
     def _flag(self, place: Place, name: str) -> Iterator[Complaint]:
         if self._draft.systems is None:
@@ -135,8 +143,9 @@ class _Sheet:
         known = self._draft.plan.kinds if self._draft.plan else names
         for index, name in enumerate(names):
             if name not in known:
-                yield self._file.error((*place, index), f"The plan has no kind of incident `{name}`.",
-                                       instead(name, list(known)))  # fmt: skip
+                yield self._file.error(
+                    (*place, index), f"The plan has no kind of incident `{name}`.", instead(name, list(known))
+                )
 
     def _region(self, place: Place, kind: str, params: Mapping[str, Any]) -> Iterator[Complaint]:
         services = self._draft.systems.services if self._draft.systems else {}
@@ -148,9 +157,10 @@ class _Sheet:
         named, there = params.get("region"), service.cloud_run
         if named is None and len(there) > 1:
             yield self._file.error(
-                place, f"{kind}: {params['service']} runs in {' and '.join(sorted(there))}, and no region is named.",
+                place,
+                f"{kind}: {params['service']} runs in {' and '.join(sorted(there))}, and no region is named.",
                 f"Make a step for each, with `region: {min(there)}` and so on.",
-            )  # fmt: skip
+            )
         elif named is not None and named not in there:
             yield self._file.error(
                 (*place, "region"), f"{kind}: {params['service']} does not run in {named}.", instead(str(named), there)

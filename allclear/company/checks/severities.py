@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 
+from allclear.company.capabilities import Kinds
 from allclear.company.diagnostics import Complaint
 from allclear.company.load import PLAN, Draft
-from allclear.company.capabilities import Kinds
 from allclear.company.yaml_file import YamlFile
 from allclear.domain.plan import ClockStop, Facet, Plan, Severity, SeverityRule, holds
 from allclear.domain.plan.notifications import Applies
@@ -29,9 +29,10 @@ def check_grading(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
         yield from _targets(file, index, severity)
         if draft.runbooks and not severity.ticket_only and not _told(draft, kinds, severity.name):
             yield file.warning(
-                ("severities", index, "name"), f"At {severity.name}, no step of any runbook pages or tells anybody.",
+                ("severities", index, "name"),
+                f"At {severity.name}, no step of any runbook pages or tells anybody.",
                 "Add a step that does, as `action: pagerduty.page`, or write `ticket_only: true`.",
-            )  # fmt: skip
+            )
 
 
 def _rules(plan: Plan, file: YamlFile) -> Iterator[Complaint]:
@@ -39,8 +40,11 @@ def _rules(plan: Plan, file: YamlFile) -> Iterator[Complaint]:
     reached = _reached(plan.assess, plan.facets) if known else set(range(len(plan.assess)))
     for index, rule in enumerate(plan.assess):
         if index not in reached:
-            yield file.warning(("assess", index), f"The rule no. {index + 1}, for {rule.severity}, never counts:"
-                               " rules before it always fit.", "Put the narrower rule first.")  # fmt: skip
+            yield file.warning(
+                ("assess", index),
+                f"The rule no. {index + 1}, for {rule.severity}, never counts: rules before it always fit.",
+                "Put the narrower rule first.",
+            )
 
 
 def _reached(rules: Sequence[SeverityRule], facets: Mapping[str, Facet]) -> set[int]:
@@ -68,13 +72,21 @@ def _values(rule: SeverityRule, name: str) -> set[str]:
 
 def _facets(plan: Plan, file: YamlFile) -> Iterator[Complaint]:
     lines: list[Applies] = [
-        *plan.silence, *plan.notifications, *plan.updates, *plan.duties, *plan.evidence, *plan.post_mortem.due,
-    ]  # fmt: skip
+        *plan.escalation_policies,
+        *plan.notifications,
+        *plan.updates,
+        *plan.duties,
+        *plan.evidence,
+        *plan.post_mortem.due,
+    ]
     asked = {name for line in [*plan.assess, *lines] for name in line.when}
     for name in plan.facets:
         if name not in asked:
-            yield file.warning(("facets", name), f"Nothing follows from the facet `{name}`.",
-                               "Write a rule for it under `assess`, name it in a `when`, or take it out.")  # fmt: skip
+            yield file.warning(
+                ("facets", name),
+                f"Nothing follows from the facet `{name}`.",
+                "Write a rule for it under `assess`, name it in a `when`, or take it out.",
+            )
 
 
 def _targets(file: YamlFile, index: int, severity: Severity) -> Iterator[Complaint]:

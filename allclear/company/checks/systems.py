@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ValidationError
 
-from allclear.company.diagnostics import Complaint, instead
-from allclear.company.load import SYSTEMS, Draft
 from allclear.company.capabilities import Kinds
 from allclear.company.checks.placeholders import texts
+from allclear.company.diagnostics import Complaint, instead
+from allclear.company.load import SYSTEMS, Draft
 from allclear.company.validation_errors import problems
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.action import Client
-from allclear.domain.plan import hollow
+from allclear.domain.plan import is_blank
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.systems import System
 
@@ -36,8 +36,11 @@ def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
             yield from _options(file, name, system, clients[name])
         if system.secret is not None and not _VARIABLE.fullmatch(system.secret):
             # Not repeated here: what stands there may be the secret itself.
-            yield file.error((*place, "secret"), "`secret` is not the name of an environment variable.",
-                             "Write a name in capitals, and put the secret into that variable.")  # fmt: skip
+            yield file.error(
+                (*place, "secret"),
+                "`secret` is not the name of an environment variable.",
+                "Write a name in capitals, and put the secret into that variable.",
+            )
         yield from _blanks(file, texts(system.model_dump(exclude={"secret"}), place))
     for name, service in draft.systems.services.items():
         held = service.model_dump(mode="json", include={"title", "url", "cloud_run", "smoke"})
@@ -47,7 +50,7 @@ def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
 def _blanks(file: YamlFile, held: Iterable[tuple[Place, str]]) -> Iterator[Complaint]:
     for where, text in held:
         found = _BLANK.search(text)
-        if found or hollow(text):
+        if found or is_blank(text):
             blank = found.group() if found else text
             yield file.warning(where, f"`{where[-1]}` still holds the blank `{blank}`.", "Fill it in.")
 
@@ -82,9 +85,10 @@ def _missing(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
     for system, users in needs.items():
         if system not in draft.systems.systems:
             yield draft.files[SYSTEMS].error(
-                ("systems",), f"There is no system `{system}`, which {', '.join(dict.fromkeys(users))} needs.",
+                ("systems",),
+                f"There is no system `{system}`, which {', '.join(dict.fromkeys(users))} needs.",
                 f"Add `{system}` under `systems` with its `endpoint`.",
-            )  # fmt: skip
+            )
 
 
 def _used(runbook: Runbook) -> Iterator[str]:

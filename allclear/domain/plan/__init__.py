@@ -1,21 +1,24 @@
 """A company's plan as data. `plan.py` is the whole; the other files are its parts."""
 
+from allclear.domain.plan.alert_storm import Limit, Storm
+from allclear.domain.plan.alert_threshold import Threshold
+from allclear.domain.plan.assumptions import MayBeAssumed, is_blank
 from allclear.domain.plan.notifications import (
-    DEFAULT_SILENCE,
+    DEFAULT_ESCALATION_POLICY,
     EVERYONE,
     DueReview,
     Duty,
+    EscalationLevel,
+    EscalationPolicy,
     Evidence,
+    MessageAction,
     Notification,
     PostMortemRules,
     ReminderRules,
-    Rung,
-    Silence,
     StatusWord,
-    Telling,
     UpdateRhythm,
 )
-from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, Shift, Takeover
+from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, RotaOverride, Shift
 from allclear.domain.plan.plan import (
     OUTAGE,
     Assumption,
@@ -40,13 +43,10 @@ from allclear.domain.plan.severity import (
     holds,
     not_known,
 )
-from allclear.domain.plan.assumptions import Stated, hollow
-from allclear.domain.plan.alert_storm import Limit, Storm
-from allclear.domain.plan.alert_threshold import Threshold
 from allclear.domain.plan.working_time import Span, WorkingTime
 
 __all__ = [
-    "DEFAULT_SILENCE",
+    "DEFAULT_ESCALATION_POLICY",
     "EVERYONE",
     "OUTAGE",
     "UNKNOWN",
@@ -73,24 +73,24 @@ __all__ = [
     "Role",
     "Rota",
     "Route",
-    "Rung",
+    "EscalationLevel",
     "Severity",
     "SeverityRule",
     "Shift",
-    "Silence",
+    "EscalationPolicy",
     "Span",
-    "Stated",
+    "MayBeAssumed",
     "StatusWord",
     "Storm",
     "Support",
-    "Takeover",
+    "RotaOverride",
     "Target",
-    "Telling",
+    "MessageAction",
     "Threshold",
     "UpdateRhythm",
     "WorkingTime",
     "assess",
     "holds",
-    "hollow",
+    "is_blank",
     "not_known",
-]  # fmt: skip
+]

@@ -10,13 +10,13 @@ from pydantic import Field
 
 from allclear.domain.base import Slug
 from allclear.domain.durations import Duration, parse_duration, say_duration
-from allclear.domain.plan.assumptions import Stated
+from allclear.domain.plan.assumptions import MayBeAssumed
 
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%|ms|s)?\s*", re.ASCII | re.IGNORECASE)
 _UNITS = {"%": 0.01, "ms": 0.001, "s": 1.0, "": 1.0}
 
 
-class Threshold(Stated):
+class Threshold(MayBeAssumed):
     """What counts as an alert.
 
     A rate means something over a window, with enough samples in it: `allclear check` warns where one is missing.

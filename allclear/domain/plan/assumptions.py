@@ -11,12 +11,12 @@ from allclear.domain.base import Model
 _HOLLOW = re.compile(r"^\s*\[.*\]\s*$")
 
 
-def hollow(text: str) -> bool:
+def is_blank(text: str) -> bool:
     """Says whether `text` is a blank that nobody filled in, as `[Phone Number]`."""
     return not text.strip() or bool(_HOLLOW.match(text))
 
 
-class Stated(Model):
+class MayBeAssumed(Model):
     """A part of a plan; `assumed: true` marks what the company's document does not say. `allclear check` lists it."""
 
     assumed: bool = Field(default=False, description="True for a default that the document does not state.")

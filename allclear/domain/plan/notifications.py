@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints, field_validator
 
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
+from allclear.domain.plan.assumptions import MayBeAssumed
 from allclear.domain.plan.severity import ClockStart, Wanted
-from allclear.domain.plan.assumptions import Stated
 from allclear.domain.plan.working_time import Span
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -23,7 +23,7 @@ EVERYONE = "everyone"
 """The last rung of a climb: every role of the plan."""
 
 
-class Applies(Stated):
+class Applies(MayBeAssumed):
     """For which incidents a line holds; all of them where nothing is said."""
 
     severities: list[str] | None = Field(default=None, description="Only for these; all when left out.")
@@ -78,31 +78,31 @@ class Evidence(Applies):
     role: Slug = Field(description="Who has to do it.")
 
 
-class Rung(Model):
+class EscalationLevel(Model):
     """Who is told of an unanswered question, and after how long."""
 
     after: Duration = Field(description="How long it has waited.")
     roles: list[Slug] | Literal["everyone"] = Field(description="Who is told then; `everyone` for all roles.")
 
 
-class Silence(Applies):
+class EscalationPolicy(Applies):
     """What an unanswered question leads to. It climbs, and silence never means yes."""
 
-    climbs: list[Rung] = Field(min_length=1, description="Who is told after how long, the shortest first.")
+    levels: list[EscalationLevel] = Field(min_length=1, description="Who is told after how long, the shortest first.")
 
 
-DEFAULT_SILENCE = Silence(
-    climbs=[
-        Rung(after=timedelta(minutes=3), roles=["tech_lead"]),
-        Rung(after=timedelta(minutes=6), roles=["cto"]),
-        Rung(after=timedelta(minutes=10), roles=EVERYONE),
+DEFAULT_ESCALATION_POLICY = EscalationPolicy(
+    levels=[
+        EscalationLevel(after=timedelta(minutes=3), roles=["tech_lead"]),
+        EscalationLevel(after=timedelta(minutes=6), roles=["cto"]),
+        EscalationLevel(after=timedelta(minutes=10), roles=EVERYONE),
     ],
     assumed=True,
     because="silence at an approval climbs to the tech lead after 3, the CTO after 6 and everyone after 10 minutes",
 )
 
 
-class Telling(Model):
+class MessageAction(Model):
     """An action that tells people something, and its words."""
 
     action: str = Field(description="As slack.post; one that only speaks, and that needs no approval.")
@@ -115,8 +115,10 @@ class Telling(Model):
 class ReminderRules(Model):
     """How people hear that a time is over: an approval that waits, a page that nobody takes, what is due or left."""
 
-    tell: Telling | None = Field(default=None, description="In the team's channel.")
-    page: Telling | None = Field(default=None, description="What is worth waking somebody for; `tell` if left out.")
+    tell: MessageAction | None = Field(default=None, description="In the team's channel.")
+    page: MessageAction | None = Field(
+        default=None, description="What is worth waking somebody for; `tell` if left out."
+    )
 
 
 class DueReview(Applies):

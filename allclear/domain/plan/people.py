@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from allclear.domain.base import Model, Moment, Slug
 from allclear.domain.durations import Duration
-from allclear.domain.plan.assumptions import Stated, hollow
+from allclear.domain.plan.assumptions import MayBeAssumed, is_blank
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
 
 
@@ -62,7 +62,7 @@ class Person(Model):
     @property
     def known(self) -> bool:
         """Says whether a real name stands here."""
-        return not hollow(self.name)
+        return not is_blank(self.name)
 
     def reached_by(self, at: datetime, working_time: WorkingTime) -> list[str]:
         """Returns the channels that reach this person at `at`, the first to be tried first."""
@@ -71,7 +71,7 @@ class Person(Model):
         return [
             kind
             for kind, contact in self.contacts.items()
-            if not hollow(contact.address) and (contact.hours is None or _within(now, contact.hours))
+            if not is_blank(contact.address) and (contact.hours is None or _within(now, contact.hours))
         ]
 
 
@@ -125,7 +125,7 @@ class Layer(Model):
         return turn + 1 if at >= self.begins(turn + 1, zone) else turn
 
 
-class Takeover(Model):
+class RotaOverride(Model):
     """Somebody said that a turn is theirs now."""
 
     role: str
@@ -150,11 +150,11 @@ _EARLY = timedelta(hours=1)
 """Whoever takes over this long before a turn begins has taken that turn."""
 
 
-def _when(takeover: Takeover) -> datetime:
+def _when(takeover: RotaOverride) -> datetime:
     return takeover.at
 
 
-class Rota(Stated):
+class Rota(MayBeAssumed):
     """Who has a role when: layers, the first to be paged first."""
 
     role: Slug = Field(description="The role that is taken in turns.")
@@ -165,7 +165,7 @@ class Rota(Stated):
         description="True: a turn begins when its person takes it over, and lasts until the next one does.",
     )
 
-    def on_duty(self, at: datetime, working_time: WorkingTime, taken: Sequence[Takeover] = ()) -> Iterator[Shift]:
+    def on_duty(self, at: datetime, working_time: WorkingTime, taken: Sequence[RotaOverride] = ()) -> Iterator[Shift]:
         """Yields who is on duty at `at`, layer by layer.
 
         With `hand_over`, a person whose turn began counts once they have taken it over; until then it is whoever took
@@ -187,8 +187,10 @@ class Rota(Stated):
             held = turn - 1 if waits else turn
             kept = waits and last is not None
             yield Shift(
-                layer=layer.name, person=last.person if kept and last else layer.person(held),
+                layer=layer.name,
+                person=last.person if kept and last else layer.person(held),
                 since=last.at if kept and last else layer.begins(held, zone),
-                until=layer.begins(turn + 1, zone), acknowledge_within=layer.acknowledge_within,
+                until=layer.begins(turn + 1, zone),
+                acknowledge_within=layer.acknowledge_within,
                 next_person=layer.person(turn if waits else turn + 1),
-            )  # fmt: skip
+            )

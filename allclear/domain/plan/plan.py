@@ -11,21 +11,21 @@ from pydantic import Field, model_validator
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import Model, Slug
 from allclear.domain.errors import ConfigError
+from allclear.domain.plan.alert_storm import Storm
+from allclear.domain.plan.alert_threshold import Threshold
 from allclear.domain.plan.notifications import (
-    DEFAULT_SILENCE,
+    DEFAULT_ESCALATION_POLICY,
     Applies,
     Duty,
+    EscalationPolicy,
     Evidence,
     Notification,
     PostMortemRules,
     ReminderRules,
-    Silence,
     UpdateRhythm,
 )
 from allclear.domain.plan.people import Person, Role, Rota
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
-from allclear.domain.plan.alert_storm import Storm
-from allclear.domain.plan.alert_threshold import Threshold
 from allclear.domain.plan.working_time import WorkingTime
 from allclear.domain.runbook import Phase
 
@@ -111,7 +111,9 @@ class Plan(Model):
     thresholds: list[Threshold] = Field(default=[], description="What the plan counts as an alert.")
     storm: Storm = Field(default=Storm(), description="What is done when alerts come in masses.")
     approvals: dict[str, ApprovalPolicy] = Field(default={}, description="Action -> who must say yes.")
-    silence: list[Silence] = Field(default=[DEFAULT_SILENCE], min_length=1, description="The first that fits counts.")
+    escalation_policies: list[EscalationPolicy] = Field(
+        default=[DEFAULT_ESCALATION_POLICY], min_length=1, description="The first that fits counts."
+    )
     notifications: list[Notification] = Field(default=[], description="Who is told.")
     updates: list[UpdateRhythm] = Field(default=[], description="How often who hears how it stands.")
     reminders: ReminderRules = Field(default=ReminderRules(), description="How people hear that a time is over.")

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from allclear.domain.base import Model, Slug
-from allclear.domain.plan.assumptions import Stated
+from allclear.domain.plan.assumptions import MayBeAssumed
 from allclear.domain.plan.working_time import Span
 
 UNKNOWN = "unknown"
@@ -39,7 +39,7 @@ class ClockStop(StrEnum):
     ENDED = "ended"
 
 
-class Target(Stated):
+class Target(MayBeAssumed):
     """By when something has to have happened."""
 
     name: Slug = Field(description="The plan's own name for it, as `respond`.")
@@ -49,7 +49,7 @@ class Target(Stated):
     words: str = Field(default="", description="The plan's own words, as `Immediate (< 5 minutes)`.")
 
 
-class Escalation(Stated):
+class Escalation(MayBeAssumed):
     """When an incident becomes graver by itself."""
 
     to: str = Field(description="The graver severity.")
@@ -96,7 +96,7 @@ class Severity(Model):
         return next((target for target in self.targets if target.name == name), None)
 
 
-class Facet(Stated):
+class Facet(MayBeAssumed):
     """One thing that a severity follows from, as the share of users; `unknown` is always an answer."""
 
     title: str = Field(description="The question that it answers, as `Share of users affected`.")
@@ -119,7 +119,7 @@ Wanted = dict[Slug, Slug | list[Slug]]
 """Facet -> the value, or one of the values, that it must have."""
 
 
-class SeverityRule(Stated):
+class SeverityRule(MayBeAssumed):
     """A severity, and the facets that give it. An empty `when` always fits."""
 
     severity: str = Field(description="What it is then.")

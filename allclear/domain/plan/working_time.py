@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from allclear.domain.durations import DURATION_PATTERN, LONGEST, parse_duration, plausible, write_duration
 from allclear.domain.errors import ConfigError
-from allclear.domain.plan.assumptions import Stated
+from allclear.domain.plan.assumptions import MayBeAssumed
 
 _BUSINESS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*business\s*(hour|day)s?\s*", re.IGNORECASE | re.ASCII)
 _HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
@@ -127,7 +127,7 @@ DayHours = Annotated[
 """A stretch of one day in local time, as `09:00-17:30`; `24:00` is its end."""
 
 
-class WorkingTime(Stated):
+class WorkingTime(MayBeAssumed):
     """When the company works: its zone, days, hours and holidays."""
 
     zone: Zone = Field(default="UTC", description="The company's time zone, as Europe/Berlin.")

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.base import Clock
-from allclear.domain.errors import AllclearError, Moved
+from allclear.domain.errors import AllclearError, ConcurrentWrite
 from allclear.domain.incident import AskState, Incident
-from allclear.domain.records import ActFinished, AskVoided, By, NoteTaken, StepDone, WindowPassed
-from allclear.engine.actions.auto_approval import acted_lately, objections
+from allclear.domain.records import ActFinished, AskWithdrawn, By, NoteAdded, StepDone, VetoWindowEnded
+from allclear.engine.actions.auto_approval import acted_recently, objections
+from allclear.engine.concurrency import ConcurrencySlots
 from allclear.engine.response.conductor import Conductor
-from allclear.engine.concurrency import Places
-from allclear.journal.ports import Errand, ErrandKind, Journal
+from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 
 log = logging.getLogger("allclear.windows")
 
@@ -33,7 +33,7 @@ _AT_ONCE = 20
 """Windows that are seen to at the same time: one client's connections are shared by all of them."""
 
 
-class Windows:
+class ApprovalTimeouts:
     """Watches the windows of open asks. Any process may; an ask's window passes once."""
 
     def __init__(self, journal: Journal, conductor: Conductor, company: Company, clock: Clock) -> None:
@@ -41,7 +41,7 @@ class Windows:
         self._conductor = conductor
         self._company = company
         self._clock = clock
-        self._places = Places(_AT_ONCE)
+        self._places = ConcurrencySlots(_AT_ONCE)
 
     def waiting(self) -> list[tuple[datetime, str, str]]:
         """Returns when which window passes, with incident and ask, the next one first."""
@@ -72,7 +72,7 @@ class Windows:
         """Lets one pass, and says whether it could be seen to."""
         try:
             await self._pass(self._conductor.incident(incident_id), ask_id)
-        except Moved:  # somebody answered in this very moment
+        except ConcurrentWrite:  # somebody answered in this very moment
             return False
         except AllclearError as error:
             log.warning("%s: %s", ask_id, error)
@@ -88,14 +88,14 @@ class Windows:
         window, act = state.ask.window, incident.acts.get(state.ask.act or "")
         if not state.open or window is None or act is None:
             return
-        finding = await self._conductor.look(self._conductor.runbook(incident).health, self._conductor.words(incident))
+        finding = await self._conductor.check(self._conductor.runbook(incident).health, self._conductor.words(incident))
         # A look takes its time, and people write notes meanwhile: only what it bears on must not have moved.
         incident = self._conductor.incident(incident.id)
         state = incident.asks[ask_id]
         if not state.open:
             return
         seen = StepDone(
-            phase=state.ask.phase, step=_look_key(state), title="Still failing?", finding=finding, of_health=True
+            phase=state.ask.phase, step=_check_key(state), title="Still failing?", finding=finding, health_check=True
         )
         fails = finding.verdict is Verdict.FAILURE
         if window.then == "act":
@@ -103,15 +103,15 @@ class Windows:
                 fails
                 and self._clock() - window.until <= STALE
                 and not self._against(incident, finding)
-                and not acted_lately(self._journal, incident, act.proposed.resource, self._clock())
+                and not acted_recently(self._journal, incident, act.proposed.resource, self._clock())
             )
-            records = [seen, WindowPassed(ask=ask_id)] if allowed else [seen]
+            records = [seen, VetoWindowEnded(ask=ask_id)] if allowed else [seen]
         else:
             told = fails and not self._against(incident, finding, words=True)
             records = [seen, *_given_up(state, act.id, finding)] if told else [seen]
-        wake = Errand(ErrandKind.RESUME, incident.id, f"window:{ask_id}", {"ask": ask_id})
+        wake = OutboxMessage(OutboxKind.RESUME, incident.id, f"window:{ask_id}", {"ask": ask_id})
         self._journal.append(
-            incident.id, records, BY, expect=incident.length, errands=[wake] if len(records) > 1 else []
+            incident.id, records, BY, expect=incident.length, outbox=[wake] if len(records) > 1 else []
         )
 
     def _against(self, incident: Incident, seen: Finding, *, words: bool = False) -> list[str]:
@@ -120,18 +120,18 @@ class Windows:
         return objections(incident, record, self._company.plan.storm, self._clock(), seen, words=words)
 
 
-def _given_up(state: AskState, act: str, finding: Finding) -> list[AskVoided | ActFinished | NoteTaken]:
+def _given_up(state: AskState, act: str, finding: Finding) -> list[AskWithdrawn | ActFinished | NoteAdded]:
     """What is written when nobody answered; whoever makes the next move then proposes the generic words."""
-    why = f"nobody answered in time, and the service is failing still: {finding.sentence.rstrip('.')}"
+    reason = f"nobody answered in time, and the service is failing still: {finding.sentence.rstrip('.')}"
     given_up = Outcome(status=ActStatus.REFUSED, changed=False, sentence="Nobody answered; generic words go out.")
     return [
-        AskVoided(ask=state.ask.id, why=why),
+        AskWithdrawn(ask=state.ask.id, reason=reason),
         ActFinished(act=act, outcome=given_up),
-        NoteTaken(text=f"The generic text goes out: {why}."),
+        NoteAdded(text=f"The generic text goes out: {reason}."),
     ]
 
 
-def _look_key(state: AskState) -> str:
+def _check_key(state: AskState) -> str:
     return f"{state.ask.step}-window"
 
 
@@ -140,7 +140,7 @@ def _next(incident: Incident, state: AskState) -> datetime | None:
 
     What only words go out for is looked at again and again, for a service may fail again while nobody answers.
     """
-    window, seen = state.ask.window, incident.step(state.ask.phase, _look_key(state))
+    window, seen = state.ask.window, incident.step(state.ask.phase, _check_key(state))
     if window is None or seen is None or seen.number < state.number:
         return window.until if window else None
-    return seen.at + AGAIN if window.then == "generic" else None
+    return seen.at + AGAIN if window.then == "fallback" else None

@@ -22,21 +22,29 @@ ONCE_WITHIN = timedelta(hours=1)
 
 
 def objections(
-    incident: Incident, entries: list[Entry], storm: Storm, now: datetime, seen: Finding | None = None,
-    *, words: bool = False,
-) -> list[str]:  # fmt: skip
+    incident: Incident,
+    entries: list[Entry],
+    storm: Storm,
+    now: datetime,
+    seen: Finding | None = None,
+    *,
+    words: bool = False,
+) -> list[str]:
     """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may.
 
     `seen` is a look that was made just now and does not stand in the record yet. For `words` alone it is enough that a
     person declared the incident.
     """
-    looks = [(entry.at, entry.record.finding.verdict) for entry in entries
-             if isinstance(entry.record, StepDone) and entry.record.of_health]  # fmt: skip
-    looks += [(now, seen.verdict)] if seen else []
+    checks = [
+        (entry.at, entry.record.finding.verdict)
+        for entry in entries
+        if isinstance(entry.record, StepDone) and entry.record.health_check
+    ]
+    checks += [(now, seen.verdict)] if seen else []
     declared = words and bool(incident.opened_by.person)
     return [
         *(() if declared else _source(incident)),
-        *_looks(looks),
+        *_checks(checks),
         *_flapping(incident, entries, storm, now),
         *_covered(incident),
     ]
@@ -48,14 +56,14 @@ def _source(incident: Incident) -> Iterator[str]:
         yield "no alert came from a source that proved who it is"
 
 
-def _looks(looks: list[tuple[datetime, Verdict]]) -> Iterator[str]:
+def _checks(checks: list[tuple[datetime, Verdict]]) -> Iterator[str]:
     failed: list[datetime] = []
-    for at, verdict in looks:
+    for at, verdict in checks:
         if verdict is Verdict.SUCCESS:  # what failed before is another trouble
             failed.clear()
         elif verdict is Verdict.FAILURE:
             failed.append(at)
-    if looks and looks[-1][1] is not Verdict.FAILURE:
+    if checks and checks[-1][1] is not Verdict.FAILURE:
         yield "the last look did not fail"
     elif not failed or failed[-1] - failed[0] < APART:
         yield f"it was not seen to fail twice, {APART.seconds} s apart"
@@ -79,11 +87,11 @@ def _flapping(incident: Incident, entries: list[Entry], storm: Storm, now: datet
 
 
 def _covered(incident: Incident) -> Iterator[str]:
-    if incident.covered_by:
+    if incident.storm_umbrella:
         yield f"{in_storm(incident)}: approve what waits, or act by hand"
 
 
-def acted_lately(journal: Journal, incident: Incident, resource: str, now: datetime) -> str | None:
+def acted_recently(journal: Journal, incident: Incident, resource: str, now: datetime) -> str | None:
     """Returns that something acted by itself within the hour, on `resource` or on the incident's service; else None.
 
     A record that cannot be read may tell of such an act: it speaks against another one as well.
@@ -102,4 +110,4 @@ def acted_lately(journal: Journal, incident: Incident, resource: str, now: datet
 
 
 def _by_itself_since(act: Act, since: datetime) -> bool:
-    return act.proposed.by_itself and act.intended_at is not None and act.intended_at > since
+    return act.proposed.auto_approve and act.intended_at is not None and act.intended_at > since

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from allclear.domain.action import (
+    ActionContext,
     ActStatus,
     AnyAction,
     Change,
@@ -25,15 +26,14 @@ from allclear.domain.action import (
     Receipt,
     Refusal,
     State,
-    Surroundings,
     Verdict,
 )
 from allclear.domain.errors import (
     AllclearError,
     AnswerLost,
+    ConcurrentWrite,
     Conflict,
     JournalError,
-    Moved,
     NotAllowed,
     NotFound,
     Refused,
@@ -41,10 +41,10 @@ from allclear.domain.errors import (
 )
 from allclear.domain.incident import Act, Incident
 from allclear.domain.records import ActFinished, ActIntended, By
+from allclear.engine.actions.registry import Registry, read_params
 from allclear.engine.concurrency import rest
 from allclear.engine.incidents import read_incident
-from allclear.engine.actions.registry import Registry, read_params
-from allclear.journal.ports import Busy, Done, Journal, Mine
+from allclear.journal.ports import Acquired, Finished, Held, Journal
 
 LEASE = timedelta(seconds=30)
 """How long a claim lives unrenewed: longer than any client's own timeout (15 s for a traffic update)."""
@@ -69,7 +69,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Worked:
+class Preview:
     """What doing something now would change, worked out and not done."""
 
     action: AnyAction
@@ -83,12 +83,12 @@ class Worked:
 class Executor:
     """Carries acts out. One a process; many may share a journal."""
 
-    def __init__(self, journal: Journal, registry: Registry, around: Surroundings, world: str = "") -> None:
+    def __init__(self, journal: Journal, registry: Registry, context: ActionContext, world: str = "") -> None:
         """`world` tells whose resources these are: two companies, or a rehearsal, may have a flag of the same name."""
         self._world = world
         self._journal = journal
         self._registry = registry
-        self._around = around
+        self._around = context
         self._actions: dict[str, AnyAction] = {}
 
     def action(self, name: str) -> AnyAction:
@@ -97,33 +97,33 @@ class Executor:
             self._actions[name] = self._registry.action(name)(self._around)
         return self._actions[name]
 
-    async def work_out(self, name: str, raw: Mapping[str, Any]) -> Worked:
+    async def preview(self, name: str, raw: Mapping[str, Any]) -> Preview:
         """Returns what doing `name` now would change: observe, plan and precheck; nothing is written anywhere.
 
         Raises Refused where no change can be named, ConfigError for parameters that do not fit, VendorError.
         """
         action = self.action(name)
         params = read_params(type(action), raw)
-        before = await action.survey(params)
+        before = await action.observe_for_plan(params)
         change = action.plan(params, before)
-        done = action.settled(change, before)
+        done = action.target_reached(change, before)
         refusals = [] if done else await action.precheck(params, change)
-        return Worked(action, params, change, before, done, list(refusals))
+        return Preview(action, params, change, before, done, list(refusals))
 
-    async def work_out_undo(self, act: Act) -> Worked:
+    async def preview_undo(self, act: Act) -> Preview:
         """Returns what undoing `act` now would change. Raises Refused where the world has moved since."""
         prepared = self.prepared(act)
         action, params, done_change = prepared.action, prepared.params, prepared.change
         now = await action.observe(params)
         readable = action.fence is not Fence.KEY  # what cannot be read back looks the same before and after
-        if readable and not action.settled(done_change, now) and now.matters() == done_change.before.matters():
+        if readable and not action.target_reached(done_change, now) and now.matters() == done_change.before.matters():
             back = done_change.model_copy(
                 update={"before": now, "after": done_change.before, "summary": f"Undo: {done_change.summary}"}
             )
-            return Worked(action, params, back, now, done=True, refusals=[])
+            return Preview(action, params, back, now, done=True, refusals=[])
         change = action.undo(params, done_change, now)
         refusals = await action.precheck(params, change)
-        return Worked(action, params, change, now, done=False, refusals=list(refusals))
+        return Preview(action, params, change, now, done=False, refusals=list(refusals))
 
     def prepared(self, act: Act) -> Prepared:
         """Returns the act's action, parameters and change, typed again. Raises Refused for an act without a change."""
@@ -145,20 +145,24 @@ class Executor:
             incident, act = self._read(incident_id, act_id)
             if act.outcome:
                 return act.outcome
-            with suppress(Moved):  # somebody wrote something meanwhile: look again
+            with suppress(ConcurrentWrite):  # somebody wrote something meanwhile: look again
                 outcome = await self._attempt(incident, act, by)
                 if outcome is not None:
                     return outcome
                 continue
             await rest(_AGAIN)
         return self._finish_unclaimed(
-            incident_id, act_id, by,
+            incident_id,
+            act_id,
+            by,
             Outcome(
-                status=ActStatus.FAILED, changed=False, drifted=True,
+                status=ActStatus.FAILED,
+                changed=False,
+                drifted=True,
                 sentence="Somebody else keeps changing the same thing; nothing was done.",
                 next_step="Find out who, then propose it again.",
             ),
-        )  # fmt: skip
+        )
 
     # --- the way of one attempt --------------------------------------------------------------------
 
@@ -184,12 +188,12 @@ class Executor:
         claimed = f"{self._world}: {fresh.resource}" if self._world else fresh.resource
         claim = self._journal.claim(claimed, incident.id, act.id, LEASE, intent, by)
         match claim:
-            case Done():
+            case Finished():
                 return None
-            case Busy():
+            case Held():
                 await self._make_way(claim, by)
                 return None
-            case Mine():
+            case Acquired():
                 async with self._kept(claimed, claim.token):
                     outcome = await self._do(prepared, fresh, incident.id, act.id, claim)
                 finished = ActFinished(act=act.id, outcome=outcome)
@@ -200,35 +204,42 @@ class Executor:
     async def _still_so(self, prepared: Prepared, now: State) -> Outcome | None:
         """Returns why the act ends before it begins, or None when it may go on."""
         action, change = prepared.action, prepared.change
-        if action.settled(change, now):
+        if action.target_reached(change, now):
             return await self._seen_done(prepared, change, now, "Found done already: nothing was left to change.")
         if now.matters() != change.before.matters():
             return Outcome(
-                status=ActStatus.FAILED, changed=False, drifted=True, after=now.model_dump(mode="json"),
+                status=ActStatus.FAILED,
+                changed=False,
+                drifted=True,
+                after=now.model_dump(mode="json"),
                 sentence="The world has moved since this was proposed; nothing was done.",
                 next_step="It is worked out again, on what is there now.",
-            )  # fmt: skip
+            )
         refusals = await action.precheck(prepared.params, change.model_copy(update={"before": now}))
         if refusals:
             return Outcome(
-                status=ActStatus.REFUSED, changed=False,
-                sentence=" ".join(refusal.sentence for refusal in refusals), next_step=refusals[0].next_step,
-            )  # fmt: skip
+                status=ActStatus.REFUSED,
+                changed=False,
+                sentence=" ".join(refusal.sentence for refusal in refusals),
+                next_step=refusals[0].next_step,
+            )
         return None
 
-    async def _do(self, prepared: Prepared, change: Change[Any], incident: str, act: str, claim: Mine) -> Outcome:
+    async def _do(self, prepared: Prepared, change: Change[Any], incident: str, act: str, claim: Acquired) -> Outcome:
         action, params = prepared.action, prepared.params
         if claim.resumed:
             now = await action.observe(params)
-            if action.settled(change, now):
+            if action.target_reached(change, now):
                 return await self._proof(prepared, change, None, "It had taken effect before the interruption.")
             same = now.matters() == change.before.matters()
             if not same or (action.fence is Fence.NONE and not claim.holder_dead):
                 return Outcome(
-                    status=ActStatus.INDETERMINATE, changed=True, after=now.model_dump(mode="json"),
+                    status=ActStatus.INDETERMINATE,
+                    changed=True,
+                    after=now.model_dump(mode="json"),
                     sentence="It was interrupted, and what is there now is neither what was nor what was intended.",
                     next_step="Look at it, and set it right by hand.",
-                )  # fmt: skip
+                )
             change = change.model_copy(update={"before": now})
         try:
             receipt = await action.apply(params, change, key=f"{incident}/{act}")
@@ -250,7 +261,7 @@ class Executor:
         action, params = prepared.action, prepared.params
         try:
             now = await action.observe(params)
-            if action.settled(change, now):
+            if action.target_reached(change, now):
                 note = "Found done already: somebody else made the same change at the same moment."
                 return await self._seen_done(prepared, change, now, note)
             if now.matters() == change.before.matters() and left:
@@ -264,9 +275,13 @@ class Executor:
         except AllclearError as other:
             return _failed(other)
         return Outcome(
-            status=ActStatus.FAILED, changed=False, drifted=True, after=now.model_dump(mode="json"),
-            sentence=f"{error.message} Nothing was done.", next_step="It is worked out again, on what is there now.",
-        )  # fmt: skip
+            status=ActStatus.FAILED,
+            changed=False,
+            drifted=True,
+            after=now.model_dump(mode="json"),
+            sentence=f"{error.message} Nothing was done.",
+            next_step="It is worked out again, on what is there now.",
+        )
 
     async def _after_lost_answer(self, prepared: Prepared, change: Change[Any], key: str) -> Outcome:
         """We wrote and heard nothing: look until it shows; where the vendor fences, write once more."""
@@ -278,9 +293,11 @@ class Executor:
                 return seen
         if action.fence is Fence.NONE:
             return Outcome(
-                status=ActStatus.INDETERMINATE, changed=True,
-                sentence="It was sent, no answer came, and it does not show.", next_step="Look at it by hand.",
-            )  # fmt: skip
+                status=ActStatus.INDETERMINATE,
+                changed=True,
+                sentence="It was sent, no answer came, and it does not show.",
+                next_step="Look at it by hand.",
+            )
         try:
             now = await action.observe(params)
             if now.matters() != change.before.matters():
@@ -289,9 +306,11 @@ class Executor:
             receipt = await action.apply(params, fresh, key=key)
         except AllclearError as error:
             return Outcome(
-                status=ActStatus.INDETERMINATE, changed=True,
-                sentence=f"It was sent, no answer came, and then: {error.message}", next_step=error.next_step,
-            )  # fmt: skip
+                status=ActStatus.INDETERMINATE,
+                changed=True,
+                sentence=f"It was sent, no answer came, and then: {error.message}",
+                next_step=error.next_step,
+            )
         return await self._proof(prepared, change, receipt, "The first answer was lost; it was sent again.")
 
     async def _seen_done(self, prepared: Prepared, change: Change[Any], now: State, note: str) -> Outcome:
@@ -303,9 +322,13 @@ class Executor:
         return seen.model_copy(update={"changed": False})
 
     async def _proof(
-        self, prepared: Prepared, change: Change[Any], receipt: Receipt | None, note: str,
+        self,
+        prepared: Prepared,
+        change: Change[Any],
+        receipt: Receipt | None,
+        note: str,
         within: timedelta | None = None,
-    ) -> Outcome:  # fmt: skip
+    ) -> Outcome:
         """Looks until the change shows, or its deadline has passed."""
         action, params = prepared.action, prepared.params
         loop = asyncio.get_running_loop()
@@ -327,13 +350,15 @@ class Executor:
         failed = unchanged and finding.verdict is Verdict.FAILURE
         return Outcome(
             status=ActStatus.VERIFIED if good else ActStatus.FAILED if failed else ActStatus.UNVERIFIED,
-            changed=not failed, after=seen, sentence=" ".join(part for part in (note, finding.sentence) if part),
+            changed=not failed,
+            after=seen,
+            sentence=" ".join(part for part in (note, finding.sentence) if part),
             next_step="" if good else "Look at it before going on.",
-        )  # fmt: skip
+        )
 
     # --- claims --------------------------------------------------------------------------------------
 
-    async def _make_way(self, busy: Busy, by: By) -> None:
+    async def _make_way(self, busy: Held, by: By) -> None:
         """Waits while another act changes the same thing; finishes for it when its holder is gone.
 
         It looks into the journal meanwhile, and only now and then at what is changed: that is the vendor's to count.
@@ -374,7 +399,9 @@ class Executor:
         if act.outcome:
             return act.outcome
         if act.intended:
-            raise Moved(f"{act_id} of {incident_id} is being carried out by somebody else.", "Ask again in a moment.")
+            raise ConcurrentWrite(
+                f"{act_id} of {incident_id} is being carried out by somebody else.", "Ask again in a moment."
+            )
         self._journal.append(incident_id, [ActFinished(act=act_id, outcome=outcome)], by, expect=incident.length)
         return outcome
 
@@ -390,10 +417,12 @@ def found_done(action: AnyAction, change: Change[Any], now: State, sentence: str
     finding = action.verify(change, now, None)
     good = finding.verdict is Verdict.SUCCESS
     return Outcome(
-        status=ActStatus.VERIFIED if good else ActStatus.UNVERIFIED, changed=False,
-        after=now.model_dump(mode="json"), sentence=sentence if good else f"{sentence} {finding.sentence}",
+        status=ActStatus.VERIFIED if good else ActStatus.UNVERIFIED,
+        changed=False,
+        after=now.model_dump(mode="json"),
+        sentence=sentence if good else f"{sentence} {finding.sentence}",
         next_step="" if good else "Look at it before going on.",
-    )  # fmt: skip
+    )
 
 
 def _failed(error: AllclearError) -> Outcome:

@@ -14,18 +14,18 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from allclear.domain.action import Finding, Surroundings, Verdict
+from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.baseline import SERVING_ALL, Baseline, ServingAll
 from allclear.domain.errors import AllclearError
-from allclear.engine.incidents import readable
 from allclear.engine.actions.registry import Registry, read_params
+from allclear.engine.incidents import readable
 from allclear.journal.ports import Journal
 
 ENOUGH_REQUESTS = 20
 """A look that rests on fewer than these may be luck: it makes no revision a good one."""
-LOOKS = "looks"
+CHECKS = "looks"
 """Where a finding's facts say how often was looked until all was well; missing for once."""
-_LOOK_SECONDS = 5.0
+_CHECK_SECONDS = 5.0
 """How long the question what serves may take; it must hold up no response."""
 
 
@@ -49,14 +49,14 @@ class JournalRecord:
         return (newest.began_at or newest.opened_at) if newest else None
 
 
-async def serving_all(registry: Registry, around: Surroundings, service: str) -> list[ServingAll]:
+async def serving_all(registry: Registry, context: ActionContext, service: str) -> list[ServingAll]:
     """Returns what has all users of `service` right now; empty where no probe can tell, or traffic is shared."""
     found: list[ServingAll] = []
     for kind in registry.probes.values():
         if kind.tells_serving:
             try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    finding = await kind(around).look(read_params(kind, {"service": service}))
+                async with asyncio.timeout(_CHECK_SECONDS):
+                    finding = await kind(context).check(read_params(kind, {"service": service}))
             except (AllclearError, TimeoutError):
                 continue
             found.extend(named_in(finding))
@@ -78,9 +78,9 @@ def with_serving(finding: Finding, served: Sequence[ServingAll]) -> Finding:
     return finding.model_copy(update={"facts": facts}) if served else finding
 
 
-def after_looks(finding: Finding, looks: int) -> Finding:
+def after_checks(finding: Finding, checks: int) -> Finding:
     """Returns the finding of the last of so many looks, with their number among its facts if there were several."""
-    return finding.model_copy(update={"facts": {**finding.facts, LOOKS: looks}}) if looks > 1 else finding
+    return finding.model_copy(update={"facts": {**finding.facts, CHECKS: checks}}) if checks > 1 else finding
 
 
 def speaks_for_it(finding: Finding) -> bool:
@@ -91,7 +91,7 @@ def speaks_for_it(finding: Finding) -> bool:
     """
     requests: object = finding.facts.get("requests")
     enough = type(requests) is int and requests >= ENOUGH_REQUESTS
-    return enough and finding.verdict is Verdict.SUCCESS and LOOKS not in finding.facts
+    return enough and finding.verdict is Verdict.SUCCESS and CHECKS not in finding.facts
 
 
 def note_finding(journal: Journal, finding: Finding, at: datetime, said_by: str) -> list[Baseline]:
@@ -103,14 +103,14 @@ def note_finding(journal: Journal, finding: Finding, at: datetime, said_by: str)
 
 
 async def note_healthy(
-    journal: Journal, registry: Registry, around: Surroundings, service: str, at: datetime, said_by: str
+    journal: Journal, registry: Registry, context: ActionContext, service: str, at: datetime, said_by: str
 ) -> list[Baseline]:
     """Writes down what has all users of `service`, which a look from outside has just seen healthy.
 
     Returns what was written: nothing where traffic is shared or cannot be read. `at` is the moment of the healthy
     look, which the caller answers for. Raises JournalError.
     """
-    served = await serving_all(registry, around, service)
+    served = await serving_all(registry, context, service)
     noted = [Baseline(resource=one.resource, revision=one.revision, at=at, said_by=said_by) for one in served]
     journal.add_baselines(noted)
     return noted

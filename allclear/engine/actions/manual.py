@@ -10,12 +10,12 @@ from allclear.company import Company
 from allclear.domain.action import Outcome
 from allclear.domain.errors import NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
-from allclear.domain.records import By, DecisionTaken
-from allclear.domain.reminders import BY_HAND as PHASE
+from allclear.domain.records import By, DecisionMade
+from allclear.domain.reminders import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor
-from allclear.engine.people.people import Declaration, People
-from allclear.engine.actions.proposals import Proposer, Wish
+from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.incidents import read_incident, readable
+from allclear.engine.people.people import Declaration, People
 from allclear.journal.ports import Journal
 
 
@@ -44,13 +44,19 @@ class Result:
     waiting: tuple[str, ...] = ()
 
 
-class ByHand:
+class ManualActions:
     """Carries out what people order, outside the course of a runbook."""
 
     def __init__(
-        self, journal: Journal, company: Company, executor: Executor, proposer: Proposer, people: People, *,
+        self,
+        journal: Journal,
+        company: Company,
+        executor: Executor,
+        proposer: Proposer,
+        people: People,
+        *,
         simulated: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._journal = journal
         self._simulated = simulated
         self._company = company
@@ -71,12 +77,12 @@ class ByHand:
             if begun.proposed.action == order.action:  # interrupted: first learn what became of it
                 await self._executor.carry_out(incident.id, begun.id, by)
                 incident = self._read(incident.id)
-        wish = self._wish(order, incident)
-        known = incident.act_of(PHASE, wish.key) if order.key else None
+        request = self._wish(order, incident)
+        known = incident.act_of(PHASE, request.key) if order.key else None
         if known is None:
-            loud = DecisionTaken(text=f"BY HAND, outside the runbook: {wish.title}", why=order.reason)
+            loud = DecisionMade(text=f"BY HAND, outside the runbook: {request.title}", reason=order.reason)
             self._journal.append(incident.id, [loud], by)
-            act = await self._proposer.propose(self._read(incident.id), wish, by)
+            act = await self._proposer.propose(self._read(incident.id), request, by)
         else:
             act = known.id
         return await self.go_on(incident.id, act, by)
@@ -94,11 +100,16 @@ class ByHand:
             act = incident.acts[act_id]
         if not act.in_place:
             raise Refused(f"Nothing of {act_id} is in place ({act.status.value}).", "There is nothing to undo.")
-        wish = Wish(
-            PHASE, f"undo-{act_id.replace('/', '-')}", act.proposed.action, act.proposed.params,
-            f"Undo: {act.proposed.title}", undoes=act, confirmed=reason or "undone by hand",
-        )  # fmt: skip
-        return await self.go_on(incident_id, await self._proposer.propose(incident, wish, by), by)
+        request = ActionRequest(
+            PHASE,
+            f"undo-{act_id.replace('/', '-')}",
+            act.proposed.action,
+            act.proposed.params,
+            f"Undo: {act.proposed.title}",
+            undoes=act,
+            confirmed=reason or "undone by hand",
+        )
+        return await self.go_on(incident_id, await self._proposer.propose(incident, request, by), by)
 
     async def after_answer(self, ask_id: str, by: By) -> Result | None:
         """Carries out an act by hand that the answer has just allowed: no flow waits to do it. None for other asks."""
@@ -118,7 +129,7 @@ class ByHand:
         outcome = act.outcome or await self._executor.carry_out(incident_id, act_id, by)
         return Result(incident_id, act_id, outcome)
 
-    def _wish(self, order: Order, incident: Incident | None) -> Wish:
+    def _wish(self, order: Order, incident: Incident | None) -> ActionRequest:
         kind = self._executor.action(order.action)
         base = order.action.replace(".", "-").replace("_", "-")
         if order.key:
@@ -126,7 +137,9 @@ class ByHand:
         elif incident:
             times = sum(act.proposed.step.startswith(base) for act in incident.acts.values())
             base = base if not times else f"{base}-{times + 1}"
-        return Wish(PHASE, base, order.action, order.params, kind.title, confirmed=order.reason, shown=order.shown)
+        return ActionRequest(
+            PHASE, base, order.action, order.params, kind.title, confirmed=order.reason, shown=order.shown
+        )
 
     def _incident(self, order: Order, by: By) -> Incident:
         if order.severity:

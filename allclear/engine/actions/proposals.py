@@ -14,15 +14,15 @@ from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOpened, By
 from allclear.domain.runbook import Step
-from allclear.engine.actions.auto_approval import acted_lately, objections
-from allclear.engine.actions.approval_requests import approval_of, policy_for, unanswered_for, with_window
-from allclear.engine.actions.executor import Executor, Worked, found_done
+from allclear.engine.actions.approval_requests import approval_of, fallback_for, policy_for, with_window
+from allclear.engine.actions.auto_approval import acted_recently, objections
+from allclear.engine.actions.executor import Executor, Preview, found_done
 from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Journal
 
 
 @dataclass(frozen=True)
-class Wish:
+class ActionRequest:
     """What somebody or a runbook wants done."""
 
     phase: str
@@ -56,138 +56,145 @@ class Proposer:
         self._plan = plan
         self._clock = clock
 
-    async def propose(self, incident: Incident, wish: Wish, by: By) -> str:
+    async def propose(self, incident: Incident, request: ActionRequest, by: By) -> str:
         """Writes the proposal down and returns the act's id.
 
         What cannot be worked out, is refused or is done already is finished in the same breath. Raises Moved when
         the incident has a newer entry than `incident` holds: decide again.
         """
-        kind = type(self._executor.action(wish.action))
-        act = _act_id(incident, wish)
-        wish = self._marked(wish, kind.speaks)
+        kind = type(self._executor.action(request.action))
+        act = _act_id(incident, request)
+        request = self._marked(request, kind.speaks)
         try:
-            worked = await (
-                self._executor.work_out_undo(wish.undoes)
-                if wish.undoes
-                else self._executor.work_out(wish.action, wish.params)
+            preview = await (
+                self._executor.preview_undo(request.undoes)
+                if request.undoes
+                else self._executor.preview(request.action, request.params)
             )
         except AllclearError as error:
-            records = self._hopeless(wish, act, kind.title, error)
+            records = self._hopeless(request, act, kind.title, error)
         else:
-            records = self._records(incident, wish, act, worked, by)
+            records = self._records(incident, request, act, preview, by)
         self._journal.append(incident.id, records, by, expect=incident.length)
         return act
 
-    def _records(self, incident: Incident, wish: Wish, act: str, worked: Worked, by: By) -> list[Any]:
-        action = worked.action
-        told = {"was": worked.change.before.say(), "becomes": worked.change.after.say()}
-        change = worked.change.model_copy(update=told)
-        if wish.shown and not worked.done and change.digest != wish.shown:
+    def _records(self, incident: Incident, request: ActionRequest, act: str, preview: Preview, by: By) -> list[Any]:
+        action = preview.action
+        told = {"was": preview.change.before.say(), "becomes": preview.change.after.say()}
+        change = preview.change.model_copy(update=told)
+        if request.shown and not preview.done and change.digest != request.shown:
             raise Refused(f"It would be another change now: {change.summary}", "Look at it, and start it again.")
-        standing = None if wish.undoes else self._standing(incident, change.resource, wish, worked)
-        undoes = wish.undoes or _debt(incident, change.resource, action.settles)
-        proposed = self._proposed(wish, act, action.title).model_copy(
+        standing = None if request.undoes else self._standing(incident, change.resource, request, preview)
+        undoes = request.undoes or _debt(incident, change.resource, action.reverses)
+        proposed = self._proposed(request, act, action.title).model_copy(
             update={
                 "change": change.model_dump(mode="json"),
                 "digest": change.digest,
                 "resource": change.resource,
-                "refusals": worked.refusals,
+                "refusals": preview.refusals,
                 "undoes": undoes.id if undoes else None,
-                "leaves": None if wish.undoes else action.leaves,
+                "leaves": None if request.undoes else action.leaves,
                 "pages": action.pages,
             }
         )
-        if standing or worked.done:
+        if standing or preview.done:
             note = f"Done already by {standing[0]}." if standing else "Nothing is left to change."
-            outcome = found_done(action, standing[1] if standing else worked.change, worked.now, note)
+            outcome = found_done(action, standing[1] if standing else preview.change, preview.now, note)
             return [proposed, ActFinished(act=act, outcome=outcome)]
-        if worked.refusals:
-            return [proposed, ActFinished(act=act, outcome=_refused(worked.refusals))]
-        policy = policy_for(self._plan, type(action), wish.step)
-        if policy is None or wish.authorised:
+        if preview.refusals:
+            return [proposed, ActFinished(act=act, outcome=_refused(preview.refusals))]
+        policy = policy_for(self._plan, type(action), request.step)
+        if policy is None or request.authorised:
             return [proposed]
-        ask = approval_of(incident, wish.phase, wish.key, act, change, policy)
-        if wish.step and not wish.undoes:
-            against = self._against_acting_alone(incident, wish.step, change)
-            ask = with_window(ask, wish.step, unanswered_for(type(action), wish.step), against, self._clock())
-            proposed = proposed.model_copy(update={"by_itself": wish.step.by_itself is not None and not against})
-        if wish.confirmed is None or not _own_word_counts(policy, by):
+        ask = approval_of(incident, request.phase, request.key, act, change, policy)
+        if request.step and not request.undoes:
+            against = self._against_acting_alone(incident, request.step, change)
+            ask = with_window(ask, request.step, fallback_for(type(action), request.step), against, self._clock())
+            proposed = proposed.model_copy(
+                update={"auto_approve": request.step.auto_approve is not None and not against}
+            )
+        if request.confirmed is None or not _own_word_counts(policy, by):
             return [proposed, AskOpened(ask=ask)]
-        return [proposed, AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason=wish.confirmed)]
+        return [proposed, AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason=request.confirmed)]
 
     def _against_acting_alone(self, incident: Incident, step: Step, change: Change[Any]) -> list[str]:
         """Returns why `change` has to be approved, where its step could act by itself."""
-        if step.by_itself is None:
+        if step.auto_approve is None:
             return []
         record = self._journal.entries(incident.id)
         found = objections(incident, record, self._plan.storm, self._clock())
         if not change.known_good:
             found.append("its target is not known to be good")
-        lately = acted_lately(self._journal, incident, change.resource, self._clock())
+        lately = acted_recently(self._journal, incident, change.resource, self._clock())
         return [*found, lately] if lately else found
 
-    def _marked(self, wish: Wish, speaks: tuple[str, ...]) -> Wish:
+    def _marked(self, request: ActionRequest, speaks: tuple[str, ...]) -> ActionRequest:
         """In a simulation, everything that people read says so, whatever the template forgot."""
-        if not self._simulated or wish.undoes:
-            return wish
+        if not self._simulated or request.undoes:
+            return request
         params = {
             name: f"{SIMULATED} {text}" if name in speaks and SIMULATED not in str(text) else text
-            for name, text in wish.params.items()
+            for name, text in request.params.items()
         }
-        return replace(wish, params=params)
+        return replace(request, params=params)
 
     def _standing(
-        self, incident: Incident, resource: str, wish: Wish, worked: Worked
+        self, incident: Incident, resource: str, request: ActionRequest, preview: Preview
     ) -> tuple[str, Change[Any]] | None:
         """Returns who has done the very same already, if it stands, and what: a second rollback goes one too far."""
         for incident_id in self._journal.incidents_touching(resource):
             other = read_or_none(self._journal, incident_id)
             for act in other.in_place if other and other.shares_a_world_with(incident) else []:
-                same = act.proposed.action == wish.action and dict(act.proposed.params) == dict(wish.params)
+                same = act.proposed.action == request.action and dict(act.proposed.params) == dict(request.params)
                 if same and act.outcome and act.proposed.resource == resource:
                     done = self._executor.prepared(act)
-                    if done.action.settled(done.change, worked.now):
+                    if done.action.target_reached(done.change, preview.now):
                         summary = done.change.summary.rstrip(".")
                         return f"{incident_id} ({act.proposed.title.lower()}: {summary})", done.change
         return None
 
-    def _proposed(self, wish: Wish, act: str, title: str) -> ActProposed:
-        step = wish.step
+    def _proposed(self, request: ActionRequest, act: str, title: str) -> ActProposed:
+        step = request.step
         return ActProposed(
-            act=act, phase=wish.phase, step=wish.key, action=wish.action, title=wish.title or title,
-            params=dict(wish.params), change=None,
+            act=act,
+            phase=request.phase,
+            step=request.key,
+            action=request.action,
+            title=request.title or title,
+            params=dict(request.params),
+            change=None,
             owner=step.owner if step else None,
             expires=self._clock() + step.expires if step and step.expires else None,
-        )  # fmt: skip
+        )
 
-    def _hopeless(self, wish: Wish, act: str, title: str, error: AllclearError) -> list[Any]:
+    def _hopeless(self, request: ActionRequest, act: str, title: str, error: AllclearError) -> list[Any]:
         refusal = Refusal(
             sentence=error.message,
             next_step=error.next_step,
             candidates=error.candidates if isinstance(error, Refused) else (),
         )
-        proposed = self._proposed(wish, act, title).model_copy(
-            update={"refusals": [refusal], "undoes": wish.undoes.id if wish.undoes else None}
+        proposed = self._proposed(request, act, title).model_copy(
+            update={"refusals": [refusal], "undoes": request.undoes.id if request.undoes else None}
         )
         status = ActStatus.REFUSED if isinstance(error, Refused) else ActStatus.FAILED
         outcome = Outcome(status=status, changed=False, sentence=error.message, next_step=error.next_step)
         return [proposed, ActFinished(act=act, outcome=outcome)]
 
-    async def preview(self, wish: Wish) -> tuple[Worked, ApprovalPolicy | None]:
-        """Returns what `wish` would change, and who would be asked. Raises AllclearError where it cannot be done."""
-        kind = type(self._executor.action(wish.action))
-        worked = await self._executor.work_out(wish.action, self._marked(wish, kind.speaks).params)
-        return worked, policy_for(self._plan, kind, wish.step)
+    async def preview(self, request: ActionRequest) -> tuple[Preview, ApprovalPolicy | None]:
+        """Returns what `request` would change, and who would be asked. Raises AllclearError where it cannot be done."""
+        kind = type(self._executor.action(request.action))
+        preview = await self._executor.preview(request.action, self._marked(request, kind.speaks).params)
+        return preview, policy_for(self._plan, kind, request.step)
 
 
-def _act_id(incident: Incident, wish: Wish) -> str:
-    times = sum((a.proposed.phase, a.proposed.step) == (wish.phase, wish.key) for a in incident.acts.values())
-    return f"{wish.phase}/{wish.key}" + (f"~{times + 1}" if times else "")
+def _act_id(incident: Incident, request: ActionRequest) -> str:
+    times = sum((a.proposed.phase, a.proposed.step) == (request.phase, request.key) for a in incident.acts.values())
+    return f"{request.phase}/{request.key}" + (f"~{times + 1}" if times else "")
 
 
-def _debt(incident: Incident, resource: str, settles: str | None) -> Act | None:
+def _debt(incident: Incident, resource: str, reverses: str | None) -> Act | None:
     for act in reversed(list(incident.acts.values())):
-        if settles and act.in_place and act.proposed.action == settles and act.proposed.resource == resource:
+        if reverses and act.in_place and act.proposed.action == reverses and act.proposed.resource == resource:
             return act
     return None
 
@@ -198,6 +205,8 @@ def _own_word_counts(policy: ApprovalPolicy, by: By) -> bool:
 
 def _refused(refusals: list[Refusal]) -> Outcome:
     return Outcome(
-        status=ActStatus.REFUSED, changed=False, sentence=" ".join(refusal.sentence for refusal in refusals),
+        status=ActStatus.REFUSED,
+        changed=False,
+        sentence=" ".join(refusal.sentence for refusal in refusals),
         next_step=refusals[0].next_step,
-    )  # fmt: skip
+    )

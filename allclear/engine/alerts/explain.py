@@ -12,14 +12,14 @@ from allclear.domain.incident import Incident
 from allclear.domain.template_values import in_storm
 from allclear.engine.actions.auto_approval import objections
 from allclear.engine.incidents import read_incident
-from allclear.journal.ports import Heard, Journal
+from allclear.journal.ports import AlertDecision, Journal
 
 _SHOWN = 1000
 """Of an incident with more lines than these, the first stays and the newest."""
 
 
 @dataclass(frozen=True)
-class Why:
+class Explanation:
     """The reasons behind one incident, in sentences."""
 
     incident: str
@@ -29,7 +29,7 @@ class Why:
     """What acted by itself, or why nothing may."""
     stale: list[str]
     """Which alerts nobody has heard of for long: they count as firing."""
-    heard: list[Heard]
+    heard: list[AlertDecision]
     """What was heard, in order: how it began, and the newest."""
     left_out: int
     """How many more there are, between the first and the second of these."""
@@ -37,21 +37,26 @@ class Why:
     def as_json(self) -> JsonDict:
         """Returns it as JSON."""
         rows = [
-            vars(one) | {"at": one.at.isoformat(), "said_at": one.said_at.isoformat() if one.said_at else None}
+            vars(one)
+            | {"at": one.at.isoformat(), "source_time": one.source_time.isoformat() if one.source_time else None}
             for one in self.heard
         ]
         return {
-            "incident": self.incident, "opened": self.opened, "alone": self.alone, "stale": self.stale, "heard": rows,
+            "incident": self.incident,
+            "opened": self.opened,
+            "alone": self.alone,
+            "stale": self.stale,
+            "heard": rows,
             "left_out": self.left_out,
-        }  # fmt: skip
+        }
 
 
-def explain(journal: Journal, company: Company, incident_id: str, now: datetime) -> Why:
+def explain(journal: Journal, company: Company, incident_id: str, now: datetime) -> Explanation:
     """Returns why the incident is what it is. Raises NotFound, JournalError."""
     incident = read_incident(journal, incident_id)
     heard = journal.heard(incident=incident_id, limit=None)
     shown = heard if len(heard) <= _SHOWN else [heard[0], *heard[1 - _SHOWN :]]
-    return Why(
+    return Explanation(
         incident_id,
         _opened(incident, heard),
         _alone(journal, company, incident, now),
@@ -66,32 +71,32 @@ def heard_words(state: str, severity: str, title: str) -> str:
     return f"{state}{f', {severity}' if severity else ''}: {title}"
 
 
-def became_words(became: str, state: str, incident: str | None, why: str) -> str:
+def became_words(decision: str, state: str, incident: str | None, reason: str) -> str:
     """Returns what became of an alert and by which rule, as `joined VS-1: It fires again; VS-1 is open for it.`."""
-    if became == "joined" and state == "resolved":
+    if decision == "joined" and state == "resolved":
         return f"noted in {incident}: its source calls it over. A look decides whether the service is well."
-    return f"{became}{f' {incident}' if incident else ''}: {why}"
+    return f"{decision}{f' {incident}' if incident else ''}: {reason}"
 
 
-def _opened(incident: Incident, heard: list[Heard]) -> list[str]:
+def _opened(incident: Incident, heard: list[AlertDecision]) -> list[str]:
     opened = incident.opened
-    by = next((one.why for one in heard if one.became == "opened"), "")
+    by = next((one.reason for one in heard if one.decision == "opened"), "")
     if opened.umbrella:
         by = "Too many incidents were opened at once: it is responded to as the gravest of them."
     first = f"{opened.severity}, with the runbook {opened.runbook}: {opened.reported}."
-    changes = [f"Severity {change.was} became {change.now}: {change.why}." for _, change in incident.severities]
-    off = "" if incident.covered_by is None else f"Nothing acts by itself here: {in_storm(incident)}."
+    changes = [f"Severity {change.was} became {change.now}: {change.reason}." for _, change in incident.severities]
+    off = "" if incident.storm_umbrella is None else f"Nothing acts by itself here: {in_storm(incident)}."
     return [line for line in (f"Opened as {first}", by, *changes, off) if line]
 
 
 def _alone(journal: Journal, company: Company, incident: Incident, now: datetime) -> list[str]:
-    acted = [act for act in incident.acts.values() if act.proposed.by_itself and act.intended_at]
+    acted = [act for act in incident.acts.values() if act.proposed.auto_approve and act.intended_at]
     if acted:
         return [f"{act.id} acted by itself, for nobody stopped it: {act.proposed.title}." for act in acted]
     if incident.over:
         return ["Nothing acted by itself."]
     book = company.runbook(incident.opened.runbook)
-    if not any(step.by_itself for step in book.contain):
+    if not any(step.auto_approve for step in book.contain):
         return [f"No step of the runbook {incident.opened.runbook} acts by itself."]
     against = objections(incident, journal.entries(incident.id), company.plan.storm, now)
     told = [f"Nothing acts by itself: {one}." for one in against] or ["A step that the plan lets act alone may."]
@@ -113,7 +118,7 @@ def _stale(journal: Journal, company: Company, incident: Incident, now: datetime
     """Silence is told, and never taken for an end."""
     known = [one for one in journal.alerts_of(incident.id) if one.state == "firing"] if not incident.over else []
     return [
-        f"{one.key} is stale: nothing was heard of it for {say_duration(now - one.heard_at)}. It counts as firing."
+        f"{one.key} is stale: nothing was heard of it for {say_duration(now - one.last_seen_at)}. It counts as firing."
         for one in known
-        if now - one.heard_at > company.plan.storm.stale_after
+        if now - one.last_seen_at > company.plan.storm.stale_after
     ]

@@ -16,16 +16,16 @@ from allclear.domain.records import (
     AlertJoined,
     Assessed,
     By,
-    Covered,
     IncidentOpened,
     SeverityChanged,
+    StormJoined,
     StormPassed,
 )
 from allclear.domain.timeline import plain
-from allclear.engine.response.conductor import start_errand, taken_up_again
-from allclear.engine.incidents import open_under, read_incident, read_or_none, readable
 from allclear.engine.alerts.storm import Buckets, Umbrella, count_collapsed
-from allclear.journal.ports import INCIDENTS, Heard, Journal, KnownAlert, world_of
+from allclear.engine.incidents import open_under, read_incident, read_or_none, readable
+from allclear.engine.response.conductor import start_message, taken_up_again
+from allclear.journal.ports import INCIDENTS, AlertDecision, AlertState, Journal, world_of
 
 _LONGEST_KEY, _LONGEST_WORD = 300, 60
 
@@ -57,7 +57,7 @@ class Taken:
     """What became of an alert."""
 
     state: Became
-    why: str
+    reason: str
     incident: str | None = None
 
 
@@ -104,9 +104,9 @@ class Intake:
                 count_collapsed(self._journal, self._read(taken.incident), self._plan, said.now)
         return taken
 
-    def set_aside(self, alert: Alert, delivery: str, position: int, why: str) -> Taken:
+    def set_aside(self, alert: Alert, delivery: str, position: int, reason: str) -> Taken:
         """Writes down that an alert could not be taken in, and why."""
-        taken = Taken("quarantined", plain(why))
+        taken = Taken("quarantined", plain(reason))
         self._journal.hear(_heard(self._said(alert, delivery, numbered=False), alert, taken, position))
         return taken
 
@@ -139,7 +139,7 @@ class Intake:
         taken = self._first_of_it(said)
         if incident is None:  # nobody knows what it says, and people must hear of the trouble
             lost = f"The record of {known.incident}, where this alert belonged, cannot be read."
-            return replace(taken, why=f"{taken.why} {lost}")
+            return replace(taken, reason=f"{taken.reason} {lost}")
         return taken
 
     def _first_of_it(self, said: _Said) -> Taken:
@@ -152,12 +152,12 @@ class Intake:
             return Taken("below", few)
         return self._new(said, said.route)
 
-    def _old(self, said: _Said, known: KnownAlert) -> str | None:
+    def _old(self, said: _Said, known: AlertState) -> str | None:
         """Returns why this is what was heard before the incident ended, and no new trouble; None where it is one.
 
         A genuine request can be captured and sent again, for most signatures cover no time.
         """
-        at, last = said.record.at, known.said_at
+        at, last = said.record.at, known.source_time
         if at and last and (at < last or (at == last and known.said == "firing")):
             return f"It tells of {at.isoformat()}, as it did before {known.incident} ended: a new trouble begins later."
         if (
@@ -170,17 +170,17 @@ class Intake:
 
     # --- an alert whose incident is open ---------------------------------------------------------------
 
-    def _again(self, said: _Said, known: KnownAlert, incident: Incident) -> Taken:
+    def _again(self, said: _Said, known: AlertState, incident: Incident) -> Taken:
         """An alert that is known: only what changes something is written into the record."""
-        turned, at = said.record.state != known.said, said.record.at
-        if turned and at and known.said_at and at < known.said_at:
+        last_turn, at = said.record.state != known.said, said.record.at
+        if last_turn and at and known.source_time and at < known.source_time:
             return Taken("late", f"It tells of a moment before the {known.said} that came last.", incident.id)
-        turns = _recent((*known.turns, said.now) if turned else known.turns, said.now - self._storm.flapping.within)
+        turns = _recent((*known.turns, said.now) if last_turn else known.turns, said.now - self._storm.flapping.within)
         flaps = self._flaps(turns)
         state = "firing" if flaps else said.record.state
         kept = replace(self._heard_again(said, known, state), turns=turns)
         self._journal.keep_alert(kept)
-        if flaps and turned:
+        if flaps and last_turn:
             return self._hold(said, incident, len(turns))
         if state != known.state and said.firing:
             news = FIRES_AGAIN if incident.contained_at or incident.recovered_at else ""
@@ -207,8 +207,8 @@ class Intake:
             news = "it comes and goes" if last is None else ""
             held = said.record.model_copy(update={"state": "firing", "flapping": True, "news": news})
             self._journal.append(incident.id, [held], said.by)
-        turned = f"It turned {turns} times within {say_duration(limit.within)}"
-        return Taken("held", f"{turned}: it counts as firing, and nothing acts by itself.", incident.id)
+        last_turn = f"It turned {turns} times within {say_duration(limit.within)}"
+        return Taken("held", f"{last_turn}: it counts as firing, and nothing acts by itself.", incident.id)
 
     def _flaps(self, turns: tuple[datetime, ...]) -> bool:
         return self._storm.enabled and len(turns) >= self._storm.flapping.times
@@ -223,10 +223,10 @@ class Intake:
         rows = self._journal.incidents(open_only=True, service=route.service, company=self._company.name, since=young)
         for incident in readable(self._journal, rows):
             if incident.is_of(simulated=self._simulated):
-                why = (
+                reason = (
                     f"{incident.id} is open on {route.service}, for less than {say_duration(self._storm.joins_within)}."
                 )
-                return self._join(said, incident, why)
+                return self._join(said, incident, reason)
         if umbrella := self._umbrella.raging(said.now):
             return self._join(said, self._read(umbrella), f"Alerts storm in: {umbrella} gathers new troubles.")
         return self._open(said, route)
@@ -235,24 +235,38 @@ class Intake:
         runbook, record = self._company.runbook(route.runbook), said.record
         severity = self._plan.severity_of(route)
         opened = IncidentOpened(
-            company=self._company.name, title=record.title, service=route.service, severity=severity,
-            runbook=route.runbook, incident_kind=route.kind or runbook.kind, impact=route.impact,
-            feature=route.feature, facets=dict(route.facets),
-            reported=said.by.actor, began=record.at, simulated=self._simulated,
-        )  # fmt: skip
+            company=self._company.name,
+            title=record.title,
+            service=route.service,
+            severity=severity,
+            runbook=route.runbook,
+            incident_kind=route.kind or runbook.kind,
+            impact=route.impact,
+            feature=route.feature,
+            facets=dict(route.facets),
+            reported=said.by.actor,
+            began=record.at,
+            simulated=self._simulated,
+        )
         _, key = open_under(self._journal, f"{self._world}/{record.key}")
         incident, new = self._journal.open_incident(
-            self._plan.short, opened, said.by, key=key, records=[record],
-            errands=[start_errand("{incident}", "respond")],
-        )  # fmt: skip
+            self._plan.short,
+            opened,
+            said.by,
+            key=key,
+            records=[record],
+            outbox=[start_message("{incident}", "respond")],
+        )
         self._journal.keep_alert(self._first(said, incident))
         if new and self._storm.enabled:
             self._buckets.take(record.source, severity, said.now)
             self._umbrella.open_if_due(said.now)
-        why = f"The route {route.name!r} fits: {severity}, by the runbook {route.runbook}."
-        return Taken("opened" if new else "joined", why, incident)
+        reason = f"The route {route.name!r} fits: {severity}, by the runbook {route.runbook}."
+        return Taken("opened" if new else "joined", reason, incident)
 
-    def _join(self, said: _Said, incident: Incident, why: str, news: str = "a new alert", *, new: bool = True) -> Taken:
+    def _join(
+        self, said: _Said, incident: Incident, reason: str, news: str = "a new alert", *, new: bool = True
+    ) -> Taken:
         """An alert that weighs more than the incident raises it; one that weighs less changes nothing.
 
         Of what comes in masses only what weighs more is written down one by one; whatever is left out is counted.
@@ -265,29 +279,29 @@ class Intake:
         if not room and not graver:
             limit = self._storm.per_source
             many = f"more than {limit.times} alerts of {said.record.source} within {say_duration(limit.within)}"
-            return Taken("collapsed", f"{why} It is counted there: {many}.", incident.id)
+            return Taken("collapsed", f"{reason} It is counted there: {many}.", incident.id)
         self._write(said, incident, graver, news=news)
-        return Taken("joined", why, incident.id)
+        return Taken("joined", reason, incident.id)
 
     def _write(self, said: _Said, incident: Incident, graver: list[Any], *, news: str) -> None:
         # One that was opened for an act by hand has no flow yet: now it needs one.
-        errands = [] if incident.entered else [start_errand(incident.id, "respond")]
+        outbox = [] if incident.entered else [start_message(incident.id, "respond")]
         for change in graver:
             if isinstance(change, SeverityChanged):
-                errands += taken_up_again(incident, self._plan, change.now)
+                outbox += taken_up_again(incident, self._plan, change.now)
         records = [said.record.model_copy(update={"news": news}), *graver]
         if self._storm.enabled:
             records += self._cover(incident, said.now)
-        self._journal.append(incident.id, records, said.by, errands=errands)
+        self._journal.append(incident.id, records, said.by, outbox=outbox)
 
     def _cover(self, incident: Incident, now: datetime) -> list[Any]:
         """An alert in a storm covers its incident; one that comes after it makes it as any other again.
 
         The incident that gathered the storm stays covered: no single act helps many troubles.
         """
-        raging, covered = self._umbrella.raging(now), incident.covered_by
+        raging, covered = self._umbrella.raging(now), incident.storm_umbrella
         if raging and covered is None:
-            return [Covered(umbrella=raging)]
+            return [StormJoined(umbrella=raging)]
         if covered and not raging and not incident.opened.umbrella:
             return [StormPassed(umbrella=covered)]
         return []
@@ -299,28 +313,42 @@ class Intake:
         found: list[Any] = []
         news = {name: value for name, value in route.facets.items() if name not in incident.facets}
         if news:
-            found.append(Assessed(facets=news, why=f"the route {route.name} says so"))
+            found.append(Assessed(facets=news, reason=f"the route {route.name} says so"))
         if self._plan.rank(severity) < self._plan.rank(incident.severity):
-            why = f"an alert by the route {route.name}"
-            found.append(SeverityChanged(was=incident.severity, now=severity, why=why))
+            reason = f"an alert by the route {route.name}"
+            found.append(SeverityChanged(was=incident.severity, now=severity, reason=reason))
         return found
 
     # --- how an alert stands ---------------------------------------------------------------------------
 
-    def _first(self, said: _Said, incident: str) -> KnownAlert:
+    def _first(self, said: _Said, incident: str) -> AlertState:
         record = said.record
-        return KnownAlert(
-            self._world, record.key, incident, record.source, record.title, record.state, record.state,
-            record.at, said.now, said.now,
-        )  # fmt: skip
+        return AlertState(
+            self._world,
+            record.key,
+            incident,
+            record.source,
+            record.title,
+            record.state,
+            record.state,
+            record.at,
+            said.now,
+            said.now,
+        )
 
-    def _heard_again(self, said: _Said, known: KnownAlert, state: Literal["firing", "resolved"]) -> KnownAlert:
-        record, turned = said.record, said.record.state != known.said
-        times = [at for at in (record.at, known.said_at) if at]
+    def _heard_again(self, said: _Said, known: AlertState, state: Literal["firing", "resolved"]) -> AlertState:
+        record, last_turn = said.record, said.record.state != known.said
+        times = [at for at in (record.at, known.source_time) if at]
         return replace(
-            known, title=record.title, state=state, said=record.state, said_at=max(times, default=None),
-            changed_at=said.now if turned else known.changed_at, heard_at=said.now, times=known.times + 1,
-        )  # fmt: skip
+            known,
+            title=record.title,
+            state=state,
+            said=record.state,
+            source_time=max(times, default=None),
+            changed_at=said.now if last_turn else known.changed_at,
+            last_seen_at=said.now,
+            times=known.times + 1,
+        )
 
     def _read(self, incident: str) -> Incident:
         return read_incident(self._journal, incident)
@@ -335,11 +363,20 @@ def _recent(turns: tuple[datetime, ...], since: datetime) -> tuple[datetime, ...
     return tuple(turn for turn in turns if turn > since)
 
 
-def _heard(said: _Said, alert: Alert, taken: Taken, position: int) -> Heard:
+def _heard(said: _Said, alert: Alert, taken: Taken, position: int) -> AlertDecision:
     record, labels = said.record, said.labels
-    return Heard(
-        record.alert, position, taken.state, taken.why, said.now, record.source, record.key, record.state,
-        record.title, plain(labels.get("severity", ""), _LONGEST_WORD),
+    return AlertDecision(
+        record.alert,
+        position,
+        taken.state,
+        taken.reason,
+        said.now,
+        record.source,
+        record.key,
+        record.state,
+        record.title,
+        plain(labels.get("severity", ""), _LONGEST_WORD),
         said.route.service if said.route else plain(labels.get("service", ""), _LONGEST_WORD),
-        alert.at, taken.incident,
-    )  # fmt: skip
+        alert.at,
+        taken.incident,
+    )

@@ -19,24 +19,24 @@ from allclear.domain.action import Finding, Verdict
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
 from allclear.domain.durations import say_duration
-from allclear.domain.errors import AllclearError, Moved
+from allclear.domain.errors import AllclearError, ConcurrentWrite
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
 from allclear.domain.reminders import QUIET
 from allclear.domain.timeline import markdown_safe
-from allclear.engine.actions import approval_requests as asks
-from allclear.engine.response.conductor import Conductor
-from allclear.engine.people.people import closing_errands
-from allclear.engine.concurrency import Places
-from allclear.engine.incidents import read_incident
+from allclear.engine.actions import approval_requests
 from allclear.engine.alerts.storm import count_collapsed
-from allclear.journal.ports import INCIDENTS, Journal, KnownAlert
+from allclear.engine.concurrency import ConcurrencySlots
+from allclear.engine.incidents import read_incident
+from allclear.engine.people.people import closing_outbox
+from allclear.engine.response.conductor import Conductor
+from allclear.journal.ports import INCIDENTS, AlertState, Journal
 
 log = logging.getLogger("allclear.settling")
 
 BY = By(actor="allclear", via="settling")
 
-_LOOK, _OVER = "all-clear", "over"
+_CHECK, _OVER = "all-clear", "over"
 
 AGAIN = timedelta(minutes=5)
 """How often a service is looked at again that is not well although every alert is over."""
@@ -45,7 +45,7 @@ _AT_ONCE = 20
 """Incidents that are seen to at the same time: one client's connections are shared by all of them."""
 
 
-class Settling:
+class RecoveryWatcher:
     """Watches the open incidents of one company. Any process may; what is written once is not written twice."""
 
     def __init__(self, journal: Journal, conductor: Conductor, company: Company, clock: Clock) -> None:
@@ -54,9 +54,9 @@ class Settling:
         self._company = company
         self._storm = company.plan.storm
         self._clock = clock
-        self._places = Places(_AT_ONCE)
+        self._places = ConcurrencySlots(_AT_ONCE)
 
-    async def look(self, each: Callable[[], None] = lambda: None) -> list[str]:
+    async def check(self, each: Callable[[], None] = lambda: None) -> list[str]:
         """Settles what there is to settle, and returns the incidents in whose record something was written.
 
         Many at once, for a look takes its time: one slow service never holds up the others; `each` is called after one.
@@ -77,7 +77,7 @@ class Settling:
         try:
             await asyncio.to_thread(self._settle, incident)
             await self._recover(self._conductor.incident(incident.id))
-        except Moved:  # somebody wrote in this very moment: next time
+        except ConcurrentWrite:  # somebody wrote in this very moment: next time
             pass
         except AllclearError as error:
             log.warning("%s: %s", incident.id, error)
@@ -95,16 +95,16 @@ class Settling:
                 if known.state != known.said and not self._flaps(known):
                     self._let_count(incident, known)
 
-    def _flaps(self, known: KnownAlert) -> bool:
+    def _flaps(self, known: AlertState) -> bool:
         since = self._clock() - self._storm.flapping.within
         return sum(turn > since for turn in known.turns) >= self._storm.flapping.times
 
-    def _let_count(self, incident: Incident, known: KnownAlert) -> None:
+    def _let_count(self, incident: Incident, known: AlertState) -> None:
         """The last word of an alert that flapped counts, now that it has been quiet."""
         held = incident.alerts.get(known.key)
         if held is None:
             return
-        said = held.model_copy(update={"state": known.said, "at": known.said_at, "flapping": False, "news": ""})
+        said = held.model_copy(update={"state": known.said, "at": known.source_time, "flapping": False, "news": ""})
         by = By(actor=f"alert from {known.source}", via=known.source)
         self._journal.append(incident.id, [said], by)
         self._journal.keep_alert(replace(known, state=known.said))
@@ -121,7 +121,7 @@ class Settling:
         clear = max(quiet_since)
         if self._clock() - clear < self._storm.clear_for:
             return
-        seen, asked = incident.step(QUIET, _LOOK), incident.ask_of(QUIET, _OVER)
+        seen, asked = incident.step(QUIET, _CHECK), incident.ask_of(QUIET, _OVER)
         if asked and asked.opened > clear:
             if asked.granted and _may_end(incident):
                 who = asked.answers[-1].by.actor
@@ -129,7 +129,7 @@ class Settling:
             return
         if seen and seen.at > clear and self._clock() - seen.at < AGAIN:
             return
-        finding = await self._conductor.look(self._conductor.runbook(incident).health, self._conductor.words(incident))
+        finding = await self._conductor.check(self._conductor.runbook(incident).health, self._conductor.words(incident))
         # A look takes its time: only what this look bears on must not have moved.
         now = read_incident(self._journal, incident.id)
         if not now.over and all("firing" not in {one.state, one.said} for one in self._journal.alerts_of(incident.id)):
@@ -138,7 +138,7 @@ class Settling:
     def _found(self, incident: Incident, finding: Finding) -> list[Any]:
         title = f"Every alert has been clear for {say_duration(self._storm.clear_for)}"
         records: list[Any] = [
-            StepDone(phase=QUIET, step=_LOOK, title=title, finding=finding, of_health=True),
+            StepDone(phase=QUIET, step=_CHECK, title=title, finding=finding, health_check=True),
         ]
         if finding.verdict is not Verdict.SUCCESS:
             return records
@@ -151,27 +151,31 @@ class Settling:
         return [*records, AskOpened(ask=self._ask(incident, title, finding))]
 
     def _ask(self, incident: Incident, title: str, finding: Finding) -> Ask:
-        left = "".join(f"\n- still in place: {markdown_safe(act.proposed.title)}" for act in incident.holding)
+        left = "".join(f"\n- still in place: {markdown_safe(act.proposed.title)}" for act in incident.blocks_ending)
         return Ask(
-            id=asks.ask_id(incident, QUIET, _OVER), kind=AskKind.STEP, phase=QUIET, step=_OVER,
+            id=approval_requests.ask_id(incident, QUIET, _OVER),
+            kind=AskKind.STEP,
+            phase=QUIET,
+            step=_OVER,
             title=f"Is it over? {incident.title}",
             text=f"{title}, and the service looks well: {markdown_safe(finding.sentence)}{left}",
-            yes="The incident ends, as soon as nothing is in place any more.", no="The response goes on.",
-            policy=asks.responder(self._company.plan, reason=True),
-        )  # fmt: skip
+            yes="The incident ends, as soon as nothing is in place any more.",
+            no="The response goes on.",
+            policy=approval_requests.responder(self._company.plan, reason=True),
+        )
 
     def _write(self, incident: Incident, records: list[Any]) -> None:
         ends = any(isinstance(record, IncidentEnded) for record in records)
-        errands = closing_errands(incident, "resolved") if ends else []
-        self._journal.append(incident.id, records, BY, expect=incident.length, errands=errands)
+        outbox = closing_outbox(incident, "resolved") if ends else []
+        self._journal.append(incident.id, records, BY, expect=incident.length, outbox=outbox)
 
 
-def _ended(why: str) -> IncidentEnded:
-    return IncidentEnded(ending="resolved", why=why)
+def _ended(reason: str) -> IncidentEnded:
+    return IncidentEnded(ending="resolved", reason=reason)
 
 
 def _may_end(incident: Incident) -> bool:
-    return not incident.holding and not incident.unfinished
+    return not incident.blocks_ending and not incident.unfinished
 
 
 def _nobody_engaged(incident: Incident) -> bool:

@@ -10,9 +10,9 @@ from datetime import datetime
 
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Limit, Plan
-from allclear.domain.records import AlertsCollapsed, By, Covered, IncidentOpened
-from allclear.engine.response.conductor import start_errand
+from allclear.domain.records import AlertsCollapsed, By, IncidentOpened, StormJoined
 from allclear.engine.incidents import open_under, readable
+from allclear.engine.response.conductor import start_message
 from allclear.journal.ports import Journal, world_of
 
 BY = By(actor="allclear", via="storm")
@@ -81,13 +81,16 @@ class Umbrella:
         if len(recent) < limit.times:
             return
         found, _ = self._journal.open_incident(
-            self._plan.short, self._opening(recent), BY, key=key,
-            errands=[start_errand("{incident}", "respond")],
-        )  # fmt: skip
+            self._plan.short,
+            self._opening(recent),
+            BY,
+            key=key,
+            outbox=[start_message("{incident}", "respond")],
+        )
         rows = self._journal.incidents(open_only=True, company=self._company)
         for one in readable(self._journal, rows):
-            if one.is_of(simulated=self._simulated) and (one.id == found or one.covered_by is None):
-                self._journal.append(one.id, [Covered(umbrella=found)], BY)
+            if one.is_of(simulated=self._simulated) and (one.id == found or one.storm_umbrella is None):
+                self._journal.append(one.id, [StormJoined(umbrella=found)], BY)
 
     def _opening(self, recent: list[Incident]) -> IncidentOpened:
         """It is responded to as the gravest of them would be, for whatever they have in common will show there."""
@@ -100,7 +103,7 @@ class Umbrella:
                 "reported": "a storm of alerts",
                 "began": min(began) if began else None,
                 "simulated": self._simulated,
-                "by_hand": False,
+                "manual": False,
                 "umbrella": True,
             }
         )

@@ -22,7 +22,7 @@ _TRIES = 100
 
 
 @dataclass(frozen=True)
-class PagerWord:
+class PageUpdate:
     """Something to be said of an open page."""
 
     page: Act
@@ -36,20 +36,20 @@ class PagerWord:
         return _step(self.page, over=self.over)
 
 
-def pager_words(incident: Incident) -> Iterator[PagerWord]:
+def page_updates(incident: Incident) -> Iterator[PageUpdate]:
     """Yields what has not been said, or could not be.
 
     A page for a reminder is over with its reason and never merely taken: who was woken to answer has to answer.
     """
-    ringing = {act.id for act in incident.ringing}
+    unacknowledged_pages = {act.id for act in incident.unacknowledged_pages}
     for act in incident.acts.values():
         if not act.proposed.pages or not act.in_place or act.outcome is None:
             continue
-        over, taken = _over(incident, act), act.id not in ringing and act.proposed.phase != PHASE
+        over, taken = _over(incident, act), act.id not in unacknowledged_pages and act.proposed.phase != PHASE
         if over or taken:
             due = next_try(incident, PHASE, _step(act, over=over), act.finished_at or act.at, _TRIES)
             if due:
-                yield PagerWord(act, over, due)
+                yield PageUpdate(act, over, due)
 
 
 def next_try(incident: Incident, phase: str, step: str, first: datetime, tries: int = TRIES) -> datetime | None:
@@ -73,8 +73,11 @@ def _over(incident: Incident, page: Act) -> bool:
         return True
     if page.proposed.phase != PHASE:
         return False
-    topics = (topic for topic, states in incident.reminders.items()
-              if any(str(state.number) == page.proposed.step for state in states))  # fmt: skip
+    topics = (
+        topic
+        for topic, states in incident.reminders.items()
+        if any(str(state.number) == page.proposed.step for state in states)
+    )
     kind, _, about = next(topics, "").partition(":")
     if kind == "acknowledge":
         return incident.acknowledged_at is not None

@@ -19,19 +19,19 @@ from allclear.company import Company
 from allclear.domain.action import Verdict
 from allclear.domain.base import Clock
 from allclear.domain.durations import in_words
-from allclear.domain.errors import AllclearError, Moved, NotFound, Refused, Unreadable
-from allclear.domain.incident import KEPT, Act, Incident, ReminderState
-from allclear.domain.plan import Rota, Takeover, Telling
-from allclear.domain.records import By, Reminded, SeverityChanged, StepDone
+from allclear.domain.errors import AllclearError, ConcurrentWrite, NotFound, Refused, Unreadable
+from allclear.domain.incident import LIVE_MESSAGE, Act, Incident, ReminderState
+from allclear.domain.placeholders import render, render_all
+from allclear.domain.plan import MessageAction, Rota, RotaOverride
+from allclear.domain.records import By, ReminderDue, SeverityChanged, StepDone
 from allclear.domain.reminders import HOLDS, Reminder, reminders
 from allclear.domain.timeline import plain
-from allclear.domain.placeholders import render, render_all
-from allclear.engine.response.conductor import Conductor, taken_up_again
 from allclear.engine.actions.executor import Executor
-from allclear.engine.notify.live_messages import KeptMessage, kept_messages
-from allclear.engine.notify.page_updates import PHASE, PagerWord, next_try, pager_words
-from allclear.engine.actions.proposals import Proposer, Wish
-from allclear.engine.keyed_tasks import UnderWay
+from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.keyed_tasks import KeyedTasks
+from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
+from allclear.engine.notify.page_updates import PHASE, PageUpdate, next_try, page_updates
+from allclear.engine.response.conductor import Conductor, taken_up_again
 from allclear.journal.ports import IncidentRow, Journal
 
 log = logging.getLogger("allclear.reminders")
@@ -58,9 +58,16 @@ class Reminders:
     """Watches the times of one company's incidents. Any process may: what one has said, no other says again."""
 
     def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
-        self, journal: Journal, conductor: Conductor, proposer: Proposer, executor: Executor, company: Company,
-        clock: Clock, *, simulated: bool,
-    ) -> None:  # fmt: skip
+        self,
+        journal: Journal,
+        conductor: Conductor,
+        proposer: Proposer,
+        executor: Executor,
+        company: Company,
+        clock: Clock,
+        *,
+        simulated: bool,
+    ) -> None:
         self._journal = journal
         self._conductor = conductor
         self._proposer = proposer
@@ -69,7 +76,7 @@ class Reminders:
         self._clock = clock
         self._simulated = simulated
         self._seen: dict[str, _Seen] = {}
-        self._under_way = UnderWay(self._seen_to)
+        self._under_way = KeyedTasks(self._seen_to)
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def give(self) -> list[str]:
@@ -111,8 +118,8 @@ class Reminders:
     def _open(self, incident: Incident) -> list[Reminder]:
         return reminders(self._company.plan, incident, self._taken())
 
-    def _taken(self) -> list[Takeover]:
-        return [one for rota in self._company.plan.rotas for one in self._journal.takeovers(rota.role)]
+    def _taken(self) -> list[RotaOverride]:
+        return [one for rota in self._company.plan.rotas for one in self._journal.overrides(rota.role)]
 
     async def _see_to(self, incident_id: str) -> None:
         """Writes down what is due in one incident, and sends it; what is slow outside holds up this incident alone."""
@@ -128,7 +135,7 @@ class Reminders:
                 for message in self._overtaken(self._conductor.incident(incident_id)):
                     if message.due <= self._clock():
                         await self._keep_up(incident_id, message)
-        except Moved:
+        except ConcurrentWrite:
             pass  # somebody wrote meanwhile: the next round looks again
         except AllclearError as error:
             log.warning("%s: %s", incident_id, error)
@@ -144,26 +151,31 @@ class Reminders:
     async def _say(self, incident: Incident, one: Reminder) -> None:
         """Writes down that it is said; what would become graver is looked at once more before it does."""
         records: list[Any] = [_record(one)]
-        errands = []
+        outbox = []
         if one.becomes:
-            look = await self._conductor.look(self._conductor.runbook(incident).health, self._conductor.words(incident))
+            check = await self._conductor.check(
+                self._conductor.runbook(incident).health, self._conductor.words(incident)
+            )
             seen = StepDone(
-                phase=incident.phase or "detect", step="escalation-look", title="Still failing?", finding=look,
-                of_health=True,
-            )  # fmt: skip
+                phase=incident.phase or "detect",
+                step="escalation-look",
+                title="Still failing?",
+                finding=check,
+                health_check=True,
+            )
             # A look takes its time: only what it bears on must not have moved.
             now = self._conductor.incident(incident.id)
-            if not any((one.topic, one.rung) == (still.topic, still.rung) for still in self._open(now)):
-                raise Moved(f"{incident.id} needs no escalation any more.", "Nothing is to be done.")
+            if not any((one.topic, one.level) == (still.topic, still.level) for still in self._open(now)):
+                raise ConcurrentWrite(f"{incident.id} needs no escalation any more.", "Nothing is to be done.")
             incident = now
-            if look.verdict is Verdict.SUCCESS:
+            if check.verdict is Verdict.SUCCESS:
                 held = f"It would become {one.becomes}, but looks well; the next look is in {in_words(HOLDS)}."
                 records = [seen, _record(one).model_copy(update={"sentence": held, "roles": []})]
             else:
-                change = SeverityChanged(was=incident.severity, now=one.becomes, why=one.sentence)
+                change = SeverityChanged(was=incident.severity, now=one.becomes, reason=one.sentence)
                 records = [seen, change, *records]
-                errands = taken_up_again(incident, self._company.plan, one.becomes)
-        self._journal.append(incident.id, records, BY, expect=incident.length, errands=errands)
+                outbox = taken_up_again(incident, self._company.plan, one.becomes)
+        self._journal.append(incident.id, records, BY, expect=incident.length, outbox=outbox)
 
     # --- the message -----------------------------------------------------------------------------------
 
@@ -184,49 +196,55 @@ class Reminders:
         if act is None or _failed(act):
             self._only_tells(way.action)
             words = self._conductor.words(incident) | {
-                "reminder": state.said.sentence, "for": self._whom(state.said.roles), "number": str(state.number),
-            }  # fmt: skip
+                "reminder": state.said.sentence,
+                "for": self._whom(state.said.roles),
+                "number": str(state.number),
+            }
             params = render_all(way.with_, words)
-            wish = Wish(PHASE, str(state.number), way.action, params, "Remind people", authorised=True)
-            await self._executor.carry_out(incident_id, await self._proposer.propose(incident, wish, BY), BY)
+            request = ActionRequest(PHASE, str(state.number), way.action, params, "Remind people", authorised=True)
+            await self._executor.carry_out(incident_id, await self._proposer.propose(incident, request, BY), BY)
         elif act.outcome is None:
             await self._executor.carry_out(incident_id, act.id, BY)
 
-    async def _tell_pager(self, incident_id: str, word: PagerWord) -> None:
+    async def _tell_pager(self, incident_id: str, word: PageUpdate) -> None:
         """Says that a page is over, so that whoever was woken may sleep again, or taken, so that nobody else is."""
         page, incident = word.page.proposed, self._conductor.incident(incident_id)
         act = incident.act_of(PHASE, word.step)
         if act and act.outcome is None:
             await self._executor.carry_out(incident_id, act.id, BY)
             return
-        wish = Wish(PHASE, word.step, page.action, page.params, "Close the page", undoes=word.page, authorised=True)
+        request = ActionRequest(
+            PHASE, word.step, page.action, page.params, "Close the page", undoes=word.page, authorised=True
+        )
         if not word.over and (taken_by := self._taken_by(page.action)):
             kind = self._executor.action(taken_by)
             params = {name: value for name, value in page.params.items() if name in kind.params.model_fields}
-            wish = Wish(PHASE, word.step, taken_by, params, kind.title, authorised=True)
-        await self._executor.carry_out(incident_id, await self._proposer.propose(incident, wish, BY), BY)
+            request = ActionRequest(PHASE, word.step, taken_by, params, kind.title, authorised=True)
+        await self._executor.carry_out(incident_id, await self._proposer.propose(incident, request, BY), BY)
 
-    def _overtaken(self, incident: Incident) -> list[KeptMessage]:
+    def _overtaken(self, incident: Incident) -> list[LiveMessage]:
         with suppress(NotFound):  # a runbook that was taken away says nothing more
-            return list(kept_messages(incident, self._conductor.runbook(incident)))
+            return list(due_live_messages(incident, self._conductor.runbook(incident)))
         return []
 
-    async def _keep_up(self, incident_id: str, message: KeptMessage) -> None:
+    async def _keep_up(self, incident_id: str, message: LiveMessage) -> None:
         """Says in place what a message says by now."""
         incident, step = self._conductor.incident(incident_id), message.step
-        act = incident.act_of(KEPT, message.key)
+        act = incident.act_of(LIVE_MESSAGE, message.key)
         if act is None or act.outcome is not None:
             self._only_tells(step.action or "")
             words = self._conductor.words(incident)
             title = f"Keep up to date: {render(step.title, words) or step.id}"
-            wish = Wish(KEPT, message.key, step.action or "", render_all(step.with_, words), title, authorised=True)
-            act_id = await self._proposer.propose(incident, wish, BY)
+            request = ActionRequest(
+                LIVE_MESSAGE, message.key, step.action or "", render_all(step.with_, words), title, authorised=True
+            )
+            act_id = await self._proposer.propose(incident, request, BY)
         else:
             act_id = act.id
         await self._executor.carry_out(incident_id, act_id, BY)
 
-    def _pager_words(self, incident: Incident) -> list[PagerWord]:
-        return [word for word in pager_words(incident) if word.over or self._taken_by(word.page.proposed.action)]
+    def _pager_words(self, incident: Incident) -> list[PageUpdate]:
+        return [word for word in page_updates(incident) if word.over or self._taken_by(word.page.proposed.action)]
 
     def _taken_by(self, action: str) -> str | None:
         """Returns what says that the page has been taken; None where its pager knows no such thing, or is gone."""
@@ -234,9 +252,9 @@ class Reminders:
             return self._executor.action(action).taken_by
         return None
 
-    def _way(self, said: Reminded) -> Telling | None:
+    def _way(self, said: ReminderDue) -> MessageAction | None:
         rules = self._company.plan.reminders
-        return (rules.page or rules.tell) if said.wakes else rules.tell
+        return (rules.page or rules.tell) if said.urgent else rules.tell
 
     def _only_tells(self, action: str) -> None:
         """Raises Refused for an action that does more than tell people: nobody is asked here."""
@@ -256,7 +274,7 @@ class Reminders:
         return plain("; ".join(lines), 1000) or "everybody"
 
     def _on_duty(self, rota: Rota, now: datetime) -> list[str]:
-        taken = self._journal.takeovers(rota.role)
+        taken = self._journal.overrides(rota.role)
         return [shift.person for shift in rota.on_duty(now, self._company.plan.working_time, taken)]
 
     def _reached(self, name: str, now: datetime) -> str:
@@ -268,8 +286,10 @@ class Reminders:
         return f"{name} ({', '.join(ways)})" if ways else name
 
 
-def _record(one: Reminder) -> Reminded:
-    return Reminded(topic=one.topic, rung=one.rung, sentence=one.sentence, roles=list(one.roles), wakes=one.wakes)
+def _record(one: Reminder) -> ReminderDue:
+    return ReminderDue(
+        topic=one.topic, level=one.level, sentence=one.sentence, roles=list(one.roles), urgent=one.urgent
+    )
 
 
 def _highest(found: list[Reminder], now: datetime) -> list[Reminder]:

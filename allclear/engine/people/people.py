@@ -14,20 +14,20 @@ from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock, person_key
-from allclear.domain.errors import Moved, NotAllowed, NotFound
+from allclear.domain.errors import ConcurrentWrite, NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident
-from allclear.domain.plan import UNKNOWN, Assessment, Takeover, assess
+from allclear.domain.plan import UNKNOWN, Assessment, RotaOverride, assess
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
     AskAnswered,
     Assessed,
     By,
-    DecisionTaken,
+    DecisionMade,
     FollowUpAdded,
     IncidentEnded,
     IncidentOpened,
-    NoteTaken,
+    NoteAdded,
     PostMortemWritten,
     RoleTaken,
     SeverityChanged,
@@ -35,9 +35,9 @@ from allclear.domain.records import (
 )
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import LEAD
-from allclear.engine.response.conductor import start_errand, taken_up_again
 from allclear.engine.incidents import open_under, read_incident, readable
-from allclear.journal.ports import Errand, ErrandKind, Journal, world_of
+from allclear.engine.response.conductor import start_message, taken_up_again
+from allclear.journal.ports import Journal, OutboxKind, OutboxMessage, world_of
 
 _TRIES = 20
 """How often a word is tried again when the incident has a newer entry by the time it is written."""
@@ -100,16 +100,16 @@ class People:
         Whoever declares it is on it, and leads until somebody takes over. Where one is open for the same service and
         runbook, the declaration joins it as a note: one trouble, one response. Raises NotFound, NotAllowed.
         """
-        opened = self.opening(said, by).model_copy(update={"by_hand": first is None})
+        opened = self.opening(said, by).model_copy(update={"manual": first is None})
         rows = self._journal.incidents(open_only=True, service=said.service, company=self._company.name)
         for known in readable(self._journal, rows):
             if known.opened.runbook == said.runbook and known.is_of(simulated=self._simulated):
                 return self._declare_again(known, said, by, first)
-        errands = [start_errand("{incident}", first)] if first else []
+        outbox = [start_message("{incident}", first)] if first else []
         world = world_of(self._company.name, simulated=self._simulated)
         # Of two at one moment, one opens it.
         _, key = open_under(self._journal, f"declared:{world}:{said.service}:{said.runbook}")
-        incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, errands=errands)
+        incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
         if not new:
             return self._declare_again(self._read(incident), said, by, first)
         lead = RoleTaken(role=LEAD, person=by.actor)
@@ -118,15 +118,15 @@ class People:
 
     def _declare_again(self, known: Incident, said: Declaration, by: By, first: str | None) -> str:
         """Joins an open incident; one that was opened for an act by hand has no flow yet, and gets it now."""
-        errands = [start_errand(known.id, first)] if first and not known.entered else []
+        outbox = [start_message(known.id, first)] if first and not known.entered else []
 
         def records(incident: Incident) -> list[Any]:
-            noted: list[Any] = [NoteTaken(text=f"Declared again: {said.title}")]
+            noted: list[Any] = [NoteAdded(text=f"Declared again: {said.title}")]
             if said.facets:
-                noted.append(Assessed(facets=dict(said.facets), why="Declared again."))
+                noted.append(Assessed(facets=dict(said.facets), reason="Declared again."))
             return [*noted, *self._graver(incident, said.severity, incident.facets | dict(said.facets))]
 
-        self._say(known.id, by, records, errands=errands)
+        self._say(known.id, by, records, outbox=outbox)
         return known.id
 
     def _graver(self, incident: Incident, named: str | None, facets: Mapping[str, str]) -> list[SeverityChanged]:
@@ -134,8 +134,8 @@ class People:
         found, plan = assess(self._company.plan.assess, facets), self._company.plan
         reasons = {named: "it was declared so"} if named else {found.severity: found.because} if found else {}
         return [
-            SeverityChanged(was=incident.severity, now=now, why=why)
-            for now, why in reasons.items()
+            SeverityChanged(was=incident.severity, now=now, reason=reason)
+            for now, reason in reasons.items()
             if plan.rank(now) < plan.rank(incident.severity)
         ]
 
@@ -147,15 +147,22 @@ class People:
         severity = said.severity or self._assessed(said.facets).severity
         self.check_severity(severity)
         return IncidentOpened(
-            company=self._company.name, title=said.title, severity=severity, service=said.service,
-            runbook=said.runbook, incident_kind=kind, facets=dict(said.facets),
-            reported=f"declared by {by.actor}", began=said.began, simulated=self._simulated,
-        )  # fmt: skip
+            company=self._company.name,
+            title=said.title,
+            severity=severity,
+            service=said.service,
+            runbook=said.runbook,
+            incident_kind=kind,
+            facets=dict(said.facets),
+            reported=f"declared by {by.actor}",
+            began=said.began,
+            simulated=self._simulated,
+        )
 
     def acknowledge(self, incident_id: str, by: By) -> str:
         """Says that a person is on it."""
         incident = self._read(incident_id)
-        if incident.acknowledged_at and not incident.ringing:
+        if incident.acknowledged_at and not incident.unacknowledged_pages:
             return f"{incident_id} was acknowledged by {incident.acknowledged_by} already."
         self._say(incident_id, by, lambda it: [Acknowledged(), *self._lead(it, by)])
         return f"{incident_id} is acknowledged by {by.actor}."
@@ -170,7 +177,7 @@ class People:
             state = self._open_ask(incident, ask_id)
             self._may_answer(state, by, reason, yes=yes)
             _check_choice(state, choice, yes=yes)
-            if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.holding or incident.unfinished):
+            if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.blocks_ending or incident.unfinished):
                 raise NotAllowed(
                     f"{incident_id} is no false alarm any more: something was done meanwhile.",
                     f"Undo it first, or answer no: allclear show {incident_id}.",
@@ -179,8 +186,8 @@ class People:
             return [said, *_consequence(state.ask, yes=yes, by=by, reason=reason)]
 
         key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"
-        errand = Errand(ErrandKind.RESUME, incident_id, key, {"ask": ask_id})
-        self._say(incident_id, by, records, errands=[errand])
+        message = OutboxMessage(OutboxKind.RESUME, incident_id, key, {"ask": ask_id})
+        self._say(incident_id, by, records, outbox=[message])
         state = self._read(incident_id).asks[ask_id]
         if state.open:
             return f"Noted. {ask_id} needs {self._missing(state)}."
@@ -196,15 +203,15 @@ class People:
 
     def note(self, incident_id: str, text: str, by: By) -> str:
         """Writes down what a person saw."""
-        self._say(incident_id, by, lambda _: [NoteTaken(text=_words(text, "note"))])
+        self._say(incident_id, by, lambda _: [NoteAdded(text=_words(text, "note"))])
         return f"Noted in {incident_id}."
 
-    def decide(self, incident_id: str, text: str, why: str, by: By) -> str:
+    def decide(self, incident_id: str, text: str, reason: str, by: By) -> str:
         """Writes down a decision and its reason."""
-        self._say(incident_id, by, lambda _: [DecisionTaken(text=_words(text, "decision"), why=why)])
+        self._say(incident_id, by, lambda _: [DecisionMade(text=_words(text, "decision"), reason=reason)])
         return f"The decision is written down in {incident_id}."
 
-    def severity(self, incident_id: str, now: str, why: str, by: By) -> str:
+    def severity(self, incident_id: str, now: str, reason: str, by: By) -> str:
         """Raises or lowers the severity; the plan may say who may lower it. No clock starts anew."""
         self.check_severity(now)
         incident, plan = self._read(incident_id), self._company.plan
@@ -218,12 +225,12 @@ class People:
                 may = " or ".join(plan.role_title(role) for role in plan.may_lower) or "nobody"
                 raise NotAllowed(f"{by.actor} may not lower a severity: {may} may.", "Ask one of them, or raise it.")
             was[:] = [incident.severity]
-            return [SeverityChanged(was=incident.severity, now=now, why=_words(why, "reason"))]
+            return [SeverityChanged(was=incident.severity, now=now, reason=_words(reason, "reason"))]
 
-        self._say(incident_id, by, records, errands=taken_up_again(incident, plan, now))
+        self._say(incident_id, by, records, outbox=taken_up_again(incident, plan, now))
         return f"{incident_id} is {now} now (was {was[0]})."
 
-    def assess(self, incident_id: str, facets: Mapping[str, str], kind: str | None, why: str, by: By) -> str:
+    def assess(self, incident_id: str, facets: Mapping[str, str], kind: str | None, reason: str, by: By) -> str:
         """Writes down what is known of the incident, and raises its severity where the plan's rules say so.
 
         A severity is never lowered by itself: where the rules give a lesser one, that is said to whoever asked.
@@ -235,18 +242,18 @@ class People:
 
         def records(incident: Incident) -> list[Any]:
             del told[1:]
-            written: list[Any] = [Assessed(facets=dict(facets), incident_kind=kind, why=why.strip())]
+            written: list[Any] = [Assessed(facets=dict(facets), incident_kind=kind, reason=reason.strip())]
             known = incident.facets | dict(facets)
             raised, found = self._graver(incident, None, known), assess(plan.assess, known)
-            told.extend(f"It is {change.now} now: {change.why}." for change in raised)
+            told.extend(f"It is {change.now} now: {change.reason}." for change in raised)
             if found and not raised and found.severity != incident.severity:
                 told.append(f"The plan's rules give {found.severity} ({found.because}); lower it if that is right.")
             return [*written, *raised]
 
         before = self._read(incident_id)
         graver = self._graver(before, None, before.facets | dict(facets))
-        errands = [errand for change in graver for errand in taken_up_again(before, plan, change.now)]
-        self._say(incident_id, by, records, errands=errands)
+        outbox = [message for change in graver for message in taken_up_again(before, plan, change.now)]
+        self._say(incident_id, by, records, outbox=outbox)
         return " ".join(told)
 
     def take_over(self, role: str, by: By) -> str:
@@ -258,7 +265,7 @@ class People:
             turns = ", ".join(name for rota in rotas for layer in rota.layers for name in layer.people) or "nobody"
             raise NotFound(f"{by.actor} has no turn as {self._company.plan.role_title(role)}.", f"Turns have: {turns}.")
         for layer in layers:
-            self._journal.take_over(Takeover(role=role, layer=layer.name, person=by.actor, at=now))
+            self._journal.take_over(RotaOverride(role=role, layer=layer.name, person=by.actor, at=now))
         names = " and ".join(layer.name for layer in layers)
         return f"{by.actor} is on duty as {self._company.plan.role_title(role)} now ({names})."
 
@@ -273,14 +280,14 @@ class People:
         self._say(incident_id, by, records)
         return f"{to} is {self._company.plan.role_title(role)} of {incident_id} now."
 
-    def false_alarm(self, incident_id: str, why: str, by: By) -> str:
+    def false_alarm(self, incident_id: str, reason: str, by: By) -> str:
         """Ends the incident: there was nothing. Refused while something of a containment is in place."""
-        self._end(incident_id, "false-alarm", why, by)
+        self._end(incident_id, "false-alarm", reason, by)
         return f"{incident_id} ended as a false alarm."
 
-    def resolve(self, incident_id: str, why: str, by: By) -> str:
+    def resolve(self, incident_id: str, reason: str, by: By) -> str:
         """Ends the incident: all clear. Refused while something of a containment is in place."""
-        self._end(incident_id, "resolved", why, by)
+        self._end(incident_id, "resolved", reason, by)
         return f"{incident_id} is resolved."
 
     def write(self, incident_id: str, field: str, text: str, by: By) -> str:
@@ -302,7 +309,7 @@ class People:
         by: By,
         records: Callable[[Incident], list[Any]],
         *,
-        errands: list[Errand] | None = None,
+        outbox: list[OutboxMessage] | None = None,
         after: bool = False,
     ) -> None:
         """Appends what `records(incident)` gives, deciding anew whenever somebody else wrote meanwhile."""
@@ -311,11 +318,11 @@ class People:
             if incident.over and not after and not _in_review(incident):
                 raise NotAllowed(f"{incident_id} is over.", f"Read it: allclear show {incident_id}.")
             try:
-                self._journal.append(incident_id, records(incident), by, expect=incident.length, errands=errands or [])
-            except Moved:
+                self._journal.append(incident_id, records(incident), by, expect=incident.length, outbox=outbox or [])
+            except ConcurrentWrite:
                 continue
             return
-        raise Moved(f"{incident_id} is being written to all the time.", "Say it again.")
+        raise ConcurrentWrite(f"{incident_id} is being written to all the time.", "Say it again.")
 
     def _read(self, incident_id: str) -> Incident:
         return read_incident(self._journal, incident_id)
@@ -327,7 +334,7 @@ class People:
             raise NotFound(f"{ask_id} was never asked.", f"Waiting for people: {open_now}.")
         if not state.open:
             last = state.answers[-1] if state.answers else None
-            what = f"{'yes' if last.yes else 'no'}, said {last.by.actor}" if last else state.void or "void"
+            what = f"{'yes' if last.yes else 'no'}, said {last.by.actor}" if last else state.withdrawn or "void"
             raise NotAllowed(f"{ask_id} is answered already: {what}.", f"Read on: allclear show {incident.id}.")
         return state
 
@@ -403,7 +410,7 @@ class People:
             names = ", ".join(severity.name for severity in self._company.plan.severities)
             raise NotFound(f"The plan has no severity {name!r}.", f"It has: {names}.")
 
-    def _end(self, incident_id: str, ending: str, why: str, by: By) -> None:
+    def _end(self, incident_id: str, ending: str, reason: str, by: By) -> None:
         def records(incident: Incident) -> list[Any]:
             if incident.ended:  # in its review people still speak, but it ends once
                 raise NotAllowed(f"{incident_id} is over.", f"Read it: allclear show {incident_id}.")
@@ -412,27 +419,27 @@ class People:
                     f"{incident_id} cannot end: {incident.unfinished[0].id} is being carried out.",
                     f"Wait for its outcome: allclear show {incident_id}.",
                 )
-            if incident.holding:
-                left = ", ".join(act.id for act in incident.holding)
+            if incident.blocks_ending:
+                left = ", ".join(act.id for act in incident.blocks_ending)
                 raise NotAllowed(
                     f"{incident_id} cannot end: still in place: {left}.",
-                    f"Undo it: allclear undo {incident_id} {incident.holding[0].id}.",
+                    f"Undo it: allclear undo {incident_id} {incident.blocks_ending[0].id}.",
                 )
-            return [IncidentEnded.model_validate({"ending": ending, "why": _words(why, "reason")})]
+            return [IncidentEnded.model_validate({"ending": ending, "reason": _words(reason, "reason")})]
 
-        self._say(incident_id, by, records, errands=closing_errands(self._read(incident_id), ending))
+        self._say(incident_id, by, records, outbox=closing_outbox(self._read(incident_id), ending))
 
 
-def closing_errands(incident: Incident, ending: str) -> list[Errand]:
+def closing_outbox(incident: Incident, ending: str) -> list[OutboxMessage]:
     """Returns what is to be told when the incident ends: its review begins, and what waits for an answer learns that.
 
     A false alarm has no review.
     """
-    errands = [start_errand(incident.id, Phase.REVIEW.value)] if ending == "resolved" else []
+    outbox = [start_message(incident.id, Phase.REVIEW.value)] if ending == "resolved" else []
     for state in incident.open_asks:
         detail = {"ask": state.ask.id}
-        errands.append(Errand(ErrandKind.RESUME, incident.id, f"over:{state.ask.id}", detail))
-    return errands
+        outbox.append(OutboxMessage(OutboxKind.RESUME, incident.id, f"over:{state.ask.id}", detail))
+    return outbox
 
 
 def read_facts(said: list[str]) -> dict[str, str]:

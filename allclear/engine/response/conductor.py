@@ -9,31 +9,37 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from allclear.company import Company
-from allclear.domain.action import Finding, Surroundings, Verdict
+from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.approval import AskKind
 from allclear.domain.base import Clock
 from allclear.domain.deadlines import deadlines
-from allclear.domain.errors import Moved, Refused
+from allclear.domain.errors import ConcurrentWrite, Refused
 from allclear.domain.incident import Incident, StepState
+from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
     AskOpened,
-    AskVoided,
+    AskWithdrawn,
     By,
     Contained,
-    DebtHandedOver,
     IncidentEnded,
+    LedgerHandedOver,
     PhaseEntered,
     PhaseLeft,
     Recovered,
     StepDone,
 )
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
-from allclear.domain.timeline import stamp, tell
 from allclear.domain.template_values import values
-from allclear.domain.placeholders import render, render_all
-from allclear.engine.actions import approval_requests as asks
+from allclear.domain.timeline import stamp, tell
+from allclear.engine.actions import approval_requests
 from allclear.engine.actions.auto_approval import APART
+from allclear.engine.actions.executor import Executor
+from allclear.engine.actions.known_good import after_checks, note_finding, serving_all, with_serving
+from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.actions.registry import Registry, read_params
+from allclear.engine.concurrency import rest
+from allclear.engine.incidents import read_incident, readable
 from allclear.engine.response.next_move import (
     REOPENED,
     AskPeople,
@@ -42,26 +48,20 @@ from allclear.engine.response.next_move import (
     FalseAlarm,
     HandOver,
     Leave,
-    Look,
     Move,
     Over,
     Propose,
     ProposeUndo,
-    VoidAsk,
+    RunProbe,
     Wait,
+    WithdrawAsk,
     choice_key,
     next_move,
     undo_key,
 )
-from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.known_good import after_looks, note_finding, serving_all, with_serving
-from allclear.engine.concurrency import rest
-from allclear.engine.actions.proposals import Proposer, Wish
-from allclear.engine.incidents import read_incident, readable
-from allclear.engine.actions.registry import Registry, read_params
-from allclear.journal.ports import Errand, ErrandKind, Journal
+from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 
-Written = Enter | AskPeople | VoidAsk | HandOver | FalseAlarm | Leave
+Written = Enter | AskPeople | WithdrawAsk | HandOver | FalseAlarm | Leave
 """Moves that are entries in the journal and nothing else."""
 
 HANDED_OVER_FOR = timedelta(days=1)
@@ -75,16 +75,24 @@ class Conductor:
     """Carries an incident on, move by move. It holds no state: everything is in the journal."""
 
     def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
-        self, journal: Journal, registry: Registry, executor: Executor, proposer: Proposer, company: Company,
-        around: Surroundings, clock: Clock, *, simulated: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        journal: Journal,
+        registry: Registry,
+        executor: Executor,
+        proposer: Proposer,
+        company: Company,
+        context: ActionContext,
+        clock: Clock,
+        *,
+        simulated: bool = False,
+    ) -> None:
         self._simulated = simulated
         self._journal = journal
         self._registry = registry
         self._executor = executor
         self._proposer = proposer
         self._company = company
-        self._around = around
+        self._around = context
         self._clock = clock
 
     def incident(self, incident_id: str) -> Incident:
@@ -134,113 +142,119 @@ class Conductor:
             )
         try:
             await self._make(incident, move, by)
-        except Moved:
+        except ConcurrentWrite:
             return
 
     async def _make(self, incident: Incident, move: Move, by: By) -> None:
         match move:
-            case Look():
-                await self._look(incident, move, by)
+            case RunProbe():
+                await self._check(incident, move, by)
             case Propose(phase=phase, step=step, generic=True):
                 await self._propose_generic(incident, phase, step, by)
             case Propose(phase=phase, step=step, chosen=chosen):
-                if step.by_itself and chosen is None:
-                    incident = await self._look_twice(incident, phase, step, by)
+                if step.auto_approve and chosen is None:
+                    incident = await self._check_twice(incident, phase, step, by)
                 await self._proposer.propose(incident, self._wish(incident, phase, step, chosen), by)
             case ProposeUndo(phase=phase, act=act_id, title=title):
                 act = incident.acts[act_id]
-                wish = Wish(phase.value, undo_key(act_id), act.proposed.action, act.proposed.params, title, undoes=act)
-                await self._proposer.propose(incident, wish, by)
+                request = ActionRequest(
+                    phase.value, undo_key(act_id), act.proposed.action, act.proposed.params, title, undoes=act
+                )
+                await self._proposer.propose(incident, request, by)
             case CarryOut(act=act_id):
                 await self._executor.carry_out(incident.id, act_id, by)
-            case Enter() | AskPeople() | VoidAsk() | HandOver() | FalseAlarm() | Leave():
+            case Enter() | AskPeople() | WithdrawAsk() | HandOver() | FalseAlarm() | Leave():
                 self._write(incident, move, by)
             case Wait() | Over():
                 pass
 
-    def _wish(self, incident: Incident, phase: Phase, step: Step, chosen: str | None = None) -> Wish:
+    def _wish(self, incident: Incident, phase: Phase, step: Step, chosen: str | None = None) -> ActionRequest:
         words, action = self.words(incident), step.action or ""
         params = render_all(step.with_, words)
         if chosen is not None:
             params |= {self._registry.action(action).chooses: chosen}
-        return Wish(phase.value, step.id, action, params, render(step.title, words) or step.id, step)
+        return ActionRequest(phase.value, step.id, action, params, render(step.title, words) or step.id, step)
 
     async def _propose_generic(self, incident: Incident, phase: Phase, step: Step, by: By) -> None:
         """Proposes `step` with the words for when nobody answers; they need no approval, for the plan holds them."""
-        unanswered = asks.unanswered_for(self._registry.action(step.action or ""), step)
+        unanswered = approval_requests.fallback_for(self._registry.action(step.action or ""), step)
         words = unanswered.with_ if unanswered else {}
         generic = step.model_copy(update={"with_": step.with_ | words})
-        wish = replace(self._wish(incident, phase, generic), authorised=True)
-        await self._proposer.propose(incident, wish, by)
+        request = replace(self._wish(incident, phase, generic), authorised=True)
+        await self._proposer.propose(incident, request, by)
 
-    async def _look_twice(self, incident: Incident, phase: Phase, step: Step, by: By) -> Incident:
+    async def _check_twice(self, incident: Incident, phase: Phase, step: Step, by: By) -> Incident:
         """Looks once more, long enough after the first look that failed, before anything may act by itself."""
         failed = [one.at for one in incident.steps.values() if one.finding.verdict is Verdict.FAILURE]
         if failed:
             await rest(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
-        finding = await self.look(self.runbook(incident).health, self.words(incident))
+        finding = await self.check(self.runbook(incident).health, self.words(incident))
         seen = StepDone(
-            phase=phase.value, step=f"{step.id}-again", title="Looked at again", finding=finding, of_health=True
+            phase=phase.value, step=f"{step.id}-again", title="Looked at again", finding=finding, health_check=True
         )
         self._journal.append(incident.id, [seen], by)
         now = self.incident(incident.id)
         if now.act_of(phase, step.id) is not None and now.act_of(phase, step.id) != incident.act_of(phase, step.id):
-            raise Moved(f"{step.id} was proposed meanwhile.", "Ask for the next move again.")
+            raise ConcurrentWrite(f"{step.id} was proposed meanwhile.", "Ask for the next move again.")
         return now
 
     def _write(self, incident: Incident, move: Written, by: By) -> None:
         records: list[Any]
-        errands: list[Errand] = []
+        outbox: list[OutboxMessage] = []
         healthy: StepState | None = None
         match move:
             case Enter(phase=phase):
                 records = [PhaseEntered(phase=phase.value)]
             case AskPeople():
                 records = [AskOpened(ask=self._ask(incident, move))]
-            case VoidAsk(ask=ask, why=why):
-                records = [AskVoided(ask=ask, why=why)]
+            case WithdrawAsk(ask=ask, reason=reason):
+                records = [AskWithdrawn(ask=ask, reason=reason)]
             case HandOver(act=act, ask=ask):
                 to = incident.asks[ask].answers[-1].by.actor
-                records = [DebtHandedOver(act=act, to=to, due=self._clock() + HANDED_OVER_FOR)]
+                records = [LedgerHandedOver(act=act, to=to, due=self._clock() + HANDED_OVER_FOR)]
             case FalseAlarm(phase=phase, ask=ask):
                 answer = incident.asks[ask].answers[-1]
-                why = f"{answer.by.actor} agreed: {answer.reason or 'the service is healthy'}"
-                records = [PhaseLeft(phase=phase.value), IncidentEnded(ending="false-alarm", why=why)]
+                reason = f"{answer.by.actor} agreed: {answer.reason or 'the service is healthy'}"
+                records = [PhaseLeft(phase=phase.value), IncidentEnded(ending="false-alarm", reason=reason)]
                 healthy = incident.step(phase.value, incident.asks[ask].ask.step)
             case Leave(phase=phase):
                 records = [PhaseLeft(phase=phase.value)]
                 if phase is Phase.RESOLVE:
-                    records.append(IncidentEnded(ending="resolved", why=_all_clear(incident, self._company.plan)))
+                    records.append(IncidentEnded(ending="resolved", reason=_all_clear(incident, self._company.plan)))
                 if phase.following:
-                    errands = [start_errand(incident.id, phase.following.value)]
-        self._journal.append(incident.id, records, by, expect=incident.length, errands=errands)
+                    outbox = [start_message(incident.id, phase.following.value)]
+        self._journal.append(incident.id, records, by, expect=incident.length, outbox=outbox)
         if healthy and healthy.finding.verdict is Verdict.SUCCESS:  # what looked well then, people have confirmed now
             note_finding(self._journal, healthy.finding, healthy.at, f"{incident.id}, a false alarm")
 
     def _ask(self, incident: Incident, move: AskPeople) -> Any:  # noqa: ANN401 - an Ask
         step, phase, plan = move.step, move.phase, self._company.plan
-        words, sure = self.words(incident), asks.responder(plan, reason=True)
+        words, sure = self.words(incident), approval_requests.responder(plan, reason=True)
         match move.kind:
             case AskKind.STEP:
                 titled = step.model_copy(update={"title": render(step.title, words)})
-                return asks.step_ask(
+                return approval_requests.step_ask(
                     incident, phase, titled, render(step.ask, words) + self._due(incident, phase, step)
                 )
             case AskKind.CHOICE:
                 title = render(step.title, words) or step.id
                 kind = self._registry.action(step.action or "")
-                policy = asks.policy_for(plan, kind, step) or asks.responder(plan)
+                policy = approval_requests.policy_for(plan, kind, step) or approval_requests.responder(plan)
                 act = incident.acts[move.about]
-                return asks.choice_ask(incident, phase, choice_key(step.id), title, act, policy)
+                return approval_requests.choice_ask(incident, phase, choice_key(step.id), title, act, policy)
             case AskKind.FALSE_ALARM:
-                return asks.false_alarm_ask(incident, phase, step, move.about, asks.responder(plan))
+                return approval_requests.false_alarm_ask(
+                    incident, phase, step, move.about, approval_requests.responder(plan)
+                )
             case AskKind.AGAIN if step.undo:
                 undo = incident.act_of(phase, undo_key(move.about))
                 said = f"{undo.outcome.sentence} {undo.outcome.next_step}" if undo and undo.outcome else move.about
                 title = incident.acts[move.about].proposed.title
-                return asks.undo_failed_ask(incident, phase, f"{undo_key(move.about)}-left", title, said, sure)
+                return approval_requests.undo_failed_ask(
+                    incident, phase, f"{undo_key(move.about)}-left", title, said, sure
+                )
             case _:
-                return asks.look_again_ask(
+                return approval_requests.check_again_ask(
                     incident, phase, step.id, render(step.title, words) or step.id, move.about, sure
                 )
 
@@ -249,9 +263,9 @@ class Conductor:
         found = [one for one in deadlines(self._company.plan, incident) if (one.what, one.name) == (phase, step.id)]
         return f" Due {stamp(found[0].due)}." if found and found[0].due else ""
 
-    async def _look(self, incident: Incident, move: Look, by: By) -> None:
+    async def _check(self, incident: Incident, move: RunProbe, by: By) -> None:
         words = self.words(incident)
-        finding = await self.look(move.call, words)
+        finding = await self.check(move.call, words)
         if finding.verdict is Verdict.SUCCESS and move.call.probe == self.runbook(incident).health.probe:
             served = await serving_all(self._registry, self._around, incident.opened.service)
             finding = with_serving(finding, served)
@@ -262,7 +276,7 @@ class Conductor:
                 step=move.key,
                 title=title,
                 finding=finding,
-                of_health=move.call.probe == self.runbook(incident).health.probe,
+                health_check=move.call.probe == self.runbook(incident).health.probe,
             ),
         ]
         # A look takes its time, and people write notes meanwhile: only what this look bears on must not have moved.
@@ -277,18 +291,18 @@ class Conductor:
         if len(records) > 1:
             note_finding(self._journal, finding, self._clock(), f"{incident.id}, {records[-1].kind}")
 
-    async def look(self, call: ProbeCall, words: dict[str, str]) -> Finding:
+    async def check(self, call: ProbeCall, words: dict[str, str]) -> Finding:
         """Returns what a probe shows; with `within`, it looks again until all is well or the time is over."""
         kind = self._registry.probe(call.probe)
         params = read_params(kind, render_all(call.with_, words))
         probe = kind(self._around)
         loop = asyncio.get_running_loop()
         end = loop.time() + (call.within.total_seconds() if call.within else 0.0)
-        pause, looks = _FIRST_PAUSE, 0
+        pause, checks = _FIRST_PAUSE, 0
         while True:
-            finding, looks = await probe.look(params), looks + 1
+            finding, checks = await probe.check(params), checks + 1
             if finding.verdict is Verdict.SUCCESS or loop.time() + pause > end:
-                return after_looks(finding, looks)
+                return after_checks(finding, checks)
             await rest(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
@@ -319,17 +333,17 @@ class Conductor:
             await self._make_in(incident, move, by)
 
 
-def start_errand(incident: str, flow: str) -> Errand:
+def start_message(incident: str, flow: str) -> OutboxMessage:
     """Returns the errand to start the run of `flow` for the incident: one, however often it is asked for."""
-    return Errand(ErrandKind.START, incident, f"{incident}/{flow}", {"flow": flow})
+    return OutboxMessage(OutboxKind.START, incident, f"{incident}/{flow}", {"flow": flow})
 
 
-def taken_up_again(incident: Incident, plan: Plan, severity: str) -> list[Errand]:
+def taken_up_again(incident: Incident, plan: Plan, severity: str) -> list[OutboxMessage]:
     """Returns the errands that start again what was left at a lesser severity than the incident gets now."""
     if plan.rank(severity) >= plan.rank(incident.severity):
         return []
     return [
-        Errand(ErrandKind.START, incident.id, f"{incident.id}/{phase.value}/{severity}", {"flow": phase.value})
+        OutboxMessage(OutboxKind.START, incident.id, f"{incident.id}/{phase.value}/{severity}", {"flow": phase.value})
         for phase in REOPENED
         if phase.value in incident.left
     ]

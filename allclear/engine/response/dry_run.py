@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
+from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import Plan
 from allclear.domain.records import By, IncidentOpened
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
-from allclear.domain.placeholders import render, render_all
+from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.next_move import applicable
-from allclear.engine.actions.proposals import Proposer, Wish
 
 INCIDENT = "DRY-RUN"
 """The id that stands in for an incident that is never opened."""
@@ -35,9 +35,13 @@ class Tried:
 def imagined(opened: IncidentOpened) -> Incident:
     """Returns the incident that `opened` would begin, in no journal."""
     return Incident(
-        id=INCIDENT, opened=opened, opened_at=utc_now(), opened_by=By(actor="allclear", via="dry run"),
-        severity=opened.severity, title=opened.title,
-    )  # fmt: skip
+        id=INCIDENT,
+        opened=opened,
+        opened_at=utc_now(),
+        opened_by=By(actor="allclear", via="dry run"),
+        severity=opened.severity,
+        title=opened.title,
+    )
 
 
 class DryRun:
@@ -60,7 +64,7 @@ class DryRun:
         try:
             if step.probe:
                 call = ProbeCall.model_validate({"probe": step.probe, "with": step.with_})
-                return Tried(phase, title, (await self._conductor.look(call, words)).sentence)
+                return Tried(phase, title, (await self._conductor.check(call, words)).sentence)
             if step.person:
                 return Tried(phase, title, render(step.ask, words), asks=(step.person,))
             if step.undo:
@@ -70,11 +74,11 @@ class DryRun:
             return Tried(phase, title, "It cannot be done now.", objections=(str(error),))
 
     async def _action(self, phase: Phase, step: Step, title: str, words: dict[str, str]) -> Tried:
-        wish = Wish(phase.value, step.id, step.action or "", render_all(step.with_, words), title, step)
-        worked, policy = await self._proposer.preview(wish)
-        objections = tuple(f"{refusal.sentence} {refusal.next_step}" for refusal in worked.refusals)
+        request = ActionRequest(phase.value, step.id, step.action or "", render_all(step.with_, words), title, step)
+        preview, policy = await self._proposer.preview(request)
+        objections = tuple(f"{refusal.sentence} {refusal.next_step}" for refusal in preview.refusals)
         roles = tuple(policy.roles) if policy else ()
-        change = worked.change
-        done = " Nothing is left to change." if worked.done else ""
+        change = preview.change
+        done = " Nothing is left to change." if preview.done else ""
         details = (f"risk: {change.risk}", f"undo: {change.undo}") if roles else ()
         return Tried(phase, title, change.summary + done, roles, objections, details)

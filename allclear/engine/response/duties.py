@@ -51,6 +51,6 @@ def duty_states(plan: Plan, incident: Incident) -> list[DutyState]:
     found: list[DutyState] = []
     for duty in plan.duties:
         ask = incident.ask_of(DUTY, duty.name)
-        standing = None if ask is None or ask.void else ask
+        standing = None if ask is None or ask.withdrawn else ask
         found.append(DutyState(duty_step(duty), standing, duty.name in applying))
     return found

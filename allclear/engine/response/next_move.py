@@ -26,7 +26,7 @@ class Enter:
 
 
 @dataclass(frozen=True)
-class Look:
+class RunProbe:
     """Run a probe and write down what it shows. `key` is the step's name in the journal."""
 
     phase: Phase
@@ -79,11 +79,11 @@ class AskPeople:
 
 
 @dataclass(frozen=True)
-class VoidAsk:
+class WithdrawAsk:
     """Take a question back: it has lost its ground."""
 
     ask: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,21 @@ class Over:
 
 
 Move = (
-    Enter | Look | Propose | ProposeUndo | CarryOut | AskPeople | VoidAsk | HandOver | FalseAlarm | Wait | Leave | Over
+    Enter
+    | RunProbe
+    | Propose
+    | ProposeUndo
+    | CarryOut
+    | AskPeople
+    | WithdrawAsk
+    | HandOver
+    | FalseAlarm
+    | Wait
+    | Leave
+    | Over
 )
 
-BY_HAND = "contained-by-hand"
+MANUAL = "contained-manually"
 """The step in which people contain when no measure of the runbook did."""
 
 _MOST_PROPOSALS = 4
@@ -196,8 +207,8 @@ def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> It
         move = _of_step(incident, runbook, phase, step)
         if move is not None:
             yield step, move
-        if step is last_measure and move is None and (by_hand := _by_hand(incident, runbook, phase)):
-            yield by_hand
+        if step is last_measure and move is None and (manual := _by_hand(incident, runbook, phase)):
+            yield manual
 
 
 def _changing(incident: Incident, phase: Phase, steps: list[Step]) -> bool:
@@ -221,7 +232,7 @@ def _duties(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step
         if duty.to_be_asked:
             yield duty.step, AskPeople(DUTY, duty.step, AskKind.STEP)
         elif duty.to_be_dropped and duty.ask:
-            yield duty.step, VoidAsk(duty.ask.ask.id, "By what is known now, it does not apply.")
+            yield duty.step, WithdrawAsk(duty.ask.ask.id, "By what is known now, it does not apply.")
         elif phase is Phase.REVIEW and duty.ask and duty.ask.open:
             yield duty.step, Wait((duty.ask.ask.id,))
 
@@ -242,7 +253,7 @@ def _of_probe(incident: Incident, phase: Phase, step: Step) -> Move | None:
     call = ProbeCall.model_validate({"probe": step.probe, "with": step.with_, "within": step.within})
     seen = incident.step(phase, step.id)
     if seen is None:
-        return Look(phase, step, step.id, call)
+        return RunProbe(phase, step, step.id, call)
     healthy = seen.finding.verdict is Verdict.SUCCESS
     if step.expects == "trouble" and healthy:
         ask = incident.ask_of(phase, step.id)
@@ -252,20 +263,20 @@ def _of_probe(incident: Incident, phase: Phase, step: Step) -> Move | None:
             return Wait((ask.ask.id,))
         return FalseAlarm(phase, ask.ask.id) if ask.granted else None
     if step.expects == "health" and not healthy:
-        return _look_again(incident, Look(phase, step, step.id, call))
+        return _check_again(incident, RunProbe(phase, step, step.id, call))
     return None
 
 
-def _look_again(incident: Incident, look: Look) -> Move | None:
+def _check_again(incident: Incident, check: RunProbe) -> Move | None:
     """A look that should have shown health did not: people say whether to look again or to go on without."""
-    seen, ask = incident.step(look.phase, look.key), incident.ask_of(look.phase, look.key)
+    seen, ask = incident.step(check.phase, check.key), incident.ask_of(check.phase, check.key)
     if seen is None:
-        return look
+        return check
     if ask is None or (ask.number < seen.number and not ask.open):
-        return AskPeople(look.phase, look.step, AskKind.AGAIN, seen.finding.sentence)
+        return AskPeople(check.phase, check.step, AskKind.AGAIN, seen.finding.sentence)
     if ask.open:
         return Wait((ask.ask.id,))
-    return look if ask.granted else None
+    return check if ask.granted else None
 
 
 def _of_person(incident: Incident, phase: Phase, step: Step) -> Move | None:
@@ -293,7 +304,7 @@ def _of_action(incident: Incident, phase: Phase, step: Step) -> Move | None:
 def _goes_out_unanswered(incident: Incident, act: Act) -> bool:
     """Says whether nobody answered in time, so that the generic words go out in place of the act's own."""
     asks = [incident.asks[ask] for ask in act.asks]
-    return any(ask.void and ask.ask.window and ask.ask.window.then == "generic" for ask in asks)
+    return any(ask.withdrawn and ask.ask.window and ask.ask.window.then == "fallback" for ask in asks)
 
 
 def _of_choice(incident: Incident, phase: Phase, step: Step, act: Act) -> Move | None:
@@ -337,15 +348,18 @@ def _of_measure(incident: Incident, runbook: Runbook, phase: Phase, step: Step) 
     key = f"{step.id}-proof"
     if incident.step(phase, key):
         return None
-    return Look(phase, step, key, step.proof or runbook.health, contains=act.proposed.title)
+    return RunProbe(phase, step, key, step.proof or runbook.health, contains=act.proposed.title)
 
 
 def _may_have_helped(act: Act) -> bool:
     """Found done counts: the same rollback, made for another incident, may be what helps this one too."""
     outcome = act.outcome
     return outcome is not None and outcome.status in {
-        ActStatus.VERIFIED, ActStatus.APPLIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE,
-    }  # fmt: skip
+        ActStatus.VERIFIED,
+        ActStatus.APPLIED,
+        ActStatus.UNVERIFIED,
+        ActStatus.INDETERMINATE,
+    }
 
 
 def _by_hand(incident: Incident, runbook: Runbook, phase: Phase) -> tuple[Step, Move] | None:
@@ -354,15 +368,15 @@ def _by_hand(incident: Incident, runbook: Runbook, phase: Phase) -> tuple[Step, 
         return None
     step = Step.model_validate(
         {
-            "id": BY_HAND,
+            "id": MANUAL,
             "title": "Contained by hand?",
             "probe": runbook.health.probe,
             "with": runbook.health.with_,
             "expects": "health",
         }
     )
-    look = Look(phase, step, BY_HAND, runbook.health, contains="Found well again")
-    move = _look_again(incident, look)
+    check = RunProbe(phase, step, MANUAL, runbook.health, contains="Found well again")
+    move = _check_again(incident, check)
     return (step, move) if move else None
 
 
@@ -370,7 +384,9 @@ def _of_undo(incident: Incident, phase: Phase, step: Step) -> Move | None:
     if step.undo == "everything" and incident.unfinished:  # one by hand, interrupted: first find out what became of it
         act = incident.unfinished[0]
         return CarryOut(phase, act.id, act.proposed.title)
-    wanted = [act for act in incident.owed if step.undo == "everything" or act.proposed.action in (step.undo or ())]
+    wanted = [
+        act for act in incident.not_handed_over if step.undo == "everything" or act.proposed.action in (step.undo or ())
+    ]
     for act in wanted:
         if act.begun:
             return CarryOut(phase, act.id, act.proposed.title)

@@ -16,18 +16,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
-from allclear.journal.ports import Journal, Received
-from allclear.responder.redelivery import look_again
-from allclear.responder.routes.models import BUSY, NO_TOKEN, NOT_FOUND, UNFIT, AlertShown, Problem, Responses, TakenIn
-from allclear.responder.routes.views import DeliveryState, shown, shown_in_list
-from allclear.responder.routes.auth import Guard
+from allclear.journal.ports import Journal, NewDelivery
 from allclear.responder.authentication import Gate
 from allclear.responder.deliveries import refusal, to_keep
-from allclear.responder.workers.inbox_writer import Keeper
 from allclear.responder.limits import Limits
+from allclear.responder.redelivery import retry_delivery
+from allclear.responder.routes.auth import Guard
+from allclear.responder.routes.models import BUSY, NO_TOKEN, NOT_FOUND, UNFIT, AlertShown, Problem, Responses, TakenIn
+from allclear.responder.routes.views import DeliveryState, shown, shown_in_list
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.cloud_events import welcome
 from allclear.responder.sources.request import RawRequest
+from allclear.responder.workers.inbox_writer import Keeper
 
 log = logging.getLogger("allclear.responder")
 
@@ -64,9 +64,13 @@ def hearing_doors(hears: Hearing) -> APIRouter:
     router = APIRouter(tags=["alerts"])
 
     @router.post(
-        "/alerts/{source}", status_code=202, summary="Take an alert in", responses=_REFUSALS, openapi_extra=_BODY,
+        "/alerts/{source}",
+        status_code=202,
+        summary="Take an alert in",
+        responses=_REFUSALS,
+        openapi_extra=_BODY,
         response_description="It is kept durably, and looked at from now on.",
-    )  # fmt: skip
+    )
     async def receive(
         source: Annotated[str, Path(description="Whose alert it is, as `grafana`.")], request: Request
     ) -> TakenIn:
@@ -82,21 +86,23 @@ def hearing_doors(hears: Hearing) -> APIRouter:
             proof = hears.gate.admit(source, raw)
             if proof.level is None:
                 challenge = {"WWW-Authenticate": "Bearer"} if proof.status == _UNAUTHORIZED else None
-                raise HTTPException(proof.status, proof.why, challenge)
+                raise HTTPException(proof.status, proof.reason, challenge)
             if refused := refusal(SOURCES[source], raw):
                 log.warning("An alert from %s was refused: %s", source, refused)
                 raise HTTPException(400, refused)
-            received = Received(hears.world, source, *to_keep(SOURCES[source], raw, proof.level))
+            received = NewDelivery(hears.world, source, *to_keep(SOURCES[source], raw, proof.level))
             delivery, work_to_do = await hears.limits.in_time(hears.keeper.keep(received))
         if work_to_do:
             hears.news()
         return TakenIn(id=delivery)
 
     @router.options(
-        "/alerts/cloudevents", summary="Shake hands with a producer of CloudEvents", response_class=Response,
+        "/alerts/cloudevents",
+        summary="Shake hands with a producer of CloudEvents",
+        response_class=Response,
         response_description="It may send: `WebHook-Allowed-Origin` and `WebHook-Allowed-Rate` say so.",
         responses={405: {"description": "The source cloudevents is not configured, or no origin was named."}},
-    )  # fmt: skip
+    )
     async def handshake(request: Request) -> Response:
         """Tells a producer of CloudEvents, which asks before its first event, whether it may send."""
         allowed = welcome(_raw(request, b"")) if hears.gate.keys("cloudevents") else {}
@@ -121,9 +127,11 @@ def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: G
         return await asyncio.to_thread(shown_in_list, journal, world, state, source, limit)
 
     @router.get(
-        "/alerts/{delivery}", summary="Show what became of one", responses=NOT_FOUND,
+        "/alerts/{delivery}",
+        summary="Show what became of one",
+        responses=NOT_FOUND,
         response_description="The request, and each alert in it.",
-    )  # fmt: skip
+    )
     async def alert(delivery: _DeliveryId) -> AlertShown:
         """Shows one request of a monitoring system, what became of each alert in it, and why.
 
@@ -132,12 +140,15 @@ def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: G
         return await asyncio.to_thread(shown, journal, world, delivery)
 
     @router.post(
-        "/alerts/{delivery}/retry", status_code=202, summary="Have one looked at again",
-        responses=NOT_FOUND | _SETTLED, response_description="It is `new` again, and looked at from now on.",
-    )  # fmt: skip
+        "/alerts/{delivery}/retry",
+        status_code=202,
+        summary="Have one looked at again",
+        responses=NOT_FOUND | _SETTLED,
+        response_description="It is `new` again, and looked at from now on.",
+    )
     async def retry(delivery: _DeliveryId) -> TakenIn:
         """Has a request looked at once more that was quarantined or ignored: after an update, or with a new route."""
-        await asyncio.to_thread(look_again, journal, world, delivery)
+        await asyncio.to_thread(retry_delivery, journal, world, delivery)
         news()
         return TakenIn(id=delivery)
 

@@ -7,11 +7,11 @@ import asyncio
 from fastapi import APIRouter, Depends, Response
 
 from allclear.bootstrap import Engine
-from allclear.responder.routes.models import NO_TOKEN, Health, Readiness
-from allclear.responder.routes.auth import Guard
 from allclear.responder.limits import RETRY_AFTER
 from allclear.responder.metrics import CONTENT_TYPE, Metrics
 from allclear.responder.readiness import Ready
+from allclear.responder.routes.auth import Guard
+from allclear.responder.routes.models import NO_TOKEN, Health, Readiness
 
 
 def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -> APIRouter:
@@ -24,9 +24,11 @@ def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -
         return Health(status="ok", company=engine.company.name, simulated=engine.settings.simulated is not None)
 
     @router.get(
-        "/readyz", summary="Can it do its work?", response_description="It can.",
+        "/readyz",
+        summary="Can it do its work?",
+        response_description="It can.",
         responses={503: {"model": Readiness, "description": "It cannot: `troubles` has a sentence for each reason."}},
-    )  # fmt: skip
+    )
     async def readyz(response: Response) -> Readiness:
         """Says whether the journal can be written and every loop has made a round lately. Page somebody if not."""
         troubles = await ready.troubles()
@@ -36,9 +38,12 @@ def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -
         return Readiness(status="not ready" if troubles else "ready", troubles=troubles)
 
     @router.get(
-        "/metrics", dependencies=[Depends(guard)], response_class=Response, summary="The figures for Prometheus",
+        "/metrics",
+        dependencies=[Depends(guard)],
+        response_class=Response,
+        summary="The figures for Prometheus",
         responses=NO_TOKEN | {200: {"content": {"text/plain": {}}, "description": "As Prometheus reads it."}},
-    )  # fmt: skip
+    )
     async def figures() -> Response:
         """Returns what Prometheus scrapes: open to this machine, with the token to everybody else.
 

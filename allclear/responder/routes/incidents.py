@@ -15,9 +15,10 @@ from allclear.domain.errors import NotFound
 from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase
-from allclear.domain.timeline import asked_words, plain
 from allclear.domain.template_values import lead, status, waiting
+from allclear.domain.timeline import asked_words, plain
 from allclear.engine.incidents import readable
+from allclear.responder.routes.auth import Guard
 from allclear.responder.routes.models import (
     BUSY,
     NO_TOKEN,
@@ -29,7 +30,6 @@ from allclear.responder.routes.models import (
     IncidentPage,
     LeftShown,
 )
-from allclear.responder.routes.auth import Guard
 
 _MOST = 200
 """Each incident of a list is replayed from its entries."""
@@ -61,9 +61,11 @@ def incident_doors(engine: Engine, guard: Guard) -> APIRouter:
         return await asyncio.to_thread(listed, limit, open_only=only_open)
 
     @router.get(
-        "/incidents/{incident_id}", summary="Show one incident", responses=NOT_FOUND,
+        "/incidents/{incident_id}",
+        summary="Show one incident",
+        responses=NOT_FOUND,
         response_description="How it stands now.",
-    )  # fmt: skip
+    )
     async def incident(incident_id: Annotated[str, Path(description="As VS-12.")]) -> IncidentPage:
         """Shows how an incident stands: what waits for people, what is still in place, what is due, who has which role.
 
@@ -77,45 +79,68 @@ def incident_doors(engine: Engine, guard: Guard) -> APIRouter:
 def _line(incident: Incident, plan: Plan) -> IncidentLine:
     due = _deadlines(incident, plan)
     return IncidentLine(
-        **_facts(incident, plan), open_asks=len(waiting(incident)), in_place=len(incident.in_place),
+        **_facts(incident, plan),
+        open_asks=len(waiting(incident)),
+        in_place=len(incident.in_place),
         next_deadline=due[0] if due else None,
-    )  # fmt: skip
+    )
 
 
 def _page(incident: Incident, plan: Plan) -> IncidentPage:
     return IncidentPage(
-        **_facts(incident, plan), began_at=incident.began_at, acknowledged_at=incident.acknowledged_at,
+        **_facts(incident, plan),
+        began_at=incident.began_at,
+        acknowledged_at=incident.acknowledged_at,
         open_asks=[_ask(state, plan) for state in waiting(incident)],
-        in_place=[_left(act, plan) for act in incident.in_place], next_deadlines=_deadlines(incident, plan),
+        in_place=[_left(act, plan) for act in incident.in_place],
+        next_deadlines=_deadlines(incident, plan),
         roles={role: plain(person, 60) for role, person in incident.roles.items()},
-    )  # fmt: skip
+    )
 
 
 def _facts(incident: Incident, plan: Plan) -> dict[str, Any]:
     phase = incident.phase
     return {
-        "id": incident.id, "title": plain(incident.title), "severity": incident.severity, "status": status(incident),
-        "phase": phase, "phase_title": plan.phases[Phase(phase)].label if phase in set(Phase) else phase,
-        "service": incident.opened.service, "lead": lead(incident), "simulated": incident.opened.simulated,
-        "opened_at": incident.opened_at, "contained_at": incident.contained_at,
-        "recovered_at": incident.recovered_at, "ended_at": incident.ended_at,
-    }  # fmt: skip
+        "id": incident.id,
+        "title": plain(incident.title),
+        "severity": incident.severity,
+        "status": status(incident),
+        "phase": phase,
+        "phase_title": plan.phases[Phase(phase)].label if phase in set(Phase) else phase,
+        "service": incident.opened.service,
+        "lead": lead(incident),
+        "simulated": incident.opened.simulated,
+        "opened_at": incident.opened_at,
+        "contained_at": incident.contained_at,
+        "recovered_at": incident.recovered_at,
+        "ended_at": incident.ended_at,
+    }
 
 
 def _ask(state: AskState, plan: Plan) -> AskShown:
     ask = state.ask
     return AskShown(
-        id=ask.id, kind=ask.kind, title=plain(ask.title), asked=asked_words(ask.policy, plan), since=state.opened,
+        id=ask.id,
+        kind=ask.kind,
+        title=plain(ask.title),
+        asked=asked_words(ask.policy, plan),
+        since=state.opened,
         acts_at=ask.window.until if ask.window else None,
-    )  # fmt: skip
+    )
 
 
 def _left(act: Act, plan: Plan) -> LeftShown:
-    owner = act.handed.to if act.handed else plan.role_title(act.proposed.owner) if act.proposed.owner else None
+    owner = (
+        act.handed_over.to if act.handed_over else plan.role_title(act.proposed.owner) if act.proposed.owner else None
+    )
     return LeftShown(
-        act=act.id, what=plain(act.proposed.leaves or act.proposed.title), status=act.status, since=act.finished_at,
-        owner=plain(owner, 60) if owner else None, expires=act.handed.due if act.handed else act.proposed.expires,
-    )  # fmt: skip
+        act=act.id,
+        what=plain(act.proposed.leaves or act.proposed.title),
+        status=act.status,
+        since=act.finished_at,
+        owner=plain(owner, 60) if owner else None,
+        expires=act.handed_over.due if act.handed_over else act.proposed.expires,
+    )
 
 
 def _deadlines(incident: Incident, plan: Plan) -> list[DeadlineShown]:

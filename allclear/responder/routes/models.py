@@ -32,11 +32,11 @@ class HeardShown(BaseModel):
     service: str = Field(description="By the route of the plan; else as the source said it.")
     title: str
     at: datetime | None = Field(description="The source's own time.")
-    heard_at: datetime = Field(description="When it came in last.")
-    became: str = Field(
+    last_seen_at: datetime = Field(description="When it came in last.")
+    decision: str = Field(
         description="opened, joined, repeat, late, held, collapsed, old, below, ignored or quarantined."
     )
-    why: str = Field(description="The rule that decided, as a sentence.")
+    reason: str = Field(description="The rule that decided, as a sentence.")
     incident: str | None = Field(description="The incident that it belongs to, if any.")
     count: int = Field(description="How often it came to that.")
 
@@ -49,7 +49,7 @@ class AlertShown(BaseModel):
     received_at: datetime
     count: int = Field(description="How often the very same came in.")
     state: str = Field(description="What became of it: of the alerts in it, the weightiest.")
-    why: str = Field(description="By which rule, or what is wrong with it.")
+    reason: str = Field(description="By which rule, or what is wrong with it.")
     incident: str | None = Field(description="The incident that its weightiest alert belongs to, if any.")
     alerts: list[HeardShown] = Field(
         description="None until it is read, and none of what cannot be. A list has the last 20, `GET /alerts/{id}` all."

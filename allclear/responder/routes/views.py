@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from allclear.engine.alerts.intake import Became
-from allclear.journal.ports import Arrived, Delivery, Heard, Journal
+from allclear.journal.ports import AlertDecision, Delivery, DeliverySummary, Journal
 from allclear.responder.redelivery import found_in
 from allclear.responder.routes.models import AlertShown, HeardShown
 
@@ -29,18 +29,32 @@ def shown(journal: Journal, world: str, delivery: str) -> AlertShown:
     return _shown(journal, found_in(journal, world, delivery), None)
 
 
-def _shown(journal: Journal, one: Arrived | Delivery, limit: int | None) -> AlertShown:
+def _shown(journal: Journal, one: DeliverySummary | Delivery, limit: int | None) -> AlertShown:
     heard = journal.heard(delivery=one.id, limit=limit)
     return AlertShown(
-        id=one.id, source=one.source, received_at=one.received_at, count=one.count, state=one.state, why=one.why,
-        incident=one.incident, alerts=[_heard(line) for line in heard],
+        id=one.id,
+        source=one.source,
+        received_at=one.received_at,
+        count=one.count,
+        state=one.state,
+        reason=one.reason,
+        incident=one.incident,
+        alerts=[_heard(line) for line in heard],
         alerts_in_all=journal.count_heard(one.id) if len(heard) == limit else len(heard),
-    )  # fmt: skip
+    )
 
 
-def _heard(heard: Heard) -> HeardShown:
+def _heard(heard: AlertDecision) -> HeardShown:
     return HeardShown(
-        key=heard.key, status=heard.state, severity=heard.severity, service=heard.service, title=heard.title,
-        at=heard.said_at, heard_at=heard.at, became=heard.became, why=heard.why, incident=heard.incident,
+        key=heard.key,
+        status=heard.state,
+        severity=heard.severity,
+        service=heard.service,
+        title=heard.title,
+        at=heard.source_time,
+        last_seen_at=heard.at,
+        decision=heard.decision,
+        reason=heard.reason,
+        incident=heard.incident,
         count=heard.times,
-    )  # fmt: skip
+    )

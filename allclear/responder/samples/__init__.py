@@ -16,8 +16,8 @@ from urllib.parse import urlencode
 
 from allclear.responder.samples import monitors, platforms
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.request import Pairs, RawRequest
+from allclear.responder.sources.signatures import Keys
 from allclear.responder.sources.status_cake import token
 
 Maker = Callable[[datetime], object]

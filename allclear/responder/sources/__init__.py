@@ -24,9 +24,22 @@ from allclear.responder.sources.uptime_robot import UptimeRobot
 from allclear.responder.sources.vercel import Vercel
 
 _EVERY: tuple[Source, ...] = (
-    JsonSource(), Alertmanager(), Grafana(), Sentry(), PagerDuty(), GoogleMonitoring(), BetterStack(), UptimeRobot(),
-    StatusCake(), Pingdom(), Datadog(), Supabase(), Vercel(), GitHub(), CloudEvents(),
-)  # fmt: skip
+    JsonSource(),
+    Alertmanager(),
+    Grafana(),
+    Sentry(),
+    PagerDuty(),
+    GoogleMonitoring(),
+    BetterStack(),
+    UptimeRobot(),
+    StatusCake(),
+    Pingdom(),
+    Datadog(),
+    Supabase(),
+    Vercel(),
+    GitHub(),
+    CloudEvents(),
+)
 
 SOURCES: dict[str, Source] = {source.name: source for source in _EVERY}
 """By the name that stands in the address: `POST /alerts/{name}`."""

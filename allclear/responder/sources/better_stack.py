@@ -10,8 +10,8 @@ Labels: `alertname` and `monitor` (the incident's name), `cause`, `url`, `team`.
 from __future__ import annotations
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
+from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource
 
 _FIRING = frozenset({"started", "acknowledged", "reopened"})
@@ -75,8 +75,12 @@ class BetterStack(SecretSource):
         if not over and status not in _FIRING and status:
             return Nothing(f"The status {said.status!r} says neither that it began nor that it is over.")
         named = labels(
-            alertname=said.name, monitor=said.name, cause=said.cause, url=said.url, team=said.team_name,
-        )  # fmt: skip
+            alertname=said.name,
+            monitor=said.name,
+            cause=said.cause,
+            url=said.url,
+            team=said.team_name,
+        )
         title = ": ".join(part for part in (said.name, said.cause) if part) or "incident"
         # One that is reopened still says when it first began, which is before it was resolved.
         at = said.resolved_at if over else None if status == "reopened" else said.started_at

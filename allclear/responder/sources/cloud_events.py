@@ -21,8 +21,8 @@ from urllib.parse import unquote
 
 from allclear.domain.base import digest
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import FIRING, RESOLVED, Body, Labels, Text, When, Word, fit, key, labels
+from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource
 
 _BATCH, _STRUCTURED = "application/cloudevents-batch", "application/cloudevents"

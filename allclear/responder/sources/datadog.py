@@ -17,8 +17,8 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Body, When, fit, key, labels, tagged
+from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource, test_call
 
 _UNSET = frozenset({"", "null", "none"})
@@ -69,9 +69,13 @@ class Datadog(SecretSource):
             raise ValueError(msg)
         kind, identity = _identity(said)
         own = labels(
-            alertname=said.alert_title, monitor=said.alert_id, severity=said.alert_priority,
-            priority=said.alert_priority, host=said.hostname, transition=said.alert_transition,
-        )  # fmt: skip
+            alertname=said.alert_title,
+            monitor=said.alert_id,
+            severity=said.alert_priority,
+            priority=said.alert_priority,
+            host=said.hostname,
+            transition=said.alert_transition,
+        )
         named = {**tagged(said.tags), **tagged(said.alert_scope), **own}
         state = "resolved" if transition == "recovered" else "firing"
         title = said.alert_title or f"monitor {said.alert_id}"

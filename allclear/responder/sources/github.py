@@ -15,11 +15,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.strict_json import decode
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
 from allclear.responder.sources.source import Nothing, Reading, Source, delivery_id, test_call
+from allclear.responder.strict_json import decode
 
 _SIGNATURE = "X-Hub-Signature-256"
 _RUN_FAILED = frozenset({"failure", "timed_out", "startup_failure"})
@@ -109,9 +109,11 @@ class GitHub(Source):
         if event not in {"workflow_run", "deployment_status"}:
             return Nothing(f"GitHub's {event or 'unnamed event'!r} tells of no trouble.")
         body = decode(self.document(request))
-        return self._run(fit(WorkflowRun, body)) if event == "workflow_run" else self._deployed(
-            fit(DeploymentStatus, body)
-        )  # fmt: skip
+        return (
+            self._run(fit(WorkflowRun, body))
+            if event == "workflow_run"
+            else self._deployed(fit(DeploymentStatus, body))
+        )
 
     def _run(self, said: WorkflowRun) -> Reading:
         run, repository = said.workflow_run, said.repository
@@ -123,9 +125,13 @@ class GitHub(Source):
             return Nothing(f"The conclusion {run.conclusion!r} is neither a failure nor a success.")
         over = run.conclusion == "success"
         named = labels(
-            alertname=run.name or "workflow_run", event="workflow_run", repository=repository.full_name,
-            service=repository.name, branch=run.head_branch, conclusion=run.conclusion,
-        )  # fmt: skip
+            alertname=run.name or "workflow_run",
+            event="workflow_run",
+            repository=repository.full_name,
+            service=repository.name,
+            branch=run.head_branch,
+            conclusion=run.conclusion,
+        )
         title = f"{repository.full_name}: {run.name or 'a workflow'} on {run.head_branch}: {run.conclusion}"
         identity = key(repository.id, "workflow", run.workflow_id, run.head_branch)
         return [Alert(self.name, identity, "resolved" if over else "firing", title, named, at=run.updated_at)]
@@ -137,9 +143,14 @@ class GitHub(Source):
         over = status.state == "success"
         where = status.environment or said.deployment.environment or "-"
         named = labels(
-            alertname="deployment", event="deployment_status", repository=repository.full_name,
-            service=repository.name, environment=where, branch=said.deployment.ref, conclusion=status.state,
-        )  # fmt: skip
+            alertname="deployment",
+            event="deployment_status",
+            repository=repository.full_name,
+            service=repository.name,
+            environment=where,
+            branch=said.deployment.ref,
+            conclusion=status.state,
+        )
         title = f"{repository.full_name}: the deployment to {where}: {status.state}"
         identity = key(repository.id, "deployment", where)
         return [Alert(self.name, identity, "resolved" if over else "firing", title, named, at=status.created_at)]

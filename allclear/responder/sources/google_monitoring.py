@@ -15,8 +15,8 @@ resource's own labels, and the policy's user labels. Key: project and incident.
 from __future__ import annotations
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Body, Labels, Text, When, Word, fit, key, labels
+from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource, test_call
 
 
@@ -75,10 +75,13 @@ class GoogleMonitoring(SecretSource):
             return Nothing(f"The state {incident.state!r} is neither open nor closed.")
         resource, metric = incident.resource or Thing(), incident.metric or Thing()
         own = labels(
-            alertname=incident.policy_name or incident.condition_name, condition=incident.condition_name,
-            severity=incident.severity, project=incident.scoping_project_id, metric=metric.type,
+            alertname=incident.policy_name or incident.condition_name,
+            condition=incident.condition_name,
+            severity=incident.severity,
+            project=incident.scoping_project_id,
+            metric=metric.type,
             resource_type=resource.type,
-        )  # fmt: skip
+        )
         named = {**resource.labels, **incident.policy_user_labels, **own}
         title = incident.summary or incident.policy_name or incident.condition_name or "incident"
         identity = key(incident.scoping_project_id or "-", incident.incident_id)

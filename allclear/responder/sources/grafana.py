@@ -15,6 +15,8 @@ from datetime import datetime
 
 from allclear.engine.alerts.intake import Alert
 from allclear.responder.sources.alertmanager import Group
+from allclear.responder.sources.payload import Body, Text, Word, fit, key, labels
+from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import (
     Keys,
     Proof,
@@ -26,8 +28,6 @@ from allclear.responder.sources.signatures import (
     secret_header,
     wire,
 )
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.payload import Body, Text, Word, fit, key, labels
 from allclear.responder.sources.source import Nothing, Reading, Source, test_call
 
 _SIGNATURE = "X-Grafana-Alerting-Signature"
@@ -73,8 +73,10 @@ class Grafana(Source):
         if isinstance(body, dict) and "alerts" not in body and "ruleId" in body:
             return self._legacy(fit(Legacy, body))
         group = fit(Group, body)
-        if all(one.labels.get("alertname") == "TestAlert" and one.labels.get("instance") == "Grafana"
-               for one in group.alerts):  # fmt: skip
+        if all(
+            one.labels.get("alertname") == "TestAlert" and one.labels.get("instance") == "Grafana"
+            for one in group.alerts
+        ):
             return test_call("Grafana's contact point was tried out")
         return group.read([one.alert(self.name, group.orgId or "-") for one in group.alerts])
 

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from allclear.domain.base import Moment
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.signatures import Keys, Proof, by_standard_webhook
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Labels, Word, fit
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Keys, Proof, by_standard_webhook
 from allclear.responder.sources.source import Reading, SecretSource, delivery_id
 
 _SIGNATURE = "webhook-signature"

@@ -17,9 +17,9 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_any_hmac, hexdigest
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Keys, Proof, Signed, by_any_hmac, hexdigest
 from allclear.responder.sources.source import Nothing, Reading, Source, delivery_id, test_call
 
 _SIGNATURE = "X-PagerDuty-Signature"
@@ -99,10 +99,13 @@ class PagerDuty(Source):
             return Nothing("The incident was merged into another at PagerDuty, which is no end of the trouble.")
         priority = incident.priority.summary if incident.priority else ""
         named = labels(
-            alertname=incident.title, service=incident.service.summary if incident.service else None,
-            priority=priority, urgency=incident.urgency, severity=priority or incident.urgency,
+            alertname=incident.title,
+            service=incident.service.summary if incident.service else None,
+            priority=priority,
+            urgency=incident.urgency,
+            severity=priority or incident.urgency,
             team=incident.teams[0].summary if incident.teams else None,
-        )  # fmt: skip
+        )
         identity = key(_account(incident.html_url), incident.id)
         title = incident.title or "PagerDuty incident"
         return [Alert(self.name, identity, "resolved" if over else "firing", title, named, at=event.occurred_at)]

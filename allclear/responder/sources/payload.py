@@ -125,7 +125,26 @@ def key(*parts: str) -> str:
     return whole if len(whole) <= _LONGEST_KEY else digest(list(parts))
 
 
-FIRING = frozenset({"firing", "fired", "triggered", "alerting", "alarm", "open", "opened", "active", "started", "new",
-                    "down", "failing", "failed", "failure", "error", "critical", "warning"})  # fmt: skip
+FIRING = frozenset(
+    {
+        "firing",
+        "fired",
+        "triggered",
+        "alerting",
+        "alarm",
+        "open",
+        "opened",
+        "active",
+        "started",
+        "new",
+        "down",
+        "failing",
+        "failed",
+        "failure",
+        "error",
+        "critical",
+        "warning",
+    }
+)
 RESOLVED = frozenset({"resolved", "recovered", "ok", "up", "closed", "cleared", "fixed", "success", "succeeded"})
 """The words for the two states, where the words are the company's own: database rows and CloudEvents."""

@@ -10,8 +10,8 @@ importance), `host`, and tags written as `name:value`. Key: the check.
 from __future__ import annotations
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels, tagged
+from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource
 
 _STATES = {"DOWN": "firing", "FAILING": "firing", "UP": "resolved", "SUCCESS": "resolved"}
@@ -53,9 +53,13 @@ class Pingdom(SecretSource):
             return Nothing(f"The state {change.current_state!r} is neither up nor down.")
         name = change.check_name or change.check_id
         own = labels(
-            alertname=name, monitor=name, check_id=change.check_id, check_type=change.check_type,
-            severity=change.importance_level, host=change.check_params.hostname if change.check_params else None,
-        )  # fmt: skip
+            alertname=name,
+            monitor=name,
+            check_id=change.check_id,
+            check_type=change.check_type,
+            severity=change.importance_level,
+            host=change.check_params.hostname if change.check_params else None,
+        )
         title = f"{name} is {change.current_state}: {change.description}".rstrip(": ")
         at = change.state_changed_timestamp
         over = state == "resolved"

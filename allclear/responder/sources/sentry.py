@@ -19,9 +19,9 @@ from typing import Any, cast
 from pydantic import Field
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
 from allclear.responder.sources.source import Nothing, Reading, Source, delivery_id, test_call
 
 _SIGNATURE, _OLD_SIGNATURE = "Sentry-Hook-Signature", "Sentry-App-Signature"
@@ -150,9 +150,12 @@ class Sentry(Source):
         over = hook.action == "resolved"
         kind = issue.metadata.get("type")
         named = labels(
-            alertname=kind if isinstance(kind, str) else issue.title, severity=issue.level, platform=issue.platform,
-            project=issue.project.slug, resource="issue",
-        )  # fmt: skip
+            alertname=kind if isinstance(kind, str) else issue.title,
+            severity=issue.level,
+            platform=issue.platform,
+            project=issue.project.slug,
+            resource="issue",
+        )
         at = None if over else issue.firstSeen if hook.action == "created" else issue.lastSeen
         state = "resolved" if over else "firing"
         return [Alert(self.name, key(where, "issue", issue.id), state, issue.title or "issue", named, at=at)]
@@ -160,10 +163,14 @@ class Sentry(Source):
     def _event(self, data: Data, event: Event, where: str) -> Alert:
         project = _PROJECT.search(event.url)
         named = labels(
-            alertname=data.triggered_rule or event.title, severity=event.level, platform=event.platform,
-            project=project[1] if project else None, environment=event.environment, release=event.release,
+            alertname=data.triggered_rule or event.title,
+            severity=event.level,
+            platform=event.platform,
+            project=project[1] if project else None,
+            environment=event.environment,
+            release=event.release,
             resource="event_alert",
-        )  # fmt: skip
+        )
         title = event.title or data.triggered_rule or "issue alert"
         return Alert(self.name, key(where, "issue", event.issue_id), "firing", title, named, at=event.datetime)
 
@@ -172,10 +179,12 @@ class Sentry(Source):
             return Nothing(f"A metric alert that is {hook.action!r} has neither begun nor ended.")
         over = hook.action == "resolved"
         named = labels(
-            alertname=metric.alert_rule.name or metric.title, severity=None if over else hook.action,
-            project=metric.projects[0] if metric.projects else None, environment=metric.alert_rule.environment,
+            alertname=metric.alert_rule.name or metric.title,
+            severity=None if over else hook.action,
+            project=metric.projects[0] if metric.projects else None,
+            environment=metric.alert_rule.environment,
             resource="metric_alert",
-        )  # fmt: skip
+        )
         title = hook.data.description_title or metric.title or "metric alert"
         identity = key(metric.organization_id or "-", "metric", metric.id)
         at = metric.date_closed if over else metric.date_started

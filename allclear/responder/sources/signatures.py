@@ -40,7 +40,7 @@ class Proof:
     """What a request has proven, or in one sentence why it is refused."""
 
     level: Level | None
-    why: str = ""
+    reason: str = ""
     status: int = 401
     """The HTTP status of a refusal."""
 

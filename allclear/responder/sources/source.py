@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_secret, secret_header, secret_query
 from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Keys, Proof, Signed, by_secret, secret_header, secret_query
 
 _ALWAYS_KEPT = ("content-type", "user-agent", "x-request-id")
 _LONGEST = 400
@@ -24,7 +24,7 @@ _LONGEST = 400
 class Nothing:
     """A request that is in order and tells of no trouble: a test call, or news of another kind."""
 
-    why: str
+    reason: str
 
 
 class Partial(list[Alert]):

@@ -15,9 +15,9 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.signatures import WEAK, Keys, Proof, Signed, same
-from allclear.responder.sources.request import RawRequest, fields
 from allclear.responder.sources.payload import Body, Text, fit, key, labels, tagged
+from allclear.responder.sources.request import RawRequest, fields
+from allclear.responder.sources.signatures import WEAK, Keys, Proof, Signed, same
 from allclear.responder.sources.source import Nothing, Reading, Source
 
 _TOKEN = "Token"  # noqa: S105 - the name of a field
@@ -75,8 +75,12 @@ class StatusCake(Source):
             raise ValueError(msg)
         name = report.Name or report.URL or report.TestID
         own = labels(
-            alertname=name, monitor=name, test_id=report.TestID, url=report.URL, status_code=report.StatusCode,
-        )  # fmt: skip
+            alertname=name,
+            monitor=name,
+            test_id=report.TestID,
+            url=report.URL,
+            status_code=report.StatusCode,
+        )
         state = "resolved" if status == "up" else "firing"
         named = {**tagged(report.Tags), **own}
         return [Alert(self.name, key(identity), state, f"{name} is {status}", named)]

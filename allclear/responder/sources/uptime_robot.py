@@ -12,8 +12,8 @@ Labels: `alertname` and `monitor` (the monitor's name), `alerttype` (down, up, e
 from __future__ import annotations
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
+from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource
 
 _TYPES = {"1": "down", "2": "up", "3": "expiry"}
@@ -49,9 +49,13 @@ class UptimeRobot(SecretSource):
             return Nothing(f"The alert type {notice.alertType!r} is neither down, up nor an expiry.")
         name = notice.monitorFriendlyName or notice.monitorURL or notice.monitorID
         named = labels(
-            alertname=name, monitor=name, alerttype=kind, monitor_id=notice.monitorID, url=notice.monitorURL,
+            alertname=name,
+            monitor=name,
+            alerttype=kind,
+            monitor_id=notice.monitorID,
+            url=notice.monitorURL,
             severity="warning" if kind == "expiry" else None,
-        )  # fmt: skip
+        )
         identity = key(notice.monitorID, "expiry") if kind == "expiry" else key(notice.monitorID)
         title = f"{name}: {notice.alertDetails or kind}"
         state = "resolved" if kind == "up" else "firing"

@@ -15,9 +15,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from allclear.engine.alerts.intake import Alert
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
-from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.payload import Body, Labels, Text, When, Word, fit, key, labels
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
 from allclear.responder.sources.source import Nothing, Reading, Source
 
 _SIGNATURE = "x-vercel-signature"
@@ -85,9 +85,12 @@ class Vercel(Source):
         over = _STATES[event.type] == "resolved"
         target, meta = said.target or "preview", said.deployment.meta
         named = labels(
-            alertname=_FAILED, project=said.deployment.name, project_id=said.project.id, environment=target,
+            alertname=_FAILED,
+            project=said.deployment.name,
+            project_id=said.project.id,
+            environment=target,
             branch=next((meta[name] for name in _BRANCHES if name in meta), None),
-        )  # fmt: skip
+        )
         what = said.deployment.name or said.project.id
         title = f"{what}: the deployment to {target} {'succeeded' if over else 'failed'}"
         identity = key(said.team.id if said.team and said.team.id else "-", said.project.id, target)

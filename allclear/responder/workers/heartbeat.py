@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from allclear.responder.workers.supervisor import round_made
 from allclear.responder.readiness import Ready
+from allclear.responder.workers.supervisor import round_made
 from allclear.settings import Settings
 
 log = logging.getLogger("allclear.responder")

@@ -17,10 +17,10 @@ from allclear.domain.timeline import plain
 from allclear.engine.alerts.intake import Alert, Became, Taken
 from allclear.journal.ports import INCIDENTS, Delivery
 from allclear.responder.deliveries import is_authenticated, is_numbered
-from allclear.responder.workers.supervisor import round_made
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import kept
 from allclear.responder.sources.source import Nothing, Partial
+from allclear.responder.workers.supervisor import round_made
 
 log = logging.getLogger("allclear.responder")
 
@@ -152,7 +152,7 @@ class Taking:
             log.exception("The delivery %s could not be read.", delivery.id)
             return Read(delivery, end=("quarantined", f"It met a fault: {type(error).__name__}."))
         if isinstance(read, Nothing):
-            return Read(delivery, end=("ignored", plain(read.why, _LONGEST_WHY)))
+            return Read(delivery, end=("ignored", plain(read.reason, _LONGEST_WHY)))
         if not read:
             return Read(delivery, end=("ignored", "It holds no alert."))
         proven = is_authenticated(delivery)
@@ -165,7 +165,7 @@ class Taking:
         if not delivery.read_to:
             return ()
         rows = sorted(self._journal.heard(delivery=delivery.id, limit=None), key=lambda row: row.at)
-        last = {row.position: Taken(cast("Became", row.became), row.why, row.incident) for row in rows}
+        last = {row.position: Taken(cast("Became", row.decision), row.reason, row.incident) for row in rows}
         return tuple(last[place] for place in range(delivery.read_to))
 
     def _take_next(self, one: Read) -> Read:
@@ -179,10 +179,10 @@ class Taking:
             self._journal.read_to(one.delivery.id, len(one.taken))
         return one
 
-    def _set_aside(self, one: Read, why: str) -> Read:
+    def _set_aside(self, one: Read, reason: str) -> Read:
         with self._journal.together(INCIDENTS):
             place = len(one.taken)
-            taken = self._intake.set_aside(one.alerts[place], one.delivery.id, place, why)
+            taken = self._intake.set_aside(one.alerts[place], one.delivery.id, place, reason)
             self._journal.read_to(one.delivery.id, place + 1)
         return replace(one, taken=(*one.taken, taken))
 
@@ -192,5 +192,5 @@ class Taking:
             return
         taken = sorted(one.taken, key=lambda taken: get_args(Became).index(taken.state))
         incident = next((one.incident for one in taken if one.incident), None)
-        reasons = plain(" ".join(dict.fromkeys([one.note, *(taken.why for taken in one.taken)])), _LONGEST_WHYS)
+        reasons = plain(" ".join(dict.fromkeys([one.note, *(taken.reason for taken in one.taken)])), _LONGEST_WHYS)
         self._journal.settle(one.delivery.id, taken[0].state, reasons, incident)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from allclear.domain.errors import JournalError
-from allclear.journal.ports import Journal, Received
+from allclear.journal.ports import Journal, NewDelivery
 
 _AT_ONCE = 256
 """Alerts in one transaction."""
@@ -28,11 +28,11 @@ class Keeper:
         """`took` is told how many seconds each transaction took."""
         self._journal = journal
         self._took = took
-        self._waiting: dict[asyncio.Future[Kept], Received] = {}
+        self._waiting: dict[asyncio.Future[Kept], NewDelivery] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="keeper")
         self._work: asyncio.Task[None] | None = None
 
-    async def keep(self, received: Received) -> Kept:
+    async def keep(self, received: NewDelivery) -> Kept:
         """Returns when the delivery is durable. Raises JournalError.
 
         Where the caller gives up before its turn has come, nothing is written; after that it may be.
@@ -69,14 +69,14 @@ class Keeper:
                 for future, one in zip(batch, kept, strict=True):
                     _settle(future, one)
 
-    async def _one_by_one(self, batch: dict[asyncio.Future[Kept], Received]) -> None:
+    async def _one_by_one(self, batch: dict[asyncio.Future[Kept], NewDelivery]) -> None:
         for future, received in batch.items():
             try:
                 _settle(future, (await self._write([received]))[0])
             except Exception as error:  # noqa: BLE001 - whoever waits for it is told
                 _settle(future, error)
 
-    async def _write(self, received: list[Received]) -> list[Kept]:
+    async def _write(self, received: list[NewDelivery]) -> list[Kept]:
         began = time.perf_counter()
         kept = await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.receive_all, received)
         self._took(time.perf_counter() - began)

@@ -14,19 +14,19 @@ from time import monotonic
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, NotAllowed, Unreadable
-from allclear.domain.incident import KEPT, REMINDER, Act, Incident
+from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, Incident
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
+from allclear.engine.concurrency import ConcurrencySlots, lent
+from allclear.engine.keyed_tasks import KeyedTasks
 from allclear.engine.response.next_move import Wait
-from allclear.engine.concurrency import Places, lent
-from allclear.engine.keyed_tasks import UnderWay
 from allclear.responder.workers.supervisor import round_made
 
 log = logging.getLogger("allclear.responder")
 
 BY = By(actor="allclear", via="responder")
 
-LOOKS = 0.1
+CHECKS = 0.1
 """Seconds between two looks at what other processes wrote; what this one writes wakes it at once."""
 
 _SOON = 0.004
@@ -61,10 +61,10 @@ class Driver:
         """Incident -> its length when we last looked for acts that are allowed."""
         self._asked: set[str] = set()
         """The incidents in which an act waits for somebody's yes."""
-        self._moving = UnderWay(self._ended)
-        self._acting = UnderWay(self._ended)
-        self._places, self._places_to_act = Places(at_once), Places(at_once)
-        self._pause = LOOKS
+        self._moving = KeyedTasks(self._ended)
+        self._acting = KeyedTasks(self._ended)
+        self._places, self._places_to_act = ConcurrencySlots(at_once), ConcurrencySlots(at_once)
+        self._pause = CHECKS
         self._version: int | None = None
         """The journal's, when it was looked at last."""
         self._looked = 0.0
@@ -83,9 +83,9 @@ class Driver:
                 began = monotonic()
                 try:
                     if self._is_written(woken=woken):
-                        self._look()
+                        self._check()
                     # Many open incidents are looked at less often: looking takes a tenth of the time, or little more.
-                    self._pause = min(max(_SOON if self._asked else LOOKS, 9 * (monotonic() - began)), _AT_MOST)
+                    self._pause = min(max(_SOON if self._asked else CHECKS, 9 * (monotonic() - began)), _AT_MOST)
                 except AllclearError as error:
                     log.warning("%s", error)
                     self._pause = _AT_MOST
@@ -99,7 +99,7 @@ class Driver:
         before, self._version = self._version, self._engine.journal.version()
         return woken or before is None or before != self._version or monotonic() - self._looked > _ANYWAY
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Begins whatever has something new and is not under way."""
         self._looked = monotonic()
         rows = self._engine.journal.incidents(open_only=True, company=self._engine.company.name)
@@ -187,7 +187,7 @@ def _allowed(incident: Incident) -> list[str]:
     """Returns the acts that may be done and have no outcome yet; what was never asked for is the flow's own."""
 
     def may(act: Act) -> bool:
-        if act.proposed.phase in {REMINDER, KEPT}:
+        if act.proposed.phase in {REMINDER, LIVE_MESSAGE}:
             return False  # a message is finished by whoever sends it, and holds up nothing that contains
         return act.begun or (bool(act.asks) and all(incident.asks[ask].granted for ask in act.asks))
 

@@ -7,22 +7,22 @@ import logging
 from contextlib import suppress
 
 from allclear.domain.errors import AllclearError
-from allclear.prefect_api import Errands
-from allclear.responder.workers.supervisor import go_round, round_made
+from allclear.prefect_api import OutboxDelivery
 from allclear.responder.workers.inbox_worker import Taking
+from allclear.responder.workers.supervisor import go_round, round_made
 
 log = logging.getLogger("allclear.responder")
 
-_LOOK_AGAIN = 0.25
+_CHECK_AGAIN = 0.25
 """Seconds between two looks at the outbox: others put errands there too."""
 
 
 class Work:
     """The loops behind the responder's doors."""
 
-    def __init__(self, taking: Taking, errands: Errands, taken: asyncio.Event) -> None:
+    def __init__(self, taking: Taking, outbox: OutboxDelivery, taken: asyncio.Event) -> None:
         self._taking = taking
-        self._errands = errands
+        self._outbox = outbox
         self.arrived = asyncio.Event()
         """Set whenever something new is in the inbox."""
         self.taken = taken
@@ -45,10 +45,10 @@ class Work:
                 log.exception("An alert could not be taken in; it is tried again.")
             round_made()
 
-    async def run_errands(self) -> None:
+    async def run_outbox(self) -> None:
         """Takes the outbox to Prefect, for ever."""
         while True:
             await go_round(
-                lambda: self._errands.deliver(each=round_made), "An errand could not be run; it is tried again."
+                lambda: self._outbox.deliver(each=round_made), "An errand could not be run; it is tried again."
             )
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_CHECK_AGAIN)

@@ -17,7 +17,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.engine.response.next_move import has_left
-from allclear.prefect_api import PACE, FlowRun, Orchestrator, is_of, start_run
+from allclear.prefect_api import PACE, FlowRun, PrefectApi, is_of, start_run
 from allclear.responder.workers.supervisor import go_round, round_made
 
 log = logging.getLogger("allclear.responder")
@@ -42,23 +42,23 @@ _REVIEWED_WITHIN = timedelta(days=14)
 class Runs:
     """Watches the runs of one company's incidents."""
 
-    def __init__(self, engine: Engine, prefect: Orchestrator) -> None:
+    def __init__(self, engine: Engine, prefect: PrefectApi) -> None:
         self._engine = engine
         self._prefect = prefect
 
     async def watch(self) -> None:
         """Watches for ever; the first look is the one after a restart."""
         while True:
-            looked = await go_round(self._look_if_there, "The runs could not be looked at; it is tried again.")
+            looked = await go_round(self._check_if_there, "The runs could not be looked at; it is tried again.")
             await asyncio.sleep(_EVERY if looked else _TRY)
 
-    async def _look_if_there(self) -> bool:
+    async def _check_if_there(self) -> bool:
         if not await self._prefect.ready():
             return False
-        await self.look()
+        await self.check()
         return True
 
-    async def look(self) -> list[str]:
+    async def check(self) -> list[str]:
         """Tells Prefect which runs are dead, starts their phases again, and returns those (as `VS-12 contain`).
 
         Raises Unreachable, VendorRefused or JournalError.
@@ -108,7 +108,7 @@ class Runs:
         """Starts a phase whose newest run died, or that has none although it was asked for; says whether it did."""
         if not runs:
             young = utc_now() - incident.opened_at < _UNHEARD_OF
-            if young or self._engine.journal.errands(incident=incident.id):
+            if young or self._engine.journal.outbox(incident=incident.id):
                 return False
             key = f"{incident.id}/{phase}"  # the first one's, so that it stays one if that is under way after all
         elif runs[-1].state in {"CRASHED", "FAILED"} and utc_now() - runs[-1].since >= _patience(len(runs)):

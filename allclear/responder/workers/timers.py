@@ -34,7 +34,7 @@ class Watch:
     async def settling(self) -> None:
         """Lets alerts that went quiet settle, for ever."""
         fault = "What follows from quiet alerts could not be written; it is tried again."
-        await self._again(lambda: self._engine.settling.look(each=round_made), _SETTLES, fault)
+        await self._again(lambda: self._engine.settling.check(each=round_made), _SETTLES, fault)
 
     def _written(self) -> None:
         round_made()

@@ -19,13 +19,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.http_api import Call, SaidNo, as_object, parse_json, read_body, whole_number
 from allclear.simulator.apis.google_rest import GoogleFace, google_error
-from allclear.simulator.faults import FaceName
+from allclear.simulator.apis.http_api import Call, SaidNo, as_object, parse_json, read_body, whole_number
 from allclear.simulator.event_log import iso
-from allclear.simulator.traffic_history import Write
-from allclear.simulator.revisions import Target
+from allclear.simulator.faults import FaceName
 from allclear.simulator.regional_services import Site
+from allclear.simulator.revisions import Target
+from allclear.simulator.traffic_history import Write
 
 PERMISSION = "logging.logEntries.list"
 DEFAULT_PAGE, LARGEST_PAGE = 50, 1000
@@ -82,9 +82,12 @@ def _entry(site: Site, write: Write) -> dict[str, Any]:
     place = f"namespaces/{site.project}" if v1 else f"projects/{site.project}/locations/{site.region}"
     name = f"{place}/services/{site.name}"
     granted: dict[str, Any] = {
-        "granted": True, "permission": "run.services.update", "permissionType": "ADMIN_WRITE",
-        "resource": name, "resourceAttributes": {},
-    }  # fmt: skip
+        "granted": True,
+        "permission": "run.services.update",
+        "permissionType": "ADMIN_WRITE",
+        "resource": name,
+        "resourceAttributes": {},
+    }
     return {
         "protoPayload": {
             "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
@@ -100,15 +103,18 @@ def _entry(site: Site, write: Write) -> dict[str, Any]:
         "resource": {
             "type": "cloud_run_revision",
             "labels": {
-                "configuration_name": "", "location": site.region, "project_id": site.project,
-                "revision_name": "", "service_name": site.name,
+                "configuration_name": "",
+                "location": site.region,
+                "project_id": site.project,
+                "revision_name": "",
+                "service_name": site.name,
             },
         },
         "timestamp": at,
         "severity": "NOTICE",
         "logName": f"projects/{site.project}/logs/cloudaudit.googleapis.com%2Factivity",
         "receiveTimestamp": at,
-    }  # fmt: skip
+    }
 
 
 def _v1(write: Write, service: str, name: str) -> dict[str, Any]:
@@ -167,8 +173,11 @@ def _v2(write: Write, name: str) -> dict[str, Any]:
 
 def _v1_target(target: Target) -> dict[str, Any]:
     named: dict[str, Any] = {"revisionName": target.revision} if target.revision else {"latestRevision": True}
-    return {**named, **({"percent": target.percent} if target.percent else {}),
-            **({"tag": target.tag} if target.tag else {})}  # fmt: skip
+    return {
+        **named,
+        **({"percent": target.percent} if target.percent else {}),
+        **({"tag": target.tag} if target.tag else {}),
+    }
 
 
 def _v2_target(target: Target) -> dict[str, Any]:

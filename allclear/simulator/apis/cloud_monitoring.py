@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.http_api import Call, SaidNo, as_object, parse_json, read_body
 from allclear.simulator.apis.google_rest import GoogleFace, media_type
+from allclear.simulator.apis.http_api import Call, SaidNo, as_object, parse_json, read_body
 from allclear.simulator.faults import FaceName
 from allclear.simulator.traffic_history import window
 

@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from allclear.simulator.apis.http_api import SaidNo, parse_json, read_body
 from allclear.simulator.faults import Fault
+from allclear.simulator.regional_services import Site
 from allclear.simulator.run_service import RunError
 from allclear.simulator.scenario_schema import ALL_TRAFFIC, LATEST, RevisionSpec, TrafficSpec, Trouble
-from allclear.simulator.regional_services import Site
 from allclear.simulator.world import World
 
 _SOMEBODY = "somebody else"

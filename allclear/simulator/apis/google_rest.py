@@ -11,8 +11,14 @@ from starlette.responses import JSONResponse, Response
 from allclear.simulator.apis.http_api import HttpFace, SaidNo
 from allclear.simulator.faults import Fault
 
-_CODES = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED",
-          500: "INTERNAL", 503: "UNAVAILABLE"}  # fmt: skip
+_CODES = {
+    400: "INVALID_ARGUMENT",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
 _REFUSALS = {
     "permission_denied": (403, "The caller does not have permission"),
     "rate_limited": (429, "Quota exceeded for quota metric 'Read requests'"),

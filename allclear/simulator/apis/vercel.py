@@ -48,12 +48,16 @@ class VercelFace(HttpFace):
                 Route("/v9/projects/{project}", self._get_project),
                 Route("/v4/aliases/{alias}", self._get_alias),
                 Route("/v6/deployments", self._list_deployments),
-                *(self._post(f"/{version}/projects/{{project}}/rollback/{{deployment}}", "rollback")
-                  for version in ("v1", "v9")),
-                *(self._post(f"/{version}/projects/{{project}}/promote/{{deployment}}", "promote")
-                  for version in ("v9", "v10")),
+                *(
+                    self._post(f"/{version}/projects/{{project}}/rollback/{{deployment}}", "rollback")
+                    for version in ("v1", "v9")
+                ),
+                *(
+                    self._post(f"/{version}/projects/{{project}}/promote/{{deployment}}", "promote")
+                    for version in ("v9", "v10")
+                ),
             ]
-        )  # fmt: skip
+        )
 
     def refusal(self, fault: Fault) -> Response:
         """Vercel's answers when it is unwell or unwilling."""
@@ -79,9 +83,12 @@ class VercelFace(HttpFace):
         self._check_project(request.path_params["project"])
         project, job = self._project, self._project.job
         last = job and {
-            "fromDeploymentId": job.source, "toDeploymentId": job.target, "jobStatus": job.status,
-            "requestedAt": _milliseconds(job.requested_at), "type": job.kind,
-        }  # fmt: skip
+            "fromDeploymentId": job.source,
+            "toDeploymentId": job.target,
+            "jobStatus": job.status,
+            "requestedAt": _milliseconds(job.requested_at),
+            "type": job.kind,
+        }
         told = {"id": project.id, "name": project.spec.project, "accountId": project.spec.team}
         return JSONResponse({**told, "lastAliasRequest": last})
 
@@ -91,10 +98,15 @@ class VercelFace(HttpFace):
         if request.path_params["alias"] != project.spec.domain:
             raise _error(404, "not_found", "The alias was not found.")
         serving = deployment_id(project.serving)
-        return JSONResponse({
-            "uid": "simulated", "alias": project.spec.domain, "deploymentId": serving, "projectId": project.id,
-            "deployment": {"id": serving, "url": _url(project.serving)},
-        })  # fmt: skip
+        return JSONResponse(
+            {
+                "uid": "simulated",
+                "alias": project.spec.domain,
+                "deploymentId": serving,
+                "projectId": project.id,
+                "deployment": {"id": serving, "url": _url(project.serving)},
+            }
+        )
 
     async def _show_deployments(self, request: Request, _: Call) -> Response:
         self._authorize(request)
@@ -131,12 +143,19 @@ class VercelFace(HttpFace):
         created = _milliseconds(revision.created_at)
         state = "READY" if revision.can_serve else "ERROR"
         return {
-            "uid": deployment_id(revision.name), "name": self._project.spec.project, "url": _url(revision.name),
-            "created": created, "createdAt": created, "state": state, "readyState": state, "target": "production",
+            "uid": deployment_id(revision.name),
+            "name": self._project.spec.project,
+            "url": _url(revision.name),
+            "created": created,
+            "createdAt": created,
+            "state": state,
+            "readyState": state,
+            "target": "production",
             "readySubstate": ("PROMOTED" if served else "STAGED") if revision.can_serve else None,
             "isRollbackCandidate": revision.can_serve and served and revision.name != self._project.serving,
-            "projectId": self._project.id, "type": "LAMBDAS",
-        }  # fmt: skip
+            "projectId": self._project.id,
+            "type": "LAMBDAS",
+        }
 
     def _authorize(self, request: Request) -> None:
         if request.headers.get("authorization") != f"Bearer {self._token}":

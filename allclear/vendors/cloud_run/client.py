@@ -32,7 +32,7 @@ from allclear.vendors.access import is_loopback, options_of, shown
 from allclear.vendors.cloud_run.errors import PASSING, Failure, meaning
 from allclear.vendors.cloud_run.transport import Address, Kind, Link, Transport
 from allclear.vendors.cloud_run.views import (
-    Finished,
+    OperationResult,
     RunRevision,
     RunService,
     Traffic,
@@ -70,9 +70,14 @@ class CloudRun:
     options: ClassVar[type[Model]] = CloudRunOptions
 
     def __init__(
-        self, options: CloudRunOptions, host: str, *, plain: bool, patience: float = _PATIENCE_SECONDS,
+        self,
+        options: CloudRunOptions,
+        host: str,
+        *,
+        plain: bool,
+        patience: float = _PATIENCE_SECONDS,
         write_seconds: float = WRITE_SECONDS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.project = options.project
         self.region = options.region
         self._patience = patience
@@ -153,21 +158,21 @@ class CloudRun:
             raise call.lost("its answer names no operation")
         return operation
 
-    async def finished(self, operation: str, within: timedelta) -> Finished:
+    async def finished(self, operation: str, within: timedelta) -> OperationResult:
         """Returns how the operation stands, as soon as it is done and after `within` at the latest."""
         call, pause = Call("Cloud Run", f"follow the operation {operation}", write=False), _FIRST_LOOK
         try:
             async with asyncio.timeout(within.total_seconds()):
                 while True:
-                    found = await self._read(
-                        call, operation, lambda link: link.get_operation(operation, _READ_SECONDS)
-                    )  # fmt: skip
+                    found = await self._read(call, operation, lambda link: link.get_operation(operation, _READ_SECONDS))
                     if found.done:
-                        return Finished(done=True, error=quote(found.error.message) if found.HasField("error") else "")
+                        return OperationResult(
+                            done=True, error=quote(found.error.message) if found.HasField("error") else ""
+                        )
                     await asyncio.sleep(pause)
                     pause = min(pause * 1.5, _SLOWEST_LOOK)
         except TimeoutError:
-            return Finished(done=False)
+            return OperationResult(done=False)
 
     async def _read(self, call: Call, path: str, send: Callable[[Transport], Awaitable[R]]) -> R:
         """Sends a read, and again for a while where what kept it may pass."""

@@ -74,9 +74,7 @@ class RestTransport:
 
     async def get_service(self, path: str, seconds: float) -> run_v2.Service:
         """Returns the service. Raises Failure."""
-        return await self._sent(
-            lambda: self._services.get_service(name=path, retry=None, timeout=seconds), seconds
-        )  # fmt: skip
+        return await self._sent(lambda: self._services.get_service(name=path, retry=None, timeout=seconds), seconds)
 
     async def list_revisions(self, parent: str, page: int, seconds: float) -> list[run_v2.Revision]:
         """Returns all revisions, page after page. Raises Failure."""

@@ -98,7 +98,7 @@ class Link:
 
 
 def _load(kind: Kind) -> None:
-    import_module(f"allclear.vendors.cloud_run_{kind}")
+    import_module(f"allclear.vendors.cloud_run.{kind}")
 
 
 def _default_credentials() -> object:

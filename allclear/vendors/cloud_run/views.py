@@ -65,7 +65,7 @@ class RunService(Model):
     serving: dict[str, int] = Field(default={})
 
 
-class Finished(Model):
+class OperationResult(Model):
     """How a long-running operation stands."""
 
     done: bool

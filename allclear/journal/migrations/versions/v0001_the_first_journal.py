@@ -73,9 +73,13 @@ def _record() -> None:
     op.create_index("entries_resource", "entries", ["resource", "incident"])
     outcome = sa.text("kind = 'act.finished'")
     op.create_index(
-        "entries_one_outcome", "entries", ["incident", "act"], unique=True,
-        sqlite_where=outcome, postgresql_where=outcome,
-    )  # fmt: skip
+        "entries_one_outcome",
+        "entries",
+        ["incident", "act"],
+        unique=True,
+        sqlite_where=outcome,
+        postgresql_where=outcome,
+    )
 
 
 def _claims() -> None:
@@ -103,10 +107,10 @@ def _post() -> None:
         sa.Column("count", sa.Integer, nullable=False),
         sa.Column("state", WORD, nullable=False, index=True),
         sa.Column("incident", WORD),
-        sa.Column("why", WORD, nullable=False),
+        sa.Column("reason", WORD, nullable=False),
     )
     op.create_table(
-        "errands",
+        "outbox",
         sa.Column("key", WORD, primary_key=True),
         sa.Column("kind", WORD, nullable=False),
         sa.Column("incident", WORD, nullable=False),
@@ -114,7 +118,7 @@ def _post() -> None:
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("next_at", WORD, nullable=False),
         sa.Column("done", sa.Integer, nullable=False, index=True),
-        sa.Column("why", WORD, nullable=False),
+        sa.Column("reason", WORD, nullable=False),
     )
     op.create_table(
         "waits",

@@ -14,7 +14,7 @@ WORD = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 def upgrade() -> None:
     """Makes the table, and the triggers that keep its rows as they were written."""
     op.create_table(
-        "takeovers",
+        "overrides",
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("role", WORD, nullable=False),
         sa.Column("layer", WORD, nullable=False),
@@ -24,12 +24,12 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         for change in ("UPDATE", "DELETE"):
             op.execute(
-                f"CREATE TRIGGER takeovers_no_{change.lower()} BEFORE {change} ON takeovers "
+                f"CREATE TRIGGER overrides_no_{change.lower()} BEFORE {change} ON overrides "
                 "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
             )
         return
     for change in ("UPDATE", "DELETE", "TRUNCATE"):
         op.execute(
-            f"CREATE TRIGGER takeovers_no_{change.lower()} BEFORE {change} ON takeovers "
+            f"CREATE TRIGGER overrides_no_{change.lower()} BEFORE {change} ON overrides "
             "FOR EACH STATEMENT EXECUTE FUNCTION journal_is_append_only()"
         )

@@ -21,8 +21,8 @@ def upgrade() -> None:
         sa.Column("key", WORD, primary_key=True),
         sa.Column("incident", WORD, nullable=False, index=True),
         *(sa.Column(name, WORD, nullable=False) for name in ("source", "title", "state", "said")),
-        sa.Column("said_at", WORD),
-        *(sa.Column(name, WORD, nullable=False) for name in ("changed_at", "heard_at", "turns")),
+        sa.Column("source_time", WORD),
+        *(sa.Column(name, WORD, nullable=False) for name in ("changed_at", "last_seen_at", "turns")),
         sa.Column("times", sa.Integer, nullable=False),
     )
     op.create_table(
@@ -32,14 +32,14 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer, nullable=False),
         *(
             sa.Column(name, WORD, nullable=False)
-            for name in ("became", "incident", "at", "source", "key", "state", "title", "severity", "service")
+            for name in ("decision", "incident", "at", "source", "key", "state", "title", "severity", "service")
         ),
-        sa.Column("said_at", WORD),
-        sa.Column("why", WORD, nullable=False),
+        sa.Column("source_time", WORD),
+        sa.Column("reason", WORD, nullable=False),
         sa.Column("times", sa.Integer, nullable=False),
     )
-    op.create_index("heard_once", "heard", ["delivery", "position", "became", "incident"], unique=True)
-    op.create_index("heard_of", "heard", ["incident", "became", "number"])
+    op.create_index("heard_once", "heard", ["delivery", "position", "decision", "incident"], unique=True)
+    op.create_index("heard_of", "heard", ["incident", "decision", "number"])
     op.create_index("incidents_newest", "incidents", ["company", "opened_at"])
     op.create_index("inbox_number", "inbox", ["number"])
     if known := _known():
@@ -56,8 +56,17 @@ def _known() -> list[dict[str, object]]:
     for company, incident, at, stored in op.get_bind().execute(joined).all():
         said = json.loads(stored)
         rows[company, said["key"]] = {
-            "company": company, "key": said["key"], "incident": incident, "source": said["source"],
-            "title": said["title"], "state": said["state"], "said": said["state"], "said_at": said.get("at"),
-            "changed_at": at, "heard_at": at, "turns": "[]", "times": 1,
-        }  # fmt: skip
+            "company": company,
+            "key": said["key"],
+            "incident": incident,
+            "source": said["source"],
+            "title": said["title"],
+            "state": said["state"],
+            "said": said["state"],
+            "source_time": said.get("at"),
+            "changed_at": at,
+            "last_seen_at": at,
+            "turns": "[]",
+            "times": 1,
+        }
     return list(rows.values())

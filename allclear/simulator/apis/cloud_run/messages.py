@@ -25,10 +25,10 @@ from google.longrunning import operations_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc.status_pb2 import Status
 
+from allclear.simulator.regional_services import Site
 from allclear.simulator.revisions import ALL_TO_LATEST, Revision, Target
 from allclear.simulator.run_service import Code, Edit, Operation, RunError, ServiceState
 from allclear.simulator.scenario_schema import ALL_TRAFFIC
-from allclear.simulator.regional_services import Site
 
 CODES: dict[Code, int] = {
     "INVALID_ARGUMENT": 3,

@@ -16,6 +16,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from allclear.simulator.apis.cloud_run.http import error_response
+from allclear.simulator.apis.cloud_run.label_selector import selector
+from allclear.simulator.apis.cloud_run.messages import Names
 from allclear.simulator.apis.cloud_run.service import (
     DEFAULT_PAGE,
     LARGEST_PAGE,
@@ -25,8 +28,6 @@ from allclear.simulator.apis.cloud_run.service import (
     page_start,
     page_token,
 )
-from allclear.simulator.apis.cloud_run.http import error_response
-from allclear.simulator.apis.cloud_run.messages import Names
 from allclear.simulator.apis.cloud_run.v1_edit import changed, edit_from, parsed, service_from
 from allclear.simulator.apis.cloud_run.v1_messages import (
     list_view,
@@ -38,9 +39,8 @@ from allclear.simulator.apis.cloud_run.v1_messages import (
     service_view,
 )
 from allclear.simulator.apis.http_api import MAX_BODY, Call, SaidNo, break_connection, read_body, whole_number
-from allclear.simulator.apis.cloud_run.label_selector import selector
-from allclear.simulator.run_service import Operation, RunError
 from allclear.simulator.regional_services import Site
+from allclear.simulator.run_service import Operation, RunError
 from allclear.simulator.world import World
 
 LONGEST_WAIT = 30.0

@@ -25,8 +25,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.cloud_run.service import CloudRun
 from allclear.simulator.apis.cloud_run.http import error_response, no_method
+from allclear.simulator.apis.cloud_run.service import CloudRun
 from allclear.simulator.apis.http_api import Call, SaidNo, break_connection, read_body, whole_number
 from allclear.simulator.run_service import RunError
 

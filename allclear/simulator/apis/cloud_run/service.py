@@ -28,9 +28,9 @@ from allclear.simulator.apis.cloud_run.messages import (
 )
 from allclear.simulator.apis.http_api import Call, Gate, whole_number
 from allclear.simulator.faults import Fault
+from allclear.simulator.regional_services import Site
 from allclear.simulator.revisions import Revision
 from allclear.simulator.run_service import RunError
-from allclear.simulator.regional_services import Site
 from allclear.simulator.world import World
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000

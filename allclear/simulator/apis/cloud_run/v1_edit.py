@@ -19,9 +19,9 @@ from allclear.simulator.apis.cloud_run.v1_messages import (
     template_view,
 )
 from allclear.simulator.apis.http_api import as_object, parse_json
+from allclear.simulator.regional_services import Site
 from allclear.simulator.revisions import Revision, Target
 from allclear.simulator.run_service import Edit, RunError
-from allclear.simulator.regional_services import Site
 
 Fields = dict[str, type]
 

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from allclear.simulator.apis.cloud_run.messages import CODES, Names, revision_uid, tag_url
+from allclear.simulator.regional_services import Site
 from allclear.simulator.revisions import Revision, Target
 from allclear.simulator.run_service import Operation, RunError, ServiceState
-from allclear.simulator.regional_services import Site
 
 API = "serving.knative.dev/v1"
 GOOGLE_S_OWN = tuple(
