@@ -47,7 +47,7 @@ class CompanyContext:
         self._clients: dict[str, Any] = {}
 
     def service(self, name: str) -> Service:
-        """Returns the service; in a simulation, with the simulated storefront's address."""
+        """Return the service; in a simulation, with the simulated storefront's address."""
         service = self._company.service(name)
         if self._simulation is None:
             return service
@@ -57,13 +57,13 @@ class CompanyContext:
         return service.model_copy(update={"url": url})
 
     def client(self, vendor: type[C]) -> C:
-        """Returns the one client of `vendor`."""
+        """Return the one client of `vendor`."""
         if vendor.system not in self._clients:
             self._clients[vendor.system] = vendor.connect(self.access(vendor.system))
         return self._clients[vendor.system]
 
     def access(self, name: str) -> Access:
-        """Returns how to reach the system called `name`; in a simulation, only ever the simulated one.
+        """Return how to reach the system called `name`; in a simulation, only ever the simulated one.
 
         Raises ConfigError for a system that systems.yaml lacks, MissingSecret for an empty environment variable.
         """
@@ -98,11 +98,11 @@ class CompanyContext:
         )
 
     def secret(self, variable: str) -> str:
-        """Returns what an environment variable holds, without the spaces around it; nothing for one that is not set."""
+        """Return what an environment variable holds, without the spaces around it; nothing for one that is not set."""
         return self._environ.get(variable, "").strip()
 
     async def close(self) -> None:
-        """Closes every client."""
+        """Close every client."""
         for client in self._clients.values():
             await client.close()
         self._clients.clear()
@@ -132,11 +132,11 @@ class Engine:
 
     @property
     def simulated(self) -> bool:
-        """Says whether a simulated production stands behind everything."""
+        """Return whether a simulated production stands behind everything."""
         return self.settings.simulation is not None
 
     async def close(self) -> None:
-        """Closes the clients and the journal."""
+        """Close the clients and the journal."""
         await self.context.close()
         self.journal.close()
 
@@ -150,7 +150,7 @@ def make_engine(
     registry: Registry | None = None,
     journal: Journal | None = None,
 ) -> Engine:
-    """Returns an engine for `settings`; what is handed in is used instead of what they name. Raises AllclearError."""
+    """Return an engine for `settings`; what is handed in is used instead of what they name. Raises AllclearError."""
     company = company or find_company(settings.company)
     registry = registry or Registry.installed()
     simulation = settings.simulated
@@ -189,7 +189,7 @@ def make_engine(
 
 @asynccontextmanager
 async def open_engine(settings: Settings | None = None) -> AsyncGenerator[Engine]:
-    """Yields the engine of this process's environment, and closes it."""
+    """Yield the engine of this process's environment, and closes it."""
     import os  # noqa: PLC0415 - the only place that reads the environment's secrets
 
     engine = make_engine(settings or load_settings(), environ=dict(os.environ))

@@ -85,17 +85,17 @@ class PrefectApi:
         self._deployments: dict[str, str] = {}
 
     async def close(self) -> None:
-        """Lets go of the connections."""
+        """Release the connections."""
         await self._http.aclose()
 
     async def ready(self) -> bool:
-        """Says whether Prefect answers and knows the company's flows."""
+        """Return whether Prefect answers and knows the company's flows."""
         with suppress(httpx.HTTPError):
             return (await self._http.get(f"deployments/name/respond/{self._company}", timeout=2.0)).is_success
         return False
 
     async def start(self, flow: str, parameters: JsonDict, key: str, *, name: str, tags: list[str]) -> str:
-        """Returns the id of the flow run with that idempotency key, which is made unless it is there already.
+        """Return the id of the flow run with that idempotency key, which is made unless it is there already.
 
         Raises Unreachable while Prefect is away or nobody has registered the flow, VendorRefused where it says no.
         """
@@ -127,14 +127,14 @@ class PrefectApi:
         return self._deployments[flow]
 
     async def run_state(self, run: str) -> str:
-        """Returns the type of the run's state, as RUNNING; nothing for a run that Prefect does not have."""
+        """Return the type of the run's state, as RUNNING; nothing for a run that Prefect does not have."""
         with suppress(VendorRefused):
             answer = await self._call("GET", f"flow_runs/{run}")
             return str(answer.get("state_type") or "")
         return ""
 
     async def runs(self, *, names: list[str] | None = None, states: list[str] | None = None) -> list[FlowRun]:
-        """Returns the newest runs with one of these names, as `VS-12 contain`, or in one of these states, oldest first.
+        """Return the newest runs with one of these names, as `VS-12 contain`, or in one of these states, oldest first.
 
         They may be another journal's; `is_of` tells.
 
@@ -166,7 +166,7 @@ class PrefectApi:
         await self._call("POST", f"flow_runs/{run}/set_state", {"state": state, "force": True})
 
     async def resume(self, run: str, answer: JsonDict) -> bool:
-        """Wakes a suspended run; False where it is not suspended, or not quite yet."""
+        """Wake a suspended run; False where it is not suspended, or not quite yet."""
         said = await self._call("POST", f"flow_runs/{run}/resume", {"run_input": answer})
         return said.get("status") == "ACCEPT"
 
@@ -203,7 +203,7 @@ class OutboxDelivery:
         self._not_before = 0.0
 
     async def deliver(self, incident: str | None = None, each: Callable[[], None] = lambda: None) -> int:
-        """Does what is due, of one incident or of all, in rounds, and returns how many errands were done.
+        """Do what is due, of one incident or of all, in rounds, and returns how many errands were done.
 
         Answers go first, for a person waits; then runs are started at Prefect's own pace, the gravest incident's and
         the oldest first. While Prefect is away all errands stay due, and one look each two seconds, for all of them,
@@ -241,7 +241,7 @@ class OutboxDelivery:
         return done
 
     def _due(self, incident: str | None) -> list[OutboxMessage]:
-        """Returns the errands that are due, in the order in which they are to be done."""
+        """Return the errands that are due, in the order in which they are to be done."""
         due = self._journal.outbox(limit=_MOST_OUTBOX, company=self._company.name, incident=incident)
         rank = {one: self._rank(one) for one in {message.incident for message in due}}
 
@@ -251,7 +251,7 @@ class OutboxDelivery:
         return sorted((message for message in due if rank[message.incident] is not None), key=weight)
 
     def _rank(self, incident_id: str) -> int | None:
-        """Returns how grave it is, the gravest first; what cannot be read is not known to be less.
+        """Return how grave it is, the gravest first; what cannot be read is not known to be less.
 
         None for what is another world's: a rehearsal takes no real incident to its own Prefect, nor the other way.
         """
@@ -262,7 +262,7 @@ class OutboxDelivery:
         return self._company.plan.rank(incident.severity) if incident.is_of(simulated=self._simulated) else None
 
     async def _back(self) -> bool:
-        """Looks whether Prefect is there; if not, the next look is due in two seconds."""
+        """Look whether Prefect is there; if not, the next look is due in two seconds."""
         ready = await self._prefect.ready()
         if self._away and ready:
             log.warning("Prefect is back.")
@@ -278,7 +278,7 @@ class OutboxDelivery:
         return True
 
     async def _wake(self, message: OutboxMessage) -> bool:
-        """Resumes the runs that wait for an answered ask. True when there is nothing left to wake."""
+        """Resume the runs that wait for an answered ask. True when there is nothing left to wake."""
         ask_id = str(message.detail["ask"])
         incident = read_incident(self._journal, message.incident)
         if ask_id not in incident.asks or (incident.asks[ask_id].open and not incident.over):
@@ -293,7 +293,7 @@ class OutboxDelivery:
 
 
 async def start_run(prefect: PrefectApi, incident: Incident, flow: str, key: str) -> None:
-    """Starts the run of `flow` for an incident: one for each key. Raises Unreachable or VendorRefused.
+    """Start the run of `flow` for an incident: one for each key. Raises Unreachable or VendorRefused.
 
     Prefect never forgets a key, and another journal on the same server has a VS-12 as well: so the moment of opening
     goes with it.
@@ -308,12 +308,12 @@ async def start_run(prefect: PrefectApi, incident: Incident, flow: str, key: str
 
 
 def tags_of(incident: Incident) -> list[str]:
-    """Returns the tags by which Prefect finds all runs of an incident, and we know those of ours."""
+    """Return the tags by which Prefect finds all runs of an incident, and we know those of ours."""
     return [incident.id, incident.severity, "SIMULATED" if incident.opened.simulated else "real", _opened(incident)]
 
 
 def is_of(run: FlowRun, incident: Incident) -> bool:
-    """Says whether a run belongs to this incident, and not to one of the same name in another journal."""
+    """Return whether a run belongs to this incident, and not to one of the same name in another journal."""
     return _opened(incident) in run.tags or run.id in incident.began_in
 
 

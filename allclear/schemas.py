@@ -43,12 +43,12 @@ _FREE = {"type", "description", "default", "minLength", "maxLength", "title"}
 
 
 def file_name(kind: FileKind) -> str:
-    """Returns what the schema of that kind is called in a folder."""
+    """Return what the schema of that kind is called in a folder."""
     return f"{kind}.schema.json"
 
 
 def write_schemas(folder: Path, kinds: Kinds) -> list[Path]:
-    """Writes every schema into `folder` and returns their paths; what was there is replaced."""
+    """Write every schema into `folder` and returns their paths; what was there is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for kind in FILE_KINDS:
@@ -59,7 +59,7 @@ def write_schemas(folder: Path, kinds: Kinds) -> list[Path]:
 
 
 def schema_of(kind: FileKind, kinds: Kinds) -> JsonDict:
-    """Returns the JSON Schema of a company's `plan.yaml` or `systems.yaml`, a runbook or a drill."""
+    """Return the JSON Schema of a company's `plan.yaml` or `systems.yaml`, a runbook or a drill."""
     match kind:
         case "plan":
             made = _plan(kinds)
@@ -122,7 +122,7 @@ def _runbook(kinds: Kinds) -> JsonDict:
 
 
 def _named(field: JsonDict, known: Mapping[str, ActionType | ProbeType]) -> JsonDict:
-    """Returns the field with the names there are, each with its title for whoever chooses."""
+    """Return the field with the names there are, each with its title for whoever chooses."""
     return {
         "description": field["description"],
         "enum": sorted(known),
@@ -143,7 +143,7 @@ def _params(word: str, known: Mapping[str, ActionType | ProbeType]) -> Iterator[
 
 
 def _fillable(field: JsonDict) -> JsonDict:
-    """Returns a parameter that may also be a placeholder."""
+    """Return a parameter that may also be a placeholder."""
     if field.get("type") == "string" and set(field) <= _FREE:
         return field
     about = {key: field[key] for key in ("description", "default") if key in field}
@@ -151,7 +151,7 @@ def _fillable(field: JsonDict) -> JsonDict:
 
 
 def _aimed(part: Any, prefix: str) -> Any:  # noqa: ANN401 - any part of a schema
-    """Returns `part` with its references aimed at definitions that carry `prefix`."""
+    """Return `part` with its references aimed at definitions that carry `prefix`."""
     if isinstance(part, dict):
         return {
             key: f"#/$defs/{prefix}{str(one).rsplit('/', 1)[-1]}" if key == "$ref" else _aimed(one, prefix)
@@ -161,7 +161,7 @@ def _aimed(part: Any, prefix: str) -> Any:  # noqa: ANN401 - any part of a schem
 
 
 def _cases(word: str, known: Mapping[str, ActionType | ProbeType]) -> Iterator[JsonDict]:
-    """Yields, for each action or probe, what its `with` must be."""
+    """Yield, for each action or probe, what its `with` must be."""
     for name in sorted(known):
         then: JsonDict = {"properties": {"with": {"$ref": f"#/$defs/{word}:{name}"}}}
         if any(field.is_required() for field in known[name].params.model_fields.values()):
@@ -183,7 +183,7 @@ def _model(model: type[BaseModel]) -> JsonDict:
 
 
 def _tidy(part: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    """Returns it without what only repeats a name; a mapping by short names takes no others."""
+    """Return it without what only repeats a name; a mapping by short names takes no others."""
     if isinstance(part, list):
         return [_tidy(one) for one in cast("list[Any]", part)]
     if not isinstance(part, dict):

@@ -25,7 +25,7 @@ class Simulation(Model):
 
     @staticmethod
     def load(path: Path) -> Simulation:
-        """Reads the file that holds that line. Raises ConfigError."""
+        """Read the file that holds that line. Raises ConfigError."""
         try:
             return Simulation.model_validate(json.loads(path.read_text()))
         except (OSError, ValueError, ValidationError) as error:
@@ -76,12 +76,12 @@ class Settings(BaseSettings):
 
     @cached_property
     def simulated(self) -> Simulation | None:
-        """Returns the simulated production that stands behind everything, or None for the real one."""
+        """Return the simulated production that stands behind everything, or None for the real one."""
         return Simulation.load(self.simulation) if self.simulation else None
 
 
 def load_settings() -> Settings:
-    """Returns the settings of this process. Raises ConfigError for a value that does not fit."""
+    """Return the settings of this process. Raises ConfigError for a value that does not fit."""
     try:
         return Settings()
     except ValidationError as error:

@@ -41,7 +41,7 @@ class Ports:
 
     @staticmethod
     def free() -> Ports:
-        """Returns two ports that nobody listens on."""
+        """Return two ports that nobody listens on."""
         return Ports(_free_port(), _free_port())
 
 
@@ -65,7 +65,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Returns what every part, and whoever talks to them, has in its environment."""
+        """Return what every part, and whoever talks to them, has in its environment."""
         journal = os.environ.get("ALLCLEAR_JOURNAL_URL") if self.scenario is None else None
         own = {
             "ALLCLEAR_COMPANY": self.company,
@@ -88,7 +88,7 @@ class Stack:
 
     @property
     def settings(self) -> Settings:
-        """Returns the settings of a process inside this stack."""
+        """Return the settings of a process inside this stack."""
         environment = self.environment
         simulation = environment.get("ALLCLEAR_SIMULATION")
         return Settings(
@@ -102,11 +102,11 @@ class Stack:
 
     @property
     def simulation(self) -> Simulation:
-        """Returns where the simulated production answers. Raises ConfigError without one."""
+        """Return where the simulated production answers. Raises ConfigError without one."""
         return Simulation.load(self.home / "simulation.json")
 
     async def __aenter__(self) -> Self:
-        """Starts everything and returns when it answers. Raises AllclearError, with the log's last words."""
+        """Start everything and returns when it answers. Raises AllclearError, with the log's last words."""
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         try:
             self.lay_out_prefect()
@@ -126,11 +126,11 @@ class Stack:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stops everything."""
+        """Stop everything."""
         await self.stop()
 
     async def stop(self) -> None:
-        """Stops every part, the last started first; what does not listen, or is left behind by a part, is killed."""
+        """Stop every part, the last started first; what does not listen, or is left behind by a part, is killed."""
         for _, child in reversed(self._children):
             if child.returncode is None:
                 with suppress(ProcessLookupError):
@@ -143,7 +143,7 @@ class Stack:
         self._children.clear()
 
     async def watch(self) -> None:
-        """Returns never, while all is well. Raises AllclearError when a part ends by itself."""
+        """Return never, while all is well. Raises AllclearError when a part ends by itself."""
         waits = {asyncio.create_task(child.wait()): name for name, child in self._children}
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -171,7 +171,7 @@ class Stack:
         self._children.append((name, child))
 
     def lay_out_prefect(self) -> None:
-        """Spares Prefect's server the twenty seconds of making its database, where a copy of an empty one is kept."""
+        """Spare Prefect's server the twenty seconds of making its database, where a copy of an empty one is kept."""
         database = self.home / "prefect" / "prefect.db"
         if not database.exists() and empty_prefect().exists():
             database.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ class Stack:
         described.write_text(await self._says("production", "{"))
 
     async def _says(self, name: str, start: str) -> str:
-        """Returns the first line of a part's log that begins with `start`."""
+        """Return the first line of a part's log that begins with `start`."""
         path = self.home / "logs" / f"{name}.log"
         for _ in range(_START_SECONDS * 20):
             for line in path.read_text(errors="replace").splitlines(keepends=True):
@@ -218,12 +218,12 @@ class Stack:
 
 
 def empty_prefect() -> Path:
-    """Returns where the copy of an empty Prefect database is kept: one for each version of Prefect."""
+    """Return where the copy of an empty Prefect database is kept: one for each version of Prefect."""
     return Path(".allclear") / f"prefect-{version('prefect')}-empty.db"
 
 
 async def prepare() -> Path:
-    """Makes the empty Prefect database that later starts copy, unless it is there. Raises ConfigError."""
+    """Make the empty Prefect database that later starts copy, unless it is there. Raises ConfigError."""
     kept = empty_prefect().resolve()
     if not kept.exists():
         home = kept.with_suffix(".home")
@@ -265,7 +265,7 @@ def _free_port() -> int:
 
 
 def port_taken(port: int) -> bool:
-    """Says whether somebody listens on 127.0.0.1:`port`."""
+    """Return whether somebody listens on 127.0.0.1:`port`."""
     with socket.socket() as one:
         one.settimeout(0.5)
         return one.connect_ex(("127.0.0.1", port)) == 0

@@ -47,7 +47,7 @@ class Offer:
 
 
 def offers(company: Company) -> list[Offer]:
-    """Returns the deployments of `company`, the one that people look for first."""
+    """Return the deployments of `company`, the one that people look for first."""
     scenario = next(iter(scripts(company)), "")
     quarterly = Cron(EVERY_QUARTER, timezone="UTC")
     return [
@@ -74,7 +74,7 @@ def offers(company: Company) -> list[Offer]:
 
 
 def _filled_in(company: Company) -> dict[str, Any]:
-    """Returns what the form of `respond` begins with, so that a click in the night is a whole declaration."""
+    """Return what the form of `respond` begins with, so that a click in the night is a whole declaration."""
     runbook = next(iter(company.runbooks.values()))
     role = "on_call" if "on_call" in company.plan.roles else next(iter(company.plan.roles))
     return {
@@ -86,7 +86,7 @@ def _filled_in(company: Company) -> dict[str, Any]:
 
 
 def choices(company: Company) -> dict[str, list[str]]:
-    """Returns what a form offers for a parameter of that name."""
+    """Return what a form offers for a parameter of that name."""
     plan, services = company.plan, company.systems.services
     return {
         "severity": [severity.name for severity in plan.severities],
@@ -102,7 +102,7 @@ def choices(company: Company) -> dict[str, list[str]]:
 
 
 def with_choices(schema: dict[str, Any], offered: dict[str, list[str]]) -> dict[str, Any]:
-    """Returns a form's JSON Schema with dropdowns for the parameters that have choices."""
+    """Return a form's JSON Schema with dropdowns for the parameters that have choices."""
     properties = {
         name: {**shape, "enum": offered[name]} if offered.get(name) else shape
         for name, shape in schema.get("properties", {}).items()

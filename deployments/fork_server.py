@@ -39,7 +39,7 @@ PRELOAD = [
 
 
 def start_warm() -> None:
-    """Starts the fork server, and has the runner of this process use it from now on."""
+    """Start the fork server, and has the runner of this process use it from now on."""
     multiprocessing.set_forkserver_preload(PRELOAD)
     forkserver.ensure_running()
     setattr(_starter_direct, "run_flow_in_subprocess", _forked)  # noqa: B010 - it is no public name of that module

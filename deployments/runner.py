@@ -39,7 +39,7 @@ class _Runner(Runner):
     """Prefect's runner, which ends when it is told to, and its flow runs with it, even when Prefect is gone."""
 
     def handle_sigterm(self, *args: object, **kwargs: object) -> None:
-        """Stops; without a server to tell of it, Prefect's own way of stopping has no end."""
+        """Stop; without a server to tell of it, Prefect's own way of stopping has no end."""
         if os.getpgrp() == os.getpid():  # the group is ours alone: so `allclear up` and drills start it
             killing = threading.Timer(_STOP_SECONDS, os.killpg, (os.getpgrp(), signal.SIGKILL))
             killing.daemon = True
@@ -48,7 +48,7 @@ class _Runner(Runner):
 
 
 async def main() -> None:
-    """Registers and serves until it is stopped. Raises AllclearError for a company that cannot be loaded."""
+    """Register and serves until it is stopped. Raises AllclearError for a company that cannot be loaded."""
     start_warm()
     settings = load_settings()
     company = find_company(settings.company)
@@ -76,7 +76,7 @@ async def main() -> None:
 
 
 async def _prefect_answers(client: PrefectClient) -> None:
-    """Waits for Prefect's server: it may have been started together with us."""
+    """Wait for Prefect's server: it may have been started together with us."""
     for _ in range(_PATIENCE * 5):
         if await client.api_healthcheck() is None:
             return

@@ -32,7 +32,7 @@ async def _begin_in_turn(
 
 
 def main(port: int) -> None:
-    """Serves API, UI and background services on 127.0.0.1:`port` until SIGINT or SIGTERM."""
+    """Serve API, UI and background services on 127.0.0.1:`port` until SIGINT or SIGTERM."""
     AioSqliteConfiguration.begin_transaction = _begin_in_turn  # pyright: ignore[reportAttributeAccessIssue] - see above
     uvicorn.run(create_app(final=True), host="127.0.0.1", port=port, log_level="warning", timeout_keep_alive=5)
 

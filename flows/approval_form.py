@@ -41,7 +41,7 @@ ELSEWHERE = "answered elsewhere"
 
 
 def _words(ask: Ask) -> tuple[tuple[str, ...], str]:
-    """Returns the words for yes, one a candidate where there are some, and the word for no."""
+    """Return the words for yes, one a candidate where there are some, and the word for no."""
     if ask.kind is AskKind.CHOICE:
         return tuple(candidate.name for candidate in ask.choices), "none of them"
     yes, no = _YES_NO[ask.kind]
@@ -58,7 +58,7 @@ class Answer(RunInput):
 
 
 async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
-    """Returns once the ask is answered in the journal; suspends the flow run until then."""
+    """Return once the ask is answered in the journal; suspends the flow run until then."""
     run = run_id()
     if await _quickly(engine, incident, ask_id):
         return
@@ -79,7 +79,7 @@ async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
 
 
 async def _quickly(engine: Engine, incident: str, ask_id: str) -> bool:
-    """Says whether somebody answers within QUICK of the question; a run that starts again does not wait once more."""
+    """Return whether somebody answers within QUICK of the question; a run that starts again does not wait once more."""
     state = engine.conductor.incident(incident).asks[ask_id]
     while state.open and (utc_now() - state.opened).total_seconds() < QUICK:
         await asyncio.sleep(_CHECK_EVERY)
@@ -88,7 +88,7 @@ async def _quickly(engine: Engine, incident: str, ask_id: str) -> bool:
 
 
 def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
-    """Returns the form for `ask`: its choices, the roles that may answer, and what is asked, in Markdown."""
+    """Return the form for `ask`: its choices, the roles that may answer, and what is asked, in Markdown."""
     yes, no = _words(ask)
     roles = [role for role in ask.policy.roles if role in engine.company.plan.roles]
     reason: Any = (
@@ -127,7 +127,7 @@ def _description(engine: Engine, ask: Ask, problem: str) -> str:
 
 
 def _write_down(engine: Engine, ask: Ask, said: Answer) -> str:
-    """Writes the form's answer into the journal; returns why it does not count, or nothing."""
+    """Write the form's answer into the journal; returns why it does not count, or nothing."""
     yes, no = _words(ask)
     if said.decision not in (*yes, no):
         return ""

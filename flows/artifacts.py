@@ -11,7 +11,7 @@ from allclear.postmortem.incident_summary import markdown_acts, markdown_timelin
 
 
 async def publish(engine: Engine, incident_id: str) -> None:
-    """Writes the incident's timeline and acts as artifacts `vs-12-timeline` and `vs-12-acts`."""
+    """Write the incident's timeline and acts as artifacts `vs-12-timeline` and `vs-12-acts`."""
     incident = engine.conductor.incident(incident_id)
     entries = engine.journal.entries(incident_id)
     banner = "> **SIMULATED**: nothing here touches production.\n\n" if incident.opened.simulated else ""
@@ -29,7 +29,7 @@ async def publish(engine: Engine, incident_id: str) -> None:
 
 
 async def publish_post_mortem(engine: Engine, incident_id: str) -> None:
-    """Writes the post-mortem as it stands as the artifact `vs-12-post-mortem`."""
+    """Write the post-mortem as it stands as the artifact `vs-12-post-mortem`."""
     incident = engine.conductor.incident(incident_id)
     document = write_post_mortem(
         incident,

@@ -37,7 +37,7 @@ async def say(incident: str, name: str, role: str, speak: Callable[[Engine, str,
 
 @flow(name="acknowledge", persist_result=False)
 async def acknowledge(incident: str, name: str, role: str = "on_call") -> Ended:
-    """Says that you are on it; the first to say so leads until somebody takes over.
+    """Record that you are on it; the first to say so leads until somebody takes over.
 
     Args:
         incident: The incident's id, as VS-12.
@@ -49,7 +49,7 @@ async def acknowledge(incident: str, name: str, role: str = "on_call") -> Ended:
 
 @flow(name="answer", persist_result=False)
 async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "", choice: str = "") -> Ended:
-    """Answers what waits for people: an approval, a step, a question. The waiting run's own form does the same.
+    """Answer what waits for people: an approval, a step, a question. The waiting run's own form does the same.
 
     Args:
         ask: What is answered, as VS-12/contain/roll-back.
@@ -69,7 +69,7 @@ async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: 
 
 @flow(name="note", persist_result=False)
 async def note(incident: str, text: str, name: str, role: str = "scribe") -> Ended:
-    """Writes down what you saw or heard.
+    """Record what you saw or heard.
 
     Args:
         incident: The incident's id, as VS-12.
@@ -82,13 +82,13 @@ async def note(incident: str, text: str, name: str, role: str = "scribe") -> End
 
 @flow(name="decide", persist_result=False)
 async def decide(incident: str, text: str, name: str, reason: str = "", role: str = "incident_commander") -> Ended:
-    """Writes down a decision and its reason.
+    """Record a decision and its reason.
 
     Args:
         incident: The incident's id, as VS-12.
         text: What was decided.
         name: Who you are.
-        why: The reason.
+        reason: The reason.
         role: In which role you decide.
     """
     return await say(
@@ -100,12 +100,12 @@ async def decide(incident: str, text: str, name: str, reason: str = "", role: st
 async def change_severity(
     incident: str, severity: str, reason: str, name: str, role: str = "incident_commander"
 ) -> Ended:
-    """Raises or lowers the severity; its clocks keep running.
+    """Raise or lowers the severity; its clocks keep running.
 
     Args:
         incident: The incident's id, as VS-12.
         severity: What it is now.
-        why: The reason.
+        reason: The reason.
         name: Who you are.
         role: In which role you decide.
     """
@@ -118,14 +118,14 @@ async def change_severity(
 async def assess(
     incident: str, facts: list[str], name: str, kind: str = "", reason: str = "", role: str = "incident_commander"
 ) -> Ended:
-    """Says what is known of an incident by now; where the plan's rules say so, its severity rises.
+    """Return what is known of an incident by now; where the plan's rules say so, its severity rises.
 
     Args:
         incident: The incident's id, as VS-12.
         facts: What is known, each as facet=value, as customer_facing=yes.
         name: Who you are.
         kind: Of which kind it is after all; empty leaves it.
-        why: How that is known.
+        reason: How that is known.
         role: In which role you speak.
     """
 
@@ -137,7 +137,7 @@ async def assess(
 
 @flow(name="hand_over", persist_result=False)
 async def hand_over(incident: str, hat: str, to: str, name: str, role: str = "incident_commander") -> Ended:
-    """Gives a role in this incident to somebody else.
+    """Give a role in this incident to somebody else.
 
     Args:
         incident: The incident's id, as VS-12.
@@ -153,11 +153,11 @@ async def hand_over(incident: str, hat: str, to: str, name: str, role: str = "in
 async def end_incident(
     incident: str, reason: str, name: str, false_alarm: bool = False, role: str = "on_call"
 ) -> Ended:
-    """Ends an incident: all clear, or a false alarm. Refused while something of a containment is still in place.
+    """End an incident: all clear, or a false alarm. Refused while something of a containment is still in place.
 
     Args:
         incident: The incident's id, as VS-12.
-        why: How you know.
+        reason: How you know.
         name: Who you are.
         false_alarm: On where there was nothing at all.
         role: In which role you speak.
@@ -172,7 +172,7 @@ async def end_incident(
 
 @flow(name="write_post_mortem", persist_result=False)
 async def write_post_mortem(incident: str, field: str, text: str, name: str, role: str = "scribe") -> Ended:
-    """Writes one field of the post-mortem; the last one written counts.
+    """Write one field of the post-mortem; the last one written counts.
 
     Args:
         incident: The incident's id, as VS-12.
@@ -188,7 +188,7 @@ async def write_post_mortem(incident: str, field: str, text: str, name: str, rol
 async def add_follow_up(
     incident: str, text: str, owner: str, name: str, due_in_days: int = 14, role: str = "scribe"
 ) -> Ended:
-    """Adds something to be done so that it does not happen again.
+    """Add something to be done so that it does not happen again.
 
     Args:
         incident: The incident's id, as VS-12.

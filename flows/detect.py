@@ -10,7 +10,7 @@ from flows.phase_loop import carry_on
 
 @flow(name="detect", flow_run_name="{incident} detect", persist_result=False)
 async def detect(incident: str) -> str:
-    """Verifies that the trouble is real, pages and tells people.
+    """Verify that the trouble is real, pages and tells people.
 
     Started for you by the phase before it. Start it by hand to go on with an incident whose run is gone: it finds out
     from the journal what is done.

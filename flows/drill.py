@@ -19,7 +19,7 @@ from allclear.settings import load_settings
 
 @flow(name="drill", persist_result=False)
 async def drill(scenario: str) -> str:
-    """Rehearses an incident against a simulated production, with simulated people. Nothing real is touched.
+    """Rehearse an incident against a simulated production, with simulated people. Nothing real is touched.
 
     The drill runs on a stack of its own (its own journal, its own Prefect, loopback only); its timeline is in this
     run's log and its post-mortem among the artifacts. The run fails where the response fell short.

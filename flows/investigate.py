@@ -10,7 +10,7 @@ from flows.phase_loop import carry_on
 
 @flow(name="investigate", flow_run_name="{incident} investigate", persist_result=False)
 async def investigate(incident: str) -> str:
-    """Gathers evidence and asks people for the cause.
+    """Gather evidence and asks people for the cause.
 
     Started for you by the phase before it. Start it by hand to go on with an incident whose run is gone: it finds out
     from the journal what is done.

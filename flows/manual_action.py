@@ -16,7 +16,7 @@ from flows.run_context import Ended, name_run, not_done, run_id
 
 
 async def order(action: str, params: dict[str, Any], *, name: str, role: str, reason: str, incident: str) -> Ended:
-    """Does one act in the name of a person and returns what became of it: Failed where it was not done."""
+    """Do one act in the name of a person and returns what became of it: Failed where it was not done."""
     try:
         return await _order(action, params, name=name, role=role, reason=reason, incident=incident.strip().upper())
     except AllclearError as error:
@@ -51,7 +51,7 @@ async def roll_back_traffic(  # noqa: PLR0913 - the fields of a form
     incident: str = "",
     region: str = "",
 ) -> Ended:
-    """Sends all traffic of a service back to an earlier revision, now. Starting it is the confirmation.
+    """Send all traffic of a service back to an earlier revision, now. Starting it is the confirmation.
 
     Args:
         service: Which service.
@@ -68,7 +68,7 @@ async def roll_back_traffic(  # noqa: PLR0913 - the fields of a form
 
 @flow(name="disable_flag", persist_result=False)
 async def disable_flag(flag: str, reason: str, name: str, role: str = "on_call", incident: str = "") -> Ended:
-    """Switches a feature flag off, now. Starting it is the confirmation.
+    """Switch a feature flag off, now. Starting it is the confirmation.
 
     Args:
         flag: Which flag.
@@ -90,7 +90,7 @@ async def maintenance_mode(  # noqa: PLR0913 - the fields of a form
     incident: str = "",
     region: str = "",
 ) -> Ended:
-    """Puts a service into maintenance, or out of it, now. Starting it is the confirmation.
+    """Put a service into maintenance, or out of it, now. Starting it is the confirmation.
 
     Args:
         service: Which service.

@@ -26,7 +26,7 @@ _TRIES, _PAUSE = 30, 2.0
 
 
 async def carry_on(incident: str, phase: Phase) -> str:
-    """Carries `incident` through `phase` and returns how the phase ended, in a sentence.
+    """Carry `incident` through `phase` and returns how the phase ended, in a sentence.
 
     Suspends the flow run while people are waited for. Raises AllclearError for an incident that is not in the journal.
     """
@@ -73,7 +73,7 @@ async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
 
 
 def title_of(move: Move) -> str:
-    """Returns what a step is called in Prefect."""
+    """Return what a step is called in Prefect."""
     match move:
         case CarryOut(title=title):
             return title
@@ -92,7 +92,7 @@ def _note_run(engine: Engine, incident: str, phase: Phase, by: By) -> None:
 
 
 async def deliver(engine: Engine, incident: str) -> None:
-    """Takes an incident's errands to Prefect at once; what cannot be taken now, the responder takes later."""
+    """Take an incident's errands to Prefect at once; what cannot be taken now, the responder takes later."""
     orchestrator = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
     with suppress(AllclearError):
         await OutboxDelivery(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver(incident)

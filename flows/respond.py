@@ -26,7 +26,7 @@ async def respond(  # noqa: PLR0913 - the fields of its form
     role: str = "",
     incident: str = "",
 ) -> Ended:
-    """Starts the response to an incident. Fill in what you know; every phase follows by itself.
+    """Start the response to an incident. Fill in what you know; every phase follows by itself.
 
     Args:
         title: What is wrong, in a few words, as users notice it.

@@ -10,7 +10,7 @@ from flows.phase_loop import carry_on
 
 @flow(name="review", flow_run_name="{incident} review", persist_result=False)
 async def review(incident: str) -> str:
-    """Asks for the post-mortem's words and follow-ups.
+    """Ask for the post-mortem's words and follow-ups.
 
     Started for you by the phase before it. Start it by hand to go on with an incident whose run is gone: it finds out
     from the journal what is done.

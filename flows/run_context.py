@@ -14,7 +14,7 @@ from allclear.prefect_api import tags_of
 
 
 def run_id() -> str:
-    """Returns the id of the flow run that calls this; empty outside of one."""
+    """Return the id of the flow run that calls this; empty outside of one."""
     context = FlowRunContext.get()
     return str(context.flow_run.id) if context and context.flow_run else ""
 
@@ -24,13 +24,13 @@ Ended = State[Any]
 
 
 def not_done(sentence: str) -> Ended:
-    """Returns the end of a run that did not do what it was started for: a person reads why, and no traceback."""
+    """Return the end of a run that did not do what it was started for: a person reads why, and no traceback."""
     get_run_logger().error(sentence)
     return Failed(message=sentence)
 
 
 async def name_run(incident: Incident) -> None:
-    """Names this run after its incident, as `VS-12 respond`, and tags it so that Prefect finds all runs of it."""
+    """Name this run after its incident, as `VS-12 respond`, and tags it so that Prefect finds all runs of it."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or context.flow is None:
         return

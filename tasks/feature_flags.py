@@ -40,17 +40,17 @@ class FlagState(State):
 
 
 def word(*, enabled: bool) -> str:
-    """Returns `on` or `off`."""
+    """Return `on` or `off`."""
     return "on" if enabled else "off"
 
 
 async def read_flag(flags: SupabaseFlags, flag: str) -> FlagState:
-    """Reads the flag. Raises NotFound, VendorError."""
+    """Read the flag. Raises NotFound, VendorError."""
     return FlagState(flag=flag, enabled=await flags.enabled(flag))
 
 
 async def write_flag(flags: SupabaseFlags, before: FlagState, after: FlagState) -> Receipt:
-    """Sets the flag to `after`, provided it still is `before`."""
+    """Set the flag to `after`, provided it still is `before`."""
     if before.enabled == after.enabled:
         return Receipt(facts={"write": FlagWrite.ALREADY.value})
     written = await flags.set(after.flag, to=after.enabled, seen=before.enabled)

@@ -85,7 +85,7 @@ class SmokeTest(Probe[OfService]):
 
 
 def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Finding:
-    """Returns what the answers of a smoke test say, against the bounds in systems.yaml."""
+    """Return what the answers of a smoke test say, against the bounds in systems.yaml."""
     maintenance = [answer for _, answer in answers if answer.maintenance]
     unclear = [answer for _, answer in answers if _unclear(answer)]
     judged = [answer for _, answer in answers if not answer.maintenance and not _unclear(answer)]
@@ -130,7 +130,7 @@ def _unclear(answer: WebAnswer) -> bool:
 
 
 def _p95(seconds: Sequence[float]) -> float:
-    """Returns the smallest time that 95 % of the requests kept (nearest rank); 0 for none."""
+    """Return the smallest time that 95 % of the requests kept (nearest rank); 0 for none."""
     ordered = sorted(seconds)
     return ordered[math.ceil(0.95 * len(ordered)) - 1] if ordered else 0.0
 

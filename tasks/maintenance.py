@@ -34,7 +34,7 @@ class MaintenanceState(State):
 
     @override
     def matters(self) -> JsonDict:
-        """Returns what an approval signs: the handle's own, for an etag moves here too."""
+        """Return what an approval signs: the handle's own, for an etag moves here too."""
         handle = self.flag or self.traffic
         return {"on": self.on, "handle": handle.matters() if handle else None}
 
@@ -52,7 +52,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
     fence: ClassVar[Fence] = Fence.VERSION
 
     def mode(self, params: OfService) -> MaintenanceMode:
-        """Returns how the service goes into maintenance. Raises ConfigError where systems.yaml does not say."""
+        """Return how the service goes into maintenance. Raises ConfigError where systems.yaml does not say."""
         mode = self.context.service(params.service).maintenance
         if mode is None:
             raise ConfigError(
@@ -62,7 +62,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         return mode
 
     def located(self, params: OfService) -> tuple[CloudRun, str]:
-        """Returns the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
+        """Return the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
         return located(self.context, params.service, params.region)
 
     @override
@@ -131,7 +131,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
     def change(
         self, params: OfService, before: MaintenanceState, after: MaintenanceState, reason: str = ""
     ) -> Change[MaintenanceState]:
-        """Returns the change from `before` to `after`, in words for the approver."""
+        """Return the change from `before` to `after`, in words for the approver."""
         direction = "into" if after.on else "out of"
         risk = "Every user sees the maintenance page." if after.on else "Users reach the service again."
         return Change(

@@ -108,7 +108,7 @@ class _Page(Action[PageOf, PageState]):
         raise Refused(f"A page that is {done.after.status} cannot be taken back.", "Page again if it is needed.")
 
     def change(self, params: PageOf, before: PageState, to: PageStatus, summary: str) -> Change[PageState]:
-        """Returns the change to the status `to`, in words for people."""
+        """Return the change to the status `to`, in words for people."""
         return Change(
             action=self.name,
             resource=self.resource(params),

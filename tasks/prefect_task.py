@@ -13,6 +13,6 @@ from prefect.cache_policies import NO_CACHE
 
 @task(name="step", task_run_name="{title}", retries=0, cache_policy=NO_CACHE, persist_result=False)
 async def run_step(title: str, perform: Callable[[], Awaitable[str]]) -> str:
-    """Returns what the step came to, in a sentence. `title` names it in Prefect."""
+    """Return what the step came to, in a sentence. `title` names it in Prefect."""
     _ = title
     return await perform()

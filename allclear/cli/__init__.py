@@ -20,7 +20,7 @@ _ALONE = {"check": "company", "init": "company", "schema": "company"}
 
 
 def main() -> None:
-    """Runs the command line; an error becomes one sentence, the next step and its exit code."""
+    """Run the command line; an error becomes one sentence, the next step and its exit code."""
     alone = _ALONE.get(sys.argv[1]) if len(sys.argv) > 1 else None
     for name in (alone,) if alone else _MODULES:
         import_module(f"allclear.cli.{name}")

@@ -131,7 +131,7 @@ def retry(
 
 
 def _wait_for(engine: Engine, delivery: str) -> AlertShown:
-    """Returns a delivery once the responder has read it, or as it is after a few seconds."""
+    """Return a delivery once the responder has read it, or as it is after a few seconds."""
     end = time.monotonic() + _PATIENCE
     while (row := shown(engine.journal, engine.world, delivery)).state == "new" and time.monotonic() < end:
         time.sleep(0.1)
@@ -153,7 +153,7 @@ def _say_alerts(rows: list[AlertShown]) -> None:
 
 
 def _labels(source: str, name: str) -> dict[str, str]:
-    """Returns the labels of what a sample reads as."""
+    """Return the labels of what a sample reads as."""
     made = signed(sample(source, name, utc_now()), Keys(("sample",), "sample"), utc_now())
     reading = SOURCES[source].parse(kept(SOURCES[source].kept_headers(made), made.body))
     return {} if isinstance(reading, Nothing) else reading[0].labels

@@ -120,7 +120,7 @@ def init(  # noqa: PLR0913, PLR0917 - what a company says of itself; typer calls
 
 
 def _ask(one: Asked) -> str:
-    """Asks until the answer fits: what was said before it is not lost."""
+    """Ask until the answer fits: what was said before it is not lost."""
     while True:
         said = str(typer.prompt(one.question, default=one.default, show_default=bool(one.default))).strip()
         try:

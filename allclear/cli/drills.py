@@ -89,7 +89,7 @@ def drill(
 
 
 def _check(company: Company) -> None:
-    """Raises ConfigError for a folder with an error: a drill would only find it in the middle."""
+    """Raise ConfigError for a folder with an error: a drill would only find it in the middle."""
     found = check_company(company.folder, Registry.installed(), PLACEHOLDERS, check_drills)
     wrong = [one for one in found if one.level == "error"]
     if wrong:
@@ -102,7 +102,7 @@ _TERMINAL = asyncio.Lock()
 
 
 async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
-    """Asks the person at the terminal for what an on-call decides; steps of others are left to the cast."""
+    """Ask the person at the terminal for what an on-call decides; steps of others are left to the cast."""
     if "on_call" not in ask.policy.roles:
         return None
     async with _TERMINAL:

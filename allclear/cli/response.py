@@ -59,7 +59,7 @@ def respond(  # noqa: PLR0913, PLR0917 - what a declaration says
 
 
 async def _walk(said: Declaration) -> None:
-    """Prints what the runbook would do right now, step by step."""
+    """Print what the runbook would do right now, step by step."""
     async with open_engine() as engine:
         opened = engine.people.opening(said, By(actor="allclear", via="dry run"))
         phase = None
@@ -81,7 +81,7 @@ def ack(incident: IncidentId, name: As = None, role: Role = None) -> None:
 
 
 def _the_ask(engine: Engine, said: str, kinds: set[AskKind]) -> AskState:
-    """Returns the ask that is meant; the incident's id alone will do when only one waits."""
+    """Return the ask that is meant; the incident's id alone will do when only one waits."""
     incident = engine.conductor.incident(said.partition("/")[0])
     if "/" in said:
         if said not in incident.asks:

@@ -38,12 +38,12 @@ IncidentId = Annotated[str, typer.Argument(metavar="INCIDENT", help="As VS-12.")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Runs asynchronous work to its end."""
+    """Run asynchronous work to its end."""
     return asyncio.run(work)
 
 
 def run_parts(work: Coroutine[Any, Any, T]) -> T:
-    """Runs work that has started other processes: SIGTERM and SIGHUP end it as Ctrl-C does, its parts first.
+    """Run work that has started other processes: SIGTERM and SIGHUP end it as Ctrl-C does, its parts first.
 
     Raises typer.Exit, 128 + the signal, where it was ended so.
     """
@@ -70,7 +70,7 @@ def run_parts(work: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[Engine]:
-    """Yields the engine; on leaving, Prefect is told what it has to know, as far as it answers."""
+    """Yield the engine; on leaving, Prefect is told what it has to know, as far as it answers."""
     # The engine takes a second to import, which `allclear check` and its like need not wait for.
     from allclear.bootstrap import open_engine  # noqa: PLC0415
     from allclear.prefect_api import OutboxDelivery, PrefectApi  # noqa: PLC0415
@@ -85,7 +85,7 @@ async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[E
 
 
 def speaker(engine: Engine, name: str | None, role: str | None) -> By:
-    """Returns who speaks. Raises NotAllowed for nobody."""
+    """Return who speaks. Raises NotAllowed for nobody."""
     said = name or load_settings().user
     if not said:
         raise NotAllowed("Say who you are.", "Add --as NAME, or set ALLCLEAR_USER.")
@@ -93,15 +93,15 @@ def speaker(engine: Engine, name: str | None, role: str | None) -> By:
 
 
 def say(text: str) -> None:
-    """Prints a sentence; its brackets are no markup."""
+    """Print a sentence; its brackets are no markup."""
     out.print(text, markup=False, soft_wrap=True)
 
 
 def say_heading(text: str) -> None:
-    """Prints what the columns below it are."""
+    """Print what the columns below it are."""
     out.print(text, style="bold", markup=False, soft_wrap=True)
 
 
 def say_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Prints a value as JSON."""
+    """Print a value as JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - for scripts, without any wrapping

@@ -96,7 +96,7 @@ async def _keep_up(stack: Stack, company: str) -> None:
 
 
 def say_where(stack: Stack) -> None:
-    """Prints where everything is, and what the commands in another terminal need."""
+    """Print where everything is, and what the commands in another terminal need."""
     if stack.scenario:
         out.print("SIMULATED: a simulated production stands behind this; nothing real is touched.", style="bold yellow")
         say(f"  the shop             {stack.simulation.endpoints['storefront']}")

@@ -16,10 +16,10 @@ class Kinds(Protocol):
 
     @property
     def actions(self) -> Mapping[str, ActionType]:
-        """Returns the actions by name."""
+        """Return the actions by name."""
         ...
 
     @property
     def probes(self) -> Mapping[str, ProbeType]:
-        """Returns the probes by name."""
+        """Return the probes by name."""
         ...

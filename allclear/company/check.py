@@ -31,7 +31,7 @@ DraftCheck = Callable[[Draft], Iterable[Complaint]]
 def check_company(
     folder: Path, kinds: Kinds, known: Mapping[str, str] | None = None, more: DraftCheck | None = None
 ) -> list[Complaint]:
-    """Returns everything that is wrong, hollow or assumed in `folder`, the gravest first.
+    """Return everything that is wrong, hollow or assumed in `folder`, the gravest first.
 
     A file that cannot be read does not hide what is wrong in the others. `known` holds the placeholders of the
     post-mortem's template; without, that template only has to exist. `more` adds complaints of its own. Reads files,
@@ -98,7 +98,7 @@ def _routes(draft: Draft) -> Iterator[Complaint]:
 
 
 def _hider(plan: Plan, index: int) -> str | None:
-    """Returns the earlier route that takes every alert of this one, or None."""
+    """Return the earlier route that takes every alert of this one, or None."""
     match = plan.routes[index].match
     for route in plan.routes[:index]:
         if all(key in match and value in ("*", match[key]) for key, value in route.match.items()):
@@ -107,7 +107,7 @@ def _hider(plan: Plan, index: int) -> str | None:
 
 
 def _runbook_files(draft: Draft) -> list[str]:
-    """Returns the names of the runbooks there are, those that could not be read among them."""
+    """Return the names of the runbooks there are, those that could not be read among them."""
     return sorted(path.stem for path in (draft.folder / "runbooks").glob("*.yaml"))
 
 

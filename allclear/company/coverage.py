@@ -30,7 +30,7 @@ class Covered:
     """One company's document, and where its lines lead."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads a folder. Raises ConfigError for a reference that leads nowhere, or a file that cannot be read."""
+        """Read a folder. Raises ConfigError for a reference that leads nowhere, or a file that cannot be read."""
         self.name = folder.name
         self.draft = read_draft(folder)
         read = read_lines(folder)
@@ -41,28 +41,28 @@ class Covered:
 
     @property
     def company(self) -> str:
-        """Returns the company's name."""
+        """Return the company's name."""
         plan: Plan | None = self.draft.plan
         return plan.company if plan else self.name
 
     @property
     def counts(self) -> Counter[str]:
-        """Returns how many lines there are of each kind."""
+        """Return how many lines there are of each kind."""
         return Counter(_how(leads) for leads in self.leads)
 
     @property
     def missing(self) -> list[PlanLine]:
-        """Returns the lines that nothing runs yet."""
+        """Return the lines that nothing runs yet."""
         return [line for line in self.lines.lines if line.not_yet]
 
 
 def covered(root: Path) -> list[Covered]:
-    """Returns every company under `root` that has a `lines.yaml`. Raises ConfigError."""
+    """Return every company under `root` that has a `lines.yaml`. Raises ConfigError."""
     return [Covered(path.parent) for path in sorted(root.glob(f"*/{LINES}"))]
 
 
 def page(companies: list[Covered]) -> str:
-    """Returns docs/plans.md: the counts and what is not run yet first, then line by line."""
+    """Return docs/plans.md: the counts and what is not run yet first, then line by line."""
     return "\n".join([_HEAD, *_top(companies), *(line for one in companies for line in _of(one))]) + "\n"
 
 
@@ -96,7 +96,7 @@ def _reference(text: str, lead: Lead) -> str:
 
 
 def _code(text: str) -> str:
-    """Returns `text` as code inside a table: a bar would end its cell, a backtick the code."""
+    """Return `text` as code inside a table: a bar would end its cell, a backtick the code."""
     fence = "``" if "`" in text else "`"
     return f"{fence}{text}{fence}".replace("|", "\\|")
 

@@ -29,27 +29,27 @@ class Complaint:
 
     @property
     def where(self) -> str:
-        """Returns `file:line`, which terminals and editors open."""
+        """Return `file:line`, which terminals and editors open."""
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     @property
     def rank(self) -> tuple[int, str, int]:
-        """Returns what complaints are sorted by: the gravest first, then as they stand in the files."""
+        """Return what complaints are sorted by: the gravest first, then as they stand in the files."""
         return _ORDER[self.level], self.file, self.line or 0
 
     def __str__(self) -> str:
-        """Returns `file:line: sentence`, without the next step."""
+        """Return `file:line: sentence`, without the next step."""
         return f"{self.where}: {self.sentence}"
 
 
 def shown(path: Path) -> str:
-    """Returns `path` as a person would type it here: relative where that is possible."""
+    """Return `path` as a person would type it here: relative where that is possible."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
 
 
 def instead(name: str, names: Collection[str]) -> str:
-    """Returns the nearest of `names` as a question, or all of them when none is near."""
+    """Return the nearest of `names` as a question, or all of them when none is near."""
     near = difflib.get_close_matches(name, list(names), n=1)
     if near:
         return f"Did you mean `{near[0]}`?"

@@ -39,13 +39,13 @@ class Company:
     """The text of the post-mortem's template, which has placeholders of its own."""
 
     def runbook(self, name: str) -> Runbook:
-        """Returns the runbook called `name`; raises NotFound with the names there are."""
+        """Return the runbook called `name`; raises NotFound with the names there are."""
         if name not in self.runbooks:
             raise NotFound(f"{self.plan.company} has no runbook called {name}.", instead(name, self.runbooks))
         return self.runbooks[name]
 
     def service(self, name: str) -> Service:
-        """Returns the service called `name`; raises NotFound with the names there are."""
+        """Return the service called `name`; raises NotFound with the names there are."""
         if name not in self.systems.services:
             raise NotFound(f"{self.plan.company} has no service called {name}.", instead(name, self.systems.services))
         return self.systems.services[name]
@@ -67,7 +67,7 @@ class Draft:
 
 
 def companies_root() -> Path:
-    """Returns the folder that holds one folder a company.
+    """Return the folder that holds one folder a company.
 
     That is `ALLCLEAR_RUNBOOKS`, else `runbooks` where the command was started, else the one beside the
     package. Raises ConfigError when the variable names no folder.
@@ -83,14 +83,14 @@ def companies_root() -> Path:
 
 
 def companies() -> list[str]:
-    """Returns the names of the companies there are, sorted."""
+    """Return the names of the companies there are, sorted."""
     root = companies_root()
     found = sorted(path.parent.name for path in root.glob(f"*/{PLAN}")) if root.is_dir() else []
     return [name for name in found if not name.startswith(".")]  # one that is being written
 
 
 def find_company(name: str) -> Company:
-    """Returns the company called `name`; raises NotFound with the names there are, ConfigError for a bad file."""
+    """Return the company called `name`; raises NotFound with the names there are, ConfigError for a bad file."""
     if name not in companies():
         # Only names that were listed get this far as a path: `../elsewhere` is merely a name nobody has.
         raise NotFound(f"There is no company {name!r} in {shown(companies_root())}.", instead(name, companies()))
@@ -98,7 +98,7 @@ def find_company(name: str) -> Company:
 
 
 def load_company(folder: Path) -> Company:
-    """Returns the company in `folder`; raises ConfigError with file and line for the first thing that is wrong."""
+    """Return the company in `folder`; raises ConfigError with file and line for the first thing that is wrong."""
     draft = read_draft(folder)
     wrong = sorted((one for one in draft.complaints if one.level == "error"), key=lambda one: one.rank)
     if draft.plan is None or draft.systems is None or draft.post_mortem is None or wrong:
@@ -116,7 +116,7 @@ def load_company(folder: Path) -> Company:
 
 
 def read_draft(folder: Path) -> Draft:
-    """Returns what can be read of `folder`; never raises for what is wrong in it."""
+    """Return what can be read of `folder`; never raises for what is wrong in it."""
     draft = Draft(folder)
     if not folder.is_dir():
         draft.complaints.append(

@@ -41,7 +41,7 @@ class Asked:
 
 
 def asked(company: str) -> list[Asked]:
-    """Returns what the company called `company` is asked, in order."""
+    """Return what the company called `company` is asked, in order."""
     title = re.sub(r"[_-]+", " ", company).title()
     return [
         Asked("title", "The company's name", title, title, like="Acme"),
@@ -76,7 +76,7 @@ class Start:
 
     @staticmethod
     def read(name: str, answers: Mapping[str, str]) -> Start:
-        """Returns the start of the company called `name`. Raises ConfigError for an answer that does not fit."""
+        """Return the start of the company called `name`. Raises ConfigError for an answer that does not fit."""
         marks = {one.name: checked(one, answers.get(one.name, "")) for one in asked(name)}
         service = marks["cloud_run"]
         return Start(
@@ -95,12 +95,12 @@ class Start:
         )
 
     def filled(self, text: str) -> str:
-        """Returns a text of the starter with this company's words at its marks, as YAML wants them."""
+        """Return a text of the starter with this company's words at its marks, as YAML wants them."""
         return _MARK.sub(lambda found: _scalar(self.marks[found.group(1)]), text)
 
 
 def place_for(name: str) -> Path:
-    """Returns the folder for a new company called `name`. Raises ConfigError for one that cannot be or is there."""
+    """Return the folder for a new company called `name`. Raises ConfigError for one that cannot be or is there."""
     if not _NAME.fullmatch(name):
         near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63]
         raise ConfigError(
@@ -115,7 +115,7 @@ def place_for(name: str) -> Path:
 
 
 def begin(start: Start, folder: Path) -> None:
-    """Writes the company's folder whole, or not at all. Raises ConfigError where it cannot be written."""
+    """Write the company's folder whole, or not at all. Raises ConfigError where it cannot be written."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Beside its place, so that the rename is one step; begins with a dot, so that nobody takes it for a company.
@@ -143,7 +143,7 @@ def _unwritable(folder: Path, error: OSError) -> ConfigError:
 
 
 def checked(one: Asked, answer: str) -> str:
-    """Returns what an answer puts into the files. Raises ConfigError, with an example, for one that does not fit."""
+    """Return what an answer puts into the files. Raises ConfigError, with an example, for one that does not fit."""
     if not answer:
         return one.blank
     fits = re.fullmatch(one.shape, answer) is not None and answer.isprintable()
@@ -164,7 +164,7 @@ def _short(name: str) -> str:
 
 
 def _scalar(text: str) -> str:
-    """Returns `text` as YAML reads it back."""
+    """Return `text` as YAML reads it back."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
     return json.dumps(text, ensure_ascii=False)

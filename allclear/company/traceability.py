@@ -69,13 +69,13 @@ class Lead(Model):
 
 
 def document_lines(text: str) -> list[str]:
-    """Returns the lines of a document that say something: no empty ones, no rules, no borders of code and tables."""
+    """Return the lines of a document that say something: no empty ones, no rules, no borders of code and tables."""
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith(_MARKUP)]
 
 
 def read_lines(folder: Path) -> tuple[PlanLines, YamlFile] | list[Complaint]:
-    """Returns a company's `lines.yaml`, or what is wrong with it."""
+    """Return a company's `lines.yaml`, or what is wrong with it."""
     file = read_yaml(folder / LINES)
     if isinstance(file, Complaint):
         return [file]
@@ -84,7 +84,7 @@ def read_lines(folder: Path) -> tuple[PlanLines, YamlFile] | list[Complaint]:
 
 
 def check_lines(draft: Draft) -> Iterator[Complaint]:
-    """Yields every reference in `lines.yaml` that leads nowhere; nothing where there is no such file."""
+    """Yield every reference in `lines.yaml` that leads nowhere; nothing where there is no such file."""
     if draft.plan is None or not (draft.folder / LINES).is_file():  # of a plan that cannot be read nothing is known
         return
     read = read_lines(draft.folder)
@@ -100,7 +100,7 @@ def check_lines(draft: Draft) -> Iterator[Complaint]:
 
 
 def resolve(draft: Draft, reference: str) -> Lead | str:
-    """Returns where `reference` leads, or in a sentence why it leads nowhere."""
+    """Return where `reference` leads, or in a sentence why it leads nowhere."""
     try:
         kind, *rest = shlex.split(reference)
     except ValueError:
@@ -186,7 +186,7 @@ def _journal(draft: Draft, parts: list[str]) -> Lead | str:
 
 
 def _part(where: str, value: object, parts: list[str]) -> Lead | str:
-    """Returns that `parts` lead through `value` to something that is not empty."""
+    """Return that `parts` lead through `value` to something that is not empty."""
     said = ""
     for part in parts:
         value = _inside(value, part)

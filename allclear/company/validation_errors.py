@@ -32,7 +32,7 @@ class Problem:
 
 
 def read_model(model: type[M], file: YamlFile) -> M | list[Complaint]:
-    """Returns the file as `model`, or all that does not fit it."""
+    """Return the file as `model`, or all that does not fit it."""
     try:
         return model.model_validate(file.data)
     except ValidationError as error:
@@ -40,7 +40,7 @@ def read_model(model: type[M], file: YamlFile) -> M | list[Complaint]:
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
-    """Yields each problem of `error`, which came of reading something as `model`."""
+    """Yield each problem of `error`, which came of reading something as `model`."""
     details = error.errors(include_url=False)
     for detail in details:
         if _beside_the_point(detail, details):
@@ -50,7 +50,7 @@ def problems(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem
 
 
 def _beside_the_point(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """Says whether it only tells that fields are no word, where one or the other may stand and a field is wrong."""
+    """Return whether it only tells that fields are no word, where one or the other may stand and a field is wrong."""
     if detail["type"] != "literal_error" or not isinstance(detail["input"], dict | list):
         return False
     place = detail["loc"][:-1]
@@ -58,7 +58,7 @@ def _beside_the_point(detail: ErrorDetails, details: list[ErrorDetails]) -> bool
 
 
 def _say(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
-    """Returns what is wrong and what to do about it."""
+    """Return what is wrong and what to do about it."""
     place, context = detail["loc"], detail.get("ctx", {})
     name = _name(place)
     said = (f"{name}: {detail['msg'][:1].lower()}{detail['msg'][1:].rstrip('.')}.", _SEE_SCHEMA)
@@ -84,7 +84,7 @@ def _say(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
 
 
 def _name(place: Place) -> str:
-    """Returns how a person calls the last part of `place`: `due`, or the second of `people`."""
+    """Return how a person calls the last part of `place`: `due`, or the second of `people`."""
     words = [part for part in place if part != _ANY_KEY]
     if not words:
         return "The file"
@@ -114,7 +114,7 @@ def _fields(kind: Any) -> list[str]:  # noqa: ANN401 - whatever an annotation ho
 
 
 def _at(kind: Any, place: Place) -> Any:  # noqa: ANN401 - whatever an annotation holds
-    """Returns the type at `place` inside `kind`, or None where the way there is not typed."""
+    """Return the type at `place` inside `kind`, or None where the way there is not typed."""
     for part in place:
         kind = _bare(kind)
         if _is_model(kind):
@@ -129,7 +129,7 @@ def _at(kind: Any, place: Place) -> Any:  # noqa: ANN401 - whatever an annotatio
 
 
 def _bare(kind: Any) -> Any:  # noqa: ANN401 - whatever an annotation holds
-    """Returns `kind` without its annotations and without `| None`."""
+    """Return `kind` without its annotations and without `| None`."""
     while True:
         if get_origin(kind) is Annotated:
             kind = get_args(kind)[0]

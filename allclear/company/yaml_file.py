@@ -38,7 +38,7 @@ class YamlFile:
         return yaml.load(self.text)
 
     def line(self, place: Place) -> int:
-        """Returns the line, from 1, of the deepest part of `place` that is in the file."""
+        """Return the line, from 1, of the deepest part of `place` that is in the file."""
         node, line = self._tree, 0
         for part in place:
             try:
@@ -49,20 +49,20 @@ class YamlFile:
         return line + 1
 
     def error(self, place: Place, sentence: str, next_step: str) -> Complaint:
-        """Returns an error about the part at `place`."""
+        """Return an error about the part at `place`."""
         return Complaint("error", shown(self.path), self.line(place), sentence, next_step)
 
     def warning(self, place: Place, sentence: str, next_step: str) -> Complaint:
-        """Returns a warning about the part at `place`."""
+        """Return a warning about the part at `place`."""
         return Complaint("warning", shown(self.path), self.line(place), sentence, next_step)
 
     def assumed(self, place: Place, sentence: str, next_step: str) -> Complaint:
-        """Returns a default that is listed for people to confirm."""
+        """Return a default that is listed for people to confirm."""
         return Complaint("assumed", shown(self.path), self.line(place), sentence, next_step)
 
 
 def read_yaml(path: Path) -> YamlFile | Complaint:
-    """Returns the file, or the one reason why it cannot be read as a mapping."""
+    """Return the file, or the one reason why it cannot be read as a mapping."""
     text = read_text(path)
     if isinstance(text, Complaint):
         return text
@@ -83,7 +83,7 @@ def read_yaml(path: Path) -> YamlFile | Complaint:
 
 
 def _measure(data: object) -> None:
-    """Raises ValueError for data that is deeper or larger than any plan: each use of an alias counts."""
+    """Raise ValueError for data that is deeper or larger than any plan: each use of an alias counts."""
     visits, waiting = 0, [(data, 0)]
     while waiting:
         part, depth = waiting.pop()
@@ -98,7 +98,7 @@ def _measure(data: object) -> None:
 
 
 def _load(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file
-    """Returns what `text` holds.
+    """Return what `text` holds.
 
     The parser in C is five times faster, and knows less YAML: `{url: https://x}` is too much for it. So it is tried
     first, and what is wrong is said by the one in Python, the same on every machine.
@@ -112,7 +112,7 @@ def _load(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file
 
 
 def read_text(path: Path) -> str | Complaint:
-    """Returns the text of a file, or why it cannot be read."""
+    """Return the text of a file, or why it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

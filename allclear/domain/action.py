@@ -58,11 +58,11 @@ class State(Model):
     incidental: ClassVar[frozenset[str]] = frozenset()
 
     def matters(self) -> JsonDict:
-        """Returns the fields that an approval signs."""
+        """Return the fields that an approval signs."""
         return self.model_dump(mode="json", exclude=set(self.incidental))
 
     def say(self) -> str:
-        """Returns the state as a person reads it, as `100 % latest (web-00042)`; empty leaves it to its fields."""
+        """Return the state as a person reads it, as `100 % latest (web-00042)`; empty leaves it to its fields."""
         return ""
 
 
@@ -87,7 +87,7 @@ class Change(Model, Generic[S]):
 
     @property
     def digest(self) -> str:
-        """Returns the hash an approval signs: target, the fields to be changed as they are, intent."""
+        """Return the hash an approval signs: target, the fields to be changed as they are, intent."""
         return digest([self.action, self.resource, self.before.matters(), self.after.matters()])
 
 
@@ -116,11 +116,11 @@ class Client(Protocol):
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a client for `access`; sends nothing yet. Raises ConfigError for options it does not know."""
+        """Return a client for `access`; sends nothing yet. Raises ConfigError for options it does not know."""
         ...
 
     async def close(self) -> None:
-        """Lets go of its connections."""
+        """Release its connections."""
         ...
 
 
@@ -131,16 +131,16 @@ class ActionContext(Protocol):
     """What an action or probe finds around it."""
 
     def service(self, name: str) -> Service:
-        """Returns the service called `name`; raises NotFound with the names there are."""
+        """Return the service called `name`; raises NotFound with the names there are."""
         ...
 
     def client(self, vendor: type[C]) -> C:
-        """Returns the one client of that vendor; raises ConfigError or MissingSecret."""
+        """Return the one client of that vendor; raises ConfigError or MissingSecret."""
         ...
 
     @property
     def record(self) -> OwnRecord:
-        """Returns what we have seen ourselves, in this incident and before."""
+        """Return what we have seen ourselves, in this incident and before."""
         ...
 
 
@@ -180,14 +180,14 @@ class Action(ABC, Generic[P, S]):
 
     @abstractmethod
     def resource(self, params: P) -> str:
-        """Returns what is changed, as `family:name`."""
+        """Return what is changed, as `family:name`."""
 
     @abstractmethod
     async def observe(self, params: P) -> S:
-        """Reads the world and changes nothing. Raises VendorError."""
+        """Read the world and changes nothing. Raises VendorError."""
 
     async def observe_for_plan(self, params: P) -> S:
-        """Reads the world for `plan`: what `observe` sees, and whatever else only a decision needs.
+        """Read the world for `plan`: what `observe` sees, and whatever else only a decision needs.
 
         Once for each proposal; every other look is `observe`. Raises VendorError.
         """
@@ -195,33 +195,33 @@ class Action(ABC, Generic[P, S]):
 
     @abstractmethod
     def plan(self, params: P, before: S) -> Change[S]:
-        """Returns the exact change; reads nothing. Raises Refused where no target can be named."""
+        """Return the exact change; reads nothing. Raises Refused where no target can be named."""
 
     async def precheck(self, params: P, change: Change[S]) -> list[Refusal]:  # noqa: ARG002 - the port
-        """Returns why the change must not be made now; empty when nothing speaks against it."""
+        """Return why the change must not be made now; empty when nothing speaks against it."""
         return []
 
     @abstractmethod
     async def apply(self, params: P, change: Change[S], key: str) -> Receipt:
-        """Writes, once; the only part that does. `key` is the same for the same act, whoever carries it out.
+        """Write, once; the only part that does. `key` is the same for the same act, whoever carries it out.
 
         Raises Conflict, Denied, VendorRefused or Unreachable when nothing was changed, AnswerLost when
         that is not known.
         """
 
     def verify(self, change: Change[S], after: S, receipt: Receipt | None) -> Finding:  # noqa: ARG002 - the port
-        """Says whether the world is now as intended; `receipt` is None when the answer was lost."""
+        """Return whether the world is now as intended; `receipt` is None when the answer was lost."""
         if after.matters() == change.after.matters():
             return Finding(verdict=Verdict.SUCCESS, sentence="It is as intended.")
         return Finding(verdict=Verdict.FAILURE, sentence="It is not as intended.")
 
     def target_reached(self, change: Change[S], now: S) -> bool:
-        """Says whether `now` is what the change intended: then there is nothing left to do."""
+        """Return whether `now` is what the change intended: then there is nothing left to do."""
         return now.matters() == change.after.matters()
 
     @abstractmethod
     def undo(self, params: P, done: Change[S], now: S) -> Change[S]:
-        """Returns the inverse of `done`; raises Refused where the world has moved since, or it has none."""
+        """Return the inverse of `done`; raises Refused where the world has moved since, or it has none."""
 
 
 class Probe(ABC, Generic[P]):
@@ -240,7 +240,7 @@ class Probe(ABC, Generic[P]):
 
     @abstractmethod
     async def check(self, params: P) -> Finding:
-        """Returns what is to be seen. An unreachable system is a finding, not an error."""
+        """Return what is to be seen. An unreachable system is a finding, not an error."""
 
 
 AnyAction = Action[Any, Any]
@@ -272,5 +272,5 @@ class Outcome(Model):
 
     @property
     def good(self) -> bool:
-        """Says whether the world is as intended, proven by a look."""
+        """Return whether the world is as intended, proven by a look."""
         return self.status is ActStatus.VERIFIED

@@ -23,11 +23,11 @@ class ApprovalPolicy(Model):
 
     @property
     def prefect_may(self) -> bool:
-        """Says whether Prefect's UI may give it; what needs two people never comes from there."""
+        """Return whether Prefect's UI may give it; what needs two people never comes from there."""
         return self.in_prefect and self.people == 1
 
     def looser_than(self, default: ApprovalPolicy | None) -> str | None:
-        """Returns in what it asks for less than `default`, or None: a plan may only tighten."""
+        """Return in what it asks for less than `default`, or None: a plan may only tighten."""
         if default is None:
             return None
         leaders = " or ".join(default.one_of)
@@ -42,7 +42,7 @@ class ApprovalPolicy(Model):
         return next((less for less, so in ways.items() if so), None)
 
     def also_lets(self, default: ApprovalPolicy | None) -> list[str]:
-        """Returns the roles that may give it here and are not named by `default`."""
+        """Return the roles that may give it here and are not named by `default`."""
         if default is None:
             return []
         named = {*default.roles, *default.one_of}
@@ -50,7 +50,7 @@ class ApprovalPolicy(Model):
 
     @property
     def takes(self) -> str | None:
-        """Returns what it takes beyond one person's plain yes, or None: then a window without a no may stand for it."""
+        """Return what it takes beyond one person's plain yes, or None: then a window without a no may stand for it."""
         if self.people > 1:
             return f"{self.people} people"
         if self.reason_needed:

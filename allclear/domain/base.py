@@ -50,7 +50,7 @@ class Candidate(Model):
 
 
 def person_key(name: str) -> str:
-    """Returns what two spellings of one person's name have in common, to compare names with; never to be shown.
+    """Return what two spellings of one person's name have in common, to compare names with; never to be shown.
 
     Compatibility characters count as what they stand for, what cannot be seen (category Cf) counts for nothing, and
     case and the width of spaces do not matter.
@@ -60,15 +60,15 @@ def person_key(name: str) -> str:
 
 
 def utc_now() -> datetime:
-    """Returns the present in UTC: the clock of everything but tests."""
+    """Return the present in UTC: the clock of everything but tests."""
     return datetime.now(UTC)
 
 
 def canonical(value: object) -> bytes:
-    """Returns `value` as JSON with sorted keys and no spare space: equal values give equal bytes."""
+    """Return `value` as JSON with sorted keys and no spare space: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def digest(value: object) -> str:
-    """Returns the SHA-256 of `canonical(value)`, 64 hex digits."""
+    """Return the SHA-256 of `canonical(value)`, 64 hex digits."""
     return hashlib.sha256(canonical(value)).hexdigest()

@@ -32,9 +32,9 @@ class OwnRecord(Protocol):
     """What actions may read of our own record."""
 
     def baselines(self, resource: str, before: datetime) -> Sequence[Baseline]:
-        """Returns the baselines of `resource` up to the moment `before`, the newest first. Raises JournalError."""
+        """Return the baselines of `resource` up to the moment `before`, the newest first. Raises JournalError."""
         ...
 
     def onset(self, service: str) -> datetime | None:
-        """Returns when the trouble of `service` began, by its newest open incident; None without one."""
+        """Return when the trouble of `service` began, by its newest open incident; None without one."""
         ...

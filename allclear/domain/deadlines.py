@@ -54,12 +54,12 @@ class Deadline:
     """What the plan says of it, where it is a time target."""
 
     def missed(self, now: datetime) -> bool:
-        """Says whether it was met too late, or is overdue at `now`."""
+        """Return whether it was met too late, or is overdue at `now`."""
         return self.due is not None and (self.met or self.declined or now) > self.due
 
 
 def clock_start(incident: Incident, start: ClockStart) -> datetime | None:
-    """Returns when a clock started, or None while it has not."""
+    """Return when a clock started, or None while it has not."""
     match start:
         case ClockStart.ALERT | ClockStart.DECLARATION:
             return incident.opened_at
@@ -70,7 +70,7 @@ def clock_start(incident: Incident, start: ClockStart) -> datetime | None:
 
 
 def clock_stop(incident: Incident, stop: ClockStop) -> datetime | None:
-    """Returns when what a target waits for happened, or None while it has not."""
+    """Return when what a target waits for happened, or None while it has not."""
     recovered = _first(incident.recovered_at, incident.ended_at)
     return {
         ClockStop.ACKNOWLEDGED: _first(incident.aware_at, incident.ended_at),
@@ -85,7 +85,7 @@ def _first(*moments: datetime | None) -> datetime | None:
 
 
 def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
-    """Returns all that the incident has to meet, in the order in which it is due; what has no clock yet comes last."""
+    """Return all that the incident has to meet, in the order in which it is due; what has no clock yet comes last."""
     found = [
         *_targets(plan, incident),
         *_duties(plan, incident),
@@ -96,7 +96,7 @@ def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
 
 
 def duties(plan: Plan, incident: Incident) -> list[Duty]:
-    """Returns the duties that apply, or that could as long as something is not known."""
+    """Return the duties that apply, or that could as long as something is not known."""
     had = incident.severities_had
     if _false_alarm(incident):
         return [duty for duty in plan.duties if incident.step(DUTY, duty.name)]
@@ -109,12 +109,12 @@ def duties(plan: Plan, incident: Incident) -> list[Duty]:
 
 
 def to_tell(plan: Plan, incident: Incident) -> list[Notification]:
-    """Returns the lines of the notification matrix that hold for the incident now."""
+    """Return the lines of the notification matrix that hold for the incident now."""
     return plan.applying(plan.notifications, incident.severity, incident.kind, incident.facets)
 
 
 def rhythm(plan: Plan, incident: Incident, audience: str, now: datetime) -> UpdateRhythm | None:
-    """Returns how often `audience` hears how it stands now; None for never."""
+    """Return how often `audience` hears how it stands now; None for never."""
     fitting = [
         line
         for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
@@ -124,20 +124,20 @@ def rhythm(plan: Plan, incident: Incident, audience: str, now: datetime) -> Upda
 
 
 def status_word(incident: Incident) -> StatusWord:
-    """Returns how it stands, in the words that a plan's update rhythm hangs on."""
+    """Return how it stands, in the words that a plan's update rhythm hangs on."""
     if incident.over or incident.recovered_at:
         return "resolved"
     return "identified" if incident.contained_at else "investigating"
 
 
 def escalation_policy(plan: Plan, incident: Incident) -> EscalationPolicy:
-    """Returns what an unanswered approval of this incident leads to."""
+    """Return what an unanswered approval of this incident leads to."""
     found = plan.applying(plan.escalation_policies, incident.severity, incident.kind, incident.facets)
     return found[0] if found else DEFAULT_ESCALATION_POLICY
 
 
 def told_by(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
-    """Returns the roles that are told of an approval which nobody has answered for `waited`."""
+    """Return the roles that are told of an approval which nobody has answered for `waited`."""
     roles: list[str] = []
     for level in escalation_policy(plan, incident).levels:
         if waited >= level.after:

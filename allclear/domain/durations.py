@@ -19,7 +19,7 @@ _SHOWN = 40
 
 
 def parse_duration(text: str) -> timedelta:
-    """Returns what `text` says, as `1h 30m`; raises ValueError for anything else."""
+    """Return what `text` says, as `1h 30m`; raises ValueError for anything else."""
     rest = _PART.sub("", text).strip()
     parts = _PART.findall(text)
     if rest or not parts:
@@ -33,7 +33,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def plausible(span: timedelta) -> timedelta:
-    """Returns `span`; raises ValueError for one that is negative or longer than `LONGEST`."""
+    """Return `span`; raises ValueError for one that is negative or longer than `LONGEST`."""
     if span > LONGEST:
         msg = "nothing in a plan takes longer than ten years"
         raise ValueError(msg)
@@ -48,7 +48,7 @@ def _short(text: str) -> str:
 
 
 def say_duration(span: timedelta) -> str:
-    """Returns `span` in its two largest units, as `1h 30m`; under a minute in seconds, as `4.2s`."""
+    """Return `span` in its two largest units, as `1h 30m`; under a minute in seconds, as `4.2s`."""
     seconds = span.total_seconds()
     if seconds < 0:
         return f"-{say_duration(-span)}"
@@ -64,7 +64,7 @@ def say_duration(span: timedelta) -> str:
 
 
 def write_duration(span: timedelta) -> str:
-    """Returns `span` in all its units, so that reading it gives `span` again; it must not be negative."""
+    """Return `span` in all its units, so that reading it gives `span` again; it must not be negative."""
     seconds, words = span.days * _UNITS["d"] + span.seconds, list[str]()
     for unit, size in _UNITS.items():
         count, seconds = divmod(seconds, size)
@@ -76,7 +76,7 @@ def write_duration(span: timedelta) -> str:
 
 
 def in_words(span: timedelta) -> str:
-    """Returns `span` in words: `1 hour 5 minutes`; under a minute in seconds."""
+    """Return `span` in words: `1 hour 5 minutes`; under a minute in seconds."""
     seconds = round(span.total_seconds())
     if seconds < 60:  # noqa: PLR2004 - a minute
         return counted(max(seconds, 0), "second")
@@ -85,7 +85,7 @@ def in_words(span: timedelta) -> str:
 
 
 def counted(number: int, unit: str) -> str:
-    """Returns `1 alert`, `2 alerts`."""
+    """Return `1 alert`, `2 alerts`."""
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 

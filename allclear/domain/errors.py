@@ -39,7 +39,7 @@ class AllclearError(Exception):
         self.next_step = next_step
 
     def __str__(self) -> str:
-        """Returns both, as one line."""
+        """Return both, as one line."""
         return f"{self.message} {self.next_step}".strip()
 
 

@@ -77,7 +77,7 @@ class AskState:
 
     @property
     def granted(self) -> bool:
-        """Says whether enough different people said yes, of the right roles, and nobody no."""
+        """Return whether enough different people said yes, of the right roles, and nobody no."""
         if self.denied or self.withdrawn is not None:
             return False
         policy = self.ask.policy
@@ -88,17 +88,17 @@ class AskState:
 
     @property
     def chosen(self) -> str | None:
-        """Returns the candidate that was chosen, or None."""
+        """Return the candidate that was chosen, or None."""
         return next((answer.choice for answer in reversed(self.answers) if answer.yes and answer.choice), None)
 
     @property
     def denied(self) -> bool:
-        """Says whether somebody said no: one is enough."""
+        """Return whether somebody said no: one is enough."""
         return self.withdrawn is None and any(not answer.yes for answer in self.answers)
 
     @property
     def open(self) -> bool:
-        """Says whether an answer still counts."""
+        """Return whether an answer still counts."""
         return self.withdrawn is None and not self.denied and not self.granted
 
 
@@ -123,17 +123,17 @@ class Act:
 
     @property
     def id(self) -> str:
-        """Returns its id."""
+        """Return its id."""
         return self.proposed.act
 
     @property
     def refusals(self) -> list[Refusal]:
-        """Returns what spoke against it when it was proposed."""
+        """Return what spoke against it when it was proposed."""
         return self.proposed.refusals
 
     @property
     def status(self) -> ActStatus:
-        """Returns how far it has come."""
+        """Return how far it has come."""
         if self.undone_by:
             return ActStatus.UNDONE
         if self.outcome:
@@ -142,17 +142,17 @@ class Act:
 
     @property
     def change(self) -> JsonDict | None:
-        """Returns the change as it was issued, or else as it was proposed."""
+        """Return the change as it was issued, or else as it was proposed."""
         return self.intended.change if self.intended else self.proposed.change
 
     @property
     def begun(self) -> bool:
-        """Says whether it was issued and nobody knows yet what became of it."""
+        """Return whether it was issued and nobody knows yet what became of it."""
         return self.intended is not None and self.outcome is None
 
     @property
     def in_place(self) -> bool:
-        """Says whether something of it may still be in place, so that somebody must see to it."""
+        """Return whether something of it may still be in place, so that somebody must see to it."""
         if self.proposed.leaves is None or self.undone_by is not None:
             return False
         if self.outcome is None:
@@ -166,7 +166,7 @@ class Act:
 
     @property
     def not_handed_over(self) -> bool:
-        """Says whether it is in place and nobody has taken it over."""
+        """Return whether it is in place and nobody has taken it over."""
         return self.in_place and self.handed_over is None
 
 
@@ -253,56 +253,56 @@ class Incident:
     reviewed_at: datetime | None = None
 
     def is_of(self, *, simulated: bool) -> bool:
-        """Says whether it is of that world: the simulated, or the real one."""
+        """Return whether it is of that world: the simulated, or the real one."""
         return self.opened.simulated == simulated
 
     def shares_a_world_with(self, other: Incident) -> bool:
-        """Says whether both are of one company, and both rehearsed or both real."""
+        """Return whether both are of one company, and both rehearsed or both real."""
         return (self.opened.company, self.opened.simulated) == (other.opened.company, other.opened.simulated)
 
     @property
     def news_at(self) -> datetime:
-        """Returns when people last had reason to hear of it."""
+        """Return when people last had reason to hear of it."""
         return self.news[-1][1] if self.news else self.opened_at
 
     @property
     def began_at(self) -> datetime | None:
-        """Returns when the trouble began, where its source knew."""
+        """Return when the trouble began, where its source knew."""
         return self.opened.began
 
     @property
     def aware_at(self) -> datetime | None:
-        """Returns when the first person spoke of it: from then on the company knows."""
+        """Return when the first person spoke of it: from then on the company knows."""
         return self.opened_at if self.opened_by.person else self.acknowledged_at
 
     @property
     def severities_had(self) -> list[str]:
-        """Returns every severity it has had, in order, the present one last."""
+        """Return every severity it has had, in order, the present one last."""
         return [self.opened.severity, *(changed.now for _, changed in self.severities)]
 
     @property
     def responds(self) -> bool:
-        """Says whether a response was asked for: not by an act by hand alone."""
+        """Return whether a response was asked for: not by an act by hand alone."""
         return bool(not self.opened.manual or self.alerts or self.entered)
 
     @property
     def over(self) -> bool:
-        """Says whether it has ended."""
+        """Return whether it has ended."""
         return self.ended is not None
 
     @property
     def open_asks(self) -> list[AskState]:
-        """Returns the asks that wait for people, oldest first."""
+        """Return the asks that wait for people, oldest first."""
         return [state for state in self.asks.values() if state.open]
 
     @property
     def in_place(self) -> list[Act]:
-        """Returns the acts of which something is still in place, oldest first."""
+        """Return the acts of which something is still in place, oldest first."""
         return [act for act in self.acts.values() if act.in_place]
 
     @property
     def unfinished(self) -> list[Act]:
-        """Returns the acts that were begun and have no outcome yet: somebody is at it, or was interrupted.
+        """Return the acts that were begun and have no outcome yet: somebody is at it, or was interrupted.
 
         A message that is under way is none of them: it holds nothing up.
         """
@@ -310,17 +310,17 @@ class Incident:
 
     @property
     def not_handed_over(self) -> list[Act]:
-        """Returns the acts in place that nobody has taken over."""
+        """Return the acts in place that nobody has taken over."""
         return [act for act in self.acts.values() if act.not_handed_over]
 
     @property
     def blocks_ending(self) -> list[Act]:
-        """Returns the acts that keep it from ending; a page is none of them, for the end closes it."""
+        """Return the acts that keep it from ending; a page is none of them, for the end closes it."""
         return [act for act in self.not_handed_over if not act.proposed.pages]
 
     @property
     def unacknowledged_pages(self) -> list[Act]:
-        """Returns the pages that are open and that nobody has taken: no person has spoken since they went out."""
+        """Return the pages that are open and that nobody has taken: no person has spoken since they went out."""
         return [
             act
             for act in self.acts.values()
@@ -328,47 +328,47 @@ class Incident:
         ]
 
     def act_of(self, phase: str, step: str) -> Act | None:
-        """Returns the latest act of a step, or None."""
+        """Return the latest act of a step, or None."""
         found = [a for a in self.acts.values() if (a.proposed.phase, a.proposed.step) == (phase, step)]
         return found[-1] if found else None
 
     def ask_of(self, phase: str, step: str) -> AskState | None:
-        """Returns the latest ask of a step, or None."""
+        """Return the latest ask of a step, or None."""
         found = [s for s in self.asks.values() if (s.ask.phase, s.ask.step) == (phase, step)]
         return found[-1] if found else None
 
     def step(self, phase: str, step: str) -> StepState | None:
-        """Returns what a step came to, or None while it has no result."""
+        """Return what a step came to, or None while it has no result."""
         return self.steps.get((phase, step))
 
     def since(self, start: datetime | None, end: datetime | None) -> timedelta | None:
-        """Returns the time between two moments, or None where one is unknown."""
+        """Return the time between two moments, or None where one is unknown."""
         return None if start is None or end is None else end - start
 
     @property
     def time_to_detect(self) -> timedelta | None:
-        """Returns detection - beginning; None where the beginning is unknown."""
+        """Return detection - beginning; None where the beginning is unknown."""
         return self.since(self.began_at, self.opened_at)
 
     @property
     def time_to_acknowledge(self) -> timedelta | None:
-        """Returns a person's first word - first page; None where nobody was paged, nobody spoke, or before any page."""
+        """Return a person's first word - first page; None where nobody was paged, nobody spoke, or before any page."""
         span = self.since(self.paged_at, self.acknowledged_at)
         return span if span is not None and span >= timedelta(0) else None
 
     @property
     def time_to_contain(self) -> timedelta | None:
-        """Returns containment proven - beginning; None while either is unknown."""
+        """Return containment proven - beginning; None while either is unknown."""
         return self.since(self.began_at, self.contained_at)
 
     @property
     def time_to_recover(self) -> timedelta | None:
-        """Returns recovery proven - beginning; None while either is unknown."""
+        """Return recovery proven - beginning; None while either is unknown."""
         return self.since(self.began_at, self.recovered_at)
 
 
 def replay(entries: Iterable[Entry]) -> Incident | None:
-    """Returns the incident that `entries` (in order) tell of; None for no entries."""
+    """Return the incident that `entries` (in order) tell of; None for no entries."""
     incident: Incident | None = None
     for entry in entries:
         if incident is None:
@@ -378,7 +378,7 @@ def replay(entries: Iterable[Entry]) -> Incident | None:
 
 
 def apply_to(incident: Incident, entries: Iterable[Entry]) -> Incident:
-    """Returns the incident after `entries` (the next ones, in order); the one that was handed in stays as it was."""
+    """Return the incident after `entries` (the next ones, in order); the one that was handed in stays as it was."""
     copied = _copy(incident)
     for entry in entries:
         _apply(copied, entry)
@@ -386,7 +386,7 @@ def apply_to(incident: Incident, entries: Iterable[Entry]) -> Incident:
 
 
 def _copy(incident: Incident) -> Incident:
-    """Returns a copy of whatever applying an entry may change; records and findings are never changed."""
+    """Return a copy of whatever applying an entry may change; records and findings are never changed."""
     copied = copy(incident)
     for name, value in vars(incident).items():
         if isinstance(value, dict | list):

@@ -49,12 +49,12 @@ REMINDER_PLACEHOLDERS: dict[str, str] = {
 
 
 def unknown_placeholders(text: str, known: Mapping[str, str] = PLACEHOLDERS) -> list[str]:
-    """Returns the placeholders of `text` that have no source."""
+    """Return the placeholders of `text` that have no source."""
     return [name for name in _PLACEHOLDER.findall(text) if name not in known]
 
 
 def render(text: str, values: Mapping[str, str]) -> str:
-    """Returns `text` with its placeholders filled. Raises ConfigError for one without a value."""
+    """Return `text` with its placeholders filled. Raises ConfigError for one without a value."""
 
     def fill(found: re.Match[str]) -> str:
         name = found.group(1)
@@ -66,7 +66,7 @@ def render(text: str, values: Mapping[str, str]) -> str:
 
 
 def render_all(value: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - any JSON value in, the same shape out
-    """Returns `value` with the placeholders of every string in it filled."""
+    """Return `value` with the placeholders of every string in it filled."""
     if isinstance(value, str):
         return render(value, values)
     if isinstance(value, list):

@@ -337,7 +337,7 @@ class By(Model):
 
     @property
     def person(self) -> bool:
-        """Says whether a person speaks."""
+        """Return whether a person speaks."""
         return self.role is not None
 
 

@@ -61,7 +61,7 @@ class Reminder:
 
 
 def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()) -> list[Reminder]:
-    """Returns what is still to be said, the next first; more than one rung of a topic may stand there.
+    """Return what is still to be said, the next first; more than one rung of a topic may stand there.
 
     `taken` are the takeovers of the rotas' turns, as the journal has them.
     """
@@ -98,7 +98,7 @@ def _of(plan: Plan, level: EscalationLevel) -> tuple[str, ...]:
 
 
 def _pages(plan: Plan, incident: Incident, taken: Sequence[RotaOverride]) -> Iterator[Reminder]:
-    """Yields the layers of the rota, one after the other, and behind them those who hear of unanswered approvals."""
+    """Yield the layers of the rota, one after the other, and behind them those who hear of unanswered approvals."""
     paged = incident.paged_at
     if paged is None or incident.acknowledged_at is not None:
         return
@@ -123,7 +123,7 @@ def _rota(plan: Plan) -> Rota | None:
 
 
 def _answers(plan: Plan, incident: Incident) -> Iterator[Reminder]:
-    """Yields the climbs of every question; a step that somebody does takes its time, and has targets of its own."""
+    """Yield the climbs of every question; a step that somebody does takes its time, and has targets of its own."""
     if incident.paged_at and incident.acknowledged_at is None:
         return  # the page climbs already, to the same people
     for state in incident.open_asks:
@@ -177,7 +177,7 @@ _STILL = {
 
 
 def _missed(one: Deadline, due: datetime) -> str:
-    """Returns which of the plan's times is over, how long it was, and what has not happened."""
+    """Return which of the plan's times is over, how long it was, and what has not happened."""
     after, still = "", ""
     if one.target:
         span = one.target.within
@@ -187,7 +187,7 @@ def _missed(one: Deadline, due: datetime) -> str:
 
 
 def _ahead(incident: Incident, one: Deadline, due: datetime, roles: tuple[str, ...]) -> Iterator[Reminder]:
-    """Yields a word while a quarter of the time is left, and one when it is over."""
+    """Yield a word while a quarter of the time is left, and one when it is over."""
     topic, begun = f"{one.what}:{one.name}", clock_start(incident, one.starts) or due
     soon = max(due - (due - begun) / 4, one.not_before or begun)
     if soon < due:
@@ -225,7 +225,7 @@ def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:
 
 
 def _spoken(incident: Incident, audience: str) -> datetime | None:
-    """Returns when `audience` last heard something through an action of its name, as status_page.update."""
+    """Return when `audience` last heard something through an action of its name, as status_page.update."""
     told = (
         act.finished_at
         for act in incident.acts.values()
@@ -235,7 +235,7 @@ def _spoken(incident: Incident, audience: str) -> datetime | None:
 
 
 def _next_update(incident: Incident, lines: list[UpdateRhythm], since: datetime) -> datetime | None:
-    """Returns when the next word is due; `lines` are of one audience, each counting until the next one's `after`."""
+    """Return when the next word is due; `lines` are of one audience, each counting until the next one's `after`."""
     moments: list[datetime] = []
     for number, line in enumerate(lines):
         due = max(since + line.every, incident.opened_at + line.after)
@@ -246,7 +246,7 @@ def _next_update(incident: Incident, lines: list[UpdateRhythm], since: datetime)
 
 
 def _news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
-    """Yields one word on all alerts that joined, came back or come and go, since the last one."""
+    """Yield one word on all alerts that joined, came back or come and go, since the last one."""
     last = _last(incident, "news")
     untold = [(at, reason) for number, at, reason in incident.news if last is None or number > last.number]
     if not untold:

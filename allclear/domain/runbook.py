@@ -24,7 +24,7 @@ class Phase(StrEnum):
 
     @property
     def following(self) -> Phase | None:
-        """Returns the phase after this one, or None after the review."""
+        """Return the phase after this one, or None after the review."""
         order = list(Phase)
         place = order.index(self) + 1
         return order[place] if place < len(order) else None
@@ -133,7 +133,7 @@ class Runbook(Model):
     review: list[Step] = Field(default=[], description="What is learnt from it.")
 
     def steps(self, phase: Phase) -> list[Step]:
-        """Returns the steps of `phase`, in order."""
+        """Return the steps of `phase`, in order."""
         return {
             Phase.DETECT: self.detect,
             Phase.CONTAIN: self.contain,
@@ -143,7 +143,7 @@ class Runbook(Model):
         }[phase]
 
     def step(self, phase: Phase, step_id: str) -> Step | None:
-        """Returns one step, or None."""
+        """Return one step, or None."""
         return next((step for step in self.steps(phase) if step.id == step_id), None)
 
     @model_validator(mode="after")

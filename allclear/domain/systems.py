@@ -29,7 +29,7 @@ class System(Model):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Returns the fields beside `endpoint` and `secret`."""
+        """Return the fields beside `endpoint` and `secret`."""
         return dict(self.model_extra or {})
 
 
@@ -152,7 +152,7 @@ class AlertSource(Model):
 
     @property
     def variables(self) -> list[str]:
-        """Returns the environment variables, the newest secret's first."""
+        """Return the environment variables, the newest secret's first."""
         return [self.secret] if isinstance(self.secret, str) else self.secret
 
     @field_validator("secret", mode="before")
@@ -195,7 +195,7 @@ class Systems(Model):
     @field_validator("alerts")
     @classmethod
     def _options(cls, alerts: dict[SourceName, AlertSource]) -> dict[SourceName, AlertSource]:
-        """Refuses what would never open, or would open otherwise than was meant."""
+        """Refuse what would never open, or would open otherwise than was meant."""
         for name, source in alerts.items():
             takes, given = _TAKES.get(name, Takes()), {field for field in _SOURCE_OPTIONS if getattr(source, field)}
             if wrong := sorted(given - takes.options):

@@ -32,7 +32,7 @@ _NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
 
 
 def status(incident: Incident) -> str:
-    """Returns how it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.
+    """Return how it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.
 
     *Source:* both plans say "investigating" and "resolved"; RetailGen's "Identified" names the cause, so that it is
     true once the cause is known, and says nothing of users. That they are safe again has a word of its own.
@@ -47,7 +47,7 @@ def status(incident: Incident) -> str:
 
 
 def in_storm(incident: Incident) -> str:
-    """Returns why people approve every act of an incident that a storm covers, and until when."""
+    """Return why people approve every act of an incident that a storm covers, and until when."""
     if incident.opened.umbrella:
         return "it gathers a storm of alerts, and people approve every act"
     return (
@@ -56,29 +56,29 @@ def in_storm(incident: Incident) -> str:
 
 
 def lead(incident: Incident) -> str | None:
-    """Returns who leads the incident, or None while nobody does."""
+    """Return who leads the incident, or None while nobody does."""
     person = incident.roles.get(LEAD)
     return plain(person, 60) if person else None
 
 
 def phase_words(incident: Incident, plan: Plan) -> str:
-    """Returns the phase it is in, in the plan's words; `none yet` before the first."""
+    """Return the phase it is in, in the plan's words; `none yet` before the first."""
     phase = incident.phase
     return plain(plan.phases[Phase(phase)].label if phase in set(Phase) else phase or "none yet")
 
 
 def waiting(incident: Incident) -> list[AskState]:
-    """Returns what waits for people, oldest first: after the end nothing but the review's."""
+    """Return what waits for people, oldest first: after the end nothing but the review's."""
     return [state for state in incident.open_asks if not incident.over or state.ask.phase == Phase.REVIEW]
 
 
 def duration(incident: Incident, now: datetime) -> timedelta:
-    """Returns the time from the beginning (or the detection) to recovery, to the end, or until now."""
+    """Return the time from the beginning (or the detection) to recovery, to the end, or until now."""
     return (incident.recovered_at or incident.ended_at or now) - (incident.began_at or incident.opened_at)
 
 
 def left_in_place(act: Act, plan: Plan) -> str:
-    """Returns what an act left behind, whose it is, and until when: `traffic pinned (run:web), owner tech lead`."""
+    """Return what an act left behind, whose it is, and until when: `traffic pinned (run:web), owner tech lead`."""
     proposed = act.proposed
     words = [f"{plain(proposed.leaves or proposed.title)} ({plain(proposed.resource or proposed.act)})"]
     if act.handed_over:
@@ -101,7 +101,7 @@ def values(  # noqa: PLR0913 - what is told and who it is told about
     templates: Mapping[str, str] = _NO_TEMPLATES,
     runbook_title: str = "",
 ) -> dict[str, str]:
-    """Returns a value for every placeholder, and `t_<name>` for each template, rendered with them.
+    """Return a value for every placeholder, and `t_<name>` for each template, rendered with them.
 
     A hyphen in a template's name is an underscore in its placeholder: `status-page` is `{t_status_page}`. The values
     are plain text; escaping for Slack, e-mail or HTML is its client's part. Raises ConfigError for a template with an
@@ -141,7 +141,7 @@ def values(  # noqa: PLR0913 - what is told and who it is told about
 
 
 def template_key(name: str) -> str:
-    """Returns the placeholder of the template called `name`: `t_status_page` for `status-page`."""
+    """Return the placeholder of the template called `name`: `t_status_page` for `status-page`."""
     return f"t_{name.replace('-', '_')}"
 
 
@@ -196,7 +196,7 @@ def _to_notify(incident: Incident, plan: Plan) -> str:
 
 
 def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:
-    """Returns what is due, a line each; with `met`, what was met or declined too."""
+    """Return what is due, a line each; with `met`, what was met or declined too."""
     lines: list[str] = []
     for one in deadlines(plan, incident):
         if one.due is None or ((one.met or one.declined) and not met):

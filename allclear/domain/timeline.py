@@ -74,7 +74,7 @@ _LINK = re.compile(r"(?i)(?<=www)\.|:(?=//)")
 
 
 def plain(text: str, limit: int = SHORT) -> str:
-    """Returns `text` on one line, without terminal escapes and unseen characters, `limit` characters at most."""
+    """Return `text` on one line, without terminal escapes and unseen characters, `limit` characters at most."""
     if not (text.isascii() and text.isprintable()):
         seen = _ESCAPES.sub("", text[: limit * 20])
         kept = (" " if sign.isspace() else sign for sign in seen)
@@ -84,7 +84,7 @@ def plain(text: str, limit: int = SHORT) -> str:
 
 
 def markdown_safe(text: str, limit: int = LONG) -> str:
-    """Returns `plain(text)` so that Markdown shows it as it is: no markup, no HTML, no link, no table cell ends."""
+    """Return `plain(text)` so that Markdown shows it as it is: no markup, no HTML, no link, no table cell ends."""
     escaped = _LINK.sub(lambda found: f"\\{found.group()}", plain(text, limit).translate(_MARKDOWN))
     return _LINE_START.sub(r"\1\\", escaped)
 
@@ -92,7 +92,7 @@ def markdown_safe(text: str, limit: int = LONG) -> str:
 def differences(
     before: JsonDict, after: JsonDict, safe: Callable[[str], str] = markdown_safe
 ) -> list[tuple[str, str, str]]:
-    """Returns the fields that differ, as (name, before, after) in words; safe in Markdown unless told otherwise."""
+    """Return the fields that differ, as (name, before, after) in words; safe in Markdown unless told otherwise."""
     return [
         (safe(key.replace("_", " ")), safe(_value(before.get(key))), safe(_value(after.get(key))))
         for key in dict.fromkeys([*before, *after])
@@ -101,7 +101,7 @@ def differences(
 
 
 def change_rows(change: JsonDict, safe: Callable[[str], str] = markdown_safe) -> list[tuple[str, str, str]]:
-    """Returns a change of the journal as (name, before, after); in the action's own words where it has any."""
+    """Return a change of the journal as (name, before, after); in the action's own words where it has any."""
     if change.get("was") or change.get("becomes"):
         return [("", safe(str(change.get("was") or "")), safe(str(change.get("becomes") or "")))]
     return differences(change.get("before") or {}, change.get("after") or {}, safe)
@@ -139,7 +139,7 @@ class Line(Model):
 
 
 def beside_its_speaker(line: Line) -> str:
-    """Returns the line's text for where `who` stands beside it, so that nobody is named twice in it."""
+    """Return the line's text for where `who` stands beside it, so that nobody is named twice in it."""
     text = line.text.replace(f" ({line.who})", "").replace(f" by {line.who}:", ":")
     for name in (line.who, line.who.rpartition(" (")[0]):
         if name and text.casefold().startswith((f"{name} ".casefold(), f"{name}:".casefold())):
@@ -194,14 +194,14 @@ def _desk(incident: Incident | None, plan: Plan | None) -> _Desk:
 
 
 def tell(entry: Entry, incident: Incident | None = None, plan: Plan | None = None) -> Line:
-    """Returns the line for `entry`; its incident gives acts and questions their titles, the plan gives roles theirs."""
+    """Return the line for `entry`; its incident gives acts and questions their titles, the plan gives roles theirs."""
     return _line(_desk(incident, plan), entry)
 
 
 def timeline(
     entries: Sequence[Entry], plan: Plan | None = None, *, routine: bool = False, incident: Incident | None = None
 ) -> list[Line]:
-    """Returns the lines for `entries` in order; with `routine`, also those that only an auditor wants.
+    """Return the lines for `entries` in order; with `routine`, also those that only an auditor wants.
 
     `incident` saves replaying the entries; it is needed where they are not the whole incident.
     """
@@ -213,7 +213,7 @@ def timeline(
 
 
 def _repeats(entries: Sequence[Entry]) -> set[int]:
-    """Returns the numbers of entries that say again what another one says: the same alert, the look behind a proof."""
+    """Return the numbers of entries that say again what another one says: the same alert, the look behind a proof."""
     found: set[int] = set()
     alerts: set[tuple[str, str, str]] = set()
     opening: str | None = None
@@ -263,17 +263,17 @@ _AS_INTENDED = "It is as intended."
 
 
 def clock(at: datetime) -> str:
-    """Returns the time of day, as `14:30`, in UTC."""
+    """Return the time of day, as `14:30`, in UTC."""
     return at.strftime("%H:%M")
 
 
 def stamp(at: datetime) -> str:
-    """Returns day and time as the plans' messages show them: `2026-11-22 14:30 UTC`."""
+    """Return day and time as the plans' messages show them: `2026-11-22 14:30 UTC`."""
     return at.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def role_words(role: str, plan: Plan | None = None) -> str:
-    """Returns a role within a sentence: as the plan writes it, whatever its language, or else `tech lead`, `CTO`."""
+    """Return a role within a sentence: as the plan writes it, whatever its language, or else `tech lead`, `CTO`."""
     if plan and role in plan.roles:
         words = [plan.role_title(role)]
     elif role == "on_call":
@@ -285,14 +285,14 @@ def role_words(role: str, plan: Plan | None = None) -> str:
 
 
 def asked_words(policy: ApprovalPolicy, plan: Plan | None = None) -> str:
-    """Returns who is asked: `tech lead or CTO`, `two of on-call, tech lead or CTO`."""
+    """Return who is asked: `tech lead or CTO`, `two of on-call, tech lead or CTO`."""
     roles = [role_words(role, plan) for role in policy.roles]
     either = " or ".join(part for part in (", ".join(roles[:-1]), roles[-1]) if part)
     return _COUNTS[policy.people] + either
 
 
 def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
-    """Returns the commands that say yes and no to `ask`; with a role to say where the plan names nobody for it."""
+    """Return the commands that say yes and no to `ask`; with a role to say where the plan names nobody for it."""
     verb = "done" if ask.kind is AskKind.STEP else "approve"
     nobody = plan is not None and not any(plan.holders(role) for role in ask.policy.roles)
     role = f" --role {ask.policy.roles[0]}" if nobody else ""
@@ -522,7 +522,7 @@ _ENDS: dict[ActStatus, tuple[str, Tone]] = {
 
 
 def outcome_words(outcome: Outcome) -> str:
-    """Returns what became of an act, in a few words: `Done and verified`."""
+    """Return what became of an act, in a few words: `Done and verified`."""
     if outcome.drifted:
         return "Not done, for the world had moved"
     if outcome.good and not outcome.changed:

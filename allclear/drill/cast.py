@@ -33,7 +33,7 @@ class Cast:
         self._answering: dict[str, asyncio.Task[None]] = {}
 
     async def play(self, incident_id: str) -> None:
-        """Plays until the incident is over and reviewed; whatever one of the cast trips over is raised."""
+        """Play until the incident is over and reviewed; whatever one of the cast trips over is raised."""
         acknowledged = wrote = noted = False
         while True:
             incident = self._engine.conductor.incident(incident_id)
@@ -63,7 +63,7 @@ class Cast:
         return True
 
     async def _answer(self, ask: Ask) -> None:
-        """Answers `ask`; where several people have to, one after the other until it is settled."""
+        """Answer `ask`; where several people have to, one after the other until it is settled."""
         for number in range(ask.policy.people):
             await self._answer_once(ask, number)
             state = self._engine.conductor.incident(ask.id.partition("/")[0]).asks[ask.id]
@@ -85,13 +85,13 @@ class Cast:
         self._engine.people.answer(ask.id, by, yes=yes, reason=reason, choice=choice)
 
     def _line(self, ask: Ask, number: int) -> Line:
-        """Returns the script's line for the person who answers as `number`; the second of two may have their own."""
+        """Return the script's line for the person who answers as `number`; the second of two may have their own."""
         place = f"{ask.phase}/{ask.step}"
         lines = [line for line in self._script.answers if line.ask == place]
         return lines[min(number, len(lines) - 1)] if lines else Line(ask=place)
 
     def _member(self, ask: Ask, line: Line, number: int) -> Member:
-        """Returns who answers: nobody twice, whoever must be among them first; a role that nobody has, a stand-in."""
+        """Return who answers: nobody twice, whoever must be among them first; a role that nobody has, a stand-in."""
         policy = ask.policy
         first = [line.by] if line.by and not number else []
         roles: list[str] = list(dict.fromkeys([*first, *policy.one_of, *policy.roles]))
@@ -124,7 +124,7 @@ class Cast:
 
 
 def finished(incident: Incident) -> bool:
-    """Says whether nothing more will happen: a false alarm, or resolved and reviewed."""
+    """Return whether nothing more will happen: a false alarm, or resolved and reviewed."""
     if incident.ended is None:
         return False
     return incident.ended.ending == "false-alarm" or "review" in incident.left

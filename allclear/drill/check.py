@@ -26,7 +26,7 @@ PRODUCTION = "production"
 
 
 def check_drills(draft: Draft) -> Iterator[Complaint]:
-    """Yields what is wrong with the files under `drills/`, and with the plan's word on which comes first."""
+    """Yield what is wrong with the files under `drills/`, and with the plan's word on which comes first."""
     paths = sorted((draft.folder / "drills").glob("*.yaml"))
     for path in paths:
         file = read_yaml(path)
@@ -174,7 +174,7 @@ def _acts(runbook: Runbook) -> list[str]:
 
 
 def _asks(plan: Plan, runbook: Runbook) -> list[str]:
-    """Returns the names of all that people can be asked in an incident of this runbook."""
+    """Return the names of all that people can be asked in an incident of this runbook."""
     acts = _acts(runbook)
     found = [f"{phase.value}/{step.id}" for phase in Phase for step in runbook.steps(phase)]
     found += [choice_key(act) for act in acts]

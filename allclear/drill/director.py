@@ -44,7 +44,7 @@ class Played:
 
     @property
     def passed(self) -> bool:
-        """Says whether the response came to what the script expects."""
+        """Return whether the response came to what the script expects."""
         return not self.misses
 
 
@@ -57,7 +57,7 @@ async def play(
     said: Callable[[str], None],
     person: AskedPerson | None = None,
 ) -> Played:
-    """Plays the drill and returns how it went. Raises AllclearError where it cannot be played at all.
+    """Play the drill and returns how it went. Raises AllclearError where it cannot be played at all.
 
     It runs on a stack of its own under `home`: nothing it does can reach anything real.
     """
@@ -82,7 +82,7 @@ async def play(
 
 
 async def _alert(script: Script, stack: Stack, control: str) -> str:
-    """Does what monitoring does: notices, and posts to the responder as Alertmanager would. Returns the incident."""
+    """Do what monitoring does: notices, and posts to the responder as Alertmanager would. Returns the incident."""
     began = await _first_error(control) if script.expect.ending == "resolved" else utc_now()
     await asyncio.sleep(script.alert.after.total_seconds())
     body = {
@@ -132,7 +132,7 @@ async def _first_error(control: str) -> datetime:
 
 
 async def _play_on(stack: Stack, engine: Engine, incident_id: str, cast: Cast, told: Told) -> None:
-    """Plays until the end; a part of the stack that dies, or somebody who trips, ends it at once."""
+    """Play until the end; a part of the stack that dies, or somebody who trips, ends it at once."""
     tasks = [
         asyncio.create_task(cast.play(incident_id)),
         asyncio.create_task(_tell(engine, incident_id, told)),
@@ -184,7 +184,7 @@ async def _report(  # noqa: PLR0913 - all that a drill leaves behind
 
 
 def _misses(script: Script, engine: Engine, incident: Incident, seconds: float) -> list[str]:
-    """Returns where the response fell short of what the script expects, a sentence each."""
+    """Return where the response fell short of what the script expects, a sentence each."""
     expect, misses = script.expect, list[str]()
     ending = incident.ended.ending if incident.ended else "still open"
     if ending != expect.ending:

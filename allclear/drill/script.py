@@ -89,7 +89,7 @@ class Script(Model):
 
 
 def scripts(company: Company) -> list[str]:
-    """Returns the company's drills that can be played, the plan's `first_drill` first.
+    """Return the company's drills that can be played, the plan's `first_drill` first.
 
     A file without an alert is a production to look at (`allclear simulate`), and nothing to play.
     """
@@ -99,7 +99,7 @@ def scripts(company: Company) -> list[str]:
 
 
 def first_script(company: Company) -> str:
-    """Returns the drill that is played when none is named. Raises NotFound where the company has none."""
+    """Return the drill that is played when none is named. Raises NotFound where the company has none."""
     found = scripts(company)
     if not found:
         raise NotFound(f"{company.name} has no drill.", f"Write one, as {shown(company.folder)}/drills/first.yaml.")
@@ -107,7 +107,7 @@ def first_script(company: Company) -> str:
 
 
 def find_script(folder: Path, name: str) -> tuple[Path, Script]:
-    """Returns the drill called `name` of the company in `folder`. Raises NotFound, or ConfigError naming the field."""
+    """Return the drill called `name` of the company in `folder`. Raises NotFound, or ConfigError naming the field."""
     path = folder / "drills" / f"{name}.yaml"
     if "/" in name or not path.is_file():
         there = ", ".join(sorted(one.stem for one in (folder / "drills").glob("*.yaml"))) or "none"

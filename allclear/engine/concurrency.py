@@ -42,7 +42,7 @@ class ConcurrencySlots:
 
     @asynccontextmanager
     async def place(self) -> AsyncGenerator[None]:
-        """Waits for a place and has it inside."""
+        """Wait for a place and has it inside."""
         place = _Place(self._free)
         before = _mine.set(place)
         try:
@@ -55,7 +55,7 @@ class ConcurrencySlots:
 
 @asynccontextmanager
 async def lent() -> AsyncGenerator[None]:
-    """Lends this task's place to whoever wants it while what stands inside goes on; it has one again afterwards."""
+    """Lend this task's place to whoever wants it while what stands inside goes on; it has one again afterwards."""
     place = _mine.get()
     if place is None or not place.held:
         yield
@@ -68,6 +68,6 @@ async def lent() -> AsyncGenerator[None]:
 
 
 async def rest(seconds: float) -> None:
-    """Waits, without a place."""
+    """Wait, without a place."""
     async with lent():
         await asyncio.sleep(seconds)

@@ -34,7 +34,7 @@ class Incidents:
         self._lock = Lock()
 
     def read(self, journal: Journal, incident_id: str, stands: tuple[int, str] | None = None) -> Incident:
-        """Returns the incident as it stands. Raises NotFound for an unknown one, JournalError.
+        """Return the incident as it stands. Raises NotFound for an unknown one, JournalError.
 
         `stands` is its length and the hash of its last entry, for whoever has read them already.
         """
@@ -72,18 +72,18 @@ _MAKING = Lock()
 
 
 def _reader(journal: Journal) -> Incidents:
-    """Returns the one reader of a journal, so that everybody in this process shares what it remembers."""
+    """Return the one reader of a journal, so that everybody in this process shares what it remembers."""
     with _MAKING:
         return _READERS.setdefault(journal, Incidents())
 
 
 def read_incident(journal: Journal, incident_id: str) -> Incident:
-    """Returns the incident as `journal` has it now. Raises NotFound for an unknown one, JournalError."""
+    """Return the incident as `journal` has it now. Raises NotFound for an unknown one, JournalError."""
     return _reader(journal).read(journal, incident_id)
 
 
 def read_or_none(journal: Journal, incident_id: str) -> Incident | None:
-    """Returns the incident as it stands; None where its record cannot be read, which is logged.
+    """Return the incident as it stands; None where its record cannot be read, which is logged.
 
     Raises NotFound for an unknown one, JournalError.
     """
@@ -95,7 +95,7 @@ def read_or_none(journal: Journal, incident_id: str) -> Incident | None:
 
 
 def open_under(journal: Journal, key: str) -> tuple[Incident | None, str]:
-    """Returns the open incident with `key`, or None, and the key that it has or that a new one is to be opened with.
+    """Return the open incident with `key`, or None, and the key that it has or that a new one is to be opened with.
 
     One whose record cannot be read keeps its key for itself: who comes after it goes by another. Raises JournalError.
     """
@@ -108,7 +108,7 @@ def open_under(journal: Journal, key: str) -> tuple[Incident | None, str]:
 
 
 def readable(journal: Journal, rows: Iterable[IncidentRow]) -> Iterator[Incident]:
-    """Yields those of a list of incidents that can be read; of any other it is logged that it cannot."""
+    """Yield those of a list of incidents that can be read; of any other it is logged that it cannot."""
     reader = _reader(journal)
     for row in rows:
         try:

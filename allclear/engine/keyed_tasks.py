@@ -16,11 +16,11 @@ class KeyedTasks:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Says whether it goes on."""
+        """Return whether it goes on."""
         return name in self._tasks
 
     def begin(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-        """Begins `work`, which handles its errors itself, and returns True; False where it goes on already."""
+        """Start `work`, which handles its errors itself, and returns True; False where it goes on already."""
         if name in self._tasks:
             return False
         self._tasks[name] = asyncio.create_task(work(), name=name)
@@ -28,13 +28,13 @@ class KeyedTasks:
         return True
 
     async def settled(self, begins: str = "", within: float | None = None) -> None:
-        """Waits until nothing goes on whose name begins so, for no longer than `within` seconds."""
+        """Wait until nothing goes on whose name begins so, for no longer than `within` seconds."""
         if tasks := [task for name, task in self._tasks.items() if name.startswith(begins)]:
             await asyncio.wait(tasks, timeout=within)
             await asyncio.sleep(0)  # whoever is told of the end is told first
 
     def cancel(self) -> None:
-        """Ends everything."""
+        """End everything."""
         for task in self._tasks.values():
             task.cancel()
 

@@ -16,7 +16,7 @@ from allclear.journal.tables import ALERTS, HEARD
 
 
 def _changing(table: Table, keys: tuple[str, ...], changed: Mapping[str, Any]) -> Update:
-    """Returns the statement that changes the row with those keys; the values are named as the columns, after `its_`."""
+    """Return the statement that changes the row with those keys; the values are named as the columns, after `its_`."""
     return update(table).where(*(table.c[key] == bindparam(f"its_{key}") for key in keys)).values(**changed)
 
 
@@ -34,7 +34,7 @@ _HEARD_AGAIN = _changing(
 
 
 def _put(connection: Connection, changing: Update, table: Table, row: dict[str, Any]) -> None:
-    """Changes a row, or adds it; within the turn of those who take alerts in, nobody else does."""
+    """Change a row, or adds it; within the turn of those who take alerts in, nobody else does."""
     if connection.execute(changing, {f"its_{name}": value for name, value in row.items()}).rowcount == 0:
         connection.execute(insert(table), row)
 
@@ -46,24 +46,24 @@ class AlertBook:
 
     @contextmanager
     def together(self, *turns: str) -> Generator[None]:
-        """Makes one transaction of all that this thread reads and writes inside."""
+        """Make one transaction of all that this thread reads and writes inside."""
         with self._db.together(*turns):
             yield
 
     def alert(self, company: str, key: str) -> AlertState | None:
-        """Returns the alert with that key, or None."""
+        """Return the alert with that key, or None."""
         with self._db.reading() as connection:
             row = connection.execute(_ALERT, {"its_company": company, "its_key": key}).one_or_none()
         return _known(row) if row else None
 
     def alerts_of(self, incident: str) -> list[AlertState]:
-        """Returns the alerts that belong to an incident now."""
+        """Return the alerts that belong to an incident now."""
         wanted = select(ALERTS).where(ALERTS.c.incident == incident).order_by(ALERTS.c.key)
         with self._db.reading() as connection:
             return [_known(row) for row in connection.execute(wanted)]
 
     def keep_alert(self, alert: AlertState) -> None:
-        """Writes down how an alert stands."""
+        """Record how an alert stands."""
         row: dict[str, Any] = {
             **vars(alert),
             "source_time": _text(alert.source_time),
@@ -75,7 +75,7 @@ class AlertBook:
             _put(connection, _KEEP, ALERTS, row)
 
     def hear(self, heard: AlertDecision) -> None:
-        """Writes down what became of an alert, or counts it."""
+        """Record what became of an alert, or counts it."""
         row = {name: value for name, value in vars(heard).items() if name != "number"} | {
             "at": heard.at.isoformat(),
             "source_time": _text(heard.source_time),
@@ -87,7 +87,7 @@ class AlertBook:
     def heard(
         self, *, delivery: str | None = None, incident: str | None = None, limit: int | None = 1000
     ) -> list[AlertDecision]:
-        """Returns what was heard, in order; of more than `limit` the newest, of None all."""
+        """Return what was heard, in order; of more than `limit` the newest, of None all."""
         wanted = select(HEARD).order_by(HEARD.c.number.desc()).limit(limit)
         if delivery is not None:
             wanted = wanted.where(HEARD.c.delivery == delivery)
@@ -97,13 +97,13 @@ class AlertBook:
             return [_heard(row) for row in connection.execute(wanted)][::-1]
 
     def count_heard(self, delivery: str) -> int:
-        """Returns how many lines were heard of a delivery."""
+        """Return how many lines were heard of a delivery."""
         wanted = select(func.count()).select_from(HEARD).where(HEARD.c.delivery == delivery)
         with self._db.reading() as connection:
             return connection.execute(wanted).scalar_one()
 
     def collapsed(self, incident: str, after: int) -> tuple[int, int]:
-        """Returns how many were collapsed after the number `after`, and the last one's number."""
+        """Return how many were collapsed after the number `after`, and the last one's number."""
         those = (HEARD.c.incident == incident) & (HEARD.c.decision == "collapsed") & (HEARD.c.number > after)
         with self._db.reading() as connection:
             count, last = connection.execute(select(func.count(), func.max(HEARD.c.number)).where(those)).one()

@@ -13,7 +13,7 @@ from allclear.journal.tables import BASELINES
 
 
 def add_baselines(database: Database, baselines: Sequence[Baseline]) -> None:
-    """Writes them down, all or none."""
+    """Write them down, all or none."""
     rows = [
         {"resource": one.resource, "revision": one.revision, "at": one.at.isoformat(), "said_by": one.said_by}
         for one in baselines
@@ -24,7 +24,7 @@ def add_baselines(database: Database, baselines: Sequence[Baseline]) -> None:
 
 
 def newest_baselines(database: Database, resource: str, before: datetime, limit: int) -> list[Baseline]:
-    """Returns up to `limit` baselines of `resource` that are no later than `before`, the newest first."""
+    """Return up to `limit` baselines of `resource` that are no later than `before`, the newest first."""
     wanted = select(BASELINES).where(BASELINES.c.resource == resource, BASELINES.c.at <= before.isoformat())
     with database.reading() as connection:
         rows = connection.execute(wanted.order_by(BASELINES.c.at.desc(), BASELINES.c.number.desc()).limit(limit)).all()

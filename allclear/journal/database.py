@@ -41,14 +41,14 @@ class Database(ABC):
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
-        """Yields a connection that sees one state of the database."""
+        """Yield a connection that sees one state of the database."""
         joined = self._joined
         with self.plain_errors(), nullcontext(joined) if joined else self._reader() as connection:
             yield connection
 
     @contextmanager
     def writing(self, *turns: str) -> Generator[Connection]:
-        """Yields a connection that may write; all of it is durable on leaving, or nothing when that raises.
+        """Yield a connection that may write; all of it is durable on leaving, or nothing when that raises.
 
         `turns` name what nobody else may be writing meanwhile: whoever names the same waits. They are taken before
         any row is locked, so that no two wait for each other.
@@ -63,7 +63,7 @@ class Database(ABC):
 
     @contextmanager
     def together(self, *turns: str) -> Generator[None]:
-        """Makes all that this thread reads and writes inside one transaction; one inside another is part of it.
+        """Make all that this thread reads and writes inside one transaction; one inside another is part of it.
 
         Name all turns here that are taken inside, and let nothing inside wait for anything but the database.
         """
@@ -84,7 +84,7 @@ class Database(ABC):
 
     @contextmanager
     def plain_errors(self) -> Generator[None]:
-        """Makes every trouble of the database a JournalError: one sentence and a next step."""
+        """Make every trouble of the database a JournalError: one sentence and a next step."""
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
@@ -92,26 +92,26 @@ class Database(ABC):
             raise JournalError(f"The journal {self.shown} {what}.", next_step) from error
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         self.engine.dispose()
 
     def version(self) -> int | None:
-        """Returns a number that changes with whatever is committed; None where nothing as cheap tells."""
+        """Return a number that changes with whatever is committed; None where nothing as cheap tells."""
         return None
 
     # --- what each database does in its own way ----------------------------------------------------
 
     @abstractmethod
     def presence(self) -> Presence:
-        """Makes this process known among the holders of claims. Raises JournalError."""
+        """Make this process known among the holders of claims. Raises JournalError."""
 
     @abstractmethod
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
-        """Adds a row, unless one with its `key` is there."""
+        """Add a row, unless one with its `key` is there."""
 
     @abstractmethod
     def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
-        """Waits until nobody else who names one of `turns` writes."""
+        """Wait until nobody else who names one of `turns` writes."""
 
     @abstractmethod
     def _reader(self) -> AbstractContextManager[Connection]: ...
@@ -121,12 +121,12 @@ class Database(ABC):
 
     @abstractmethod
     def _sentence(self, error: Exception) -> Sentence:
-        """Returns what a trouble means."""
+        """Return what a trouble means."""
 
     # --- its tables ----------------------------------------------------------------------------------
 
     def _bring_up_to_date(self) -> None:
-        """Makes the tables of a new database, and migrates an old one; two processes may come at once."""
+        """Make the tables of a new database, and migrates an old one; two processes may come at once."""
         with self.reading() as connection:
             if self._version(connection) == HEAD:
                 return
@@ -137,7 +137,7 @@ class Database(ABC):
                 upgrade(connection)
 
     def _version(self, connection: Connection) -> str | None:
-        """Returns the version of the tables; None where there are none. Raises JournalError for others' tables."""
+        """Return the version of the tables; None where there are none. Raises JournalError for others' tables."""
         tables = set(inspect(connection).get_table_names())
         if not tables:
             return None
@@ -158,6 +158,6 @@ class Database(ABC):
 
 
 def said(error: Exception) -> str:
-    """Returns the first line of what the database itself said."""
+    """Return the first line of what the database itself said."""
     words = str(error.orig if isinstance(error, DBAPIError) else error).strip()
     return (words.splitlines() or ["nothing"])[0].rstrip(".")

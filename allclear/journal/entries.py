@@ -46,7 +46,7 @@ class SqlJournal(Post, AlertBook, Stats):
     """A journal in a SQL database; see `allclear.journal.ports.Journal` for what each method promises."""
 
     def __init__(self, url: str, clock: Clock = utc_now) -> None:
-        """Opens the journal at `url`: `sqlite:///journal.db`, or `postgresql://user@host/database`.
+        """Open the journal at `url`: `sqlite:///journal.db`, or `postgresql://user@host/database`.
 
         Raises ConfigError or JournalError.
         """
@@ -59,16 +59,16 @@ class SqlJournal(Post, AlertBook, Stats):
 
     @property
     def holder(self) -> str:
-        """Returns this process's id among the holders of claims."""
+        """Return this process's id among the holders of claims."""
         return self._presence.holder
 
     def gone(self, holder: str) -> bool:
-        """Says whether the process with that id has ended."""
+        """Return whether the process with that id has ended."""
         with self._db.reading() as connection:
             return self._presence.gone(connection, holder)
 
     def close(self) -> None:
-        """Lets go of the database and of our presence among the holders."""
+        """Release the database and of our presence among the holders."""
         self._presence.leave()
         self._db.close()
 
@@ -84,7 +84,7 @@ class SqlJournal(Post, AlertBook, Stats):
         records: Sequence[Any] = (),
         outbox: Sequence[OutboxMessage] = (),
     ) -> tuple[str, bool]:
-        """Opens an incident, or joins the open one with that key."""
+        """Open an incident, or joins the open one with that key."""
         with self._db.writing(OPENING) as connection:
             found = connection.execute(OPEN_WITH_ALONE, {"its_key": key}).scalar() if key is not None else None
             if found is not None:
@@ -120,7 +120,7 @@ class SqlJournal(Post, AlertBook, Stats):
         expect: int | None = None,
         outbox: Sequence[OutboxMessage] = (),
     ) -> list[Entry]:
-        """Appends in order."""
+        """Append in order."""
         with self._db.writing() as connection:
             entries = self._add(connection, incident, records, by, expect)
             self._add_outbox(connection, outbox)
@@ -161,7 +161,7 @@ class SqlJournal(Post, AlertBook, Stats):
         return entries
 
     def entries(self, incident: str, *, after: int = 0) -> list[Entry]:
-        """Returns the entries with a number over `after`, in order."""
+        """Return the entries with a number over `after`, in order."""
         with self._db.reading() as connection:
             rows = connection.execute(ENTRIES_AFTER, {"its_incident": incident, "its_number": after}).all()
             if not rows and connection.execute(HEAD, {"its_id": incident}).one_or_none() is None:
@@ -189,7 +189,7 @@ class SqlJournal(Post, AlertBook, Stats):
         ]
 
     def head(self, incident: str) -> tuple[int, str]:
-        """Returns how many entries an incident has, and the hash of the last."""
+        """Return how many entries an incident has, and the hash of the last."""
         with self._db.reading() as connection:
             row = connection.execute(HEAD, {"its_id": incident}).one_or_none()
         if row is None:
@@ -197,7 +197,7 @@ class SqlJournal(Post, AlertBook, Stats):
         return row.length, row.head
 
     def open_with_key(self, key: str) -> str | None:
-        """Returns the open incident that was opened with `key`, or None."""
+        """Return the open incident that was opened with `key`, or None."""
         with self._db.reading() as connection:
             return connection.execute(OPEN_WITH, {"its_key": key}).scalar()
 
@@ -210,7 +210,7 @@ class SqlJournal(Post, AlertBook, Stats):
         since: datetime | None = None,
         ended_since: datetime | None = None,
     ) -> list[IncidentRow]:
-        """Returns the incidents, newest first."""
+        """Return the incidents, newest first."""
         asked = {
             "service": service,
             "company": company,
@@ -235,11 +235,11 @@ class SqlJournal(Post, AlertBook, Stats):
         ]
 
     def version(self) -> int | None:
-        """Returns a number that is another one once anybody has written."""
+        """Return a number that is another one once anybody has written."""
         return self._db.version()
 
     def incidents_touching(self, resource: str) -> list[str]:
-        """Returns the ids of the incidents with an act on `resource`, oldest first."""
+        """Return the ids of the incidents with an act on `resource`, oldest first."""
         wanted = (
             select(INCIDENTS.c.id)
             .where(INCIDENTS.c.id.in_(select(ENTRIES.c.incident).where(ENTRIES.c.resource == resource)))
@@ -249,7 +249,7 @@ class SqlJournal(Post, AlertBook, Stats):
             return list(connection.execute(wanted).scalars())
 
     def broken_link(self, incident: str) -> int | None:
-        """Returns the number of the first entry whose hash does not fit, or None for a whole chain."""
+        """Return the number of the first entry whose hash does not fit, or None for a whole chain."""
         with self._db.reading() as connection:
             wanted = select(ENTRIES).where(ENTRIES.c.incident == incident).order_by(ENTRIES.c.number)
             rows = connection.execute(wanted).all()
@@ -272,21 +272,21 @@ class SqlJournal(Post, AlertBook, Stats):
     # --- takeovers ---------------------------------------------------------------------------------
 
     def take_over(self, takeover: RotaOverride) -> None:
-        """Writes down that a turn was taken over."""
+        """Record that a turn was taken over."""
         add_override(self._db, takeover)
 
     def overrides(self, role: str, *, limit: int = 50) -> list[RotaOverride]:
-        """Returns the newest takeovers of `role`."""
+        """Return the newest takeovers of `role`."""
         return newest_overrides(self._db, role, limit)
 
     # --- baselines ---------------------------------------------------------------------------------
 
     def add_baselines(self, baselines: Sequence[Baseline]) -> None:
-        """Writes down what had all users and was healthy."""
+        """Record what had all users and was healthy."""
         add_baselines(self._db, baselines)
 
     def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
-        """Returns the newest baselines of `resource` up to `before`."""
+        """Return the newest baselines of `resource` up to `before`."""
         return newest_baselines(self._db, resource, before, limit)
 
     # --- claims ------------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ class SqlJournal(Post, AlertBook, Stats):
         intent: ActIntended,
         by: By,
     ) -> Claim:
-        """Takes the one claim on `resource`, with the intent in the same transaction."""
+        """Take the one claim on `resource`, with the intent in the same transaction."""
         self._presence.hold()
         with self._db.writing(_claim_on(resource)) as connection:
             _locked(connection, incident)  # its outcome may be written by who holds no claim
@@ -331,7 +331,7 @@ class SqlJournal(Post, AlertBook, Stats):
         return Acquired(token, resumed, holder_dead=(dead and self._presence.sure) or held is None)
 
     def renew(self, resource: str, token: str, lease: timedelta) -> bool:
-        """Prolongs our claim."""
+        """Renew our claim."""
         self._presence.hold()
         with self._db.writing(_claim_on(resource)) as connection:
             mine = update(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
@@ -346,7 +346,7 @@ class SqlJournal(Post, AlertBook, Stats):
         by: By,
         records: Sequence[Any] = (),
     ) -> bool:
-        """Appends the outcome and lets go of the claim."""
+        """Append the outcome and lets go of the claim."""
         with self._db.writing(_claim_on(resource)) as connection:
             mine = delete(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
             if connection.execute(mine).rowcount != 1:
@@ -356,7 +356,7 @@ class SqlJournal(Post, AlertBook, Stats):
 
 
 def _as_json(record: Any) -> str:  # noqa: ANN401 - any record
-    """Returns a record as JSON; half a character (a lone surrogate, which JSON can smuggle in) becomes `?`."""
+    """Return a record as JSON; half a character (a lone surrogate, which JSON can smuggle in) becomes `?`."""
     try:
         return record.model_dump_json(by_alias=True)
     except PydanticSerializationError:
@@ -384,7 +384,7 @@ def _moment(written: str) -> datetime:
 
 
 def _locked(connection: Connection, incident: str) -> tuple[int, str]:
-    """Returns an incident's length and head; nobody else writes to it before the transaction ends. Raises NotFound."""
+    """Return an incident's length and head; nobody else writes to it before the transaction ends. Raises NotFound."""
     row = connection.execute(HEAD_ALONE, {"its_id": incident}).one_or_none()
     if row is None:
         raise _unknown(incident)

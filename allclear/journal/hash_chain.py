@@ -8,7 +8,7 @@ from allclear.domain.base import digest
 
 
 def link(incident: str, number: int, at: str, by: str, record: str, before: str) -> str:
-    """Returns an entry's hash: SHA-256 over its fields as canonical JSON, 64 hex digits.
+    """Return an entry's hash: SHA-256 over its fields as canonical JSON, 64 hex digits.
 
     `by` and `record` are the JSON texts as stored, so that a later version of allclear, which may know more
     fields, checks what was written and not what it would write today.

@@ -35,7 +35,7 @@ class Post:
         self._clock = clock
 
     def _add_outbox(self, connection: Connection, outbox: Sequence[OutboxMessage]) -> None:
-        """Puts errands into the outbox within the caller's transaction; a key that is known stays as it is."""
+        """Put errands into the outbox within the caller's transaction; a key that is known stays as it is."""
         now = self._clock().isoformat()
         for message in sorted(outbox, key=lambda one: one.key):  # two with the same keys never wait for each other
             row = {
@@ -51,7 +51,7 @@ class Post:
             self._db.add_unless_there(connection, OUTBOX, row, "key")
 
     def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
-        """Keeps deliveries, or counts their repeats; each repeat in the same turn is counted by its first."""
+        """Keep deliveries, or counts their repeats; each repeat in the same turn is counted by its first."""
         times = Counter(map(_key, received))
         kept: dict[str, tuple[str, bool]] = {}
         with self._db.writing("numbers and keys of deliveries") as connection:
@@ -85,24 +85,24 @@ class Post:
         return delivery, True
 
     def settle(self, delivery: str, state: str, reason: str, incident: str | None = None) -> None:
-        """Notes what became of a delivery."""
+        """Record what became of a delivery."""
         row = {"its_id": delivery, "its_state": state, "its_reason": reason, "its_incident": incident}
         with self._db.writing() as connection:
             connection.execute(SETTLED, row)
 
     def read_to(self, delivery: str, count: int) -> None:
-        """Notes how many alerts of a delivery are taken in."""
+        """Record how many alerts of a delivery are taken in."""
         with self._db.writing() as connection:
             connection.execute(READ_TO, {"its_id": delivery, "its_count": count})
 
     def unread(self, world: str, per_source: int = 100) -> list[tuple[str, str]]:
-        """Returns id and source of what is to be taken in, oldest first."""
+        """Return id and source of what is to be taken in, oldest first."""
         with self._db.reading() as connection:
             rows = connection.execute(UNREAD, {"its_world": world, "its_most": per_source}).all()
         return [(row.id, row.source) for row in rows]
 
     def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Returns deliveries, newest first; those to be worked on oldest first."""
+        """Return deliveries, newest first; those to be worked on oldest first."""
         order = INBOX.c.number.asc() if state == "new" else INBOX.c.number.desc()
         wanted = select(INBOX).order_by(order).limit(limit)
         if state is not None:
@@ -111,7 +111,7 @@ class Post:
             return [_delivery(row) for row in connection.execute(wanted).mappings()]
 
     def delivery(self, delivery: str) -> Delivery:
-        """Returns one delivery."""
+        """Return one delivery."""
         with self._db.reading() as connection:
             row = connection.execute(A_DELIVERY, {"its_id": delivery}).mappings().one_or_none()
         if row is None:
@@ -121,7 +121,7 @@ class Post:
     def outbox(
         self, *, limit: int = 50, company: str | None = None, incident: str | None = None
     ) -> list[OutboxMessage]:
-        """Returns the errands that are due, oldest first."""
+        """Return the errands that are due, oldest first."""
         due = select(OUTBOX).where(OUTBOX.c.done == 0, OUTBOX.c.next_at <= self._clock().isoformat())
         if company is not None:
             due = due.where(OUTBOX.c.incident.in_(select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)))
@@ -140,20 +140,20 @@ class Post:
             connection.execute(update(OUTBOX).where(OUTBOX.c.key == key).values(done=1))
 
     def message_failed(self, key: str, reason: str, again_in: timedelta) -> None:
-        """Puts an errand off."""
+        """Put an errand off."""
         with self._db.writing() as connection:
             row = update(OUTBOX).where(OUTBOX.c.key == key)
             later = (self._clock() + again_in).isoformat()
             connection.execute(row.values(attempts=OUTBOX.c.attempts + 1, reason=reason, next_at=later))
 
     def wait(self, run: str, incident: str, ask: str) -> None:
-        """Notes that a Prefect flow run waits for the answer to `ask`."""
+        """Record that a Prefect flow run waits for the answer to `ask`."""
         with self._db.writing(f"run {run}") as connection:
             connection.execute(delete(WAITS).where(WAITS.c.run == run))
             connection.execute(insert(WAITS).values(run=run, ask=ask, incident=incident))
 
     def waits(self, ask: str) -> list[str]:
-        """Returns the flow runs that wait for `ask`."""
+        """Return the flow runs that wait for `ask`."""
         with self._db.reading() as connection:
             return list(connection.execute(select(WAITS.c.run).where(WAITS.c.ask == ask)).scalars())
 

@@ -17,12 +17,12 @@ class Presence(Protocol):
 
     @property
     def holder(self) -> str:
-        """Returns this process's id."""
+        """Return this process's id."""
         ...
 
     @property
     def sure(self) -> bool:
-        """Says whether a holder that is gone has surely ended, and was not merely cut off."""
+        """Return whether a holder that is gone has surely ended, and was not merely cut off."""
         ...
 
     def hold(self) -> None:
@@ -30,7 +30,7 @@ class Presence(Protocol):
         ...
 
     def gone(self, connection: Connection, holder: str) -> bool:
-        """Says whether that holder is gone; a stopped one is not. Within the caller's transaction it stays so."""
+        """Return whether that holder is gone; a stopped one is not. Within the caller's transaction it stays so."""
         ...
 
     def leave(self) -> None:

@@ -12,14 +12,14 @@ from allclear.journal.tables import TAKEOVERS
 
 
 def add_override(database: Database, takeover: RotaOverride) -> None:
-    """Writes it down."""
+    """Write it down."""
     row = takeover.model_dump() | {"at": takeover.at.isoformat()}
     with database.writing() as connection:
         connection.execute(insert(TAKEOVERS).values(**row))
 
 
 def newest_overrides(database: Database, role: str, limit: int) -> list[RotaOverride]:
-    """Returns up to `limit` takeovers of `role`, the newest first."""
+    """Return up to `limit` takeovers of `role`, the newest first."""
     wanted = select(TAKEOVERS).where(TAKEOVERS.c.role == role).order_by(TAKEOVERS.c.number.desc()).limit(limit)
     with database.reading() as connection:
         return [

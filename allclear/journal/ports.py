@@ -19,7 +19,7 @@ INCIDENTS = "numbers and keys of incidents"
 
 
 def world_of(company: str, *, simulated: bool) -> str:
-    """Returns whose alerts are known again: one company's real ones, or those of its rehearsals.
+    """Return whose alerts are known again: one company's real ones, or those of its rehearsals.
 
     They may share a journal, and a real alert never joins what a rehearsal left there.
     """
@@ -207,7 +207,7 @@ class Journal(Protocol):
     """
 
     def together(self, *turns: str) -> AbstractContextManager[None]:
-        """Makes one transaction of all that this thread reads and writes inside; whatever raises undoes all of it.
+        """Make one transaction of all that this thread reads and writes inside; whatever raises undoes all of it.
 
         One inside another is part of the outer one. `turns` name what nobody else may be at meanwhile; INCIDENTS
         is the one to name where an incident may be opened.
@@ -224,7 +224,7 @@ class Journal(Protocol):
         records: Sequence[Any] = (),
         outbox: Sequence[OutboxMessage] = (),
     ) -> tuple[str, bool]:
-        """Returns the new incident's id and True; or, where one with `key` is open, that one's id and False.
+        """Return the new incident's id and True; or, where one with `key` is open, that one's id and False.
 
         `records` follow the opening at once, or join the open incident; `outbox` go only with a new one, their
         incident filled in.
@@ -240,7 +240,7 @@ class Journal(Protocol):
         expect: int | None = None,
         outbox: Sequence[OutboxMessage] = (),
     ) -> list[Entry]:
-        """Appends in order and returns the entries.
+        """Append in order and returns the entries.
 
         `expect` is the number of the entry that the writer saw last. Raises Moved when a newer one is there, and
         NotFound for an unknown incident.
@@ -248,7 +248,7 @@ class Journal(Protocol):
         ...
 
     def entries(self, incident: str, *, after: int = 0) -> list[Entry]:
-        """Returns the entries with a number over `after`, in order. Raises NotFound for an unknown incident."""
+        """Return the entries with a number over `after`, in order. Raises NotFound for an unknown incident."""
         ...
 
     def incidents(
@@ -260,46 +260,46 @@ class Journal(Protocol):
         since: datetime | None = None,
         ended_since: datetime | None = None,
     ) -> list[IncidentRow]:
-        """Returns the incidents, newest first.
+        """Return the incidents, newest first.
 
         With `since`, those that were opened no earlier; with `ended_since`, those that are open or ended no earlier.
         """
         ...
 
     def open_with_key(self, key: str) -> str | None:
-        """Returns the open incident that was opened with `key`, or None."""
+        """Return the open incident that was opened with `key`, or None."""
         ...
 
     def head(self, incident: str) -> tuple[int, str]:
-        """Returns how many entries an incident has, and the hash of the last. Raises NotFound."""
+        """Return how many entries an incident has, and the hash of the last. Raises NotFound."""
         ...
 
     def version(self) -> int | None:
-        """Returns a number that is another one once anybody has written, in microseconds; None where none tells."""
+        """Return a number that is another one once anybody has written, in microseconds; None where none tells."""
         ...
 
     def incidents_touching(self, resource: str) -> list[str]:
-        """Returns the ids of the incidents with an act on `resource`, oldest first."""
+        """Return the ids of the incidents with an act on `resource`, oldest first."""
         ...
 
     def broken_link(self, incident: str) -> int | None:
-        """Returns the number of the first entry whose hash does not fit, or None for a whole chain."""
+        """Return the number of the first entry whose hash does not fit, or None for a whole chain."""
         ...
 
     def take_over(self, takeover: RotaOverride) -> None:
-        """Writes down that somebody took over a turn of a rota."""
+        """Record that somebody took over a turn of a rota."""
         ...
 
     def overrides(self, role: str, *, limit: int = 50) -> list[RotaOverride]:
-        """Returns up to `limit` takeovers of `role`, the newest first."""
+        """Return up to `limit` takeovers of `role`, the newest first."""
         ...
 
     def add_baselines(self, baselines: Sequence[Baseline]) -> None:
-        """Writes down which revisions had all users and were healthy; never changed afterwards."""
+        """Record which revisions had all users and were healthy; never changed afterwards."""
         ...
 
     def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
-        """Returns up to `limit` baselines of `resource` that are no later than `before`, the newest first."""
+        """Return up to `limit` baselines of `resource` that are no later than `before`, the newest first."""
         ...
 
     def claim(
@@ -311,11 +311,11 @@ class Journal(Protocol):
         intent: ActIntended,
         by: By,
     ) -> Claim:
-        """Takes the one claim on `resource`; the intent goes with it in the same transaction, unless it is there."""
+        """Take the one claim on `resource`; the intent goes with it in the same transaction, unless it is there."""
         ...
 
     def renew(self, resource: str, token: str, lease: timedelta) -> bool:
-        """Prolongs our claim; False when it is no longer ours."""
+        """Renew our claim; False when it is no longer ours."""
         ...
 
     def finish(
@@ -327,20 +327,20 @@ class Journal(Protocol):
         by: By,
         records: Sequence[Any] = (),
     ) -> bool:
-        """Appends the outcome and lets go of the claim; False, and nothing is written, when it is no longer ours."""
+        """Append the outcome and lets go of the claim; False, and nothing is written, when it is no longer ours."""
         ...
 
     @property
     def holder(self) -> str:
-        """Returns this process's id among the holders of claims."""
+        """Return this process's id among the holders of claims."""
         ...
 
     def gone(self, holder: str) -> bool:
-        """Says whether the process with that id has ended; one that is only stopped has not."""
+        """Return whether the process with that id has ended; one that is only stopped has not."""
         ...
 
     def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
-        """Keeps deliveries and returns of each, in order, its id, and whether there is new work.
+        """Keep deliveries and returns of each, in order, its id, and whether there is new work.
 
         A repeat is counted under its first id, and looked at once more: what its words mean may have changed (its
         incident has ended, a route was added). Until that is done, further repeats are only counted.
@@ -348,65 +348,65 @@ class Journal(Protocol):
         ...
 
     def alert(self, company: str, key: str) -> AlertState | None:
-        """Returns the alert with that key, or None for one that never had an incident."""
+        """Return the alert with that key, or None for one that never had an incident."""
         ...
 
     def alerts_of(self, incident: str) -> list[AlertState]:
-        """Returns the alerts that belong to an incident now, by their keys."""
+        """Return the alerts that belong to an incident now, by their keys."""
         ...
 
     def keep_alert(self, alert: AlertState) -> None:
-        """Writes down how an alert stands."""
+        """Record how an alert stands."""
         ...
 
     def hear(self, heard: AlertDecision) -> None:
-        """Writes down what became of an alert; the same again is counted, with its newest time and reason."""
+        """Record what became of an alert; the same again is counted, with its newest time and reason."""
         ...
 
     def heard(
         self, *, delivery: str | None = None, incident: str | None = None, limit: int | None = 1000
     ) -> list[AlertDecision]:
-        """Returns what was heard of a delivery or an incident, in order; of more than `limit` the newest.
+        """Return what was heard of a delivery or an incident, in order; of more than `limit` the newest.
 
         None is no limit.
         """
         ...
 
     def count_heard(self, delivery: str) -> int:
-        """Returns how many lines `heard` has for a delivery."""
+        """Return how many lines `heard` has for a delivery."""
         ...
 
     def collapsed(self, incident: str, after: int) -> tuple[int, int]:
-        """Returns how many alerts were collapsed into an incident after the number `after`, and the last one's."""
+        """Return how many alerts were collapsed into an incident after the number `after`, and the last one's."""
         ...
 
     def settle(self, delivery: str, state: str, reason: str, incident: str | None = None) -> None:
-        """Notes what became of a delivery."""
+        """Record what became of a delivery."""
         ...
 
     def read_to(self, delivery: str, count: int) -> None:
-        """Notes that the first `count` alerts of a delivery are taken in; to settle it forgets that."""
+        """Record that the first `count` alerts of a delivery are taken in; to settle it forgets that."""
         ...
 
     def unread(self, world: str, per_source: int = 100) -> list[tuple[str, str]]:
-        """Returns id and source of what is to be taken in, oldest first: of each source its oldest few.
+        """Return id and source of what is to be taken in, oldest first: of each source its oldest few.
 
         It is what belongs to `world` or to nobody. A source that sends in masses hides no other.
         """
         ...
 
     def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Returns deliveries, newest first; those to be worked on (`state="new"`) oldest first."""
+        """Return deliveries, newest first; those to be worked on (`state="new"`) oldest first."""
         ...
 
     def delivery(self, delivery: str) -> Delivery:
-        """Returns one delivery. Raises NotFound."""
+        """Return one delivery. Raises NotFound."""
         ...
 
     def outbox(
         self, *, limit: int = 50, company: str | None = None, incident: str | None = None
     ) -> list[OutboxMessage]:
-        """Returns the errands that are due, oldest first: all of them, or those of one company or incident."""
+        """Return the errands that are due, oldest first: all of them, or those of one company or incident."""
         ...
 
     def message_done(self, key: str) -> None:
@@ -414,15 +414,15 @@ class Journal(Protocol):
         ...
 
     def message_failed(self, key: str, reason: str, again_in: timedelta) -> None:
-        """Puts an errand off."""
+        """Put an errand off."""
         ...
 
     def wait(self, run: str, incident: str, ask: str) -> None:
-        """Notes that a Prefect flow run waits for the answer to `ask`, and for nothing else any more."""
+        """Record that a Prefect flow run waits for the answer to `ask`, and for nothing else any more."""
         ...
 
     def waits(self, ask: str) -> list[str]:
-        """Returns the flow runs that wait for `ask`."""
+        """Return the flow runs that wait for `ask`."""
         ...
 
     def arrived(
@@ -433,17 +433,17 @@ class Journal(Protocol):
         world: str | None = None,
         limit: int = 100,
     ) -> list[DeliverySummary]:
-        """Returns what came in, newest first, without bodies and headers; with `world`, what is its or nobody's."""
+        """Return what came in, newest first, without bodies and headers; with `world`, what is its or nobody's."""
         ...
 
     def counts(self, world: str, company: str) -> Counts:
-        """Returns what the journal holds of one company, in numbers; of the inbox, what is that world's or nobody's."""
+        """Return what the journal holds of one company, in numbers; of the inbox, what is that world's or nobody's."""
         ...
 
     def prove_writable(self) -> None:
-        """Makes something durable that leaves no trace. Raises JournalError where nothing can be written now."""
+        """Make something durable that leaves no trace. Raises JournalError where nothing can be written now."""
         ...
 
     def close(self) -> None:
-        """Lets go of the database and of our presence among the holders."""
+        """Release the database and of our presence among the holders."""
         ...

@@ -105,11 +105,11 @@ class PostgresDatabase(Database):
                 raise
 
     def presence(self) -> Presence:
-        """Makes this process known by a session of its own. Raises JournalError."""
+        """Make this process known by a session of its own. Raises JournalError."""
         return SessionPresence(self)
 
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
-        """Adds a row, unless one with its `key` is there."""
+        """Add a row, unless one with its `key` is there."""
         connection.execute(_unless_there(table, key), row)
 
     def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
@@ -159,7 +159,7 @@ class PostgresDatabase(Database):
 
 @lru_cache
 def _unless_there(table: Table, key: str) -> Insert:
-    """Returns the statement, made once."""
+    """Return the statement, made once."""
     return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 
@@ -183,7 +183,7 @@ class SessionPresence:
     sure = False
 
     def __init__(self, database: PostgresDatabase) -> None:
-        """Makes ourselves known. Raises JournalError."""
+        """Make ourselves known. Raises JournalError."""
         self.holder = uuid.uuid4().hex
         self._db = database
         self._lock = Lock()
@@ -191,7 +191,7 @@ class SessionPresence:
             self._session, self._server_process = self._take()
 
     def hold(self) -> None:
-        """Looks whether our session still stands, and takes the lock again when not. Raises JournalError."""
+        """Look whether our session still stands, and takes the lock again when not. Raises JournalError."""
         with self._lock, self._db.plain_errors():
             if self._stands():
                 return
@@ -200,7 +200,7 @@ class SessionPresence:
             self._session, self._server_process = self._take()
 
     def gone(self, connection: Connection, holder: str) -> bool:
-        """Says whether no session of that holder is left; until the caller's transaction ends, it cannot return.
+        """Return whether no session of that holder is left; until the caller's transaction ends, it cannot return.
 
         Of two that ask at the same moment, one may hear that it is not gone yet.
         """
@@ -210,7 +210,7 @@ class SessionPresence:
         return bool(connection.execute(select(alone)).scalar_one())
 
     def leave(self) -> None:
-        """Ends the session."""
+        """End the session."""
         with self._lock:
             self._end()
 
@@ -237,7 +237,7 @@ class SessionPresence:
 
 
 def lock_key(name: str) -> int:
-    """Returns the 64-bit key of an advisory lock. Two names with one key would merely wait for each other."""
+    """Return the 64-bit key of an advisory lock. Two names with one key would merely wait for each other."""
     return int.from_bytes(hashlib.sha256(f"allclear {name}".encode()).digest()[:8], signed=True)
 
 

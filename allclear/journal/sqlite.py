@@ -62,16 +62,16 @@ class SqliteDatabase(Database):
                 raise
 
     def presence(self) -> Presence:
-        """Makes this process known in the folder of holders. Raises JournalError."""
+        """Make this process known in the folder of holders. Raises JournalError."""
         with self.plain_errors():
             return FilePresence(self._holders)
 
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
-        """Adds a row, unless one with its `key` is there."""
+        """Add a row, unless one with its `key` is there."""
         connection.execute(_unless_there(table, key), row)
 
     def version(self) -> int | None:
-        """Returns SQLite's number of the database as one connection, which never writes, sees it."""
+        """Return SQLite's number of the database as one connection, which never writes, sees it."""
         with self.plain_errors(), self._watching:
             if self._watcher is None:
                 self._watcher = self.engine.raw_connection()
@@ -82,7 +82,7 @@ class SqliteDatabase(Database):
                 cursor.close()
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         with self._watching:
             if self._watcher is not None:
                 self._watcher.close()
@@ -111,7 +111,7 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def _turn(self) -> Generator[None]:
-        """Takes this process's turn; within one it may be taken again."""
+        """Take this process's turn; within one it may be taken again."""
         with self._lock:
             if self._turn_file is not None and not self._turns:
                 fcntl.flock(self._turn_file, fcntl.LOCK_EX)
@@ -159,7 +159,7 @@ class SqliteDatabase(Database):
 
 @lru_cache
 def _unless_there(table: Table, key: str) -> Insert:
-    """Returns the statement, made once."""
+    """Return the statement, made once."""
     return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 
@@ -169,7 +169,7 @@ class FilePresence:
     sure = True
 
     def __init__(self, folder: Path) -> None:
-        """Makes ourselves known; `folder` is made when it is missing. Raises OSError."""
+        """Make ourselves known; `folder` is made when it is missing. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         self.holder = uuid.uuid4().hex
         self._folder = folder
@@ -180,7 +180,7 @@ class FilePresence:
         """Nothing takes the lock from a process that lives."""
 
     def gone(self, connection: Connection, holder: str) -> bool:  # noqa: ARG002 - it is not in the database
-        """Says whether that holder's process has ended; a stopped one is not gone."""
+        """Return whether that holder's process has ended; a stopped one is not gone."""
         if holder == self.holder:
             return False
         try:

@@ -76,7 +76,7 @@ ADD_DELIVERY = insert(INBOX)
 
 @lru_cache
 def incidents_where(asked: frozenset[str]) -> Select[tuple[str, str, str, str, str | None, int, str]]:
-    """Returns the list of incidents, newest first: those of a service, a company, opened or ended since, or open."""
+    """Return the list of incidents, newest first: those of a service, a company, opened or ended since, or open."""
     columns = INCIDENTS.c
     conditions = {
         "open_only": columns.ended_at.is_(None),

@@ -31,7 +31,7 @@ class Stats:
         world: str | None = None,
         limit: int = 100,
     ) -> list[DeliverySummary]:
-        """Returns what came in, newest first; a body may be a mebibyte, and stays where it is."""
+        """Return what came in, newest first; a body may be a mebibyte, and stays where it is."""
         wanted = select(*(column for column in INBOX.c if column.name not in {"body", "headers"}))
         wanted = wanted.order_by(INBOX.c.number.desc()).limit(limit)
         if state is not None:
@@ -56,7 +56,7 @@ class Stats:
         ]
 
     def counts(self, world: str, company: str) -> Counts:
-        """Returns what the journal holds of one company, in numbers, all of one moment."""
+        """Return what the journal holds of one company, in numbers, all of one moment."""
         ours = INBOX.c.world.in_((world, ""))
         deliveries = select(INBOX.c.state, func.count()).where(ours).group_by(INBOX.c.state)
         unread = select(func.min(INBOX.c.received_at)).where(ours, INBOX.c.state == "new", INBOX.c.reason == "")
@@ -72,7 +72,7 @@ class Stats:
             )
 
     def prove_writable(self) -> None:
-        """Writes a claim on nothing and takes it back, in one transaction: nobody ever sees it."""
+        """Write a claim on nothing and takes it back, in one transaction: nobody ever sees it."""
         nothing = f"nothing {uuid.uuid4().hex}"
         row = {"resource": nothing, "incident": "", "act": "", "holder": "", "token": "", "until": ""}
         with self._db.writing() as connection:

@@ -15,7 +15,7 @@ _WRITE = "Write it as sqlite:///path/to/journal.db or postgresql://user@host/dat
 
 
 def open_database(url: str) -> Database:
-    """Opens the database at `url`, makes its tables when new, brings them up to date when old.
+    """Open the database at `url`, makes its tables when new, brings them up to date when old.
 
     Raises ConfigError for an address that cannot be, JournalError for a database that is not a journal, cannot be
     reached, or would not keep what it was given.
@@ -39,18 +39,18 @@ def open_database(url: str) -> Database:
 
 
 def shown(url: str) -> str:
-    """Returns the address as it may be shown: without password and options. Raises ConfigError."""
+    """Return the address as it may be shown: without password and options. Raises ConfigError."""
     return without_secrets(_parsed(url))
 
 
 def has_secrets(url: str) -> bool:
-    """Says whether the address holds a password, as itself or as an option. Raises ConfigError."""
+    """Return whether the address holds a password, as itself or as an option. Raises ConfigError."""
     parsed = _parsed(url)
     return parsed.password is not None or any("pass" in name or "secret" in name for name in parsed.query)
 
 
 def without_secrets(url: URL) -> str:
-    """Returns the address without password and options: `?password=` is possible, too."""
+    """Return the address without password and options: `?password=` is possible, too."""
     return URL.create(url.drivername, url.username, None, url.host, url.port, url.database).render_as_string()
 
 

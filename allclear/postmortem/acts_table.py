@@ -15,7 +15,7 @@ _HEAD = ("| Act | Before | After | Approved by | When (UTC) | Outcome |", "|---|
 
 
 def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
-    """Returns the table of the acts on production in their order, and a list of what was told; safe in Markdown."""
+    """Return the table of the acts on production in their order, and a list of what was told; safe in Markdown."""
     if not incident.acts:
         return "Nothing was done by allclear."
     weighty = [act for act in incident.acts.values() if _weighty(act)]
@@ -28,7 +28,7 @@ def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
 
 
 def _weighty(act: Act) -> bool:
-    """Says whether an act changed production or needed somebody's word: messages and the like are listed apart."""
+    """Return whether an act changed production or needed somebody's word: messages and the like are listed apart."""
     return bool(act.asks or act.proposed.leaves or act.proposed.undoes or act.refusals)
 
 
@@ -38,7 +38,7 @@ def _when(act: Act) -> str:
 
 
 def markdown_in_place(incident: Incident, plan: Plan) -> str:
-    """Returns what is still in place, a list."""
+    """Return what is still in place, a list."""
     return "\n".join(f"- {markdown_safe(left_in_place(act, plan))}" for act in incident.in_place) or "Nothing."
 
 
@@ -57,7 +57,7 @@ def _row(incident: Incident, act: Act, plan: Plan | None) -> str:
 
 
 def act_words(act: Act) -> str:
-    """Returns what an act does: its title, and the sentence that was approved."""
+    """Return what an act does: its title, and the sentence that was approved."""
     summary = str((act.change or {}).get("summary") or "").rstrip(" .")
     title = act.proposed.title.rstrip(" .")
     return f"{title}: {summary}" if summary and summary != title else title
@@ -75,7 +75,7 @@ def _before_and_after(act: Act) -> tuple[str, str]:
 
 
 def approvals(incident: Incident, act: Act, plan: Plan | None = None) -> str:
-    """Returns who said yes or no to an act and when, safe in Markdown; blank where nobody has answered yet."""
+    """Return who said yes or no to an act and when, safe in Markdown; blank where nobody has answered yet."""
     if not act.asks:
         return "" if act.outcome is None or act.refusals else "no approval needed"
     states = [incident.asks[ask] for ask in act.asks]

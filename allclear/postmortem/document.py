@@ -30,7 +30,7 @@ _POINT = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 def write_post_mortem(
     incident: Incident, entries: Sequence[Entry], plan: Plan, *, service_title: str, template: str, now: datetime
 ) -> str:
-    """Returns the post-mortem as Markdown, and says how to write what nobody has written yet.
+    """Return the post-mortem as Markdown, and says how to write what nobody has written yet.
 
     `template` is the text of the plan's template. Everything that was not in it is escaped, so that nothing an alert
     or a person said can change the document's structure. Raises ConfigError for an unknown placeholder.
@@ -112,7 +112,7 @@ _BRIEF = timedelta(minutes=15)
 
 
 def gaps(incident: Incident, entries: Sequence[Entry]) -> list[tuple[datetime, datetime]]:
-    """Returns where nothing was recorded for over ten minutes, until the incident's end."""
+    """Return where nothing was recorded for over ten minutes, until the incident's end."""
     times = [entry.at for entry in entries if incident.ended_at is None or entry.at <= incident.ended_at]
     return [(start, end) for start, end in pairwise(times) if end - start > SILENCE]
 
@@ -161,7 +161,7 @@ def _detected_how(incident: Incident) -> str:
 
 
 def _measured(incident: Incident, entries: Sequence[Entry]) -> str:
-    """Returns what was seen from outside when it was found, contained and recovered; blank where nobody looked."""
+    """Return what was seen from outside when it was found, contained and recovered; blank where nobody looked."""
     lines: list[str] = []
     for entry in entries:
         record = entry.record

@@ -39,7 +39,7 @@ _STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "ask": "
 
 
 def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime, *, routine: bool = False) -> Group:
-    """Returns the incident's page: how it stands, what waits for people, what is in place, what is due, the timeline.
+    """Return the incident's page: how it stands, what waits for people, what is in place, what is due, the timeline.
 
     With `routine`, the lines for auditors and the details are there too. Nothing in it is taken for rich's markup.
     Print it with `crop=False`: a command stands on a line of its own, unbroken and in no frame, to be copied.
@@ -156,6 +156,6 @@ def _text(line: Line, *, detail: bool) -> Text:
 
 
 def markdown_timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
-    """Returns the timeline as a Markdown list, safe in an artifact; lines for auditors are left out."""
+    """Return the timeline as a Markdown list, safe in an artifact; lines for auditors are left out."""
     lines = timeline(entries, plan, incident=incident)
     return "\n".join(f"- **{clock(line.at)}** {markdown_safe(line.text, 2000)}" for line in lines)

@@ -41,7 +41,7 @@ _STUCK_OUTSIDE = 180.0
 
 
 def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, limits: Limits | None = None) -> FastAPI:
-    """Returns the service over `engine`; without `drives` it only hears, and somebody else acts.
+    """Return the service over `engine`; without `drives` it only hears, and somebody else acts.
 
     Raises ConfigError without a token: an open door is no door.
     """
@@ -106,7 +106,7 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
 
 
 def _described(made: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-    """Leaves out of the description that a door without options could refuse them, as FastAPI says of each."""
+    """Leave out of the description that a door without options could refuse them, as FastAPI says of each."""
 
     def openapi() -> dict[str, Any]:
         described = made()

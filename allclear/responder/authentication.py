@@ -28,7 +28,7 @@ class Gate:
     clock: Clock = utc_now
 
     def admit(self, name: str, request: RawRequest) -> Proof:
-        """Returns what `request` proves for the source called `name`, which must be one there is. Never raises."""
+        """Return what `request` proves for the source called `name`, which must be one there is. Never raises."""
         keys = self.keys(name)
         if keys is None:
             return self.closed(name)
@@ -40,7 +40,7 @@ class Gate:
         return proof
 
     def keys(self, name: str) -> Keys | None:
-        """Returns what is configured for a source, or None where that is nothing, or a secret that is not set."""
+        """Return what is configured for a source, or None where that is nothing, or a secret that is not set."""
         config = self._config(name)
         if config is not None:
             found = tuple(secret for variable in config.variables if (secret := self.secret(variable)))
@@ -50,7 +50,7 @@ class Gate:
         return Keys((token,)) if token and name in WITH_THE_TOKEN else None
 
     def closed(self, name: str) -> Proof:
-        """Returns the refusal of a source that nobody has configured, or whose secret is not set."""
+        """Return the refusal of a source that nobody has configured, or whose secret is not set."""
         config = self._config(name)
         if config is None:
             reason = f"The source {name} is not configured: systems.yaml names no secret for it under `alerts: {name}`."
@@ -63,5 +63,5 @@ class Gate:
 
 
 def make_gate(company: Company, secret: Callable[[str], str], token: SecretStr | None, clock: Clock = utc_now) -> Gate:
-    """Returns the gate of `company`; `secret` tells what an environment variable holds."""
+    """Return the gate of `company`; `secret` tells what an environment variable holds."""
     return Gate(company.systems.alerts, secret, token, clock)

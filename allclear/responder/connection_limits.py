@@ -27,7 +27,7 @@ class Connection(H11Protocol):
     _cut: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins a connection, or tells one too many to come again."""
+        """Start a connection, or tells one too many to come again."""
         super().connection_made(transport)
         if len(self.connections) > self.most:
             transport.write(_BUSY)
@@ -36,18 +36,18 @@ class Connection(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Takes what has arrived."""
+        """Take what has arrived."""
         if not self.transport.is_closing():
             super().data_received(data)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends a connection."""
+        """End a connection."""
         self._stop_watching()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        """Counts the time as long as nobody but the sender can bring this connection on."""
+        """Count the time as long as nobody but the sender can bring this connection on."""
         cycle = cast("RequestResponseCycle | None", self.cycle)  # there is none before the first head
         answered = cycle is None or cycle.response_complete
         theirs = self.conn.their_state is h11.IDLE or (self.conn.their_state is h11.SEND_BODY and answered)

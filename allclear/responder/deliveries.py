@@ -18,7 +18,7 @@ NUMBER = ":number"
 
 
 def refusal(source: Source, request: RawRequest) -> str | None:
-    """Returns why a body is not even kept; None for strict JSON, and for what is none at all: a form, or nonsense.
+    """Return why a body is not even kept; None for strict JSON, and for what is none at all: a form, or nonsense.
 
     Nonsense may be our own misreading, so it is kept and quarantined; what is refused means harm or several things.
     """
@@ -32,7 +32,7 @@ def refusal(source: Source, request: RawRequest) -> str | None:
 
 
 def to_keep(source: Source, request: RawRequest, level: Level) -> tuple[dict[str, str], bytes, str]:
-    """Returns the headers, the body and the key of a delivery: no query, and no secret that stood in the body.
+    """Return the headers, the body and the key of a delivery: no query, and no secret that stood in the body.
 
     The key is the vendor's number of the delivery and the body's hash, for either can be the same by accident. What
     was proven weakly never counts as the repeat of what was proven well, nor the other way round.
@@ -46,10 +46,10 @@ def to_keep(source: Source, request: RawRequest, level: Level) -> tuple[dict[str
 
 
 def is_authenticated(delivery: Delivery) -> bool:
-    """Says whether the sender of a kept delivery has proven who it is, so that what it says may set off an action."""
+    """Return whether the sender of a kept delivery has proven who it is, so that what it says may set off an action."""
     return delivery.headers.get(PROOF) == Level.AUTHENTICATED.value
 
 
 def is_numbered(delivery: Delivery) -> bool:
-    """Says whether its vendor numbers deliveries: then the same one, sent again, tells of nothing new."""
+    """Return whether its vendor numbers deliveries: then the same one, sent again, tells of nothing new."""
     return NUMBER in delivery.headers

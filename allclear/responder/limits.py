@@ -25,7 +25,7 @@ TOO_LARGE = f"The body is over {MOST_BYTES} bytes."
 
 
 def come_again(reason: str, **more: str) -> HTTPException:
-    """Returns the answer to what cannot be taken now and shall be sent once more."""
+    """Return the answer to what cannot be taken now and shall be sent once more."""
     return HTTPException(503, reason, RETRY_AFTER | more)
 
 
@@ -48,7 +48,7 @@ class Limits:
 
     @contextmanager
     def room(self) -> Generator[BoundedBody]:
-        """Yields the room for one request. Raises HTTPException 503 where there is none."""
+        """Yield the room for one request. Raises HTTPException 503 where there is none."""
         if self.requests >= self.most_requests:
             raise come_again("Too many alerts are under way.")
         self.requests += 1
@@ -60,7 +60,7 @@ class Limits:
             self.held -= held.bytes
 
     async def in_time(self, work: Awaitable[T]) -> T:
-        """Returns what the journal answers. Raises HTTPException 503 when that takes too long; it is cancelled then."""
+        """Return what the journal answers. Raises HTTPException 503 when that takes too long; it is cancelled then."""
         try:
             async with asyncio.timeout(self.journal_seconds):
                 return await work
@@ -76,7 +76,7 @@ class BoundedBody:
     bytes: int = 0
 
     async def read(self, request: Request) -> bytes:
-        """Returns the body.
+        """Return the body.
 
         Raises HTTPException 413 for one that is too large, 503 where there is no room or its sender is too slow;
         starlette's ClientDisconnect when the sender hangs up.

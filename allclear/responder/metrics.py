@@ -72,7 +72,7 @@ class Metrics:
         self._registry.register(_Standing(engine))
 
     def text(self) -> bytes:
-        """Returns all of it as Prometheus reads it. Blocks: it asks the journal."""
+        """Return all of it as Prometheus reads it. Blocks: it asks the journal."""
         return generate_latest(self._registry)
 
 
@@ -84,7 +84,7 @@ class Counted:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hands a request on, and watches how it is answered."""
+        """Hand a request on, and watches how it is answered."""
         source = _source_of(scope)
         if source is None:
             await self._app(scope, receive, send)
@@ -106,7 +106,7 @@ class Counted:
 
 
 def _source_of(scope: Scope) -> str | None:
-    """Returns the source that an alert comes from, or None for another request."""
+    """Return the source that an alert comes from, or None for another request."""
     if scope["type"] != "http" or scope["method"] != "POST":
         return None
     first, _, name = str(scope["path"]).lstrip("/").partition("/")
@@ -123,7 +123,7 @@ class _Running(Collector):
         self._limits = limits
 
     def collect(self) -> Iterable[Metric]:
-        """Yields the loops and what is under way."""
+        """Yield the loops and what is under way."""
         age = GaugeMetricFamily(
             "allclear_loop_last_round_age_seconds", "Since the loop last came round.", labels=["loop"]
         )
@@ -151,7 +151,7 @@ class _Standing(Collector):
         """Waiting errand -> when it was first seen here."""
 
     def collect(self) -> Iterable[Metric]:
-        """Yields what the journal says; of a journal that cannot be read, only that."""
+        """Yield what the journal says; of a journal that cannot be read, only that."""
         up = GaugeMetricFamily("allclear_journal_up", "1 while the journal can be read.")
         try:
             counts = self._engine.journal.counts(self._engine.world, self._engine.company.name)
@@ -196,7 +196,7 @@ class _Standing(Collector):
         yield GaugeMetricFamily("allclear_open_asks", "Questions that wait for people.", asks)
 
     def _check(self, incident: str, length: int) -> tuple[int, str, int] | None:
-        """Returns how an incident stands; None where its record cannot be read: the other figures are told still."""
+        """Return how an incident stands; None where its record cannot be read: the other figures are told still."""
         known = self._known.get(incident)
         if known is not None and known[0] == length:
             return known

@@ -34,7 +34,7 @@ class Ready:
         self._journal_says = ""
 
     async def troubles(self) -> list[str]:
-        """Returns a sentence for whatever keeps the responder from its work; nothing where all is well."""
+        """Return a sentence for whatever keeps the responder from its work; nothing where all is well."""
         async with self._lock:
             if time.monotonic() - self._looked > _KEPT:
                 self._journal_says = await self._ask_journal()
@@ -42,11 +42,11 @@ class Ready:
         return [*filter(None, [self._journal_says]), *self._loops.troubles()]
 
     def close(self) -> None:
-        """Lets go of the thread, without waiting for a journal that hangs."""
+        """Release the thread, without waiting for a journal that hangs."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _ask_journal(self) -> str:
-        """Tells the log what is wrong, and strangers only that something is: where the journal is, is not for them."""
+        """Tell the log what is wrong, and strangers only that something is: where the journal is, is not for them."""
         try:
             check = asyncio.get_running_loop().run_in_executor(self._thread, self._journal.prove_writable)
             await self._limits.in_time(check)

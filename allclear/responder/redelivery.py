@@ -10,7 +10,7 @@ AGAIN = ("quarantined", "ignored")
 
 
 def found_in(journal: Journal, world: str, delivery: str) -> Delivery:
-    """Returns a delivery of `world`, or of nobody's. Raises NotFound."""
+    """Return a delivery of `world`, or of nobody's. Raises NotFound."""
     found = journal.delivery(delivery)
     if found.world not in {world, ""}:
         raise NotFound(f"The alert {delivery} is not of {world}.", f"Look at it as {found.world} does.")
@@ -18,7 +18,7 @@ def found_in(journal: Journal, world: str, delivery: str) -> Delivery:
 
 
 def retry_delivery(journal: Journal, world: str, delivery: str) -> None:
-    """Puts a delivery back among those that wait to be read; its words and what they proved are as they were.
+    """Put a delivery back among those that wait to be read; its words and what they proved are as they were.
 
     Raises NotFound, and Refused for one that became something.
     """

@@ -29,7 +29,7 @@ class Sent:
 
 
 def lacks(gate: Gate, source: str) -> str:
-    """Returns what is missing here for samples of `source`, in a few words; nothing where it is configured."""
+    """Return what is missing here for samples of `source`, in a few words; nothing where it is configured."""
     if gate.keys(source) is not None:
         return ""
     variables = _variables(gate, source)
@@ -37,13 +37,13 @@ def lacks(gate: Gate, source: str) -> str:
 
 
 def _variables(gate: Gate, source: str) -> list[str]:
-    """Returns the variables of which one must hold the secret of `source`."""
+    """Return the variables of which one must hold the secret of `source`."""
     named = [one for name, config in gate.configured.items() if name == source for one in config.variables]
     return [*named, *(["ALLCLEAR_ALERT_TOKEN"] if source in WITH_THE_TOKEN else [])]
 
 
 def send(gate: Gate, http: httpx.Client, source: str, name: str, now: datetime) -> Sent:
-    """Sends a sample of `source` through `http`, whose base address is the responder's.
+    """Send a sample of `source` through `http`, whose base address is the responder's.
 
     Raises NotFound for a sample there is not, ConfigError where this side or the responder lacks the secret or has
     another, VendorRefused for what is turned away otherwise, Unreachable.
@@ -84,7 +84,7 @@ def _cannot_sign(gate: Gate, source: str) -> AllclearError:
 
 
 def _turned_away(gate: Gate, source: str, answer: httpx.Response) -> AllclearError:
-    """Returns the refusal, with what a person does about it on which side."""
+    """Return the refusal, with what a person does about it on which side."""
     variables, address = " or ".join(_variables(gate, source)), answer.request.url.copy_with(query=None)
     said = f"The responder turned the sample of {source} away ({answer.status_code}): {_detail(answer)}"
     match answer.status_code:
@@ -109,7 +109,7 @@ def _turned_away(gate: Gate, source: str, answer: httpx.Response) -> AllclearErr
 
 
 def _detail(answer: httpx.Response) -> str:
-    """Returns why, in the answer's own words: its `detail`, or its text."""
+    """Return why, in the answer's own words: its `detail`, or its text."""
     try:
         said = str(answer.json()["detail"])
     except (ValueError, LookupError, TypeError):

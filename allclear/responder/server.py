@@ -16,7 +16,7 @@ from allclear.settings import Settings
 
 
 async def serve(settings: Settings) -> None:
-    """Listens at ALLCLEAR_RESPONDER_URL until SIGINT or SIGTERM, and ends the process then.
+    """Listen at ALLCLEAR_RESPONDER_URL until SIGINT or SIGTERM, and ends the process then.
 
     Raises AllclearError where it cannot start.
     """
@@ -40,4 +40,4 @@ async def serve(settings: Settings) -> None:
 
 
 def _heard(_number: int, _frame: FrameType | None) -> None:
-    """Does nothing: all is closed in its order."""
+    """Do nothing: all is closed in its order."""

@@ -28,7 +28,7 @@ class NotStrict(ValueError):
 
 
 def decode(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON
-    """Returns the JSON in `raw`, in UTF-8. Raises NotStrict, and ValueError for what is no JSON at all."""
+    """Return the JSON in `raw`, in UTF-8. Raises NotStrict, and ValueError for what is no JSON at all."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -44,7 +44,7 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON
 
 
 def _is_too_deep(raw: bytes) -> bool:
-    """Takes away, level by level, what has nothing inside it; strings do not count."""
+    """Take away, level by level, what has nothing inside it; strings do not count."""
     left = _STRING.sub(b"", raw).translate(_AS_BRACKETS, _NO_BRACKETS)
     for _ in range(MOST_DEPTH):
         left = left.replace(b"[]", b"")

@@ -19,7 +19,7 @@ _SIMULATED_SECRET = "simulated"  # noqa: S105 - what a simulated vendor gets whe
 
 
 def options_of(access: Access, model: type[O]) -> O:
-    """Returns a system's options as its own model; raises ConfigError, one sentence, for what it does not know."""
+    """Return a system's options as its own model; raises ConfigError, one sentence, for what it does not know."""
     try:
         return model.model_validate(access.options)
     except ValidationError as error:
@@ -35,7 +35,7 @@ def options_of(access: Access, model: type[O]) -> O:
 
 
 def secret_of(access: Access) -> str:
-    """Returns a system's secret; raises MissingSecret, or ConfigError for one that no header could carry."""
+    """Return a system's secret; raises MissingSecret, or ConfigError for one that no header could carry."""
     secret = access.secret.get_secret_value().strip() if access.secret else ""
     if not secret and access.simulated:
         return _SIMULATED_SECRET
@@ -54,7 +54,7 @@ def secret_of(access: Access) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Says whether `address` (a URL or host:port) is on this machine."""
+    """Return whether `address` (a URL or host:port) is on this machine."""
     host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -65,7 +65,7 @@ def is_loopback(address: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """Returns `address` (a URL or host:port) fit to be told: without a user's name, a password, or a query."""
+    """Return `address` (a URL or host:port) fit to be told: without a user's name, a password, or a query."""
     scheme, mark, rest = address.partition("://")
     if not mark or not scheme.isalnum():
         scheme, mark, rest = "", "", address
@@ -76,7 +76,7 @@ def shown(address: str) -> str:
 
 
 def web_address(access: Access) -> str:
-    """Returns a system's endpoint without a trailing slash.
+    """Return a system's endpoint without a trailing slash.
 
     Raises ConfigError for anything but https://; plain http:// is for this machine and simulated systems,
     for elsewhere the secret would travel in the clear.

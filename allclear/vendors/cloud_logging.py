@@ -63,7 +63,7 @@ class CloudLogs(GoogleClient):
     scope: ClassVar[str] = "https://www.googleapis.com/auth/logging.read"
 
     async def traffic_moves(self, project: str, region: str, service: str, *, now: datetime) -> tuple[TrafficMove, ...]:
-        """Returns the newest accepted writes to the service, oldest first. Raises Denied, Unreachable.
+        """Return the newest accepted writes to the service, oldest first. Raises Denied, Unreachable.
 
         What another service's entries say is left out.
         """
@@ -81,7 +81,7 @@ class CloudLogs(GoogleClient):
         return tuple(sorted(moves, key=lambda move: move.at))
 
     async def _entries(self, call: Call, body: JsonDict) -> list[object]:
-        """Returns the entries of the first page that has any."""
+        """Return the entries of the first page that has any."""
         for _ in range(_PAGES):
             answer = await self._wire.read(call, "/v2/entries:list", json=body)
             if not isinstance(answer, dict):
@@ -118,7 +118,7 @@ def _is_of(entry: object, region: str, service: str) -> bool:
 
 
 def move_of(entry: object) -> TrafficMove | None:
-    """Returns what an entry tells of the traffic; None for a refused write, a dry run, or one that says nothing."""
+    """Return what an entry tells of the traffic; None for a refused write, a dry run, or one that says nothing."""
     payload = _part(entry, "protoPayload")
     if _part(payload, "status").get("code") or _part(payload, "request").get("validateOnly"):
         return None
@@ -148,7 +148,7 @@ def _serving(service: JsonDict) -> tuple[dict[str, int], bool]:
 
 
 def _shares(entries: object, latest: str | None) -> dict[str, int]:
-    """Returns the percents by revision; what goes to the latest counts as `latest`, or is left out without one."""
+    """Return the percents by revision; what goes to the latest counts as `latest`, or is left out without one."""
     found: dict[str, int] = {}
     for entry in cast("list[object]", entries) if isinstance(entries, list) else []:
         one = _part(entry)
@@ -160,7 +160,7 @@ def _shares(entries: object, latest: str | None) -> dict[str, int]:
 
 
 def _part(value: Any, *path: str) -> JsonDict:  # noqa: ANN401 - parsed JSON
-    """Returns the object at `path` inside `value`; an empty one where there is none."""
+    """Return the object at `path` inside `value`; an empty one where there is none."""
     for key in path:
         value = cast("JsonDict", value).get(key) if isinstance(value, dict) else None
     return cast("JsonDict", value) if isinstance(value, dict) else {}

@@ -42,7 +42,7 @@ class CloudMetrics(GoogleClient):
     async def requests(
         self, project: str, region: str, service: str, *, until: datetime, window: timedelta
     ) -> dict[str, RequestCount]:
-        """Returns the requests that each revision answered in the `window` before `until`; empty without any.
+        """Return the requests that each revision answered in the `window` before `until`; empty without any.
 
         Raises Denied, Unreachable, VendorRefused.
         """
@@ -68,7 +68,7 @@ def _quoted(value: str) -> str:
 
 
 def _counted(answer: Any) -> dict[str, RequestCount]:  # noqa: ANN401 - parsed JSON
-    """Returns the sums; raises one of several errors for what has another shape."""
+    """Return the sums; raises one of several errors for what has another shape."""
     found: dict[str, RequestCount] = {}
     result = answer["data"]["result"]
     if not isinstance(result, list):

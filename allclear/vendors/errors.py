@@ -39,14 +39,14 @@ class Call:
     write: bool
 
     def unreachable(self, reason: str) -> Unreachable:
-        """Returns the error for a system that could not be reached: nothing was changed."""
+        """Return the error for a system that could not be reached: nothing was changed."""
         return Unreachable(
             f"{self.vendor} could not be reached to {self.what} ({reason}); nothing was changed.",
             f"Look at {self.vendor}'s own status and at the network, then try again.",
         )
 
     def lost(self, reason: str) -> Unreachable | AnswerLost:
-        """Returns the error for an answer that never came: for a write that may have taken effect."""
+        """Return the error for an answer that never came: for a write that may have taken effect."""
         if not self.write:
             return self.unreachable(reason)
         return AnswerLost(
@@ -55,27 +55,27 @@ class Call:
         )
 
     def denied(self, words: str) -> Denied:
-        """Returns the error for a key that is wrong or lacks the permission."""
+        """Return the error for a key that is wrong or lacks the permission."""
         return Denied(
             f"{self.vendor} does not allow our key to {self.what}: {words}.",
             "Give the key the permission, or set the right one in its environment variable.",
         )
 
     def conflict(self, words: str) -> Conflict:
-        """Returns the error for a thing that someone else changed first."""
+        """Return the error for a thing that someone else changed first."""
         return Conflict(
             f"{self.vendor} did not {self.what}, for it was changed meanwhile: {words}.",
             "Look at it again and decide anew.",
         )
 
     def refused(self, words: str) -> VendorRefused:
-        """Returns the error for a plain no."""
+        """Return the error for a plain no."""
         return VendorRefused(
             f"{self.vendor} refused to {self.what}: {words}.", "Correct what it names, or do it by hand there."
         )
 
     def busy(self, seconds: float | None) -> VendorRefused:
-        """Returns the error for a rate limit that lasts longer than we wait."""
+        """Return the error for a rate limit that lasts longer than we wait."""
         when = f" for another {seconds:.0f} s" if seconds else ""
         return VendorRefused(
             f"{self.vendor} is limiting our requests{when} and did not {self.what}.",
@@ -83,13 +83,13 @@ class Call:
         )
 
     def missing(self, words: str) -> AllclearError:
-        """Returns the error for a thing that is not there; for a write that is a refusal."""
+        """Return the error for a thing that is not there; for a write that is a refusal."""
         if self.write:
             return self.refused(words)
         return NotFound(f"{self.vendor} was asked to {self.what}: {words}.", "Check its name in systems.yaml.")
 
     def by_status(self, status: int, words: str, wait: float | None = None) -> AllclearError:
-        """Returns the error for an HTTP status that means no."""
+        """Return the error for an HTTP status that means no."""
         words = quote(words) or f"it answered {status}"
         if status in _UNAUTHORISED:
             return self.denied(words)
@@ -105,7 +105,7 @@ class Call:
 
 
 def quote(words: str) -> str:
-    """Returns a vendor's words fit for the middle of a sentence: one line, not endless, no full stop."""
+    """Return a vendor's words fit for the middle of a sentence: one line, not endless, no full stop."""
     line = " ".join(words.split())
     if len(line) > _LONGEST_QUOTE:
         line = f"{line[:_LONGEST_QUOTE]}…"
@@ -113,7 +113,7 @@ def quote(words: str) -> str:
 
 
 def seconds_to_wait(retry_after: str | None) -> float | None:
-    """Returns what a Retry-After header says, in seconds; None for a missing or unreadable one."""
+    """Return what a Retry-After header says, in seconds; None for a missing or unreadable one."""
     if not retry_after:
         return None
     try:

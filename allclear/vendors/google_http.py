@@ -40,7 +40,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def revision_name(value: object) -> str | None:
-    """Returns `value` where it can be a revision's name; None for anything else, which no person should be told."""
+    """Return `value` where it can be a revision's name; None for anything else, which no person should be told."""
     return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
@@ -68,15 +68,15 @@ class GoogleWire:
         self._wire = Wire(vendor, base, transport=transport, pause=pause)
 
     def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
+        """Return where it is aimed, without its secret."""
         return repr(self._wire)
 
     async def close(self) -> None:
-        """Lets go of the connections."""
+        """Release the connections."""
         await self._wire.close()
 
     async def read(self, call: Call, path: str, *, json: object = None, form: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - whatever JSON Google answers
-        """Returns the JSON that a POST to `path` is answered with. Raises Denied, Unreachable, NotFound and kin."""
+        """Return the JSON that a POST to `path` is answered with. Raises Denied, Unreachable, NotFound and kin."""
         token = await self._signed_in(call)
         headers = {"authorization": f"Bearer {token}"} if token else {}
 
@@ -106,7 +106,7 @@ class GoogleWire:
 
 
 def _words(response: httpx.Response) -> str:
-    """Returns Google's own sentence; the code and the status around it say nothing more to a person."""
+    """Return Google's own sentence; the code and the status around it say nothing more to a person."""
     try:
         said: Any = response.json()
         return quote(str(said["error"]["message"]))
@@ -115,7 +115,7 @@ def _words(response: httpx.Response) -> str:
 
 
 def token_for(access: Access, scope: str) -> Token | None:
-    """Returns where tokens for `scope` come from; None where nothing signs in."""
+    """Return where tokens for `scope` come from; None where nothing signs in."""
     return None if access.simulated or is_loopback(access.endpoint) else _DefaultToken(scope)
 
 
@@ -139,16 +139,16 @@ class GoogleClient:
         self._wire = GoogleWire(self.vendor, address, token, transport, pause)
 
     def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
+        """Return where it is aimed, without its secret."""
         return f"{type(self).__name__}({self._wire!r}, project={self.project!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a client; sends nothing yet. Raises ConfigError."""
+        """Return a client; sends nothing yet. Raises ConfigError."""
         return cls(web_address(access), options_of(access, GoogleOptions), token_for(access, cls.scope))
 
     async def close(self) -> None:
-        """Lets go of its connections."""
+        """Release its connections."""
         await self._wire.close()
 
 
@@ -161,7 +161,7 @@ class _DefaultToken:
         self._lock = Lock()
 
     def __call__(self) -> str:
-        """Returns a valid token. Raises GoogleAuthError."""
+        """Return a valid token. Raises GoogleAuthError."""
         import google.auth  # noqa: PLC0415 - 0.2 s, paid when first used
         from google.auth.transport.requests import Request  # noqa: PLC0415 - as above
 

@@ -34,7 +34,7 @@ Pause = Callable[[float], Awaitable[object]]
 
 @cache
 def trusted() -> ssl.SSLContext:
-    """Returns the certificates we trust; the first call also loads httpx, 0.3 s: call it in a thread."""
+    """Return the certificates we trust; the first call also loads httpx, 0.3 s: call it in a thread."""
     import httpx  # noqa: PLC0415 - 0.3 s, paid when first used
 
     return httpx.create_ssl_context()
@@ -64,7 +64,7 @@ class Wire:
         self._clients: PerLoop[httpx.AsyncClient] = PerLoop(self._make, lambda client: client.aclose())
 
     def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
+        """Return where it is aimed, without its secret."""
         return f"Wire({self.vendor!r}, {shown(self.base)!r})"
 
     def _make(self) -> httpx.AsyncClient:
@@ -82,25 +82,25 @@ class Wire:
 
     @property
     def http(self) -> httpx.AsyncClient:
-        """Returns the running loop's connections, for a library that brings its own requests."""
+        """Return the running loop's connections, for a library that brings its own requests."""
         return self._clients.here()
 
     async def warm(self) -> None:
-        """Loads what the first request needs, beside other work."""
+        """Load what the first request needs, beside other work."""
         await asyncio.to_thread(trusted)
 
     async def close(self) -> None:
-        """Lets go of the connections."""
+        """Release the connections."""
         await self._clients.close()
 
     def hide(self, text: str) -> str:
-        """Returns `text` without our secret, should a vendor have echoed it."""
+        """Return `text` without our secret, should a vendor have echoed it."""
         return text.replace(self._secret, "…") if self._secret else text
 
     async def ask(
         self, call: Call, method: str, path: str, *, json: object = None, params: Mapping[str, str] | None = None
     ) -> Any:  # noqa: ANN401 - whatever JSON the vendor answers
-        """Returns the JSON of a good answer (None for an empty one); raises what `Call` makes of a bad one."""
+        """Return the JSON of a good answer (None for an empty one); raises what `Call` makes of a bad one."""
 
         async def once() -> httpx.Response:
             return await self.http.request(method, f"{self.base}{path}", json=json, params=params)
@@ -112,7 +112,7 @@ class Wire:
         raise call.by_status(response.status_code, words, seconds_to_wait(response.headers.get("retry-after")))
 
     async def patiently(self, call: Call, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-        """Returns the answer to `send`, sent again where that is safe.
+        """Return the answer to `send`, sent again where that is safe.
 
         A read is sent again after a broken connection, a 429 or a 502-504; a write only after a 429, with
         which the vendor says that it did nothing. Raises Unreachable or AnswerLost.
@@ -141,7 +141,7 @@ class Wire:
 
 
 def transport_error(call: Call, error: Exception) -> AllclearError | None:
-    """Returns our error for a failed transmission; None for anything else."""
+    """Return our error for a failed transmission; None for anything else."""
     import httpx  # noqa: PLC0415 - loaded already, for it raised the error
 
     if not isinstance(error, httpx.TransportError | httpx.DecodingError):
@@ -160,7 +160,7 @@ _WHY = {
 
 
 def words_of(response: httpx.Response) -> str:
-    """Returns a refusal in the vendor's own words, from the places where vendors put them."""
+    """Return a refusal in the vendor's own words, from the places where vendors put them."""
     body = _json(response)
     if isinstance(body, dict):
         said = cast("dict[str, object]", body)

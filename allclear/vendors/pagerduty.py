@@ -44,25 +44,25 @@ class PagerDuty:
         self._wire = Wire("PagerDuty", address, secret=routing_key, transport=transport)
 
     def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
+        """Return where it is aimed, without its secret."""
         return f"PagerDuty({shown(self._wire.base)!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a client; sends nothing yet. Raises ConfigError or MissingSecret."""
+        """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         options_of(access, PagerDutyOptions)
         return cls(web_address(access), secret_of(access))
 
     async def warm(self) -> None:
-        """Loads what the first call needs, beside other work."""
+        """Load what the first call needs, beside other work."""
         await self._wire.warm()
 
     async def close(self) -> None:
-        """Lets go of its connections."""
+        """Release its connections."""
         await self._wire.close()
 
     async def trigger(self, key: str, summary: str, *, source: str, severity: Urgency, details: JsonDict) -> str:
-        """Pages whoever is on call, once for each open `key`; returns the key that PagerDuty took."""
+        """Page whoever is on call, once for each open `key`; returns the key that PagerDuty took."""
         payload = {
             "summary": summary[:LONGEST_SUMMARY],
             "source": source,
@@ -72,11 +72,11 @@ class PagerDuty:
         return await self._send("trigger", key, "page", {"payload": payload})
 
     async def acknowledge(self, key: str) -> str:
-        """Says that someone has taken the page of `key`."""
+        """Record that someone has taken the page of `key`."""
         return await self._send("acknowledge", key, "acknowledge the page", {})
 
     async def resolve(self, key: str) -> str:
-        """Ends the page of `key`."""
+        """End the page of `key`."""
         return await self._send("resolve", key, "resolve the page", {})
 
     async def _send(self, action: str, key: str, what: str, more: JsonDict) -> str:
@@ -87,7 +87,7 @@ class PagerDuty:
 
 
 def fitting(key: str) -> str:
-    """Returns `key` as PagerDuty takes it: a longer one ends in its own hash, so that it stays the only one."""
+    """Return `key` as PagerDuty takes it: a longer one ends in its own hash, so that it stays the only one."""
     if len(key) <= LONGEST_KEY:
         return key
     mark = hashlib.sha256(key.encode()).hexdigest()[:32]

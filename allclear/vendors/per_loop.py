@@ -25,7 +25,7 @@ class PerLoop(Generic[T]):
         self._lock = threading.Lock()
 
     def here(self) -> T:
-        """Returns the one of the running loop."""
+        """Return the one of the running loop."""
         loop = asyncio.get_running_loop()
         with self._lock:
             found = self._made.get(loop)
@@ -34,7 +34,7 @@ class PerLoop(Generic[T]):
             return found
 
     async def close(self) -> None:
-        """Closes the running loop's own; those of other loops are let go, for only their loop could close them."""
+        """Close the running loop's own; those of other loops are let go, for only their loop could close them."""
         with self._lock:
             mine = self._made.pop(asyncio.get_running_loop(), None)
             self._made.clear()

@@ -85,7 +85,7 @@ class SlackMessage(Model):
 
 
 def escape(text: str) -> str:
-    """Returns `text` so that Slack shows it as written: no link, no mention, no call to a whole channel."""
+    """Return `text` so that Slack shows it as written: no link, no mention, no call to a whole channel."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -105,25 +105,25 @@ class Slack:
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="slack")
 
     def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
+        """Return where it is aimed, without its secret."""
         return f"Slack({shown(self._address)!r}, channel={self.channel!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a client; sends nothing yet. The endpoint is `https://slack.com/api`. Raises ConfigError."""
+        """Return a client; sends nothing yet. The endpoint is `https://slack.com/api`. Raises ConfigError."""
         options = options_of(access, SlackOptions)
         return cls(web_address(access), secret_of(access), options)
 
     async def warm(self) -> None:
-        """Loads what the first call needs, beside other work."""
+        """Load what the first call needs, beside other work."""
         await asyncio.get_running_loop().run_in_executor(self._threads, self._client)
 
     async def close(self) -> None:
-        """Lets go of its threads."""
+        """Release its threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, channel: str, text: str, payload: JsonDict) -> SlackMessage:
-        """Posts `text`, escaped, with `payload` in its metadata. Nothing stops a second post: `find` first."""
+        """Post `text`, escaped, with `payload` in its metadata. Nothing stops a second post: `find` first."""
         call = Call("Slack", f"post in {channel}", write=True)
         body = {
             "channel": await self._id(channel),
@@ -136,7 +136,7 @@ class Slack:
         return SlackMessage(channel=str(said.get("channel")), ts=str(said.get("ts")), text=text, payload=payload)
 
     async def update(self, message: SlackMessage, text: str, payload: JsonDict) -> SlackMessage:
-        """Changes a message of ours in place; the same call again changes nothing."""
+        """Change a message of ours in place; the same call again changes nothing."""
         call = Call("Slack", f"update the message {message.ts}", write=True)
         body = {
             "channel": message.channel,
@@ -148,7 +148,7 @@ class Slack:
         return message.model_copy(update={"text": text, "payload": payload})
 
     async def find(self, channel: str, key: str) -> SlackMessage | None:
-        """Returns our newest message whose metadata carries `key`, or None among the newest 1,000."""
+        """Return our newest message whose metadata carries `key`, or None among the newest 1,000."""
         call = Call("Slack", f"read {channel}", write=False)
         identity = await self._id(channel)
         cursor = ""
@@ -166,7 +166,7 @@ class Slack:
         return None
 
     async def _id(self, channel: str) -> str:
-        """Returns a channel's id; names are looked up once. Raises ConfigError for one that our bot cannot see."""
+        """Return a channel's id; names are looked up once. Raises ConfigError for one that our bot cannot see."""
         name = channel.removeprefix("#")
         if _CHANNEL_ID.fullmatch(name):
             return name
@@ -189,7 +189,7 @@ class Slack:
         return self._ids[name]
 
     async def _ask(self, call: Call, send: Callable[[WebClient], SlackResponse]) -> JsonDict:
-        """Returns a good answer's body; reads are sent again after trouble, writes only when Slack was busy."""
+        """Return a good answer's body; reads are sent again after trouble, writes only when Slack was busy."""
         await self.warm()
         from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - loaded by `warm`
 
@@ -219,7 +219,7 @@ class Slack:
         return self._web
 
     def _meaning(self, call: Call, error: Exception) -> tuple[int | None, AllclearError, float | None]:
-        """Returns the HTTP status (None for a broken connection), our error, and the seconds to wait."""
+        """Return the HTTP status (None for a broken connection), our error, and the seconds to wait."""
         from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - loaded by `warm`
 
         if isinstance(error, SlackApiError):

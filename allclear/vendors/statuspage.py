@@ -69,24 +69,24 @@ class Statuspage:
         )
 
     def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
+        """Return where it is aimed, without its secret."""
         return f"Statuspage({shown(self._wire.base)!r}, page={self.page!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a client; sends nothing yet. Raises ConfigError or MissingSecret."""
+        """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         return cls(web_address(access), options_of(access, StatuspageOptions).page, secret_of(access))
 
     async def warm(self) -> None:
-        """Loads what the first call needs, beside other work."""
+        """Load what the first call needs, beside other work."""
         await self._wire.warm()
 
     async def close(self) -> None:
-        """Lets go of its connections."""
+        """Release its connections."""
         await self._wire.close()
 
     async def find(self, key: str) -> PublicIncident | None:
-        """Returns our incident `key`: the open one, else the newest among the last hundred, else None."""
+        """Return our incident `key`: the open one, else the newest among the last hundred, else None."""
         call = Call("Statuspage", f"look for {key}", write=False)
         for path, params in (("/unresolved", None), ("", {"limit": "100"})):
             found = await self._wire.ask(call, "GET", f"{self._incidents}{path}", params=params)
@@ -98,7 +98,7 @@ class Statuspage:
     async def create(
         self, key: str, *, name: str, status: PublicStatus, message: str, components: list[str]
     ) -> PublicIncident:
-        """Opens an incident that carries our `key`. Nothing stops a second one: `find` first."""
+        """Open an incident that carries our `key`. Nothing stops a second one: `find` first."""
         incident: JsonDict = {
             "name": name,
             "status": status,
@@ -111,7 +111,7 @@ class Statuspage:
         return _incident(await self._wire.ask(call, "POST", self._incidents, json={"incident": incident}))
 
     async def update(self, incident: str, *, status: PublicStatus, message: str, name: str = "") -> PublicIncident:
-        """Adds an update to the incident with that id; `resolved` ends it. An empty `name` leaves it as it is."""
+        """Add an update to the incident with that id; `resolved` ends it. An empty `name` leaves it as it is."""
         call = Call("Statuspage", f"update the incident {incident}", write=True)
         told: JsonDict = {"status": status, "body": message}
         if name:

@@ -83,22 +83,22 @@ class SupabaseFlags:
         self._tables: PerLoop[AsyncPostgrestClient] = PerLoop(self._make, _nothing)
 
     def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
+        """Return where it is aimed, without its secret."""
         return f"SupabaseFlags({shown(self._wire.base)!r}, table={self._options.table!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a client; sends nothing yet. Raises ConfigError or MissingSecret."""
+        """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         options = options_of(access, SupabaseOptions)
         return cls(web_address(access), secret_of(access), options)
 
     async def warm(self) -> None:
-        """Loads what the first call needs, beside other work."""
+        """Load what the first call needs, beside other work."""
         await self._wire.warm()
         await asyncio.to_thread(import_module, "postgrest")
 
     async def close(self) -> None:
-        """Lets go of its connections."""
+        """Release its connections."""
         await self._tables.close()
         await self._wire.close()
 
@@ -115,7 +115,7 @@ class SupabaseFlags:
         )
 
     async def enabled(self, flag: str) -> bool:
-        """Says whether `flag` is on. Raises NotFound where no such flag can be seen."""
+        """Return whether `flag` is on. Raises NotFound where no such flag can be seen."""
         call = Call("Supabase", f"read the flag {flag}", write=False)
         rows = await self._rows(call, lambda table: table.select(self._options.enabled_column), flag, None)
         if not rows:
@@ -126,7 +126,7 @@ class SupabaseFlags:
         return bool(rows[0].get(self._options.enabled_column))
 
     async def set(self, flag: str, *, to: bool, seen: bool) -> FlagWrite:
-        """Sets `flag`, provided it still is `seen`.
+        """Set `flag`, provided it still is `seen`.
 
         Raises NotFound's counterpart for a write, VendorRefused, where the flag is gone, and Denied where it can
         be read but row security keeps the key from changing it.
@@ -151,7 +151,7 @@ class SupabaseFlags:
         flag: str,
         seen: bool | None,  # noqa: FBT001 - None is its third value
     ) -> list[JsonDict]:
-        """Returns the rows that a query on `flag` gave, with the retries and errors of all our clients."""
+        """Return the rows that a query on `flag` gave, with the retries and errors of all our clients."""
         await self.warm()
         from postgrest.exceptions import APIError  # noqa: PLC0415 - loaded by `warm`
 
@@ -195,4 +195,4 @@ async def _keep(response: httpx.Response) -> None:
 
 
 async def _nothing(_: object) -> None:
-    """Leaves closing to the wire, whose connections these are."""
+    """Leave closing to the wire, whose connections these are."""

@@ -74,7 +74,7 @@ class AliasJob(Model):
 
     @property
     def running(self) -> bool:
-        """Says whether Vercel is still at it."""
+        """Return whether Vercel is still at it."""
         return self.status in ("pending", "in-progress")
 
 
@@ -111,36 +111,36 @@ class Vercel:
         )
 
     def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
+        """Return where it is aimed, without its secret."""
         return f"Vercel({shown(self._wire.base)!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a client; sends nothing yet. Raises ConfigError or MissingSecret."""
+        """Return a client; sends nothing yet. Raises ConfigError or MissingSecret."""
         return cls(web_address(access), secret_of(access), options_of(access, VercelOptions))
 
     async def warm(self) -> None:
-        """Loads what the first call needs, beside other work."""
+        """Load what the first call needs, beside other work."""
         await self._wire.warm()
 
     async def close(self) -> None:
-        """Lets go of its connections."""
+        """Release its connections."""
         await self._wire.close()
 
     async def project(self, name: str) -> Project:
-        """Returns the project of that name or id, with its last job. Raises NotFound, VendorError."""
+        """Return the project of that name or id, with its last job. Raises NotFound, VendorError."""
         call = Call("Vercel", f"look at the project {name}", write=False)
         found = await self._ask(call, "GET", f"/v9/projects/{name}", {"rollbackInfo": "true"})
         return Project(id=str(found.get("id", "")), name=str(found.get("name", "")), job=_job(found))
 
     async def serving(self, domain: str, project: str) -> str:
-        """Returns the id of the deployment that `domain` points to. Raises NotFound, VendorError."""
+        """Return the id of the deployment that `domain` points to. Raises NotFound, VendorError."""
         call = Call("Vercel", f"look at where {domain} points", write=False)
         found = await self._ask(call, "GET", f"/v4/aliases/{domain}", {"projectId": project})
         return str(found.get("deploymentId") or "")
 
     async def deployments(self, project: str) -> list[Deployment]:
-        """Returns the newest production deployments, the newest first."""
+        """Return the newest production deployments, the newest first."""
         call = Call("Vercel", "list the production deployments", write=False)
         asked = {"projectId": project, "target": "production", "limit": str(LISTED)}
         found = await self._ask(call, "GET", "/v6/deployments", asked)
@@ -148,13 +148,13 @@ class Vercel:
         return sorted(listed, key=lambda one: one.created, reverse=True)
 
     async def roll_back(self, project: str, deployment: str, reason: str) -> None:
-        """Asks for the production domains to point to an earlier deployment; done later, see `project`."""
+        """Ask for the production domains to point to an earlier deployment; done later, see `project`."""
         call = Call("Vercel", f"roll back to {deployment}", write=True)
         path = f"/v1/projects/{project}/rollback/{deployment}"
         await self._ask(call, "POST", path, {"description": reason}, body={})
 
     async def promote(self, project: str, deployment: str) -> None:
-        """Asks for them to point to `deployment`, and to each that is deployed later; done later, see `project`."""
+        """Ask for them to point to `deployment`, and to each that is deployed later; done later, see `project`."""
         call = Call("Vercel", f"promote {deployment}", write=True)
         await self._ask(call, "POST", f"/v10/projects/{project}/promote/{deployment}", {}, body={})
 

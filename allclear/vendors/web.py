@@ -59,15 +59,15 @@ class Web:
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a client; sends nothing yet. The addresses are the services' own, so `endpoint` is not used."""
+        """Return a client; sends nothing yet. The addresses are the services' own, so `endpoint` is not used."""
         return cls(options_of(access, WebOptions))
 
     async def warm(self) -> None:
-        """Loads what the first request needs, beside other work."""
+        """Load what the first request needs, beside other work."""
         await asyncio.to_thread(trusted)
 
     async def close(self) -> None:
-        """Lets go of its connections."""
+        """Release its connections."""
         await self._outside.close()
         await self._here.close()
 
@@ -84,7 +84,7 @@ class Web:
         )
 
     async def ask(self, method: str, url: str, *, timeout: timedelta, json: JsonDict | None = None) -> WebAnswer:  # noqa: ASYNC109 - a setting of the service, told to httpx
-        """Returns the answer to one request; redirects of a GET are followed on the same host only."""
+        """Return the answer to one request; redirects of a GET are followed on the same host only."""
         await self.warm()
         import httpx  # noqa: PLC0415 - loaded by `warm`
 
@@ -123,7 +123,7 @@ def _target(response: httpx.Response, url: str) -> str | None:
 
 
 async def _drain(response: httpx.Response) -> None:
-    """Reads the body as a browser would, for some troubles only show there; a film is not watched to its end."""
+    """Read the body as a browser would, for some troubles only show there; a film is not watched to its end."""
     seen = 0
     async for part in response.aiter_bytes():
         seen += len(part)

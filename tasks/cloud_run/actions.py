@@ -63,11 +63,11 @@ class _TrafficAction(Action[OfService, TrafficState]):
     deadline: ClassVar[timedelta] = traffic_state.DEADLINE
 
     def located(self, params: OfService) -> tuple[CloudRun, str]:
-        """Returns the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
+        """Return the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
         return located(self.context, params.service, params.region)
 
     def maintenance_tag(self, params: OfService) -> str | None:
-        """Returns the tag of the service's maintenance revision, or None."""
+        """Return the tag of the service's maintenance revision, or None."""
         mode = self.context.service(params.service).maintenance
         return mode.revision_tag if mode else None
 
@@ -80,7 +80,7 @@ class _TrafficAction(Action[OfService, TrafficState]):
         return await traffic_state.read_traffic(*self.located(params))
 
     def place(self, params: OfService) -> Place:
-        """Returns the service as the witnesses of its past name it."""
+        """Return the service as the witnesses of its past name it."""
         run, name = self.located(params)
         return place_of(run, params.service, name)
 
@@ -104,7 +104,7 @@ class _TrafficAction(Action[OfService, TrafficState]):
     def change(
         self, params: OfService, before: TrafficState, after: TrafficState, *, summary: str, risk: str, undo: str
     ) -> Change[TrafficState]:
-        """Returns the change from `before` to `after`, in words for the approver."""
+        """Return the change from `before` to `after`, in words for the approver."""
         return Change(
             action=self.name,
             resource=self.resource(params),
@@ -276,23 +276,23 @@ class Revisions(Probe[OfService]):
 
 
 def traffic_of(run: CloudRun, name: str) -> str:
-    """Returns what a change of the traffic of Cloud Run's service `name` changes, as `family:name`."""
+    """Return what a change of the traffic of Cloud Run's service `name` changes, as `family:name`."""
     return f"traffic:{run.path(name)}"
 
 
 def place_of(run: CloudRun, service: str, name: str) -> Place:
-    """Returns the service as the witnesses of its past name it."""
+    """Return the service as the witnesses of its past name it."""
     return Place(service=service, resource=traffic_of(run, name), project=run.project, region=run.region, name=name)
 
 
 def _target(params: OfService) -> str | None:
-    """Returns the revision that was asked for by name, without its path; None for `previous`."""
+    """Return the revision that was asked for by name, without its path; None for `previous`."""
     to = params.to if isinstance(params, RollbackParams) else PREVIOUS
     return None if to == PREVIOUS else to.rsplit("/", 1)[-1]
 
 
 def _forward(change: Change[TrafficState]) -> bool:
-    """Says whether the change sends users to something newer than what serves now, as an undo does."""
+    """Return whether the change sends users to something newer than what serves now, as an undo does."""
     made = {revision.name: revision.created for revision in change.before.revisions}
     now = [made[name] for name in change.before.shares() if name in made]
     then = [made[name] for name in change.after.shares() if name in made]

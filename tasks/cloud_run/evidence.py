@@ -56,12 +56,12 @@ class Past(Model):
     unknown: tuple[str, ...] = Field(default=(), description="Which witness is silent and why, a sentence each.")
 
     def of(self, kind: EvidenceKind) -> tuple[Evidence, ...]:
-        """Returns what one witness said."""
+        """Return what one witness said."""
         return tuple(one for one in self.evidence if one.kind is kind)
 
 
 def by_own_record(baselines: Sequence[Baseline], onset: datetime, now: datetime) -> list[Evidence]:
-    """Returns one piece of evidence for each baseline until the onset, the newest first."""
+    """Return one piece of evidence for each baseline until the onset, the newest first."""
     return [
         Evidence(
             kind=EvidenceKind.OWN_RECORD,
@@ -75,7 +75,7 @@ def by_own_record(baselines: Sequence[Baseline], onset: datetime, now: datetime)
 
 
 def by_requests(counts: Mapping[str, RequestCount], onset: datetime, now: datetime) -> list[Evidence]:
-    """Returns one piece of evidence for each revision that answered requests, the busiest first."""
+    """Return one piece of evidence for each revision that answered requests, the busiest first."""
     every = sum(count.total for count in counts.values())
     found: list[Evidence] = []
     for revision, count in sorted(counts.items(), key=lambda item: -item[1].total):
@@ -86,7 +86,7 @@ def by_requests(counts: Mapping[str, RequestCount], onset: datetime, now: dateti
 
 
 def by_audit_log(moves: Sequence[TrafficMove], onset: datetime, now: datetime) -> list[Evidence]:
-    """Returns one piece of evidence for each time that one revision had all traffic before the onset, newest first.
+    """Return one piece of evidence for each time that one revision had all traffic before the onset, newest first.
 
     Leaves out who still had it after the onset, for the trouble happened under it, and who had it for a moment only.
     """
@@ -101,7 +101,7 @@ def by_audit_log(moves: Sequence[TrafficMove], onset: datetime, now: datetime) -
 
 
 def _reigns(moves: Sequence[TrafficMove]) -> list[tuple[str, datetime | None, datetime]]:
-    """Returns who had all traffic, from when (None: from before the first entry) until when, in order.
+    """Return who had all traffic, from when (None: from before the first entry) until when, in order.
 
     Between two writes, what the later one found serving counts more than what the earlier one had asked for: a
     deployment that never became ready asked in vain.
@@ -127,6 +127,6 @@ def _only(shares: Mapping[str, int]) -> str | None:
 
 
 def clock_time(moment: datetime, now: datetime) -> str:
-    """Returns a moment as `02:10 UTC`; with its date where that could be taken for another day's."""
+    """Return a moment as `02:10 UTC`; with its date where that could be taken for another day's."""
     far = abs(now - moment) >= timedelta(hours=20)
     return f"{moment:%H:%M} UTC" + (f" on {moment.day} {moment:%b %Y}" if far else "")

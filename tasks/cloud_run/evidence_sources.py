@@ -50,7 +50,7 @@ class _Witness:
 
 
 async def ask_witnesses(context: ActionContext, place: Place, now: datetime | None = None) -> Past:
-    """Returns what is known of the time before the trouble of `place`; raises nothing of its own."""
+    """Return what is known of the time before the trouble of `place`; raises nothing of its own."""
     now = now or utc_now()
     unknown: list[str] = []
     try:
@@ -86,7 +86,7 @@ async def ask_witnesses(context: ActionContext, place: Place, now: datetime | No
 
 
 async def _hear(witness: _Witness) -> tuple[list[Evidence], str]:
-    """Returns what it said, and why it is silent."""
+    """Return what it said, and why it is silent."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return (await witness.ask())[:MOST], witness.silence

@@ -1,7 +1,8 @@
 """Which revision to roll back to. Pure, and able to say why: the approver sees exact names and the reason.
 
 Cloud Run does not know which revision was healthy, and "the second newest" is wrong after a canary, a failed
-deployment or an earlier rollback. So witnesses decide, in the order they are trusted (`tasks.cloud_run.evidence`), and where none
+deployment or an earlier rollback. So witnesses decide, in the order they are trusted (`tasks.cloud_run.evidence`), and
+where none
 can tell, a person does. See docs/decisions/0012-the-previous-revision.md.
 """
 
@@ -43,7 +44,7 @@ class Choice(Model):
 
 
 def choose_previous(state: TrafficState, maintenance: str | None, past: Past) -> Choice:
-    """Returns the revision that served well before the trouble. `maintenance` is the tag of the maintenance revision.
+    """Return the revision that served well before the trouble. `maintenance` is the tag of the maintenance revision.
 
     Raises Refused where none fits; with `candidates`, where some do and nothing tells which was meant.
     """
@@ -84,7 +85,7 @@ def choose_previous(state: TrafficState, maintenance: str | None, past: Past) ->
 
 
 def choose_named(state: TrafficState, name: str, maintenance: str | None, past: Past | None = None) -> Choice:
-    """Returns the revision called `name`, if it can serve.
+    """Return the revision called `name`, if it can serve.
 
     Raises Refused if not, with the candidates that can and do not serve everybody already; the engine then asks again.
     """
@@ -104,7 +105,7 @@ def choose_named(state: TrafficState, name: str, maintenance: str | None, past: 
 
 
 def passed_over(state: TrafficState, maintenance: str | None) -> str | None:
-    """Returns a newer revision that is ready, untagged, and gets no traffic: the mark of an earlier rollback."""
+    """Return a newer revision that is ready, untagged, and gets no traffic: the mark of an earlier rollback."""
     shares = state.shares()
     tagged = {share.revision for share in state.allocation if share.tag}
     serving = [revision.created for revision in state.revisions if revision.name in shares]
@@ -135,7 +136,7 @@ class _Heard:
     """What else the approver should know."""
 
     def newest(self, said: tuple[Evidence, ...]) -> Evidence | None:
-        """Returns the newest word on a revision that could be gone back to; one that is gone leaves a doubt."""
+        """Return the newest word on a revision that could be gone back to; one that is gone leaves a doubt."""
         for one in said:
             if one.revision in self.made:
                 return one
@@ -145,7 +146,7 @@ class _Heard:
         return None
 
     def busiest(self, said: tuple[Evidence, ...]) -> Evidence | None:
-        """Returns the word on the revision that answered, and well, nearly all that the suspect did not answer."""
+        """Return the word on the revision that answered, and well, nearly all that the suspect did not answer."""
         others = [one for one in said if one.revision != self.suspect.name]
         every = sum(_total(one) for one in others)
         if every < _ENOUGH:
@@ -186,7 +187,7 @@ def _total(one: Evidence) -> int:
 
 
 def _plain(state: TrafficState, suspect: RunRevision, older: list[RunRevision]) -> bool:
-    """Says whether no witness is needed: all users follow the latest, and one revision came before it, well made."""
+    """Return whether no witness is needed: all users follow the latest, and one revision came before it, well made."""
     follows = any(share.latest and share.percent == ALL for share in state.allocation)
     previewed = any(share.tag and share.revision == older[0].name for share in state.allocation)
     between = [one for one in state.revisions if older[0].created < one.created < suspect.created]
@@ -225,7 +226,7 @@ def _made(revision: RunRevision, onset: datetime | None) -> str:
 
 
 def _suspect(state: TrafficState, page: str | None) -> RunRevision:
-    """Returns the newest revision that serves. Raises Refused where that says nothing about the trouble."""
+    """Return the newest revision that serves. Raises Refused where that says nothing about the trouble."""
     shares = state.shares()
     if page and page in shares:
         raise Refused(
@@ -239,7 +240,7 @@ def _suspect(state: TrafficState, page: str | None) -> RunRevision:
 
 
 def _fit(state: TrafficState, page: str | None) -> list[RunRevision]:
-    """Returns what could serve users, the newest first."""
+    """Return what could serve users, the newest first."""
     fit = [revision for revision in state.revisions if revision.name != page and unfit(state, revision.name) is None]
     return sorted(fit, key=lambda revision: revision.created, reverse=True)
 

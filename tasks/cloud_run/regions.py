@@ -8,7 +8,7 @@ from allclear.vendors.cloud_run.client import CloudRun
 
 
 def located(context: ActionContext, service: str, region: str | None) -> tuple[CloudRun, str]:
-    """Returns the client of the region, and the service's name there.
+    """Return the client of the region, and the service's name there.
 
     Raises Refused for a service in several regions while none is named, or for one that it is not in, and ConfigError
     where systems.yaml gives it no Cloud Run name.

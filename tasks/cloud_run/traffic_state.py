@@ -75,7 +75,7 @@ class TrafficState(State):
     past: Past = Field(default=Past(), description="What only a rollback's choice needs; empty in every other look.")
 
     def shares(self) -> dict[str, int]:
-        """Returns the percent of each revision that serves, the biggest first."""
+        """Return the percent of each revision that serves, the biggest first."""
         found: dict[str, int] = {}
         for share in self.allocation:
             if share.percent:
@@ -83,15 +83,15 @@ class TrafficState(State):
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def revision(self, name: str) -> RunRevision | None:
-        """Returns the revision called `name`, or None."""
+        """Return the revision called `name`, or None."""
         return next((revision for revision in self.revisions if revision.name == name), None)
 
     def tagged(self, tag: str | None) -> str | None:
-        """Returns the revision that carries `tag`, or None."""
+        """Return the revision that carries `tag`, or None."""
         return next((share.revision for share in self.allocation if tag and share.tag == tag), None)
 
     def intent(self, *, tags: bool = True) -> list[tuple[str, int, str]]:
-        """Returns what the allocation asks for, whatever `latest` resolves to: two equal ones ask for the same."""
+        """Return what the allocation asks for, whatever `latest` resolves to: two equal ones ask for the same."""
         return sorted(
             ("LATEST" if share.latest else share.revision, share.percent, share.tag or "")
             for share in self.allocation
@@ -99,7 +99,7 @@ class TrafficState(State):
         )
 
     def say(self) -> str:
-        """Returns the allocation as a person reads it: `100 % latest (web-00042)`."""
+        """Return the allocation as a person reads it: `100 % latest (web-00042)`."""
         parts = [
             f"{share.percent} % " + (f"latest ({share.revision})" if share.latest else share.revision)
             for share in self.allocation
@@ -109,7 +109,7 @@ class TrafficState(State):
 
 
 def state_of(service: RunService, revisions: tuple[RunRevision, ...], keep: str = "") -> TrafficState:
-    """Returns the state; of the revisions the newest, and those that are named by the traffic or by `keep`."""
+    """Return the state; of the revisions the newest, and those that are named by the traffic or by `keep`."""
     allocation = _canonical(
         Share(
             revision=entry.revision or service.latest_ready or "",
@@ -138,7 +138,7 @@ def state_of(service: RunService, revisions: tuple[RunRevision, ...], keep: str 
 
 
 def _canonical(shares: Iterable[Share]) -> tuple[Share, ...]:
-    """Returns percents and tags as entries of their own: the same allocation always looks the same."""
+    """Return percents and tags as entries of their own: the same allocation always looks the same."""
     percents: dict[tuple[str, bool], int] = {}
     tags: list[Share] = []
     for share in shares:
@@ -154,13 +154,13 @@ def _canonical(shares: Iterable[Share]) -> tuple[Share, ...]:
 
 
 async def read_traffic(run: CloudRun, service: str, keep: str = "") -> TrafficState:
-    """Reads the service and its revisions at once. Raises VendorError, NotFound."""
+    """Read the service and its revisions at once. Raises VendorError, NotFound."""
     found, revisions = await asyncio.gather(run.service(service), run.revisions(service))
     return state_of(found, revisions, keep)
 
 
 def sending_all(before: TrafficState, revision: str, *, latest: bool = False) -> TrafficState:
-    """Returns `before` with all traffic on `revision` and every tag kept."""
+    """Return `before` with all traffic on `revision` and every tag kept."""
     tags = [share for share in before.allocation if share.tag]
     return _moved(before, [Share(revision=revision, percent=ALL, latest=latest), *tags])
 
@@ -172,7 +172,7 @@ def _moved(now: TrafficState, shares: Iterable[Share]) -> TrafficState:
 
 
 def given_back(earlier: TrafficState, done: TrafficState, now: TrafficState) -> TrafficState:
-    """Returns `now` with the percents of `earlier`, today's tags, and `latest` as it resolves today.
+    """Return `now` with the percents of `earlier`, today's tags, and `latest` as it resolves today.
 
     Raises Refused where somebody has moved the traffic since `done`, or a revision of `earlier` cannot serve any more.
     """
@@ -194,7 +194,7 @@ def given_back(earlier: TrafficState, done: TrafficState, now: TrafficState) -> 
 
 
 def unfit(state: TrafficState, name: str) -> str | None:
-    """Returns why the revision called `name` cannot serve, or None."""
+    """Return why the revision called `name` cannot serve, or None."""
     revision = state.revision(name)
     if revision is None:
         return "there is no such revision"
@@ -211,7 +211,7 @@ def unfit(state: TrafficState, name: str) -> str | None:
 async def write_traffic(
     run: CloudRun, service: str, before: TrafficState, after: TrafficState, deadline: timedelta = DEADLINE
 ) -> Receipt:
-    """Sets the traffic against the etag of `before`, and follows the operation for a while."""
+    """Set the traffic against the etag of `before`, and follows the operation for a while."""
     wanted = tuple(
         Traffic(revision=None if share.latest else share.revision, percent=share.percent, tag=share.tag)
         for share in after.allocation
@@ -226,7 +226,7 @@ async def write_traffic(
 
 
 def traffic_reached(wanted: TrafficState, now: TrafficState) -> bool:
-    """Says whether what is wanted is asked for, and users are sent there or Cloud Run is on its way to it.
+    """Return whether what is wanted is asked for, and users are sent there or Cloud Run is on its way to it.
 
     A rollout under way counts: after a crash in its middle there is nothing to write again, only to prove.
     """
@@ -240,7 +240,7 @@ def _rolled_out(now: TrafficState) -> bool:
 def traffic_finding(
     wanted: TrafficState, now: TrafficState, receipt: Receipt | None, before: TrafficState | None = None
 ) -> Finding:
-    """Says whether the traffic is as intended: inconclusive while Cloud Run is still rolling it out.
+    """Return whether the traffic is as intended: inconclusive while Cloud Run is still rolling it out.
 
     `before` is what was written against: once the etag has moved on from it, other traffic is somebody else's.
     """
@@ -271,7 +271,7 @@ def _served(now: TrafficState) -> str:
 
 
 async def traffic_objections(run: CloudRun, service: str, before: TrafficState, after: TrafficState) -> list[Refusal]:
-    """Returns why `before` must not become `after` now."""
+    """Return why `before` must not become `after` now."""
     found: list[Refusal] = []
     for name in after.shares():
         fault = unfit(before, name)

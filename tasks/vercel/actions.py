@@ -73,11 +73,11 @@ class _DomainAction(Action[OfService, HostingState]):
 
     @property
     def vercel(self) -> Vercel:
-        """Returns the client."""
+        """Return the client."""
         return self.context.client(Vercel)
 
     def hosted(self, params: OfService) -> VercelProject:
-        """Returns where the service is on Vercel. Raises ConfigError where systems.yaml does not say."""
+        """Return where the service is on Vercel. Raises ConfigError where systems.yaml does not say."""
         return hosting_of(self.context.service(params.service).vercel, params.service)
 
     @override
@@ -152,7 +152,7 @@ class _DomainAction(Action[OfService, HostingState]):
     def change(
         self, params: OfService, before: HostingState, target: Deployment, *, summary: str, risk: str, undo: str
     ) -> Change[HostingState]:
-        """Returns the change to `target`, in words for the approver."""
+        """Return the change to `target`, in words for the approver."""
         return Change(
             action=self.name,
             resource=self.resource(params),
@@ -184,8 +184,8 @@ class RollBack(_DomainAction):
             before,
             target,
             summary=f"Point {before.domain} from {before.shown} to {word(target)}, which served before.",
-            risk=f"{reason} Later deployments get no users until one is promoted. Environment variables and cron jobs go"
-            " back to those of that build; the database does not.",
+            risk=f"{reason} Later deployments get no users until one is promoted. Environment variables and cron jobs "
+            "go back to those of that build; the database does not.",
             undo="Promotes the newest deployment, once a fix is deployed.",
         )
 

@@ -39,20 +39,20 @@ class HostingState(State):
 
     @property
     def shown(self) -> str:
-        """Returns what serves as people know it, with its id."""
+        """Return what serves as people know it, with its id."""
         return f"{self.url} ({self.serving})" if self.url else self.serving
 
     def find(self, deployment: str) -> Deployment | None:
-        """Returns the deployment of that id, or None."""
+        """Return the deployment of that id, or None."""
         return next((one for one in self.deployments if one.id == deployment), None)
 
     def pointing(self, target: Deployment) -> HostingState:
-        """Returns this state with the domain on `target`."""
+        """Return this state with the domain on `target`."""
         return self.model_copy(update={"serving": target.id, "url": target.url})
 
 
 async def read_hosting(vercel: Vercel, hosted: VercelProject) -> HostingState:
-    """Reads what serves and what could. Raises NotFound, VendorError."""
+    """Read what serves and what could. Raises NotFound, VendorError."""
     project = await vercel.project(hosted.project)
     serving = await vercel.serving(hosted.domain, project.id)
     listed = tuple(await vercel.deployments(project.id))
@@ -63,7 +63,7 @@ async def read_hosting(vercel: Vercel, hosted: VercelProject) -> HostingState:
 
 
 def hosting_of(hosted: VercelProject | None, service: str) -> VercelProject:
-    """Returns `hosted`; raises ConfigError where the service has none."""
+    """Return `hosted`; raises ConfigError where the service has none."""
     if hosted is None:
         raise ConfigError(
             f"The service {service} has no `vercel` in systems.yaml.", "Add its `project` and `domain` there."
@@ -75,7 +75,7 @@ def hosting_of(hosted: VercelProject | None, service: str) -> VercelProject:
 
 
 def choose_previous(state: HostingState) -> tuple[Deployment, str]:
-    """Returns the deployment that served before the one that serves, and why. Raises Refused where there is none."""
+    """Return the deployment that served before the one that serves, and why. Raises Refused where there is none."""
     serves = state.find(state.serving)
     if serves is None:
         raise Refused(
@@ -96,7 +96,7 @@ def choose_previous(state: HostingState) -> tuple[Deployment, str]:
 
 
 def choose_named(state: HostingState, deployment: str) -> Deployment:
-    """Returns the deployment of that id, if it can serve. Raises Refused with the candidates if not."""
+    """Return the deployment of that id, if it can serve. Raises Refused with the candidates if not."""
     found = state.find(deployment)
     fault = unfit(found, back=goes_back(state, deployment))
     if found is None or fault:
@@ -106,7 +106,7 @@ def choose_named(state: HostingState, deployment: str) -> Deployment:
 
 
 def choose_newest(state: HostingState) -> Deployment:
-    """Returns the newest deployment that is ready. Raises Refused where there is none."""
+    """Return the newest deployment that is ready. Raises Refused where there is none."""
     newest = next((one for one in state.deployments if one.ready), None)
     if newest is None:
         raise Refused(f"{state.domain} has no production deployment that is ready.", "Deploy one that builds.")
@@ -114,7 +114,7 @@ def choose_newest(state: HostingState) -> Deployment:
 
 
 def unfit(deployment: Deployment | None, *, back: bool) -> str:
-    """Returns why a deployment cannot serve; empty where it can. `back`: by a rollback, not by a promotion."""
+    """Return why a deployment cannot serve; empty where it can. `back`: by a rollback, not by a promotion."""
     if deployment is None:
         return "it is not among the newest production deployments"
     if not deployment.ready:
@@ -125,13 +125,13 @@ def unfit(deployment: Deployment | None, *, back: bool) -> str:
 
 
 def goes_back(state: HostingState, target: str) -> bool:
-    """Says whether `target` is older than what serves: then Vercel calls it a rollback, else a promotion."""
+    """Return whether `target` is older than what serves: then Vercel calls it a rollback, else a promotion."""
     serves, wanted = state.find(state.serving), state.find(target)
     return serves is not None and wanted is not None and wanted.created < serves.created
 
 
 def passed_over(state: HostingState) -> Deployment | None:
-    """Returns a newer deployment that has served and serves no more: somebody rolled back already; else None."""
+    """Return a newer deployment that has served and serves no more: somebody rolled back already; else None."""
     serves = state.find(state.serving)
     if serves is None:
         return None
@@ -143,15 +143,15 @@ def passed_over(state: HostingState) -> Deployment | None:
 
 
 def word(deployment: Deployment) -> str:
-    """Returns a deployment as people know it, with its id."""
+    """Return a deployment as people know it, with its id."""
     return f"{deployment.url} ({deployment.id})" if deployment.url else deployment.id
 
 
 def since(job: AliasJob, before: AliasJob | None) -> bool:
-    """Says whether `job` was asked for after what was seen before."""
+    """Return whether `job` was asked for after what was seen before."""
     return before is None or job.requested > before.requested
 
 
 def came_to(job: AliasJob) -> str:
-    """Returns what became of a job that did not succeed."""
+    """Return what became of a job that did not succeed."""
     return "was skipped" if job.status == "skipped" else "failed"

@@ -29,7 +29,7 @@ class Part:
 
 
 def parts(*, quick: bool) -> list[Part]:
-    """Returns what there is to measure, the longest last."""
+    """Return what there is to measure, the longest last."""
     few, sizes = (3, [1_000, 100_000]) if quick else (15, [1_000, 100_000, 1_000_000])
 
     async def appends(ground: Ground) -> list[Group]:
@@ -71,7 +71,7 @@ async def run(wanted: set[str], *, quick: bool) -> list[Group]:
 
 
 def main() -> int:
-    """Runs the benchmark of the command line."""
+    """Run the benchmark of the command line."""
     reader = argparse.ArgumentParser(prog="make bench", description=__doc__)
     reader.add_argument("rows", nargs="*", help="measure these rows only, and write no page")
     reader.add_argument("--quick", action="store_true", help="fewer rounds and smaller journals")

@@ -16,7 +16,7 @@ _JSON = [(b"content-type", b"application/json")]
 
 
 async def body_of(receive: Receive) -> bytes:
-    """Returns a request's whole body."""
+    """Return a request's whole body."""
     body, more = b"", True
     while more:
         part = await receive()
@@ -26,7 +26,7 @@ async def body_of(receive: Receive) -> bytes:
 
 
 async def answer(send: Send, status: int, said: object) -> None:
-    """Answers with JSON."""
+    """Answer with JSON."""
     body = json.dumps(said).encode()
     headers = [*_JSON, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

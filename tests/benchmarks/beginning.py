@@ -47,7 +47,7 @@ async def cold(ground: Ground, rounds: int) -> list[Group]:
 
 
 async def _first_alert(ground: Ground, side: Ours | Floor, service: str, body: bytes, took: Started) -> None:
-    """Starts `side`, and sends the same alert until it is taken: the first one meets nothing but a new process."""
+    """Start `side`, and sends the same alert until it is taken: the first one meets nothing but a new process."""
     address = f"{side.url}/alerts/json" if isinstance(side, Ours) else f"{side.url}/alerts"
     process = side.start()
     answer = await ground.answers(side, lambda: ground.http.post(address, content=body, headers=HEADERS))
@@ -151,7 +151,7 @@ def _first_is_done(incident: Incident) -> bool:
 
 
 async def _killed_and_started(ground: Ground, side: Ours | Floor, service: str) -> tuple[float, float]:
-    """Returns what passed from the new start to the first call, and to the first write, about the service."""
+    """Return what passed from the new start to the first call, and to the first write, about the service."""
     if side.process:
         side.process.kill()
     before = len(await ground.calls(service))
@@ -177,6 +177,6 @@ async def _floor_killed(ground: Ground, floor: Floor, service: str) -> float:
 
 
 async def _twice(ground: Ground, service: str) -> int:
-    """Returns how many regions of the service were written to more than once."""
+    """Return how many regions of the service were written to more than once."""
     places = [call.place for call in await ground.calls(service, WRITE)]
     return sum(places.count(place) > 1 for place in set(places))

@@ -84,7 +84,7 @@ _TEMPLATE = (
 
 
 def write_company(folder: Path, services: Iterable[str]) -> Path:
-    """Writes a company of these services into `folder` and returns it."""
+    """Write a company of these services into `folder` and returns it."""
     names = list(services)
     plan, systems = _PLAN, _SYSTEMS
     kinds = {name[0]: name for name in names}
@@ -114,5 +114,5 @@ def write_company(folder: Path, services: Iterable[str]) -> Path:
 
 
 def names(kind: str, first: int, count: int) -> list[str]:
-    """Returns the names of `count` services of a kind, as `a-0001`."""
+    """Return the names of `count` services of a kind, as `a-0001`."""
     return [f"{kind}-{number:04}" for number in range(first, first + count)]

@@ -41,7 +41,7 @@ class Times:
     """Less what the plan waits."""
 
     def took(self, began: float, calls: Sequence[Call]) -> None:
-        """Notes one round that began then."""
+        """Record one round that began then."""
         write = next(call for call in calls if call.kind == WRITE)
         read = min(call.arrived for call in calls if began <= call.arrived and "@" in call.place)
         self.all.append(write.arrived - began)
@@ -50,7 +50,7 @@ class Times:
 
     @property
     def dominates(self) -> str:
-        """Says what the time goes into."""
+        """Return what the time goes into."""
         noticed, acted = statistics.median(self.noticed) * 1000, statistics.median(self.acted) * 1000
         return f"until its first read {noticed:.1f} ms pass, from there to the write {acted:.1f} ms (medians)"
 
@@ -102,7 +102,7 @@ async def _by_itself(ground: Ground, sides: Sequence[Ours], floor: Floor, rounds
 
 
 def _window_end(incident: Incident) -> float:
-    """Returns when the veto window was over, as `time.monotonic()`."""
+    """Return when the veto window was over, as `time.monotonic()`."""
     until = next(state.ask.window.until for state in incident.asks.values() if state.ask.window)
     return until.timestamp() - time.time() + time.monotonic()
 
@@ -263,7 +263,7 @@ async def storm(ground: Ground, rounds: int, size: int) -> list[Group]:
 
 
 async def _as_many(ground: Ground, place: str, count: int) -> list[Call]:
-    """Returns so many containing calls, or those that came within a time that is long for all of them."""
+    """Return so many containing calls, or those that came within a time that is long for all of them."""
     try:
         return await ground.wait(place, count=count, seconds=_MOST)
     except httpx.ReadTimeout:

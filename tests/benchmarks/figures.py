@@ -19,7 +19,7 @@ class Figures:
 
     @staticmethod
     def of(values: Sequence[float]) -> Figures:
-        """Returns the figures of `values`, of which there is one at least."""
+        """Return the figures of `values`, of which there is one at least."""
         p95 = statistics.quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
         return Figures(statistics.median(values), p95, min(values), max(values), len(values))
 
@@ -45,14 +45,14 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Says whether the target was reached, if it has one."""
+        """Return whether the target was reached, if it has one."""
         if self.wanted is None or self.reached is None:
             return True
         return self.reached >= self.wanted if self.more else self.reached <= self.wanted
 
     @property
     def ratio(self) -> float | None:
-        """Returns our median against the floor's."""
+        """Return our median against the floor's."""
         return self.ours.median / self.floor.median if self.floor and self.floor.median else None
 
 
@@ -67,14 +67,14 @@ class Group:
 
 
 def milliseconds(seconds: Sequence[float]) -> Figures:
-    """Returns the figures of times in seconds, in milliseconds."""
+    """Return the figures of times in seconds, in milliseconds."""
     return Figures.of([1000 * one for one in seconds])
 
 
 def against_floor(
     what: str, ours: Sequence[float], floor: Sequence[float], *, times: float | None = None, because: str = ""
 ) -> Row:
-    """Returns the row of times in seconds; `times` is how often the floor's median it may take, and twice its p95."""
+    """Return the row of times in seconds; `times` is how often the floor's median it may take, and twice its p95."""
     mine, least = milliseconds(ours), milliseconds(floor)
     if times is None:
         return Row(what, "ms", mine, least)

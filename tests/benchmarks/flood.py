@@ -30,7 +30,7 @@ class Flood:
 
     @property
     def rate(self) -> float:
-        """Returns the answers in a second."""
+        """Return the answers in a second."""
         return len(self.answers) / self.seconds
 
 

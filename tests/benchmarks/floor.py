@@ -53,11 +53,11 @@ class Store:
         threading.Thread(target=self._write, daemon=True).start()
 
     async def keep(self, body: bytes) -> int:
-        """Returns an alert's number once it is durable."""
+        """Return an alert's number once it is durable."""
         return await self._ask("INSERT INTO alerts (body, done) VALUES (?, 0)", (body,))
 
     async def done(self, alert: int) -> None:
-        """Notes that nothing is left to do for an alert."""
+        """Record that nothing is left to do for an alert."""
         await self._ask("UPDATE alerts SET done = 1 WHERE id = ?", (alert,))
 
     async def _ask(self, statement: str, values: tuple[Any, ...]) -> int:
@@ -98,7 +98,7 @@ class Calls:
         self._loading = asyncio.create_task(asyncio.to_thread(_load))
 
     async def contain(self, said: dict[str, Any], *, again: bool = False) -> None:
-        """Makes the calls of one alert; `again` says that some may have been made before."""
+        """Make the calls of one alert; `again` says that some may have been made before."""
         regions = said["regions"]
         if said["way"] == "whole":
             await self._before(said["service"], regions[0])
@@ -189,7 +189,7 @@ class Calls:
 
 
 def _load() -> None:
-    """Loads what the first call needs: a thread does it, while alerts are taken already."""
+    """Load what the first call needs: a thread does it, while alerts are taken already."""
     for module in ("grpc.aio", "google.cloud.run_v2"):
         import_module(module)
 
@@ -203,7 +203,7 @@ class Webhook:
         self._working: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Keeps an alert, answers, then contains."""
+        """Keep an alert, answers, then contains."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return

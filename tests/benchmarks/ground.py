@@ -45,19 +45,19 @@ class Floor:
         self.process: Process | None = None
 
     def start(self) -> Process:
-        """Starts it and returns at once."""
+        """Start it and returns at once."""
         words = (str(self.port), str(self.home / "alerts.db"), str(self._described))
         self.process = Process("tests.benchmarks.floor", *words, log=self.home / "log")
         return self.process
 
     def end(self) -> None:
-        """Ends it."""
+        """End it."""
         if self.process:
             self.process.end()
         self.process = None
 
     async def alert(self, http: httpx.AsyncClient, service: str, *, way: str, regions: Sequence[str] = ()) -> float:
-        """Sends an alert, or the decision itself, and returns when that began, as `time.monotonic()`."""
+        """Send an alert, or the decision itself, and returns when that began, as `time.monotonic()`."""
         sent = time.monotonic()
         answer = await http.post(f"{self.url}/alerts", content=floor_body(service, way, regions))
         answer.raise_for_status()
@@ -65,7 +65,7 @@ class Floor:
 
 
 def floor_body(service: str, way: str, regions: Sequence[str] = ()) -> bytes:
-    """Returns an alert as the floor takes it."""
+    """Return an alert as the floor takes it."""
     return json.dumps({"service": service, "way": way, "regions": list(regions or REGIONS[:1])}).encode()
 
 
@@ -79,7 +79,7 @@ class Ground:
         self._floors: list[Floor] = []
 
     async def __aenter__(self) -> Self:
-        """Starts the production."""
+        """Start the production."""
         self.http = httpx.AsyncClient(timeout=60, trust_env=False)
         self.production = Process("tests.benchmarks.production", log=self.home / "production.log")
         self.simulation: dict[str, Any] = json.loads(await asyncio.to_thread(self.production.first_line))
@@ -90,7 +90,7 @@ class Ground:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends everything."""
+        """End everything."""
         for ours in self._ours:
             await ours.close()
         for floor in self._floors:
@@ -101,20 +101,20 @@ class Ground:
     # --- both sides ----------------------------------------------------------------------------------
 
     def new_ours(self, services: Sequence[str], *, prefect: str | None = None) -> Ours:
-        """Returns a responder that is not started yet, with a journal and a company of its own."""
+        """Return a responder that is not started yet, with a journal and a company of its own."""
         home = self.home / f"ours-{next(self._numbers)}"
         self._ours.append(Ours(home, services, self.simulation, prefect or self.prefect))
         return self._ours[-1]
 
     def new_floor(self) -> Floor:
-        """Returns a floor that is not started yet."""
+        """Return a floor that is not started yet."""
         home, described = self.home / f"floor-{next(self._numbers)}", self.home / "simulation.json"
         described.write_text(json.dumps(self.simulation))
         self._floors.append(Floor(home, described))
         return self._floors[-1]
 
     async def started(self, *sides: Ours | Floor) -> None:
-        """Starts each, and returns when all have loaded what they need: as they are minutes after a deployment."""
+        """Start each, and returns when all have loaded what they need: as they are minutes after a deployment."""
         for side in sides:
             side.start()
         for side in sides:
@@ -122,7 +122,7 @@ class Ground:
             await self.answers(side, lambda address=address: self.http.get(address))
 
     async def answers(self, side: Ours | Floor, ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-        """Returns the first answer to `ask`, which is sent again until somebody listens."""
+        """Return the first answer to `ask`, which is sent again until somebody listens."""
         while True:
             with suppress(httpx.HTTPError):
                 return await ask()
@@ -133,19 +133,19 @@ class Ground:
     # --- what the production met -----------------------------------------------------------------------
 
     async def calls(self, place: str, kind: str = "") -> list[Call]:
-        """Returns the calls of places that begin with `place`, in order."""
+        """Return the calls of places that begin with `place`, in order."""
         return await self._ask("calls", place=place, kind=kind)
 
     async def wait(self, place: str, kind: str = WRITE, count: int = 1, seconds: float = 60) -> list[Call]:
-        """Returns the calls of that kind once there are so many. Raises httpx.ReadTimeout."""
+        """Return the calls of that kind once there are so many. Raises httpx.ReadTimeout."""
         return await self._ask("wait", seconds, place=place, kind=kind, count=str(count))
 
     async def hold(self, place: str) -> None:
-        """Lets calls to `place` hang until `release`."""
+        """Let calls to `place` hang until `release`."""
         await self.http.post(f"{self.control}/hold", params={"place": place})
 
     async def release(self) -> None:
-        """Lets them go on."""
+        """Let them go on."""
         await self.http.post(f"{self.control}/release")
 
     async def _ask(self, what: str, seconds: float = 60, **said: str) -> list[Call]:
@@ -154,7 +154,7 @@ class Ground:
 
 
 def kinds(calls: Iterable[Call]) -> dict[str, int]:
-    """Returns how many calls of each kind there are."""
+    """Return how many calls of each kind there are."""
     found: dict[str, int] = {}
     for call in calls:
         found[call.kind] = found.get(call.kind, 0) + 1
@@ -162,7 +162,7 @@ def kinds(calls: Iterable[Call]) -> dict[str, int]:
 
 
 async def warmed(ground: Ground, floor: Floor) -> None:
-    """Lets the floor contain once, so that everything is loaded and connected; ours has proposed by then."""
+    """Let the floor contain once, so that everything is loaded and connected; ours has proposed by then."""
     [name] = names("w", int(time.monotonic() * 10) % 9000 + 1, 1)
     await floor.alert(ground.http, name, way="whole")
     await ground.wait(name)

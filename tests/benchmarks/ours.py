@@ -66,7 +66,7 @@ class Ours:
         self._people: Engine | None = None
 
     def remember(self, services: Sequence[str]) -> None:
-        """Writes down that each service's revision before the last was seen healthy, as after an earlier incident.
+        """Record that each service's revision before the last was seen healthy, as after an earlier incident.
 
         Without it, other witnesses decide whether the target is known to be good; one that is slow to answer, as when
         many alerts come at once, leaves the rollback to people.
@@ -80,45 +80,45 @@ class Ours:
         self.people.journal.add_baselines(seen)
 
     def start(self) -> Process:
-        """Starts the responder and returns at once."""
+        """Start the responder and returns at once."""
         self.process = Process("allclear.responder", log=self.home / "log", environment=self._environment)
         return self.process
 
     def end(self) -> None:
-        """Ends the responder."""
+        """End the responder."""
         if self.process:
             self.process.end()
         self.process = None
 
     @property
     def people(self) -> Engine:
-        """Returns the engine of this process: what people say goes through it into the journal, as from the CLI."""
+        """Return the engine of this process: what people say goes through it into the journal, as from the CLI."""
         if self._people is None:
             environ, company = dict(os.environ), load_company(self._company)
             self._people = make_engine(self.settings, environ=environ, company=company)
         return self._people
 
     async def close(self) -> None:
-        """Ends everything."""
+        """End everything."""
         self.end()
         if self._people:
             await self._people.close()
 
     async def alert(self, http: httpx.AsyncClient, service: str) -> float:
-        """Sends the alert of a service and returns when that began, as `time.monotonic()`."""
+        """Send the alert of a service and returns when that began, as `time.monotonic()`."""
         sent = time.monotonic()
         answer = await http.post(f"{self.url}/alerts/json", content=alert_body(service), headers=HEADERS)
         answer.raise_for_status()
         return sent
 
     async def waiting(self, service: str, asks: int = 1) -> Incident:
-        """Returns the service's incident once it waits for so many answers, and is quiet."""
+        """Return the service's incident once it waits for so many answers, and is quiet."""
         incident = await self.until(service, lambda one: len(one.open_asks) >= asks)
         await asyncio.sleep(0.4)
         return incident
 
     async def until(self, service: str, so: Callable[[Incident], bool]) -> Incident:
-        """Returns the service's incident as soon as `so` holds of it. Raises TimeoutError."""
+        """Return the service's incident as soon as `so` holds of it. Raises TimeoutError."""
         engine, end = self.people, time.monotonic() + _PATIENCE
         while time.monotonic() < end:
             for row in engine.journal.incidents(service=service):
@@ -142,7 +142,7 @@ class Ours:
         return began
 
     def over(self, incident: Incident) -> None:
-        """Ends an incident, so that the next round meets as few open ones as a company has."""
+        """End an incident, so that the next round meets as few open ones as a company has."""
         with suppress(AllclearError):
             self.people.journal.append(
                 incident.id, [IncidentEnded(ending="resolved", reason="The round is over.")], _BY
@@ -153,5 +153,5 @@ HEADERS = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json
 
 
 def alert_body(service: str) -> bytes:
-    """Returns an alert in allclear's own JSON."""
+    """Return an alert in allclear's own JSON."""
     return json.dumps({"key": service, "title": f"{service} is failing", "labels": {"service": service}}).encode()

@@ -30,12 +30,12 @@ our median against the floor's, which is small: a few milliseconds more of ours 
 
 
 def write_page(path: Path, groups: Sequence[Group], *, quick: bool) -> None:
-    """Writes the page."""
+    """Write the page."""
     path.write_text("\n".join([_HEAD, _where(quick=quick), *(_section(group) for group in groups)]))
 
 
 def show(group: Group) -> str:
-    """Returns a group as it is printed while the rest is measured."""
+    """Return a group as it is printed while the rest is measured."""
     return "\n".join([f"{group.number}. {group.title}", *(f"   {_said(row)}" for row in group.rows)])
 
 

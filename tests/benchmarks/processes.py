@@ -41,17 +41,17 @@ class Process:
             )
 
     def __enter__(self) -> Self:
-        """Returns the process, which runs already."""
+        """Return the process, which runs already."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends it."""
+        """End it."""
         self.end()
 
     def first_line(self) -> str:
-        """Returns the first line that it says. Raises RuntimeError when it ends without a word."""
+        """Return the first line that it says. Raises RuntimeError when it ends without a word."""
         while True:
             lines = self.log.read_text().splitlines(keepends=True)
             if lines and lines[0].endswith("\n"):
@@ -60,17 +60,17 @@ class Process:
             time.sleep(0.02)
 
     def alive(self) -> None:
-        """Raises RuntimeError, with its last words, for a process that has ended."""
+        """Raise RuntimeError, with its last words, for a process that has ended."""
         if self.child.poll() is not None:
             raise RuntimeError(f"{self.child.args} ended: {self.log.read_text()[-2000:]}")
 
     def kill(self) -> None:
-        """Ends it at once, as a power cut would."""
+        """End it at once, as a power cut would."""
         self.child.kill()
         self.child.wait()
 
     def end(self) -> None:
-        """Tells it to end, and makes it."""
+        """Tell it to end, and makes it."""
         if self.child.poll() is None:
             self.child.terminate()
             try:
@@ -79,14 +79,14 @@ class Process:
                 self.kill()
 
     def megabytes(self) -> float:
-        """Returns its resident memory in MiB."""
+        """Return its resident memory in MiB."""
         status = Path(f"/proc/{self.child.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
 
 
 def free_port() -> int:
-    """Returns a port of 127.0.0.1 that nobody listens on."""
+    """Return a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -55,7 +55,7 @@ class Ledger:
     _freed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def came(self, kind: str, place: str) -> list[Any]:
-        """Writes a call down; while its place is held it goes no further."""
+        """Write a call down; while its place is held it goes no further."""
         call = [kind, place, time.monotonic(), 0.0]
         self.calls.append(call)
         self._news.set()
@@ -65,17 +65,17 @@ class Ledger:
         return call
 
     def release(self) -> None:
-        """Lets everything go on."""
+        """Let everything go on."""
         self.held = None
         self._freed.set()
         self._freed = asyncio.Event()
 
     def of(self, place: str, kind: str = "") -> list[list[Any]]:
-        """Returns the calls of places that begin with `place`, in order."""
+        """Return the calls of places that begin with `place`, in order."""
         return [call for call in self.calls if call[1].startswith(place) and kind in {"", call[0]}]
 
     async def wait(self, place: str, kind: str, count: int) -> list[list[Any]]:
-        """Returns the calls of that kind once there are so many."""
+        """Return the calls of that kind once there are so many."""
         while True:
             news, found = self._news, self.of(place, kind)
             if len(found) >= count:
@@ -140,7 +140,7 @@ class CloudRunHandler(grpc.GenericRpcHandler):
         }
 
     def service(self, handler_call_details: Any) -> Any:
-        """Returns the handler of a method's path, or None."""
+        """Return the handler of a method's path, or None."""
         return self._handlers.get(handler_call_details.method)
 
     def _method(
@@ -202,7 +202,7 @@ class CloudRunHandler(grpc.GenericRpcHandler):
 
 
 def _place(path: str) -> str:
-    """Returns `web@region` of `projects/P/locations/region/services/web…`."""
+    """Return `web@region` of `projects/P/locations/region/services/web…`."""
     parts = path.split("/")
     return f"{parts[5]}@{parts[3]}"
 
@@ -230,7 +230,7 @@ class Http:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         path, body = str(scope["path"]), await body_of(receive)
         if path.startswith("/control/"):
             await answer(send, 200, await self._control(path, scope))

@@ -120,7 +120,7 @@ def post_mortem(home: Path, entries: int, rounds: int) -> list[Group]:
 
 
 def _journal_of(path: Path, entries: int, of_one: int = _OF_ONE) -> SqlJournal:
-    """Returns a journal with so many entries; each hash is the one that the journal itself would have written."""
+    """Return a journal with so many entries; each hash is the one that the journal itself would have written."""
     journal = SqlJournal(f"sqlite:///{path}")
     raw = sqlite3.connect(path)
     raw.execute("PRAGMA synchronous=OFF")
@@ -137,7 +137,7 @@ def _journal_of(path: Path, entries: int, of_one: int = _OF_ONE) -> SqlJournal:
 
 
 def _incident(number: int, length: int) -> _Rows:
-    """Returns the rows of one incident that has ended: a look or a note a second."""
+    """Return the rows of one incident that has ended: a look or a note a second."""
     incident, head, said = f"BM-{number}", GENESIS, _BY.model_dump_json()
     began, rows = _BEGAN + timedelta(minutes=number), list[tuple[object, ...]]()
     at = began

@@ -18,7 +18,7 @@ from allclear.domain.errors import NotFound
 from allclear.domain.systems import Access, MaintenanceMode, Service, Smoke, SmokePath
 from allclear.simulator.scenario import Production
 from tests.contract.simulator_support import Simulated, quick
-from tests.unit.fakes_around import FakeRecord
+from tests.unit.fakes_context import FakeRecord
 
 C = TypeVar("C", bound=Client)
 
@@ -55,13 +55,13 @@ class AimedAtSimulation:
         self.services = {"storefront": Service(**(fields | service))}
 
     def service(self, name: str) -> Service:
-        """Returns the service; raises NotFound."""
+        """Return the service; raises NotFound."""
         if name not in self.services:
             raise NotFound(f"There is no service {name}.", "There is: storefront.")
         return self.services[name]
 
     def client(self, vendor: type[C]) -> C:
-        """Returns the one client of that vendor."""
+        """Return the one client of that vendor."""
         name = vendor.system
         if name not in self.clients:
             where = self.sim.endpoints.get({"cloud_run": "cloud_run_grpc"}.get(name, name), "")
@@ -77,7 +77,7 @@ class AimedAtSimulation:
         return self.clients[name]
 
     async def close(self) -> None:
-        """Closes every client."""
+        """Close every client."""
         for client in self.clients.values():
             await client.close()
 
@@ -86,7 +86,7 @@ class AimedAtSimulation:
 async def production(
     scenario: Production | None = None, **service: Any
 ) -> AsyncGenerator[tuple[Simulated, AimedAtSimulation]]:
-    """Runs a simulated production, and yields it with surroundings aimed at it."""
+    """Run a simulated production, and yields it with surroundings aimed at it."""
     async with Simulated(scenario or quick()) as sim:
         context = AimedAtSimulation(sim, **service)
         try:
@@ -107,13 +107,13 @@ class Carried:
 
 
 async def worked_out(action: AnyAction, **raw: Any) -> tuple[Any, Change[Any]]:
-    """Returns the parameters and the change, as a proposal has them."""
+    """Return the parameters and the change, as a proposal has them."""
     params = action.params.model_validate(raw)
     return params, action.plan(params, await action.observe_for_plan(params))
 
 
 async def carried_out(action: AnyAction, **raw: Any) -> Carried:
-    """Carries an act out as the executor does: observe, plan, precheck, apply, look until it shows."""
+    """Carry an act out as the executor does: observe, plan, precheck, apply, look until it shows."""
     params, change = await worked_out(action, **raw)
     assert await action.precheck(params, change) == []
     # The journal keeps a change as JSON: what is applied has been through it.
@@ -129,7 +129,7 @@ async def applied(action: AnyAction, params: Any, change: Change[Any]) -> Carrie
 
 
 async def proven(action: AnyAction, params: Any, change: Change[Any], receipt: Receipt | None) -> tuple[Any, Finding]:
-    """Looks until the change shows, or its deadline has passed."""
+    """Look until the change shows, or its deadline has passed."""
     async with asyncio.timeout(5):
         while True:
             after = await action.observe(params)
@@ -139,7 +139,7 @@ async def proven(action: AnyAction, params: Any, change: Change[Any], receipt: R
 
 
 async def undone(action: AnyAction, done: Carried) -> Carried:
-    """Undoes an act, the way the executor does: with the same action, and the change that `undo` returns."""
+    """Undo an act, the way the executor does: with the same action, and the change that `undo` returns."""
     now = await action.observe(done.params)
     change = action.undo(done.params, done.change, now)
     assert await action.precheck(done.params, change) == []
@@ -147,5 +147,5 @@ async def undone(action: AnyAction, done: Carried) -> Carried:
 
 
 def dumped(done: Carried) -> str:
-    """Returns everything that a journal would keep of the act."""
+    """Return everything that a journal would keep of the act."""
     return done.change.model_dump_json() + done.receipt.model_dump_json() + done.after.model_dump_json() + repr(done)

@@ -35,10 +35,10 @@ from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tests.contract.fake_cloud_run import Entry, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.contract.simulator_support import SERVICE, Simulated, quick, until
-from tests.property.response_support import new_journal
+from tests.scenario.response_support import new_journal
+from tests.unit.domain.stories import MACHINE, plan
 from tests.unit.fakes_actions import ANA
-from tests.unit.fakes_around import FakeRecord, a_service
-from tests.unit.stories import MACHINE, plan
+from tests.unit.fakes_context import FakeRecord, a_service
 
 C = TypeVar("C", bound=Client)
 
@@ -74,15 +74,15 @@ class Stage(Protocol):
     path: str
 
     def serving(self, path: str = "") -> dict[str, int]:
-        """Returns where users are sent, by the service of that full name if one is named."""
+        """Return where users are sent, by the service of that full name if one is named."""
         ...
 
     def asked(self) -> list[Entry]:
-        """Returns the traffic that was asked for."""
+        """Return the traffic that was asked for."""
         ...
 
     def writes(self) -> int:
-        """Returns how many writes were accepted, of all services."""
+        """Return how many writes were accepted, of all services."""
         ...
 
     def deploy(self, name: str) -> None:
@@ -140,15 +140,15 @@ class OnFake:
         self.lose_answer = line.lose_answer
 
     def serving(self, path: str = "") -> dict[str, int]:
-        """Returns where users are sent, by the service of that full name if one is named."""
+        """Return where users are sent, by the service of that full name if one is named."""
         return self.fake.serving(path or self.path)
 
     def asked(self) -> list[Entry]:
-        """Returns the traffic that was asked for."""
+        """Return the traffic that was asked for."""
         return self.fake.asked(self.path)
 
     def writes(self) -> int:
-        """Returns how many writes were accepted, of all services."""
+        """Return how many writes were accepted, of all services."""
         return len(self.fake.updates)
 
 
@@ -160,17 +160,17 @@ class OnSimulator:
         self.tasks: list[asyncio.Task[None]] = []
 
     def serving(self, path: str = "") -> dict[str, int]:
-        """Returns where users are sent, by the service of that full name if one is named."""
+        """Return where users are sent, by the service of that full name if one is named."""
         return next(
             site for site in self.sim.world.sites if full_name(site.region, site.name) == (path or self.path)
         ).serving()
 
     def asked(self) -> list[Entry]:
-        """Returns the traffic that was asked for."""
+        """Return the traffic that was asked for."""
         return [(one.revision, one.percent, one.tag) for one in self.sim.world.service.state.traffic]
 
     def writes(self) -> int:
-        """Returns how many writes were accepted, of all services."""
+        """Return how many writes were accepted, of all services."""
         return sum(len(site.service.operations) for site in self.sim.world.sites)
 
     def deploy(self, name: str) -> None:
@@ -222,12 +222,12 @@ class OnSimulator:
 
 
 def full_name(region: str, name: str) -> str:
-    """Returns the full name of a service in Cloud Run."""
+    """Return the full name of a service in Cloud Run."""
     return f"projects/{PROJECT}/locations/{region}/services/{name}"
 
 
 def _revisions(known: dict[str, bool]) -> list[RevisionSpec]:
-    """Returns them as a scenario has them, an hour between each two."""
+    """Return them as a scenario has them, an hour between each two."""
     return [
         RevisionSpec.model_validate({"name": name, "ready": ready, "age": f"{len(known) - number}h"})
         for number, (name, ready) in enumerate(known.items())
@@ -276,7 +276,7 @@ async def _on_simulator(transport: str, setting: Setting) -> AsyncGenerator[Stag
 
 @asynccontextmanager
 async def staged(where: str, transport: str, setting: Setting) -> AsyncGenerator[Stage]:
-    """Yields the stage `where` (`simulator` or `fake`), with our client aimed at it over `transport`."""
+    """Yield the stage `where` (`simulator` or `fake`), with our client aimed at it over `transport`."""
     async with (_on_fake if where == "fake" else _on_simulator)(transport, setting) as stage:
         try:
             yield stage
@@ -288,7 +288,7 @@ async def staged(where: str, transport: str, setting: Setting) -> AsyncGenerator
 
 
 def _within(kind: type[Action[Any, Any]], deadline: timedelta) -> type[Action[Any, Any]]:
-    """Returns the action with another deadline: its own, a minute, is more than a test can wait for."""
+    """Return the action with another deadline: its own, a minute, is more than a test can wait for."""
     return type(kind.__name__, (kind,), {"deadline": deadline})
 
 
@@ -301,11 +301,11 @@ class CompanyContext:
         self._service = a_service(**({"cloud_run": NAME} | service))
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port
-        """Returns the service."""
+        """Return the service."""
         return self._service
 
     def client(self, vendor: type[C]) -> C:
-        """Returns the client; raises ConfigError for any other vendor."""
+        """Return the client; raises ConfigError for any other vendor."""
         if vendor is not CloudRun:
             raise ConfigError(f"systems.yaml has no `{vendor.system}`.", "Add it.")
         found: Any = self._client
@@ -337,20 +337,20 @@ class Acts:
 
     @property
     def incident(self) -> Incident:
-        """Returns how the incident stands."""
+        """Return how the incident stands."""
         incident = replay(self.journal.entries(self.id))
         assert incident is not None
         return incident
 
     async def proposed(self, kind: type[AnyAction] = RollbackTraffic, undoes: Act | None = None, **params: Any) -> Act:
-        """Proposes an act on the service, and returns it."""
+        """Propose an act on the service, and returns it."""
         raw = {"service": "shop"} | params if undoes is None else undoes.proposed.params
         request = ActionRequest("contain", "undo" if undoes else "act", kind.name, raw, kind.title, undoes=undoes)
         act = await self._proposer.propose(self.incident, request, MACHINE)
         return self.incident.acts[act]
 
     async def approved(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Act:
-        """Proposes an act, has it approved, and returns it."""
+        """Propose an act, has it approved, and returns it."""
         act = await self.proposed(kind, **params)
         self.approve(act)
         return act
@@ -361,15 +361,15 @@ class Acts:
             self.journal.append(self.id, [AskAnswered(ask=ask, yes=True)], ANA)
 
     async def carried_out(self, act: Act) -> Outcome:
-        """Carries an approved act out."""
+        """Carry an approved act out."""
         return await self.executor.carry_out(self.id, act.id, MACHINE)
 
     async def done(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Outcome:
-        """Takes an act all the way."""
+        """Take an act all the way."""
         return await self.carried_out(await self.approved(kind, **params))
 
     async def undone(self) -> Outcome:
-        """Takes the undo of the incident's first act all the way."""
+        """Take the undo of the incident's first act all the way."""
         first = next(iter(self.incident.acts.values()))
         undo = await self.proposed(type(self.executor.action(first.proposed.action)), undoes=first)
         if undo.outcome:

@@ -64,7 +64,7 @@ class FakeCloudRun:
     # --- what stands there -----------------------------------------------------------------------------
 
     def add(self, region: str, service: str, revisions: dict[str, bool], traffic: list[Entry]) -> str:
-        """Adds a service at rest, its revisions the oldest first with whether they are ready; returns its name."""
+        """Add a service at rest, its revisions the oldest first with whether they are ready; returns its name."""
         path = f"projects/{PROJECT}/locations/{region}/services/{service}"
         start = datetime.now(UTC) - timedelta(hours=len(revisions))
         place = Place({"name": path, "generation": "1", "etag": _etag(), "traffic": _targets(traffic)}, [])
@@ -76,7 +76,7 @@ class FakeCloudRun:
         return path
 
     def serving(self, path: str) -> dict[str, int]:
-        """Returns where users are sent."""
+        """Return where users are sent."""
         found: dict[str, int] = {}
         for status in self.places[path].service["trafficStatuses"]:
             if status["percent"]:
@@ -84,7 +84,7 @@ class FakeCloudRun:
         return found
 
     def asked(self, path: str) -> list[Entry]:
-        """Returns the traffic that was asked for."""
+        """Return the traffic that was asked for."""
         entries = self.places[path].service["traffic"]
         return [(entry.get("revision"), entry.get("percent", 0), entry.get("tag", "")) for entry in entries]
 
@@ -120,11 +120,11 @@ class FakeCloudRun:
     # --- what it is asked ------------------------------------------------------------------------------
 
     def get_service(self, name: str) -> Json:
-        """Answers GetService."""
+        """Answer GetService."""
         return copy.deepcopy(self._place(name, "run.services.get").service)
 
     def list_revisions(self, parent: str, token: str) -> Json:
-        """Answers ListRevisions, two a page, the newest first."""
+        """Answer ListRevisions, two a page, the newest first."""
         found = self._place(parent, "run.revisions.list").revisions[::-1]
         start = int(token or 0)
         more = {"nextPageToken": str(start + 2)} if len(found) > start + 2 else {}
@@ -136,7 +136,7 @@ class FakeCloudRun:
         return {"permissions": [one for one in asked if one in self.permissions]}
 
     def update_service(self, name: str, body: Json, mask: list[str]) -> Json:
-        """Answers UpdateService: accepted, and on its way."""
+        """Answer UpdateService: accepted, and on its way."""
         while self.before_write:
             self.before_write.pop(0)()
         place = self._place(name, "run.services.update")
@@ -156,7 +156,7 @@ class FakeCloudRun:
         return copy.deepcopy(operation)
 
     def get_operation(self, name: str) -> Json:
-        """Answers GetOperation."""
+        """Answer GetOperation."""
         if name not in self.operations:
             raise SaidNo("NOT_FOUND", f"There is no operation {name}.")
         return copy.deepcopy(self.operations[name])

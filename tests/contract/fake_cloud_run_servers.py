@@ -48,7 +48,7 @@ class Line:
         self._open: set[asyncio.StreamWriter] = set()
 
     def lose_answer(self) -> None:
-        """Lets the next write take effect, and cuts the wire before its answer."""
+        """Let the next write take effect, and cuts the wire before its answer."""
         self.fake.after_write.append(self.cut)
 
     def cut(self) -> None:
@@ -57,7 +57,7 @@ class Line:
             writer.transport.abort()
 
     async def answer(self, method: str, do: Callable[[], Json]) -> Json:
-        """Answers one call, through whatever waits for it. Raises SaidNo."""
+        """Answer one call, through whatever waits for it. Raises SaidNo."""
         self.calls.append(method)
         waiting = self.faults.get(method)
         if waiting:
@@ -72,7 +72,7 @@ class Line:
 
     @asynccontextmanager
     async def wired(self, port: int, here: int) -> AsyncGenerator[None]:
-        """Puts the wire before a server's port."""
+        """Put the wire before a server's port."""
 
         async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with suppress(OSError):
@@ -100,7 +100,7 @@ async def _listening(
     handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
     port: int = 0,
 ) -> AsyncGenerator[int]:
-    """Listens on that port, or a free one, and yields it; at the end every connection is over."""
+    """Listen on that port, or a free one, and yields it; at the end every connection is over."""
     under_way: set[asyncio.Task[Any]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -205,7 +205,7 @@ class _Handlers(grpc.GenericRpcHandler):
         self._line = line
 
     def service(self, handler_call_details: Any) -> Any:
-        """Returns the handler of one call."""
+        """Return the handler of one call."""
         method = handler_call_details.method.rsplit("/", 1)[-1]
         asked, answered, do = _METHODS[method]
 
@@ -241,7 +241,7 @@ async def _grpc(line: Line) -> AsyncGenerator[int]:
 
 @asynccontextmanager
 async def serving(fake: FakeCloudRun, transport: str, port: int = 0) -> AsyncGenerator[Line]:
-    """Serves the fake over `grpc` or `rest`, on that port or a free one, and yields the line to it."""
+    """Serve the fake over `grpc` or `rest`, on that port or a free one, and yields the line to it."""
     line = Line(fake)
     async with (_rest if transport == "rest" else _grpc)(line) as behind, line.wired(behind, port):
         yield line

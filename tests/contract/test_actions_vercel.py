@@ -47,7 +47,7 @@ def site_down(**changes: Any) -> Production:
 async def hosted(
     scenario: Production | None = None, **service: Any
 ) -> AsyncGenerator[tuple[Simulated, AimedAtSimulation]]:
-    """Runs RetailGen's production, and yields it with surroundings aimed at it."""
+    """Run RetailGen's production, and yields it with surroundings aimed at it."""
     smoke = Smoke.model_validate(
         {"requests": 20, "paths": [SmokePath(path="/"), SmokePath(path="/api/export")], "timeout": "2s"}
     )

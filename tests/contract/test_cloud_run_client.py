@@ -36,8 +36,8 @@ from allclear.vendors.cloud_run.views import Traffic
 from tasks.cloud_run.actions import RollbackParams, RollbackTraffic
 from tests.contract.fake_cloud_run import FAILED, PROJECT, SUCCEEDED, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
-from tests.property.response_support import vintstreet
-from tests.unit.fakes_around import FakeAround, FakeRecord
+from tests.scenario.response_support import vintstreet
+from tests.unit.fakes_context import FakeAround, FakeRecord
 
 REGION = "us-central1"
 PATH = f"projects/{PROJECT}/locations/{REGION}/services/shop"
@@ -69,7 +69,7 @@ async def run(line: Line, transport: Kind) -> AsyncGenerator[CloudRun]:
 
 
 def aimed_at(address: str, transport: Kind, **limits: float) -> CloudRun:
-    """Returns a client of that address."""
+    """Return a client of that address."""
     options = CloudRunOptions(project=PROJECT, region=REGION, transport=transport)
     return CloudRun(options, address, plain=True, **limits)
 

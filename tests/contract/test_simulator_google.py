@@ -29,31 +29,31 @@ KIP = "vintstreet-00040-kip"
 
 
 def now() -> datetime:
-    """Returns the present."""
+    """Return the present."""
     return datetime.now(UTC)
 
 
 async def posted(sim: Simulated, face: str, path: str, **more: Any) -> httpx.Response:
-    """Returns the answer of a face to a POST."""
+    """Return the answer of a face to a POST."""
     async with httpx.AsyncClient(base_url=sim.endpoints[face]) as http:
         return await http.post(path, **more)
 
 
 async def queried(sim: Simulated, **fields: str) -> httpx.Response:
-    """Returns the answer to a query by form, as Prometheus takes it."""
+    """Return the answer to a query by form, as Prometheus takes it."""
     path = "/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query"
     return await posted(sim, "cloud_monitoring", path, data=fields)
 
 
 async def listed(sim: Simulated, **fields: Any) -> httpx.Response:
-    """Returns the answer to a request for log entries."""
+    """Return the answer to a request for log entries."""
     return await posted(
         sim, "cloud_logging", "/v2/entries:list", json={"resourceNames": ["projects/vintstreet-prod"], **fields}
     )
 
 
 async def counted(context: AimedAtSimulation, until: datetime, window: timedelta = HOUR) -> dict[str, int]:
-    """Returns the requests by revision, as our client reads them."""
+    """Return the requests by revision, as our client reads them."""
     found = await context.client(CloudMetrics).requests(*PLACE, until=until, window=window)
     return {name: count.total for name, count in found.items()}
 
@@ -243,7 +243,7 @@ async def test_both_can_be_made_unwell() -> None:
 
 
 def pinned(*history: HistorySpec) -> Production:
-    """Returns a production whose users are on 40 by name, while the newer 41 is ready; its trouble waits."""
+    """Return a production whose users are on 40 by name, while the newer 41 is ready; its trouble waits."""
     to_kip = [TrafficSpec(revision=KIP, percent=100)]
     return quick(traffic=to_kip, history=list(history), breaks_after=None)
 

@@ -52,7 +52,7 @@ BOTH = {"cloud_run": {"us-central1": "vintstreet", EUROPE: SHOP}}
 
 
 def documented() -> list[dict[str, Any]]:
-    """Returns the services that docs/simulator.md describes."""
+    """Return the services that docs/simulator.md describes."""
     page = (REPOSITORY / "docs" / "simulator.md").read_text(encoding="utf-8")
     [snippet] = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     yaml: Any = YAML(typ="safe", pure=True)
@@ -60,7 +60,7 @@ def documented() -> list[dict[str, Any]]:
 
 
 def written(folder: Path, **changes: Any) -> Path:
-    """Writes VintStreet's drill with those changes of its production; returns where."""
+    """Write VintStreet's drill with those changes of its production; returns where."""
     yaml: Any = YAML(typ="safe", pure=True)
     drill = yaml.load((DRILLS / "payment-processing-down.yaml").read_text(encoding="utf-8"))
     drill["production"] |= changes
@@ -79,14 +79,14 @@ def both(tmp_path: Path) -> Production:
 
 
 async def visited(sim: Simulated, requests: int = 100, path: str = "/api/checkout") -> Counter[tuple[str, bool]]:
-    """Returns how often each region answered, and whether it failed."""
+    """Return how often each region answered, and whether it failed."""
     async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
         answers = [await client.get(path) for _ in range(requests)]
     return Counter((one.headers["x-region"], one.status_code >= 500) for one in answers)
 
 
 async def logged(sim: Simulated, region: str) -> list[str]:
-    """Returns the names of the services that the audit log says were changed in that region, one for each entry."""
+    """Return the names of the services that the audit log says were changed in that region, one for each entry."""
     asked = {"resourceNames": ["projects/vintstreet-prod"], "filter": f'resource.labels.location="{region}"'}
     async with httpx.AsyncClient(base_url=sim.endpoints["cloud_logging"]) as http:
         entries = (await http.post("/v2/entries:list", json=asked)).json()["entries"]
@@ -94,14 +94,14 @@ async def logged(sim: Simulated, region: str) -> list[str]:
 
 
 def revisions_client(sim: Simulated) -> run_v2.RevisionsAsyncClient:
-    """Returns Google's own client of revisions, over gRPC."""
+    """Return Google's own client of revisions, over gRPC."""
     channel = grpc.aio.insecure_channel(sim.endpoints["cloud_run_grpc"])
     sim.clients.push_async_callback(channel.close)
     return run_v2.RevisionsAsyncClient(transport=RevisionsGrpcAsyncIOTransport(channel=channel))
 
 
 def to_good_eu(etag: str = "") -> run_v2.UpdateServiceRequest:
-    """Returns a rollback in Europe."""
+    """Return a rollback in Europe."""
     request = all_to(GOOD_EU, etag)
     request.service.name = IN_EUROPE
     del request.service.traffic[1:]
@@ -112,7 +112,7 @@ def to_good_eu(etag: str = "") -> run_v2.UpdateServiceRequest:
 
 
 def only_europe_breaks(both: Production, **users: float) -> Production:
-    """Returns it with trouble in Europe alone, and with that many users."""
+    """Return it with trouble in Europe alone, and with that many users."""
     return both.model_copy(update={"outbreak": None, "users": both.users.model_copy(update=users)})
 
 

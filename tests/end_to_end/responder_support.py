@@ -32,11 +32,11 @@ class Alone:
 
     @property
     def address(self) -> str:
-        """Returns where the responder listens."""
+        """Return where the responder listens."""
         return self.variables["ALLCLEAR_RESPONDER_URL"]
 
     def incident(self, incident_id: str) -> Incident | None:
-        """Returns how an incident stands, or None where there is none."""
+        """Return how an incident stands, or None where there is none."""
         journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"])
         try:
             known = {row.id for row in journal.incidents()}
@@ -45,7 +45,7 @@ class Alone:
             journal.close()
 
     def until(self, true: Callable[[], Any], seconds: float = 60) -> Any:  # noqa: ANN401 - what it waits for
-        """Returns what `true` gives as soon as that is something; fails after `seconds`, with the responder's log."""
+        """Return what `true` gives as soon as that is something; fails after `seconds`, with the responder's log."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with suppress(httpx.TransportError):
@@ -55,7 +55,7 @@ class Alone:
         raise AssertionError(f"nothing within {seconds} s\n{(self.home / 'responder.log').read_text()}")
 
     def start(self) -> None:
-        """Starts the responder and waits until it is ready."""
+        """Start the responder and waits until it is ready."""
         with (self.home / "responder.log").open("a") as log:
             self._run(log, "-m", "allclear.responder", **self.variables)
         self.until(lambda: httpx.get(f"{self.address}/readyz", timeout=5).is_success)
@@ -73,13 +73,13 @@ class Alone:
         )
 
     def simulated(self, path: str) -> Any:  # noqa: ANN401 - the control face's JSON
-        """Returns what the simulated production's control face says at `path`."""
+        """Return what the simulated production's control face says at `path`."""
         return httpx.get(f"{self.simulation.control.rstrip('/')}/{path}", timeout=10).raise_for_status().json()
 
 
 @contextmanager
 def alone(home: Path, scenario: str = "vintstreet/payment-processing-down", **more: str) -> Iterator[Alone]:
-    """Yields a responder in front of the simulated production `scenario`; ends both afterwards."""
+    """Yield a responder in front of the simulated production `scenario`; ends both afterwards."""
     words = [sys.executable, "-m", "allclear", "simulate", scenario, "--json"]
     with (home / "simulator.log").open("w") as log:
         simulator = subprocess.Popen(  # noqa: S603 - our own program

@@ -27,7 +27,7 @@ pytestmark = [
 
 
 def shown() -> tuple[dict[str, Any], str]:
-    """Returns the configuration that the README shows, and the command that makes the token's file."""
+    """Return the configuration that the README shows, and the command that makes the token's file."""
     there = re.search(r"```yaml\n(route:\n.*?)```.*?```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert there is not None
     return YAML(typ="safe", pure=True).load(there[1]), there[2]
@@ -35,14 +35,14 @@ def shown() -> tuple[dict[str, Any], str]:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
-    """Yields a responder, without Prefect, over a production whose payments fail."""
+    """Yield a responder, without Prefect, over a production whose payments fail."""
     with alone(tmp_path_factory.mktemp("alone")) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def address(here: Alone) -> Iterator[str]:
-    """Yields the address of an Alertmanager that sends to the responder: only paths, group and port are the test's."""
+    """Yield the address of an Alertmanager that sends to the responder: only paths, group and port are the test's."""
     home, (wanted, makes_token) = here.home / "alertmanager", shown()
     home.mkdir()
     hook = wanted["receivers"][0]["webhook_configs"][0]
@@ -77,7 +77,7 @@ def address(here: Alone) -> Iterator[str]:
 
 
 def fire(address: str, *, over: bool = False) -> None:
-    """Tells Alertmanager what Prometheus would."""
+    """Tell Alertmanager what Prometheus would."""
     now = datetime.now(UTC)
     alert = {
         "labels": {"alertname": "PaymentProcessingFailures", "severity": "critical"},

@@ -55,7 +55,7 @@ def simulation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], simulation: Path) -> Cli:
-    """Runs the command line in this process, on a journal of its own and the simulated production."""
+    """Run the command line in this process, on a journal of its own and the simulated production."""
     for name in [one for one in os.environ if one.startswith(("ALLCLEAR_", "PREFECT_"))]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(ROOT)

@@ -20,19 +20,19 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def entries(played: dict[str, Any], kind: str, **fields: object) -> list[dict[str, Any]]:
-    """Returns the journal's entries of a kind whose record has these fields."""
+    """Return the journal's entries of a kind whose record has these fields."""
     found = [entry for entry in played["entries"] if entry["record"]["kind"] == kind]
     return [entry for entry in found if all(entry["record"].get(key) == value for key, value in fields.items())]
 
 
 def truth(played: dict[str, Any], kind: str, **fields: object) -> list[dict[str, Any]]:
-    """Returns what the simulated production itself logged."""
+    """Return what the simulated production itself logged."""
     found = [line for line in played["truth"] if line["kind"] == kind]
     return [line for line in found if all(line.get(key) == value for key, value in fields.items())]
 
 
 def at(line: dict[str, Any], name: str = "at") -> datetime:
-    """Returns the time of an entry or of a line of the log."""
+    """Return the time of an entry or of a line of the log."""
     return datetime.fromisoformat(line[name])
 
 

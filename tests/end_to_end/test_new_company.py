@@ -48,7 +48,7 @@ def incident(played: dict[str, Any]) -> Incident:
 
 
 def records(played: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """Returns the journal's records of a kind."""
+    """Return the journal's records of a kind."""
     return [entry["record"] for entry in played["entries"] if entry["record"]["kind"] == kind]
 
 

@@ -40,7 +40,7 @@ class Parts:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, *module: str) -> None:
-        """Starts a part in a process group of its own."""
+        """Start a part in a process group of its own."""
         with (self._home / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", *module],
@@ -58,12 +58,12 @@ class Parts:
         process.wait(timeout=10)
 
     def stop(self) -> None:
-        """Ends everything."""
+        """End everything."""
         for name in list(self._running):
             self.kill(name)
 
     def said(self, name: str, start: str, seconds: float = 60) -> str:
-        """Returns the first line of a part's log that begins so."""
+        """Return the first line of a part's log that begins so."""
 
         def check() -> str | None:
             lines = (self._home / f"{name}.log").read_text(errors="replace").splitlines(keepends=True)
@@ -73,7 +73,7 @@ class Parts:
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> Any:  # noqa: ANN401 - what it waits for
-    """Returns what `true` gives as soon as that is something; fails after `seconds`."""
+    """Return what `true` gives as soon as that is something; fails after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := true():
@@ -91,11 +91,11 @@ class Production:
         self.api = parts.stack.environment["PREFECT_API_URL"]
 
     def incident(self, incident: str) -> Incident:
-        """Returns how an incident stands."""
+        """Return how an incident stands."""
         return self.engine.conductor.incident(incident)
 
     def alert(self) -> str:
-        """Sends an alert and returns the incident that it opened."""
+        """Send an alert and returns the incident that it opened."""
         token = {"Authorization": f"Bearer {self.parts.stack.token}"}
         where = f"{self.parts.stack.environment['ALLCLEAR_RESPONDER_URL']}/alerts"
         body = {"key": "payments", "title": "Payments fail", "labels": {"alertname": "PaymentProcessingFailures"}}
@@ -107,23 +107,23 @@ class Production:
         return until(opened, 20, "an incident")
 
     def answer(self, ask: str, *, yes: bool) -> None:
-        """Answers an ask as soon as it is asked, as whoever may."""
+        """Answer an ask as soon as it is asked, as whoever may."""
         incident = ask.partition("/")[0]
         until(lambda: ask in self.incident(incident).asks, 30, ask)
         role = self.incident(incident).asks[ask].ask.policy.roles[0]
         self.engine.people.answer(ask, By(actor=f"The {role}", role=role, via="test"), yes=yes, reason="for the test")
 
     def runs(self, incident: str) -> list[dict[str, Any]]:
-        """Returns Prefect's runs for an incident, oldest first."""
+        """Return Prefect's runs for an incident, oldest first."""
         body = {"flow_runs": {"tags": {"all_": [incident]}}, "sort": "EXPECTED_START_TIME_ASC"}
         return httpx.post(f"{self.api}/flow_runs/filter", json=body, timeout=20).json()
 
     def flows(self, incident: str) -> dict[str, int]:
-        """Returns how many runs of which flow Prefect has for an incident."""
+        """Return how many runs of which flow Prefect has for an incident."""
         return dict(Counter(run["name"].partition(" ")[2] for run in self.runs(incident)))
 
     def writes(self) -> dict[str, int]:
-        """Returns what production was told: how many traffic changes, words to the pager; not what is said to the team.
+        """Return what production was told: how many traffic changes, words to the pager; not what is said to the team.
 
         The team's message follows every turn, so that it goes on changing.
         """
@@ -188,7 +188,7 @@ def test_production_is_contained_without_prefect_and_one_run_of_each_phase_adopt
 
 
 async def _prefect_comes_back(production: Production) -> None:
-    """Starts Prefect's server, and its runner; the runs must appear within seconds of the flows being known."""
+    """Start Prefect's server, and its runner; the runs must appear within seconds of the flows being known."""
     parts = production.parts
     if not empty_prefect().exists():
         await prepare()

@@ -26,7 +26,7 @@ pytestmark = [
 
 
 def of_home(home: Path) -> dict[int, str]:
-    """Returns the processes that belong to the stack in `home`, by what stands in their environment."""
+    """Return the processes that belong to the stack in `home`, by what stands in their environment."""
     found: dict[int, str] = {}
     for one in Path("/proc").iterdir():
         try:
@@ -38,7 +38,7 @@ def of_home(home: Path) -> dict[int, str]:
 
 
 def until(true: Callable[[], Any], seconds: float, what: Callable[[], object]) -> None:
-    """Returns as soon as `true` gives something; fails after `seconds`."""
+    """Return as soon as `true` gives something; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
@@ -47,7 +47,7 @@ def until(true: Callable[[], Any], seconds: float, what: Callable[[], object]) -
 
 
 def run_started(home: Path) -> bool:
-    """Says whether a flow run has come to its first line."""
+    """Return whether a flow run has come to its first line."""
     if not (home / "journal.db").exists():
         return False
     journal = SqlJournal(f"sqlite:///{home / 'journal.db'}")
@@ -59,7 +59,7 @@ def run_started(home: Path) -> bool:
 
 
 def start(home: Path, *words: str) -> subprocess.Popen[bytes]:
-    """Starts `allclear` with these words, in a session of its own."""
+    """Start `allclear` with these words, in a session of its own."""
     with (home.parent / "out").open("wb") as out:
         return subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "allclear", *words, "--home", str(home)],
@@ -133,7 +133,7 @@ def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: si
 
 
 def is_up(port: int) -> bool:
-    """Says whether a responder answers there."""
+    """Return whether a responder answers there."""
     try:
         return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).is_success
     except httpx.HTTPError:

@@ -43,7 +43,7 @@ Request = tuple[str, bytes]
 
 
 def company(root: Path) -> None:
-    """Writes VintStreet with forty services, every address of which is this machine's, where nobody listens.
+    """Write VintStreet with forty services, every address of which is this machine's, where nobody listens.
 
     Its smoke test is short: what is measured is how alerts are taken in.
     """
@@ -67,7 +67,7 @@ def company(root: Path) -> None:
 
 @contextmanager
 def responder(folder: Path) -> Generator[tuple[int, SqlJournal]]:
-    """Yields the port of a responder in a process of its own, and its journal."""
+    """Yield the port of a responder in a process of its own, and its journal."""
     company(folder / "runbooks")
     port, url = free_port(), f"sqlite:///{folder}/journal.db"
     more = {
@@ -104,7 +104,7 @@ def _until_up(port: int) -> None:
 
 
 async def _send(port: int, requests: Sequence[Request], began: float, first: int) -> list[list[float]]:
-    """Sends requests over one connection, each at its time, and returns how long each answer took.
+    """Send requests over one connection, each at its time, and returns how long each answer took.
 
     What is answered 503 is sent again, as senders do it, until it is taken.
     """
@@ -133,7 +133,7 @@ async def _send(port: int, requests: Sequence[Request], began: float, first: int
 
 
 def send(port: int, requests: Sequence[Request], journal: SqlJournal) -> int:
-    """Sends them all, waits until each has become something, and prints how fast; returns how many more were sent."""
+    """Send them all, waits until each has become something, and prints how fast; returns how many more were sent."""
 
     async def all_of_them() -> list[list[float]]:
         began = time.monotonic()
@@ -157,13 +157,13 @@ def send(port: int, requests: Sequence[Request], journal: SqlJournal) -> int:
 
 
 def alert(key: str, state: str = "firing", title: str = "Down", service: int = 0) -> Request:
-    """Returns an alert."""
+    """Return an alert."""
     labels = {"service": f"shop-{service}"}
     return "json", json.dumps({"key": key, "title": title, "status": state, "labels": labels}).encode()
 
 
 def group(name: str, count: int) -> Request:
-    """Returns Alertmanager's notification of so many different alerts."""
+    """Return Alertmanager's notification of so many different alerts."""
     alerts = [
         {
             "status": "firing",

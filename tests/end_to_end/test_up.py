@@ -34,7 +34,7 @@ class Up:
         self.variables = variables
 
     def incident(self, incident_id: str) -> Incident:
-        """Returns how an incident stands."""
+        """Return how an incident stands."""
         journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"])
         try:
             incident = replay(journal.entries(incident_id))
@@ -44,7 +44,7 @@ class Up:
             journal.close()
 
     def until(self, true: Callable[[], Any], seconds: float = 90) -> Any:  # noqa: ANN401 - what it waits for
-        """Returns what `true` gives as soon as that is something; fails after `seconds`."""
+        """Return what `true` gives as soon as that is something; fails after `seconds`."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if found := true():
@@ -53,7 +53,7 @@ class Up:
         pytest.fail(f"nothing within {seconds} s")
 
     def runs(self, incident_id: str, flow: str) -> list[dict[str, Any]]:
-        """Returns Prefect's runs of a flow for an incident."""
+        """Return Prefect's runs of a flow for an incident."""
         body = {"flow_runs": {"name": {"any_": [f"{incident_id} {flow}"]}}}
         return httpx.post(f"{self.variables['PREFECT_API_URL']}/flow_runs/filter", json=body, timeout=20).json()
 
@@ -85,7 +85,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def commands() -> list[str]:
-    """Returns the commands of the README's shell blocks that end by themselves."""
+    """Return the commands of the README's shell blocks that end by themselves."""
     blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line and not line.startswith("make ")]
 
@@ -146,7 +146,7 @@ def test_an_alert_becomes_one_run_and_an_approval_on_the_command_line_wakes_it(u
 
 
 def end_all(up: Up, known: set[str]) -> None:
-    """Ends what earlier tests left open, so that an alert opens an incident of its own."""
+    """End what earlier tests left open, so that an alert opens an incident of its own."""
     for incident_id in sorted(known):
         for act in up.incident(incident_id).in_place:
             allclear("undo", incident_id, act.id, "--as", "Ben", "--role", "tech_lead", **up.variables)

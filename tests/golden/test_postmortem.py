@@ -21,8 +21,8 @@ from allclear.domain.records import IncidentOpened, NoteAdded, PostMortemWritten
 from allclear.domain.timeline import plain
 from allclear.postmortem.document import gaps, write_post_mortem
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS
-from tests.unit.stories import ANA, BEN, TROUBLE, Story, plan
-from tests.unit.test_scribe_text import STORED
+from tests.unit.domain.stories import ANA, BEN, TROUBLE, Story, plan
+from tests.unit.domain.test_text import STORED
 
 HERE = Path(__file__).parent
 TEMPLATE = (HERE.parents[1] / "runbooks/vintstreet/templates/post-mortem.md").read_text()

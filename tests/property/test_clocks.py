@@ -25,7 +25,7 @@ from allclear.domain.records import (
     SeverityChanged,
     StepDone,
 )
-from tests.unit.stories import ANA, HEALTH, MACHINE, Story, plan
+from tests.unit.domain.stories import ANA, HEALTH, MACHINE, Story, plan
 
 # --- incidents -------------------------------------------------------------------------------------------
 
@@ -41,7 +41,7 @@ SOME = st.sampled_from([None, ["P0"], ["P1", "P2"], ["P0", "P2"]])
 
 
 def _named(names: tuple[str, ...], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Returns up to so many dictionaries, each with its own name."""
+    """Return up to so many dictionaries, each with its own name."""
     return st.tuples(*(st.fixed_dictionaries({"name": st.just(name), **fields}) for name in names)).flatmap(
         lambda each: st.integers(0, len(names)).map(lambda count: list(each[:count]))
     )
@@ -91,7 +91,7 @@ PLANS = st.fixed_dictionaries(
 
 
 def _event(draw: Callable[..., Any], incident: Incident) -> tuple[Any, Any]:
-    """Returns what happens next, and who says so."""
+    """Return what happens next, and who says so."""
     open_duties = [duty for duty in DUTIES if incident.step(DUTY, duty) is None]
     match draw(st.sampled_from(["severity", "severity", "assess", "duty", "note", "stage"])):
         case "severity":

@@ -27,7 +27,7 @@ from allclear.simulator.faults import Fault
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, recorded, until
 from tests.journal_support import Journals
-from tests.property.response_support import (
+from tests.scenario.response_support import (
     FIX,
     MACHINE,
     Killed,
@@ -66,12 +66,12 @@ class Ran:
 
     @property
     def outcomes(self) -> list[int]:
-        """Returns the writes of the journal that follow a write to the world."""
+        """Return the writes of the journal that follow a write to the world."""
         return [n for n in range(2, len(self.told) + 1) if self.told[n - 1] > self.told[n - 2]]
 
 
 async def _run(folder: Path, at: int = 0, when: When = "after") -> Ran:
-    """Lets a response die at its `at`-th write (0: never), carries it on, and checks all that must hold."""
+    """Let a response die at its `at`-th write (0: never), carries it on, and checks all that must hold."""
     url = new_journal(folder)
     async with Simulated(broken()) as sim:
         simulation = announced(sim, folder)
@@ -176,7 +176,7 @@ def test_an_undisturbed_response_tells_each_vendor_once(whole: Ran) -> None:
 
 
 async def _killed_at_each(folder: Path, when: When, places: Sequence[int], whole: Ran) -> list[str]:
-    """Returns what went wrong, a line for each place."""
+    """Return what went wrong, a line for each place."""
     turn, wrong = asyncio.Semaphore(AT_ONCE), list[str]()
 
     async def killed(at: int) -> None:
@@ -251,7 +251,7 @@ async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, j
 
 
 async def _killed(engine: Engine, sim: Simulated, incident: str, hold: Hold) -> None:
-    """Starts the rollback in a process of its own, waits until it is held, and kills it."""
+    """Start the rollback in a process of its own, waits until it is held, and kills it."""
     if hold.method:
         sim.world.faults.set(Fault(face="cloud_run", method=hold.method, kind="slow", seconds=hold.seconds))
     process = await start_alone(engine, incident, "contain/roll-back", held=hold.method is None)

@@ -43,8 +43,8 @@ from allclear.journal.entries import SqlJournal
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.placeholders import FIELDS
 from tests.contract.simulator_support import REPOSITORY
-from tests.property.response_support import MACHINE, engine_on, installed, new_journal, vintstreet
-from tests.unit.stories import ANA, START, Story
+from tests.scenario.response_support import MACHINE, engine_on, installed, new_journal, vintstreet
+from tests.unit.domain.stories import ANA, START, Story
 
 COMPANIES = sorted(path.parent for path in (REPOSITORY / "runbooks").glob("*/plan.yaml"))
 TOKEN = "Zitronenfalter"
@@ -82,7 +82,7 @@ class Case(NamedTuple):
     hours: int
 
     def story(self, said: str) -> Story:
-        """Returns it, where every outsider says `said`: the alert, whoever leads, the notes, the post-mortem."""
+        """Return it, where every outsider says `said`: the alert, whoever leads, the notes, the post-mortem."""
         story = Story()
         alert = AlertJoined(alert="1", source="json", key="k", state="firing", title=said)
         story.say(
@@ -113,7 +113,7 @@ class Case(NamedTuple):
         return story
 
     def told(self, said: str) -> dict[str, str]:
-        """Returns everything that the company's words become, by where they stand."""
+        """Return everything that the company's words become, by where they stand."""
         story, company = self.story(said), self.company
         incident = story.incident
         title, now = company.systems.services[self.runbook.service].title, story.now + timedelta(hours=self.hours)
@@ -139,7 +139,7 @@ class Case(NamedTuple):
 
 
 def _words(company: Company) -> Iterator[tuple[str, Any]]:
-    """Yields all that a company's files, and the actions that they name, give to be filled."""
+    """Yield all that a company's files, and the actions that they name, give to be filled."""
     for book in company.runbooks.values():
         yield f"{book.name} health", book.health.with_
         for phase in Phase:

@@ -26,7 +26,7 @@ from allclear.simulator.faults import Fault
 from allclear.simulator.scenario_schema import TrafficSpec
 from tests.contract.simulator_support import Simulated, until
 from tests.journal_support import Journals
-from tests.property.response_support import (
+from tests.scenario.response_support import (
     BAD,
     GOOD,
     MACHINE,
@@ -48,7 +48,7 @@ ANA = By(actor="Ana", role="on_call", via="cli")
 async def _two_engines(
     sim: Simulated, folder: Path, journals: Journals | None = None
 ) -> AsyncGenerator[tuple[Engine, Engine]]:
-    """Yields two engines, as of two processes, on one new journal; the simulation serves its bad revision."""
+    """Yield two engines, as of two processes, on one new journal; the simulation serves its bad revision."""
     sim.world.redirect([TrafficSpec(revision="latest", percent=100)], by="the test")
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - a moment, before anything runs
     url = journals.new() if journals else new_journal(folder)

@@ -50,8 +50,8 @@ from allclear.domain.records import (
     VetoWindowEnded,
 )
 from allclear.journal.entries import SqlJournal
-from tests.property.response_support import new_journal
-from tests.unit.stories import MACHINE, START, Story
+from tests.scenario.response_support import new_journal
+from tests.unit.domain.stories import MACHINE, START, Story
 
 PEOPLE = [
     By(actor="Ana", role="on_call", via="cli"),
@@ -212,7 +212,7 @@ def test_any_beginning_of_a_history_is_an_incident(story: Story) -> None:
 
 def _holds_together(incident: Incident) -> None:
     for state in incident.asks.values():
-        assert [state.granted, state.denied, state.open, state.void is not None].count(True) == 1
+        assert [state.granted, state.denied, state.open, state.withdrawn is not None].count(True) == 1
         if state.granted and not state.passed:
             assert len({answer.by.actor.casefold() for answer in state.answers}) >= state.ask.policy.people
             assert not state.ask.policy.one_of or "cto" in {answer.by.role for answer in state.answers if answer.yes}
@@ -249,7 +249,7 @@ def _goes_on(before: Incident, after: Incident) -> None:
     for ask, state in before.asks.items():
         if state.denied:
             assert not after.asks[ask].granted
-        if state.void is not None:
+        if state.withdrawn is not None:
             assert not after.asks[ask].open
         assert after.asks[ask].passed or not state.passed
 

@@ -17,8 +17,8 @@ from allclear.vendors.cloud_run.views import OperationResult, RunRevision, RunSe
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tests.contract.cloud_run_stages import CompanyContext
-from tests.unit.fakes_around import FakeRecord
-from tests.unit.test_tasks_choice import made
+from tests.unit.actions.cloud_run.test_previous_revision import made
+from tests.unit.fakes_context import FakeRecord
 
 NAMES = ("a", "b", "c", "d", "e")
 KINDS: tuple[type[AnyAction], ...] = (RollbackTraffic, RestoreLatest, EnableMaintenance, DisableMaintenance)
@@ -37,20 +37,20 @@ class PaperCloudRun:
 
     @property
     def latest(self) -> str:
-        """Returns the latest ready revision."""
+        """Return the latest ready revision."""
         return max((r for r in self.ready if r.ready), key=lambda r: r.created).name
 
     def at(self, region: str) -> PaperCloudRun:
-        """Returns itself: it has one region."""
+        """Return itself: it has one region."""
         assert region == self.region
         return self
 
     def path(self, service: str) -> str:
-        """Returns a name."""
+        """Return a name."""
         return f"projects/p/locations/{self.region}/services/{service}"
 
     async def service(self, service: str) -> RunService:
-        """Returns the service at rest."""
+        """Return the service at rest."""
         serving: dict[str, int] = {}
         for entry in self.traffic:
             if entry.percent:
@@ -71,7 +71,7 @@ class PaperCloudRun:
         )
 
     async def revisions(self, service: str) -> tuple[RunRevision, ...]:  # noqa: ARG002 - the client's
-        """Returns the revisions, the newest first."""
+        """Return the revisions, the newest first."""
         return tuple(sorted(self.ready, key=lambda revision: revision.created, reverse=True))
 
     async def may(self, service: str, permission: str) -> bool:  # noqa: ARG002 - the client's
@@ -79,7 +79,7 @@ class PaperCloudRun:
         return True
 
     async def set_traffic(self, service: str, traffic: tuple[Traffic, ...], etag: str) -> str:  # noqa: ARG002
-        """Takes what adds up, against the newest etag."""
+        """Take what adds up, against the newest etag."""
         assert etag == str(self.version)
         self.written.append(traffic)
         self.traffic, self.version = traffic, self.version + 1
@@ -111,7 +111,7 @@ def cloud_runs(draw: st.DrawFn) -> PaperCloudRun:
 
 
 def _seen(run: PaperCloudRun) -> FakeRecord:
-    """Returns a record that saw each revision serve well, the oldest first: so that there is always one to choose."""
+    """Return a record that saw each revision serve well, the oldest first: so that there is always one to choose."""
     resource = f"traffic:{run.path('vintstreet')}"
     return FakeRecord(
         *(Baseline(resource=resource, revision=r.name, at=r.created, said_by="a test") for r in run.ready)

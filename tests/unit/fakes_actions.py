@@ -35,8 +35,8 @@ from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import Registry
 from allclear.journal.ports import Journal
-from tests.unit.fakes_around import FakeRecord, a_service
-from tests.unit.stories import MACHINE, plan
+from tests.unit.domain.stories import MACHINE, plan
+from tests.unit.fakes_context import FakeRecord, a_service
 
 C = TypeVar("C", bound=Client)
 
@@ -81,7 +81,7 @@ class Dials:
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a world of its own; tests hand theirs in."""
+        """Return a world of its own; tests hand theirs in."""
         raise NotImplementedError(access.name)
 
     async def close(self) -> None:
@@ -96,11 +96,11 @@ class Dials:
         self.version[dial] += 1
 
     def state(self, dial: str) -> DialState:
-        """Returns what is so."""
+        """Return what is so."""
         return DialState(dial=dial, points=self.points[dial], version=self.version[dial])
 
     async def check(self, dial: str) -> DialState:
-        """Returns what is to be seen: while it is hidden, what was before."""
+        """Return what is to be seen: while it is hidden, what was before."""
         if self.at_check:
             await self.at_check.pop(0)(self, dial)
         if self.hidden:
@@ -114,7 +114,7 @@ async def nothing(_: Dials, __: str) -> None:
 
 
 def raising(error: Exception) -> Misfortune:
-    """Returns the misfortune that a call ends with `error`."""
+    """Return the misfortune that a call ends with `error`."""
 
     async def happen(_: Dials, __: str) -> None:
         raise error
@@ -123,7 +123,7 @@ def raising(error: Exception) -> Misfortune:
 
 
 def turned_to(points: int) -> Misfortune:
-    """Returns the misfortune that somebody else turns the dial at that moment."""
+    """Return the misfortune that somebody else turns the dial at that moment."""
 
     async def happen(dials: Dials, dial: str) -> None:
         dials.turn(dial, points)
@@ -160,7 +160,7 @@ class TurnDial(Action[DialParams, DialState]):
 
     @property
     def dials(self) -> Dials:
-        """Returns the world."""
+        """Return the world."""
         return self.context.client(Dials)
 
     @override
@@ -310,11 +310,11 @@ class DialsAround:
         self.record: OwnRecord = FakeRecord()
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port
-        """Returns the one service there is."""
+        """Return the one service there is."""
         return a_service()
 
     def client(self, vendor: type[C]) -> C:  # noqa: ARG002 - the port
-        """Returns the dials."""
+        """Return the dials."""
         found: Any = self.dials
         return found
 
@@ -328,24 +328,24 @@ class Desk:
         self.proposer = Proposer(journal, self.executor, plan(), clock)
 
     def opened(self) -> str:
-        """Opens an incident and returns its id."""
+        """Open an incident and returns its id."""
         opened = IncidentOpened(
             company="VintStreet", title="Trouble", severity="P0", service="shop", runbook="outage", reported="by Ana"
         )
         return self.journal.open_incident("VS", opened, MACHINE)[0]
 
     def incident(self, incident_id: str) -> Incident:
-        """Returns how it stands."""
+        """Return how it stands."""
         incident = replay(self.journal.entries(incident_id))
         assert incident is not None
         return incident
 
     def act(self, incident_id: str, act: str) -> Act:
-        """Returns how the act stands."""
+        """Return how the act stands."""
         return self.incident(incident_id).acts[act]
 
     async def proposed(self, incident_id: str, kind: type[TurnDial], to: int, key: str = "turn") -> str:
-        """Proposes to turn the dial and returns the act's id."""
+        """Propose to turn the dial and returns the act's id."""
         request = ActionRequest("contain", key, kind.name, {"to": to}, kind.title)
         return await self.proposer.propose(self.incident(incident_id), request, MACHINE)
 
@@ -355,13 +355,13 @@ class Desk:
             self.journal.append(incident_id, [AskAnswered(ask=ask, yes=yes)], ANA)
 
     async def approved(self, incident_id: str, kind: type[TurnDial], to: int, key: str = "turn") -> str:
-        """Proposes to turn the dial, has it approved, and returns the act's id."""
+        """Propose to turn the dial, has it approved, and returns the act's id."""
         act = await self.proposed(incident_id, kind, to, key)
         self.answered(incident_id, act)
         return act
 
     async def undo_approved(self, incident_id: str, act: str) -> str:
-        """Proposes to undo the act, has it approved, and returns the undo's id."""
+        """Propose to undo the act, has it approved, and returns the undo's id."""
         done = self.act(incident_id, act)
         key = f"undo-{act.replace('/', '-')}"
         request = ActionRequest("resolve", key, done.proposed.action, done.proposed.params, "Undo", undoes=done)

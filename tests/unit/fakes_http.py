@@ -19,7 +19,7 @@ class FakeVendor(httpx.AsyncBaseTransport):
         self.requests: list[httpx.Request] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answers one request."""
+        """Answer one request."""
         await request.aread()
         self.requests.append(request)
         answer = self._answers[0] if len(self._answers) == 1 else self._answers.pop(0)
@@ -28,7 +28,7 @@ class FakeVendor(httpx.AsyncBaseTransport):
         return answer if isinstance(answer, httpx.Response) else answer(request)
 
     def body(self, number: int = 0) -> Any:  # noqa: ANN401 - parsed JSON
-        """Returns the JSON of a request."""
+        """Return the JSON of a request."""
         return json.loads(self.requests[number].content)
 
 
@@ -39,5 +39,5 @@ class Pauses:
         self.seconds: list[float] = []
 
     async def __call__(self, seconds: float) -> None:
-        """Waits no time."""
+        """Wait no time."""
         self.seconds.append(seconds)

@@ -32,23 +32,23 @@ class FakePrefect:
 
     @property
     def started(self) -> list[str]:
-        """Returns the names of the runs in the order in which they were made."""
+        """Return the names of the runs in the order in which they were made."""
         return [run["name"] for run in self.runs.values()]
 
     @property
     def keys(self) -> list[str]:
-        """Returns the idempotency keys in that order, without the moment at which their incidents were opened."""
+        """Return the idempotency keys in that order, without the moment at which their incidents were opened."""
         return [key.partition(" ")[0] for key in self.runs]
 
     def add(self, name: str, state: str, *, since: datetime | None = None, tags: Sequence[str] = ()) -> str:
-        """Puts a run there and returns its id."""
+        """Put a run there and returns its id."""
         run = self.make(f"manual-{len(self.runs)}", name, tags)
         run["state_type"] = state
         run["state"] = {"timestamp": (since or datetime.now(UTC)).isoformat()}
         return run["id"]
 
     def make(self, key: str, name: str, tags: Sequence[str]) -> dict[str, Any]:
-        """Returns the one run with that key."""
+        """Return the one run with that key."""
         with self._lock:
             now = datetime.now(UTC).isoformat()
             fresh = {
@@ -62,11 +62,11 @@ class FakePrefect:
             return self.runs.setdefault(key, fresh)
 
     def state(self, run: str) -> str:
-        """Returns a run's state."""
+        """Return a run's state."""
         return next(one["state_type"] for one in self.runs.values() if one["id"] == run)
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any] | None:
-        """Returns status and body; None cuts the connection."""
+        """Return status and body; None cuts the connection."""
         with self._lock:
             self._under_way += 1
             self.at_once = max(self.at_once, self._under_way)
@@ -123,7 +123,7 @@ class FakePrefect:
 
 @contextmanager
 def prefect_at() -> Generator[tuple[FakePrefect, str]]:
-    """Yields such a Prefect, and the address of its API."""
+    """Yield such a Prefect, and the address of its API."""
     fake = FakePrefect()
 
     class Handler(BaseHTTPRequestHandler):

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from allclear.domain.action import Params
 from allclear.engine.actions.registry import Registry
 from allclear.schemas import FILE_KINDS, FileKind, file_name, schema_of, write_schemas
-from tests.unit.company_support import action
+from tests.unit.company.company_support import action
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [
@@ -30,13 +30,13 @@ INSTALLED = Registry.installed()
 
 
 def read(path: Path) -> Any:  # noqa: ANN401 - whatever stands in the file
-    """Returns a YAML file as an editor sees it: dates are text."""
+    """Return a YAML file as an editor sees it: dates are text."""
     yaml: Any = YAML(typ="safe", pure=True)
     return json.loads(json.dumps(yaml.load(path.read_text(encoding="utf-8")), default=str))
 
 
 def wrong(kind: FileKind, data: object) -> list[str]:
-    """Returns where `data` does not fit the schema, and why."""
+    """Return where `data` does not fit the schema, and why."""
     schema = schema_of(kind, INSTALLED)
     return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(data)]
 

@@ -21,7 +21,7 @@ _AHEAD = timedelta(days=3 * 366)
 
 
 def check_references(draft: Draft) -> Iterator[Complaint]:
-    """Yields every name in the plan that stands for nothing, and every order that cannot be kept."""
+    """Yield every name in the plan that stands for nothing, and every order that cannot be kept."""
     if draft.plan is not None:
         yield from _Names(draft.plan, draft.files[PLAN]).complaints()
         for name, runbook in draft.runbooks.items():
@@ -227,7 +227,7 @@ class _Names:
 
 
 def assumed_parts(part: object, place: Place = ()) -> Iterator[tuple[Place, MayBeAssumed]]:
-    """Yields every part of a plan that is marked as assumed, with its place."""
+    """Yield every part of a plan that is marked as assumed, with its place."""
     if isinstance(part, MayBeAssumed) and part.assumed:
         yield place, part
     if isinstance(part, BaseModel):

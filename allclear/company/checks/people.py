@@ -15,7 +15,7 @@ from allclear.domain.runbook import Step
 
 
 def severities(draft: Draft, file: YamlFile, place: Place, names: Iterable[str]) -> Iterator[Complaint]:
-    """Yields an error for each name that is not on the plan's scale."""
+    """Yield an error for each name that is not on the plan's scale."""
     if draft.plan is None:
         return
     known = [severity.name for severity in draft.plan.severities]
@@ -25,7 +25,7 @@ def severities(draft: Draft, file: YamlFile, place: Place, names: Iterable[str])
 
 
 def check_people(draft: Draft) -> Iterator[Complaint]:
-    """Yields roles that are unknown, roles that nobody holds, and names and contacts that are still blanks."""
+    """Yield roles that are unknown, roles that nobody holds, and names and contacts that are still blanks."""
     if draft.plan is None:
         return
     plan, file = draft.plan, draft.files[PLAN]
@@ -63,7 +63,7 @@ def _blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[
 
 
 def check_blanks(draft: Draft) -> Iterator[Complaint]:
-    """Yields the plan's other addresses that nobody filled in."""
+    """Yield the plan's other addresses that nobody filled in."""
     if draft.plan is None:
         return
     plan, file = draft.plan, draft.files[PLAN]
@@ -84,7 +84,7 @@ def _blank(text: str) -> str:
 
 
 def check_approvals(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
-    """Yields approvals of actions that are unknown, and by roles that are unknown or that nobody holds."""
+    """Yield approvals of actions that are unknown, and by roles that are unknown or that nobody holds."""
     if draft.plan is None:
         return
     file = draft.files[PLAN]
@@ -98,7 +98,7 @@ def check_approvals(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
 
 
 def who_approves(draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step) -> Iterator[Complaint]:
-    """Yields what is wrong with who must say yes to a step of a runbook.
+    """Yield what is wrong with who must say yes to a step of a runbook.
 
     The plan's own approvals are `check_approvals`' part: they are wrong once, not once for each step.
     """
@@ -157,7 +157,7 @@ def _wider(
 
 
 def acts_alone(draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step) -> Iterator[Complaint]:
-    """Yields an error for a step that acts by itself where its approval takes more than one person's plain yes."""
+    """Yield an error for a step that acts by itself where its approval takes more than one person's plain yes."""
     by_plan = draft.plan.approvals.get(kind.name) if draft.plan else None
     policy = step.approval or by_plan or kind.approval
     if step.auto_approve and policy and policy.takes:
@@ -197,7 +197,7 @@ def _too_few(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, a
 
 
 def _able(plan: Plan, roles: list[str]) -> int:
-    """Returns how many people have one of these roles, or are deputy for one; one name is one person."""
+    """Return how many people have one of these roles, or are deputy for one; one name is one person."""
     able = [person for person in plan.people if any(plan.stands_in(role, roles) for role in person.roles)]
     blanks = sum(not person.known for person in able)
     return blanks + len({person_key(person.name) for person in able if person.known})

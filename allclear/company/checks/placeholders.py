@@ -20,7 +20,7 @@ _TEMPLATE_MARK = "t_"
 
 
 def texts(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
-    """Yields each string in `value` and its place."""
+    """Yield each string in `value` and its place."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, dict):
@@ -32,13 +32,13 @@ def texts(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
 
 
 def step_words(draft: Draft) -> dict[str, str]:
-    """Returns the placeholders that a step may hold: the closed list, and one for each template of the plan."""
+    """Return the placeholders that a step may hold: the closed list, and one for each template of the plan."""
     names = draft.plan.templates if draft.plan else ()
     return PLACEHOLDERS | {template_key(name): f"The template {name}." for name in names}
 
 
 def filled(draft: Draft, value: object, service: str) -> Any:  # noqa: ANN401 - the same shape as it came in
-    """Returns `value` with an example for each placeholder, so that parameters can be checked as they will be."""
+    """Return `value` with an example for each placeholder, so that parameters can be checked as they will be."""
     plan = draft.plan
     examples = {
         "incident": f"{plan.short}-1" if plan else "XX-1",
@@ -55,7 +55,7 @@ def filled(draft: Draft, value: object, service: str) -> Any:  # noqa: ANN401 - 
 def step_placeholders(
     draft: Draft, file: YamlFile, place: Place, value: object, more: Mapping[str, str] = _NONE
 ) -> Iterator[Complaint]:
-    """Yields what is wrong with the placeholders of a runbook's line; `more` may stand there besides."""
+    """Yield what is wrong with the placeholders of a runbook's line; `more` may stand there besides."""
     known = {**step_words(draft), **more}
     for where, text in texts(value, place):
         for name in unknown_placeholders(text, known):
@@ -67,7 +67,7 @@ def step_placeholders(
 
 
 def plan_placeholders(draft: Draft) -> Iterator[Complaint]:
-    """Yields what is wrong with the placeholders in the words that the plan itself asks people with."""
+    """Yield what is wrong with the placeholders in the words that the plan itself asks people with."""
     if draft.plan is None:
         return
     for field, lines in (("duties", draft.plan.duties), ("evidence", draft.plan.evidence)):
@@ -78,7 +78,7 @@ def plan_placeholders(draft: Draft) -> Iterator[Complaint]:
 
 
 def route_braces(draft: Draft) -> Iterator[Complaint]:
-    """Yields the braces in what a route says of users: it goes into pages as it is, and nothing fills it."""
+    """Yield the braces in what a route says of users: it goes into pages as it is, and nothing fills it."""
     if draft.plan is None:
         return
     for index, route in enumerate(draft.plan.routes):
@@ -92,7 +92,7 @@ def route_braces(draft: Draft) -> Iterator[Complaint]:
 
 
 def template_placeholders(draft: Draft, post_mortem: Mapping[str, str] | None) -> Iterator[Complaint]:
-    """Yields what is wrong with the placeholders of the templates, with the line in the template's own file.
+    """Yield what is wrong with the placeholders of the templates, with the line in the template's own file.
 
     `post_mortem` holds the placeholders that the post-mortem's template may use; without, it is not looked at.
     """
@@ -123,7 +123,7 @@ _HOW = "Write placeholders in lower case without spaces, as {severity}."
 
 
 def unused_templates(draft: Draft) -> Iterator[Complaint]:
-    """Yields a warning for each template that no step of a runbook uses, and each file that the plan does not name."""
+    """Yield a warning for each template that no step of a runbook uses, and each file that the plan does not name."""
     if draft.plan is None:
         return
     plan = draft.files[PLAN]

@@ -17,7 +17,7 @@ from allclear.domain.plan import MessageAction
 
 
 def check_reminders(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
-    """Yields what is wrong with the actions that remind people, and says so where there are none."""
+    """Yield what is wrong with the actions that remind people, and says so where there are none."""
     if draft.plan is None:
         return
     rules, file = draft.plan.reminders, draft.files[PLAN]

@@ -19,7 +19,7 @@ from allclear.domain.runbook import Phase, Runbook, Step
 
 
 def check_runbooks(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
-    """Yields what is wrong with the runbooks that could be read."""
+    """Yield what is wrong with the runbooks that could be read."""
     for name, runbook in draft.runbooks.items():
         yield from _Sheet(draft, kinds, draft.files[name], runbook).complaints()
 

@@ -19,7 +19,7 @@ _MOST_CASES = 5000
 
 
 def check_grading(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
-    """Yields rules that never count, facets that nothing asks for, and severities that nobody would hear of."""
+    """Yield rules that never count, facets that nothing asks for, and severities that nobody would hear of."""
     if draft.plan is None:
         return
     plan, file = draft.plan, draft.files[PLAN]
@@ -48,7 +48,7 @@ def _rules(plan: Plan, file: YamlFile) -> Iterator[Complaint]:
 
 
 def _reached(rules: Sequence[SeverityRule], facets: Mapping[str, Facet]) -> set[int]:
-    """Returns the rules that give the severity in at least one case.
+    """Return the rules that give the severity in at least one case.
 
     What is unknown fits every rule, so the cases in which everything is known are all that have to be tried.
     """
@@ -61,7 +61,7 @@ def _reached(rules: Sequence[SeverityRule], facets: Mapping[str, Facet]) -> set[
 
 
 def _wider(one: SeverityRule, other: SeverityRule) -> bool:
-    """Says whether `one` fits wherever `other` does."""
+    """Return whether `one` fits wherever `other` does."""
     return all(name in other.when and _values(other, name) <= _values(one, name) for name in one.when)
 
 
@@ -100,7 +100,7 @@ def _targets(file: YamlFile, index: int, severity: Severity) -> Iterator[Complai
 
 
 def _told(draft: Draft, kinds: Kinds, severity: str) -> bool:
-    """Says whether some step makes an incident of that severity known to people outside of the record."""
+    """Return whether some step makes an incident of that severity known to people outside of the record."""
     steps: Iterator[Step] = (
         step for runbook in draft.runbooks.values() for phase in Phase for step in runbook.steps(phase)
     )

@@ -23,7 +23,7 @@ _BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]|\byour-[a-z0-9-]*[a-z0-9]")
 
 
 def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
-    """Yields systems that are missing, misspelled or not understood, and addresses that nobody filled in."""
+    """Yield systems that are missing, misspelled or not understood, and addresses that nobody filled in."""
     if draft.systems is None:
         return
     yield from _missing(draft, kinds)

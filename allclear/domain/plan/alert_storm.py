@@ -54,5 +54,5 @@ class Storm(Model):
 
     @property
     def held_noted_every(self) -> timedelta:
-        """Returns how often the record says that an alert flaps still."""
+        """Return how often the record says that an alert flaps still."""
         return self.flapping.within / 3

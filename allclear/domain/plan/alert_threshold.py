@@ -29,7 +29,7 @@ class Threshold(MayBeAssumed):
     samples: int | None = Field(default=None, ge=1, description="Fewer than these say nothing.")
 
     def objection(self, labels: Mapping[str, str]) -> str | None:
-        """Returns why an alert with these labels does not count, as a sentence; None where it does.
+        """Return why an alert with these labels does not count, as a sentence; None where it does.
 
         Looked at are `samples`, `window` and `value`. What its source does not tell, or tells in words that cannot be
         read, counts as enough: the monitoring system has decided already.
@@ -50,13 +50,13 @@ class Threshold(MayBeAssumed):
 
 
 def _number(text: str | None) -> float | None:
-    """Returns what `12`, `1.5%` (a share: 0.015), `730ms` or `0.7s` (seconds) says; None for anything else."""
+    """Return what `12`, `1.5%` (a share: 0.015), `730ms` or `0.7s` (seconds) says; None for anything else."""
     found = _NUMBER.fullmatch(text or "")
     return float(found[1]) * _UNITS[(found[2] or "").lower()] if found else None
 
 
 def _span(text: str | None) -> timedelta | None:
-    """Returns a length as `5m` or `1h 30m`, or a number of seconds; None for anything else."""
+    """Return a length as `5m` or `1h 30m`, or a number of seconds; None for anything else."""
     try:
         return parse_duration(text or "")
     except ValueError:

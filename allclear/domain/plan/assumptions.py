@@ -12,7 +12,7 @@ _HOLLOW = re.compile(r"^\s*\[.*\]\s*$")
 
 
 def is_blank(text: str) -> bool:
-    """Says whether `text` is a blank that nobody filled in, as `[Phone Number]`."""
+    """Return whether `text` is a blank that nobody filled in, as `[Phone Number]`."""
     return not text.strip() or bool(_HOLLOW.match(text))
 
 

@@ -61,11 +61,11 @@ class Person(Model):
 
     @property
     def known(self) -> bool:
-        """Says whether a real name stands here."""
+        """Return whether a real name stands here."""
         return not is_blank(self.name)
 
     def reached_by(self, at: datetime, working_time: WorkingTime) -> list[str]:
-        """Returns the channels that reach this person at `at`, the first to be tried first."""
+        """Return the channels that reach this person at `at`, the first to be tried first."""
         zone = WorkingTime(zone=self.zone or working_time.zone).zone_info
         now = f"{at.astimezone(zone):%H:%M}"
         return [
@@ -107,16 +107,16 @@ class Layer(Model):
         return self
 
     def person(self, turn: int) -> str:
-        """Returns whose turn it is; the first is 0."""
+        """Return whose turn it is; the first is 0."""
         return self.people[turn % len(self.people)]
 
     def begins(self, turn: int, zone: ZoneInfo) -> datetime:
-        """Returns when a turn begins, in UTC."""
+        """Return when a turn begins, in UTC."""
         local = datetime.fromisoformat(self.starts) + turn * self.turn
         return local.replace(tzinfo=zone).astimezone(UTC)
 
     def turn_at(self, at: datetime, zone: ZoneInfo) -> int:
-        """Returns which turn it is at `at`; negative before the first."""
+        """Return which turn it is at `at`; negative before the first."""
         local = at.astimezone(zone).replace(tzinfo=None)
         turn = (local - datetime.fromisoformat(self.starts)) // self.turn
         # In the hour that the clocks skip or repeat, local time alone would change the turn too early, or back again.
@@ -166,7 +166,7 @@ class Rota(MayBeAssumed):
     )
 
     def on_duty(self, at: datetime, working_time: WorkingTime, taken: Sequence[RotaOverride] = ()) -> Iterator[Shift]:
-        """Yields who is on duty at `at`, layer by layer.
+        """Yield who is on duty at `at`, layer by layer.
 
         With `hand_over`, a person whose turn began counts once they have taken it over; until then it is whoever took
         over last (or the one before), and whose turn it is comes next. Turns change at the same local time, also where

@@ -163,50 +163,50 @@ class Plan(Model):
                 raise ValueError(msg) from error
 
     def severity(self, name: str) -> Severity | None:
-        """Returns the severity called `name`, or None."""
+        """Return the severity called `name`, or None."""
         return next((one for one in self.severities if one.name == name), None)
 
     def rank(self, name: str) -> int:
-        """Returns 0 for the worst severity, 1 for the next ...; unknown names rank last."""
+        """Return 0 for the worst severity, 1 for the next ...; unknown names rank last."""
         names = [severity.name for severity in self.severities]
         return names.index(name) if name in names else len(names)
 
     def holders(self, role: str) -> list[Person]:
-        """Returns the people known to hold `role`; blanks do not count."""
+        """Return the people known to hold `role`; blanks do not count."""
         return [person for person in self.people if role in person.roles and person.known]
 
     def role_title(self, role: str) -> str:
-        """Returns how the plan writes `role`."""
+        """Return how the plan writes `role`."""
         return self.roles[role].title if role in self.roles else role.replace("_", " ")
 
     def with_deputies(self, roles: Sequence[str]) -> list[str]:
-        """Returns `roles` and behind them their deputies, each once."""
+        """Return `roles` and behind them their deputies, each once."""
         deputies = [deputy for role in roles if role in self.roles for deputy in self.roles[role].deputies]
         return list(dict.fromkeys([*roles, *deputies]))
 
     def stands_in(self, role: str, wanted: Sequence[str]) -> bool:
-        """Says whether somebody in `role` may speak for one of `wanted`: it is one, or its deputy."""
+        """Return whether somebody in `role` may speak for one of `wanted`: it is one, or its deputy."""
         return any(role == one or (one in self.roles and role in self.roles[one].deputies) for one in wanted)
 
     def route(self, labels: dict[str, Any]) -> Route | None:
-        """Returns the first route that fits `labels`, or None."""
+        """Return the first route that fits `labels`, or None."""
         for route in self.routes:
             if all(key in labels and value in ("*", str(labels[key])) for key, value in route.match.items()):
                 return route
         return None
 
     def too_little(self, route: Route, labels: dict[str, str]) -> str | None:
-        """Returns why an alert by `route` does not reach its threshold; None where it does, or there is none."""
+        """Return why an alert by `route` does not reach its threshold; None where it does, or there is none."""
         found = next((one for one in self.thresholds if one.name == route.threshold), None)
         return found.objection(labels) if found else None
 
     def severity_of(self, route: Route) -> str:
-        """Returns the severity of what came by `route`: its own, or by its facets; the worst where nothing tells."""
+        """Return the severity of what came by `route`: its own, or by its facets; the worst where nothing tells."""
         found = None if route.severity else assess(self.assess, route.facets)
         return route.severity or (found.severity if found else self.severities[0].name)
 
     def applying(self, lines: Sequence[A], severity: str, kind: str, facets: Facets) -> list[A]:
-        """Returns those of `lines` that hold for such an incident; what is not known yet counts as fitting."""
+        """Return those of `lines` that hold for such an incident; what is not known yet counts as fitting."""
         return [
             line
             for line in lines

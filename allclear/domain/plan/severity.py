@@ -88,11 +88,11 @@ class Severity(Model):
 
     @property
     def contains(self) -> bool:
-        """Says whether containment measures are taken."""
+        """Return whether containment measures are taken."""
         return self.contain and not self.ticket_only
 
     def target(self, name: str) -> Target | None:
-        """Returns the target called `name`, or None."""
+        """Return the target called `name`, or None."""
         return next((target for target in self.targets if target.name == name), None)
 
 
@@ -135,7 +135,7 @@ class Assessment(Model):
 
 
 def holds(wanted: Mapping[str, str | list[str]], facets: Facets) -> bool | None:
-    """Says whether `facets` are as `wanted`; None where that hangs on what nobody knows yet."""
+    """Return whether `facets` are as `wanted`; None where that hangs on what nobody knows yet."""
     answer: bool | None = True
     for name, values in wanted.items():
         value = facets.get(name, UNKNOWN)
@@ -148,12 +148,12 @@ def holds(wanted: Mapping[str, str | list[str]], facets: Facets) -> bool | None:
 
 
 def not_known(wanted: Mapping[str, str | list[str]], facets: Facets) -> list[str]:
-    """Returns the facets in `wanted` that nobody knows yet."""
+    """Return the facets in `wanted` that nobody knows yet."""
     return [name for name in wanted if facets.get(name, UNKNOWN) == UNKNOWN]
 
 
 def assess(rules: list[SeverityRule], facets: Facets) -> Assessment | None:
-    """Returns the severity of the first rule that fits, rules being in order; None where none does.
+    """Return the severity of the first rule that fits, rules being in order; None where none does.
 
     What is not known yet is taken for the graver: a rule that could still fit fits, and says on what that hangs.
     """

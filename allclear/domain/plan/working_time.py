@@ -45,7 +45,7 @@ class Span:
 
     @classmethod
     def parse(cls, text: str) -> Span:
-        """Returns what `text` says. Raises ValueError for anything else."""
+        """Return what `text` says. Raises ValueError for anything else."""
         found = _BUSINESS.fullmatch(text)
         if found is None:
             try:
@@ -63,7 +63,7 @@ class Span:
         return cls(timedelta(days=amount), "business days")
 
     def __str__(self) -> str:
-        """Returns it as a plan writes it."""
+        """Return it as a plan writes it."""
         if self.unit == "clock":
             return write_duration(self.length)
         size = timedelta(hours=1) if self.unit == "business hours" else timedelta(days=1)
@@ -72,7 +72,7 @@ class Span:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
-        """Reads it from text, and writes it as text."""
+        """Read it from text, and writes it as text."""
         del source, handler
         return core_schema.no_info_plain_validator_function(
             _span, serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json")
@@ -80,7 +80,7 @@ class Span:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Describes it for editors."""
+        """Describe it for editors."""
         del schema, handler
         return {
             "type": "string",
@@ -150,11 +150,11 @@ class WorkingTime(MayBeAssumed):
 
     @property
     def zone_info(self) -> ZoneInfo:
-        """Returns the zone."""
+        """Return the zone."""
         return ZoneInfo(self.zone)
 
     def works_on(self, day: date) -> bool:
-        """Says whether `day` is a working day."""
+        """Return whether `day` is a working day."""
         return (
             WEEKDAYS[day.weekday()] in self.days
             and day not in self.holidays
@@ -162,7 +162,7 @@ class WorkingTime(MayBeAssumed):
         )
 
     def after(self, start: datetime, span: Span) -> datetime:
-        """Returns the moment `span` after `start`, in UTC.
+        """Return the moment `span` after `start`, in UTC.
 
         Business hours count only while the company works; a number of business days ends with the last working hour
         of that many working days after the day of `start`. Raises ConfigError where no working day comes.
@@ -188,7 +188,7 @@ class WorkingTime(MayBeAssumed):
         raise self._never()
 
     def _stretches(self, start: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """Yields the working hours of each working day from that of `start` on, in UTC."""
+        """Yield the working hours of each working day from that of `start` on, in UTC."""
         first = start.astimezone(self.zone_info).date()
         opens, closes = self.hours.replace(" ", "").split("-")
         for ahead in range(_FARTHEST.days):
@@ -207,7 +207,7 @@ class WorkingTime(MayBeAssumed):
 
 @cache  # every message asks for every deadline, and each deadline for every day up to it
 def _public(place: str, year: int) -> frozenset[date]:
-    """Returns a country's or a region's public holidays. Raises ValueError for one that nobody knows."""
+    """Return a country's or a region's public holidays. Raises ValueError for one that nobody knows."""
     import holidays  # noqa: PLC0415 - 0.15 s, and few plans name a country
 
     country, _, part = place.partition("-")

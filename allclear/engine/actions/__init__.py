@@ -1,0 +1,1 @@
+"""Acts on production: proposed, approved, executed, verified, undone."""

@@ -14,7 +14,7 @@ from allclear.domain.timeline import change_rows, markdown_safe
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:
-    """Returns who must say yes: the step's own word, else the plan's, else the action's default; None for nobody.
+    """Return who must say yes: the step's own word, else the plan's, else the action's default; None for nobody.
 
     Deputies stand beside those whom they act for.
     """
@@ -28,19 +28,19 @@ def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = N
 
 
 def responder(plan: Plan, *, reason: bool = False) -> ApprovalPolicy:
-    """Returns the policy for questions about the response itself: one of its responders, or anybody."""
+    """Return the policy for questions about the response itself: one of its responders, or anybody."""
     known = [role for role in ONE_PERSON.roles if role in plan.roles]
     return ApprovalPolicy(roles=known or list(plan.roles), reason_needed=reason)
 
 
 def fallback_for(action: type[Action[Any, Any]], step: Step | None) -> Fallback | None:
-    """Returns what goes out when nobody answers: the step's own word, else the action's; None for nothing."""
+    """Return what goes out when nobody answers: the step's own word, else the action's; None for nothing."""
     found = None if step is None or step.if_unanswered == "never" else step.if_unanswered or action.if_unanswered
     return found if found and set(found.with_) <= set(action.speaks) else None
 
 
 def ask_id(incident: Incident, phase: str, step: str) -> str:
-    """Returns a new ask's id, as `VS-12/contain/roll-back`; the second of a step ends in `~2`."""
+    """Return a new ask's id, as `VS-12/contain/roll-back`; the second of a step ends in `~2`."""
     times = sum((state.ask.phase, state.ask.step) == (phase, step) for state in incident.asks.values())
     return f"{incident.id}/{phase}/{step}" + (f"~{times + 1}" if times else "")
 
@@ -48,7 +48,7 @@ def ask_id(incident: Incident, phase: str, step: str) -> str:
 def approval_of(
     incident: Incident, phase: str, step: str, act: str, change: Change[Any], policy: ApprovalPolicy
 ) -> Ask:
-    """Returns the question whether `change` may be made."""
+    """Return the question whether `change` may be made."""
     rows = [f"| {name} | {was} | {then} |" for name, was, then in change_rows(change.model_dump(mode="json"))]
     text = "\n".join(
         [
@@ -79,7 +79,7 @@ def approval_of(
 
 
 def with_window(ask: Ask, step: Step, unanswered: Fallback | None, against: list[str], now: datetime) -> Ask:
-    """Returns `ask` with what happens when nobody answers, if so; `against` speaks against acting alone."""
+    """Return `ask` with what happens when nobody answers, if so; `against` speaks against acting alone."""
     simple = ask.policy.people == 1 and not ask.policy.one_of and not ask.policy.reason_needed
     if step.auto_approve and not simple:
         against = [*against, "its approval asks for more than one person's yes"]
@@ -111,7 +111,7 @@ def _why(incident: Incident) -> str:
 
 
 def choice_ask(incident: Incident, phase: str, key: str, title: str, act: Act, policy: ApprovalPolicy) -> Ask:
-    """Returns the question which candidate is meant, where nothing decided it."""
+    """Return the question which candidate is meant, where nothing decided it."""
     candidates = [candidate for refusal in act.refusals for candidate in refusal.candidates]
     said = " ".join(refusal.sentence for refusal in act.refusals)
     lines = [f"- **{markdown_safe(one.name)}**: {markdown_safe(one.reason)}" for one in candidates]
@@ -130,7 +130,7 @@ def choice_ask(incident: Incident, phase: str, key: str, title: str, act: Act, p
 
 
 def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
-    """Returns the request that a role does `step` and says so."""
+    """Return the request that a role does `step` and says so."""
     role = step.person or "on_call"
     roles = list(dict.fromkeys([role, "incident_commander"]))
     return Ask(
@@ -147,7 +147,7 @@ def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
 
 
 def false_alarm_ask(incident: Incident, phase: str, step: Step, finding: str, policy: ApprovalPolicy) -> Ask:
-    """Returns the question whether the response should end here."""
+    """Return the question whether the response should end here."""
     return Ask(
         id=ask_id(incident, phase, step.id),
         kind=AskKind.FALSE_ALARM,
@@ -162,7 +162,7 @@ def false_alarm_ask(incident: Incident, phase: str, step: Step, finding: str, po
 
 
 def check_again_ask(incident: Incident, phase: str, key: str, title: str, finding: str, policy: ApprovalPolicy) -> Ask:
-    """Returns the question whether to look again, where a look did not show health."""
+    """Return the question whether to look again, where a look did not show health."""
     return Ask(
         id=ask_id(incident, phase, key),
         kind=AskKind.AGAIN,
@@ -177,7 +177,7 @@ def check_again_ask(incident: Incident, phase: str, key: str, title: str, findin
 
 
 def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcome: str, policy: ApprovalPolicy) -> Ask:
-    """Returns the question what to do about something that could not be undone."""
+    """Return the question what to do about something that could not be undone."""
     return Ask(
         id=ask_id(incident, phase, key),
         kind=AskKind.AGAIN,

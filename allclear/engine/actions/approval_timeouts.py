@@ -44,7 +44,7 @@ class ApprovalTimeouts:
         self._places = ConcurrencySlots(_AT_ONCE)
 
     def waiting(self) -> list[tuple[datetime, str, str]]:
-        """Returns when which window passes, with incident and ask, the next one first."""
+        """Return when which window passes, with incident and ask, the next one first."""
         found: list[tuple[datetime, str, str]] = []
         for incident in self._conductor.standing():
             times = ((_next(incident, state), state) for state in incident.open_asks)
@@ -52,7 +52,7 @@ class ApprovalTimeouts:
         return sorted(found)
 
     async def let_pass(self, each: Callable[[], None] = lambda: None) -> list[str]:
-        """Lets every window pass whose time is over, and returns the asks; `each` is called after one.
+        """Let every window pass whose time is over, and returns the asks; `each` is called after one.
 
         Many at once, for each takes a look: one slow service never holds up the others. Raises JournalError.
         """
@@ -69,7 +69,7 @@ class ApprovalTimeouts:
         return [ask for (_, ask), well in zip(due, passed, strict=True) if well]
 
     async def _passed(self, incident_id: str, ask_id: str) -> bool:
-        """Lets one pass, and says whether it could be seen to."""
+        """Let one pass, and says whether it could be seen to."""
         try:
             await self._pass(self._conductor.incident(incident_id), ask_id)
         except ConcurrentWrite:  # somebody answered in this very moment
@@ -83,7 +83,7 @@ class ApprovalTimeouts:
         return True
 
     async def _pass(self, incident: Incident, ask_id: str) -> None:
-        """Looks once more; what is not failing still, or is forbidden by now, waits for people as any other ask."""
+        """Look once more; what is not failing still, or is forbidden by now, waits for people as any other ask."""
         state = incident.asks[ask_id]
         window, act = state.ask.window, incident.acts.get(state.ask.act or "")
         if not state.open or window is None or act is None:
@@ -115,7 +115,7 @@ class ApprovalTimeouts:
         )
 
     def _against(self, incident: Incident, seen: Finding, *, words: bool = False) -> list[str]:
-        """Returns why nothing may be done here that nobody approved, words included; `seen` is the look just made."""
+        """Return why nothing may be done here that nobody approved, words included; `seen` is the look just made."""
         record = self._journal.entries(incident.id)
         return objections(incident, record, self._company.plan.storm, self._clock(), seen, words=words)
 
@@ -136,7 +136,7 @@ def _check_key(state: AskState) -> str:
 
 
 def _next(incident: Incident, state: AskState) -> datetime | None:
-    """Returns when its window passes; None where it passed and nothing came of it: then the question simply stays.
+    """Return when its window passes; None where it passed and nothing came of it: then the question simply stays.
 
     What only words go out for is looked at again and again, for a service may fail again while nobody answers.
     """

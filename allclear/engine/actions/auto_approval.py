@@ -30,7 +30,7 @@ def objections(
     *,
     words: bool = False,
 ) -> list[str]:
-    """Returns why nothing may act by itself in this incident, as far as its record tells; empty when it may.
+    """Return why nothing may act by itself in this incident, as far as its record tells; empty when it may.
 
     `seen` is a look that was made just now and does not stand in the record yet. For `words` alone it is enough that a
     person declared the incident.
@@ -92,7 +92,7 @@ def _covered(incident: Incident) -> Iterator[str]:
 
 
 def acted_recently(journal: Journal, incident: Incident, resource: str, now: datetime) -> str | None:
-    """Returns that something acted by itself within the hour, on `resource` or on the incident's service; else None.
+    """Return that something acted by itself within the hour, on `resource` or on the incident's service; else None.
 
     A record that cannot be read may tell of such an act: it speaks against another one as well.
     """

@@ -92,13 +92,13 @@ class Executor:
         self._actions: dict[str, AnyAction] = {}
 
     def action(self, name: str) -> AnyAction:
-        """Returns the action called `name`, ready for use. Raises NotFound."""
+        """Return the action called `name`, ready for use. Raises NotFound."""
         if name not in self._actions:
             self._actions[name] = self._registry.action(name)(self._around)
         return self._actions[name]
 
     async def preview(self, name: str, raw: Mapping[str, Any]) -> Preview:
-        """Returns what doing `name` now would change: observe, plan and precheck; nothing is written anywhere.
+        """Return what doing `name` now would change: observe, plan and precheck; nothing is written anywhere.
 
         Raises Refused where no change can be named, ConfigError for parameters that do not fit, VendorError.
         """
@@ -111,7 +111,7 @@ class Executor:
         return Preview(action, params, change, before, done, list(refusals))
 
     async def preview_undo(self, act: Act) -> Preview:
-        """Returns what undoing `act` now would change. Raises Refused where the world has moved since."""
+        """Return what undoing `act` now would change. Raises Refused where the world has moved since."""
         prepared = self.prepared(act)
         action, params, done_change = prepared.action, prepared.params, prepared.change
         now = await action.observe(params)
@@ -126,7 +126,7 @@ class Executor:
         return Preview(action, params, change, now, done=False, refusals=list(refusals))
 
     def prepared(self, act: Act) -> Prepared:
-        """Returns the act's action, parameters and change, typed again. Raises Refused for an act without a change."""
+        """Return the act's action, parameters and change, typed again. Raises Refused for an act without a change."""
         action = self.action(act.proposed.action)
         params = read_params(type(action), act.proposed.params)
         if act.change is None:
@@ -134,7 +134,7 @@ class Executor:
         return Prepared(action, params, Change[action.state].model_validate(act.change))
 
     async def carry_out(self, incident_id: str, act_id: str, by: By) -> Outcome:
-        """Returns the act's outcome, doing it unless that is already known.
+        """Return the act's outcome, doing it unless that is already known.
 
         Safe to call again, and by several processes at once: the write is issued at most once and then
         reconciled. Raises NotAllowed while the approval is missing, JournalError.
@@ -167,7 +167,7 @@ class Executor:
     # --- the way of one attempt --------------------------------------------------------------------
 
     async def _attempt(self, incident: Incident, act: Act, by: By) -> Outcome | None:
-        """Returns the outcome, or None where another attempt must look again."""
+        """Return the outcome, or None where another attempt must look again."""
         if not act.intended:
             _require_approval(incident, act)
         try:
@@ -202,7 +202,7 @@ class Executor:
                 return None
 
     async def _still_so(self, prepared: Prepared, now: State) -> Outcome | None:
-        """Returns why the act ends before it begins, or None when it may go on."""
+        """Return why the act ends before it begins, or None when it may go on."""
         action, change = prepared.action, prepared.change
         if action.target_reached(change, now):
             return await self._seen_done(prepared, change, now, "Found done already: nothing was left to change.")
@@ -314,7 +314,7 @@ class Executor:
         return await self._proof(prepared, change, receipt, "The first answer was lost; it was sent again.")
 
     async def _seen_done(self, prepared: Prepared, change: Change[Any], now: State, note: str) -> Outcome:
-        """Returns the outcome of what somebody else has done; where it is still under way, once it shows."""
+        """Return the outcome of what somebody else has done; where it is still under way, once it shows."""
         found = found_done(prepared.action, change, now, note)
         if found.good:
             return found
@@ -329,7 +329,7 @@ class Executor:
         note: str,
         within: timedelta | None = None,
     ) -> Outcome:
-        """Looks until the change shows, or its deadline has passed."""
+        """Look until the change shows, or its deadline has passed."""
         action, params = prepared.action, prepared.params
         loop = asyncio.get_running_loop()
         end = loop.time() + (within or change.deadline).total_seconds()
@@ -359,7 +359,7 @@ class Executor:
     # --- claims --------------------------------------------------------------------------------------
 
     async def _make_way(self, busy: Held, by: By) -> None:
-        """Waits while another act changes the same thing; finishes for it when its holder is gone.
+        """Wait while another act changes the same thing; finishes for it when its holder is gone.
 
         It looks into the journal meanwhile, and only now and then at what is changed: that is the vendor's to count.
         """
@@ -390,7 +390,7 @@ class Executor:
                 await renewal
 
     def _finish_unclaimed(self, incident_id: str, act_id: str, by: By, outcome: Outcome) -> Outcome:
-        """Writes the outcome of an act that never began; another's outcome, written meanwhile, is adopted.
+        """Write the outcome of an act that never began; another's outcome, written meanwhile, is adopted.
 
         Raises Moved where somebody has begun it meanwhile: what was seen may be that one's own work, half done, and
         its outcome is the holder's to write.
@@ -413,7 +413,7 @@ class Executor:
 
 
 def found_done(action: AnyAction, change: Change[Any], now: State, sentence: str) -> Outcome:
-    """Returns the outcome of an act that had nothing left to do: proven, or on its way."""
+    """Return the outcome of an act that had nothing left to do: proven, or on its way."""
     finding = action.verify(change, now, None)
     good = finding.verdict is Verdict.SUCCESS
     return Outcome(

@@ -23,7 +23,7 @@ from allclear.journal.ports import Journal
 
 ENOUGH_REQUESTS = 20
 """A look that rests on fewer than these may be luck: it makes no revision a good one."""
-CHECKS = "looks"
+CHECKS = "checks"
 """Where a finding's facts say how often was looked until all was well; missing for once."""
 _CHECK_SECONDS = 5.0
 """How long the question what serves may take; it must hold up no response."""
@@ -38,11 +38,11 @@ class JournalRecord:
         self._company = company
 
     def baselines(self, resource: str, before: datetime) -> Sequence[Baseline]:
-        """Returns the baselines of `resource` up to `before`, the newest first."""
+        """Return the baselines of `resource` up to `before`, the newest first."""
         return self._journal.baselines(resource, before)
 
     def onset(self, service: str) -> datetime | None:
-        """Returns when the trouble of the newest open incident on `service` began, or was noticed."""
+        """Return when the trouble of the newest open incident on `service` began, or was noticed."""
         rows = self._journal.incidents(open_only=True, service=service, company=self._company)
         ours = (one for one in readable(self._journal, rows) if one.is_of(simulated=self._simulated))
         newest = next(ours, None)
@@ -50,7 +50,7 @@ class JournalRecord:
 
 
 async def serving_all(registry: Registry, context: ActionContext, service: str) -> list[ServingAll]:
-    """Returns what has all users of `service` right now; empty where no probe can tell, or traffic is shared."""
+    """Return what has all users of `service` right now; empty where no probe can tell, or traffic is shared."""
     found: list[ServingAll] = []
     for kind in registry.probes.values():
         if kind.tells_serving:
@@ -64,7 +64,7 @@ async def serving_all(registry: Registry, context: ActionContext, service: str) 
 
 
 def named_in(finding: Finding) -> list[ServingAll]:
-    """Returns what the finding's facts name as having all users."""
+    """Return what the finding's facts name as having all users."""
     said = finding.facts.get(SERVING_ALL)
     try:
         return [ServingAll.model_validate(one) for one in cast("list[Any]", said)] if isinstance(said, list) else []
@@ -73,18 +73,18 @@ def named_in(finding: Finding) -> list[ServingAll]:
 
 
 def with_serving(finding: Finding, served: Sequence[ServingAll]) -> Finding:
-    """Returns the finding of a healthy look with what had all users then among its facts."""
+    """Return the finding of a healthy look with what had all users then among its facts."""
     facts = {**finding.facts, SERVING_ALL: [one.model_dump(mode="json") for one in served]}
     return finding.model_copy(update={"facts": facts}) if served else finding
 
 
 def after_checks(finding: Finding, checks: int) -> Finding:
-    """Returns the finding of the last of so many looks, with their number among its facts if there were several."""
+    """Return the finding of the last of so many looks, with their number among its facts if there were several."""
     return finding.model_copy(update={"facts": {**finding.facts, CHECKS: checks}}) if checks > 1 else finding
 
 
 def speaks_for_it(finding: Finding) -> bool:
-    """Says whether a healthy look proves more than luck: enough requests, and well at the first look.
+    """Return whether a healthy look proves more than luck: enough requests, and well at the first look.
 
     A revision that fails a third of its requests passes a small look now and then, and any look that is repeated
     until it passes.
@@ -95,7 +95,7 @@ def speaks_for_it(finding: Finding) -> bool:
 
 
 def note_finding(journal: Journal, finding: Finding, at: datetime, said_by: str) -> list[Baseline]:
-    """Writes down what the facts of a healthy look name, if it `speaks_for_it`, and returns it. Raises JournalError."""
+    """Record what the facts of a healthy look name, if it `speaks_for_it`, and returns it. Raises JournalError."""
     named = named_in(finding) if speaks_for_it(finding) else []
     noted = [Baseline(resource=one.resource, revision=one.revision, at=at, said_by=said_by) for one in named]
     journal.add_baselines(noted)
@@ -105,7 +105,7 @@ def note_finding(journal: Journal, finding: Finding, at: datetime, said_by: str)
 async def note_healthy(
     journal: Journal, registry: Registry, context: ActionContext, service: str, at: datetime, said_by: str
 ) -> list[Baseline]:
-    """Writes down what has all users of `service`, which a look from outside has just seen healthy.
+    """Record what has all users of `service`, which a look from outside has just seen healthy.
 
     Returns what was written: nothing where traffic is shared or cannot be read. `at` is the moment of the healthy
     look, which the caller answers for. Raises JournalError.

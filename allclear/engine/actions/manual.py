@@ -65,7 +65,7 @@ class ManualActions:
         self._people = people
 
     async def do(self, order: Order, by: By) -> Result:
-        """Returns what became of the order. Starting it is its own approval where the plan lets one person decide.
+        """Return what became of the order. Starting it is its own approval where the plan lets one person decide.
 
         It joins the open incident on its service, or opens one. Raises NotAllowed without a reason, NotFound,
         ConfigError.
@@ -88,7 +88,7 @@ class ManualActions:
         return await self.go_on(incident.id, act, by)
 
     async def undo(self, incident_id: str, act_id: str, reason: str, by: By) -> Result:
-        """Undoes an act that is still in place. Raises NotFound, Refused where nothing of it is."""
+        """Undo an act that is still in place. Raises NotFound, Refused where nothing of it is."""
         incident = self._read(incident_id)
         act = incident.acts.get(act_id)
         if act is None:
@@ -112,7 +112,7 @@ class ManualActions:
         return await self.go_on(incident_id, await self._proposer.propose(incident, request, by), by)
 
     async def after_answer(self, ask_id: str, by: By) -> Result | None:
-        """Carries out an act by hand that the answer has just allowed: no flow waits to do it. None for other asks."""
+        """Carry out an act by hand that the answer has just allowed: no flow waits to do it. None for other asks."""
         incident = self._read(ask_id.partition("/")[0])
         ask = incident.asks[ask_id]
         if ask.ask.phase != PHASE or ask.ask.act is None or not ask.granted:
@@ -120,7 +120,7 @@ class ManualActions:
         return await self.go_on(incident.id, ask.ask.act, by)
 
     async def go_on(self, incident_id: str, act_id: str, by: By) -> Result:
-        """Carries the act out, unless somebody else has to say yes first."""
+        """Carry the act out, unless somebody else has to say yes first."""
         incident = self._read(incident_id)
         act = incident.acts[act_id]
         waiting = tuple(ask for ask in act.asks if incident.asks[ask].open)
@@ -162,7 +162,7 @@ class ManualActions:
         return self._read(self._people.declare(said, by, first=None))
 
     def service_of(self, order: Order) -> str:
-        """Returns the service that the order is about, as far as its parameters tell."""
+        """Return the service that the order is about, as far as its parameters tell."""
         named = order.params.get("service")
         if named:
             self._company.service(str(named))

@@ -57,7 +57,7 @@ class Proposer:
         self._clock = clock
 
     async def propose(self, incident: Incident, request: ActionRequest, by: By) -> str:
-        """Writes the proposal down and returns the act's id.
+        """Write the proposal down and returns the act's id.
 
         What cannot be worked out, is refused or is done already is finished in the same breath. Raises Moved when
         the incident has a newer entry than `incident` holds: decide again.
@@ -118,7 +118,7 @@ class Proposer:
         return [proposed, AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason=request.confirmed)]
 
     def _against_acting_alone(self, incident: Incident, step: Step, change: Change[Any]) -> list[str]:
-        """Returns why `change` has to be approved, where its step could act by itself."""
+        """Return why `change` has to be approved, where its step could act by itself."""
         if step.auto_approve is None:
             return []
         record = self._journal.entries(incident.id)
@@ -141,7 +141,7 @@ class Proposer:
     def _standing(
         self, incident: Incident, resource: str, request: ActionRequest, preview: Preview
     ) -> tuple[str, Change[Any]] | None:
-        """Returns who has done the very same already, if it stands, and what: a second rollback goes one too far."""
+        """Return who has done the very same already, if it stands, and what: a second rollback goes one too far."""
         for incident_id in self._journal.incidents_touching(resource):
             other = read_or_none(self._journal, incident_id)
             for act in other.in_place if other and other.shares_a_world_with(incident) else []:
@@ -181,7 +181,7 @@ class Proposer:
         return [proposed, ActFinished(act=act, outcome=outcome)]
 
     async def preview(self, request: ActionRequest) -> tuple[Preview, ApprovalPolicy | None]:
-        """Returns what `request` would change, and who would be asked. Raises AllclearError where it cannot be done."""
+        """Return what `request` would change, and who would be asked. Raises AllclearError where it cannot be done."""
         kind = type(self._executor.action(request.action))
         preview = await self._executor.preview(request.action, self._marked(request, kind.speaks).params)
         return preview, policy_for(self._plan, kind, request.step)

@@ -29,7 +29,7 @@ class Registry:
 
     @staticmethod
     def of(kinds: Iterable[type[Any]]) -> Registry:
-        """Returns the registry of these classes. Raises ConfigError for a name taken twice."""
+        """Return the registry of these classes. Raises ConfigError for a name taken twice."""
         actions: dict[str, ActionType] = {}
         probes: dict[str, ProbeType] = {}
         for kind in kinds:
@@ -43,27 +43,27 @@ class Registry:
 
     @staticmethod
     def installed() -> Registry:
-        """Returns what is installed, third parties' included. Raises ConfigError for one that cannot be loaded."""
+        """Return what is installed, third parties' included. Raises ConfigError for one that cannot be loaded."""
         points = [*entry_points(group="allclear.actions"), *entry_points(group="allclear.probes")]
         if not points:
             raise ConfigError("No action is installed.", "Install allclear again: pip install -e . (or `make setup`).")
         return Registry.of(_load(point) for point in points)
 
     def action(self, name: str) -> ActionType:
-        """Returns the action called `name`; raises NotFound with the nearest name."""
+        """Return the action called `name`; raises NotFound with the nearest name."""
         if name not in self.actions:
             raise _unknown("action", name, self.actions)
         return self.actions[name]
 
     def probe(self, name: str) -> ProbeType:
-        """Returns the probe called `name`; raises NotFound with the nearest name."""
+        """Return the probe called `name`; raises NotFound with the nearest name."""
         if name not in self.probes:
             raise _unknown("probe", name, self.probes)
         return self.probes[name]
 
 
 def read_params(kind: type[Action[Any, Any] | Probe[Any]], raw: Mapping[str, Any]) -> Params:
-    """Returns `raw` as the typed parameters of `kind`. Raises ConfigError with one sentence for what does not fit."""
+    """Return `raw` as the typed parameters of `kind`. Raises ConfigError with one sentence for what does not fit."""
     try:
         return kind.params.model_validate(dict(raw))
     except ValidationError as error:

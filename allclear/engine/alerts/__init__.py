@@ -1,0 +1,1 @@
+"""Alerts: deduplicated, joined to incidents, held while they flap, gathered in a storm."""

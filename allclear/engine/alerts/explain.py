@@ -35,7 +35,7 @@ class Explanation:
     """How many more there are, between the first and the second of these."""
 
     def as_json(self) -> JsonDict:
-        """Returns it as JSON."""
+        """Return it as JSON."""
         rows = [
             vars(one)
             | {"at": one.at.isoformat(), "source_time": one.source_time.isoformat() if one.source_time else None}
@@ -52,7 +52,7 @@ class Explanation:
 
 
 def explain(journal: Journal, company: Company, incident_id: str, now: datetime) -> Explanation:
-    """Returns why the incident is what it is. Raises NotFound, JournalError."""
+    """Return why the incident is what it is. Raises NotFound, JournalError."""
     incident = read_incident(journal, incident_id)
     heard = journal.heard(incident=incident_id, limit=None)
     shown = heard if len(heard) <= _SHOWN else [heard[0], *heard[1 - _SHOWN :]]
@@ -67,12 +67,12 @@ def explain(journal: Journal, company: Company, incident_id: str, now: datetime)
 
 
 def heard_words(state: str, severity: str, title: str) -> str:
-    """Returns what an alert said, as `firing, critical: Errors`."""
+    """Return what an alert said, as `firing, critical: Errors`."""
     return f"{state}{f', {severity}' if severity else ''}: {title}"
 
 
 def became_words(decision: str, state: str, incident: str | None, reason: str) -> str:
-    """Returns what became of an alert and by which rule, as `joined VS-1: It fires again; VS-1 is open for it.`."""
+    """Return what became of an alert and by which rule, as `joined VS-1: It fires again; VS-1 is open for it.`."""
     if decision == "joined" and state == "resolved":
         return f"noted in {incident}: its source calls it over. A look decides whether the service is well."
     return f"{decision}{f' {incident}' if incident else ''}: {reason}"

@@ -92,7 +92,7 @@ class Intake:
         self._umbrella = Umbrella(journal, company.plan, company.name, simulated=simulated)
 
     def take(self, alert: Alert, delivery: str, position: int = 0, *, numbered: bool = False) -> Taken:
-        """Returns what became of an alert, the one at `position` of its delivery; a new incident's flow is started.
+        """Return what became of an alert, the one at `position` of its delivery; a new incident's flow is started.
 
         `numbered` says that the vendor gives each delivery a number of its own, so that the same one is no new word.
         """
@@ -105,7 +105,7 @@ class Intake:
         return taken
 
     def set_aside(self, alert: Alert, delivery: str, position: int, reason: str) -> Taken:
-        """Writes down that an alert could not be taken in, and why."""
+        """Record that an alert could not be taken in, and why."""
         taken = Taken("quarantined", plain(reason))
         self._journal.hear(_heard(self._said(alert, delivery, numbered=False), alert, taken, position))
         return taken
@@ -153,7 +153,7 @@ class Intake:
         return self._new(said, said.route)
 
     def _old(self, said: _Said, known: AlertState) -> str | None:
-        """Returns why this is what was heard before the incident ended, and no new trouble; None where it is one.
+        """Return why this is what was heard before the incident ended, and no new trouble; None where it is one.
 
         A genuine request can be captured and sent again, for most signatures cover no time.
         """

@@ -38,7 +38,7 @@ class Buckets:
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, source: str, severity: str | None, now: datetime) -> bool:
-        """Takes one from the bucket of `source`; False where nothing is left for that severity."""
+        """Take one from the bucket of `source`; False where nothing is left for that severity."""
         limit = self._plan.storm.per_source
         bucket = self._buckets.setdefault(source, _Bucket(limit.times, now))
         passed = max(0.0, (now - bucket.at) / limit.within)
@@ -49,7 +49,7 @@ class Buckets:
         return True
 
     def _share(self, severity: str | None) -> float:
-        """Returns 0 for the worst severity up to 1 for the least, and for one that nobody knows."""
+        """Return 0 for the worst severity up to 1 for the least, and for one that nobody knows."""
         last = len(self._plan.severities) - 1
         rank = last if severity is None else min(self._plan.rank(severity), last)
         return rank / last if last else 0.0
@@ -66,13 +66,13 @@ class Umbrella:
         self._key = f"umbrella:{world_of(company, simulated=simulated)}"
 
     def raging(self, now: datetime) -> str | None:
-        """Returns the incident that new troubles join; None when nothing new has joined it for as long as it takes."""
+        """Return the incident that new troubles join; None when nothing new has joined it for as long as it takes."""
         found, _ = open_under(self._journal, self._key)
         last = found.joined_at if found else None
         return found.id if found and last and now - last <= self._plan.storm.umbrella.within else None
 
     def open_if_due(self, now: datetime) -> None:
-        """Opens it, or takes up the one that is open still, where too many incidents were opened; covers every one."""
+        """Open it, or takes up the one that is open still, where too many incidents were opened; covers every one."""
         limit: Limit = self._plan.storm.umbrella
         rows = self._journal.incidents(company=self._company, since=now - limit.within)
         known, key = open_under(self._journal, self._key)
@@ -114,7 +114,7 @@ def _minutes(limit: Limit) -> str:
 
 
 def count_collapsed(journal: Journal, incident: Incident, plan: Plan, now: datetime) -> None:
-    """Writes down how many alerts were collapsed into `incident`, where some were and the last count is old enough."""
+    """Record how many alerts were collapsed into `incident`, where some were and the last count is old enough."""
     if incident.collapsed_at and now - incident.collapsed_at < plan.storm.counts_every:
         return
     count, last = journal.collapsed(incident.id, incident.collapsed_up_to)

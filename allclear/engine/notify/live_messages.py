@@ -29,7 +29,7 @@ class LiveMessage:
 
 
 def due_live_messages(incident: Incident, runbook: Runbook) -> Iterator[LiveMessage]:
-    """Yields the messages that the incident has overtaken since they were posted or brought up to date."""
+    """Yield the messages that the incident has overtaken since they were posted or brought up to date."""
     for phase in Phase:
         for step in runbook.steps(phase):
             key = f"{phase.value}-{step.id}"

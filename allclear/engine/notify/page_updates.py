@@ -32,12 +32,12 @@ class PageUpdate:
 
     @property
     def step(self) -> str:
-        """Returns the name under which it stands in the record: `detect-page-taken`."""
+        """Return the name under which it stands in the record: `detect-page-taken`."""
         return _step(self.page, over=self.over)
 
 
 def page_updates(incident: Incident) -> Iterator[PageUpdate]:
-    """Yields what has not been said, or could not be.
+    """Yield what has not been said, or could not be.
 
     A page for a reminder is over with its reason and never merely taken: who was woken to answer has to answer.
     """
@@ -53,7 +53,7 @@ def page_updates(incident: Incident) -> Iterator[PageUpdate]:
 
 
 def next_try(incident: Incident, phase: str, step: str, first: datetime, tries: int = TRIES) -> datetime | None:
-    """Returns when a message is to be sent that has not arrived; None once it has, or was tried often enough."""
+    """Return when a message is to be sent that has not arrived; None once it has, or was tried often enough."""
     acts = [act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (phase, step)]
     if not acts or acts[-1].outcome is None:
         return first
@@ -68,7 +68,7 @@ def _step(page: Act, *, over: bool) -> str:
 
 
 def _over(incident: Incident, page: Act) -> bool:
-    """Says whether nobody needs to be woken by it any more."""
+    """Return whether nobody needs to be woken by it any more."""
     if incident.over:
         return True
     if page.proposed.phase != PHASE:

@@ -80,12 +80,12 @@ class Reminders:
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def give(self) -> list[str]:
-        """Begins to say all that is due, and returns the incidents; `settled` waits for it. Raises JournalError."""
+        """Start to say all that is due, and returns the incidents; `settled` waits for it. Raises JournalError."""
         waiting = await asyncio.to_thread(self._waiting, self._clock())
         return [one for one in waiting if self._under_way.begin(one, partial(self._see_to, one))]
 
     async def settled(self) -> None:
-        """Waits until all that has begun is written down, and has arrived or failed."""
+        """Wait until all that has begun is written down, and has arrived or failed."""
         await self._under_way.settled()
 
     def _seen_to(self, incident_id: str) -> None:
@@ -122,7 +122,7 @@ class Reminders:
         return [one for rota in self._company.plan.rotas for one in self._journal.overrides(rota.role)]
 
     async def _see_to(self, incident_id: str) -> None:
-        """Writes down what is due in one incident, and sends it; what is slow outside holds up this incident alone."""
+        """Record what is due in one incident, and sends it; what is slow outside holds up this incident alone."""
         try:
             async with self._room:
                 await self._say_all(incident_id)
@@ -149,7 +149,7 @@ class Reminders:
             incident = self._conductor.incident(incident_id)
 
     async def _say(self, incident: Incident, one: Reminder) -> None:
-        """Writes down that it is said; what would become graver is looked at once more before it does."""
+        """Record that it is said; what would become graver is looked at once more before it does."""
         records: list[Any] = [_record(one)]
         outbox = []
         if one.becomes:
@@ -180,7 +180,7 @@ class Reminders:
     # --- the message -----------------------------------------------------------------------------------
 
     def _unsent(self, incident: Incident) -> Iterator[tuple[ReminderState, datetime]]:
-        """Yields what was to be said and has not reached anybody, with when it is tried next."""
+        """Yield what was to be said and has not reached anybody, with when it is tried next."""
         for states in incident.reminders.values():
             for state in states:
                 if self._way(state.said) is None or not state.said.roles:
@@ -207,7 +207,7 @@ class Reminders:
             await self._executor.carry_out(incident_id, act.id, BY)
 
     async def _tell_pager(self, incident_id: str, word: PageUpdate) -> None:
-        """Says that a page is over, so that whoever was woken may sleep again, or taken, so that nobody else is."""
+        """Record that a page is over, so that whoever was woken may sleep again, or taken, so that nobody else is."""
         page, incident = word.page.proposed, self._conductor.incident(incident_id)
         act = incident.act_of(PHASE, word.step)
         if act and act.outcome is None:
@@ -247,7 +247,7 @@ class Reminders:
         return [word for word in page_updates(incident) if word.over or self._taken_by(word.page.proposed.action)]
 
     def _taken_by(self, action: str) -> str | None:
-        """Returns what says that the page has been taken; None where its pager knows no such thing, or is gone."""
+        """Return what says that the page has been taken; None where its pager knows no such thing, or is gone."""
         with suppress(NotFound):
             return self._executor.action(action).taken_by
         return None
@@ -257,13 +257,13 @@ class Reminders:
         return (rules.page or rules.tell) if said.urgent else rules.tell
 
     def _only_tells(self, action: str) -> None:
-        """Raises Refused for an action that does more than tell people: nobody is asked here."""
+        """Raise Refused for an action that does more than tell people: nobody is asked here."""
         kind = type(self._executor.action(action))
         if not kind.speaks or kind.approval is not None:
             raise Refused(f"`{action}` does more than tell people.", "Name one that only speaks, as slack.post.")
 
     def _whom(self, roles: list[str]) -> str:
-        """Returns the people whom it is for, each with what reaches them now: `CTO: Ana (phone +49 …)`."""
+        """Return the people whom it is for, each with what reaches them now: `CTO: Ana (phone +49 …)`."""
         now, plan = self._clock(), self._company.plan
         lines: list[str] = []
         for role in roles:
@@ -293,7 +293,7 @@ def _record(one: Reminder) -> ReminderDue:
 
 
 def _highest(found: list[Reminder], now: datetime) -> list[Reminder]:
-    """Returns what is due, of each topic the highest rung: what nobody heard in time is not said rung by rung."""
+    """Return what is due, of each topic the highest rung: what nobody heard in time is not said rung by rung."""
     return list({one.topic: one for one in found if one.due <= now}.values())
 
 

@@ -1,0 +1,1 @@
+"""What people declare, answer, assess and close."""

@@ -68,7 +68,7 @@ class People:
         self._simulated = simulated
 
     def who(self, name: str, role: str | None, via: str) -> By:
-        """Returns who speaks. Raises NotAllowed where the plan names other people for that role, NotFound for none.
+        """Return who speaks. Raises NotAllowed where the plan names other people for that role, NotFound for none.
 
         A name is only claimed, unless the way it came in proves it. Where the plan names nobody for a role (its
         names are still blanks), whoever says so holds it, and the record shows that it was claimed.
@@ -95,7 +95,7 @@ class People:
         return By(actor=name.strip(), role=role, via=via)
 
     def declare(self, said: Declaration, by: By, *, first: str | None = "respond") -> str:
-        """Opens an incident and returns its id; `first` is the flow that is started for it, if any.
+        """Open an incident and returns its id; `first` is the flow that is started for it, if any.
 
         Whoever declares it is on it, and leads until somebody takes over. Where one is open for the same service and
         runbook, the declaration joins it as a note: one trouble, one response. Raises NotFound, NotAllowed.
@@ -117,7 +117,7 @@ class People:
         return incident
 
     def _declare_again(self, known: Incident, said: Declaration, by: By, first: str | None) -> str:
-        """Joins an open incident; one that was opened for an act by hand has no flow yet, and gets it now."""
+        """Join an open incident; one that was opened for an act by hand has no flow yet, and gets it now."""
         outbox = [start_message(known.id, first)] if first and not known.entered else []
 
         def records(incident: Incident) -> list[Any]:
@@ -130,7 +130,7 @@ class People:
         return known.id
 
     def _graver(self, incident: Incident, named: str | None, facets: Mapping[str, str]) -> list[SeverityChanged]:
-        """Returns the change to what a person named, or the plan's rules give, where that is graver than it is."""
+        """Return the change to what a person named, or the plan's rules give, where that is graver than it is."""
         found, plan = assess(self._company.plan.assess, facets), self._company.plan
         reasons = {named: "it was declared so"} if named else {found.severity: found.because} if found else {}
         return [
@@ -140,7 +140,7 @@ class People:
         ]
 
     def opening(self, said: Declaration, by: By) -> IncidentOpened:
-        """Returns the record that a declaration opens an incident with. Raises NotFound for what the plan lacks."""
+        """Return the record that a declaration opens an incident with. Raises NotFound for what the plan lacks."""
         self._company.service(said.service)
         kind = said.kind or self._company.runbook(said.runbook).kind
         self.check_known(said.facets, kind)
@@ -160,7 +160,7 @@ class People:
         )
 
     def acknowledge(self, incident_id: str, by: By) -> str:
-        """Says that a person is on it."""
+        """Record that a person is on it."""
         incident = self._read(incident_id)
         if incident.acknowledged_at and not incident.unacknowledged_pages:
             return f"{incident_id} was acknowledged by {incident.acknowledged_by} already."
@@ -170,7 +170,7 @@ class People:
     def answer(
         self, ask_id: str, by: By, *, yes: bool, reason: str = "", choice: str | None = None, identity: str = "claimed"
     ) -> str:
-        """Answers an ask: approves, denies, ticks a step, chooses. Raises NotAllowed, NotFound."""
+        """Answer an ask: approves, denies, ticks a step, chooses. Raises NotAllowed, NotFound."""
         incident_id = ask_id.partition("/")[0]
 
         def records(incident: Incident) -> list[Any]:
@@ -202,17 +202,17 @@ class People:
         return f"{more} more"
 
     def note(self, incident_id: str, text: str, by: By) -> str:
-        """Writes down what a person saw."""
+        """Record what a person saw."""
         self._say(incident_id, by, lambda _: [NoteAdded(text=_words(text, "note"))])
         return f"Noted in {incident_id}."
 
     def decide(self, incident_id: str, text: str, reason: str, by: By) -> str:
-        """Writes down a decision and its reason."""
+        """Record a decision and its reason."""
         self._say(incident_id, by, lambda _: [DecisionMade(text=_words(text, "decision"), reason=reason)])
         return f"The decision is written down in {incident_id}."
 
     def severity(self, incident_id: str, now: str, reason: str, by: By) -> str:
-        """Raises or lowers the severity; the plan may say who may lower it. No clock starts anew."""
+        """Raise or lowers the severity; the plan may say who may lower it. No clock starts anew."""
         self.check_severity(now)
         incident, plan = self._read(incident_id), self._company.plan
         if incident.severity == now:
@@ -231,7 +231,7 @@ class People:
         return f"{incident_id} is {now} now (was {was[0]})."
 
     def assess(self, incident_id: str, facets: Mapping[str, str], kind: str | None, reason: str, by: By) -> str:
-        """Writes down what is known of the incident, and raises its severity where the plan's rules say so.
+        """Record what is known of the incident, and raises its severity where the plan's rules say so.
 
         A severity is never lowered by itself: where the rules give a lesser one, that is said to whoever asked.
         """
@@ -257,7 +257,7 @@ class People:
         return " ".join(told)
 
     def take_over(self, role: str, by: By) -> str:
-        """Takes over the turn of a rota; whoever had it is relieved. Raises NotFound for who has no turn in it."""
+        """Take over the turn of a rota; whoever had it is relieved. Raises NotFound for who has no turn in it."""
         now = self._clock()
         rotas = [rota for rota in self._company.plan.rotas if rota.role == role]
         layers = [layer for rota in rotas for layer in rota.layers if by.actor in layer.people]
@@ -270,7 +270,7 @@ class People:
         return f"{by.actor} is on duty as {self._company.plan.role_title(role)} now ({names})."
 
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
-        """Gives a hat to somebody else; refused where the plan forbids that one person has both of two."""
+        """Give a hat to somebody else; refused where the plan forbids that one person has both of two."""
         self.who(to, role, by.via)
 
         def records(incident: Incident) -> list[Any]:
@@ -281,22 +281,22 @@ class People:
         return f"{to} is {self._company.plan.role_title(role)} of {incident_id} now."
 
     def false_alarm(self, incident_id: str, reason: str, by: By) -> str:
-        """Ends the incident: there was nothing. Refused while something of a containment is in place."""
+        """End the incident: there was nothing. Refused while something of a containment is in place."""
         self._end(incident_id, "false-alarm", reason, by)
         return f"{incident_id} ended as a false alarm."
 
     def resolve(self, incident_id: str, reason: str, by: By) -> str:
-        """Ends the incident: all clear. Refused while something of a containment is in place."""
+        """End the incident: all clear. Refused while something of a containment is in place."""
         self._end(incident_id, "resolved", reason, by)
         return f"{incident_id} is resolved."
 
     def write(self, incident_id: str, field: str, text: str, by: By) -> str:
-        """Writes one field of the post-mortem; the last one counts."""
+        """Write one field of the post-mortem; the last one counts."""
         self._say(incident_id, by, lambda _: [PostMortemWritten(field=field, text=_words(text, "text"))], after=True)
         return f"{field} of {incident_id} is written."
 
     def follow_up(self, incident_id: str, text: str, owner: str, due: datetime, by: By) -> str:
-        """Adds something to be done so that it does not happen again."""
+        """Add something to be done so that it does not happen again."""
         record = FollowUpAdded(text=_words(text, "follow-up"), owner=_words(owner, "owner"), due=due)
         self._say(incident_id, by, lambda _: [record], after=True)
         return f"{owner} has a follow-up by {due:%Y-%m-%d}."
@@ -312,7 +312,7 @@ class People:
         outbox: list[OutboxMessage] | None = None,
         after: bool = False,
     ) -> None:
-        """Appends what `records(incident)` gives, deciding anew whenever somebody else wrote meanwhile."""
+        """Append what `records(incident)` gives, deciding anew whenever somebody else wrote meanwhile."""
         for _ in range(_TRIES):
             incident = self._read(incident_id)
             if incident.over and not after and not _in_review(incident):
@@ -372,7 +372,7 @@ class People:
             )
 
     def _double(self, incident: Incident, role: str, person: str) -> str | None:
-        """Returns the hat that `person` wears and that must not be worn with `role`, or None."""
+        """Return the hat that `person` wears and that must not be worn with `role`, or None."""
         roles, me = self._company.plan.roles, person_key(person)
         never = {name: known.never_with for name, known in roles.items()}
         for other, holder in incident.roles.items():
@@ -382,7 +382,7 @@ class People:
         return None
 
     def check_known(self, facets: Mapping[str, str], kind: str | None) -> None:
-        """Raises NotFound for a facet, a value or a kind of incident that the plan lacks."""
+        """Raise NotFound for a facet, a value or a kind of incident that the plan lacks."""
         plan = self._company.plan
         if kind is not None and kind not in plan.kinds:
             raise NotFound(f"The plan has no kind of incident {kind!r}.", f"It has: {', '.join(plan.kinds)}.")
@@ -405,7 +405,7 @@ class People:
         return found
 
     def check_severity(self, name: str) -> None:
-        """Raises NotFound, with those there are, for a severity that the plan lacks."""
+        """Raise NotFound, with those there are, for a severity that the plan lacks."""
         if self._company.plan.severity(name) is None:
             names = ", ".join(severity.name for severity in self._company.plan.severities)
             raise NotFound(f"The plan has no severity {name!r}.", f"It has: {names}.")
@@ -431,7 +431,7 @@ class People:
 
 
 def closing_outbox(incident: Incident, ending: str) -> list[OutboxMessage]:
-    """Returns what is to be told when the incident ends: its review begins, and what waits for an answer learns that.
+    """Return what is to be told when the incident ends: its review begins, and what waits for an answer learns that.
 
     A false alarm has no review.
     """
@@ -443,7 +443,7 @@ def closing_outbox(incident: Incident, ending: str) -> list[OutboxMessage]:
 
 
 def read_facts(said: list[str]) -> dict[str, str]:
-    """Returns facet -> value of what somebody wrote as `facet=value`. Raises NotAllowed for anything else."""
+    """Return facet -> value of what somebody wrote as `facet=value`. Raises NotAllowed for anything else."""
     for one in said:
         if "=" not in one:
             raise NotAllowed(f"{one!r} says nothing.", "Write it as facet=value, as users=many.")

@@ -1,4 +1,4 @@
-"""Makes the moves that `allclear.engine.response.next_move` calls for, each one journalled before the next is asked for."""
+"""Makes the moves that `next_move` calls for. Each move is journalled before the next one is computed."""
 
 from __future__ import annotations
 
@@ -96,11 +96,11 @@ class Conductor:
         self._clock = clock
 
     def incident(self, incident_id: str) -> Incident:
-        """Returns how the incident stands. Raises NotFound."""
+        """Return how the incident stands. Raises NotFound."""
         return read_incident(self._journal, incident_id)
 
     def standing(self, ended_since: datetime | None = None) -> Iterator[Incident]:
-        """Yields the company's incidents that are open or ended no earlier, of this process's world: real or simulated.
+        """Yield the company's incidents that are open or ended no earlier, of this process's world: real or simulated.
 
         What cannot be read is logged and left out: one damaged record never holds up the others. Raises JournalError.
         """
@@ -111,7 +111,7 @@ class Conductor:
         return (incident for incident in incidents if incident.is_of(simulated=self._simulated))
 
     def told_since(self, incident_id: str, number: int) -> str:
-        """Returns what was written down after the entry `number`, as the scribe tells it, in one line."""
+        """Return what was written down after the entry `number`, as the scribe tells it, in one line."""
         incident = self.incident(incident_id)
         lines = [
             tell(entry, incident, self._company.plan) for entry in self._journal.entries(incident_id, after=number)
@@ -119,16 +119,16 @@ class Conductor:
         return " ".join(line.text for line in lines) or "Nothing was left to do."
 
     def runbook(self, incident: Incident) -> Runbook:
-        """Returns the runbook that the incident follows. Raises NotFound."""
+        """Return the runbook that the incident follows. Raises NotFound."""
         return self._company.runbook(incident.opened.runbook)
 
     def next_move(self, incident_id: str, phase: Phase) -> Move:
-        """Returns what comes next in `phase` of the incident."""
+        """Return what comes next in `phase` of the incident."""
         incident = self.incident(incident_id)
         return next_move(incident, self._company.plan, self.runbook(incident), phase)
 
     async def make(self, incident_id: str, move: Move, by: By) -> None:
-        """Makes `move`; where the incident has moved on meanwhile, nothing: ask for the next move again.
+        """Make `move`; where the incident has moved on meanwhile, nothing: ask for the next move again.
 
         Wait and Over are not made. Raises JournalError, and VendorError where an interrupted act cannot be looked at.
         """
@@ -176,7 +176,7 @@ class Conductor:
         return ActionRequest(phase.value, step.id, action, params, render(step.title, words) or step.id, step)
 
     async def _propose_generic(self, incident: Incident, phase: Phase, step: Step, by: By) -> None:
-        """Proposes `step` with the words for when nobody answers; they need no approval, for the plan holds them."""
+        """Propose `step` with the words for when nobody answers; they need no approval, for the plan holds them."""
         unanswered = approval_requests.fallback_for(self._registry.action(step.action or ""), step)
         words = unanswered.with_ if unanswered else {}
         generic = step.model_copy(update={"with_": step.with_ | words})
@@ -184,7 +184,7 @@ class Conductor:
         await self._proposer.propose(incident, request, by)
 
     async def _check_twice(self, incident: Incident, phase: Phase, step: Step, by: By) -> Incident:
-        """Looks once more, long enough after the first look that failed, before anything may act by itself."""
+        """Look once more, long enough after the first look that failed, before anything may act by itself."""
         failed = [one.at for one in incident.steps.values() if one.finding.verdict is Verdict.FAILURE]
         if failed:
             await rest(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
@@ -259,7 +259,7 @@ class Conductor:
                 )
 
     def _due(self, incident: Incident, phase: str, step: Step) -> str:
-        """Returns by when a duty is due, for whoever is asked."""
+        """Return by when a duty is due, for whoever is asked."""
         found = [one for one in deadlines(self._company.plan, incident) if (one.what, one.name) == (phase, step.id)]
         return f" Due {stamp(found[0].due)}." if found and found[0].due else ""
 
@@ -292,7 +292,7 @@ class Conductor:
             note_finding(self._journal, finding, self._clock(), f"{incident.id}, {records[-1].kind}")
 
     async def check(self, call: ProbeCall, words: dict[str, str]) -> Finding:
-        """Returns what a probe shows; with `within`, it looks again until all is well or the time is over."""
+        """Return what a probe shows; with `within`, it looks again until all is well or the time is over."""
         kind = self._registry.probe(call.probe)
         params = read_params(kind, render_all(call.with_, words))
         probe = kind(self._around)
@@ -307,7 +307,7 @@ class Conductor:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def words(self, incident: Incident) -> dict[str, str]:
-        """Returns the value of every placeholder, for this incident as it stands."""
+        """Return the value of every placeholder, for this incident as it stands."""
         company, runbook = self._company, self.runbook(incident)
         service = company.systems.services.get(incident.opened.service)
         return values(
@@ -322,7 +322,7 @@ class Conductor:
         )
 
     async def run(self, incident_id: str, phase: Phase, by: By, on_move: Callable[[Move], None] | None = None) -> Move:
-        """Makes every move of `phase` that needs nobody, and returns the Wait or Over that it ends at."""
+        """Make every move of `phase` that needs nobody, and returns the Wait or Over that it ends at."""
         while True:
             incident = self.incident(incident_id)  # once for both: reading it is most of what a move costs
             move = next_move(incident, self._company.plan, self.runbook(incident), phase)
@@ -334,12 +334,12 @@ class Conductor:
 
 
 def start_message(incident: str, flow: str) -> OutboxMessage:
-    """Returns the errand to start the run of `flow` for the incident: one, however often it is asked for."""
+    """Return the errand to start the run of `flow` for the incident: one, however often it is asked for."""
     return OutboxMessage(OutboxKind.START, incident, f"{incident}/{flow}", {"flow": flow})
 
 
 def taken_up_again(incident: Incident, plan: Plan, severity: str) -> list[OutboxMessage]:
-    """Returns the errands that start again what was left at a lesser severity than the incident gets now."""
+    """Return the errands that start again what was left at a lesser severity than the incident gets now."""
     if plan.rank(severity) >= plan.rank(incident.severity):
         return []
     return [

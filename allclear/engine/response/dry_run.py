@@ -33,7 +33,7 @@ class Tried:
 
 
 def imagined(opened: IncidentOpened) -> Incident:
-    """Returns the incident that `opened` would begin, in no journal."""
+    """Return the incident that `opened` would begin, in no journal."""
     return Incident(
         id=INCIDENT,
         opened=opened,
@@ -53,7 +53,7 @@ class DryRun:
         self._plan = plan
 
     async def walk(self, incident: Incident, runbook: Runbook) -> AsyncIterator[Tried]:
-        """Yields every step that this incident's severity and kind call for, in order."""
+        """Yield every step that this incident's severity and kind call for, in order."""
         words = self._conductor.words(incident)
         for phase in Phase:
             for step in applicable(incident, self._plan, runbook, phase):

@@ -11,13 +11,13 @@ from allclear.domain.runbook import Step
 
 
 def evidence_steps(plan: Plan, incident: Incident) -> list[Step]:
-    """Returns what people are asked to keep before anything is changed, as steps."""
+    """Return what people are asked to keep before anything is changed, as steps."""
     wanted = plan.applying(plan.evidence, incident.severity, incident.kind, incident.facets)
     return [_step(f"evidence-{line.name}", line) for line in wanted]
 
 
 def duty_step(duty: Duty) -> Step:
-    """Returns a duty as a step; it stops no other."""
+    """Return a duty as a step; it stops no other."""
     return _step(duty.name, duty).model_copy(update={"meanwhile": True})
 
 
@@ -36,17 +36,17 @@ class DutyState:
 
     @property
     def to_be_asked(self) -> bool:
-        """Says whether somebody has to be asked."""
+        """Return whether somebody has to be asked."""
         return self.applies and self.ask is None
 
     @property
     def to_be_dropped(self) -> bool:
-        """Says whether its question has lost its ground."""
+        """Return whether its question has lost its ground."""
         return not self.applies and self.ask is not None and self.ask.open
 
 
 def duty_states(plan: Plan, incident: Incident) -> list[DutyState]:
-    """Returns how each duty of the plan stands."""
+    """Return how each duty of the plan stands."""
     applying = {duty.name for duty in duties(plan, incident)}
     found: list[DutyState] = []
     for duty in plan.duties:

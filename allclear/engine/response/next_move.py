@@ -145,7 +145,7 @@ _MOST_PROPOSALS = 4
 
 
 def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Move:
-    """Returns what comes next in `phase`; Over once the phase is left or the incident has ended before it."""
+    """Return what comes next in `phase`; Over once the phase is left or the incident has ended before it."""
     if has_left(incident, plan, phase) or (incident.over and phase is not Phase.REVIEW):
         return Over()
     if phase.value not in incident.entered:
@@ -163,7 +163,7 @@ def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) ->
 
 
 def has_left(incident: Incident, plan: Plan, phase: Phase) -> bool:
-    """Says whether `phase` is done.
+    """Return whether `phase` is done.
 
     Detection and containment are taken up again when an incident that is not well yet becomes graver than it was then:
     a graver one may page people, and contain.
@@ -179,7 +179,7 @@ REOPENED = (Phase.DETECT, Phase.CONTAIN)
 
 
 def applicable(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> list[Step]:
-    """Returns the steps of `phase` that this incident's severity and kind call for.
+    """Return the steps of `phase` that this incident's severity and kind call for.
 
     Of a severity that only makes a ticket, those are the steps that name it, and the undoing of what is in place.
     """
@@ -196,7 +196,7 @@ def applicable(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -
 
 
 def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Iterator[tuple[Step, Move]]:
-    """Yields what each unfinished step wants, in the order of the runbook."""
+    """Yield what each unfinished step wants, in the order of the runbook."""
     yield from _duties(incident, plan, phase)
     steps = applicable(incident, plan, runbook, phase)
     first_measure = next((step for step in steps if step.measure), None)
@@ -212,20 +212,20 @@ def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> It
 
 
 def _changing(incident: Incident, phase: Phase, steps: list[Step]) -> bool:
-    """Says whether a measure was begun and nobody knows yet what became of it: that waits for no evidence."""
+    """Return whether a measure was begun and nobody knows yet what became of it: that waits for no evidence."""
     acts = [incident.act_of(phase, step.id) for step in steps if step.measure]
     return any(act.begun for act in acts if act)
 
 
 def _evidence(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step, Move]]:
-    """Yields what people must keep before containment changes it."""
+    """Yield what people must keep before containment changes it."""
     for step in evidence_steps(plan, incident):
         if move := _of_person(incident, phase, step):
             yield step, move
 
 
 def _duties(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step, Move]]:
-    """Yields the plan's duties: asked of people as soon as the trouble is verified, and waited for in the review."""
+    """Yield the plan's duties: asked of people as soon as the trouble is verified, and waited for in the review."""
     if phase is Phase.DETECT:
         return
     for duty in duty_states(plan, incident):
@@ -302,7 +302,7 @@ def _of_action(incident: Incident, phase: Phase, step: Step) -> Move | None:
 
 
 def _goes_out_unanswered(incident: Incident, act: Act) -> bool:
-    """Says whether nobody answered in time, so that the generic words go out in place of the act's own."""
+    """Return whether nobody answered in time, so that the generic words go out in place of the act's own."""
     asks = [incident.asks[ask] for ask in act.asks]
     return any(ask.withdrawn and ask.ask.window and ask.ask.window.then == "fallback" for ask in asks)
 
@@ -320,7 +320,7 @@ def _of_choice(incident: Incident, phase: Phase, step: Step, act: Act) -> Move |
 
 
 def choice_key(step: str) -> str:
-    """Returns the name under which the choice for a step stands in the journal: `roll-back-choice`."""
+    """Return the name under which the choice for a step stands in the journal: `roll-back-choice`."""
     return f"{step}-choice"
 
 
@@ -413,7 +413,7 @@ def _after_undo(incident: Incident, phase: Phase, step: Step, act: Act, undo: Ac
 
 
 def undo_key(act: str) -> str:
-    """Returns the step name under which an act's undo stands in the journal: `undo-contain-roll-back`."""
+    """Return the step name under which an act's undo stands in the journal: `undo-contain-roll-back`."""
     return "undo-" + act.replace("/", "-")
 
 

@@ -60,7 +60,7 @@ class Hearing:
 
 
 def hearing_doors(hears: Hearing) -> APIRouter:
-    """Returns the doors through which alerts come in; each source has its own proof."""
+    """Return the doors through which alerts come in; each source has its own proof."""
     router = APIRouter(tags=["alerts"])
 
     @router.post(
@@ -74,7 +74,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
     async def receive(
         source: Annotated[str, Path(description="Whose alert it is, as `grafana`.")], request: Request
     ) -> TakenIn:
-        """Keeps what a monitoring system sends, and answers before it is looked at.
+        """Keep what a monitoring system sends, and answers before it is looked at.
 
         Each source proves itself in its own way (a signature, a token, a password); docs/alerts.md says how. What
         became of it is at `GET /alerts/{id}`.
@@ -104,7 +104,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
         responses={405: {"description": "The source cloudevents is not configured, or no origin was named."}},
     )
     async def handshake(request: Request) -> Response:
-        """Tells a producer of CloudEvents, which asks before its first event, whether it may send."""
+        """Tell a producer of CloudEvents, which asks before its first event, whether it may send."""
         allowed = welcome(_raw(request, b"")) if hears.gate.keys("cloudevents") else {}
         return Response(status_code=200 if allowed else 405, headers=allowed or {"Allow": "POST"})
 
@@ -112,7 +112,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
 
 
 def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: Guard) -> APIRouter:
-    """Returns the doors that show what became of alerts."""
+    """Return the doors that show what became of alerts."""
     router = APIRouter(dependencies=[Depends(guard)], responses=NO_TOKEN | BUSY, tags=["alerts"])
 
     @router.get(
@@ -123,7 +123,7 @@ def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: G
         source: Annotated[str | None, Query(description="Only those of this source.")] = None,
         limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
     ) -> list[AlertShown]:
-        """Lists the requests of monitoring systems, and what became of each alert in them, by which rule."""
+        """List the requests of monitoring systems, and what became of each alert in them, by which rule."""
         return await asyncio.to_thread(shown_in_list, journal, world, state, source, limit)
 
     @router.get(
@@ -133,7 +133,7 @@ def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: G
         response_description="The request, and each alert in it.",
     )
     async def alert(delivery: _DeliveryId) -> AlertShown:
-        """Shows one request of a monitoring system, what became of each alert in it, and why.
+        """Show one request of a monitoring system, what became of each alert in it, and why.
 
         Its state is `new` until it is looked at, which takes a moment.
         """

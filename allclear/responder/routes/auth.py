@@ -21,7 +21,7 @@ Guard = Callable[[Request], None]
 
 
 def needs_token(token: SecretStr) -> Guard:
-    """Returns what raises HTTPException 401 for a request without the token, with another, or with two."""
+    """Return what raises HTTPException 401 for a request without the token, with another, or with two."""
     wanted = f"Bearer {token.get_secret_value()}".encode()
 
     def guard(
@@ -35,7 +35,7 @@ def needs_token(token: SecretStr) -> Guard:
 
 
 def needs_token_from_afar(token: SecretStr) -> Guard:
-    """Returns what lets this machine in as it is, and asks everybody else for the token.
+    """Return what lets this machine in as it is, and asks everybody else for the token.
 
     What comes through a proxy on this machine comes from afar.
     """

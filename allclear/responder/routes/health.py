@@ -15,12 +15,12 @@ from allclear.responder.routes.models import NO_TOKEN, Health, Readiness
 
 
 def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -> APIRouter:
-    """Returns the doors; `guard` stands before the figures alone."""
+    """Return the doors; `guard` stands before the figures alone."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", summary="Is the process up?", response_description="It is.")
     async def healthz() -> Health:
-        """Says that the process is up, and for whom. For what starts it again when it is not."""
+        """Record that the process is up, and for whom. For what starts it again when it is not."""
         return Health(status="ok", company=engine.company.name, simulated=engine.settings.simulated is not None)
 
     @router.get(
@@ -30,7 +30,7 @@ def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -
         responses={503: {"model": Readiness, "description": "It cannot: `troubles` has a sentence for each reason."}},
     )
     async def readyz(response: Response) -> Readiness:
-        """Says whether the journal can be written and every loop has made a round lately. Page somebody if not."""
+        """Return whether the journal can be written and every loop has made a round lately. Page somebody if not."""
         troubles = await ready.troubles()
         if troubles:
             response.status_code = 503
@@ -45,7 +45,7 @@ def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -
         responses=NO_TOKEN | {200: {"content": {"text/plain": {}}, "description": "As Prometheus reads it."}},
     )
     async def figures() -> Response:
-        """Returns what Prometheus scrapes: open to this machine, with the token to everybody else.
+        """Return what Prometheus scrapes: open to this machine, with the token to everybody else.
 
         docs/alerts.md says what each figure is, and which to alert on.
         """

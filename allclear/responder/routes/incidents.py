@@ -36,7 +36,7 @@ _MOST = 200
 
 
 def incident_doors(engine: Engine, guard: Guard) -> APIRouter:
-    """Returns the doors to the incidents of the engine's company."""
+    """Return the doors to the incidents of the engine's company."""
     router = APIRouter(dependencies=[Depends(guard)], responses=NO_TOKEN | BUSY, tags=["incidents"])
     plan = engine.company.plan
 
@@ -57,7 +57,7 @@ def incident_doors(engine: Engine, guard: Guard) -> APIRouter:
         only_open: Annotated[bool, Query(alias="open", description="Only those that have not ended.")] = False,  # noqa: FBT002 - a query has no positions
         limit: Annotated[int, Query(ge=1, le=_MOST, description="How many at most.")] = 50,
     ) -> list[IncidentLine]:
-        """Lists the incidents of this company: how each stands, who leads, and how much waits for people."""
+        """List the incidents of this company: how each stands, who leads, and how much waits for people."""
         return await asyncio.to_thread(listed, limit, open_only=only_open)
 
     @router.get(
@@ -67,7 +67,7 @@ def incident_doors(engine: Engine, guard: Guard) -> APIRouter:
         response_description="How it stands now.",
     )
     async def incident(incident_id: Annotated[str, Path(description="As VS-12.")]) -> IncidentPage:
-        """Shows how an incident stands: what waits for people, what is still in place, what is due, who has which role.
+        """Show how an incident stands: what waits for people, what is still in place, what is due, who has which role.
 
         `allclear show` tells the same, with the timeline.
         """

@@ -19,13 +19,13 @@ STATES: tuple[str, ...] = get_args(DeliveryState)
 
 
 def shown_in_list(journal: Journal, world: str, state: str | None, source: str | None, limit: int) -> list[AlertShown]:
-    """Returns what came in, newest first, with what became of the last of its alerts."""
+    """Return what came in, newest first, with what became of the last of its alerts."""
     arrived = journal.arrived(state=state, source=source, world=world, limit=limit)
     return [_shown(journal, one, _IN_A_LIST) for one in arrived]
 
 
 def shown(journal: Journal, world: str, delivery: str) -> AlertShown:
-    """Returns one request and what became of each of its alerts. Raises NotFound."""
+    """Return one request and what became of each of its alerts. Raises NotFound."""
     return _shown(journal, found_in(journal, world, delivery), None)
 
 

@@ -43,7 +43,7 @@ class Sample:
 
 
 def sample(source: str, name: str, now: datetime) -> Sample:
-    """Returns a sample as of `now`. Raises KeyError for one that there is not."""
+    """Return a sample as of `now`. Raises KeyError for one that there is not."""
     said = _BODIES[source][name](now)
     headers = dict(platforms.HEADERS.get(source, {}).get(name, {}))
     if source in _NUMBERED:
@@ -62,7 +62,7 @@ def sample(source: str, name: str, now: datetime) -> Sample:
 
 
 def signed(made: Sample, keys: Keys, now: datetime) -> RawRequest:
-    """Returns the sample as its vendor would send it with these keys."""
+    """Return the sample as its vendor would send it with these keys."""
     body = made.body
     if made.source == "statuscake":  # its token is a field of the form
         body = urlencode({"Token": token(keys.username, keys.secrets[0])}).encode() + b"&" + body

@@ -36,7 +36,7 @@ class OneAlert(Body):
     fingerprint: Text = ""
 
     def alert(self, source: str, *organisation: str) -> Alert:
-        """Returns it as ours."""
+        """Return it as ours."""
         identity = self.fingerprint or digest(self.labels)
         title = self.annotations.get("summary") or self.labels.get("alertname") or "alert"
         at = self.startsAt if self.status == "firing" else self.endsAt
@@ -52,7 +52,7 @@ class Group(Body):
     truncatedAlerts: object = 0  # noqa: N815 - Alertmanager's own name
 
     def read(self, alerts: list[Alert]) -> Reading:
-        """Returns its alerts, with a note where Alertmanager sent only some; a count that is none says nothing."""
+        """Return its alerts, with a note where Alertmanager sent only some; a count that is none says nothing."""
         left_out = self.truncatedAlerts
         if not isinstance(left_out, int) or isinstance(left_out, bool) or left_out <= 0:
             return alerts
@@ -66,6 +66,6 @@ class Alertmanager(SecretSource):
     title = "Prometheus Alertmanager"
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the alerts of the group."""
+        """Return the alerts of the group."""
         group = fit(Group, request.json())
         return group.read([one.alert(self.name) for one in group.alerts])

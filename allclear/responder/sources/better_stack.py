@@ -63,7 +63,7 @@ class BetterStack(SecretSource):
     query = "token"
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the incident as an alert."""
+        """Return the incident as an alert."""
         body = request.json()
         kind = fit(AnyHook, body).data.type
         if kind != "incident":

@@ -69,12 +69,12 @@ class CloudEvents(SecretSource):
     keeps = tuple(f"ce-{name}" for name in _ATTRIBUTES)
 
     def delivery(self, request: RawRequest) -> str | None:
-        """Returns what makes a binary event one: its source and id. In the other modes the body's hash does."""
+        """Return what makes a binary event one: its source and id. In the other modes the body's hash does."""
         source, number = request.header("ce-source"), request.header("ce-id")
         return digest([source, number]) if source and number else None
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the alerts among the events."""
+        """Return the alerts among the events."""
         read = [self._alert(event) for event in _events(request)]
         found = [one for one in read if isinstance(one, Alert)]
         if found or not read:
@@ -129,7 +129,7 @@ def _checked(event: Event) -> Event:
 
 
 def welcome(request: RawRequest) -> dict[str, str]:
-    """Returns the headers that answer a producer's question whether it may send; without them it may not."""
+    """Return the headers that answer a producer's question whether it may send; without them it may not."""
     origin, rate = request.header("webhook-request-origin"), request.header("webhook-request-rate")
     if not _ORIGIN.fullmatch(origin):
         return {}

@@ -26,7 +26,7 @@ _FIRING = frozenset({"triggered", "re-triggered", "warn", "re-warn", "no data", 
 
 
 def _filled(value: object) -> str:
-    """Returns the value of a variable, or nothing where Datadog had none."""
+    """Return the value of a variable, or nothing where Datadog had none."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return "" if text.strip().lower() in _UNSET or text.startswith("$") else text.strip()
 
@@ -57,7 +57,7 @@ class Datadog(SecretSource):
     title = "Datadog"
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the monitor's alert."""
+        """Return the monitor's alert."""
         said = fit(Payload, request.json())
         if not said.alert_transition:
             return test_call("Datadog sent an event that is no monitor's")

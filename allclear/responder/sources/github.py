@@ -84,25 +84,25 @@ class GitHub(Source):
     keeps = ("x-github-event", "x-github-delivery")
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Returns what the signature proves."""
+        """Return what the signature proves."""
         del now
         return by_hmac(request, keys, _SIGNATURE, prefix="sha256=")
 
     def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Returns the signature."""
+        """Return the signature."""
         del now
         return Signed(((_SIGNATURE, f"sha256={hexdigest(keys.secrets[0], body)}"),))
 
     def delivery(self, request: RawRequest) -> str | None:
-        """Returns GitHub's number of the delivery."""
+        """Return GitHub's number of the delivery."""
         return delivery_id(request, "x-github-delivery")
 
     def document(self, request: RawRequest) -> bytes:
-        """Returns the body, or of a form its `payload`. Raises ValueError for a form that cannot be read."""
+        """Return the body, or of a form its `payload`. Raises ValueError for a form that cannot be read."""
         return request.form().get("payload", "").encode() if request.is_form else request.body
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the failure, or its end."""
+        """Return the failure, or its end."""
         event = request.header("x-github-event")
         if event == "ping":
             return test_call("GitHub's ping")

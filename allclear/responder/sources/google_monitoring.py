@@ -65,7 +65,7 @@ class GoogleMonitoring(SecretSource):
     query = "auth_token"
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the incident as an alert."""
+        """Return the incident as an alert."""
         body = request.json()
         if fit(Version, body).version.lower() == "test":
             return test_call("Google tried out the notification channel")

@@ -50,14 +50,14 @@ class Grafana(Source):
     title = "Grafana"
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Returns what the signature proves, or the secret itself where that is what is configured."""
+        """Return what the signature proves, or the secret itself where that is what is configured."""
         if _shows_secret(keys):
             return by_secret(request, keys)
         header = keys.header or _SIGNATURE
         return by_timed_hmac(request, keys, header, now) if keys.timestamp_header else by_hmac(request, keys, header)
 
     def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Returns the signature, or the header with the secret."""
+        """Return the signature, or the header with the secret."""
         if _shows_secret(keys):
             return secret_header(keys)
         header = keys.header or _SIGNATURE
@@ -68,7 +68,7 @@ class Grafana(Source):
         return Signed(((header, signature), (keys.timestamp_header, at)))
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the alerts of the group."""
+        """Return the alerts of the group."""
         body = request.json()
         if isinstance(body, dict) and "alerts" not in body and "ruleId" in body:
             return self._legacy(fit(Legacy, body))

@@ -41,16 +41,16 @@ class JsonSource(SecretSource):
     title = "Plain JSON"
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Returns what the signature proves, or the secret in the header."""
+        """Return what the signature proves, or the secret in the header."""
         if request.header_values(_SIGNATURE):
             return by_standard_webhook(request, keys, now)
         return super().authenticate(request, keys, now)
 
     def delivery(self, request: RawRequest) -> str | None:
-        """Returns the id of a Standard Webhook."""
+        """Return the id of a Standard Webhook."""
         return delivery_id(request, "webhook-id")
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the alert."""
+        """Return the alert."""
         said = fit(JsonAlert, request.json())
         return [Alert(self.name, said.key, said.status, said.title, said.labels, at=said.at)]

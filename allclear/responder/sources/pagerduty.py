@@ -73,21 +73,21 @@ class PagerDuty(Source):
     keeps = ("x-webhook-id",)
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Returns what the signatures prove."""
+        """Return what the signatures prove."""
         del now
         return by_any_hmac(request, keys, _SIGNATURE, "v1=")
 
     def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Returns a signature with each secret, as PagerDuty does while one replaces the other."""
+        """Return a signature with each secret, as PagerDuty does while one replaces the other."""
         del now
         return Signed(((_SIGNATURE, ",".join(f"v1={hexdigest(secret, body)}" for secret in keys.secrets)),))
 
     def delivery(self, request: RawRequest) -> str | None:
-        """Returns PagerDuty's number of the delivery."""
+        """Return PagerDuty's number of the delivery."""
         return delivery_id(request, "x-webhook-id")
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the incident as an alert."""
+        """Return the incident as an alert."""
         event = fit(Webhook, request.json()).event
         if event.event_type == "pagey.ping":
             return test_call("PagerDuty's ping")

@@ -33,7 +33,7 @@ class Body(BaseModel):
 
 
 def fit(model: type[M], body: Any) -> M:  # noqa: ANN401 - decoded JSON
-    """Returns `body` as `model`. Raises ValueError naming the first field that does not fit."""
+    """Return `body` as `model`. Raises ValueError naming the first field that does not fit."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -61,7 +61,7 @@ Text = Annotated[str, BeforeValidator(_lenient)]
 
 
 def moment(value: object) -> datetime | None:
-    """Returns a time in UTC from seconds or milliseconds since 1970 or ISO 8601; None for what is no time.
+    """Return a time in UTC from seconds or milliseconds since 1970 or ISO 8601; None for what is no time.
 
     A time without a zone is UTC, as all our vendors mean it. Alertmanager's year 1 stands for "not yet". That an
     alert's time cannot be read is no reason to lose the alert.
@@ -105,12 +105,12 @@ Labels = Annotated[dict[str, str], BeforeValidator(_labels)]
 
 
 def labels(**given: str | None) -> dict[str, str]:
-    """Returns the labels that have a value, each of a length that a person still reads."""
+    """Return the labels that have a value, each of a length that a person still reads."""
     return {name: value[:_LONGEST_LABEL] for name, value in given.items() if value}
 
 
 def tagged(tags: object) -> dict[str, str]:
-    """Returns `name:value` tags as labels; they come as a list or with commas between them."""
+    """Return `name:value` tags as labels; they come as a list or with commas between them."""
     if isinstance(tags, str):
         parts: Iterable[object] = tags.split(",")
     else:
@@ -120,7 +120,7 @@ def tagged(tags: object) -> dict[str, str]:
 
 
 def key(*parts: str) -> str:
-    """Returns one key of a vendor's ids: different ids never give the same."""
+    """Return one key of a vendor's ids: different ids never give the same."""
     whole = "/".join(quote(part, safe="@:+=,~", errors="replace") for part in parts)
     return whole if len(whole) <= _LONGEST_KEY else digest(list(parts))
 

@@ -46,7 +46,7 @@ class Pingdom(SecretSource):
     by_query = True
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the check's alert."""
+        """Return the check's alert."""
         change = fit(Change, request.json())
         state = _STATES.get(change.current_state.upper())
         if state is None:

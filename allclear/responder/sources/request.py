@@ -24,28 +24,28 @@ class RawRequest:
     query: str = ""
 
     def header(self, name: str) -> str:
-        """Returns a header, or the empty string for one that is missing or stands twice."""
+        """Return a header, or the empty string for one that is missing or stands twice."""
         found = self.header_values(name)
         return found[0] if len(found) == 1 else ""
 
     def header_values(self, name: str) -> list[str]:
-        """Returns what stands under `name`, in any case, once for each time that it was sent."""
+        """Return what stands under `name`, in any case, once for each time that it was sent."""
         wanted = name.lower()
         return [value for key, value in self.headers if key.lower() == wanted]
 
     def query_values(self, name: str) -> list[str]:
-        """Returns what the query says of `name`; nothing for a query that cannot be read."""
+        """Return what the query says of `name`; nothing for a query that cannot be read."""
         try:
             return [value for key, value in fields(self.query) if key == name]
         except ValueError:
             return []
 
     def json(self) -> Any:  # noqa: ANN401 - decoded JSON
-        """Returns the body as strict JSON. Raises ValueError."""
+        """Return the body as strict JSON. Raises ValueError."""
         return decode(self.body)
 
     def form(self) -> dict[str, str]:
-        """Returns the body as a form's fields. Raises ValueError for a field that stands twice, or too many."""
+        """Return the body as a form's fields. Raises ValueError for a field that stands twice, or too many."""
         pairs = fields(self.body.decode("utf-8", errors="replace"))
         found = dict(pairs)
         if len(found) != len(pairs):
@@ -55,15 +55,15 @@ class RawRequest:
 
     @property
     def is_form(self) -> bool:
-        """Says whether the body calls itself a form."""
+        """Return whether the body calls itself a form."""
         return self.header("content-type").lower().startswith("application/x-www-form-urlencoded")
 
 
 def fields(text: str) -> list[tuple[str, str]]:
-    """Returns the names and values of a form or query. Raises ValueError for more than there may be."""
+    """Return the names and values of a form or query. Raises ValueError for more than there may be."""
     return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
 
 
 def kept(headers: Mapping[str, str], body: bytes) -> RawRequest:
-    """Returns the request again from what the inbox keeps of it: no query, and the kept headers alone."""
+    """Return the request again from what the inbox keeps of it: no query, and the kept headers alone."""
     return RawRequest(body, tuple(headers.items()))

@@ -111,22 +111,22 @@ class Sentry(Source):
     keeps = ("sentry-hook-resource", "request-id")
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Returns what the signature proves."""
+        """Return what the signature proves."""
         del now
         old = not request.header_values(_SIGNATURE) and bool(request.header_values(_OLD_SIGNATURE))
         return by_hmac(request, keys, _OLD_SIGNATURE if old else _SIGNATURE)
 
     def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Returns the signature and the time."""
+        """Return the signature and the time."""
         at = str(int(now.timestamp()))
         return Signed(((_SIGNATURE, hexdigest(keys.secrets[0], body)), ("Sentry-Hook-Timestamp", at)))
 
     def delivery(self, request: RawRequest) -> str | None:
-        """Returns Sentry's number of the request."""
+        """Return Sentry's number of the request."""
         return delivery_id(request, "request-id")
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the alert."""
+        """Return the alert."""
         body = request.json()
         resource = request.header("sentry-hook-resource") or _resource_of(body)
         if resource == "installation":
@@ -192,7 +192,7 @@ class Sentry(Source):
 
 
 def _resource_of(body: object) -> str:
-    """Returns what a body without the header is about, by what stands in its data."""
+    """Return what a body without the header is about, by what stands in its data."""
     data = cast("dict[str, object]", body).get("data") if isinstance(body, dict) else None
     names = {"metric_alert": "metric_alert", "event": "event_alert", "issue": "issue"}
     return next((said for field, said in names.items() if isinstance(data, dict) and field in data), "")

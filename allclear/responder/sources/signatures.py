@@ -46,7 +46,7 @@ class Proof:
 
     @property
     def refused(self) -> bool:
-        """Says whether the request is turned away."""
+        """Return whether the request is turned away."""
         return self.level is None
 
 
@@ -64,7 +64,7 @@ class Keys:
     timestamp_header: str = ""
 
     def __repr__(self) -> str:
-        """Shows no secret."""
+        """Show no secret."""
         return f"Keys({len(self.secrets)} secrets, username={self.username!r}, header={self.header!r})"
 
 
@@ -84,17 +84,17 @@ def same(said: bytes, wanted: Iterable[str]) -> bool:
 
 
 def wire(header: str) -> bytes:
-    """Returns a header as the bytes that came over the wire."""
+    """Return a header as the bytes that came over the wire."""
     return header.encode("latin-1", "replace")
 
 
 def hexdigest(secret: str, message: bytes, algorithm: str = "sha256") -> str:
-    """Returns the HMAC of `message`, in lower-case hex."""
+    """Return the HMAC of `message`, in lower-case hex."""
     return hmac.new(secret.encode(), message, algorithm).hexdigest()
 
 
 def one_header(request: RawRequest, name: str) -> str | Proof:
-    """Returns the header `name`, or the refusal of a request that has none, an empty one, or two."""
+    """Return the header `name`, or the refusal of a request that has none, an empty one, or two."""
     found = request.header_values(name)
     if not found or not found[0]:
         return Proof(None, f"The header {name} is missing.")
@@ -102,7 +102,7 @@ def one_header(request: RawRequest, name: str) -> str | Proof:
 
 
 def by_hmac(request: RawRequest, keys: Keys, header: str, *, algorithm: str = "sha256", prefix: str = "") -> Proof:
-    """Returns the proof of a request signed over its body: `header` holds the prefix and the HMAC in hex."""
+    """Return the proof of a request signed over its body: `header` holds the prefix and the HMAC in hex."""
     said = one_header(request, header)
     if isinstance(said, Proof):
         return said
@@ -113,7 +113,7 @@ def by_hmac(request: RawRequest, keys: Keys, header: str, *, algorithm: str = "s
 
 
 def by_any_hmac(request: RawRequest, keys: Keys, header: str, prefix: str) -> Proof:
-    """Returns the proof of a request whose `header` lists signatures, of which one must fit."""
+    """Return the proof of a request whose `header` lists signatures, of which one must fit."""
     said = one_header(request, header)
     if isinstance(said, Proof):
         return said
@@ -124,14 +124,14 @@ def by_any_hmac(request: RawRequest, keys: Keys, header: str, prefix: str) -> Pr
 
 
 def fresh(said: str, now: datetime) -> bool:
-    """Says whether `said`, seconds since 1970, is at most five minutes away from `now`."""
+    """Return whether `said`, seconds since 1970, is at most five minutes away from `now`."""
     if not (said.isascii() and said.isdigit() and len(said) <= _TIME_DIGITS):
         return False
     return abs(now.timestamp() - int(said)) <= FRESH.total_seconds()
 
 
 def by_timed_hmac(request: RawRequest, keys: Keys, header: str, now: datetime) -> Proof:
-    """Returns the proof of a request signed over `time:body`, the time in a header of its own."""
+    """Return the proof of a request signed over `time:body`, the time in a header of its own."""
     said, at = one_header(request, header), one_header(request, keys.timestamp_header)
     if isinstance(said, Proof):
         return said
@@ -146,7 +146,7 @@ def by_timed_hmac(request: RawRequest, keys: Keys, header: str, now: datetime) -
 
 
 def by_standard_webhook(request: RawRequest, keys: Keys, now: datetime) -> Proof:
-    """Returns the proof of a Standard Webhook: `v1,` and the HMAC in base64 over `id.time.body`.
+    """Return the proof of a Standard Webhook: `v1,` and the HMAC in base64 over `id.time.body`.
 
     *Source:* the Standard Webhooks specification, `spec/standard-webhooks.md`; secrets begin with `whsec_`.
     """
@@ -175,7 +175,7 @@ def _standard(secret: str, number: str, at: str, body: bytes) -> str:
 
 
 def by_secret(request: RawRequest, keys: Keys, *, query: str = "") -> Proof:
-    """Returns the proof of a request that carries the secret itself.
+    """Return the proof of a request that carries the secret itself.
 
     In the header that is configured, else in `Authorization`, as Bearer or, with a username, as Basic; where `query`
     names a field of the address, there too, which proves little. A header that is there decides alone.
@@ -203,10 +203,10 @@ def _credentials(keys: Keys) -> list[str]:
 
 
 def secret_header(keys: Keys) -> Signed:
-    """Returns the header with which a sender shows the secret."""
+    """Return the header with which a sender shows the secret."""
     return Signed(((keys.header or "Authorization", _credentials(keys)[0]),))
 
 
 def secret_query(keys: Keys, name: str) -> Signed:
-    """Returns the query with which a sender shows the secret."""
+    """Return the query with which a sender shows the secret."""
     return Signed(query=f"{name}={quote(keys.secrets[0], safe='')}")

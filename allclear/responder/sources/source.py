@@ -53,37 +53,37 @@ class Source(ABC):
 
     @abstractmethod
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Returns what the request has proven. Looks at raw bytes only, and never raises."""
+        """Return what the request has proven. Looks at raw bytes only, and never raises."""
 
     def delivery(self, request: RawRequest) -> str | None:
-        """Returns the vendor's number of this delivery, the same when it is repeated; None where there is none."""
+        """Return the vendor's number of this delivery, the same when it is repeated; None where there is none."""
         del request
         return None
 
     @abstractmethod
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the alerts, or why there are none. Raises ValueError, one sentence, for what cannot be read."""
+        """Return the alerts, or why there are none. Raises ValueError, one sentence, for what cannot be read."""
 
     @abstractmethod
     def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Returns what the vendor would add to `body`: for samples."""
+        """Return what the vendor would add to `body`: for samples."""
 
     def document(self, request: RawRequest) -> bytes:
-        """Returns where the JSON stands, for a source that sends JSON."""
+        """Return where the JSON stands, for a source that sends JSON."""
         return request.body
 
     def kept_headers(self, request: RawRequest) -> dict[str, str]:
-        """Returns the headers that go into the inbox: those that reading needs, and no secret."""
+        """Return the headers that go into the inbox: those that reading needs, and no secret."""
         wanted = (*_ALWAYS_KEPT, *self.keeps)
         return {name: value[:_LONGEST] for name in wanted if (value := request.header(name))}
 
     def kept_body(self, request: RawRequest) -> bytes:
-        """Returns the body that goes into the inbox: as it came, without a secret that stands in it."""
+        """Return the body that goes into the inbox: as it came, without a secret that stands in it."""
         return request.body
 
 
 def delivery_id(request: RawRequest, header: str) -> str | None:
-    """Returns the id that stands in `header`, or None."""
+    """Return the id that stands in `header`, or None."""
     return request.header(header)[:_LONGEST] or None
 
 
@@ -96,12 +96,12 @@ class SecretSource(Source):
     """Whether the vendor knows no other way, so that samples go that way too."""
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Returns what the secret in header or address proves."""
+        """Return what the secret in header or address proves."""
         del now
         return by_secret(request, keys, query=self.query)
 
     def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Returns the header or the query with the secret."""
+        """Return the header or the query with the secret."""
         del body, now
         header = not self.by_query or keys.username or keys.header
         return secret_header(keys) if header else secret_query(keys, self.query)

@@ -42,7 +42,7 @@ class StatusCake(Source):
     title = "StatusCake"
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Returns what the token proves, which is little."""
+        """Return what the token proves, which is little."""
         del now
         try:
             said = [value for name, value in _fields(request.body) if name == _TOKEN]
@@ -54,17 +54,17 @@ class StatusCake(Source):
         return WEAK if fits else Proof(None, "The Token is not the one of this user and key.")
 
     def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Returns nothing: a form has its token in it, `token` makes it."""
+        """Return nothing: a form has its token in it, `token` makes it."""
         del body, keys, now
         return Signed()
 
     def kept_body(self, request: RawRequest) -> bytes:
-        """Returns the form without its token."""
+        """Return the form without its token."""
         pairs = _fields(request.body)
         return urlencode([(name, _HIDDEN if name == _TOKEN else value) for name, value in pairs]).encode()
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the test's alert."""
+        """Return the test's alert."""
         report = fit(Report, request.form())
         status = report.Status.strip().lower()
         if status not in {"up", "down"}:
@@ -87,7 +87,7 @@ class StatusCake(Source):
 
 
 def token(username: str, secret: str) -> str:
-    """Returns the token that StatusCake sends for a user and key."""
+    """Return the token that StatusCake sends for a user and key."""
     return hashlib.md5(f"{username}{secret}".encode(), usedforsecurity=False).hexdigest()
 
 

@@ -43,7 +43,7 @@ class Supabase(SecretSource):
     title = "Supabase database webhooks"
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the row as an alert."""
+        """Return the row as an alert."""
         body = request.json()
         change = fit(Change, body)
         schema = body.get("schema") if isinstance(body.get("schema"), str) else "public"

@@ -39,7 +39,7 @@ class UptimeRobot(SecretSource):
     by_query = True
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the monitor's alert."""
+        """Return the monitor's alert."""
         if not request.body:
             msg = "the body is empty: choose JSON or POST parameters at UptimeRobot, not the query string"
             raise ValueError(msg)

@@ -64,17 +64,17 @@ class Vercel(Source):
     title = "Vercel"
 
     def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Returns what the signature proves."""
+        """Return what the signature proves."""
         del now
         return by_hmac(request, keys, _SIGNATURE, algorithm="sha1")
 
     def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Returns the signature."""
+        """Return the signature."""
         del now
         return Signed(((_SIGNATURE, hexdigest(keys.secrets[0], body, "sha1")),))
 
     def parse(self, request: RawRequest) -> Reading:
-        """Returns the failure of a deployment, or its end."""
+        """Return the failure of a deployment, or its end."""
         event = fit(Event, request.json())
         if event.type not in _STATES:
             return Nothing(f"Vercel's {event.type!r} is neither a failed deployment nor one that succeeded.")

@@ -27,7 +27,7 @@ class Behind:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Runs it for as long as this is entered."""
+        """Run it for as long as this is entered."""
         begun, end = threading.Event(), asyncio.Event()
 
         async def go_on() -> None:
@@ -51,13 +51,13 @@ class Behind:
             self._loop.call_soon_threadsafe(call)
 
     async def leave(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Does what is to be done there at the end, for as long as that may take; what hangs is left behind."""
+        """Do what is to be done there at the end, for as long as that may take; what hangs is left behind."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 await self.run(work)
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Returns what comes of `work`, which runs there. Raises RuntimeError where it does not run."""
+        """Return what comes of `work`, which runs there. Raises RuntimeError where it does not run."""
         if self._loop is None:
             msg = "nothing runs behind the doors"
             raise RuntimeError(msg)

@@ -35,19 +35,19 @@ class Heartbeat:
         """Why no call gets through at present, or nothing."""
 
     async def run(self) -> None:
-        """Calls for ever."""
+        """Call for ever."""
         while True:
             await self.beat()
             round_made()
             await asyncio.sleep(self._every)
 
     async def beat(self) -> None:
-        """Calls once, where the responder is ready. Never raises for what the other side does."""
+        """Call once, where the responder is ready. Never raises for what the other side does."""
         troubles = await self._ready.troubles()
         self._tell(f"is held back: {troubles[0]}" if troubles else await self._call())
 
     async def close(self) -> None:
-        """Lets go of the connection, and of its own way to ask."""
+        """Release the connection, and of its own way to ask."""
         await self._http.aclose()
         self._ready.close()
 
@@ -59,7 +59,7 @@ class Heartbeat:
         return "" if answer.is_success else f"was answered {answer.status_code} by {urlsplit(self._url).hostname}."
 
     def _tell(self, out: str) -> None:
-        """Logs the beginning and the end of an outage, not each call of it."""
+        """Log the beginning and the end of an outage, not each call of it."""
         if out and not self._out:
             log.error("The heartbeat %s", out)
         elif self._out and not out:
@@ -68,7 +68,7 @@ class Heartbeat:
 
 
 def heartbeat_of(settings: Settings, ready: Ready) -> Heartbeat | None:
-    """Returns the heartbeat that is configured, or None.
+    """Return the heartbeat that is configured, or None.
 
     A rehearsal has none: it would hide that the real responder is gone.
     """

@@ -55,7 +55,7 @@ class Read:
 
     @property
     def over(self) -> bool:
-        """Says whether all of them are taken in."""
+        """Return whether all of them are taken in."""
         return len(self.taken) == len(self.alerts)
 
 
@@ -70,7 +70,7 @@ class Taking:
         """Those that are read and not yet taken in to the end."""
 
     def take_in(self) -> None:
-        """Takes in every delivery that waits. Raises JournalError; what was not taken in then, waits."""
+        """Take in every delivery that waits. Raises JournalError; what was not taken in then, waits."""
         while waiting := self._journal.unread(self._world):
             self._open = {one: self._open[one] for one, _ in waiting if one in self._open}
             while waiting:
@@ -83,7 +83,7 @@ class Taking:
     # --- a turn ----------------------------------------------------------------------------------------
 
     def _next(self, waiting: list[tuple[str, str]]) -> list[Read]:
-        """Reads the first of what waits: as much as a turn may take in, for to read takes time as well."""
+        """Read the first of what waits: as much as a turn may take in, for to read takes time as well."""
         found, alerts = list[Read](), 0
         for one, _ in waiting:
             if one not in self._open:
@@ -95,7 +95,7 @@ class Taking:
         return found
 
     def _turn(self, waiting: list[Read]) -> list[Read]:
-        """Takes in as many as one turn has time for, each commit waits for the disk; returns those it came to."""
+        """Take in as many as one turn has time for, each commit waits for the disk; returns those it came to."""
         end, reached = monotonic() + _TURN, list[Read]()
         try:
             with self._journal.together(INCIDENTS):
@@ -109,7 +109,7 @@ class Taking:
         return reached
 
     def _go_on(self, one: Read, end: float) -> Read:
-        """Takes in the next alerts of a delivery, and settles it after the last."""
+        """Take in the next alerts of a delivery, and settles it after the last."""
         while not one.over:
             one = self._take_next(one)
             if not one.over and monotonic() >= end:
@@ -119,7 +119,7 @@ class Taking:
         return one
 
     def _take_alone(self, one: Read) -> Read:
-        """Takes in what is left of a delivery, each alert by itself: one that cannot be taken in is set aside alone.
+        """Take in what is left of a delivery, each alert by itself: one that cannot be taken in is set aside alone.
 
         Raises JournalError: the rest stays where it is until the journal is back.
         """
@@ -161,7 +161,7 @@ class Taking:
         return Read(delivery, alerts, self._taken_before(delivery)[: len(alerts)], note=note)
 
     def _taken_before(self, delivery: Delivery) -> tuple[Taken, ...]:
-        """Returns what became of its first alerts, which a process took in that has ended."""
+        """Return what became of its first alerts, which a process took in that has ended."""
         if not delivery.read_to:
             return ()
         rows = sorted(self._journal.heard(delivery=delivery.id, limit=None), key=lambda row: row.at)

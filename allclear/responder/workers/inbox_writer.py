@@ -33,7 +33,7 @@ class Keeper:
         self._work: asyncio.Task[None] | None = None
 
     async def keep(self, received: NewDelivery) -> Kept:
-        """Returns when the delivery is durable. Raises JournalError.
+        """Return when the delivery is durable. Raises JournalError.
 
         Where the caller gives up before its turn has come, nothing is written; after that it may be.
         """
@@ -47,7 +47,7 @@ class Keeper:
             self._waiting.pop(future, None)
 
     def close(self) -> None:
-        """Lets go of the thread, without waiting for a journal that hangs."""
+        """Release the thread, without waiting for a journal that hangs."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_all(self) -> None:
@@ -84,7 +84,7 @@ class Keeper:
 
 
 def _settle(future: asyncio.Future[Kept], result: Kept | Exception) -> None:
-    """Tells whoever still waits."""
+    """Tell whoever still waits."""
     if future.done():
         return
     if isinstance(result, Exception):

@@ -72,7 +72,7 @@ class Driver:
         """Set whenever this process has written something."""
 
     async def run(self) -> None:
-        """Watches for ever."""
+        """Watch for ever."""
         try:
             while True:
                 with suppress(TimeoutError):
@@ -95,12 +95,12 @@ class Driver:
             self._acting.cancel()
 
     def _is_written(self, *, woken: bool) -> bool:
-        """Says whether anything may be new."""
+        """Return whether anything may be new."""
         before, self._version = self._version, self._engine.journal.version()
         return woken or before is None or before != self._version or monotonic() - self._looked > _ANYWAY
 
     def _check(self) -> None:
-        """Begins whatever has something new and is not under way."""
+        """Start whatever has something new and is not under way."""
         self._looked = monotonic()
         rows = self._engine.journal.incidents(open_only=True, company=self._engine.company.name)
         self._asked &= {row.id for row in rows}
@@ -134,7 +134,7 @@ class Driver:
             (self._asked.add if waits else self._asked.discard)(incident_id)
 
     async def _drive(self, incident_id: str) -> Incident:
-        """Makes every move that needs nobody, and returns the incident in which nothing was left to do."""
+        """Make every move that needs nobody, and returns the incident in which nothing was left to do."""
         incident = self._engine.conductor.incident(incident_id)
         while self._is_ours(incident):
             # What is allowed contains: it goes before anything that is only said or asked.
@@ -159,13 +159,13 @@ class Driver:
     # --- what is allowed ---------------------------------------------------------------------------------
 
     def _begin_acts(self, incident: Incident) -> None:
-        """Begins each act by itself: what would be in another's way is kept apart by the claim on what it changes."""
+        """Start each act by itself: what would be in another's way is kept apart by the claim on what it changes."""
         if self._is_ours(incident):
             for act in _allowed(incident):
                 self._acting.begin(f"{incident.id} {act}", partial(self._act, incident.id, act))
 
     async def _act(self, incident_id: str, act: str) -> None:
-        """Carries one act out, and tries again while what it changes is out of reach."""
+        """Carry one act out, and tries again while what it changes is out of reach."""
         while True:
             try:
                 async with self._places_to_act.place():
@@ -184,7 +184,7 @@ class Driver:
 
 
 def _allowed(incident: Incident) -> list[str]:
-    """Returns the acts that may be done and have no outcome yet; what was never asked for is the flow's own."""
+    """Return the acts that may be done and have no outcome yet; what was never asked for is the flow's own."""
 
     def may(act: Act) -> bool:
         if act.proposed.phase in {REMINDER, LIVE_MESSAGE}:

@@ -29,7 +29,7 @@ class Work:
         """Set whenever something of it has reached the journal."""
 
     async def read_inbox(self) -> None:
-        """Takes in what arrives, for ever; what was left by an earlier process first."""
+        """Take in what arrives, for ever; what was left by an earlier process first."""
         while True:
             with suppress(TimeoutError):
                 # `wait_for` of Python 3.11 forgets that it was cancelled when something arrives in the same moment.
@@ -46,7 +46,7 @@ class Work:
             round_made()
 
     async def run_outbox(self) -> None:
-        """Takes the outbox to Prefect, for ever."""
+        """Take the outbox to Prefect, for ever."""
         while True:
             await go_round(
                 lambda: self._outbox.deliver(each=round_made), "An errand could not be run; it is tried again."

@@ -47,7 +47,7 @@ class Runs:
         self._prefect = prefect
 
     async def watch(self) -> None:
-        """Watches for ever; the first look is the one after a restart."""
+        """Watch for ever; the first look is the one after a restart."""
         while True:
             looked = await go_round(self._check_if_there, "The runs could not be looked at; it is tried again.")
             await asyncio.sleep(_EVERY if looked else _TRY)
@@ -59,7 +59,7 @@ class Runs:
         return True
 
     async def check(self) -> list[str]:
-        """Tells Prefect which runs are dead, starts their phases again, and returns those (as `VS-12 contain`).
+        """Tell Prefect which runs are dead, starts their phases again, and returns those (as `VS-12 contain`).
 
         Raises Unreachable, VendorRefused or JournalError.
         """
@@ -78,12 +78,12 @@ class Runs:
         return again
 
     def _incidents(self) -> Iterator[Incident]:
-        """Yields the company's incidents of which a run may be under way."""
+        """Yield the company's incidents of which a run may be under way."""
         standing = self._engine.conductor.standing(ended_since=utc_now() - _REVIEWED_WITHIN)
         return (incident for incident in standing if incident.responds)
 
     def _phase(self, incident: Incident) -> str | None:
-        """Returns the phase in which there is something to do."""
+        """Return the phase in which there is something to do."""
         plan = self._engine.company.plan
         if incident.ended:
             due = incident.ended.ending == "resolved" and not has_left(incident, plan, Phase.REVIEW)
@@ -105,7 +105,7 @@ class Runs:
         return utc_now() - run.since > _UNHEARD_OF and (not holder or self._engine.journal.gone(holder))
 
     async def _start_again(self, incident: Incident, phase: str, runs: list[FlowRun]) -> bool:
-        """Starts a phase whose newest run died, or that has none although it was asked for; says whether it did."""
+        """Start a phase whose newest run died, or that has none although it was asked for; says whether it did."""
         if not runs:
             young = utc_now() - incident.opened_at < _UNHEARD_OF
             if young or self._engine.journal.outbox(incident=incident.id):
@@ -125,7 +125,7 @@ def _of(incident: Incident, name: str, runs: list[FlowRun]) -> list[FlowRun]:
 
 
 def _patience(runs: int) -> timedelta:
-    """Returns how long after the last death of so many runs the next one is started: the first time, at once."""
+    """Return how long after the last death of so many runs the next one is started: the first time, at once."""
     if runs == 1:
         return timedelta(0)
     return min(timedelta(minutes=2 ** min(runs - 2, 10)), _LONGEST_PAUSE)

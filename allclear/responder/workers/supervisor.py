@@ -48,14 +48,14 @@ _mine: ContextVar[_Running | None] = ContextVar("the loop that calls", default=N
 
 
 def round_made() -> None:
-    """Notes that the loop which calls this, or for which a thread does, has come round. Elsewhere it does nothing."""
+    """Record that the loop which calls this, or for which a thread does, has come round. Elsewhere it does nothing."""
     running = _mine.get()
     if running is not None:
         running.round_at, running.failures, running.down = time.monotonic(), 0, ""
 
 
 async def go_round(do: Callable[[], Awaitable[T]], fault: str) -> T | None:
-    """Makes one round of a loop and returns what came of it; None for an error, which is logged: the loop goes on."""
+    """Make one round of a loop and returns what came of it; None for an error, which is logged: the loop goes on."""
     came = None
     try:
         came = await do()
@@ -76,12 +76,12 @@ class Loops:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, name: str, loop: Loop, *, stale: float) -> None:
-        """Runs `loop` from now on; without a round for `stale` seconds it counts as stuck."""
+        """Run `loop` from now on; without a round for `stale` seconds it counts as stuck."""
         running = self._running[name] = _Running(name, loop, stale)
         self._tasks.append(asyncio.create_task(self._keep(running), name=name))
 
     async def stop(self) -> None:
-        """Ends them all."""
+        """End them all."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -90,16 +90,16 @@ class Loops:
         self._tasks.clear()
 
     def ages(self) -> dict[str, float]:
-        """Returns how many seconds ago each loop last made a round."""
+        """Return how many seconds ago each loop last made a round."""
         now = time.monotonic()
         return {name: now - running.round_at for name, running in self._running.items()}
 
     def restarts(self) -> dict[str, int]:
-        """Returns how often each had to be started again."""
+        """Return how often each had to be started again."""
         return {name: max(0, running.starts - 1) for name, running in self._running.items()}
 
     def troubles(self) -> list[str]:
-        """Returns a sentence for each loop that is down or stuck."""
+        """Return a sentence for each loop that is down or stuck."""
         ages = self.ages()
         stuck = {
             name: f"The loop {name} has made no round for {ages[name]:.0f} s."

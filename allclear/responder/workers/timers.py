@@ -23,16 +23,16 @@ class Watch:
         self._wake = wake
 
     async def windows(self) -> None:
-        """Lets pass what was given a time to be stopped in, for ever."""
+        """Let pass what was given a time to be stopped in, for ever."""
         fault = "A window could not be closed; it is tried again."
         await self._again(lambda: self._engine.windows.let_pass(each=self._written), _EVERY, fault)
 
     async def reminders(self) -> None:
-        """Says what is due, and makes graver what was left too long, for ever."""
+        """Return what is due, and makes graver what was left too long, for ever."""
         await self._again(self._engine.reminders.give, _EVERY, "A reminder could not be given; it is tried again.")
 
     async def settling(self) -> None:
-        """Lets alerts that went quiet settle, for ever."""
+        """Let alerts that went quiet settle, for ever."""
         fault = "What follows from quiet alerts could not be written; it is tried again."
         await self._again(lambda: self._engine.settling.check(each=round_made), _SETTLES, fault)
 

@@ -1,0 +1,1 @@
+"""The client of Cloud Run, over gRPC or REST."""

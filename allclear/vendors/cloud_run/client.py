@@ -85,12 +85,12 @@ class CloudRun:
         self._link = Link(Address(options.transport, host, plain))
 
     def __repr__(self) -> str:
-        """Returns where it is aimed, without its secret."""
+        """Return where it is aimed, without its secret."""
         return f"CloudRun({shown(self._link.address.host)!r}, {self.project!r}, {self.region!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Returns a client; loads and sends nothing yet. Raises ConfigError.
+        """Return a client; loads and sends nothing yet. Raises ConfigError.
 
         It signs in with Google's application default credentials; against a simulated system or this machine
         it does not sign in at all, and does not encrypt.
@@ -100,7 +100,7 @@ class CloudRun:
         return cls(options_of(access, CloudRunOptions), shown(parts.netloc), plain=plain)
 
     def at(self, region: str) -> Self:
-        """Returns a client of another region over the same connections; closing either closes them."""
+        """Return a client of another region over the same connections; closing either closes them."""
         if region == self.region:
             return self
         other = copy.copy(self)
@@ -108,36 +108,36 @@ class CloudRun:
         return other
 
     async def close(self) -> None:
-        """Lets go of the running loop's connections."""
+        """Release the running loop's connections."""
         await self._link.close()
 
     async def warm(self) -> None:
-        """Loads the library and the credentials beside other work, so that the first call does not wait for them."""
+        """Load the library and the credentials beside other work, so that the first call does not wait for them."""
         await self._link.warm()
 
     def path(self, service: str) -> str:
-        """Returns the full name of `service`, as `projects/P/locations/R/services/S`."""
+        """Return the full name of `service`, as `projects/P/locations/R/services/S`."""
         return f"projects/{self.project}/locations/{self.region}/services/{service}"
 
     async def service(self, service: str) -> RunService:
-        """Returns the service as it is now. Raises NotFound, Denied, Unreachable."""
+        """Return the service as it is now. Raises NotFound, Denied, Unreachable."""
         call, path = Call("Cloud Run", f"read the service {service}", write=False), self.path(service)
         return service_view(await self._read(call, path, lambda link: link.get_service(path, _READ_SECONDS)))
 
     async def revisions(self, service: str) -> tuple[RunRevision, ...]:
-        """Returns all revisions of the service, the newest first. Raises NotFound, Denied, Unreachable."""
+        """Return all revisions of the service, the newest first. Raises NotFound, Denied, Unreachable."""
         call, path = Call("Cloud Run", f"list the revisions of {service}", write=False), self.path(service)
         pages = await self._read(call, path, lambda link: link.list_revisions(path, _PAGE, _READ_SECONDS))
         found = [revision_view(revision) for revision in pages]
         return tuple(sorted(found, key=lambda revision: revision.created, reverse=True))
 
     async def may(self, service: str, permission: str) -> bool:
-        """Says whether our credentials have `permission` on the service."""
+        """Return whether our credentials have `permission` on the service."""
         call, path = Call("Cloud Run", f"check our permission on {service}", write=False), self.path(service)
         return await self._read(call, path, lambda link: link.granted(path, permission, _READ_SECONDS))
 
     async def set_traffic(self, service: str, traffic: tuple[Traffic, ...], etag: str) -> str:
-        """Sets the traffic if the service still has `etag`, and returns the operation's name.
+        """Set the traffic if the service still has `etag`, and returns the operation's name.
 
         Returns when Cloud Run has accepted it, not when it shows. Raises Conflict for a stale etag, Denied,
         VendorRefused, Unreachable, AnswerLost.
@@ -159,7 +159,7 @@ class CloudRun:
         return operation
 
     async def finished(self, operation: str, within: timedelta) -> OperationResult:
-        """Returns how the operation stands, as soon as it is done and after `within` at the latest."""
+        """Return how the operation stands, as soon as it is done and after `within` at the latest."""
         call, pause = Call("Cloud Run", f"follow the operation {operation}", write=False), _FIRST_LOOK
         try:
             async with asyncio.timeout(within.total_seconds()):
@@ -175,7 +175,7 @@ class CloudRun:
             return OperationResult(done=False)
 
     async def _read(self, call: Call, path: str, send: Callable[[Transport], Awaitable[R]]) -> R:
-        """Sends a read, and again for a while where what kept it may pass."""
+        """Send a read, and again for a while where what kept it may pass."""
         await self.warm()
         loop = asyncio.get_running_loop()
         end, pause = loop.time() + self._patience, _FIRST_PAUSE

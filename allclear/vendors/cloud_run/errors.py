@@ -51,7 +51,7 @@ class Failure(Exception):
 
 
 def code_of(status: int) -> str:
-    """Returns the canonical code of an HTTP status."""
+    """Return the canonical code of an HTTP status."""
     if status in CODES:
         return CODES[status]
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
@@ -59,7 +59,7 @@ def code_of(status: int) -> str:
 
 
 def meaning(call: Call, failure: Failure, where: str) -> AllclearError:  # noqa: PLR0911 - one line a code
-    """Returns our error for a failed call; `where` is the thing it was about, by its full name."""
+    """Return our error for a failed call; `where` is the thing it was about, by its full name."""
     code, words = failure.code, failure.words
     if code == NOT_SENT:
         return call.unreachable(words)

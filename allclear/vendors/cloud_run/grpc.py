@@ -46,15 +46,15 @@ class GrpcTransport:
         self._revisions = run_v2.RevisionsAsyncClient(transport=RevisionsGrpcAsyncIOTransport(channel=self._channel))
 
     async def close(self) -> None:
-        """Closes the channel."""
+        """Close the channel."""
         await self._channel.close()
 
     async def get_service(self, path: str, seconds: float) -> run_v2.Service:
-        """Returns the service. Raises Failure."""
+        """Return the service. Raises Failure."""
         return await _sent(self._services.get_service(name=path, retry=None, timeout=seconds))
 
     async def list_revisions(self, parent: str, page: int, seconds: float) -> list[run_v2.Revision]:
-        """Returns all revisions, page after page. Raises Failure."""
+        """Return all revisions, page after page. Raises Failure."""
 
         async def read() -> list[run_v2.Revision]:
             request = {"parent": parent, "page_size": page}
@@ -64,18 +64,18 @@ class GrpcTransport:
         return await _sent(read())
 
     async def granted(self, path: str, permission: str, seconds: float) -> bool:
-        """Says whether we have the permission. Raises Failure."""
+        """Return whether we have the permission. Raises Failure."""
         request = {"resource": path, "permissions": [permission]}
         found = await _sent(self._services.test_iam_permissions(request=request, retry=None, timeout=seconds))
         return permission in found.permissions
 
     async def update_service(self, request: run_v2.UpdateServiceRequest, seconds: float) -> str:
-        """Sends an update and returns its operation's name. Raises Failure."""
+        """Send an update and returns its operation's name. Raises Failure."""
         found = await _sent(self._services.update_service(request=request, retry=None, timeout=seconds))
         return str(found.operation.name)
 
     async def get_operation(self, name: str, seconds: float) -> operations_pb2.Operation:
-        """Returns the operation. Raises Failure."""
+        """Return the operation. Raises Failure."""
         return await _sent(self._services.get_operation({"name": name}, retry=None, timeout=seconds))
 
 
@@ -89,7 +89,7 @@ async def _sent(call: Awaitable[R]) -> R:
 
 
 def failure_of(error: GoogleAPICallError) -> Failure:
-    """Returns what a failed call means, in canonical codes."""
+    """Return what a failed call means, in canonical codes."""
     code = str(getattr(error.grpc_status_code, "name", "UNKNOWN"))
     said = str(error.message or "")
     if code == "UNAVAILABLE" and said.lower().startswith(_NEVER_CONNECTED):

@@ -67,24 +67,24 @@ class RestTransport:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloud-run")
 
     async def close(self) -> None:
-        """Closes the connections; what is under way ends by its own timeout."""
+        """Close the connections; what is under way ends by its own timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for session in self._sessions:
             session.close()
 
     async def get_service(self, path: str, seconds: float) -> run_v2.Service:
-        """Returns the service. Raises Failure."""
+        """Return the service. Raises Failure."""
         return await self._sent(lambda: self._services.get_service(name=path, retry=None, timeout=seconds), seconds)
 
     async def list_revisions(self, parent: str, page: int, seconds: float) -> list[run_v2.Revision]:
-        """Returns all revisions, page after page. Raises Failure."""
+        """Return all revisions, page after page. Raises Failure."""
         request = {"parent": parent, "page_size": page}
         return await self._sent(
             lambda: list(self._revisions.list_revisions(request=request, retry=None, timeout=seconds)), seconds
         )
 
     async def granted(self, path: str, permission: str, seconds: float) -> bool:
-        """Says whether we have the permission. Raises Failure."""
+        """Return whether we have the permission. Raises Failure."""
         request = {"resource": path, "permissions": [permission]}
         found = await self._sent(
             lambda: self._services.test_iam_permissions(request=request, retry=None, timeout=seconds), seconds
@@ -92,14 +92,14 @@ class RestTransport:
         return permission in found.permissions
 
     async def update_service(self, request: run_v2.UpdateServiceRequest, seconds: float) -> str:
-        """Sends an update and returns its operation's name. Raises Failure."""
+        """Send an update and returns its operation's name. Raises Failure."""
         found = await self._sent(
             lambda: self._services.update_service(request=request, retry=None, timeout=seconds), seconds
         )
         return str(found.operation.name)
 
     async def get_operation(self, name: str, seconds: float) -> operations_pb2.Operation:
-        """Returns the operation. Raises Failure."""
+        """Return the operation. Raises Failure."""
         return await self._sent(
             lambda: self._services.get_operation({"name": name}, retry=None, timeout=seconds), seconds
         )
@@ -118,14 +118,14 @@ class Redirected(broken.RequestException):
 
 
 def stay(response: Response, **_: object) -> None:
-    """Raises Redirected for an answer that sends us elsewhere, before anybody follows it."""
+    """Raise Redirected for an answer that sends us elsewhere, before anybody follows it."""
     if HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
         response.close()
         raise Redirected(f"it answered {response.status_code} and sent us elsewhere, where we do not go")
 
 
 def caught(call: Callable[[], R]) -> R:
-    """Returns what the call returns. Raises Failure for what the library, the connection or the sign-in raise."""
+    """Return what the call returns. Raises Failure for what the library, the connection or the sign-in raise."""
     try:
         return call()
     except GoogleAPICallError as error:
@@ -146,7 +146,7 @@ def caught(call: Callable[[], R]) -> R:
 
 
 def failure_of(error: broken.RequestException) -> Failure:
-    """Returns what a broken connection means: whether anything can have been sent is all that matters."""
+    """Return what a broken connection means: whether anything can have been sent is all that matters."""
     chain = list(_chain(error))
     unsent = (broken.ConnectTimeout, broken.ProxyError, NewConnectionError, NameResolutionError)
     if any(isinstance(one, (*unsent, ssl.SSLCertVerificationError)) for one in chain):
@@ -157,7 +157,7 @@ def failure_of(error: broken.RequestException) -> Failure:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yields the error and what it wraps: `requests` and urllib3 keep the reason in an argument or an attribute."""
+    """Yield the error and what it wraps: `requests` and urllib3 keep the reason in an argument or an attribute."""
     waiting: list[object] = [error]
     for _ in range(_CHAIN):
         one = waiting.pop(0) if waiting else None

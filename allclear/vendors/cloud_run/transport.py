@@ -27,27 +27,27 @@ class Transport(Protocol):
     """What one way of sending calls offers, within one event loop. Sends once; raises Failure, and nothing else."""
 
     async def get_service(self, path: str, seconds: float) -> run_v2.Service:
-        """Returns the service."""
+        """Return the service."""
         ...
 
     async def list_revisions(self, parent: str, page: int, seconds: float) -> list[run_v2.Revision]:
-        """Returns all revisions of the service, read `page` at a time."""
+        """Return all revisions of the service, read `page` at a time."""
         ...
 
     async def granted(self, path: str, permission: str, seconds: float) -> bool:
-        """Says whether our credentials have `permission` on the service."""
+        """Return whether our credentials have `permission` on the service."""
         ...
 
     async def update_service(self, request: run_v2.UpdateServiceRequest, seconds: float) -> str:
-        """Returns the name of the operation that the update started."""
+        """Return the name of the operation that the update started."""
         ...
 
     async def get_operation(self, name: str, seconds: float) -> operations_pb2.Operation:
-        """Returns the operation."""
+        """Return the operation."""
         ...
 
     async def close(self) -> None:
-        """Lets go of the connections."""
+        """Release the connections."""
         ...
 
 
@@ -70,7 +70,7 @@ class Link:
         self._transports: PerLoop[Transport] = PerLoop(self._make, lambda transport: transport.close())
 
     async def warm(self) -> None:
-        """Loads the library and the credentials, unless that is done. Raises MissingSecret."""
+        """Load the library and the credentials, unless that is done. Raises MissingSecret."""
         if self._loaded:
             return
         await asyncio.to_thread(_load, self.address.kind)
@@ -79,11 +79,11 @@ class Link:
         self._loaded = True
 
     def here(self) -> Transport:
-        """Returns the running loop's transport; `warm` comes first."""
+        """Return the running loop's transport; `warm` comes first."""
         return self._transports.here()
 
     async def close(self) -> None:
-        """Lets go of the running loop's connections."""
+        """Release the running loop's connections."""
         await self._transports.close()
 
     def _make(self) -> Transport:

@@ -73,12 +73,12 @@ class OperationResult(Model):
 
 
 def short(path: str) -> str | None:
-    """Returns the last part of a resource's path; None for an empty one."""
+    """Return the last part of a resource's path; None for an empty one."""
     return path.rsplit("/", 1)[-1] or None
 
 
 def service_view(service: run_v2.Service) -> RunService:
-    """Returns `service` as we see it."""
+    """Return `service` as we see it."""
     latest_ready = short(service.latest_ready_revision)
     terminal = service.terminal_condition
     succeeded = int(terminal.state) == _SUCCEEDED
@@ -117,7 +117,7 @@ def _entry(target: run_v2.TrafficTarget) -> Traffic:
 
 
 def revision_view(revision: run_v2.Revision) -> RunRevision:
-    """Returns `revision` as we see it."""
+    """Return `revision` as we see it."""
     ready = next((condition for condition in revision.conditions if condition.type_ == "Ready"), None)
     fine = ready is not None and int(ready.state) == _SUCCEEDED
     return RunRevision(
@@ -130,7 +130,7 @@ def revision_view(revision: run_v2.Revision) -> RunRevision:
 
 
 def traffic_message(traffic: tuple[Traffic, ...]) -> list[run_v2.TrafficTarget]:
-    """Returns `traffic` as Cloud Run takes it."""
+    """Return `traffic` as Cloud Run takes it."""
     from google.cloud import run_v2  # noqa: PLC0415 - 1 s, loaded already by the caller
 
     kinds = run_v2.TrafficTargetAllocationType

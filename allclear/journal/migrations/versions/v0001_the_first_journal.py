@@ -12,7 +12,7 @@ WORD = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Makes the tables, and the triggers that keep the entries as they were written."""
+    """Make the tables, and the triggers that keep the entries as they were written."""
     _record()
     _claims()
     _post()

@@ -12,7 +12,7 @@ WORD = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Makes the table, and the triggers that keep its rows as they were written."""
+    """Make the table, and the triggers that keep its rows as they were written."""
     op.create_table(
         "overrides",
         sa.Column("number", sa.Integer, primary_key=True),

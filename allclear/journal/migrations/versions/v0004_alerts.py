@@ -14,7 +14,7 @@ WORD = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Makes both tables, and writes down the alerts of the incidents that are open."""
+    """Make both tables, and writes down the alerts of the incidents that are open."""
     alerts = op.create_table(
         "alerts",
         sa.Column("company", WORD, primary_key=True),
@@ -47,7 +47,7 @@ def upgrade() -> None:
 
 
 def _known() -> list[dict[str, object]]:
-    """Returns a row for the last word of each alert in the incidents that are open."""
+    """Return a row for the last word of each alert in the incidents that are open."""
     joined = sa.text(
         "SELECT i.company, e.incident, e.at, e.record FROM entries e JOIN incidents i ON i.id = e.incident"
         " WHERE e.kind = 'alert.joined' AND i.ended_at IS NULL ORDER BY i.opened_at, e.number"

@@ -12,6 +12,6 @@ WORD = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Adds both columns; what came in before belongs to whoever reads it."""
+    """Add both columns; what came in before belongs to whoever reads it."""
     op.add_column("inbox", sa.Column("world", WORD, nullable=False, server_default=""))
     op.add_column("inbox", sa.Column("read_to", sa.Integer, nullable=False, server_default="0"))

@@ -1,0 +1,365 @@
+"""A whole response in one process: a quick simulated production, an engine on it, and people who answer at once.
+
+`Mortal` is a journal whose process dies at a write of our choice; `die` leaves behind what the kernel would.
+"""
+
+# ruff: noqa: ANN401 - what is handed on to the journal
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from allclear.bootstrap import Engine, make_engine
+from allclear.company import Company, load_company
+from allclear.domain.approval import Ask
+from allclear.domain.base import utc_now
+from allclear.domain.errors import AllclearError
+from allclear.domain.records import ActIntended, By, IncidentOpened, NoteAdded
+from allclear.domain.runbook import Phase
+from allclear.engine.actions.registry import Registry
+from allclear.engine.alerts.intake import Alert
+from allclear.engine.response.next_move import Over, Wait
+from allclear.journal.entries import SqlJournal
+from allclear.journal.ports import Acquired, Claim, Journal, NewDelivery, OutboxKind, OutboxMessage
+from allclear.settings import Settings
+from allclear.simulator.scenario import Production
+from allclear.simulator.scenario_schema import OutbreakSpec, RevisionSpec, Trouble
+from allclear.simulator.world import World
+from tests.contract.simulator_support import REPOSITORY, Simulated, quick
+
+MACHINE = By(actor="allclear", via="test")
+GOOD, BAD, FIX = "vintstreet-00041-wex", "vintstreet-00042-qoz", "vintstreet-00043-fix"
+ALERT = Alert(
+    source="alertmanager",
+    key="payments",
+    state="firing",
+    title="Payment processing fails",
+    labels={"alertname": "PaymentProcessingFailures"},
+    at=utc_now(),
+)
+OPENED = IncidentOpened(
+    company="VintStreet",
+    title="Payments fail",
+    severity="P0",
+    service="storefront",
+    runbook="bad-deployment",
+    reported="declared by Ana",
+)
+WRITES = frozenset(
+    {
+        "open_incident",
+        "append",
+        "claim",
+        "renew",
+        "finish",
+        "receive_all",
+        "settle",
+        "read_to",
+        "errand_done",
+        "errand_failed",
+        "wait",
+        "add_baselines",
+        "take_over",
+    }
+)
+"""The journal's methods that write."""
+
+
+@cache
+def vintstreet(requests: int = 4) -> Company:
+    """Return VintStreet with a smoke test of one request for each path, which is decisive here, and not too slow.
+
+    More of them where our own record is to believe it.
+    """
+    company = load_company(REPOSITORY / "runbooks" / "vintstreet")
+    short = {"requests": requests, "p95": None, "timeout": timedelta(seconds=20)}
+    services = {
+        name: service.model_copy(update={"smoke": service.smoke.model_copy(update=short)})
+        for name, service in company.systems.services.items()
+    }
+    systems = company.systems.model_copy(update={"services": services})
+    return Company(
+        company.name, company.folder, company.plan, systems, company.runbooks, company.templates, company.post_mortem
+    )
+
+
+@cache
+def installed() -> Registry:
+    """Return what is installed, looked up once."""
+    return Registry.installed()
+
+
+@cache
+def broken() -> Production:
+    """Return the drill's production where every checkout fails at once, operations are quick and users are few."""
+    scenario = quick(operation_takes=timedelta(milliseconds=10))
+    bad = RevisionSpec(name=BAD, faults=[Trouble(path="/api/checkout", error_rate=1.0)])
+    few = scenario.users.model_copy(update={"per_second": 2.0})
+    return scenario.model_copy(update={"outbreak": OutbreakSpec(deploy=bad), "users": few})
+
+
+@cache
+def _empty_journal() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.db"
+        SqlJournal(f"sqlite:///{path}").close()
+        return path.read_bytes()
+
+
+def new_journal(folder: Path) -> str:
+    """Return the URL of a new, empty journal in `folder`; made once and copied, for a migration takes its time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "journal.db"
+    path.write_bytes(_empty_journal())
+    return f"sqlite:///{path}"
+
+
+def received(
+    journal: Journal, source: str, headers: dict[str, str], body: bytes, key: str, world: str = "vintstreet"
+) -> tuple[str, bool]:
+    """Put a delivery into the inbox; returns its id, and whether there is new work."""
+    return journal.receive_all([NewDelivery(world, source, headers, body, key)])[0]
+
+
+def announced(sim: Simulated, folder: Path) -> Path:
+    """Record where the simulation is, as `allclear simulate --json` does, and returns the file."""
+    path = folder / "simulation.json"
+    path.write_text(json.dumps(sim.announcement()))
+    return path
+
+
+def engine_on(
+    url: str, simulation: Path | None, journal: Journal | None = None, company: Company | None = None
+) -> Engine:
+    """Return an engine on that journal, aimed at that simulation; of VintStreet unless told otherwise."""
+    settings = Settings(company="vintstreet", journal_url=url, simulation=simulation)
+    return make_engine(settings, environ={}, company=company or vintstreet(), registry=installed(), journal=journal)
+
+
+# --- dying ---------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class Mortal:
+    """A journal (the port `Journal`, by delegation) whose process dies at the `at`-th write."""
+
+    def __init__(
+        self,
+        inner: SqlJournal,
+        at: int = 0,
+        when: Literal["before", "after"] = "after",
+        told: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.inner = inner
+        self.writes: list[str] = []
+        self.told: list[int] = []
+        """How many writes the vendors had seen at each of ours."""
+        self._at, self._when, self._count = at, when, told
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the journal's own; a write goes past the reaper."""
+        own = getattr(self.inner, name)
+        if name not in WRITES:
+            return own
+
+        def mortal(*args: Any, **more: Any) -> Any:
+            self.writes.append(name)
+            self.told.append(self._count())
+            if len(self.writes) == self._at and self._when == "before":
+                raise Killed
+            done = own(*args, **more)
+            if len(self.writes) == self._at:
+                raise Killed
+            return done
+
+        return mortal
+
+
+async def die(engine: Engine, journal: SqlJournal) -> None:
+    """Leave behind what the kernel leaves of a process: a presence file without the lock; connections are cut."""
+    url = engine.settings.journal_url
+    await engine.context.close()
+    journal.close()
+    if url.startswith("sqlite:///"):
+        (Path(f"{url.removeprefix('sqlite:///')}.holders") / f"{journal.holder}.alive").touch()
+
+
+# --- a process of its own --------------------------------------------------------------------------------
+
+
+class Held:
+    """A journal that stops for good after each claim: so a process can be killed between intent and write."""
+
+    def __init__(self, inner: SqlJournal) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the journal's own; after a claim, nothing more happens."""
+        own = getattr(self.inner, name)
+        if name != "claim":
+            return own
+
+        def hold(*args: Any, **more: Any) -> Any:
+            own(*args, **more)
+            threading.Event().wait()
+
+        return hold
+
+
+async def start_alone(engine: Engine, incident: str, act: str, *, held: bool = False) -> asyncio.subprocess.Process:
+    """Start a process that carries out one act."""
+    settings = engine.settings
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.scenario.response_support",
+        settings.journal_url,
+        str(settings.simulation),
+        incident,
+        act,
+        "held" if held else "free",
+        cwd=REPOSITORY,
+    )
+
+
+async def _alone(url: str, simulation: str, incident: str, act: str, held: str) -> None:
+    journal: Any = Held(SqlJournal(url)) if held == "held" else None
+    engine = engine_on(url, Path(simulation), journal)
+    await engine.executor.carry_out(incident, act, MACHINE)
+    await engine.close()
+
+
+def claim_all(url: str, folder: str, incident: str, count: int, me: str) -> list[int]:
+    """Claims `count` resources one after the other, as fast as it goes, beside one other; returns those it got."""
+    journal = SqlJournal(url)
+    try:
+        _meet(folder, "ready", me)
+        got = [number for number in range(count) if isinstance(_claim(journal, incident, number), Acquired)]
+        _meet(folder, "done", me)  # who leaves earlier is taken for dead, and its claims are taken over
+        return got
+    finally:
+        journal.close()
+
+
+def append_all(url: str, folder: str, incidents: list[str], count: int, me: str) -> None:
+    """Append `count` notes to each incident in turn, as fast as it goes, beside one other."""
+    journal = SqlJournal(url)
+    try:
+        _meet(folder, "ready", me)
+        for number in range(count):
+            for incident in incidents:
+                message = OutboxMessage(OutboxKind.START, incident, f"{incident}/{number}", {})
+                journal.append(incident, [NoteAdded(text=f"{me} {number}")], MACHINE, outbox=[message])
+            received(journal, "json", {}, b"{}", str(number))
+            journal.open_incident("VS", OPENED, MACHINE, key=str(number))
+        _meet(folder, "done", me)
+    finally:
+        journal.close()
+
+
+def open_all(urls: list[str], folder: str, me: str) -> list[str]:
+    """Open new journals, each at the same moment as one other, and opens an incident; returns what went wrong."""
+    wrong: list[str] = []
+    for number, url in enumerate(urls):
+        _meet(folder, f"ready-{number}", me)
+        try:
+            journal = SqlJournal(url)
+            journal.open_incident("VS", OPENED, MACHINE)
+            journal.close()
+        except AllclearError as error:
+            wrong.append(f"round {number}: {error}")
+    return wrong
+
+
+def hold_claim(url: str, incident: str, told: str) -> None:
+    """Claims something, says so by a file, and stays until it is killed."""
+    journal = SqlJournal(url)
+    assert isinstance(_claim(journal, incident, 1), Acquired)
+    Path(told).touch()
+    threading.Event().wait()
+
+
+def _claim(journal: SqlJournal, incident: str, number: int) -> Claim:
+    act = f"contain/{number}"
+    intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
+    return journal.claim(f"dial:{number}", incident, act, timedelta(seconds=30), intent, MACHINE)
+
+
+def _meet(folder: str, place: str, me: str) -> None:
+    """Wait until two have come to that place."""
+    (Path(folder) / f"{place}-{me}").touch()
+    while len(list(Path(folder).glob(f"{place}-[ab]"))) < 2:
+        time.sleep(0.001)
+
+
+# --- people --------------------------------------------------------------------------------------------
+
+Answerer = Callable[[Engine, World, Ask], None]
+
+
+def anybody(ask: Ask) -> By:
+    """Return somebody who may answer."""
+    role = ask.policy.roles[0]
+    return By(actor=f"Ana ({role})", role=role, via="cli")
+
+
+def say_yes(engine: Engine, world: World, ask: Ask) -> None:
+    """Says yes to everything; the fix is deployed first, once."""
+    if ask.step == "fix" and FIX not in world.service.revisions:
+        world.deploy(RevisionSpec(name=FIX), by="an engineer")
+    engine.people.answer(ask.id, anybody(ask), yes=True, reason="It is so.")
+
+
+def report(engine: Engine) -> str:
+    """Let the alert come in, unless it was heard before, and returns its incident."""
+    for row in engine.journal.incidents():
+        return row.id
+    taken = engine.intake.take(ALERT, "delivery-1")
+    assert taken.incident is not None
+    return taken.incident
+
+
+async def run_phase(engine: Engine, world: World, incident: str, phase: Phase, answer: Answerer = say_yes) -> None:
+    """Carry one phase to its end; whoever is asked answers at once."""
+    while not isinstance(move := await engine.conductor.run(incident, phase, MACHINE), Over):
+        assert isinstance(move, Wait)
+        for state in engine.conductor.incident(incident).open_asks:
+            if state.ask.id in move.asks:
+                answer(engine, world, state.ask)
+
+
+async def respond(engine: Engine, world: World, answer: Answerer = say_yes) -> str:
+    """Carry the whole response to its end, from wherever it stands, and returns the incident's id."""
+    incident = report(engine)
+    async with asyncio.timeout(120):
+        for phase in Phase:
+            await run_phase(engine, world, incident, phase, answer)
+    return incident
+
+
+# --- what the simulator saw ----------------------------------------------------------------------------
+
+
+def writes(world: World, face: str | None = None, method: str | None = None) -> list[dict[str, Any]]:
+    """Return the writes that the simulated vendors were sent, in order."""
+    return [
+        entry
+        for entry in world.truth.entries()
+        if entry["kind"] == "write" and face in (None, entry["face"]) and method in (None, entry["method"])
+    ]
+
+
+if __name__ == "__main__":
+    asyncio.run(_alone(*sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""An incident on the real engine with a simulated production behind it, and a clock that a test moves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from allclear.bootstrap import Engine, make_engine
+from allclear.company import Company
+from allclear.domain.incident import Incident
+from allclear.domain.runbook import Phase
+from allclear.engine.alerts.intake import Alert
+from allclear.engine.response.next_move import Over, Wait
+from allclear.settings import Settings
+from allclear.simulator.scenario import Production
+from tests.contract.simulator_support import Simulated
+from tests.scenario.response_support import MACHINE, announced, installed, new_journal
+
+
+@dataclass
+class Watch:
+    """A clock that a test moves."""
+
+    now: datetime = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Return the present."""
+        return self.now
+
+
+@dataclass
+class Scene:
+    """An incident under way, its clock, and the simulated production behind it."""
+
+    engine: Engine
+    watch: Watch
+    simulated: Simulated
+    incident_id: str
+
+    @property
+    def incident(self) -> Incident:
+        """Return how it stands."""
+        return self.engine.conductor.incident(self.incident_id)
+
+    async def to(self, phase: Phase) -> Wait | Over:
+        """Go on until somebody is waited for."""
+        move = await self.engine.conductor.run(self.incident_id, phase, MACHINE)
+        assert isinstance(move, Wait | Over)
+        return move
+
+    async def past_detection(self) -> Wait:
+        """Confirm the trouble, let time go by so that a second look may follow, and propose the containment."""
+        assert isinstance(await self.to(Phase.DETECT), Over)
+        self.watch.now += timedelta(seconds=11)
+        move = await self.to(Phase.CONTAIN)
+        assert isinstance(move, Wait)
+        return move
+
+
+@asynccontextmanager
+async def scene(folder: Path, company: Company, production: Production, alert: Alert) -> AsyncGenerator[Scene]:
+    """Yield an incident that `alert` opened."""
+    async with Simulated(production) as simulated:
+        settings = Settings(
+            company="vintstreet", journal_url=new_journal(folder), simulation=announced(simulated, folder)
+        )
+        watch = Watch()
+        engine = make_engine(settings, environ={}, clock=watch, company=company, registry=installed())
+        try:
+            taken = engine.intake.take(alert, "delivery-1")
+            assert taken.incident is not None
+            yield Scene(engine, watch, simulated, taken.incident)
+        finally:
+            await engine.close()

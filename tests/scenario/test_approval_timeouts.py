@@ -1,0 +1,315 @@
+"""When a time is over in which people could have answered: only what the plan authorised happens, and only once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from allclear.company import Company
+from allclear.domain.action import ActStatus
+from allclear.domain.approval import AutoApproval, Fallback
+from allclear.domain.records import StormJoined
+from allclear.domain.runbook import Phase, Runbook
+from allclear.engine.response.next_move import Over, Wait
+from allclear.journal.ports import OutboxKind
+from allclear.simulator.scenario import Production
+from tests.contract.simulator_support import quick
+from tests.scenario.response_support import ALERT, MACHINE, anybody, broken
+from tests.scenario.response_support import vintstreet as small_vintstreet
+from tests.scenario.scenes import Scene, scene
+
+STREAMS = replace(ALERT, key="streams", labels={"alertname": "LiveStreamFailures"}, authenticated=True)
+
+
+def alone() -> Company:
+    """VintStreet where the flag of a broken feature is switched off without being approved."""
+    company = small_vintstreet()
+    book = company.runbooks["broken-feature"]
+    first, *rest = book.contain
+    lone = first.model_copy(update={"auto_approve": AutoApproval()})
+    changed: Runbook = book.model_copy(update={"contain": [lone, *rest]})
+    return replace(company, runbooks=company.runbooks | {"broken-feature": changed})
+
+
+def streams() -> Production:
+    """The broken feature at its worst: every stream fails. There are few users."""
+    scenario = quick("broken-feature")
+    flags = [
+        flag.model_copy(update={"faults": [fault.model_copy(update={"error_rate": 1.0}) for fault in flag.faults]})
+        for flag in scenario.flags
+    ]
+    users = scenario.users.model_copy(update={"per_second": 2.0})
+    return scenario.model_copy(update={"flags": flags, "users": users})
+
+
+async def test_an_authorised_act_is_done_when_nobody_stops_it(tmp_path: Path) -> None:
+    """After 60 s of silence, and not a second before, the flag goes off; the record says that nobody stopped it."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.window is not None
+        assert ask.ask.window.until - it.watch.now == timedelta(seconds=60)
+        assert "unless somebody says no" in ask.ask.text
+        it.watch.now += timedelta(seconds=59)
+        assert await it.engine.windows.let_pass() == []
+        it.watch.now += timedelta(seconds=1)
+        assert await it.engine.windows.let_pass() == [ask.ask.id]
+        assert await it.engine.windows.let_pass() == []
+        woken = [message for message in it.engine.journal.outbox() if message.kind is OutboxKind.RESUME]
+        assert [message.detail["ask"] for message in woken] == [ask.ask.id]
+        await it.to(Phase.CONTAIN)
+        act = it.incident.act_of(Phase.CONTAIN, "disable-flag")
+        assert act is not None
+        assert act.outcome is not None
+        assert act.outcome.good
+        assert act.proposed.auto_approve
+
+
+async def test_a_no_within_the_window_stops_it(tmp_path: Path) -> None:
+    """Whoever may approve may also stop it; the window then passes over nothing."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        move = await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.id in move.asks
+        it.engine.people.answer(ask.ask.id, anybody(ask.ask), yes=False, reason="The big show is on.")
+        it.watch.now += timedelta(minutes=2)
+        assert await it.engine.windows.let_pass() == []
+        act = it.incident.act_of(Phase.CONTAIN, "disable-flag")
+        assert act is not None
+        assert act.intended is None
+
+
+async def test_an_alert_that_anybody_could_send_authorises_nothing(tmp_path: Path) -> None:
+    """Where the source did not prove who it is, people are asked as always, and are told why."""
+    async with scene(tmp_path, alone(), streams(), replace(STREAMS, authenticated=False)) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.window is None
+        assert "It is not done by itself: no alert came from a source that proved who it is" in ask.ask.text
+
+
+async def test_a_flapping_alert_sets_nothing_off(tmp_path: Path) -> None:
+    """Three turns in a quarter of an hour hold everything for a person."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        for turn in ("resolved", "firing", "resolved", "firing"):
+            it.watch.now += timedelta(seconds=20)
+            it.engine.intake.take(replace(STREAMS, state=turn), f"delivery-{turn}-{it.watch.now}")
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.window is None
+        assert "flapping" in ask.ask.text
+
+
+async def test_nothing_acts_by_itself_twice_within_the_hour(tmp_path: Path) -> None:
+    """The second time on the same flag within the hour, a person is asked."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        await it.past_detection()
+        it.watch.now += timedelta(seconds=61)
+        await it.engine.windows.let_pass()
+        await it.to(Phase.CONTAIN)
+        _switch_streams(it, on=True)
+        again = it.engine.intake.take(replace(STREAMS, key="streams-2"), "delivery-2")
+        assert again.incident == it.incident_id  # within ten minutes it joins
+        it.watch.now += timedelta(minutes=11)
+        later = it.engine.intake.take(replace(STREAMS, key="streams-3"), "delivery-3")
+        assert later.state == "opened"
+        assert later.incident is not None
+        second = Scene(it.engine, it.watch, it.simulated, later.incident)
+        await second.past_detection()
+        ask = second.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        assert ask.ask.window is None
+        assert "within the hour" in ask.ask.text
+
+
+async def test_the_generic_status_goes_out_when_nobody_answers_and_it_fails_still(tmp_path: Path) -> None:
+    """After 15 minutes without the communications lead, the public reads plain words; the approver's are void."""
+    async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
+        await _reach_the_status_page(it)
+        first = it.incident.ask_of(Phase.CONTAIN, "status-page")
+        assert first is not None
+        assert first.ask.window is not None
+        it.watch.now += timedelta(minutes=14)
+        assert await it.engine.windows.let_pass() == []
+        it.watch.now += timedelta(minutes=1)
+        assert await it.engine.windows.let_pass() == [first.ask.id]
+        assert it.incident.asks[first.ask.id].withdrawn
+        await it.to(Phase.CONTAIN)
+        act = it.incident.act_of(Phase.CONTAIN, "status-page")
+        assert act is not None
+        assert act.outcome is not None
+        assert act.outcome.good
+        told = str(act.change)
+        assert "We are looking into a problem with VintStreet storefront" in told
+        assert "30 minutes" in told
+        assert not any("{" in str(value) for value in act.proposed.params.values())
+
+
+async def test_after_a_weak_alert_no_words_go_out_that_nobody_approved(tmp_path: Path) -> None:
+    """They wait for people, and are looked at again: with an alert that proved who it is, they go out then."""
+    async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=False)) as it:
+        ask = await _unanswered(it)
+        assert it.incident.asks[ask].open
+        assert await it.engine.windows.let_pass() == []
+        for turn in ("resolved", "firing"):
+            it.engine.intake.take(replace(ALERT, state=turn, authenticated=True), f"delivery-{turn}")
+        it.watch.now += timedelta(minutes=5)
+        assert await it.engine.windows.let_pass() == [ask]
+        assert it.incident.asks[ask].withdrawn
+
+
+@pytest.mark.parametrize("trouble", ["a storm", "flapping"])
+async def test_in_a_storm_and_while_an_alert_flaps_no_words_go_out_that_nobody_approved(
+    tmp_path: Path, trouble: str
+) -> None:
+    """People approve every act there, the words that would go out unanswered included."""
+    alert = replace(ALERT, authenticated=True, at=None)
+    async with scene(tmp_path, small_vintstreet(), broken(), alert) as it:
+        await _reach_the_status_page(it)
+        it.watch.now += timedelta(minutes=12)
+        if trouble == "a storm":
+            it.engine.journal.append(it.incident_id, [StormJoined(umbrella="VS-99")], MACHINE)
+        else:
+            for turn in ("resolved", "firing", "resolved", "firing"):
+                it.engine.intake.take(replace(alert, state=turn), f"delivery-{turn}-{it.watch.now}")
+                it.watch.now += timedelta(seconds=20)
+        ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
+        assert ask is not None
+        it.watch.now += timedelta(minutes=3)
+        assert await it.engine.windows.let_pass() == [ask.ask.id]
+        assert it.incident.asks[ask.ask.id].open
+        act = it.incident.act_of(Phase.CONTAIN, "status-page")
+        assert act is not None
+        assert act.outcome is None
+
+
+async def test_nothing_goes_out_when_the_service_is_well(tmp_path: Path) -> None:
+    """Silence about a service that serves well leaves the question where it is, and asks the service once only."""
+    async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
+        await _reach_the_status_page(it)
+        it.simulated.world.service.revisions["vintstreet-00042-qoz"].faults.clear()
+        it.watch.now += timedelta(minutes=15)
+        ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
+        assert ask is not None
+        assert await it.engine.windows.let_pass() == [ask.ask.id]
+        assert await it.engine.windows.let_pass() == []
+        assert it.incident.asks[ask.ask.id].open
+
+
+async def _unanswered(it: Scene) -> str:
+    """Let the time pass in which the first word in public could have been approved, and return its ask."""
+    await _reach_the_status_page(it)
+    ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
+    assert ask is not None
+    it.watch.now += timedelta(minutes=15)
+    assert await it.engine.windows.let_pass() == [ask.ask.id]
+    return ask.ask.id
+
+
+def _switch_streams(it: Scene, *, on: bool) -> None:
+    it.simulated.world.flags.update(["live_streams"], {"enabled": on}, by="an engineer")
+
+
+async def _reach_the_status_page(it: Scene) -> None:
+    """Refuse every measure, so that the trouble stays, and go on to the first word in public."""
+    assert isinstance(await it.to(Phase.DETECT), Over)
+    for _ in range(10):
+        move = await it.to(Phase.CONTAIN)
+        assert isinstance(move, Wait)
+        for state in it.incident.open_asks:
+            if state.ask.step == "status-page":
+                return
+        for ask_id in move.asks:
+            state = it.incident.asks[ask_id]
+            it.engine.people.answer(ask_id, anybody(state.ask), yes=False, reason="Not now.")
+    pytest.fail("The status page was never asked for.")
+
+
+async def test_a_window_that_passes_over_a_healthy_service_does_nothing(tmp_path: Path) -> None:
+    """What was authorised for a failing service is looked at once more, and then waits for people as any other ask."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        _switch_streams(it, on=False)
+        it.watch.now += timedelta(seconds=61)
+        assert await it.engine.windows.let_pass() == [ask.ask.id]
+        assert await it.engine.windows.let_pass() == []
+        assert it.incident.asks[ask.ask.id].open
+        assert not it.incident.asks[ask.ask.id].passed
+
+
+async def test_a_window_that_nobody_watched_authorises_nothing_hours_later(tmp_path: Path) -> None:
+    """The process was away when it passed: what it would do is for people to say by now."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        it.watch.now += timedelta(hours=5)
+        await it.engine.windows.let_pass()
+        assert it.incident.asks[ask.ask.id].open
+
+
+async def test_an_alert_that_is_over_authorises_nothing(tmp_path: Path) -> None:
+    """Its source took it back before the window passed."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
+        assert ask is not None
+        it.engine.intake.take(replace(STREAMS, state="resolved"), "delivery-2")
+        it.watch.now += timedelta(seconds=61)
+        await it.engine.windows.let_pass()
+        assert it.incident.asks[ask.ask.id].open
+
+
+async def test_silence_changes_nothing_but_words(tmp_path: Path) -> None:
+    """Whatever a runbook says goes out `if_unanswered`, a rollback never does."""
+    company = small_vintstreet()
+    book = company.runbooks["bad-deployment"]
+    loud = Fallback.model_validate({"after": "1m", "with": {"service": "storefront"}})
+    first = book.contain[0].model_copy(update={"if_unanswered": loud})
+    changed = book.model_copy(update={"contain": [first, *book.contain[1:]]})
+    company = replace(company, runbooks=company.runbooks | {"bad-deployment": changed})
+    async with scene(tmp_path, company, broken(), replace(ALERT, authenticated=True)) as it:
+        await it.past_detection()
+        ask = it.incident.ask_of(Phase.CONTAIN, "roll-back")
+        assert ask is not None
+        assert ask.ask.window is None
+        it.watch.now += timedelta(minutes=2)
+        assert await it.engine.windows.let_pass() == []
+
+
+async def test_two_who_check_at_once_propose_it_once(tmp_path: Path) -> None:
+    """Two processes on one incident open one window, so that one no is enough to stop it."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        assert isinstance(await it.to(Phase.DETECT), Over)
+        it.watch.now += timedelta(seconds=11)
+        await asyncio.gather(*(it.to(Phase.CONTAIN) for _ in range(4)))
+        acts = [act.id for act in it.incident.acts.values() if act.proposed.step == "disable-flag"]
+        assert acts == ["contain/disable-flag"]
+
+
+async def test_generic_words_are_not_lost_when_the_process_dies_before_they_go_out(tmp_path: Path) -> None:
+    """Giving up the approver's words is one entry; whoever makes the next move sends the generic ones."""
+    async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
+        await _reach_the_status_page(it)
+        it.watch.now += timedelta(minutes=15)
+        await it.engine.windows.let_pass()
+        act = it.incident.act_of(Phase.CONTAIN, "status-page")
+        assert act is not None
+        assert act.outcome is not None
+        assert act.outcome.sentence == "Nobody answered; generic words go out."
+        woken = [message for message in it.engine.journal.outbox() if message.kind is OutboxKind.RESUME]
+        assert "status-page" in str(woken[-1].detail["ask"])
+        await it.to(Phase.CONTAIN)
+        act = it.incident.act_of(Phase.CONTAIN, "status-page")
+        assert act is not None
+        assert act.status is ActStatus.VERIFIED

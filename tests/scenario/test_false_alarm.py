@@ -1,0 +1,84 @@
+"""An alert for a service that is well: nothing is written anywhere before a person has said what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from allclear.bootstrap import Engine
+from allclear.domain.approval import Ask, AskKind
+from allclear.domain.runbook import Phase
+from allclear.engine.response.next_move import Over, Wait
+from allclear.simulator.world import World
+from tests.contract.simulator_support import Simulated, quick
+from tests.scenario.response_support import (
+    MACHINE,
+    announced,
+    anybody,
+    broken,
+    engine_on,
+    new_journal,
+    report,
+    run_phase,
+    writes,
+)
+
+
+async def test_a_healthy_service_makes_a_false_alarm(tmp_path: Path) -> None:
+    """Detection looks, asks, and tells no vendor anything; a yes ends the incident, and still nothing was written."""
+    async with Simulated(quick("healthy")) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        try:
+            incident_id = report(engine)
+            move = await engine.conductor.run(incident_id, Phase.DETECT, MACHINE)
+            assert isinstance(move, Wait)
+            incident = engine.conductor.incident(incident_id)
+            assert [state.ask.kind for state in incident.open_asks] == [AskKind.FALSE_ALARM]
+            assert "looks healthy" in incident.open_asks[0].ask.text
+            assert incident.acts == {}
+            engine.people.answer(move.asks[0], anybody(incident.open_asks[0].ask), yes=True, reason="A flapping check.")
+            assert isinstance(await engine.conductor.run(incident_id, Phase.DETECT, MACHINE), Over)
+            incident = engine.conductor.incident(incident_id)
+            assert incident.ended is not None
+            assert incident.ended.ending == "false-alarm"
+            assert "A flapping check." in incident.ended.reason
+            for phase in Phase:
+                if phase is not Phase.REVIEW:
+                    assert isinstance(await engine.conductor.run(incident_id, phase, MACHINE), Over)
+            assert writes(sim.world) == []
+            assert [one.detail for one in engine.journal.outbox() if one.detail.get("flow") == "contain"] == []
+        finally:
+            await engine.close()
+
+
+def _say_no(engine: Engine, _: World, ask: Ask) -> None:
+    engine.people.answer(ask.id, anybody(ask), yes=False, reason="Users write to us.")
+
+
+async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
+    """Somebody knows better than the probe: the on-call is woken and the team told, as for any incident."""
+    async with Simulated(quick("healthy")) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        try:
+            incident_id = report(engine)
+            await run_phase(engine, sim.world, incident_id, Phase.DETECT, _say_no)
+            incident = engine.conductor.incident(incident_id)
+            assert incident.left == ["detect"]
+            assert not incident.over
+            assert [page.status for page in sim.world.pager.pages] == ["triggered"]
+            assert [write["face"] for write in writes(sim.world)] == ["pagerduty", "slack"]
+            assert {"flow": "contain"} in [one.detail for one in engine.journal.outbox()]
+        finally:
+            await engine.close()
+
+
+async def test_a_service_that_is_not_well_is_no_question(tmp_path: Path) -> None:
+    """With the trouble there, detection asks nobody and pages at once."""
+    async with Simulated(broken()) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        try:
+            incident_id = report(engine)
+            assert isinstance(await engine.conductor.run(incident_id, Phase.DETECT, MACHINE), Over)
+            assert engine.conductor.incident(incident_id).asks == {}
+            assert [write["face"] for write in writes(sim.world)] == ["pagerduty", "slack"]
+        finally:
+            await engine.close()

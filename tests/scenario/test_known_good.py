@@ -1,0 +1,284 @@
+"""Our own record: what had all users while a look from outside was healthy, written once and never changed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.base import JsonDict
+from allclear.domain.baseline import Baseline, ServingAll
+from allclear.domain.errors import JournalError
+from allclear.domain.records import IncidentEnded, IncidentOpened
+from allclear.domain.runbook import Phase, ProbeCall
+from allclear.engine.actions.known_good import JournalRecord, after_checks, note_finding, note_healthy, with_serving
+from allclear.journal.entries import SqlJournal
+from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
+from tests.journal_support import made_older
+from tests.scenario.response_support import (
+    FIX,
+    MACHINE,
+    announced,
+    anybody,
+    broken,
+    engine_on,
+    new_journal,
+    report,
+    respond,
+    run_phase,
+    vintstreet,
+)
+
+NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
+TRAFFIC = f"traffic:{SERVICE}"
+
+
+def seen(revision: str, hours: float, resource: str = TRAFFIC) -> Baseline:
+    """Return a baseline of so many hours ago."""
+    return Baseline(resource=resource, revision=revision, at=NOW - timedelta(hours=hours), said_by="VS-1, recovered")
+
+
+def opened(began: datetime | None, service: str = "storefront") -> IncidentOpened:
+    """Return the beginning of an incident."""
+    return IncidentOpened(
+        company="vintstreet",
+        title="Trouble",
+        severity="P0",
+        service=service,
+        runbook="bad-deployment",
+        reported="by Ana",
+        began=began,
+    )
+
+
+# --- the journal -------------------------------------------------------------------------------------
+
+
+def test_the_newest_baselines_of_a_resource_come_first_and_none_from_later(tmp_path: Path) -> None:
+    """Whatever the order in which they were written."""
+    journal = SqlJournal(new_journal(tmp_path))
+    journal.add_baselines([seen("old", 90), seen("new", 2), seen("late", -1), seen("other", 1, "traffic:x")])
+    journal.add_baselines([seen("middle", 5)])
+    journal.add_baselines([])
+    found = journal.baselines(TRAFFIC, NOW, limit=2)
+    journal.close()
+    assert [one.revision for one in found] == ["new", "middle"]
+    assert found[0] == seen("new", 2)
+
+
+@pytest.mark.parametrize("change", ["UPDATE baselines SET revision = 'x'", "DELETE FROM baselines"])
+def test_a_baseline_cannot_be_changed_or_taken_out(tmp_path: Path, change: str) -> None:
+    """The database itself refuses, whoever asks."""
+    url = new_journal(tmp_path)
+    journal = SqlJournal(url)
+    journal.add_baselines([seen("good", 1)])
+    engine = create_engine(url)
+    with pytest.raises(Exception, match="append-only"), engine.begin() as connection:
+        connection.execute(text(change))
+    engine.dispose()
+    kept = journal.baselines(TRAFFIC, NOW)
+    journal.close()
+    assert [one.revision for one in kept] == ["good"]
+
+
+def test_an_older_journal_gets_the_table_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    """A journal of the version before is brought up to date when it is opened."""
+    url = new_journal(tmp_path)
+    journal = SqlJournal(url)
+    incident, _ = journal.open_incident("VS", opened(None), MACHINE)
+    journal.close()
+    made_older(url, "0001")
+    journal = SqlJournal(url)
+    journal.add_baselines([seen("good", 1)])
+    assert len(journal.entries(incident)) == 1
+    assert len(journal.baselines(TRAFFIC, NOW)) == 1
+    journal.close()
+
+
+# --- what actions read -------------------------------------------------------------------------------
+
+
+def test_the_onset_is_that_of_the_newest_open_incident_of_the_service(tmp_path: Path) -> None:
+    """When it began by its source, else when it was opened; none once it is over, and none of another service."""
+    journal = SqlJournal(new_journal(tmp_path), lambda: NOW)
+    record = JournalRecord(journal, "vintstreet")
+    assert record.onset("storefront") is None
+    journal.open_incident("VS", opened(NOW, service="other"), MACHINE)
+    first, _ = journal.open_incident("VS", opened(None), MACHINE)
+    assert record.onset("storefront") == NOW
+    began = NOW - timedelta(minutes=7)
+    second, _ = journal.open_incident("VS", opened(began), MACHINE)
+    assert record.onset("storefront") == began
+    for incident in (first, second):
+        journal.append(incident, [IncidentEnded(ending="resolved", reason="Well.")], MACHINE)
+    assert record.onset("storefront") is None
+    journal.close()
+
+
+def test_a_journal_that_is_out_of_reach_is_an_error_of_ours(tmp_path: Path) -> None:
+    """Whoever asks can tell it from "nothing seen"."""
+    journal = SqlJournal(new_journal(tmp_path))
+    engine = create_engine(f"sqlite:///{tmp_path / 'journal.db'}")
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE baselines"))
+        connection.execute(text("DROP TABLE overrides"))
+    engine.dispose()
+    with pytest.raises(JournalError):
+        JournalRecord(journal, "vintstreet").baselines(TRAFFIC, NOW)
+    journal.close()
+
+
+# --- where it is written -----------------------------------------------------------------------------
+
+
+async def test_a_false_alarm_notes_what_served_once_people_have_agreed(tmp_path: Path) -> None:
+    """The healthy look alone notes nothing: somebody may know better."""
+    async with Simulated(quick("healthy")) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
+        try:
+            incident_id = report(engine)
+            await engine.conductor.run(incident_id, Phase.DETECT, MACHINE)
+            later = datetime.now(UTC) + timedelta(hours=1)
+            assert engine.journal.baselines(TRAFFIC, later) == []
+            [ask] = engine.conductor.incident(incident_id).open_asks
+            engine.people.answer(ask.ask.id, anybody(ask.ask), yes=True, reason="A flapping check.")
+            await engine.conductor.run(incident_id, Phase.DETECT, MACHINE)
+            [noted] = engine.journal.baselines(TRAFFIC, later)
+            looked = engine.conductor.incident(incident_id).steps["detect", "verify"]
+        finally:
+            await engine.close()
+    assert (noted.revision, noted.at) == (GOOD, looked.at)
+    assert noted.said_by == f"{incident_id}, a false alarm"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "facts", "checks", "noted"),
+    [
+        (Verdict.SUCCESS, {"requests": 20}, 1, [GOOD]),
+        (Verdict.SUCCESS, {"requests": 500}, 1, [GOOD]),
+        (Verdict.SUCCESS, {"requests": 19}, 1, []),
+        (Verdict.SUCCESS, {"requests": 500}, 2, []),
+        (Verdict.SUCCESS, {}, 1, []),
+        (Verdict.SUCCESS, {"requests": True}, 1, []),
+        (Verdict.FAILURE, {"requests": 500}, 1, []),
+    ],
+)
+def test_a_lucky_check_makes_no_good_revision(
+    tmp_path: Path, verdict: Verdict, facts: JsonDict, checks: int, noted: list[str]
+) -> None:
+    """Few requests, or looks repeated until one passed, prove nothing of a revision that fails every third user."""
+    journal = SqlJournal(new_journal(tmp_path))
+    finding = with_serving(
+        Finding(verdict=verdict, sentence="Looked.", facts=facts), [ServingAll(resource=TRAFFIC, revision=GOOD)]
+    )
+    note_finding(journal, after_checks(finding, checks), NOW, "VS-1, recovered")
+    kept = journal.baselines(TRAFFIC, NOW)
+    journal.close()
+    assert [one.revision for one in kept] == noted
+
+
+async def test_a_response_with_a_small_smoke_test_notes_nothing(tmp_path: Path) -> None:
+    """Four requests end an incident, for people watch it; they do not make a revision one that is gone back to."""
+    async with Simulated(broken()) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        try:
+            incident_id = await respond(engine, sim.world)
+            noted = engine.journal.baselines(TRAFFIC, datetime.now(UTC))
+            incident = engine.conductor.incident(incident_id)
+        finally:
+            await engine.close()
+    assert incident.recovered_at is not None
+    assert noted == []
+
+
+async def test_a_check_that_had_to_be_repeated_says_so(tmp_path: Path) -> None:
+    """With `within`, the finding tells how often was looked; one that is well at once tells nothing."""
+    async with Simulated(broken()) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
+        call = ProbeCall.model_validate({"probe": "http.smoke", "with": {"service": "storefront"}, "within": "30s"})
+        try:
+            check = asyncio.create_task(engine.conductor.check(call, {}))
+            await asyncio.sleep(1.0)
+            await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
+            repeated, once = await check, await engine.conductor.check(call, {})
+        finally:
+            await engine.close()
+    assert (repeated.verdict, once.verdict) == (Verdict.SUCCESS, Verdict.SUCCESS)
+    assert repeated.facts["checks"] > 1
+    assert "checks" not in once.facts
+
+
+async def test_a_readiness_check_can_note_what_serves(tmp_path: Path) -> None:
+    """One call, without an incident; with the traffic shared, nothing is noted."""
+    async with Simulated(quick("healthy")) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        try:
+            noted = await note_healthy(engine.journal, engine.registry, engine.context, "storefront", NOW, "readiness")
+            halves = [{"revision": name, "percent": 50} for name in (GOOD, "vintstreet-00040-kip")]
+            await control(sim, "POST", "/traffic", {"traffic": halves})
+            shared = await note_healthy(engine.journal, engine.registry, engine.context, "storefront", NOW, "readiness")
+            kept = engine.journal.baselines(TRAFFIC, NOW)
+        finally:
+            await engine.close()
+    assert kept == noted == [Baseline(resource=TRAFFIC, revision=GOOD, at=NOW, said_by="readiness")]
+    assert shared == []
+
+
+async def test_what_cannot_be_read_is_not_noted(tmp_path: Path) -> None:
+    """A service without Cloud Run, or a Cloud Run that refuses, is no error of a readiness check."""
+    async with Simulated(quick("healthy", permissions=[])) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        try:
+            assert await note_healthy(engine.journal, engine.registry, engine.context, "storefront", NOW, "x") == []
+            assert await note_healthy(engine.journal, engine.registry, engine.context, "nothing", NOW, "x") == []
+        finally:
+            await engine.close()
+
+
+async def test_a_response_notes_what_contained_and_what_recovered_and_the_next_rollback_goes_by_it(
+    tmp_path: Path,
+) -> None:
+    """41 contained the trouble, 43 ended it; when 44 breaks the shop again, it is 43 that we saw healthy."""
+    async with Simulated(broken()) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
+        try:
+            incident_id = await respond(engine, sim.world)
+            noted = engine.journal.baselines(TRAFFIC, datetime.now(UTC))
+            await control(sim, "POST", "/deploy", {"revision": "vintstreet-00044-bad"})
+            preview = await engine.executor.preview("cloud_run.rollback_traffic", {"service": "storefront"})
+        finally:
+            await engine.close()
+    assert [(one.revision, one.said_by) for one in noted] == [
+        (FIX, f"{incident_id}, recovered"),
+        (GOOD, f"{incident_id}, contained"),
+    ]
+    assert FIX in preview.change.summary
+    assert f"{FIX} was chosen: it served 100 % and was healthy at {noted[0].at:%H:%M} UTC" in preview.change.risk
+
+
+async def test_where_nobody_can_tell_the_proposal_is_refused_with_the_candidates(tmp_path: Path) -> None:
+    """The journal holds them as data, for whoever asks a person to choose; the response goes on."""
+    few = [one for one in quick().permissions if one.startswith("run.")]
+    async with Simulated(broken().model_copy(update={"permissions": few})) as sim:
+        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
+        try:
+            incident_id = report(engine)
+            await run_phase(engine, sim.world, incident_id, Phase.DETECT)
+            await engine.conductor.run(incident_id, Phase.CONTAIN, MACHINE)
+            incident = engine.conductor.incident(incident_id)
+        finally:
+            await engine.close()
+    act = incident.acts["contain/roll-back"]
+    [refusal] = act.proposed.refusals
+    told = {one.name: one.reason for one in refusal.candidates}
+    page = "vintstreet-00030-mnt"
+    assert list(told) == [GOOD, "vintstreet-00040-kip", "vintstreet-00039-dex", page]
+    assert told[GOOD].endswith(" d before the trouble, ready")
+    assert told[page].endswith("tagged maintenance")
+    assert "is not known" in refusal.sentence
+    assert refusal.next_step == "Choose one of them, and name it in `to`."
+    assert sim.world.serving() == {BAD: 100}

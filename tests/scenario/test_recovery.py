@@ -1,0 +1,191 @@
+"""When every alert is over: a look says whether the service is, and only where nobody is engaged it ends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.runbook import Phase, ProbeCall
+from allclear.engine.actions.manual import Order
+from allclear.engine.alerts.recovery import RecoveryWatcher
+from allclear.engine.response.conductor import Conductor
+from allclear.journal.ports import OutboxKind
+from tests.scenario.response_support import ALERT, broken
+from tests.scenario.response_support import vintstreet as small_vintstreet
+from tests.scenario.scenes import Scene, scene
+from tests.unit.engine.alerts.storm_support import many_services, storm_room
+
+BAD = "vintstreet-00042-qoz"
+MINUTE = timedelta(minutes=1)
+
+
+@asynccontextmanager
+async def over(folder: Path, *, well: bool = True, paged: bool = False) -> AsyncGenerator[Scene]:
+    """Yield an incident whose two alerts have just been resolved, and whose service is well again or not."""
+    async with scene(folder, small_vintstreet(), broken(), replace(ALERT, at=None)) as it:
+        it.engine.intake.take(replace(ALERT, key="second", at=None), "d2")
+        it.engine.intake.take(replace(ALERT, key="second", state="resolved", at=None), "d3")
+        if paged:
+            await it.to(Phase.DETECT)
+        it.watch.now += MINUTE
+        if well:
+            it.simulated.world.service.revisions[BAD].faults.clear()
+        it.engine.intake.take(replace(ALERT, state="resolved", at=None), "d4")
+        yield it
+
+
+async def test_an_incident_that_nobody_is_at_ends_when_it_has_been_clear_and_is_well(tmp_path: Path) -> None:
+    """Ten minutes after the last alert was over, and not earlier, the look decides; its review is begun."""
+    async with over(tmp_path) as it:
+        it.watch.now += 9 * MINUTE
+        assert await it.engine.settling.check() == []
+        it.watch.now += MINUTE
+        assert await it.engine.settling.check() == [it.incident_id]
+        incident = it.incident
+        assert incident.ended is not None
+        assert (incident.ended.ending, "nobody was engaged" in incident.ended.reason) == ("resolved", True)
+        assert incident.recovered_at is not None
+        flows = [one.detail["flow"] for one in it.engine.journal.outbox() if one.kind is OutboxKind.START]
+        assert flows.count("review") == 1
+
+
+async def test_one_alert_that_fires_keeps_it_open(tmp_path: Path) -> None:
+    """Every alert counts, and one that is not heard of any more fires on: silence is no recovery."""
+    async with over(tmp_path) as it:
+        it.engine.intake.take(replace(ALERT, key="third", at=None), "d5")
+        it.watch.now += timedelta(days=1)
+        assert await it.engine.settling.check() == []
+        assert not it.incident.over
+
+
+async def test_clear_alerts_about_a_service_that_fails_are_no_recovery(tmp_path: Path) -> None:
+    """The look is written down, and made again after five minutes; nothing ends."""
+    async with over(tmp_path, well=False) as it:
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.settling.check() == []
+        it.watch.now += 5 * MINUTE
+        assert await it.engine.settling.check() == [it.incident_id]
+        seen = it.incident.step("quiet", "all-clear")
+        assert seen is not None
+        assert (seen.finding.verdict, seen.times) == (Verdict.FAILURE, 2)
+        assert (it.incident.recovered_at, it.incident.over) == (None, False)
+
+
+async def test_who_is_engaged_is_asked_and_a_yes_ends_it(tmp_path: Path) -> None:
+    """Recovery is written down; that it is over, the people say who are at it. They are asked once."""
+    async with over(tmp_path) as it:
+        by = it.engine.people.who("Ana", "on_call", "cli")
+        it.engine.people.acknowledge(it.incident_id, by)
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.settling.check() == []
+        ask = it.incident.ask_of("quiet", "over")
+        assert ask is not None
+        assert (it.incident.over, it.incident.recovered_at is not None) == (False, True)
+        it.engine.people.answer(ask.ask.id, by, yes=True, reason="Nobody writes to us any more.")
+        assert await it.engine.settling.check() == [it.incident_id]
+        assert it.incident.ended is not None
+        assert "Ana said so" in it.incident.ended.reason
+
+
+async def test_a_no_keeps_it_open_until_the_alerts_come_and_go_once_more(tmp_path: Path) -> None:
+    """Who knows better is not asked again and again."""
+    async with over(tmp_path) as it:
+        by = it.engine.people.who("Ana", "on_call", "cli")
+        it.engine.people.acknowledge(it.incident_id, by)
+        it.watch.now += 11 * MINUTE
+        await it.engine.settling.check()
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
+        it.engine.people.answer(ask.ask.id, by, yes=False, reason="We are still looking into it.")
+        it.watch.now += timedelta(hours=1)
+        assert await it.engine.settling.check() == []
+        for state in ("firing", "resolved"):
+            it.engine.intake.take(replace(ALERT, state=state, at=None), f"again-{state}")
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.check() == [it.incident_id]
+        assert [one.ask.id for one in it.incident.open_asks if one.ask.phase == "quiet"] == [f"{ask.ask.id}~2"]
+
+
+async def test_a_page_is_closed_by_the_end_and_keeps_nothing_open(tmp_path: Path) -> None:
+    """Somebody was paged, so somebody is asked; their yes ends the incident, and the end lets the pager rest."""
+    async with over(tmp_path, paged=True) as it:
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.check() == [it.incident_id]
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
+        assert "still in place" not in ask.ask.text
+        by = it.engine.people.who("Ana", "on_call", "cli")
+        it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
+        assert await it.engine.settling.check() == [it.incident_id]
+        assert it.incident.over
+        await it.engine.reminders.give()
+        await it.engine.reminders.settled()
+        assert [page.status for page in it.simulated.world.pager.pages] == ["resolved"]
+        assert it.incident.in_place == []
+
+
+async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> None:
+    """A flag that is off still is somebody's: the incident ends when it is on again."""
+    async with over(tmp_path) as it:
+        by = it.engine.people.who("Ana", "on_call", "cli")
+        order = Order("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
+        act = (await it.engine.manual.do(order, by)).act
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.settling.check() == [it.incident_id]
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
+        assert "still in place: Switch a feature flag off" in ask.ask.text
+        it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
+        assert await it.engine.settling.check() == []
+        await it.engine.manual.undo(it.incident_id, act, "over", by)
+        assert await it.engine.settling.check() == [it.incident_id]
+        assert it.incident.over
+
+
+class Looker:
+    """A conductor (by delegation) of whose looks one meets a fault and the others wait for each other."""
+
+    def __init__(self, inner: Conductor, broken: str | None) -> None:
+        self._inner = inner
+        self._broken = broken
+        self._both = asyncio.Barrier(2)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the conductor has
+        """Return the conductor's own."""
+        return getattr(self._inner, name)
+
+    async def check(self, _call: ProbeCall, words: dict[str, str]) -> Finding:
+        """Record that all is well."""
+        if words["incident"] == self._broken:
+            raise ZeroDivisionError
+        async with asyncio.timeout(10):
+            await self._both.wait()
+        return Finding(verdict=Verdict.SUCCESS, sentence="All is well.")
+
+
+async def test_one_fault_and_one_slow_check_hold_up_no_other_incident(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Incidents are looked at beside each other, each counts as a round, and a fault stays where it is."""
+    with storm_room(tmp_path) as room:
+        opened = [room.hear(f"k{number}", service=number).incident for number in range(3)]
+        for number in range(3):
+            room.hear(f"k{number}", "resolved", service=number)
+        room.watch.now += 11 * MINUTE
+        looker: Any = Looker(room.engine.conductor, opened[1])
+        rounds: list[None] = []
+        settling = RecoveryWatcher(room.engine.journal, looker, many_services(), room.watch)
+        with caplog.at_level(logging.ERROR, "allclear.settling"):
+            written = await settling.check(each=lambda: rounds.append(None))
+        assert sorted(written) == [opened[0], opened[2]]
+        assert len(rounds) == 3
+        assert [room.incident(one).over for one in opened] == [True, False, True]
+        assert f"alerts of {opened[1]} could not be settled" in caplog.text

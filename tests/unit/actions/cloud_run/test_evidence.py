@@ -1,0 +1,108 @@
+"""From what witnesses say to evidence: whose word it is, of whom, and from when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from allclear.domain.baseline import Baseline
+from allclear.vendors.cloud_logging import TrafficMove
+from allclear.vendors.cloud_monitoring import RequestCount
+from tasks.cloud_run.evidence import by_audit_log, by_own_record, by_requests
+
+ONSET = datetime(2026, 11, 20, 2, 55, tzinfo=UTC)
+NOW = ONSET + timedelta(minutes=4)
+
+
+def ago(minutes: float) -> datetime:
+    """Return the moment so many minutes before the onset."""
+    return ONSET - timedelta(minutes=minutes)
+
+
+def deployed(minutes: float, before: str) -> TrafficMove:
+    """A deployment that the latest followed: what served until then is in the answer."""
+    return TrafficMove(at=ago(minutes), serving={before: 100})
+
+
+def sent(minutes: float, to: str) -> TrafficMove:
+    """Traffic sent to a revision by name; the entry does not say what served until then."""
+    return TrafficMove(at=ago(minutes), asked={to: 100})
+
+
+def named(moves: list[TrafficMove]) -> list[str]:
+    """Return the revisions that the log speaks for."""
+    return [one.revision for one in by_audit_log(moves, ONSET, NOW)]
+
+
+def test_the_record_speaks_newest_first_and_only_of_the_time_before() -> None:
+    """A baseline after the onset is no word on what came before; an old one says its date."""
+    record = [
+        Baseline(resource="traffic:x", revision=name, at=at, said_by="VS-1")
+        for name, at in (("old", ago(60 * 24 * 6)), ("good", ago(45)), ("late", ago(-3)))
+    ]
+    said = by_own_record(record, ONSET, NOW)
+    assert [one.revision for one in said] == ["good", "old"]
+    assert said[0].said == "served 100 % and was healthy at 02:10 UTC, by our own record"
+    assert said[1].said == "served 100 % and was healthy at 02:55 UTC on 14 Nov 2026, by our own record"
+
+
+def test_requests_are_told_with_what_failed_the_busiest_first() -> None:
+    """The approver reads exact numbers."""
+    said = by_requests({"a": RequestCount(total=400), "b": RequestCount(total=18_000, failed=12)}, ONSET, NOW)
+    assert [one.said for one in said] == [
+        "answered 18,000 of 18,400 requests, of which 12 failed, in the hour before 02:55 UTC",
+        "answered 400 of 18,400 requests in the hour before 02:55 UTC",
+    ]
+
+
+def test_an_onset_of_another_day_is_told_with_its_date() -> None:
+    """An incident that was left open for a week must not look like tonight's."""
+    [said] = by_requests({"a": RequestCount(total=400)}, ONSET, ONSET + timedelta(days=7))
+    assert said.said.endswith("in the hour before 02:55 UTC on 20 Nov 2026")
+
+
+def test_the_log_names_who_served_until_each_write() -> None:
+    """Three deployments, and the one that is blamed came right before the onset."""
+    moves = [deployed(9000, "a"), deployed(4000, "b"), deployed(1, "c")]
+    assert named(moves) == ["c", "b", "a"]
+    [latest, *_] = by_audit_log(moves, ONSET, NOW)
+    assert latest.said == "had 100 % of the traffic from 08:15 UTC on 17 Nov 2026 until 02:54 UTC, by the audit log"
+
+
+def test_a_deployment_that_never_served_leaves_the_traffic_where_it_was() -> None:
+    """It asked in vain: the next write found the old one serving, and both times are one."""
+    moves = [deployed(9000, "a"), deployed(1440, "b"), deployed(1, "b")]
+    said = by_audit_log(moves, ONSET, NOW)
+    assert [one.revision for one in said] == ["b", "a"]
+    assert "from 20:55 UTC on 13 Nov 2026" in said[0].said
+
+
+def test_who_was_taken_back_within_minutes_is_not_named() -> None:
+    """An earlier rollback: b had the traffic for seven minutes, and a before and after it."""
+    moves = [deployed(600, "a"), TrafficMove(at=ago(593), serving={"b": 100}, asked={"a": 100}), deployed(1, "a")]
+    assert named(moves) == ["a", "a"]
+
+
+def test_who_still_served_after_the_onset_is_not_named() -> None:
+    """A fix was deployed during the incident: what served until then is what broke."""
+    moves = [deployed(60, "good"), deployed(-20, "bad")]
+    assert named(moves) == ["good"]
+
+
+def test_traffic_sent_by_name_counts_until_the_next_write() -> None:
+    """Without an answer in the log, what was asked for is taken for what served."""
+    assert named([sent(600, "a"), TrafficMove(at=ago(1), asked={"b": 100})]) == ["a"]
+
+
+def test_a_settled_answer_speaks_of_the_time_after_it() -> None:
+    """The state after the write is no word on who served until then."""
+    moves = [
+        TrafficMove(at=ago(600), serving={"a": 100}, settled=True),
+        TrafficMove(at=ago(1), asked={"b": 100}),
+    ]
+    assert named(moves) == ["a"]
+    assert named([TrafficMove(at=ago(1), serving={"b": 100}, settled=True)]) == []
+
+
+def test_shared_traffic_speaks_for_nobody() -> None:
+    """A canary is not one revision with everything."""
+    assert named([TrafficMove(at=ago(1), serving={"a": 90, "b": 10})]) == []

@@ -1,0 +1,119 @@
+"""What every action declares about itself, and the small things that need no vendor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from typing import Any
+
+import pytest
+
+from allclear.domain.action import AnyAction, Fence
+from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS
+from allclear.domain.errors import ConfigError
+from allclear.vendors.cloud_run.client import CloudRun
+from allclear.vendors.pagerduty import LONGEST_KEY, fitting
+from tasks.cloud_run.actions import OfService, RestoreLatest, RollbackTraffic
+from tasks.feature_flags import DisableFlag, EnableFlag
+from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tasks.pagerduty import Acknowledge, Page, Resolve
+from tasks.slack import PostMessage
+from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.vercel.actions import Promote, RollBack
+from tests.unit.fakes_context import FakeAround
+
+ACTIONS: list[type[AnyAction]] = [
+    RollbackTraffic,
+    RestoreLatest,
+    DisableFlag,
+    EnableFlag,
+    EnableMaintenance,
+    DisableMaintenance,
+    Page,
+    Acknowledge,
+    Resolve,
+    PostMessage,
+    OpenIncident,
+    UpdateIncident,
+    ResolveIncident,
+    RollBack,
+    Promote,
+]
+
+
+def test_every_action_is_installed_under_its_own_name() -> None:
+    """The entry point and the class agree."""
+    installed = {point.name: point.load() for point in entry_points(group="allclear.actions")}
+    assert {kind.name: kind for kind in ACTIONS}.items() <= installed.items()
+
+
+def test_approvals_are_the_houses_defaults() -> None:
+    """Nobody is asked to be woken; one person for traffic and flags; a reason for maintenance; speakers in public."""
+    asked = {kind.name: kind.approval for kind in ACTIONS}
+    assert asked == {
+        "cloud_run.rollback_traffic": ONE_PERSON,
+        "cloud_run.restore_latest": ONE_PERSON,
+        "feature_flag.disable": ONE_PERSON,
+        "feature_flag.enable": ONE_PERSON,
+        "maintenance.enable": ONE_PERSON_WITH_REASON,
+        "maintenance.disable": ONE_PERSON,
+        "pagerduty.page": None,
+        "pagerduty.acknowledge": None,
+        "pagerduty.resolve": None,
+        "slack.post": None,
+        "status_page.open": SPEAKERS,
+        "status_page.update": SPEAKERS,
+        "status_page.resolve": SPEAKERS,
+        "vercel.rollback": ONE_PERSON,
+        "vercel.promote": ONE_PERSON,
+    }
+
+
+def test_what_is_settled_is_something_that_leaves_a_debt() -> None:
+    """Every action that pays names one that owes."""
+    owing = {kind.name for kind in ACTIONS if kind.leaves}
+    assert {kind.reverses for kind in ACTIONS if kind.reverses} == owing
+
+
+def test_fences_are_what_the_vendors_offer() -> None:
+    """An etag and an old value, PagerDuty's key, and nothing for Slack, Statuspage and Vercel."""
+    by_fence = {fence: {kind.name.split(".")[0] for kind in ACTIONS if kind.fence is fence} for fence in Fence}
+    assert by_fence == {
+        Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
+        Fence.KEY: {"pagerduty"},
+        Fence.NONE: {"slack", "status_page", "vercel"},
+    }
+
+
+def test_a_long_page_key_is_cut_and_stays_the_only_one() -> None:
+    """PagerDuty takes 255 characters."""
+    one, other = fitting("a" * 300), fitting("a" * 301)
+    assert len(one) == len(other) == LONGEST_KEY
+    assert one != other
+    assert fitting("VS-1") == "VS-1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "service"),
+    [(RollbackTraffic, {"cloud_run": None}), (EnableMaintenance, {"maintenance": None}), (RollBack, {"vercel": None})],
+)
+async def test_a_service_without_the_handle_is_a_mistake_in_systems_yaml(
+    kind: type[AnyAction], service: dict[str, Any]
+) -> None:
+    """The sentence names the file."""
+    with pytest.raises(ConfigError, match=r"systems\.yaml"):
+        await kind(FakeAround(**service)).observe(OfService(service="shop"))
+
+
+def test_loading_the_actions_loads_no_vendors_library() -> None:
+    """The responder starts in half a second: the heavy libraries come when they are used."""
+    check = (
+        "import sys, tasks.cloud_run.actions, tasks.feature_flags, tasks.maintenance, tasks.slack, tasks.pagerduty,"
+        " tasks.statuspage, tasks.http_probes, tasks.vercel.actions;"
+        "print([name for name in ('grpc', 'google.cloud', 'postgrest', 'supabase', 'slack_sdk', 'httpx', 'prefect')"
+        " if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert found.stdout.strip() == "[]"
+    assert CloudRun.system == "cloud_run"

@@ -1,0 +1,120 @@
+"""What the probes make of a service's answers."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from allclear.domain.action import Verdict
+from allclear.domain.systems import Smoke, SmokePath
+from allclear.vendors.web import Web, WebAnswer
+from tasks.cloud_run.actions import OfService
+from tasks.http_probes import Health, SmokeTest, judge
+from tests.unit.fakes_context import FakeAround
+from tests.unit.fakes_http import FakeVendor
+
+SHOP = OfService(service="shop")
+CLOSED = httpx.Response(503, headers={"retry-after": "120"})
+
+
+def smoke(**more: object) -> Smoke:
+    """Return a smoke test's bounds."""
+    return Smoke.model_validate({"requests": 20, "timeout": "2s", "p95": "0.5s"} | more)
+
+
+def answers(*groups: tuple[int, WebAnswer]) -> list[tuple[SmokePath, WebAnswer]]:
+    """Return so many of each answer."""
+    path = smoke().paths[0]
+    return [(path, answer) for count, answer in groups for _ in range(count)]
+
+
+def ok(seconds: float = 0.08) -> WebAnswer:
+    """Return a good answer."""
+    return WebAnswer(status=200, seconds=seconds)
+
+
+def test_failures_above_the_bound_are_a_failure_with_the_figures() -> None:
+    """The sentence is what a person reads first."""
+    finding = judge(smoke(), answers((8, ok()), (12, WebAnswer(status=500, seconds=0.084))))
+    assert finding.verdict is Verdict.FAILURE
+    assert finding.sentence == "20 requests: 12 failed (60 %), p95 84 ms."
+    assert finding.facts["error_rate"] == 0.6
+    assert finding.facts["failed_by_path"] == {"GET /": 12}
+
+
+def test_a_share_within_the_bound_is_success() -> None:
+    """One failure in two hundred is under one percent."""
+    finding = judge(smoke(), answers((199, ok()), (1, WebAnswer(status=500, seconds=0.1))))
+    assert finding.verdict is Verdict.SUCCESS
+
+
+def test_a_slow_95th_percentile_is_a_failure_and_one_slow_request_is_not() -> None:
+    """Nearest rank: of twenty, the nineteenth."""
+    two = judge(smoke(), answers((18, ok()), (2, ok(0.9))))
+    one = judge(smoke(), answers((19, ok()), (1, ok(0.9))))
+    assert (two.verdict, one.verdict) == (Verdict.FAILURE, Verdict.SUCCESS)
+    assert "more than 500 ms" in two.sentence
+
+
+def test_an_unreachable_host_is_a_failure() -> None:
+    """It is trouble that users see."""
+    finding = judge(smoke(), answers((20, WebAnswer(status=None, seconds=0, trouble="no connection"))))
+    assert finding.verdict is Verdict.FAILURE
+    assert finding.sentence == "20 requests, and none was answered: no connection."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        WebAnswer(status=503, seconds=0.1, maintenance=True),
+        WebAnswer(status=403, seconds=0.1),
+        WebAnswer(status=429, seconds=0.1),
+        WebAnswer(status=302, seconds=0.1, elsewhere="login.example.com"),
+    ],
+)
+def test_what_says_nothing_about_the_service_is_inconclusive(answer: WebAnswer) -> None:
+    """A maintenance page hides it; a turned-away probe never reached it."""
+    assert judge(smoke(), answers((20, answer))).verdict is Verdict.INCONCLUSIVE
+
+
+async def test_the_smoke_test_spreads_its_requests_over_the_paths() -> None:
+    """Each path in turn, with its method and body."""
+    vendor = FakeVendor(httpx.Response(200))
+    paths = [{"path": "/"}, {"path": "/api/checkout", "method": "POST", "json": {"dry": True}}]
+    web = Web(transport=vendor)
+    context = FakeAround(web, smoke=smoke(requests=4, paths=paths))
+    finding = await SmokeTest(context).check(SHOP)
+    asked = sorted((request.method, request.url.path, request.content) for request in vendor.requests)
+    assert finding.verdict is Verdict.SUCCESS
+    assert asked == [("GET", "/", b"")] * 2 + [("POST", "/api/checkout", b'{"dry":true}')] * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (httpx.Response(200), Verdict.SUCCESS),
+        (httpx.Response(500), Verdict.FAILURE),
+        (httpx.Response(503), Verdict.FAILURE),
+        (CLOSED, Verdict.INCONCLUSIVE),
+        (httpx.Response(404), Verdict.INCONCLUSIVE),
+        (httpx.Response(302, headers={"location": "https://elsewhere.test/"}), Verdict.INCONCLUSIVE),
+        (httpx.ConnectError("no"), Verdict.FAILURE),
+        (httpx.ReadError("no"), Verdict.FAILURE),
+    ],
+)
+async def test_the_health_check_is_read_as_users_would_meet_it(
+    answer: httpx.Response | Exception, verdict: Verdict
+) -> None:
+    """Down is a failure; a maintenance page, a wrong address and another host say nothing."""
+    finding = await Health(FakeAround(Web(transport=FakeVendor(answer)))).check(SHOP)
+    assert finding.verdict is verdict
+
+
+async def test_redirects_are_followed_on_the_same_host_only() -> None:
+    """A stranger's page is not taken for the service's."""
+    vendor = FakeVendor(httpx.Response(301, headers={"location": "/up"}), httpx.Response(200))
+    finding = await Health(FakeAround(Web(transport=vendor))).check(SHOP)
+    assert finding.verdict is Verdict.SUCCESS
+    assert [request.url.path for request in vendor.requests] == ["/healthz", "/up"]
+    circle = FakeVendor(httpx.Response(301, headers={"location": "/healthz"}))
+    assert (await Health(FakeAround(Web(transport=circle))).check(SHOP)).verdict is Verdict.FAILURE

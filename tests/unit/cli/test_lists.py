@@ -1,0 +1,96 @@
+"""What the command line lists: whole commands, times with their zone, and headings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from allclear.bootstrap import Engine
+from allclear.cli import alerts, incidents  # each adds its commands
+from allclear.cli.root import app
+from allclear.domain.approval import ONE_PERSON
+from allclear.domain.records import AskOpened
+from allclear.engine.actions.approval_requests import check_again_ask
+from tests.scenario.response_support import ALERT, MACHINE, engine_on, new_journal, received
+from tests.unit.engine.test_damaged_records import damage
+
+COMMANDS = (alerts, incidents)
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine on the journal that the command line finds, whose window has 80 columns."""
+    for name in [name for name in os.environ if name.startswith("ALLCLEAR_")]:
+        monkeypatch.delenv(name)
+    url = new_journal(tmp_path)
+    monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", url)
+    monkeypatch.setenv("COLUMNS", "80")
+    engine = engine_on(url, None)
+    yield engine
+    asyncio.run(engine.close())
+
+
+def printed(*words: str) -> str:
+    """Return what a command prints, which must end well."""
+    done = CliRunner().invoke(app, list(words))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def opened(engine: Engine) -> str:
+    """Open an incident in which somebody is asked, with a long command as the answer."""
+    incident = engine.intake.take(ALERT, "d1").incident
+    assert incident is not None
+    state = engine.conductor.incident(incident)
+    ask = check_again_ask(state, "investigate", "a-step-with-a-rather-long-name-indeed", "t", "f", ONE_PERSON)
+    ask = ask.model_copy(update={"policy": ask.policy.model_copy(update={"reason_needed": True})})
+    engine.journal.append(incident, [AskOpened(ask=ask)], MACHINE)
+    return incident
+
+
+def test_a_command_can_be_copied_from_a_narrow_window(engine: Engine) -> None:
+    """`allclear show` at 80 columns cuts no command and puts it on one line."""
+    incident = opened(engine)
+    lines = [line.strip() for line in printed("show", incident).splitlines()]
+    (approve,) = [line for line in lines if line.startswith("allclear approve")]
+    assert len(approve) > 80
+    assert approve.endswith('--reason "..."')
+
+
+def test_incidents_stand_under_a_heading_that_names_the_zone(engine: Engine) -> None:
+    """Times are UTC and the heading says so; what waits for people stands below its incident, whole."""
+    incident = opened(engine)
+    heading, line, ask = printed("incidents").splitlines()
+    assert "Opened (UTC)" in heading
+    assert line.index(f"{engine.conductor.incident(incident).opened_at:%Y-%m-%d %H:%M}") == heading.index("Opened")
+    assert ask.strip() == f"{incident}/investigate/a-step-with-a-rather-long-name-indeed"
+
+
+def test_one_damaged_record_hides_no_other_incident(engine: Engine) -> None:
+    """The others are listed, as JSON too, and what is left in place."""
+    damaged = engine.intake.take(ALERT, "d1").incident
+    assert damaged is not None
+    other, _ = engine.journal.open_incident(
+        "VS", engine.conductor.incident(damaged).opened.model_copy(update={"title": "other"}), MACHINE
+    )
+    damage(engine.settings.journal_url, damaged)
+    assert other in printed("incidents")
+    assert [row["id"] for row in json.loads(CliRunner().invoke(app, ["incidents", "--json"]).stdout)] == [other]
+    assert "Nothing is left in place" in printed("in-place")
+
+
+def test_the_list_of_alerts_has_a_heading_and_says_each_thing_once(engine: Engine) -> None:
+    """What came in, when by UTC, what became of it, and the id that `retry` takes."""
+    kept = received(engine.journal, "json", {}, b"{", "1")[0]
+    engine.journal.settle(kept, "quarantined", "It cannot be read.")
+    heading, line, reason = printed("alert", "list").splitlines()
+    assert heading.split()[:4] == ["Received", "(UTC)", "Source", "State"]
+    assert line.split()[2:] == ["json", "quarantined", kept]
+    assert line.index(kept) == heading.index("ID")
+    assert reason.strip() == "It cannot be read."

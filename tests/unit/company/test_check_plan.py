@@ -1,0 +1,288 @@
+"""Checking what a plan's lines say of each other: severities, facets, kinds, rotas, duties, silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from allclear.company import check_company
+from tests.unit.company.company_support import KINDS, PLAN, Edit, company_folder
+
+BOOK = "runbooks/outage.yaml"
+END = "working_time: {zone: Europe/Berlin}\n"
+AFTER = PLAN[: PLAN.index(END)].count("\n") + 1
+"""The line of `working_time`; what a test adds to the plan begins in the next one."""
+
+
+def plan(added: str) -> Edit:
+    """Return the edit that adds lines to the plan."""
+    return ("plan.yaml", END, END + added)
+
+
+def severity(*lines: str) -> Edit:
+    """Return the edit that adds a second severity, P1, with these lines; `name: P1` stands in line 7."""
+    told = "".join(f"    {line}\n" for line in ("name: P1", "title: High", "definition: Half down", *lines))
+    return ("plan.yaml", "    definition: All down\n", "    definition: All down\n  -" + told[3:])
+
+
+def found(root: Path, level: str, *edits: Edit) -> list[str]:
+    """Return the complaints of that level as `plan.yaml:7: sentence next step`."""
+    every = check_company(company_folder(root, *edits), KINDS)
+    return [f"{one.where.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every if one.level == level]
+
+
+CIRCLE = """\
+    definition: All down
+    escalates: {to: P1, after: 1h}
+  - {name: P1, title: High, definition: Half, escalates: {to: P0, after: 2h}}
+"""
+FACETS = "facets:\n  users: {title: Users, values: [few, many, all]}\n  data: {title: Data}\n"
+
+ERRORS: list[tuple[list[Edit], str]] = [
+    (
+        [severity("escalates: {to: P1, after: 2h}")],
+        "plan.yaml:10: P1 escalates to P1, which is not graver. Name one of P0.",
+    ),
+    (
+        [("plan.yaml", "    definition: All down\n", "    definition: All down\n    escalates: {to: P0, after: 2h}\n")],
+        "plan.yaml:7: P0 escalates to P0, which is not graver. Take it out.",
+    ),
+    (
+        [
+            ("plan.yaml", "    definition: All down\n", CIRCLE),
+        ],
+        "plan.yaml:7: P0 escalates to P1, which is not graver.",
+    ),
+    ([severity("escalates: {to: P9, after: 2h}")], "plan.yaml:10: The plan has no severity `P9`."),
+    (
+        [plan("notifications:\n  - {audience: x, severities: [P0, P3]}\n")],
+        "plan.yaml:{2}: The plan has no severity `P3`.",
+    ),
+    (
+        [plan("updates:\n  - {audience: x, every: 1h, severities: [P3]}\n")],
+        "plan.yaml:{2}: The plan has no severity `P3`.",
+    ),
+    ([plan("assess:\n  - {severity: P3}\n")], "plan.yaml:{2}: The plan has no severity `P3`."),
+    (
+        [plan("notifications:\n  - {audience: x, kinds: [outrage]}\n")],
+        "plan.yaml:{2}: The plan has no kind of incident `outrage`. Did you mean `outage`?",
+    ),
+    (
+        [(BOOK, "service: shop\nh", "service: shop\nkind: leak\nh")],
+        "outage.yaml:5: The plan has no kind of incident `leak`.",
+    ),
+    (
+        [(BOOK, "    severities: [P0]\n", "    severities: [P0]\n    kinds: [outage, leak]\n")],
+        "outage.yaml:28: The plan has no kind of incident `leak`.",
+    ),
+    (
+        [plan("duties:\n  - {name: a, title: A, ask: Do, role: on_call, within: 3d, when: {dat: yes}}\n" + FACETS)],
+        "plan.yaml:{2}: The plan has no facet `dat`. Did you mean `data`?",
+    ),
+    (
+        [plan(FACETS + "assess:\n  - {severity: P0, when: {users: [most, all]}}\n")],
+        "plan.yaml:{5}: The facet `users` is never `most`. There are: all, few, many.",
+    ),
+    (
+        [plan(FACETS), ("plan.yaml", "    runbook: outage\n", "    runbook: outage\n    facets: {users: lots}\n")],
+        "plan.yaml:27: The facet `users` is never `lots`.",
+    ),
+    (
+        [plan("evidence:\n  - {name: logs, title: Logs, ask: Keep, role: oncall}\n")],
+        "plan.yaml:{2}: The plan has no role `oncall`. Did you mean `on_call`?",
+    ),
+    (
+        [plan("duties:\n  - {name: a, title: A, ask: 'Tell of {incidnet}', role: on_call, within: 72h}\n")],
+        "plan.yaml:{2}: The placeholder {incidnet} has no source. Did you mean `incident`?",
+    ),
+    ([plan("may_lower: [boss]\n")], "plan.yaml:{1}: The plan has no role `boss`."),
+    (
+        [("plan.yaml", "after: 5m, roles: everyone", "after: 5m, roles: [boss]")],
+        "plan.yaml:{2}: The plan has no role `boss`.",
+    ),
+    (
+        [
+            (
+                "plan.yaml",
+                "[{after: 5m, roles: everyone}]",
+                "[{after: 5m, roles: [on_call]}, {after: 1m, roles: everyone}]",
+            )
+        ],
+        "plan.yaml:{2}: The rungs are not in the order of their `after`.",
+    ),
+    (
+        [("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call, deputies: [on_call]}")],
+        "plan.yaml:8: `on_call` names itself in `deputies`.",
+    ),
+    (
+        [("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call, never_with: [communications_lead]}")],
+        "plan.yaml:12: Ana has `on_call` and `communications_lead`, which one person must not have.",
+    ),
+    (
+        [plan("rotas:\n  - {role: on_call, layers: [{name: a, people: [Anna], starts: 2026-11-02T09:00}]}\n")],
+        "plan.yaml:{2}: Nobody under `people` is called `Anna`. Did you mean `Ana`?",
+    ),
+    (
+        [
+            plan("rotas:\n  - {role: scribe, layers: [{name: a, people: [Ana], starts: 2026-11-02T09:00}]}\n"),
+            ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  scribe: {title: S}"),
+        ],
+        "plan.yaml:{3}: Ana has a turn as `scribe` and does not hold that role. Add `scribe` to the roles of Ana.",
+    ),
+    (
+        [("plan.yaml", "traffic.move: {roles: [on_call]}", "traffic.move: {roles: [on_call], one_of: [boss]}")],
+        "plan.yaml:30: The plan has no role `boss`.",
+    ),
+    (
+        [
+            ("plan.yaml", "traffic.move: {roles: [on_call]}", "traffic.move: {roles: [on_call], one_of: [cto]}"),
+            ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  cto: {title: CTO}"),
+        ],
+        "plan.yaml:31: `traffic.move` waits for one of cto, and the plan has nobody.",
+    ),
+    (
+        [
+            (
+                BOOK,
+                '      text: "{t_internal_alert}"\n',
+                '      text: "{t_internal_alert}"\n    if_unanswered: {with: {txt: Later.}}\n',
+            )
+        ],
+        "outage.yaml:13: chat.post: `txt` is not a field. Did you mean `text`?",
+    ),
+    (
+        [
+            (
+                BOOK,
+                '      text: "{t_internal_alert}"\n',
+                '      text: "{t_internal_alert}"\n    if_unanswered: {with: {text: "{impct}"}}\n',
+            )
+        ],
+        "outage.yaml:13: The placeholder {impct} has no source. Did you mean `impact`?",
+    ),
+    (
+        [(BOOK, "  - id: move\n    action: traffic.move\n", "  - id: move\n")],
+        "outage.yaml:14: `contain` no. 1: a step names exactly one of `action`, `probe`, `person` and `undo`.",
+    ),
+]
+
+WARNINGS: list[tuple[list[Edit], str]] = [
+    (
+        [plan(FACETS + "assess:\n  - {severity: P0}\n  - {severity: P0, when: {users: all, data: yes}}\n")],
+        "plan.yaml:{6}: The rule no. 2, for P0, never counts: rules before it always fit. Put the narrower rule first.",
+    ),
+    (
+        [
+            plan(
+                FACETS + "assess:\n  - {severity: P0, when: {users: [many, all], data: no}}\n"
+                "  - {severity: P0, when: {data: yes}}\n  - {severity: P0, when: {users: few}}\n  - {severity: P0}\n"
+            ),
+        ],
+        "plan.yaml:{8}: The rule no. 4, for P0, never counts",
+    ),
+    (
+        [plan(FACETS + "assess:\n  - {severity: P0, when: {users: all}}\n")],
+        "plan.yaml:{3}: Nothing follows from the facet `data`. Write a rule for it under `assess`",
+    ),
+    (
+        [severity("contain: false", "targets: [{name: stop, within: 1h, until: contained}]")],
+        "plan.yaml:11: The target `stop` waits until P1 is contained, which it never is. Write `until: recovered`",
+    ),
+    (
+        [severity(), (BOOK, "    action: chat.post\n", "    action: chat.post\n    severities: [P0]\n")],
+        "plan.yaml:7: At P1, no step of any runbook pages or tells anybody. Add a step that does",
+    ),
+    (
+        [plan("rotas:\n  - {role: on_call, layers: [{name: a, people: [Ana], starts: 2026-11-01T02:30}]}\n")],
+        "plan.yaml:{2}: The layer `a` is handed over on 2027-03-28 at 02:30, an hour in which Europe/Berlin puts its",
+    ),
+    (
+        [plan("notifications:\n  - {audience: oncall}\n")],
+        "plan.yaml:{2}: The plan has no role `oncall`. Did you mean `on_call`?",
+    ),
+    (
+        [("systems.yaml", "https://shop.example.com", "https://YOUR-SHOP.example.com")],
+        "systems.yaml:9: `url` still holds the blank `YOUR-SHOP`.",
+    ),
+]
+
+
+def at_its_line(says: str) -> str:
+    """Return `says` with `{2}` as the second line that the test added."""
+    for ahead in range(1, 10):
+        says = says.replace(f"{{{ahead}}}", str(AFTER + ahead))
+    return says
+
+
+@pytest.mark.parametrize(("edits", "says"), ERRORS)
+def test_a_name_that_stands_for_nothing_is_an_error(tmp_path: Path, edits: list[Edit], says: str) -> None:
+    """Each unknown name, circle and contradiction is an error at its own line."""
+    told = found(tmp_path, "error", *edits)
+    assert any(one.startswith(at_its_line(says)) for one in told), told
+
+
+@pytest.mark.parametrize(("edits", "says"), WARNINGS)
+def test_what_could_never_happen_is_a_warning(tmp_path: Path, edits: list[Edit], says: str) -> None:
+    """A rule, target or hand-over that never comes, and a severity that nobody hears of, are warnings."""
+    told = found(tmp_path, "warning", *edits)
+    assert any(one.startswith(at_its_line(says)) for one in told), told
+
+
+def test_a_ticket_needs_nobody_told(tmp_path: Path) -> None:
+    """A severity that only makes a ticket may stay without a page, and needs no step that tells."""
+    quiet = (BOOK, "    action: chat.post\n", "    action: chat.post\n    severities: [P0]\n")
+    assert found(tmp_path, "warning", severity("ticket_only: true"), quiet) == []
+
+
+def test_a_deputy_counts_among_those_who_may_say_yes(tmp_path: Path) -> None:
+    """Where the only person is deputy of the role that an action waits for, there is somebody to ask."""
+    boss = ("plan.yaml", "traffic.move: {roles: [on_call]}", "traffic.move: {roles: [boss]}")
+    roles = "on_call: {title: On-Call}\n  boss: {title: Boss, deputies: [on_call]}"
+    deputy = ("plan.yaml", "on_call: {title: On-Call}", roles)
+    assert found(tmp_path, "error", boss, deputy) == []
+
+
+def test_rules_that_all_count_are_well(tmp_path: Path) -> None:
+    """Rules in the right order, with one at the end for all the rest, have nothing to complain about."""
+    rules = (
+        "assess:\n  - {severity: P0, when: {users: all}}\n  - {severity: P0, when: {data: yes}}\n  - {severity: P0}\n"
+    )
+    assert found(tmp_path, "warning", plan(FACETS + rules)) == []
+
+
+def test_many_facets_are_looked_at_rule_against_rule(tmp_path: Path) -> None:
+    """Where the cases are too many to try, a rule behind a wider one is still found, and at once."""
+    many = "".join(f"  f{n}: {{title: F, values: [a, b, c, d]}}\n" for n in range(12))
+    wide = ", ".join(f"f{n}: a" for n in range(6))
+    narrow = ", ".join(f"f{n}: a" for n in range(12))
+    rules = f"assess:\n  - {{severity: P0, when: {{{wide}}}}}\n  - {{severity: P0, when: {{{narrow}}}}}\n"
+    [told] = found(tmp_path, "warning", plan("facets:\n" + many + rules))
+    assert "The rule no. 2, for P0, never counts" in told
+
+
+# --- reminders -------------------------------------------------------------------------------------------
+
+TELL = '  tell: {action: chat.post, with: {key: "{number}", text: "{reminder} For {for}."}}\n'
+
+
+@pytest.mark.parametrize(
+    ("instead", "told"),
+    [
+        (TELL.replace("chat.post", "traffic.move"), "`traffic.move` does more than tell people"),
+        (TELL.replace("chat.post", "chat.pots"), "There is no action `chat.pots`."),
+        (TELL.replace("{reminder}", "Look!"), "`tell` does not say what it is about."),
+        (TELL.replace("{number}", "one"), "Each `tell` would take the place of the one before."),
+        (TELL.replace("{for}", "{whom}"), "The placeholder {whom} has no source."),
+        (TELL.replace("key:", "urgency: much, key:"), "chat.post: `urgency`:"),
+    ],
+)
+def test_a_reminder_that_would_do_harm_or_say_nothing_is_an_error(tmp_path: Path, instead: str, told: str) -> None:
+    """Reminders go out unasked, so their actions may only speak; and each has words and a key of its own."""
+    assert any(told in one for one in found(tmp_path, "error", ("plan.yaml", TELL, instead)))
+
+
+def test_a_plan_without_reminders_is_warned_of(tmp_path: Path) -> None:
+    """Nobody would hear of an approval that waits."""
+    warned = found(tmp_path, "warning", ("plan.yaml", "reminders:\n" + TELL, ""))
+    assert any("the plan has no `reminders`" in one for one in warned)

@@ -1,0 +1,280 @@
+"""Folders that would fail only in an incident: each is refused before, or warned of, in one sentence at its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from allclear.company import check_company, load_company
+from allclear.domain.approval import ONE_PERSON_WITH_REASON, TWO_PEOPLE, ApprovalPolicy, AutoApproval
+from allclear.domain.errors import ConfigError
+from allclear.engine.actions.registry import Registry
+from tests.unit.company.company_support import KINDS, PLAN, Edit, Whatever, action, company_folder
+
+BOOK = "runbooks/outage.yaml"
+END = "working_time: {zone: Europe/Berlin}\n"
+ADDED = PLAN[: PLAN.index(END)].count("\n") + 2
+"""The line in which what a test adds to the plan begins."""
+ROUTE = "    runbook: outage\n"
+TEXT = '      text: "{t_internal_alert}"\n'
+LAX = "traffic.move: {roles: [on_call]}"
+LONG = "9" * 400 + "d"
+ROTA = "rotas:\n  - {role: on_call, layers: [{name: a, people: [Ana], starts: 2026-11-02T09:00}]}\n"
+CTO = ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  cto: {title: CTO, deputies: [on_call]}")
+
+
+def plan(added: str) -> Edit:
+    """Return the edit that adds lines to the plan."""
+    return ("plan.yaml", END, END + added)
+
+
+def rota(field: str) -> Edit:
+    """Return the edit that adds a rota; `field` stands in its layer."""
+    starts = "starts: 2026-11-02T09:00"
+    return plan(ROTA.replace(starts, field if field.startswith("starts") else f"{starts}, {field}"))
+
+
+def line(kind: str, **told: str) -> Edit:
+    """Return the edit that adds a duty or a piece of evidence."""
+    fields = {"name": "logs", "title": "Logs", "ask": "Keep them", "role": "on_call", **told}
+    within = ", within: 72h" if kind == "duties" else ""
+    return plan(f"{kind}:\n  - {{{', '.join(f'{name}: {value}' for name, value in fields.items())}{within}}}\n")
+
+
+def move(added: str) -> Edit:
+    """Return the edit that adds a line to the step that moves traffic; it stands in line 18."""
+    return (BOOK, "    measure: true\n", f"    measure: true\n    {added}\n")
+
+
+def told(if_unanswered: str) -> Edit:
+    """Return the edit that says what is told when nobody answers; it stands in line 13."""
+    return (BOOK, TEXT, f"{TEXT}    if_unanswered: {if_unanswered}\n")
+
+
+def one_more(step: str) -> Edit:
+    """Return the edit that adds a step with this id before the one that moves traffic."""
+    return (BOOK, "contain:\n", f"contain:\n  - {{id: {step}, person: on_call, ask: Do}}\n")
+
+
+def people(*names: str) -> Edit:
+    """Return the edit that puts more people on call, before Ana."""
+    told = "".join(f"  - {{name: {name}, roles: [on_call]}}\n" for name in names)
+    return ("plan.yaml", "people:\n", f"people:\n{told}")
+
+
+def found(folder: Path, level: str, kinds: Registry = KINDS) -> list[str]:
+    """Return the complaints of that level as `plan.yaml:7: sentence next step`."""
+    every = check_company(folder, kinds)
+    return [f"{one.where.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every if one.level == level]
+
+
+def strict(approval: ApprovalPolicy) -> Registry:
+    """Return the kinds with another default approval for moving traffic."""
+    rest = [kind for name, kind in KINDS.actions.items() if name != "traffic.move"]
+    return Registry.of([*rest, *KINDS.probes.values(), action("traffic.move", Whatever, approval=approval)])
+
+
+YEARS = "nothing in a plan takes longer than ten years"
+
+REFUSED: list[tuple[Edit, str]] = [
+    (line("evidence", ask='""'), f"plan.yaml:{ADDED + 1}: `ask`: string should have at least 1 character."),
+    (line("evidence", title='" "'), f"plan.yaml:{ADDED + 1}: `title`: string should have at least 1 character."),
+    (line("duties", ask='""'), f"plan.yaml:{ADDED + 1}: `ask`: string should have at least 1 character."),
+    (line("duties", title='""'), f"plan.yaml:{ADDED + 1}: `title`: string should have at least 1 character."),
+    (line("evidence", name="a" * 51), f"plan.yaml:{ADDED + 1}: `name`: string should have at most 50 characters."),
+    (line("duties", name="a" * 63), f"plan.yaml:{ADDED + 1}: `name`: string should have at most 50 characters."),
+    (rota("turn: 3000000d"), f"plan.yaml:{ADDED + 1}: `turn`: {YEARS}."),
+    (rota("acknowledge_within: 999999999d"), f"plan.yaml:{ADDED + 1}: `acknowledge_within`: {YEARS}."),
+    (rota("acknowledge_within: -5"), f"plan.yaml:{ADDED + 1}: `acknowledge_within`: a duration cannot be negative."),
+    (rota("starts: 9999-12-31T09:00"), f"plan.yaml:{ADDED + 1}: `layers` no. 1: `starts` lies between the years 2000"),
+    (rota("starts: 0001-01-01T00:00"), f"plan.yaml:{ADDED + 1}: `layers` no. 1: `starts` lies between the years 2000"),
+    (rota("starts: 202٦-11-02T09:00"), f"plan.yaml:{ADDED + 1}: `starts`: string should match pattern"),
+    (rota("hours: 0٩:00-17:00"), f"plan.yaml:{ADDED + 1}: `hours`: '0٩:00-17:00' are no hours of a day"),
+    (rota("acknowledge_within: ٣m"), f"plan.yaml:{ADDED + 1}: `acknowledge_within`: '٣m' is no duration"),
+    (plan("updates:\n  - {audience: x, every: 900000000d}\n"), f"plan.yaml:{ADDED + 1}: `every`: {YEARS}."),
+    (("plan.yaml", "after: 5m", "after: 3661d"), f"plan.yaml:{ADDED + 1}: `after`: {YEARS}."),
+    (("plan.yaml", "due: 48h", f"due: {LONG}"), f"plan.yaml:33: `within`: '{'9' * 40}...' is longer than any duration"),
+    (("systems.yaml", "timeout: 2s", f"timeout: {LONG}"), f"systems.yaml:12: `timeout`: '{'9' * 40}...' is longer"),
+    (move("expires: 999999999d"), f"outage.yaml:18: `expires`: {YEARS}."),
+    (move("expires: 9999999999999d"), "outage.yaml:18: `expires`: '9999999999999d' is longer than any duration"),
+    (move("auto_approve: {veto_window: 999999999d}"), f"outage.yaml:18: `veto_window`: {YEARS}."),
+    (move("auto_approve: {veto_window: 9s}"), "outage.yaml:18: `veto_window`: nobody could stop it in less than 10s."),
+    (told("{after: 9999d, with: {text: x}}"), f"outage.yaml:13: `after`: {YEARS}."),
+    *(
+        (one_more(f"move{end}"), f"outage.yaml:1: The file: the id `move{end}` is kept for what goes with the step")
+        for end in ("-proof", "-choice", "-again", "-unanswered", "-left", "-window")
+    ),
+    *(
+        (one_more(name), f"outage.yaml:1: The file: the id `{name}` is one that allclear gives itself")
+        for name in ("contained-manually", "evidence-logs", "undo-contain-move", "undo-manual-move")
+    ),
+]
+
+
+@pytest.mark.parametrize(("edit", "says"), REFUSED)
+def test_what_would_fail_in_the_night_is_not_read(tmp_path: Path, edit: Edit, says: str) -> None:
+    """One sentence at its line from the check, and the same file is refused when it is loaded."""
+    folder = company_folder(tmp_path, edit)
+    [said] = found(folder, "error")
+    assert said.startswith(says)
+    with pytest.raises(ConfigError):
+        load_company(folder)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        one_more("undo-rest"),
+        one_more("proof"),
+        one_more("moved-proof"),
+        one_more("keep-evidence"),
+        line("evidence", name="a" * 50),
+        rota("turn: 3660d"),
+        move("auto_approve: {veto_window: 10s}"),
+    ],
+)
+def test_what_only_checks_like_it_is_read(tmp_path: Path, edit: Edit) -> None:
+    """What is next to a limit, or an id that is nobody else's, has nothing against it."""
+    assert found(company_folder(tmp_path, edit), "error") == []
+
+
+@pytest.mark.parametrize("name", ["impact", "feature"])
+def test_braces_in_a_route_are_told(tmp_path: Path, name: str) -> None:
+    """A route's words fill pages as they are: each pair of braces is a warning, a known placeholder's too."""
+    route = ("plan.yaml", ROUTE, f"{ROUTE}    {name}: '{{nope}} {{severity}}'\n")
+    told = found(company_folder(tmp_path, route), "warning")
+    says = "stays as it is: `NAME` holds no placeholders. Write it in words; templates and steps may hold placeholders."
+    says = says.replace("NAME", name)
+    assert told == [f"plan.yaml:27: {{nope}} {says}", f"plan.yaml:27: {{severity}} {says}"]
+
+
+@pytest.mark.parametrize("name", ["ana", "ANA", "'  Ana '", "'A\u200bna'", "'\uff21na'"])
+def test_one_person_stands_once(tmp_path: Path, name: str) -> None:
+    """A second spelling of one name is no second person: it is an error, and does not make two who may approve."""
+    two = ("plan.yaml", LAX, "traffic.move: {roles: [on_call], people: 2}")
+    twice, few = found(company_folder(tmp_path, people(name), two), "error")
+    assert twice.startswith("plan.yaml:12: Ana stands twice under `people`")
+    assert "`traffic.move` waits for 2 of on_call, and the plan has 1." in few
+
+
+def test_blanks_are_not_one_person(tmp_path: Path) -> None:
+    """Two blanks that read alike stand for two people who are not known yet."""
+    two = ("plan.yaml", LAX, "traffic.move: {roles: [on_call], people: 3}")
+    assert found(company_folder(tmp_path, people("'[Name]'", "'[Name]'"), two), "error") == []
+
+
+def test_spaces_in_names_are_folded(tmp_path: Path) -> None:
+    """A name is read without spare spaces, under `people` and in a rota alike."""
+    added = plan(ROTA.replace("[Ana]", "['Bo   Li']"))
+    folder = company_folder(tmp_path, people("' Bo  Li '"), added)
+    assert found(folder, "error") == []
+    read = load_company(folder).plan
+    assert [person.name for person in read.people] == ["Bo Li", "Ana"]
+    assert read.rotas[0].layers[0].people == ["Bo Li"]
+
+
+def test_a_deputy_counts_as_the_one_who_must_be_among_them(tmp_path: Path) -> None:
+    """Where nobody holds the role in `one_of` but its deputy's is held, somebody can answer."""
+    wanted = ("plan.yaml", LAX, "traffic.move: {roles: [cto], one_of: [cto]}")
+    assert found(company_folder(tmp_path, CTO, wanted), "error") == []
+
+
+def test_whoever_must_be_among_them_counts_as_one_of_them(tmp_path: Path) -> None:
+    """Whoever stands under `one_of` alone may approve too, so both together are two."""
+    held = ("plan.yaml", "people:\n", "people:\n  - {name: Bo, roles: [boss]}\n")
+    roles = ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  boss: {title: Boss}")
+    wanted = ("plan.yaml", LAX, "traffic.move: {roles: [on_call], one_of: [boss], people: 2}")
+    assert found(company_folder(tmp_path, held, roles, wanted), "error") == []
+
+
+@pytest.mark.parametrize(
+    ("edits", "kinds", "takes"),
+    [
+        ([move("auto_approve: {}")], strict(ONE_PERSON_WITH_REASON), "a reason"),
+        ([move("auto_approve: {}"), ("plan.yaml", LAX, LAX[:-1] + ", reason_needed: true}")], KINDS, "a reason"),
+        ([move("auto_approve: {}\n    approval: {roles: [on_call], one_of: [on_call]}")], KINDS, "one of on_call"),
+        ([move("auto_approve: {}\n    approval: {roles: [on_call], people: 2}"), people("Bo")], KINDS, "2 people"),
+    ],
+)
+def test_nothing_acts_by_itself_that_takes_more_than_a_yes(
+    tmp_path: Path, edits: list[Edit], kinds: Registry, takes: str
+) -> None:
+    """The step's approval, the plan's and the default: a window in which nobody says no stands for none of these."""
+    if kinds is not KINDS:
+        edits = [*edits, ("plan.yaml", f"approvals:\n  {LAX}\n", "")]
+    told = found(company_folder(tmp_path, *edits), "error", kinds)
+    [said] = [one.partition(": ")[2] for one in told]
+    assert said.startswith(f"`traffic.move` acts by itself, and its approval takes {takes}. Take `auto_approve` out")
+
+
+def test_a_window_is_long_enough_by_default() -> None:
+    """What acts by itself waits for a minute where nothing else is said."""
+    assert AutoApproval().veto_window.total_seconds() == 60
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (
+            move("if_unanswered: {with: {percent: '100'}}"),
+            "outage.yaml:18: `traffic.move` says nothing that could go out `if_unanswered`. Take it out",
+        ),
+        (
+            told("{with: {text: Later., urgency: '3'}}"),
+            (
+                "outage.yaml:13: `urgency` is not among the words of `chat.post`. `if_unanswered` replaces words only: "
+                "text."
+            ),
+        ),
+    ],
+)
+def test_silence_changes_words_only(tmp_path: Path, edit: Edit, says: str) -> None:
+    """What goes out unanswered is another text, never another change."""
+    [said] = found(company_folder(tmp_path, edit), "error")
+    assert said.startswith(says)
+
+
+def test_silence_may_change_words(tmp_path: Path) -> None:
+    """The words of a message may be others when nobody answers, and a change may say `never`."""
+    folder = company_folder(tmp_path, told("{with: {text: Later.}}"), move("if_unanswered: never"))
+    assert found(folder, "error") == []
+
+
+@pytest.mark.parametrize(
+    ("edits", "said"),
+    [
+        (
+            [("plan.yaml", LAX, "traffic.move: {roles: [on_call, communications_lead]}")],
+            "plan.yaml:30: The approval of `traffic.move` lets communications_lead approve, which the default do",
+        ),
+        (
+            [move("approval: {roles: [on_call, communications_lead]}")],
+            "outage.yaml:18: The approval of `traffic.move` lets communications_lead approve, which the plan's own",
+        ),
+        ([CTO, ("plan.yaml", LAX, "traffic.move: {roles: [on_call, cto]}")], None),
+        (
+            [("plan.yaml", LAX, "public.tell: {roles: [on_call, communications_lead]}")],
+            "plan.yaml:30: The approval of `public.tell` lets on_call approve, which the default does not.",
+        ),
+    ],
+)
+def test_who_else_may_approve_is_told(tmp_path: Path, edits: list[Edit], said: str | None) -> None:
+    """A role that the default does not name may be meant: it is a warning; one that it names is none."""
+    told = [one for one in found(company_folder(tmp_path, *edits), "warning") if "approve, which" in one]
+    assert len(told) == (1 if said else 0)
+    assert not said or told[0].startswith(said)
+
+
+def test_another_leader_is_less(tmp_path: Path) -> None:
+    """Where one of two must be a leader, a plan cannot name somebody else for it."""
+    default = TWO_PEOPLE.model_copy(update={"one_of": ["communications_lead"], "in_prefect": True})
+    wanted = "traffic.move: {roles: [on_call], people: 2, one_of: [on_call], reason_needed: true}"
+    [said] = found(company_folder(tmp_path, ("plan.yaml", LAX, wanted), people("Bo")), "error", strict(default))
+    less = "is content with on_call where one of them must be communications_lead, which is less than its default."
+    assert said.startswith(f"plan.yaml:31: The approval of `traffic.move` {less} Ask for as much")
+
+
+def test_fewer_leaders_are_not_less() -> None:
+    """A plan may narrow who must be among them."""
+    assert TWO_PEOPLE.model_copy(update={"one_of": ["cto"]}).looser_than(TWO_PEOPLE) is None

@@ -1,0 +1,248 @@
+"""RetailGen AI's folder, as it is shipped."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import allclear
+from allclear.company import Company, check_company, load_company
+from allclear.domain.incident import Incident
+from allclear.domain.records import IncidentOpened
+from allclear.domain.runbook import Phase, Step
+from allclear.domain.template_values import values
+from allclear.drill.script import find_script
+from allclear.engine.actions.registry import Registry
+from allclear.engine.response.next_move import applicable
+from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.placeholders import PLACEHOLDERS
+from tasks.http_probes import Health, SmokeTest
+from tasks.pagerduty import Page, Resolve
+from tasks.slack import PostMessage
+from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
+from tasks.vercel.actions import Deployments, Promote, RollBack
+from tests.unit.domain.stories import Story
+
+FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "retailgen"
+BOOKS = ["bad-deployment", "broken-feature", "security-incident"]
+KINDS = Registry.of(
+    [
+        RollBack,
+        Promote,
+        Deployments,
+        Health,
+        SmokeTest,
+        PostMessage,
+        Page,
+        Resolve,
+        OpenIncident,
+        UpdateIncident,
+        ResolveIncident,
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def retailgen() -> Company:
+    """Return the company as it is loaded."""
+    return load_company(FOLDER)
+
+
+def opened(company: Company, severity: str = "SEV-1", alert: str = "SiteDown") -> Story:
+    """Return an incident that such an alert opened."""
+    route = company.plan.route({"alertname": alert})
+    assert route is not None
+    return Story("RG-1").say(
+        IncidentOpened(
+            company=company.plan.company,
+            title="retailgen.ai does not answer",
+            severity=severity,
+            service=route.service,
+            runbook=route.runbook,
+            reported="alert from json",
+            feature=route.feature,
+            impact=route.impact,
+            incident_kind=company.runbook(route.runbook).kind,
+        )
+    )
+
+
+def steps(company: Company, incident: Incident, phase: Phase) -> list[Step]:
+    """Return what that incident's runbook does in a phase."""
+    return applicable(incident, company.plan, company.runbook(incident.opened.runbook), phase)
+
+
+def test_it_checks_without_an_error_and_its_blanks_are_told() -> None:
+    """Nothing would stop an incident; the plan's own blanks and each assumption are listed."""
+    found = check_company(FOLDER, KINDS, PLACEHOLDERS)
+    assert [str(one) for one in found if one.level == "error"] == []
+    warned = " ".join(one.sentence for one in found if one.level == "warning")
+    assert warned.count("is still the blank `[Phone Number]`.") == 3
+    assert "The name of Security Officer is still the blank" in warned
+    assert "No runbook uses" not in warned
+    assert "No alert reaches" not in warned
+    assert any(one.level == "assumed" for one in found)
+
+
+def test_severities_are_the_plans_own(retailgen: Company) -> None:
+    """Four levels, the worst first, with the plan's own words on time."""
+    plan = retailgen.plan
+    assert [(one.name, one.title) for one in plan.severities] == [
+        ("SEV-1", "Critical"),
+        ("SEV-2", "High"),
+        ("SEV-3", "Medium"),
+        ("SEV-4", "Low"),
+    ]
+    targets = [target for one in plan.severities if (target := one.target("respond"))]
+    assert [target.words for target in targets] == ["< 15 mins", "< 1 hour", "< 4 hours", "< 24 hours"]
+    hours = [target.within.length / timedelta(hours=1) for target in targets]
+    assert hours == [0.25, 1, 4, 24]
+
+
+@pytest.mark.parametrize(
+    ("severity", "contains"), [("SEV-1", True), ("SEV-2", True), ("SEV-3", False), ("SEV-4", False)]
+)
+@pytest.mark.parametrize("alert", ["SiteDown", "ExportFailing", "DataLeak"])
+def test_only_sev_1_and_sev_2_are_contained(retailgen: Company, severity: str, alert: str, *, contains: bool) -> None:
+    """For the others no step touches production in the second phase, and nobody is asked to."""
+    incident = opened(retailgen, severity, alert).incident
+    found = [step for step in steps(retailgen, incident, Phase.CONTAIN) if not step.probe]
+    assert any(step.action == "vercel.rollback" for step in found) is contains
+    assert bool(found) is contains
+
+
+@pytest.mark.parametrize(
+    ("alert", "severity", "runbook"),
+    [
+        ("SiteDown", "SEV-1", "bad-deployment"),
+        ("DataLeak", "SEV-1", "security-incident"),
+        ("PaymentFailure", "SEV-1", "bad-deployment"),
+        ("ExportFailing", "SEV-2", "broken-feature"),
+        ("AiGenerationDown", "SEV-2", "broken-feature"),
+        ("SlowLoading", "SEV-3", "broken-feature"),
+    ],
+)
+def test_each_example_of_the_plan_has_its_route(retailgen: Company, alert: str, severity: str, runbook: str) -> None:
+    """The plan's examples of trouble open an incident of their level with a runbook that is there."""
+    route = retailgen.plan.route({"alertname": alert, "source": "uptime"})
+    assert route is not None
+    assert (route.severity, route.runbook) == (severity, runbook)
+    assert retailgen.runbook(runbook).service == route.service
+
+
+def test_each_runbook_has_all_five_phases(retailgen: Company) -> None:
+    """The phases keep the plan's own labels."""
+    assert sorted(retailgen.runbooks) == BOOKS
+    assert all(book.steps(phase) for book in retailgen.runbooks.values() for phase in Phase)
+    assert [retailgen.plan.phases[phase].label for phase in Phase] == [
+        "Detection & Identification",
+        "Containment",
+        "Investigation & Diagnosis",
+        "Resolution & Recovery",
+        "Post-Mortem & Review",
+    ]
+
+
+@pytest.mark.parametrize("name", ["bad-deployment", "broken-feature"])
+def test_nothing_is_written_before_the_trouble_is_verified(retailgen: Company, name: str) -> None:
+    """The first step of all looks for trouble, so that a false alarm pages nobody."""
+    first = retailgen.runbook(name).steps(Phase.DETECT)[0]
+    assert (first.probe, first.expects) == ("http.smoke", "trouble")
+
+
+def test_a_security_incident_keeps_evidence_and_trusts_no_check(retailgen: Company) -> None:
+    """Evidence is for this kind alone; a healthy look neither calls a leak a false alarm nor contains it."""
+    incident = opened(retailgen, alert="DataLeak").incident
+    plan, book = retailgen.plan, retailgen.runbook("security-incident")
+    assert [one.name for one in plan.applying(plan.evidence, "SEV-1", incident.kind, {})] == ["before-containment"]
+    assert plan.applying(plan.evidence, "SEV-1", "outage", {}) == []
+    assert not any(step.measure or step.expects for step in [*book.detect, *book.contain])
+    assert "contain/block-addresses" in [f"contain/{step.id}" for step in book.contain if step.person]
+
+
+def test_the_review_is_due_when_the_plan_says(retailgen: Company) -> None:
+    """The meeting within 24 hours for SEV-1 and SEV-2, and for no other."""
+    plan = retailgen.plan
+    assert plan.post_mortem.title == "Post-Incident Review"
+    due = {
+        one.name: [
+            str(line.within)
+            for line in plan.applying(plan.post_mortem.due, one.name, "outage", {})
+            if line.what == "meeting"
+        ]
+        for one in plan.severities
+    }
+    assert due == {"SEV-1": ["1d"], "SEV-2": ["1d"], "SEV-3": [], "SEV-4": []}
+
+
+@pytest.mark.parametrize("alert", ["SiteDown", "ExportFailing"])
+def test_every_template_renders_without_a_blank(retailgen: Company, alert: str) -> None:
+    """No brace and no bracket is left, neither in a template nor in what a step says or asks."""
+    story = opened(retailgen, alert=alert)
+    service = retailgen.service("app")
+    told = values(
+        story.incident,
+        story.entries,
+        retailgen.plan,
+        service_title=service.title,
+        impact=story.incident.opened.impact,
+        now=story.now,
+        templates=retailgen.templates,
+    )
+    rendered = {name: text for name, text in told.items() if name.startswith("t_")}
+    assert sorted(rendered) == sorted(f"t_{name}" for name in retailgen.plan.templates)
+    assert {name: text for name, text in rendered.items() if re.search(r"[\[\]{}]", text)} == {}
+    assert not any("\n" in rendered[name].strip() for name in rendered if name.startswith("t_status_page"))
+
+
+def test_the_status_page_reads_as_in_the_plan(retailgen: Company) -> None:
+    """Feature, time and cause stand where the plan has blanks."""
+    story = opened(retailgen, alert="ExportFailing", severity="SEV-2")
+    told = values(
+        story.incident,
+        story.entries,
+        retailgen.plan,
+        service_title="RetailGen AI",
+        impact="Export is failing",
+        now=story.now,
+        templates=retailgen.templates,
+    )
+    assert told["t_status_page_title"].strip() == "Service Issue - Export"
+    assert told["t_status_page_resolved_title"].strip() == "Resolved - Service Issue - Export"
+    assert told["t_status_page_investigating"].strip() == (
+        "We are currently investigating reports of issues with Export. Our team is working to identify the cause. "
+        "We will provide an update in 1 hour."
+    )
+    assert "the issue affecting Export as still being looked into." in told["t_status_page_identified"]
+
+
+def test_the_review_document_renders(retailgen: Company) -> None:
+    """Under the plan's own title, with its Root Cause Analysis and its action items."""
+    story = opened(retailgen)
+    document = write_post_mortem(
+        story.incident,
+        story.entries,
+        retailgen.plan,
+        service_title="RetailGen AI",
+        template=retailgen.post_mortem,
+        now=story.now,
+    )
+    assert document.startswith("# Post-Incident Review: ")
+    for heading in ("## Root Cause Analysis", "## Action Items", "## Timeline"):
+        assert heading in document
+    assert "{" not in document
+
+
+def test_the_drill_expects_the_rollback(retailgen: Company) -> None:
+    """Its alert is one that the plan routes, and everybody who is asked has a stand-in."""
+    _, script = find_script(FOLDER, "site-down")
+    route = retailgen.plan.route(script.alert.labels)
+    assert route is not None
+    assert route.runbook == "bad-deployment"
+    assert script.expect.verified == ["contain/roll-back"]
+    book, played = retailgen.runbook(route.runbook), {one.role for one in script.people}
+    asked = {step.person for phase in Phase for step in book.steps(phase) if step.person}
+    assert asked <= played

@@ -1,0 +1,163 @@
+"""VintStreet's folder, as it is shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pydantic import Field
+
+import allclear
+from allclear.company import Company, check_company, load_company
+from allclear.domain.action import Params, Probe
+from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS
+from allclear.domain.runbook import Phase
+from allclear.engine.actions.registry import Registry
+from allclear.postmortem.placeholders import PLACEHOLDERS
+from tests.unit.company.company_support import OfService, action, client
+
+FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "vintstreet"
+
+
+class OfIncident(Params):
+    """A page to acknowledge or resolve."""
+
+    incident: str = Field(pattern=r"^[A-Z]+-\d+(-\d+)?$")
+
+
+class Page(OfIncident):
+    """A page."""
+
+    summary: str
+    severity: str = "critical"
+
+
+class Message(Params):
+    """A message in Slack."""
+
+    message: str
+    text: str
+    channel: str | None = None
+
+
+class Update(OfIncident):
+    """An update of the status page."""
+
+    message: str
+    status: Literal["investigating", "identified", "monitoring", "resolved"] = "resolved"
+
+
+class Opening(Update):
+    """A new incident on the status page."""
+
+    service: str
+    title: str
+
+
+class Rollback(OfService):
+    """Where traffic goes."""
+
+    to: str = "previous"
+
+
+class Flag(Params):
+    """A flag."""
+
+    flag: str
+    service: str | None = None
+
+
+def probe(name: str, *needs: type[Any]) -> type[Probe[Any]]:
+    """Return a probe's class as a check sees it."""
+    return type(name, (Probe,), {"name": name, "title": name, "params": OfService, "needs": needs})
+
+
+CLOUD, FLAGS, SLACK, PAGER, PUBLIC = (
+    client(name) for name in ("cloud_run", "supabase", "slack", "pagerduty", "statuspage")
+)
+KINDS = Registry.of(
+    [
+        action("cloud_run.rollback_traffic", Rollback, (CLOUD,), approval=ONE_PERSON),
+        action("feature_flag.disable", Flag, (FLAGS,), approval=ONE_PERSON),
+        action("maintenance.enable", OfService, (FLAGS,), approval=ONE_PERSON_WITH_REASON),
+        action("pagerduty.page", Page, (PAGER,), approval=None, speaks=("summary",)),
+        action("pagerduty.resolve", OfIncident, (PAGER,), approval=None),
+        action("slack.post", Message, (SLACK,), approval=None, speaks=("text",)),
+        action("status_page.open", Opening, (PUBLIC,), approval=SPEAKERS),
+        action("status_page.update", Update, (PUBLIC,), approval=SPEAKERS),
+        action("status_page.resolve", Update, (PUBLIC,), approval=SPEAKERS),
+        probe("http.health"),
+        probe("http.smoke"),
+        probe("cloud_run.revisions", CLOUD),
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def vintstreet() -> Company:
+    """Return the company as it is loaded."""
+    return load_company(FOLDER)
+
+
+def test_it_checks_without_an_error_and_its_blanks_are_told() -> None:
+    """Nothing would stop an incident; the plan's own blanks and each assumption are listed."""
+    found = check_company(FOLDER, KINDS, PLACEHOLDERS)
+    assert [str(one) for one in found if one.level == "error"] == []
+    warned = " ".join(one.sentence for one in found if one.level == "warning")
+    assert "The name of CTO is still the blank `[Name]`." in warned
+    assert "Nobody holds the role `ceo`." in warned
+    assert "`endpoint` still holds the blank `YOUR-PROJECT`." in warned
+    assert "No runbook uses" not in warned
+    assert "No alert reaches" not in warned
+    assert any(one.level == "assumed" for one in found)
+
+
+def test_severities_are_the_plans_own(vintstreet: Company) -> None:
+    """Four levels, the worst first, with the plan's own words on time and escalation."""
+    plan = vintstreet.plan
+    assert [(one.name, one.title) for one in plan.severities] == [
+        ("P0", "Critical"),
+        ("P1", "High"),
+        ("P2", "Medium"),
+        ("P3", "Low"),
+    ]
+    targets = [severity.target("respond") for severity in plan.severities]
+    assert [str(target.within) for target in targets if target] == ["5m", "30m", "2h", "1 business day"]
+    assert [(one.name, one.escalates.to) for one in plan.severities if one.escalates] == [("P1", "P0"), ("P2", "P1")]
+    assert "Notify PR team if security breach" in plan.severities[0].escalation
+
+
+@pytest.mark.parametrize(
+    ("alert", "severity", "runbook"),
+    [
+        ("PaymentProcessingFailures", "P0", "bad-deployment"),
+        ("DatabaseConnectionFailures", "P0", "bad-deployment"),
+        ("AuthenticationFailures", "P1", "bad-deployment"),
+        ("ApiResponseTimeHigh", "P1", "bad-deployment"),
+        ("ErrorRateHigh", "P1", "bad-deployment"),
+        ("LiveStreamFailures", "P1", "broken-feature"),
+    ],
+)
+def test_each_critical_alert_has_its_route(vintstreet: Company, alert: str, severity: str, runbook: str) -> None:
+    """Every critical alert of the plan opens an incident of the right severity with a runbook that is there."""
+    route = vintstreet.plan.route({"alertname": alert, "job": "web"})
+    assert route is not None
+    assert (route.severity, route.runbook) == (severity, runbook)
+    assert vintstreet.runbook(runbook).service == route.service
+
+
+@pytest.mark.parametrize("name", ["bad-deployment", "broken-feature"])
+def test_nothing_is_written_before_the_trouble_is_verified(vintstreet: Company, name: str) -> None:
+    """The first step of all looks for trouble, so that a false alarm pages nobody."""
+    first = vintstreet.runbook(name).steps(Phase.DETECT)[0]
+    assert (first.probe, first.expects) == ("http.smoke", "trouble")
+
+
+def test_the_measures_stand_in_the_order_in_which_they_are_tried(vintstreet: Company) -> None:
+    """The rollback comes before maintenance, and the flag before the rollback."""
+    tried = {name: [step.action for step in book.contain if step.measure] for name, book in vintstreet.runbooks.items()}
+    assert tried == {
+        "bad-deployment": ["cloud_run.rollback_traffic", "maintenance.enable"],
+        "broken-feature": ["feature_flag.disable", "cloud_run.rollback_traffic"],
+    }

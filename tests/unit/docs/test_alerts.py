@@ -1,0 +1,94 @@
+"""The page on alerts names every source, and what it shows works."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+from ruamel.yaml import YAML
+
+from allclear.domain.systems import Systems
+from allclear.responder.app import make_app
+from allclear.responder.connection_limits import Connection
+from allclear.responder.limits import Limits
+from allclear.responder.samples import sample
+from allclear.responder.sources import SOURCES
+from allclear.responder.sources.datadog import Payload
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.strict_json import MOST_BYTES, MOST_DEPTH
+from allclear.settings import Settings
+from tests.contract.simulator_support import REPOSITORY
+from tests.unit.responder.responder_support import engine_in
+from tests.unit.responder.sources.sources_support import NOW
+
+PAGE = (REPOSITORY / "docs" / "alerts.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (\S+)\n\n(.*?)(?=^## |\Z)", PAGE, flags=re.DOTALL | re.MULTILINE))
+WRITTEN = re.findall(r"`([a-z]+: \{[^`]*\})`", PAGE)
+
+
+def test_the_page_has_a_section_for_every_source() -> None:
+    """Each source says where the vendor shall send to, and what is configured on our side."""
+    assert set(SECTIONS) == set(SOURCES)
+    for name, text in SECTIONS.items():
+        assert f"/alerts/{name}" in text or name == "json", name
+        assert f"{name}: {{secret: VARIABLE" in text, name
+
+
+def test_the_configuration_that_the_page_shows_loads() -> None:
+    """The block of systems.yaml fits, with options that its sources know."""
+    yaml: Any = YAML(typ="safe", pure=True)
+    (block,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    systems = Systems.model_validate({"systems": {}, "services": {}, **yaml.load(block)})
+    assert len(systems.alerts) == 6
+
+
+@pytest.mark.parametrize("line", [line for line in WRITTEN if "secret" in line])
+def test_each_line_of_configuration_fits(line: str) -> None:
+    """What a section tells to write is a source with its secret and known options."""
+    yaml: Any = YAML(typ="safe", pure=True)
+    assert len(Systems.model_validate({"systems": {}, "services": {}, "alerts": yaml.load(line)}).alerts) == 1
+
+
+def test_datadogs_template_is_the_one_that_is_read() -> None:
+    """Its fields are those of our sample, each filled by the variable of its name; all that is read is there."""
+    (template,) = re.findall(r"```json\n(.*?)```", SECTIONS["datadog"], flags=re.DOTALL)
+    fields = cast("dict[str, str]", json.loads(template))
+    assert fields == {name: f"${name.upper()}" for name in fields}
+    assert set(Payload.model_fields) <= set(fields)
+    assert set(fields) == set(json.loads(sample("datadog", "firing", NOW).body))
+
+
+def test_the_json_that_the_page_shows_is_read() -> None:
+    """The example of plain JSON is an alert."""
+    (body,) = re.findall(r"```json\n(.*?)```", SECTIONS["json"], flags=re.DOTALL)
+    (alert,) = cast("list[Any]", SOURCES["json"].parse(RawRequest(body.encode())))
+    assert (alert.key, alert.state) == ("checkout", "firing")
+
+
+def test_the_figures_that_the_page_names_are_the_ones_there_are(tmp_path: Path) -> None:
+    """The table has every figure of ours, and each that is told to be watched exists."""
+    engine = engine_in(tmp_path)
+    with TestClient(make_app(engine, SecretStr("token"), drives=False), client=("127.0.0.1", 5)) as client:
+        families = list(text_string_to_metric_families(client.get("/metrics").text))
+    engine.journal.close()
+    there = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
+    assert set(re.findall(r"`(allclear_[a-z_]+)", PAGE)) == {name for name in there if name.startswith("allclear_")}
+
+
+def test_the_bounds_that_the_page_names_are_the_ones_in_force() -> None:
+    """What is said of sizes and times is what the code has."""
+    limits = Limits()
+    said = " ".join(PAGE.split())
+    assert f"took over {limits.journal_seconds:g} s; over {limits.most_requests} alerts" in said
+    assert f"or {limits.most_bytes // MOST_BYTES} MiB of them" in said
+    assert f"the body took over {limits.body_seconds:g} s" in said
+    assert f"A head that takes over {Connection.head_seconds:g} s" in said
+    assert f"Beyond {Connection.most} connections" in said
+    assert f"nested deeper than {MOST_DEPTH}" in said
+    assert f"`ALLCLEAR_HEARTBEAT_SECONDS` ({Settings().heartbeat_seconds:g})" in said

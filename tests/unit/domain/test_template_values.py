@@ -1,0 +1,120 @@
+"""Every placeholder of a message has its value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from allclear.domain.approval import ONE_PERSON, Ask, AskKind
+from allclear.domain.errors import ConfigError
+from allclear.domain.placeholders import PLACEHOLDERS
+from allclear.domain.records import AskAnswered, AskOpened, IncidentEnded, NoteAdded
+from allclear.domain.template_values import UPDATES, status, values
+from tests.unit.domain.stories import ANA, BEN, Story, plan
+
+
+def _values(story: Story, **more: Any) -> dict[str, str]:  # noqa: ANN401 - templates and the like
+    return values(
+        story.incident,
+        story.entries,
+        plan(),
+        service_title="VintStreet shop",
+        impact="Payment processing down",
+        now=story.now,
+        **more,
+    )
+
+
+def test_every_placeholder_has_a_value_and_nothing_else_does() -> None:
+    """The list of placeholders and what fills them cannot drift apart."""
+    templates = {"internal": "{title}", "status-page": "{status}"}
+    told = _values(Story().opened(), templates=templates)
+    assert set(told) == set(PLACEHOLDERS) | {"t_internal", "t_status_page"}
+
+
+def test_an_internal_message_reads_as_in_the_plan() -> None:
+    """The plan's own example of an alert comes out, filled."""
+    template = "[{severity}] {company} Incident\nStatus: {status}\nImpact: {impact}\nStarted: {began}\n{updates}"
+    told = _values(Story().opened(), templates={"internal": template})["t_internal"]
+    assert told == (
+        "[P1] VintStreet Incident\nStatus: INVESTIGATING\nImpact: Payment processing down\n"
+        "Started: 2026-11-22 14:28 UTC\n14:30 - Opened as P1: Payment processing down (alert from alertmanager)."
+    )
+
+
+def test_what_is_not_known_is_called_so() -> None:
+    """Nothing is made up where nobody knows."""
+    told = _values(Story().opened())
+    assert (told["lead"], told["resolved"], told["waiting"], told["in_place"]) == (
+        "not yet named",
+        "not yet",
+        "nothing",
+        "nothing",
+    )
+
+
+def test_what_waits_says_how_to_answer() -> None:
+    """The line holds the command, and later what is left in place."""
+    story = Story().opened().verified().paged().roll_back_proposed()
+    assert _values(story)["waiting"] == (
+        "Send 100 % of vintstreet's traffic to vintstreet-00041-wex: allclear approve VS-12/contain/roll-back --as NAME"
+    )
+    assert _values(story.contained())["in_place"].startswith("traffic pinned to one revision (run:vintstreet)")
+
+
+def test_the_status_follows_what_is_proven() -> None:
+    """Investigating, identified with the cause, contained, resolved once recovered; a false alarm is called so."""
+    story = Story().opened()
+    assert status(story.incident) == "INVESTIGATING"
+    ask = Ask(
+        id="VS-12/investigate/root-cause",
+        kind=AskKind.STEP,
+        phase="investigate",
+        step="root-cause",
+        title="Why?",
+        text="?",
+        yes="Known.",
+        no="Not known.",
+        policy=ONE_PERSON,
+    )
+    known = Story().opened().say(AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason="an empty key"), by=ANA)
+    assert status(known.incident) == "IDENTIFIED"
+    assert status(story.verified().paged().roll_back_proposed().contained().incident) == "CONTAINED"
+    assert status(story.resolved().incident) == "RESOLVED"
+    alarm = Story().opened().say(IncidentEnded(ending="false-alarm", reason="healthy"), by=BEN)
+    assert status(alarm.incident) == "FALSE ALARM"
+
+
+def test_the_duration_ends_with_recovery() -> None:
+    """It runs until now while the trouble lasts, and stands still afterwards."""
+    assert _values(Story().opened().after(5))["duration"] == "7m"
+    assert _values(Story().whole().after(600))["duration"] == "32m 12s"
+
+
+def test_many_updates_stay_a_message() -> None:
+    """A long incident shows its beginning, its latest lines, and where the rest is."""
+    story = Story().opened().say(*(NoteAdded(text=f"note {number}") for number in range(100)), by=ANA)
+    lines = _values(story)["updates"].splitlines()
+    assert len(lines) == UPDATES
+    assert lines[0].startswith("14:30 - Opened as P1")
+    assert lines[1] == "(82 lines more: allclear show VS-12)"
+    assert lines[-1] == "14:30 - Note by Ana (Tech Lead): note 99."
+
+
+def test_a_title_cannot_smuggle_in_a_placeholder() -> None:
+    """An alert called {status} is shown as it is."""
+    told = _values(Story().opened("{status} \x1b[31m{t_x}"), templates={"internal": "{title}"})
+    assert told["t_internal"] == "{status} {t_x}"
+
+
+def test_a_template_with_another_template_in_it_is_refused() -> None:
+    """Templates do not nest; the error names both."""
+    with pytest.raises(ConfigError, match=r"`outer` refers to another template, \{t_inner\}"):
+        _values(Story().opened(), templates={"inner": "x", "outer": "{t_inner}"})
+
+
+def test_an_unknown_placeholder_is_refused() -> None:
+    """A blank without a source is an error, not a hole in a message to customers."""
+    with pytest.raises(ConfigError, match=r"\{colour\} has no source"):
+        _values(Story().opened(), templates={"public": "Issue - {colour}"})

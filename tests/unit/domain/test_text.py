@@ -1,0 +1,159 @@
+"""Titles of alerts are hostile until shown otherwise: no line of ours carries their tricks on."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from rich.console import Console
+
+from allclear.domain.base import JsonDict
+from allclear.domain.timeline import differences, markdown_safe, plain, timeline
+from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
+from tests.unit.domain.stories import START, Story, plan
+
+_TRICKS = st.sampled_from(
+    [
+        "\x1b[31m",
+        "\x1b]0;owned\x07",
+        "\x9b2J",
+        "\u202e",
+        "\u2066",
+        "\u200b",
+        "\r\n",
+        "\n# ",
+        "\n\n- ",
+        "| a |",
+        "`",
+        "**",
+        "__",
+        "[x](javascript:1)",
+        "![x](https://evil.example/p.png)",
+        "<script>",
+        "</td>",
+        "<!--",
+        "&lt;",
+        "&#60;",
+        "\\",
+        "https://evil.example",
+        "www.evil.example",
+        "~~",
+        "1. ",
+        "12) ",
+        "- ",
+        "+ ",
+        "===",
+        "---",
+        "{title}",
+        "[red]",
+        "[/]",
+        "\ud800",
+        "$x$",
+        "#",
+        ">",
+        "\x00",
+        "\u2028",
+        "\t",
+        "😀",
+        "ä",
+    ]
+)
+HOSTILE = st.lists(st.one_of(_TRICKS, st.text(max_size=8)), max_size=12).map("".join)
+STORED = HOSTILE.map(lambda text: text.encode(errors="ignore").decode())
+"""What the journal can hold: a lone surrogate is no UTF-8, and cannot be sealed."""
+_MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def _inline(markdown: str) -> list[Token]:
+    return [child for token in _MARKDOWN.parse(markdown) for child in token.children or []]
+
+
+def _unseen(text: str) -> list[str]:
+    return [sign for sign in text if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+
+
+@given(HOSTILE, st.integers(min_value=1, max_value=60))
+def test_plain_text_is_one_short_line_without_unseen_characters(text: str, limit: int) -> None:
+    """No escape, no bidi override and no line break reaches a terminal; doing it twice changes nothing."""
+    told = plain(text, limit)
+    assert not _unseen(told)
+    assert len(told) <= limit
+    assert plain(told, limit) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("\x1b[31mred\x1b[0m alert", "red alert"),
+        ("\x1b]0;title\x07shown", "shown"),
+        ("left\u202etfel", "lefttfel"),
+        ("two\r\nlines\tand  spaces", "two lines and spaces"),
+        ("Störung in Köln 😀", "Störung in Köln 😀"),
+    ],
+)
+def test_what_a_person_meant_stays(text: str, told: str) -> None:
+    """Only the tricks go; umlauts, signs and words stay."""
+    assert plain(text) == told
+
+
+@given(HOSTILE)
+def test_markdown_shows_hostile_text_as_it_is(text: str) -> None:
+    """A Markdown reader gets plain words back: no markup, no HTML, no link, wherever the text stands."""
+    for markdown in (markdown_safe(text), f"- {markdown_safe(text)}", f"# {markdown_safe(text)}"):
+        tokens = _inline(markdown)
+        assert {token.type for token in tokens} <= {"text"}
+        assert "".join(token.content for token in tokens) == plain(text, 1000)
+
+
+@given(HOSTILE)
+def test_a_cell_stays_one_cell(text: str) -> None:
+    """Text in a table neither ends its cell nor its row."""
+    tokens = _MARKDOWN.parse(f"| a | b |\n|---|---|\n| {markdown_safe(text)} | x |")
+    assert [token.type for token in tokens].count("td_open") == 2
+    assert not any(token.type == "html_block" for token in tokens)
+
+
+@given(STORED)
+def test_a_hostile_alert_changes_nothing_in_the_artifacts(title: str) -> None:
+    """An alert's title cannot add a line, a row or a link to what Prefect shows."""
+    told, calm = _artifacts(title), _artifacts("calm")
+    assert [token.type for token in _MARKDOWN.parse(told)] == [token.type for token in _MARKDOWN.parse(calm)]
+    assert not _unseen(told.replace("\n", ""))
+    assert "<" not in told
+
+
+def _artifacts(title: str) -> str:
+    story = Story().opened(title).roll_back_proposed()
+    story.ask(story.incident.acts["contain/roll-back"].proposed.model_copy(update={"act": title, "title": title}))
+    incident = story.incident
+    return f"{markdown_timeline(incident, story.entries, plan())}\n\n{markdown_acts(incident, plan())}"
+
+
+@given(STORED)
+def test_a_hostile_alert_does_nothing_to_the_terminal(title: str) -> None:
+    """`allclear show` takes no title for rich's markup and lets no escape through."""
+    story = Story().opened(title).roll_back_proposed()
+    out = io.StringIO()
+    Console(file=out, width=400, color_system=None).print(
+        show(story.incident, story.entries, plan(), START, routine=True)
+    )
+    assert not _unseen(out.getvalue().replace("\n", ""))
+    assert plain(title) in " ".join(out.getvalue().split()) or len(plain(title)) > 60
+    assert all(not _unseen(line.text) for line in timeline(story.entries))
+
+
+def test_differences_are_told_in_words() -> None:
+    """An approver reads fields and values, not JSON; what did not change and what means nothing is left out."""
+    before: JsonDict = {"traffic": {"web-42": 100}, "enabled": True, "etag": "a", "allowed_hosts": [], "same": 1}
+    after: JsonDict = before | {"traffic": {"web-41": 90, "web-42": 10}, "enabled": False, "etag": "b"}
+    after["allowed_hosts"] = ["a|b"]
+    assert differences(before, after) == [
+        ("traffic", "web-42 100", "web-41 90, web-42 10"),
+        ("enabled", "yes", "no"),
+        ("allowed hosts", "nothing", "a\\|b"),
+    ]

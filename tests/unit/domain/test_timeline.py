@@ -1,0 +1,371 @@
+"""Every kind of record has its own sentence, short and plain."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
+from allclear.domain.records import (
+    Acknowledged,
+    ActFinished,
+    ActIntended,
+    ActProposed,
+    AlertJoined,
+    AlertsCollapsed,
+    AskAnswered,
+    AskOpened,
+    AskWithdrawn,
+    Assessed,
+    By,
+    Contained,
+    DecisionMade,
+    FollowUpAdded,
+    IncidentEnded,
+    IncidentOpened,
+    LedgerHandedOver,
+    NoteAdded,
+    PhaseEntered,
+    PhaseLeft,
+    PostMortemWritten,
+    Record,
+    Recovered,
+    ReminderDue,
+    RoleTaken,
+    RunStarted,
+    SeverityChanged,
+    StepDone,
+    StormJoined,
+    StormPassed,
+    VetoWindowEnded,
+)
+from allclear.domain.timeline import (
+    Line,
+    answer_commands,
+    asked_words,
+    beside_its_speaker,
+    outcome_words,
+    role_words,
+    tell,
+    timeline,
+)
+from tests.unit.domain.stories import ANA, BEN, HEALTH, MACHINE, START, TROUBLE, Story, change, plan
+
+
+def _ask(kind: AskKind, policy: ApprovalPolicy = ONE_PERSON) -> Ask:
+    return Ask(
+        id="VS-12/resolve/fix",
+        kind=kind,
+        phase="resolve",
+        step="fix",
+        title="Deploy the fix",
+        text="...",
+        yes="It is done.",
+        no="It is not done.",
+        policy=policy,
+    )
+
+
+_MADE = change("Send all traffic to web-41.", {"revision": "web-42"}, {"revision": "web-41"})
+_PROPOSED = ActProposed(
+    act="contain/roll-back",
+    phase="contain",
+    step="roll-back",
+    action="traffic.roll_back",
+    title="Roll back traffic",
+    params={},
+    change=_MADE,
+)
+_OUTCOME = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="web-41 serves 100 %.")
+
+EXAMPLES: list[tuple[Any, By, str]] = [
+    (
+        IncidentOpened(
+            company="VintStreet",
+            title="Payments down",
+            severity="P0",
+            service="web",
+            runbook="payments",
+            reported="alert from alertmanager",
+        ),
+        MACHINE,
+        "Opened as P0: Payments down (alert from alertmanager).",
+    ),
+    (
+        AlertJoined(alert="7", source="sentry", key="k", state="firing", title="Too many errors"),
+        MACHINE,
+        "Alert from sentry: Too many errors.",
+    ),
+    (
+        AlertJoined(alert="7", source="sentry", key="k", state="firing", title="Too many errors", flapping=True),
+        MACHINE,
+        "An alert from sentry comes and goes; it counts as firing, and nothing acts by itself: Too many errors.",
+    ),
+    (
+        AlertsCollapsed(count=40, up_to=90),
+        MACHINE,
+        "Alerts come in masses: 40 more alerts, counted and not told one by one.",
+    ),
+    (
+        StormJoined(umbrella="VS-30"),
+        MACHINE,
+        (
+            "Alerts storm in: VS-30 gathers new troubles, and people approve every act until one comes here after "
+            "the storm."
+        ),
+    ),
+    (
+        StormPassed(umbrella="VS-30"),
+        MACHINE,
+        "The storm that VS-30 gathered is over: what the plan lets act alone may again.",
+    ),
+    (Acknowledged(), ANA, "Ana (Tech Lead) is on it."),
+    (
+        SeverityChanged(was="P1", now="P0", reason="checkout is down too"),
+        BEN,
+        "Severity raised from P1 to P0: checkout is down too.",
+    ),
+    (
+        ReminderDue(topic="acknowledge", level=1, sentence="Nobody has acknowledged the page", urgent=True),
+        MACHINE,
+        "Woken: Nobody has acknowledged the page.",
+    ),
+    (
+        VetoWindowEnded(ask="VS-12/contain/roll-back"),
+        MACHINE,
+        'Nobody stopped "VS-12/contain/roll-back" in its time: it is done, as the plan authorised.',
+    ),
+    (
+        Assessed(facets={"users": "many"}, incident_kind="outage", reason="tickets"),
+        BEN,
+        "Ben (Incident Commander) assessed it: kind of incident: Outage; users: many. Why: tickets.",
+    ),
+    (RoleTaken(role="incident_commander", person="Ben", was="Ana"), BEN, "Ben is Incident Commander now (was Ana)."),
+    (PhaseEntered(phase="contain"), MACHINE, "Phase begins: Initial Response."),
+    (
+        PhaseLeft(phase="contain", sentence="Contained by the first measure."),
+        MACHINE,
+        "Phase done: Initial Response: Contained by the first measure.",
+    ),
+    (
+        StepDone(phase="detect", step="verify", title="Verification", finding=TROUBLE),
+        MACHINE,
+        "Verification: 20 requests: 12 failed (60 %), p95 84 ms: trouble confirmed.",
+    ),
+    (_PROPOSED, MACHINE, "Proposed: Send all traffic to web-41."),
+    (
+        AskOpened(ask=_ask(AskKind.APPROVAL)),
+        MACHINE,
+        "Asked On-Call, Incident Commander, Tech Lead or CTO to approve: Deploy the fix.",
+    ),
+    (
+        AskAnswered(ask="VS-12/resolve/fix", yes=True, reason="errors started with 42"),
+        ANA,
+        "Ana (Tech Lead) said yes to VS-12/resolve/fix from the command line: 'errors started with 42'.",
+    ),
+    (
+        AskWithdrawn(ask="VS-12/resolve/fix", reason="the revision is gone"),
+        MACHINE,
+        'The question about "VS-12/resolve/fix" is void: the revision is gone.',
+    ),
+    (
+        ActIntended(act="contain/roll-back", digest="2" * 64, change=_MADE, holder="responder-1"),
+        MACHINE,
+        "About to do: Send all traffic to web-41.",
+    ),
+    (
+        ActFinished(act="contain/roll-back", outcome=_OUTCOME),
+        MACHINE,
+        "Done and verified: contain/roll-back. web-41 serves 100 %.",
+    ),
+    (
+        Contained(by="Roll back traffic", finding=HEALTH),
+        MACHINE,
+        "Contained (Roll back traffic): 20 requests: 0 failed, p95 61 ms.",
+    ),
+    (Recovered(finding=HEALTH), MACHINE, "Recovered: 20 requests: 0 failed, p95 61 ms."),
+    (
+        LedgerHandedOver(act="contain/roll-back", to="Ana", due=START),
+        BEN,
+        'Ana takes over what "contain/roll-back" left in place, until 2026-11-22 14:30 UTC.',
+    ),
+    (
+        NoteAdded(text="The bank says that it is not them"),
+        ANA,
+        "Note by Ana (Tech Lead): The bank says that it is not them.",
+    ),
+    (
+        DecisionMade(text="Fix forward", reason="41 is too old"),
+        BEN,
+        "Ben (Incident Commander) decided: Fix forward. Why: 41 is too old.",
+    ),
+    (
+        PostMortemWritten(field="root_cause", text="An empty key"),
+        BEN,
+        'Ben (Incident Commander) wrote "root cause" for the post-mortem.',
+    ),
+    (
+        FollowUpAdded(text="Refuse to start without a key", owner="Ana", due=START),
+        BEN,
+        "Follow-up for Ana, due 2026-11-22: Refuse to start without a key.",
+    ),
+    (IncidentEnded(ending="resolved", reason="well for five minutes"), BEN, "All clear: well for five minutes."),
+    (RunStarted(phase="contain", run="7c9e6679"), MACHINE, "Prefect runs Initial Response (flow run 7c9e6679)."),
+]
+
+
+def _told(record: Any, by: By = MACHINE) -> Line:  # noqa: ANN401 - any record
+    return tell(Story().say(record, by=by).entries[0], plan=plan())
+
+
+@pytest.mark.parametrize(("record", "by", "sentence"), EXAMPLES, ids=[example[0].kind for example in EXAMPLES])
+def test_each_kind_of_record_has_its_own_sentence(record: Any, by: By, sentence: str) -> None:  # noqa: ANN401
+    """What stands in the journal reads as a person would say it."""
+    assert _told(record, by).text == sentence
+
+
+def test_no_kind_of_record_is_forgotten() -> None:
+    """A new kind of record fails here until it has an example, and so a sentence."""
+    union = get_args(get_args(Record)[0])
+    assert {type(record) for record, _, _ in EXAMPLES} == set(union)
+
+
+def test_lines_for_auditors_are_left_out_unless_asked_for() -> None:
+    """A tired reader is spared runs, phases that begin, and intents."""
+    story = Story().whole()
+    told, everything = timeline(story.entries, plan()), timeline(story.entries, plan(), routine=True)
+    assert len(everything) == len(story.entries)
+    assert not any(line.text.startswith(("Prefect runs", "Phase begins", "About to do")) for line in told)
+    assert [line for line in everything if not line.routine] == told
+
+
+def test_nothing_that_happened_is_told_twice() -> None:
+    """The end of an act, a repeated alert and the look behind a proof are told once."""
+    story = (
+        Story()
+        .opened()
+        .say(
+            *(
+                AlertJoined(alert=str(n), source="alertmanager", key="payments", state="firing", title="Payments")
+                for n in range(2, 50)
+            )
+        )
+        .verified()
+        .paged()
+        .roll_back_proposed()
+        .contained()
+    )
+    texts = [line.text for line in timeline(story.entries, plan())]
+    assert len(set(texts)) == len(texts)
+    assert sum(text.startswith("Alert from") for text in texts) == 0
+    assert sum("20 requests: 0 failed" in text for text in texts) == 1
+    assert sum("no flag called" in text for text in texts) == 1
+
+
+def test_a_persons_answer_says_who_how_and_why() -> None:
+    """Whoever reads it later knows who allowed the rollback."""
+    texts = [line.text for line in timeline(Story().whole().entries, plan())]
+    answer = """Ana (Tech Lead) approved "Roll back traffic" from the command line: 'errors started with 42'."""
+    assert answer in texts
+    assert "Ana (Tech Lead) has done \"Deploy the fix\": 'vintstreet-00043-kal is deployed, without traffic'." in texts
+
+
+@pytest.mark.parametrize(
+    ("kind", "yes", "no"),
+    [
+        (
+            AskKind.APPROVAL,
+            'approved "Deploy the fix" from the command line.',
+            'refused "Deploy the fix" from the command line.',
+        ),
+        (AskKind.STEP, 'has done "Deploy the fix".', 'has not done "Deploy the fix".'),
+        (
+            AskKind.FALSE_ALARM,
+            "called it a false alarm from the command line.",
+            "said from the command line that it is real.",
+        ),
+        (
+            AskKind.AGAIN,
+            'said to try again from the command line ("Deploy the fix").',
+            'went on without from the command line ("Deploy the fix").',
+        ),
+    ],
+)
+def test_each_kind_of_question_has_its_own_answers(kind: AskKind, yes: str, no: str) -> None:
+    """Yes to a change and yes to a false alarm are different things, and read so."""
+    story = Story().opened().say(AskOpened(ask=_ask(kind)))
+    for answer, words in ((True, yes), (False, no)):
+        story.answered("resolve/fix", "", yes=answer)
+        assert tell(story.entries[-1], story.incident, plan()).text == f"Ana (Tech Lead) {words}"
+
+
+def test_a_role_that_the_plan_gives_to_nobody_is_said_with_the_answer() -> None:
+    """The command works as it is printed, also in a plan whose names are still blanks."""
+    yes, no = answer_commands(_ask(AskKind.APPROVAL, ApprovalPolicy(roles=["cto"])), plan())
+    assert yes == "allclear approve VS-12/resolve/fix --as NAME --role cto"
+    assert no == "allclear deny VS-12/resolve/fix --as NAME --role cto"
+
+
+def test_the_question_says_how_to_answer_it() -> None:
+    """The details of a question hold the commands for yes and no."""
+    policy = ApprovalPolicy(roles=["tech_lead"], reason_needed=True)
+    line = _told(AskOpened(ask=_ask(AskKind.STEP, policy)))
+    assert line.detail == [
+        'Yes: It is done. allclear done VS-12/resolve/fix --as NAME --reason "..."',
+        'No: It is not done. allclear deny VS-12/resolve/fix --as NAME --reason "..."',
+    ]
+
+
+@pytest.mark.parametrize("status", list(ActStatus))
+def test_every_outcome_has_words_and_a_bad_one_a_next_step(status: ActStatus) -> None:
+    """Nobody has to know what `indeterminate` means; what went wrong says what to do next."""
+    outcome = Outcome(status=status, changed=True, sentence="It is so.", next_step="Look at it by hand.")
+    line = _told(ActFinished(act="contain/roll-back", outcome=outcome))
+    assert line.text.startswith(f"{outcome_words(outcome)}: contain/roll-back. It is so.")
+    assert ("Next: Look at it by hand." in line.text) is not outcome.good
+
+
+def test_what_was_found_done_or_had_moved_is_not_called_done() -> None:
+    """An act that changed nothing does not read as if it had."""
+    found = Outcome(status=ActStatus.VERIFIED, changed=False, sentence="")
+    moved = Outcome(status=ActStatus.FAILED, changed=False, sentence="", drifted=True)
+    assert [outcome_words(found), outcome_words(moved)] == ["Done already", "Not done, for the world had moved"]
+
+
+def test_who_is_asked_reads_as_a_sentence() -> None:
+    """Roles have the plan's words, in small letters where they are not abbreviations."""
+    assert asked_words(ApprovalPolicy(roles=["cto"]), plan()) == "CTO"
+    assert asked_words(ApprovalPolicy(roles=["on_call", "tech_lead", "cto"], people=2)) == (
+        "two of on-call, tech lead or CTO"
+    )
+    assert role_words("security_officer", plan()) == "security officer"
+
+
+@pytest.mark.parametrize(
+    ("record", "by", "said"),
+    [
+        (Acknowledged(), ANA, "is on it."),
+        (RoleTaken(role="tech_lead", person="Ana"), ANA, "is Tech Lead now."),
+        (RoleTaken(role="tech_lead", person="Eve"), ANA, "Eve is Tech Lead now."),
+        (NoteAdded(text="It is the key"), ANA, "Note: It is the key."),
+        (DecisionMade(text="Wait"), ANA, "decided: Wait."),
+        (
+            AlertJoined(alert="1", source="sentry", key="1", state="firing", title="More"),
+            By(actor="alert from sentry", via="sentry"),
+            "More.",
+        ),
+    ],
+)
+def test_beside_its_speaker_nobody_is_named_twice(record: Record, by: By, said: str) -> None:
+    """A line stands alone, and is shorter where its speaker's name stands before it."""
+    line = tell(Story().opened().say(record, by=by).entries[-1], plan=plan())
+    assert beside_its_speaker(line) == said
+
+
+def test_a_tail_of_the_journal_can_be_told_without_its_beginning() -> None:
+    """The last lines alone are told too, with the ids of acts where their titles are unknown."""
+    story = Story().whole()
+    tail = story.entries[-30:]
+    assert len(timeline(tail, routine=True)) == len(timeline(tail, routine=True, incident=story.incident)) == 30

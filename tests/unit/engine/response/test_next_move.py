@@ -1,0 +1,497 @@
+"""What comes next in an incident, for every kind of step and every turn that people and the world can take."""
+
+# ruff: noqa: ANN401 - steps as a runbook's YAML has them
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Self
+
+import pytest
+
+from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
+from allclear.domain.plan import Severity
+from allclear.domain.records import (
+    ActFinished,
+    ActIntended,
+    ActProposed,
+    AskAnswered,
+    AskOpened,
+    Contained,
+    IncidentEnded,
+    IncidentOpened,
+    LedgerHandedOver,
+    PhaseEntered,
+    PhaseLeft,
+    StepDone,
+)
+from allclear.domain.runbook import Phase, Runbook
+from allclear.engine.response.next_move import (
+    MANUAL,
+    AskPeople,
+    CarryOut,
+    Enter,
+    FalseAlarm,
+    HandOver,
+    Leave,
+    Move,
+    Over,
+    Propose,
+    ProposeUndo,
+    RunProbe,
+    Wait,
+    next_move,
+    undo_key,
+)
+from tests.unit.domain.stories import ANA, HEALTH, START, TROUBLE, Story, plan
+
+PLAN = plan().model_copy(
+    update={
+        "severities": [
+            *plan().severities,
+            Severity(name="P3", title="Low", definition="Typos", contain=False),
+        ]
+    }
+)
+UNKNOWN = Finding(verdict=Verdict.INCONCLUSIVE, sentence="It shows its maintenance page.")
+
+
+def book(phase: Phase, *steps: dict[str, Any]) -> Runbook:
+    """Return a runbook with these steps in one phase."""
+    whole = {
+        "name": "outage",
+        "title": "Outage",
+        "about": "All is down.",
+        "service": "shop",
+        "health": {"probe": "http.smoke", "with": {"service": "shop"}},
+        phase.value: list(steps),
+    }
+    return Runbook.model_validate(whole)
+
+
+class Course(Story):
+    """An incident in one phase, told in few words, and what comes next in it."""
+
+    def __init__(self, phase: Phase, *steps: dict[str, Any], severity: str = "P0", kind: str = "outage") -> None:
+        super().__init__()
+        self.phase, self.book = phase, book(phase, *steps)
+        self.say(
+            IncidentOpened(
+                company="VintStreet",
+                title="Trouble",
+                severity=severity,
+                service="shop",
+                runbook="outage",
+                reported="by Ana",
+                incident_kind=kind,
+            ),
+            PhaseEntered(phase=phase.value),
+        )
+
+    @property
+    def next(self) -> Move:
+        """Return what comes next."""
+        return next_move(self.incident, PLAN, self.book, self.phase)
+
+    def seen(self, step: str, finding: Finding) -> Self:
+        """A look shows something."""
+        self.after(1)
+        return self.say(StepDone(phase=self.phase.value, step=step, title=step, finding=finding))
+
+    def asked(self, step: str, kind: AskKind, number: int = 1, act: str | None = None) -> Self:
+        """People are asked."""
+        self.after(1)
+        policy = ApprovalPolicy(roles=["on_call"]) if kind is not AskKind.APPROVAL else ONE_PERSON
+        return self.say(
+            AskOpened(
+                ask=Ask(
+                    id=self.ask_id(step, number),
+                    kind=kind,
+                    phase=self.phase.value,
+                    step=step,
+                    title=step,
+                    text="?",
+                    yes="",
+                    no="",
+                    policy=policy,
+                    act=act,
+                    digest="1" * 64 if act else None,
+                )
+            )
+        )
+
+    def ask_id(self, step: str, number: int = 1) -> str:
+        """Return the id of a step's ask."""
+        return f"{self.id}/{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
+
+    def said(self, step: str, *, yes: bool, number: int = 1) -> Self:
+        """Ana answers."""
+        self.after(1)
+        return self.say(AskAnswered(ask=self.ask_id(step, number), yes=yes, reason="so"), by=ANA)
+
+    def act_id(self, step: str, number: int = 1) -> str:
+        """Return the id of a step's act."""
+        return f"{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
+
+    def wanted(
+        self, step: str, number: int = 1, *, ask: bool = True, leaves: str | None = None, undoes: str | None = None
+    ) -> Self:
+        """A step's act is proposed, and people are asked."""
+        self.after(1).say(
+            ActProposed(
+                act=self.act_id(step, number),
+                phase=self.phase.value,
+                step=step,
+                action="dial.turn",
+                title=step,
+                params={},
+                change={"summary": step},
+                digest="1" * 64,
+                resource="dial:main",
+                leaves=leaves,
+                undoes=undoes,
+            )
+        )
+        return self.asked(step, AskKind.APPROVAL, number, self.act_id(step, number)) if ask else self
+
+    def came_to(
+        self, step: str, status: ActStatus, number: int = 1, *, changed: bool = True, drifted: bool = False
+    ) -> Self:
+        """A step's act ends."""
+        outcome = Outcome(status=status, changed=changed, drifted=drifted, sentence="So it went.", next_step="See.")
+        return self.after(1).say(ActFinished(act=self.act_id(step, number), outcome=outcome))
+
+
+def _step(move: Move) -> str:
+    assert isinstance(move, RunProbe | Propose | ProposeUndo | AskPeople)
+    return move.step.id
+
+
+# --- phases ----------------------------------------------------------------------------------------------
+
+
+def test_a_phase_is_entered_done_and_left() -> None:
+    """A phase without anything to do is entered and left; after that nothing more comes of it."""
+    course = Course(Phase.DETECT)
+    assert next_move(course.incident, PLAN, course.book, Phase.CONTAIN) == Enter(Phase.CONTAIN)
+    assert course.next == Leave(Phase.DETECT)
+    course.say(PhaseLeft(phase="detect"))
+    assert course.next == Over()
+
+
+def test_an_incident_that_has_ended_goes_on_in_its_review_alone() -> None:
+    """Whatever phase was under way is over; the review still comes."""
+    course = Course(Phase.CONTAIN, {"id": "tell", "action": "chat.post"})
+    course.say(IncidentEnded(ending="resolved", reason="so"))
+    assert course.next == Over()
+    assert next_move(course.incident, PLAN, course.book, Phase.RESOLVE) == Over()
+    assert next_move(course.incident, PLAN, course.book, Phase.REVIEW) == Enter(Phase.REVIEW)
+
+
+# --- looks -----------------------------------------------------------------------------------------------
+
+VERIFY = {"id": "verify", "probe": "http.smoke", "expects": "trouble"}
+PAGE = {"id": "page", "action": "pager.page"}
+CONFIRM = {"id": "confirm", "probe": "http.smoke", "expects": "health", "within": "30s"}
+
+
+@pytest.mark.parametrize("finding", [HEALTH, TROUBLE, UNKNOWN])
+def test_a_check_that_expects_nothing_is_taken_once(finding: Finding) -> None:
+    """Whatever it shows, the response goes on."""
+    course = Course(Phase.INVESTIGATE, {"id": "revisions", "probe": "run.revisions", "with": {"service": "shop"}})
+    check = course.next
+    assert isinstance(check, RunProbe)
+    assert (check.key, check.call.probe, check.call.with_, check.contains) == (
+        "revisions",
+        "run.revisions",
+        {"service": "shop"},
+        None,
+    )
+    assert course.seen("revisions", finding).next == Leave(Phase.INVESTIGATE)
+
+
+@pytest.mark.parametrize("finding", [TROUBLE, UNKNOWN])
+def test_trouble_that_is_real_or_unclear_goes_on_at_once(finding: Finding) -> None:
+    """Only health stops a response: nobody is asked when it cannot be told."""
+    course = Course(Phase.DETECT, VERIFY, PAGE)
+    assert _step(course.next) == "verify"
+    assert course.seen("verify", finding).next == Propose(Phase.DETECT, course.book.detect[1])
+
+
+def test_a_healthy_service_makes_it_a_question() -> None:
+    """Nothing is done before a person says whether it is a false alarm: yes ends it, no goes on."""
+    course = Course(Phase.DETECT, VERIFY, PAGE).seen("verify", HEALTH)
+    assert course.next == AskPeople(Phase.DETECT, course.book.detect[0], AskKind.FALSE_ALARM, HEALTH.sentence)
+    course.asked("verify", AskKind.FALSE_ALARM)
+    assert course.next == Wait((course.ask_id("verify"),))
+    granted = Course(Phase.DETECT, VERIFY, PAGE).seen("verify", HEALTH).asked("verify", AskKind.FALSE_ALARM)
+    assert granted.said("verify", yes=True).next == FalseAlarm(Phase.DETECT, granted.ask_id("verify"))
+    assert _step(course.said("verify", yes=False).next) == "page"
+
+
+def test_health_that_does_not_show_asks_to_check_again() -> None:
+    """Not well: people set it right and say so, and it is looked at again, as often as it takes."""
+    course = Course(Phase.RESOLVE, CONFIRM, PAGE)
+    check = course.next
+    assert isinstance(check, RunProbe)
+    assert check.call.within == timedelta(seconds=30)
+    for number in (1, 2, 3):
+        course.seen("confirm", TROUBLE)
+        assert course.next == AskPeople(Phase.RESOLVE, course.book.resolve[0], AskKind.AGAIN, TROUBLE.sentence)
+        course.asked("confirm", AskKind.AGAIN, number)
+        assert course.next == Wait((course.ask_id("confirm", number),))
+        assert course.said("confirm", yes=True, number=number).next == check
+    assert _step(course.seen("confirm", HEALTH).next) == "page"
+
+
+def test_people_may_go_on_without_health() -> None:
+    """A no goes on without it."""
+    course = Course(Phase.RESOLVE, CONFIRM, PAGE).seen("confirm", UNKNOWN).asked("confirm", AskKind.AGAIN)
+    assert _step(course.said("confirm", yes=False).next) == "page"
+
+
+# --- people's steps and acts -----------------------------------------------------------------------------
+
+
+def test_a_persons_step_waits_for_its_tick() -> None:
+    """It is asked once, and done when it has a result."""
+    course = Course(Phase.RESOLVE, {"id": "fix", "person": "tech_lead", "ask": "Fix it."}, PAGE)
+    assert course.next == AskPeople(Phase.RESOLVE, course.book.resolve[0], AskKind.STEP)
+    assert course.asked("fix", AskKind.STEP).next == Wait((course.ask_id("fix"),))
+    assert _step(course.said("fix", yes=True).seen("fix", HEALTH).next) == "page"
+
+
+def test_an_act_is_proposed_allowed_and_done() -> None:
+    """Propose, wait for the yes, carry out, go on."""
+    course = Course(Phase.REVIEW, PAGE, {"id": "tell", "action": "chat.post"})
+    assert course.next == Propose(Phase.REVIEW, course.book.review[0])
+    assert course.wanted("page").next == Wait((course.ask_id("page"),))
+    assert course.said("page", yes=True).next == CarryOut(Phase.REVIEW, "review/page", "page")
+    assert _step(course.came_to("page", ActStatus.VERIFIED).next) == "tell"
+
+
+def test_an_act_that_nobody_must_allow_is_carried_out_at_once() -> None:
+    """Without an ask there is nothing to wait for."""
+    course = Course(Phase.DETECT, PAGE).wanted("page", ask=False)
+    assert course.next == CarryOut(Phase.DETECT, "detect/page", "page")
+
+
+def test_an_act_that_was_begun_is_carried_out_to_its_end() -> None:
+    """An intent without an outcome is never waited for: somebody has to find out what became of it."""
+    course = Course(Phase.DETECT, PAGE).wanted("page")
+    course.say(ActIntended(act="detect/page", digest="1" * 64, change={"summary": "page"}, holder="gone"))
+    assert course.next == CarryOut(Phase.DETECT, "detect/page", "page")
+
+
+@pytest.mark.parametrize(
+    "status",
+    [ActStatus.REFUSED, ActStatus.REJECTED, ActStatus.FAILED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE],
+)
+def test_an_act_is_done_once_whatever_became_of_it(status: ActStatus) -> None:
+    """A step that went wrong is not tried again by itself."""
+    course = Course(Phase.DETECT, PAGE, {"id": "tell", "action": "chat.post"}).wanted("page", ask=False)
+    assert _step(course.came_to("page", status, changed=False).next) == "tell"
+
+
+def test_a_drifted_act_is_worked_out_anew_a_few_times() -> None:
+    """The world moved after the approval: it is proposed again with another ask, and given up after the fourth."""
+    course = Course(Phase.DETECT, PAGE, {"id": "tell", "action": "chat.post"})
+    for number in (1, 2, 3, 4):
+        assert _step(course.next) == "page"
+        assert course.wanted("page", number).next == Wait((course.ask_id("page", number),))
+        course.said("page", yes=True, number=number)
+        course.came_to("page", ActStatus.FAILED, number, changed=False, drifted=True)
+    assert _step(course.next) == "tell"
+
+
+# --- measures --------------------------------------------------------------------------------------------
+
+ROLL_BACK = {"id": "roll-back", "action": "run.rollback", "measure": True}
+CLOSE = {
+    "id": "close",
+    "action": "maintenance.enable",
+    "measure": True,
+    "proof": {"probe": "http.health"},
+}
+EVIDENCE = {"id": "evidence", "probe": "run.revisions", "meanwhile": True}
+NUDGE = {"id": "nudge", "action": "chat.post", "meanwhile": True}
+LEADERS = {"id": "leaders", "person": "on_call", "ask": "Tell them.", "meanwhile": True}
+STATUS = {"id": "status", "action": "page.open"}
+
+
+def _contain(*steps: dict[str, Any], **more: Any) -> Course:
+    return Course(Phase.CONTAIN, *steps, **more)
+
+
+def test_while_a_measure_waits_for_people_what_may_be_done_meanwhile_is() -> None:
+    """Evidence, messages and people's steps go on; the next measure and what comes after it do not."""
+    course = _contain(ROLL_BACK, CLOSE, EVIDENCE, NUDGE, LEADERS, STATUS).wanted("roll-back")
+    assert _step(course.next) == "evidence"
+    assert _step(course.seen("evidence", HEALTH).next) == "nudge"
+    assert isinstance(course.wanted("nudge", ask=False).next, CarryOut)
+    assert _step(course.came_to("nudge", ActStatus.VERIFIED).next) == "leaders"
+    course.asked("leaders", AskKind.STEP)
+    assert course.next == Wait((course.ask_id("roll-back"), course.ask_id("leaders")))
+
+
+def test_a_step_that_waits_meanwhile_holds_nobody_up() -> None:
+    """A person's step that may be done meanwhile is waited for only at the end."""
+    course = _contain(LEADERS, STATUS).asked("leaders", AskKind.STEP)
+    assert _step(course.next) == "status"
+    course.wanted("status", ask=False).came_to("status", ActStatus.VERIFIED)
+    assert course.next == Wait((course.ask_id("leaders"),))
+
+
+def test_a_measure_that_is_proven_contains() -> None:
+    """It is done, the service is looked at, and when that shows health no other measure is taken."""
+    course = _contain(ROLL_BACK, CLOSE, STATUS)
+    assert _step(course.next) == "roll-back"
+    course.wanted("roll-back").said("roll-back", yes=True)
+    assert isinstance(course.next, CarryOut)
+    check = course.came_to("roll-back", ActStatus.VERIFIED).next
+    assert isinstance(check, RunProbe)
+    assert (check.key, check.call, check.contains) == ("roll-back-proof", course.book.health, "roll-back")
+    course.seen("roll-back-proof", HEALTH).say(Contained(by="roll-back", finding=HEALTH))
+    assert _step(course.next) == "status"
+
+
+@pytest.mark.parametrize("finding", [TROUBLE, UNKNOWN])
+def test_a_measure_that_is_not_proven_gives_way_to_the_next(finding: Finding) -> None:
+    """It was done and users are not well served: the next one is proposed, with a proof of its own."""
+    course = _contain(ROLL_BACK, CLOSE, STATUS).wanted("roll-back", ask=False)
+    course.came_to("roll-back", ActStatus.VERIFIED).seen("roll-back-proof", finding)
+    assert _step(course.next) == "close"
+    check = course.wanted("close", ask=False).came_to("close", ActStatus.VERIFIED).next
+    assert isinstance(check, RunProbe)
+    assert (check.key, check.call.probe) == ("close-proof", "http.health")
+
+
+@pytest.mark.parametrize("status", [ActStatus.REJECTED, ActStatus.REFUSED, ActStatus.FAILED])
+def test_a_measure_that_was_not_taken_needs_no_proof(status: ActStatus) -> None:
+    """The next one is proposed at once."""
+    course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False)
+    assert _step(course.came_to("roll-back", status, changed=False).next) == "close"
+
+
+@pytest.mark.parametrize("status", [ActStatus.VERIFIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE])
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_measure_that_may_have_helped_is_looked_at(status: ActStatus, *, changed: bool) -> None:
+    """Found done, not seen, or not known: the users' health decides."""
+    course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False).came_to("roll-back", status, changed=changed)
+    check = course.next
+    assert isinstance(check, RunProbe)
+    assert check.key == "roll-back-proof"
+
+
+def test_a_drifted_measure_is_worked_out_anew_before_the_next() -> None:
+    """What was approved is gone: the same measure is proposed on what is there now."""
+    course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False)
+    course.came_to("roll-back", ActStatus.FAILED, changed=False, drifted=True)
+    assert _step(course.next) == "roll-back"
+
+
+def test_when_no_measure_helps_people_contain_by_hand() -> None:
+    """The service is looked at, people are asked, and it is looked at again whenever they say that it is done."""
+    course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
+    course.came_to("roll-back", ActStatus.REFUSED, changed=False)
+    for number in (1, 2):
+        check = course.next
+        assert isinstance(check, RunProbe)
+        assert (check.key, check.call, check.contains is None) == (MANUAL, course.book.health, False)
+        ask = course.seen(MANUAL, TROUBLE).next
+        assert isinstance(ask, AskPeople)
+        assert (ask.kind, ask.step.id) == (AskKind.AGAIN, MANUAL)
+        assert course.asked(MANUAL, AskKind.AGAIN, number).next == Wait((course.ask_id(MANUAL, number),))
+        course.said(MANUAL, yes=True, number=number)
+    course.seen(MANUAL, HEALTH).say(Contained(by="Found well again", finding=HEALTH))
+    assert _step(course.next) == "status"
+
+
+def test_people_may_go_on_uncontained() -> None:
+    """A no to containing by hand goes on; the record shows that it was not contained."""
+    course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
+    course.came_to("roll-back", ActStatus.REFUSED, changed=False).seen(MANUAL, TROUBLE).asked(MANUAL, AskKind.AGAIN)
+    assert _step(course.said(MANUAL, yes=False).next) == "status"
+
+
+def test_a_runbook_without_measures_asks_nobody_to_contain() -> None:
+    """Where nothing is to be contained, nothing is looked at."""
+    assert _step(_contain(STATUS).next) == "status"
+
+
+# --- filters ---------------------------------------------------------------------------------------------
+
+
+def test_steps_are_for_their_severities_and_kinds() -> None:
+    """A step for other severities or other kinds of incident is not there."""
+    steps = (
+        {"id": "one", "action": "chat.post", "severities": ["P1"]},
+        {"id": "two", "action": "chat.post", "kinds": ["breach"]},
+        {"id": "three", "action": "chat.post", "severities": ["P0", "P1"], "kinds": ["outage", "breach"]},
+    )
+    assert _step(Course(Phase.DETECT, *steps).next) == "three"
+    assert _step(Course(Phase.DETECT, *steps, severity="P1").next) == "one"
+    assert _step(Course(Phase.DETECT, *steps, kind="breach").next) == "two"
+    assert Course(Phase.DETECT, *steps, severity="P3").next == Leave(Phase.DETECT)
+
+
+def test_a_severity_that_is_not_contained_has_no_measures() -> None:
+    """For a typo nothing is rolled back, and nobody is asked to contain it by hand."""
+    assert _step(_contain(ROLL_BACK, CLOSE, STATUS, severity="P3").next) == "status"
+    assert _step(_contain(ROLL_BACK, CLOSE, STATUS, severity="unheard-of").next) == "roll-back"
+
+
+# --- undo ------------------------------------------------------------------------------------------------
+
+UNDO = {"id": "undo", "undo": "everything"}
+FIRST, SECOND = undo_key("resolve/one"), undo_key("resolve/two")
+
+
+def _in_place() -> Course:
+    """Two acts are in place, made in whatever phase."""
+    course = Course(Phase.RESOLVE, UNDO, {"id": "tell", "action": "chat.post"})
+    for step in ("one", "two"):
+        course.wanted(step, ask=False, leaves="dial turned").came_to(step, ActStatus.VERIFIED)
+    return course
+
+
+def test_what_is_in_place_is_undone_one_by_one() -> None:
+    """Each undo is proposed, allowed, done; then comes the next, then the step after."""
+    course = _in_place()
+    move = course.next
+    assert isinstance(move, ProposeUndo)
+    assert move.act == "resolve/one"
+    assert course.wanted(FIRST, undoes="resolve/one").next == Wait((course.ask_id(FIRST),))
+    assert isinstance(course.said(FIRST, yes=True).next, CarryOut)
+    second = course.came_to(FIRST, ActStatus.VERIFIED).next
+    assert isinstance(second, ProposeUndo)
+    assert second.act == "resolve/two"
+    course.wanted(SECOND, ask=False, undoes="resolve/two").came_to(SECOND, ActStatus.VERIFIED, changed=False)
+    assert _step(course.next) == "tell"
+
+
+@pytest.mark.parametrize("status", [ActStatus.REFUSED, ActStatus.REJECTED, ActStatus.FAILED, ActStatus.UNVERIFIED])
+def test_what_cannot_be_undone_is_a_question(status: ActStatus) -> None:
+    """Yes works its undo out again, as often as it takes; no hands it over to whoever said so."""
+    course = _in_place()
+    for number in (1, 2):
+        assert isinstance(course.next, ProposeUndo)
+        course.wanted(FIRST, number, ask=False, undoes="resolve/one").came_to(FIRST, status, number, changed=False)
+        ask = course.next
+        assert isinstance(ask, AskPeople)
+        assert (ask.kind, ask.about) == (AskKind.AGAIN, "resolve/one")
+        assert course.asked(f"{FIRST}-left", AskKind.AGAIN, number).next == Wait(
+            (course.ask_id(f"{FIRST}-left", number),)
+        )
+        course.said(f"{FIRST}-left", yes=number == 1, number=number)
+    assert course.next == HandOver(Phase.RESOLVE, "resolve/one", course.ask_id(f"{FIRST}-left", 2))
+    course.say(LedgerHandedOver(act="resolve/one", to="Ana", due=START + timedelta(days=1)))
+    following = course.next
+    assert isinstance(following, ProposeUndo)
+    assert following.act == "resolve/two"
+    assert [act.id for act in course.incident.in_place] == ["resolve/one", "resolve/two"]
+
+
+def test_nothing_in_place_leaves_nothing_to_undo() -> None:
+    """The step is done before it begins."""
+    assert _step(Course(Phase.RESOLVE, UNDO, {"id": "tell", "action": "chat.post"}).next) == "tell"

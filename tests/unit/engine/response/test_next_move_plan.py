@@ -1,0 +1,434 @@
+"""What the plan adds to a runbook's course: evidence, duties, severities that only make a ticket, and choices."""
+
+# ruff: noqa: ANN401 - steps as a runbook's YAML has them
+from __future__ import annotations
+
+from typing import Any, Self
+
+import pytest
+
+from allclear.domain.action import ActStatus, Outcome, Refusal
+from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
+from allclear.domain.base import Candidate
+from allclear.domain.deadlines import DUTY
+from allclear.domain.plan import Plan
+from allclear.domain.records import (
+    ActFinished,
+    ActIntended,
+    ActProposed,
+    AskAnswered,
+    AskOpened,
+    AskWithdrawn,
+    Assessed,
+    Contained,
+    IncidentEnded,
+    IncidentOpened,
+    PhaseEntered,
+    SeverityChanged,
+    StepDone,
+)
+from allclear.domain.runbook import Phase, Runbook
+from allclear.engine.response.next_move import (
+    AskPeople,
+    CarryOut,
+    Enter,
+    Leave,
+    Move,
+    Propose,
+    RunProbe,
+    Wait,
+    WithdrawAsk,
+    choice_key,
+    next_move,
+)
+from tests.unit.domain.stories import ANA, HEALTH, Story, plan
+
+ROLL_BACK = {"id": "roll-back", "action": "run.rollback", "measure": True}
+CLOSE = {"id": "close", "action": "maintenance.enable", "measure": True}
+TELL = {"id": "tell", "action": "chat.post"}
+NUDGE = {"id": "nudge", "action": "chat.post", "meanwhile": True}
+LOGS = {
+    "name": "logs",
+    "title": "Keep the logs",
+    "ask": "Copy the logs.",
+    "role": "on_call",
+    "when": {"breach": "yes"},
+}
+IMAGE = {"name": "image", "title": "Keep the image", "ask": "Copy the image.", "role": "cto", "severities": ["P0"]}
+REGULATOR = {
+    "name": "regulator",
+    "title": "Tell the authority",
+    "ask": "Tell it.",
+    "role": "cto",
+    "within": "72h",
+    "when": {"breach": "yes"},
+}
+
+
+def made(**parts: Any) -> Plan:
+    """Return a plan with P0, P1 and a P3 that only makes a ticket."""
+    whole = plan().model_dump(mode="json", by_alias=True)
+    ticket = {"name": "P3", "title": "Low", "definition": "Typos", "ticket_only": True}
+    more = {"severities": [*whole["severities"], ticket], "facets": {"breach": {"title": "Whether data leaked"}}}
+    return Plan.model_validate(whole | more | parts)
+
+
+class Course(Story):
+    """An incident in one phase of a runbook, under a plan, and what comes next in it."""
+
+    def __init__(self, it: Plan, *steps: dict[str, Any], phase: Phase = Phase.CONTAIN, severity: str = "P0") -> None:
+        super().__init__()
+        self.plan, self.phase = it, phase
+        self.book = Runbook.model_validate(
+            {
+                "name": "outage",
+                "title": "Outage",
+                "about": "All is down.",
+                "service": "shop",
+                "health": {"probe": "http.smoke"},
+                phase.value: list(steps),
+            }
+        )
+        self.say(
+            IncidentOpened(
+                company="VintStreet",
+                title="Trouble",
+                severity=severity,
+                service="shop",
+                runbook="outage",
+                reported="somehow",
+            ),
+            PhaseEntered(phase=phase.value),
+        )
+
+    @property
+    def next(self) -> Move:
+        """Return what comes next."""
+        return next_move(self.incident, self.plan, self.book, self.phase)
+
+    @property
+    def asks(self) -> str:
+        """Return the step that people are to be asked about next."""
+        move = self.next
+        assert isinstance(move, AskPeople)
+        return move.step.id
+
+    def asked(self, step: str, kind: AskKind = AskKind.STEP, phase: str = "", number: int = 1, **more: Any) -> str:
+        """People are asked; returns the ask's id."""
+        phase = phase or self.phase.value
+        ask = f"{self.id}/{phase}/{step}" + (f"~{number}" if number > 1 else "")
+        self.after(1).say(
+            AskOpened(
+                ask=Ask(
+                    id=ask,
+                    kind=kind,
+                    phase=phase,
+                    step=step,
+                    title=step,
+                    text="?",
+                    yes="",
+                    no="",
+                    policy=ApprovalPolicy(roles=["on_call"]),
+                    **more,
+                )
+            )
+        )
+        return ask
+
+    def done(self, step: str, phase: str = "") -> Self:
+        """Somebody ticks a step."""
+        phase = phase or self.phase.value
+        ask = f"{self.id}/{phase}/{step}"
+        self.after(1).say(AskAnswered(ask=ask, yes=True, reason="so"), by=ANA)
+        return self.say(StepDone(phase=phase, step=step, title=step, finding=HEALTH), by=ANA)
+
+    def known(self, **facets: str) -> Self:
+        """Somebody assesses it."""
+        return self.after(1).say(Assessed(facets=facets), by=ANA)
+
+    def wanted(self, step: str, number: int = 1, *names: str, ask: bool = True) -> Self:
+        """A step's act is proposed; with `names`, it is refused for want of a choice."""
+        act = f"{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
+        refusals = [
+            Refusal(
+                sentence="Which one?",
+                next_step="Choose.",
+                candidates=[Candidate(name=name, reason="It is there.") for name in names],
+            )
+        ]
+        self.after(1).say(
+            ActProposed(
+                act=act,
+                phase=self.phase.value,
+                step=step,
+                action="run.rollback",
+                title=step,
+                params={},
+                change={},
+                digest="1" * 64,
+                refusals=refusals if names else [],
+            )
+        )
+        if names:
+            return self.came_to(act, ActStatus.REFUSED)
+        if ask:
+            self.asked(step, AskKind.APPROVAL, act=act, number=number)
+        return self
+
+    def came_to(self, act: str, status: ActStatus, *, drifted: bool = False) -> Self:
+        """An act ends."""
+        changed = status is ActStatus.VERIFIED
+        return self.say(
+            ActFinished(
+                act=act, outcome=Outcome(status=status, changed=changed, drifted=drifted, sentence="So it went.")
+            )
+        )
+
+
+# --- evidence --------------------------------------------------------------------------------------------
+
+
+def test_evidence_is_kept_before_the_first_measure() -> None:
+    """What comes before the measures is done; then people keep the evidence, and only then anything is changed."""
+    course = Course(made(evidence=[LOGS, IMAGE]), TELL, ROLL_BACK, CLOSE, NUDGE)
+    assert isinstance(course.next, Propose)
+    course.wanted("tell", ask=False).came_to("contain/tell", ActStatus.VERIFIED)
+    assert course.asks == "evidence-logs"
+    logs = course.asked("evidence-logs")
+    nudge = course.next
+    assert isinstance(nudge, Propose)
+    assert nudge.step.id == "nudge", "what may be done meanwhile is"
+    course.wanted("nudge", ask=False).came_to("contain/nudge", ActStatus.VERIFIED)
+    assert course.next == Wait((logs,))
+    assert course.done("evidence-logs").asks == "evidence-image"
+    course.asked("evidence-image")
+    move = course.done("evidence-image").next
+    assert isinstance(move, Propose)
+    assert move.step.id == "roll-back"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "severity", "facets"),
+    [([LOGS], "P0", {"breach": "no"}), ([IMAGE], "P1", {}), ([LOGS | {"kinds": ["flood"]}], "P0", {}), ([], "P0", {})],
+)
+def test_evidence_that_is_not_called_for_holds_nothing_up(
+    evidence: list[dict[str, Any]], severity: str, facets: dict[str, str]
+) -> None:
+    """Ruled out by a facet, for another severity or another kind."""
+    course = Course(made(evidence=evidence), ROLL_BACK, severity=severity).known(**facets)
+    assert isinstance(course.next, Propose)
+
+
+def test_where_nothing_is_changed_nothing_is_kept() -> None:
+    """Without a measure, for a severity that is not contained, and once it is contained."""
+    it = made(evidence=[IMAGE | {"severities": None}])
+    assert isinstance(Course(it, TELL).next, Propose)
+    assert Course(it, ROLL_BACK, severity="P3").next == Leave(Phase.CONTAIN)
+    assert Course(it, ROLL_BACK).say(Contained(by="itself", finding=HEALTH)).next == Leave(Phase.CONTAIN)
+
+
+def test_evidence_that_is_called_for_later_comes_before_what_is_still_to_be_changed() -> None:
+    """The rollback waits for a yes when it turns out to be a breach: first the logs, even after the yes."""
+    course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").wanted("roll-back")
+    roll_back = f"{course.id}/contain/roll-back"
+    assert course.next == Wait((roll_back,))
+    assert course.known(breach="yes").asks == "evidence-logs"
+    logs = course.asked("evidence-logs")
+    assert course.next == Wait((roll_back, logs))
+    course.say(AskAnswered(ask=roll_back, yes=True), by=ANA)
+    assert course.next == Wait((logs,))
+    assert isinstance(course.done("evidence-logs").next, CarryOut)
+
+
+def test_a_change_under_way_waits_for_no_evidence() -> None:
+    """It was begun and nobody knows what became of it: that is found out first."""
+    course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").wanted("roll-back", ask=False)
+    course.say(ActIntended(act="contain/roll-back", digest="1" * 64, change={}, holder="gone")).known(breach="yes")
+    assert isinstance(course.next, CarryOut)
+
+
+def test_a_message_under_way_does_not_let_a_change_pass_the_evidence() -> None:
+    """Only a measure that was begun has changed anything."""
+    course = Course(made(evidence=[LOGS]), ROLL_BACK, NUDGE).wanted("nudge", ask=False)
+    course.say(ActIntended(act="contain/nudge", digest="1" * 64, change={}, holder="gone"))
+    assert course.asks == "evidence-logs"
+
+
+# --- duties ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_duty_is_asked_for_once_the_trouble_is_verified(phase: Phase) -> None:
+    """In every phase but the detection, before anything else; whoever is to do it is asked."""
+    course = Course(made(duties=[REGULATOR]), TELL, phase=phase)
+    move = course.next
+    if phase is Phase.DETECT:
+        assert isinstance(move, Propose)
+        return
+    assert isinstance(move, AskPeople)
+    assert (move.phase, move.kind, move.step.id, move.step.person) == (DUTY, AskKind.STEP, "regulator", "cto")
+
+
+def test_a_duty_holds_up_the_review_alone() -> None:
+    """The phases before go on and end without it; the review waits."""
+    for phase in (Phase.CONTAIN, Phase.INVESTIGATE, Phase.RESOLVE):
+        course = Course(made(duties=[REGULATOR]), TELL, phase=phase)
+        course.asked("regulator", phase=DUTY)
+        assert isinstance(course.next, Propose)
+        course.wanted("tell", ask=False).came_to(f"{phase.value}/tell", ActStatus.VERIFIED)
+        assert course.next == Leave(phase)
+    course = Course(made(duties=[REGULATOR]), TELL, phase=Phase.REVIEW)
+    ask = course.asked("regulator", phase=DUTY)
+    assert isinstance(course.next, Propose)
+    course.wanted("tell", ask=False).came_to("review/tell", ActStatus.VERIFIED)
+    assert course.next == Wait((ask,))
+    assert course.done("regulator", DUTY).next == Leave(Phase.REVIEW)
+
+
+def test_a_duty_is_asked_for_while_a_measure_waits() -> None:
+    """It holds nothing up and is held up by nothing."""
+    course = Course(made(duties=[REGULATOR]), ROLL_BACK).known(breach="no").wanted("roll-back")
+    assert isinstance(course.next, Wait)
+    assert course.known(breach="yes").asks == "regulator"
+    course.asked("regulator", phase=DUTY)
+    assert course.next == Wait((f"{course.id}/contain/roll-back",))
+
+
+def test_a_duty_is_dropped_when_it_is_ruled_out_and_asked_for_again_when_it_is_not() -> None:
+    """Its question is taken back; a new one is put when the facet changes its value again, or is open again."""
+    course = Course(made(duties=[REGULATOR]))
+    ask = course.asked("regulator", phase=DUTY)
+    assert course.next == Leave(Phase.CONTAIN)
+    move = course.known(breach="no").next
+    assert isinstance(move, WithdrawAsk)
+    assert move.ask == ask
+    course.say(AskWithdrawn(ask=ask, reason=move.reason))
+    assert course.next == Leave(Phase.CONTAIN)
+    for number, value in ((2, "unknown"), (3, "yes")):
+        assert course.known(breach=value).asks == "regulator"
+        again = course.asked("regulator", phase=DUTY, number=number)
+        assert course.next == Leave(Phase.CONTAIN)
+        course.known(breach="no").say(AskWithdrawn(ask=again, reason="no"))
+        assert course.next == Leave(Phase.CONTAIN)
+
+
+def test_a_duty_that_was_answered_is_not_asked_for_again() -> None:
+    """Neither when it is ruled out afterwards, nor when it applies once more; nor is its answer taken back."""
+    course = Course(made(duties=[REGULATOR]), phase=Phase.REVIEW)
+    course.asked("regulator", phase=DUTY)
+    course.done("regulator", DUTY)
+    for value in ("no", "yes", "unknown", "no"):
+        assert course.known(breach=value).next == Leave(Phase.REVIEW)
+
+
+def test_a_duty_of_a_severity_stays_when_it_is_lowered() -> None:
+    """It was one while the incident was grave; its question is not taken back."""
+    it = made(duties=[REGULATOR | {"when": {}, "severities": ["P0"]}])
+    course = Course(it, phase=Phase.REVIEW)
+    ask = course.asked("regulator", phase=DUTY)
+    course.say(SeverityChanged(was="P0", now="P1", reason="so"), by=ANA)
+    assert course.next == Wait((ask,))
+    late = Course(it, phase=Phase.REVIEW, severity="P1")
+    assert late.next == Leave(Phase.REVIEW)
+    late.say(SeverityChanged(was="P1", now="P0", reason="so"), SeverityChanged(was="P0", now="P1", reason="so"), by=ANA)
+    assert late.asks == "regulator"
+
+
+def test_a_review_after_the_end_still_asks_for_the_duties() -> None:
+    """Ended by people before the containment: what has to be told is told all the same."""
+    course = Course(made(duties=[REGULATOR]), phase=Phase.DETECT)
+    course.say(IncidentEnded(ending="resolved", reason="so"), by=ANA)
+    assert next_move(course.incident, course.plan, course.book, Phase.REVIEW) == Enter(Phase.REVIEW)
+    course.say(PhaseEntered(phase="review"))
+    course.phase = Phase.REVIEW
+    assert course.asks == "regulator"
+
+
+# --- severities that only make a ticket ------------------------------------------------------------------
+
+
+def test_a_ticket_is_all_that_is_made() -> None:
+    """Only the steps that name the severity are done, and what is in place is undone; nobody is paged or told."""
+    ticket = {"id": "ticket", "person": "on_call", "ask": "Make one.", "severities": ["P3"]}
+    both = {"id": "both", "action": "chat.post", "severities": ["P1", "P3"]}
+    undo = {"id": "undo", "undo": "everything"}
+    check = {"id": "look", "probe": "http.smoke", "expects": "trouble"}
+    course = Course(made(), check, TELL, ROLL_BACK, undo, ticket, both, severity="P3")
+    assert course.asks == "ticket"
+    course.asked("ticket")
+    move = course.done("ticket").next
+    assert isinstance(move, Propose)
+    assert move.step.id == "both"
+    course.wanted("both", ask=False).came_to("contain/both", ActStatus.VERIFIED)
+    assert course.next == Leave(Phase.CONTAIN)
+
+
+def test_a_ticket_that_turns_out_to_be_grave_is_responded_to() -> None:
+    """Raised, it goes through the steps it has left out, in this phase; lowered to a ticket, it leaves them."""
+    course = Course(made(), TELL, ROLL_BACK, severity="P3")
+    assert course.next == Leave(Phase.CONTAIN)
+    course.say(SeverityChanged(was="P3", now="P0", reason="so"), by=ANA)
+    assert isinstance(course.next, Propose)
+    course.say(SeverityChanged(was="P0", now="P3", reason="so"), by=ANA)
+    assert course.next == Leave(Phase.CONTAIN)
+
+
+# --- choices ---------------------------------------------------------------------------------------------
+
+KEY = choice_key("roll-back")
+
+
+def test_people_choose_where_nothing_decides() -> None:
+    """The act is refused with candidates: they are asked, and what they choose is proposed."""
+    course = Course(made(), ROLL_BACK, TELL).wanted("roll-back", 1, "41", "40")
+    assert course.next == AskPeople(Phase.CONTAIN, course.book.contain[0], AskKind.CHOICE, "contain/roll-back")
+    ask = course.asked(KEY, AskKind.CHOICE)
+    assert course.next == Wait((ask,))
+    course.say(AskAnswered(ask=ask, yes=True, choice="40"), by=ANA)
+    assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "40")
+    course.wanted("roll-back", 2)
+    assert course.next == Wait((f"{course.id}/contain/roll-back~2",))
+
+
+def test_people_may_choose_none() -> None:
+    """The next measure comes, or what comes after."""
+    course = Course(made(), ROLL_BACK, CLOSE).wanted("roll-back", 1, "41", "40")
+    course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=False), by=ANA)
+    move = course.next
+    assert isinstance(move, Propose)
+    assert move.step.id == "close"
+
+
+def test_what_was_chosen_and_cannot_be_done_is_chosen_anew() -> None:
+    """With the candidates that there are by then; and after the fourth time the step is given up."""
+    course = Course(made(), ROLL_BACK, CLOSE)
+    for number in (1, 2, 3):
+        course.wanted("roll-back", number, "41", "40")
+        move = course.next
+        assert isinstance(move, AskPeople)
+        assert move.kind is AskKind.CHOICE
+        assert move.about == "contain/roll-back" + (f"~{number}" if number > 1 else "")
+        ask = course.asked(KEY, AskKind.CHOICE, number=number)
+        course.say(AskAnswered(ask=ask, yes=True, choice="41"), by=ANA)
+        assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "41")
+    course.wanted("roll-back", 4, "41", "40")
+    move = course.next
+    assert isinstance(move, Propose)
+    assert move.step.id == "close"
+
+
+def test_a_choice_outlives_a_world_that_moves() -> None:
+    """What was chosen and has drifted is worked out anew, for the same candidate."""
+    course = Course(made(), ROLL_BACK).wanted("roll-back", 1, "41", "40")
+    course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
+    course.wanted("roll-back", 2).say(AskAnswered(ask=f"{course.id}/contain/roll-back~2", yes=True), by=ANA)
+    course.came_to("contain/roll-back~2", ActStatus.FAILED, drifted=True)
+    assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "40")
+
+
+def test_a_measure_that_was_chosen_is_proven_like_any_other() -> None:
+    """A look from outside says whether it helped."""
+    course = Course(made(), ROLL_BACK).wanted("roll-back", 1, "41", "40")
+    course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
+    course.wanted("roll-back", 2, ask=False).came_to("contain/roll-back~2", ActStatus.VERIFIED)
+    assert isinstance(course.next, RunProbe)

@@ -1,0 +1,86 @@
+"""Reading an incident again reads what is new, and is always what the journal has."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allclear.domain.errors import NotFound
+from allclear.domain.incident import replay
+from allclear.domain.records import NoteAdded
+from allclear.engine.incidents import read_incident
+from allclear.journal.entries import SqlJournal
+from tests.scenario.response_support import MACHINE, OPENED, new_journal
+
+
+class Counting:
+    """A journal (by delegation) that counts the entries that are read."""
+
+    def __init__(self, inner: SqlJournal) -> None:
+        self._inner = inner
+        self.read = 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the journal has
+        """Return the journal's own."""
+        return getattr(self._inner, name)
+
+    def entries(self, incident: str, *, after: int = 0) -> Any:  # noqa: ANN401 - as above
+        """Return the entries, and count them."""
+        found = self._inner.entries(incident, after=after)
+        self.read += len(found)
+        return found
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Generator[Any]:
+    """A new journal that counts."""
+    inner = SqlJournal(new_journal(tmp_path))
+    yield Counting(inner)
+    inner.close()
+
+
+def _noted(journal: Any, incident: str, text: str) -> None:  # noqa: ANN401 - as above
+    journal.append(incident, [NoteAdded(text=text)], MACHINE)
+
+
+def test_only_what_is_new_is_read(journal: Any) -> None:  # noqa: ANN401 - as above
+    """Each entry is read once, however often is asked; an incident that somebody holds stays as it was."""
+    incident, _ = journal.open_incident("VS", OPENED, MACHINE)
+    held = read_incident(journal, incident)
+    for number in range(20):
+        _noted(journal, incident, str(number))
+        assert read_incident(journal, incident).length == number + 2
+    assert journal.read == 21
+    assert (held.length, held.notes) == (1, [])
+    assert read_incident(journal, incident) == replay(journal.entries(incident))
+
+
+def test_what_came_to_nothing_is_forgotten(journal: Any) -> None:  # noqa: ANN401 - as above
+    """What was read within a transaction that failed is not taken for the record, whatever is written in its place."""
+    incident, _ = journal.open_incident("VS", OPENED, MACHINE)
+
+    def fails() -> None:
+        with journal.together():
+            _noted(journal, incident, "lost")
+            assert len(read_incident(journal, incident).notes) == 1
+            raise NotFound("gone", "look")
+
+    with pytest.raises(NotFound):
+        fails()
+    assert read_incident(journal, incident).notes == []
+    for text in ("live-message", "and more"):
+        _noted(journal, incident, text)
+    assert [note.text for _, _, note in read_incident(journal, incident).notes] == ["live-message", "and more"]
+
+
+def test_two_journals_are_told_apart(tmp_path: Path) -> None:
+    """Two journals of one process may have incidents of one name."""
+    journals = [SqlJournal(new_journal(tmp_path / name)) for name in ("one", "two")]
+    for number, journal in enumerate(journals):
+        incident, _ = journal.open_incident("VS", OPENED.model_copy(update={"title": str(number)}), MACHINE)
+        assert read_incident(journal, incident).title == str(number)
+    for journal in journals:
+        journal.close()

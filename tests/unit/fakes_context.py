@@ -1,0 +1,65 @@
+"""Surroundings for actions and probes: services and clients that a test hands in."""
+
+# ruff: noqa: ANN401 - what is handed on to a model
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from allclear.domain.action import Client
+from allclear.domain.baseline import Baseline, OwnRecord
+from allclear.domain.errors import ConfigError, NotFound
+from allclear.domain.systems import Service, Smoke
+
+C = TypeVar("C", bound=Client)
+
+
+def a_service(**more: Any) -> Service:
+    """Return a service with what every service needs."""
+    fields: dict[str, Any] = {
+        "title": "Shop",
+        "url": "http://shop.test",
+        "cloud_run": "shop",
+        "smoke": Smoke.model_validate({"requests": 4, "timeout": "1s"}),
+    }
+    return Service(**(fields | more))
+
+
+class FakeRecord:
+    """Our own record, as a test wants it: nothing seen before, and no incident, unless it says so."""
+
+    def __init__(self, *baselines: Baseline, onset: datetime | None = None) -> None:
+        self._baselines = baselines
+        self._onset = onset
+
+    def baselines(self, resource: str, before: datetime) -> list[Baseline]:
+        """Return the baselines of `resource` up to `before`, the newest first."""
+        found = [one for one in self._baselines if one.resource == resource and one.at <= before]
+        return sorted(found, key=lambda one: one.at, reverse=True)
+
+    def onset(self, service: str) -> datetime | None:  # noqa: ARG002 - the port
+        """Return when the trouble began."""
+        return self._onset
+
+
+class FakeAround:
+    """Surroundings with one service, `shop`, and the clients that were handed in."""
+
+    def __init__(self, *clients: Client, **service: Any) -> None:
+        self._clients = {type(client): client for client in clients}
+        self._service = a_service(**service)
+        self.record: OwnRecord = FakeRecord()
+
+    def service(self, name: str) -> Service:
+        """Return the service; raises NotFound."""
+        if name != "shop":
+            raise NotFound(f"There is no service {name}.", "There is: shop.")
+        return self._service
+
+    def client(self, vendor: type[C]) -> C:
+        """Return the client of that vendor; raises ConfigError."""
+        if vendor not in self._clients:
+            raise ConfigError(f"systems.yaml has no `{vendor.system}`.", "Add it.")
+        found: Any = self._clients[vendor]
+        return found

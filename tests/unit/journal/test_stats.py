@@ -1,0 +1,109 @@
+"""What the journal shows to whoever watches it, on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.records import ActFinished, ActIntended
+from allclear.journal.entries import SqlJournal
+from allclear.journal.ports import Acquired, Counts, OutboxKind, OutboxMessage
+from tests.journal_support import Journals
+from tests.scenario.response_support import MACHINE, OPENED, new_journal, received
+
+
+@pytest.fixture
+def journal(journals: Journals) -> Generator[SqlJournal]:
+    """A new journal."""
+    journal = SqlJournal(journals.new())
+    yield journal
+    journal.close()
+
+
+def carried_out(journal: SqlJournal, act: str, status: ActStatus, company: str = OPENED.company) -> None:
+    """Open an incident in which one act came to its end."""
+    message = OutboxMessage(OutboxKind.START, "", "{incident}/respond", {})
+    opened = OPENED.model_copy(update={"company": company})
+    incident, _ = journal.open_incident("VS", opened, MACHINE, outbox=[message])
+    intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
+    mine = journal.claim("dial", incident, act, timedelta(seconds=30), intent, MACHINE)
+    assert isinstance(mine, Acquired)
+    outcome = Outcome(status=status, sentence='It says "status".', changed=True)
+    assert journal.finish("dial", mine.token, incident, ActFinished(act=act, outcome=outcome), MACHINE)
+
+
+def counts(journal: SqlJournal) -> Counts:
+    """Return the figures of the company whose incidents and deliveries these tests make."""
+    return journal.counts("vintstreet", OPENED.company)
+
+
+def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
+    """The newest comes first; by state, by source, and no more than was asked for."""
+    first, _ = received(journal, "json", {}, b"{}", "a")
+    received(journal, "grafana", {}, b"[]", "b")
+    received(journal, "json", {}, b"{}", "a")
+    journal.settle(first, "ignored", "reason")
+    (shown,) = journal.arrived(source="json")
+    assert (shown.id, shown.count, shown.state, shown.reason) == (first, 2, "ignored", "reason")
+    assert [one.source for one in journal.arrived()] == ["grafana", "json"]
+    assert [one.source for one in journal.arrived(limit=1)] == ["grafana"]
+    assert journal.arrived(state="new", source="json") == []
+
+
+def test_deliveries_are_counted_by_what_became_of_them(journal: SqlJournal) -> None:
+    """The oldest unread one is the oldest that was never read; one that is read again does not count."""
+    assert (counts(journal).deliveries, counts(journal).unread_since) == ({}, None)
+    first, _ = received(journal, "json", {}, b"{}", "a")
+    second, _ = received(journal, "grafana", {}, b"[]", "b")
+    assert counts(journal).deliveries == {"new": 2}
+    assert counts(journal).unread_since == journal.delivery(first).received_at
+    journal.settle(first, "ignored", "reason")
+    received(journal, "json", {}, b"{}", "a")
+    assert counts(journal).deliveries == {"new": 2}
+    assert counts(journal).unread_since == journal.delivery(second).received_at
+
+
+def test_acts_and_outbox_are_counted(journal: SqlJournal) -> None:
+    """Outcomes are counted by status, whatever words stand in them; errands as long as they are not done."""
+    carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
+    carried_out(journal, "contain/flag", ActStatus.FAILED)
+    carried_out(journal, "contain/flag", ActStatus.VERIFIED)
+    assert counts(journal).acts == {"verified": 2, "failed": 1}
+    assert sorted(counts(journal).outbox) == ["VS-1/respond", "VS-2/respond", "VS-3/respond"]
+    journal.message_done("VS-2/respond")
+    assert sorted(counts(journal).outbox) == ["VS-1/respond", "VS-3/respond"]
+
+
+def test_each_company_counts_its_own(journal: SqlJournal) -> None:
+    """What another one on the same journal left unread, or did, is not among its figures; what is nobody's is."""
+    received(journal, "json", {}, b"{}", "theirs", "other")
+    carried_out(journal, "contain/roll-back", ActStatus.FAILED, "Other")
+    assert counts(journal) == Counts(deliveries={}, unread_since=None, acts={}, outbox=[])
+    nobodys, _ = received(journal, "json", {}, b"{}", "nobody's", "")
+    assert counts(journal).unread_since == journal.delivery(nobodys).received_at
+    theirs = journal.counts("other", "Other")
+    assert (theirs.deliveries, theirs.acts, theirs.outbox) == ({"new": 2}, {"failed": 1}, ["VS-1/respond"])
+
+
+def test_the_proof_that_it_can_be_written_leaves_no_trace(journal: SqlJournal) -> None:
+    """Nothing that anybody counts or claims is changed by it, however often it is made."""
+    carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
+    before = counts(journal)
+    for _ in range(3):
+        journal.prove_writable()
+    assert counts(journal) == before
+
+
+def test_the_proof_that_it_can_be_written_reaches_the_disk(tmp_path: Path) -> None:
+    """Each proof writes, so that a disk that is full or gone is noticed."""
+    journal = SqlJournal(new_journal(tmp_path))
+    log = tmp_path / "journal.db-wal"
+    journal.prove_writable()
+    grown = log.stat().st_size
+    journal.prove_writable()
+    assert log.stat().st_size > grown
+    journal.close()

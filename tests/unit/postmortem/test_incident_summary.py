@@ -1,0 +1,139 @@
+"""What `allclear show` prints."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
+from allclear.domain.base import Candidate
+from allclear.domain.records import AskOpened, IncidentEnded, LedgerHandedOver
+from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
+from tests.unit.domain.stories import BEN, START, Story, plan
+
+
+def _printed(story: Story, *, routine: bool = False, width: int = 120) -> str:
+    out = io.StringIO()
+    page = show(story.incident, story.entries, plan(), START, routine=routine)
+    Console(file=out, width=width, color_system=None).print(page, crop=False)
+    return out.getvalue()
+
+
+def _waiting() -> Story:
+    return Story().opened(simulated=True).verified().paged().roll_back_proposed()
+
+
+def test_the_page_says_how_it_stands() -> None:
+    """Id, title, severity, status and lead stand on top, and a drill says so first."""
+    lines = _printed(_waiting()).splitlines()
+    assert lines[0].startswith("[SIMULATED] VS-12  Payment processing down")
+    words = [line.split(maxsplit=1)[1].strip() for line in lines[1:5]]
+    assert words == ["P0 Critical", "INVESTIGATING", "Initial Response", "Ben"]
+
+
+def test_what_waits_shows_the_change_and_the_commands_unbroken() -> None:
+    """Whoever has to decide sees before and after, and copies one line, however narrow the window is."""
+    printed = _printed(_waiting(), width=70)
+    assert "traffic: vintstreet-00042-zub 100 -> vintstreet-00041-wex 100" in printed
+    assert {
+        "allclear approve VS-12/contain/roll-back --as NAME",
+        "allclear deny VS-12/contain/roll-back --as NAME",
+    } <= {line.strip() for line in _printed(_waiting(), width=30).splitlines()}
+
+
+def test_a_question_that_is_no_act_says_what_each_answer_does() -> None:
+    """That `approve` means "it is a false alarm" nobody guesses; the candidates of a choice are named, too."""
+    story = Story().opened()
+    ask = Ask(
+        id="VS-12/contain/which",
+        kind=AskKind.CHOICE,
+        phase="contain",
+        step="which",
+        title="Which one?",
+        text="",
+        yes="The change is worked out.",
+        no="It is not done.",
+        policy=ApprovalPolicy(roles=["on_call"]),
+        choices=[Candidate(name="web-40", reason="it answered well")],
+    )
+    lines = [line.strip() for line in _printed(story.say(AskOpened(ask=ask))).splitlines()]
+    at = lines.index("web-40: it answered well")
+    assert lines[at + 1 : at + 5 : 2] == ["The change is worked out.", "It is not done."]
+    assert lines[at + 2].startswith("allclear approve VS-12/contain/which")
+
+
+def test_what_happens_without_an_answer_is_told() -> None:
+    """A veto window that runs is on the page, with its end in UTC."""
+    story = Story().opened().roll_back_proposed()
+    ask = story.incident.open_asks[0].ask.model_copy(
+        update={"id": "VS-12/contain/alone", "window": AnswerWindow(until=START, then="act")}
+    )
+    assert "unanswered by 2026-11-22 14:30 UTC: it is done by itself" in _printed(story.say(AskOpened(ask=ask)))
+
+
+def test_after_the_end_only_the_review_waits() -> None:
+    """What was left unanswered is over; the post-mortem's steps are not."""
+    story = Story().opened().roll_back_proposed()
+    assert "Nothing at present" in _printed(Story().opened())
+    review = story.incident.open_asks[0].ask.model_copy(update={"id": "VS-12/review/meet", "phase": "review"})
+    story.say(IncidentEnded(ending="resolved", reason="well"), AskOpened(ask=review))
+    printed = _printed(story)
+    assert "allclear approve VS-12/review/meet" in printed
+    assert "allclear approve VS-12/contain/roll-back" not in printed
+
+
+def test_what_has_not_happened_says_so() -> None:
+    """An empty field would look like a fault; how long something took says from when."""
+    printed = _printed(_waiting().contained())
+    assert "Recovered     not yet" in printed
+    assert "after it began)" in printed
+
+
+def test_what_waits_for_two_people_says_how_many_have_answered() -> None:
+    """One of two is not enough, and the page shows it."""
+    story = Story().opened()
+    story.roll_back_proposed()
+    proposed = story.incident.acts["contain/roll-back"].proposed.model_copy(
+        update={"act": "contain/restore", "step": "restore"}
+    )
+    story.ask(proposed, ApprovalPolicy(roles=["tech_lead", "cto"], people=2)).answered("contain/restore", "go")
+    assert "(asked: two of Tech Lead or CTO, 1 of 2 so far; since 14:30 UTC)" in _printed(story, width=160)
+
+
+def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:
+    """Pinned traffic is not forgotten: the page says whose it is, until when, and who took it over."""
+    story = _waiting().contained()
+    assert "traffic pinned to one revision (run:vintstreet), owner Tech Lead, to be looked at by" in _printed(story)
+    story.say(LedgerHandedOver(act="contain/roll-back", to="Ana", due=START), by=BEN)
+    assert "taken over by Ana until 2026-11-22 14:30 UTC" in _printed(story)
+    assert "Still in place" not in _printed(Story().whole())
+
+
+def test_auditors_get_everything() -> None:
+    """With routine lines the intents, runs and details are there too."""
+    story = _waiting().contained()
+    assert "About to do" not in _printed(story)
+    assert "Issued by responder-1." in _printed(story, routine=True)
+
+
+def test_artifacts_hold_the_timeline_and_the_acts() -> None:
+    """Prefect's pages show the same lines, and a table with who approved what."""
+    story = Story().whole()
+    assert "- **14:34** Contained (Roll back traffic)" in markdown_timeline(story.incident, story.entries, plan())
+    row = next(line for line in markdown_acts(story.incident, plan()).splitlines() if "| Roll back traffic" in line)
+    assert "| Ana (Tech Lead) 14:34: errors started with 42 | 14:34 | Done and verified; undone 14:58 |" in row
+
+
+def test_an_incident_without_acts_says_so() -> None:
+    """An empty table would look like a fault."""
+    assert markdown_acts(Story().opened().incident) == "Nothing was done by allclear."
+
+
+def test_a_no_is_told_in_the_table_of_acts() -> None:
+    """What a person refused is neither done nor open."""
+    story = _waiting().answered("contain/roll-back", "wrong revision", yes=False)
+    rows = [line for line in markdown_acts(story.incident, plan()).splitlines() if line.startswith("|")]
+    row = rows[-1]
+    assert "Ana (Tech Lead) said no 14:32: wrong revision" in row
+    assert row.endswith("| Not done, for a person said no |")

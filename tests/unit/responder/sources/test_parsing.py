@@ -1,0 +1,456 @@
+"""What each source reads in a body: identity, state, labels, time; tests and other news open nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from allclear.domain.systems import SourceName
+from allclear.engine.alerts.intake import Alert
+from allclear.responder.samples import SAMPLES, sample
+from allclear.responder.sources import SOURCES
+from allclear.responder.sources.payload import key, moment
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.source import Nothing
+from tests.contract.simulator_support import REPOSITORY
+from tests.unit.responder.sources.sources_support import NOW, alert_of, read, request_of
+
+PAYLOADS = REPOSITORY.parent / "shared" / "payloads"
+ENDS = [
+    ("firing", "resolved"),
+    ("metric", "metric-resolved"),
+    ("deployment", "deployment-resolved"),
+    ("issue", "resolved"),
+    ("binary", "resolved"),
+    ("batch", "resolved"),
+]
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def changed(source: str, name: str, change: Change) -> RawRequest:
+    """Return a sample whose body was changed; the proof is another test's business."""
+    made = sample(source, name, NOW)
+    body = json.loads(made.body)
+    change(body)
+    return RawRequest(json.dumps(body).encode(), made.headers)
+
+
+def nothing(source: str, request: RawRequest) -> str:
+    """Return why a request tells of no alert."""
+    found = read(source, request)
+    assert isinstance(found, Nothing), found
+    return found.reason
+
+
+def test_the_sources_are_those_that_systems_yaml_may_name() -> None:
+    """A source that is added here can be configured there, and has samples for a trouble and its end."""
+    assert set(SourceName.__args__) == set(SOURCES)
+    assert all({"firing", "resolved"} <= set(names) for names in SAMPLES.values())
+
+
+@pytest.mark.parametrize(
+    ("source", "begins", "ends"),
+    [(source, *pair) for source, names in SAMPLES.items() for pair in ENDS if set(pair) <= set(names)],
+)
+def test_the_end_has_the_key_of_the_beginning(source: str, begins: str, ends: str) -> None:
+    """What fired and what is over are known by the same key, with labels and a short title."""
+    first, last = alert_of(source, request_of(source, begins)), alert_of(source, request_of(source, ends))
+    assert (first.state, last.state) == ("firing", "resolved")
+    assert first.key == last.key
+    assert first.source == source
+    assert not first.authenticated
+    assert first.labels["alertname"]
+    assert all(isinstance(value, str) for value in first.labels.values())
+    assert first.title.isprintable()
+    assert first.at is None or first.at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("source", [source for source, names in SAMPLES.items() if "test" in names])
+def test_a_vendors_test_call_opens_nothing(source: str) -> None:
+    """The vendor's own test is known as one."""
+    assert nothing(source, request_of(source, "test")).startswith("A test call: ")
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "change", "reason"),
+    [
+        ("sentry", "issue", lambda body: body.update(action="assigned"), "assigned"),
+        ("sentry", "issue", lambda body: body.update(action="archived"), "archived"),
+        ("pagerduty", "firing", lambda body: body["event"].update(event_type="incident.acknowledged"), "acknowledged"),
+        ("pagerduty", "firing", lambda body: body["event"].update(event_type="service.updated"), "service.updated"),
+        (
+            "pagerduty",
+            "resolved",
+            lambda body: body["event"]["data"].update(resolve_reason={"type": "merge_resolve_reason"}),
+            "merged",
+        ),
+        ("google", "firing", lambda body: body["incident"].update(state="paused"), "paused"),
+        ("betterstack", "firing", lambda body: body["data"].update(type="monitor"), "monitor"),
+        ("betterstack", "firing", lambda body: body["data"]["attributes"].update(status="Maintenance"), "Maintenance"),
+        ("uptimerobot", "firing", lambda body: body.update(alertType=99), "99"),
+        ("pingdom", "firing", lambda body: body.update(current_state="UNKNOWN"), "UNKNOWN"),
+        ("datadog", "firing", lambda body: body.update(alert_transition="Snoozed"), "Snoozed"),
+        ("datadog", "firing", lambda body: body.update(alert_transition="$ALERT_TRANSITION"), "A test call"),
+        ("supabase", "firing", lambda body: body.update(type="DELETE", record=None), "deleted"),
+        ("supabase", "firing", lambda body: body["record"].update(status="maybe"), "maybe"),
+        ("supabase", "resolved", lambda body: body["record"].pop("status"), "no status"),
+        ("vercel", "firing", lambda body: body.update(type="deployment.created"), "deployment.created"),
+        ("github", "firing", lambda body: body.update(action="requested"), "no result"),
+        ("github", "firing", lambda body: body["workflow_run"].update(conclusion="cancelled"), "cancelled"),
+        ("github", "firing", lambda body: body["workflow_run"]["head_repository"].update(id=1), "fork"),
+        ("github", "deployment", lambda body: body["deployment_status"].update(state="queued"), "queued"),
+        ("cloudevents", "firing", lambda body: body.update(type="com.example.order.created"), "order.created"),
+        ("cloudevents", "firing", lambda body: body["data"].update(status="pending"), "trouble"),
+    ],
+)
+def test_what_tells_of_no_trouble_is_left_out_with_the_reason(
+    source: str, name: str, change: Change, reason: str
+) -> None:
+    """News of another kind is neither a trouble nor its end, and what reads it says why."""
+    assert reason in nothing(source, changed(source, name, change))
+
+
+def test_a_github_push_is_no_alert() -> None:
+    """An event that was subscribed to by accident is named in the reason."""
+    request = RawRequest(b'{"ref": "refs/heads/main"}', (("X-GitHub-Event", "push"),))
+    assert "'push'" in nothing("github", request)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "change", "wanted"),
+    [
+        ("sentry", "issue", lambda body: body["data"]["issue"].update(id=5512740981), {}),
+        ("sentry", "firing", lambda body: body["data"]["event"].update(issue_id=5512740981, release=None), {}),
+        ("sentry", "metric", lambda body: body["data"]["metric_alert"].update(id=431, organization_id=5), {}),
+        (
+            "pagerduty",
+            "firing",
+            lambda body: body["event"]["data"].update(priority=None, teams=None),
+            {"severity": "high"},
+        ),
+        (
+            "google",
+            "firing",
+            lambda body: body["incident"].update(
+                scoping_project_number="12", started_at="1795323600", severity=None, metric=None, resource=None
+            ),
+            {},
+        ),
+        ("betterstack", "firing", lambda body: body["data"].update(id=7310442), {}),
+        (
+            "uptimerobot",
+            "firing",
+            lambda body: body.update(monitorID=790123456, alertType=1, alertDateTime=1795323600),
+            {},
+        ),
+        ("pingdom", "firing", lambda body: body.update(check_id="4418827", tags=None, check_params=None), {}),
+        ("datadog", "firing", lambda body: body.update(org_id=1234, alert_id=1234567), {}),
+        ("supabase", "firing", lambda body: body["record"].update(id="41", status="OPEN"), {}),
+        ("vercel", "firing", lambda body: body.update(createdAt=str(int(NOW.timestamp() * 1000))), {}),
+        (
+            "github",
+            "firing",
+            lambda body: body["workflow_run"].update(workflow_id="55667788", head_repository=None),
+            {},
+        ),
+        ("grafana", "firing", lambda body: body.update(orgId="1"), {}),
+        (
+            "json",
+            "firing",
+            lambda body: body["labels"].update(percent=20, paging=True, nested={"a": 1}),
+            {"percent": "20", "paging": "true"},
+        ),
+    ],
+)
+def test_numbers_and_texts_mean_the_same(source: str, name: str, change: Change, wanted: dict[str, str]) -> None:
+    """An id that comes as a number here and as a text there is the same; what is null is left out."""
+    alert, usual = alert_of(source, changed(source, name, change)), alert_of(source, request_of(source, name))
+    assert (alert.key, alert.state) == (usual.key, usual.state)
+    assert wanted.items() <= alert.labels.items()
+    assert "nested" not in alert.labels
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "change"),
+    [
+        ("sentry", "firing", lambda body: body["data"]["event"].pop("issue_id")),
+        ("sentry", "firing", lambda body: body["data"].pop("event")),
+        ("sentry", "metric", lambda body: body["data"]["metric_alert"].update(id=[1])),
+        ("pagerduty", "firing", lambda body: body["event"].pop("data")),
+        ("pagerduty", "firing", lambda body: body.pop("event")),
+        ("google", "firing", lambda body: body["incident"].pop("incident_id")),
+        ("google", "firing", lambda body: body.pop("incident")),
+        ("betterstack", "firing", lambda body: body["data"].pop("id")),
+        ("uptimerobot", "firing", lambda body: body.pop("monitorID")),
+        ("pingdom", "firing", lambda body: body.update(check_id=None)),
+        ("datadog", "firing", lambda body: body.update(alert_cycle_key="", aggreg_key="null", alert_id="$ALERT_ID")),
+        ("supabase", "firing", lambda body: body.update(type="TRUNCATE")),
+        ("vercel", "firing", lambda body: body["payload"].update(project={})),
+        ("github", "firing", lambda body: body["workflow_run"].update(workflow_id=True)),
+        ("alertmanager", "firing", lambda body: body["alerts"][0].update(status="suppressed")),
+        ("grafana", "firing", lambda body: body.update(alerts=[])),
+        ("cloudevents", "firing", lambda body: body.update(specversion="0.3")),
+        ("cloudevents", "firing", lambda body: body.update(id="")),
+        ("json", "firing", lambda body: body.update(key="")),
+    ],
+)
+def test_what_names_no_trouble_is_refused_in_one_sentence(source: str, name: str, change: Change) -> None:
+    """Without an identity or a state there is no alert: nothing is guessed."""
+    with pytest.raises(ValueError, match=r"^[^\n]{5,300}$"):
+        read(source, changed(source, name, change))
+
+
+def test_a_group_may_hold_whatever_the_door_lets_in() -> None:
+    """Thousands of alerts in one body are all read."""
+    alert = {"status": "firing", "labels": {"alertname": "Down"}}
+    alerts = [alert | {"fingerprint": str(number)} for number in range(5000)]
+    request = RawRequest(json.dumps({"alerts": alerts}).encode())
+    read = SOURCES["alertmanager"].parse(request)
+    assert isinstance(read, list)
+    assert len({one.key for one in read}) == 5000
+
+
+def test_each_alert_of_a_group_counts_for_itself() -> None:
+    """A group that says resolved holds one that fires, and gives two alerts with keys of their own."""
+
+    def add(body: dict[str, Any]) -> None:
+        body["status"] = "resolved"
+        body["alerts"].append({**body["alerts"][0], "status": "resolved", "fingerprint": "other", "labels": {"a": "b"}})
+
+    for source in ("alertmanager", "grafana"):
+        alerts = read(source, changed(source, "firing", add))
+        assert isinstance(alerts, list)
+        assert [alert.state for alert in alerts] == ["firing", "resolved"]
+        assert len({alert.key for alert in alerts}) == 2
+
+
+def test_an_old_alertmanager_is_known_by_its_labels() -> None:
+    """Without a fingerprint the labels identify the alert, in whatever order they come."""
+    keys = set[str]()
+    for turn in (1, -1):
+
+        def drop(body: dict[str, Any], turn: int = turn) -> None:
+            alert = body["alerts"][0]
+            alert["labels"] = dict(list(alert["labels"].items())[::turn])
+            del alert["fingerprint"]
+
+        keys.add(alert_of("alertmanager", changed("alertmanager", "firing", drop)).key)
+    assert len(keys) == 1
+
+
+def test_grafanas_organisations_are_told_apart() -> None:
+    """The same rule in two organisations is two troubles."""
+    other = alert_of("grafana", changed("grafana", "firing", lambda body: body.update(orgId=2)))
+    assert other.key != alert_of("grafana", request_of("grafana")).key
+
+
+def test_old_grafana_is_read() -> None:
+    """A legacy notification fires and ends by its `state`; no data says neither; rule 0 is its test."""
+
+    def legacy(**more: object) -> RawRequest:
+        body = {
+            "ruleId": 7,
+            "ruleName": "Errors",
+            "title": "[Alerting] Errors",
+            "state": "alerting",
+            "orgId": 1,
+            **more,
+        }
+        return RawRequest(json.dumps(body).encode())
+
+    first, last = alert_of("grafana", legacy()), alert_of("grafana", legacy(state="ok"))
+    assert (first.key, first.state, first.labels) == ("1/rule/7", "firing", {"alertname": "Errors"})
+    assert (last.key, last.state) == ("1/rule/7", "resolved")
+    assert "no_data" in nothing("grafana", legacy(state="no_data"))
+    assert nothing("grafana", legacy(ruleId=0)).startswith("A test call")
+
+
+def test_a_sentry_issue_alert_and_its_issue_are_one_trouble() -> None:
+    """The alert of a rule never ends by itself; what ends it is the issue of the same number."""
+    alert = alert_of("sentry", changed("sentry", "firing", lambda body: body.update(action="resolved")))
+    assert alert.state == "firing"
+    assert alert.key == alert_of("sentry", request_of("sentry", "resolved")).key
+    assert alert_of("sentry", request_of("sentry", "resolved")).at is None
+
+
+def test_sentry_is_read_without_its_header() -> None:
+    """What a body is about follows from its data where no header says so."""
+    for name in ("firing", "issue", "metric"):
+        bare = RawRequest(sample("sentry", name, NOW).body)
+        assert alert_of("sentry", bare) == alert_of("sentry", request_of("sentry", name))
+
+
+def test_closed_at_google_claims_no_recovery() -> None:
+    """The alert is over, and its title says no more than that it was closed."""
+    alert = alert_of("google", request_of("google", "resolved"))
+    assert (alert.state, alert.title.startswith("closed: ")) == ("resolved", True)
+    assert alert.at == NOW
+
+
+def test_an_expiry_is_another_trouble_than_being_down() -> None:
+    """A certificate that ends soon has a key of its own, which "up" does not end."""
+    expiry, up = (alert_of("uptimerobot", request_of("uptimerobot", name)) for name in ("expiry", "resolved"))
+    assert (expiry.state, expiry.labels["severity"]) == ("firing", "warning")
+    assert expiry.key != up.key
+
+
+def test_uptimerobot_may_send_a_form() -> None:
+    """The variables as POST parameters are read like JSON; an empty body says what to change at UptimeRobot."""
+    form = RawRequest(
+        b"monitorID=790123456&alertType=1&monitorFriendlyName=Shop",
+        (("Content-Type", "application/x-www-form-urlencoded"),),
+    )
+    assert alert_of("uptimerobot", form).key == alert_of("uptimerobot", request_of("uptimerobot")).key
+    with pytest.raises(ValueError, match="not the query string"):
+        read("uptimerobot", RawRequest(b""))
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("UP", "resolved"), ("up", "resolved"), ("Down", "firing"), ("DOWN ", "firing")]
+)
+def test_statuscakes_status_is_read_in_any_case(status: str, state: str) -> None:
+    """Up and Down come in several cases, and tags become labels; a status of another kind is left out."""
+    alert = alert_of("statuscake", RawRequest(f"TestID=9&Status={status}&Tags=env%3Aprod,web".encode()))
+    assert (alert.key, alert.state, alert.labels["env"]) == ("9", state, "prod")
+    assert "Paused" in nothing("statuscake", RawRequest(b"TestID=9&Status=Paused"))
+
+
+@pytest.mark.parametrize(
+    ("transition", "state"),
+    [
+        ("Triggered", "firing"),
+        ("Re-Triggered", "firing"),
+        ("No Data", "firing"),
+        ("Re-No Data", "firing"),
+        ("Warn", "firing"),
+        ("Renotify", "firing"),
+        ("Recovered", "resolved"),
+    ],
+)
+def test_datadogs_transitions(transition: str, state: str) -> None:
+    """Every word of Datadog's for trouble fires; recovery alone ends it."""
+    request = changed("datadog", "firing", lambda body: body.update(alert_transition=transition))
+    assert alert_of("datadog", request).state == state
+
+
+def test_datadogs_identity_falls_back() -> None:
+    """Without a cycle the group identifies the alert, and without both monitor and scope."""
+    no_cycle = changed("datadog", "firing", lambda body: body.update(alert_cycle_key=""))
+    bare = changed("datadog", "firing", lambda body: body.update(alert_cycle_key="null", aggreg_key=""))
+    assert alert_of("datadog", no_cycle).key == "1234/group/sampleaggregkey0"
+    assert alert_of("datadog", bare).key.startswith("1234/monitor/1234567/")
+
+
+def test_githubs_form_is_read_like_its_json() -> None:
+    """A webhook whose content type was left at GitHub's default carries its JSON in a form."""
+    made = sample("github", "firing", NOW)
+    form = RawRequest(
+        urlencode({"payload": made.body.decode()}).encode(),
+        (("Content-Type", "application/x-www-form-urlencoded"), ("X-GitHub-Event", "workflow_run")),
+    )
+    assert alert_of("github", form) == alert_of("github", request_of("github"))
+
+
+def test_a_binary_cloud_event_is_the_structured_one() -> None:
+    """The attributes in headers and the data in the body are the same event; source and id number the delivery."""
+    binary = request_of("cloudevents", "binary")
+    assert alert_of("cloudevents", binary) == alert_of("cloudevents", request_of("cloudevents"))
+    number = SOURCES["cloudevents"].delivery(binary)
+    assert number
+    assert number != SOURCES["cloudevents"].delivery(request_of("cloudevents", "binary"))
+    with pytest.raises(ValueError, match="no CloudEvent"):
+        read("cloudevents", RawRequest(b"{}", (("Content-Type", "application/json"),)))
+
+
+def test_a_batch_of_cloud_events_explodes() -> None:
+    """Each event of a batch is an alert; those that tell of no trouble are left out; a batch of nothing is nothing."""
+
+    def batch(*kinds: str) -> RawRequest:
+        one = json.loads(sample("cloudevents", "firing", NOW).body)
+        body = [{**one, "type": f"com.example.{kind}", "subject": kind} for kind in kinds]
+        return RawRequest(json.dumps(body).encode(), (("Content-Type", "application/cloudevents-batch+json"),))
+
+    found = read("cloudevents", batch("a.failed", "b.recovered", "c.created"))
+    assert isinstance(found, list)
+    assert [alert.state for alert in found] == ["firing", "resolved"]
+    assert nothing("cloudevents", batch()) == "The batch is empty."
+    assert "c.created" in nothing("cloudevents", batch("c.created"))
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        (1795323600, NOW),
+        ("1795323600", NOW),
+        (1795323600000, NOW),
+        ("1795323600000", NOW),
+        (1795323600.0, NOW),
+        ("2026-11-22T05:00:00Z", NOW),
+        ("2026-11-22T06:00:00+01:00", NOW),
+        ("2026-11-22T05:00:00", NOW),
+        (None, None),
+        ("", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("yesterday", None),
+        (0, None),
+        (-5, None),
+        (float("inf"), None),
+        (float("nan"), None),
+        (1e300, None),
+        ("9" * 400, None),
+        (True, None),
+        ([], None),
+        ("9999-12-31T23:59:59-10:00", None),
+        ("²", None),
+    ],
+)
+def test_times_come_in_many_ways(said: object, wanted: datetime | None) -> None:
+    """Seconds, milliseconds and ISO 8601 are the same time in UTC; what is no time is none, and nothing crashes."""
+    assert moment(said) == wanted
+
+
+def test_different_ids_never_give_the_same_key() -> None:
+    """A slash within an id, or an id that is very long, does not run into another."""
+    keys = [
+        key("a", "b/c"),
+        key("a/b", "c"),
+        key("a", "b", "c"),
+        key("a%2Fb", "c"),
+        key("x" * 300),
+        key("x" * 301),
+        key("a b"),
+        key("a  b"),
+        key("a\u200bb"),
+        key("ab"),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert all(len(one) <= 200 and one.isascii() and one.isprintable() for one in keys)
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "state"),
+    [
+        ("prometheus/pagertree_create_request.json", "alertmanager", "firing"),
+        ("prometheus/pagertree_resolve_request.json", "alertmanager", "firing"),
+        ("prometheus/alerta_prometheus_v4_alert.json", "alertmanager", "firing"),
+        ("uptimerobot/pagertree_create_request.json", "uptimerobot", "firing"),
+        ("gcpmonitoring/pagertree_create_request.json", "google", "firing"),
+        ("gcpmonitoring/pagertree_resolve_request.json", "google", "resolved"),
+        ("sentry/pagertree_fixture_metric_alert.json", "sentry", "resolved"),
+        ("sentry/pagertree_fixture_issue.json", "sentry", "firing"),
+    ],
+)
+def test_payloads_that_were_collected_elsewhere_are_read(file: str, source: str, state: str) -> None:
+    """Bodies from other projects' fixtures, which were not made by us, give one alert each."""
+    path: Path = PAYLOADS / file
+    if not path.is_file():
+        pytest.skip("the collected payloads are not beside this repository")
+    alert: Alert = alert_of(source, RawRequest(path.read_bytes()))
+    assert (alert.state, bool(alert.key), bool(alert.title)) == (state, True, True)

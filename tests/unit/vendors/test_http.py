@@ -1,0 +1,247 @@
+"""How refusals, broken connections and rate limits of an HTTP vendor become our errors."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from allclear.domain.action import Client
+from allclear.domain.errors import (
+    AllclearError,
+    AnswerLost,
+    ConfigError,
+    Conflict,
+    Denied,
+    MissingSecret,
+    NotFound,
+    Unreachable,
+    VendorRefused,
+)
+from allclear.domain.systems import Access
+from allclear.vendors.access import is_loopback, options_of, secret_of, shown, web_address
+from allclear.vendors.cloud_logging import CloudLogs
+from allclear.vendors.cloud_monitoring import CloudMetrics
+from allclear.vendors.cloud_run.client import CloudRun
+from allclear.vendors.errors import Call, seconds_to_wait
+from allclear.vendors.http import Wire
+from allclear.vendors.pagerduty import PagerDuty
+from allclear.vendors.slack import Slack, SlackOptions, escape
+from allclear.vendors.statuspage import Statuspage, StatuspageOptions
+from allclear.vendors.supabase import SupabaseFlags
+from allclear.vendors.vercel import Vercel
+from allclear.vendors.web import Web
+from tests.unit.fakes_http import FakeVendor, Pauses
+
+SECRET = "canary-3141592653"
+READ = Call("Vendor", "read it", write=False)
+WRITE = Call("Vendor", "change it", write=True)
+
+
+def a_wire(vendor: FakeVendor, pauses: Pauses | None = None) -> Wire:
+    """Return a wire to a fake vendor."""
+    return Wire("Vendor", "https://vendor.test", secret=SECRET, transport=vendor, pause=pauses or Pauses())
+
+
+def broken(kind: type[httpx.TransportError]) -> httpx.TransportError:
+    """Return one of httpx's errors."""
+    return kind("broken")
+
+
+@pytest.mark.parametrize(
+    ("answer", "on_write", "on_read"),
+    [
+        (httpx.Response(401, json={"message": "Bad key"}), Denied, Denied),
+        (httpx.Response(403), Denied, Denied),
+        (httpx.Response(404), VendorRefused, NotFound),
+        (httpx.Response(409), Conflict, Conflict),
+        (httpx.Response(422, json={"errors": ["title is empty"]}), VendorRefused, VendorRefused),
+        (httpx.Response(500), AnswerLost, Unreachable),
+        (httpx.Response(503), AnswerLost, Unreachable),
+        (broken(httpx.ConnectError), Unreachable, Unreachable),
+        (broken(httpx.ConnectTimeout), Unreachable, Unreachable),
+        (broken(httpx.ReadTimeout), AnswerLost, Unreachable),
+        (broken(httpx.RemoteProtocolError), AnswerLost, Unreachable),
+        (broken(httpx.WriteError), AnswerLost, Unreachable),
+    ],
+)
+async def test_each_refusal_has_its_place_in_our_errors(
+    answer: httpx.Response | httpx.TransportError, on_write: type[AllclearError], on_read: type[AllclearError]
+) -> None:
+    """What was refused changed nothing; what was not answered may have. A write is sent once."""
+    vendor = FakeVendor(answer)
+    wire = a_wire(vendor)
+    with pytest.raises(on_write) as write:
+        await wire.ask(WRITE, "POST", "/x")
+    sent = len(vendor.requests)
+    with pytest.raises(on_read) as read:
+        await wire.ask(READ, "GET", "/x")
+    assert sent == 1
+    assert (type(write.value), type(read.value)) == (on_write, on_read)
+
+
+async def test_the_vendors_own_words_are_told_without_the_secret_that_they_echo() -> None:
+    """What a vendor quotes back is hidden."""
+    wire = a_wire(FakeVendor(httpx.Response(422, json={"error": {"message": f"No such key {SECRET}.", "code": 7}})))
+    with pytest.raises(VendorRefused) as refused:
+        await wire.ask(WRITE, "POST", "/x")
+    assert "No such key …" in refused.value.message
+    assert SECRET not in repr(refused.value) + repr(wire)
+
+
+async def test_a_read_is_tried_again_after_trouble() -> None:
+    """Two failures and an answer are an answer."""
+    vendor = FakeVendor(broken(httpx.ReadError), httpx.Response(503), httpx.Response(200, json={"fine": True}))
+    assert await a_wire(vendor).ask(READ, "GET", "/x") == {"fine": True}
+
+
+async def test_a_limited_write_waits_as_long_as_the_vendor_says() -> None:
+    """A 429 did nothing, so the write may be sent again."""
+    pauses = Pauses()
+    vendor = FakeVendor(httpx.Response(429, headers={"retry-after": "3"}), httpx.Response(202, json={}))
+    await a_wire(vendor, pauses).ask(WRITE, "POST", "/x")
+    assert pauses.seconds == [3.0]
+
+
+async def test_a_long_limit_is_told_to_a_person_instead() -> None:
+    """Nobody waits a minute in silence; the sentence says that nothing was done."""
+    pauses = Pauses()
+    with pytest.raises(VendorRefused, match="another 60 s") as refused:
+        await a_wire(FakeVendor(httpx.Response(429, headers={"retry-after": "60"})), pauses).ask(WRITE, "POST", "/x")
+    assert pauses.seconds == []
+    assert "Nothing was done" in refused.value.next_step
+
+
+async def test_statuspage_says_420_for_a_limit() -> None:
+    """Without Retry-After, the page's own second is kept."""
+    pauses = Pauses()
+    vendor = FakeVendor(httpx.Response(420), httpx.Response(200, json=[]))
+    page = Statuspage("https://api.statuspage.io", "abc", SECRET, transport=vendor, pause=pauses)
+    assert await page.find("VS-1") is None
+    assert pauses.seconds == [1.0]
+    assert vendor.requests[0].headers["authorization"] == f"OAuth {SECRET}"
+    assert SECRET not in repr(page)
+
+
+def test_a_wire_serves_a_second_event_loop() -> None:
+    """Connections are made anew in each loop."""
+    wire = a_wire(FakeVendor(httpx.Response(200, json={"fine": True})))
+
+    async def once() -> object:
+        found = await wire.ask(READ, "GET", "/x")
+        await wire.close()
+        return found
+
+    assert [asyncio.run(once()), asyncio.run(once())] == [{"fine": True}] * 2
+
+
+async def test_a_post_to_nobody_was_not_sent() -> None:
+    """Slack's library tells a refused connection from a lost answer, and so do we."""
+    slack = Slack("http://127.0.0.1:9", SECRET, SlackOptions(channel="C0123456789"), pause=Pauses())
+    with pytest.raises(Unreachable, match="nothing was changed") as unreachable:
+        await slack.post("C0123456789", "text", {"key": "VS-1"})
+    await slack.close()
+    assert SECRET not in repr(unreachable.value) + repr(slack)
+
+
+def test_untrusted_text_calls_nobody_in_slack() -> None:
+    """Mentions and links are shown as written."""
+    assert escape("<!channel> a & b <https://x|y>") == "&lt;!channel&gt; a &amp; b &lt;https://x|y&gt;"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("5", 5.0), ("0", 0.0), (None, None), ("soon", None), ("Fri, 20 Nov 2020 03:00:00 GMT", 0.0)],
+)
+def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
+    """Seconds or a date; anything else is no answer."""
+    assert seconds_to_wait(header) == seconds
+
+
+def test_an_unknown_option_is_one_sentence_that_names_the_known_ones() -> None:
+    """And what stands at the wrong place is not repeated: it may be a secret."""
+    access = Access(name="statuspage", endpoint="https://x", options={"page": "abc", "token": SECRET})
+    with pytest.raises(ConfigError) as unknown:
+        options_of(access, StatuspageOptions)
+    assert unknown.value.message == "The system statuspage has no option `token`."
+    assert unknown.value.next_step == "Correct it in systems.yaml; the options are: page."
+    assert SECRET not in repr(unknown.value)
+
+
+def test_a_missing_or_impossible_secret_is_told_before_anything_is_sent() -> None:
+    """A line break in a key would otherwise be quoted by the library's error."""
+    with pytest.raises(MissingSecret):
+        secret_of(Access(name="slack", endpoint="https://x", secret=SecretStr(" ")))
+    with pytest.raises(ConfigError) as impossible:
+        secret_of(Access(name="slack", endpoint="https://x", secret=SecretStr(f"{SECRET}\nX: y")))
+    assert SECRET not in str(impossible.value)
+
+
+@pytest.mark.parametrize("endpoint", ["http://api.example.com", "ftp://127.0.0.1", "api.example.com", ""])
+def test_a_secret_is_never_sent_in_the_clear(endpoint: str) -> None:
+    """Plain http is for this machine and simulations."""
+    with pytest.raises(ConfigError):
+        web_address(Access(name="slack", endpoint=endpoint))
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("https://host.test/v1", "https://host.test/v1"),
+        (f"https://u:{SECRET}@host.test:8443/v1?x={SECRET}", "https://host.test:8443/v1"),
+        (f"https://{SECRET}@host.test#{SECRET}", "https://host.test"),
+        (f"u:{SECRET}@host.test:443", "host.test:443"),
+        (f"https://host.test?x=http://{SECRET}", "https://host.test"),
+        (f"https://u:{SECRET}?{SECRET}@host.test", "https://…"),
+        (f"https://u:{SECRET}/{SECRET}@host.test", "https://host.test"),
+    ],
+)
+def test_an_address_is_told_without_what_is_secret_in_it(address: str, told: str) -> None:
+    """Neither a user's name, nor a password, nor a query."""
+    assert shown(address) == told
+
+
+@pytest.mark.parametrize(
+    "vendor", [CloudRun, CloudMetrics, CloudLogs, PagerDuty, Slack, Statuspage, SupabaseFlags, Vercel]
+)
+async def test_no_client_shows_the_secret_of_its_endpoint(vendor: type[Client]) -> None:
+    """Some write a key into the address: the repr of a client stands in logs and in tracebacks."""
+    endpoint = f"https://u:{SECRET}@127.0.0.1:1/v1?x={SECRET}"
+    known: dict[str, dict[str, str]] = {
+        "cloud_run": {"project": "vintstreet-prod", "region": "us-central1"},
+        "statuspage": {"page": "abc"},
+    }
+    access = Access(
+        name=vendor.system, endpoint=endpoint, secret=SecretStr("key"), options=known.get(vendor.system, {})
+    )
+    client = vendor.connect(access)
+    told = repr(client)
+    await client.close()
+    assert SECRET not in told + repr(access)
+    assert "127.0.0.1:1" in told
+
+
+@pytest.mark.parametrize("endpoint", [f"https://u:{SECRET}/x@host.test", f"https://[u:{SECRET}@host.test"])
+def test_an_endpoint_that_cannot_be_read_is_refused_without_being_quoted(endpoint: str) -> None:
+    """The library would name the half of the password that it takes for a port."""
+    with pytest.raises(ConfigError) as refused:
+        web_address(Access(name="slack", endpoint=endpoint))
+    assert SECRET not in f"{refused.value!r} {refused.value} {refused.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("url", [f"http://u:{SECRET}/x@host.test", f"http://[u:{SECRET}@host.test"])
+async def test_a_service_whose_address_cannot_be_read_is_told_without_it(url: str) -> None:
+    """A probe reports it as trouble, and quotes nothing."""
+    web = Web()
+    answer = await web.ask("GET", url, timeout=timedelta(seconds=1))
+    await web.close()
+    assert (answer.status, answer.trouble) == (None, "its address cannot be read")
+
+
+def test_this_machine_is_known_by_all_its_names() -> None:
+    """With and without scheme and port, and nothing that only looks alike."""
+    assert all(is_loopback(a) for a in ("127.0.0.1:80", "http://localhost", "[::1]:50", "http://127.8.8.8:1/x"))
+    assert not any(is_loopback(a) for a in ("https://localhost.example.com", "10.0.0.1:80", "run.googleapis.com"))

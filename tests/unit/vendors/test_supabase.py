@@ -1,0 +1,101 @@
+"""The flag client: what it puts on the wire, and how it tells the three meanings of no row apart."""
+
+# ruff: noqa: FBT003 - the values of a flag, as rows have them
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from allclear.domain.errors import AnswerLost, Denied, NotFound, Unreachable, VendorRefused
+from allclear.vendors.supabase import FlagWrite, SupabaseFlags, SupabaseOptions
+from tests.unit.fakes_http import Answer, FakeVendor, Pauses
+
+SECRET = "canary-2718281828"
+
+
+def rows(*enabled: bool) -> httpx.Response:
+    """Return PostgREST's answer with these rows."""
+    return httpx.Response(200, json=[{"enabled": value} for value in enabled])
+
+
+def aimed_at(*answers: Answer) -> tuple[SupabaseFlags, FakeVendor]:
+    """Return a client and the vendor behind it."""
+    vendor = FakeVendor(*answers)
+    return SupabaseFlags("https://x.supabase.co", SECRET, SupabaseOptions(), vendor, Pauses()), vendor
+
+
+async def test_a_write_is_a_compare_and_set() -> None:
+    """Name and old value are in the query, the new one alone in the body."""
+    flags, vendor = aimed_at(rows(False))
+    assert await flags.set("live_streams", to=False, seen=True) is FlagWrite.CHANGED
+    request = vendor.requests[0]
+    assert request.method == "PATCH"
+    assert request.url.path == "/rest/v1/feature_flags"
+    assert dict(request.url.params)["name"] == "eq.live_streams"
+    assert dict(request.url.params)["enabled"] == "eq.true"
+    assert vendor.body() == {"enabled": False}
+    assert request.headers["apikey"] == SECRET
+
+
+async def test_table_and_columns_are_the_companys_own() -> None:
+    """They come from systems.yaml."""
+    vendor = FakeVendor(httpx.Response(200, json=[{"active": True}]))
+    options = SupabaseOptions(table="switches", name_column="key", enabled_column="active")
+    flags = SupabaseFlags("https://x.supabase.co", SECRET, options, vendor)
+    assert await flags.enabled("a b,c")
+    assert vendor.requests[0].url.path == "/rest/v1/switches"
+    assert dict(vendor.requests[0].url.params) == {"select": "active", "key": "eq.a b,c"}
+
+
+async def test_no_row_is_told_apart_by_a_second_check() -> None:
+    """Gone, set by somebody else, or hidden from writing by row security."""
+    gone, _ = aimed_at(rows())
+    already, _ = aimed_at(rows(), rows(False))
+    hidden, _ = aimed_at(rows(), rows(True))
+    with pytest.raises(VendorRefused, match="not there"):
+        await gone.set("f", to=False, seen=True)
+    assert await already.set("f", to=False, seen=True) is FlagWrite.ALREADY
+    with pytest.raises(Denied, match="row security"):
+        await hidden.set("f", to=False, seen=True)
+
+
+async def test_reading_an_absent_flag_is_not_found() -> None:
+    """With a hint at row security, which looks the same."""
+    flags, _ = aimed_at(rows())
+    with pytest.raises(NotFound) as missing:
+        await flags.enabled("f")
+    assert "row security" in missing.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (httpx.Response(401, json={"message": "Invalid API key"}), Denied),
+        (httpx.Response(403, json={"code": "42501", "message": "permission denied"}), Denied),
+        (httpx.Response(404, json={"code": "PGRST205", "message": "no table"}), VendorRefused),
+        (httpx.Response(400, json={"code": "22P02", "message": "invalid input"}), VendorRefused),
+        (httpx.Response(500, json={"message": "oh"}), AnswerLost),
+        (httpx.Response(502, text="<html>"), AnswerLost),
+        (httpx.Response(200, text="<html>"), AnswerLost),
+        (httpx.ReadTimeout("slow"), AnswerLost),
+        (httpx.ConnectError("no"), Unreachable),
+    ],
+)
+async def test_refusals_of_a_write_keep_their_status(answer: Answer, expected: type[Exception]) -> None:
+    """The library forgets the HTTP status; we do not, and the write is sent once."""
+    flags, vendor = aimed_at(answer)
+    with pytest.raises(expected) as refused:
+        await flags.set("f", to=False, seen=True)
+    assert type(refused.value) is expected
+    assert len(vendor.requests) == 1
+    assert SECRET not in repr(refused.value) + repr(flags)
+
+
+async def test_a_read_is_tried_again_and_a_limited_write_too() -> None:
+    """With our own patience instead of the library's seconds."""
+    flags, vendor = aimed_at(httpx.Response(503, json={"message": "x"}), rows(True))
+    assert await flags.enabled("f")
+    limited, again = aimed_at(httpx.Response(429, json={"message": "x"}), rows(False))
+    await limited.set("f", to=False, seen=True)
+    assert (len(vendor.requests), len(again.requests)) == (2, 2)
