@@ -14,7 +14,7 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, VendorError
 from allclear.domain.records import By, RunStarted
 from allclear.domain.runbook import Phase
-from allclear.engine.response.next_move import CarryOut, Move, Over, Propose, ProposeUndo, Wait
+from allclear.engine.response.moves import CarryOut, Move, Over, Propose, ProposeUndo, Wait
 from allclear.prefect_api import OutboxDelivery, PrefectApi
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish, publish_post_mortem
@@ -67,7 +67,7 @@ async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
                 await asyncio.sleep(_PAUSE)
         else:
             await engine.conductor.make(incident, move, by)
-        return engine.conductor.told_since(incident, before)
+        return engine.conductor.summary_since(incident, before)
 
     return await run_step(title_of(move), perform)
 

@@ -10,7 +10,7 @@ from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.people.people import Declaration
-from allclear.engine.response.conductor import start_message
+from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish
 from flows.phase_loop import deliver
 from flows.run_context import Ended, name_run, not_done

@@ -17,7 +17,7 @@ from allclear.domain.incident import AskState
 from allclear.domain.records import By
 from allclear.domain.timeline import plain
 from allclear.engine.people.people import Declaration, read_facts
-from allclear.engine.response.dry_run import imagined
+from allclear.engine.response.dry_run import dry_run_incident
 
 AskId = Annotated[str, typer.Argument(metavar="ASK", help="As VS-12/contain/roll-back; VS-12 when only one waits.")]
 Facts = Annotated[
@@ -63,13 +63,13 @@ async def _walk(said: Declaration) -> None:
     async with open_engine() as engine:
         opened = engine.people.opening(said, By(actor="allclear", via="dry run"))
         phase = None
-        async for tried in engine.dry_run.walk(imagined(opened), engine.company.runbook(said.runbook)):
-            if tried.phase is not phase:
-                phase = tried.phase
+        async for step in engine.dry_run.walk(dry_run_incident(opened), engine.company.runbook(said.runbook)):
+            if step.phase is not phase:
+                phase = step.phase
                 say_heading(f"\n{engine.company.plan.phases[phase].label}")
-            asked = " or ".join(engine.company.plan.role_title(role) for role in tried.asks)
-            say(f"{tried.title}: {tried.sentence}{f'  [asks {asked}]' if asked else ''}")
-            for line in (*tried.details, *(f"refused: {one}" for one in tried.objections)):
+            asked = " or ".join(engine.company.plan.role_title(role) for role in step.roles)
+            say(f"{step.title}: {step.sentence}{f'  [asks {asked}]' if asked else ''}")
+            for line in (*step.details, *(f"refused: {refusal}" for refusal in step.refusals)):
                 say(f"    {line}")
     say("Dry run: nothing was written, sent or changed.")
 

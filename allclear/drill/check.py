@@ -18,7 +18,7 @@ from allclear.domain.plan import Plan, Route
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.systems import Service
 from allclear.drill.script import Script
-from allclear.engine.response.next_move import MANUAL, choice_key, undo_key
+from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, choice_key, undo_key
 from allclear.postmortem.placeholders import FIELDS
 from allclear.simulator.scenario import Production
 
@@ -182,6 +182,6 @@ def _asks(plan: Plan, runbook: Runbook) -> list[str]:
         if any(step.undo for step in runbook.steps(phase)):
             undone = [f"{phase.value}/{undo_key(act)}" for act in acts]
             found += [*undone, *(f"{name}-left" for name in undone)]
-    found.append(f"{Phase.CONTAIN.value}/{MANUAL}")
+    found.append(f"{Phase.CONTAIN.value}/{MANUAL_CONTAINMENT}")
     found += [f"{DUTY}/{duty.name}" for duty in plan.duties]
     return found + [f"{Phase.CONTAIN.value}/evidence-{one.name}" for one in plan.evidence]

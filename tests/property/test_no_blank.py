@@ -38,7 +38,7 @@ from allclear.domain.template_values import LEAD, values
 from allclear.domain.timeline import markdown_safe, plain
 from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.response.duties import duty_step
-from allclear.engine.response.next_move import AskPeople
+from allclear.engine.response.moves import AskPeople
 from allclear.journal.entries import SqlJournal
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.placeholders import FIELDS

@@ -27,7 +27,7 @@ from allclear.domain.records import ActIntended, By, IncidentOpened, NoteAdded
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
 from allclear.engine.alerts.intake import Alert
-from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.response.moves import Over, Wait
 from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Acquired, Claim, Journal, NewDelivery, OutboxKind, OutboxMessage
 from allclear.settings import Settings

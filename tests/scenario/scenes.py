@@ -13,7 +13,7 @@ from allclear.company import Company
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.engine.alerts.intake import Alert
-from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.response.moves import Over, Wait
 from allclear.settings import Settings
 from allclear.simulator.scenario import Production
 from tests.contract.simulator_support import Simulated

@@ -14,7 +14,7 @@ from allclear.domain.action import ActStatus
 from allclear.domain.approval import AutoApproval, Fallback
 from allclear.domain.records import StormJoined
 from allclear.domain.runbook import Phase, Runbook
-from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.response.moves import Over, Wait
 from allclear.journal.ports import OutboxKind
 from allclear.simulator.scenario import Production
 from tests.contract.simulator_support import quick

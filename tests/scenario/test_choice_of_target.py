@@ -12,7 +12,7 @@ from allclear.domain.approval import AskKind
 from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import AskState
 from allclear.domain.runbook import Phase
-from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.response.moves import Over, Wait
 from tests.scenario.response_support import ALERT, anybody, broken
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import Scene, scene

@@ -7,7 +7,7 @@ from pathlib import Path
 from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.runbook import Phase
-from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.response.moves import Over, Wait
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, quick
 from tests.scenario.response_support import (

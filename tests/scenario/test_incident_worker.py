@@ -14,7 +14,7 @@ from allclear.company import Company
 from allclear.domain.approval import AutoApproval
 from allclear.domain.runbook import Phase, Step
 from allclear.engine.actions.manual import Order
-from allclear.engine.response.next_move import Over
+from allclear.engine.response.moves import Over
 from allclear.responder.workers.incident_worker import AT_ONCE, CHECKS, Driver
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, until

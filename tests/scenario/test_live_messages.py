@@ -16,7 +16,7 @@ from allclear.domain.placeholders import PLACEHOLDERS
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
-from allclear.engine.response.next_move import Over
+from allclear.engine.response.moves import Over
 from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.contract.simulator_support import REPOSITORY

@@ -16,7 +16,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import Order
 from allclear.engine.notify.page_updates import PHASE
 from allclear.engine.people.people import Declaration
-from allclear.engine.response.next_move import Over, Wait
+from allclear.engine.response.moves import Over, Wait
 from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.scenario.response_support import ALERT, MACHINE, Mortal, broken, die, installed

@@ -16,6 +16,7 @@ from allclear.domain.records import ActFinished, AskWithdrawn, By, NoteAdded, St
 from allclear.engine.actions.auto_approval import acted_recently, objections
 from allclear.engine.concurrency import ConcurrencySlots
 from allclear.engine.response.conductor import Conductor
+from allclear.engine.response.step_keys import window_check_key
 from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 
 log = logging.getLogger("allclear.windows")
@@ -46,7 +47,7 @@ class ApprovalTimeouts:
     def waiting(self) -> list[tuple[datetime, str, str]]:
         """Return when which window passes, with incident and ask, the next one first."""
         found: list[tuple[datetime, str, str]] = []
-        for incident in self._conductor.standing():
+        for incident in self._conductor.incidents():
             times = ((_next(incident, state), state) for state in incident.open_asks)
             found += [(until, incident.id, state.ask.id) for until, state in times if until]
         return sorted(found)
@@ -88,7 +89,7 @@ class ApprovalTimeouts:
         window, act = state.ask.window, incident.acts.get(state.ask.act or "")
         if not state.open or window is None or act is None:
             return
-        finding = await self._conductor.check(self._conductor.runbook(incident).health, self._conductor.words(incident))
+        finding = await self._conductor.check_health(incident)
         # A look takes its time, and people write notes meanwhile: only what it bears on must not have moved.
         incident = self._conductor.incident(incident.id)
         state = incident.asks[ask_id]
@@ -132,7 +133,7 @@ def _given_up(state: AskState, act: str, finding: Finding) -> list[AskWithdrawn 
 
 
 def _check_key(state: AskState) -> str:
-    return f"{state.ask.step}-window"
+    return window_check_key(state.ask.step)
 
 
 def _next(incident: Incident, state: AskState) -> datetime | None:

@@ -16,6 +16,7 @@ from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.incidents import read_incident, readable
 from allclear.engine.people.people import Declaration, People
+from allclear.engine.response.step_keys import undo_key
 from allclear.journal.ports import Journal
 
 
@@ -102,7 +103,7 @@ class ManualActions:
             raise Refused(f"Nothing of {act_id} is in place ({act.status.value}).", "There is nothing to undo.")
         request = ActionRequest(
             PHASE,
-            f"undo-{act_id.replace('/', '-')}",
+            undo_key(act_id),
             act.proposed.action,
             act.proposed.params,
             f"Undo: {act.proposed.title}",

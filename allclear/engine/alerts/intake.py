@@ -24,7 +24,7 @@ from allclear.domain.records import (
 from allclear.domain.timeline import plain
 from allclear.engine.alerts.storm import Buckets, Umbrella, count_collapsed
 from allclear.engine.incidents import open_under, read_incident, read_or_none, readable
-from allclear.engine.response.conductor import start_message, taken_up_again
+from allclear.engine.response.flow_starts import restart_messages, start_message
 from allclear.journal.ports import INCIDENTS, AlertDecision, AlertState, Journal, world_of
 
 _LONGEST_KEY, _LONGEST_WORD = 300, 60
@@ -288,7 +288,7 @@ class Intake:
         outbox = [] if incident.entered else [start_message(incident.id, "respond")]
         for change in graver:
             if isinstance(change, SeverityChanged):
-                outbox += taken_up_again(incident, self._plan, change.now)
+                outbox += restart_messages(incident, self._plan, change.now)
         records = [said.record.model_copy(update={"news": news}), *graver]
         if self._storm.enabled:
             records += self._cover(incident, said.now)

@@ -62,7 +62,7 @@ class RecoveryWatcher:
         Many at once, for a look takes its time: one slow service never holds up the others; `each` is called after one.
         Raises JournalError.
         """
-        standing = await asyncio.to_thread(lambda: list(self._conductor.standing()))
+        standing = await asyncio.to_thread(lambda: list(self._conductor.incidents()))
 
         async def one(incident: Incident) -> bool:
             async with self._places.place():
@@ -129,7 +129,7 @@ class RecoveryWatcher:
             return
         if seen and seen.at > clear and self._clock() - seen.at < AGAIN:
             return
-        finding = await self._conductor.check(self._conductor.runbook(incident).health, self._conductor.words(incident))
+        finding = await self._conductor.check_health(incident)
         # A look takes its time: only what this look bears on must not have moved.
         now = read_incident(self._journal, incident.id)
         if not now.over and all("firing" not in {one.state, one.said} for one in self._journal.alerts_of(incident.id)):

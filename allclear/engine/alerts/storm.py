@@ -12,7 +12,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Limit, Plan
 from allclear.domain.records import AlertsCollapsed, By, IncidentOpened, StormJoined
 from allclear.engine.incidents import open_under, readable
-from allclear.engine.response.conductor import start_message
+from allclear.engine.response.flow_starts import start_message
 from allclear.journal.ports import Journal, world_of
 
 BY = By(actor="allclear", via="storm")

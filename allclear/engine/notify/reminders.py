@@ -31,7 +31,8 @@ from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.keyed_tasks import KeyedTasks
 from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
 from allclear.engine.notify.page_updates import PHASE, PageUpdate, next_try, page_updates
-from allclear.engine.response.conductor import Conductor, taken_up_again
+from allclear.engine.response.conductor import Conductor
+from allclear.engine.response.flow_starts import restart_messages
 from allclear.journal.ports import IncidentRow, Journal
 
 log = logging.getLogger("allclear.reminders")
@@ -153,9 +154,7 @@ class Reminders:
         records: list[Any] = [_record(one)]
         outbox = []
         if one.becomes:
-            check = await self._conductor.check(
-                self._conductor.runbook(incident).health, self._conductor.words(incident)
-            )
+            check = await self._conductor.check_health(incident)
             seen = StepDone(
                 phase=incident.phase or "detect",
                 step="escalation-look",
@@ -174,7 +173,7 @@ class Reminders:
             else:
                 change = SeverityChanged(was=incident.severity, now=one.becomes, reason=one.sentence)
                 records = [seen, change, *records]
-                outbox = taken_up_again(incident, self._company.plan, one.becomes)
+                outbox = restart_messages(incident, self._company.plan, one.becomes)
         self._journal.append(incident.id, records, BY, expect=incident.length, outbox=outbox)
 
     # --- the message -----------------------------------------------------------------------------------
@@ -195,7 +194,7 @@ class Reminders:
         act = incident.act_of(PHASE, str(state.number))
         if act is None or _failed(act):
             self._only_tells(way.action)
-            words = self._conductor.words(incident) | {
+            words = self._conductor.values(incident) | {
                 "reminder": state.said.sentence,
                 "for": self._whom(state.said.roles),
                 "number": str(state.number),
@@ -233,7 +232,7 @@ class Reminders:
         act = incident.act_of(LIVE_MESSAGE, message.key)
         if act is None or act.outcome is not None:
             self._only_tells(step.action or "")
-            words = self._conductor.words(incident)
+            words = self._conductor.values(incident)
             title = f"Keep up to date: {render(step.title, words) or step.id}"
             request = ActionRequest(
                 LIVE_MESSAGE, message.key, step.action or "", render_all(step.with_, words), title, authorised=True

@@ -36,7 +36,7 @@ from allclear.domain.records import (
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import LEAD
 from allclear.engine.incidents import open_under, read_incident, readable
-from allclear.engine.response.conductor import start_message, taken_up_again
+from allclear.engine.response.flow_starts import restart_messages, start_message
 from allclear.journal.ports import Journal, OutboxKind, OutboxMessage, world_of
 
 _TRIES = 20
@@ -227,7 +227,7 @@ class People:
             was[:] = [incident.severity]
             return [SeverityChanged(was=incident.severity, now=now, reason=_words(reason, "reason"))]
 
-        self._say(incident_id, by, records, outbox=taken_up_again(incident, plan, now))
+        self._say(incident_id, by, records, outbox=restart_messages(incident, plan, now))
         return f"{incident_id} is {now} now (was {was[0]})."
 
     def assess(self, incident_id: str, facets: Mapping[str, str], kind: str | None, reason: str, by: By) -> str:
@@ -252,7 +252,7 @@ class People:
 
         before = self._read(incident_id)
         graver = self._graver(before, None, before.facets | dict(facets))
-        outbox = [message for change in graver for message in taken_up_again(before, plan, change.now)]
+        outbox = [message for change in graver for message in restart_messages(before, plan, change.now)]
         self._say(incident_id, by, records, outbox=outbox)
         return " ".join(told)
 

@@ -1,1 +1,1 @@
-"""The course of a response: the next move of an incident, and how it is made."""
+"""The response to an incident: which move comes next, and how it is made."""

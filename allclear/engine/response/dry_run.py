@@ -1,9 +1,9 @@
-"""What a runbook would do right now: every look is taken, every change worked out, and nothing is written anywhere."""
+"""What a runbook would do right now: its probes are run and its changes are worked out, and nothing is written."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
@@ -17,23 +17,25 @@ from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.next_move import applicable
 
 INCIDENT = "DRY-RUN"
-"""The id that stands in for an incident that is never opened."""
+"""The id of the incident of a dry run, which is in no journal."""
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One step of the dry run: what it would do, who would be asked, and what speaks against it."""
+class DryRunStep:
+    """One step of a dry run: what it would do, who would be asked, and why it would be refused."""
 
     phase: Phase
     title: str
     sentence: str
-    asks: tuple[str, ...] = ()
-    objections: tuple[str, ...] = ()
-    details: tuple[str, ...] = field(default=())
+    roles: tuple[str, ...] = ()
+    """The roles that would be asked; any one of them may answer."""
+    refusals: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    """The risk of the change and how it is undone, for those who would be asked."""
 
 
-def imagined(opened: IncidentOpened) -> Incident:
-    """Return the incident that `opened` would begin, in no journal."""
+def dry_run_incident(opened: IncidentOpened) -> Incident:
+    """Return the incident that `opened` would begin; it is in no journal."""
     return Incident(
         id=INCIDENT,
         opened=opened,
@@ -45,40 +47,40 @@ def imagined(opened: IncidentOpened) -> Incident:
 
 
 class DryRun:
-    """Walks through a runbook without doing any of it."""
+    """Goes through a runbook without changing anything."""
 
     def __init__(self, conductor: Conductor, proposer: Proposer, plan: Plan) -> None:
         self._conductor = conductor
         self._proposer = proposer
         self._plan = plan
 
-    async def walk(self, incident: Incident, runbook: Runbook) -> AsyncIterator[Tried]:
-        """Yield every step that this incident's severity and kind call for, in order."""
-        words = self._conductor.words(incident)
+    async def walk(self, incident: Incident, runbook: Runbook) -> AsyncIterator[DryRunStep]:
+        """Yield the steps that apply to the incident's severity and kind, in the order of the runbook."""
+        values = self._conductor.values(incident)
         for phase in Phase:
             for step in applicable(incident, self._plan, runbook, phase):
-                yield await self._try(phase, step, words)
+                yield await self._step(phase, step, values)
 
-    async def _try(self, phase: Phase, step: Step, words: dict[str, str]) -> Tried:
-        title = render(step.title, words) or step.id
+    async def _step(self, phase: Phase, step: Step, values: dict[str, str]) -> DryRunStep:
+        title = render(step.title, values) or step.id
         try:
             if step.probe:
                 call = ProbeCall.model_validate({"probe": step.probe, "with": step.with_})
-                return Tried(phase, title, (await self._conductor.check(call, words)).sentence)
+                return DryRunStep(phase, title, (await self._conductor.check(call, values)).sentence)
             if step.person:
-                return Tried(phase, title, render(step.ask, words), asks=(step.person,))
+                return DryRunStep(phase, title, render(step.ask, values), roles=(step.person,))
             if step.undo:
-                return Tried(phase, title, "The undo of everything that is in place by then, one approval each.")
-            return await self._action(phase, step, title, words)
+                return DryRunStep(phase, title, "Undo everything that is still in place; each undo needs an approval.")
+            return await self._action(phase, step, title, values)
         except AllclearError as error:
-            return Tried(phase, title, "It cannot be done now.", objections=(str(error),))
+            return DryRunStep(phase, title, "It cannot be done now.", refusals=(str(error),))
 
-    async def _action(self, phase: Phase, step: Step, title: str, words: dict[str, str]) -> Tried:
-        request = ActionRequest(phase.value, step.id, step.action or "", render_all(step.with_, words), title, step)
+    async def _action(self, phase: Phase, step: Step, title: str, values: dict[str, str]) -> DryRunStep:
+        request = ActionRequest(phase.value, step.id, step.action or "", render_all(step.with_, values), title, step)
         preview, policy = await self._proposer.preview(request)
-        objections = tuple(f"{refusal.sentence} {refusal.next_step}" for refusal in preview.refusals)
+        refusals = tuple(f"{refusal.sentence} {refusal.next_step}" for refusal in preview.refusals)
         roles = tuple(policy.roles) if policy else ()
         change = preview.change
-        done = " Nothing is left to change." if preview.done else ""
+        note = " Nothing is left to change." if preview.done else ""
         details = (f"risk: {change.risk}", f"undo: {change.undo}") if roles else ()
-        return Tried(phase, title, change.summary + done, roles, objections, details)
+        return DryRunStep(phase, title, change.summary + note, roles, refusals, details)

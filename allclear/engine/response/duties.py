@@ -1,4 +1,4 @@
-"""The steps that a plan asks for by itself, whatever the runbook says: evidence before containment, and duties."""
+"""The steps that a plan adds to every runbook: saving evidence before containment, and the duties."""
 
 from __future__ import annotations
 
@@ -11,46 +11,45 @@ from allclear.domain.runbook import Step
 
 
 def evidence_steps(plan: Plan, incident: Incident) -> list[Step]:
-    """Return what people are asked to keep before anything is changed, as steps."""
-    wanted = plan.applying(plan.evidence, incident.severity, incident.kind, incident.facets)
-    return [_step(f"evidence-{line.name}", line) for line in wanted]
+    """Return the evidence that people are asked to save before anything is changed, as steps."""
+    applying = plan.applying(plan.evidence, incident.severity, incident.kind, incident.facets)
+    return [_step(f"evidence-{evidence.name}", evidence) for evidence in applying]
 
 
 def duty_step(duty: Duty) -> Step:
-    """Return a duty as a step; it stops no other."""
+    """Return a duty as a step; the other steps do not wait for it."""
     return _step(duty.name, duty).model_copy(update={"meanwhile": True})
 
 
-def _step(name: str, line: Duty | Evidence) -> Step:
-    return Step.model_validate({"id": name, "title": line.title, "person": line.role, "ask": line.ask})
+def _step(name: str, source: Duty | Evidence) -> Step:
+    return Step.model_validate({"id": name, "title": source.title, "person": source.role, "ask": source.ask})
 
 
 @dataclass(frozen=True)
 class DutyState:
-    """How a duty stands in an incident."""
+    """A duty of the plan in one incident, with the ask for it."""
 
     step: Step
     ask: AskState | None
-    """The ask that stands for it now; None where it is still to be asked."""
+    """The latest ask for it; None if there is none, or if it was withdrawn."""
     applies: bool
 
     @property
     def to_be_asked(self) -> bool:
-        """Return whether somebody has to be asked."""
+        """Return whether people are still to be asked for it."""
         return self.applies and self.ask is None
 
     @property
-    def to_be_dropped(self) -> bool:
-        """Return whether its question has lost its ground."""
+    def to_be_withdrawn(self) -> bool:
+        """Return whether its open ask is to be withdrawn because the duty no longer applies."""
         return not self.applies and self.ask is not None and self.ask.open
 
 
 def duty_states(plan: Plan, incident: Incident) -> list[DutyState]:
-    """Return how each duty of the plan stands."""
+    """Return the state of each duty of the plan, in the plan's order."""
     applying = {duty.name for duty in duties(plan, incident)}
-    found: list[DutyState] = []
+    states: list[DutyState] = []
     for duty in plan.duties:
         ask = incident.ask_of(DUTY, duty.name)
-        standing = None if ask is None or ask.withdrawn else ask
-        found.append(DutyState(duty_step(duty), standing, duty.name in applying))
-    return found
+        states.append(DutyState(duty_step(duty), None if ask is None or ask.withdrawn else ask, duty.name in applying))
+    return states

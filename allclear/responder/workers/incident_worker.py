@@ -19,7 +19,7 @@ from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import ConcurrencySlots, lent
 from allclear.engine.keyed_tasks import KeyedTasks
-from allclear.engine.response.next_move import Wait
+from allclear.engine.response.moves import Wait
 from allclear.responder.workers.supervisor import round_made
 
 log = logging.getLogger("allclear.responder")

@@ -79,7 +79,7 @@ class Runs:
 
     def _incidents(self) -> Iterator[Incident]:
         """Yield the company's incidents of which a run may be under way."""
-        standing = self._engine.conductor.standing(ended_since=utc_now() - _REVIEWED_WITHIN)
+        standing = self._engine.conductor.incidents(ended_since=utc_now() - _REVIEWED_WITHIN)
         return (incident for incident in standing if incident.responds)
 
     def _phase(self, incident: Incident) -> str | None:

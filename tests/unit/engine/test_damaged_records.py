@@ -63,7 +63,7 @@ async def test_a_damaged_record_holds_up_no_clock_and_no_other_alert(tmp_path: P
     damage(url, first)
     engine = engine_on(url, None)
     try:
-        assert [incident.id for incident in engine.conductor.standing()] == [second]
+        assert [incident.id for incident in engine.conductor.incidents()] == [second]
         assert engine.windows.waiting() == []
         await engine.reminders.give()
         await engine.reminders.settled()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from allclear.company import find_company
 from allclear.domain.records import By, IncidentEnded, IncidentOpened
-from allclear.engine.response.conductor import start_message
+from allclear.engine.response.flow_starts import start_message
 from allclear.journal.entries import SqlJournal
 from allclear.prefect_api import OutboxDelivery, PrefectApi
 from tests.unit.fakes_prefect import FakePrefect, prefect_at

@@ -26,8 +26,7 @@ from allclear.domain.records import (
     StepDone,
 )
 from allclear.domain.runbook import Phase, Runbook
-from allclear.engine.response.next_move import (
-    MANUAL,
+from allclear.engine.response.moves import (
     AskPeople,
     CarryOut,
     Enter,
@@ -40,9 +39,9 @@ from allclear.engine.response.next_move import (
     ProposeUndo,
     RunProbe,
     Wait,
-    next_move,
-    undo_key,
 )
+from allclear.engine.response.next_move import next_move
+from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, undo_key
 from tests.unit.domain.stories import ANA, HEALTH, START, TROUBLE, Story, plan
 
 PLAN = plan().model_copy(
@@ -201,7 +200,7 @@ def test_a_check_that_expects_nothing_is_taken_once(finding: Finding) -> None:
     course = Course(Phase.INVESTIGATE, {"id": "revisions", "probe": "run.revisions", "with": {"service": "shop"}})
     check = course.next
     assert isinstance(check, RunProbe)
-    assert (check.key, check.call.probe, check.call.with_, check.contains) == (
+    assert (check.key, check.call.probe, check.call.with_, check.contained_by) == (
         "revisions",
         "run.revisions",
         {"service": "shop"},
@@ -350,7 +349,7 @@ def test_a_measure_that_is_proven_contains() -> None:
     assert isinstance(course.next, CarryOut)
     check = course.came_to("roll-back", ActStatus.VERIFIED).next
     assert isinstance(check, RunProbe)
-    assert (check.key, check.call, check.contains) == ("roll-back-proof", course.book.health, "roll-back")
+    assert (check.key, check.call, check.contained_by) == ("roll-back-proof", course.book.health, "roll-back")
     course.seen("roll-back-proof", HEALTH).say(Contained(by="roll-back", finding=HEALTH))
     assert _step(course.next) == "status"
 
@@ -397,21 +396,25 @@ def test_when_no_measure_helps_people_contain_by_hand() -> None:
     for number in (1, 2):
         check = course.next
         assert isinstance(check, RunProbe)
-        assert (check.key, check.call, check.contains is None) == (MANUAL, course.book.health, False)
-        ask = course.seen(MANUAL, TROUBLE).next
+        assert (check.key, check.call, check.contained_by is None) == (MANUAL_CONTAINMENT, course.book.health, False)
+        ask = course.seen(MANUAL_CONTAINMENT, TROUBLE).next
         assert isinstance(ask, AskPeople)
-        assert (ask.kind, ask.step.id) == (AskKind.AGAIN, MANUAL)
-        assert course.asked(MANUAL, AskKind.AGAIN, number).next == Wait((course.ask_id(MANUAL, number),))
-        course.said(MANUAL, yes=True, number=number)
-    course.seen(MANUAL, HEALTH).say(Contained(by="Found well again", finding=HEALTH))
+        assert (ask.kind, ask.step.id) == (AskKind.AGAIN, MANUAL_CONTAINMENT)
+        assert course.asked(MANUAL_CONTAINMENT, AskKind.AGAIN, number).next == Wait(
+            (course.ask_id(MANUAL_CONTAINMENT, number),)
+        )
+        course.said(MANUAL_CONTAINMENT, yes=True, number=number)
+    course.seen(MANUAL_CONTAINMENT, HEALTH).say(Contained(by="Found healthy again", finding=HEALTH))
     assert _step(course.next) == "status"
 
 
 def test_people_may_go_on_uncontained() -> None:
     """A no to containing by hand goes on; the record shows that it was not contained."""
     course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
-    course.came_to("roll-back", ActStatus.REFUSED, changed=False).seen(MANUAL, TROUBLE).asked(MANUAL, AskKind.AGAIN)
-    assert _step(course.said(MANUAL, yes=False).next) == "status"
+    course.came_to("roll-back", ActStatus.REFUSED, changed=False).seen(MANUAL_CONTAINMENT, TROUBLE).asked(
+        MANUAL_CONTAINMENT, AskKind.AGAIN
+    )
+    assert _step(course.said(MANUAL_CONTAINMENT, yes=False).next) == "status"
 
 
 def test_a_runbook_without_measures_asks_nobody_to_contain() -> None:

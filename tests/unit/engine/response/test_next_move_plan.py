@@ -28,19 +28,9 @@ from allclear.domain.records import (
     StepDone,
 )
 from allclear.domain.runbook import Phase, Runbook
-from allclear.engine.response.next_move import (
-    AskPeople,
-    CarryOut,
-    Enter,
-    Leave,
-    Move,
-    Propose,
-    RunProbe,
-    Wait,
-    WithdrawAsk,
-    choice_key,
-    next_move,
-)
+from allclear.engine.response.moves import AskPeople, CarryOut, Enter, Leave, Move, Propose, RunProbe, Wait, WithdrawAsk
+from allclear.engine.response.next_move import next_move
+from allclear.engine.response.step_keys import choice_key
 from tests.unit.domain.stories import ANA, HEALTH, Story, plan
 
 ROLL_BACK = {"id": "roll-back", "action": "run.rollback", "measure": True}

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from allclear.bootstrap import Engine
 from allclear.domain.records import IncidentOpened
 from allclear.domain.runbook import Phase
-from allclear.engine.response.next_move import Wait
+from allclear.engine.response.moves import Wait
 from allclear.responder.app import make_app
 from tests.contract.simulator_support import Simulated
 from tests.scenario.response_support import (

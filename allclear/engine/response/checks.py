@@ -1,0 +1,122 @@
+"""Runs the probes of a response, and journals what they show."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from allclear.domain.action import ActionContext, Finding, Verdict
+from allclear.domain.base import Clock
+from allclear.domain.errors import ConcurrentWrite
+from allclear.domain.incident import Incident
+from allclear.domain.placeholders import render, render_all
+from allclear.domain.records import By, Contained, Recovered, StepDone
+from allclear.domain.runbook import Phase, ProbeCall, Step
+from allclear.engine.actions.auto_approval import APART
+from allclear.engine.actions.known_good import after_checks, note_finding, serving_all, with_serving
+from allclear.engine.actions.registry import Registry, read_params
+from allclear.engine.concurrency import rest
+from allclear.engine.incidents import read_incident
+from allclear.engine.response.moves import RunProbe
+from allclear.engine.response.step_context import StepContext
+from allclear.engine.response.step_keys import second_check_key
+from allclear.journal.ports import Journal
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 2.0
+"""The pause before a probe with `within` is repeated, in seconds. It grows from the first to the longest."""
+
+
+class Checks:
+    """The probes of a response: once, until the service is healthy, or a second time before automatic approval."""
+
+    def __init__(
+        self, journal: Journal, registry: Registry, context: ActionContext, steps: StepContext, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._registry = registry
+        self._context = context
+        self._steps = steps
+        self._clock = clock
+
+    async def check(self, call: ProbeCall, values: dict[str, str]) -> Finding:
+        """Run a probe and return its finding; with `within`, repeat it until it succeeds or the time is over.
+
+        `values` are those of the placeholders in the probe's parameters. Raises NotFound for an unknown probe, and
+        ConfigError for parameters that do not fit.
+        """
+        kind = self._registry.probe(call.probe)
+        params = read_params(kind, render_all(call.with_, values))
+        probe = kind(self._context)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + (call.within.total_seconds() if call.within else 0.0)
+        pause, checks = _FIRST_PAUSE, 0
+        while True:
+            finding, checks = await probe.check(params), checks + 1
+            if finding.verdict is Verdict.SUCCESS or loop.time() + pause > end:
+                return after_checks(finding, checks)
+            await rest(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    async def check_health(self, incident: Incident) -> Finding:
+        """Run the health check of the incident's runbook and return its finding; nothing is journalled."""
+        return await self.check(self._steps.runbook(incident).health, self._steps.values(incident))
+
+    async def run(self, incident: Incident, move: RunProbe, by: By) -> None:
+        """Run the probe of `move` and journal its finding, and containment or recovery if it proves them.
+
+        Raises ConcurrentWrite if the incident changed while the entry was written, JournalError.
+        """
+        values = self._steps.values(incident)
+        finding = await self.check(move.call, values)
+        health_check = move.call.probe == self._steps.runbook(incident).health.probe
+        if finding.verdict is Verdict.SUCCESS and health_check:
+            finding = with_serving(finding, await serving_all(self._registry, self._context, incident.opened.service))
+        done = StepDone(
+            phase=move.phase.value,
+            step=move.key,
+            title=render(move.step.title, values) or move.step.id,
+            finding=finding,
+            health_check=health_check,
+        )
+        # Read again, because a probe takes time and people write notes meanwhile, which do not affect its finding.
+        incident = read_incident(self._journal, incident.id)
+        records: list[Any] = [done, *_proven_by(incident, move, finding)]
+        self._journal.append(incident.id, records, by, expect=incident.length)
+        # Not in the same transaction: if a crash loses it, one known-good record is missing, and none is wrong.
+        if len(records) > 1:
+            note_finding(self._journal, finding, self._clock(), f"{incident.id}, {records[-1].kind}")
+
+    async def check_twice(self, incident: Incident, phase: Phase, step: Step, by: By) -> Incident:
+        """Run the health check again, 10 s or more after the first failure, and return the incident with its result.
+
+        Automatic approval needs two failures. Raises ConcurrentWrite if the step was proposed meanwhile.
+        """
+        failed = [result.at for result in incident.steps.values() if result.finding.verdict is Verdict.FAILURE]
+        if failed:
+            await rest(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
+        finding = await self.check_health(incident)
+        second = StepDone(
+            phase=phase.value,
+            step=second_check_key(step.id),
+            title="Checked again",
+            finding=finding,
+            health_check=True,
+        )
+        self._journal.append(incident.id, [second], by)
+        now = read_incident(self._journal, incident.id)
+        proposed = now.act_of(phase, step.id)
+        if proposed is not None and proposed != incident.act_of(phase, step.id):
+            raise ConcurrentWrite(f"{step.id} was proposed meanwhile.", "Ask for the next move again.")
+        return now
+
+
+def _proven_by(incident: Incident, move: RunProbe, finding: Finding) -> list[Contained | Recovered]:
+    """Return the records of what the finding proves for the first time: containment, recovery, or neither."""
+    proven: list[Contained | Recovered] = []
+    if finding.verdict is not Verdict.SUCCESS:
+        return proven
+    if move.contained_by and incident.contained is None:
+        proven.append(Contained(by=move.contained_by, finding=finding))
+    if move.step.expects == "health" and move.phase is Phase.RESOLVE and incident.recovered_at is None:
+        proven.append(Recovered(finding=finding))
+    return proven

@@ -1,0 +1,132 @@
+"""The moves of a response: each is one thing that is done next, and is journalled before the next one is computed.
+
+`allclear.engine.response.next_move` chooses a move; `allclear.engine.response.conductor` makes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from allclear.domain.approval import AskKind
+from allclear.domain.runbook import Phase, ProbeCall, Step
+
+
+@dataclass(frozen=True)
+class Enter:
+    """The beginning of a phase."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class RunProbe:
+    """A probe to run. Its finding is journalled under the step name `key`."""
+
+    phase: Phase
+    step: Step
+    key: str
+    call: ProbeCall
+    contained_by: str | None = None
+    """What contained the incident if this probe succeeds; None if the probe does not check containment."""
+
+
+@dataclass(frozen=True)
+class Propose:
+    """A step's change to be worked out, journalled, and put to people if it needs an approval."""
+
+    phase: Phase
+    step: Step
+    chosen: str | None = None
+    """The candidate that a person chose; None if there was no choice."""
+    fallback: bool = False
+    """Whether the plan's standard text is sent because nobody answered."""
+
+
+@dataclass(frozen=True)
+class ProposeUndo:
+    """The undo of an act that is still in place, to be worked out and put to people."""
+
+    phase: Phase
+    step: Step
+    act: str
+    title: str
+
+
+@dataclass(frozen=True)
+class CarryOut:
+    """An act that is cleared to go ahead."""
+
+    phase: Phase
+    act: str
+    title: str
+
+
+@dataclass(frozen=True)
+class AskPeople:
+    """A question to people. `phase` is `allclear.domain.deadlines.DUTY` for a duty of the plan."""
+
+    phase: Phase | str
+    step: Step
+    kind: AskKind
+    about: str = ""
+    """The finding's sentence or the act's id that the question is about, depending on `kind`."""
+
+
+@dataclass(frozen=True)
+class WithdrawAsk:
+    """A question to be withdrawn because it no longer applies."""
+
+    ask: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """An act that could not be undone: the person who answered takes it over until a date."""
+
+    phase: Phase
+    act: str
+    ask: str
+
+
+@dataclass(frozen=True)
+class FalseAlarm:
+    """The end of the incident: a person agreed that it was a false alarm."""
+
+    phase: Phase
+    ask: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing can be done until one of these asks is answered."""
+
+    asks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Leave:
+    """The end of a phase: all its steps are done."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class Over:
+    """Nothing is left to do in this phase."""
+
+
+Move = (
+    Enter
+    | RunProbe
+    | Propose
+    | ProposeUndo
+    | CarryOut
+    | AskPeople
+    | WithdrawAsk
+    | HandOver
+    | FalseAlarm
+    | Wait
+    | Leave
+    | Over
+)

@@ -1,0 +1,39 @@
+"""The step names that the engine itself writes to the journal, beside those of the runbook.
+
+`allclear.domain.runbook` refuses a runbook step that has one of these names.
+"""
+
+from __future__ import annotations
+
+MANUAL_CONTAINMENT = "contained-manually"
+"""The step in which people contain the incident because no measure of the runbook did."""
+
+
+def choice_key(step: str) -> str:
+    """Return the name of the question which candidate a step is about: `roll-back-choice`."""
+    return f"{step}-choice"
+
+
+def proof_key(step: str) -> str:
+    """Return the name of the probe that shows whether a measure worked: `roll-back-proof`."""
+    return f"{step}-proof"
+
+
+def second_check_key(step: str) -> str:
+    """Return the name of the second health check that automatic approval needs: `roll-back-again`."""
+    return f"{step}-again"
+
+
+def window_check_key(step: str) -> str:
+    """Return the name of the health check that is made when an answer window ends: `roll-back-window`."""
+    return f"{step}-window"
+
+
+def undo_key(act: str) -> str:
+    """Return the step name of an act's undo: `undo-contain-roll-back`."""
+    return "undo-" + act.replace("/", "-")
+
+
+def undo_failed_key(act: str) -> str:
+    """Return the name of the question what to do about an undo that failed: `undo-contain-roll-back-left`."""
+    return f"{undo_key(act)}-left"
