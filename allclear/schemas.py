@@ -22,16 +22,17 @@ from pydantic import BaseModel
 
 from allclear.company import Kinds
 from allclear.company.capabilities import ActionType, ProbeType
+from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.domain.action import Client
 from allclear.domain.base import JsonDict
 from allclear.domain.plan import Plan
-from allclear.domain.runbook import Phase, Runbook
+from allclear.domain.runbook import Phase
 from allclear.domain.systems import Systems
 from allclear.drill.script import Script
 from allclear.simulator.scenario import Production
 
-FileKind = Literal["plan", "systems", "runbook", "drill"]
-FILE_KINDS: tuple[FileKind, ...] = ("plan", "systems", "runbook", "drill")
+FileKind = Literal["plan", "systems", "runbook", "common-steps", "drill"]
+FILE_KINDS: tuple[FileKind, ...] = ("plan", "systems", "runbook", "common-steps", "drill")
 FOLDER = ".schemas"
 """Where `allclear init` puts them: beside the companies' folders."""
 
@@ -59,14 +60,18 @@ def write_schemas(folder: Path, kinds: Kinds) -> list[Path]:
 
 
 def schema_of(kind: FileKind, kinds: Kinds) -> JsonDict:
-    """Return the JSON Schema of a company's `plan.yaml` or `systems.yaml`, a runbook or a drill."""
+    """Return the JSON Schema of a company's `plan.yaml` or `systems.yaml`, a runbook, its base, or a drill."""
     match kind:
         case "plan":
             made = _plan(kinds)
         case "systems":
             made = _systems(kinds)
         case "runbook":
-            made = _runbook(kinds)
+            made = _steps(WrittenRunbook, "WrittenStep", kinds)
+            made["if"] = {"not": {"required": ["base"]}}
+            made["then"] = {"required": ["health"]}
+        case "common-steps":
+            made = _steps(CommonSteps, "Step", kinds)
         case "drill":
             made = _drill()
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"allclear: {kind}"}
@@ -108,9 +113,10 @@ def _clients(kinds: Kinds) -> list[type[Client]]:
     return [found[name] for name in sorted(found)]
 
 
-def _runbook(kinds: Kinds) -> JsonDict:
-    made = _model(Runbook)
-    step, call = made["$defs"]["Step"], made["$defs"]["ProbeCall"]
+def _steps(model: type[BaseModel], name: str, kinds: Kinds) -> JsonDict:
+    """Return the schema of a file that holds steps, which `name` defines, phase by phase."""
+    made = _model(model)
+    step, call = made["$defs"][name], made["$defs"]["ProbeCall"]
     made["$defs"] |= dict(_params("action", kinds.actions)) | dict(_params("probe", kinds.probes))
     step["properties"]["action"] = _named(step["properties"]["action"], kinds.actions)
     step["properties"]["probe"] = _named(step["properties"]["probe"], kinds.probes)

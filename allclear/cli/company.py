@@ -14,6 +14,7 @@ from allclear.company import Complaint, check_company, companies, companies_root
 from allclear.company.coverage import Covered, covered, page
 from allclear.company.diagnostics import instead, shown
 from allclear.company.scaffold import Asked, Start, asked, begin, checked, place_for
+from allclear.company.show_runbook import ShownRunbook
 from allclear.company.traceability import LINES, document_lines
 from allclear.domain.errors import ConfigError, NotFound
 from allclear.drill.check import check_drills
@@ -56,6 +57,23 @@ def _tell(company: str, found: list[Complaint]) -> None:
         say(str(one) if one.level == "assumed" else f"{one} {one.next_step}")
     count = Counter(one.level for one in found)
     say(f"{company}: {count['error']} errors, {count['warning']} warnings, {count['assumed']} assumed defaults.")
+
+
+@app.command("show-runbook")
+def show_runbook(
+    company: Annotated[str, typer.Argument(help="A folder under runbooks/.")],
+    runbook: Annotated[str, typer.Argument(help="A runbook of that company.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print a runbook with the steps of its base, and the file and line where each step was written."""
+    there = companies()
+    if company not in there:
+        raise NotFound(f"There is no company {company!r}.", f"There are: {', '.join(there) or 'none'}.")
+    whole = ShownRunbook(companies_root() / company, runbook)
+    if as_json:
+        say_json(whole.as_json())
+    else:
+        print(whole.as_yaml(), end="")  # noqa: T201 - a file, without any wrapping
 
 
 @app.command()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
 from allclear.company.diagnostics import Complaint, instead, shown
+from allclear.company.expand_runbook import check_common_steps, expand_runbook
+from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import Place, YamlFile, read_text, read_yaml
 from allclear.domain.errors import ConfigError, NotFound
@@ -17,7 +19,7 @@ from allclear.domain.plan import Plan
 from allclear.domain.runbook import Runbook
 from allclear.domain.systems import Service, Systems
 
-M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T", bound=BaseModel | YamlFile)
 
 PLAN = "plan.yaml"
 SYSTEMS = "systems.yaml"
@@ -63,6 +65,8 @@ class Draft:
     post_mortem: str | None = None
     files: dict[str, YamlFile] = field(default_factory=dict[str, YamlFile])
     """By name: `plan.yaml`, `systems.yaml`, and a runbook's by the runbook's name."""
+    bases: dict[str, YamlFile | None] = field(default_factory=dict[str, YamlFile | None])
+    """The files that runbooks name as their `base`, by that name; None for one that cannot be used."""
     complaints: list[Complaint] = field(default_factory=list[Complaint])
 
 
@@ -100,19 +104,24 @@ def find_company(name: str) -> Company:
 def load_company(folder: Path) -> Company:
     """Return the company in `folder`; raises ConfigError with file and line for the first thing that is wrong."""
     draft = read_draft(folder)
-    wrong = sorted((one for one in draft.complaints if one.level == "error"), key=lambda one: one.rank)
-    if draft.plan is None or draft.systems is None or draft.post_mortem is None or wrong:
-        more = f" `allclear check {folder.name}` lists all {len(wrong)}." if len(wrong) > 1 else ""
-        raise ConfigError(str(wrong[0]), wrong[0].next_step + more)
+    refuse_errors(draft)
     return Company(
         name=folder.resolve().name,
         folder=folder,
-        plan=draft.plan,
-        systems=draft.systems,
+        plan=cast("Plan", draft.plan),  # a folder without an error has all three
+        systems=cast("Systems", draft.systems),
         runbooks=draft.runbooks,
         templates=draft.templates,
-        post_mortem=draft.post_mortem,
+        post_mortem=cast("str", draft.post_mortem),
     )
+
+
+def refuse_errors(draft: Draft) -> None:
+    """Raise ConfigError with file and line for the first error that reading the folder found, if there is one."""
+    wrong = sorted((one for one in draft.complaints if one.level == "error"), key=lambda one: one.rank)
+    if wrong:
+        more = f" `allclear check {draft.folder.name}` lists all {len(wrong)}." if len(wrong) > 1 else ""
+        raise ConfigError(str(wrong[0]), wrong[0].next_step + more)
 
 
 def read_draft(folder: Path) -> Draft:
@@ -142,7 +151,7 @@ def _yaml(draft: Draft, path: Path, name: str) -> YamlFile | None:
     return read
 
 
-def _kept(draft: Draft, read: M | list[Complaint]) -> M | None:
+def _kept(draft: Draft, read: T | list[Complaint]) -> T | None:
     if isinstance(read, list):
         draft.complaints.extend(read)
         return None
@@ -151,9 +160,17 @@ def _kept(draft: Draft, read: M | list[Complaint]) -> M | None:
 
 def _read_runbook(draft: Draft, path: Path) -> None:
     file = _yaml(draft, path, path.stem)
-    if file is None:
+    written = _kept(draft, read_model(WrittenRunbook, file)) if file else None
+    if file is None or written is None:
         return
-    runbook = _kept(draft, read_model(Runbook, file))
+    base = _read_base(draft, file, written.base) if written.base is not None else None
+    if written.base is not None and base is None:
+        return
+    expanded = _kept(draft, expand_runbook(file, written, base))
+    if expanded is None:
+        return
+    draft.files[path.stem] = expanded
+    runbook = _kept(draft, read_model(Runbook, expanded))
     if runbook is None:
         return
     if runbook.name != path.stem:
@@ -165,6 +182,34 @@ def _read_runbook(draft: Draft, path: Path) -> None:
             )
         )
     draft.runbooks[path.stem] = runbook
+
+
+def _read_base(draft: Draft, file: YamlFile, name: str) -> YamlFile | None:
+    """Return the base that the runbook in `file` names, or None if it cannot be used; it is read once a folder."""
+    if name not in draft.bases:
+        path = draft.folder / name
+        if not path.resolve().is_relative_to(draft.folder.resolve()):
+            wrong = file.error(("base",), f"The base `{name}` lies outside of the company's folder.", "Move it inside.")
+            draft.complaints.append(wrong)
+            return None
+        if not path.is_file():
+            there = [one.name for one in draft.folder.glob("*.yaml") if one.name not in (PLAN, SYSTEMS)]
+            draft.complaints.append(file.error(("base",), f"The base `{name}` does not exist.", instead(name, there)))
+            return None
+        draft.bases[name] = _common_steps(draft, path)
+    return draft.bases[name]
+
+
+def _common_steps(draft: Draft, path: Path) -> YamlFile | None:
+    read = read_yaml(path)
+    if isinstance(read, Complaint):
+        draft.complaints.append(read)
+        return None
+    if _kept(draft, read_model(CommonSteps, read)) is None:
+        return None
+    wrong = list(check_common_steps(read))
+    draft.complaints.extend(wrong)
+    return None if wrong else read
 
 
 def _read_templates(draft: Draft) -> None:

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from allclear.company.diagnostics import Complaint, shown
+from allclear.company.diagnostics import Complaint, Level, shown
 
 Place = Sequence[str | int]
 """The way to a value: keys and positions, as pydantic's `loc`."""
@@ -48,17 +48,25 @@ class YamlFile:
                 break
         return line + 1
 
+    def locate(self, place: Place) -> tuple[Path, int]:
+        """Return the file and the line where the part at `place` was written."""
+        return self.path, self.line(place)
+
     def error(self, place: Place, sentence: str, next_step: str) -> Complaint:
         """Return an error about the part at `place`."""
-        return Complaint("error", shown(self.path), self.line(place), sentence, next_step)
+        return self._complaint("error", place, sentence, next_step)
 
     def warning(self, place: Place, sentence: str, next_step: str) -> Complaint:
         """Return a warning about the part at `place`."""
-        return Complaint("warning", shown(self.path), self.line(place), sentence, next_step)
+        return self._complaint("warning", place, sentence, next_step)
 
     def assumed(self, place: Place, sentence: str, next_step: str) -> Complaint:
         """Return a default that is listed for people to confirm."""
-        return Complaint("assumed", shown(self.path), self.line(place), sentence, next_step)
+        return self._complaint("assumed", place, sentence, next_step)
+
+    def _complaint(self, level: Level, place: Place, sentence: str, next_step: str) -> Complaint:
+        path, line = self.locate(place)
+        return Complaint(level, shown(path), line, sentence, next_step)
 
 
 def read_yaml(path: Path) -> YamlFile | Complaint:

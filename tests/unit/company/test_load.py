@@ -80,7 +80,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
         ),
         (
             ("runbooks/outage.yaml", "  - id: off", "  - id: move"),
-            "outage.yaml:1: The file: the step `move` stands twice",
+            "outage.yaml:19: The step `move` stands twice in `contain`. Give one of them another id.",
         ),
         (
             ("runbooks/outage.yaml", "name: outage", "name: outrage"),

@@ -90,7 +90,7 @@ def test_the_check_finds_a_reference_that_leads_nowhere(tmp_path: Path) -> None:
     """With file and line; the page cannot be made of it either."""
     folder = tmp_path / "retailgen"
     shutil.copytree(RUNBOOKS / "retailgen", folder)
-    book = folder / "runbooks" / "bad-deployment.yaml"
+    book = folder / "common-steps.yaml"
     book.write_text(book.read_text(encoding="utf-8").replace("id: reproduce ", "id: repeat "), encoding="utf-8")
     wrong = [one for one in check_company(folder, Registry()) if one.file.endswith(LINES)]
     [sentence] = [one.sentence for one in wrong]
