@@ -17,7 +17,7 @@ from typing_extensions import override
 from allclear.domain.action import Finding, Params, Probe, Verdict
 from allclear.domain.base import JsonDict
 from allclear.domain.systems import Smoke, SmokePath
-from allclear.vendors.access import shown
+from allclear.vendors.access import redacted
 from allclear.vendors.web import Web, WebAnswer
 
 AT_ONCE = 10
@@ -45,12 +45,12 @@ class Health(Probe[OfService]):
     async def check(self, params: OfService) -> Finding:
         service = self.context.service(params.service)
         url = service.url.rstrip("/") + service.health
-        answer = await self.context.client(Web).ask("GET", url, timeout=service.smoke.timeout)
-        facts: JsonDict = {"url": shown(url), "status": answer.status, "ms": _ms(answer.seconds)}
+        answer = await self.context.client(Web).send("GET", url, timeout=service.smoke.timeout)
+        facts: JsonDict = {"url": redacted(url), "status": answer.status, "ms": _ms(answer.seconds)}
         if answer.maintenance:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence="It shows its maintenance page.", facts=facts)
-        if answer.elsewhere:
-            sentence = f"The health check leads to another host, {answer.elsewhere}."
+        if answer.other_host:
+            sentence = f"The health check leads to another host, {answer.other_host}."
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence, facts=facts)
         if answer.status is None:
             return Finding(verdict=Verdict.FAILURE, sentence=f"The health check: {answer.trouble}.", facts=facts)
@@ -75,13 +75,13 @@ class SmokeTest(Probe[OfService]):
         smoke, web, base = service.smoke, self.context.client(Web), service.url.rstrip("/")
         turn = asyncio.Semaphore(AT_ONCE)
 
-        async def ask(path: SmokePath) -> tuple[SmokePath, WebAnswer]:
+        async def send(path: SmokePath) -> tuple[SmokePath, WebAnswer]:
             async with turn:
-                answer = await web.ask(path.method, base + path.path, timeout=smoke.timeout, json=path.json_body)
+                answer = await web.send(path.method, base + path.path, timeout=smoke.timeout, json=path.json_body)
                 return path, answer
 
         asked = [smoke.paths[number % len(smoke.paths)] for number in range(smoke.requests)]
-        return judge(smoke, await asyncio.gather(*(ask(path) for path in asked)))
+        return judge(smoke, await asyncio.gather(*(send(path) for path in asked)))
 
 
 def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Finding:
@@ -126,7 +126,7 @@ def _failed(answer: WebAnswer) -> bool:
 
 
 def _unclear(answer: WebAnswer) -> bool:
-    return answer.elsewhere is not None or answer.status in _OURS
+    return answer.other_host is not None or answer.status in _OURS
 
 
 def _p95(seconds: Sequence[float]) -> float:

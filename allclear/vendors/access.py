@@ -1,4 +1,4 @@
-"""What every client does with its `Access`: check the options, guard the secret, read the address."""
+"""What every client does with its `Access`: check the options, protect the secret, read the address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIMULATED_SECRET = "simulated"  # noqa: S105 - what a simulated vendor gets whe
 
 
 def options_of(access: Access, model: type[O]) -> O:
-    """Return a system's options as its own model; raises ConfigError, one sentence, for what it does not know."""
+    """Return a system's options as its own model. Raises ConfigError, with one sentence, for a wrong option."""
     try:
         return model.model_validate(access.options)
     except ValidationError as error:
@@ -30,12 +30,12 @@ def options_of(access: Access, model: type[O]) -> O:
             "extra_forbidden": f"The system {access.name} has no option `{place}`.",
             "missing": f"The system {access.name} needs the option `{place}`.",
         }.get(problem["type"], f"The option `{place}` of the system {access.name} is wrong: {problem['msg']}.")
-        # The input is left out on purpose: what stands at the wrong place may be a secret.
+        # The input is left out because a secret may have been written in the wrong place.
         raise ConfigError(sentence, f"Correct it in systems.yaml; the options are: {known}.") from None
 
 
 def secret_of(access: Access) -> str:
-    """Return a system's secret; raises MissingSecret, or ConfigError for one that no header could carry."""
+    """Return a system's secret. Raises MissingSecret, or ConfigError for one that an HTTP header cannot carry."""
     secret = access.secret.get_secret_value().strip() if access.secret else ""
     if not secret and access.simulated:
         return _SIMULATED_SECRET
@@ -44,7 +44,7 @@ def secret_of(access: Access) -> str:
             f"The system {access.name} has no secret.",
             "Set the environment variable that systems.yaml names for it, and start again.",
         )
-    # A library that is given an impossible header quotes it in its error: it must never get there.
+    # A library quotes an impossible header in its error, so the secret must not get that far.
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         raise ConfigError(
             f"The secret of the system {access.name} holds a space, a line break or a letter outside ASCII.",
@@ -64,8 +64,8 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def shown(address: str) -> str:
-    """Return `address` (a URL or host:port) fit to be told: without a user's name, a password, or a query."""
+def redacted(address: str) -> str:
+    """Return `address` (a URL or host:port) without a user's name, a password, or a query."""
     scheme, mark, rest = address.partition("://")
     if not mark or not scheme.isalnum():
         scheme, mark, rest = "", "", address
@@ -78,18 +78,18 @@ def shown(address: str) -> str:
 def web_address(access: Access) -> str:
     """Return a system's endpoint without a trailing slash.
 
-    Raises ConfigError for anything but https://; plain http:// is for this machine and simulated systems,
-    for elsewhere the secret would travel in the clear.
+    Raises ConfigError for anything but https://. Plain http:// is allowed for this machine and for simulated systems
+    only, because the secret would travel unencrypted.
     """
     try:
         parts = urlsplit(access.endpoint)
         schemes = {"https", "http"} if access.simulated or is_loopback(access.endpoint) else {"https"}
         good = bool(parts.hostname) and parts.scheme in schemes and parts.port != 0
-    except ValueError:  # a port that is no number may be half a password: the library would quote it
+    except ValueError:  # the library would quote an invalid port, which may be half a password
         good = False
     if not good:
         raise ConfigError(
-            f"The endpoint of the system {access.name} is no https:// address.",
+            f"The endpoint of the system {access.name} is not an https:// address.",
             "Write it in systems.yaml as https://host.",
         ) from None
     return access.endpoint.rstrip("/")

@@ -1,7 +1,7 @@
-"""What a vendor's refusal means to us: one mapping from HTTP to the error tree, shared by all clients.
+"""What a vendor's refusal means to us: one mapping from HTTP to our errors, shared by all clients.
 
-A write that was refused changed nothing; a write whose answer never came, or came as 5xx, may have
-taken effect: the two are never mixed up, since the executor decides by them whether to write again.
+A refused write changed nothing. A write whose answer never came, or came as 5xx, may have taken effect. The two must
+not be confused: the executor decides by them whether to write again.
 """
 
 from __future__ import annotations
@@ -20,100 +20,103 @@ from allclear.domain.errors import (
     VendorRefused,
 )
 
-BUSY = frozenset({420, 429})
-"""Statuspage says 420 where others say 429."""
-TROUBLED = frozenset({502, 503, 504})
+RATE_LIMITED = frozenset({420, 429})
+"""Statuspage answers 420 where others answer 429."""
+UNAVAILABLE = frozenset({502, 503, 504})
+UNREADABLE = "its answer cannot be read"
 _UNAUTHORISED = frozenset({401, 403})
 _CONFLICT = frozenset({409, 412})
-_GONE = frozenset({404, 410})
+_NOT_FOUND = frozenset({404, 410})
 _SERVER_ERROR = 500
-_LONGEST_QUOTE = 300
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
-class Call:
-    """What is being asked of whom, for the sentences of errors: `PagerDuty`, `page VS-1`."""
+class VendorRequest:
+    """One request to a vendor, and the errors it can end in: `PagerDuty`, `page VS-1`, a write."""
 
     vendor: str
-    what: str
+    purpose: str
+    """An infinitive without `to`, for the sentences of errors."""
     write: bool
 
     def unreachable(self, reason: str) -> Unreachable:
         """Return the error for a system that could not be reached: nothing was changed."""
         return Unreachable(
-            f"{self.vendor} could not be reached to {self.what} ({reason}); nothing was changed.",
-            f"Look at {self.vendor}'s own status and at the network, then try again.",
+            f"{self.vendor} could not be reached to {self.purpose} ({reason}); nothing was changed.",
+            f"Check {self.vendor}'s own status page and the network, then try again.",
         )
 
-    def lost(self, reason: str) -> Unreachable | AnswerLost:
-        """Return the error for an answer that never came: for a write that may have taken effect."""
+    def answer_lost(self, reason: str) -> Unreachable | AnswerLost:
+        """Return the error for an answer that never came. A write may have taken effect; a read was not answered."""
         if not self.write:
             return self.unreachable(reason)
         return AnswerLost(
-            f"{self.vendor} was asked to {self.what} and gave no clear answer ({reason}).",
-            "Look whether it took effect before doing it again.",
+            f"{self.vendor} was asked to {self.purpose} and gave no clear answer ({reason}).",
+            f"Check in {self.vendor} whether it took effect before you do it again.",
         )
 
-    def denied(self, words: str) -> Denied:
+    def denied(self, reason: str) -> Denied:
         """Return the error for a key that is wrong or lacks the permission."""
         return Denied(
-            f"{self.vendor} does not allow our key to {self.what}: {words}.",
+            f"{self.vendor} does not allow our key to {self.purpose}: {reason}.",
             "Give the key the permission, or set the right one in its environment variable.",
         )
 
-    def conflict(self, words: str) -> Conflict:
-        """Return the error for a thing that someone else changed first."""
+    def conflict(self, reason: str) -> Conflict:
+        """Return the error for a resource that was changed by someone else first."""
         return Conflict(
-            f"{self.vendor} did not {self.what}, for it was changed meanwhile: {words}.",
-            "Look at it again and decide anew.",
+            f"{self.vendor} did not {self.purpose}, because it was changed in the meantime: {reason}.",
+            "Check how it is now, and decide again.",
         )
 
-    def refused(self, words: str) -> VendorRefused:
-        """Return the error for a plain no."""
+    def refused(self, reason: str) -> VendorRefused:
+        """Return the error for a plain refusal."""
         return VendorRefused(
-            f"{self.vendor} refused to {self.what}: {words}.", "Correct what it names, or do it by hand there."
+            f"{self.vendor} refused to {self.purpose}: {reason}.",
+            f"Correct what the reason names, or do it by hand in {self.vendor}.",
         )
 
-    def busy(self, seconds: float | None) -> VendorRefused:
-        """Return the error for a rate limit that lasts longer than we wait."""
-        when = f" for another {seconds:.0f} s" if seconds else ""
+    def rate_limited(self, seconds: float | None) -> VendorRefused:
+        """Return the error for a rate limit that lasts longer than we wait; `seconds` is None if not known."""
+        duration = f" for another {seconds:.0f} s" if seconds else ""
         return VendorRefused(
-            f"{self.vendor} is limiting our requests{when} and did not {self.what}.",
-            "Nothing was done: try again then, or do it by hand there.",
+            f"{self.vendor} is limiting our requests{duration} and did not {self.purpose}.",
+            f"Nothing was done: try again after that, or do it by hand in {self.vendor}.",
         )
 
-    def missing(self, words: str) -> AllclearError:
-        """Return the error for a thing that is not there; for a write that is a refusal."""
+    def not_found(self, reason: str) -> AllclearError:
+        """Return the error for a resource that does not exist; a write that meets one was refused."""
         if self.write:
-            return self.refused(words)
-        return NotFound(f"{self.vendor} was asked to {self.what}: {words}.", "Check its name in systems.yaml.")
+            return self.refused(reason)
+        return NotFound(f"{self.vendor} was asked to {self.purpose}: {reason}.", "Check its name in systems.yaml.")
 
-    def by_status(self, status: int, words: str, wait: float | None = None) -> AllclearError:
-        """Return the error for an HTTP status that means no."""
-        words = quote(words) or f"it answered {status}"
+    def error_for(self, status: int, reason: str, seconds: float | None = None) -> AllclearError:
+        """Return the error for an HTTP status that is no success; `seconds` is what its Retry-After says."""
+        reason = one_line(reason) or f"it answered {status}"
         if status in _UNAUTHORISED:
-            return self.denied(words)
-        if status in BUSY:
-            return self.busy(wait)
+            return self.denied(reason)
+        if status in RATE_LIMITED:
+            return self.rate_limited(seconds)
         if status in _CONFLICT:
-            return self.conflict(words)
-        if status in _GONE:
-            return self.missing(words)
+            return self.conflict(reason)
+        if status in _NOT_FOUND:
+            return self.not_found(reason)
         if status >= _SERVER_ERROR:
-            return self.lost(f"it answered {status}: {words}")
-        return self.refused(words)
+            return self.answer_lost(f"it answered {status}: {reason}")
+        return self.refused(reason)
 
 
-def quote(words: str) -> str:
-    """Return a vendor's words fit for the middle of a sentence: one line, not endless, no full stop."""
-    line = " ".join(words.split())
-    if len(line) > _LONGEST_QUOTE:
-        line = f"{line[:_LONGEST_QUOTE]}…"
+def one_line(text: str) -> str:
+    """Return a vendor's text for use inside a sentence: one line, cut to 300 characters, without a full stop."""
+    line = " ".join(text.split())
+    if len(line) > _LONGEST_REASON:
+        line = f"{line[:_LONGEST_REASON]}…"
     return line.rstrip(".")
 
 
 def seconds_to_wait(retry_after: str | None) -> float | None:
-    """Return what a Retry-After header says, in seconds; None for a missing or unreadable one."""
+    """Return what a Retry-After header says, in seconds; None if it is missing or unreadable."""
     if not retry_after:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Google's REST interfaces by httpx: reads only, signed in with application default credentials.
+"""Google's REST interfaces over httpx: reads only, signed in with application default credentials.
 
 Source: google-auth 2.62, 2026-11: `credentials.refresh` blocks, so it runs in a thread; a token lasts an hour and
 `valid` turns false before it ends. Refusals are `{"error": {code, message, status}}` (google.aip.dev/193).
@@ -21,106 +21,109 @@ from pydantic import Field
 from allclear.domain.base import Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of, web_address
-from allclear.vendors.errors import Call, quote, seconds_to_wait
-from allclear.vendors.http import Pause, Wire, words_of
+from allclear.vendors.errors import UNREADABLE, VendorRequest, one_line, seconds_to_wait
+from allclear.vendors.http import HttpClient, reason_of
+from allclear.vendors.retry import Pause
 
 if TYPE_CHECKING:
     import httpx
 
-Token = Callable[[], str]
+TokenSource = Callable[[], str]
 """Returns a token that is valid now; may block."""
 
-
-UNREADABLE = "its answer cannot be read"
 _REFRESH_SECONDS = 5
 """google-auth itself would wait for two minutes, in a thread that keeps the process from ending."""
 
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_REVISION_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def revision_name(value: object) -> str | None:
-    """Return `value` where it can be a revision's name; None for anything else, which no person should be told."""
-    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
+    """Return `value` if it can be a revision's name, otherwise None: other text must not be shown to people."""
+    return value if isinstance(value, str) and _REVISION_NAME.fullmatch(value) else None
 
 
 class GoogleOptions(Model):
-    """Whose data is asked for."""
+    """The project whose data is read."""
 
     project: str | None = Field(
         default=None, pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", description="The project; cloud_run's if left out."
     )
 
 
-class GoogleWire:
-    """One of Google's REST interfaces."""
+class GoogleHttp:
+    """JSON over HTTP to one of Google's interfaces, with a bearer token."""
 
     def __init__(
         self,
         vendor: str,
         base: str,
-        token: Token | None,
+        token: TokenSource | None,
         transport: httpx.AsyncBaseTransport | None = None,
         pause: Pause = asyncio.sleep,
     ) -> None:
-        """`token` is None where nothing signs in: against a simulated system or this machine."""
+        """`token` is None for a simulated system and for this machine, which need no sign-in."""
         self._token = token
-        self._wire = Wire(vendor, base, transport=transport, pause=pause)
+        self._http = HttpClient(vendor, base, transport=transport, pause=pause)
 
     def __repr__(self) -> str:
-        """Return where it is aimed, without its secret."""
-        return repr(self._wire)
+        """Return the address without its secret."""
+        return repr(self._http)
 
     async def close(self) -> None:
         """Release the connections."""
-        await self._wire.close()
+        await self._http.close()
 
-    async def read(self, call: Call, path: str, *, json: object = None, form: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - whatever JSON Google answers
-        """Return the JSON that a POST to `path` is answered with. Raises Denied, Unreachable, NotFound and kin."""
-        token = await self._signed_in(call)
+    async def post(
+        self, request: VendorRequest, path: str, *, json: object = None, form: Mapping[str, str] | None = None
+    ) -> Any:  # noqa: ANN401 - whatever JSON Google answers
+        """Return the JSON that a POST to `path` is answered with. Raises Denied, Unreachable, NotFound, VendorRefused.
+
+        All these requests read; Google takes the query in the body of a POST.
+        """
+        token = await self._valid_token(request)
         headers = {"authorization": f"Bearer {token}"} if token else {}
 
-        async def once() -> httpx.Response:
-            url = f"{self._wire.base}{path}"
-            return await self._wire.http.request("POST", url, json=json, data=form, headers=headers)
+        async def send_once() -> httpx.Response:
+            url = f"{self._http.base}{path}"
+            return await self._http.pool.request("POST", url, json=json, data=form, headers=headers)
 
-        response = await self._wire.patiently(call, once)
+        response = await self._http.send_with_retries(request, send_once)
         if not response.is_success:
-            words = _words(response)
-            hidden = words.replace(token, "…") if token else words
-            raise call.by_status(response.status_code, hidden, seconds_to_wait(response.headers.get("retry-after")))
+            reason = _reason_of(response)
+            hidden = reason.replace(token, "…") if token else reason
+            raise request.error_for(response.status_code, hidden, seconds_to_wait(response.headers.get("retry-after")))
         try:
             return response.json()
-        except (ValueError, RecursionError):  # the latter for brackets within brackets without end
-            raise call.lost(UNREADABLE) from None
+        except (ValueError, RecursionError):  # RecursionError: brackets nested without end
+            raise request.answer_lost(UNREADABLE) from None
 
-    async def _signed_in(self, call: Call) -> str:
+    async def _valid_token(self, request: VendorRequest) -> str:
         if self._token is None:
             return ""
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - loaded where it is used
+        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - slow, needed only here
 
         try:
             return await asyncio.to_thread(self._token)
         except GoogleAuthError as error:
-            raise call.denied(f"signing in failed ({type(error).__name__})") from error
+            raise request.denied(f"signing in failed ({type(error).__name__})") from error
 
 
-def _words(response: httpx.Response) -> str:
-    """Return Google's own sentence; the code and the status around it say nothing more to a person."""
+def _reason_of(response: httpx.Response) -> str:
+    """Return the sentence of Google's refusal; its code and status tell a person nothing more."""
     try:
-        said: Any = response.json()
-        return quote(str(said["error"]["message"]))
+        body: Any = response.json()
+        return one_line(str(body["error"]["message"]))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
-        return words_of(response)
+        return reason_of(response)
 
 
-def token_for(access: Access, scope: str) -> Token | None:
-    """Return where tokens for `scope` come from; None where nothing signs in."""
+def token_for(access: Access, scope: str) -> TokenSource | None:
+    """Return the source of tokens for `scope`; None if the system needs no sign-in."""
     return None if access.simulated or is_loopback(access.endpoint) else _DefaultToken(scope)
 
 
 class GoogleClient:
-    """What the clients of Google's read-only interfaces share: whose data, where, and how they sign in."""
+    """The base of the clients of Google's read-only interfaces: project, address and sign-in."""
 
     system: ClassVar[str]
     options: ClassVar[type[Model]] = GoogleOptions
@@ -131,16 +134,16 @@ class GoogleClient:
         self,
         address: str,
         options: GoogleOptions,
-        token: Token | None = None,
+        token: TokenSource | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self.project = options.project
-        self._wire = GoogleWire(self.vendor, address, token, transport, pause)
+        self._http = GoogleHttp(self.vendor, address, token, transport, pause)
 
     def __repr__(self) -> str:
-        """Return where it is aimed, without its secret."""
-        return f"{type(self).__name__}({self._wire!r}, project={self.project!r})"
+        """Return the address and the project, without a secret."""
+        return f"{type(self).__name__}({self._http!r}, project={self.project!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
@@ -149,11 +152,11 @@ class GoogleClient:
 
     async def close(self) -> None:
         """Release its connections."""
-        await self._wire.close()
+        await self._http.close()
 
 
 class _DefaultToken:
-    """Application default credentials, loaded when first asked for and refreshed when they have run out."""
+    """Application default credentials, loaded at the first request and refreshed when they have expired."""
 
     def __init__(self, scope: str) -> None:
         self._scope = scope

@@ -12,38 +12,38 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from allclear.domain.backoff import Backoff
 from allclear.domain.errors import AllclearError
-from allclear.vendors.access import is_loopback, shown
-from allclear.vendors.errors import BUSY, TROUBLED, Call, quote, seconds_to_wait
+from allclear.vendors.access import is_loopback, redacted
+from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, one_line, seconds_to_wait
 from allclear.vendors.per_loop import PerLoop
+from allclear.vendors.retry import Attempt, Pause, RetryLimits, retry
 
 if TYPE_CHECKING:
     import httpx
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
-ATTEMPTS = 3
-LONGEST_WAIT = 10.0
-"""Seconds we wait when a vendor says Retry-After; a longer wait is told to a person instead."""
-_FIRST_PAUSE = 0.2
+RETRIES = RetryLimits(Backoff(first=0.2), attempts=3, longest_pause=10.0)
+"""A vendor that asks for a pause of more than ten seconds is reported to a person instead."""
+RATE_LIMIT_PAUSE = 1.0
+"""The seconds after a rate limit without Retry-After."""
 _DEEPEST = 8
-"""How far a refusal is looked into for words."""
-
-Pause = Callable[[float], Awaitable[object]]
+"""How many levels of nesting of a refusal are searched for its reason."""
 
 
 @cache
-def trusted() -> ssl.SSLContext:
-    """Return the certificates we trust; the first call also loads httpx, 0.3 s: call it in a thread."""
+def trusted_certificates() -> ssl.SSLContext:
+    """Return the TLS context of all clients. The first call also imports httpx, 0.3 s: make it in a thread."""
     import httpx  # noqa: PLC0415 - 0.3 s, paid when first used
 
     return httpx.create_ssl_context()
 
 
-class Wire:
-    """One vendor's HTTP: its address, its key, its errors in our words."""
+class HttpClient:
+    """JSON over HTTP to one vendor: its address, its secret, and its errors translated into ours."""
 
-    def __init__(  # noqa: PLR0913 - each is a setting of its own
+    def __init__(
         self,
         vendor: str,
         base: str,
@@ -52,7 +52,6 @@ class Wire:
         secret: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         pause: Pause = asyncio.sleep,
-        busy_pause: float = 1.0,
     ) -> None:
         self.vendor = vendor
         self.base = base
@@ -60,98 +59,104 @@ class Wire:
         self._secret = secret
         self._transport = transport
         self._pause = pause
-        self._busy_pause = busy_pause
-        self._clients: PerLoop[httpx.AsyncClient] = PerLoop(self._make, lambda client: client.aclose())
+        self._pools: PerLoop[httpx.AsyncClient] = PerLoop(self._make_pool, lambda pool: pool.aclose())
 
     def __repr__(self) -> str:
-        """Return where it is aimed, without its secret."""
-        return f"Wire({self.vendor!r}, {shown(self.base)!r})"
+        """Return the address without its secret."""
+        return f"HttpClient({self.vendor!r}, {redacted(self.base)!r})"
 
-    def _make(self) -> httpx.AsyncClient:
+    def _make_pool(self) -> httpx.AsyncClient:
         import httpx  # noqa: PLC0415 - loaded by `warm`
 
         return httpx.AsyncClient(
             headers=self._headers,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             transport=self._transport,
-            verify=trusted(),
+            verify=trusted_certificates(),
             follow_redirects=False,
-            # A proxy of the environment is for the world outside, never for this machine.
+            # The environment's proxy is for other machines, never for this one.
             trust_env=not is_loopback(self.base),
         )
 
     @property
-    def http(self) -> httpx.AsyncClient:
-        """Return the running loop's connections, for a library that brings its own requests."""
-        return self._clients.here()
+    def pool(self) -> httpx.AsyncClient:
+        """Return the running loop's connections, for a library that makes its own requests."""
+        return self._pools.get()
 
     async def warm(self) -> None:
         """Load what the first request needs, beside other work."""
-        await asyncio.to_thread(trusted)
+        await asyncio.to_thread(trusted_certificates)
 
     async def close(self) -> None:
         """Release the connections."""
-        await self._clients.close()
+        await self._pools.close()
 
-    def hide(self, text: str) -> str:
-        """Return `text` without our secret, should a vendor have echoed it."""
+    def without_secret(self, text: str) -> str:
+        """Return `text` without our secret, in case a vendor has echoed it."""
         return text.replace(self._secret, "…") if self._secret else text
 
-    async def ask(
-        self, call: Call, method: str, path: str, *, json: object = None, params: Mapping[str, str] | None = None
+    async def send(
+        self,
+        request: VendorRequest,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, str] | None = None,
     ) -> Any:  # noqa: ANN401 - whatever JSON the vendor answers
-        """Return the JSON of a good answer (None for an empty one); raises what `Call` makes of a bad one."""
+        """Return the JSON of a good answer, None for an empty one. Raises the error of `request` for a bad one."""
 
-        async def once() -> httpx.Response:
-            return await self.http.request(method, f"{self.base}{path}", json=json, params=params)
+        async def send_once() -> httpx.Response:
+            return await self.pool.request(method, f"{self.base}{path}", json=json, params=params)
 
-        response = await self.patiently(call, once)
+        response = await self.send_with_retries(request, send_once)
         if response.is_success:
             return _json(response)
-        words = self.hide(words_of(response))
-        raise call.by_status(response.status_code, words, seconds_to_wait(response.headers.get("retry-after")))
+        reason = self.without_secret(reason_of(response))
+        raise request.error_for(response.status_code, reason, seconds_to_wait(response.headers.get("retry-after")))
 
-    async def patiently(self, call: Call, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-        """Return the answer to `send`, sent again where that is safe.
+    async def send_with_retries(
+        self, request: VendorRequest, send: Callable[[], Awaitable[httpx.Response]]
+    ) -> httpx.Response:
+        """Return the answer to `send`, which is called again if that is safe.
 
-        A read is sent again after a broken connection, a 429 or a 502-504; a write only after a 429, with
-        which the vendor says that it did nothing. Raises Unreachable or AnswerLost.
+        A read is sent again after a broken connection, a 429 or a 502-504. A write is sent again only after a 429,
+        with which the vendor says that it did nothing. Raises Unreachable or AnswerLost.
         """
         await self.warm()
-        for attempt in range(1, ATTEMPTS + 1):
-            last = attempt == ATTEMPTS
-            wait = _FIRST_PAUSE * 2 ** (attempt - 1)
+
+        async def attempt() -> Attempt[httpx.Response | AllclearError]:
             try:
                 response = await send()
             except Exception as error:
-                trouble = transport_error(call, error)
-                if trouble is None:
+                failure = transport_error(request, error)
+                if failure is None:
                     raise
-                if call.write or last:
-                    raise trouble from error
-            else:
-                if response.status_code in BUSY:
-                    wait = seconds_to_wait(response.headers.get("retry-after")) or self._busy_pause
-                elif call.write or response.status_code not in TROUBLED:
-                    return response
-                if last or wait > LONGEST_WAIT:
-                    return response
-            await self._pause(wait)
-        raise AssertionError  # the last attempt returns or raises
+                failure.__cause__ = error
+                return Attempt(failure, retryable=not request.write)
+            if response.status_code in RATE_LIMITED:
+                seconds = seconds_to_wait(response.headers.get("retry-after")) or RATE_LIMIT_PAUSE
+                return Attempt(response, retryable=True, retry_after=seconds)
+            return Attempt(response, retryable=not request.write and response.status_code in UNAVAILABLE)
+
+        result = await retry(attempt, RETRIES, pause=self._pause)
+        if isinstance(result, AllclearError):
+            raise result
+        return result
 
 
-def transport_error(call: Call, error: Exception) -> AllclearError | None:
-    """Return our error for a failed transmission; None for anything else."""
-    import httpx  # noqa: PLC0415 - loaded already, for it raised the error
+def transport_error(request: VendorRequest, error: Exception) -> AllclearError | None:
+    """Return our error for a failed transmission; None for any other error."""
+    import httpx  # noqa: PLC0415 - loaded already, because it raised the error
 
     if not isinstance(error, httpx.TransportError | httpx.DecodingError):
         return None
-    reason = _WHY.get(type(error).__name__, "the connection broke")
+    reason = _REASONS.get(type(error).__name__, "the connection broke")
     never_sent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-    return call.unreachable(reason) if isinstance(error, never_sent) else call.lost(reason)
+    return request.unreachable(reason) if isinstance(error, never_sent) else request.answer_lost(reason)
 
 
-_WHY = {
+_REASONS = {
     "ConnectError": "no connection",
     "ConnectTimeout": f"no connection within {CONNECT_SECONDS:.0f} s",
     "PoolTimeout": "too many requests of ours are waiting",
@@ -159,25 +164,25 @@ _WHY = {
 }
 
 
-def words_of(response: httpx.Response) -> str:
-    """Return a refusal in the vendor's own words, from the places where vendors put them."""
+def reason_of(response: httpx.Response) -> str:
+    """Return the vendor's own reason for a refusal, from the places where vendors put it."""
     body = _json(response)
     if isinstance(body, dict):
-        said = cast("dict[str, object]", body)
-        found = [said.get(key) for key in ("message", "error", "errors", "msg", "hint")]
-        words = "; ".join(_flat(value) for value in found if value)
-        if words:
-            return quote(words)
+        fields = cast("dict[str, object]", body)
+        values = [fields.get(key) for key in ("message", "error", "errors", "msg", "hint")]
+        reason = "; ".join(_flat(value) for value in values if value)
+        if reason:
+            return one_line(reason)
     if isinstance(body, str | list):
-        return quote(_flat(cast("object", body)))
-    return quote(response.reason_phrase or f"status {response.status_code}")
+        return one_line(_flat(cast("object", body)))
+    return one_line(response.reason_phrase or f"status {response.status_code}")
 
 
-def _flat(value: object, deep: int = _DEEPEST) -> str:
+def _flat(value: object, depth: int = _DEEPEST) -> str:
     if not isinstance(value, list | dict):
         return str(value)
     parts = cast("dict[str, object]", value).values() if isinstance(value, dict) else cast("list[object]", value)
-    return ", ".join(_flat(part, deep - 1) for part in parts) if deep else "…"
+    return ", ".join(_flat(part, depth - 1) for part in parts) if depth else "…"
 
 
 def _json(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON the vendor answers
@@ -185,5 +190,5 @@ def _json(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON the 
         return None
     try:
         return response.json()
-    except (ValueError, RecursionError):  # the latter for brackets within brackets without end
+    except (ValueError, RecursionError):  # RecursionError: brackets nested without end
         return None

@@ -1,4 +1,4 @@
-"""Connections belong to the event loop they were made in: one set for each loop.
+"""Connections belong to the event loop they were made in, so each loop gets its own.
 
 Prefect runs tasks in loops of its own, and tests use a fresh one each: a connection pool or a gRPC
 channel made in one loop hangs or fails in another.
@@ -16,27 +16,27 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """Holds one `T` for each event loop, made when it is first asked for there."""
+    """One `T` for each event loop, made when it is first used there."""
 
     def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
         self._make = make
         self._close = close
-        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def here(self) -> T:
-        """Return the one of the running loop."""
+    def get(self) -> T:
+        """Return the running loop's `T`."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            found = self._made.get(loop)
-            if found is None:
-                found = self._made[loop] = self._make()
-            return found
+            value = self._by_loop.get(loop)
+            if value is None:
+                value = self._by_loop[loop] = self._make()
+            return value
 
     async def close(self) -> None:
-        """Close the running loop's own; those of other loops are let go, for only their loop could close them."""
+        """Close the running loop's `T`, and forget those of other loops, which only their own loop could close."""
         with self._lock:
-            mine = self._made.pop(asyncio.get_running_loop(), None)
-            self._made.clear()
-        if mine is not None:
-            await self._close(mine)
+            own = self._by_loop.pop(asyncio.get_running_loop(), None)
+            self._by_loop.clear()
+        if own is not None:
+            await self._close(own)

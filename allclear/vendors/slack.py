@@ -8,8 +8,8 @@ Source: Slack Web API and slack_sdk 3.47, 2026-11:
 - `& < >` must be escaped in text; `<!here>` and `<@U1>` would otherwise call people. A text beyond 40,000
   characters is cut by Slack.
 - The library's retry handlers would send a write again after a broken connection: they are switched off.
-- `AsyncWebClient` needs aiohttp, which nothing else here does: the plain client in a few threads of its own does
-  as well for a message a second.
+- `AsyncWebClient` needs aiohttp, which nothing else here does. The plain client in four threads is enough for one
+  message a second.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -30,9 +30,10 @@ from pydantic import Field
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, secret_of, shown, web_address
-from allclear.vendors.errors import BUSY, TROUBLED, Call, seconds_to_wait
-from allclear.vendors.http import ANSWER_SECONDS, ATTEMPTS, LONGEST_WAIT, Pause
+from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, seconds_to_wait
+from allclear.vendors.http import ANSWER_SECONDS, RATE_LIMIT_PAUSE, RETRIES
+from allclear.vendors.retry import Attempt, Pause, retry
 
 if TYPE_CHECKING:
     from slack_sdk import WebClient
@@ -43,7 +44,7 @@ EVENT = "allclear_message"
 """The `metadata.event_type` of our messages."""
 LONGEST_TEXT = 39_000
 _PAGE, _PAGES = 200, 5
-"""How far back a message of ours is looked for: the newest 1,000 of the channel."""
+"""How far back our messages are searched: the newest 1,000 of the channel."""
 _LIST_PAGES = 20
 _CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{7,}")
 
@@ -70,16 +71,16 @@ _UNCLEAR = frozenset({"internal_error", "fatal_error", "service_unavailable", "r
 
 
 class SlackOptions(Model):
-    """Where messages go unless a step says otherwise."""
+    """The channel of messages whose step names none."""
 
     channel: str = Field(default="incidents", min_length=1, description="A channel's name or id.")
 
 
 class SlackMessage(Model):
-    """A message of ours as it stands in Slack."""
+    """A message of ours in Slack."""
 
     channel: str = Field(description="The channel's id.")
-    ts: str = Field(description="Slack's name for the message.")
+    ts: str = Field(description="The timestamp by which Slack identifies the message.")
     text: str
     payload: JsonDict = Field(default={})
 
@@ -105,8 +106,8 @@ class Slack:
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="slack")
 
     def __repr__(self) -> str:
-        """Return where it is aimed, without its secret."""
-        return f"Slack({shown(self._address)!r}, channel={self.channel!r})"
+        """Return the address and the channel, without the secret."""
+        return f"Slack({redacted(self._address)!r}, channel={self.channel!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
@@ -123,91 +124,96 @@ class Slack:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, channel: str, text: str, payload: JsonDict) -> SlackMessage:
-        """Post `text`, escaped, with `payload` in its metadata. Nothing stops a second post: `find` first."""
-        call = Call("Slack", f"post in {channel}", write=True)
+        """Post `text`, escaped, with `payload` in its metadata. Slack accepts a second post: call `find` first."""
+        request = VendorRequest("Slack", f"post in {channel}", write=True)
         body = {
-            "channel": await self._id(channel),
+            "channel": await self._channel_id(channel),
             "text": escape(text)[:LONGEST_TEXT],
             "metadata": {"event_type": EVENT, "event_payload": payload},
             "unfurl_links": False,
             "unfurl_media": False,
         }
-        said = await self._ask(call, lambda web: web.api_call("chat.postMessage", json=body))
-        return SlackMessage(channel=str(said.get("channel")), ts=str(said.get("ts")), text=text, payload=payload)
+        answer = await self._send(request, lambda web: web.api_call("chat.postMessage", json=body))
+        return SlackMessage(channel=str(answer.get("channel")), ts=str(answer.get("ts")), text=text, payload=payload)
 
     async def update(self, message: SlackMessage, text: str, payload: JsonDict) -> SlackMessage:
         """Change a message of ours in place; the same call again changes nothing."""
-        call = Call("Slack", f"update the message {message.ts}", write=True)
+        request = VendorRequest("Slack", f"update the message {message.ts}", write=True)
         body = {
             "channel": message.channel,
             "ts": message.ts,
             "text": escape(text)[:LONGEST_TEXT],
             "metadata": {"event_type": EVENT, "event_payload": payload},
         }
-        await self._ask(call, lambda web: web.api_call("chat.update", json=body))
+        await self._send(request, lambda web: web.api_call("chat.update", json=body))
         return message.model_copy(update={"text": text, "payload": payload})
 
     async def find(self, channel: str, key: str) -> SlackMessage | None:
         """Return our newest message whose metadata carries `key`, or None among the newest 1,000."""
-        call = Call("Slack", f"read {channel}", write=False)
-        identity = await self._id(channel)
+        request = VendorRequest("Slack", f"read {channel}", write=False)
+        channel_id = await self._channel_id(channel)
         cursor = ""
         for _ in range(_PAGES):
-            params = {"channel": identity, "limit": _PAGE, "include_all_metadata": True, "cursor": cursor or None}
-            said = await self._ask(call, lambda web, p=params: web.api_call("conversations.history", params=p))
-            for message in cast("list[JsonDict]", said.get("messages") or []):
-                payload = _ours(message)
+            params = {"channel": channel_id, "limit": _PAGE, "include_all_metadata": True, "cursor": cursor or None}
+            answer = await self._send(request, lambda web, p=params: web.api_call("conversations.history", params=p))
+            for message in cast("list[JsonDict]", answer.get("messages") or []):
+                payload = _our_payload(message)
                 if payload.get("key") == key:
                     text = str(message.get("text", ""))
-                    return SlackMessage(channel=identity, ts=str(message.get("ts")), text=text, payload=payload)
-            cursor = _next(said)
+                    return SlackMessage(channel=channel_id, ts=str(message.get("ts")), text=text, payload=payload)
+            cursor = _next_cursor(answer)
             if not cursor:
                 return None
         return None
 
-    async def _id(self, channel: str) -> str:
-        """Return a channel's id; names are looked up once. Raises ConfigError for one that our bot cannot see."""
+    async def _channel_id(self, channel: str) -> str:
+        """Return a channel's id; names are looked up once. Raises ConfigError for a channel that our bot cannot see."""
         name = channel.removeprefix("#")
         if _CHANNEL_ID.fullmatch(name):
             return name
         if name not in self._ids:
-            call = Call("Slack", "list the channels", write=False)
-            cursor = ""
-            for _ in range(_LIST_PAGES):
-                params = {"limit": 1000, "types": "public_channel,private_channel", "exclude_archived": True}
-                params |= {"cursor": cursor} if cursor else {}
-                said = await self._ask(call, lambda web, p=params: web.api_call("conversations.list", params=p))
-                found = cast("list[JsonDict]", said.get("channels") or [])
-                self._ids |= {str(entry.get("name")): str(entry.get("id")) for entry in found}
-                cursor = _next(said)
-                if name in self._ids or not cursor:
-                    break
+            await self._list_channels(name)
         if name not in self._ids:
             raise ConfigError(
                 f"Slack shows our bot no channel called {name}.", f"Create it, or invite the bot: /invite in #{name}."
             )
         return self._ids[name]
 
-    async def _ask(self, call: Call, send: Callable[[WebClient], SlackResponse]) -> JsonDict:
-        """Return a good answer's body; reads are sent again after trouble, writes only when Slack was busy."""
+    async def _list_channels(self, until: str) -> None:
+        """Read the ids of the channels that our bot can see, up to and including the channel called `until`."""
+        request = VendorRequest("Slack", "list the channels", write=False)
+        cursor = ""
+        for _ in range(_LIST_PAGES):
+            params = {"limit": 1000, "types": "public_channel,private_channel", "exclude_archived": True}
+            params |= {"cursor": cursor} if cursor else {}
+            answer = await self._send(request, lambda web, p=params: web.api_call("conversations.list", params=p))
+            channels = cast("list[JsonDict]", answer.get("channels") or [])
+            self._ids |= {str(channel.get("name")): str(channel.get("id")) for channel in channels}
+            cursor = _next_cursor(answer)
+            if until in self._ids or not cursor:
+                return
+
+    async def _send(self, request: VendorRequest, send: Callable[[WebClient], SlackResponse]) -> JsonDict:
+        """Return a good answer's body. Reads are sent again after a failure, writes only after a rate limit."""
         await self.warm()
         from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - loaded by `warm`
 
-        for attempt in range(1, ATTEMPTS + 1):
-            last = attempt == ATTEMPTS
-            wait = 0.2 * 2 ** (attempt - 1)
+        async def attempt() -> Attempt[JsonDict | AllclearError]:
             try:
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, lambda: _body(send(self._client())))
-            except (SlackApiError, OSError, HTTPException) as error:
-                status, error_in_our_words, retry_after = self._meaning(call, error)
-                busy = status in BUSY
-                wait = (retry_after or 1.0) if busy else wait
-                again = busy or (not call.write and status in {*TROUBLED, None})
-                if last or not again or wait > LONGEST_WAIT:
-                    raise error_in_our_words from None
-            await self._pause(wait)
-        raise AssertionError  # the last attempt returns or raises
+                return Attempt(await loop.run_in_executor(self._threads, lambda: _body(send(self._client()))))
+            except SlackApiError as error:
+                status, refusal, seconds = self._refusal(request, error)
+                if status in RATE_LIMITED:
+                    return Attempt(refusal, retryable=True, retry_after=seconds or RATE_LIMIT_PAUSE)
+                return Attempt(refusal, retryable=not request.write and status in UNAVAILABLE)
+            except (OSError, HTTPException) as error:
+                return Attempt(_transport_error(request, error), retryable=not request.write)
+
+        result = await retry(attempt, RETRIES, pause=self._pause)
+        if isinstance(result, AllclearError):
+            raise result
+        return result
 
     def _client(self) -> WebClient:
         if self._web is None:
@@ -218,33 +224,31 @@ class Slack:
             )
         return self._web
 
-    def _meaning(self, call: Call, error: Exception) -> tuple[int | None, AllclearError, float | None]:
-        """Return the HTTP status (None for a broken connection), our error, and the seconds to wait."""
-        from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - loaded by `warm`
-
-        if isinstance(error, SlackApiError):
-            return self._refusal(call, error)
-        if isinstance(error, URLError):
-            # urllib raises this one while it connects or sends; a reset may come after everything was sent.
-            reset = isinstance(error.reason, ConnectionResetError | BrokenPipeError | ConnectionAbortedError)
-            return None, call.lost("the connection broke") if reset else call.unreachable("no connection"), None
-        slow = isinstance(error, TimeoutError)
-        return None, call.lost(f"no answer within {ANSWER_SECONDS:.0f} s" if slow else "the connection broke"), None
-
-    def _refusal(self, call: Call, error: SlackApiError) -> tuple[int, AllclearError, float | None]:
+    def _refusal(self, request: VendorRequest, error: SlackApiError) -> tuple[int, AllclearError, float | None]:
+        """Return the HTTP status that the refusal amounts to, our error, and the seconds that Retry-After names."""
         response: Any = error.response
         status = int(response.status_code)
-        said: object = response.data
-        word = str(cast("JsonDict", said).get("error", "")) if isinstance(said, dict) else ""
-        word = (word or f"status {status}").replace(self._secret, "…")
-        wait = seconds_to_wait(response.headers.get("Retry-After"))
-        if word in _DENIED:
-            return status, call.denied(word), None
-        if word == "ratelimited" or status in BUSY:
-            return 429, call.busy(wait), wait
-        if word in _UNCLEAR:
-            return 503, call.lost(word), None
-        return status, call.by_status(status, word), wait
+        body: object = response.data
+        code = str(cast("JsonDict", body).get("error", "")) if isinstance(body, dict) else ""
+        code = (code or f"status {status}").replace(self._secret, "…")
+        seconds = seconds_to_wait(response.headers.get("Retry-After"))
+        if code in _DENIED:
+            return status, request.denied(code), None
+        if code == "ratelimited" or status in RATE_LIMITED:
+            return 429, request.rate_limited(seconds), seconds
+        if code in _UNCLEAR:
+            return 503, request.answer_lost(code), None
+        return status, request.error_for(status, code), seconds
+
+
+def _transport_error(request: VendorRequest, error: Exception) -> AllclearError:
+    if isinstance(error, URLError):
+        # urllib raises this one while it connects or sends; a reset may come after everything was sent.
+        reset = isinstance(error.reason, ConnectionResetError | BrokenPipeError | ConnectionAbortedError)
+        return request.answer_lost("the connection broke") if reset else request.unreachable("no connection")
+    if isinstance(error, TimeoutError):
+        return request.answer_lost(f"no answer within {ANSWER_SECONDS:.0f} s")
+    return request.answer_lost("the connection broke")
 
 
 def _body(response: SlackResponse) -> JsonDict:
@@ -252,10 +256,10 @@ def _body(response: SlackResponse) -> JsonDict:
     return cast("JsonDict", data) if isinstance(data, dict) else {}
 
 
-def _ours(message: JsonDict) -> JsonDict:
+def _our_payload(message: JsonDict) -> JsonDict:
     metadata = cast("JsonDict", message.get("metadata") or {})
     return cast("JsonDict", metadata.get("event_payload") or {}) if metadata.get("event_type") == EVENT else {}
 
 
-def _next(said: JsonDict) -> str:
-    return str(cast("JsonDict", said.get("response_metadata") or {}).get("next_cursor") or "")
+def _next_cursor(answer: JsonDict) -> str:
+    return str(cast("JsonDict", answer.get("response_metadata") or {}).get("next_cursor") or "")

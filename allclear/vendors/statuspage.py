@@ -1,4 +1,4 @@
-"""Statuspage: what the public is told.
+"""Statuspage: the incidents on the public status page.
 
 Source: Atlassian Statuspage API v1, 2026-11:
 - `POST /v1/pages/{page}/incidents` with `{"incident": {name, status, body, component_ids, metadata}}`: 201.
@@ -18,9 +18,9 @@ from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, secret_of, shown, web_address
-from allclear.vendors.errors import Call
-from allclear.vendors.http import Pause, Wire
+from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.errors import VendorRequest
+from allclear.vendors.http import HttpClient, Pause
 
 if TYPE_CHECKING:
     import httpx
@@ -29,7 +29,7 @@ PublicStatus = Literal["investigating", "identified", "monitoring", "resolved"]
 
 
 class StatuspageOptions(Model):
-    """Which page is ours."""
+    """The page to write to."""
 
     page: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="The page's id.")
 
@@ -59,7 +59,7 @@ class Statuspage:
         pause: Pause = asyncio.sleep,
     ) -> None:
         self.page = page
-        self._wire = Wire(
+        self._http = HttpClient(
             "Statuspage",
             address,
             headers={"Authorization": f"OAuth {secret}"},
@@ -69,8 +69,8 @@ class Statuspage:
         )
 
     def __repr__(self) -> str:
-        """Return where it is aimed, without its secret."""
-        return f"Statuspage({shown(self._wire.base)!r}, page={self.page!r})"
+        """Return the address and the page, without the secret."""
+        return f"Statuspage({redacted(self._http.base)!r}, page={self.page!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
@@ -79,18 +79,18 @@ class Statuspage:
 
     async def warm(self) -> None:
         """Load what the first call needs, beside other work."""
-        await self._wire.warm()
+        await self._http.warm()
 
     async def close(self) -> None:
         """Release its connections."""
-        await self._wire.close()
+        await self._http.close()
 
     async def find(self, key: str) -> PublicIncident | None:
-        """Return our incident `key`: the open one, else the newest among the last hundred, else None."""
-        call = Call("Statuspage", f"look for {key}", write=False)
+        """Return our incident `key`: the open one, otherwise the newest of the last hundred, otherwise None."""
+        request = VendorRequest("Statuspage", f"look for {key}", write=False)
         for path, params in (("/unresolved", None), ("", {"limit": "100"})):
-            found = await self._wire.ask(call, "GET", f"{self._incidents}{path}", params=params)
-            for entry in cast("list[JsonDict]", found or []):
+            entries = await self._http.send(request, "GET", f"{self._incidents}{path}", params=params)
+            for entry in cast("list[JsonDict]", entries or []):
                 if _key_of(entry) == key:
                     return _incident(entry)
         return None
@@ -98,7 +98,7 @@ class Statuspage:
     async def create(
         self, key: str, *, name: str, status: PublicStatus, message: str, components: list[str]
     ) -> PublicIncident:
-        """Open an incident that carries our `key`. Nothing stops a second one: `find` first."""
+        """Open an incident that carries our `key`. Statuspage accepts a second one: call `find` first."""
         incident: JsonDict = {
             "name": name,
             "status": status,
@@ -107,17 +107,17 @@ class Statuspage:
         }
         if components:
             incident["component_ids"] = components
-        call = Call("Statuspage", f"open {key}", write=True)
-        return _incident(await self._wire.ask(call, "POST", self._incidents, json={"incident": incident}))
+        request = VendorRequest("Statuspage", f"open {key}", write=True)
+        return _incident(await self._http.send(request, "POST", self._incidents, json={"incident": incident}))
 
     async def update(self, incident: str, *, status: PublicStatus, message: str, name: str = "") -> PublicIncident:
-        """Add an update to the incident with that id; `resolved` ends it. An empty `name` leaves it as it is."""
-        call = Call("Statuspage", f"update the incident {incident}", write=True)
-        told: JsonDict = {"status": status, "body": message}
+        """Add an update to the incident with that id; `resolved` ends it. An empty `name` keeps the old one."""
+        request = VendorRequest("Statuspage", f"update the incident {incident}", write=True)
+        fields: JsonDict = {"status": status, "body": message}
         if name:
-            told["name"] = name
+            fields["name"] = name
         path = f"{self._incidents}/{incident}"
-        return _incident(await self._wire.ask(call, "PATCH", path, json={"incident": told}))
+        return _incident(await self._http.send(request, "PATCH", path, json={"incident": fields}))
 
     @property
     def _incidents(self) -> str:
@@ -125,17 +125,17 @@ class Statuspage:
 
 
 def _key_of(entry: JsonDict) -> str | None:
-    ours: object = cast("JsonDict", entry.get("metadata") or {}).get("allclear")
-    return cast("JsonDict", ours).get("incident") if isinstance(ours, dict) else None
+    metadata: object = cast("JsonDict", entry.get("metadata") or {}).get("allclear")
+    return cast("JsonDict", metadata).get("incident") if isinstance(metadata, dict) else None
 
 
 def _incident(entry: Any) -> PublicIncident:  # noqa: ANN401 - parsed JSON
-    told = cast("JsonDict", entry or {})
-    updates = cast("list[JsonDict]", told.get("incident_updates") or [])
+    fields = cast("JsonDict", entry or {})
+    updates = cast("list[JsonDict]", fields.get("incident_updates") or [])
     return PublicIncident(
-        id=str(told.get("id", "")),
-        name=str(told.get("name", "")),
-        status=str(told.get("status", "")),
+        id=str(fields.get("id", "")),
+        name=str(fields.get("name", "")),
+        status=str(fields.get("status", "")),
         message=str(updates[0].get("body") or "") if updates else "",
-        link=str(told.get("shortlink") or ""),
+        link=str(fields.get("shortlink") or ""),
     )

@@ -3,19 +3,19 @@
 Source: Vercel REST API reference, read 2026-11 (vercel.com/docs/rest-api, pages of 2026-05 and 2026-06), and how the
 vendor's own command line uses it (github.com/vercel/vercel, packages/cli/src/commands/rollback and promote):
 - `POST /v1/projects/{id}/rollback/{deployment}?description=` answers 201 (accepted); 402, 409 and 422 are refusals, and
-  the reference does not say of what. `POST /v10/projects/{id}/promote/{deployment}` answers 201 or 202, 409 as well.
+  the reference does not say which is which. `POST /v10/projects/{id}/promote/{deployment}` answers 201 or 202, and 409.
   Neither builds anything. The command line sends `{}` as their body.
 - Both are carried out later: `GET /v9/projects/{idOrName}?rollbackInfo=true` has `lastAliasRequest` {toDeploymentId,
   jobStatus: pending | in-progress | succeeded | failed | skipped, requestedAt in ms, type: rollback | promote}.
-- `GET /v4/aliases/{domain}` says in `deploymentId` what the domain points to: that is what users meet.
+- `GET /v4/aliases/{domain}` says in `deploymentId` which deployment the domain serves to users.
 - `GET /v6/deployments?projectId=&target=production` lists `uid`, `url`, `created` in ms, `readyState` (or `state`),
-  `readySubstate` (STAGED never saw production traffic, PROMOTED has), `isRollbackCandidate`.
-- A rollback turns off that new deployments get the production domains; a promotion turns it on again
+  `readySubstate` (STAGED never had production traffic, PROMOTED has), `isRollbackCandidate`.
+- After a rollback new deployments do not get the production domains, until a promotion
   (vercel.com/docs/instant-rollback). On the Hobby plan only the deployment just before may be rolled back to.
 
-Not confirmed: what 402, 409 and 422 stand for in particular; whether 409 covers a domain that is there already; that
-`rollbackInfo=true` is still needed (it is sent, for the command line of 2023 did); the order of the list (it is sorted
-here). There is no idempotency key and no version to write against.
+Not confirmed: what 402, 409 and 422 stand for in particular; whether 409 covers a domain that already points there;
+that `rollbackInfo=true` is still needed (we send it because the command line of 2023 did); the order of the list (we
+sort it). There is no idempotency key and no version to write against.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
-from allclear.vendors.access import options_of, secret_of, shown, web_address
-from allclear.vendors.errors import Call
-from allclear.vendors.http import Pause, Wire
+from allclear.vendors.access import options_of, redacted, secret_of, web_address
+from allclear.vendors.errors import VendorRequest
+from allclear.vendors.http import HttpClient, Pause
 
 if TYPE_CHECKING:
     import httpx
 
 JobStatus = Literal["pending", "in-progress", "succeeded", "failed", "skipped", "unknown"]
 LISTED = 50
-"""Production deployments that are looked at: weeks of them, for most."""
+"""How many production deployments are read: for most projects, those of several weeks."""
 _JOBS: dict[object, JobStatus] = {
     "pending": "pending",
     "in-progress": "in-progress",
@@ -48,7 +48,7 @@ _JOBS: dict[object, JobStatus] = {
 
 
 class VercelOptions(Model):
-    """Whose projects these are."""
+    """The team that owns the projects."""
 
     team: str | None = Field(default=None, description="The team's id, as team_...; a personal account has none.")
 
@@ -60,12 +60,12 @@ class Deployment(Model):
     url: str = ""
     created: datetime
     ready: bool
-    staged: bool = Field(default=False, description="It was built for production and never served there.")
-    candidate: bool | None = Field(default=None, description="Whether Vercel would roll back to it; None: not said.")
+    staged: bool = Field(default=False, description="Whether it was built for production and never served there.")
+    candidate: bool | None = Field(default=None, description="Whether Vercel would roll back to it; None if not known.")
 
 
 class AliasJob(Model):
-    """The last rollback or promotion that was asked for."""
+    """The last rollback or promotion that was requested."""
 
     kind: str
     to: str
@@ -74,12 +74,12 @@ class AliasJob(Model):
 
     @property
     def running(self) -> bool:
-        """Return whether Vercel is still at it."""
+        """Return whether Vercel is still carrying it out."""
         return self.status in ("pending", "in-progress")
 
 
 class Project(Model):
-    """A project, as far as rollbacks need it."""
+    """A project, with the fields that a rollback needs."""
 
     id: str
     name: str
@@ -101,7 +101,7 @@ class Vercel:
         pause: Pause = asyncio.sleep,
     ) -> None:
         self._team = {"teamId": options.team} if options and options.team else {}
-        self._wire = Wire(
+        self._http = HttpClient(
             "Vercel",
             address,
             headers={"Authorization": f"Bearer {secret}"},
@@ -111,8 +111,8 @@ class Vercel:
         )
 
     def __repr__(self) -> str:
-        """Return where it is aimed, without its secret."""
-        return f"Vercel({shown(self._wire.base)!r})"
+        """Return the address without the secret."""
+        return f"Vercel({redacted(self._http.base)!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
@@ -121,55 +121,55 @@ class Vercel:
 
     async def warm(self) -> None:
         """Load what the first call needs, beside other work."""
-        await self._wire.warm()
+        await self._http.warm()
 
     async def close(self) -> None:
         """Release its connections."""
-        await self._wire.close()
+        await self._http.close()
 
     async def project(self, name: str) -> Project:
         """Return the project of that name or id, with its last job. Raises NotFound, VendorError."""
-        call = Call("Vercel", f"look at the project {name}", write=False)
-        found = await self._ask(call, "GET", f"/v9/projects/{name}", {"rollbackInfo": "true"})
-        return Project(id=str(found.get("id", "")), name=str(found.get("name", "")), job=_job(found))
+        request = VendorRequest("Vercel", f"read the project {name}", write=False)
+        project = await self._send(request, "GET", f"/v9/projects/{name}", {"rollbackInfo": "true"})
+        return Project(id=str(project.get("id", "")), name=str(project.get("name", "")), job=_job(project))
 
     async def serving(self, domain: str, project: str) -> str:
         """Return the id of the deployment that `domain` points to. Raises NotFound, VendorError."""
-        call = Call("Vercel", f"look at where {domain} points", write=False)
-        found = await self._ask(call, "GET", f"/v4/aliases/{domain}", {"projectId": project})
-        return str(found.get("deploymentId") or "")
+        request = VendorRequest("Vercel", f"read where {domain} points", write=False)
+        alias = await self._send(request, "GET", f"/v4/aliases/{domain}", {"projectId": project})
+        return str(alias.get("deploymentId") or "")
 
     async def deployments(self, project: str) -> list[Deployment]:
-        """Return the newest production deployments, the newest first."""
-        call = Call("Vercel", "list the production deployments", write=False)
-        asked = {"projectId": project, "target": "production", "limit": str(LISTED)}
-        found = await self._ask(call, "GET", "/v6/deployments", asked)
-        listed = [_deployment(one) for one in cast("list[JsonDict]", found.get("deployments") or [])]
-        return sorted(listed, key=lambda one: one.created, reverse=True)
+        """Return the newest production deployments, newest first."""
+        request = VendorRequest("Vercel", "list the production deployments", write=False)
+        params = {"projectId": project, "target": "production", "limit": str(LISTED)}
+        answer = await self._send(request, "GET", "/v6/deployments", params)
+        deployments = [_deployment(entry) for entry in cast("list[JsonDict]", answer.get("deployments") or [])]
+        return sorted(deployments, key=lambda deployment: deployment.created, reverse=True)
 
     async def roll_back(self, project: str, deployment: str, reason: str) -> None:
-        """Ask for the production domains to point to an earlier deployment; done later, see `project`."""
-        call = Call("Vercel", f"roll back to {deployment}", write=True)
+        """Request that the production domains point to an earlier deployment. Vercel does it later: see `project`."""
+        request = VendorRequest("Vercel", f"roll back to {deployment}", write=True)
         path = f"/v1/projects/{project}/rollback/{deployment}"
-        await self._ask(call, "POST", path, {"description": reason}, body={})
+        await self._send(request, "POST", path, {"description": reason}, body={})
 
     async def promote(self, project: str, deployment: str) -> None:
-        """Ask for them to point to `deployment`, and to each that is deployed later; done later, see `project`."""
-        call = Call("Vercel", f"promote {deployment}", write=True)
-        await self._ask(call, "POST", f"/v10/projects/{project}/promote/{deployment}", {}, body={})
+        """Request that they point to `deployment` and to each later one. Vercel does it later: see `project`."""
+        request = VendorRequest("Vercel", f"promote {deployment}", write=True)
+        await self._send(request, "POST", f"/v10/projects/{project}/promote/{deployment}", {}, body={})
 
-    async def _ask(
-        self, call: Call, method: str, path: str, params: dict[str, str], body: JsonDict | None = None
+    async def _send(
+        self, request: VendorRequest, method: str, path: str, params: dict[str, str], body: JsonDict | None = None
     ) -> JsonDict:
-        answer: Any = await self._wire.ask(call, method, path, json=body, params={**params, **self._team})
+        answer: Any = await self._http.send(request, method, path, json=body, params={**params, **self._team})
         return cast("JsonDict", answer) if isinstance(answer, dict) else {}
 
 
 def _job(project: JsonDict) -> AliasJob | None:
-    told: object = project.get("lastAliasRequest")
-    if not isinstance(told, dict):
+    last: object = project.get("lastAliasRequest")
+    if not isinstance(last, dict):
         return None
-    job = cast("JsonDict", told)
+    job = cast("JsonDict", last)
     return AliasJob(
         kind=str(job.get("type") or "change"),
         to=str(job.get("toDeploymentId") or ""),
@@ -178,14 +178,14 @@ def _job(project: JsonDict) -> AliasJob | None:
     )
 
 
-def _deployment(told: JsonDict) -> Deployment:
-    candidate: object = told.get("isRollbackCandidate")
+def _deployment(entry: JsonDict) -> Deployment:
+    candidate: object = entry.get("isRollbackCandidate")
     return Deployment(
-        id=str(told.get("uid") or told.get("id") or ""),
-        url=str(told.get("url") or ""),
-        created=_moment(told.get("created") or told.get("createdAt")),
-        ready=(told.get("readyState") or told.get("state")) == "READY",
-        staged=told.get("readySubstate") == "STAGED",
+        id=str(entry.get("uid") or entry.get("id") or ""),
+        url=str(entry.get("url") or ""),
+        created=_moment(entry.get("created") or entry.get("createdAt")),
+        ready=(entry.get("readyState") or entry.get("state")) == "READY",
+        staged=entry.get("readySubstate") == "STAGED",
         candidate=candidate if isinstance(candidate, bool) else None,
     )
 

@@ -1,7 +1,7 @@
-"""The service itself, asked from outside as a user would.
+"""The company's service itself, requested from outside as a user would.
 
-Source: httpx 0.28, 2026-11. Redirects are followed by hand, for a probe must not wander to another host and call a
-stranger's page healthy.
+Source: httpx 0.28, 2026-11. This module follows redirects itself, so that a probe never calls another host's page
+healthy.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from urllib.parse import urljoin, urlsplit
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of
-from allclear.vendors.http import trusted
+from allclear.vendors.http import trusted_certificates
 from allclear.vendors.per_loop import PerLoop
 
 if TYPE_CHECKING:
     import httpx
 
 AT_ONCE = 50
-"""Connections that all probes of a process share."""
+"""The connections that all probes of a process share."""
 _LARGEST_BODY = 1_000_000
 _HOPS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class WebOptions(Model):
-    """How our probes name themselves."""
+    """How our probes identify themselves."""
 
     user_agent: str = "allclear-probe"
 
 
 class WebAnswer(Model):
-    """What one request gave: a status, or the reason why there was none."""
+    """The answer to one request: a status, or the reason why there is none."""
 
     status: int | None
     seconds: float
     trouble: str = ""
     maintenance: bool = False
-    elsewhere: str | None = None
-    """The other host it wanted to send us to."""
+    other_host: str | None = None
+    """The other host that it redirects to."""
 
 
 class Web:
-    """Sends single requests to services, without retries: a probe reports what it met."""
+    """Sends single requests to services. There are no retries, because a probe must report what users meet."""
 
     system: ClassVar[str] = "web"
     options: ClassVar[type[Model]] = WebOptions
@@ -54,22 +54,22 @@ class Web:
     def __init__(self, options: WebOptions | None = None, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._options = options or WebOptions()
         self._transport = transport
-        self._outside = PerLoop(lambda: self._make(trust_env=True), lambda client: client.aclose())
-        self._here = PerLoop(lambda: self._make(trust_env=False), lambda client: client.aclose())
+        self._remote = PerLoop(lambda: self._make(trust_env=True), lambda client: client.aclose())
+        self._local = PerLoop(lambda: self._make(trust_env=False), lambda client: client.aclose())
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Return a client; sends nothing yet. The addresses are the services' own, so `endpoint` is not used."""
+        """Return a client; sends nothing yet. `endpoint` is not used: each service has its own address."""
         return cls(options_of(access, WebOptions))
 
     async def warm(self) -> None:
         """Load what the first request needs, beside other work."""
-        await asyncio.to_thread(trusted)
+        await asyncio.to_thread(trusted_certificates)
 
     async def close(self) -> None:
         """Release its connections."""
-        await self._outside.close()
-        await self._here.close()
+        await self._remote.close()
+        await self._local.close()
 
     def _make(self, *, trust_env: bool) -> httpx.AsyncClient:
         import httpx  # noqa: PLC0415 - loaded by `warm`
@@ -78,21 +78,21 @@ class Web:
             headers={"user-agent": self._options.user_agent},
             limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
             transport=self._transport,
-            verify=trusted(),
+            verify=trusted_certificates(),
             follow_redirects=False,
             trust_env=trust_env,
         )
 
-    async def ask(self, method: str, url: str, *, timeout: timedelta, json: JsonDict | None = None) -> WebAnswer:  # noqa: ASYNC109 - a setting of the service, told to httpx
-        """Return the answer to one request; redirects of a GET are followed on the same host only."""
+    async def send(self, method: str, url: str, *, timeout: timedelta, json: JsonDict | None = None) -> WebAnswer:  # noqa: ASYNC109 - a setting of the service
+        """Return the answer to one request. Redirects are followed for a GET only, and on the same host only."""
         await self.warm()
         import httpx  # noqa: PLC0415 - loaded by `warm`
 
         began = time.perf_counter()
         trouble = "redirected in a circle"
         try:
-            client = (self._here if is_loopback(url) else self._outside).here()
-            # One bound for the whole request: httpx's own starts anew with every piece of a body that drips.
+            client = (self._local if is_loopback(url) else self._remote).get()
+            # One timeout for the whole request: httpx would start its own anew with every piece of a slow body.
             async with asyncio.timeout(timeout.total_seconds()):
                 for _ in range(_HOPS):
                     async with client.stream(method, url, json=json, timeout=None) as response:
@@ -103,10 +103,10 @@ class Web:
                     host = urlsplit(target).hostname
                     if host != urlsplit(url).hostname:
                         return WebAnswer(
-                            status=response.status_code, seconds=time.perf_counter() - began, elsewhere=host
+                            status=response.status_code, seconds=time.perf_counter() - began, other_host=host
                         )
                     url = target
-        except (httpx.InvalidURL, ValueError):  # its words would quote the address
+        except (httpx.InvalidURL, ValueError):  # its message would quote the address
             trouble = "its address cannot be read"
         except TimeoutError:
             trouble = "no answer in time"
@@ -118,12 +118,12 @@ class Web:
 
 
 def _target(response: httpx.Response, url: str) -> str | None:
-    place = response.headers.get("location")
-    return urljoin(url, place) if place and response.status_code in _REDIRECTS else None
+    location = response.headers.get("location")
+    return urljoin(url, location) if location and response.status_code in _REDIRECTS else None
 
 
 async def _drain(response: httpx.Response) -> None:
-    """Read the body as a browser would, for some troubles only show there; a film is not watched to its end."""
+    """Read the body as a browser would, because some failures only show there; stop after a megabyte."""
     seen = 0
     async for part in response.aiter_bytes():
         seen += len(part)

@@ -51,7 +51,7 @@ class Past(Model):
     """What is known of the time before the trouble."""
 
     onset: Moment | None = Field(default=None, description="When the trouble began; None where nobody was asked.")
-    asked: Moment | None = Field(default=None, description="When the witnesses were asked.")
+    asked_at: Moment | None = Field(default=None, description="When the witnesses were asked.")
     evidence: tuple[Evidence, ...] = Field(default=(), description="Of each witness the newest first.")
     unknown: tuple[str, ...] = Field(default=(), description="Which witness is silent and why, a sentence each.")
 
@@ -112,7 +112,7 @@ def _reigns(moves: Sequence[TrafficMove]) -> list[tuple[str, datetime | None, da
     for move in ordered:
         holder = None if move.settled else _only(move.serving)
         if holder is None and earlier is not None:
-            holder = (_only(earlier.serving) if earlier.settled else None) or _only(earlier.asked)
+            holder = (_only(earlier.serving) if earlier.settled else None) or _only(earlier.requested)
         if holder is not None:
             since = earlier.at if earlier else None
             if found and found[-1][0] == holder and found[-1][2] == since:

@@ -81,7 +81,10 @@ async def ask_witnesses(context: ActionContext, place: Place, now: datetime | No
         if not evidence:
             unknown.append(f"Not known: {witness.knows} ({reason}).")
     return Past(
-        onset=onset, asked=now, evidence=tuple(one for evidence, _ in heard for one in evidence), unknown=tuple(unknown)
+        onset=onset,
+        asked_at=now,
+        evidence=tuple(one for evidence, _ in heard for one in evidence),
+        unknown=tuple(unknown),
     )
 
 

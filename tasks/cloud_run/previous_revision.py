@@ -170,8 +170,8 @@ def _heard(state: TrafficState, suspect: RunRevision, older: list[RunRevision], 
     counted = heard.busiest(past.of(EvidenceKind.REQUESTS))
     logged = heard.newest(past.of(EvidenceKind.AUDIT_LOG))
     heard.votes = [one for one in (record, counted, logged) if one]
-    if past.onset and past.asked and suspect.created > past.onset + SLACK:
-        began = clock_time(past.onset, past.asked)
+    if past.onset and past.asked_at and suspect.created > past.onset + SLACK:
+        began = clock_time(past.onset, past.asked_at)
         heard.remarks.append(f"The trouble began at {began}, before {suspect.name} was made.")
     # A record is no word on what was made after it. Requests that a later revision answered well overtake it; the
     # log's word alone, which does not tell how that one fared, only casts doubt on it.

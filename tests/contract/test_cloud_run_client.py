@@ -29,9 +29,9 @@ from allclear.domain.errors import (
 from allclear.domain.systems import Access, System
 from allclear.settings import Simulation
 from allclear.vendors.cloud_run.client import CloudRun, CloudRunOptions
-from allclear.vendors.cloud_run.errors import NOT_SENT, Failure, code_of
-from allclear.vendors.cloud_run.rest import caught
-from allclear.vendors.cloud_run.transport import Kind
+from allclear.vendors.cloud_run.errors import NOT_SENT, CallFailure, canonical_code
+from allclear.vendors.cloud_run.rest import call_library
+from allclear.vendors.cloud_run.transport import TransportKind
 from allclear.vendors.cloud_run.views import Traffic
 from tasks.cloud_run.actions import RollbackParams, RollbackTraffic
 from tests.contract.fake_cloud_run import FAILED, PROJECT, SUCCEEDED, FakeCloudRun
@@ -45,14 +45,14 @@ TO_TWO = (Traffic(revision="shop-2", percent=100),)
 
 
 @pytest.fixture(params=["grpc", "rest"])
-def transport(request: pytest.FixtureRequest) -> Kind:
+def transport(request: pytest.FixtureRequest) -> TransportKind:
     """Which transport."""
-    kind: Kind = request.param
+    kind: TransportKind = request.param
     return kind
 
 
 @pytest.fixture
-async def line(transport: Kind) -> AsyncGenerator[Line]:
+async def line(transport: TransportKind) -> AsyncGenerator[Line]:
     """A service on latest with three revisions, and the line to it."""
     fake = FakeCloudRun()
     fake.add(REGION, "shop", {f"shop-{n}": True for n in (1, 2, 3)}, [(None, 100, ""), ("shop-1", 0, "old")])
@@ -61,14 +61,14 @@ async def line(transport: Kind) -> AsyncGenerator[Line]:
 
 
 @pytest.fixture
-async def run(line: Line, transport: Kind) -> AsyncGenerator[CloudRun]:
+async def run(line: Line, transport: TransportKind) -> AsyncGenerator[CloudRun]:
     """A client of it, with little patience."""
-    client = aimed_at(line.address, transport, patience=0.3)
+    client = aimed_at(line.address, transport, retry_seconds=0.3)
     yield client
     await client.close()
 
 
-def aimed_at(address: str, transport: Kind, **limits: float) -> CloudRun:
+def aimed_at(address: str, transport: TransportKind, **limits: float) -> CloudRun:
     """Return a client of that address."""
     options = CloudRunOptions(project=PROJECT, region=REGION, transport=transport)
     return CloudRun(options, address, plain=True, **limits)
@@ -184,7 +184,7 @@ async def test_a_write_whose_connection_breaks_is_lost_and_not_sent_again(line: 
     assert line.fake.asked(PATH) == [("shop-2", 100, "")]
 
 
-async def test_a_write_that_is_not_answered_in_time_is_lost(line: Line, transport: Kind) -> None:
+async def test_a_write_that_is_not_answered_in_time_is_lost(line: Line, transport: TransportKind) -> None:
     """Whoever waits for it waits no longer than was promised."""
     line.faults = {"UpdateService": ["hang"]}
     run = aimed_at(line.address, transport, write_seconds=0.3)
@@ -193,7 +193,7 @@ async def test_a_write_that_is_not_answered_in_time_is_lost(line: Line, transpor
     await run.close()
 
 
-async def test_a_write_to_nobody_was_not_sent(transport: Kind) -> None:
+async def test_a_write_to_nobody_was_not_sent(transport: TransportKind) -> None:
     """No connection is Unreachable, not a lost answer."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -203,7 +203,7 @@ async def test_a_write_to_nobody_was_not_sent(transport: Kind) -> None:
         await run.close()
 
 
-async def test_a_name_that_leads_nowhere_was_not_sent(transport: Kind) -> None:
+async def test_a_name_that_leads_nowhere_was_not_sent(transport: TransportKind) -> None:
     """A mistyped host is Unreachable, not a lost answer."""
     run = aimed_at("nowhere.invalid:443", transport)
     with pytest.raises(Unreachable, match="nothing was changed"):
@@ -212,7 +212,7 @@ async def test_a_name_that_leads_nowhere_was_not_sent(transport: Kind) -> None:
 
 
 async def test_a_proxy_of_the_environment_is_not_for_this_machine(
-    line: Line, transport: Kind, monkeypatch: pytest.MonkeyPatch
+    line: Line, transport: TransportKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A simulated system is reached directly whatever the shell says."""
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "grpc_proxy", "all_proxy", "ALL_PROXY"):
@@ -261,8 +261,8 @@ async def test_no_redirect_is_ever_followed(status: int, elsewhere: str) -> None
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    run = aimed_at(f"127.0.0.1:{port}", "rest", patience=0.3)
-    with pytest.raises(VendorRefused, match=f"it answered {status} and sent us elsewhere"):
+    run = aimed_at(f"127.0.0.1:{port}", "rest", retry_seconds=0.3)
+    with pytest.raises(VendorRefused, match=f"it answered {status} with a redirect"):
         await run.service("shop")
     with pytest.raises(VendorRefused, match="refused to set the traffic of shop"):
         await run.set_traffic("shop", TO_TWO, "")
@@ -280,19 +280,19 @@ def test_a_sign_in_that_fails_has_sent_nothing(raised: Exception, code: str) -> 
     def call() -> None:
         raise raised
 
-    with pytest.raises(Failure) as failure:
-        caught(call)
+    with pytest.raises(CallFailure) as failure:
+        call_library(call)
     assert failure.value.code == code
 
 
 def test_every_http_status_has_a_code() -> None:
     """A 4xx nobody listed is a plain no; a 5xx nobody listed leaves it open."""
-    assert {code_of(status) for status in (400, 405, 413, 418)} == {"INVALID_ARGUMENT"}
-    assert {code_of(status) for status in (0, 302, 500, 502, 599)} == {"UNKNOWN"}
-    assert code_of(HTTPStatus.CONFLICT) == "ABORTED"
+    assert {canonical_code(status) for status in (400, 405, 413, 418)} == {"INVALID_ARGUMENT"}
+    assert {canonical_code(status) for status in (0, 302, 500, 502, 599)} == {"UNKNOWN"}
+    assert canonical_code(HTTPStatus.CONFLICT) == "ABORTED"
 
 
-def test_one_client_serves_a_second_event_loop(transport: Kind) -> None:
+def test_one_client_serves_a_second_event_loop(transport: TransportKind) -> None:
     """Prefect runs each flow in a loop of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

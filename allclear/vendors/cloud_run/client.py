@@ -1,15 +1,15 @@
 """Cloud Run: reads a service and its revisions, and sets its traffic, over gRPC or REST.
 
-What is asked, how often and for how long stands here; `cloud_run_grpc` and `cloud_run_rest` send it, and
-`cloud_run_errors` says what a refusal means. See docs/decisions/0011-cloud-run-over-rest.md.
+This module decides what is asked and how long it may take. `grpc` and `rest` send it, and `errors` translates refusals.
+See docs/decisions/0011-cloud-run-over-rest.md.
 
 Source: google-cloud-run 0.16.2, tried 2026-11 over both:
-- `update_service` takes 15 s at most and is never sent again by the library. With the mask `traffic` and no template
-  only traffic changes; without the mask Cloud Run takes it for a deployment.
+- `update_service` takes 15 s at most, and the library never sends it again. With the mask `traffic` and no template
+  only traffic changes; without the mask Cloud Run makes a deployment of it.
 - A stale etag is ABORTED, over REST 409.
-- `AsyncOperation.result()` waits 1 s before its second look: we look ourselves, after 50 ms, then x1.5.
+- `AsyncOperation.result()` waits 1 s before its second check: ours follows after 50 ms, then x1.5.
 - `test_iam_permissions` needs no permission of its own.
-- One address serves every region: the region stands in a service's full name.
+- One address serves every region: the region is part of a service's full name.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -21,16 +21,17 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import ClassVar, Self, TypeVar
+from typing import Annotated, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from allclear.domain.backoff import Backoff
 from allclear.domain.base import Model
-from allclear.domain.systems import Access, Region
-from allclear.vendors.access import is_loopback, options_of, shown
-from allclear.vendors.cloud_run.errors import PASSING, Failure, meaning
-from allclear.vendors.cloud_run.transport import Address, Kind, Link, Transport
+from allclear.domain.systems import Access
+from allclear.vendors.access import is_loopback, options_of, redacted
+from allclear.vendors.cloud_run.errors import TRANSIENT, CallFailure, error_for
+from allclear.vendors.cloud_run.transport import Address, Connections, Transport, TransportKind
 from allclear.vendors.cloud_run.views import (
     OperationResult,
     RunRevision,
@@ -40,27 +41,31 @@ from allclear.vendors.cloud_run.views import (
     service_view,
     traffic_message,
 )
-from allclear.vendors.errors import Call, quote
+from allclear.vendors.errors import VendorRequest, one_line
+from allclear.vendors.retry import Attempt, RetryLimits, retry
 
 R = TypeVar("R")
 
-WRITE_SECONDS = 15.0
-_READ_SECONDS = 8.0
-_PATIENCE_SECONDS = 3.0
-"""How long a read is tried again while Cloud Run is unavailable."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
-_FIRST_LOOK, _SLOWEST_LOOK = 0.05, 1.0
-_PAGE = 100
+REGION_PATTERN = r"^[a-z]+-[a-z]+\d+$"
+Region = Annotated[str, Field(pattern=REGION_PATTERN)]
+"""A region of Cloud Run, as `us-central1`."""
 
 UPDATE_PERMISSION = "run.services.update"
+WRITE_SECONDS = 15.0
+_READ_SECONDS = 8.0
+_RETRY_SECONDS = 3.0
+"""How long a read is retried while Cloud Run is unavailable."""
+_RETRY_BACKOFF = Backoff(first=0.1, longest=1.0)
+_POLL_BACKOFF = Backoff(first=0.05, factor=1.5, longest=1.0)
+_PAGE_SIZE = 100
 
 
 class CloudRunOptions(Model):
-    """Where the services run, and how Cloud Run is spoken to."""
+    """The project and region of the services, and the transport."""
 
     project: str = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
-    region: Region = Field(description="Where a service runs that names no region of its own.")
-    transport: Kind = Field(default="grpc", description="`rest` where gRPC does not get through, as behind a proxy.")
+    region: Region = Field(description="The region of each service that names none itself.")
+    transport: TransportKind = Field(default="grpc", description="`rest` if gRPC is blocked, for example by a proxy.")
 
 
 class CloudRun:
@@ -75,29 +80,29 @@ class CloudRun:
         host: str,
         *,
         plain: bool,
-        patience: float = _PATIENCE_SECONDS,
+        retry_seconds: float = _RETRY_SECONDS,
         write_seconds: float = WRITE_SECONDS,
     ) -> None:
         self.project = options.project
         self.region = options.region
-        self._patience = patience
+        self._retry_limits = RetryLimits(_RETRY_BACKOFF, seconds=retry_seconds)
         self._write_seconds = write_seconds
-        self._link = Link(Address(options.transport, host, plain))
+        self._connections = Connections(Address(options.transport, host, plain))
 
     def __repr__(self) -> str:
-        """Return where it is aimed, without its secret."""
-        return f"CloudRun({shown(self._link.address.host)!r}, {self.project!r}, {self.region!r})"
+        """Return the address, project and region, without a secret."""
+        return f"CloudRun({redacted(self._connections.address.host)!r}, {self.project!r}, {self.region!r})"
 
     @classmethod
     def connect(cls, access: Access) -> Self:
         """Return a client; loads and sends nothing yet. Raises ConfigError.
 
-        It signs in with Google's application default credentials; against a simulated system or this machine
-        it does not sign in at all, and does not encrypt.
+        The client signs in with Google's application default credentials. For a simulated system and for this machine
+        it neither signs in nor encrypts.
         """
         plain = access.simulated or is_loopback(access.endpoint)
         parts = urlsplit(access.endpoint if "//" in access.endpoint else f"//{access.endpoint}")
-        return cls(options_of(access, CloudRunOptions), shown(parts.netloc), plain=plain)
+        return cls(options_of(access, CloudRunOptions), redacted(parts.netloc), plain=plain)
 
     def at(self, region: str) -> Self:
         """Return a client of another region over the same connections; closing either closes them."""
@@ -109,11 +114,11 @@ class CloudRun:
 
     async def close(self) -> None:
         """Release the running loop's connections."""
-        await self._link.close()
+        await self._connections.close()
 
     async def warm(self) -> None:
-        """Load the library and the credentials beside other work, so that the first call does not wait for them."""
-        await self._link.warm()
+        """Load the library and the credentials, beside other work, so that the first call need not wait for them."""
+        await self._connections.warm()
 
     def path(self, service: str) -> str:
         """Return the full name of `service`, as `projects/P/locations/R/services/S`."""
@@ -121,69 +126,80 @@ class CloudRun:
 
     async def service(self, service: str) -> RunService:
         """Return the service as it is now. Raises NotFound, Denied, Unreachable."""
-        call, path = Call("Cloud Run", f"read the service {service}", write=False), self.path(service)
-        return service_view(await self._read(call, path, lambda link: link.get_service(path, _READ_SECONDS)))
+        request, path = _reading(f"read the service {service}"), self.path(service)
+        return service_view(
+            await self._read(request, path, lambda transport: transport.get_service(path, _READ_SECONDS))
+        )
 
     async def revisions(self, service: str) -> tuple[RunRevision, ...]:
-        """Return all revisions of the service, the newest first. Raises NotFound, Denied, Unreachable."""
-        call, path = Call("Cloud Run", f"list the revisions of {service}", write=False), self.path(service)
-        pages = await self._read(call, path, lambda link: link.list_revisions(path, _PAGE, _READ_SECONDS))
-        found = [revision_view(revision) for revision in pages]
-        return tuple(sorted(found, key=lambda revision: revision.created, reverse=True))
+        """Return all revisions of the service, newest first. Raises NotFound, Denied, Unreachable."""
+        request, path = _reading(f"list the revisions of {service}"), self.path(service)
+        messages = await self._read(
+            request, path, lambda transport: transport.list_revisions(path, _PAGE_SIZE, _READ_SECONDS)
+        )
+        views = [revision_view(message) for message in messages]
+        return tuple(sorted(views, key=lambda revision: revision.created, reverse=True))
 
     async def may(self, service: str, permission: str) -> bool:
         """Return whether our credentials have `permission` on the service."""
-        call, path = Call("Cloud Run", f"check our permission on {service}", write=False), self.path(service)
-        return await self._read(call, path, lambda link: link.granted(path, permission, _READ_SECONDS))
+        request, path = _reading(f"check our permission on {service}"), self.path(service)
+        return await self._read(request, path, lambda transport: transport.granted(path, permission, _READ_SECONDS))
 
     async def set_traffic(self, service: str, traffic: tuple[Traffic, ...], etag: str) -> str:
-        """Set the traffic if the service still has `etag`, and returns the operation's name.
+        """Set the traffic if the service still has `etag`, and return the operation's name.
 
-        Returns when Cloud Run has accepted it, not when it shows. Raises Conflict for a stale etag, Denied,
-        VendorRefused, Unreachable, AnswerLost.
+        Returns when Cloud Run has accepted the write, before its effect shows. Raises Conflict for a stale etag,
+        Denied, VendorRefused, Unreachable, AnswerLost.
         """
-        call, path = Call("Cloud Run", f"set the traffic of {service}", write=True), self.path(service)
+        request = VendorRequest("Cloud Run", f"set the traffic of {service}", write=True)
+        path = self.path(service)
         await self.warm()
         from google.cloud import run_v2  # noqa: PLC0415 - 1 s, loaded by warm
         from google.protobuf import field_mask_pb2  # noqa: PLC0415 - loaded by warm
 
         wanted = run_v2.Service(name=path, traffic=traffic_message(traffic), etag=etag)
         mask = field_mask_pb2.FieldMask(paths=["traffic"])
-        request = run_v2.UpdateServiceRequest(service=wanted, update_mask=mask)
+        update = run_v2.UpdateServiceRequest(service=wanted, update_mask=mask)
         try:
-            operation = await self._link.here().update_service(request, self._write_seconds)
-        except Failure as failure:
-            raise meaning(call, failure, path) from failure
-        if not operation:  # over REST any JSON object passes for an answer
-            raise call.lost("its answer names no operation")
+            operation = await self._connections.get().update_service(update, self._write_seconds)
+        except CallFailure as failure:
+            raise error_for(request, failure, path) from failure
+        if not operation:  # over REST the library accepts any JSON object as an answer
+            raise request.answer_lost("its answer names no operation")
         return operation
 
     async def finished(self, operation: str, within: timedelta) -> OperationResult:
-        """Return how the operation stands, as soon as it is done and after `within` at the latest."""
-        call, pause = Call("Cloud Run", f"follow the operation {operation}", write=False), _FIRST_LOOK
+        """Return the state of the operation as soon as it is done, and after `within` at the latest."""
+        request = _reading(f"follow the operation {operation}")
         try:
             async with asyncio.timeout(within.total_seconds()):
-                while True:
-                    found = await self._read(call, operation, lambda link: link.get_operation(operation, _READ_SECONDS))
+                for pause in _POLL_BACKOFF.pauses():
+                    found = await self._read(
+                        request, operation, lambda transport: transport.get_operation(operation, _READ_SECONDS)
+                    )
                     if found.done:
-                        return OperationResult(
-                            done=True, error=quote(found.error.message) if found.HasField("error") else ""
-                        )
+                        error = one_line(found.error.message) if found.HasField("error") else ""
+                        return OperationResult(done=True, error=error)
                     await asyncio.sleep(pause)
-                    pause = min(pause * 1.5, _SLOWEST_LOOK)
         except TimeoutError:
-            return OperationResult(done=False)
+            pass
+        return OperationResult(done=False)
 
-    async def _read(self, call: Call, path: str, send: Callable[[Transport], Awaitable[R]]) -> R:
-        """Send a read, and again for a while where what kept it may pass."""
+    async def _read(self, request: VendorRequest, path: str, send: Callable[[Transport], Awaitable[R]]) -> R:
+        """Send a read, and send it again for some seconds if its failure is transient."""
         await self.warm()
-        loop = asyncio.get_running_loop()
-        end, pause = loop.time() + self._patience, _FIRST_PAUSE
-        while True:
+
+        async def attempt() -> Attempt[R | CallFailure]:
             try:
-                return await send(self._link.here())
-            except Failure as failure:
-                if failure.code not in PASSING or loop.time() + pause > end:
-                    raise meaning(call, failure, path) from failure
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                return Attempt(await send(self._connections.get()))
+            except CallFailure as failure:
+                return Attempt(failure, retryable=failure.code in TRANSIENT)
+
+        result = await retry(attempt, self._retry_limits)
+        if isinstance(result, CallFailure):
+            raise error_for(request, result, path) from result
+        return result
+
+
+def _reading(purpose: str) -> VendorRequest:
+    return VendorRequest("Cloud Run", purpose, write=False)

@@ -1,9 +1,9 @@
-"""What Cloud Run's refusals mean to us: the same for both transports, so that only one place decides it.
+"""What Cloud Run's refusals mean to us, the same for both transports.
 
 Source: google/rpc/code.proto and google.aip.dev/193, read 2026-11:
-- HTTP answers carry the canonical code as a status: 409 is ABORTED and ALREADY_EXISTS, 400 three kinds of a plain no.
-- Who may not see a project, or misspells it, is told PERMISSION_DENIED "(or resource may not exist)", not NOT_FOUND:
-  github.com/google-github-actions/deploy-cloudrun/issues/182.
+- HTTP answers carry the canonical code as a status: 409 is ABORTED and ALREADY_EXISTS, 400 three kinds of refusal.
+- A project that does not exist, or that our credentials may not see, answers PERMISSION_DENIED "(or resource may not
+  exist)", not NOT_FOUND: github.com/google-github-actions/deploy-cloudrun/issues/182.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from allclear.domain.errors import AllclearError, Denied, NotFound
-from allclear.vendors.errors import Call, quote
+from allclear.vendors.errors import VendorRequest, one_line
 
 NOT_SENT = "NOT_SENT"
 """Our own code: nothing left this machine, so nothing can have changed."""
 REDIRECTED = "REDIRECTED"
-"""Our own code: it sent us elsewhere, where we did not go. Whoever does that has not done what was asked."""
-PASSING = frozenset({NOT_SENT, "UNAVAILABLE", "RESOURCE_EXHAUSTED"})
-"""What may be over in a moment: a read is tried again."""
+"""Our own code: the answer was a redirect, which we did not follow. The request was not carried out."""
+TRANSIENT = frozenset({NOT_SENT, "UNAVAILABLE", "RESOURCE_EXHAUSTED"})
+"""Failures that may pass: a read is retried."""
 
 CODES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
@@ -31,26 +31,26 @@ CODES: dict[int, str] = {
     HTTPStatus.SERVICE_UNAVAILABLE: "UNAVAILABLE",
     HTTPStatus.GATEWAY_TIMEOUT: "DEADLINE_EXCEEDED",
 }
-"""The canonical code of an HTTP status; any other 4xx is a plain no, any other status leaves it open."""
+"""The canonical code of an HTTP status. Any other 4xx is a refusal; after any other status the effect is unknown."""
 
 _REFUSED = frozenset({REDIRECTED, "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE", "UNIMPLEMENTED"})
 
 
-class Failure(Exception):
+class CallFailure(Exception):
     """A call that a transport could not finish.
 
     Attributes:
-        code: a name of google/rpc/code.proto, or `NOT_SENT`.
-        words: the other side's own, or what broke.
+        code: a name of google/rpc/code.proto, `NOT_SENT` or `REDIRECTED`.
+        reason: Cloud Run's own sentence, or what broke.
     """
 
-    def __init__(self, code: str, words: str) -> None:
-        super().__init__(code, words)
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(code, reason)
         self.code = code
-        self.words = quote(words) or code
+        self.reason = one_line(reason) or code
 
 
-def code_of(status: int) -> str:
+def canonical_code(status: int) -> str:
     """Return the canonical code of an HTTP status."""
     if status in CODES:
         return CODES[status]
@@ -58,30 +58,30 @@ def code_of(status: int) -> str:
     return "INVALID_ARGUMENT" if refused else "UNKNOWN"
 
 
-def meaning(call: Call, failure: Failure, where: str) -> AllclearError:  # noqa: PLR0911 - one line a code
-    """Return our error for a failed call; `where` is the thing it was about, by its full name."""
-    code, words = failure.code, failure.words
+def error_for(request: VendorRequest, failure: CallFailure, path: str) -> AllclearError:  # noqa: PLR0911 - one line a code
+    """Return our error for a failed call; `path` is the full name of the resource that it concerns."""
+    code, reason = failure.code, failure.reason
     if code == NOT_SENT:
-        return call.unreachable(words)
+        return request.unreachable(reason)
     if code in {"PERMISSION_DENIED", "UNAUTHENTICATED"}:
-        return _denied(call, words, where)
+        return _denied(request, reason, path)
     if code in {"ABORTED", "ALREADY_EXISTS"}:
-        return call.conflict(words)
+        return request.conflict(reason)
     if code == "RESOURCE_EXHAUSTED":
-        return call.busy(None)
-    if code == "NOT_FOUND" and not call.write:
+        return request.rate_limited(None)
+    if code == "NOT_FOUND" and not request.write:
         return NotFound(
-            f"{call.vendor} was asked to {call.what}, and has no {where}.",
+            f"{request.vendor} was asked to {request.purpose}, and has no {path}.",
             "Check `cloud_run`, `project` and `region` in systems.yaml against `gcloud run services list`.",
         )
     if code == "NOT_FOUND" or code in _REFUSED:
-        return call.refused(words)
-    return call.lost(words)  # the rest may have taken effect
+        return request.refused(reason)
+    return request.answer_lost(reason)  # any other failure may have taken effect
 
 
-def _denied(call: Call, words: str, where: str) -> Denied:
+def _denied(request: VendorRequest, reason: str, path: str) -> Denied:
     return Denied(
-        f"{call.vendor} does not allow our credentials to {call.what}: {words}.",
-        f"Give their service account roles/run.developer on {where}; if that is not what you meant, "
+        f"{request.vendor} does not allow our credentials to {request.purpose}: {reason}.",
+        f"Give their service account roles/run.developer on {path}. If that is the wrong name, "
         "correct `cloud_run`, `project` and `region` in systems.yaml.",
     )

@@ -1,12 +1,12 @@
-"""Cloud Run's calls over REST: each sent once, from a few threads, with what went wrong in canonical codes.
+"""Cloud Run's calls over REST: each is sent once, from a few threads, and failures come in canonical codes.
 
 Source: google-cloud-run 0.16.2, google-auth 2.58 and requests 2.32, tried 2026-11:
 - The library's REST transport blocks: there is no asynchronous one.
-- Its `timeout` bounds the connection and each wait for bytes, not the whole call: the whole is bounded here.
-- What `requests` raises comes through as it is; only an answer of 400 and more becomes a GoogleAPICallError.
+- Its `timeout` bounds the connection and each wait for bytes, not the whole call: this module bounds the whole.
+- Errors of `requests` are raised unchanged; only an answer of 400 and more becomes a GoogleAPICallError.
 - After a 401 the session signs in anew and sends once more: a 401 has changed nothing. Nothing else is sent twice.
-- The session would follow a redirect, with a PATCH even to another host: a hook sees each answer before that, and
-  stops it. What it raises comes through as it is.
+- The session would follow a redirect, with a PATCH even to another host: a hook sees each answer first and refuses it.
+  The hook's exception is raised unchanged.
 - Without `trust_env` neither a proxy nor a .netrc of the environment is used.
 """
 
@@ -34,7 +34,7 @@ from requests import Response
 from requests import exceptions as broken
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from allclear.vendors.cloud_run.errors import NOT_SENT, REDIRECTED, Failure, code_of
+from allclear.vendors.cloud_run.errors import NOT_SENT, REDIRECTED, CallFailure, canonical_code
 
 if TYPE_CHECKING:
     from google.longrunning import operations_pb2
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _THREADS = 8
-"""Calls under way at once; one more waits, and its wait counts as part of its time."""
-_SLACK_SECONDS = 0.5
-"""A call ends by its own timeout as a rule, for that one knows what broke."""
-_CHAIN = 8
+"""Concurrent calls. A further call waits, and its wait counts towards its timeout."""
+_GRACE_SECONDS = 0.5
+"""Added to a call's own timeout, which normally ends first and whose error says what broke."""
+_LONGEST_CHAIN = 8
 
 
 class RestTransport:
@@ -58,33 +58,33 @@ class RestTransport:
             "url_scheme": "http" if plain else "https",
         }
         services, revisions = ServicesRestTransport(**options), RevisionsRestTransport(**options)
-        self._sessions = (services._session, revisions._session)  # noqa: SLF001 - there is no other way to it
+        self._sessions = (services._session, revisions._session)  # noqa: SLF001 - there is no public access
         for session in self._sessions:
-            session.trust_env = not plain  # a proxy of the environment is for the world outside
-            session.hooks["response"].append(stay)
+            session.trust_env = not plain  # the environment's proxy is for other machines
+            session.hooks["response"].append(refuse_redirect)
         self._services = run_v2.ServicesClient(transport=services)
         self._revisions = run_v2.RevisionsClient(transport=revisions)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cloud-run")
 
     async def close(self) -> None:
-        """Close the connections; what is under way ends by its own timeout."""
+        """Close the connections; calls that are under way end by their own timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for session in self._sessions:
             session.close()
 
     async def get_service(self, path: str, seconds: float) -> run_v2.Service:
-        """Return the service. Raises Failure."""
+        """Return the service. Raises CallFailure."""
         return await self._sent(lambda: self._services.get_service(name=path, retry=None, timeout=seconds), seconds)
 
     async def list_revisions(self, parent: str, page: int, seconds: float) -> list[run_v2.Revision]:
-        """Return all revisions, page after page. Raises Failure."""
+        """Return all revisions, page after page. Raises CallFailure."""
         request = {"parent": parent, "page_size": page}
         return await self._sent(
             lambda: list(self._revisions.list_revisions(request=request, retry=None, timeout=seconds)), seconds
         )
 
     async def granted(self, path: str, permission: str, seconds: float) -> bool:
-        """Return whether we have the permission. Raises Failure."""
+        """Return whether we have the permission. Raises CallFailure."""
         request = {"resource": path, "permissions": [permission]}
         found = await self._sent(
             lambda: self._services.test_iam_permissions(request=request, retry=None, timeout=seconds), seconds
@@ -92,14 +92,14 @@ class RestTransport:
         return permission in found.permissions
 
     async def update_service(self, request: run_v2.UpdateServiceRequest, seconds: float) -> str:
-        """Send an update and returns its operation's name. Raises Failure."""
+        """Send an update and return its operation's name. Raises CallFailure."""
         found = await self._sent(
             lambda: self._services.update_service(request=request, retry=None, timeout=seconds), seconds
         )
         return str(found.operation.name)
 
     async def get_operation(self, name: str, seconds: float) -> operations_pb2.Operation:
-        """Return the operation. Raises Failure."""
+        """Return the operation. Raises CallFailure."""
         return await self._sent(
             lambda: self._services.get_operation({"name": name}, retry=None, timeout=seconds), seconds
         )
@@ -107,62 +107,62 @@ class RestTransport:
     async def _sent(self, call: Callable[[], R], seconds: float) -> R:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(seconds + _SLACK_SECONDS):
-                return await loop.run_in_executor(self._threads, caught, call)
+            async with asyncio.timeout(seconds + _GRACE_SECONDS):
+                return await loop.run_in_executor(self._threads, call_library, call)
         except TimeoutError as error:
-            raise Failure("DEADLINE_EXCEEDED", "no answer in time") from error
+            raise CallFailure("DEADLINE_EXCEEDED", "no answer in time") from error
 
 
 class Redirected(broken.RequestException):
-    """Cloud Run's answer was to ask elsewhere."""
+    """Cloud Run answered with a redirect."""
 
 
-def stay(response: Response, **_: object) -> None:
-    """Raise Redirected for an answer that sends us elsewhere, before anybody follows it."""
+def refuse_redirect(response: Response, **_: object) -> None:
+    """Raise Redirected for a redirect, before the session follows it."""
     if HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST:
         response.close()
-        raise Redirected(f"it answered {response.status_code} and sent us elsewhere, where we do not go")
+        raise Redirected(f"it answered {response.status_code} with a redirect, which we do not follow")
 
 
-def caught(call: Callable[[], R]) -> R:
-    """Return what the call returns. Raises Failure for what the library, the connection or the sign-in raise."""
+def call_library(call: Callable[[], R]) -> R:
+    """Return the call's result. Raises CallFailure for every error of the library, the connection and the sign-in."""
     try:
         return call()
     except GoogleAPICallError as error:
-        said = str(error.message or "")
-        # The library begins with the method and the address, which are ours.
-        raise Failure(code_of(int(error.code or 0)), said.partition(": ")[2] or said) from error
+        text = str(error.message or "")
+        # The library puts the method and the address first; both are our own.
+        raise CallFailure(canonical_code(int(error.code or 0)), text.partition(": ")[2] or text) from error
     except TransportError as error:
-        raise Failure(NOT_SENT, "no connection to sign in") from error
+        raise CallFailure(NOT_SENT, "no connection to sign in") from error
     except GoogleAuthError as error:
-        raise Failure("UNAUTHENTICATED", f"signing in failed ({type(error).__name__})") from error
+        raise CallFailure("UNAUTHENTICATED", f"signing in failed ({type(error).__name__})") from error
     except Redirected as error:
-        raise Failure(REDIRECTED, str(error)) from error
+        raise CallFailure(REDIRECTED, str(error)) from error
     except broken.RequestException as error:
         raise failure_of(error) from error
     except (UnreadableMessage, AttributeError, TypeError) as error:
-        # An answer that is no message of Cloud Run's, as from a proxy: the library trips over it.
-        raise Failure("UNKNOWN", "its answer could not be read") from error
+        # The library raises these for an answer that is no message of Cloud Run's, for example a proxy's page.
+        raise CallFailure("UNKNOWN", "its answer cannot be read") from error
 
 
-def failure_of(error: broken.RequestException) -> Failure:
-    """Return what a broken connection means: whether anything can have been sent is all that matters."""
+def failure_of(error: broken.RequestException) -> CallFailure:
+    """Return the failure for a broken connection; what matters is whether anything can have been sent."""
     chain = list(_chain(error))
     unsent = (broken.ConnectTimeout, broken.ProxyError, NewConnectionError, NameResolutionError)
-    if any(isinstance(one, (*unsent, ssl.SSLCertVerificationError)) for one in chain):
-        return Failure(NOT_SENT, "no connection")
+    if any(isinstance(link, (*unsent, ssl.SSLCertVerificationError)) for link in chain):
+        return CallFailure(NOT_SENT, "no connection")
     if isinstance(error, broken.Timeout):
-        return Failure("DEADLINE_EXCEEDED", "no answer in time")
-    return Failure("UNAVAILABLE", "the connection broke")
+        return CallFailure("DEADLINE_EXCEEDED", "no answer in time")
+    return CallFailure("UNAVAILABLE", "the connection broke")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what it wraps: `requests` and urllib3 keep the reason in an argument or an attribute."""
+    """Yield the error and the errors inside it: `requests` and urllib3 keep the reason in an argument or attribute."""
     waiting: list[object] = [error]
-    for _ in range(_CHAIN):
-        one = waiting.pop(0) if waiting else None
-        if isinstance(one, BaseException):
-            yield one
-            waiting += [getattr(one, "reason", None), one.__cause__, *one.args]
+    for _ in range(_LONGEST_CHAIN):
+        link = waiting.pop(0) if waiting else None
+        if isinstance(link, BaseException):
+            yield link
+            waiting += [getattr(link, "reason", None), link.__cause__, *link.args]
         elif not waiting:
             return

@@ -1,4 +1,4 @@
-"""The way to Cloud Run: gRPC or REST behind one interface, loaded when first needed, one set of connections a loop.
+"""The transports to Cloud Run: gRPC or REST behind one interface, loaded when first needed, one for each event loop.
 
 Source: google-cloud-run 0.16.2, tried 2026-11: importing `run_v2` takes 0.6 to 1.0 s, so it is loaded in a thread.
 """
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from google.cloud import run_v2
     from google.longrunning import operations_pb2
 
-Kind = Literal["grpc", "rest"]
+TransportKind = Literal["grpc", "rest"]
 
 
 class Transport(Protocol):
-    """What one way of sending calls offers, within one event loop. Sends once; raises Failure, and nothing else."""
+    """Calls to Cloud Run within one event loop. Each is sent once; the only error raised is CallFailure."""
 
     async def get_service(self, path: str, seconds: float) -> run_v2.Service:
         """Return the service."""
         ...
 
     async def list_revisions(self, parent: str, page: int, seconds: float) -> list[run_v2.Revision]:
-        """Return all revisions of the service, read `page` at a time."""
+        """Return all revisions of the service, read in pages of `page`."""
         ...
 
     async def granted(self, path: str, permission: str, seconds: float) -> bool:
@@ -53,15 +53,16 @@ class Transport(Protocol):
 
 @dataclass(frozen=True)
 class Address:
-    """Where Cloud Run is: host:port, and whether it is a simulated one, without sign-in and encryption."""
+    """The address of Cloud Run; `plain` is without sign-in and encryption, for a simulated system and this machine."""
 
-    kind: Kind
+    kind: TransportKind
     host: str
+    """As host:port."""
     plain: bool
 
 
-class Link:
-    """The connections of one address, shared by the clients of all its regions."""
+class Connections:
+    """The connections to one address, shared by the clients of all its regions."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -70,7 +71,7 @@ class Link:
         self._transports: PerLoop[Transport] = PerLoop(self._make, lambda transport: transport.close())
 
     async def warm(self) -> None:
-        """Load the library and the credentials, unless that is done. Raises MissingSecret."""
+        """Load the library and the credentials once. Raises MissingSecret."""
         if self._loaded:
             return
         await asyncio.to_thread(_load, self.address.kind)
@@ -78,9 +79,9 @@ class Link:
             self._credentials = await asyncio.to_thread(_default_credentials)
         self._loaded = True
 
-    def here(self) -> Transport:
-        """Return the running loop's transport; `warm` comes first."""
-        return self._transports.here()
+    def get(self) -> Transport:
+        """Return the running loop's transport; call `warm` first."""
+        return self._transports.get()
 
     async def close(self) -> None:
         """Release the running loop's connections."""
@@ -97,7 +98,7 @@ class Link:
         return GrpcTransport(host, self._credentials, plain=plain)
 
 
-def _load(kind: Kind) -> None:
+def _load(kind: TransportKind) -> None:
     import_module(f"allclear.vendors.cloud_run.{kind}")
 
 

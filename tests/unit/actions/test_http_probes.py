@@ -69,7 +69,7 @@ def test_an_unreachable_host_is_a_failure() -> None:
         WebAnswer(status=503, seconds=0.1, maintenance=True),
         WebAnswer(status=403, seconds=0.1),
         WebAnswer(status=429, seconds=0.1),
-        WebAnswer(status=302, seconds=0.1, elsewhere="login.example.com"),
+        WebAnswer(status=302, seconds=0.1, other_host="login.example.com"),
     ],
 )
 def test_what_says_nothing_about_the_service_is_inconclusive(answer: WebAnswer) -> None:

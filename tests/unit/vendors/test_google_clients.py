@@ -184,7 +184,7 @@ def test_a_v1_write_tells_who_served_until_then() -> None:
     """What goes to the latest was not asked for by name, and is resolved in the status."""
     move = move_of(v1_entry())
     assert move is not None
-    assert (move.asked, move.serving, move.settled) == ({}, {"shop-00022-rfg": 100}, False)
+    assert (move.requested, move.serving, move.settled) == ({}, {"shop-00022-rfg": 100}, False)
 
 
 def test_a_v2_write_tells_what_was_asked_for_and_who_served() -> None:
@@ -192,7 +192,7 @@ def test_a_v2_write_tells_what_was_asked_for_and_who_served() -> None:
     before, after = move_of(v2_entry("24", "23")), move_of(v2_entry("24", "24"))
     assert before is not None
     assert after is not None
-    assert before.asked == {"shop-00021-abc": 100}
+    assert before.requested == {"shop-00021-abc": 100}
     assert before.serving == {"shop-00022-rfg": 100}
     assert (before.settled, after.settled) == (False, True)
 

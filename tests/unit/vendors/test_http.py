@@ -22,12 +22,12 @@ from allclear.domain.errors import (
     VendorRefused,
 )
 from allclear.domain.systems import Access
-from allclear.vendors.access import is_loopback, options_of, secret_of, shown, web_address
+from allclear.vendors.access import is_loopback, options_of, redacted, secret_of, web_address
 from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_monitoring import CloudMetrics
 from allclear.vendors.cloud_run.client import CloudRun
-from allclear.vendors.errors import Call, seconds_to_wait
-from allclear.vendors.http import Wire
+from allclear.vendors.errors import VendorRequest, seconds_to_wait
+from allclear.vendors.http import HttpClient
 from allclear.vendors.pagerduty import PagerDuty
 from allclear.vendors.slack import Slack, SlackOptions, escape
 from allclear.vendors.statuspage import Statuspage, StatuspageOptions
@@ -37,13 +37,13 @@ from allclear.vendors.web import Web
 from tests.unit.fakes_http import FakeVendor, Pauses
 
 SECRET = "canary-3141592653"
-READ = Call("Vendor", "read it", write=False)
-WRITE = Call("Vendor", "change it", write=True)
+READ = VendorRequest("Vendor", "read it", write=False)
+WRITE = VendorRequest("Vendor", "change it", write=True)
 
 
-def a_wire(vendor: FakeVendor, pauses: Pauses | None = None) -> Wire:
+def a_client(vendor: FakeVendor, pauses: Pauses | None = None) -> HttpClient:
     """Return a wire to a fake vendor."""
-    return Wire("Vendor", "https://vendor.test", secret=SECRET, transport=vendor, pause=pauses or Pauses())
+    return HttpClient("Vendor", "https://vendor.test", secret=SECRET, transport=vendor, pause=pauses or Pauses())
 
 
 def broken(kind: type[httpx.TransportError]) -> httpx.TransportError:
@@ -73,36 +73,36 @@ async def test_each_refusal_has_its_place_in_our_errors(
 ) -> None:
     """What was refused changed nothing; what was not answered may have. A write is sent once."""
     vendor = FakeVendor(answer)
-    wire = a_wire(vendor)
+    client = a_client(vendor)
     with pytest.raises(on_write) as write:
-        await wire.ask(WRITE, "POST", "/x")
+        await client.send(WRITE, "POST", "/x")
     sent = len(vendor.requests)
     with pytest.raises(on_read) as read:
-        await wire.ask(READ, "GET", "/x")
+        await client.send(READ, "GET", "/x")
     assert sent == 1
     assert (type(write.value), type(read.value)) == (on_write, on_read)
 
 
 async def test_the_vendors_own_words_are_told_without_the_secret_that_they_echo() -> None:
     """What a vendor quotes back is hidden."""
-    wire = a_wire(FakeVendor(httpx.Response(422, json={"error": {"message": f"No such key {SECRET}.", "code": 7}})))
+    client = a_client(FakeVendor(httpx.Response(422, json={"error": {"message": f"No such key {SECRET}.", "code": 7}})))
     with pytest.raises(VendorRefused) as refused:
-        await wire.ask(WRITE, "POST", "/x")
+        await client.send(WRITE, "POST", "/x")
     assert "No such key …" in refused.value.message
-    assert SECRET not in repr(refused.value) + repr(wire)
+    assert SECRET not in repr(refused.value) + repr(client)
 
 
 async def test_a_read_is_tried_again_after_trouble() -> None:
     """Two failures and an answer are an answer."""
     vendor = FakeVendor(broken(httpx.ReadError), httpx.Response(503), httpx.Response(200, json={"fine": True}))
-    assert await a_wire(vendor).ask(READ, "GET", "/x") == {"fine": True}
+    assert await a_client(vendor).send(READ, "GET", "/x") == {"fine": True}
 
 
 async def test_a_limited_write_waits_as_long_as_the_vendor_says() -> None:
     """A 429 did nothing, so the write may be sent again."""
     pauses = Pauses()
     vendor = FakeVendor(httpx.Response(429, headers={"retry-after": "3"}), httpx.Response(202, json={}))
-    await a_wire(vendor, pauses).ask(WRITE, "POST", "/x")
+    await a_client(vendor, pauses).send(WRITE, "POST", "/x")
     assert pauses.seconds == [3.0]
 
 
@@ -110,7 +110,7 @@ async def test_a_long_limit_is_told_to_a_person_instead() -> None:
     """Nobody waits a minute in silence; the sentence says that nothing was done."""
     pauses = Pauses()
     with pytest.raises(VendorRefused, match="another 60 s") as refused:
-        await a_wire(FakeVendor(httpx.Response(429, headers={"retry-after": "60"})), pauses).ask(WRITE, "POST", "/x")
+        await a_client(FakeVendor(httpx.Response(429, headers={"retry-after": "60"})), pauses).send(WRITE, "POST", "/x")
     assert pauses.seconds == []
     assert "Nothing was done" in refused.value.next_step
 
@@ -126,13 +126,13 @@ async def test_statuspage_says_420_for_a_limit() -> None:
     assert SECRET not in repr(page)
 
 
-def test_a_wire_serves_a_second_event_loop() -> None:
+def test_a_client_serves_a_second_event_loop() -> None:
     """Connections are made anew in each loop."""
-    wire = a_wire(FakeVendor(httpx.Response(200, json={"fine": True})))
+    client = a_client(FakeVendor(httpx.Response(200, json={"fine": True})))
 
     async def once() -> object:
-        found = await wire.ask(READ, "GET", "/x")
-        await wire.close()
+        found = await client.send(READ, "GET", "/x")
+        await client.close()
         return found
 
     assert [asyncio.run(once()), asyncio.run(once())] == [{"fine": True}] * 2
@@ -201,7 +201,7 @@ def test_a_secret_is_never_sent_in_the_clear(endpoint: str) -> None:
 )
 def test_an_address_is_told_without_what_is_secret_in_it(address: str, told: str) -> None:
     """Neither a user's name, nor a password, nor a query."""
-    assert shown(address) == told
+    assert redacted(address) == told
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_an_endpoint_that_cannot_be_read_is_refused_without_being_quoted(endpoin
 async def test_a_service_whose_address_cannot_be_read_is_told_without_it(url: str) -> None:
     """A probe reports it as trouble, and quotes nothing."""
     web = Web()
-    answer = await web.ask("GET", url, timeout=timedelta(seconds=1))
+    answer = await web.send("GET", url, timeout=timedelta(seconds=1))
     await web.close()
     assert (answer.status, answer.trouble) == (None, "its address cannot be read")
 

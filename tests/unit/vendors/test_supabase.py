@@ -53,7 +53,7 @@ async def test_no_row_is_told_apart_by_a_second_check() -> None:
     gone, _ = aimed_at(rows())
     already, _ = aimed_at(rows(), rows(False))
     hidden, _ = aimed_at(rows(), rows(True))
-    with pytest.raises(VendorRefused, match="not there"):
+    with pytest.raises(VendorRefused, match="does not exist"):
         await gone.set("f", to=False, seen=True)
     assert await already.set("f", to=False, seen=True) is FlagWrite.ALREADY
     with pytest.raises(Denied, match="row security"):

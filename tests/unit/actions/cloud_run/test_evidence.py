@@ -25,7 +25,7 @@ def deployed(minutes: float, before: str) -> TrafficMove:
 
 def sent(minutes: float, to: str) -> TrafficMove:
     """Traffic sent to a revision by name; the entry does not say what served until then."""
-    return TrafficMove(at=ago(minutes), asked={to: 100})
+    return TrafficMove(at=ago(minutes), requested={to: 100})
 
 
 def named(moves: list[TrafficMove]) -> list[str]:
@@ -78,7 +78,7 @@ def test_a_deployment_that_never_served_leaves_the_traffic_where_it_was() -> Non
 
 def test_who_was_taken_back_within_minutes_is_not_named() -> None:
     """An earlier rollback: b had the traffic for seven minutes, and a before and after it."""
-    moves = [deployed(600, "a"), TrafficMove(at=ago(593), serving={"b": 100}, asked={"a": 100}), deployed(1, "a")]
+    moves = [deployed(600, "a"), TrafficMove(at=ago(593), serving={"b": 100}, requested={"a": 100}), deployed(1, "a")]
     assert named(moves) == ["a", "a"]
 
 
@@ -90,14 +90,14 @@ def test_who_still_served_after_the_onset_is_not_named() -> None:
 
 def test_traffic_sent_by_name_counts_until_the_next_write() -> None:
     """Without an answer in the log, what was asked for is taken for what served."""
-    assert named([sent(600, "a"), TrafficMove(at=ago(1), asked={"b": 100})]) == ["a"]
+    assert named([sent(600, "a"), TrafficMove(at=ago(1), requested={"b": 100})]) == ["a"]
 
 
 def test_a_settled_answer_speaks_of_the_time_after_it() -> None:
     """The state after the write is no word on who served until then."""
     moves = [
         TrafficMove(at=ago(600), serving={"a": 100}, settled=True),
-        TrafficMove(at=ago(1), asked={"b": 100}),
+        TrafficMove(at=ago(1), requested={"b": 100}),
     ]
     assert named(moves) == ["a"]
     assert named([TrafficMove(at=ago(1), serving={"b": 100}, settled=True)]) == []

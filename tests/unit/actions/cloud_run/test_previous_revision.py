@@ -70,7 +70,7 @@ def counted(**totals: int | tuple[int, int]) -> tuple[Evidence, ...]:
 
 def past(*evidence: Evidence, unknown: tuple[str, ...] = ()) -> Past:
     """Return what the witnesses said."""
-    return Past(onset=NOW, asked=NOW, evidence=evidence, unknown=unknown)
+    return Past(onset=NOW, asked_at=NOW, evidence=evidence, unknown=unknown)
 
 
 LATEST = Traffic(revision=None, percent=100)
