@@ -19,7 +19,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
-from allclear.domain.timeline import markdown_safe
+from allclear.domain.text import markdown_safe
 from flows.run_context import run_id
 
 QUICK = 5.0

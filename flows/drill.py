@@ -12,7 +12,7 @@ from allclear.company import find_company
 from allclear.domain.errors import Refused
 from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
-from allclear.domain.timeline import tell
+from allclear.domain.timeline import line_of
 from allclear.drill.director import play
 from allclear.settings import load_settings
 
@@ -32,7 +32,7 @@ async def drill(scenario: str) -> str:
     home = Path(".allclear/drills") / f"{scenario}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
     def told(entry: Entry, incident: Incident) -> None:
-        line = tell(entry, incident, company.plan)
+        line = line_of(entry, incident, company.plan)
         if not line.routine:
             log.info("%s", line.text)
 

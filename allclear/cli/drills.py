@@ -21,7 +21,8 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.records import By, Entry
-from allclear.domain.timeline import beside_its_speaker, plain, tell
+from allclear.domain.text import plain
+from allclear.domain.timeline import beside_its_author, line_of
 from allclear.drill.check import check_drills
 from allclear.drill.director import Played, play
 from allclear.drill.script import find_script, first_script
@@ -54,11 +55,11 @@ def drill(
     quiet = as_json
 
     def told(entry: Entry, incident: Incident) -> None:
-        line = tell(entry, incident, company.plan)
+        line = line_of(entry, incident, company.plan)
         if quiet or line.routine:
             return
         text = Text.assemble(
-            (f"{line.at:%H:%M:%S}  ", "dim"), (f"{line.who:22} ", "bold"), (beside_its_speaker(line), _STYLE[line.tone])
+            (f"{line.at:%H:%M:%S}  ", "dim"), (f"{line.who:22} ", "bold"), (beside_its_author(line), _STYLE[line.tone])
         )
         out.print(text, soft_wrap=True)
 

@@ -25,7 +25,7 @@ from allclear.cli.root import (
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.domain.template_values import left_in_place, status, waiting
-from allclear.domain.timeline import asked_words, plain
+from allclear.domain.text import asked_words, plain
 from allclear.engine.actions.manual import PHASE, Order
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.alerts.explain import Explanation, became_words, explain, heard_words

@@ -11,7 +11,7 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.cli.root import As, app, run, say, speaker
 from allclear.domain.base import utc_now
 from allclear.domain.durations import say_duration
-from allclear.domain.timeline import stamp
+from allclear.domain.text import stamp
 
 
 @app.command("on-call")

@@ -15,7 +15,7 @@ from allclear.domain.approval import AskKind
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import AskState
 from allclear.domain.records import By
-from allclear.domain.timeline import plain
+from allclear.domain.text import plain
 from allclear.engine.people.people import Declaration, read_facts
 from allclear.engine.response.dry_run import dry_run_incident
 

@@ -1,49 +1,27 @@
-"""An incident, as replaying its entries gives it. Nothing else knows how it stands."""
+"""How an incident stands: the state that `allclear.domain.replay` builds from the journal's entries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, cast
 
 from allclear.domain.action import ActStatus, Finding, Outcome, Refusal
 from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict, person_key
-from allclear.domain.errors import JournalError
 from allclear.domain.records import (
-    Acknowledged,
-    ActFinished,
     ActIntended,
     ActProposed,
     AlertJoined,
-    AlertsCollapsed,
-    AskAnswered,
-    AskOpened,
-    AskWithdrawn,
-    Assessed,
     By,
     Contained,
     DecisionMade,
-    Entry,
     FollowUpAdded,
     IncidentEnded,
     IncidentOpened,
     LedgerHandedOver,
     NoteAdded,
-    PhaseEntered,
-    PhaseLeft,
-    PostMortemWritten,
-    Recovered,
     ReminderDue,
-    RoleTaken,
-    RunStarted,
     SeverityChanged,
-    StepDone,
-    StormJoined,
-    StormPassed,
-    VetoWindowEnded,
 )
 
 REMINDER, LIVE_MESSAGE = "reminder", "live-message"
@@ -365,210 +343,3 @@ class Incident:
     def time_to_recover(self) -> timedelta | None:
         """Return recovery proven - beginning; None while either is unknown."""
         return self.since(self.began_at, self.recovered_at)
-
-
-def replay(entries: Iterable[Entry]) -> Incident | None:
-    """Return the incident that `entries` (in order) tell of; None for no entries."""
-    incident: Incident | None = None
-    for entry in entries:
-        if incident is None:
-            incident = _open(entry)
-        _apply(incident, entry)
-    return incident
-
-
-def apply_to(incident: Incident, entries: Iterable[Entry]) -> Incident:
-    """Return the incident after `entries` (the next ones, in order); the one that was handed in stays as it was."""
-    copied = _copy(incident)
-    for entry in entries:
-        _apply(copied, entry)
-    return copied
-
-
-def _copy(incident: Incident) -> Incident:
-    """Return a copy of whatever applying an entry may change; records and findings are never changed."""
-    copied = copy(incident)
-    for name, value in vars(incident).items():
-        if isinstance(value, dict | list):
-            setattr(copied, name, copy(cast("dict[Any, Any] | list[Any]", value)))
-    copied.acts = {name: replace(act, asks=list(act.asks)) for name, act in incident.acts.items()}
-    copied.asks = {name: replace(ask, answers=list(ask.answers)) for name, ask in incident.asks.items()}
-    return copied
-
-
-def _open(entry: Entry) -> Incident:
-    record = entry.record
-    if not isinstance(record, IncidentOpened):
-        raise JournalError(
-            f"The record of {entry.incident} does not begin with its opening.", f"allclear verify {entry.incident}"
-        )
-    return Incident(
-        id=entry.incident,
-        opened=record,
-        opened_at=entry.at,
-        opened_by=entry.by,
-        severity=record.severity,
-        title=record.title,
-        kind=record.incident_kind,
-        facets=dict(record.facets),
-    )
-
-
-_DEEDS = (IncidentOpened, ActProposed, AskOpened, ActIntended, ActFinished)
-"""What is written on a person's behalf and is no word of theirs: who pages by hand has not taken the page."""
-
-
-_TURNS = (
-    Acknowledged,
-    RoleTaken,
-    SeverityChanged,
-    AskOpened,
-    AskAnswered,
-    AskWithdrawn,
-    VetoWindowEnded,
-    Contained,
-    Recovered,
-    LedgerHandedOver,
-    IncidentEnded,
-)
-"""What changes how an incident stands, who leads it, or what waits for whom."""
-
-
-def _apply(incident: Incident, entry: Entry) -> None:
-    incident.head, incident.length = entry.hash, entry.number
-    if entry.by.person and incident.acknowledged_at is None and not isinstance(entry.record, IncidentOpened):
-        incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
-        incident.last_turn = (entry.number, entry.at)
-    if entry.by.person and not isinstance(entry.record, _DEEDS):
-        incident.last_human_entry = entry.number
-    if isinstance(entry.record, _TURNS):
-        incident.last_turn = (entry.number, entry.at)
-    for apply in (_apply_course, _apply_acts, _apply_alerts, _apply_words):
-        if apply(incident, entry):
-            return
-
-
-def _apply_course(incident: Incident, entry: Entry) -> bool:
-    match entry.record:
-        case PhaseEntered(phase=phase):
-            incident.phase = phase
-            incident.entered.append(phase)
-        case PhaseLeft(phase=phase):
-            _leave(incident, phase, entry.at)
-        case StepDone() as done:
-            key = (done.phase, done.step)
-            times = incident.steps[key].times + 1 if key in incident.steps else 1
-            incident.steps[key] = StepState(done.finding, done.title, entry.at, times, entry.number)
-        case SeverityChanged() as changed:
-            incident.severity = changed.now
-            incident.severities.append((entry.at, changed))
-        case Assessed() as assessed:
-            incident.facets |= assessed.facets
-            incident.kind = assessed.incident_kind or incident.kind
-        # The first word of each kind counts: the clocks that start or stop with it stand from then on.
-        case Contained() as contained:
-            incident.contained = incident.contained or contained
-            incident.contained_at = incident.contained_at or entry.at
-        case Recovered():
-            incident.recovered_at = incident.recovered_at or entry.at
-        case IncidentEnded() as ended:
-            incident.ended, incident.ended_at = incident.ended or ended, incident.ended_at or entry.at
-        case RunStarted(phase=phase, run=run, holder=holder):
-            incident.runs[phase] = run
-            incident.began_in[run] = (holder, entry.at)
-        case _:
-            return False
-    return True
-
-
-def _leave(incident: Incident, phase: str, at: datetime) -> None:
-    incident.left_at[phase] = incident.severity
-    incident.left = list(dict.fromkeys([*incident.left, phase]))
-    if phase == "review":
-        incident.reviewed_at = at
-
-
-def _apply_acts(incident: Incident, entry: Entry) -> bool:
-    match entry.record:
-        case ActProposed() as proposed:
-            incident.acts[proposed.act] = Act(proposed, entry.at, entry.by, number=entry.number)
-        case AskOpened(ask=ask):
-            incident.asks[ask.id] = AskState(ask, entry.at, number=entry.number)
-            if ask.act in incident.acts:
-                incident.acts[ask.act].asks.append(ask.id)
-        case AskAnswered() as said:
-            answer = Answer(said.yes, entry.by, said.reason, said.identity, entry.at, said.choice)
-            incident.asks[said.ask].answers.append(answer)
-        case VetoWindowEnded(ask=ask):
-            incident.asks[ask].passed = True
-        case AskWithdrawn() as voided:
-            incident.asks[voided.ask].withdrawn = voided.reason
-        case ActIntended() as intended:
-            act = incident.acts[intended.act]
-            act.intended, act.intended_at, act.issued = intended, entry.at, entry.number
-        case ActFinished() as finished:
-            _finish(incident, entry, finished)
-        case LedgerHandedOver() as handed_over:
-            incident.acts[handed_over.act].handed_over = handed_over
-        case _:
-            return False
-    return True
-
-
-def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
-    act = incident.acts[finished.act]
-    act.outcome, act.finished_at = finished.outcome, entry.at
-    if act.proposed.leaves or act.proposed.undoes:
-        incident.last_turn = (entry.number, entry.at)
-    undoes = act.proposed.undoes
-    if undoes in incident.acts and finished.outcome.good:
-        incident.acts[undoes].undone_by = act.id
-    if act.proposed.pages and finished.outcome.changed and incident.paged_at is None:
-        incident.paged_at = entry.at
-
-
-def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
-    if alert.state == "firing" and alert.key not in incident.alerts:
-        incident.joined_at = entry.at
-    incident.alerts[alert.key] = alert
-    if alert.flapping:
-        incident.held[alert.key] = entry.at
-    else:
-        incident.held.pop(alert.key, None)
-    if alert.news:
-        incident.news.append((entry.number, entry.at, alert.news))
-
-
-def _apply_alerts(incident: Incident, entry: Entry) -> bool:
-    match entry.record:
-        case AlertJoined() as alert:
-            _join(incident, entry, alert)
-        case AlertsCollapsed(count=count, up_to=up_to):
-            incident.collapsed += count
-            incident.collapsed_up_to, incident.collapsed_at, incident.joined_at = up_to, entry.at, entry.at
-        case StormJoined(umbrella=umbrella):
-            incident.storm_umbrella, incident.joined_at = umbrella, entry.at
-        case StormPassed():
-            incident.storm_umbrella = None
-        case _:
-            return False
-    return True
-
-
-def _apply_words(incident: Incident, entry: Entry) -> bool:
-    match entry.record:
-        case Acknowledged():
-            pass  # every word of a person acknowledges
-        case ReminderDue() as said:
-            incident.reminders.setdefault(said.topic, []).append(ReminderState(said, entry.at, entry.number))
-        case RoleTaken(role=role, person=person):
-            incident.roles[role] = person
-        case NoteAdded() | DecisionMade() as note:
-            incident.notes.append((entry.at, entry.by, note))
-        case PostMortemWritten(field=name, text=text):
-            incident.words[name] = text
-        case FollowUpAdded() as follow_up:
-            incident.follow_ups.append(follow_up)
-        case _:
-            return False
-    return True

@@ -26,7 +26,7 @@ from allclear.domain.plan import (
     UpdateRhythm,
 )
 from allclear.domain.template_values import LEAD
-from allclear.domain.timeline import answer_commands, clock, plain, stamp
+from allclear.domain.text import answer_commands, clock, plain, stamp
 
 ON_CALL = "on_call"
 MANUAL = "manual"

@@ -14,7 +14,8 @@ from allclear.domain.placeholders import PLACEHOLDERS, render, unknown_placehold
 from allclear.domain.plan import Plan, not_known
 from allclear.domain.records import Entry
 from allclear.domain.runbook import Phase
-from allclear.domain.timeline import answer_commands, clock, plain, role_words, stamp, timeline
+from allclear.domain.text import answer_commands, clock, plain, role_words, stamp
+from allclear.domain.timeline import timeline
 
 LEAD = "incident_commander"
 """The role that leads an incident."""

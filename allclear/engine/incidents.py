@@ -13,7 +13,8 @@ from threading import Lock
 from weakref import WeakKeyDictionary
 
 from allclear.domain.errors import Unreadable
-from allclear.domain.incident import Incident, apply_to, replay
+from allclear.domain.incident import Incident
+from allclear.domain.replay import apply_to, replay
 from allclear.journal.ports import IncidentRow, Journal
 
 log = logging.getLogger("allclear.reading")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from allclear.domain.action import ActStatus
 from allclear.domain.incident import LIVE_MESSAGE, Act, Answer, AskState, Incident
 from allclear.domain.plan import Plan
+from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import left_in_place
-from allclear.domain.timeline import change_rows, clock, markdown_safe, outcome_words, plain, role_words
+from allclear.domain.text import change_rows, clock, markdown_safe, plain, role_words
 
 CELL = 200
 """Characters of a table's cell."""

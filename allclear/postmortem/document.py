@@ -16,7 +16,8 @@ from allclear.domain.placeholders import render, unknown_placeholders
 from allclear.domain.plan import Plan
 from allclear.domain.records import Contained, Entry, Recovered, StepDone
 from allclear.domain.template_values import duration, lead, status
-from allclear.domain.timeline import Line, clock, markdown_safe, plain, stamp, timeline
+from allclear.domain.text import clock, markdown_safe, plain, stamp
+from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import markdown_acts, markdown_in_place
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS, Field
 

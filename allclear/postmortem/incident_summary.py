@@ -17,10 +17,9 @@ from allclear.domain.durations import say_duration
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry
+from allclear.domain.sentences.sentence import Tone
 from allclear.domain.template_values import deadline_lines, in_storm, lead, left_in_place, phase_words, status, waiting
-from allclear.domain.timeline import (
-    Line,
-    Tone,
+from allclear.domain.text import (
     answer_commands,
     asked_words,
     change_rows,
@@ -29,8 +28,8 @@ from allclear.domain.timeline import (
     plain,
     role_words,
     stamp,
-    timeline,
 )
+from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import markdown_acts
 
 __all__ = ["markdown_acts", "markdown_timeline", "show"]

@@ -11,7 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 from allclear.domain.errors import AllclearError, ConfigError, MissingSecret, NotFound, Unreachable, VendorRefused
-from allclear.domain.timeline import LONG, plain
+from allclear.domain.text import LONG, plain
 from allclear.responder.authentication import WITH_THE_TOKEN, Gate
 from allclear.responder.samples import SAMPLES, sample, signed
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import Any, NoReturn
 
-from allclear.domain.timeline import plain
+from allclear.domain.text import plain
 
 MOST_BYTES = 1024 * 1024
 """A larger body is refused."""

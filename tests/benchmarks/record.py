@@ -11,8 +11,8 @@ from pathlib import Path
 from allclear.company.load import load_company
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.base import utc_now
-from allclear.domain.incident import replay
 from allclear.domain.records import GENESIS, By, IncidentEnded, IncidentOpened, NoteAdded, PhaseEntered, StepDone
+from allclear.domain.replay import replay
 from allclear.journal.entries import SqlJournal
 from allclear.journal.hash_chain import link
 from allclear.postmortem.document import write_post_mortem

@@ -20,8 +20,9 @@ from allclear.domain.action import Action, AnyAction, Client, Outcome
 from allclear.domain.base import utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import ConfigError
-from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.incident import Act, Incident
 from allclear.domain.records import AskAnswered, IncidentOpened
+from allclear.domain.replay import replay
 from allclear.domain.systems import Access, Service
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import httpx
 
-from allclear.domain.incident import Incident, replay
+from allclear.domain.incident import Incident
+from allclear.domain.replay import replay
 from allclear.journal.entries import SqlJournal
 from allclear.settings import Simulation
 from tests.end_to_end.stack_support import ROOT, environment, free_port

@@ -14,9 +14,10 @@ import pytest
 
 from allclear.company import Company, check_company, load_company
 from allclear.domain.deadlines import deadlines
-from allclear.domain.incident import Incident, replay
+from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStart
 from allclear.domain.records import Entry
+from allclear.domain.replay import replay
 from allclear.drill.check import check_drills
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS

@@ -18,7 +18,8 @@ import httpx
 import pytest
 
 from allclear.domain.action import ActStatus
-from allclear.domain.incident import Incident, replay
+from allclear.domain.incident import Incident
+from allclear.domain.replay import replay
 from allclear.journal.entries import SqlJournal
 from tests.end_to_end.stack_support import ROOT, allclear, environment, free_port, make
 

@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from allclear.domain.errors import ConfigError
 from allclear.domain.placeholders import unknown_placeholders
 from allclear.domain.records import IncidentOpened, NoteAdded, PostMortemWritten, StepDone
-from allclear.domain.timeline import plain
+from allclear.domain.text import plain
 from allclear.postmortem.document import gaps, write_post_mortem
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS
 from tests.unit.domain.stories import ANA, BEN, TROUBLE, Story, plan

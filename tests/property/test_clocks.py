@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.deadlines import DUTY, Deadline, clock_start, clock_stop, deadlines, duties
-from allclear.domain.incident import Incident, replay
+from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStart, ClockStop, Plan, Span, WorkingTime
 from allclear.domain.plan.working_time import WEEKDAYS
 from allclear.domain.records import (
@@ -25,6 +25,7 @@ from allclear.domain.records import (
     SeverityChanged,
     StepDone,
 )
+from allclear.domain.replay import replay
 from tests.unit.domain.stories import ANA, HEALTH, MACHINE, Story, plan
 
 # --- incidents -------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from allclear.domain.records import (
 )
 from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.template_values import LEAD, values
-from allclear.domain.timeline import markdown_safe, plain
+from allclear.domain.text import markdown_safe, plain
 from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.response.duties import duty_step
 from allclear.engine.response.moves import AskPeople

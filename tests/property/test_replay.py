@@ -17,7 +17,7 @@ from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import AnswerWindow, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import Candidate
 from allclear.domain.errors import JournalError
-from allclear.domain.incident import Incident, apply_to, replay
+from allclear.domain.incident import Incident
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
@@ -49,6 +49,7 @@ from allclear.domain.records import (
     StormJoined,
     VetoWindowEnded,
 )
+from allclear.domain.replay import apply_to, replay
 from allclear.journal.entries import SqlJournal
 from tests.scenario.response_support import new_journal
 from tests.unit.domain.stories import MACHINE, START, Story

@@ -28,8 +28,9 @@ from allclear.domain.action import (
 from allclear.domain.base import Clock, Model, utc_now
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import AnswerLost, Conflict, Refused
-from allclear.domain.incident import Act, Incident, replay
+from allclear.domain.incident import Act, Incident
 from allclear.domain.records import AskAnswered, By, IncidentOpened
+from allclear.domain.replay import replay
 from allclear.domain.systems import Access, Service
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer

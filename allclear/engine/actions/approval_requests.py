@@ -10,7 +10,7 @@ from allclear.domain.approval import ONE_PERSON, AnswerWindow, ApprovalPolicy, A
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Step
-from allclear.domain.timeline import change_rows, markdown_safe
+from allclear.domain.text import change_rows, markdown_safe
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:

@@ -21,7 +21,7 @@ from allclear.domain.records import (
     StormJoined,
     StormPassed,
 )
-from allclear.domain.timeline import plain
+from allclear.domain.text import plain
 from allclear.engine.alerts.storm import Buckets, Umbrella, count_collapsed
 from allclear.engine.incidents import open_under, read_incident, read_or_none, readable
 from allclear.engine.response.flow_starts import restart_messages, start_message

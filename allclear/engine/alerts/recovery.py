@@ -23,7 +23,7 @@ from allclear.domain.errors import AllclearError, ConcurrentWrite
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
 from allclear.domain.reminders import QUIET
-from allclear.domain.timeline import markdown_safe
+from allclear.domain.text import markdown_safe
 from allclear.engine.actions import approval_requests
 from allclear.engine.alerts.storm import count_collapsed
 from allclear.engine.concurrency import ConcurrencySlots

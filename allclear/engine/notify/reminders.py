@@ -25,7 +25,7 @@ from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import MessageAction, Rota, RotaOverride
 from allclear.domain.records import By, ReminderDue, SeverityChanged, StepDone
 from allclear.domain.reminders import HOLDS, Reminder, reminders
-from allclear.domain.timeline import plain
+from allclear.domain.text import plain
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.keyed_tasks import KeyedTasks

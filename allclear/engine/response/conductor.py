@@ -24,7 +24,7 @@ from allclear.domain.records import (
     PhaseLeft,
 )
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
-from allclear.domain.timeline import tell
+from allclear.domain.timeline import line_of
 from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.known_good import note_finding
@@ -103,7 +103,7 @@ class Conductor:
         """Return the timeline sentences of the entries after entry `number`, in one line."""
         incident = self.incident(incident_id)
         lines = [
-            tell(entry, incident, self._company.plan) for entry in self._journal.entries(incident_id, after=number)
+            line_of(entry, incident, self._company.plan) for entry in self._journal.entries(incident_id, after=number)
         ]
         return " ".join(line.text for line in lines) or "Nothing was left to do."
 

@@ -16,7 +16,7 @@ from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import lead, status, waiting
-from allclear.domain.timeline import asked_words, plain
+from allclear.domain.text import asked_words, plain
 from allclear.engine.incidents import readable
 from allclear.responder.routes.auth import Guard
 from allclear.responder.routes.models import (

@@ -13,7 +13,7 @@ from typing import cast, get_args
 
 from allclear.bootstrap import Engine
 from allclear.domain.errors import AllclearError, JournalError, Unreadable
-from allclear.domain.timeline import plain
+from allclear.domain.text import plain
 from allclear.engine.alerts.intake import Alert, Became, Taken
 from allclear.journal.ports import INCIDENTS, Delivery
 from allclear.responder.deliveries import is_authenticated, is_numbered

@@ -8,7 +8,7 @@ from typing import Self
 from allclear.domain.action import ActStatus, Finding, Outcome, Refusal, Verdict
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import JsonDict
-from allclear.domain.incident import Incident, replay
+from allclear.domain.incident import Incident
 from allclear.domain.plan import DueReview, Person, PhaseLabel, Plan, PostMortemRules, Role, Severity, Span
 from allclear.domain.records import (
     GENESIS,
@@ -37,6 +37,7 @@ from allclear.domain.records import (
     SeverityChanged,
     StepDone,
 )
+from allclear.domain.replay import replay
 from allclear.domain.runbook import Phase
 from allclear.journal.hash_chain import link
 

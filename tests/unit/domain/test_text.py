@@ -13,7 +13,8 @@ from markdown_it.token import Token
 from rich.console import Console
 
 from allclear.domain.base import JsonDict
-from allclear.domain.timeline import differences, markdown_safe, plain, timeline
+from allclear.domain.text import differences, markdown_safe, plain
+from allclear.domain.timeline import timeline
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from tests.unit.domain.stories import START, Story, plan
 

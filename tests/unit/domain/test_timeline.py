@@ -41,16 +41,9 @@ from allclear.domain.records import (
     StormPassed,
     VetoWindowEnded,
 )
-from allclear.domain.timeline import (
-    Line,
-    answer_commands,
-    asked_words,
-    beside_its_speaker,
-    outcome_words,
-    role_words,
-    tell,
-    timeline,
-)
+from allclear.domain.sentences.acts import outcome_words
+from allclear.domain.text import answer_commands, asked_words, role_words
+from allclear.domain.timeline import Line, beside_its_author, line_of, timeline
 from tests.unit.domain.stories import ANA, BEN, HEALTH, MACHINE, START, TROUBLE, Story, change, plan
 
 
@@ -217,7 +210,7 @@ EXAMPLES: list[tuple[Any, By, str]] = [
 
 
 def _told(record: Any, by: By = MACHINE) -> Line:  # noqa: ANN401 - any record
-    return tell(Story().say(record, by=by).entries[0], plan=plan())
+    return line_of(Story().say(record, by=by).entries[0], plan=plan())
 
 
 @pytest.mark.parametrize(("record", "by", "sentence"), EXAMPLES, ids=[example[0].kind for example in EXAMPLES])
@@ -298,7 +291,7 @@ def test_each_kind_of_question_has_its_own_answers(kind: AskKind, yes: str, no: 
     story = Story().opened().say(AskOpened(ask=_ask(kind)))
     for answer, words in ((True, yes), (False, no)):
         story.answered("resolve/fix", "", yes=answer)
-        assert tell(story.entries[-1], story.incident, plan()).text == f"Ana (Tech Lead) {words}"
+        assert line_of(story.entries[-1], story.incident, plan()).text == f"Ana (Tech Lead) {words}"
 
 
 def test_a_role_that_the_plan_gives_to_nobody_is_said_with_the_answer() -> None:
@@ -360,8 +353,8 @@ def test_who_is_asked_reads_as_a_sentence() -> None:
 )
 def test_beside_its_speaker_nobody_is_named_twice(record: Record, by: By, said: str) -> None:
     """A line stands alone, and is shorter where its speaker's name stands before it."""
-    line = tell(Story().opened().say(record, by=by).entries[-1], plan=plan())
-    assert beside_its_speaker(line) == said
+    line = line_of(Story().opened().say(record, by=by).entries[-1], plan=plan())
+    assert beside_its_author(line) == said
 
 
 def test_a_tail_of_the_journal_can_be_told_without_its_beginning() -> None:

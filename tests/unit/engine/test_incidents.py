@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from allclear.domain.errors import NotFound
-from allclear.domain.incident import replay
 from allclear.domain.records import NoteAdded
+from allclear.domain.replay import replay
 from allclear.engine.incidents import read_incident
 from allclear.journal.entries import SqlJournal
 from tests.scenario.response_support import MACHINE, OPENED, new_journal

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, StormJoined
 from allclear.domain.reminders import reminders
-from allclear.domain.timeline import tell
+from allclear.domain.timeline import line_of
 from allclear.engine.actions.auto_approval import objections
 from allclear.engine.alerts.intake import Alert, Intake
 from allclear.postmortem.incident_summary import show
@@ -167,7 +167,7 @@ def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None
     (told,) = [one for one in reminders(room.engine.company.plan, incident) if one.topic == "news"]
     assert told.sentence == "1 alert to know of since 04:20 (it fires again): allclear show VS-1 --why"
     last = room.engine.journal.entries(incident.id)[-1]
-    assert tell(last, incident).text == "An alert from alertmanager fires again: Down 0."
+    assert line_of(last, incident).text == "An alert from alertmanager fires again: Down 0."
 
 
 # --- flapping --------------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_an_alert_after_the_storm_makes_a_covered_incident_ordinary_again(room: 
     room.hear("k20", service=20)
     assert [room.incident(one).storm_umbrella for one in (opened[3], opened[4], joined)] == [None, joined, joined]
     assert not any("every act" in reason for reason in _objections(room, opened[3]))
-    assert "is over" in tell(room.engine.journal.entries(opened[3] or "")[-1]).text
+    assert "is over" in line_of(room.engine.journal.entries(opened[3] or "")[-1]).text
 
 
 def test_with_the_policy_off_each_new_alert_opens_an_incident(tmp_path: Path) -> None:

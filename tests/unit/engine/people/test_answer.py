@@ -16,7 +16,7 @@ from allclear.domain.action import ActStatus, Outcome, Verdict
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConcurrentWrite, NotAllowed, NotFound
-from allclear.domain.incident import Incident, replay
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Person
 from allclear.domain.records import (
     ActFinished,
@@ -27,6 +27,7 @@ from allclear.domain.records import (
     NoteAdded,
     PhaseEntered,
 )
+from allclear.domain.replay import replay
 from allclear.engine.people.people import Declaration, People
 from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import OutboxKind

@@ -12,9 +12,10 @@ import pytest
 from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import Candidate, utc_now
 from allclear.domain.errors import NotAllowed, NotFound
-from allclear.domain.incident import Incident, replay
+from allclear.domain.incident import Incident
 from allclear.domain.plan import Facet, Kind, Plan, Role, SeverityRule
 from allclear.domain.records import AskOpened, By, RoleTaken, SeverityChanged, VetoWindowEnded
+from allclear.domain.replay import replay
 from allclear.engine.people.people import Declaration, People, read_facts
 from allclear.journal.entries import SqlJournal
 from tests.scenario.response_support import new_journal, vintstreet

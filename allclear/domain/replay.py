@@ -1,0 +1,275 @@
+"""Replaying the journal's entries into an incident: what each record changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+from allclear.domain.errors import JournalError
+from allclear.domain.incident import Act, Answer, AskState, Incident, ReminderState, StepState
+from allclear.domain.records import (
+    Acknowledged,
+    ActFinished,
+    ActIntended,
+    ActProposed,
+    AlertJoined,
+    AlertsCollapsed,
+    AskAnswered,
+    AskOpened,
+    AskWithdrawn,
+    Assessed,
+    Contained,
+    DecisionMade,
+    Entry,
+    FollowUpAdded,
+    IncidentEnded,
+    IncidentOpened,
+    LedgerHandedOver,
+    NoteAdded,
+    PhaseEntered,
+    PhaseLeft,
+    PostMortemWritten,
+    Recovered,
+    ReminderDue,
+    RoleTaken,
+    RunStarted,
+    SeverityChanged,
+    StepDone,
+    StormJoined,
+    StormPassed,
+    VetoWindowEnded,
+)
+
+_WRITTEN_ON_BEHALF = (IncidentOpened, ActProposed, AskOpened, ActIntended, ActFinished)
+"""Records that allclear writes on a person's behalf: a person who sends a page has not acknowledged it."""
+
+_TURNS = (
+    Acknowledged,
+    RoleTaken,
+    SeverityChanged,
+    AskOpened,
+    AskAnswered,
+    AskWithdrawn,
+    VetoWindowEnded,
+    Contained,
+    Recovered,
+    LedgerHandedOver,
+    IncidentEnded,
+)
+"""Records that change the state of an incident, its lead, or what waits for people."""
+
+
+def replay(entries: Iterable[Entry]) -> Incident | None:
+    """Return the incident that `entries` describe, in order; None without entries.
+
+    Raises JournalError if the first entry does not open an incident.
+    """
+    incident: Incident | None = None
+    for entry in entries:
+        if incident is None:
+            incident = _open(entry)
+        _apply(incident, entry)
+    return incident
+
+
+def apply_to(incident: Incident, entries: Iterable[Entry]) -> Incident:
+    """Return a copy of `incident` after the `entries` that follow in its record; `incident` itself does not change."""
+    copied = _copy(incident)
+    for entry in entries:
+        _apply(copied, entry)
+    return copied
+
+
+def _copy(incident: Incident) -> Incident:
+    """Copy everything that applying an entry can change; records and findings never change and are shared."""
+    copied = copy(incident)
+    for name, value in vars(incident).items():
+        if isinstance(value, dict | list):
+            setattr(copied, name, copy(cast("dict[Any, Any] | list[Any]", value)))
+    copied.acts = {act_id: replace(act, asks=list(act.asks)) for act_id, act in incident.acts.items()}
+    copied.asks = {ask_id: replace(ask, answers=list(ask.answers)) for ask_id, ask in incident.asks.items()}
+    return copied
+
+
+def _open(entry: Entry) -> Incident:
+    opened = entry.record
+    if not isinstance(opened, IncidentOpened):
+        raise JournalError(
+            f"The record of {entry.incident} does not begin with its opening.", f"allclear verify {entry.incident}"
+        )
+    return Incident(
+        id=entry.incident,
+        opened=opened,
+        opened_at=entry.at,
+        opened_by=entry.by,
+        severity=opened.severity,
+        title=opened.title,
+        kind=opened.incident_kind,
+        facets=dict(opened.facets),
+    )
+
+
+def _apply(incident: Incident, entry: Entry) -> None:
+    incident.head, incident.length = entry.hash, entry.number
+    if entry.by.person:
+        _apply_author(incident, entry)
+    if isinstance(entry.record, _TURNS):
+        incident.last_turn = (entry.number, entry.at)
+    for apply in (_apply_phases, _apply_state, _apply_asks, _apply_acts, _apply_alerts, _apply_people):
+        if apply(incident, entry):
+            return
+
+
+def _apply_author(incident: Incident, entry: Entry) -> None:
+    """Apply that a person wrote the entry: the first entry by a person after the opening acknowledges the incident."""
+    if incident.acknowledged_at is None and not isinstance(entry.record, IncidentOpened):
+        incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
+        incident.last_turn = (entry.number, entry.at)
+    if not isinstance(entry.record, _WRITTEN_ON_BEHALF):
+        incident.last_human_entry = entry.number
+
+
+def _apply_phases(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
+        case PhaseEntered(phase=phase):
+            incident.phase = phase
+            incident.entered.append(phase)
+        case PhaseLeft(phase=phase):
+            _leave(incident, phase, entry.at)
+        case StepDone() as done:
+            key = (done.phase, done.step)
+            times = incident.steps[key].times + 1 if key in incident.steps else 1
+            incident.steps[key] = StepState(done.finding, done.title, entry.at, times, entry.number)
+        case RunStarted(phase=phase, run=run, holder=holder):
+            incident.runs[phase] = run
+            incident.began_in[run] = (holder, entry.at)
+        case _:
+            return False
+    return True
+
+
+def _leave(incident: Incident, phase: str, at: datetime) -> None:
+    incident.left_at[phase] = incident.severity
+    incident.left = list(dict.fromkeys([*incident.left, phase]))
+    if phase == "review":
+        incident.reviewed_at = at
+
+
+def _apply_state(incident: Incident, entry: Entry) -> bool:
+    """Apply a record about the incident as a whole.
+
+    The first `Contained`, `Recovered` and `IncidentEnded` count, because the clocks that they start or stop then hold.
+    """
+    match entry.record:
+        case SeverityChanged() as changed:
+            incident.severity = changed.now
+            incident.severities.append((entry.at, changed))
+        case Assessed() as assessed:
+            incident.facets |= assessed.facets
+            incident.kind = assessed.incident_kind or incident.kind
+        case Contained() as contained:
+            incident.contained = incident.contained or contained
+            incident.contained_at = incident.contained_at or entry.at
+        case Recovered():
+            incident.recovered_at = incident.recovered_at or entry.at
+        case IncidentEnded() as ended:
+            incident.ended, incident.ended_at = incident.ended or ended, incident.ended_at or entry.at
+        case _:
+            return False
+    return True
+
+
+def _apply_asks(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
+        case AskOpened(ask=ask):
+            incident.asks[ask.id] = AskState(ask, entry.at, number=entry.number)
+            if ask.act in incident.acts:
+                incident.acts[ask.act].asks.append(ask.id)
+        case AskAnswered() as answered:
+            answer = Answer(answered.yes, entry.by, answered.reason, answered.identity, entry.at, answered.choice)
+            incident.asks[answered.ask].answers.append(answer)
+        case VetoWindowEnded(ask=ask):
+            incident.asks[ask].passed = True
+        case AskWithdrawn() as withdrawn:
+            incident.asks[withdrawn.ask].withdrawn = withdrawn.reason
+        case _:
+            return False
+    return True
+
+
+def _apply_acts(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
+        case ActProposed() as proposed:
+            incident.acts[proposed.act] = Act(proposed, entry.at, entry.by, number=entry.number)
+        case ActIntended() as intended:
+            act = incident.acts[intended.act]
+            act.intended, act.intended_at, act.issued = intended, entry.at, entry.number
+        case ActFinished() as finished:
+            _finish(incident, entry, finished)
+        case LedgerHandedOver() as handed_over:
+            incident.acts[handed_over.act].handed_over = handed_over
+        case _:
+            return False
+    return True
+
+
+def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
+    act = incident.acts[finished.act]
+    act.outcome, act.finished_at = finished.outcome, entry.at
+    if act.proposed.leaves or act.proposed.undoes:
+        incident.last_turn = (entry.number, entry.at)
+    undoes = act.proposed.undoes
+    if undoes in incident.acts and finished.outcome.good:
+        incident.acts[undoes].undone_by = act.id
+    if act.proposed.pages and finished.outcome.changed and incident.paged_at is None:
+        incident.paged_at = entry.at
+
+
+def _apply_alerts(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
+        case AlertJoined() as alert:
+            _join(incident, entry, alert)
+        case AlertsCollapsed(count=count, up_to=up_to):
+            incident.collapsed += count
+            incident.collapsed_up_to, incident.collapsed_at, incident.joined_at = up_to, entry.at, entry.at
+        case StormJoined(umbrella=umbrella):
+            incident.storm_umbrella, incident.joined_at = umbrella, entry.at
+        case StormPassed():
+            incident.storm_umbrella = None
+        case _:
+            return False
+    return True
+
+
+def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
+    if alert.state == "firing" and alert.key not in incident.alerts:
+        incident.joined_at = entry.at
+    incident.alerts[alert.key] = alert
+    if alert.flapping:
+        incident.held[alert.key] = entry.at
+    else:
+        incident.held.pop(alert.key, None)
+    if alert.news:
+        incident.news.append((entry.number, entry.at, alert.news))
+
+
+def _apply_people(incident: Incident, entry: Entry) -> bool:
+    match entry.record:
+        case Acknowledged():
+            pass  # `_apply_author` has done it, as for every entry by a person
+        case ReminderDue() as reminder:
+            incident.reminders.setdefault(reminder.topic, []).append(ReminderState(reminder, entry.at, entry.number))
+        case RoleTaken(role=role, person=person):
+            incident.roles[role] = person
+        case NoteAdded() | DecisionMade() as note:
+            incident.notes.append((entry.at, entry.by, note))
+        case PostMortemWritten(field=name, text=text):
+            incident.words[name] = text
+        case FollowUpAdded() as follow_up:
+            incident.follow_ups.append(follow_up)
+        case _:
+            return False
+    return True

@@ -1,0 +1,157 @@
+"""Sentences about acts: what was proposed, who was asked and answered, and the outcome."""
+
+from __future__ import annotations
+
+from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.approval import Ask, AskKind
+from allclear.domain.base import JsonDict
+from allclear.domain.incident import LIVE_MESSAGE
+from allclear.domain.records import (
+    ActFinished,
+    ActIntended,
+    ActProposed,
+    AskAnswered,
+    AskOpened,
+    AskWithdrawn,
+    By,
+    Entry,
+    VetoWindowEnded,
+)
+from allclear.domain.sentences.sentence import Sentence, SentenceContext, Tone
+from allclear.domain.text import (
+    LONG,
+    SHORT,
+    answer_commands,
+    asked_words,
+    bare,
+    differences,
+    plain,
+    with_full_stop,
+)
+
+_ANSWERED_VIA = {
+    "cli": "from the command line",
+    "prefect": "in Prefect",
+    "slack": "in Slack",
+    "responder": "on the approval page",
+    "link": "by personal link",
+    "drill": "in the drill",
+}
+_AS_INTENDED = "It is as intended."
+
+
+def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa: PLR0911 - one case for each record
+    """Return the sentence for a record about an act or an ask; None for any other record."""
+    match entry.record:
+        case ActProposed() as proposed:
+            return _proposed(context, proposed)
+        case AskOpened(ask=ask):
+            return _asked(context, ask)
+        case AskAnswered() as answered:
+            return _answered(context, answered, entry.by)
+        case VetoWindowEnded(ask=ask):
+            title = _title(context, ask)
+            return Sentence(f'Nobody stopped "{title}" in its time: it is done, as the plan authorised.', "bad")
+        case AskWithdrawn() as withdrawn:
+            title, reason = _title(context, withdrawn.ask), with_full_stop(bare(withdrawn.reason))
+            return Sentence(f'The question about "{title}" is void: {reason}', "bad")
+        case ActIntended() as intended:
+            summary = _summary(intended.change, context.act_title(intended.act))
+            return Sentence(f"About to do: {summary}.", routine=True, detail=[f"Issued by {plain(intended.holder)}."])
+        case ActFinished() as finished:
+            return _finished(context, finished)
+        case _:
+            return None
+
+
+def _title(context: SentenceContext, ask_id: str) -> str:
+    ask = context.ask(ask_id)
+    return context.ask_title(ask) if ask else plain(ask_id)
+
+
+def _summary(change: JsonDict | None, otherwise: str) -> str:
+    return bare(str((change or {}).get("summary") or otherwise))
+
+
+def _proposed(context: SentenceContext, proposed: ActProposed) -> Sentence:
+    title = bare(proposed.title, SHORT)
+    if proposed.refusals:
+        detail = [refusal.next_step for refusal in proposed.refusals]
+        reasons = " ".join(with_full_stop(bare(refusal.sentence)) for refusal in proposed.refusals)
+        return Sentence(f"Not possible: {title}. {reasons}", "bad", detail=detail)
+    act, change = context.act(proposed.act), proposed.change or {}
+    detail = [
+        *(f"{name}: {before} -> {after}" for name, before, after in _changed(change)),
+        *(f"{word.title()}: {change[word]}" for word in ("risk", "undo") if change.get(word)),
+    ]
+    # The outcome's sentence is enough for an act that needed no approval.
+    outcome_tells = bool(act and not act.asks and act.outcome) or proposed.phase == LIVE_MESSAGE
+    return Sentence(f"Proposed: {_summary(proposed.change, title)}.", routine=outcome_tells, detail=detail)
+
+
+def _changed(change: JsonDict) -> list[tuple[str, str, str]]:
+    return differences(change.get("before") or {}, change.get("after") or {}, plain)
+
+
+def _asked(context: SentenceContext, ask: Ask) -> Sentence:
+    asked, title = asked_words(ask.policy, context.plan), context.ask_title(ask)
+    text = {
+        AskKind.APPROVAL: f"Asked {asked} to approve: {title}",
+        AskKind.STEP: f"Asked {asked}: {title}",
+        AskKind.FALSE_ALARM: f"Asked {asked} whether this is a false alarm",
+        AskKind.AGAIN: f"Asked {asked} what to do. {title}",
+        AskKind.CHOICE: f"Asked {asked}: {title}",
+    }[ask.kind]
+    yes, no = answer_commands(ask, context.plan)
+    return Sentence(with_full_stop(text), "ask", detail=[f"Yes: {ask.yes} {yes}", f"No: {ask.no} {no}"])
+
+
+def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Sentence:
+    author, ask = context.author(by), context.ask(answered.ask)
+    via = _ANSWERED_VIA.get(by.via, f"by {plain(by.via, 30)}")
+    title = f'"{context.ask_title(ask)}"' if ask else plain(answered.ask)
+    yes, no = {
+        None: (f"said yes to {title} {via}", f"said no to {title} {via}"),
+        AskKind.APPROVAL: (f"approved {title} {via}", f"refused {title} {via}"),
+        AskKind.STEP: (f"has done {title}", f"has not done {title}"),
+        AskKind.FALSE_ALARM: (f"called it a false alarm {via}", f"said {via} that it is real"),
+        AskKind.CHOICE: (f"chose {plain(answered.choice or 'nothing')} {via}", f"chose none {via} ({title})"),
+        AskKind.AGAIN: (f"said to try again {via} ({title})", f"went on without {via} ({title})"),
+    }[ask.kind if ask else None]
+    claimed = answered.identity == "claimed"
+    identity = "The name is claimed, not proven." if claimed else f"Identity: {answered.identity}."
+    reason = f": '{bare(answered.reason, LONG)}'." if answered.reason.strip() else "."
+    return Sentence(f"{author} {yes if answered.yes else no}{reason}", "person", detail=[identity])
+
+
+_OUTCOMES: dict[ActStatus, tuple[str, Tone]] = {
+    ActStatus.PLANNED: ("Worked out only, nothing was done", "plain"),
+    ActStatus.REFUSED: ("Not done", "bad"),
+    ActStatus.REJECTED: ("Not done, for a person said no", "plain"),
+    ActStatus.APPLIED: ("Done, not verified yet", "plain"),
+    ActStatus.VERIFIED: ("Done and verified", "good"),
+    ActStatus.UNVERIFIED: ("Sent, but it does not show", "bad"),
+    ActStatus.FAILED: ("Failed", "bad"),
+    ActStatus.INDETERMINATE: ("Nobody can tell whether it was done", "bad"),
+    ActStatus.UNDONE: ("Undone", "good"),
+}
+
+
+def outcome_words(outcome: Outcome) -> str:
+    """Return what became of an act, in a few words: `Done and verified`."""
+    if outcome.drifted:
+        return "Not done, for the world had moved"
+    if outcome.good and not outcome.changed:
+        return "Done already"
+    return _OUTCOMES[outcome.status][0]
+
+
+def _finished(context: SentenceContext, finished: ActFinished) -> Sentence:
+    act, outcome = context.act(finished.act), finished.outcome
+    summary = _summary(act.change if act else None, context.act_title(finished.act))
+    sentence = "" if outcome.good and outcome.sentence == _AS_INTENDED else f" {with_full_stop(bare(outcome.sentence))}"
+    next_step = f" Next: {with_full_stop(bare(outcome.next_step))}" if outcome.next_step and not outcome.good else ""
+    # A refusal stands in the proposal already; that a message was brought up to date is seen in the message.
+    told = bool(act and (act.refusals or (act.proposed.phase == LIVE_MESSAGE and outcome.good)))
+    text = f"{outcome_words(outcome)}: {summary}.{sentence}{next_step}"
+    return Sentence(text, _OUTCOMES[outcome.status][1], routine=told)

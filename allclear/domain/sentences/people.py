@@ -1,0 +1,49 @@
+"""Sentences about people: who took over, what was written down, who was reminded."""
+
+from __future__ import annotations
+
+from allclear.domain.records import (
+    Acknowledged,
+    DecisionMade,
+    Entry,
+    FollowUpAdded,
+    LedgerHandedOver,
+    NoteAdded,
+    PostMortemWritten,
+    ReminderDue,
+    RoleTaken,
+)
+from allclear.domain.sentences.sentence import Sentence, SentenceContext
+from allclear.domain.text import bare, plain, role_words, stamp, with_full_stop
+
+
+def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa: PLR0911 - one case for each record
+    """Return the sentence for a record about people; None for any other record."""
+    author = context.author(entry.by)
+    match entry.record:
+        case Acknowledged():
+            return Sentence(f"{author} is on it.", "person")
+        case ReminderDue() as reminder:
+            verb = "Woken" if reminder.urgent else "Told"
+            return Sentence(f"{verb}: {with_full_stop(bare(reminder.sentence))}", "bad")
+        case RoleTaken() as taken:
+            was = f" (was {plain(taken.was, 60)})" if taken.was else ""
+            role = role_words(taken.role, context.plan)
+            return Sentence(f"{plain(taken.person, 60)} is {role} now{was}.", "person")
+        case LedgerHandedOver() as handed_over:
+            title, to = context.act_title(handed_over.act), plain(handed_over.to, 60)
+            return Sentence(f'{to} takes over what "{title}" left in place, until {stamp(handed_over.due)}.', "person")
+        case NoteAdded(text=text):
+            tone = "person" if entry.by.person else "plain"
+            return Sentence(f"Note by {author}: {with_full_stop(bare(text))}", tone)
+        case DecisionMade() as decision:
+            reason = f" Why: {with_full_stop(bare(decision.reason))}" if decision.reason.strip() else ""
+            return Sentence(f"{author} decided: {with_full_stop(bare(decision.text))}{reason}", "person")
+        case PostMortemWritten(field=field):
+            title = plain(field, 40).replace("_", " ")
+            return Sentence(f'{author} wrote "{title}" for the post-mortem.', "person", routine=True)
+        case FollowUpAdded() as follow_up:
+            owner, text = plain(follow_up.owner, 60), with_full_stop(bare(follow_up.text))
+            return Sentence(f"Follow-up for {owner}, due {follow_up.due:%Y-%m-%d}: {text}", "person")
+        case _:
+            return None

@@ -1,0 +1,100 @@
+"""Sentences about the incident itself: its opening and end, severity, phases, steps, containment and recovery."""
+
+from __future__ import annotations
+
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.records import (
+    Assessed,
+    Contained,
+    Entry,
+    IncidentEnded,
+    IncidentOpened,
+    PhaseEntered,
+    PhaseLeft,
+    Recovered,
+    RunStarted,
+    SeverityChanged,
+    StepDone,
+)
+from allclear.domain.runbook import Phase
+from allclear.domain.sentences.sentence import Sentence, SentenceContext
+from allclear.domain.text import SHORT, bare, plain, stamp, value_words, with_full_stop
+
+
+def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa: C901, PLR0911 - one case for each record
+    """Return the sentence for a record about the incident itself; None for any other record."""
+    match entry.record:
+        case IncidentOpened() as opened:
+            return _opened(opened)
+        case SeverityChanged() as changed:
+            return _severity(context, changed)
+        case Assessed() as assessed:
+            return _assessed(context, assessed, context.author(entry.by))
+        case PhaseEntered(phase=phase):
+            return Sentence(f"Phase begins: {context.phase(phase)}.", routine=True)
+        case PhaseLeft() as left:
+            rest = f": {with_full_stop(bare(left.sentence))}" if left.sentence else "."
+            return Sentence(f"Phase done: {context.phase(left.phase)}{rest}", routine=not left.sentence)
+        case StepDone() as done:
+            return _step(context, done)
+        case Contained() as contained:
+            finding = with_full_stop(bare(contained.finding.sentence))
+            return Sentence(f"Contained ({bare(contained.by)}): {finding}", "good")
+        case Recovered(finding=finding):
+            return Sentence(f"Recovered: {with_full_stop(bare(finding.sentence))}", "good")
+        case IncidentEnded() as ended:
+            ending = "All clear" if ended.ending == "resolved" else "False alarm"
+            reason = f": {with_full_stop(bare(ended.reason))}" if ended.reason.strip() else "."
+            return Sentence(f"{ending}{reason}", "good")
+        case RunStarted() as started:
+            phase = context.phase(started.phase)
+            return Sentence(f"Prefect runs {phase} (flow run {plain(started.run)}).", routine=True)
+        case _:
+            return None
+
+
+def _opened(opened: IncidentOpened) -> Sentence:
+    drill = ["Simulated: nothing here happens in production."] if opened.simulated else []
+    began = [f"The trouble began {stamp(opened.began)}."] if opened.began else []
+    text = f"Opened as {plain(opened.severity, 20)}: {bare(opened.title, SHORT)} ({plain(opened.reported)})."
+    return Sentence(text, "bad", detail=[*drill, *began])
+
+
+def _severity(context: SentenceContext, changed: SeverityChanged) -> Sentence:
+    was, now = (context.plan.rank(changed.was), context.plan.rank(changed.now)) if context.plan else (0, 0)
+    verb = "changed" if was == now else "raised" if now < was else "lowered"
+    reason = with_full_stop(bare(changed.reason))
+    text = f"Severity {verb} from {plain(changed.was, 20)} to {plain(changed.now, 20)}: {reason}"
+    return Sentence(text, "bad" if verb == "raised" else "plain")
+
+
+def _assessed(context: SentenceContext, assessed: Assessed, author: str) -> Sentence:
+    known = [f"{_facet(context, name)}: {plain(value, 40)}" for name, value in assessed.facets.items()]
+    if assessed.incident_kind:
+        kind = context.plan.kinds.get(assessed.incident_kind) if context.plan else None
+        known.insert(0, f"kind of incident: {plain(kind.title if kind else assessed.incident_kind, 60)}")
+    reason = f" Why: {with_full_stop(bare(assessed.reason))}" if assessed.reason.strip() else ""
+    return Sentence(f"{author} assessed it: {'; '.join(known)}.{reason}", "person")
+
+
+def _facet(context: SentenceContext, name: str) -> str:
+    facet = context.plan.facets.get(name) if context.plan else None
+    return plain(facet.title if facet else name, 80)
+
+
+def _step(context: SentenceContext, done: StepDone) -> Sentence:
+    finding = done.finding
+    failed = "trouble confirmed" if done.phase == Phase.DETECT else "not well"
+    end = {Verdict.FAILURE: f": {failed}", Verdict.INCONCLUSIVE: ": cannot tell", Verdict.SUCCESS: ""}[finding.verdict]
+    healthy = finding.verdict is Verdict.SUCCESS and done.phase != Phase.INVESTIGATE
+    return Sentence(
+        f"{bare(done.title, SHORT)}: {bare(finding.sentence)}{end}.",
+        "bad" if finding.verdict is Verdict.FAILURE else "good" if healthy else "plain",
+        routine=(done.phase, done.step) in context.covered,
+        detail=_facts(finding),
+    )
+
+
+def _facts(finding: Finding) -> list[str]:
+    facts = list(finding.facts.items())[:12]
+    return [f"{plain(name, 40).replace('_', ' ')}: {value_words(value)}" for name, value in facts]

@@ -1,0 +1,131 @@
+"""Words that sentences, messages and documents share, and how text from outside is made safe.
+
+Titles of alerts, notes and names come from outside and are not trusted. `plain` puts them on one line, without control
+characters and of a limited length; `markdown_safe` does the same for documents and artifacts.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime
+from typing import cast
+
+from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
+from allclear.domain.base import JsonDict
+from allclear.domain.plan import Plan
+
+SHORT, LONG = 160, 1000
+"""Characters of a title, and of what a person writes."""
+
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[PX^_][^\x1b]*\x1b\\|\x1b[ -/]*[0-~]"
+)
+# Control and format characters (bidi overrides, zero width), lone surrogates, private use.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
+_MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]|~#$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_LINE_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=]))")
+_MEANINGLESS = frozenset({"etag"})
+"""Fields of a state that differ after every write and tell a reader nothing."""
+_LINK = re.compile(r"(?i)(?<=www)\.|:(?=//)")
+
+
+def plain(text: str, limit: int = SHORT) -> str:
+    """Return `text` on one line, without terminal escapes and invisible characters, `limit` characters at most."""
+    if not (text.isascii() and text.isprintable()):
+        visible = _ESCAPES.sub("", text[: limit * 20])
+        spaced = (" " if sign.isspace() else sign for sign in visible)
+        text = "".join(sign for sign in spaced if unicodedata.category(sign) not in _INVISIBLE)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def markdown_safe(text: str, limit: int = LONG) -> str:
+    """Return `plain(text)` so that Markdown shows it as it is: no markup, no HTML, no link, no table cell ends."""
+    escaped = _LINK.sub(lambda found: f"\\{found.group()}", plain(text, limit).translate(_MARKDOWN))
+    return _LINE_START.sub(r"\1\\", escaped)
+
+
+def differences(
+    before: JsonDict, after: JsonDict, safe: Callable[[str], str] = markdown_safe
+) -> list[tuple[str, str, str]]:
+    """Return the fields that differ, as (name, before, after) in words; safe in Markdown unless told otherwise."""
+    return [
+        (safe(key.replace("_", " ")), safe(value_words(before.get(key))), safe(value_words(after.get(key))))
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key) != after.get(key) and key not in _MEANINGLESS
+    ]
+
+
+def change_rows(change: JsonDict, safe: Callable[[str], str] = markdown_safe) -> list[tuple[str, str, str]]:
+    """Return a change of the journal as (name, before, after); in the action's own words where it has any."""
+    if change.get("was") or change.get("becomes"):
+        return [("", safe(str(change.get("was") or "")), safe(str(change.get("becomes") or "")))]
+    return differences(change.get("before") or {}, change.get("after") or {}, safe)
+
+
+def value_words(value: object) -> str:
+    """Return a value of a state as a person reads it: `yes`, `nothing`, `latest 100`."""
+    if value is None or value in ("", [], {}):
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        pairs = cast("dict[str, object]", value)
+        return ", ".join(f"{key.replace('_', ' ')} {value_words(one)}" for key, one in pairs.items())
+    if isinstance(value, list):
+        return "; ".join(value_words(one) for one in cast("list[object]", value))
+    return plain(str(value))
+
+
+_COUNTS = ("", "", "two of ", "three of ", "four of ", "five of ")
+
+
+def clock(at: datetime) -> str:
+    """Return the time of day, as `14:30`, in UTC."""
+    return at.strftime("%H:%M")
+
+
+def stamp(at: datetime) -> str:
+    """Return day and time as the plans' messages show them: `2026-11-22 14:30 UTC`."""
+    return at.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def role_words(role: str, plan: Plan | None = None) -> str:
+    """Return a role within a sentence: as the plan writes it, whatever its language, or else `tech lead`, `CTO`."""
+    if plan and role in plan.roles:
+        words = [plan.role_title(role)]
+    elif role == "on_call":
+        words = ["on-call"]
+    else:
+        # Nobody says how it is written: a word of three letters is taken for an abbreviation (CTO, CEO).
+        words = [word.upper() if len(word) <= 3 else word for word in role.split("_")]  # noqa: PLR2004
+    return plain(" ".join(words), 60)
+
+
+def asked_words(policy: ApprovalPolicy, plan: Plan | None = None) -> str:
+    """Return who is asked: `tech lead or CTO`, `two of on-call, tech lead or CTO`."""
+    roles = [role_words(role, plan) for role in policy.roles]
+    either = " or ".join(part for part in (", ".join(roles[:-1]), roles[-1]) if part)
+    return _COUNTS[policy.people] + either
+
+
+def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
+    """Return the commands that say yes and no to `ask`; with a role to say where the plan names nobody for it."""
+    verb = "done" if ask.kind is AskKind.STEP else "approve"
+    nobody = plan is not None and not any(plan.holders(role) for role in ask.policy.roles)
+    role = f" --role {ask.policy.roles[0]}" if nobody else ""
+    which = " --choose NAME" if ask.kind is AskKind.CHOICE else ""
+    rest = f"{plain(ask.id)} --as NAME{role}" + (' --reason "..."' if ask.policy.reason_needed else "")
+    return f"allclear {verb} {rest}{which}", f"allclear deny {rest}"
+
+
+def bare(text: str, limit: int = LONG) -> str:
+    """Return `plain(text)` without the full stop at its end."""
+    return plain(text, limit).rstrip(" .")
+
+
+def with_full_stop(text: str) -> str:
+    """Return `text` with a full stop, unless it ends as a sentence does."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
