@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, Update, bindparam, func, insert, select, update
 
+from allclear.domain.alert import AlertDecision, AlertState
 from allclear.journal.database import Database
-from allclear.journal.ports import INCIDENTS, AlertDecision, AlertState
+from allclear.journal.ports import INCIDENTS
 from allclear.journal.tables import ALERTS, HEARD
 
 

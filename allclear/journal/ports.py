@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from allclear.domain.alert import AlertDecision, AlertState
 from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline
 from allclear.domain.plan import RotaOverride
@@ -117,59 +118,6 @@ class NewDelivery:
     headers: dict[str, str]
     body: bytes
     delivery_key: str
-
-
-@dataclass(frozen=True)
-class AlertState:
-    """An alert that has an incident, and how it stands. Our own times, except `source_time`."""
-
-    company: str
-    key: str
-    incident: str
-    """The last that it belonged to; it may have ended."""
-    source: str
-    title: str
-    state: Literal["firing", "resolved"]
-    """How it counts in its incident."""
-    said: Literal["firing", "resolved"]
-    """What its source said last; another word than `state` while it flaps."""
-    source_time: datetime | None
-    """The newest of the source's own times."""
-    changed_at: datetime
-    """Since when the source says so."""
-    last_seen_at: datetime
-    turns: tuple[datetime, ...] = ()
-    """When the source changed its word, as far back as flapping is counted."""
-    times: int = 1
-    """How often it was heard."""
-
-
-@dataclass(frozen=True)
-class AlertDecision:
-    """What became of one alert of one delivery, and why."""
-
-    delivery: str
-    position: int
-    """Its place among the delivery's alerts, from 0."""
-    decision: str
-    """opened, joined, repeat, late, held, collapsed, old, below, ignored, quarantined: docs/alerts.md has the list."""
-    reason: str
-    at: datetime
-    """When it was heard last."""
-    source: str
-    key: str
-    state: str
-    title: str
-    severity: str = ""
-    """As the source said it."""
-    service: str = ""
-    source_time: datetime | None = None
-    """The source's own time."""
-    incident: str | None = None
-    times: int = 1
-    """How often it came to that."""
-    number: int = 0
-    """In the order of what was heard first."""
 
 
 @dataclass(frozen=True)

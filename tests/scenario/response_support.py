@@ -20,13 +20,13 @@ from typing import Any, Literal
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company, load_company
+from allclear.domain.alert import Alert
 from allclear.domain.approval import Ask
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.domain.records import ActIntended, By, IncidentOpened, NoteAdded
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
-from allclear.engine.alerts.intake import Alert
 from allclear.engine.response.moves import Over, Wait
 from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Acquired, Claim, Journal, NewDelivery, OutboxKind, OutboxMessage

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
+from allclear.domain.alert import Alert
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
-from allclear.engine.alerts.intake import Alert
 from allclear.engine.response.moves import Over, Wait
 from allclear.settings import Settings
 from allclear.simulator.scenario import Production

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from allclear.company import Company
+from allclear.domain.alert import AlertDecision
 from allclear.domain.base import JsonDict
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import Incident
 from allclear.domain.template_values import in_storm
 from allclear.engine.actions.auto_approval import objections
 from allclear.engine.incidents import read_incident
-from allclear.journal.ports import AlertDecision, Journal
+from allclear.journal.ports import Journal
 
 _SHOWN = 1000
 """Of an incident with more lines than these, the first stays and the newest."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from allclear.company import Company
+from allclear.domain.alert import Alert, AlertDecision, AlertState, Decision, FiringState
 from allclear.domain.base import Clock
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import Incident
@@ -25,38 +26,19 @@ from allclear.domain.text import plain
 from allclear.engine.alerts.storm import Buckets, Umbrella, count_collapsed
 from allclear.engine.incidents import open_under, read_incident, read_or_none, readable
 from allclear.engine.response.flow_starts import restart_messages, start_message
-from allclear.journal.ports import INCIDENTS, AlertDecision, AlertState, Journal, world_of
+from allclear.journal.ports import INCIDENTS, Journal, world_of
 
 _LONGEST_KEY, _LONGEST_WORD = 300, 60
 
 _AHEAD = timedelta(minutes=5)
 """How far a source's clock may be ahead of ours."""
 
-Became = Literal["quarantined", "opened", "joined", "held", "collapsed", "repeat", "late", "old", "below", "ignored"]
-"""What became of an alert, what weighs most first. docs/alerts.md says what each means."""
-
-
-@dataclass(frozen=True)
-class Alert:
-    """One alert, whatever source it came from. Its texts are untrusted."""
-
-    source: str
-    key: str
-    """What the source knows it by: the same for every firing and the resolve of one trouble."""
-    state: Literal["firing", "resolved"]
-    title: str
-    labels: dict[str, str] = field(default_factory=dict[str, str])
-    authenticated: bool = False
-    """Whether the source proved who it is: only then may anything act by itself."""
-    at: datetime | None = None
-    """When the trouble began (firing) or ended (resolved), by the source's clock, in UTC."""
-
 
 @dataclass(frozen=True)
 class Taken:
     """What became of an alert."""
 
-    state: Became
+    state: Decision
     reason: str
     incident: str | None = None
 
@@ -336,7 +318,7 @@ class Intake:
             said.now,
         )
 
-    def _heard_again(self, said: _Said, known: AlertState, state: Literal["firing", "resolved"]) -> AlertState:
+    def _heard_again(self, said: _Said, known: AlertState, state: FiringState) -> AlertState:
         record, last_turn = said.record, said.record.state != known.said
         times = [at for at in (record.at, known.source_time) if at]
         return replace(

@@ -16,6 +16,7 @@ from typing import Any
 
 from allclear.company import Company
 from allclear.domain.action import Finding, Verdict
+from allclear.domain.alert import AlertState
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
 from allclear.domain.durations import say_duration
@@ -30,7 +31,7 @@ from allclear.engine.concurrency import ConcurrencySlots
 from allclear.engine.incidents import read_incident
 from allclear.engine.people.people import closing_outbox
 from allclear.engine.response.conductor import Conductor
-from allclear.journal.ports import INCIDENTS, AlertState, Journal
+from allclear.journal.ports import INCIDENTS, Journal
 
 log = logging.getLogger("allclear.settling")
 

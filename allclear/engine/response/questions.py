@@ -8,7 +8,7 @@ from allclear.domain.deadlines import deadlines
 from allclear.domain.incident import Incident
 from allclear.domain.placeholders import render
 from allclear.domain.runbook import Step
-from allclear.domain.timeline import stamp
+from allclear.domain.text import stamp
 from allclear.engine.actions import approval_requests
 from allclear.engine.actions.registry import Registry
 from allclear.engine.response.moves import AskPeople

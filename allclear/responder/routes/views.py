@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from allclear.engine.alerts.intake import Became
-from allclear.journal.ports import AlertDecision, Delivery, DeliverySummary, Journal
+from allclear.domain.alert import AlertDecision, Decision
+from allclear.journal.ports import Delivery, DeliverySummary, Journal
 from allclear.responder.redelivery import found_in
 from allclear.responder.routes.models import AlertShown, HeardShown
 
-DeliveryState = Literal["new", Became]
+DeliveryState = Literal["new", Decision]
 """What can become of a request; `new` has not been read yet."""
 
 _IN_A_LIST = 20

@@ -15,8 +15,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from allclear.domain.alert import Alert
 from allclear.domain.base import digest
-from allclear.engine.alerts.intake import Alert
 from allclear.responder.sources.payload import Body, Labels, Text, When, Word, fit, key
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Partial, Reading, SecretSource

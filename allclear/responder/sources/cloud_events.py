@@ -19,8 +19,8 @@ import re
 from typing import Any, cast
 from urllib.parse import unquote
 
+from allclear.domain.alert import Alert
 from allclear.domain.base import digest
-from allclear.engine.alerts.intake import Alert
 from allclear.responder.sources.payload import FIRING, RESOLVED, Body, Labels, Text, When, Word, fit, key, labels
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource

@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, When, fit, key, labels, tagged
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource, test_call

@@ -14,7 +14,7 @@ resource's own labels, and the policy's user labels. Key: project and incident.
 
 from __future__ import annotations
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, Labels, Text, When, Word, fit, key, labels
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource, test_call

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.sources.alertmanager import Group
 from allclear.responder.sources.payload import Body, Text, Word, fit, key, labels
 from allclear.responder.sources.request import RawRequest

@@ -12,8 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from allclear.domain.alert import Alert
 from allclear.domain.base import Moment
-from allclear.engine.alerts.intake import Alert
 from allclear.responder.sources.payload import Labels, Word, fit
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import Keys, Proof, by_standard_webhook

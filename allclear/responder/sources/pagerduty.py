@@ -16,7 +16,7 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import Keys, Proof, Signed, by_any_hmac, hexdigest

@@ -9,7 +9,7 @@ importance), `host`, and tags written as `name:value`. Key: the check.
 
 from __future__ import annotations
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels, tagged
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource

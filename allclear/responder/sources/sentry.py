@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import Keys, Proof, Signed, by_secret, secret_header, secret_query
 

@@ -14,7 +14,7 @@ import hashlib
 from datetime import datetime
 from urllib.parse import urlencode
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, Text, fit, key, labels, tagged
 from allclear.responder.sources.request import RawRequest, fields
 from allclear.responder.sources.signatures import WEAK, Keys, Proof, Signed, same

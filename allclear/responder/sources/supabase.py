@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from allclear.domain.alert import Alert
 from allclear.domain.base import digest
-from allclear.engine.alerts.intake import Alert
 from allclear.responder.sources.payload import FIRING, RESOLVED, Body, Labels, fit, key, labels, moment
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource

@@ -11,7 +11,7 @@ Labels: `alertname` and `monitor` (the monitor's name), `alerttype` (down, up, e
 
 from __future__ import annotations
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.source import Nothing, Reading, SecretSource

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from time import monotonic, sleep
-from typing import cast, get_args
+from typing import get_args
 
 from allclear.bootstrap import Engine
+from allclear.domain.alert import Alert, Decision
 from allclear.domain.errors import AllclearError, JournalError, Unreadable
 from allclear.domain.text import plain
-from allclear.engine.alerts.intake import Alert, Became, Taken
+from allclear.engine.alerts.intake import Taken
 from allclear.journal.ports import INCIDENTS, Delivery
 from allclear.responder.deliveries import is_authenticated, is_numbered
 from allclear.responder.sources import SOURCES
@@ -165,7 +166,7 @@ class Taking:
         if not delivery.read_to:
             return ()
         rows = sorted(self._journal.heard(delivery=delivery.id, limit=None), key=lambda row: row.at)
-        last = {row.position: Taken(cast("Became", row.decision), row.reason, row.incident) for row in rows}
+        last = {row.position: Taken(row.decision, row.reason, row.incident) for row in rows}
         return tuple(last[place] for place in range(delivery.read_to))
 
     def _take_next(self, one: Read) -> Read:
@@ -190,7 +191,7 @@ class Taking:
         if one.end:
             self._journal.settle(one.delivery.id, *one.end)
             return
-        taken = sorted(one.taken, key=lambda taken: get_args(Became).index(taken.state))
+        taken = sorted(one.taken, key=lambda taken: get_args(Decision).index(taken.state))
         incident = next((one.incident for one in taken if one.incident), None)
         reasons = plain(" ".join(dict.fromkeys([one.note, *(taken.reason for taken in one.taken)])), _LONGEST_WHYS)
         self._journal.settle(one.delivery.id, taken[0].state, reasons, incident)

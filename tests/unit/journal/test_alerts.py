@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from allclear.domain.alert import AlertDecision, AlertState
 from allclear.domain.errors import NotFound
 from allclear.domain.records import AlertJoined, NoteAdded
 from allclear.journal.entries import SqlJournal
-from allclear.journal.ports import INCIDENTS, AlertDecision, AlertState, NewDelivery
+from allclear.journal.ports import INCIDENTS, NewDelivery
 from tests.journal_support import Journals, made_older
 from tests.scenario.response_support import MACHINE, OPENED
 

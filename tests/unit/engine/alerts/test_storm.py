@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from allclear.domain.alert import Alert
 from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, StormJoined
 from allclear.domain.reminders import reminders
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.auto_approval import objections
-from allclear.engine.alerts.intake import Alert, Intake
+from allclear.engine.alerts.intake import Intake
 from allclear.postmortem.incident_summary import show
 from tests.scenario.response_support import MACHINE
 from tests.unit.domain.stories import HEALTH

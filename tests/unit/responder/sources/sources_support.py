@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from allclear.engine.alerts.intake import Alert
+from allclear.domain.alert import Alert
 from allclear.responder.samples import SAMPLES, sample, signed
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest, kept

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from allclear.domain.alert import Alert
 from allclear.domain.systems import SourceName
-from allclear.engine.alerts.intake import Alert
 from allclear.responder.samples import SAMPLES, sample
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.payload import key, moment

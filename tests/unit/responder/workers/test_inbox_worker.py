@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from allclear.bootstrap import Engine
+from allclear.domain.alert import AlertState
 from allclear.domain.errors import AllclearError, Unreadable
 from allclear.journal.entries import SqlJournal
-from allclear.journal.ports import AlertState, Journal
+from allclear.journal.ports import Journal
 from allclear.responder.deliveries import PROOF
 from allclear.responder.redelivery import found_in, retry_delivery
 from allclear.responder.routes.views import shown_in_list

@@ -1,0 +1,80 @@
+"""An alert: what one message of a monitoring system says, its state so far, and what allclear decided about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+FiringState = Literal["firing", "resolved"]
+
+Decision = Literal["quarantined", "opened", "joined", "held", "collapsed", "repeat", "late", "old", "below", "ignored"]
+"""What allclear decided about an alert, the most important first. docs/alerts.md says what each means."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alert, from any source. Its texts are untrusted."""
+
+    source: str
+    key: str
+    """The source's identity of the problem: the same for every firing and for the resolve of one problem."""
+    state: FiringState
+    title: str
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+    authenticated: bool = False
+    """Whether the source proved its identity: no action is automatic without it."""
+    at: datetime | None = None
+    """When the problem began (firing) or ended (resolved), by the source's clock, in UTC."""
+
+
+@dataclass(frozen=True)
+class AlertState:
+    """An alert that belongs to an incident. Its times are allclear's own, except `source_time`."""
+
+    company: str
+    key: str
+    incident: str
+    """The incident that it belonged to last, which may have ended."""
+    source: str
+    title: str
+    state: FiringState
+    """How it counts in its incident."""
+    said: FiringState
+    """The last state that its source sent; differs from `state` while the alert is flapping."""
+    source_time: datetime | None
+    """The newest of the source's own times."""
+    changed_at: datetime
+    """When the source's state changed last."""
+    last_seen_at: datetime
+    turns: tuple[datetime, ...] = ()
+    """When the source's state changed, as far back as flapping is counted."""
+    times: int = 1
+    """How many times it was received."""
+
+
+@dataclass(frozen=True)
+class AlertDecision:
+    """What allclear decided about one alert of one delivery, and why."""
+
+    delivery: str
+    position: int
+    """Its place among the delivery's alerts, from 0."""
+    decision: Decision
+    reason: str
+    at: datetime
+    """When it was received last."""
+    source: str
+    key: str
+    state: FiringState
+    title: str
+    severity: str = ""
+    """The severity that the source sent."""
+    service: str = ""
+    source_time: datetime | None = None
+    """The source's own time."""
+    incident: str | None = None
+    times: int = 1
+    """How many times the same was decided."""
+    number: int = 0
+    """Its place in the order in which alerts were first received."""
