@@ -44,7 +44,7 @@ def check_drills(draft: Draft) -> Iterator[Complaint]:
 
 
 def _drill(draft: Draft, file: YamlFile) -> Iterator[Complaint]:
-    """A file without an alert is a production to look at, and is held to that part alone."""
+    """Yield what is wrong with one drill file. A file without an alert describes a production only."""
     production = _production(file)
     if isinstance(production, list):
         yield from production
@@ -104,7 +104,7 @@ class _Sheet:
                 yield self._file.error((field, name), f"{what} `{name}`.", instead(name, known))
 
     def _followed(self, plan: Plan) -> Iterator[Complaint]:
-        """What the alert leads to: its route, and that route's runbook and service."""
+        """Return what the alert leads to: its route, and that route's runbook and service."""
         route = plan.route(dict(self._script.alert.labels))
         if route is None:
             yield self._file.error(
@@ -135,7 +135,7 @@ class _Sheet:
                 )
 
     def _stage(self, route: Route, service: Service, production: Production) -> Iterator[Complaint]:
-        """The simulated production has to be the one that the response will look for."""
+        """Yield where the simulated production differs from the systems that the response will use."""
         known = [service.cloud_run] if isinstance(service.cloud_run, str) else list((service.cloud_run or {}).values())
         if known and production.service not in known:
             yield self._file.error(
@@ -162,7 +162,7 @@ class _Sheet:
                 )
 
     def _braces(self) -> Iterator[Complaint]:
-        """A drill's words are said as they stand."""
+        """Yield braces in the drill's texts: they are used as they stand."""
         for place, text in texts(self._script.model_dump(mode="json", by_alias=True)):
             for name in unknown_placeholders(text, {}):
                 like = " It is filled in templates and steps only." if name in PLACEHOLDERS else ""

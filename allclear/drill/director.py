@@ -39,7 +39,7 @@ class Played:
     post_mortem: str
     home: Path
     seconds: float
-    truth: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    event_log: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     misses: list[str] = field(default_factory=list[str])
 
     @property
@@ -169,7 +169,7 @@ async def _report(  # noqa: PLR0913 - all that a drill leaves behind
     incident = engine.conductor.incident(incident_id)
     entries = engine.journal.entries(incident_id)
     async with httpx.AsyncClient(base_url=control, timeout=10) as http:
-        truth = (await http.get("/log")).json()
+        event_log = (await http.get("/log")).json()
     service = company.systems.services[incident.opened.service]
     document = write_post_mortem(
         incident,
@@ -180,7 +180,7 @@ async def _report(  # noqa: PLR0913 - all that a drill leaves behind
         now=utc_now(),
     )
     (home / f"{incident_id}-post-mortem.md").write_text(document)
-    return Played(incident, entries, document, home, seconds, truth, _misses(script, engine, incident, seconds))
+    return Played(incident, entries, document, home, seconds, event_log, _misses(script, engine, incident, seconds))
 
 
 def _misses(script: Script, engine: Engine, incident: Incident, seconds: float) -> list[str]:

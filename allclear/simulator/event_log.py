@@ -19,16 +19,16 @@ class Record(Protocol):
 
 
 def utc_now() -> datetime:
-    """The present, aware and in UTC."""
+    """Return the present, aware and in UTC."""
     return datetime.now(UTC)
 
 
 def iso(moment: datetime | None) -> str | None:
-    """A moment as ISO 8601 in UTC with microseconds; ``None`` stays ``None``."""
+    """Return a moment as ISO 8601 in UTC with microseconds; ``None`` stays ``None``."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
 
 
-class GroundTruth:
+class EventLog:
     """An append-only list of facts, each with its number, its UTC time and its kind."""
 
     def __init__(self, clock: Clock) -> None:
@@ -41,5 +41,5 @@ class GroundTruth:
         self._entries.append({**facts, **entry})
 
     def entries(self, after: int = -1) -> list[Entry]:
-        """The facts whose number is above ``after``, oldest first."""
+        """Return the facts whose number is above ``after``, oldest first."""
         return [dict(entry) for entry in self._entries[max(after, -1) + 1 :]]

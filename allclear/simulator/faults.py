@@ -1,26 +1,17 @@
-"""Trouble put into a face on purpose: refused, slow, or done with the answer lost.
+"""Faults that are injected into an API: a call is refused, slow, or done with the answer lost.
 
-A fault waits for the next matching call of its face and is used up ``times`` times. Several faults
+A fault waits for the next matching call of its API and is used up ``times`` times. Several faults
 on one method are used in the order in which they were set.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-FaceName = Literal[
-    "storefront",
-    "cloud_run",
-    "supabase",
-    "slack",
-    "statuspage",
-    "pagerduty",
-    "cloud_monitoring",
-    "cloud_logging",
-    "vercel",
-]
 FaultKind = Literal[
     "unavailable",
     "slow",
@@ -32,77 +23,44 @@ FaultKind = Literal[
 ]
 ANY_METHOD = "*"
 
-METHODS: dict[FaceName, frozenset[str]] = {
-    "cloud_run": frozenset(
-        {
-            "GetService",
-            "ListServices",
-            "UpdateService",
-            "TestIamPermissions",
-            "ListRevisions",
-            "GetRevision",
-            "GetOperation",
-            "WaitOperation",
-        }
-    ),
-    "supabase": frozenset({"select", "update"}),
-    "slack": frozenset(
-        {
-            "auth.test",
-            "chat.postMessage",
-            "chat.update",
-            "conversations.history",
-            "conversations.replies",
-            "conversations.list",
-        }
-    ),
-    "statuspage": frozenset(
-        {
-            "create_incident",
-            "update_incident",
-            "get_incident",
-            "list_incidents",
-            "list_unresolved",
-            "list_components",
-        }
-    ),
-    "pagerduty": frozenset({"enqueue"}),
-    "cloud_monitoring": frozenset({"query"}),
-    "cloud_logging": frozenset({"entries.list"}),
-    "vercel": frozenset({"get_project", "get_alias", "list_deployments", "rollback", "promote"}),
-}
-"""The calls of each face by name; the storefront's are its paths."""
 
-_SOMEBODY_WROTE_FIRST: dict[FaceName, str] = {"cloud_run": "UpdateService", "supabase": "update"}
+@dataclass(frozen=True)
+class FaultPoints:
+    """The calls of one API that a fault can name."""
+
+    methods: frozenset[str] | None = None
+    """None: any name, as for the paths of the website."""
+    concurrent_write: str = ""
+    """The call before which another writer can be first: it compares an etag or an old value."""
+    regional: bool = False
+    """Whether a call belongs to a region."""
+
+    def objection(self, fault: Fault) -> str | None:
+        """Return why `fault` cannot be set here, or None."""
+        if self.methods is not None and fault.method != ANY_METHOD and fault.method not in self.methods:
+            return f"{fault.api} has no method {fault.method!r}; it has {', '.join(sorted(self.methods))}"
+        if fault.kind == "stale_etag" and fault.method != (self.concurrent_write or None):
+            return f"stale_etag needs a call that compares versions, and {fault.method} of {fault.api} does not"
+        if fault.region and not self.regional:
+            return f"the calls of {fault.api} belong to no region"
+        return None
 
 
 class Fault(BaseModel):
-    """One fault: in which face, on which call, in which region (all if none), of what kind, how often, how slow."""
+    """One fault: in which API, on which call, in which region (all if none), of what kind, how often, how slow."""
 
     model_config = ConfigDict(extra="forbid")
 
-    face: FaceName
+    api: str
     method: str = ANY_METHOD
     region: str = ""
     kind: FaultKind
     times: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     seconds: Annotated[float, Field(ge=0, le=3600)] = 2.0
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        known = METHODS.get(self.face)
-        if known is not None and self.method != ANY_METHOD and self.method not in known:
-            names = ", ".join(sorted(known))
-            raise ValueError(f"{self.face} has no method {self.method!r}; it has {names}")
-        if self.kind == "stale_etag" and self.method != _SOMEBODY_WROTE_FIRST.get(self.face):
-            raise ValueError("stale_etag goes with cloud_run's UpdateService or supabase's update only")
-        if self.region and self.face != "cloud_run":
-            raise ValueError("region goes with cloud_run only")
-        return self
-
-    def matches(self, face: FaceName, method: str, region: str = "") -> bool:
-        """Whether this fault is meant for that call."""
-        return self.face == face and self.method in (ANY_METHOD, method) and self.region in ("", region)
+    def matches(self, api: str, method: str, region: str = "") -> bool:
+        """Return whether this fault is meant for that call."""
+        return self.api == api and self.method in (ANY_METHOD, method) and self.region in ("", region)
 
 
 class FaultBoard:
@@ -110,9 +68,16 @@ class FaultBoard:
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
+        self.points: Mapping[str, FaultPoints] = {}
+        """API -> where faults can be injected; empty: everywhere."""
 
     def set(self, fault: Fault) -> None:
-        """Let a fault wait for its calls."""
+        """Keep a fault for the next calls that match. Raise ValueError if no call ever can."""
+        if self.points and fault.api not in self.points:
+            raise ValueError(f"there is no API {fault.api!r}; there are {', '.join(sorted(self.points))}")
+        objection = self.points[fault.api].objection(fault) if self.points else None
+        if objection:
+            raise ValueError(objection)
         self._waiting.append(fault)
 
     def clear(self) -> int:
@@ -121,10 +86,10 @@ class FaultBoard:
         self._waiting.clear()
         return dropped
 
-    def take(self, face: FaceName, method: str, region: str = "") -> Fault | None:
-        """The fault that this call meets, used up once; ``None`` for a call that goes well."""
+    def take(self, api: str, method: str, region: str = "") -> Fault | None:
+        """Return the fault that this call meets, used up once; ``None`` for a call that goes well."""
         for index, fault in enumerate(self._waiting):
-            if fault.matches(face, method, region):
+            if fault.matches(api, method, region):
                 if fault.times == 1:
                     del self._waiting[index]
                 else:
@@ -133,10 +98,10 @@ class FaultBoard:
                 return fault
         return None
 
-    def expects(self, face: FaceName, method: str, kind: FaultKind, region: str = "") -> bool:
-        """Whether such a fault is waiting; nothing is used up."""
-        return any(f.kind == kind and f.matches(face, method, region) for f in self._waiting)
+    def expects(self, api: str, method: str, kind: FaultKind, region: str = "") -> bool:
+        """Return whether such a fault is waiting; nothing is used up."""
+        return any(f.kind == kind and f.matches(api, method, region) for f in self._waiting)
 
     def waiting(self) -> list[Fault]:
-        """The faults still waiting, in the order in which they will be used."""
+        """Return the faults still waiting, in the order in which they will be used."""
         return list(self._waiting)

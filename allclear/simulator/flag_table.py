@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from allclear.simulator.event_log import Clock, GroundTruth, iso
+from allclear.simulator.event_log import Clock, EventLog, iso
 from allclear.simulator.scenario_schema import FlagSpec, Trouble
 
 Row = dict[str, Any]
@@ -26,7 +26,7 @@ class Flag:
     faults: tuple[Trouble, ...]
 
     def as_row(self) -> Row:
-        """The columns that the database shows."""
+        """Return the columns that the database shows."""
         return {
             "name": self.name,
             "enabled": self.enabled,
@@ -48,8 +48,8 @@ class FlagTable:
         "updated_at": datetime,
     }
 
-    def __init__(self, specs: list[FlagSpec], clock: Clock, truth: GroundTruth) -> None:
-        self._clock, self._truth = clock, truth
+    def __init__(self, specs: list[FlagSpec], clock: Clock, event_log: EventLog) -> None:
+        self._clock, self._truth = clock, event_log
         self._flags = {
             spec.name: Flag(
                 name=spec.name,
@@ -64,11 +64,11 @@ class FlagTable:
         }
 
     def enabled(self) -> list[Flag]:
-        """The flags that are on now."""
+        """Return the flags that are on now."""
         return [flag for flag in self._flags.values() if flag.enabled]
 
     def rows(self, match: Callable[[Row], bool] = lambda _: True) -> list[Row]:
-        """The rows that match, in the order of the scenario."""
+        """Return the rows that match, in the order of the scenario."""
         return [row for row in (flag.as_row() for flag in self._flags.values()) if match(row)]
 
     def update(self, names: list[str], change: Mapping[str, Any], by: str) -> list[Row]:

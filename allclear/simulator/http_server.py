@@ -104,7 +104,7 @@ class HttpServer:
 
 
 def _origin_form(scope: Scope) -> Scope:
-    """The request as if made to us directly, if a client took us for its proxy.
+    """Return the request as if made to us directly, if a client took us for its proxy.
 
     Its request line has the whole address then, and that one's host counts, not the header's.
     *Source:* RFC 9112, 3.2.2.

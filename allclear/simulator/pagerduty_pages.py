@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from allclear.simulator.event_log import Clock, GroundTruth, iso
+from allclear.simulator.event_log import Clock, EventLog, iso
 
 PageStatus = Literal["triggered", "acknowledged", "resolved"]
 EventAction = Literal["trigger", "acknowledge", "resolve"]
@@ -25,7 +25,7 @@ class Page:
     events: int = 1
 
     def as_facts(self) -> dict[str, Any]:
-        """The page as the drill sees it."""
+        """Return the page as the drill sees it."""
         return {
             "id": self.id,
             "dedup_key": self.dedup_key,
@@ -36,11 +36,11 @@ class Page:
         }
 
 
-class Pager:
+class PagerDutyPages:
     """Turns events into pages: the same key joins the open page, a resolved one is closed."""
 
-    def __init__(self, clock: Clock, truth: GroundTruth) -> None:
-        self._clock, self._truth = clock, truth
+    def __init__(self, clock: Clock, event_log: EventLog) -> None:
+        self._clock, self._truth = clock, event_log
         self.pages: list[Page] = []
 
     def event(self, action: EventAction, key: str, payload: dict[str, Any]) -> Page | None:

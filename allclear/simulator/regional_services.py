@@ -10,26 +10,26 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from allclear.simulator.event_log import Clock, GroundTruth
+from allclear.simulator.event_log import Clock, EventLog
 from allclear.simulator.revisions import ALL_TO_LATEST, Revision, Target
 from allclear.simulator.run_service import Edit, Later, RunService
 from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import ALL_TRAFFIC, RevisionSpec, ServiceSpec, TrafficSpec
-from allclear.simulator.traffic_history import Past
+from allclear.simulator.traffic_history import TrafficHistory
 
 
-class Site:
+class RegionalService:
     """One Cloud Run service in its region, with what Google remembers of it."""
 
     def __init__(
-        self, scenario: Production, spec: ServiceSpec, share: int, *, later: Later, clock: Clock, truth: GroundTruth
+        self, scenario: Production, spec: ServiceSpec, share: int, *, later: Later, clock: Clock, event_log: EventLog
     ) -> None:
         """``share`` is the percent of the shop's users whom it serves."""
         self.project, self.region, self.name, self.share = scenario.project, spec.region, spec.service, share
         self.url = ""
         """Where it is reached by itself, as soon as something listens there."""
         self.new_revision = spec.new_revision
-        self._clock, self._truth = clock, truth
+        self._clock, self._truth = clock, event_log
         self._registry = f"{self.region}-docker.pkg.dev/{self.project}/apps/{self.name}"
         now = clock()
         self.service = RunService(
@@ -42,7 +42,7 @@ class Site:
         )
         self.service.lags = scenario.traffic_lags
         users = scenario.users.per_second * share / ALL_TRAFFIC
-        self.past = Past(
+        self.traffic_history = TrafficHistory(
             spec.history,
             self.service,
             clock,
@@ -53,11 +53,11 @@ class Site:
 
     @property
     def place(self) -> dict[str, str]:
-        """Its region and name, for the record and for people."""
+        """Return its region and name, for the record and for people."""
         return {"region": self.region, "service": self.name}
 
     def now(self) -> datetime:
-        """The present."""
+        """Return the present."""
         return self._clock()
 
     def deploy(self, spec: RevisionSpec, by: str) -> None:
@@ -89,18 +89,18 @@ class Site:
         )
 
     def serving(self) -> dict[str, int]:
-        """The revisions that get requests now, with their shares in percent."""
+        """Return the revisions that get requests now, with their shares in percent."""
         shares: dict[str, int] = {}
         for name, percent in self.service.state.serves():
             shares[name] = shares.get(name, 0) + percent
         return shares
 
     def in_maintenance(self) -> list[str]:
-        """The revisions that show the maintenance page to users now."""
+        """Return the revisions that show the maintenance page to users now."""
         return [name for name in self.serving() if self.service.revisions[name].maintenance]
 
     def as_facts(self) -> dict[str, Any]:
-        """Its state in plain data."""
+        """Return its state in plain data."""
         state = self.service.state
         return {
             **self.place,
@@ -119,34 +119,37 @@ class Site:
         self._truth.record(kind, **self.place, **facts)
 
 
-class Sites:
+class RegionalServices:
     """Every site of the production: the one that the scenario describes first, and the others."""
 
-    def __init__(self, scenario: Production, *, later: Later, clock: Clock, truth: GroundTruth) -> None:
+    def __init__(self, scenario: Production, *, later: Later, clock: Clock, event_log: EventLog) -> None:
         others = scenario.other_services
         rest = ALL_TRAFFIC - sum(one.share for one in others)
         shares = [(scenario, rest), *((one, one.share) for one in others)]
-        self._all = [Site(scenario, spec, share, later=later, clock=clock, truth=truth) for spec, share in shares]
+        self._all = [
+            RegionalService(scenario, spec, share, later=later, clock=clock, event_log=event_log)
+            for spec, share in shares
+        ]
         self.main = self._all[0]
 
-    def __iter__(self) -> Iterator[Site]:
+    def __iter__(self) -> Iterator[RegionalService]:
         """Go through all of them, the first one first."""
         return iter(self._all)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return len(self._all)
 
-    def find(self, region: str, name: str) -> Site | None:
-        """The service of that name in that region."""
+    def find(self, region: str, name: str) -> RegionalService | None:
+        """Return the service of that name in that region."""
         return next((site for site in self._all if (site.region, site.name) == (region, name)), None)
 
-    def within(self, region: str) -> list[Site]:
-        """The services of that region, by name as Google lists them."""
+    def within(self, region: str) -> list[RegionalService]:
+        """Return the services of that region, by name as Google lists them."""
         return sorted((site for site in self._all if site.region == region), key=lambda site: site.name)
 
-    def meant(self, region: str, service: str) -> Site:
-        """The one site that fits what was named of it; the first where nothing was.
+    def meant(self, region: str, service: str) -> RegionalService:
+        """Return the one site that fits what was named of it; the first where nothing was.
 
         :raises LookupError: none fits, or several do.
         """

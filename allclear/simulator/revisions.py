@@ -24,7 +24,7 @@ class Revision:
 
     @classmethod
     def from_spec(cls, spec: RevisionSpec, now: datetime, registry: str) -> Revision:
-        """The revision that a scenario describes; its age counts back from ``now``."""
+        """Return the revision that a scenario describes; its age counts back from ``now``."""
         return cls(
             name=spec.name,
             image=spec.image or f"{registry}:{spec.name}",
@@ -39,7 +39,7 @@ class Revision:
 
     @property
     def can_serve(self) -> bool:
-        """Whether traffic may be sent to it."""
+        """Return whether traffic may be sent to it."""
         return self.ready and self.deleted_at is None
 
 
@@ -53,11 +53,11 @@ class Target:
 
     @classmethod
     def from_spec(cls, spec: TrafficSpec) -> Target:
-        """The entry that a scenario describes."""
+        """Return the entry that a scenario describes."""
         return cls(None if spec.revision == LATEST else spec.revision, spec.percent, spec.tag)
 
     def as_facts(self) -> dict[str, object]:
-        """The entry for the record and for people: ``latest`` or a name, percent, tag."""
+        """Return the entry for the record and for people: ``latest`` or a name, percent, tag."""
         tag = {"tag": self.tag} if self.tag else {}
         return {"revision": self.revision or LATEST, "percent": self.percent, **tag}
 

@@ -84,7 +84,7 @@ class ServiceState:
     annotations: tuple[tuple[str, str], ...] = ()
 
     def serves(self) -> list[tuple[str, int]]:
-        """The revisions that get requests now, with their shares."""
+        """Return the revisions that get requests now, with their shares."""
         return [(t.revision or self.latest_ready, t.percent) for t in self.serving if t.percent]
 
 
@@ -113,7 +113,7 @@ class Operation:
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Return whether it has ended, well or not."""
         return self.result is not None or self.error is not None
 
 
@@ -213,7 +213,7 @@ class RunService:
         self.change_at_once(Edit(labels=(*kept, ("touched", str(self.state.generation)))))
 
     def newest_first(self, *, deleted: bool) -> list[Revision]:
-        """The revisions as the vendor lists them; deleted ones only if asked for."""
+        """Return the revisions as the vendor lists them; deleted ones only if asked for."""
         return [r for r in reversed(self.revisions.values()) if deleted or r.deleted_at is None]
 
     def _edited(self, edit: Edit) -> ServiceState:
@@ -245,7 +245,7 @@ class RunService:
         said = f"{operation.error.code}: {operation.error.message}" if operation.error else "done"
         self._record(
             "operation_finished",
-            face="cloud_run",
+            api="cloud_run",
             operation=operation.id,
             generation=operation.edited.generation,
             result=said,

@@ -77,12 +77,12 @@ class Production(ServiceSpec):
 
     @property
     def new_revision(self) -> RevisionSpec | None:
-        """The revision that is deployed to the first service when the trouble starts, if one is."""
+        """Return the revision that is deployed to the first service when the trouble starts, if one is."""
         return self.outbreak.deploy if self.outbreak else None
 
     @property
     def breaks(self) -> bool:
-        """Whether any trouble is going to come."""
+        """Return whether any trouble is going to come."""
         return self.outbreak is not None or any(one.breaks_with for one in self.other_services)
 
     @model_validator(mode="after")
@@ -175,12 +175,12 @@ def _check_pages(production: Production) -> None:
 
 
 def _revisions(service: ServiceSpec) -> list[RevisionSpec]:
-    """Those that there are, and the one to come."""
+    """Return those that there are, and the one to come."""
     return [*service.revisions, *([service.new_revision] if service.new_revision else [])]
 
 
 def load_scenario(path: Path) -> Production:
-    """The production that a scenario file describes.
+    """Return the production that a scenario file describes.
 
     :raises ConfigError: the file is missing, is not YAML, or breaks the schema; one sentence naming
         the file, the field and what is wrong with it.

@@ -191,7 +191,7 @@ class ServiceSpec(Part):
 
     @property
     def new_revision(self) -> RevisionSpec | None:
-        """The revision that is deployed to it when the trouble starts, if one is."""
+        """Return the revision that is deployed to it when the trouble starts, if one is."""
         raise NotImplementedError
 
 
@@ -207,5 +207,5 @@ class OtherServiceSpec(ServiceSpec):
 
     @property
     def new_revision(self) -> RevisionSpec | None:
-        """The revision that is deployed to it when the trouble starts, if one is."""
+        """Return the revision that is deployed to it when the trouble starts, if one is."""
         return self.breaks_with

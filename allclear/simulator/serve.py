@@ -9,28 +9,18 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 import signal
-import string
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from allclear.simulator.apis.cloud_logging import CloudLoggingFace
-from allclear.simulator.apis.cloud_monitoring import CloudMonitoringFace
+from allclear.simulator.apis.catalog import APIS
 from allclear.simulator.apis.cloud_run.grpc import serve_grpc
-from allclear.simulator.apis.cloud_run.http import google_app
-from allclear.simulator.apis.cloud_run.rest_v1 import CloudRunV1
-from allclear.simulator.apis.cloud_run.rest_v2 import CloudRunRest
 from allclear.simulator.apis.cloud_run.service import CloudRun
-from allclear.simulator.apis.drill_control import ControlFace
-from allclear.simulator.apis.pagerduty import PagerDutyFace
-from allclear.simulator.apis.slack import SlackFace
-from allclear.simulator.apis.statuspage import StatuspageFace
-from allclear.simulator.apis.supabase import SupabaseFace
-from allclear.simulator.apis.vercel import VercelFace
-from allclear.simulator.apis.website import StorefrontFace
+from allclear.simulator.apis.drill_control import ControlApi
+from allclear.simulator.apis.website import WebsiteApi
 from allclear.simulator.http_server import HttpServer
+from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.world import World
 
@@ -51,39 +41,34 @@ class Simulation:
         self.scenario = scenario
         self.endpoints: dict[str, str] = {}
         self.control = ""
-        self.secrets = _new_secrets()
+        self._apis = [api for api in APIS if api.exists(scenario)]
+        self.secrets = {api.name: secret for api in APIS if (secret := api.new_secret())}
         self._http = HttpServer()
         self._grpc: Any = None
         self._users: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Open every face, and let time begin."""
+        """Serve every API, and start the clock of the scenario."""
         self.world = world = World(self.scenario)
-        cloud_run, keys, add = CloudRun(world), self.secrets, self._http.add
-        run_routes = [*CloudRunRest(cloud_run).routes(), *CloudRunV1(world, cloud_run).routes()]
-        storefront = add(StorefrontFace(world).app())
-        self.endpoints = {
-            "storefront": storefront,
-            "cloud_run": add(google_app(run_routes)),
-            "supabase": add(SupabaseFace(world, keys["supabase"]).app()),
-            "slack": add(SlackFace(world, keys["slack"]).app()) + "/api/",
-            "statuspage": add(StatuspageFace(world, keys["statuspage"]).app()),
-            "pagerduty": add(PagerDutyFace(world, keys["pagerduty"]).app()),
-            "cloud_monitoring": add(CloudMonitoringFace(world).app()),
-            "cloud_logging": add(CloudLoggingFace(world).app()),
-        }
-        if world.vercel is not None:
-            self.endpoints["vercel"] = add(VercelFace(world, world.vercel, keys["vercel"]).app())
-        self.control = add(ControlFace(world).app())
-        for site in world.sites:
-            # Where there is one only, nothing stands in front of it.
-            site.url = add(StorefrontFace(world, site).app()) if len(world.sites) > 1 else storefront
+        world.faults.points = {api.name: api.faults for api in APIS}
+        for api in self._apis:
+            address = self._http.add(api.app(world, self.secrets.get(api.name, "")))
+            self.endpoints[api.name] = address + api.base_path
+        self.control = self._http.add(ControlApi(world).app())
+        for service in world.regional_services:
+            service.url = self._address_of(service)
         await self._http.start()
-        self._grpc, port = await serve_grpc(cloud_run)
+        self._grpc, port = await serve_grpc(CloudRun(world))
         self.endpoints["cloud_run_grpc"] = f"127.0.0.1:{port}"
         world.start()
         self._users = asyncio.create_task(world.users.arrive())
         return self
+
+    def _address_of(self, service: RegionalService) -> str:
+        """Return where users reach a service: the shop's address, unless there are several services behind it."""
+        if len(self.world.regional_services) == 1:
+            return self.endpoints["storefront"]
+        return self._http.add(WebsiteApi(self.world, service).app())
 
     async def __aexit__(
         self,
@@ -102,13 +87,8 @@ class Simulation:
         await self._http.stop()
 
     def announcement(self) -> dict[str, Any]:
-        """Where everything is, as the first line of ``--json`` has it."""
-        options: dict[str, dict[str, str]] = {
-            "cloud_run": {"project": self.scenario.project, "region": self.scenario.region},
-            "statuspage": {"page": self.scenario.statuspage.page},
-        }
-        if self.scenario.vercel is not None:
-            options["vercel"] = {"team": self.scenario.vercel.team}
+        """Return where everything is, as the first line of ``--json`` has it."""
+        options = {api.name: found for api in self._apis if (found := api.options(self.scenario))}
         return {"endpoints": self.endpoints, "control": self.control, "secrets": self.secrets, "options": options}
 
 
@@ -170,18 +150,3 @@ def _page(scenario: Production, said: dict[str, Any]) -> str:
     lines += [f"  {'control':<17} {said['control']}", "", "Secrets, for this run only:"]
     lines += [f"  {name:<17} {secret}" for name, secret in said["secrets"].items()]
     return "\n".join([*lines, "", "Stop it with Ctrl-C."])
-
-
-def _new_secrets() -> dict[str, str]:
-    digits, letters = string.digits, string.ascii_letters + string.digits
-    return {
-        "supabase": f"sb_secret_{_random(22, letters)}_{_random(8, letters)}",
-        "slack": f"xoxb-{_random(12, digits)}-{_random(13, digits)}-{_random(24, letters)}",
-        "statuspage": secrets.token_hex(32),
-        "pagerduty": secrets.token_hex(16),
-        "vercel": _random(24, letters),
-    }
-
-
-def _random(length: int, alphabet: str) -> str:
-    return "".join(secrets.choice(alphabet) for _ in range(length))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from allclear.simulator.event_log import Clock, GroundTruth
+from allclear.simulator.event_log import Clock, EventLog
 from allclear.simulator.scenario_schema import SlackSpec
 
 Message = dict[str, Any]
@@ -21,26 +21,26 @@ class Channel:
     messages: list[Message] = field(default_factory=list[Message])
 
     def find(self, ts: str) -> Message | None:
-        """The message of that timestamp."""
+        """Return the message of that timestamp."""
         return next((m for m in self.messages if m["ts"] == ts), None)
 
 
-class Workspace:
+class SlackWorkspace:
     """Where messages are posted, changed and read back."""
 
-    def __init__(self, spec: SlackSpec, clock: Clock, truth: GroundTruth) -> None:
-        self._clock, self._truth = clock, truth
+    def __init__(self, spec: SlackSpec, clock: Clock, event_log: EventLog) -> None:
+        self._clock, self._truth = clock, event_log
         self._last_ts = 0
         self.team, self.bot = spec.team, spec.bot
         self.team_id, self.bot_id, self.user_id = _slack_id("T"), _slack_id("B"), _slack_id("U")
         self.channels = [Channel(_slack_id("C"), name) for name in spec.channels]
 
     def by_id(self, channel_id: str) -> Channel | None:
-        """The channel of that id."""
+        """Return the channel of that id."""
         return next((c for c in self.channels if c.id == channel_id), None)
 
     def by_id_or_name(self, channel: str) -> Channel | None:
-        """The channel of that id or, with or without ``#``, of that name."""
+        """Return the channel of that id or, with or without ``#``, of that name."""
         name = channel.removeprefix("#")
         return self.by_id(channel) or next((c for c in self.channels if c.name == name), None)
 

@@ -7,7 +7,7 @@ import string
 from dataclasses import dataclass
 from typing import Any
 
-from allclear.simulator.event_log import Clock, GroundTruth
+from allclear.simulator.event_log import Clock, EventLog
 from allclear.simulator.scenario_schema import StatusPageSpec
 
 Incident = dict[str, Any]
@@ -37,11 +37,11 @@ class Report:
     metadata: dict[str, Any] | None = None
 
 
-class StatusBoard:
+class StatuspageBoard:
     """Keeps incidents newest first, each with its updates newest first, as customers see them."""
 
-    def __init__(self, spec: StatusPageSpec, clock: Clock, truth: GroundTruth) -> None:
-        self._clock, self._truth = clock, truth
+    def __init__(self, spec: StatusPageSpec, clock: Clock, event_log: EventLog) -> None:
+        self._clock, self._truth = clock, event_log
         self.page = spec.page
         self.incidents: list[Incident] = []
         self.components: dict[str, Component] = {}
@@ -50,11 +50,11 @@ class StatusBoard:
             self.components[component["id"]] = component
 
     def find(self, incident_id: str) -> Incident | None:
-        """The incident of that id."""
+        """Return the incident of that id."""
         return next((i for i in self.incidents if i["id"] == incident_id), None)
 
     def unresolved(self) -> list[Incident]:
-        """The incidents that customers still see as open."""
+        """Return the incidents that customers still see as open."""
         return [i for i in self.incidents if i["status"] not in _ENDED]
 
     def open(self, report: Report) -> Incident:

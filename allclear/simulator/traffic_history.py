@@ -39,7 +39,7 @@ class Write:
     latest_created: str
 
 
-class Past:
+class TrafficHistory:
     """The service's history, from before the simulation began until now."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Past:
         self._seconds[-1][1][revision, status] += 1
 
     def requests(self, start: datetime, end: datetime) -> Counter[tuple[str, int]]:
-        """How many requests each revision answered with each status, as far as metrics show by now."""
+        """Return how many requests each revision answered with each status, as far as metrics show by now."""
         end = min(end, self._clock() - self._metrics_lag)
         found: Counter[tuple[str, int]] = Counter()
         for since, until, shares in self._reigns:
@@ -108,7 +108,7 @@ class Past:
     # --- before the beginning ------------------------------------------------------------------------
 
     def _reigns_before(self) -> list[tuple[datetime, datetime, Shares]]:
-        """Who served from when until when; without a history, what serves now did so since it was made."""
+        """Return who served from when until when; without a history, what serves now did so since it was made."""
         now, history = self._began, self._history
         if not history:
             shares = tuple(self._service.state.serves())
@@ -146,5 +146,5 @@ class Past:
 
 
 def window(end: datetime, seconds: float) -> tuple[datetime, datetime]:
-    """The time of that length that ends then."""
+    """Return the time of that length that ends then."""
     return end - timedelta(seconds=seconds), end

@@ -8,9 +8,9 @@ from collections import Counter, deque
 from datetime import datetime, timedelta
 from typing import Any
 
-from allclear.simulator.event_log import Clock, GroundTruth, iso
+from allclear.simulator.event_log import Clock, EventLog, iso
 from allclear.simulator.scenario_schema import UsersSpec
-from allclear.simulator.visits import Storefront, Visit
+from allclear.simulator.shop import Shop, Visit
 
 KEPT_SECONDS = 3600
 """Seconds of counts that are kept; the totals are kept for good."""
@@ -20,8 +20,8 @@ _TICK = 0.02
 class Users:
     """Everybody who visits the shop, seen from outside it."""
 
-    def __init__(self, spec: UsersSpec, storefront: Storefront, clock: Clock, truth: GroundTruth) -> None:
-        self._spec, self._storefront, self._clock, self._truth = spec, storefront, clock, truth
+    def __init__(self, spec: UsersSpec, shop: Shop, clock: Clock, event_log: EventLog) -> None:
+        self._spec, self._storefront, self._clock, self._truth = spec, shop, clock, event_log
         self._random = random.Random(spec.model_dump_json())  # noqa: S311 - the same users each time
         self._seconds: deque[tuple[int, Counter[str]]] = deque(maxlen=KEPT_SECONDS)
         self.totals: Counter[str] = Counter(ok=0, failed=0, maintenance=0)
@@ -77,7 +77,7 @@ class Users:
             self._truth.record("errors_stopped", last_failed_at=iso(self.last_failed_at))
 
     def as_facts(self) -> dict[str, Any]:
-        """The counts so far, in all and by region, the last minute by the second, and the true times of failure."""
+        """Return the counts so far in all and by region, the last minute by the second, and the times of failures."""
         since = self._clock() - timedelta(seconds=60)
         return {
             **_counts(self.totals),

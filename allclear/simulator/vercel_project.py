@@ -47,7 +47,7 @@ class Job:
 
     @property
     def status(self) -> str:
-        """How far it is, in Vercel's words."""
+        """Return how far it is, in Vercel's words."""
         if not self.operation.done:
             return "in-progress"
         return "failed" if self.operation.error else "succeeded"
@@ -64,21 +64,21 @@ class VercelProject:
 
     @property
     def serving(self) -> str:
-        """The name of the deployment that users meet."""
+        """Return the name of the deployment that users meet."""
         return self._service.state.serves()[0][0]
 
     def deployments(self) -> list[Revision]:
-        """Every production deployment, the newest first."""
+        """Return every production deployment, the newest first."""
         self._note_served()
         return self._service.newest_first(deleted=False)
 
     def has_served(self, name: str) -> bool:
-        """Whether that deployment has ever had the production domain."""
+        """Return whether that deployment has ever had the production domain."""
         self._note_served()
         return name in self._served
 
     def find(self, deployment: str) -> Revision:
-        """The deployment with that id.
+        """Return the deployment with that id.
 
         :raises VercelError: 404.
         """
@@ -130,7 +130,7 @@ class VercelProject:
 
 
 def deployment_id(name: str) -> str:
-    """The id of the deployment that the scenario calls ``name``."""
+    """Return the id of the deployment that the scenario calls ``name``."""
     return f"dpl_{_digest(name)}"
 
 

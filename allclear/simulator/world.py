@@ -7,18 +7,18 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from allclear.simulator.event_log import Clock, GroundTruth, utc_now
+from allclear.simulator.event_log import Clock, EventLog, utc_now
 from allclear.simulator.faults import FaultBoard
 from allclear.simulator.flag_table import FlagTable
-from allclear.simulator.pagerduty_pages import Pager
-from allclear.simulator.regional_services import Sites
+from allclear.simulator.pagerduty_pages import PagerDutyPages
+from allclear.simulator.regional_services import RegionalServices
 from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import RevisionSpec, TrafficSpec
-from allclear.simulator.slack_workspace import Workspace
-from allclear.simulator.statuspage_board import StatusBoard
+from allclear.simulator.shop import Shop
+from allclear.simulator.slack_workspace import SlackWorkspace
+from allclear.simulator.statuspage_board import StatuspageBoard
 from allclear.simulator.users import Users
 from allclear.simulator.vercel_project import VercelProject
-from allclear.simulator.visits import Storefront
 
 
 class World:
@@ -30,30 +30,34 @@ class World:
 
     def __init__(self, scenario: Production, clock: Clock = utc_now) -> None:
         self.scenario, self.clock = scenario, clock
-        self.truth = GroundTruth(clock)
+        self.event_log = EventLog(clock)
         self.faults = FaultBoard()
         self.broken = False
         self._timers: set[asyncio.TimerHandle] = set()
         self._loop = asyncio.get_running_loop()
-        self.sites = Sites(scenario, later=self.later, clock=clock, truth=self.truth)
-        self.service = self.sites.main.service
+        self.regional_services = RegionalServices(scenario, later=self.later, clock=clock, event_log=self.event_log)
+        self.service = self.regional_services.main.service
         """The service that the scenario describes first; the only one in most."""
-        self.flags = FlagTable(scenario.flags, clock, self.truth)
-        self.storefront = Storefront(self.sites, self.flags, scenario.pages)
-        self.users = Users(scenario.users, self.storefront, clock, self.truth)
-        self.pager = Pager(clock, self.truth)
-        self.workspace = Workspace(scenario.slack, clock, self.truth)
-        self.status_board = StatusBoard(scenario.statuspage, clock, self.truth)
+        self.flags = FlagTable(scenario.flags, clock, self.event_log)
+        self.shop = Shop(self.regional_services, self.flags, scenario.pages)
+        self.users = Users(scenario.users, self.shop, clock, self.event_log)
+        self.pagerduty = PagerDutyPages(clock, self.event_log)
+        self.workspace = SlackWorkspace(scenario.slack, clock, self.event_log)
+        self.status_board = StatuspageBoard(scenario.statuspage, clock, self.event_log)
         self.vercel = VercelProject(scenario.vercel, self.service, clock) if scenario.vercel else None
 
     def start(self) -> None:
         """Let time begin: the trouble comes when the scenario says so."""
-        self.truth.record(
+        self.event_log.record(
             "world_started",
             project=self.scenario.project,
-            **self.sites.main.place,
+            **self.regional_services.main.place,
             serving=[target.as_facts() for target in self.service.state.serving],
-            others=[{**site.place, "serving": site.serving()} for site in self.sites if site is not self.sites.main],
+            others=[
+                {**site.place, "serving": site.serving()}
+                for site in self.regional_services
+                if site is not self.regional_services.main
+            ],
         )
         after = self.scenario.breaks_after
         if not self.scenario.breaks or after is None:
@@ -68,7 +72,7 @@ class World:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        for site in self.sites:
+        for site in self.regional_services:
             site.service.close()
 
     def later(self, delay: timedelta, do: Callable[[], object]) -> None:
@@ -86,9 +90,9 @@ class World:
         if self.broken or not self.scenario.breaks:
             return False
         self.broken = True
-        deployed = {site: site.new_revision for site in self.sites if site.new_revision}
+        deployed = {site: site.new_revision for site in self.regional_services if site.new_revision}
         flags = self.scenario.outbreak.enable_flags if self.scenario.outbreak else []
-        self.truth.record(
+        self.event_log.record(
             "trouble_started",
             deploys=[{**site.place, "revision": revision.name} for site, revision in deployed.items()],
             enables=flags,
@@ -103,27 +107,29 @@ class World:
 
         :raises RunError: ALREADY_EXISTS for a name that is taken.
         """
-        self.sites.main.deploy(spec, by)
+        self.regional_services.main.deploy(spec, by)
 
     def redirect(self, traffic: list[TrafficSpec], by: str) -> None:
         """Change the traffic of the first service as somebody else would, at once."""
-        self.sites.main.redirect(traffic, by)
+        self.regional_services.main.redirect(traffic, by)
 
     def serving(self) -> dict[str, int]:
-        """The revisions of the first service that get requests now, with their shares in percent."""
-        return self.sites.main.serving()
+        """Return the revisions of the first service that get requests now, with their shares in percent."""
+        return self.regional_services.main.serving()
 
     def state(self) -> dict[str, Any]:
-        """The whole state in plain data, for the drill and for people: the first service's own at the top."""
+        """Return the whole state in plain data, for the drill and for people: the first service's own at the top."""
         maintenance = [flag.name for flag in self.flags.enabled() if flag.maintenance]
         return {
             "broken": self.broken,
-            **self.sites.main.as_facts(),
-            "other_services": [site.as_facts() for site in self.sites if site is not self.sites.main],
+            **self.regional_services.main.as_facts(),
+            "other_services": [
+                site.as_facts() for site in self.regional_services if site is not self.regional_services.main
+            ],
             "flags": {row["name"]: row["enabled"] for row in self.flags.rows()},
-            "maintenance": maintenance + [name for site in self.sites for name in site.in_maintenance()],
+            "maintenance": maintenance + [name for site in self.regional_services for name in site.in_maintenance()],
             "users": self.users.as_facts(),
-            "pages": [page.as_facts() for page in self.pager.pages],
+            "pages": [page.as_facts() for page in self.pagerduty.pages],
             "messages": [
                 {"channel": channel.name, **message}
                 for channel in self.workspace.channels

@@ -163,7 +163,9 @@ class OnSimulator:
     def serving(self, path: str = "") -> dict[str, int]:
         """Return where users are sent, by the service of that full name if one is named."""
         return next(
-            site for site in self.sim.world.sites if full_name(site.region, site.name) == (path or self.path)
+            site
+            for site in self.sim.world.regional_services
+            if full_name(site.region, site.name) == (path or self.path)
         ).serving()
 
     def asked(self) -> list[Entry]:
@@ -172,7 +174,7 @@ class OnSimulator:
 
     def writes(self) -> int:
         """Return how many writes were accepted, of all services."""
-        return sum(len(site.service.operations) for site in self.sim.world.sites)
+        return sum(len(site.service.operations) for site in self.sim.world.regional_services)
 
     def deploy(self, name: str) -> None:
         """Somebody deploys."""
@@ -203,7 +205,7 @@ class OnSimulator:
     def before_write(self, do: Callable[[], None]) -> None:
         """Has something happen between our last look and our write."""
         faults = self.sim.world.faults
-        faults.set(Fault(face="cloud_run", method="UpdateService", kind="slow", seconds=0.1))
+        faults.set(Fault(api="cloud_run", method="UpdateService", kind="slow", seconds=0.1))
         self._when(lambda: all(one.kind != "slow" for one in faults.waiting()), do)
 
     def during(self, do: Callable[[], None]) -> None:
@@ -212,7 +214,7 @@ class OnSimulator:
 
     def lose_answer(self) -> None:
         """Has the next write take effect and its answer lost."""
-        self.sim.world.faults.set(Fault(face="cloud_run", method="UpdateService", kind="answer_lost"))
+        self.sim.world.faults.set(Fault(api="cloud_run", method="UpdateService", kind="answer_lost"))
 
     def _when(self, true: Callable[[], bool], do: Callable[[], None]) -> None:
         async def wait() -> None:

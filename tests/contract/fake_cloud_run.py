@@ -27,7 +27,7 @@ Entry = tuple[str | None, int, str]
 """A share of the traffic: a revision or None for latest, percent, tag."""
 
 
-class SaidNo(Exception):
+class Rejection(Exception):
     """A refusal: a name of google/rpc/code.proto, and words."""
 
     def __init__(self, code: str, words: str) -> None:
@@ -142,12 +142,12 @@ class FakeCloudRun:
         place = self._place(name, "run.services.update")
         service = place.service
         if body.get("etag") and body["etag"] != service["etag"]:
-            raise SaidNo("ABORTED", f"Conflict: {service['etag']} is the version now, not {body['etag']}.")
+            raise Rejection("ABORTED", f"Conflict: {service['etag']} is the version now, not {body['etag']}.")
         if mask != ["traffic"] or "template" in body:
-            raise SaidNo("INVALID_ARGUMENT", "This would be a deployment.")
+            raise Rejection("INVALID_ARGUMENT", "This would be a deployment.")
         entries = body.get("traffic", [])
         if sum(entry.get("percent", 0) for entry in entries) != 100:
-            raise SaidNo("INVALID_ARGUMENT", "The percents do not add up to 100.")
+            raise Rejection("INVALID_ARGUMENT", "The percents do not add up to 100.")
         self.updates.append(body)
         service["traffic"] = [dict(entry) for entry in entries]
         operation = self._begin(place)
@@ -158,19 +158,19 @@ class FakeCloudRun:
     def get_operation(self, name: str) -> Json:
         """Answer GetOperation."""
         if name not in self.operations:
-            raise SaidNo("NOT_FOUND", f"There is no operation {name}.")
+            raise Rejection("NOT_FOUND", f"There is no operation {name}.")
         return copy.deepcopy(self.operations[name])
 
     # --- how it moves ----------------------------------------------------------------------------------
 
     def _place(self, path: str, permission: str | None) -> Place:
         if permission is not None and permission not in self.permissions:
-            raise SaidNo("PERMISSION_DENIED", f"Permission '{permission}' denied on resource '{path}'.")
+            raise Rejection("PERMISSION_DENIED", f"Permission '{permission}' denied on resource '{path}'.")
         if not path.startswith(f"projects/{PROJECT}/"):
             words = f"Permission '{permission or 'run.services.get'}' denied on '{path}' (or resource may not exist)."
-            raise SaidNo("PERMISSION_DENIED", words)
+            raise Rejection("PERMISSION_DENIED", words)
         if path not in self.places:
-            raise SaidNo("NOT_FOUND", f"Resource '{path}' does not exist.")
+            raise Rejection("NOT_FOUND", f"Resource '{path}' does not exist.")
         return self.places[path]
 
     def _revision(self, place: Place, name: str, created: datetime, *, ready: bool) -> None:

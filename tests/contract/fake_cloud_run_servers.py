@@ -19,7 +19,7 @@ from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import json_format
 
-from tests.contract.fake_cloud_run import FakeCloudRun, Json, SaidNo
+from tests.contract.fake_cloud_run import FakeCloudRun, Json, Rejection
 
 STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -67,7 +67,7 @@ class Line:
             elif fault == "hang":
                 await asyncio.sleep(3600)
             else:
-                raise SaidNo(fault, "Because.")
+                raise Rejection(fault, "Because.")
         return do()
 
     @asynccontextmanager
@@ -159,7 +159,7 @@ async def _rest_connection(line: Line, reader: asyncio.StreamReader, writer: asy
             status = 200
             try:
                 found = await line.answer(name, do)
-            except SaidNo as no:
+            except Rejection as no:
                 status = STATUS[no.code]
                 found = {"error": {"code": status, "message": no.words, "status": no.code}}
             said = json.dumps(found).encode()
@@ -212,7 +212,7 @@ class _Handlers(grpc.GenericRpcHandler):
         async def handle(request: Any, context: Any) -> Any:
             try:
                 found = await self._line.answer(method, lambda: do(self._line.fake, request))
-            except SaidNo as no:
+            except Rejection as no:
                 await context.abort(grpc.StatusCode[no.code], no.words)
             else:
                 return json_format.ParseDict(found, answered())

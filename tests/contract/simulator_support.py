@@ -92,16 +92,16 @@ async def control(simulation: Simulation, method: str, path: str, body: Any = No
     return answer.json()
 
 
-async def fault(simulation: Simulation, face: str, method: str, kind: str, **more: Any) -> None:
+async def fault(simulation: Simulation, api: str, method: str, kind: str, **more: Any) -> None:
     """Let one call of a face meet a fault."""
-    await control(simulation, "POST", "/faults", {"face": face, "method": method, "kind": kind, **more})
+    await control(simulation, "POST", "/faults", {"api": api, "method": method, "kind": kind, **more})
 
 
 def recorded(simulation: Simulation, kind: str, **facts: Any) -> list[dict[str, Any]]:
     """The ground truth's entries of that kind and with those facts."""
     return [
         entry
-        for entry in simulation.world.truth.entries()
+        for entry in simulation.world.event_log.entries()
         if entry["kind"] == kind and all(entry.get(k) == v for k, v in facts.items())
     ]
 

@@ -40,7 +40,7 @@ async def test_a_page_is_acknowledged_and_resolved() -> None:
         await carried_out(Page(context), incident="VS-1", summary="Payments are failing")
         await carried_out(Acknowledge(context), incident="VS-1")
         await carried_out(Resolve(context), incident="VS-1")
-        assert len(recorded(sim, "write", face="pagerduty", result="done")) == 3
+        assert len(recorded(sim, "write", api="pagerduty", result="done")) == 3
 
 
 async def test_a_page_whose_answer_was_lost_may_be_sent_again() -> None:
@@ -97,7 +97,7 @@ async def test_a_limited_post_waits_as_slack_says_and_is_sent_then() -> None:
         await fault(sim, "slack", "chat.postMessage", "rate_limited")
         done = await carried_out(PostMessage(context), message="VS-1", text="Investigating")
         assert done.finding.verdict is Verdict.SUCCESS
-        assert len(recorded(sim, "write", face="slack", result="done")) == 1
+        assert len(recorded(sim, "write", api="slack", result="done")) == 1
 
 
 async def test_the_status_page_is_opened_updated_and_resolved() -> None:
@@ -122,7 +122,7 @@ async def test_an_update_may_change_the_title_and_leaves_it_otherwise() -> None:
         )
         assert (kept.after.title, closed.after.title) == (OPEN["title"], "Resolved - Payments")
         assert closed.finding.verdict is Verdict.SUCCESS
-        assert len(recorded(sim, "write", face="statuspage", method="create_incident")) == 1
+        assert len(recorded(sim, "write", api="statuspage", method="create_incident")) == 1
 
 
 async def test_an_incident_opened_twice_is_on_the_page_once() -> None:

@@ -42,7 +42,7 @@ async def test_rollback_applied_twice_is_applied_once() -> None:
         done = await carried_out(action, service="storefront")
         with pytest.raises(Conflict):
             await action.apply(done.params, done.change, "VS-1/contain/one")
-        writes = recorded(sim, "write", face="cloud_run", result="done")
+        writes = recorded(sim, "write", api="cloud_run", result="done")
         assert len(writes) == 1
         assert action.target_reached(done.change, await action.observe(done.params))
 

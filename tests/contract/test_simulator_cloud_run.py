@@ -134,7 +134,7 @@ async def test_lost_answer_really_did_the_write() -> None:
         with pytest.raises(google_errors.ServiceUnavailable):
             await run_client(sim).update_service(all_to(GOOD))
         await until(lambda: sim.world.serving() == {GOOD: 100})
-        assert recorded(sim, "write", face="cloud_run", result="done, answer lost")
+        assert recorded(sim, "write", api="cloud_run", result="done, answer lost")
 
 
 async def test_lost_answer_over_rest_is_a_broken_connection() -> None:

@@ -65,7 +65,7 @@ async def test_replaced_traffic_is_written_down_as_v2_s_update() -> None:
         etag = sim.world.service.state.etag
         await send(client, [{"revisionName": GOOD, "percent": 100}, TAGGED])
         await run_client(sim).update_service(all_to(GOOD, sim.world.service.state.etag))
-        over_v1, over_v2 = recorded(sim, "write", face="cloud_run", method="UpdateService", result="done")
+        over_v1, over_v2 = recorded(sim, "write", api="cloud_run", method="UpdateService", result="done")
         for name in ("service", "update_mask", "validate_only", "traffic"):
             assert over_v1[name] == over_v2[name]
         assert over_v1["etag"] == etag

@@ -149,7 +149,7 @@ async def test_lost_answer_really_did_the_write() -> None:
         with pytest.raises(httpx.RemoteProtocolError):
             await send(client, [{"revisionName": GOOD, "percent": 100}])
         await until(lambda: sim.world.serving() == {GOOD: 100})
-        assert recorded(sim, "write", face="cloud_run", result="done, answer lost")
+        assert recorded(sim, "write", api="cloud_run", result="done, answer lost")
 
 
 async def test_missing_permission_refuses_each_method() -> None:

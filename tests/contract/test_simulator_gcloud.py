@@ -156,7 +156,7 @@ async def test_a_service_in_another_region_is_listed_and_rolled_back_there(tmp_p
         assert {one["metadata"]["name"] for one in json.loads(out)} == {"vintstreet", "vintstreet-eu"}
         words = ["--region=europe-west1", "--to-revisions=vintstreet-eu-1=100"]
         await _gcloud(sim, tmp_path, "services", "update-traffic", "vintstreet-eu", *words)
-        assert [site.serving() for site in sim.world.sites] == [{BAD: 100}, {"vintstreet-eu-1": 100}]
+        assert [site.serving() for site in sim.world.regional_services] == [{BAD: 100}, {"vintstreet-eu-1": 100}]
 
 
 async def test_what_the_documentation_says_to_type_works(tmp_path: Path) -> None:

@@ -33,9 +33,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def posted(sim: Simulated, face: str, path: str, **more: Any) -> httpx.Response:
+async def posted(sim: Simulated, api: str, path: str, **more: Any) -> httpx.Response:
     """Return the answer of a face to a POST."""
-    async with httpx.AsyncClient(base_url=sim.endpoints[face]) as http:
+    async with httpx.AsyncClient(base_url=sim.endpoints[api]) as http:
         return await http.post(path, **more)
 
 
@@ -80,7 +80,7 @@ async def test_what_users_meet_is_counted_by_revision_and_status() -> None:
     async with production(scenario) as (sim, context):
         users = sim.world.users.totals
         for _ in range(400):
-            sim.world.storefront.visit("GET", "/api/checkout")
+            sim.world.shop.visit("GET", "/api/checkout")
         found = await context.client(CloudMetrics).requests(*PLACE, until=now() + timedelta(minutes=1), window=HOUR)
         assert found[BAD].total >= 400
         assert found[BAD].failed == pytest.approx(240 + users["failed"], abs=25)

@@ -44,7 +44,7 @@ async def test_page_is_opened_joined_acknowledged_and_resolved() -> None:
         await _send(sim, _event(sim, "resolve"))
         await _send(sim, _event(sim))
         assert [p.status for p in sim.world.pager.pages] == ["resolved", "triggered"]
-        assert len(recorded(sim, "write", face="pagerduty", result="done")) == 5
+        assert len(recorded(sim, "write", api="pagerduty", result="done")) == 5
 
 
 async def test_key_is_made_when_none_is_given() -> None:

@@ -16,7 +16,7 @@ import pytest
 from starlette.routing import Route
 
 from allclear.domain.errors import ConfigError
-from allclear.simulator.apis.drill_control import ControlFace
+from allclear.simulator.apis.drill_control import ControlApi
 from allclear.simulator.scenario import load_scenario
 from tests.contract.simulator_support import (
     BAD,
@@ -142,10 +142,10 @@ async def test_record_is_numbered_timed_and_can_be_read_from_a_point() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"face": "cloud_run", "method": "Nonsense", "kind": "slow"},
-        {"face": "slack", "method": "chat.update", "kind": "stale_etag"},
-        {"face": "cloud_run", "kind": "slow", "times": 0},
-        {"face": "nobody", "kind": "slow"},
+        {"api": "cloud_run", "method": "Nonsense", "kind": "slow"},
+        {"api": "slack", "method": "chat.update", "kind": "stale_etag"},
+        {"api": "cloud_run", "kind": "slow", "times": 0},
+        {"api": "nobody", "kind": "slow"},
         ["not", "an", "object"],
     ],
 )
@@ -273,7 +273,7 @@ async def test_the_page_says_where_the_control_is_and_what_it_takes(tmp_path: Pa
         child = await asyncio.create_subprocess_exec("bash", "-euc", curls, env=environment)
         assert await child.wait() == 0
         assert [one["fault"] for one in recorded(sim, "fault_set")] == ["unavailable"]
-        doors = ControlFace(sim.world).app().routes
+        doors = ControlApi(sim.world).app().routes
     there = {f"{method} {route.path}" for route in doors if isinstance(route, Route) for method in route.methods or ()}
     assert set(re.findall(r"`((?:GET|POST|DELETE) /[a-z]+)`", page)) == there - {
         one for one in there if one.startswith("HEAD")

@@ -162,7 +162,7 @@ async def test_errors_stop_when_the_last_broken_region_is_rolled_back(both: Prod
         assert f"{GOOD_EU} was chosen: it answered" in second.change.risk
         assert (await visited(sim))[EUROPE, True] == 0
         await until(lambda: recorded(sim, "errors_stopped"))
-        assert [site.serving() for site in sim.world.sites] == [{GOOD: 100}, {GOOD_EU: 100}]
+        assert [site.serving() for site in sim.world.regional_services] == [{GOOD: 100}, {GOOD_EU: 100}]
 
 
 async def test_each_service_answers_at_its_own_address(both: Production) -> None:
@@ -222,7 +222,7 @@ async def test_v1_shows_a_region_by_its_host_by_its_location_and_all_at_once(bot
             service["spec"]["traffic"] = [{"revisionName": GOOD_EU, "percent": 100}]
             assert (await client.put(f"{NAMESPACE}/services/{SHOP}", json=service, headers=regional)).is_success
             await until(lambda: recorded(sim, "operation_finished", region=EUROPE))
-        assert [site.serving() for site in sim.world.sites] == [{BAD: 100}, {GOOD_EU: 100}]
+        assert [site.serving() for site in sim.world.regional_services] == [{BAD: 100}, {GOOD_EU: 100}]
 
 
 async def test_an_update_changes_one_region_and_its_operation_lives_there(both: Production) -> None:
@@ -237,7 +237,7 @@ async def test_an_update_changes_one_region_and_its_operation_lives_there(both: 
         assert (await client.get(f"/v2/{name.replace(EUROPE, 'us-central1')}")).status_code == 404
         await operation.result(timeout=5)
         assert (await run.get_service(name=SERVICE)).etag == before
-        assert [site.serving() for site in sim.world.sites] == [{BAD: 100}, {GOOD_EU: 100}]
+        assert [site.serving() for site in sim.world.regional_services] == [{BAD: 100}, {GOOD_EU: 100}]
         [write], [ended] = recorded(sim, "write"), recorded(sim, "operation_finished")
     assert (write["region"], write["service"]) == (EUROPE, IN_EUROPE)
     assert (ended["region"], ended["service"]) == (EUROPE, SHOP)
@@ -299,7 +299,7 @@ async def test_a_fault_of_one_region_is_not_met_in_another(both: Production) -> 
             await run_client(sim).get_service(name=IN_EUROPE, retry=None)
         assert [(await http.get(f"/v2/{one}")).status_code for one in (SERVICE, IN_EUROPE)] == [200, 503]
         assert [(await http.get(f"/v1/{one}")).status_code for one in (SERVICE, IN_EUROPE)] == [200, 503]
-        answer = await http.post(f"{sim.control}/faults", json={"face": "slack", "kind": "slow", "region": EUROPE})
+        answer = await http.post(f"{sim.control}/faults", json={"api": "slack", "kind": "slow", "region": EUROPE})
     assert answer.status_code == 422
 
 

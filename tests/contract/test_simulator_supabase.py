@@ -35,7 +35,7 @@ async def test_flag_switched_off_by_the_client_stops_its_errors() -> None:
             statuses = {(await client.get("/api/streams")).status_code for _ in range(10)}
         assert statuses == {200}
         assert recorded(sim, "flag_changed", flag="live_streams", enabled=False, by="supabase")
-        assert recorded(sim, "write", face="supabase", result="done")[0]["rows"] == 1
+        assert recorded(sim, "write", api="supabase", result="done")[0]["rows"] == 1
 
 
 async def test_synchronous_client_reads_and_writes_too() -> None:

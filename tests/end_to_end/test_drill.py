@@ -25,7 +25,7 @@ def entries(played: dict[str, Any], kind: str, **fields: object) -> list[dict[st
     return [entry for entry in found if all(entry["record"].get(key) == value for key, value in fields.items())]
 
 
-def truth(played: dict[str, Any], kind: str, **fields: object) -> list[dict[str, Any]]:
+def event_log(played: dict[str, Any], kind: str, **fields: object) -> list[dict[str, Any]]:
     """Return what the simulated production itself logged."""
     found = [line for line in played["truth"] if line["kind"] == kind]
     return [line for line in found if all(line.get(key) == value for key, value in fields.items())]
@@ -45,7 +45,7 @@ def test_the_drill_goes_as_planned_within_a_minute(played: dict[str, Any]) -> No
 def test_the_beginning_is_when_users_met_the_first_error(played: dict[str, Any]) -> None:
     """The incident's beginning is the production's own first error, and detection came after it."""
     [opened] = entries(played, "incident.opened")
-    [started] = truth(played, "errors_started")
+    [started] = event_log(played, "errors_started")
     assert abs(at(opened["record"], "began") - at(started)) < timedelta(seconds=1)
     assert at(opened) > at(started)
 
@@ -53,21 +53,21 @@ def test_the_beginning_is_when_users_met_the_first_error(played: dict[str, Any])
 def test_containment_is_claimed_only_after_the_last_error(played: dict[str, Any]) -> None:
     """The traffic moved between intent and outcome, and `contained` stands after users met their last error."""
     [contained] = entries(played, "contained")
-    [stopped] = truth(played, "errors_stopped")
+    [stopped] = event_log(played, "errors_stopped")
     assert at(stopped, "last_failed_at") < at(contained)
     [intent] = entries(played, "act.intended", act="contain/roll-back")
     [outcome] = entries(played, "act.finished", act="contain/roll-back")
-    [first, *_] = truth(played, "write", face="cloud_run")
+    [first, *_] = event_log(played, "write", api="cloud_run")
     assert at(intent) < at(first) < at(outcome) < at(contained)
 
 
 def test_each_act_was_issued_once(played: dict[str, Any]) -> None:
     """Production saw two traffic changes (the rollback and its undo), one page taken and closed, one public post."""
-    assert [line["result"] for line in truth(played, "write", face="cloud_run")] == ["done", "done"]
-    posts = [line for line in truth(played, "write", face="slack") if line["method"] == "chat.postMessage"]
+    assert [line["result"] for line in event_log(played, "write", api="cloud_run")] == ["done", "done"]
+    posts = [line for line in event_log(played, "write", api="slack") if line["method"] == "chat.postMessage"]
     assert len(posts) == 2
-    assert len(truth(played, "write", face="statuspage", method="create_incident")) == 1
-    assert [line["action"] for line in truth(played, "page")] == ["trigger", "acknowledge", "resolve"]
+    assert len(event_log(played, "write", api="statuspage", method="create_incident")) == 1
+    assert [line["action"] for line in event_log(played, "page")] == ["trigger", "acknowledge", "resolve"]
 
 
 def test_the_post_mortem_tells_what_happened(played: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ def test_the_post_mortem_tells_what_happened(played: dict[str, Any]) -> None:
 
 def test_nothing_that_left_the_drill_hides_that_it_was_one(played: dict[str, Any]) -> None:
     """Every message, page and public post of a drill says that it is simulated."""
-    told = [*truth(played, "message"), *truth(played, "status_post")]
+    told = [*event_log(played, "message"), *event_log(played, "status_post")]
     assert told
     assert all("SIMULATED" in str(line) for line in told)
 
@@ -94,12 +94,12 @@ def test_a_flag_that_stays_off_is_handed_to_a_person(tmp_path: Path) -> None:
     assert played["misses"] == []
     [handed_over] = entries(played, "ledger.handed-over")
     assert handed_over["record"]["to"] == "Ben Okafor"
-    assert [line["result"] for line in truth(played, "write", face="supabase")] == ["done"]
+    assert [line["result"] for line in event_log(played, "write", api="supabase")] == ["done"]
 
 
 def test_a_false_alarm_writes_nothing(tmp_path: Path) -> None:
     """In the healthy drill no system is written to, and the incident ends as a false alarm."""
     played = drill("healthy", tmp_path / "home")
     assert played["misses"] == []
-    assert truth(played, "write") == []
+    assert event_log(played, "write") == []
     assert entries(played, "incident.ended")[0]["record"]["ending"] == "false-alarm"

@@ -15,14 +15,14 @@ def test_a_site_that_is_down_is_rolled_back_and_later_given_the_fix(tmp_path: Pa
     """Vercel saw one rollback to what served before and one promotion of the fix; the public read the plan's words."""
     played = drill("retailgen/site-down", tmp_path / "home")
     assert played["misses"] == []
-    truth = played["truth"]
+    event_log = played["truth"]
     moved = [
         (line["method"], line["name"], line["result"])
-        for line in truth
-        if line["kind"] == "write" and line["face"] == "vercel"
+        for line in event_log
+        if line["kind"] == "write" and line["api"] == "vercel"
     ]
     assert moved == [("rollback", "retailgen-d4e7k1p", "done"), ("promote", "retailgen-k2v9fix", "done")]
-    posts = [line for line in truth if line["kind"] == "status_post"]
+    posts = [line for line in event_log if line["kind"] == "status_post"]
     assert [post["status"] for post in posts] == ["investigating", "identified", "resolved"]
     assert posts[0]["name"].endswith("Service Issue - RetailGen AI")
     assert "a release that could not read existing sessions" in posts[1]["body"]

@@ -128,7 +128,7 @@ class Production:
         The team's message follows every turn, so that it goes on changing.
         """
         log = httpx.get(f"{self.parts.stack.simulation.control}/log", timeout=20).json()
-        return dict(Counter(line["face"] for line in log if line["kind"] == "write" and line["face"] != "slack"))
+        return dict(Counter(line["api"] for line in log if line["kind"] == "write" and line["api"] != "slack"))
 
 
 @pytest.fixture(scope="module")

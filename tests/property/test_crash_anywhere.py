@@ -145,7 +145,7 @@ def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
     assert sum(write["result"] != "done" for write in writes(world)) == late
     once: list[tuple[str, str]] = []
     for write in writes(world):  # the pager's key is the fence: told again, it changes nothing, see the one page above
-        told = (write["face"], write["action"] if write["face"] == "pagerduty" else write["method"])
+        told = (write["api"], write["action"] if write["api"] == "pagerduty" else write["method"])
         if told[0] != "pagerduty" or told not in once:
             once.append(told)
     return once
@@ -253,7 +253,7 @@ async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, j
 async def _killed(engine: Engine, sim: Simulated, incident: str, hold: Hold) -> None:
     """Start the rollback in a process of its own, waits until it is held, and kills it."""
     if hold.method:
-        sim.world.faults.set(Fault(face="cloud_run", method=hold.method, kind="slow", seconds=hold.seconds))
+        sim.world.faults.set(Fault(api="cloud_run", method=hold.method, kind="slow", seconds=hold.seconds))
     process = await start_alone(engine, incident, "contain/roll-back", held=hold.method is None)
     try:
         await until(lambda: _is_held(engine, sim, incident, hold), seconds=30)

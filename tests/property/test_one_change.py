@@ -169,7 +169,7 @@ async def test_a_rollback_proposed_while_another_is_under_way_goes_not_one_furth
     async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
         first, second = _declared(one), _declared(two)
         act = await _approved(one, first)
-        sim.world.faults.set(Fault(face="cloud_run", method="GetOperation", kind="slow", seconds=0.5))
+        sim.world.faults.set(Fault(api="cloud_run", method="GetOperation", kind="slow", seconds=0.5))
         going = asyncio.create_task(one.executor.carry_out(first, act, MACHINE))
         await until(lambda: sim.world.serving() == {GOOD: 100})
         outcome = (await _proposed(two, second)).outcome

@@ -352,12 +352,12 @@ async def respond(engine: Engine, world: World, answer: Answerer = say_yes) -> s
 # --- what the simulator saw ----------------------------------------------------------------------------
 
 
-def writes(world: World, face: str | None = None, method: str | None = None) -> list[dict[str, Any]]:
+def writes(world: World, api: str | None = None, method: str | None = None) -> list[dict[str, Any]]:
     """Return the writes that the simulated vendors were sent, in order."""
     return [
         entry
-        for entry in world.truth.entries()
-        if entry["kind"] == "write" and face in (None, entry["face"]) and method in (None, entry["method"])
+        for entry in world.event_log.entries()
+        if entry["kind"] == "write" and api in (None, entry["api"]) and method in (None, entry["method"])
     ]
 
 

@@ -65,7 +65,7 @@ async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
             assert incident.left == ["detect"]
             assert not incident.over
             assert [page.status for page in sim.world.pager.pages] == ["triggered"]
-            assert [write["face"] for write in writes(sim.world)] == ["pagerduty", "slack"]
+            assert [write["api"] for write in writes(sim.world)] == ["pagerduty", "slack"]
             assert {"flow": "contain"} in [one.detail for one in engine.journal.outbox()]
         finally:
             await engine.close()
@@ -79,6 +79,6 @@ async def test_a_service_that_is_not_well_is_no_question(tmp_path: Path) -> None
             incident_id = report(engine)
             assert isinstance(await engine.conductor.run(incident_id, Phase.DETECT, MACHINE), Over)
             assert engine.conductor.incident(incident_id).asks == {}
-            assert [write["face"] for write in writes(sim.world)] == ["pagerduty", "slack"]
+            assert [write["api"] for write in writes(sim.world)] == ["pagerduty", "slack"]
         finally:
             await engine.close()

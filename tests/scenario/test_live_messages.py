@@ -138,7 +138,7 @@ async def test_a_channel_that_is_away_is_tried_again(tmp_path: Path) -> None:
     """An update that did not arrive is tried later, and holds up nothing that is to be done."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
-        it.simulated.world.faults.set(Fault(face="slack", kind="permission_denied", times=50))
+        it.simulated.world.faults.set(Fault(api="slack", kind="permission_denied", times=50))
         await later(it)
         answer(it, "roll-back")
         await it.to(Phase.CONTAIN)

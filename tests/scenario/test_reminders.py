@@ -126,7 +126,7 @@ async def test_the_end_of_an_incident_lets_the_pager_rest(tmp_path: Path) -> Non
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         assert isinstance(await it.to(Phase.DETECT), Over)
         it.engine.people.resolve(it.incident_id, "well again", ANA)
-        it.simulated.world.faults.set(Fault(face="pagerduty", kind="permission_denied", times=1))
+        it.simulated.world.faults.set(Fault(api="pagerduty", kind="permission_denied", times=1))
         await round_of(it)
         assert [status for _, status in pages(it)] == ["triggered"]
         it.watch.now += timedelta(seconds=31)
@@ -210,7 +210,7 @@ async def test_a_pager_that_is_away_is_tried_again(tmp_path: Path) -> None:
     """A page that was refused is tried again half a minute later, a minute after that, and ever more seldom."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
-        it.simulated.world.faults.set(Fault(face="pagerduty", kind="permission_denied", times=20))
+        it.simulated.world.faults.set(Fault(api="pagerduty", kind="permission_denied", times=20))
         it.watch.now += timedelta(minutes=3)
         tries: list[int] = []
         for seconds in (0, 20, 11, 30, 31, 300):

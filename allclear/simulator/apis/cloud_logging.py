@@ -19,11 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.google_rest import GoogleFace, google_error
-from allclear.simulator.apis.http_api import Call, SaidNo, as_object, parse_json, read_body, whole_number
+from allclear.simulator.apis.google_rest import GoogleApi, google_error
+from allclear.simulator.apis.http_api import Call, Rejection, as_object, parse_json, read_body, whole_number
+from allclear.simulator.apis.registration import SimulatedApi
 from allclear.simulator.event_log import iso
-from allclear.simulator.faults import FaceName
-from allclear.simulator.regional_services import Site
+from allclear.simulator.faults import FaultPoints
+from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.revisions import Target
 from allclear.simulator.traffic_history import Write
 
@@ -34,13 +35,13 @@ _VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s()"]+)')
 _ORDERS = ("timestamp asc", "timestamp desc")
 
 
-class CloudLoggingFace(GoogleFace):
+class CloudLoggingApi(GoogleApi):
     """Lists what was logged, for whoever may read logs."""
 
-    name: FaceName = "cloud_logging"
+    name = "cloud_logging"
 
     def app(self) -> Starlette:
-        """The interface as an ASGI application."""
+        """Return the interface as an ASGI application."""
         return Starlette(routes=[Route("/v2/entries:list", self._entries, methods=["POST"])])
 
     async def _entries(self, request: Request) -> Response:
@@ -72,11 +73,11 @@ class CloudLoggingFace(GoogleFace):
         return JSONResponse({**({"entries": page} if page else {}), **rest})
 
     def _log(self) -> list[dict[str, Any]]:
-        writes = [(site, write) for site in self.world.sites for write in site.past.writes]
+        writes = [(site, write) for site in self.world.regional_services for write in site.traffic_history.writes]
         return [_entry(*one) for one in sorted(writes, key=lambda one: one[1].at)]
 
 
-def _entry(site: Site, write: Write) -> dict[str, Any]:
+def _entry(site: RegionalService, write: Write) -> dict[str, Any]:
     at = str(iso(write.at)).replace("+00:00", "Z")  # as Google writes it
     v1 = write.api == "v1"
     place = f"namespaces/{site.project}" if v1 else f"projects/{site.project}/locations/{site.region}"
@@ -194,7 +195,7 @@ def _v2_target(target: Target) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> list[tuple[str, str, list[str]]]:
-    """The comparisons of a filter, all of which must hold: a path, an operator, and the values of which one must."""
+    """Return the comparisons of a filter, which must all hold: a path, an operator, and values of which one must fit."""
     found: list[tuple[str, str, list[str]]] = []
     for line in re.split(r"\n|\s+AND\s+", text):
         if line.strip():
@@ -247,5 +248,10 @@ async def _asked(request: Request) -> dict[str, Any]:
     return asked
 
 
-def _bad(message: str) -> SaidNo:
-    return SaidNo(google_error(400, message), message)
+def _bad(message: str) -> Rejection:
+    return Rejection(google_error(400, message), message)
+
+
+API = SimulatedApi(
+    "cloud_logging", lambda world, _: CloudLoggingApi(world).app(), FaultPoints(frozenset({"entries.list"}))
+)

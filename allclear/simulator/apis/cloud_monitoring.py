@@ -20,9 +20,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.google_rest import GoogleFace, media_type
-from allclear.simulator.apis.http_api import Call, SaidNo, as_object, parse_json, read_body
-from allclear.simulator.faults import FaceName
+from allclear.simulator.apis.google_rest import GoogleApi, media_type
+from allclear.simulator.apis.http_api import Call, Rejection, as_object, parse_json, read_body
+from allclear.simulator.apis.registration import SimulatedApi
+from allclear.simulator.faults import FaultPoints
 from allclear.simulator.traffic_history import window
 
 PERMISSION = "monitoring.timeSeries.list"
@@ -36,13 +37,13 @@ _MATCHER = re.compile(r'\s*(\w+)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)'
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class CloudMonitoringFace(GoogleFace):
+class CloudMonitoringApi(GoogleApi):
     """Counts what revisions answered, for whoever may read time series."""
 
-    name: FaceName = "cloud_monitoring"
+    name = "cloud_monitoring"
 
     def app(self) -> Starlette:
-        """The interface as an ASGI application."""
+        """Return the interface as an ASGI application."""
         path = "/v1/projects/{project}/location/{location}/prometheus/api/v1/query"
         return Starlette(routes=[Route(path, self._query, methods=["POST"])])
 
@@ -92,13 +93,13 @@ class CloudMonitoringFace(GoogleFace):
                 },
                 count,
             )
-            for site in self.world.sites
-            for (revision, status), count in site.past.requests(start, end).items()
+            for site in self.world.regional_services
+            for (revision, status), count in site.traffic_history.requests(start, end).items()
         ]
 
 
 async def _fields(request: Request) -> dict[str, str]:
-    """The request's fields, from a form as Prometheus takes it or from JSON as Google describes it."""
+    """Return the request's fields, from a form as Prometheus takes it or from JSON as Google describes it."""
     body = await read_body(request)
     try:
         if media_type(request) == "application/json":
@@ -142,6 +143,11 @@ def _matches(labels: dict[str, str], matchers: str) -> bool:
     return fits
 
 
-def _bad(message: str) -> SaidNo:
+def _bad(message: str) -> Rejection:
     body = {"status": "error", "errorType": "bad_data", "error": message}
-    return SaidNo(JSONResponse(body, 400), message)
+    return Rejection(JSONResponse(body, 400), message)
+
+
+API = SimulatedApi(
+    "cloud_monitoring", lambda world, _: CloudMonitoringApi(world).app(), FaultPoints(frozenset({"query"}))
+)

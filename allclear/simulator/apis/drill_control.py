@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.http_api import SaidNo, parse_json, read_body
+from allclear.simulator.apis.http_api import Rejection, parse_json, read_body
 from allclear.simulator.faults import Fault
-from allclear.simulator.regional_services import Site
+from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.run_service import RunError
 from allclear.simulator.scenario_schema import ALL_TRAFFIC, LATEST, RevisionSpec, TrafficSpec, Trouble
 from allclear.simulator.world import World
@@ -46,7 +46,7 @@ class Deployment(Where):
     maintenance: bool = False
 
     def as_spec(self) -> RevisionSpec:
-        """The revision as a scenario would describe it."""
+        """Return the revision as a scenario would describe it."""
         return RevisionSpec(
             name=self.revision,
             ready=self.ready,
@@ -70,14 +70,14 @@ class Switch(BaseModel):
     enabled: bool
 
 
-class ControlFace:
+class ControlApi:
     """The world behind the faces, over HTTP."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def app(self) -> Starlette:
-        """The control as an ASGI application."""
+        """Return the control as an ASGI application."""
         posts = {
             "/deploy": self._deploy,
             "/traffic": self._traffic,
@@ -97,7 +97,7 @@ class ControlFace:
     async def _log(self, request: Request) -> Response:
         after = request.query_params.get("after", "-1")
         try:
-            entries = self._world.truth.entries(int(after))
+            entries = self._world.event_log.entries(int(after))
         except ValueError:
             raise _unprocessable("after: must be a whole number") from None
         return JSONResponse(entries)
@@ -126,9 +126,9 @@ class ControlFace:
         site.redirect(traffic, by=_SOMEBODY)
         return JSONResponse({**site.place, "serving": site.serving()})
 
-    def _meant(self, asked: Where) -> Site:
+    def _meant(self, asked: Where) -> RegionalService:
         try:
-            return self._world.sites.meant(asked.region, asked.service)
+            return self._world.regional_services.meant(asked.region, asked.service)
         except LookupError as error:
             raise _unprocessable(f"region, service: {error}") from None
 
@@ -142,14 +142,17 @@ class ControlFace:
 
     async def _set_fault(self, request: Request) -> Response:
         fault = Fault.model_validate(await _json(request))
-        self._world.faults.set(fault)
+        try:
+            self._world.faults.set(fault)
+        except ValueError as error:
+            raise _unprocessable(str(error)) from None
         facts = fault.model_dump(exclude={"kind"})
-        self._world.truth.record("fault_set", fault=fault.kind, **facts)
+        self._world.event_log.record("fault_set", fault=fault.kind, **facts)
         return JSONResponse(fault.model_dump(), 201)
 
     async def _clear_faults(self, _: Request) -> Response:
         dropped = self._world.faults.clear()
-        self._world.truth.record("faults_cleared", dropped=dropped)
+        self._world.event_log.record("faults_cleared", dropped=dropped)
         return JSONResponse({"dropped": dropped})
 
     async def _break(self, _: Request) -> Response:
@@ -162,7 +165,7 @@ def _checked(handle: Handler) -> Handler:
     async def handled(request: Request) -> Response:
         try:
             return await handle(request)
-        except SaidNo as no:
+        except Rejection as no:
             return no.response
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
@@ -180,5 +183,5 @@ async def _json(request: Request) -> Any:
         raise _unprocessable("the body is not valid JSON") from None
 
 
-def _unprocessable(message: str) -> SaidNo:
-    return SaidNo(JSONResponse({"error": message}, 422), message)
+def _unprocessable(message: str) -> Rejection:
+    return Rejection(JSONResponse({"error": message}, 422), message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from allclear.simulator.apis.http_api import HttpFace, SaidNo
+from allclear.simulator.apis.http_api import HttpApi, Rejection
 from allclear.simulator.faults import Fault
 
 _CODES = {
@@ -26,7 +26,7 @@ _REFUSALS = {
 }
 
 
-class GoogleFace(HttpFace):
+class GoogleApi(HttpApi):
     """One of Google's interfaces, of the one project that there is."""
 
     def refusal(self, fault: Fault) -> Response:
@@ -42,14 +42,14 @@ class GoogleFace(HttpFace):
         scenario = self.world.scenario
         if project != scenario.project or permission not in scenario.permissions:
             message = f"Permission '{permission}' denied on resource 'projects/{project}' (or it may not exist)."
-            raise SaidNo(google_error(403, message), message)
+            raise Rejection(google_error(403, message), message)
 
 
 def google_error(status: int, message: str) -> JSONResponse:
-    """An error as Google's interfaces put it."""
+    """Return an error as Google's interfaces put it."""
     return JSONResponse({"error": {"code": status, "message": message, "status": _CODES[status]}}, status)
 
 
 def media_type(request: Request) -> str:
-    """What kind of body the caller says it sends."""
+    """Return what kind of body the caller says it sends."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

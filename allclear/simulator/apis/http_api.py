@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import secrets
+import string
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -14,7 +16,7 @@ from typing import Any, TypeVar, cast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from allclear.simulator.faults import FaceName, Fault
+from allclear.simulator.faults import Fault
 from allclear.simulator.world import World
 
 HANG_UP = "allclear.hang_up"
@@ -23,6 +25,8 @@ MAX_BODY = 2 * 1024 * 1024
 """Bytes that any face reads of a request."""
 
 _MAX_DIGITS = 9
+DIGITS = string.digits
+LETTERS = string.ascii_letters + string.digits
 
 Answer = TypeVar("Answer")
 
@@ -33,11 +37,11 @@ class Call:
 
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     result: str = "done"
-    somebody_was_first: bool = False
+    concurrent_write: bool = False
     """Whether somebody else writes to the same thing before this call does; the face lets them."""
 
 
-class SaidNo(Exception):
+class Rejection(Exception):
     """The vendor's answer to a request that it does not accept."""
 
     def __init__(self, response: Response, why: str) -> None:
@@ -45,14 +49,14 @@ class SaidNo(Exception):
         self.response, self.why = response, why
 
 
-class Gate:
+class FaultInjector:
     """Lets calls into one face, through whatever faults are waiting for them."""
 
-    def __init__(self, world: World, face: FaceName, writes: frozenset[str]) -> None:
+    def __init__(self, world: World, api: str, writes: frozenset[str]) -> None:
         self._world, self._writes = world, writes
-        self._face: FaceName = face
+        self._api = api
 
-    async def let_in(
+    async def handle_call(
         self,
         method: str,
         handle: Callable[[Call], Awaitable[Answer]],
@@ -67,7 +71,7 @@ class Gate:
         """
         fault = self._take(method, region)
         kind = fault.kind if fault else None
-        call = Call(somebody_was_first=kind == "stale_etag")
+        call = Call(concurrent_write=kind == "stale_etag")
         try:
             if fault and kind == "slow":
                 await asyncio.sleep(fault.seconds)
@@ -81,30 +85,30 @@ class Gate:
             return answer
         finally:
             if method in self._writes:
-                facts = {"face": self._face, "method": method, "result": call.result}
+                facts = {"api": self._api, "method": method, "result": call.result}
                 if region:
                     facts["region"] = region
-                self._world.truth.record("write", **{**call.facts, **facts})
+                self._world.event_log.record("write", **{**call.facts, **facts})
 
     def _take(self, method: str, region: str) -> Fault | None:
-        fault = self._world.faults.take(self._face, method, region)
+        fault = self._world.faults.take(self._api, method, region)
         if fault is not None:
-            self._world.truth.record("fault_used", face=self._face, method=method, fault=fault.kind)
+            self._world.event_log.record("fault_used", api=self._api, method=method, fault=fault.kind)
         return fault
 
 
-class HttpFace:
+class HttpApi:
     """A face that speaks HTTP; a subclass adds its routes and its way of saying no."""
 
-    name: FaceName
+    name: str
     writes: frozenset[str] = frozenset()
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._gate = Gate(world, self.name, self.writes)
+        self._faults = FaultInjector(world, self.name, self.writes)
 
     def refusal(self, fault: Fault) -> Response:
-        """The vendor's own answer for a fault that refuses."""
+        """Return the vendor's own answer for a fault that refuses."""
         raise NotImplementedError
 
     async def answer(
@@ -117,7 +121,7 @@ class HttpFace:
         try:
             # Before any wait: a caller that gives up takes an unread body with it.
             request.state.body = await _receive(request)
-        except SaidNo as no:
+        except Rejection as no:
             return no.response
         except ClientDisconnect:
             return Response(status_code=400)
@@ -125,11 +129,11 @@ class HttpFace:
         async def handled(call: Call) -> Response:
             try:
                 return await handle(request, call)
-            except SaidNo as no:
+            except Rejection as no:
                 call.result = f"refused: {no.why}"
                 return no.response
 
-        return await self._gate.let_in(method, handled, self.refusal, lambda: break_connection(request))
+        return await self._faults.handle_call(method, handled, self.refusal, lambda: break_connection(request))
 
 
 async def break_connection(request: Request) -> None:
@@ -141,7 +145,7 @@ async def break_connection(request: Request) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """The request's body, which can be asked for again.
+    """Return the request's body, which can be asked for again.
 
     :raises SaidNo: 413 for a body above ``MAX_BODY``.
     """
@@ -156,12 +160,12 @@ async def _receive(request: Request) -> bytes:
         body += chunk
         if len(body) > MAX_BODY:
             response = JSONResponse({"message": "Payload too large"}, 413)
-            raise SaidNo(response, "the body is too large")
+            raise Rejection(response, "the body is too large")
     return bytes(body)
 
 
 def parse_json(body: bytes | str) -> Any:
-    """The value that a JSON text spells.
+    """Return the value that a JSON text spells.
 
     :raises ValueError: it is not JSON as the standard has it, or holds what no answer could repeat
         (an endless number, half a character).
@@ -186,10 +190,15 @@ def _finite(text: str) -> float:
 
 
 def whole_number(text: str) -> int | None:
-    """The number that a parameter spells, or ``None`` if it is not one of at most nine digits."""
+    """Return the number that a parameter spells, or ``None`` if it is not one of at most nine digits."""
     return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def as_object(value: object) -> dict[str, Any] | None:
-    """The value if it is a JSON object, else ``None``."""
+    """Return the value if it is a JSON object, else ``None``."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def random_text(length: int, alphabet: str = LETTERS) -> str:
+    """Return an unguessable text, for the secrets of one run."""
+    return "".join(secrets.choice(alphabet) for _ in range(length))

@@ -8,6 +8,7 @@ from memory.
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, cast
 from uuid import uuid4
 
@@ -16,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.http_api import Call, HttpFace, SaidNo, as_object, parse_json, read_body
-from allclear.simulator.faults import FaceName, Fault
+from allclear.simulator.apis.http_api import Call, HttpApi, Rejection, as_object, parse_json, read_body
+from allclear.simulator.apis.registration import SimulatedApi
+from allclear.simulator.faults import Fault, FaultPoints
 from allclear.simulator.pagerduty_pages import EventAction
 from allclear.simulator.world import World
 
@@ -29,10 +31,10 @@ _SEVERITIES = ("critical", "error", "warning", "info")
 _ACTIONS = ("trigger", "acknowledge", "resolve")
 
 
-class PagerDutyFace(HttpFace):
+class PagerDutyApi(HttpApi):
     """Takes events with the one routing key that it knows."""
 
-    name: FaceName = "pagerduty"
+    name = "pagerduty"
     writes = frozenset({"enqueue"})
 
     def __init__(self, world: World, routing_key: str) -> None:
@@ -40,7 +42,7 @@ class PagerDutyFace(HttpFace):
         self._routing_key = routing_key
 
     def app(self) -> Starlette:
-        """The Events API as an ASGI application."""
+        """Return the Events API as an ASGI application."""
         return Starlette(routes=[Route("/v2/enqueue", self._enqueue, methods=["POST"])])
 
     def refusal(self, fault: Fault) -> Response:
@@ -59,17 +61,17 @@ class PagerDutyFace(HttpFace):
         body = await read_body(request)
         if len(body) > MAX_EVENT:
             too_large = _error(413, "invalid event", "Event object is too large")
-            raise SaidNo(too_large, "the event is above 512 KB")
+            raise Rejection(too_large, "the event is above 512 KB")
         event = _parse(body)
         problems = _problems(event, self._routing_key)
         call.facts.update(action=event.get("event_action"), dedup_key=event.get("dedup_key"))
         if problems:
             invalid = _error(400, "invalid event", "Event object is invalid", *problems)
-            raise SaidNo(invalid, "; ".join(problems))
+            raise Rejection(invalid, "; ".join(problems))
         key = str(event.get("dedup_key") or uuid4().hex)
         payload = as_object(event.get("payload")) or {}
         action = cast("EventAction", event["event_action"])
-        self.world.pager.event(action, key, payload)
+        self.world.pagerduty.event(action, key, payload)
         call.facts.update(dedup_key=key, summary=payload.get("summary"))
         done = {"status": "success", "message": "Event processed", "dedup_key": key}
         return JSONResponse(done, 202)
@@ -82,7 +84,7 @@ def _parse(body: bytes) -> dict[str, Any]:
         event = None
     if event is None:
         unknown = "Event object format is unrecognized"
-        raise SaidNo(_error(400, "Unrecognized object", unknown, "JSON parse error"), unknown)
+        raise Rejection(_error(400, "Unrecognized object", unknown, "JSON parse error"), unknown)
     return event
 
 
@@ -127,3 +129,11 @@ def _payload_problems(value: object) -> list[str]:
 def _error(status: int, short: str, message: str, *errors: str) -> JSONResponse:
     body: dict[str, Any] = {"status": short, "message": message}
     return JSONResponse(body | ({"errors": list(errors)} if errors else {}), status)
+
+
+API = SimulatedApi(
+    "pagerduty",
+    lambda world, key: PagerDutyApi(world, key).app(),
+    FaultPoints(frozenset({"enqueue"})),
+    new_secret=lambda: secrets.token_hex(16),
+)

@@ -19,8 +19,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.http_api import Call, HttpFace, SaidNo, as_object, parse_json, read_body, whole_number
-from allclear.simulator.faults import FaceName, Fault
+from allclear.simulator.apis.http_api import (
+    DIGITS,
+    Call,
+    HttpApi,
+    Rejection,
+    as_object,
+    parse_json,
+    random_text,
+    read_body,
+    whole_number,
+)
+from allclear.simulator.apis.registration import SimulatedApi
+from allclear.simulator.faults import Fault, FaultPoints
 from allclear.simulator.slack_workspace import Channel, Message
 from allclear.simulator.world import World
 
@@ -34,10 +45,10 @@ _CONTENT = ("text", "blocks", "attachments", "metadata")
 Arguments = dict[str, Any]
 
 
-class SlackFace(HttpFace):
+class SlackApi(HttpApi):
     """The workspace as a bot with the right token sees it."""
 
-    name: FaceName = "slack"
+    name = "slack"
     writes = frozenset({"chat.postMessage", "chat.update"})
 
     def __init__(self, world: World, token: str) -> None:
@@ -53,7 +64,7 @@ class SlackFace(HttpFace):
         }
 
     def app(self) -> Starlette:
-        """The web API as an ASGI application."""
+        """Return the web API as an ASGI application."""
         return Starlette(routes=[Route("/api/{method}", self._any, methods=["GET", "POST"])])
 
     def refusal(self, fault: Fault) -> Response:
@@ -266,5 +277,30 @@ def _yes(value: object) -> bool:
     return value in (True, 1, "1", "true", "True")
 
 
-def _no(error: str) -> SaidNo:
-    return SaidNo(JSONResponse({"ok": False, "error": error}), error)
+def _no(error: str) -> Rejection:
+    return Rejection(JSONResponse({"ok": False, "error": error}), error)
+
+
+METHODS = frozenset(
+    {
+        "auth.test",
+        "chat.postMessage",
+        "chat.update",
+        "conversations.history",
+        "conversations.replies",
+        "conversations.list",
+    }
+)
+
+
+def _new_token() -> str:
+    return f"xoxb-{random_text(12, DIGITS)}-{random_text(13, DIGITS)}-{random_text(24)}"
+
+
+API = SimulatedApi(
+    "slack",
+    lambda world, token: SlackApi(world, token).app(),
+    FaultPoints(METHODS),
+    new_secret=_new_token,
+    base_path="/api/",
+)

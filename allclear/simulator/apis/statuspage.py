@@ -9,6 +9,7 @@ more than one request a second exists as a fault only.
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any, cast
 
 from starlette.applications import Starlette
@@ -16,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from allclear.simulator.apis.http_api import Call, HttpFace, SaidNo, as_object, parse_json, read_body, whole_number
-from allclear.simulator.faults import FaceName, Fault
+from allclear.simulator.apis.http_api import Call, HttpApi, Rejection, as_object, parse_json, read_body, whole_number
+from allclear.simulator.apis.registration import SimulatedApi
+from allclear.simulator.faults import Fault, FaultPoints
 from allclear.simulator.statuspage_board import COMPONENT_STATUSES, Incident, Report
 from allclear.simulator.world import World
 
@@ -32,10 +34,10 @@ _REFUSALS = {
 }
 
 
-class StatuspageFace(HttpFace):
+class StatuspageApi(HttpApi):
     """Shows and changes what customers are told, for whoever has the API key."""
 
-    name: FaceName = "statuspage"
+    name = "statuspage"
     writes = frozenset({"create_incident", "update_incident"})
 
     def __init__(self, world: World, api_key: str) -> None:
@@ -43,7 +45,7 @@ class StatuspageFace(HttpFace):
         self._api_key, self._board = api_key, world.status_board
 
     def app(self) -> Starlette:
-        """The API as an ASGI application."""
+        """Return the API as an ASGI application."""
         routes = [
             Route("/components", self._components),
             Route("/incidents", self._incidents, methods=["GET", "POST"]),
@@ -110,15 +112,15 @@ class StatuspageFace(HttpFace):
 
     def _authorize(self, request: Request) -> None:
         if request.headers.get("authorization") != f"OAuth {self._api_key}":
-            raise SaidNo(_message(401, "Could not authenticate"), "wrong API key")
+            raise Rejection(_message(401, "Could not authenticate"), "wrong API key")
         if request.path_params["page"] != self._board.page:
-            raise SaidNo(_message(404, "The requested page could not be found."), "no such page")
+            raise Rejection(_message(404, "The requested page could not be found."), "no such page")
 
     def _find(self, request: Request) -> Incident:
         incident = self._board.find(request.path_params["incident"])
         if incident is None:
             missing = _message(404, "The requested incident could not be found.")
-            raise SaidNo(missing, "no such incident")
+            raise Rejection(missing, "no such incident")
         return incident
 
     def _report(self, given: dict[str, Any], call: Call) -> Report:
@@ -151,10 +153,10 @@ async def _incident_of(request: Request) -> dict[str, Any]:
     try:
         body = as_object(parse_json(await read_body(request)))
     except ValueError:
-        raise SaidNo(_message(400, "The request is not valid JSON."), "invalid JSON") from None
+        raise Rejection(_message(400, "The request is not valid JSON."), "invalid JSON") from None
     incident = as_object((body or {}).get("incident"))
     if incident is None:
-        raise SaidNo(_message(400, "incident is missing"), "incident is missing")
+        raise Rejection(_message(400, "incident is missing"), "incident is missing")
     return incident
 
 
@@ -188,9 +190,28 @@ def _number(request: Request, name: str, default: int) -> int:
     return whole_number(request.query_params.get(name, "")) or default
 
 
-def _unprocessable(message: str) -> SaidNo:
-    return SaidNo(_message(422, message), message)
+def _unprocessable(message: str) -> Rejection:
+    return Rejection(_message(422, message), message)
 
 
 def _message(status: int, message: str) -> JSONResponse:
     return JSONResponse({"message": message}, status)
+
+
+METHODS = frozenset(
+    {
+        "create_incident",
+        "update_incident",
+        "get_incident",
+        "list_incidents",
+        "list_unresolved",
+        "list_components",
+    }
+)
+API = SimulatedApi(
+    "statuspage",
+    lambda world, key: StatuspageApi(world, key).app(),
+    FaultPoints(METHODS),
+    new_secret=lambda: secrets.token_hex(32),
+    options=lambda scenario: {"page": scenario.statuspage.page},
+)

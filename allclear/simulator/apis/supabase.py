@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.http_api import Call, HttpFace, SaidNo, as_object, parse_json, read_body
+from allclear.simulator.apis.http_api import Call, HttpApi, Rejection, as_object, parse_json, random_text, read_body
+from allclear.simulator.apis.registration import SimulatedApi
 from allclear.simulator.apis.supabase_query import PostgrestError, Query, parse_query, typed
-from allclear.simulator.faults import FaceName, Fault
+from allclear.simulator.faults import Fault, FaultPoints
 from allclear.simulator.flag_table import FlagTable, Row
 from allclear.simulator.world import World
 
@@ -33,10 +34,10 @@ _REFUSALS = {
 }
 
 
-class SupabaseFace(HttpFace):
+class SupabaseApi(HttpApi):
     """The table ``feature_flags``, for whoever has the secret key."""
 
-    name: FaceName = "supabase"
+    name = "supabase"
     writes = frozenset({"update"})
 
     def __init__(self, world: World, key: str) -> None:
@@ -44,7 +45,7 @@ class SupabaseFace(HttpFace):
         self._key, self._table = key, world.flags
 
     def app(self) -> Starlette:
-        """The REST interface as an ASGI application."""
+        """Return the REST interface as an ASGI application."""
         route = Route("/rest/v1/{table}", self._any, methods=["GET", "PATCH", "POST", "PUT", "DELETE"])
         return Starlette(routes=[route])
 
@@ -69,7 +70,7 @@ class SupabaseFace(HttpFace):
         return _rows(request, query, shown, total=len(matching), first=query.offset)
 
     async def _update(self, request: Request, call: Call) -> Response:
-        if call.somebody_was_first:
+        if call.concurrent_write:
             self._table.touch()
         self._authorize(request)
         self._find_table(request)
@@ -173,15 +174,23 @@ def _not_single(count: int) -> PostgrestError:
     )
 
 
-def _error(error: PostgrestError) -> SaidNo:
+def _error(error: PostgrestError) -> Rejection:
     body = {
         "code": error.code,
         "details": error.details,
         "hint": None,
         "message": error.message,
     }
-    return SaidNo(JSONResponse(body, error.status), f"{error.code} {error.message}".strip())
+    return Rejection(JSONResponse(body, error.status), f"{error.code} {error.message}".strip())
 
 
-def _gateway_error(message: str, hint: str) -> SaidNo:
-    return SaidNo(JSONResponse({"message": message, "hint": hint}, 401), message)
+def _gateway_error(message: str, hint: str) -> Rejection:
+    return Rejection(JSONResponse({"message": message, "hint": hint}, 401), message)
+
+
+API = SimulatedApi(
+    "supabase",
+    lambda world, key: SupabaseApi(world, key).app(),
+    FaultPoints(frozenset({"select", "update"}), concurrent_write="update"),
+    new_secret=lambda: f"sb_secret_{random_text(22)}_{random_text(8)}",
+)

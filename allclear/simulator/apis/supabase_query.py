@@ -33,7 +33,7 @@ class Filter:
     wanted: tuple[Any, ...]
 
     def matches(self, value: object) -> bool:
-        """Whether a column's value meets the condition."""
+        """Return whether a column's value meets the condition."""
         return (value in self.wanted) != self.negated
 
 
@@ -49,27 +49,27 @@ class Query:
     offset: int
 
     def matches(self, row: Row) -> bool:
-        """Whether a row meets all the filters."""
+        """Return whether a row meets all the filters."""
         return all(f.matches(typed(self.table, f.column, row[f.column])) for f in self.filters)
 
     def sorted(self, rows: list[Row]) -> list[Row]:
-        """The rows in the order asked for; the last-named column decides least."""
+        """Return the rows in the order asked for; the last-named column decides least."""
         for column, descending in reversed(self.order):
             rows = sorted(rows, key=lambda row: row[column], reverse=descending)
         return rows
 
     def page(self, rows: list[Row]) -> list[Row]:
-        """The rows that limit and offset leave."""
+        """Return the rows that limit and offset leave."""
         end = None if self.limit is None else self.offset + self.limit
         return rows[self.offset : end]
 
     def pick(self, row: Row) -> Row:
-        """The columns that were asked for."""
+        """Return the columns that were asked for."""
         return {column: row[column] for column in self.columns}
 
 
 def parse_query(items: list[tuple[str, str]], table: FlagTable) -> Query:
-    """The query that a request's parameters spell.
+    """Return the query that a request's parameters spell.
 
     :raises PostgrestError: 42703 for an unknown column, PGRST100 for what cannot be parsed, 22P02
         for a value that the column's type cannot hold.
@@ -91,7 +91,7 @@ def parse_query(items: list[tuple[str, str]], table: FlagTable) -> Query:
 
 
 def typed(table: FlagTable, column: str, value: object) -> object:
-    """The value as the column's type.
+    """Return the value as the column's type.
 
     :raises PostgrestError: 22P02 or 22007, as PostgreSQL has it.
     """

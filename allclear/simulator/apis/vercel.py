@@ -16,9 +16,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.http_api import Call, HttpFace, SaidNo, whole_number
-from allclear.simulator.faults import FaceName, Fault
+from allclear.simulator.apis.http_api import Call, HttpApi, Rejection, random_text, whole_number
+from allclear.simulator.apis.registration import SimulatedApi
+from allclear.simulator.faults import Fault, FaultPoints
 from allclear.simulator.revisions import Revision
+from allclear.simulator.scenario import Production
 from allclear.simulator.vercel_project import VercelError, VercelProject, deployment_id
 from allclear.simulator.world import World
 
@@ -31,10 +33,10 @@ _REFUSALS = {
 }
 
 
-class VercelFace(HttpFace):
+class VercelApi(HttpApi):
     """Shows and moves the production domain, for whoever has the token."""
 
-    name: FaceName = "vercel"
+    name = "vercel"
     writes = frozenset({"rollback", "promote"})
 
     def __init__(self, world: World, project: VercelProject, token: str) -> None:
@@ -42,7 +44,7 @@ class VercelFace(HttpFace):
         self._project, self._token = project, token
 
     def app(self) -> Starlette:
-        """The API as an ASGI application."""
+        """Return the API as an ASGI application."""
         return Starlette(
             routes=[
                 Route("/v9/projects/{project}", self._get_project),
@@ -176,5 +178,25 @@ def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _error(status: int, code: str, message: str) -> SaidNo:
-    return SaidNo(JSONResponse({"error": {"code": code, "message": message}}, status), message)
+def _error(status: int, code: str, message: str) -> Rejection:
+    return Rejection(JSONResponse({"error": {"code": code, "message": message}}, status), message)
+
+
+def _vercel_app(world: World, token: str) -> Starlette:
+    if world.vercel is None:
+        raise ValueError("this production has no project on Vercel")
+    return VercelApi(world, world.vercel, token).app()
+
+
+def _team(scenario: Production) -> dict[str, str]:
+    return {"team": scenario.vercel.team} if scenario.vercel else {}
+
+
+API = SimulatedApi(
+    "vercel",
+    _vercel_app,
+    FaultPoints(frozenset({"get_project", "get_alias", "list_deployments", "rollback", "promote"})),
+    new_secret=lambda: random_text(24),
+    options=_team,
+    exists=lambda scenario: scenario.vercel is not None,
+)

@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from allclear.simulator.apis.http_api import Call, HttpFace
-from allclear.simulator.faults import FaceName, Fault
-from allclear.simulator.regional_services import Site
+from allclear.simulator.apis.http_api import Call, HttpApi
+from allclear.simulator.apis.registration import SimulatedApi
+from allclear.simulator.faults import Fault
+from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.world import World
 
 MAINTENANCE_RETRY_AFTER = 120
@@ -22,22 +23,22 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _STATUS = {"rate_limited": 429, "permission_denied": 403, "server_error": 500}
 
 
-class StorefrontFace(HttpFace):
+class WebsiteApi(HttpApi):
     """Every page of the shop, each answer with who gave it: ``X-Region`` and ``X-Revision``."""
 
-    name: FaceName = "storefront"
+    name = "storefront"
 
-    def __init__(self, world: World, site: Site | None = None) -> None:
+    def __init__(self, world: World, site: RegionalService | None = None) -> None:
         """``site`` answers alone; without one, users are spread over all sites by their shares."""
         super().__init__(world)
         self._site = site
 
     def app(self) -> Starlette:
-        """The shop as an ASGI application."""
+        """Return the shop as an ASGI application."""
         return Starlette(routes=[Route("/{path:path}", self._any, methods=_METHODS)])
 
     def refusal(self, fault: Fault) -> Response:
-        """A plain error page, as a load balancer in front of the shop would give it."""
+        """Return a plain error page, as a load balancer in front of the shop would give it."""
         status = _STATUS.get(fault.kind, 503)
         headers = {"Retry-After": str(int(fault.seconds))} if status in (429, 503) else {}
         return JSONResponse({"error": fault.kind}, status, headers)
@@ -48,13 +49,16 @@ class StorefrontFace(HttpFace):
     async def _page(self, request: Request, _: Call) -> Response:
         path = request.url.path
         tag, mark, _service = (request.url.hostname or "").partition(TAG_MARK)
-        visit = self.world.storefront.visit(request.method, path, self._site, tag if mark else "")
+        visit = self.world.shop.visit(request.method, path, self._site, tag if mark else "")
         if visit.latency:
             await asyncio.sleep(visit.latency.total_seconds())
         headers = {"X-Region": visit.region, "X-Revision": visit.revision}
         if visit.outcome == "maintenance":
             headers |= {"Retry-After": str(MAINTENANCE_RETRY_AFTER), "X-Maintenance": "on"}
         elif visit.outcome == "wrong_method":
-            headers["Allow"] = ", ".join(self.world.storefront.methods(path))
+            headers["Allow"] = ", ".join(self.world.shop.methods(path))
         body = {"page": path, "status": visit.outcome, "revision": visit.revision}
         return JSONResponse(body, visit.status, headers)
+
+
+API = SimulatedApi("storefront", lambda world, _: WebsiteApi(world).app())

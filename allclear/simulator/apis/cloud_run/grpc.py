@@ -72,7 +72,7 @@ class CloudRunGrpc(grpc.GenericRpcHandler):
         )
 
     def service(self, handler_call_details: Any) -> Any:
-        """The handler of a method's path, or ``None``."""
+        """Return the handler of a method's path, or ``None``."""
         return self._handlers.get(handler_call_details.method)
 
     def _answer_plus(self, path: str, handle: Callable[[Any, Call], Any], asked: Any, answered: Any) -> None:
@@ -105,7 +105,7 @@ class CloudRunGrpc(grpc.GenericRpcHandler):
 
 
 def _resource(request: Any) -> str:
-    """The full name of what a request is about, in whichever field it has it."""
+    """Return the full name of what a request is about, in whichever field it has it."""
     for field in ("name", "parent", "resource"):
         if found := getattr(request, field, ""):
             return str(found)
@@ -121,7 +121,7 @@ def _hang_up(context: Any) -> Callable[[], Awaitable[None]]:
 
 
 async def serve_grpc(cloud_run: CloudRun) -> tuple[Any, int]:
-    """A started gRPC server on a free port of the loopback interface, and that port."""
+    """Return a started gRPC server on a free port of the loopback interface, and that port."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((CloudRunGrpc(cloud_run),))
     port = server.add_insecure_port("127.0.0.1:0")

@@ -37,7 +37,7 @@ def error_response(error: RunError) -> Response:
 
 
 def google_app(routes: Sequence[Route]) -> Starlette:
-    """An application whose unknown paths and methods get Google's JSON, too."""
+    """Return an application whose unknown paths and methods get Google's JSON, too."""
 
     async def unknown(request: Request, _: Exception) -> Response:
         return error_response(no_method(request))
@@ -46,5 +46,5 @@ def google_app(routes: Sequence[Route]) -> Starlette:
 
 
 def no_method(request: Request) -> RunError:
-    """What is said to a call of something that does not exist."""
+    """Return what is said to a call of something that does not exist."""
     return RunError("NOT_FOUND", f"Method not found: {request.method} {request.url.path}")

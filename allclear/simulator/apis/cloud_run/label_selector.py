@@ -22,7 +22,7 @@ _COMMA = re.compile(r",(?![^()]*\))")
 
 
 def selector(text: str) -> Selector:
-    """What says whether an object's labels match; an empty text matches everything.
+    """Return what says whether an object's labels match; an empty text matches everything.
 
     :raises RunError: INVALID_ARGUMENT for a text that is no selector.
     """

@@ -25,7 +25,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc.status_pb2 import Status
 
-from allclear.simulator.regional_services import Site
+from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.revisions import ALL_TO_LATEST, Revision, Target
 from allclear.simulator.run_service import Code, Edit, Operation, RunError, ServiceState
 from allclear.simulator.scenario_schema import ALL_TRAFFIC
@@ -55,21 +55,21 @@ _STATE = types.Condition.State
 class Names:
     """The full resource names of a service and what belongs to it."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: RegionalService) -> None:
         self.location = f"projects/{site.project}/locations/{site.region}"
         self.service = f"{self.location}/services/{site.name}"
 
     def revision(self, short: str) -> str:
-        """A revision's full name."""
+        """Return a revision's full name."""
         return f"{self.service}/revisions/{short}"
 
     def operation(self, identity: str) -> str:
-        """An operation's full name."""
+        """Return an operation's full name."""
         return f"{self.location}/operations/{identity}"
 
 
-def service_message(site: Site, state: ServiceState) -> types.Service:
-    """The service as GetService shows it."""
+def service_message(site: RegionalService, state: ServiceState) -> types.Service:
+    """Return the service as GetService shows it."""
     names, service = Names(site), site.service
     ready = _condition("Ready", state, state.failure)
     routes = _condition("RoutesReady", state, state.failure)
@@ -100,8 +100,8 @@ def service_message(site: Site, state: ServiceState) -> types.Service:
     )
 
 
-def revision_message(site: Site, revision: Revision) -> types.Revision:
-    """A revision as GetRevision shows it."""
+def revision_message(site: RegionalService, revision: Revision) -> types.Revision:
+    """Return a revision as GetRevision shows it."""
     condition = types.Condition(
         type_="Ready",
         state=_STATE.CONDITION_SUCCEEDED if revision.ready else _STATE.CONDITION_FAILED,
@@ -125,8 +125,8 @@ def revision_message(site: Site, revision: Revision) -> types.Revision:
     )
 
 
-def operation_message(site: Site, operation: Operation) -> operations_pb2.Operation:
-    """An operation as UpdateService and GetOperation show it."""
+def operation_message(site: RegionalService, operation: Operation) -> operations_pb2.Operation:
+    """Return an operation as UpdateService and GetOperation show it."""
     shown = operations_pb2.Operation(
         name=Names(site).operation(operation.id),
         done=operation.done,
@@ -140,8 +140,8 @@ def operation_message(site: Site, operation: Operation) -> operations_pb2.Operat
     return shown
 
 
-def edit_from_request(site: Site, request: types.UpdateServiceRequest) -> Edit:
-    """What an UpdateService request wants changed.
+def edit_from_request(site: RegionalService, request: types.UpdateServiceRequest) -> Edit:
+    """Return what an UpdateService request wants changed.
 
     :raises RunError: INVALID_ARGUMENT for what the vendor does not accept, UNIMPLEMENTED for a
         field that the simulation keeps fixed.
@@ -181,7 +181,7 @@ def _targets(entries: Any) -> tuple[Target, ...]:
 
 
 def whole_traffic(targets: list[Target], where: str) -> tuple[Target, ...]:
-    """The entries as a service's traffic; none at all is everything to the latest.
+    """Return the entries as a service's traffic; none at all is everything to the latest.
 
     :raises RunError: INVALID_ARGUMENT naming ``where``, for entries that do not make up a whole.
     """
@@ -199,8 +199,8 @@ def whole_traffic(targets: list[Target], where: str) -> tuple[Target, ...]:
     return tuple(targets)
 
 
-def new_revision(site: Site, name: str, image: str, where: str) -> Revision:
-    """A revision to deploy; without a name it is given one, as Cloud Run makes them up.
+def new_revision(site: RegionalService, name: str, image: str, where: str) -> Revision:
+    """Return a revision to deploy; without a name it is given one, as Cloud Run makes them up.
 
     :raises RunError: INVALID_ARGUMENT for a name that does not begin with the service's.
     """
@@ -214,7 +214,7 @@ def new_revision(site: Site, name: str, image: str, where: str) -> Revision:
     return Revision(name, image, site.now())
 
 
-def _deployed(site: Site, template: types.RevisionTemplate) -> Revision:
+def _deployed(site: RegionalService, template: types.RevisionTemplate) -> Revision:
     if not template.containers:
         raise RunError("INVALID_ARGUMENT", "template.containers: at least one is required.")
     return new_revision(site, template.revision, template.containers[0].image, "template.revision")
@@ -229,8 +229,8 @@ def _target(target: Target) -> types.TrafficTarget:
     )
 
 
-def tag_url(site: Site, tag: str) -> str:
-    """Where a tagged revision is reached by itself; empty without a tag.
+def tag_url(site: RegionalService, tag: str) -> str:
+    """Return where a tagged revision is reached by itself; empty without a tag.
 
     Every name under ``localhost`` is this machine. *Source:* RFC 6761, 6.3.
     """
@@ -238,12 +238,12 @@ def tag_url(site: Site, tag: str) -> str:
     return f"http://{tag}---{site.name}.localhost:{port}" if tag else ""
 
 
-def revision_uid(site: Site, revision: Revision) -> str:
-    """The revision's id, which stays the same for as long as the service does."""
+def revision_uid(site: RegionalService, revision: Revision) -> str:
+    """Return the revision's id, which stays the same for as long as the service does."""
     return f"{site.service.uid[:24]}{abs(hash(revision.name)) % 16**12:012x}"
 
 
-def _target_status(site: Site, target: Target) -> types.TrafficTargetStatus:
+def _target_status(site: RegionalService, target: Target) -> types.TrafficTargetStatus:
     return types.TrafficTargetStatus(
         type_=_REVISION if target.revision else _LATEST,
         revision=target.revision or "",
@@ -266,7 +266,7 @@ def _condition(kind: str, state: ServiceState, failure: RunError | None) -> type
     return condition
 
 
-def _packed(site: Site, state: ServiceState) -> AnyMessage:
+def _packed(site: RegionalService, state: ServiceState) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(types.Service.pb(service_message(site, state)))
     return packed

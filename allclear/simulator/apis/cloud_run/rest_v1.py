@@ -38,8 +38,8 @@ from allclear.simulator.apis.cloud_run.v1_messages import (
     revision_view,
     service_view,
 )
-from allclear.simulator.apis.http_api import MAX_BODY, Call, SaidNo, break_connection, read_body, whole_number
-from allclear.simulator.regional_services import Site
+from allclear.simulator.apis.http_api import MAX_BODY, Call, Rejection, break_connection, read_body, whole_number
+from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.run_service import Operation, RunError
 from allclear.simulator.world import World
 
@@ -64,7 +64,7 @@ class CloudRunV1:
         self._world, self._run = world, cloud_run
 
     def routes(self) -> list[Route]:
-        """Its paths, by namespace and by location."""
+        """Return its paths, by namespace and by location."""
         routes: list[Route] = []
         for place in (_NAMESPACE, _LOCATION):
             service = f"{place}/services/{{service}}"
@@ -99,7 +99,7 @@ class CloudRunV1:
                     method, handle, lambda: break_connection(request), self._region(request), _resource(request)
                 )
             )
-        except SaidNo:
+        except Rejection:
             return error_response(RunError("INVALID_ARGUMENT", _TOO_LARGE))
         except ClientDisconnect:
             return Response(status_code=400)
@@ -117,7 +117,7 @@ class CloudRunV1:
     def _replace_service(self, request: Request, call: Call) -> View:
         """Start the change that makes the service what was sent, or only check it (``dryRun=all``)."""
         site = self._site(request)
-        if call.somebody_was_first:
+        if call.concurrent_write:
             site.service.touch()
         sent = service_from(request.state.body)
         version, state = sent["metadata"].get("resourceVersion", ""), site.service.state
@@ -157,7 +157,7 @@ class CloudRunV1:
 
     def _get_revision(self, request: Request, _: Call) -> View:
         name = request.path_params["revision"]
-        for site in self._world.sites.within(self._region(request)):
+        for site in self._world.regional_services.within(self._region(request)):
             revision = site.service.revisions.get(name)
             if revision is not None and revision.deleted_at is None:
                 return revision_view(site, revision)
@@ -192,9 +192,9 @@ class CloudRunV1:
         end = first + min(limit or DEFAULT_PAGE, LARGEST_PAGE)
         return list_view(kind, items[first:end], page_token(end) if len(items) > end else "")
 
-    def _operation(self, request: Request) -> tuple[Site, Operation]:
+    def _operation(self, request: Request) -> tuple[RegionalService, Operation]:
         identity = request.path_params["operation"]
-        for site in self._world.sites.within(self._region(request)):
+        for site in self._world.regional_services.within(self._region(request)):
             if operation := site.service.operations.get(identity):
                 return site, operation
         raise self._not_found(request, "OPERATION", identity)
@@ -204,16 +204,20 @@ class CloudRunV1:
         asked = request.path_params.get("location")
         return asked or (regional[1] if regional else self._world.scenario.region)
 
-    def _site(self, request: Request) -> Site:
+    def _site(self, request: Request) -> RegionalService:
         name = request.path_params["service"]
-        site = self._world.sites.find(self._region(request), name)
+        site = self._world.regional_services.find(self._region(request), name)
         if site is None:
             raise self._not_found(request, "SERVICE", name)
         return site
 
-    def _sites(self, request: Request) -> list[Site]:
+    def _sites(self, request: Request) -> list[RegionalService]:
         region = self._region(request)
-        return list(self._world.sites) if region == ANY_REGION else self._world.sites.within(region)
+        return (
+            list(self._world.regional_services)
+            if region == ANY_REGION
+            else self._world.regional_services.within(region)
+        )
 
     def _expect_project(self, request: Request, method: str) -> None:
         project = self._world.scenario.project

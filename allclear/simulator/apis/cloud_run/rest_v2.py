@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from allclear.simulator.apis.cloud_run.http import error_response, no_method
 from allclear.simulator.apis.cloud_run.service import CloudRun
-from allclear.simulator.apis.http_api import Call, SaidNo, break_connection, read_body, whole_number
+from allclear.simulator.apis.http_api import Call, Rejection, break_connection, read_body, whole_number
 from allclear.simulator.run_service import RunError
 
 _PLACE = "/v2/projects/{project}/locations/{location}"
@@ -41,7 +41,7 @@ class CloudRunRest:
         self._run = cloud_run
 
     def routes(self) -> list[Route]:
-        """Its paths."""
+        """Return its paths."""
         service = f"{_PLACE}/services/{{service}}"
         return [
             Route(f"{_PLACE}/services", self._list_services, methods=["GET"]),
@@ -84,14 +84,14 @@ class CloudRunRest:
 
         try:
             body = await read_body(request)
-        except SaidNo as no:
+        except Rejection as no:
             return no.response
         return await self._answer("UpdateService", request, update)
 
     async def _test_permissions(self, request: Request) -> Response:
         try:
             body = await read_body(request)
-        except SaidNo as no:
+        except Rejection as no:
             return no.response
 
         def test(call: Call) -> Any:

@@ -26,9 +26,9 @@ from allclear.simulator.apis.cloud_run.messages import (
     revision_message,
     service_message,
 )
-from allclear.simulator.apis.http_api import Call, Gate, whole_number
+from allclear.simulator.apis.http_api import Call, FaultInjector, whole_number
 from allclear.simulator.faults import Fault
-from allclear.simulator.regional_services import Site
+from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.revisions import Revision
 from allclear.simulator.run_service import RunError
 from allclear.simulator.world import World
@@ -58,7 +58,7 @@ class CloudRun:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._gate = Gate(world, "cloud_run", frozenset({"UpdateService"}))
+        self._faults = FaultInjector(world, "cloud_run", frozenset({"UpdateService"}))
 
     async def call(
         self,
@@ -103,15 +103,15 @@ class CloudRun:
         def refuse(fault: Fault) -> Answer:
             raise _refusal(fault, method, resource)
 
-        return await self._gate.let_in(method, handled, refuse, hang_up, region)
+        return await self._faults.handle_call(method, handled, refuse, hang_up, region)
 
     def get_service(self, request: types.GetServiceRequest, _call: Call) -> types.Service:
-        """The service as it is now."""
+        """Return the service as it is now."""
         site = self._site(request.name, "SERVICE")
         return service_message(site, site.service.state)
 
     def list_services(self, request: types.ListServicesRequest, _: Call) -> types.ListServicesResponse:
-        """The services of a region, by name, a page at a time."""
+        """Return the services of a region, by name, a page at a time."""
         if region_of(request.parent) == ANY:
             raise RunError("INVALID_ARGUMENT", f"parent: '{request.parent}' must name a region, which '-' does not.")
         found, token = _page(self._region(request.parent, "LOCATION"), request.page_size, request.page_token)
@@ -132,7 +132,7 @@ class CloudRun:
             ],
         )
         site = self._site(request.service.name, "SERVICE")
-        if call.somebody_was_first:
+        if call.concurrent_write:
             site.service.touch()
         operation = site.service.update(
             edit_from_request(site, request),
@@ -145,7 +145,7 @@ class CloudRun:
     def granted_permissions(
         self, request: iam_policy_pb2.TestIamPermissionsRequest, _call: Call
     ) -> iam_policy_pb2.TestIamPermissionsResponse:
-        """Those of the asked permissions that the caller has; a fault to come takes one away."""
+        """Return those of the asked permissions that the caller has; a fault to come takes one away."""
         site = self._site(request.resource, "SERVICE")
         denied = {
             permission
@@ -160,7 +160,7 @@ class CloudRun:
         return iam_policy_pb2.TestIamPermissionsResponse(permissions=granted)
 
     def list_revisions(self, request: types.ListRevisionsRequest, _: Call) -> types.ListRevisionsResponse:
-        """A service's revisions, or those of all services of a region, newest first, a page at a time."""
+        """Return a service's revisions, or those of all services of a region, newest first, a page at a time."""
         revisions = [
             (site, revision)
             for site in self._sites(request.parent, "SERVICE")
@@ -173,7 +173,7 @@ class CloudRun:
         )
 
     def get_revision(self, request: types.GetRevisionRequest, _: Call) -> types.Revision:
-        """One revision by its full name."""
+        """Return one revision by its full name."""
         parent, _slash, short = request.name.rpartition("/revisions/")
         found = _revision(self._sites(parent, "REVISION", request.name), short)
         if found is None:
@@ -181,28 +181,28 @@ class CloudRun:
         return revision_message(*found)
 
     def get_operation(self, request: operations_pb2.GetOperationRequest, _: Call) -> operations_pb2.Operation:
-        """How far an update has come."""
+        """Return how far an update has come."""
         parent, _slash, identity = request.name.rpartition("/operations/")
         for site in self._region(parent, "OPERATION", request.name):
             if operation := site.service.operations.get(identity):
                 return operation_message(site, operation)
         raise _not_found(request.name, "OPERATION")
 
-    def _site(self, name: str, kind: str, asked: str = "") -> Site:
-        """The service of that full name; refusals speak of ``asked``."""
+    def _site(self, name: str, kind: str, asked: str = "") -> RegionalService:
+        """Return the service of that full name; refusals speak of ``asked``."""
         parent, _slash, short = name.rpartition("/services/")
         for site in self._region(parent, kind, asked or name):
             if site.name == short:
                 return site
         raise _not_found(asked or name, kind)
 
-    def _sites(self, name: str, kind: str, asked: str = "") -> list[Site]:
-        """The service of that full name, or with ``-`` for its own name every service of the region."""
+    def _sites(self, name: str, kind: str, asked: str = "") -> list[RegionalService]:
+        """Return the service of that full name, or with ``-`` for its own name every service of the region."""
         parent, _slash, short = name.rpartition("/services/")
         return self._region(parent, kind, asked or name) if short == ANY else [self._site(name, kind, asked)]
 
-    def _region(self, name: str, kind: str, asked: str = "") -> list[Site]:
-        """The services of the region of that full name."""
+    def _region(self, name: str, kind: str, asked: str = "") -> list[RegionalService]:
+        """Return the services of the region of that full name."""
         asked = asked or name
         if not asked.startswith("projects/"):
             said = f"'{asked}' is not a full resource name (projects/…/locations/…)"
@@ -213,21 +213,23 @@ class CloudRun:
         place = _LOCATION.fullmatch(name)
         if place is None:
             raise _not_found(asked, kind)
-        return self._world.sites.within(place[1])
+        return self._world.regional_services.within(place[1])
 
 
 def region_of(name: str) -> str:
-    """The region in a full resource name; empty if it has none."""
+    """Return the region in a full resource name; empty if it has none."""
     place = _LOCATION.match(name)
     return place[1] if place else ""
 
 
-def _revision(sites: list[Site], name: str) -> tuple[Site, Revision] | None:
-    return next(((one, one.service.revisions[name]) for one in sites if name in one.service.revisions), None)
+def _revision(regional_services: list[RegionalService], name: str) -> tuple[RegionalService, Revision] | None:
+    return next(
+        ((one, one.service.revisions[name]) for one in regional_services if name in one.service.revisions), None
+    )
 
 
 def _page(items: list[Item], size: int, token: str) -> tuple[list[Item], str]:
-    """The asked page, and the token of the next one if there is one."""
+    """Return the asked page, and the token of the next one if there is one."""
     if size < 0:
         raise RunError("INVALID_ARGUMENT", "page_size: must not be negative.")
     first = page_start(token)
@@ -240,7 +242,7 @@ def _not_found(name: str, kind: str) -> RunError:
 
 
 def denied(permission: str, resource: str) -> RunError:
-    """The refusal of a caller without a permission, or of one who asks for what it may not know of."""
+    """Return the refusal of a caller without a permission, or of one who asks for what it may not know of."""
     named = f"resource '{resource}' (or resource may not exist)" if resource else "the resource"
     return RunError("PERMISSION_DENIED", f"Permission '{permission}' denied on {named}.")
 
@@ -256,12 +258,12 @@ def _refusal(fault: Fault, method: str, resource: str) -> RunError:
 
 
 def page_token(offset: int) -> str:
-    """The token of the page that begins there."""
+    """Return the token of the page that begins there."""
     return base64.urlsafe_b64encode(f"from:{offset}".encode()).decode()
 
 
 def page_start(token: str) -> int:
-    """Where the page of a token begins.
+    """Return where the page of a token begins.
 
     :raises RunError: INVALID_ARGUMENT for a token that was not given out.
     """

@@ -19,7 +19,7 @@ from allclear.simulator.apis.cloud_run.v1_messages import (
     template_view,
 )
 from allclear.simulator.apis.http_api import as_object, parse_json
-from allclear.simulator.regional_services import Site
+from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.revisions import Revision, Target
 from allclear.simulator.run_service import Edit, RunError
 
@@ -38,7 +38,7 @@ _TRAFFIC: Fields = {
 
 
 def parsed(body: bytes, where: str, known: Fields) -> dict[str, Any]:
-    """The JSON object of a request.
+    """Return the JSON object of a request.
 
     :raises RunError: INVALID_ARGUMENT for anything that is not an object with those fields.
     """
@@ -50,7 +50,7 @@ def parsed(body: bytes, where: str, known: Fields) -> dict[str, Any]:
 
 
 def service_from(body: bytes) -> dict[str, Any]:
-    """The service that a replacement sends.
+    """Return the service that a replacement sends.
 
     :raises RunError: INVALID_ARGUMENT.
     """
@@ -67,8 +67,8 @@ def service_from(body: bytes) -> dict[str, Any]:
     return service
 
 
-def edit_from(site: Site, service: dict[str, Any]) -> Edit:
-    """What would have to change for the service to be as sent; the parts that are equal stay ``None``.
+def edit_from(site: RegionalService, service: dict[str, Any]) -> Edit:
+    """Return what would have to change for the service to be as sent; the parts that are equal stay ``None``.
 
     :raises RunError: INVALID_ARGUMENT, or ALREADY_EXISTS for an existing revision with other settings.
     """
@@ -91,7 +91,7 @@ def edit_from(site: Site, service: dict[str, Any]) -> Edit:
 
 
 def changed(edit: Edit) -> list[str]:
-    """The parts of the service that an edit changes, by v2's names."""
+    """Return the parts of the service that an edit changes, by v2's names."""
     return [
         "template" if part.name == "deploy" else part.name
         for part in fields(edit)
@@ -113,7 +113,7 @@ def _traffic(entries: list[Any]) -> tuple[Target, ...]:
     return whole_traffic(targets, "spec.traffic")
 
 
-def _deployed(site: Site, template: dict[str, Any]) -> Revision | None:
+def _deployed(site: RegionalService, template: dict[str, Any]) -> Revision | None:
     current = template_view(site, site.service.revisions[site.service.state.latest_created])
     if template == current:
         return None
@@ -146,7 +146,7 @@ def _checked(value: Any, where: str, known: Fields, *, others: bool = False) -> 
 
 
 def json_name(kind: type) -> str:
-    """What JSON calls a type."""
+    """Return what JSON calls a type."""
     names = {str: "a string", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
     return names[kind]
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from allclear.simulator.apis.cloud_run.messages import CODES, Names, revision_uid, tag_url
-from allclear.simulator.regional_services import Site
+from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.revisions import Revision, Target
 from allclear.simulator.run_service import Operation, RunError, ServiceState
 
@@ -40,18 +40,18 @@ _STATUS = {True: "True", False: "False", None: "Unknown"}
 
 
 def project_number(project: str) -> str:
-    """The number that Google gave the project; v1 takes it and the project's id alike."""
+    """Return the number that Google gave the project; v1 takes it and the project's id alike."""
     digest = hashlib.sha256(project.encode()).digest()
     return str(10**11 + int.from_bytes(digest[:8]) % (9 * 10**11))
 
 
 def resource_version(etag: str) -> str:
-    """The version of an object that has this etag in v2."""
+    """Return the version of an object that has this etag in v2."""
     return base64.urlsafe_b64encode(hashlib.sha256(etag.encode()).digest()[:8]).decode().rstrip("=")
 
 
-def service_view(site: Site, state: ServiceState) -> dict[str, Any]:
-    """The service as GET and PUT show it."""
+def service_view(site: RegionalService, state: ServiceState) -> dict[str, Any]:
+    """Return the service as GET and PUT show it."""
     service, url = site.service, site.url
     annotations = {
         **dict(state.annotations),
@@ -90,13 +90,13 @@ def service_view(site: Site, state: ServiceState) -> dict[str, Any]:
     }
 
 
-def template_view(site: Site, revision: Revision) -> dict[str, Any]:
-    """What a service says of its newest revision; sent back unchanged it deploys nothing."""
+def template_view(site: RegionalService, revision: Revision) -> dict[str, Any]:
+    """Return what a service says of its newest revision; sent back unchanged it deploys nothing."""
     return {"metadata": {"name": revision.name}, "spec": _spec(site, revision)}
 
 
-def revision_view(site: Site, revision: Revision) -> dict[str, Any]:
-    """A revision as GET shows it."""
+def revision_view(site: RegionalService, revision: Revision) -> dict[str, Any]:
+    """Return a revision as GET shows it."""
     digest = hashlib.sha256(revision.image.encode()).hexdigest()
     image = f"{revision.image.partition(':')[0]}@sha256:{digest}"
     return {
@@ -120,8 +120,8 @@ def revision_view(site: Site, revision: Revision) -> dict[str, Any]:
     }
 
 
-def revision_labels(site: Site) -> dict[str, str]:
-    """The labels that every revision of the service has."""
+def revision_labels(site: RegionalService) -> dict[str, str]:
+    """Return the labels that every revision of the service has."""
     service = site.name
     return {
         SERVICE_LABEL: service,
@@ -132,13 +132,13 @@ def revision_labels(site: Site) -> dict[str, str]:
 
 
 def list_view(kind: str, items: list[dict[str, Any]], after: str = "") -> dict[str, Any]:
-    """A list; ``after`` is the token of the next page."""
+    """Return a list; ``after`` is the token of the next page."""
     metadata = {"continue": after} if after else {}
     return {"apiVersion": API, "kind": kind, "metadata": metadata, "items": items}
 
 
-def operation_view(site: Site, operation: Operation) -> dict[str, Any]:
-    """An operation: ``done`` and one of ``response`` and ``error`` once it has ended."""
+def operation_view(site: RegionalService, operation: Operation) -> dict[str, Any]:
+    """Return an operation: ``done`` and one of ``response`` and ``error`` once it has ended."""
     view: dict[str, Any] = {
         "name": Names(site).operation(operation.id),
         "metadata": {"@type": _TYPE, **service_view(site, operation.edited)},
@@ -151,7 +151,7 @@ def operation_view(site: Site, operation: Operation) -> dict[str, Any]:
     return view
 
 
-def _metadata(site: Site, plural: str, name: str, created: datetime) -> dict[str, Any]:
+def _metadata(site: RegionalService, plural: str, name: str, created: datetime) -> dict[str, Any]:
     namespace = project_number(site.project)
     return {
         "name": name,
@@ -161,7 +161,7 @@ def _metadata(site: Site, plural: str, name: str, created: datetime) -> dict[str
     }
 
 
-def _spec(site: Site, revision: Revision) -> dict[str, Any]:
+def _spec(site: RegionalService, revision: Revision) -> dict[str, Any]:
     container = {
         "name": f"{site.name}-1",
         "image": revision.image,
@@ -184,7 +184,7 @@ def _target(target: Target) -> dict[str, Any]:
     }
 
 
-def _target_status(site: Site, state: ServiceState, target: Target) -> dict[str, Any]:
+def _target_status(site: RegionalService, state: ServiceState, target: Target) -> dict[str, Any]:
     named = {"revisionName": target.revision or state.latest_ready}
     url = {"url": tag_url(site, target.tag)} if target.tag else {}
     return {**_target(target), **named, **url}
@@ -205,7 +205,7 @@ def _condition(kind: str, well: bool | None, since: datetime, failure: RunError 
     return {"type": kind, "status": _STATUS[well], "lastTransitionTime": _time(since), **said}
 
 
-def _revision_conditions(site: Site, revision: Revision) -> list[dict[str, Any]]:
+def _revision_conditions(site: RegionalService, revision: Revision) -> list[dict[str, Any]]:
     state, since = site.service.state, revision.created_at
     failed = {"reason": "HealthCheckContainerError", "message": revision.not_ready_because}
     said = {} if revision.ready else failed
@@ -219,7 +219,7 @@ def _revision_conditions(site: Site, revision: Revision) -> list[dict[str, Any]]
     ]
 
 
-def _somebody(site: Site) -> str:
+def _somebody(site: RegionalService) -> str:
     return f"deployer@{site.project}.iam.gserviceaccount.com"
 
 

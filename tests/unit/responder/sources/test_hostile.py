@@ -376,10 +376,10 @@ async def test_a_hostile_alert_stays_text_in_all_that_people_read(tmp_path: Path
             show(state, entries, engine.company.plan, utc_now(), routine=True)
         )
         await engine.close()
-    truth = sim.world.truth.entries()
-    messages = [entry["text"] for entry in truth if entry["kind"] == "message"]
-    pages = [entry["summary"] for entry in truth if entry["kind"] == "page" and entry["action"] == "trigger"]
-    public = [json.dumps(entry, default=str, ensure_ascii=False) for entry in truth if "status" in entry["kind"]]
+    event_log = sim.world.event_log.entries()
+    messages = [entry["text"] for entry in event_log if entry["kind"] == "message"]
+    pages = [entry["summary"] for entry in event_log if entry["kind"] == "page" and entry["action"] == "trigger"]
+    public = [json.dumps(entry, default=str, ensure_ascii=False) for entry in event_log if "status" in entry["kind"]]
     assert any(CANARY in message for message in messages)
     for message in messages:
         assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", message), message

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Literal, TypeVar
 
 from allclear.simulator.flag_table import FlagTable
-from allclear.simulator.regional_services import Site, Sites
+from allclear.simulator.regional_services import RegionalService, RegionalServices
 from allclear.simulator.scenario_schema import ALL_TRAFFIC, PageSpec, Trouble
 
 HEALTH_PAGE = "/healthz"
@@ -36,27 +36,27 @@ class Visit:
     because: str = ""
 
 
-class Storefront:
+class Shop:
     """The shop's pages, served by whichever revision has the traffic of the site that the user is sent to."""
 
-    def __init__(self, sites: Sites, flags: FlagTable, pages: list[PageSpec]) -> None:
-        self._sites, self._flags = sites, flags
+    def __init__(self, regional_services: RegionalServices, flags: FlagTable, pages: list[PageSpec]) -> None:
+        self._sites, self._flags = regional_services, flags
         self._methods = {page.path: {*page.methods} for page in pages}
         self._methods.setdefault(HEALTH_PAGE, {"GET"})
         self._arrivals = 0
-        self._visits: Counter[Site] = Counter()
+        self._visits: Counter[RegionalService] = Counter()
         self._tries: Counter[str] = Counter()
 
     def method_for(self, path: str) -> str:
-        """How a user asks for that page: GET where it can, else its first other method."""
+        """Return how a user asks for that page: GET where it can, else its first other method."""
         methods = self._methods.get(path, {"GET"})
         return "GET" if "GET" in methods else min(methods)
 
     def methods(self, path: str) -> list[str]:
-        """The methods that a page answers, for an ``Allow`` header."""
+        """Return the methods that a page answers, for an ``Allow`` header."""
         return sorted(self._methods.get(path, set()))
 
-    def visit(self, method: str, path: str, site: Site | None = None, tag: str = "") -> Visit:
+    def visit(self, method: str, path: str, site: RegionalService | None = None, tag: str = "") -> Visit:
         """Let one request be served now: by the site that was asked, else by one that has users, as their shares say.
 
         With a ``tag`` it is served by the revision that has it.
@@ -66,10 +66,10 @@ class Storefront:
         if name is None:
             return Visit(404, site.region, "", "no_such_page")
         visit = self._serve(site, name, method, path)
-        site.past.answered(visit.revision, visit.status)
+        site.traffic_history.answered(visit.revision, visit.status)
         return visit
 
-    def _serve(self, site: Site, name: str, method: str, path: str) -> Visit:
+    def _serve(self, site: RegionalService, name: str, method: str, path: str) -> Visit:
         methods = self._methods.get(path)
         if methods is None:
             return Visit(404, site.region, name, "no_such_page")
@@ -94,17 +94,17 @@ class Storefront:
                 return Visit(trouble.status, region, revision, "failed", latency, because=who)
         return Visit(200, region, revision, "ok", latency)
 
-    def _tagged(self, site: Site, tag: str) -> str | None:
+    def _tagged(self, site: RegionalService, tag: str) -> str | None:
         state = site.service.state
         return next((t.revision or state.latest_ready for t in state.serving if t.tag == tag), None)
 
-    def _choose_site(self) -> Site:
+    def _choose_site(self) -> RegionalService:
         self._arrivals += 1
         return _at(
             self._arrivals * _GOLDEN % 1 * ALL_TRAFFIC, [(site, site.share) for site in self._sites if site.share]
         )
 
-    def _choose_revision(self, site: Site) -> str:
+    def _choose_revision(self, site: RegionalService) -> str:
         self._visits[site] += 1
         shares = site.service.state.serves()
         return _at(self._visits[site] * _GOLDEN % 1 * sum(share for _, share in shares), shares)

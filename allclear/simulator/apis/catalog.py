@@ -1,0 +1,28 @@
+"""Every simulated API over HTTP. To add one, write its module with an `API` and add a line here."""
+
+from __future__ import annotations
+
+from allclear.simulator.apis import (
+    cloud_logging,
+    cloud_monitoring,
+    pagerduty,
+    slack,
+    statuspage,
+    supabase,
+    vercel,
+    website,
+)
+from allclear.simulator.apis.cloud_run import api as cloud_run
+from allclear.simulator.apis.registration import SimulatedApi
+
+APIS: tuple[SimulatedApi, ...] = (
+    website.API,
+    cloud_run.API,
+    supabase.API,
+    slack.API,
+    statuspage.API,
+    pagerduty.API,
+    cloud_monitoring.API,
+    cloud_logging.API,
+    vercel.API,
+)
