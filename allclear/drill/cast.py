@@ -91,7 +91,7 @@ class Cast:
         return lines[min(number, len(lines) - 1)] if lines else Line(ask=place)
 
     def _member(self, ask: Ask, line: Line, number: int) -> Member:
-        """Return who answers: nobody twice, whoever must be among them first; a role that nobody has, a stand-in."""
+        """Return the member who answers: each person once, first those whose role is required, else a stand-in."""
         policy = ask.policy
         first = [line.by] if line.by and not number else []
         roles: list[str] = list(dict.fromkeys([*first, *policy.one_of, *policy.roles]))

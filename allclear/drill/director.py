@@ -132,7 +132,7 @@ async def _first_error(control: str) -> datetime:
 
 
 async def _play_on(stack: Stack, engine: Engine, incident_id: str, cast: Cast, told: Told) -> None:
-    """Play until the end; a part of the stack that dies, or somebody who trips, ends it at once."""
+    """Play until the end. A part of the stack or a member of the cast that fails ends the drill at once."""
     tasks = [
         asyncio.create_task(cast.play(incident_id)),
         asyncio.create_task(_tell(engine, incident_id, told)),

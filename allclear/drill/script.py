@@ -32,7 +32,7 @@ class ScriptedAlert(Model):
 
 
 class Member(Model):
-    """Somebody of the cast."""
+    """One member of the cast."""
 
     name: str = Field(description="A stand-in, where the plan's role has no name yet.")
     role: Slug = Field(description="The role of the plan that is played.")
@@ -43,7 +43,7 @@ class Member(Model):
 
 
 class Line(Model):
-    """How the cast answers one ask; what stands nowhere is answered yes, by whoever may."""
+    """How the cast answers one ask. An ask without a line is answered yes, by any member who may."""
 
     ask: str = Field(description="phase/step, as contain/roll-back.")
     yes: bool = Field(default=True, description="Whether the answer is yes.")

@@ -1,4 +1,4 @@
-"""What really happened in the simulated production, in order, for whoever scores the drill."""
+"""What really happened in the simulated production, in order: the drill is scored against it."""
 
 from __future__ import annotations
 

@@ -99,5 +99,5 @@ class FlagTable:
         return changed
 
     def touch(self) -> None:
-        """Let somebody else write every row first: new versions and dates, the same values."""
+        """Write every row first, as another writer would: new versions and dates, the same values."""
         self.update(list(self._flags), {}, by="somebody else")

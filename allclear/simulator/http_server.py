@@ -1,4 +1,4 @@
-"""One HTTP server for all the faces: a port of the loopback interface for each."""
+"""One HTTP server for all the APIs: a port of the loopback interface for each."""
 
 from __future__ import annotations
 

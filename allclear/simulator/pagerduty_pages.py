@@ -15,7 +15,7 @@ EventAction = Literal["trigger", "acknowledge", "resolve"]
 
 @dataclass
 class Page:
-    """Somebody's pager going off, until it is resolved."""
+    """One page: open from its trigger until it is resolved."""
 
     id: str
     dedup_key: str

@@ -78,7 +78,7 @@ class RegionalService:
         )
 
     def redirect(self, traffic: list[TrafficSpec], by: str) -> None:
-        """Change the traffic as somebody else would, at once."""
+        """Change the traffic as another person would, at once."""
         targets = tuple(Target.from_spec(spec) for spec in traffic)
         self.service.change_at_once(Edit(traffic=targets or ALL_TO_LATEST))
         self._record(

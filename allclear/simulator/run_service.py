@@ -1,6 +1,6 @@
 """The Cloud Run service as a thing that changes: writes, operations and what serves meanwhile.
 
-It knows no wire format; ``faces/`` speaks gRPC and REST for it. What it keeps to:
+It knows no wire format; ``apis/`` speaks gRPC and REST for it. What it keeps to:
 
 - Every write needs the newest etag or none, and gives the service a new etag and generation.
 - A write is an operation. While it runs, ``reconciling`` is true and the old traffic still serves.
@@ -46,7 +46,7 @@ Later = Callable[[timedelta, Callable[[], object]], None]
 
 
 class Wrote(Protocol):
-    """Hears of each accepted write: the service before it, and as it was asked for."""
+    """Called for each accepted write: the service before it, and as the write asks for it."""
 
     def __call__(self, before: ServiceState, after: ServiceState, edit: Edit, *, somebody_else: bool) -> None:
         """Take note of it."""
@@ -109,7 +109,7 @@ class Operation:
     result: ServiceState | None = None
     error: RunError | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when ``done``, or when nothing will end any more, for whoever waits."""
+    """Set when ``done``, or when the world closes and no operation will end any more."""
 
     @property
     def done(self) -> bool:
@@ -190,7 +190,7 @@ class RunService:
         return operation
 
     def change_at_once(self, edit: Edit) -> None:
-        """Do what somebody else did, without waiting: a deployment, or other traffic.
+        """Apply another person's deployment or traffic change, without waiting.
 
         An operation that is running keeps its time; what was changed here takes effect with it.
         """
@@ -203,12 +203,12 @@ class RunService:
             self._settle(deployed=edit.deploy is not None)
 
     def close(self) -> None:
-        """Let go of everybody who waits for an operation; none ends from now on."""
+        """Release every call that waits for an operation; no operation ends after this."""
         for operation in self.operations.values():
             operation.ended.set()
 
     def touch(self) -> None:
-        """Let somebody else write a label: a new etag and generation, and the same traffic."""
+        """Write a label as another writer would: a new etag and generation, and the same traffic."""
         kept = tuple(pair for pair in self.state.labels if pair[0] != "touched")
         self.change_at_once(Edit(labels=(*kept, ("touched", str(self.state.generation)))))
 

@@ -1,7 +1,7 @@
 """A drill's production, read from YAML and checked before anything starts.
 
 A scenario file is ``runbooks/<company>/drills/<scenario>.yaml``. This module reads its top-level
-key ``production:`` and nothing else; the other keys belong to whoever directs the drill.
+key ``production:`` and nothing else; the other keys are the drill's script.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Runs a simulated production: in this process for a test, or as a process of its own for a drill.
 
-As a process it says where everything is in its first line, and stays until it is told to stop.
+As a process it prints its addresses in its first line, and runs until SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.world import World
 
 _PARENT_CHECK = 0.5
-"""Seconds between two looks at whether the parent process still lives."""
+"""Seconds between two checks whether the parent process still lives."""
 
 
 class Simulation:
     """A simulated production that runs for as long as the ``async with`` block.
 
-    ``endpoints``, ``control`` and ``secrets`` tell clients where to go and how to be let in;
-    ``world`` is the state itself, for whoever is in the same process.
+    ``endpoints``, ``control`` and ``secrets`` are what clients need to connect;
+    ``world`` is the state itself, for code in the same process.
     """
 
     world: World
@@ -76,7 +76,7 @@ class Simulation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let nobody arrive any more, and close every face."""
+        """Stop the arrival of users, and close every API."""
         if self._users is not None:
             self._users.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -95,7 +95,7 @@ class Simulation:
 def run(path: Path, *, as_json: bool, parent: int | None = None, waits: bool = False) -> None:
     """Simulate a scenario until SIGINT or SIGTERM, or until process ``parent`` is gone.
 
-    With ``waits`` the trouble starts when the control is told to break it.
+    With ``waits`` the trouble starts on ``POST /break`` of the control API.
     :raises ConfigError: the scenario cannot be used.
     """
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
@@ -103,7 +103,7 @@ def run(path: Path, *, as_json: bool, parent: int | None = None, waits: bool = F
 
 
 async def serve(scenario_path: Path, *, as_json: bool, parent: int | None = None, waits: bool = False) -> None:
-    """Simulate a scenario: say where it is on standard output, then stay until told to stop.
+    """Simulate a scenario: print its addresses on standard output, then run until SIGINT or SIGTERM.
 
     :raises ConfigError: the scenario cannot be used; nothing has been started then.
     """

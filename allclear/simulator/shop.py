@@ -111,7 +111,7 @@ class Shop:
 
 
 def _at(point: float, shares: list[tuple[Chosen, int]]) -> Chosen:
-    """Whoever has that point, where each takes up as much room as its share."""
+    """Return the item whose interval holds that point; the intervals are as long as the shares."""
     for one, share in shares:
         if point < share:
             return one

@@ -70,7 +70,7 @@ class TrafficHistory:
         self._seconds[-1][1][revision, status] += 1
 
     def requests(self, start: datetime, end: datetime) -> Counter[tuple[str, int]]:
-        """Return how many requests each revision answered with each status, as far as metrics show by now."""
+        """Return how many requests each revision answered with each status, as metrics show them at this moment."""
         end = min(end, self._clock() - self._metrics_lag)
         found: Counter[tuple[str, int]] = Counter()
         for since, until, shares in self._reigns:

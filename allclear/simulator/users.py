@@ -31,7 +31,7 @@ class Users:
         self._suffering = False
 
     async def arrive(self) -> None:
-        """Let users arrive until cancelled; a request's latency holds nobody else up."""
+        """Let users arrive until cancelled; a slow request delays no other user."""
         paths, weights = list(self._spec.mix), list(self._spec.mix.values())
         loop = asyncio.get_running_loop()
         began, came = loop.time(), 0

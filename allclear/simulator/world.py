@@ -1,4 +1,4 @@
-"""The simulated production: one state behind every face, and the hands that can change it."""
+"""The simulated production: one state behind every API, and the operations that change it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class World:
             self.break_now()
 
     def close(self) -> None:
-        """Stop every timer, and let go of whoever waits for one."""
+        """Stop every timer, and release every call that waits for one."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -76,7 +76,7 @@ class World:
             site.service.close()
 
     def later(self, delay: timedelta, do: Callable[[], object]) -> None:
-        """Do something after a while, unless the world has been closed by then."""
+        """Do something after a while, unless the world is closed before that."""
 
         def fire() -> None:
             self._timers.discard(timer)
@@ -110,7 +110,7 @@ class World:
         self.regional_services.main.deploy(spec, by)
 
     def redirect(self, traffic: list[TrafficSpec], by: str) -> None:
-        """Change the traffic of the first service as somebody else would, at once."""
+        """Change the traffic of the first service as another person would, at once."""
         self.regional_services.main.redirect(traffic, by)
 
     def serving(self) -> dict[str, int]:

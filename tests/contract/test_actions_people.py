@@ -26,7 +26,7 @@ async def test_a_page_sent_twice_is_one_page_and_its_undo_resolves_it() -> None:
         action = Page(context)
         done = await carried_out(action, incident="VS-1", summary="Payments are failing")
         await action.apply(done.params, done.change, "VS-1/detect/page")
-        opened = len(sim.world.pager.pages)
+        opened = len(sim.world.pagerduty.pages)
         back = await undone(action, done)
         assert done.finding.verdict is Verdict.SUCCESS
         assert opened == 1
@@ -53,7 +53,7 @@ async def test_a_page_whose_answer_was_lost_may_be_sent_again() -> None:
             await action.apply(params, change, "key")
         done = await applied(action, params, change)
         assert done.finding.verdict is Verdict.SUCCESS
-        assert len(sim.world.pager.pages) == 1
+        assert len(sim.world.pagerduty.pages) == 1
 
 
 async def test_a_message_is_posted_once_and_then_changed_in_place() -> None:

@@ -40,10 +40,10 @@ async def test_page_is_opened_joined_acknowledged_and_resolved() -> None:
     async with Simulated(quick("healthy")) as sim:
         for action in ("trigger", "trigger", "acknowledge"):
             assert (await _send(sim, _event(sim, action))).status_code == 202
-        assert [(p.status, p.events) for p in sim.world.pager.pages] == [("acknowledged", 3)]
+        assert [(p.status, p.events) for p in sim.world.pagerduty.pages] == [("acknowledged", 3)]
         await _send(sim, _event(sim, "resolve"))
         await _send(sim, _event(sim))
-        assert [p.status for p in sim.world.pager.pages] == ["resolved", "triggered"]
+        assert [p.status for p in sim.world.pagerduty.pages] == ["resolved", "triggered"]
         assert len(recorded(sim, "write", api="pagerduty", result="done")) == 5
 
 
@@ -53,7 +53,7 @@ async def test_key_is_made_when_none_is_given() -> None:
         event = _event(sim)
         del event["dedup_key"]
         answer = (await _send(sim, event)).json()
-        assert answer["dedup_key"] == sim.world.pager.pages[0].dedup_key
+        assert answer["dedup_key"] == sim.world.pagerduty.pages[0].dedup_key
 
 
 async def test_answer_is_as_the_vendor_describes_it() -> None:
@@ -84,7 +84,7 @@ async def test_invalid_event_is_400_with_its_errors(change: dict[str, Any]) -> N
         answer = await _send(sim, _event(sim) | change)
         assert answer.status_code == 400
         assert answer.json()["errors"]
-        assert not sim.world.pager.pages
+        assert not sim.world.pagerduty.pages
     _conforms(answer.json(), "Error")
 
 
@@ -109,7 +109,7 @@ async def test_lost_answer_really_paged() -> None:
         await fault(sim, "pagerduty", "enqueue", "answer_lost")
         with pytest.raises(httpx.RemoteProtocolError):
             await _send(sim, _event(sim))
-        assert len(sim.world.pager.pages) == 1
+        assert len(sim.world.pagerduty.pages) == 1
 
 
 async def test_limit_is_429() -> None:
@@ -117,7 +117,7 @@ async def test_limit_is_429() -> None:
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "pagerduty", "enqueue", "rate_limited")
         assert (await _send(sim, _event(sim))).status_code == 429
-        assert not sim.world.pager.pages
+        assert not sim.world.pagerduty.pages
 
 
 async def test_slow_event_is_taken_after_the_caller_has_given_up() -> None:
@@ -127,5 +127,5 @@ async def test_slow_event_is_taken_after_the_caller_has_given_up() -> None:
         async with httpx.AsyncClient(timeout=0.1) as client:
             with pytest.raises(httpx.ReadTimeout):
                 await client.post(f"{sim.endpoints['pagerduty']}/v2/enqueue", json=_event(sim))
-        assert not sim.world.pager.pages
-        await until(lambda: sim.world.pager.pages)
+        assert not sim.world.pagerduty.pages
+        await until(lambda: sim.world.pagerduty.pages)

@@ -139,8 +139,8 @@ def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
     assert [len(channel.messages) for channel in world.workspace.channels if channel.name == "incidents"] == [2]
     assert len(world.status_board.incidents) == 1
     assert world.status_board.incidents[0]["status"] == "resolved"
-    assert len(world.pager.pages) == 1
-    assert world.pager.pages[0].status == "resolved"
+    assert len(world.pagerduty.pages) == 1
+    assert world.pagerduty.pages[0].status == "resolved"
     assert writes(world, "supabase") == []
     assert sum(write["result"] != "done" for write in writes(world)) == late
     once: list[tuple[str, str]] = []

@@ -136,7 +136,7 @@ async def test_two_conductors_carry_one_incident_on_once(tmp_path: Path, journal
         assert [act.id for act in it.acts.values() if not (act.outcome and act.outcome.good)] == []
         assert len(writes(sim.world, "cloud_run")) == 1
         assert len(writes(sim.world, "statuspage")) == 1
-        assert len(sim.world.pager.pages) == 1
+        assert len(sim.world.pagerduty.pages) == 1
         assert [len(c.messages) for c in sim.world.workspace.channels if c.name == "incidents"] == [1]
         assert len(it.acts) == len({(act.proposed.phase, act.proposed.step) for act in it.acts.values()})
 

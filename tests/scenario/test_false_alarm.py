@@ -64,7 +64,7 @@ async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
             incident = engine.conductor.incident(incident_id)
             assert incident.left == ["detect"]
             assert not incident.over
-            assert [page.status for page in sim.world.pager.pages] == ["triggered"]
+            assert [page.status for page in sim.world.pagerduty.pages] == ["triggered"]
             assert [write["api"] for write in writes(sim.world)] == ["pagerduty", "slack"]
             assert {"flow": "contain"} in [one.detail for one in engine.journal.outbox()]
         finally:

@@ -129,7 +129,7 @@ async def test_a_page_is_closed_by_the_end_and_keeps_nothing_open(tmp_path: Path
         assert it.incident.over
         await it.engine.reminders.give()
         await it.engine.reminders.settled()
-        assert [page.status for page in it.simulated.world.pager.pages] == ["resolved"]
+        assert [page.status for page in it.simulated.world.pagerduty.pages] == ["resolved"]
         assert it.incident.in_place == []
 
 

@@ -37,7 +37,7 @@ def posts(it: Scene) -> list[str]:
 
 def pages(it: Scene) -> list[tuple[str, str]]:
     """Return the pages that woke somebody, with how each stands."""
-    return [(page.dedup_key, page.status) for page in it.simulated.world.pager.pages]
+    return [(page.dedup_key, page.status) for page in it.simulated.world.pagerduty.pages]
 
 
 async def round_of(it: Scene) -> list[str]:
@@ -95,7 +95,7 @@ async def test_a_word_of_a_person_stops_the_pager(tmp_path: Path) -> None:
         for _ in range(3):
             await round_of(it)
         assert [status for _, status in pages(it)] == ["acknowledged"]
-        assert it.simulated.world.pager.pages[0].events == 2
+        assert it.simulated.world.pagerduty.pages[0].events == 2
 
 
 async def test_who_declared_has_not_taken_the_page_that_follows(tmp_path: Path) -> None:

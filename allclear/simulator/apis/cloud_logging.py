@@ -36,7 +36,7 @@ _ORDERS = ("timestamp asc", "timestamp desc")
 
 
 class CloudLoggingApi(GoogleApi):
-    """Lists what was logged, for whoever may read logs."""
+    """Lists log entries, for callers that may read logs."""
 
     name = "cloud_logging"
 
@@ -195,7 +195,7 @@ def _v2_target(target: Target) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> list[tuple[str, str, list[str]]]:
-    """Return the comparisons of a filter, which must all hold: a path, an operator, and values of which one must fit."""
+    """Return the comparisons of a filter, which must all hold: path, operator, and values of which one fits."""
     found: list[tuple[str, str, list[str]]] = []
     for line in re.split(r"\n|\s+AND\s+", text):
         if line.strip():

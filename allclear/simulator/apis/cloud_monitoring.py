@@ -38,7 +38,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class CloudMonitoringApi(GoogleApi):
-    """Counts what revisions answered, for whoever may read time series."""
+    """Counts the answers of revisions, for callers that may read time series."""
 
     name = "cloud_monitoring"
 

@@ -1,7 +1,7 @@
-"""The drill's hand in the simulated production: break it, change it, and read what really happened.
+"""The control API, with which a drill breaks and changes the simulated production and reads its event log.
 
 No vendor speaks this protocol. It listens on the loopback interface like the rest and asks for no
-key: whoever can reach it started the simulation.
+key: only the user who started the simulation can reach it.
 """
 
 # ruff: noqa: ANN401 - JSON can be anything
@@ -62,7 +62,7 @@ class Redirection(Where):
 
 
 class Switch(BaseModel):
-    """``POST /flags``: a flag that somebody else switches."""
+    """``POST /flags``: another person switches a flag."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,7 +71,7 @@ class Switch(BaseModel):
 
 
 class ControlApi:
-    """The world behind the faces, over HTTP."""
+    """The control API: reads and changes the world itself, over HTTP."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -1,4 +1,4 @@
-"""What every call of every face goes through: the waiting faults, and the record of writes."""
+"""What every call of every API goes through: the faults that wait for it, and the log of writes."""
 
 # ruff: noqa: ANN401 - JSON can be anything
 
@@ -22,7 +22,7 @@ from allclear.simulator.world import World
 HANG_UP = "allclear.hang_up"
 """The ASGI extension under which the server offers to break the connection without an answer."""
 MAX_BODY = 2 * 1024 * 1024
-"""Bytes that any face reads of a request."""
+"""The most bytes that an API reads of a request."""
 
 _MAX_DIGITS = 9
 DIGITS = string.digits
@@ -33,12 +33,12 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class Call:
-    """One call as it will be recorded; the face fills in the facts and, if it says no, why."""
+    """One call as the event log records it; the API adds the facts and, if it refuses, the reason."""
 
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
     result: str = "done"
     concurrent_write: bool = False
-    """Whether somebody else writes to the same thing before this call does; the face lets them."""
+    """Whether another writer changes the same object right before this call."""
 
 
 class Rejection(Exception):
@@ -50,7 +50,7 @@ class Rejection(Exception):
 
 
 class FaultInjector:
-    """Lets calls into one face, through whatever faults are waiting for them."""
+    """Applies the waiting faults to the calls of one API, and logs its writes."""
 
     def __init__(self, world: World, api: str, writes: frozenset[str]) -> None:
         self._world, self._writes = world, writes
@@ -66,7 +66,7 @@ class FaultInjector:
     ) -> Answer:
         """Answer one call; a write is recorded with its facts and how it ended.
 
-        A slow call is done after its wait, also when the caller has given up by then. With the
+        A slow call is done after its wait, even if the caller has given up. With the
         answer lost the call is done, and then ``hang_up`` breaks the connection.
         """
         fault = self._take(method, region)
@@ -98,7 +98,7 @@ class FaultInjector:
 
 
 class HttpApi:
-    """A face that speaks HTTP; a subclass adds its routes and its way of saying no."""
+    """An API over HTTP; a subclass adds its routes and its refusals."""
 
     name: str
     writes: frozenset[str] = frozenset()

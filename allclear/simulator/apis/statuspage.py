@@ -35,7 +35,7 @@ _REFUSALS = {
 
 
 class StatuspageApi(HttpApi):
-    """Shows and changes what customers are told, for whoever has the API key."""
+    """Shows and changes the public status page, for callers with the API key."""
 
     name = "statuspage"
     writes = frozenset({"create_incident", "update_incident"})

@@ -35,7 +35,7 @@ _REFUSALS = {
 
 
 class SupabaseApi(HttpApi):
-    """The table ``feature_flags``, for whoever has the secret key."""
+    """The table ``feature_flags``, for callers with the secret key."""
 
     name = "supabase"
     writes = frozenset({"update"})

@@ -116,7 +116,7 @@ def typed(table: FlagTable, column: str, value: object) -> object:
 
 def _moment(text: str) -> datetime:
     try:
-        # A plus sign that nobody encoded arrives as a space.
+        # A plus sign that was not encoded arrives as a space.
         moment = datetime.fromisoformat(re.sub(r" (\d\d:\d\d)$", r"+\1", text))
     except ValueError:
         message = f'invalid input syntax for type timestamp with time zone: "{text}"'

@@ -34,7 +34,7 @@ _REFUSALS = {
 
 
 class VercelApi(HttpApi):
-    """Shows and moves the production domain, for whoever has the token."""
+    """Shows and moves the production domain, for callers with the token."""
 
     name = "vercel"
     writes = frozenset({"rollback", "promote"})

@@ -16,7 +16,7 @@ from allclear.simulator.regional_services import RegionalService
 from allclear.simulator.world import World
 
 MAINTENANCE_RETRY_AFTER = 120
-"""Seconds after which the maintenance page asks browsers to come again."""
+"""Seconds after which the maintenance page asks browsers to retry."""
 TAG_MARK = "---"
 """Between a tag and the service in a host name, as Cloud Run writes them."""
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]

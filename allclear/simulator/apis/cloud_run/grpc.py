@@ -95,8 +95,7 @@ class CloudRunGrpc(grpc.GenericRpcHandler):
                 await context.abort(grpc.StatusCode[error.code], error.message)
 
         async def answer(request: Any, context: Any) -> Any:
-            # A caller whose deadline has passed does not take the request back, and nobody is left
-            # then to hear how it ended.
+            # The request is carried out even if its caller's deadline passes; its result is then dropped.
             calling = asyncio.ensure_future(call(request, context))
             calling.add_done_callback(lambda done: done.cancelled() or done.exception())
             return await asyncio.shield(calling)

@@ -221,7 +221,7 @@ class CloudRunV1:
 
     def _expect_project(self, request: Request, method: str) -> None:
         project = self._world.scenario.project
-        # Whoever has no rights in a project is not told whether it exists.
+        # A caller without rights in a project does not learn whether the project exists.
         if request.path_params["project"] not in (project, project_number(project)):
             raise denied(PERMISSIONS[method], _resource(request))
 
