@@ -9,7 +9,7 @@ from prefect.states import Completed
 
 from allclear.bootstrap import open_engine
 from allclear.domain.errors import AllclearError
-from allclear.engine.actions.manual import Order
+from allclear.engine.actions.manual import ManualRequest
 from flows.artifacts import publish
 from flows.phase_loop import deliver
 from flows.run_context import Ended, name_run, not_done, run_id
@@ -27,8 +27,8 @@ async def _order(action: str, params: dict[str, Any], *, name: str, role: str, r
     async with open_engine() as engine:
         by = engine.people.who(name, role or None, "prefect")
         key = run_id()[:8] or None
-        given = Order(action, params, reason, incident or None, key=key)
-        result = await engine.manual.do(given, by)
+        request = ManualRequest(action, params, reason, incident or None, key=key)
+        result = await engine.manual.do(request, by)
         await name_run(engine.conductor.incident(result.incident))
         await publish(engine, result.incident)
         await deliver(engine, result.incident)

@@ -26,7 +26,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.domain.template_values import left_in_place, status, waiting
 from allclear.domain.text import asked_words, plain
-from allclear.engine.actions.manual import PHASE, Order
+from allclear.engine.actions.manual import PHASE, ManualRequest
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.alerts.explain import Explanation, became_words, explain, heard_words
 from allclear.engine.incidents import readable
@@ -226,8 +226,8 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
             if not yes and not typer.confirm("Do it now?"):
                 say("Nothing was changed.")
                 return
-            order = Order(action, given, reason, incident, severity, shown=change.digest)
-            result = await engine.manual.do(order, by)
+            request = ManualRequest(action, given, reason, incident, severity, shown=change.digest)
+            result = await engine.manual.do(request, by)
             if result.outcome is None:
                 say(f"{result.act} of {result.incident} waits for somebody else: allclear approve {result.waiting[0]}")
                 return

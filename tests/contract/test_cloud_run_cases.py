@@ -17,6 +17,7 @@ import pytest
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.records import ActFinished
 from allclear.domain.systems import MaintenanceMode
+from allclear.engine.actions.reconcile import PROPOSED_AGAIN
 from allclear.vendors.cloud_run.views import Traffic
 from tasks.cloud_run.actions import OfService, RestoreLatest, Revisions, RollbackTraffic
 from tasks.maintenance import EnableMaintenance
@@ -200,7 +201,7 @@ async def test_traffic_that_changed_at_the_moment_of_the_write_stops_it_and_need
     stage.before_write(lambda: stage.redirect([(BAD, 50, ""), (OLDER, 50, "")]))
     outcome = await acts.carried_out(act)
     assert (outcome.status, outcome.drifted, outcome.changed, stage.writes()) == (ActStatus.FAILED, True, False, 0)
-    assert outcome.next_step == "It is worked out again, on what is there now."
+    assert outcome.next_step == PROPOSED_AGAIN
     again = await acts.proposed()
     assert again.proposed.digest != act.proposed.digest
     assert again.asks

@@ -13,7 +13,7 @@ from pathlib import Path
 from allclear.company import Company
 from allclear.domain.approval import AutoApproval
 from allclear.domain.runbook import Phase, Step
-from allclear.engine.actions.manual import Order
+from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.response.moves import Over
 from allclear.responder.workers.incident_worker import AT_ONCE, CHECKS, Driver
 from allclear.simulator.world import World
@@ -80,8 +80,10 @@ async def test_what_was_opened_for_one_act_by_hand_starts_no_response(tmp_path: 
     """Somebody who rolls back by hand has not asked for pages and messages."""
     async with driven(tmp_path) as (engine, world):
         by = engine.people.who("Ana", "on_call", "cli")
-        order = Order("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "streams fail")
-        result = await engine.manual.do(order, by)
+        request = ManualRequest(
+            "feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "streams fail"
+        )
+        result = await engine.manual.do(request, by)
         assert result.outcome is not None
         await asyncio.sleep(5 * CHECKS)
         assert engine.conductor.incident(result.incident).entered == []
@@ -123,8 +125,10 @@ async def test_an_act_that_is_allowed_waits_for_no_check(tmp_path: Path) -> None
         incident = engine.intake.take(ALERT, "delivery-1").incident
         assert incident is not None
         await until(lambda: Phase.CONTAIN.value in engine.conductor.incident(incident).entered, 20)
-        order = Order("cloud_run.rollback_traffic", {"service": "storefront", "to": "previous"}, "errors since 42")
-        result = await engine.manual.do(order, engine.people.who("Cleo", "scribe", "cli"))
+        request = ManualRequest(
+            "cloud_run.rollback_traffic", {"service": "storefront", "to": "previous"}, "errors since 42"
+        )
+        result = await engine.manual.do(request, engine.people.who("Cleo", "scribe", "cli"))
         assert (result.outcome, len(result.waiting)) == (None, 1)
         state = engine.conductor.incident(incident).asks[result.waiting[0]]
         began = time.monotonic()

@@ -15,7 +15,7 @@ import pytest
 
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.runbook import Phase, ProbeCall
-from allclear.engine.actions.manual import Order
+from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.alerts.recovery import RecoveryWatcher
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import OutboxKind
@@ -137,8 +137,8 @@ async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> Non
     """A flag that is off still is somebody's: the incident ends when it is on again."""
     async with over(tmp_path) as it:
         by = it.engine.people.who("Ana", "on_call", "cli")
-        order = Order("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
-        act = (await it.engine.manual.do(order, by)).act
+        request = ManualRequest("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
+        act = (await it.engine.manual.do(request, by)).act
         it.watch.now += 11 * MINUTE
         assert await it.engine.settling.check() == [it.incident_id]
         (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]

@@ -13,7 +13,7 @@ from allclear.company import Company
 from allclear.domain.plan import Escalation, MessageAction, ReminderRules, Span
 from allclear.domain.records import Contained
 from allclear.domain.runbook import Phase
-from allclear.engine.actions.manual import Order
+from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.notify.page_updates import PHASE
 from allclear.engine.people.people import Declaration
 from allclear.engine.response.moves import Over, Wait
@@ -115,8 +115,10 @@ async def test_who_declared_has_not_taken_the_page_that_follows(tmp_path: Path) 
 async def test_who_pages_by_hand_has_not_taken_the_page(tmp_path: Path) -> None:
     """To wake somebody is no answer to the page."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
-        order = Order("pagerduty.page", {"incident": "VS-1-more", "summary": "Help"}, "alone", incident=it.incident_id)
-        await it.engine.manual.do(order, ANA)
+        request = ManualRequest(
+            "pagerduty.page", {"incident": "VS-1-more", "summary": "Help"}, "alone", incident=it.incident_id
+        )
+        await it.engine.manual.do(request, ANA)
         await round_of(it)
         assert pages(it) == [("allclear/VS-1-more", "triggered")]
 

@@ -1,9 +1,9 @@
-"""Does an act once: proposes it, and after the approval carries it out, whoever gets there first.
+"""Carries out an act once, whichever process comes first.
 
-The order is the whole point. *Propose*: observe, plan, precheck; the journal has the exact change. *Carry out*:
-observe again, refuse if what matters has drifted, write down the intent (which is the claim), apply, look, write down
-the outcome. After a crash an intent without an outcome is never applied blindly: the world is read first.
-See docs/decisions/0002-intent-is-the-claim.md.
+The order is the point. *Preview*: observe, plan, precheck; the proposal in the journal holds the exact change. *Carry
+out*: observe again, refuse if what matters has changed, journal the intent (which is the claim), apply, verify, journal
+the outcome. After a crash an intent without an outcome is never applied blindly: the target is read first
+(`allclear.engine.actions.reconcile`). See docs/decisions/0002-intent-is-the-claim.md.
 """
 
 from __future__ import annotations
@@ -15,19 +15,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from allclear.domain.action import (
-    ActionContext,
-    ActStatus,
-    AnyAction,
-    Change,
-    Fence,
-    Finding,
-    Outcome,
-    Receipt,
-    Refusal,
-    State,
-    Verdict,
-)
+from allclear.domain.action import ActionContext, ActStatus, AnyAction, Change, Fence, Outcome, Refusal, State
+from allclear.domain.clearance import clearance, missing_approvals
 from allclear.domain.errors import (
     AllclearError,
     AnswerLost,
@@ -37,70 +26,63 @@ from allclear.domain.errors import (
     NotAllowed,
     NotFound,
     Refused,
-    VendorError,
 )
 from allclear.domain.incident import Act, Incident
 from allclear.domain.records import ActFinished, ActIntended, By
+from allclear.engine.actions import reconcile
+from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import Registry, read_params
 from allclear.engine.concurrency import rest
 from allclear.engine.incidents import read_incident
 from allclear.journal.ports import Acquired, Finished, Held, Journal
 
 LEASE = timedelta(seconds=30)
-"""How long a claim lives unrenewed: longer than any client's own timeout (15 s for a traffic update)."""
+"""How long a claim lasts unless it is renewed: longer than any client's own timeout (15 s for a traffic update)."""
 
-_AGAIN = 0.05
-"""Seconds between two looks at an act that somebody else carries out."""
+_POLL = 0.05
+"""Seconds between two reads of the journal while another process carries out the act."""
 
-_PROBED = 1.0
-"""Seconds between two tries to begin what somebody else holds; each looks at the world first."""
+_RETRY_CLAIM = 1.0
+"""Seconds between two attempts to claim a resource that another act holds. Each attempt reads the target first."""
 
-_PATIENCE = 2 * LEASE.total_seconds()
-"""Seconds that an act waits while others change the same thing."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An act's pieces, typed again from what the journal holds."""
-
-    action: AnyAction
-    params: Any
-    change: Change[Any]
+_LONGEST_WAIT = 2 * LEASE.total_seconds()
+"""Seconds that an act waits while other acts change the same resource."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What doing something now would change, worked out and not done."""
+    """What an action would change now, and why it would be refused."""
 
     action: AnyAction
     params: Any
     change: Change[Any]
     now: State
     done: bool
+    """Whether nothing is left to change."""
     refusals: list[Refusal]
 
 
 class Executor:
-    """Carries acts out. One a process; many may share a journal."""
+    """Carries out acts. There is one in each process; several may share a journal."""
 
-    def __init__(self, journal: Journal, registry: Registry, context: ActionContext, world: str = "") -> None:
-        """`world` tells whose resources these are: two companies, or a rehearsal, may have a flag of the same name."""
-        self._world = world
+    def __init__(self, journal: Journal, registry: Registry, context: ActionContext, scope: str = "") -> None:
+        """`scope` tells resources of the same name apart: those of two companies, or of a simulation."""
+        self._scope = scope
         self._journal = journal
         self._registry = registry
-        self._around = context
+        self._context = context
         self._actions: dict[str, AnyAction] = {}
 
     def action(self, name: str) -> AnyAction:
         """Return the action called `name`, ready for use. Raises NotFound."""
         if name not in self._actions:
-            self._actions[name] = self._registry.action(name)(self._around)
+            self._actions[name] = self._registry.action(name)(self._context)
         return self._actions[name]
 
     async def preview(self, name: str, raw: Mapping[str, Any]) -> Preview:
-        """Return what doing `name` now would change: observe, plan and precheck; nothing is written anywhere.
+        """Return what the action `name` would change now: observe, plan and precheck. Nothing is written.
 
-        Raises Refused where no change can be named, ConfigError for parameters that do not fit, VendorError.
+        Raises Refused if no change can be worked out, ConfigError for parameters that do not fit, VendorError.
         """
         action = self.action(name)
         params = read_params(type(action), raw)
@@ -111,11 +93,12 @@ class Executor:
         return Preview(action, params, change, before, done, list(refusals))
 
     async def preview_undo(self, act: Act) -> Preview:
-        """Return what undoing `act` now would change. Raises Refused where the world has moved since."""
-        prepared = self.prepared(act)
-        action, params, done_change = prepared.action, prepared.params, prepared.change
+        """Return what undoing `act` would change now. Raises Refused if its target has been changed since."""
+        loaded = self.load(act)
+        action, params, done_change = loaded.action, loaded.params, loaded.change
         now = await action.observe(params)
-        readable = action.fence is not Fence.KEY  # what cannot be read back looks the same before and after
+        # With a key fence the target cannot be read back: it looks the same before the act and after it.
+        readable = action.fence is not Fence.KEY
         if readable and not action.target_reached(done_change, now) and now.matters() == done_change.before.matters():
             back = done_change.model_copy(
                 update={"before": now, "after": done_change.before, "summary": f"Undo: {done_change.summary}"}
@@ -125,32 +108,33 @@ class Executor:
         refusals = await action.precheck(params, change)
         return Preview(action, params, change, now, done=False, refusals=list(refusals))
 
-    def prepared(self, act: Act) -> Prepared:
-        """Return the act's action, parameters and change, typed again. Raises Refused for an act without a change."""
+    def load(self, act: Act) -> LoadedAct:
+        """Return the act's action, parameters and change with their types. Raises Refused if it has no change."""
         action = self.action(act.proposed.action)
         params = read_params(type(action), act.proposed.params)
         if act.change is None:
             raise Refused(f"No change was worked out for {act.id}.", "Propose it again.")
-        return Prepared(action, params, Change[action.state].model_validate(act.change))
+        return LoadedAct(action, params, Change[action.state].model_validate(act.change))
 
     async def carry_out(self, incident_id: str, act_id: str, by: By) -> Outcome:
-        """Return the act's outcome, doing it unless that is already known.
+        """Carry out the act, unless it has an outcome, and return the outcome.
 
-        Safe to call again, and by several processes at once: the write is issued at most once and then
-        reconciled. Raises NotAllowed while the approval is missing, JournalError.
+        Safe to call again, and from several processes at once: the write is issued at most once and then
+        reconciled. Raises NotAllowed if the act is not cleared to go ahead, NotFound, JournalError, and VendorError
+        if what became of an interrupted act cannot be read.
         """
         loop = asyncio.get_running_loop()
-        end = loop.time() + _PATIENCE
+        end = loop.time() + _LONGEST_WAIT
         while loop.time() < end:
             incident, act = self._read(incident_id, act_id)
             if act.outcome:
                 return act.outcome
-            with suppress(ConcurrentWrite):  # somebody wrote something meanwhile: look again
+            with suppress(ConcurrentWrite):  # the incident changed meanwhile: read it and try again
                 outcome = await self._attempt(incident, act, by)
                 if outcome is not None:
                     return outcome
                 continue
-            await rest(_AGAIN)
+            await rest(_POLL)
         return self._finish_unclaimed(
             incident_id,
             act_id,
@@ -159,225 +143,71 @@ class Executor:
                 status=ActStatus.FAILED,
                 changed=False,
                 drifted=True,
-                sentence="Somebody else keeps changing the same thing; nothing was done.",
-                next_step="Find out who, then propose it again.",
+                sentence=f"Nothing was done: other acts kept changing the same resource for {_LONGEST_WAIT:.0f} s.",
+                next_step=f"Find out which ones (`allclear incidents`). {reconcile.PROPOSED_AGAIN}",
             ),
         )
 
-    # --- the way of one attempt --------------------------------------------------------------------
+    # --- one attempt ---------------------------------------------------------------------------------
 
     async def _attempt(self, incident: Incident, act: Act, by: By) -> Outcome | None:
-        """Return the outcome, or None where another attempt must look again."""
-        if not act.intended:
-            _require_approval(incident, act)
+        """Return the outcome, or None if the caller must read the incident and try again."""
+        _require_clearance(incident, act)
         try:
-            prepared = self.prepared(act)
-            now = await prepared.action.observe(prepared.params)
+            loaded = self.load(act)
+            now = await loaded.action.observe(loaded.params)
         except AllclearError as error:
             if act.intended:
                 raise
-            return self._finish_unclaimed(incident.id, act.id, by, _failed(error))
+            return self._finish_unclaimed(incident.id, act.id, by, reconcile.failed(error))
         if not act.intended:
-            verdict = await self._still_so(prepared, now)
-            if verdict is not None:
-                return self._finish_unclaimed(incident.id, act.id, by, verdict)
-        fresh = prepared.change if act.intended else prepared.change.model_copy(update={"before": now})
+            outcome = await _final_check(loaded, now)
+            if outcome is not None:
+                return self._finish_unclaimed(incident.id, act.id, by, outcome)
+        change = loaded.change if act.intended else loaded.change.model_copy(update={"before": now})
         intent = ActIntended(
-            act=act.id, digest=fresh.digest, change=fresh.model_dump(mode="json"), holder=self._journal.holder
+            act=act.id, digest=change.digest, change=change.model_dump(mode="json"), holder=self._journal.holder
         )
-        claimed = f"{self._world}: {fresh.resource}" if self._world else fresh.resource
-        claim = self._journal.claim(claimed, incident.id, act.id, LEASE, intent, by)
+        resource = f"{self._scope}: {change.resource}" if self._scope else change.resource
+        claim = self._journal.claim(resource, incident.id, act.id, LEASE, intent, by)
         match claim:
             case Finished():
                 return None
             case Held():
-                await self._make_way(claim, by)
+                await self._wait_for(claim, by)
                 return None
             case Acquired():
-                async with self._kept(claimed, claim.token):
-                    outcome = await self._do(prepared, fresh, incident.id, act.id, claim)
+                async with self._renewed(resource, claim.token):
+                    outcome = await _issue(loaded, change, f"{incident.id}/{act.id}", claim)
                 finished = ActFinished(act=act.id, outcome=outcome)
-                if self._journal.finish(claimed, claim.token, incident.id, finished, by):
+                if self._journal.finish(resource, claim.token, incident.id, finished, by):
                     return outcome
                 return None
 
-    async def _still_so(self, prepared: Prepared, now: State) -> Outcome | None:
-        """Return why the act ends before it begins, or None when it may go on."""
-        action, change = prepared.action, prepared.change
-        if action.target_reached(change, now):
-            return await self._seen_done(prepared, change, now, "Found done already: nothing was left to change.")
-        if now.matters() != change.before.matters():
-            return Outcome(
-                status=ActStatus.FAILED,
-                changed=False,
-                drifted=True,
-                after=now.model_dump(mode="json"),
-                sentence="The world has moved since this was proposed; nothing was done.",
-                next_step="It is worked out again, on what is there now.",
-            )
-        refusals = await action.precheck(prepared.params, change.model_copy(update={"before": now}))
-        if refusals:
-            return Outcome(
-                status=ActStatus.REFUSED,
-                changed=False,
-                sentence=" ".join(refusal.sentence for refusal in refusals),
-                next_step=refusals[0].next_step,
-            )
-        return None
-
-    async def _do(self, prepared: Prepared, change: Change[Any], incident: str, act: str, claim: Acquired) -> Outcome:
-        action, params = prepared.action, prepared.params
-        if claim.resumed:
-            now = await action.observe(params)
-            if action.target_reached(change, now):
-                return await self._proof(prepared, change, None, "It had taken effect before the interruption.")
-            same = now.matters() == change.before.matters()
-            if not same or (action.fence is Fence.NONE and not claim.holder_dead):
-                return Outcome(
-                    status=ActStatus.INDETERMINATE,
-                    changed=True,
-                    after=now.model_dump(mode="json"),
-                    sentence="It was interrupted, and what is there now is neither what was nor what was intended.",
-                    next_step="Look at it, and set it right by hand.",
-                )
-            change = change.model_copy(update={"before": now})
-        try:
-            receipt = await action.apply(params, change, key=f"{incident}/{act}")
-        except AnswerLost:
-            return await self._after_lost_answer(prepared, change, key=f"{incident}/{act}")
-        except Conflict as error:
-            outcome = await self._after_conflict(prepared, change, error, f"{incident}/{act}")
-            # Of a resumed act, who wrote first may be its own first holder, whose write was still under way: then
-            # what is there is ours, and somebody has to undo it.
-            return outcome.model_copy(update={"changed": True}) if claim.resumed and outcome.good else outcome
-        except AllclearError as error:
-            return _failed(error)
-        return await self._proof(prepared, change, receipt, "")
-
-    async def _after_conflict(
-        self, prepared: Prepared, change: Change[Any], error: Conflict, key: str, left: int = 3
-    ) -> Outcome:
-        """Somebody wrote between our look and our write: done by them, unrelated (go on), or a drift (stop)."""
-        action, params = prepared.action, prepared.params
-        try:
-            now = await action.observe(params)
-            if action.target_reached(change, now):
-                note = "Found done already: somebody else made the same change at the same moment."
-                return await self._seen_done(prepared, change, now, note)
-            if now.matters() == change.before.matters() and left:
-                fresh = change.model_copy(update={"before": now})
-                receipt = await action.apply(params, fresh, key=key)
-                return await self._proof(prepared, fresh, receipt, "")
-        except AnswerLost:
-            return await self._after_lost_answer(prepared, change, key)
-        except Conflict as again:
-            return await self._after_conflict(prepared, change, again, key, left - 1)
-        except AllclearError as other:
-            return _failed(other)
-        return Outcome(
-            status=ActStatus.FAILED,
-            changed=False,
-            drifted=True,
-            after=now.model_dump(mode="json"),
-            sentence=f"{error.message} Nothing was done.",
-            next_step="It is worked out again, on what is there now.",
-        )
-
-    async def _after_lost_answer(self, prepared: Prepared, change: Change[Any], key: str) -> Outcome:
-        """We wrote and heard nothing: look until it shows; where the vendor fences, write once more."""
-        action, params = prepared.action, prepared.params
-        grace = min(change.deadline, timedelta(seconds=5))
-        if action.fence is not Fence.KEY:
-            seen = await self._proof(prepared, change, None, "The answer to the write was lost.", within=grace)
-            if seen.good:
-                return seen
-        if action.fence is Fence.NONE:
-            return Outcome(
-                status=ActStatus.INDETERMINATE,
-                changed=True,
-                sentence="It was sent, no answer came, and it does not show.",
-                next_step="Look at it by hand.",
-            )
-        try:
-            now = await action.observe(params)
-            if now.matters() != change.before.matters():
-                return await self._proof(prepared, change, None, "The answer to the write was lost.")
-            fresh = change.model_copy(update={"before": now})
-            receipt = await action.apply(params, fresh, key=key)
-        except AllclearError as error:
-            return Outcome(
-                status=ActStatus.INDETERMINATE,
-                changed=True,
-                sentence=f"It was sent, no answer came, and then: {error.message}",
-                next_step=error.next_step,
-            )
-        return await self._proof(prepared, change, receipt, "The first answer was lost; it was sent again.")
-
-    async def _seen_done(self, prepared: Prepared, change: Change[Any], now: State, note: str) -> Outcome:
-        """Return the outcome of what somebody else has done; where it is still under way, once it shows."""
-        found = found_done(prepared.action, change, now, note)
-        if found.good:
-            return found
-        seen = await self._proof(prepared, change.model_copy(update={"before": now}), None, note)
-        return seen.model_copy(update={"changed": False})
-
-    async def _proof(
-        self,
-        prepared: Prepared,
-        change: Change[Any],
-        receipt: Receipt | None,
-        note: str,
-        within: timedelta | None = None,
-    ) -> Outcome:
-        """Look until the change shows, or its deadline has passed."""
-        action, params = prepared.action, prepared.params
-        loop = asyncio.get_running_loop()
-        end = loop.time() + (within or change.deadline).total_seconds()
-        pause, after, finding = 0.05, None, Finding(verdict=Verdict.INCONCLUSIVE, sentence="It was not seen yet.")
-        while True:
-            try:
-                after = await action.observe(params)
-                finding = action.verify(change, after, receipt)
-            except VendorError as error:
-                finding = Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
-            if finding.verdict is Verdict.SUCCESS or finding.final or loop.time() + pause > end:
-                break
-            await rest(pause)
-            pause = min(pause * 1.5, 1.0)
-        good = finding.verdict is Verdict.SUCCESS
-        seen = after.model_dump(mode="json") if after else None
-        unchanged = after is not None and after.matters() == change.before.matters() and not good
-        failed = unchanged and finding.verdict is Verdict.FAILURE
-        return Outcome(
-            status=ActStatus.VERIFIED if good else ActStatus.FAILED if failed else ActStatus.UNVERIFIED,
-            changed=not failed,
-            after=seen,
-            sentence=" ".join(part for part in (note, finding.sentence) if part),
-            next_step="" if good else "Look at it before going on.",
-        )
-
     # --- claims --------------------------------------------------------------------------------------
 
-    async def _make_way(self, busy: Held, by: By) -> None:
-        """Wait while another act changes the same thing; finishes for it when its holder is gone.
+    async def _wait_for(self, held: Held, by: By) -> None:
+        """Wait while another act changes the same resource; if the process that holds it is gone, finish that act.
 
-        It looks into the journal meanwhile, and only now and then at what is changed: that is the vendor's to count.
+        The journal is polled. The target is read only once in a while, because vendors limit the number of reads.
         """
-        if not busy.gone:
+        if not held.gone:
             loop = asyncio.get_running_loop()
-            end = loop.time() + _PROBED
-            while loop.time() < end and self._read(busy.incident, busy.act)[1].outcome is None:
-                await rest(_AGAIN)
+            end = loop.time() + _RETRY_CLAIM
+            while loop.time() < end and self._read(held.incident, held.act)[1].outcome is None:
+                await rest(_POLL)
             return
         with suppress(AllclearError):
-            await self.carry_out(busy.incident, busy.act, by)
+            await self.carry_out(held.incident, held.act, by)
 
     @asynccontextmanager
-    async def _kept(self, resource: str, token: str) -> AsyncGenerator[None]:
+    async def _renewed(self, resource: str, token: str) -> AsyncGenerator[None]:
+        """Renew the claim on `resource` as long as the body runs."""
+
         async def renew() -> None:
             while True:
                 await asyncio.sleep(LEASE.total_seconds() / 3)
-                with suppress(JournalError):  # it may be back next time; `finish` says whether the claim is still ours
+                with suppress(JournalError):  # the next renewal may work; `finish` checks that the claim is still ours
                     if not self._journal.renew(resource, token, LEASE):
                         return
 
@@ -390,17 +220,17 @@ class Executor:
                 await renewal
 
     def _finish_unclaimed(self, incident_id: str, act_id: str, by: By, outcome: Outcome) -> Outcome:
-        """Write the outcome of an act that never began; another's outcome, written meanwhile, is adopted.
+        """Journal the outcome of an act that never began; if another process wrote an outcome meanwhile, return that.
 
-        Raises Moved where somebody has begun it meanwhile: what was seen may be that one's own work, half done, and
-        its outcome is the holder's to write.
+        Raises ConcurrentWrite if another process has begun the act meanwhile: `outcome` may then describe a change that
+        is half made, and that process writes the outcome.
         """
         incident, act = self._read(incident_id, act_id)
         if act.outcome:
             return act.outcome
         if act.intended:
             raise ConcurrentWrite(
-                f"{act_id} of {incident_id} is being carried out by somebody else.", "Ask again in a moment."
+                f"Another process is carrying out {act_id} of {incident_id}.", "Ask for its outcome again in a moment."
             )
         self._journal.append(incident_id, [ActFinished(act=act_id, outcome=outcome)], by, expect=incident.length)
         return outcome
@@ -412,28 +242,53 @@ class Executor:
         return incident, incident.acts[act_id]
 
 
-def found_done(action: AnyAction, change: Change[Any], now: State, sentence: str) -> Outcome:
-    """Return the outcome of an act that had nothing left to do: proven, or on its way."""
-    finding = action.verify(change, now, None)
-    good = finding.verdict is Verdict.SUCCESS
-    return Outcome(
-        status=ActStatus.VERIFIED if good else ActStatus.UNVERIFIED,
-        changed=False,
-        after=now.model_dump(mode="json"),
-        sentence=sentence if good else f"{sentence} {finding.sentence}",
-        next_step="" if good else "Look at it before going on.",
-    )
+def _require_clearance(incident: Incident, act: Act) -> None:
+    if clearance(incident, act).may_go_ahead:
+        return
+    ask = missing_approvals(incident, act)[0]
+    raise NotAllowed(f"{act.id} of {incident.id} is not approved.", f"Approve it: allclear approve {ask} --as NAME.")
 
 
-def _failed(error: AllclearError) -> Outcome:
-    status = ActStatus.REFUSED if isinstance(error, Refused) else ActStatus.FAILED
-    return Outcome(status=status, changed=False, sentence=error.message, next_step=error.next_step)
+async def _final_check(loaded: LoadedAct, now: State) -> Outcome | None:
+    """Return the outcome of an act that ends before it begins, or None if it may go on."""
+    action, change = loaded.action, loaded.change
+    if action.target_reached(change, now):
+        return await reconcile.already_done(loaded, change, now, "It was already done: nothing was left to change.")
+    if now.matters() != change.before.matters():
+        return Outcome(
+            status=ActStatus.FAILED,
+            changed=False,
+            drifted=True,
+            after=now.model_dump(mode="json"),
+            sentence="Nothing was done: the target has changed since this was proposed.",
+            next_step=reconcile.PROPOSED_AGAIN,
+        )
+    refusals = await action.precheck(loaded.params, change.model_copy(update={"before": now}))
+    if refusals:
+        return Outcome(
+            status=ActStatus.REFUSED,
+            changed=False,
+            sentence=" ".join(refusal.sentence for refusal in refusals),
+            next_step=refusals[0].next_step,
+        )
+    return None
 
 
-def _require_approval(incident: Incident, act: Act) -> None:
-    for ask_id in act.asks:
-        ask = incident.asks[ask_id]
-        if not ask.granted or ask.ask.digest != act.proposed.digest:
-            raise NotAllowed(
-                f"{act.id} of {incident.id} is not approved.", f"Ask for it: allclear approve {ask_id} --as NAME."
-            )
+async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired) -> Outcome:
+    """Apply the claimed change, or find out what became of it if it was begun before, and return the outcome."""
+    if claim.resumed:
+        found = await reconcile.after_interruption(loaded, change, holder_dead=claim.holder_dead)
+        if isinstance(found, Outcome):
+            return found
+        change = found
+    try:
+        receipt = await loaded.action.apply(loaded.params, change, key=key)
+    except AnswerLost:
+        return await reconcile.after_lost_answer(loaded, change, key)
+    except Conflict as error:
+        outcome = await reconcile.after_conflict(loaded, change, error, key)
+        # The write that came first may be the one of this act's former holder. The change is then ours to undo.
+        return outcome.model_copy(update={"changed": True}) if claim.resumed and outcome.good else outcome
+    except AllclearError as error:
+        return reconcile.failed(error)
+    return await reconcile.verified(loaded, change, receipt, "")

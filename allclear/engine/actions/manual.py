@@ -1,4 +1,4 @@
-"""One act that a person starts by hand: through the same executor, in an incident, with a reason."""
+"""Manual actions: a person starts one action, outside the runbook, through the same executor and with a reason."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from allclear.company import Company
 from allclear.domain.action import Outcome
+from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.records import By, DecisionMade
@@ -21,23 +22,25 @@ from allclear.journal.ports import Journal
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a person wants done now."""
+class ManualRequest:
+    """The action that a person wants carried out now."""
 
     action: str
     params: Mapping[str, Any]
     reason: str
     incident: str | None = None
+    """The incident that it belongs to; None for the open incident of its service, or a new one."""
     severity: str | None = None
+    """The severity of a new incident; None for the plan's highest."""
     shown: str | None = None
-    """The hash of the change that the person saw; another one is refused."""
+    """The digest of the change that the person saw; another change is refused."""
     key: str | None = None
-    """Makes the same order, repeated after a crash, one act."""
+    """Identifies the request: if it is repeated after a crash, there is still one act."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of an order; `outcome` is None while `waiting` must be answered by somebody else."""
+class ManualResult:
+    """What became of a manual action; `outcome` is None while other people must answer `waiting`."""
 
     incident: str
     act: str
@@ -46,7 +49,7 @@ class Result:
 
 
 class ManualActions:
-    """Carries out what people order, outside the course of a runbook."""
+    """Carries out and undoes actions that people start, outside the phases of a runbook."""
 
     def __init__(
         self,
@@ -65,37 +68,37 @@ class ManualActions:
         self._proposer = proposer
         self._people = people
 
-    async def do(self, order: Order, by: By) -> Result:
-        """Return what became of the order. Starting it is its own approval where the plan lets one person decide.
+    async def do(self, request: ManualRequest, by: By) -> ManualResult:
+        """Propose and carry out the action, and return the result.
 
-        It joins the open incident on its service, or opens one. Raises NotAllowed without a reason, NotFound,
-        ConfigError.
+        If the plan lets one person approve it, starting it is the approval. It joins the open incident of its service,
+        or opens one. Raises NotAllowed without a reason, NotFound, ConfigError.
         """
-        if not order.reason.strip():
-            raise NotAllowed("An act by hand needs a reason.", 'Add it: --reason "…".')
-        incident = self._incident(order, by)
+        if not request.reason.strip():
+            raise NotAllowed("A manual action needs a reason.", 'Add it: --reason "…".')
+        incident = self._incident(request, by)
         for begun in incident.unfinished:
-            if begun.proposed.action == order.action:  # interrupted: first learn what became of it
+            if begun.proposed.action == request.action:  # interrupted: first find out what became of it
                 await self._executor.carry_out(incident.id, begun.id, by)
                 incident = self._read(incident.id)
-        request = self._wish(order, incident)
-        known = incident.act_of(PHASE, request.key) if order.key else None
+        action_request = self._action_request(request, incident)
+        known = incident.act_of(PHASE, action_request.key) if request.key else None
         if known is None:
-            loud = DecisionMade(text=f"BY HAND, outside the runbook: {request.title}", reason=order.reason)
-            self._journal.append(incident.id, [loud], by)
-            act = await self._proposer.propose(self._read(incident.id), request, by)
+            decision = DecisionMade(text=f"BY HAND, outside the runbook: {action_request.title}", reason=request.reason)
+            self._journal.append(incident.id, [decision], by)
+            act = await self._proposer.propose(self._read(incident.id), action_request, by)
         else:
             act = known.id
-        return await self.go_on(incident.id, act, by)
+        return await self._go_on(incident.id, act, by)
 
-    async def undo(self, incident_id: str, act_id: str, reason: str, by: By) -> Result:
-        """Undo an act that is still in place. Raises NotFound, Refused where nothing of it is."""
+    async def undo(self, incident_id: str, act_id: str, reason: str, by: By) -> ManualResult:
+        """Undo an act that is still in place, and return the result. Raises NotFound, Refused if none of it is."""
         incident = self._read(incident_id)
         act = incident.acts.get(act_id)
         if act is None:
-            there = ", ".join(one.id for one in incident.in_place) or "nothing"
-            raise NotFound(f"There is no act {act_id} in {incident_id}.", f"Still in place: {there}.")
-        if act.begun:  # interrupted: first learn what became of it
+            in_place = ", ".join(other.id for other in incident.in_place) or "nothing"
+            raise NotFound(f"There is no act {act_id} in {incident_id}.", f"Still in place: {in_place}.")
+        if act.begun:  # interrupted: first find out what became of it
             await self._executor.carry_out(incident_id, act_id, by)
             incident = self._read(incident_id)
             act = incident.acts[act_id]
@@ -110,66 +113,73 @@ class ManualActions:
             undoes=act,
             confirmed=reason or "undone by hand",
         )
-        return await self.go_on(incident_id, await self._proposer.propose(incident, request, by), by)
+        return await self._go_on(incident_id, await self._proposer.propose(incident, request, by), by)
 
-    async def after_answer(self, ask_id: str, by: By) -> Result | None:
-        """Carry out an act by hand that the answer has just allowed: no flow waits to do it. None for other asks."""
+    async def after_answer(self, ask_id: str, by: By) -> ManualResult | None:
+        """Carry out the manual action that an answer has just approved, because no flow waits for that answer.
+
+        Returns None if the ask is not the approval of a manual action, or if it is not granted.
+        """
         incident = self._read(ask_id.partition("/")[0])
         ask = incident.asks[ask_id]
         if ask.ask.phase != PHASE or ask.ask.act is None or not ask.granted:
             return None
-        return await self.go_on(incident.id, ask.ask.act, by)
+        return await self._go_on(incident.id, ask.ask.act, by)
 
-    async def go_on(self, incident_id: str, act_id: str, by: By) -> Result:
-        """Carry the act out, unless somebody else has to say yes first."""
+    async def _go_on(self, incident_id: str, act_id: str, by: By) -> ManualResult:
+        """Carry out the act, unless other people must approve it first."""
         incident = self._read(incident_id)
         act = incident.acts[act_id]
-        waiting = tuple(ask for ask in act.asks if incident.asks[ask].open)
-        if waiting and act.outcome is None:
-            return Result(incident_id, act_id, None, waiting)
-        outcome = act.outcome or await self._executor.carry_out(incident_id, act_id, by)
-        return Result(incident_id, act_id, outcome)
+        if clearance(incident, act) is Clearance.WAITING:
+            return ManualResult(incident_id, act_id, None, missing_approvals(incident, act))
+        return ManualResult(incident_id, act_id, await self._executor.carry_out(incident_id, act_id, by))
 
-    def _wish(self, order: Order, incident: Incident | None) -> ActionRequest:
-        kind = self._executor.action(order.action)
-        base = order.action.replace(".", "-").replace("_", "-")
-        if order.key:
-            base = f"{base}-{order.key}"
-        elif incident:
-            times = sum(act.proposed.step.startswith(base) for act in incident.acts.values())
-            base = base if not times else f"{base}-{times + 1}"
+    def _action_request(self, request: ManualRequest, incident: Incident) -> ActionRequest:
+        kind = self._executor.action(request.action)
+        key = request.action.replace(".", "-").replace("_", "-")
+        if request.key:
+            key = f"{key}-{request.key}"
+        elif times := sum(act.proposed.step.startswith(key) for act in incident.acts.values()):
+            key = f"{key}-{times + 1}"
         return ActionRequest(
-            PHASE, base, order.action, order.params, kind.title, confirmed=order.reason, shown=order.shown
+            PHASE, key, request.action, request.params, kind.title, confirmed=request.reason, shown=request.shown
         )
 
-    def _incident(self, order: Order, by: By) -> Incident:
-        if order.severity:
-            self._people.check_severity(order.severity)
-        if order.incident:
-            named = self._read(order.incident)
+    def _incident(self, request: ManualRequest, by: By) -> Incident:
+        """Return the incident that the action belongs to, which is opened if there is none."""
+        if request.severity:
+            self._people.check_severity(request.severity)
+        if request.incident:
+            named = self._read(request.incident)
             if named.over:
-                raise NotAllowed(f"{order.incident} is over.", "Leave --incident out: the act opens one of its own.")
+                raise NotAllowed(
+                    f"{request.incident} is over.",
+                    "Leave --incident out: the action then opens an incident of its own.",
+                )
             return named
-        service = self.service_of(order)
+        service = self.service_of(request)
         rows = self._journal.incidents(open_only=True, service=service, company=self._company.name)
-        for found in readable(self._journal, rows):
-            if found.is_of(simulated=self._simulated):
-                return found
-        runbooks = [book for book in self._company.runbooks.values() if book.service == service]
+        for incident in readable(self._journal, rows):
+            if incident.is_of(simulated=self._simulated):
+                return incident
+        runbooks = [runbook for runbook in self._company.runbooks.values() if runbook.service == service]
         runbook = (runbooks or list(self._company.runbooks.values()))[0]
-        severity = order.severity or self._company.plan.severities[0].name
-        title = f"By hand: {self._executor.action(order.action).title.lower()}"
-        said = Declaration(title=title, severity=severity, service=service, runbook=runbook.name)
-        return self._read(self._people.declare(said, by, first=None))
+        severity = request.severity or self._company.plan.severities[0].name
+        title = f"By hand: {self._executor.action(request.action).title.lower()}"
+        declaration = Declaration(title=title, severity=severity, service=service, runbook=runbook.name)
+        return self._read(self._people.declare(declaration, by, first=None))
 
-    def service_of(self, order: Order) -> str:
-        """Return the service that the order is about, as far as its parameters tell."""
-        named = order.params.get("service")
+    def service_of(self, request: ManualRequest) -> str:
+        """Return the service that the parameters name, or that has the flag they name, or else the first service.
+
+        Raises NotFound for an unknown service.
+        """
+        named = request.params.get("service")
         if named:
             self._company.service(str(named))
             return str(named)
         services = self._company.systems.services
-        flag = order.params.get("flag")
+        flag = request.params.get("flag")
         return next((name for name, service in services.items() if flag in service.flags), next(iter(services)))
 
     def _read(self, incident_id: str) -> Incident:

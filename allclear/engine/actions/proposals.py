@@ -16,7 +16,8 @@ from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOp
 from allclear.domain.runbook import Step
 from allclear.engine.actions.approval_requests import approval_of, fallback_for, policy_for, with_window
 from allclear.engine.actions.auto_approval import acted_recently, objections
-from allclear.engine.actions.executor import Executor, Preview, found_done
+from allclear.engine.actions.executor import Executor, Preview
+from allclear.engine.actions.reconcile import done_already
 from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Journal
 
@@ -99,7 +100,7 @@ class Proposer:
         )
         if standing or preview.done:
             note = f"Done already by {standing[0]}." if standing else "Nothing is left to change."
-            outcome = found_done(action, standing[1] if standing else preview.change, preview.now, note)
+            outcome = done_already(action, standing[1] if standing else preview.change, preview.now, note)
             return [proposed, ActFinished(act=act, outcome=outcome)]
         if preview.refusals:
             return [proposed, ActFinished(act=act, outcome=_refused(preview.refusals))]
@@ -147,7 +148,7 @@ class Proposer:
             for act in other.in_place if other and other.shares_a_world_with(incident) else []:
                 same = act.proposed.action == request.action and dict(act.proposed.params) == dict(request.params)
                 if same and act.outcome and act.proposed.resource == resource:
-                    done = self._executor.prepared(act)
+                    done = self._executor.load(act)
                     if done.action.target_reached(done.change, preview.now):
                         summary = done.change.summary.rstrip(".")
                         return f"{incident_id} ({act.proposed.title.lower()}: {summary})", done.change

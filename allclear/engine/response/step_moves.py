@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.approval import AskKind
+from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.incident import Act, Incident
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
 from allclear.engine.response.moves import AskPeople, CarryOut, FalseAlarm, Move, Propose, RunProbe, Wait
@@ -76,9 +77,8 @@ def action_move(incident: Incident, phase: Phase, step: Step) -> Move | None:
 
 def pending_move(incident: Incident, phase: Phase, act: Act) -> Move:
     """Return the next move of an act that has no outcome yet: wait for its approval, or carry it out."""
-    waiting = tuple(ask for ask in act.asks if incident.asks[ask].open)
-    if waiting and not act.intended:
-        return Wait(waiting)
+    if clearance(incident, act) is Clearance.WAITING:
+        return Wait(missing_approvals(incident, act))
     return CarryOut(phase, act.id, act.proposed.title)
 
 

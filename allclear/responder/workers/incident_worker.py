@@ -13,8 +13,9 @@ from functools import partial
 from time import monotonic
 
 from allclear.bootstrap import Engine
+from allclear.domain.clearance import Clearance, clearance
 from allclear.domain.errors import AllclearError, NotAllowed, Unreadable
-from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Act, Incident
+from allclear.domain.incident import LIVE_MESSAGE, REMINDER, Incident
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import ConcurrencySlots, lent
@@ -184,11 +185,11 @@ class Driver:
 
 
 def _allowed(incident: Incident) -> list[str]:
-    """Return the acts that may be done and have no outcome yet; what was never asked for is the flow's own."""
-
-    def may(act: Act) -> bool:
-        if act.proposed.phase in {REMINDER, LIVE_MESSAGE}:
-            return False  # a message is finished by whoever sends it, and holds up nothing that contains
-        return act.begun or (bool(act.asks) and all(incident.asks[ask].granted for ask in act.asks))
-
-    return [act.id for act in incident.acts.values() if act.outcome is None and may(act)]
+    """Return the acts to carry out: approved or interrupted. Those that need no approval are moves of their phase."""
+    return [
+        act.id
+        for act in incident.acts.values()
+        # A reminder or a live message is finished by the worker that sends it, and nothing waits for it.
+        if act.proposed.phase not in {REMINDER, LIVE_MESSAGE}
+        and clearance(incident, act) in {Clearance.INTERRUPTED, Clearance.APPROVED}
+    ]

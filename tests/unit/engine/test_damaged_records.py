@@ -19,7 +19,7 @@ from allclear.domain.action import ActStatus
 from allclear.domain.records import IncidentEnded, NoteAdded
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.known_good import JournalRecord
-from allclear.engine.actions.manual import Order
+from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.people.people import Declaration
 from allclear.responder.app import make_app
 from allclear.responder.deliveries import PROOF
@@ -182,12 +182,12 @@ async def test_what_a_damaged_record_may_tell_speaks_against_acting_alone(tmp_pa
 async def test_what_a_damaged_record_touched_can_be_acted_upon(tmp_path: Path) -> None:
     """An act by hand on the same flag finds an incident of its own, and that the flag is off already."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
-        order = Order("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
+        request = ManualRequest("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
         by = it.engine.people.who("Ana", "on_call", "cli")
-        assert (await it.engine.manual.do(order, by)).incident == it.incident_id
+        assert (await it.engine.manual.do(request, by)).incident == it.incident_id
         damage(it.engine.settings.journal_url, it.incident_id)
         engine = opened_again(it.engine, alone(), it.watch)
-        result = await engine.manual.do(order, by)
+        result = await engine.manual.do(request, by)
         assert result.incident != it.incident_id
         assert result.outcome is not None
         assert (result.outcome.status, result.outcome.changed) == (ActStatus.VERIFIED, False)

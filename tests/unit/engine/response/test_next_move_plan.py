@@ -119,6 +119,7 @@ class Course(Story):
                     yes="",
                     no="",
                     policy=ApprovalPolicy(roles=["on_call"]),
+                    digest="1" * 64 if "act" in more else None,
                     **more,
                 )
             )

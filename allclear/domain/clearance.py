@@ -1,0 +1,56 @@
+"""Whether an act may go ahead. Everything that carries out acts, or waits for their approval, decides it here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from allclear.domain.incident import Act, Incident
+
+
+class Clearance(StrEnum):
+    """Whether an act may go ahead, and if not, why not."""
+
+    FINISHED = "finished"
+    """It has an outcome, so nothing is left to do."""
+    INTERRUPTED = "interrupted"
+    """It has begun and has no outcome yet. Whoever goes on with it reconciles it; it was approved before it began."""
+    NOT_NEEDED = "not-needed"
+    """No approval was asked for."""
+    APPROVED = "approved"
+    """Every approval was given, for exactly this change."""
+    WAITING = "waiting"
+    """An approval of exactly this change is still open."""
+    BLOCKED = "blocked"
+    """An approval was denied or withdrawn, or was given for another change."""
+
+    @property
+    def may_go_ahead(self) -> bool:
+        """Return whether the act may be carried out now."""
+        return self in {Clearance.INTERRUPTED, Clearance.NOT_NEEDED, Clearance.APPROVED}
+
+
+def clearance(incident: Incident, act: Act) -> Clearance:
+    """Return whether `act` of `incident` may go ahead.
+
+    An approval counts only if its digest is the digest of the proposed change.
+    """
+    if act.outcome is not None:
+        return Clearance.FINISHED
+    if act.begun:
+        return Clearance.INTERRUPTED
+    if not act.asks:
+        return Clearance.NOT_NEEDED
+    missing = missing_approvals(incident, act)
+    if not missing:
+        return Clearance.APPROVED
+    open_now = all(incident.asks[ask].open and _is_for(incident, act, ask) for ask in missing)
+    return Clearance.WAITING if open_now else Clearance.BLOCKED
+
+
+def missing_approvals(incident: Incident, act: Act) -> tuple[str, ...]:
+    """Return the asks of `act` that do not approve its proposed change, oldest first."""
+    return tuple(ask for ask in act.asks if not (incident.asks[ask].granted and _is_for(incident, act, ask)))
+
+
+def _is_for(incident: Incident, act: Act, ask: str) -> bool:
+    return incident.asks[ask].ask.digest == act.proposed.digest
