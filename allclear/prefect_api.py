@@ -21,6 +21,7 @@ from typing import Any, cast
 import httpx
 
 from allclear.company import Company
+from allclear.deployment_names import api_path
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import AllclearError, Unreachable, Unreadable, VendorRefused
 from allclear.domain.incident import Incident
@@ -91,7 +92,7 @@ class PrefectApi:
     async def ready(self) -> bool:
         """Return whether Prefect answers and knows the company's flows."""
         with suppress(httpx.HTTPError):
-            return (await self._http.get(f"deployments/name/respond/{self._company}", timeout=2.0)).is_success
+            return (await self._http.get(api_path("respond", self._company), timeout=2.0)).is_success
         return False
 
     async def start(self, flow: str, parameters: JsonDict, key: str, *, name: str, tags: list[str]) -> str:
@@ -120,7 +121,7 @@ class PrefectApi:
     async def _deployment(self, flow: str) -> str:
         if flow not in self._deployments:
             try:
-                answer = await self._call("GET", f"deployments/name/{flow}/{self._company}")
+                answer = await self._call("GET", api_path(flow, self._company))
             except VendorRefused as error:
                 raise Unreachable(error.message, error.next_step) from error
             self._deployments[flow] = str(answer["id"])

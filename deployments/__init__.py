@@ -1,1 +1,1 @@
-"""How allclear is run: the deployments in Prefect and the runner that serves them."""
+"""allclear in Prefect: the catalog of deployments, the runner that registers and serves them, and Prefect's server."""

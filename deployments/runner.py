@@ -1,6 +1,6 @@
-"""Registers every deployment of one company and runs what is started: `python -m deployments.runner`.
+"""The runner: it registers every deployment of one company and runs what is started. `python -m deployments.runner`.
 
-*Source:* Prefect 3.8: `Runner(query_seconds=…)` takes floats where `serve()` takes no poll time at all.
+*Source:* Prefect 3.8: `Runner(query_seconds=…)` takes fractions of a second; `serve()` takes no poll interval at all.
 """
 
 from __future__ import annotations
@@ -10,37 +10,38 @@ import os
 import signal
 import sys
 import threading
+from uuid import UUID
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
-from prefect.utilities.callables import parameter_schema
 
 from allclear.company import find_company
 from allclear.domain.errors import AllclearError, Unreachable
+from allclear.engine.actions.registry import Registry
 from allclear.settings import load_settings
-from deployments.catalog import Offer, choices, offers, with_choices
-from deployments.fork_server import start_warm
+from deployments.catalog import DeploymentSpec, deployments_of
+from deployments.fork_server import start_fork_server
 
 POLL_SECONDS = 0.5
-"""How often the runner asks Prefect for work: a click reaches the flow's first line in about two seconds."""
+"""Seconds between two requests for work: a click reaches the flow's first line in about two seconds."""
 
-
-_PATIENCE = 120
-"""Seconds that Prefect's server is waited for; its first start takes half a minute."""
-
+_PREFECT_SECONDS = 120
+"""How long to wait for Prefect's server; its first start takes half a minute."""
 
 _STOP_SECONDS = 5.0
+"""How long Prefect's own way of stopping may take before the process group is killed."""
 
 
 class _Runner(Runner):
-    """Prefect's runner, which ends when it is told to, and its flow runs with it, even when Prefect is gone."""
+    """Prefect's runner, which stops on SIGTERM together with its flow runs, even if Prefect's server is gone."""
 
     def handle_sigterm(self, *args: object, **kwargs: object) -> None:
-        """Stop; without a server to tell of it, Prefect's own way of stopping has no end."""
-        if os.getpgrp() == os.getpid():  # the group is ours alone: so `allclear up` and drills start it
+        """Stop. Prefect's own way of stopping never ends without a server, so a timer ends it."""
+        if os.getpgrp() == os.getpid():  # `allclear up` and drills start it in a group of its own
             killing = threading.Timer(_STOP_SECONDS, os.killpg, (os.getpgrp(), signal.SIGKILL))
             killing.daemon = True
             killing.start()
@@ -48,54 +49,64 @@ class _Runner(Runner):
 
 
 async def main() -> None:
-    """Register and serves until it is stopped. Raises AllclearError for a company that cannot be loaded."""
-    start_warm()
+    """Register the deployments and serve them until stopped. Raises AllclearError if the company cannot be loaded."""
     settings = load_settings()
-    company = find_company(settings.company)
+    company, registry = find_company(settings.company), Registry.installed()
+    start_fork_server(company, registry)
     simulated = settings.simulated is not None
     runner = _Runner(name=f"allclear-{company.name}", query_seconds=POLL_SECONDS, limit=None, pause_on_shutdown=False)
-    offered = choices(company)
+    specs = deployments_of(company, registry)
     async with get_client() as client:
-        await _prefect_answers(client)
-        for offer in offers(company):
-            deployment = await runner.aadd_flow(
-                offer.flow,
-                name=company.name,
-                description=_description(offer, simulated=simulated),
-                tags=["SIMULATED" if simulated else "real", offer.kind],
-                schedule=offer.schedule,
-                parameters=offer.parameters,
-                entrypoint_type=EntrypointType.MODULE_PATH,
-            )
-            shape = with_choices(parameter_schema(offer.flow).model_dump(), offered)
-            await client.update_deployment(
-                deployment, DeploymentUpdate.model_validate({"parameter_openapi_schema": shape})
-            )
-    print(f"serving {len(offers(company))} deployments of {company.name}", flush=True)  # noqa: T201 - allclear up waits for it
+        await _wait_for_prefect(client)
+        registered = [await _register(runner, client, spec, simulated=simulated) for spec in specs]
+        await _remove_others(client, {spec.flow.name for spec in specs}, registered)
+    print(f"serving {len(specs)} deployments of {company.name}", flush=True)  # noqa: T201 - allclear up waits for it
     await runner.start()
 
 
-async def _prefect_answers(client: PrefectClient) -> None:
-    """Wait for Prefect's server: it may have been started together with us."""
-    for _ in range(_PATIENCE * 5):
+async def _register(runner: Runner, client: PrefectClient, spec: DeploymentSpec, *, simulated: bool) -> UUID:
+    """Register one deployment with its form, and return its id."""
+    deployment = await runner.aadd_flow(
+        spec.flow,
+        name=spec.name,
+        description=_description(spec, simulated=simulated),
+        tags=["SIMULATED" if simulated else "real", spec.kind],
+        schedule=spec.schedule,
+        parameters=spec.parameters,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    form = DeploymentUpdate.model_validate({"parameter_openapi_schema": spec.form})
+    await client.update_deployment(deployment, form)
+    return deployment
+
+
+async def _remove_others(client: PrefectClient, flows: set[str], kept: list[UUID]) -> None:
+    """Remove what an earlier start registered for these flows and this one did not: its action no longer works."""
+    of_ours = FlowFilter(name=FlowFilterName(any_=sorted(flows)))
+    for deployment in await client.read_deployments(flow_filter=of_ours):
+        if deployment.id not in kept:
+            await client.delete_deployment(deployment.id)
+
+
+async def _wait_for_prefect(client: PrefectClient) -> None:
+    """Return once Prefect's server answers: it may have been started together with the runner. Raises Unreachable."""
+    for _ in range(_PREFECT_SECONDS * 5):
         if await client.api_healthcheck() is None:
             return
         await asyncio.sleep(0.2)
     raise Unreachable(f"Prefect does not answer at {client.api_url}.", "Start it: prefect server start.")
 
 
-def _description(offer: Offer, *, simulated: bool) -> str:
-    banner = (
-        "**SIMULATED: a simulated production stands behind this; nothing real is touched.**\n\n" if simulated else ""
-    )
-    return banner + (offer.flow.description or "")
+def _description(spec: DeploymentSpec, *, simulated: bool) -> str:
+    banner = "**SIMULATED: this acts on a simulated production; nothing real is touched.**\n\n" if simulated else ""
+    return banner + spec.description
 
 
 if __name__ == "__main__":
     try:
         asyncio.run(main())
     except AllclearError as error:
-        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - a command's own voice
+        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - a command's output
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(0)

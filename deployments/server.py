@@ -1,8 +1,8 @@
-"""Prefect's server on its embedded SQLite, with writers that wait for their turn: `python -m deployments.server PORT`.
+"""Prefect's server on its embedded SQLite, with writers that wait for each other: `python -m deployments.server PORT`.
 
-Prefect begins its transactions deferred; one that reads first and writes later fails at once when another has written
-meanwhile, and a click in the UI is answered "Unknown error". Begun IMMEDIATE, it waits instead. With PostgreSQL
-(recommended for anything real) start Prefect's own `prefect server start`.
+Prefect begins its transactions deferred. A transaction that reads first and writes later then fails at once if another
+one has written meanwhile, and a click in the UI is answered "Unknown error". Begun IMMEDIATE, the transaction waits
+instead. With PostgreSQL (recommended for anything real) use Prefect's own `prefect server start`.
 
 *Source:* Prefect 3.8, `prefect/server/database/configurations.py` (`AioSqliteConfiguration.begin_transaction`).
 """
@@ -22,10 +22,10 @@ _begin = AioSqliteConfiguration.begin_transaction
 
 
 @asynccontextmanager
-async def _begin_in_turn(
+async def _begin_immediate(
     self: AioSqliteConfiguration,
     session: AsyncSession,
-    with_for_update: bool = False,  # noqa: FBT001, FBT002, ARG001 - Prefect's own shape
+    with_for_update: bool = False,  # noqa: FBT001, FBT002, ARG001 - Prefect's own signature
 ) -> AsyncGenerator[AsyncSessionTransaction]:
     async with _begin(self, session, with_for_update=True) as transaction:
         yield transaction
@@ -33,7 +33,7 @@ async def _begin_in_turn(
 
 def main(port: int) -> None:
     """Serve API, UI and background services on 127.0.0.1:`port` until SIGINT or SIGTERM."""
-    AioSqliteConfiguration.begin_transaction = _begin_in_turn  # pyright: ignore[reportAttributeAccessIssue] - see above
+    AioSqliteConfiguration.begin_transaction = _begin_immediate  # pyright: ignore[reportAttributeAccessIssue] - see above
     uvicorn.run(create_app(final=True), host="127.0.0.1", port=port, log_level="warning", timeout_keep_alive=5)
 
 

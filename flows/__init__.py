@@ -1,1 +1,1 @@
-"""The response as Prefect flows: one for each phase, and small ones for what a person starts by hand."""
+"""The response as Prefect flows: the start, one flow for each phase, the commands that people give, and the drill."""

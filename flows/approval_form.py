@@ -1,7 +1,7 @@
-"""Waiting for a person in Prefect: the run is suspended, its form shows what is asked, the journal decides.
+"""Waiting for a person's answer in Prefect: the run is suspended, and its form shows the question.
 
-The process ends while it waits. Whoever answers, and by whichever way, the run starts again from its first line and
-finds the answer in the journal; an answer given in Prefect's own form is written there first.
+The run's process ends while it waits. When the question is answered, in this form or elsewhere, the run starts again
+from its first line and finds the answer in the journal. An answer in Prefect's form is written there first.
 """
 
 from __future__ import annotations
@@ -20,28 +20,34 @@ from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.domain.text import markdown_safe
+from allclear.prefect_api import ANSWERED_ELSEWHERE
 from flows.run_context import run_id
 
 QUICK = 5.0
-"""Seconds that an answer is waited for before the run is suspended: starting it again costs more than that."""
+"""Seconds to wait for an answer before the run is suspended: to start it again costs more than that."""
 
-_CHECK_EVERY = 0.2
+_POLL_SECONDS = 0.2
 
 LONGEST_WAIT = 400 * 24 * 3600
-"""Seconds. Prefect fails a run whose wait is over, so this must never be reached: the journal has the deadlines."""
+"""Seconds. Prefect fails a run when its wait is over, so this must never be reached: the journal has the deadlines."""
+
+_MOST_FORMS = 100
+"""How often one run shows the form again, after answers that did not count."""
 
 _YES_NO: dict[AskKind, tuple[str, str]] = {
     AskKind.APPROVAL: ("approve", "deny"),
     AskKind.STEP: ("done", "not done"),
     AskKind.FALSE_ALARM: ("false alarm", "it is real: go on"),
-    AskKind.AGAIN: ("look again", "go on without"),
+    AskKind.AGAIN: ("check again", "go on without"),
 }
 
-ELSEWHERE = "answered elsewhere"
+ELSEWHERE = ANSWERED_ELSEWHERE["decision"]
+
+_NOT_BLANK = r"\S"
 
 
-def _words(ask: Ask) -> tuple[tuple[str, ...], str]:
-    """Return the words for yes, one a candidate where there are some, and the word for no."""
+def _decisions(ask: Ask) -> tuple[tuple[str, ...], str]:
+    """Return the form's words for yes (one for each candidate, if there are any) and its word for no."""
     if ask.kind is AskKind.CHOICE:
         return tuple(candidate.name for candidate in ask.choices), "none of them"
     yes, no = _YES_NO[ask.kind]
@@ -49,7 +55,7 @@ def _words(ask: Ask) -> tuple[tuple[str, ...], str]:
 
 
 class Answer(RunInput):
-    """What every form has."""
+    """The fields of every form."""
 
     decision: str
     name: str
@@ -58,41 +64,48 @@ class Answer(RunInput):
 
 
 async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
-    """Return once the ask is answered in the journal; suspends the flow run until then."""
+    """Return once the question is answered in the journal; suspend the flow run until then."""
     run = run_id()
-    if await _quickly(engine, incident, ask_id):
+    if await _answered_quickly(engine, incident, ask_id):
         return
     engine.journal.wait(run, incident, ask_id)
     problem = ""
-    for attempt in range(1, 100):
+    for attempt in range(1, _MOST_FORMS):
         state = engine.conductor.incident(incident).asks[ask_id]
         if not state.open:
             return
         form = form_for(engine, state.ask, problem)
         get_run_logger().info(
-            "%s waits for people. Here: Resume. Elsewhere: allclear approve %s", state.ask.title, ask_id
+            "Waiting for an answer: %s. Answer with Resume on this page, or: allclear approve %s --as NAME",
+            state.ask.title,
+            ask_id,
         )
-        said = await asuspend_flow_run(wait_for_input=form, key=_key(ask_id, attempt), timeout=LONGEST_WAIT)
-        problem = _write_down(engine, state.ask, said)
+        given = await asuspend_flow_run(wait_for_input=form, key=_key(ask_id, attempt), timeout=LONGEST_WAIT)
+        problem = _record(engine, state.ask, given)
         if problem:
-            get_run_logger().warning(problem)
+            get_run_logger().warning("The answer from Prefect's form did not count; asking again: %s", problem)
 
 
-async def _quickly(engine: Engine, incident: str, ask_id: str) -> bool:
-    """Return whether somebody answers within QUICK of the question; a run that starts again does not wait once more."""
+async def _answered_quickly(engine: Engine, incident: str, ask_id: str) -> bool:
+    """Return whether an answer comes within QUICK of the question; a run that starts again does not wait once more."""
     state = engine.conductor.incident(incident).asks[ask_id]
     while state.open and (utc_now() - state.opened).total_seconds() < QUICK:
-        await asyncio.sleep(_CHECK_EVERY)
+        await asyncio.sleep(_POLL_SECONDS)
         state = engine.conductor.incident(incident).asks[ask_id]
     return not state.open
 
 
 def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
-    """Return the form for `ask`: its choices, the roles that may answer, and what is asked, in Markdown."""
-    yes, no = _words(ask)
+    """Return the form for `ask`: its decisions, the roles that may answer, and the question in Markdown.
+
+    `problem` says why the answer before did not count.
+    """
+    yes, no = _decisions(ask)
     roles = [role for role in ask.policy.roles if role in engine.company.plan.roles]
     reason: Any = (
-        Field(min_length=1, title="Reason or note", description="Needed: it goes into the record.")
+        Field(
+            min_length=1, pattern=_NOT_BLANK, title="Reason or note", description="Required. It goes into the record."
+        )
         if ask.policy.reason_needed
         else Field(default="", title="Reason or note", description="It goes into the record.")
     )
@@ -101,15 +114,26 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
             Literal[(*yes, no, ELSEWHERE)],
             Field(
                 title="Decision",
-                description=f"{' or '.join(yes)}: {ask.yes} {no}: {ask.no} ({ELSEWHERE}: only look.)",
+                description=(
+                    f"{' or '.join(yes)}: {ask.yes} {no}: {ask.no} "
+                    f"{ELSEWHERE}: this run only reads the answer from the journal."
+                ),
             ),
         ),
-        "name": (str, Field(title="Your name", description="Goes into the record.")),
-        # Not a Literal: of a single role Prefect's form would make a constant that nobody can enter.
+        "name": (
+            str,
+            Field(
+                min_length=1, pattern=_NOT_BLANK, title="Your name", description="Required. It goes into the record."
+            ),
+        ),
+        # Not a Literal: Prefect's form turns a single role into a constant that cannot be entered.
         "role": (
             str,
             Field(
-                default=roles[0], title="Your role", description="Who may answer.", json_schema_extra={"enum": [*roles]}
+                default=roles[0],
+                title="Your role",
+                description="The roles that may answer.",
+                json_schema_extra={"enum": [*roles]},
             ),
         ),
         "reason": (str, reason),
@@ -120,26 +144,28 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
 
 def _description(engine: Engine, ask: Ask, problem: str) -> str:
     simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""
-    warning = f"**That did not count: {problem}**\n\n" if problem else ""
-    where = "" if ask.policy.prefect_may else "\n\nThis one cannot be given here: "
-    where = where and f"{where}`allclear approve {ask.id} --as NAME`."
-    return f"{simulated}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}{where}"
+    warning = f"**The last answer did not count: {problem}**\n\n" if problem else ""
+    command = f"`allclear approve {ask.id} --as NAME`"
+    elsewhere = (
+        "" if ask.policy.prefect_may else f"\n\nThis approval cannot be given in Prefect. Give it with {command}."
+    )
+    return f"{simulated}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}{elsewhere}"
 
 
-def _write_down(engine: Engine, ask: Ask, said: Answer) -> str:
-    """Write the form's answer into the journal; returns why it does not count, or nothing."""
-    yes, no = _words(ask)
-    if said.decision not in (*yes, no):
+def _record(engine: Engine, ask: Ask, given: Answer) -> str:
+    """Write the form's answer into the journal; return why it does not count, or nothing."""
+    yes, no = _decisions(ask)
+    if given.decision not in (*yes, no):
         return ""
-    choice = said.decision if ask.kind is AskKind.CHOICE and said.decision in yes else None
+    choice = given.decision if ask.kind is AskKind.CHOICE and given.decision in yes else None
     try:
-        by = engine.people.who(said.name, said.role, "prefect")
-        engine.people.answer(ask.id, by, yes=said.decision in yes, reason=said.reason, choice=choice)
+        by = engine.people.who(given.name, given.role, "prefect")
+        engine.people.answer(ask.id, by, yes=given.decision in yes, reason=given.reason, choice=choice)
     except AllclearError as error:
         return str(error)
     return ""
 
 
 def _key(ask_id: str, attempt: int) -> str:
-    """Prefect's keys go into its addresses: lower case, digits and dashes."""
+    """Return the key of the form in Prefect, which takes lower case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", ask_id.lower()) + (f"-try-{attempt}" if attempt > 1 else "")

@@ -1,4 +1,4 @@
-"""What Prefect shows of an incident: a timeline and a table of acts, each newest under its key, and the post-mortem."""
+"""Prefect's artifacts of an incident: its timeline, its table of acts and its post-mortem, each under one key."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ async def publish(engine: Engine, incident_id: str) -> None:
     await acreate_markdown_artifact(
         key=f"{key}-timeline",
         markdown=banner + markdown_timeline(incident, entries, engine.company.plan),
-        description=f"What happened in {incident_id}, as it stands now; times are UTC",
+        description=f"The timeline of {incident_id} so far. Times are UTC.",
     )
     await acreate_markdown_artifact(
         key=f"{key}-acts",
         markdown=banner + markdown_acts(incident, engine.company.plan),
-        description=f"What was done in {incident_id}",
+        description=f"The actions carried out in {incident_id}",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a person says in an incident, from Prefect's UI: one small flow for each word."""
+"""The commands that a person gives in an incident from Prefect's UI, one small flow for each."""
 
 from __future__ import annotations
 
@@ -16,68 +16,82 @@ from flows.artifacts import publish
 from flows.phase_loop import deliver
 from flows.run_context import Ended, name_run, not_done
 
+Command = Callable[[Engine, str, By], str]
+"""Takes the engine, the incident's id and the person; returns a sentence about what was recorded."""
 
-async def say(incident: str, name: str, role: str, speak: Callable[[Engine, str, By], str], ask: str = "") -> Ended:
-    """Says something in a person's name; ends as Failed, with the reason, where it is not theirs to say."""
+
+async def run_command(incident: str, name: str, role: str, command: Command, step: str = "") -> Ended:
+    """Carry out `command` in a person's name; end as Failed, with the reason, if the person may not give it.
+
+    `step` is the step that an answer is about: an action that waited for this answer is carried out at once.
+    """
     incident = incident.strip().upper()
     try:
         async with open_engine() as engine:
             by = engine.people.who(name, role or None, "prefect")
-            told = speak(engine, incident, by)
-            if ask:
-                await engine.manual.after_answer(f"{incident}/{ask}", by)
+            sentence = command(engine, incident, by)
+            if step:
+                await engine.manual.after_answer(f"{incident}/{step}", by)
             await name_run(engine.conductor.incident(incident))
             await publish(engine, incident)
             await deliver(engine, incident)
     except AllclearError as error:
         return not_done(str(error))
-    get_run_logger().info(told)
-    return Completed(message=told)
+    get_run_logger().info(sentence)
+    return Completed(message=sentence)
 
 
 @flow(name="acknowledge", persist_result=False)
 async def acknowledge(incident: str, name: str, role: str = "on_call") -> Ended:
-    """Record that you are on it; the first to say so leads until somebody takes over.
+    """Record that you are working on the incident. The first to acknowledge leads until the lead is handed over.
 
     Args:
         incident: The incident's id, as VS-12.
         name: Who you are.
-        role: In which role you speak.
+        role: The role in which you act.
     """
-    return await say(incident, name, role, lambda engine, incident, by: engine.people.acknowledge(incident, by))
+
+    def command(engine: Engine, incident: str, by: By) -> str:
+        return engine.people.acknowledge(incident, by)
+
+    return await run_command(incident, name, role, command)
 
 
 @flow(name="answer", persist_result=False)
 async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "", choice: str = "") -> Ended:
-    """Answer what waits for people: an approval, a step, a question. The waiting run's own form does the same.
+    """Answer a question of a response: an approval, a step or a choice. The form of the suspended run does the same.
 
     Args:
-        ask: What is answered, as VS-12/contain/roll-back.
-        yes: On approves (or: it is done), off denies (or: it is not).
+        ask: The question's id, as VS-12/contain/roll-back.
+        yes: On approves the change, or says that the step is done. Off denies it, or says that it is not done.
         name: Who you are.
-        role: In which role you answer.
-        reason: Why, or how; some answers need it.
-        choice: Which candidate, where that is the question.
+        role: The role in which you answer.
+        reason: Why, or how. Some answers need it.
+        choice: The candidate, if the question is which one.
     """
-    step = ask.partition("/")[2].strip()
+    incident, _, step = ask.strip().partition("/")
 
-    def speak(engine: Engine, incident: str, by: By) -> str:
+    def command(engine: Engine, incident: str, by: By) -> str:
         return engine.people.answer(f"{incident}/{step}", by, yes=yes, reason=reason, choice=choice or None)
 
-    return await say(ask.partition("/")[0], name, role, speak, step)
+    return await run_command(incident, name, role, command, step)
 
 
 @flow(name="note", persist_result=False)
 async def note(incident: str, text: str, name: str, role: str = "scribe") -> Ended:
-    """Record what you saw or heard.
+    """Add a note to the incident's timeline.
 
     Args:
         incident: The incident's id, as VS-12.
-        text: What to remember.
+        text: What you saw, heard or did.
         name: Who you are.
-        role: In which role you speak.
+        role: The role in which you write.
     """
-    return await say(incident, name, role, lambda engine, incident, by: engine.people.note(incident, text, by))
+
+    def command(engine: Engine, incident: str, by: By) -> str:
+        return engine.people.note(incident, text, by)
+
+    return await run_command(incident, name, role, command)
 
 
 @flow(name="decide", persist_result=False)
@@ -88,119 +102,133 @@ async def decide(incident: str, text: str, name: str, reason: str = "", role: st
         incident: The incident's id, as VS-12.
         text: What was decided.
         name: Who you are.
-        reason: The reason.
-        role: In which role you decide.
+        reason: Why it was decided.
+        role: The role in which you decide.
     """
-    return await say(
-        incident, name, role, lambda engine, incident, by: engine.people.decide(incident, text, reason, by)
-    )
+
+    def command(engine: Engine, incident: str, by: By) -> str:
+        return engine.people.decide(incident, text, reason, by)
+
+    return await run_command(incident, name, role, command)
 
 
 @flow(name="change_severity", persist_result=False)
 async def change_severity(
     incident: str, severity: str, reason: str, name: str, role: str = "incident_commander"
 ) -> Ended:
-    """Raise or lowers the severity; its clocks keep running.
+    """Raise or lower the severity. The incident's clocks keep running.
 
     Args:
         incident: The incident's id, as VS-12.
-        severity: What it is now.
-        reason: The reason.
+        severity: The new severity.
+        reason: Why it changes.
         name: Who you are.
-        role: In which role you decide.
+        role: The role in which you decide.
     """
-    return await say(
-        incident, name, role, lambda engine, incident, by: engine.people.severity(incident, severity, reason, by)
-    )
+
+    def command(engine: Engine, incident: str, by: By) -> str:
+        return engine.people.severity(incident, severity, reason, by)
+
+    return await run_command(incident, name, role, command)
 
 
 @flow(name="assess", persist_result=False)
 async def assess(
     incident: str, facts: list[str], name: str, kind: str = "", reason: str = "", role: str = "incident_commander"
 ) -> Ended:
-    """Return what is known of an incident by now; where the plan's rules say so, its severity rises.
+    """Record what is known about the incident. If the plan's rules say so, its severity rises.
 
     Args:
         incident: The incident's id, as VS-12.
         facts: What is known, each as facet=value, as customer_facing=yes.
         name: Who you are.
-        kind: Of which kind it is after all; empty leaves it.
+        kind: The incident's kind, if it changes. Empty leaves it as it is.
         reason: How that is known.
-        role: In which role you speak.
+        role: The role in which you assess it.
     """
 
-    def speak(engine: Engine, incident: str, by: By) -> str:
+    def command(engine: Engine, incident: str, by: By) -> str:
         return engine.people.assess(incident, read_facts(facts), kind or None, reason, by)
 
-    return await say(incident, name, role, speak)
+    return await run_command(incident, name, role, command)
 
 
 @flow(name="hand_over", persist_result=False)
-async def hand_over(incident: str, hat: str, to: str, name: str, role: str = "incident_commander") -> Ended:
-    """Give a role in this incident to somebody else.
+async def hand_over(
+    incident: str, role_to_hand_over: str, to: str, name: str, role: str = "incident_commander"
+) -> Ended:
+    """Hand a role in this incident over to another person.
 
     Args:
         incident: The incident's id, as VS-12.
-        hat: The role that is handed over.
-        to: Who has it from now on.
+        role_to_hand_over: The role that the other person takes.
+        to: The person who has it from now on.
         name: Who you are.
-        role: In which role you speak.
+        role: The role in which you act.
     """
-    return await say(incident, name, role, lambda engine, incident, by: engine.people.hand_over(incident, hat, to, by))
+
+    def command(engine: Engine, incident: str, by: By) -> str:
+        return engine.people.hand_over(incident, role_to_hand_over, to, by)
+
+    return await run_command(incident, name, role, command)
 
 
 @flow(name="end_incident", persist_result=False)
 async def end_incident(
     incident: str, reason: str, name: str, false_alarm: bool = False, role: str = "on_call"
 ) -> Ended:
-    """End an incident: all clear, or a false alarm. Refused while something of a containment is still in place.
+    """End an incident: all clear, or a false alarm. Refused while something that containment changed is in place.
 
     Args:
         incident: The incident's id, as VS-12.
-        reason: How you know.
+        reason: How you know that it is over.
         name: Who you are.
-        false_alarm: On where there was nothing at all.
-        role: In which role you speak.
+        false_alarm: On if there was no trouble at all.
+        role: The role in which you act.
     """
 
-    def speak(engine: Engine, incident: str, by: By) -> str:
+    def command(engine: Engine, incident: str, by: By) -> str:
         end = engine.people.false_alarm if false_alarm else engine.people.resolve
         return end(incident, reason, by)
 
-    return await say(incident, name, role, speak)
+    return await run_command(incident, name, role, command)
 
 
 @flow(name="write_post_mortem", persist_result=False)
 async def write_post_mortem(incident: str, field: str, text: str, name: str, role: str = "scribe") -> Ended:
-    """Write one field of the post-mortem; the last one written counts.
+    """Write one field of the post-mortem. A later text replaces an earlier one.
 
     Args:
         incident: The incident's id, as VS-12.
-        field: Which part of the document.
-        text: What it should say.
+        field: The field of the document.
+        text: The field's new text.
         name: Who you are.
-        role: In which role you write.
+        role: The role in which you write.
     """
-    return await say(incident, name, role, lambda engine, incident, by: engine.people.write(incident, field, text, by))
+
+    def command(engine: Engine, incident: str, by: By) -> str:
+        return engine.people.write(incident, field, text, by)
+
+    return await run_command(incident, name, role, command)
 
 
 @flow(name="add_follow_up", persist_result=False)
 async def add_follow_up(
     incident: str, text: str, owner: str, name: str, due_in_days: int = 14, role: str = "scribe"
 ) -> Ended:
-    """Add something to be done so that it does not happen again.
+    """Add a follow-up: something to be done so that the incident does not happen again.
 
     Args:
         incident: The incident's id, as VS-12.
-        text: What is to be done.
-        owner: Who sees to it.
+        text: What has to be done.
+        owner: The person who sees to it.
         name: Who you are.
-        due_in_days: Until when, in days from now.
-        role: In which role you speak.
+        due_in_days: The number of days from now until it is due.
+        role: The role in which you act.
     """
 
-    def speak(engine: Engine, incident: str, by: By) -> str:
+    def command(engine: Engine, incident: str, by: By) -> str:
         due = datetime.now(UTC) + timedelta(days=due_in_days)
         return engine.people.follow_up(incident, text, owner, due, by)
 
-    return await say(incident, name, role, speak)
+    return await run_command(incident, name, role, command)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from prefect import flow
 
 from allclear.domain.runbook import Phase
-from flows.phase_loop import carry_on
+from flows.phase_loop import run_phase
 
 
 @flow(name="contain", flow_run_name="{incident} contain", persist_result=False)
 async def contain(incident: str) -> str:
-    """Stop the bleeding, with an approval where one is needed, and proves it.
+    """Stop the damage, with an approval where one is needed, and prove that it has stopped.
 
-    Started for you by the phase before it. Start it by hand to go on with an incident whose run is gone: it finds out
-    from the journal what is done.
+    The phase before it starts this run. Start it by hand only if the incident's run is gone: it reads in the journal
+    what is done, and goes on from there.
 
     Args:
         incident: The incident's id, as VS-12.
     """
-    return await carry_on(incident, Phase.CONTAIN)
+    return await run_phase(incident, Phase.CONTAIN)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from prefect import flow
 
 from allclear.domain.runbook import Phase
-from flows.phase_loop import carry_on
+from flows.phase_loop import run_phase
 
 
 @flow(name="detect", flow_run_name="{incident} detect", persist_result=False)
 async def detect(incident: str) -> str:
-    """Verify that the trouble is real, pages and tells people.
+    """Check that the incident is real, and page the people who handle it.
 
-    Started for you by the phase before it. Start it by hand to go on with an incident whose run is gone: it finds out
-    from the journal what is done.
+    The phase before it starts this run. Start it by hand only if the incident's run is gone: it reads in the journal
+    what is done, and goes on from there.
 
     Args:
         incident: The incident's id, as VS-12.
     """
-    return await carry_on(incident, Phase.DETECT)
+    return await run_phase(incident, Phase.DETECT)

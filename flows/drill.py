@@ -21,22 +21,22 @@ from allclear.settings import load_settings
 async def drill(scenario: str) -> str:
     """Rehearse an incident against a simulated production, with simulated people. Nothing real is touched.
 
-    The drill runs on a stack of its own (its own journal, its own Prefect, loopback only); its timeline is in this
-    run's log and its post-mortem among the artifacts. The run fails where the response fell short.
+    The drill runs on a stack of its own: its own journal and its own Prefect, on this machine only. Its timeline is in
+    this run's log, and its post-mortem is among the artifacts. The run fails if the response fell short.
 
     Args:
-        scenario: Which incident to rehearse.
+        scenario: The incident to rehearse.
     """
     log = get_run_logger()
     company = find_company(load_settings().company)
     home = Path(".allclear/drills") / f"{scenario}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
-    def told(entry: Entry, incident: Incident) -> None:
+    def log_entry(entry: Entry, incident: Incident) -> None:
         line = line_of(entry, incident, company.plan)
         if not line.routine:
             log.info("%s", line.text)
 
-    played = await play(company, scenario, home.resolve(), told=told, said=log.info)
+    played = await play(company, scenario, home.resolve(), told=log_entry, said=log.info)
     await acreate_markdown_artifact(
         key=f"drill-{scenario}", markdown=played.post_mortem, description=f"The post-mortem of the drill {scenario}"
     )

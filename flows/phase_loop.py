@@ -1,6 +1,6 @@
-"""How a phase runs as a Prefect flow: move after move, suspended while people are waited for.
+"""The loop that carries an incident through a phase: move after move, suspended while people have to answer.
 
-The flow holds nothing: each time it starts, at whatever line it was killed, the journal says what comes next.
+The flow keeps no state of its own. Whenever it starts, also after a crash, the journal says what comes next.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from flows.run_context import name_run, run_id
 from tasks.prefect_task import run_step
 
 _TRIES, _PAUSE = 30, 2.0
-"""How often, and after how many seconds, an interrupted act is looked at again while its system is away."""
+"""How often an interrupted action is retried while its system does not answer, and the seconds between two tries."""
 
 
-async def carry_on(incident: str, phase: Phase) -> str:
-    """Carry `incident` through `phase` and returns how the phase ended, in a sentence.
+async def run_phase(incident: str, phase: Phase) -> str:
+    """Carry `incident` through `phase` and return how the phase ended, in a sentence.
 
-    Suspends the flow run while people are waited for. Raises AllclearError for an incident that is not in the journal.
+    Suspends the flow run while people have to answer. Raises AllclearError if the journal has no such incident.
     """
     log = get_run_logger()
     by = By(actor="allclear", via=f"flow {phase.value}")
     async with open_engine() as engine:
-        _note_run(engine, incident, phase, by)
+        _record_run(engine, incident, phase, by)
         await name_run(engine.conductor.incident(incident))
         while True:
             move = engine.conductor.next_move(incident, phase)
@@ -43,8 +43,7 @@ async def carry_on(incident: str, phase: Phase) -> str:
                 await publish(engine, incident)
                 await wait_for_answer(engine, incident, move.asks[0])
                 continue
-            said = await _make(engine, incident, move, by)
-            log.info(said)
+            log.info(await _make(engine, incident, move, by))
             if isinstance(move, CarryOut):
                 await publish(engine, incident)
         await publish(engine, incident)
@@ -56,14 +55,16 @@ async def carry_on(incident: str, phase: Phase) -> str:
 
 
 async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
+    """Make the move as a Prefect task, and return the timeline's sentences about it."""
+
     async def perform() -> str:
         before = engine.conductor.incident(incident).length
         for _ in range(_TRIES):
             try:
                 await engine.conductor.make(incident, move, by)
                 break
-            except VendorError as error:  # an act was interrupted, and its system cannot be looked at now
-                get_run_logger().warning("%s %s", error.message, error.next_step)
+            except VendorError as error:  # an action was interrupted, and its system does not answer now
+                get_run_logger().warning("%s %s Will retry in %.0f s.", error.message, error.next_step, _PAUSE)
                 await asyncio.sleep(_PAUSE)
         else:
             await engine.conductor.make(incident, move, by)
@@ -73,27 +74,27 @@ async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
 
 
 def title_of(move: Move) -> str:
-    """Return what a step is called in Prefect."""
+    """Return the name of a move's task in Prefect."""
     match move:
         case CarryOut(title=title):
             return title
         case Propose(step=step):
-            return f"Work out: {step.title or step.id}"
+            return f"Prepare: {step.title or step.id}"
         case ProposeUndo(title=title):
-            return f"Work out: {title}"
+            return f"Prepare: {title}"
         case _:
             step = getattr(move, "step", None)
             return (step.title or step.id) if step else type(move).__name__.lower()
 
 
-def _note_run(engine: Engine, incident: str, phase: Phase, by: By) -> None:
+def _record_run(engine: Engine, incident: str, phase: Phase, by: By) -> None:
     if run := run_id():
         engine.journal.append(incident, [RunStarted(phase=phase.value, run=run, holder=engine.journal.holder)], by)
 
 
 async def deliver(engine: Engine, incident: str) -> None:
-    """Take an incident's errands to Prefect at once; what cannot be taken now, the responder takes later."""
-    orchestrator = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
+    """Deliver the incident's outbox messages to Prefect at once; the responder delivers the rest later."""
+    prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
     with suppress(AllclearError):
-        await OutboxDelivery(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver(incident)
-    await orchestrator.close()
+        await OutboxDelivery(engine.journal, prefect, engine.company, simulated=engine.simulated).deliver(incident)
+    await prefect.close()

@@ -1,12 +1,12 @@
-"""The way in: opens an incident, or takes up the one that an alert opened, and starts its first phase."""
+"""The start of a response: open an incident, or continue one that is open, and start its first phase."""
 
 from __future__ import annotations
 
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
-from allclear.bootstrap import open_engine
-from allclear.domain.errors import AllclearError
+from allclear.bootstrap import Engine, open_engine
+from allclear.domain.errors import AllclearError, NotAllowed
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.people.people import Declaration
@@ -26,40 +26,52 @@ async def respond(  # noqa: PLR0913 - the fields of its form
     role: str = "",
     incident: str = "",
 ) -> Ended:
-    """Start the response to an incident. Fill in what you know; every phase follows by itself.
+    """Start the response to an incident. Each phase then starts the next one.
 
     Args:
         title: What is wrong, in a few words, as users notice it.
         severity: How bad it is, on the plan's own scale.
-        service: What is affected.
-        runbook: The procedure to follow.
-        name: Who you are; it goes into the record.
-        role: In which role you speak.
-        incident: Leave empty. An alert fills in the incident that it has opened.
+        service: The service that is affected.
+        runbook: The runbook to follow.
+        name: Who you are. It goes into the record.
+        role: The role in which you act.
+        incident: The incident's id, as VS-12.
     """
+    declared = Declaration(title=title.strip(), severity=severity, service=service, runbook=runbook)
     try:
-        said = await _open(title, severity, service, runbook, name, role, incident.strip().upper())
+        async with open_engine() as engine:
+            if incident.strip():
+                started = _continue(engine, incident.strip().upper())
+            else:
+                started = _open(engine, declared, name, role)
+            sentence = await _show(engine, started)
     except AllclearError as error:
         return not_done(str(error))
-    get_run_logger().info(said)
-    return Completed(message=said)
+    get_run_logger().info(sentence)
+    return Completed(message=sentence)
 
 
-async def _open(  # noqa: PLR0913 - the fields of the form
-    title: str, severity: str, service: str, runbook: str, name: str, role: str, incident: str
-) -> str:
-    async with open_engine() as engine:
-        if not incident:
-            by = engine.people.who(name, role or None, "prefect")
-            said = Declaration(title=title.strip() or "Trouble", severity=severity, service=service, runbook=runbook)
-            incident = engine.people.declare(said, by, first=Phase.DETECT.value)
-        elif not engine.conductor.incident(incident).over:
-            message = start_message(incident, Phase.DETECT.value)
-            engine.journal.append(incident, [], By(actor="allclear", via="flow respond"), outbox=[message])
-        state = engine.conductor.incident(incident)
-        await name_run(state)
-        await publish(engine, incident)
-        await deliver(engine, incident)
-    if state.ended:  # by people, before Prefect heard of it
-        return f"{incident} is over already: {state.ended.reason}"
-    return f"{incident} is open; its phases follow as runs of their own: look for `{incident} contain` among the runs."
+def _open(engine: Engine, declared: Declaration, name: str, role: str) -> str:
+    """Open the incident that a person declares, and return its id. Raises NotAllowed, NotFound."""
+    if not declared.title:
+        raise NotAllowed("An incident needs a title.", "Say in a few words what users notice.")
+    return engine.people.declare(declared, engine.people.who(name, role or None, "prefect"), first=Phase.DETECT.value)
+
+
+def _continue(engine: Engine, incident: str) -> str:
+    """Start the first phase of an incident that an alert or a command has opened, and return its id."""
+    if not engine.conductor.incident(incident).over:
+        message = start_message(incident, Phase.DETECT.value)
+        engine.journal.append(incident, [], By(actor="allclear", via="flow respond"), outbox=[message])
+    return incident
+
+
+async def _show(engine: Engine, incident: str) -> str:
+    """Publish the incident in Prefect, start what is due, and return what the run's end tells its reader."""
+    state = engine.conductor.incident(incident)
+    await name_run(state)
+    await publish(engine, incident)
+    await deliver(engine, incident)
+    if state.ended:  # people ended it before this run started
+        return f"{incident} has ended already: {state.ended.reason}"
+    return f"{incident} is open. Each phase is a run of its own: look for `{incident} contain` among the runs."

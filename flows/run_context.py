@@ -1,4 +1,4 @@
-"""Which flow run this is, and what Prefect calls it."""
+"""The flow run that this process carries out: its id, its name in Prefect, and how it ends."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from prefect.states import Failed
 from allclear.domain.incident import Incident
 from allclear.prefect_api import tags_of
 
+Ended = State[Any]
+"""How a run ends: Completed or Failed, with a sentence."""
+
 
 def run_id() -> str:
     """Return the id of the flow run that calls this; empty outside of one."""
@@ -19,21 +22,18 @@ def run_id() -> str:
     return str(context.flow_run.id) if context and context.flow_run else ""
 
 
-Ended = State[Any]
-"""How a run ends: Completed or Failed, with a sentence."""
-
-
 def not_done(sentence: str) -> Ended:
-    """Return the end of a run that did not do what it was started for: a person reads why, and no traceback."""
+    """Return the Failed state of a run that did not do its work; Prefect shows the reason, and no traceback."""
     get_run_logger().error(sentence)
     return Failed(message=sentence)
 
 
-async def name_run(incident: Incident) -> None:
-    """Name this run after its incident, as `VS-12 respond`, and tags it so that Prefect finds all runs of it."""
+async def name_run(incident: Incident, what: str = "") -> None:
+    """Name this run `VS-12 WHAT`, by default after its flow as in `VS-12 respond`, and tag it with the incident."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None or context.flow is None:
         return
+    what = what or context.flow.fn.__name__  # its name in Prefect begins with the company's
     tags = {*context.flow_run.tags, *tags_of(incident)}
     async with get_client() as client:
-        await client.update_flow_run(UUID(run_id()), name=f"{incident.id} {context.flow.name}", tags=sorted(tags))
+        await client.update_flow_run(UUID(run_id()), name=f"{incident.id} {what}", tags=sorted(tags))

@@ -94,6 +94,8 @@ class Slack:
     """Posts and updates messages as one bot."""
 
     system: ClassVar[str] = "slack"
+    libraries: ClassVar[tuple[str, ...]] = ("slack_sdk",)
+    """What its first call imports: the runner imports it beforehand."""
     options: ClassVar[type[Model]] = SlackOptions
 
     def __init__(self, address: str, secret: str, options: SlackOptions, pause: Pause = asyncio.sleep) -> None:

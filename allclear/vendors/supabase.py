@@ -68,6 +68,8 @@ class SupabaseFlags:
     """Reads and sets the flags of one Supabase project."""
 
     system: ClassVar[str] = "supabase"
+    libraries: ClassVar[tuple[str, ...]] = ("postgrest",)
+    """What its first call imports: the runner imports it beforehand."""
     options: ClassVar[type[Model]] = SupabaseOptions
 
     def __init__(

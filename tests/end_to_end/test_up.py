@@ -156,25 +156,51 @@ def end_all(up: Up, known: set[str]) -> None:
 
 
 def test_forms_offer_what_the_plan_has(up: Up) -> None:
-    """In Prefect, `respond` offers the plan's severities, services and runbooks, and refuses any other."""
+    """In Prefect, the form offers the plan's severities, services and runbooks, and refuses others and blanks."""
     api = up.variables["PREFECT_API_URL"]
-    deployment = httpx.get(f"{api}/deployments/name/respond/vintstreet", timeout=20).json()
+    deployment = httpx.get(f"{api}/deployments/name/vintstreet-respond/Start an incident", timeout=20).json()
     offered = deployment["parameter_openapi_schema"]["properties"]
     assert offered["severity"]["enum"] == ["P0", "P1", "P2", "P3"]
     assert offered["runbook"]["enum"] == ["bad-deployment", "broken-feature"]
     assert "SIMULATED" in deployment["tags"]
-    wrong = {"parameters": {"severity": "P9"}, "state": {"type": "SCHEDULED"}}
-    refused = httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json=wrong, timeout=20)
-    assert refused.status_code == 409
+    assert start(up, deployment, {"title": "Slow", "name": "Ana", "severity": "P9"}).status_code == 409
+    assert start(up, deployment, {"title": "  ", "name": "Ana"}).status_code == 409
+    assert start(up, deployment, {"title": "Slow"}).status_code == 409
+
+
+def start(up: Up, deployment: dict[str, Any], parameters: dict[str, Any]) -> httpx.Response:
+    """Run a deployment with what a person has filled in."""
+    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    url = f"{up.variables['PREFECT_API_URL']}/deployments/{deployment['id']}/create_flow_run"
+    return httpx.post(url, json=body, timeout=20)
+
+
+def test_an_action_is_started_by_hand_in_prefect(up: Up) -> None:
+    """*Switch a feature flag off* carries out its action in an incident, and the run says what came of it."""
+    api = up.variables["PREFECT_API_URL"]
+    name = "vintstreet-manual-action/Switch a feature flag off"
+    deployment = httpx.get(f"{api}/deployments/name/{name}", timeout=20).json()
+    filled_in = {"params": {"flag": "live_streams"}, "reason": "a test", "name": "Ana"}
+    assert start(up, deployment, {**filled_in, "params": {"flag": "no_such_flag"}}).status_code == 409
+    run = start(up, deployment, filled_in).json()["id"]
+
+    def ended() -> dict[str, Any] | None:
+        state = httpx.get(f"{api}/flow_runs/{run}", timeout=20).json()["state"]
+        return state if state["type"] in {"COMPLETED", "FAILED", "CRASHED"} else None
+
+    state = up.until(ended)
+    assert state["type"] == "COMPLETED", state
+    assert "feature-flag-disable" in state["message"]
 
 
 def test_every_entrypoint_loads() -> None:
     """Each deployment's module can be imported as the runner does it, without Prefect's placeholder."""
     code = (
-        "from allclear.company import find_company; from deployments.catalog import offers; "
+        "from allclear.company import find_company; from deployments.catalog import deployments_of; "
+        "from allclear.engine.actions.registry import Registry; "
         "from prefect.flows import load_flow_from_entrypoint as load\n"
-        "for o in offers(find_company('vintstreet')):\n"
-        "    load(f'{o.flow.fn.__module__}.{o.flow.fn.__name__}', use_placeholder_flow=False)\n"
+        "for spec in deployments_of(find_company('vintstreet'), Registry.installed()):\n"
+        "    load(f'{spec.flow.fn.__module__}.{spec.flow.fn.__name__}', use_placeholder_flow=False)\n"
         "print('all')"
     )
     python = str(Path(make()[3].removeprefix("VENV=")) / "bin" / "python")

@@ -72,6 +72,8 @@ class CloudRun:
     """Reads and writes the services of one project and region."""
 
     system: ClassVar[str] = "cloud_run"
+    libraries: ClassVar[tuple[str, ...]] = ("google.cloud.run_v2",)
+    """What its first call imports: the runner imports it beforehand."""
     options: ClassVar[type[Model]] = CloudRunOptions
 
     def __init__(

@@ -1,0 +1,135 @@
+"""The forms of the deployments: JSON Schemas that Prefect's UI shows and its server checks.
+
+The choices come from the company's own plan and systems, so that a form offers only what works.
+
+*Source:* Prefect 3.8, `prefect/utilities/schema_tools/validation.py`: parameters are checked against the deployment's
+`parameter_openapi_schema` before a run is created; `position` orders the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from prefect import Flow
+from prefect.utilities.callables import parameter_schema
+from pydantic import BaseModel
+
+from allclear.company import Company
+from allclear.domain.base import JsonDict
+from allclear.drill.script import scripts
+from allclear.postmortem.placeholders import FIELDS
+
+_LABELS = {
+    "ask": "Question",
+    "choice": "Candidate",
+    "due_in_days": "Due in days",
+    "facts": "Facts",
+    "false_alarm": "False alarm",
+    "incident": "Incident",
+    "kind": "Kind of incident",
+    "name": "Your name",
+    "owner": "Owner",
+    "params": "What to do",
+    "reason": "Reason",
+    "role": "Your role",
+    "role_to_hand_over": "Role to hand over",
+    "text": "Text",
+    "title": "What is wrong",
+    "to": "New holder",
+    "yes": "Yes",
+}
+
+Choices = Mapping[str, list[str]]
+
+
+def choices_of(company: Company) -> dict[str, list[str]]:
+    """Return the values that a form offers for a parameter of that name."""
+    plan, services = company.plan, company.systems.services
+    return {
+        "severity": [severity.name for severity in plan.severities],
+        "service": list(services),
+        "runbook": list(company.runbooks),
+        "role": list(plan.roles),
+        "role_to_hand_over": list(plan.roles),
+        "flag": sorted({flag for service in services.values() for flag in service.flags}),
+        "kind": list(plan.kinds),
+        "scenario": scripts(company),
+        "field": list(FIELDS),
+    }
+
+
+def form_of(
+    flow: Flow[..., Any], choices: Choices, *, fields: Collection[str] = (), required: Collection[str] = ()
+) -> JsonDict:
+    """Return the form of a flow.
+
+    `fields` are the parameters that it shows, all of them if left out; `required` must be filled in although the flow
+    has a default for them.
+    """
+    schema = parameter_schema(flow).model_dump()
+    properties = cast("dict[str, JsonDict]", schema["properties"])
+    shown = {name: field for name, field in properties.items() if not fields or name in fields}
+    needed = [name for name in shown if name in required or name in schema.get("required", ())]
+    return {
+        **schema,
+        "properties": {
+            name: _field(
+                {**field, "title": _LABELS.get(name, _title(name))}, choices.get(name), required=name in needed
+            )
+            for name, field in shown.items()
+        },
+        "required": needed,
+    }
+
+
+def params_form(params: type[BaseModel], choices: Choices) -> JsonDict:
+    """Return the part of a form that holds an action's parameters, and the definitions that it refers to."""
+    schema = params.model_json_schema(ref_template="#/definitions/{model}")
+    needed = schema.get("required", [])
+    properties = {
+        name: _field(
+            {**_without_null(field), "title": _title(name), "position": position},
+            choices.get(name),
+            required=name in needed,
+        )
+        for position, (name, field) in enumerate(schema.get("properties", {}).items())
+    }
+    return {"type": "object", "properties": properties, "required": needed, "$defs": schema.get("$defs", {})}
+
+
+def prefilled(form: JsonDict) -> JsonDict:
+    """Return the values that a form begins with: the defaults of its dropdowns, which the flow may not have."""
+    return {
+        name: field["default"]
+        for name, field in cast("dict[str, JsonDict]", form["properties"]).items()
+        if "enum" in field and "default" in field
+    }
+
+
+def _field(field: JsonDict, choices: list[str] | None, *, required: bool) -> JsonDict:
+    """Return a field with its choices; one that is required takes no blank, and a single choice is filled in."""
+    default = field.get("default")
+    without = {key: value for key, value in field.items() if key != "default"}
+    if choices:
+        if default in choices:
+            return {**field, "enum": choices}
+        chosen = {"default": choices[0]} if default or (required and len(choices) == 1) else {}
+        return {**without, "enum": choices, **chosen}
+    if required and field.get("type") == "string" and "enum" not in field:
+        return {"minLength": 1, "pattern": r"\S", **without}
+    return without if required else field
+
+
+def _without_null(field: JsonDict) -> JsonDict:
+    """Return an optional field as what it takes if it is filled in: Prefect's form leaves out what is empty."""
+    parts = [part for part in cast("list[JsonDict]", field.get("anyOf", [])) if part.get("type") != "null"]
+    if len(parts) != 1 or len(parts) == len(field.get("anyOf", [])):
+        return field
+    rest = {key: value for key, value in field.items() if key != "anyOf" and (key, value) != ("default", None)}
+    return {**parts[0], **rest}
+
+
+def _title(name: str) -> str:
+    """Return `due_in_days` as `Due in days`."""
+    return name.replace("_", " ").capitalize()

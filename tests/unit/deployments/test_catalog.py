@@ -1,0 +1,108 @@
+"""The deployments of a company: what they are called, and that each form offers only what works."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from allclear.company import find_company
+from allclear.deployment_names import STARTED_BY_ALLCLEAR, api_path
+from allclear.engine.actions.registry import Registry
+from deployments.catalog import DeploymentSpec, deployments_of
+from deployments.fork_server import preload
+
+
+def specs(company: str) -> dict[str, DeploymentSpec]:
+    """Return a company's deployments by name."""
+    return {spec.name: spec for spec in deployments_of(find_company(company), Registry.installed())}
+
+
+def actions(company: str) -> dict[str, str]:
+    """Return the actions that a person may start by hand: what the deployment is called → the action."""
+    return {name: spec.parameters["action"] for name, spec in specs(company).items() if spec.kind == "action"}
+
+
+def faults(spec: DeploymentSpec, parameters: dict[str, Any]) -> list[str]:
+    """Return what the form has against these parameters, as Prefect's server checks them."""
+    merged = {**spec.parameters, **parameters}
+    return [error.message for error in Draft202012Validator(spec.form).iter_errors(merged)]
+
+
+def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None:
+    """VintStreet has Cloud Run, flags and maintenance; RetailGen has Vercel, and nothing that could not work."""
+    assert set(actions("vintstreet").values()) == {
+        "cloud_run.rollback_traffic",
+        "cloud_run.restore_latest",
+        "feature_flag.disable",
+        "feature_flag.enable",
+        "maintenance.enable",
+        "maintenance.disable",
+    }
+    assert set(actions("retailgen").values()) == {"vercel.rollback", "vercel.promote"}
+
+
+def test_an_action_is_called_by_what_it_does() -> None:
+    """The name that Prefect shows in bold is the action's title."""
+    assert actions("vintstreet")["Roll back traffic"] == "cloud_run.rollback_traffic"
+
+
+@pytest.mark.parametrize("company", ["vintstreet", "retailgen"])
+def test_names_are_unique_and_do_not_repeat_the_company(company: str) -> None:
+    """A deployment's name says what it does; the company is in the flow's name."""
+    every = deployments_of(find_company(company), Registry.installed())
+    assert len({spec.name for spec in every}) == len(every)
+    assert not [spec.name for spec in every if company in spec.name.lower()]
+    assert all(spec.flow.name.startswith(f"{company}-") for spec in every)
+
+
+def test_what_allclear_starts_is_there_under_the_names_that_it_uses() -> None:
+    """The outbox finds the deployment of each flow by its path in Prefect's API, and needs the incident's id only."""
+    every = deployments_of(find_company("vintstreet"), Registry.installed())
+    for flow in STARTED_BY_ALLCLEAR:
+        [spec] = [
+            one
+            for one in every
+            if f"deployments/name/{one.flow.name}/{one.name}".replace(" ", "%20") == api_path(flow, "vintstreet")
+        ]
+        assert faults(spec, {"incident": "VS-1"}) == []
+
+
+def test_a_form_says_what_is_required_and_takes_no_blank() -> None:
+    """An incident needs a title and a name that are more than spaces."""
+    start = specs("vintstreet")["Start an incident"]
+    assert faults(start, {"title": "Slow", "name": "Ana"}) == []
+    assert faults(start, {"name": "Ana"}) == ["'title' is a required property"]
+    assert faults(start, {"title": "Slow", "name": "   "})
+    assert faults(start, {"title": "Slow", "name": "Ana", "service": "shop"})
+
+
+def test_the_form_of_an_action_is_drawn_from_its_parameters() -> None:
+    """A service and a flag are chosen among those there are; an unknown parameter is refused."""
+    flag = specs("vintstreet")["Switch a feature flag off"]
+    given = {"reason": "errors", "name": "Ana"}
+    assert faults(flag, {**given, "params": {"flag": "new_checkout"}}) == []
+    assert faults(flag, {**given, "params": {"flag": "other"}})
+    assert faults(flag, {**given, "params": {}}) == ["'flag' is a required property"]
+    back = specs("vintstreet")["Roll back traffic"]
+    assert back.form["properties"]["params"]["properties"]["service"]["enum"] == ["storefront"]
+    assert faults(back, given) == []
+    assert faults(back, {**given, "params": {"service": "storefront", "too": "previous"}})
+
+
+@pytest.mark.parametrize("company", ["vintstreet", "retailgen"])
+def test_a_role_that_the_plan_lacks_is_no_default(company: str) -> None:
+    """Each form begins with a role of the company's own plan."""
+    roles = find_company(company).plan.roles
+    for spec in specs(company).values():
+        if "role" in spec.form["properties"]:
+            assert spec.parameters["role"] in roles
+
+
+def test_what_is_preloaded_follows_from_the_companys_systems() -> None:
+    """RetailGen's runs find Vercel's actions imported, and nobody waits for Cloud Run's library there."""
+    ours, theirs = (preload(find_company(company), Registry.installed()) for company in ("vintstreet", "retailgen"))
+    assert {"tasks.cloud_run.actions", "google.cloud.run_v2", "postgrest", "slack_sdk"} <= set(ours)
+    assert "tasks.vercel.actions" in theirs
+    assert not {"tasks.cloud_run.actions", "google.cloud.run_v2", "postgrest"} & set(theirs)
