@@ -20,7 +20,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 
-from allclear.company import Kinds
+from allclear.company import Capabilities
 from allclear.company.capabilities import ActionType, ProbeType
 from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.domain.action import Client
@@ -48,49 +48,51 @@ def file_name(kind: FileKind) -> str:
     return f"{kind}.schema.json"
 
 
-def write_schemas(folder: Path, kinds: Kinds) -> list[Path]:
+def write_schemas(folder: Path, capabilities: Capabilities) -> list[Path]:
     """Write every schema into `folder` and returns their paths; what was there is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for kind in FILE_KINDS:
         path = folder / file_name(kind)
-        path.write_text(json.dumps(schema_of(kind, kinds), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(
+            json.dumps(schema_of(kind, capabilities), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         written.append(path)
     return written
 
 
-def schema_of(kind: FileKind, kinds: Kinds) -> JsonDict:
+def schema_of(kind: FileKind, capabilities: Capabilities) -> JsonDict:
     """Return the JSON Schema of a company's `plan.yaml` or `systems.yaml`, a runbook, its base, or a drill."""
     match kind:
         case "plan":
-            made = _plan(kinds)
+            made = _plan(capabilities)
         case "systems":
-            made = _systems(kinds)
+            made = _systems(capabilities)
         case "runbook":
-            made = _steps(WrittenRunbook, "WrittenStep", kinds)
+            made = _steps(WrittenRunbook, "WrittenStep", capabilities)
             made["if"] = {"not": {"required": ["base"]}}
             made["then"] = {"required": ["health"]}
         case "common-steps":
-            made = _steps(CommonSteps, "Step", kinds)
+            made = _steps(CommonSteps, "Step", capabilities)
         case "drill":
             made = _drill()
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"allclear: {kind}"}
     return about | {key: value for key, value in made.items() if key != "title"}
 
 
-def _plan(kinds: Kinds) -> JsonDict:
+def _plan(capabilities: Capabilities) -> JsonDict:
     made = _model(Plan)
-    made["properties"]["approvals"]["propertyNames"] = {"enum": sorted(kinds.actions)}
+    made["properties"]["approvals"]["propertyNames"] = {"enum": sorted(capabilities.actions)}
     made["properties"]["phases"]["required"] = [phase.value for phase in Phase]
     return made
 
 
-def _systems(kinds: Kinds) -> JsonDict:
+def _systems(capabilities: Capabilities) -> JsonDict:
     """Each system that an action or a probe talks to has its own options; another may have any."""
     made = _model(Systems)
     plain = made["$defs"]["System"]
     known: dict[str, JsonDict] = {}
-    for client in _clients(kinds):
+    for client in _clients(capabilities):
         options = getattr(client, "options", None)
         own = _model(options) if isinstance(options, type) and issubclass(options, BaseModel) else None
         if own is None:
@@ -107,23 +109,23 @@ def _systems(kinds: Kinds) -> JsonDict:
     return made
 
 
-def _clients(kinds: Kinds) -> list[type[Client]]:
-    every: Iterable[ActionType | ProbeType] = [*kinds.actions.values(), *kinds.probes.values()]
+def _clients(capabilities: Capabilities) -> list[type[Client]]:
+    every: Iterable[ActionType | ProbeType] = [*capabilities.actions.values(), *capabilities.probes.values()]
     found = {client.system: client for kind in every for client in kind.needs}
     return [found[name] for name in sorted(found)]
 
 
-def _steps(model: type[BaseModel], name: str, kinds: Kinds) -> JsonDict:
+def _steps(model: type[BaseModel], name: str, capabilities: Capabilities) -> JsonDict:
     """Return the schema of a file that holds steps, which `name` defines, phase by phase."""
     made = _model(model)
     step, call = made["$defs"][name], made["$defs"]["ProbeCall"]
-    made["$defs"] |= dict(_params("action", kinds.actions)) | dict(_params("probe", kinds.probes))
-    step["properties"]["action"] = _named(step["properties"]["action"], kinds.actions)
-    step["properties"]["probe"] = _named(step["properties"]["probe"], kinds.probes)
+    made["$defs"] |= dict(_params("action", capabilities.actions)) | dict(_params("probe", capabilities.probes))
+    step["properties"]["action"] = _named(step["properties"]["action"], capabilities.actions)
+    step["properties"]["probe"] = _named(step["properties"]["probe"], capabilities.probes)
     step["oneOf"] = [{"required": [name]} for name in ("action", "probe", "person", "undo")]
-    step["allOf"] = [*_cases("action", kinds.actions), *_cases("probe", kinds.probes)]
-    call["properties"]["probe"] = _named(call["properties"]["probe"], kinds.probes)
-    call["allOf"] = list(_cases("probe", kinds.probes))
+    step["allOf"] = [*_cases("action", capabilities.actions), *_cases("probe", capabilities.probes)]
+    call["properties"]["probe"] = _named(call["properties"]["probe"], capabilities.probes)
+    call["allOf"] = list(_cases("probe", capabilities.probes))
     return made
 
 

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from allclear.cli.root import AsJson, app, out, say, say_json
-from allclear.company import Complaint, check_company, companies, companies_root
-from allclear.company.coverage import Covered, covered, page
-from allclear.company.diagnostics import instead, shown
-from allclear.company.scaffold import Asked, Start, asked, begin, checked, place_for
+from allclear.company import Diagnostic, check_company, companies_root, company_names
+from allclear.company.diagnostics import display_path, suggestion
+from allclear.company.scaffold import NewCompany, Question, new_folder, questions, valid_answer, write_new_company
 from allclear.company.show_runbook import ShownRunbook
 from allclear.company.traceability import LINES, document_lines
+from allclear.company.traceability_page import TracedCompany, traceability_page, traced_companies
 from allclear.domain.errors import ConfigError, NotFound
 from allclear.drill.check import check_drills
 from allclear.engine.actions.registry import Registry
@@ -31,27 +31,27 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Read a company's folder: what is wrong with file and line, and what is hollow. Exit code 1 for an error."""
-    there = companies()
+    there = company_names()
     if company and ("/" in company or company not in there):
         raise NotFound(f"There is no company {company!r}.", f"There are: {', '.join(there) or 'none'}.")
     if not there:
-        raise NotFound(f"There is no company in {shown(companies_root())}.", "Begin one: allclear init COMPANY.")
-    kinds = Registry.installed()
+        raise NotFound(f"There is no company in {display_path(companies_root())}.", "Begin one: allclear init COMPANY.")
+    capabilities = Registry.installed()
     found = {
-        name: check_company(companies_root() / name, kinds, PLACEHOLDERS, check_drills)
+        name: check_company(companies_root() / name, capabilities, PLACEHOLDERS, check_drills)
         for name in ([company] if company else there)
     }
-    every = [one for complaints in found.values() for one in complaints]
+    every = [one for diagnostics in found.values() for one in diagnostics]
     if as_json:
         say_json([vars(one) | {"file": str(one.file)} for one in every])
     else:
-        for name, complaints in found.items():
-            _tell(name, complaints)
+        for name, diagnostics in found.items():
+            _tell(name, diagnostics)
     if any(one.level == "error" for one in every):
         raise typer.Exit(1)
 
 
-def _tell(company: str, found: list[Complaint]) -> None:
+def _tell(company: str, found: list[Diagnostic]) -> None:
     for one in found:
         out.print(f"{one.level:8}", style=_STYLE[one.level], end=" ")
         say(str(one) if one.level == "assumed" else f"{one} {one.next_step}")
@@ -66,7 +66,7 @@ def show_runbook(
     as_json: AsJson = False,
 ) -> None:
     """Print a runbook with the steps of its base, and the file and line where each step was written."""
-    there = companies()
+    there = company_names()
     if company not in there:
         raise NotFound(f"There is no company {company!r}.", f"There are: {', '.join(there) or 'none'}.")
     whole = ShownRunbook(companies_root() / company, runbook)
@@ -82,17 +82,17 @@ def schema(
     write: Annotated[Path | None, typer.Option(metavar="DIR", help="Write all of them into this folder.")] = None,
 ) -> None:
     """Print what a company's files may hold, as JSON Schema for editors; actions and probes as they are installed."""
-    kinds = Registry.installed()
+    capabilities = Registry.installed()
     if write is not None:
         if write.exists() and not write.is_dir():
             raise ConfigError(f"{write} is no folder.", "Name a folder.")
-        for path in write_schemas(write, kinds):
-            say(shown(path.resolve()))
+        for path in write_schemas(write, capabilities):
+            say(display_path(path.resolve()))
         say(f"The first line of a file names its own: # yaml-language-server: $schema=PATH/{file_name('plan')}")
         return
     if file and file not in FILE_KINDS:
-        raise NotFound(f"There is no schema of {file!r}.", instead(file, FILE_KINDS))
-    made = {kind: schema_of(kind, kinds) for kind in FILE_KINDS if file in ("", kind)}
+        raise NotFound(f"There is no schema of {file!r}.", suggestion(file, FILE_KINDS))
+    made = {kind: schema_of(kind, capabilities) for kind in FILE_KINDS if file in ("", kind)}
     say_json(made.get(file, made))
 
 
@@ -113,7 +113,7 @@ def init(  # noqa: PLR0913, PLR0917 - what a company says of itself; typer calls
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; what is not said stays a blank.")] = False,
 ) -> None:
     """Write a small folder for a company that passes `check` and can be drilled at once; blanks are marked in it."""
-    folder = place_for(company)
+    folder = new_folder(company)
     said = {
         "title": title,
         "service": service,
@@ -130,19 +130,19 @@ def init(  # noqa: PLR0913, PLR0917 - what a company says of itself; typer calls
     answers = {name: text.strip() for name, text in said.items() if text is not None}
     if not yes and sys.stdin.isatty():
         say("Enter takes what stands in [brackets], or leaves a blank that `allclear check` finds again.")
-        answers |= {one.name: _ask(one) for one in asked(company) if one.name not in answers}
-    start = Start.read(company, answers)
-    begin(start, folder)
+        answers |= {one.name: _ask(one) for one in questions(company) if one.name not in answers}
+    start = NewCompany.read(company, answers)
+    write_new_company(start, folder)
     write_schemas(folder.parent / FOLDER, Registry.installed())
     _next(folder)
 
 
-def _ask(one: Asked) -> str:
+def _ask(one: Question) -> str:
     """Ask until the answer fits: what was said before it is not lost."""
     while True:
         said = str(typer.prompt(one.question, default=one.default, show_default=bool(one.default))).strip()
         try:
-            checked(one, said)
+            valid_answer(one, said)
         except ConfigError as error:
             say(str(error))
         else:
@@ -154,7 +154,7 @@ def _next(folder: Path) -> None:
     blank = sum(
         one.level == "warning" for one in check_company(folder, Registry.installed(), PLACEHOLDERS, check_drills)
     )
-    say(f"{shown(folder)} is there{f', with {blank} blanks to fill in' if blank else ''}. Next:")
+    say(f"{display_path(folder)} is there{f', with {blank} blanks to fill in' if blank else ''}. Next:")
     say(f"  allclear check {name}")
     say(f"  allclear drill --company {name}")
     say(f"  ALLCLEAR_COMPANY={name} allclear up --simulated")
@@ -170,11 +170,11 @@ def lines(
     as_page: Annotated[bool, typer.Option("--page", help="As Markdown: docs/plans.md.")] = False,
 ) -> None:
     """Say what runs each line of a company's own document. Exit code 1 for a line that is not mapped."""
-    found = [one for one in covered(companies_root()) if company in (None, one.name)]
+    found = [one for one in traced_companies(companies_root()) if company in (None, one.name)]
     if not found:
         raise NotFound(f"No company {company or ''} has a {LINES}.", "docs/plans.md shows what one says.")
     if as_page:
-        print(page(found), end="")  # noqa: T201 - a file, without any wrapping
+        print(traceability_page(found), end="")  # noqa: T201 - a file, without any wrapping
         return
     for one in found:
         for line in one.missing:
@@ -188,5 +188,5 @@ def lines(
             raise typer.Exit(1)
 
 
-def _texts(found: list[Covered]) -> set[str]:
+def _texts(found: list[TracedCompany]) -> set[str]:
     return {line.line for one in found for line in one.lines.lines}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from allclear.company.capabilities import Kinds
+from allclear.company.capabilities import Capabilities
 from allclear.company.check import check_company
-from allclear.company.diagnostics import Complaint
-from allclear.company.load import Company, companies, companies_root, find_company, load_company
+from allclear.company.diagnostics import Diagnostic
+from allclear.company.load import Company, companies_root, company_names, find_company, load_company
 
 __all__ = [
+    "Capabilities",
     "Company",
-    "Complaint",
-    "Kinds",
+    "Diagnostic",
     "check_company",
-    "companies",
     "companies_root",
+    "company_names",
     "find_company",
     "load_company",
 ]

@@ -11,7 +11,7 @@ ActionType = type[Action[Any, Any]]
 ProbeType = type[Probe[Any]]
 
 
-class Kinds(Protocol):
+class Capabilities(Protocol):
     """The kinds of actions and probes that a runbook may name."""
 
     @property

@@ -6,31 +6,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from allclear.company.capabilities import Kinds
-from allclear.company.checks.names import assumed_parts, check_references
-from allclear.company.checks.people import check_approvals, check_blanks, check_people
+from allclear.company.capabilities import Capabilities
+from allclear.company.checks.people import check_addresses, check_approvals, check_people
 from allclear.company.checks.placeholders import (
-    plan_placeholders,
-    route_braces,
-    template_placeholders,
-    unused_templates,
+    check_plan_placeholders,
+    check_route_texts,
+    check_template_placeholders,
+    check_unused_templates,
 )
+from allclear.company.checks.references import assumed_parts, check_references
 from allclear.company.checks.reminders import check_reminders
 from allclear.company.checks.runbooks import check_runbooks
-from allclear.company.checks.severities import check_grading
+from allclear.company.checks.severities import check_severities
 from allclear.company.checks.systems import check_systems
-from allclear.company.diagnostics import Complaint, instead, shown
+from allclear.company.diagnostics import Diagnostic, display_path, suggestion
 from allclear.company.load import PLAN, Draft, read_draft
-from allclear.company.traceability import check_lines
+from allclear.company.traceability import check_traceability
 from allclear.domain.plan import Plan
 
-DraftCheck = Callable[[Draft], Iterable[Complaint]]
+DraftCheck = Callable[[Draft], Iterable[Diagnostic]]
 """A check that another part of allclear brings: this one knows nothing of drills."""
 
 
 def check_company(
-    folder: Path, kinds: Kinds, known: Mapping[str, str] | None = None, more: DraftCheck | None = None
-) -> list[Complaint]:
+    folder: Path, capabilities: Capabilities, known: Mapping[str, str] | None = None, more: DraftCheck | None = None
+) -> list[Diagnostic]:
     """Return everything that is wrong, hollow or assumed in `folder`, the gravest first.
 
     A file that cannot be read does not hide what is wrong in the others. `known` holds the placeholders of the
@@ -39,29 +39,29 @@ def check_company(
     """
     draft = read_draft(folder)
     found = chain(
-        draft.complaints,
+        draft.diagnostics,
         check_people(draft),
-        check_blanks(draft),
-        check_approvals(draft, kinds),
+        check_addresses(draft),
+        check_approvals(draft, capabilities),
         _routes(draft),
         _unreached(draft),
         check_references(draft),
-        check_grading(draft, kinds),
-        check_reminders(draft, kinds),
-        check_systems(draft, kinds),
-        check_runbooks(draft, kinds),
-        plan_placeholders(draft),
-        route_braces(draft),
-        template_placeholders(draft, known),
-        unused_templates(draft),
-        check_lines(draft),
+        check_severities(draft, capabilities),
+        check_reminders(draft, capabilities),
+        check_systems(draft, capabilities),
+        check_runbooks(draft, capabilities),
+        check_plan_placeholders(draft),
+        check_route_texts(draft),
+        check_template_placeholders(draft, known),
+        check_unused_templates(draft),
+        check_traceability(draft),
         more(draft) if more else (),
         _assumed(draft),
     )
-    return sorted(dict.fromkeys(found), key=lambda one: one.rank)
+    return sorted(dict.fromkeys(found), key=lambda one: one.sort_key)
 
 
-def _routes(draft: Draft) -> Iterator[Complaint]:
+def _routes(draft: Draft) -> Iterator[Diagnostic]:
     if draft.plan is None:
         return
     plan, file = draft.plan, draft.files[PLAN]
@@ -73,7 +73,7 @@ def _routes(draft: Draft) -> Iterator[Complaint]:
             yield file.error(
                 (*place, "service"),
                 f"systems.yaml has no service `{route.service}`.",
-                instead(route.service, draft.systems.services),
+                suggestion(route.service, draft.systems.services),
             )
         if route.severity is None and not plan.assess:
             yield file.error(
@@ -83,11 +83,11 @@ def _routes(draft: Draft) -> Iterator[Complaint]:
             )
         if route.severity is not None and route.severity not in scale:
             yield file.error(
-                (*place, "severity"), f"The plan has no severity `{route.severity}`.", instead(route.severity, scale)
+                (*place, "severity"), f"The plan has no severity `{route.severity}`.", suggestion(route.severity, scale)
             )
         if route.runbook not in there:
             yield file.error(
-                (*place, "runbook"), f"There is no runbook `{route.runbook}`.", instead(route.runbook, there)
+                (*place, "runbook"), f"There is no runbook `{route.runbook}`.", suggestion(route.runbook, there)
             )
         if hider := _hider(plan, index):
             yield file.warning(
@@ -111,7 +111,7 @@ def _runbook_files(draft: Draft) -> list[str]:
     return sorted(path.stem for path in (draft.folder / "runbooks").glob("*.yaml"))
 
 
-def _unreached(draft: Draft) -> Iterator[Complaint]:
+def _unreached(draft: Draft) -> Iterator[Diagnostic]:
     if draft.plan is None:
         return
     reached = {route.runbook for route in draft.plan.routes}
@@ -123,18 +123,20 @@ def _unreached(draft: Draft) -> Iterator[Complaint]:
                 "Name it in a route of plan.yaml, or start it by hand.",
             )
     for path in sorted((draft.folder / "runbooks").glob("*.yml")):
-        yield Complaint("warning", shown(path), None, "The file is not read.", "Rename it so that it ends in .yaml.")
+        yield Diagnostic(
+            "warning", display_path(path), None, "The file is not read.", "Rename it so that it ends in .yaml."
+        )
     if not _runbook_files(draft):
-        yield Complaint(
+        yield Diagnostic(
             "error",
-            shown(draft.folder / "runbooks"),
+            display_path(draft.folder / "runbooks"),
             None,
             "There is no runbook.",
             "Write one, as runbooks/bad-deployment.yaml.",
         )
 
 
-def _assumed(draft: Draft) -> Iterator[Complaint]:
+def _assumed(draft: Draft) -> Iterator[Diagnostic]:
     if draft.plan is None:
         return
     for index, one in enumerate(draft.plan.assumed):

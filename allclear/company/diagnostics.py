@@ -14,7 +14,7 @@ _ORDER: dict[Level, int] = {"error": 0, "warning": 1, "assumed": 2}
 
 
 @dataclass(frozen=True)
-class Complaint:
+class Diagnostic:
     """One sentence about one line.
 
     `error`: an incident would stumble over it. `warning`: it works, and something is missing or hollow.
@@ -33,7 +33,7 @@ class Complaint:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     @property
-    def rank(self) -> tuple[int, str, int]:
+    def sort_key(self) -> tuple[int, str, int]:
         """Return what complaints are sorted by: the gravest first, then as they stand in the files."""
         return _ORDER[self.level], self.file, self.line or 0
 
@@ -42,13 +42,13 @@ class Complaint:
         return f"{self.where}: {self.sentence}"
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """Return `path` as a person would type it here: relative where that is possible."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
 
 
-def instead(name: str, names: Collection[str]) -> str:
+def suggestion(name: str, names: Collection[str]) -> str:
     """Return the nearest of `names` as a question, or all of them when none is near."""
     near = difflib.get_close_matches(name, list(names), n=1)
     if near:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from allclear.company.diagnostics import Complaint, instead
+from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.runbook_file import PLACEMENT, WrittenRunbook, WrittenStep
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.runbook import Phase
@@ -57,7 +57,7 @@ class _Expansion:
     own: YamlFile
     written: WrittenRunbook
     base: YamlFile | None
-    wrong: list[Complaint] = field(default_factory=list[Complaint])
+    wrong: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
     def steps(self, phase: Phase) -> list[_Placed]:
         """Return the steps of `phase`: the base's that are not left out, and this runbook's at their places."""
@@ -74,7 +74,9 @@ class _Expansion:
         known = [f"{phase.value}/{step.id}" for phase in Phase for step in self._of_base(phase)]
         for index, name in enumerate(self.written.leave_out):
             if name not in known:
-                self._wrong(("leave_out", index), f"The base has no step `{name}` to leave out.", instead(name, known))
+                self._wrong(
+                    ("leave_out", index), f"The base has no step `{name}` to leave out.", suggestion(name, known)
+                )
 
     def _of_base(self, phase: Phase) -> list[_Placed]:
         if self.base is None:
@@ -92,7 +94,7 @@ class _Expansion:
                 steps[ids.index(new.id)] = new
             else:
                 sentence = f"The base has no step `{phase}/{new.id}` to replace."
-                self._wrong((*new.origin.place, "replaces"), sentence, instead(new.id, of_base))
+                self._wrong((*new.origin.place, "replaces"), sentence, suggestion(new.id, of_base))
             return
         if new.id in ids:
             self._twice(new, steps[ids.index(new.id)])
@@ -107,7 +109,7 @@ class _Expansion:
             word = "before" if step.before else "after"
             if anchor in (step.before, step.after):
                 sentence = f"`{phase}` has no step `{anchor}` above this one, so `{word}` names nothing."
-                self._wrong((*new.origin.place, word), sentence, instead(anchor, ids))
+                self._wrong((*new.origin.place, word), sentence, suggestion(anchor, ids))
 
     def _twice(self, new: _Placed, other: _Placed) -> None:
         phase = str(new.origin.place[0])
@@ -122,7 +124,7 @@ class _Expansion:
         self.wrong.append(self.own.error(place, sentence, next_step))
 
 
-def expand_runbook(own: YamlFile, written: WrittenRunbook, base: YamlFile | None) -> ExpandedRunbook | list[Complaint]:
+def expand_runbook(own: YamlFile, written: WrittenRunbook, base: YamlFile | None) -> ExpandedRunbook | list[Diagnostic]:
     """Return the runbook in `own` with the steps of its base, or every reason why it cannot be expanded.
 
     `written` is `own` as a model, and `base` a file that fits `CommonSteps`. Reads no files.
@@ -144,7 +146,7 @@ def expand_runbook(own: YamlFile, written: WrittenRunbook, base: YamlFile | None
     return ExpandedRunbook(own.path, own.text, data, origins)
 
 
-def check_common_steps(base: YamlFile) -> Iterable[Complaint]:
+def check_common_steps(base: YamlFile) -> Iterable[Diagnostic]:
     """Yield an error for each id that stands twice in a phase of `base`, a file that fits `CommonSteps`."""
     for phase in Phase:
         seen: set[str] = set()

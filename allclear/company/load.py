@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
-from allclear.company.diagnostics import Complaint, instead, shown
+from allclear.company.diagnostics import Diagnostic, display_path, suggestion
 from allclear.company.expand_runbook import check_common_steps, expand_runbook
 from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.company.validation_errors import read_model
@@ -43,13 +43,15 @@ class Company:
     def runbook(self, name: str) -> Runbook:
         """Return the runbook called `name`; raises NotFound with the names there are."""
         if name not in self.runbooks:
-            raise NotFound(f"{self.plan.company} has no runbook called {name}.", instead(name, self.runbooks))
+            raise NotFound(f"{self.plan.company} has no runbook called {name}.", suggestion(name, self.runbooks))
         return self.runbooks[name]
 
     def service(self, name: str) -> Service:
         """Return the service called `name`; raises NotFound with the names there are."""
         if name not in self.systems.services:
-            raise NotFound(f"{self.plan.company} has no service called {name}.", instead(name, self.systems.services))
+            raise NotFound(
+                f"{self.plan.company} has no service called {name}.", suggestion(name, self.systems.services)
+            )
         return self.systems.services[name]
 
 
@@ -67,7 +69,7 @@ class Draft:
     """By name: `plan.yaml`, `systems.yaml`, and a runbook's by the runbook's name."""
     bases: dict[str, YamlFile | None] = field(default_factory=dict[str, YamlFile | None])
     """The files that runbooks name as their `base`, by that name; None for one that cannot be used."""
-    complaints: list[Complaint] = field(default_factory=list[Complaint])
+    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
 
 def companies_root() -> Path:
@@ -86,7 +88,7 @@ def companies_root() -> Path:
     return here if here.is_dir() else Path(__file__).resolve().parents[2] / "runbooks"
 
 
-def companies() -> list[str]:
+def company_names() -> list[str]:
     """Return the names of the companies there are, sorted."""
     root = companies_root()
     found = sorted(path.parent.name for path in root.glob(f"*/{PLAN}")) if root.is_dir() else []
@@ -95,9 +97,11 @@ def companies() -> list[str]:
 
 def find_company(name: str) -> Company:
     """Return the company called `name`; raises NotFound with the names there are, ConfigError for a bad file."""
-    if name not in companies():
+    if name not in company_names():
         # Only names that were listed get this far as a path: `../elsewhere` is merely a name nobody has.
-        raise NotFound(f"There is no company {name!r} in {shown(companies_root())}.", instead(name, companies()))
+        raise NotFound(
+            f"There is no company {name!r} in {display_path(companies_root())}.", suggestion(name, company_names())
+        )
     return load_company(companies_root() / name)
 
 
@@ -118,7 +122,7 @@ def load_company(folder: Path) -> Company:
 
 def refuse_errors(draft: Draft) -> None:
     """Raise ConfigError with file and line for the first error that reading the folder found, if there is one."""
-    wrong = sorted((one for one in draft.complaints if one.level == "error"), key=lambda one: one.rank)
+    wrong = sorted((one for one in draft.diagnostics if one.level == "error"), key=lambda one: one.sort_key)
     if wrong:
         more = f" `allclear check {draft.folder.name}` lists all {len(wrong)}." if len(wrong) > 1 else ""
         raise ConfigError(str(wrong[0]), wrong[0].next_step + more)
@@ -128,8 +132,10 @@ def read_draft(folder: Path) -> Draft:
     """Return what can be read of `folder`; never raises for what is wrong in it."""
     draft = Draft(folder)
     if not folder.is_dir():
-        draft.complaints.append(
-            Complaint("error", shown(folder), None, "There is no such folder.", "Correct the name, or create it.")
+        draft.diagnostics.append(
+            Diagnostic(
+                "error", display_path(folder), None, "There is no such folder.", "Correct the name, or create it."
+            )
         )
         return draft
     if plan := _yaml(draft, folder / PLAN, PLAN):
@@ -144,16 +150,16 @@ def read_draft(folder: Path) -> Draft:
 
 def _yaml(draft: Draft, path: Path, name: str) -> YamlFile | None:
     read = read_yaml(path)
-    if isinstance(read, Complaint):
-        draft.complaints.append(read)
+    if isinstance(read, Diagnostic):
+        draft.diagnostics.append(read)
         return None
     draft.files[name] = read
     return read
 
 
-def _kept(draft: Draft, read: T | list[Complaint]) -> T | None:
+def _kept(draft: Draft, read: T | list[Diagnostic]) -> T | None:
     if isinstance(read, list):
-        draft.complaints.extend(read)
+        draft.diagnostics.extend(read)
         return None
     return read
 
@@ -174,7 +180,7 @@ def _read_runbook(draft: Draft, path: Path) -> None:
     if runbook is None:
         return
     if runbook.name != path.stem:
-        draft.complaints.append(
+        draft.diagnostics.append(
             file.error(
                 ("name",),
                 f"`name` is `{runbook.name}`, and the file is called `{path.name}`.",
@@ -190,11 +196,13 @@ def _read_base(draft: Draft, file: YamlFile, name: str) -> YamlFile | None:
         path = draft.folder / name
         if not path.resolve().is_relative_to(draft.folder.resolve()):
             wrong = file.error(("base",), f"The base `{name}` lies outside of the company's folder.", "Move it inside.")
-            draft.complaints.append(wrong)
+            draft.diagnostics.append(wrong)
             return None
         if not path.is_file():
             there = [one.name for one in draft.folder.glob("*.yaml") if one.name not in (PLAN, SYSTEMS)]
-            draft.complaints.append(file.error(("base",), f"The base `{name}` does not exist.", instead(name, there)))
+            draft.diagnostics.append(
+                file.error(("base",), f"The base `{name}` does not exist.", suggestion(name, there))
+            )
             return None
         draft.bases[name] = _common_steps(draft, path)
     return draft.bases[name]
@@ -202,13 +210,13 @@ def _read_base(draft: Draft, file: YamlFile, name: str) -> YamlFile | None:
 
 def _common_steps(draft: Draft, path: Path) -> YamlFile | None:
     read = read_yaml(path)
-    if isinstance(read, Complaint):
-        draft.complaints.append(read)
+    if isinstance(read, Diagnostic):
+        draft.diagnostics.append(read)
         return None
     if _kept(draft, read_model(CommonSteps, read)) is None:
         return None
     wrong = list(check_common_steps(read))
-    draft.complaints.extend(wrong)
+    draft.diagnostics.extend(wrong)
     return None if wrong else read
 
 
@@ -228,11 +236,11 @@ def _read_template(draft: Draft, file: str, place: Place) -> str | None:
         wrong = plan.error(place, f"The template `{file}` lies outside of the company's folder.", "Move it inside.")
     elif not path.is_file():
         there = [str(one.relative_to(draft.folder)) for one in (draft.folder / "templates").glob("*") if one.is_file()]
-        wrong = plan.error(place, f"The template `{file}` does not exist.", instead(file, there))
+        wrong = plan.error(place, f"The template `{file}` does not exist.", suggestion(file, there))
     else:
         text = read_text(path)
         if isinstance(text, str):
             return text
         wrong = text
-    draft.complaints.append(wrong)
+    draft.diagnostics.append(wrong)
     return None

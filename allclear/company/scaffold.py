@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from allclear.company.diagnostics import shown
+from allclear.company.diagnostics import display_path
 from allclear.company.load import companies_root, load_company
 from allclear.domain.errors import ConfigError
 
@@ -27,7 +27,7 @@ _WORDS = {"yes", "no", "true", "false", "null", "on", "off"}
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """One thing that a new company is asked."""
 
     name: str
@@ -40,19 +40,21 @@ class Asked:
     like: str = ""
 
 
-def asked(company: str) -> list[Asked]:
+def questions(company: str) -> list[Question]:
     """Return what the company called `company` is asked, in order."""
     title = re.sub(r"[_-]+", " ", company).title()
     return [
-        Asked("title", "The company's name", title, title, like="Acme"),
-        Asked("service", "A short name for what users reach", "web", "web", _NAME.pattern, "shop"),
-        Asked("service_url", "Its address", "https://YOUR-SERVICE.example", "", r"https?://\S+", "https://acme.com"),
-        Asked(
+        Question("title", "The company's name", title, title, like="Acme"),
+        Question("service", "A short name for what users reach", "web", "web", _NAME.pattern, "shop"),
+        Question("service_url", "Its address", "https://YOUR-SERVICE.example", "", r"https?://\S+", "https://acme.com"),
+        Question(
             "cloud_run", "Its service in Cloud Run", "your-service", "", r"[a-z]([-a-z0-9]{0,47}[a-z0-9])?", "acme-web"
         ),
-        Asked("project", "The Google Cloud project", "your-project", "", r"[a-z][-a-z0-9]{4,28}[a-z0-9]", "acme-prod"),
-        Asked("region", "Its region", "your-region1", "", r"[a-z]+-[a-z]+\d", "europe-west3"),
-        Asked(
+        Question(
+            "project", "The Google Cloud project", "your-project", "", r"[a-z][-a-z0-9]{4,28}[a-z0-9]", "acme-prod"
+        ),
+        Question("region", "Its region", "your-region1", "", r"[a-z]+-[a-z]+\d", "europe-west3"),
+        Question(
             "slack_channel",
             "The Slack channel of incidents",
             "#incidents",
@@ -60,31 +62,31 @@ def asked(company: str) -> list[Asked]:
             r"#?[a-z0-9_-]{1,80}",
             "#incidents",
         ),
-        Asked("alert", "What monitoring calls the alert (`alertname`)", "HighErrorRate", "HighErrorRate"),
-        Asked("zone", "The time zone", "UTC", "UTC", r"[A-Za-z0-9_+/-]+", "Europe/Berlin"),
-        Asked("on_call", "Who is on call", "[Name]", like="Ana Ruiz"),
-        Asked("tech_lead", "Who leads the engineers", "[Name]", like="Ben Okafor"),
+        Question("alert", "What monitoring calls the alert (`alertname`)", "HighErrorRate", "HighErrorRate"),
+        Question("zone", "The time zone", "UTC", "UTC", r"[A-Za-z0-9_+/-]+", "Europe/Berlin"),
+        Question("on_call", "Who is on call", "[Name]", like="Ana Ruiz"),
+        Question("tech_lead", "Who leads the engineers", "[Name]", like="Ben Okafor"),
     ]
 
 
 @dataclass(frozen=True)
-class Start:
+class NewCompany:
     """A new company's name and what stands at each mark of the starter."""
 
     name: str
     marks: dict[str, str]
 
     @staticmethod
-    def read(name: str, answers: Mapping[str, str]) -> Start:
+    def read(name: str, answers: Mapping[str, str]) -> NewCompany:
         """Return the start of the company called `name`. Raises ConfigError for an answer that does not fit."""
-        marks = {one.name: checked(one, answers.get(one.name, "")) for one in asked(name)}
+        marks = {one.name: valid_answer(one, answers.get(one.name, "")) for one in questions(name)}
         service = marks["cloud_run"]
-        return Start(
+        return NewCompany(
             name,
             marks
             | {
                 "name": name,
-                "short": _short(name),
+                "short": _incident_prefix(name),
                 "service_title": f"{marks['title']} {marks['service']}",
                 "slack_channel": f"#{marks['slack_channel'].removeprefix('#')}",
                 "channel": marks["slack_channel"].removeprefix("#"),
@@ -94,12 +96,12 @@ class Start:
             },
         )
 
-    def filled(self, text: str) -> str:
+    def fill(self, text: str) -> str:
         """Return a text of the starter with this company's words at its marks, as YAML wants them."""
-        return _MARK.sub(lambda found: _scalar(self.marks[found.group(1)]), text)
+        return _MARK.sub(lambda found: _yaml_scalar(self.marks[found.group(1)]), text)
 
 
-def place_for(name: str) -> Path:
+def new_folder(name: str) -> Path:
     """Return the folder for a new company called `name`. Raises ConfigError for one that cannot be or is there."""
     if not _NAME.fullmatch(name):
         near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63]
@@ -110,11 +112,13 @@ def place_for(name: str) -> Path:
     root = companies_root()
     folder = (root if root.is_dir() else Path("runbooks")) / name
     if folder.exists() or folder.is_symlink():
-        raise ConfigError(f"{shown(folder)} is there already, and stays as it is.", "Choose another name, or move it.")
+        raise ConfigError(
+            f"{display_path(folder)} is there already, and stays as it is.", "Choose another name, or move it."
+        )
     return folder
 
 
-def begin(start: Start, folder: Path) -> None:
+def write_new_company(start: NewCompany, folder: Path) -> None:
     """Write the company's folder whole, or not at all. Raises ConfigError where it cannot be written."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +132,7 @@ def begin(start: Start, folder: Path) -> None:
             if path.is_file():
                 target = made / path.relative_to(STARTER)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(start.filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+                target.write_text(start.fill(path.read_text(encoding="utf-8")), encoding="utf-8")
         load_company(made)
         made.rename(folder)
     except OSError as error:
@@ -139,10 +143,12 @@ def begin(start: Start, folder: Path) -> None:
 
 def _unwritable(folder: Path, error: OSError) -> ConfigError:
     reason = error.strerror or str(error)
-    return ConfigError(f"{shown(folder)} cannot be written: {reason}.", "Check the folder above it and try again.")
+    return ConfigError(
+        f"{display_path(folder)} cannot be written: {reason}.", "Check the folder above it and try again."
+    )
 
 
-def checked(one: Asked, answer: str) -> str:
+def valid_answer(one: Question, answer: str) -> str:
     """Return what an answer puts into the files. Raises ConfigError, with an example, for one that does not fit."""
     if not answer:
         return one.blank
@@ -158,12 +164,12 @@ def checked(one: Asked, answer: str) -> str:
     return answer
 
 
-def _short(name: str) -> str:
+def _incident_prefix(name: str) -> str:
     letters = re.sub(r"[^a-z0-9]", "", name).lstrip("0123456789").upper()[:4]
     return letters if len(letters) > 1 else "INC"
 
 
-def _scalar(text: str) -> str:
+def _yaml_scalar(text: str) -> str:
     """Return `text` as YAML reads it back."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text

@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from allclear.company.diagnostics import instead, shown
+from allclear.company.diagnostics import display_path, suggestion
 from allclear.company.load import read_draft, refuse_errors
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import NotFound
@@ -26,7 +26,7 @@ class ShownRunbook:
         draft = read_draft(folder)
         refuse_errors(draft)
         if name not in draft.runbooks:
-            raise NotFound(f"{folder.name} has no runbook {name!r}.", instead(name, draft.runbooks))
+            raise NotFound(f"{folder.name} has no runbook {name!r}.", suggestion(name, draft.runbooks))
         self.runbook: Runbook = draft.runbooks[name]
         self._file = draft.files[name]
 
@@ -60,7 +60,7 @@ class ShownRunbook:
 
     def _location(self, *place: str | int) -> JsonDict:
         path, line = self._file.locate(place)
-        return {"file": shown(path), "line": line}
+        return {"file": display_path(path), "line": line}
 
 
 def _plain(model: Model) -> JsonDict:

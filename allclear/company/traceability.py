@@ -20,7 +20,7 @@ from typing import Any, Literal, cast, get_args
 
 from pydantic import Field, model_validator
 
-from allclear.company.diagnostics import Complaint, instead
+from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import Draft
 from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import YamlFile, read_yaml
@@ -39,7 +39,7 @@ _NAMES = ("name", "what", "audience", "ask", "path", "words", "title")
 """The fields by which an item of a list is called."""
 
 
-class PlanLine(Model):
+class DocumentLine(Model):
     """One line of the document."""
 
     line: str
@@ -47,21 +47,21 @@ class PlanLine(Model):
     not_yet: str = Field(default="", description="Why nothing runs it.")
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> PlanLine:
+    def _one_of_both(self) -> DocumentLine:
         if bool(self.runs) == bool(self.not_yet):
             msg = "a line has either `runs` or `not_yet`"
             raise ValueError(msg)
         return self
 
 
-class PlanLines(Model):
+class DocumentLines(Model):
     """A company's `lines.yaml`."""
 
     document: str = Field(description="The document's file name.")
-    lines: list[PlanLine] = Field(min_length=1, description="Every line of it that says something, in order.")
+    lines: list[DocumentLine] = Field(min_length=1, description="Every line of it that says something, in order.")
 
 
-class Lead(Model):
+class Target(Model):
     """Where a reference leads."""
 
     how: How
@@ -74,16 +74,16 @@ def document_lines(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith(_MARKUP)]
 
 
-def read_lines(folder: Path) -> tuple[PlanLines, YamlFile] | list[Complaint]:
+def read_lines(folder: Path) -> tuple[DocumentLines, YamlFile] | list[Diagnostic]:
     """Return a company's `lines.yaml`, or what is wrong with it."""
     file = read_yaml(folder / LINES)
-    if isinstance(file, Complaint):
+    if isinstance(file, Diagnostic):
         return [file]
-    read = read_model(PlanLines, file)
+    read = read_model(DocumentLines, file)
     return read if isinstance(read, list) else (read, file)
 
 
-def check_lines(draft: Draft) -> Iterator[Complaint]:
+def check_traceability(draft: Draft) -> Iterator[Diagnostic]:
     """Yield every reference in `lines.yaml` that leads nowhere; nothing where there is no such file."""
     if draft.plan is None or not (draft.folder / LINES).is_file():  # of a plan that cannot be read nothing is known
         return
@@ -94,12 +94,12 @@ def check_lines(draft: Draft) -> Iterator[Complaint]:
     lines, file = read
     for index, line in enumerate(lines.lines):
         for number, reference in enumerate(line.runs):
-            found = resolve(draft, reference)
+            found = resolve_reference(draft, reference)
             if isinstance(found, str):
                 yield file.error(("lines", index, "runs", number), found, "Correct it, or write `not_yet` and why.")
 
 
-def resolve(draft: Draft, reference: str) -> Lead | str:
+def resolve_reference(draft: Draft, reference: str) -> Target | str:
     """Return where `reference` leads, or in a sentence why it leads nowhere."""
     try:
         kind, *rest = shlex.split(reference)
@@ -114,78 +114,80 @@ def resolve(draft: Draft, reference: str) -> Lead | str:
         "journal": _journal,
     }
     if kind not in ways:
-        return f"`{kind}` is no kind of reference. {instead(kind, ways)}"
+        return f"`{kind}` is no kind of reference. {suggestion(kind, ways)}"
     return ways[kind](draft, rest)
 
 
 # --- the kinds of references -------------------------------------------------------------------------
 
 
-def _plan(draft: Draft, parts: list[str]) -> Lead | str:
+def _plan(draft: Draft, parts: list[str]) -> Target | str:
     return _part("plan.yaml", draft.plan.model_dump(mode="json", by_alias=True) if draft.plan else None, parts)
 
 
-def _systems(draft: Draft, parts: list[str]) -> Lead | str:
+def _systems(draft: Draft, parts: list[str]) -> Target | str:
     dump = draft.systems.model_dump(mode="json", by_alias=True) if draft.systems else None
     return _part("systems.yaml", dump, parts)
 
 
-def _drill(draft: Draft, parts: list[str]) -> Lead | str:
+def _drill(draft: Draft, parts: list[str]) -> Target | str:
     if not parts:
         return "A drill has a name."
     read = read_yaml(draft.folder / "drills" / f"{Path(parts[0]).name}.yaml")
-    if isinstance(read, Complaint):
+    if isinstance(read, Diagnostic):
         return f"There is no drill `{parts[0]}`."
     found = _part(f"the drill {parts[0]}", read.data, parts[1:])
-    return found if isinstance(found, str) else Lead(how="done", by="a drill")
+    return found if isinstance(found, str) else Target(how="done", by="a drill")
 
 
-def _runbook(draft: Draft, parts: list[str]) -> Lead | str:
+def _runbook(draft: Draft, parts: list[str]) -> Target | str:
     name, place = [*parts, "", ""][:2]
     runbook = draft.runbooks.get(name)
     if runbook is None:
-        return f"There is no runbook `{name}`. {instead(name, draft.runbooks)}"
+        return f"There is no runbook `{name}`. {suggestion(name, draft.runbooks)}"
     if not place:
-        return Lead(how="data")
+        return Target(how="data")
     phase, _, step_id = place.partition("/")
     if phase not in {one.value for one in Phase}:
-        return f"There is no phase `{phase}`. {instead(phase, [one.value for one in Phase])}"
+        return f"There is no phase `{phase}`. {suggestion(phase, [one.value for one in Phase])}"
     steps = {step.id: step for step in runbook.steps(Phase(phase))}
     if step_id and step_id not in steps:
-        return f"The runbook `{name}` has no step `{phase}/{step_id}`. {instead(step_id, steps)}"
-    return _of_step(draft.plan, steps[step_id]) if step_id else Lead(how="data")
+        return f"The runbook `{name}` has no step `{phase}/{step_id}`. {suggestion(step_id, steps)}"
+    return _of_step(draft.plan, steps[step_id]) if step_id else Target(how="data")
 
 
-def _of_step(plan: Plan | None, step: Step) -> Lead:
+def _of_step(plan: Plan | None, step: Step) -> Target:
     if step.person:
-        return Lead(how="asked", by=plan.role_title(step.person) if plan else step.person)
-    return Lead(how="done", by=step.action or step.probe or "undo")
+        return Target(how="asked", by=plan.role_title(step.person) if plan else step.person)
+    return Target(how="done", by=step.action or step.probe or "undo")
 
 
-def _template(draft: Draft, parts: list[str]) -> Lead | str:
+def _template(draft: Draft, parts: list[str]) -> Target | str:
     name, words = [*parts, "", ""][:2]
     texts = draft.templates | ({"post_mortem": draft.post_mortem} if draft.post_mortem is not None else {})
     if name not in texts:
-        return f"There is no template `{name}`. {instead(name, texts)}"
+        return f"There is no template `{name}`. {suggestion(name, texts)}"
     if words and words not in texts[name]:
         return f"The template `{name}` does not hold `{words}`."
-    return Lead(how="done", by="words that are sent or written")
+    return Target(how="done", by="words that are sent or written")
 
 
-def _journal(draft: Draft, parts: list[str]) -> Lead | str:
+def _journal(draft: Draft, parts: list[str]) -> Target | str:
     del draft
     records = get_args(get_args(Record)[0])
     kinds = {str(record.model_fields["kind"].default) for record in records}
     name = " ".join(parts)
     return (
-        Lead(how="done", by="the journal") if name in kinds else f"The journal has no `{name}`. {instead(name, kinds)}"
+        Target(how="done", by="the journal")
+        if name in kinds
+        else f"The journal has no `{name}`. {suggestion(name, kinds)}"
     )
 
 
 # --- parts of files ----------------------------------------------------------------------------------
 
 
-def _part(where: str, value: object, parts: list[str]) -> Lead | str:
+def _part(where: str, value: object, parts: list[str]) -> Target | str:
     """Return that `parts` lead through `value` to something that is not empty."""
     said = ""
     for part in parts:
@@ -193,7 +195,7 @@ def _part(where: str, value: object, parts: list[str]) -> Lead | str:
         said = f"{said} {part}".strip()
         if value in (None, "", [], {}):
             return f"{where} has no `{said}`."
-    return Lead(how="data") if value is not None else f"{where} cannot be read."
+    return Target(how="data") if value is not None else f"{where} cannot be read."
 
 
 def _inside(value: object, part: str) -> object:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from allclear.company.diagnostics import Complaint, instead
+from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.yaml_file import Place, YamlFile
 
 M = TypeVar("M", bound=BaseModel)
@@ -23,7 +23,7 @@ _SEE_SCHEMA = "Correct it; `allclear schema` says what fits."
 
 
 @dataclass(frozen=True)
-class Problem:
+class ValidationProblem:
     """One thing that does not fit a model, and where."""
 
     place: Place
@@ -31,25 +31,25 @@ class Problem:
     next_step: str
 
 
-def read_model(model: type[M], file: YamlFile) -> M | list[Complaint]:
+def read_model(model: type[M], file: YamlFile) -> M | list[Diagnostic]:
     """Return the file as `model`, or all that does not fit it."""
     try:
         return model.model_validate(file.data)
     except ValidationError as error:
-        return [file.error(one.place, one.sentence, one.next_step) for one in problems(error, model)]
+        return [file.error(one.place, one.sentence, one.next_step) for one in validation_problems(error, model)]
 
 
-def problems(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
+def validation_problems(error: ValidationError, model: type[BaseModel]) -> Iterator[ValidationProblem]:
     """Yield each problem of `error`, which came of reading something as `model`."""
     details = error.errors(include_url=False)
     for detail in details:
-        if _beside_the_point(detail, details):
+        if _is_secondary(detail, details):
             continue
-        sentence, next_step = _say(detail, model)
-        yield Problem(detail["loc"], sentence, next_step)
+        sentence, next_step = _describe(detail, model)
+        yield ValidationProblem(detail["loc"], sentence, next_step)
 
 
-def _beside_the_point(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+def _is_secondary(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
     """Return whether it only tells that fields are no word, where one or the other may stand and a field is wrong."""
     if detail["type"] != "literal_error" or not isinstance(detail["input"], dict | list):
         return False
@@ -57,18 +57,18 @@ def _beside_the_point(detail: ErrorDetails, details: list[ErrorDetails]) -> bool
     return any(other is not detail and other["loc"][: len(place)] == place for other in details)
 
 
-def _say(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
+def _describe(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     """Return what is wrong and what to do about it."""
     place, context = detail["loc"], detail.get("ctx", {})
     name = _name(place)
     said = (f"{name}: {detail['msg'][:1].lower()}{detail['msg'][1:].rstrip('.')}.", _SEE_SCHEMA)
     match detail["type"]:
         case "missing":
-            about = _about(model, place)
-            said = (f"{name} is missing{_within(place)}.", f"Add {name}: {about}" if about else f"Add {name}.")
+            about = _field_description(model, place)
+            said = (f"{name} is missing{_in_parent(place)}.", f"Add {name}: {about}" if about else f"Add {name}.")
         case "extra_forbidden":
-            known = _fields(_at(model, place[:-1]))
-            said = (f"{name} is not a field{_within(place)}.", instead(str(place[-1]), known))
+            known = _field_names(_type_at(model, place[:-1]))
+            said = (f"{name} is not a field{_in_parent(place)}.", suggestion(str(place[-1]), known))
         case "enum" | "literal_error":
             said = (f"{name} is not one of {context.get('expected', 'what it may be')}.", "Write one of these.")
         case "value_error":
@@ -94,12 +94,12 @@ def _name(place: Place) -> str:
     return f"`{words[-1]}`"
 
 
-def _within(place: Place) -> str:
+def _in_parent(place: Place) -> str:
     return f" in {_name(place[:-1])}" if len(place) > 1 else ""
 
 
-def _about(model: type[BaseModel], place: Place) -> str:
-    parent = _at(model, place[:-1])
+def _field_description(model: type[BaseModel], place: Place) -> str:
+    parent = _type_at(model, place[:-1])
     if not _is_model(parent):
         return ""
     fields = {field.alias or name: field for name, field in cast("type[BaseModel]", parent).model_fields.items()}
@@ -107,16 +107,16 @@ def _about(model: type[BaseModel], place: Place) -> str:
     return (field.description or "") if field else ""
 
 
-def _fields(kind: Any) -> list[str]:  # noqa: ANN401 - whatever an annotation holds
+def _field_names(kind: Any) -> list[str]:  # noqa: ANN401 - whatever an annotation holds
     if not _is_model(kind):
         return []
     return [field.alias or name for name, field in cast("type[BaseModel]", kind).model_fields.items()]
 
 
-def _at(kind: Any, place: Place) -> Any:  # noqa: ANN401 - whatever an annotation holds
+def _type_at(kind: Any, place: Place) -> Any:  # noqa: ANN401 - whatever an annotation holds
     """Return the type at `place` inside `kind`, or None where the way there is not typed."""
     for part in place:
-        kind = _bare(kind)
+        kind = _unwrap(kind)
         if _is_model(kind):
             fields = cast("type[BaseModel]", kind).model_fields
             named = {field.alias or name: field for name, field in fields.items()} | dict(fields)
@@ -125,10 +125,10 @@ def _at(kind: Any, place: Place) -> Any:  # noqa: ANN401 - whatever an annotatio
             kind = get_args(kind)[-1]
         else:
             return None
-    return _bare(kind)
+    return _unwrap(kind)
 
 
-def _bare(kind: Any) -> Any:  # noqa: ANN401 - whatever an annotation holds
+def _unwrap(kind: Any) -> Any:  # noqa: ANN401 - whatever an annotation holds
     """Return `kind` without its annotations and without `| None`."""
     while True:
         if get_origin(kind) is Annotated:

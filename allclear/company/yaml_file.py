@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from allclear.company.diagnostics import Complaint, Level, shown
+from allclear.company.diagnostics import Diagnostic, Level, display_path
 
 Place = Sequence[str | int]
 """The way to a value: keys and positions, as pydantic's `loc`."""
@@ -52,27 +52,27 @@ class YamlFile:
         """Return the file and the line where the part at `place` was written."""
         return self.path, self.line(place)
 
-    def error(self, place: Place, sentence: str, next_step: str) -> Complaint:
+    def error(self, place: Place, sentence: str, next_step: str) -> Diagnostic:
         """Return an error about the part at `place`."""
-        return self._complaint("error", place, sentence, next_step)
+        return self._diagnostic("error", place, sentence, next_step)
 
-    def warning(self, place: Place, sentence: str, next_step: str) -> Complaint:
+    def warning(self, place: Place, sentence: str, next_step: str) -> Diagnostic:
         """Return a warning about the part at `place`."""
-        return self._complaint("warning", place, sentence, next_step)
+        return self._diagnostic("warning", place, sentence, next_step)
 
-    def assumed(self, place: Place, sentence: str, next_step: str) -> Complaint:
+    def assumed(self, place: Place, sentence: str, next_step: str) -> Diagnostic:
         """Return a default that is listed for people to confirm."""
-        return self._complaint("assumed", place, sentence, next_step)
+        return self._diagnostic("assumed", place, sentence, next_step)
 
-    def _complaint(self, level: Level, place: Place, sentence: str, next_step: str) -> Complaint:
+    def _diagnostic(self, level: Level, place: Place, sentence: str, next_step: str) -> Diagnostic:
         path, line = self.locate(place)
-        return Complaint(level, shown(path), line, sentence, next_step)
+        return Diagnostic(level, display_path(path), line, sentence, next_step)
 
 
-def read_yaml(path: Path) -> YamlFile | Complaint:
+def read_yaml(path: Path) -> YamlFile | Diagnostic:
     """Return the file, or the one reason why it cannot be read as a mapping."""
     text = read_text(path)
-    if isinstance(text, Complaint):
+    if isinstance(text, Diagnostic):
         return text
     try:
         data = _load(text)
@@ -80,13 +80,15 @@ def read_yaml(path: Path) -> YamlFile | Complaint:
     except MarkedYAMLError as error:
         return _broken(path, error)
     except YAMLError as error:
-        return Complaint("error", shown(path), None, f"It is not valid YAML: {_first_line(error)}.", "Mend it.")
+        return Diagnostic("error", display_path(path), None, f"It is not valid YAML: {_first_line(error)}.", "Mend it.")
     except (ValueError, RecursionError):
         # A circle of aliases or a heap of them, a date that does not exist, or a thousand brackets.
-        return Complaint("error", shown(path), None, "A value in it cannot be read, or refers to itself.", "Mend it.")
+        return Diagnostic(
+            "error", display_path(path), None, "A value in it cannot be read, or refers to itself.", "Mend it."
+        )
     if not isinstance(data, dict):
         what = "is empty" if data is None else "is not a mapping of fields"
-        return Complaint("error", shown(path), 1, f"The file {what}.", "Write fields as `name: value`.")
+        return Diagnostic("error", display_path(path), 1, f"The file {what}.", "Write fields as `name: value`.")
     return YamlFile(path, text, cast("dict[str, Any]", data))
 
 
@@ -119,37 +121,37 @@ def _load(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file
         return whole.load(text)
 
 
-def read_text(path: Path) -> str | Complaint:
+def read_text(path: Path) -> str | Diagnostic:
     """Return the text of a file, or why it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return Complaint("error", shown(path), None, "The file is missing.", "Create it, or correct its name.")
+        return Diagnostic("error", display_path(path), None, "The file is missing.", "Create it, or correct its name.")
     except OSError as error:
         reason = error.strerror or str(error)
-        return Complaint("error", shown(path), None, f"It cannot be read: {reason}.", "Check its permissions.")
+        return Diagnostic("error", display_path(path), None, f"It cannot be read: {reason}.", "Check its permissions.")
     except UnicodeDecodeError:
-        return Complaint("error", shown(path), None, "It is not UTF-8 text.", "Save it as UTF-8.")
+        return Diagnostic("error", display_path(path), None, "It is not UTF-8 text.", "Save it as UTF-8.")
 
 
-def _broken(path: Path, error: MarkedYAMLError) -> Complaint:
+def _broken(path: Path, error: MarkedYAMLError) -> Diagnostic:
     said: Any = error
     context = said.context_mark
     mark = said.problem_mark or context
     line = int(mark.line) + 1 if mark else None
     if isinstance(error, DuplicateKeyError):
         key = _first_line(said.problem).partition('"')[2].partition('"')[0]
-        return Complaint(
+        return Diagnostic(
             "error",
-            shown(path),
+            display_path(path),
             line,
             f"The key `{key}` stands twice.",
             f"Keep one of them; the mapping begins in line {int(context.line) + 1 if context else 1}.",
         )
     begins = f" ({said.context}, which begins in line {context.line + 1})" if said.context and context else ""
-    return Complaint(
+    return Diagnostic(
         "error",
-        shown(path),
+        display_path(path),
         line,
         f"It is not valid YAML: {_first_line(said.problem)}{begins}.",
         "Mend it there or in the line before: indent with spaces, and put text that holds `: ` in quotes.",

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from allclear.company.checks.placeholders import texts
-from allclear.company.diagnostics import Complaint, instead, shown
+from allclear.company.diagnostics import Diagnostic, display_path, suggestion
 from allclear.company.load import PLAN, Draft
-from allclear.company.validation_errors import problems, read_model
+from allclear.company.validation_errors import read_model, validation_problems
 from allclear.company.yaml_file import Place, YamlFile, read_yaml
 from allclear.domain.deadlines import DUTY
 from allclear.domain.placeholders import PLACEHOLDERS, unknown_placeholders
@@ -25,25 +25,27 @@ from allclear.simulator.scenario import Production
 PRODUCTION = "production"
 
 
-def check_drills(draft: Draft) -> Iterator[Complaint]:
+def check_drills(draft: Draft) -> Iterator[Diagnostic]:
     """Yield what is wrong with the files under `drills/`, and with the plan's word on which comes first."""
     paths = sorted((draft.folder / "drills").glob("*.yaml"))
     for path in paths:
         file = read_yaml(path)
-        if isinstance(file, Complaint):
+        if isinstance(file, Diagnostic):
             yield file
         else:
             yield from _drill(draft, file)
     for path in sorted((draft.folder / "drills").glob("*.yml")):
-        yield Complaint("warning", shown(path), None, "The file is not read.", "Rename it so that it ends in .yaml.")
+        yield Diagnostic(
+            "warning", display_path(path), None, "The file is not read.", "Rename it so that it ends in .yaml."
+        )
     if draft.plan is None:
         return
     first, names = draft.plan.first_drill, [path.stem for path in paths]
     if first is not None and first not in names:
-        yield draft.files[PLAN].error(("first_drill",), f"There is no drill `{first}`.", instead(first, names))
+        yield draft.files[PLAN].error(("first_drill",), f"There is no drill `{first}`.", suggestion(first, names))
 
 
-def _drill(draft: Draft, file: YamlFile) -> Iterator[Complaint]:
+def _drill(draft: Draft, file: YamlFile) -> Iterator[Diagnostic]:
     """Yield what is wrong with one drill file. A file without an alert describes a production only."""
     production = _production(file)
     if isinstance(production, list):
@@ -55,16 +57,16 @@ def _drill(draft: Draft, file: YamlFile) -> Iterator[Complaint]:
     if isinstance(script, list):
         yield from script
         return
-    yield from _Sheet(draft, file, script, None if isinstance(production, list) else production).complaints()
+    yield from _Sheet(draft, file, script, None if isinstance(production, list) else production).diagnostics()
 
 
-def _production(file: YamlFile) -> Production | list[Complaint]:
+def _production(file: YamlFile) -> Production | list[Diagnostic]:
     if PRODUCTION not in file.data:
         return [file.error((), "The drill has no `production` that could break.", "Add it: `allclear schema drill`.")]
     try:
         return Production.model_validate(file.data[PRODUCTION])
     except ValidationError as error:
-        found = problems(error, Production)
+        found = validation_problems(error, Production)
         return [
             file.error((PRODUCTION, *one.place), one.sentence.replace("The file:", "`production`:"), one.next_step)
             for one in found
@@ -80,7 +82,7 @@ class _Sheet:
         self._script = script
         self._production = production
 
-    def complaints(self) -> Iterator[Complaint]:
+    def diagnostics(self) -> Iterator[Diagnostic]:
         plan = self._draft.plan
         if plan is not None:
             yield from self._roles(plan)
@@ -88,22 +90,22 @@ class _Sheet:
         yield from self._known("words", self._script.words, FIELDS, "The post-mortem has no field")
         yield from self._braces()
 
-    def _roles(self, plan: Plan) -> Iterator[Complaint]:
+    def _roles(self, plan: Plan) -> Iterator[Diagnostic]:
         named: list[tuple[Place, str]] = [
             *((("people", index, "role"), one.role) for index, one in enumerate(self._script.people)),
             *((("answers", index, "by"), one.by) for index, one in enumerate(self._script.answers) if one.by),
         ]
         for place, role in named:
             if role not in plan.roles:
-                yield self._file.error(place, f"The plan has no role `{role}`.", instead(role, plan.roles))
+                yield self._file.error(place, f"The plan has no role `{role}`.", suggestion(role, plan.roles))
         yield from self._known("notes", self._script.notes, plan.roles, "The plan has no role")
 
-    def _known(self, field: str, named: Collection[str], known: Collection[str], what: str) -> Iterator[Complaint]:
+    def _known(self, field: str, named: Collection[str], known: Collection[str], what: str) -> Iterator[Diagnostic]:
         for name in named:
             if name not in known:
-                yield self._file.error((field, name), f"{what} `{name}`.", instead(name, known))
+                yield self._file.error((field, name), f"{what} `{name}`.", suggestion(name, known))
 
-    def _followed(self, plan: Plan) -> Iterator[Complaint]:
+    def _followed(self, plan: Plan) -> Iterator[Diagnostic]:
         """Return what the alert leads to: its route, and that route's runbook and service."""
         route = plan.route(dict(self._script.alert.labels))
         if route is None:
@@ -119,22 +121,22 @@ class _Sheet:
         if self._production is not None and route.service in services:
             yield from self._stage(route, services[route.service], self._production)
 
-    def _asks(self, plan: Plan, runbook: Runbook) -> Iterator[Complaint]:
+    def _asks(self, plan: Plan, runbook: Runbook) -> Iterator[Diagnostic]:
         asks, acts = _asks(plan, runbook), _acts(runbook)
         for index, line in enumerate(self._script.answers):
             if line.ask not in asks:
                 yield self._file.error(
-                    ("answers", index, "ask"), f"Nobody is ever asked `{line.ask}`.", instead(line.ask, asks)
+                    ("answers", index, "ask"), f"Nobody is ever asked `{line.ask}`.", suggestion(line.ask, asks)
                 )
         for index, act in enumerate(self._script.expect.verified):
             if act not in acts:
                 yield self._file.error(
                     ("expect", "verified", index),
                     f"`{act}` is no act of the runbook `{runbook.name}`.",
-                    instead(act, acts),
+                    suggestion(act, acts),
                 )
 
-    def _stage(self, route: Route, service: Service, production: Production) -> Iterator[Complaint]:
+    def _stage(self, route: Route, service: Service, production: Production) -> Iterator[Diagnostic]:
         """Yield where the simulated production differs from the systems that the response will use."""
         known = [service.cloud_run] if isinstance(service.cloud_run, str) else list((service.cloud_run or {}).values())
         if known and production.service not in known:
@@ -161,7 +163,7 @@ class _Sheet:
                     f"Add `- path: {path}`.",
                 )
 
-    def _braces(self) -> Iterator[Complaint]:
+    def _braces(self) -> Iterator[Diagnostic]:
         """Yield braces in the drill's texts: they are used as they stand."""
         for place, text in texts(self._script.model_dump(mode="json", by_alias=True)):
             for name in unknown_placeholders(text, {}):

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from allclear.company import Company
-from allclear.company.diagnostics import Complaint, shown
+from allclear.company.diagnostics import Diagnostic, display_path
 from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import read_yaml
 from allclear.domain.base import JsonDict, Model, Slug
@@ -102,7 +102,9 @@ def first_script(company: Company) -> str:
     """Return the drill that is played when none is named. Raises NotFound where the company has none."""
     found = scripts(company)
     if not found:
-        raise NotFound(f"{company.name} has no drill.", f"Write one, as {shown(company.folder)}/drills/first.yaml.")
+        raise NotFound(
+            f"{company.name} has no drill.", f"Write one, as {display_path(company.folder)}/drills/first.yaml."
+        )
     return found[0]
 
 
@@ -113,7 +115,7 @@ def find_script(folder: Path, name: str) -> tuple[Path, Script]:
         there = ", ".join(sorted(one.stem for one in (folder / "drills").glob("*.yaml"))) or "none"
         raise NotFound(f"{folder.name} has no drill called {name!r}.", f"There are: {there}.")
     file = read_yaml(path)
-    if isinstance(file, Complaint):
+    if isinstance(file, Diagnostic):
         raise ConfigError(str(file), file.next_step)
     own = {key: value for key, value in file.data.items() if key != "production"}
     script = read_model(Script, replace(file, data=own))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from allclear.company.capabilities import ActionType, Kinds
-from allclear.company.diagnostics import Complaint, instead
+from allclear.company.capabilities import ActionType, Capabilities
+from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.approval import ApprovalPolicy
@@ -14,17 +14,17 @@ from allclear.domain.plan import Person, Plan, is_blank
 from allclear.domain.runbook import Step
 
 
-def severities(draft: Draft, file: YamlFile, place: Place, names: Iterable[str]) -> Iterator[Complaint]:
+def check_severity_names(draft: Draft, file: YamlFile, place: Place, names: Iterable[str]) -> Iterator[Diagnostic]:
     """Yield an error for each name that is not on the plan's scale."""
     if draft.plan is None:
         return
     known = [severity.name for severity in draft.plan.severities]
     for index, name in enumerate(names):
         if name not in known:
-            yield file.error((*place, index), f"The plan has no severity `{name}`.", instead(name, known))
+            yield file.error((*place, index), f"The plan has no severity `{name}`.", suggestion(name, known))
 
 
-def check_people(draft: Draft) -> Iterator[Complaint]:
+def check_people(draft: Draft) -> Iterator[Diagnostic]:
     """Yield roles that are unknown, roles that nobody holds, and names and contacts that are still blanks."""
     if draft.plan is None:
         return
@@ -43,7 +43,7 @@ def check_people(draft: Draft) -> Iterator[Complaint]:
         for number, role in enumerate(person.roles):
             if role not in plan.roles:
                 place = ("people", index, "roles", number)
-                yield file.error(place, f"The plan has no role `{role}`.", instead(role, plan.roles))
+                yield file.error(place, f"The plan has no role `{role}`.", suggestion(role, plan.roles))
         yield from _blanks(plan, file, index, person)
     for role in plan.roles:
         if not any(role in person.roles for person in plan.people):
@@ -51,7 +51,7 @@ def check_people(draft: Draft) -> Iterator[Complaint]:
             yield file.warning(("roles", role), f"Nobody holds the role `{role}`.", next_step)
 
 
-def _blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[Complaint]:
+def _blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[Diagnostic]:
     who = ", ".join(plan.role_title(role) for role in person.roles)
     if not person.known:
         blank = _blank(person.name)
@@ -62,7 +62,7 @@ def _blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[
             yield file.warning(place, f"The {kind} of {who} is still {_blank(contact.address)}.", "Fill it in.")
 
 
-def check_blanks(draft: Draft) -> Iterator[Complaint]:
+def check_addresses(draft: Draft) -> Iterator[Diagnostic]:
     """Yield the plan's other addresses that nobody filled in."""
     if draft.plan is None:
         return
@@ -83,21 +83,25 @@ def _blank(text: str) -> str:
     return f"the blank `{text.strip()}`" if text.strip() else "empty"
 
 
-def check_approvals(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+def check_approvals(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
     """Yield approvals of actions that are unknown, and by roles that are unknown or that nobody holds."""
     if draft.plan is None:
         return
     file = draft.files[PLAN]
     for name, policy in draft.plan.approvals.items():
-        if name not in kinds.actions:
-            yield file.error(("approvals", name), f"There is no action `{name}`.", instead(name, kinds.actions))
+        if name not in capabilities.actions:
+            yield file.error(
+                ("approvals", name), f"There is no action `{name}`.", suggestion(name, capabilities.actions)
+            )
         else:
-            yield from _looser(file, ("approvals", name), policy, kinds.actions[name])
-            yield from _wider(draft.plan, file, ("approvals", name), policy, kinds.actions[name])
+            yield from _looser(file, ("approvals", name), policy, capabilities.actions[name])
+            yield from _wider(draft.plan, file, ("approvals", name), policy, capabilities.actions[name])
         yield from _policy(draft.plan, file, ("approvals", name), policy, name)
 
 
-def who_approves(draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step) -> Iterator[Complaint]:
+def check_step_approval(
+    draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step
+) -> Iterator[Diagnostic]:
     """Yield what is wrong with who must say yes to a step of a runbook.
 
     The plan's own approvals are `check_approvals`' part: they are wrong once, not once for each step.
@@ -115,7 +119,7 @@ def who_approves(draft: Draft, file: YamlFile, place: Place, kind: ActionType, s
 
 def _looser(
     file: YamlFile, place: Place, policy: ApprovalPolicy, kind: ActionType, by_plan: ApprovalPolicy | None = None
-) -> Iterator[Complaint]:
+) -> Iterator[Diagnostic]:
     """What allclear asks for by default stands for a reason: a plan may ask for more, and not for less.
 
     A step may in turn ask for more than the plan, and not for less.
@@ -138,7 +142,7 @@ def _wider(
     policy: ApprovalPolicy,
     kind: ActionType,
     by_plan: ApprovalPolicy | None = None,
-) -> Iterator[Complaint]:
+) -> Iterator[Diagnostic]:
     """Who else may approve is the company's to say, and seldom meant where it is only a step that says it.
 
     A deputy may anyway. What the plan lets in is told there, and not again for each step.
@@ -156,7 +160,9 @@ def _wider(
         )
 
 
-def acts_alone(draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step) -> Iterator[Complaint]:
+def check_auto_approval(
+    draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step
+) -> Iterator[Diagnostic]:
     """Yield an error for a step that acts by itself where its approval takes more than one person's plain yes."""
     by_plan = draft.plan.approvals.get(kind.name) if draft.plan else None
     policy = step.approval or by_plan or kind.approval
@@ -168,18 +174,20 @@ def acts_alone(draft: Draft, file: YamlFile, place: Place, kind: ActionType, ste
         )
 
 
-def _policy(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:
+def _policy(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Diagnostic]:
     unknown = False
     for field, roles in (("roles", policy.roles), ("one_of", policy.one_of)):
         for index, role in enumerate(roles):
             if role not in plan.roles:
                 unknown = True
-                yield file.error((*place, field, index), f"The plan has no role `{role}`.", instead(role, plan.roles))
+                yield file.error(
+                    (*place, field, index), f"The plan has no role `{role}`.", suggestion(role, plan.roles)
+                )
     if not unknown:
         yield from _too_few(plan, file, place, policy, action)
 
 
-def _too_few(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Complaint]:
+def _too_few(plan: Plan, file: YamlFile, place: Place, policy: ApprovalPolicy, action: str) -> Iterator[Diagnostic]:
     """A blank counts as somebody: whoever says so holds its role. A role that nobody has counts for nothing."""
     able = _able(plan, [*policy.roles, *policy.one_of])
     if policy.one_of and not _able(plan, policy.one_of):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from allclear.company.diagnostics import Complaint, instead, shown
+from allclear.company.diagnostics import Diagnostic, display_path, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.placeholders import PLACEHOLDERS, render_all, unknown_placeholders
@@ -31,13 +31,13 @@ def texts(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
             yield from texts(item, (*place, index))
 
 
-def step_words(draft: Draft) -> dict[str, str]:
+def placeholders_of_steps(draft: Draft) -> dict[str, str]:
     """Return the placeholders that a step may hold: the closed list, and one for each template of the plan."""
     names = draft.plan.templates if draft.plan else ()
     return PLACEHOLDERS | {template_key(name): f"The template {name}." for name in names}
 
 
-def filled(draft: Draft, value: object, service: str) -> Any:  # noqa: ANN401 - the same shape as it came in
+def with_examples(draft: Draft, value: object, service: str) -> Any:  # noqa: ANN401 - the same shape as it came in
     """Return `value` with an example for each placeholder, so that parameters can be checked as they will be."""
     plan = draft.plan
     examples = {
@@ -52,21 +52,21 @@ def filled(draft: Draft, value: object, service: str) -> Any:  # noqa: ANN401 - 
     return render_all(value, {name: f"some {name.replace('_', ' ')}" for name in named} | examples)
 
 
-def step_placeholders(
+def check_step_placeholders(
     draft: Draft, file: YamlFile, place: Place, value: object, more: Mapping[str, str] = _NONE
-) -> Iterator[Complaint]:
+) -> Iterator[Diagnostic]:
     """Yield what is wrong with the placeholders of a runbook's line; `more` may stand there besides."""
-    known = {**step_words(draft), **more}
+    known = {**placeholders_of_steps(draft), **more}
     for where, text in texts(value, place):
         for name in unknown_placeholders(text, known):
             if draft.plan is None and name.startswith(_TEMPLATE_MARK):
                 continue
-            yield file.error(where, f"The placeholder {{{name}}} has no source.", instead(name, known))
+            yield file.error(where, f"The placeholder {{{name}}} has no source.", suggestion(name, known))
         for odd in _odd(text):
             yield file.warning(where, f"{odd} is no placeholder, and stays as it is.", _HOW)
 
 
-def plan_placeholders(draft: Draft) -> Iterator[Complaint]:
+def check_plan_placeholders(draft: Draft) -> Iterator[Diagnostic]:
     """Yield what is wrong with the placeholders in the words that the plan itself asks people with."""
     if draft.plan is None:
         return
@@ -74,10 +74,10 @@ def plan_placeholders(draft: Draft) -> Iterator[Complaint]:
         for index, line in enumerate(lines):
             for name in ("title", "ask"):
                 place = (field, index, name)
-                yield from step_placeholders(draft, draft.files[PLAN], place, getattr(line, name))
+                yield from check_step_placeholders(draft, draft.files[PLAN], place, getattr(line, name))
 
 
-def route_braces(draft: Draft) -> Iterator[Complaint]:
+def check_route_texts(draft: Draft) -> Iterator[Diagnostic]:
     """Yield the braces in what a route says of users: it goes into pages as it is, and nothing fills it."""
     if draft.plan is None:
         return
@@ -91,7 +91,7 @@ def route_braces(draft: Draft) -> Iterator[Complaint]:
                 )
 
 
-def template_placeholders(draft: Draft, post_mortem: Mapping[str, str] | None) -> Iterator[Complaint]:
+def check_template_placeholders(draft: Draft, post_mortem: Mapping[str, str] | None) -> Iterator[Diagnostic]:
     """Yield what is wrong with the placeholders of the templates, with the line in the template's own file.
 
     `post_mortem` holds the placeholders that the post-mortem's template may use; without, it is not looked at.
@@ -104,15 +104,15 @@ def template_placeholders(draft: Draft, post_mortem: Mapping[str, str] | None) -
         yield from _in_template(draft, draft.plan.post_mortem.template, draft.post_mortem, post_mortem)
 
 
-def _in_template(draft: Draft, file: str, text: str, known: Mapping[str, str]) -> Iterator[Complaint]:
-    path = shown(draft.folder / file)
+def _in_template(draft: Draft, file: str, text: str, known: Mapping[str, str]) -> Iterator[Diagnostic]:
+    path = display_path(draft.folder / file)
     for number, line in enumerate(text.splitlines(), start=1):
         for name in unknown_placeholders(line, known):
             nested = name.startswith(_TEMPLATE_MARK)
             reason = "names another template, which a template may not hold" if nested else "has no source"
-            yield Complaint("error", path, number, f"The placeholder {{{name}}} {reason}.", instead(name, known))
+            yield Diagnostic("error", path, number, f"The placeholder {{{name}}} {reason}.", suggestion(name, known))
         for odd in _odd(line):
-            yield Complaint("warning", path, number, f"{odd} is no placeholder, and stays as it is.", _HOW)
+            yield Diagnostic("warning", path, number, f"{odd} is no placeholder, and stays as it is.", _HOW)
 
 
 def _odd(text: str) -> list[str]:
@@ -122,7 +122,7 @@ def _odd(text: str) -> list[str]:
 _HOW = "Write placeholders in lower case without spaces, as {severity}."
 
 
-def unused_templates(draft: Draft) -> Iterator[Complaint]:
+def check_unused_templates(draft: Draft) -> Iterator[Diagnostic]:
     """Yield a warning for each template that no step of a runbook uses, and each file that the plan does not name."""
     if draft.plan is None:
         return

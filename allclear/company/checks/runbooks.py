@@ -7,40 +7,40 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from allclear.company.capabilities import ActionType, Kinds, ProbeType
-from allclear.company.checks.people import acts_alone, severities, who_approves
-from allclear.company.checks.placeholders import filled, step_placeholders
-from allclear.company.diagnostics import Complaint, instead
+from allclear.company.capabilities import ActionType, Capabilities, ProbeType
+from allclear.company.checks.people import check_auto_approval, check_severity_names, check_step_approval
+from allclear.company.checks.placeholders import check_step_placeholders, with_examples
+from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import Draft
-from allclear.company.validation_errors import problems
+from allclear.company.validation_errors import validation_problems
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.approval import Fallback
 from allclear.domain.runbook import Phase, Runbook, Step
 
 
-def check_runbooks(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+def check_runbooks(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
     """Yield what is wrong with the runbooks that could be read."""
     for name, runbook in draft.runbooks.items():
-        yield from _Sheet(draft, kinds, draft.files[name], runbook).complaints()
+        yield from _RunbookChecker(draft, capabilities, draft.files[name], runbook).diagnostics()
 
 
-class _Sheet:
+class _RunbookChecker:
     """One runbook under the eye."""
 
-    def __init__(self, draft: Draft, kinds: Kinds, file: YamlFile, runbook: Runbook) -> None:
+    def __init__(self, draft: Draft, capabilities: Capabilities, file: YamlFile, runbook: Runbook) -> None:
         self._draft = draft
-        self._kinds = kinds
+        self._capabilities = capabilities
         self._file = file
         self._runbook = runbook
 
-    def complaints(self) -> Iterator[Complaint]:
+    def diagnostics(self) -> Iterator[Diagnostic]:
         yield from self._service(("service",), self._runbook.service)
         yield from self._probe(("health",), self._runbook.health.probe, self._runbook.health.with_)
         for phase in Phase:
             for index, step in enumerate(self._runbook.steps(phase)):
                 yield from self._step((phase.value, index), step)
 
-    def _step(self, place: Place, step: Step) -> Iterator[Complaint]:
+    def _step(self, place: Place, step: Step) -> Iterator[Diagnostic]:
         if step.probe:
             yield from self._probe(place, step.probe, step.with_)
         if step.action:
@@ -48,21 +48,23 @@ class _Sheet:
         if step.proof:
             yield from self._probe((*place, "proof"), step.proof.probe, step.proof.with_)
         for name in ("title", "ask"):
-            yield from step_placeholders(self._draft, self._file, (*place, name), getattr(step, name))
+            yield from check_step_placeholders(self._draft, self._file, (*place, name), getattr(step, name))
         for name in ("person", "owner"):
             yield from self._role((*place, name), getattr(step, name))
-        yield from severities(self._draft, self._file, (*place, "severities"), step.severities or [])
+        yield from check_severity_names(self._draft, self._file, (*place, "severities"), step.severities or [])
         yield from self._kinds_of_incident((*place, "kinds"), step.kinds or [])
 
-    def _action(self, place: Place, step: Step) -> Iterator[Complaint]:
+    def _action(self, place: Place, step: Step) -> Iterator[Diagnostic]:
         name = step.action or ""
-        kind = self._kinds.actions.get(name)
+        kind = self._capabilities.actions.get(name)
         if kind is None:
-            yield self._unknown((*place, "action"), "action", name, self._kinds.actions, self._kinds.probes)
+            yield self._unknown(
+                (*place, "action"), "action", name, self._capabilities.actions, self._capabilities.probes
+            )
         else:
             yield from self._params(place, kind, step.with_)
-            yield from who_approves(self._draft, self._file, place, kind, step)
-            yield from acts_alone(self._draft, self._file, place, kind, step)
+            yield from check_step_approval(self._draft, self._file, place, kind, step)
+            yield from check_auto_approval(self._draft, self._file, place, kind, step)
             if step.live and (not kind.speaks or kind.pages or kind.approval is not None):
                 yield self._file.error(
                     (*place, "live"),
@@ -71,9 +73,9 @@ class _Sheet:
                 )
             if isinstance(step.if_unanswered, Fallback):
                 yield from self._unanswered((*place, "if_unanswered"), kind, step, step.if_unanswered)
-        yield from step_placeholders(self._draft, self._file, (*place, "with"), step.with_)
+        yield from check_step_placeholders(self._draft, self._file, (*place, "with"), step.with_)
 
-    def _unanswered(self, place: Place, kind: ActionType, step: Step, said: Fallback) -> Iterator[Complaint]:
+    def _unanswered(self, place: Place, kind: ActionType, step: Step, said: Fallback) -> Iterator[Diagnostic]:
         """Silence may change the words of what is said, and never what is done."""
         if not kind.speaks:
             yield self._file.error(
@@ -90,19 +92,19 @@ class _Sheet:
                     f"`if_unanswered` replaces words only: {', '.join(kind.speaks)}.",
                 )
         yield from self._params(place, kind, {**step.with_, **said.with_})
-        yield from step_placeholders(self._draft, self._file, (*place, "with"), said.with_)
+        yield from check_step_placeholders(self._draft, self._file, (*place, "with"), said.with_)
 
-    def _probe(self, place: Place, name: str, raw: Mapping[str, Any]) -> Iterator[Complaint]:
-        kind = self._kinds.probes.get(name)
+    def _probe(self, place: Place, name: str, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
+        kind = self._capabilities.probes.get(name)
         if kind is None:
-            yield self._unknown((*place, "probe"), "probe", name, self._kinds.probes, self._kinds.actions)
+            yield self._unknown((*place, "probe"), "probe", name, self._capabilities.probes, self._capabilities.actions)
         else:
             yield from self._params(place, kind, raw)
-        yield from step_placeholders(self._draft, self._file, (*place, "with"), dict(raw))
+        yield from check_step_placeholders(self._draft, self._file, (*place, "with"), dict(raw))
 
     def _unknown(
         self, place: Place, word: str, name: str, known: Mapping[str, Any], others: Mapping[str, Any]
-    ) -> Complaint:
+    ) -> Diagnostic:
         if name in others:
             other = "probe" if word == "action" else "action"
             return self._file.error(
@@ -110,15 +112,15 @@ class _Sheet:
                 f"`{name}` is no {word} but a {other}.".replace("a action", "an action"),
                 f"Write `{other}: {name}`.",
             )
-        return self._file.error(place, f"There is no {word} `{name}`.", instead(name, known))
+        return self._file.error(place, f"There is no {word} `{name}`.", suggestion(name, known))
 
-    def _params(self, place: Place, kind: ActionType | ProbeType, raw: Mapping[str, Any]) -> Iterator[Complaint]:
-        params: dict[str, Any] = filled(self._draft, dict(raw), self._runbook.service)
+    def _params(self, place: Place, kind: ActionType | ProbeType, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
+        params: dict[str, Any] = with_examples(self._draft, dict(raw), self._runbook.service)
         model: type[BaseModel] = kind.params
         try:
             model.model_validate(params)
         except ValidationError as error:
-            for one in problems(error, model):
+            for one in validation_problems(error, model):
                 yield self._file.error((*place, "with", *one.place), f"{kind.name}: {one.sentence}", one.next_step)
         if "service" in model.model_fields and isinstance(params.get("service"), str):
             yield from self._service((*place, "with", "service"), params["service"])
@@ -127,27 +129,29 @@ class _Sheet:
         if "region" in model.model_fields:
             yield from self._region((*place, "with"), kind.name, params)
 
-    def _service(self, place: Place, name: str) -> Iterator[Complaint]:
+    def _service(self, place: Place, name: str) -> Iterator[Diagnostic]:
         systems = self._draft.systems
         if systems is not None and name not in systems.services:
-            yield self._file.error(place, f"systems.yaml has no service `{name}`.", instead(name, systems.services))
+            yield self._file.error(place, f"systems.yaml has no service `{name}`.", suggestion(name, systems.services))
 
-    def _flag(self, place: Place, name: str) -> Iterator[Complaint]:
+    def _flag(self, place: Place, name: str) -> Iterator[Diagnostic]:
         if self._draft.systems is None:
             return
         flags = {flag for service in self._draft.systems.services.values() for flag in service.flags}
         if name not in flags:
-            yield self._file.warning(place, f"No service in systems.yaml has the flag `{name}`.", instead(name, flags))
+            yield self._file.warning(
+                place, f"No service in systems.yaml has the flag `{name}`.", suggestion(name, flags)
+            )
 
-    def _kinds_of_incident(self, place: Place, names: Iterable[str]) -> Iterator[Complaint]:
+    def _kinds_of_incident(self, place: Place, names: Iterable[str]) -> Iterator[Diagnostic]:
         known = self._draft.plan.kinds if self._draft.plan else names
         for index, name in enumerate(names):
             if name not in known:
                 yield self._file.error(
-                    (*place, index), f"The plan has no kind of incident `{name}`.", instead(name, list(known))
+                    (*place, index), f"The plan has no kind of incident `{name}`.", suggestion(name, list(known))
                 )
 
-    def _region(self, place: Place, kind: str, params: Mapping[str, Any]) -> Iterator[Complaint]:
+    def _region(self, place: Place, kind: str, params: Mapping[str, Any]) -> Iterator[Diagnostic]:
         services = self._draft.systems.services if self._draft.systems else {}
         service = services.get(str(params.get("service")))
         if service is None or not isinstance(service.cloud_run, dict):
@@ -163,10 +167,12 @@ class _Sheet:
             )
         elif named is not None and named not in there:
             yield self._file.error(
-                (*place, "region"), f"{kind}: {params['service']} does not run in {named}.", instead(str(named), there)
+                (*place, "region"),
+                f"{kind}: {params['service']} does not run in {named}.",
+                suggestion(str(named), there),
             )
 
-    def _role(self, place: Place, role: str | None) -> Iterator[Complaint]:
+    def _role(self, place: Place, role: str | None) -> Iterator[Diagnostic]:
         plan = self._draft.plan
         if plan is not None and role is not None and role not in plan.roles:
-            yield self._file.error(place, f"The plan has no role `{role}`.", instead(role, plan.roles))
+            yield self._file.error(place, f"The plan has no role `{role}`.", suggestion(role, plan.roles))

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 
-from allclear.company.capabilities import Kinds
-from allclear.company.diagnostics import Complaint
+from allclear.company.capabilities import Capabilities
+from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import YamlFile
 from allclear.domain.plan import ClockStop, Facet, Plan, Severity, SeverityRule, holds
@@ -18,7 +18,7 @@ _MOST_CASES = 5000
 """Combinations of facets that are tried; a plan with more is only looked at rule against rule."""
 
 
-def check_grading(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+def check_severities(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
     """Yield rules that never count, facets that nothing asks for, and severities that nobody would hear of."""
     if draft.plan is None:
         return
@@ -27,7 +27,7 @@ def check_grading(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
     yield from _facets(plan, file)
     for index, severity in enumerate(plan.severities):
         yield from _targets(file, index, severity)
-        if draft.runbooks and not severity.ticket_only and not _told(draft, kinds, severity.name):
+        if draft.runbooks and not severity.ticket_only and not _told(draft, capabilities, severity.name):
             yield file.warning(
                 ("severities", index, "name"),
                 f"At {severity.name}, no step of any runbook pages or tells anybody.",
@@ -35,7 +35,7 @@ def check_grading(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
             )
 
 
-def _rules(plan: Plan, file: YamlFile) -> Iterator[Complaint]:
+def _rules(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
     known = all(name in plan.facets for rule in plan.assess for name in rule.when)
     reached = _reached(plan.assess, plan.facets) if known else set(range(len(plan.assess)))
     for index, rule in enumerate(plan.assess):
@@ -70,7 +70,7 @@ def _values(rule: SeverityRule, name: str) -> set[str]:
     return {values} if isinstance(values, str) else set(values)
 
 
-def _facets(plan: Plan, file: YamlFile) -> Iterator[Complaint]:
+def _facets(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
     lines: list[Applies] = [
         *plan.escalation_policies,
         *plan.notifications,
@@ -89,7 +89,7 @@ def _facets(plan: Plan, file: YamlFile) -> Iterator[Complaint]:
             )
 
 
-def _targets(file: YamlFile, index: int, severity: Severity) -> Iterator[Complaint]:
+def _targets(file: YamlFile, index: int, severity: Severity) -> Iterator[Diagnostic]:
     for number, target in enumerate(severity.targets):
         if target.until is ClockStop.CONTAINED and not severity.contains:
             yield file.warning(
@@ -99,13 +99,13 @@ def _targets(file: YamlFile, index: int, severity: Severity) -> Iterator[Complai
             )
 
 
-def _told(draft: Draft, kinds: Kinds, severity: str) -> bool:
+def _told(draft: Draft, capabilities: Capabilities, severity: str) -> bool:
     """Return whether some step makes an incident of that severity known to people outside of the record."""
     steps: Iterator[Step] = (
         step for runbook in draft.runbooks.values() for phase in Phase for step in runbook.steps(phase)
     )
     for step in steps:
-        kind = kinds.actions.get(step.action or "")
+        kind = capabilities.actions.get(step.action or "")
         if kind and (kind.pages or kind.speaks) and (step.severities is None or severity in step.severities):
             return True
     return False

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ValidationError
 
-from allclear.company.capabilities import Kinds
+from allclear.company.capabilities import Capabilities
 from allclear.company.checks.placeholders import texts
-from allclear.company.diagnostics import Complaint, instead
+from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import SYSTEMS, Draft
-from allclear.company.validation_errors import problems
+from allclear.company.validation_errors import validation_problems
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.action import Client
 from allclear.domain.plan import is_blank
@@ -22,16 +22,16 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]|\byour-[a-z0-9-]*[a-z0-9]")
 
 
-def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+def check_systems(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
     """Yield systems that are missing, misspelled or not understood, and addresses that nobody filled in."""
     if draft.systems is None:
         return
-    yield from _missing(draft, kinds)
-    file, clients = draft.files[SYSTEMS], _clients(kinds)
+    yield from _missing(draft, capabilities)
+    file, clients = draft.files[SYSTEMS], _clients(capabilities)
     for name, system in draft.systems.systems.items():
         place = ("systems", name)
         if name not in clients:
-            yield file.warning(place, f"No action or probe uses the system `{name}`.", instead(name, clients))
+            yield file.warning(place, f"No action or probe uses the system `{name}`.", suggestion(name, clients))
         else:
             yield from _options(file, name, system, clients[name])
         if system.secret is not None and not _VARIABLE.fullmatch(system.secret):
@@ -47,7 +47,7 @@ def check_systems(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
         yield from _blanks(file, texts(held, ("services", name)))
 
 
-def _blanks(file: YamlFile, held: Iterable[tuple[Place, str]]) -> Iterator[Complaint]:
+def _blanks(file: YamlFile, held: Iterable[tuple[Place, str]]) -> Iterator[Diagnostic]:
     for where, text in held:
         found = _BLANK.search(text)
         if found or is_blank(text):
@@ -55,7 +55,7 @@ def _blanks(file: YamlFile, held: Iterable[tuple[Place, str]]) -> Iterator[Compl
             yield file.warning(where, f"`{where[-1]}` still holds the blank `{blank}`.", "Fill it in.")
 
 
-def _options(file: YamlFile, name: str, system: System, client: type[Client]) -> Iterator[Complaint]:
+def _options(file: YamlFile, name: str, system: System, client: type[Client]) -> Iterator[Diagnostic]:
     """A client says in its class attribute `options`, a model, what it knows; another is asked at its start only."""
     model: object = getattr(client, "options", None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
@@ -63,23 +63,23 @@ def _options(file: YamlFile, name: str, system: System, client: type[Client]) ->
     try:
         model.model_validate(system.options)
     except ValidationError as error:
-        for one in problems(error, model):
+        for one in validation_problems(error, model):
             yield file.error(("systems", name, *one.place), f"The system `{name}`: {one.sentence}", one.next_step)
 
 
-def _clients(kinds: Kinds) -> dict[str, type[Client]]:
-    every = [*kinds.actions.values(), *kinds.probes.values()]
+def _clients(capabilities: Capabilities) -> dict[str, type[Client]]:
+    every = [*capabilities.actions.values(), *capabilities.probes.values()]
     return {client.system: client for kind in every for client in (*kind.needs, *kind.uses)}
 
 
-def _missing(draft: Draft, kinds: Kinds) -> Iterator[Complaint]:
+def _missing(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
     """A system stands once here, with all that need it, not once for each step."""
     if draft.systems is None:
         return
     needs: dict[str, list[str]] = {}
     for runbook in draft.runbooks.values():
         for name in _used(runbook):
-            kind = kinds.actions.get(name) or kinds.probes.get(name)
+            kind = capabilities.actions.get(name) or capabilities.probes.get(name)
             for client in kind.needs if kind else ():
                 needs.setdefault(client.system, []).append(name)
     for system, users in needs.items():

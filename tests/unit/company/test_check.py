@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import Complaint, check_company
+from allclear.company import Diagnostic, check_company
 from tests.unit.company.company_support import KINDS, Edit, company_folder
 
 BOOK = "runbooks/outage.yaml"
@@ -21,7 +21,7 @@ def check(folder: Path) -> list[str]:
     return [told(one, folder) for one in check_company(folder, KINDS)]
 
 
-def told(one: Complaint, folder: Path) -> str:
+def told(one: Diagnostic, folder: Path) -> str:
     """Return a complaint in one line."""
     return f"{one.level} {str(one).removeprefix(str(folder) + '/')} {one.next_step}"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allclear.company import companies, companies_root, find_company, load_company
+from allclear.company import companies_root, company_names, find_company, load_company
 from allclear.domain.errors import ConfigError, NotFound
 from tests.unit.company.company_support import ALERT, RUNBOOK, Edit, company_folder
 
@@ -157,7 +157,7 @@ def test_companies_are_found_by_name_under_the_root(tmp_path: Path, monkeypatch:
     company_folder(tmp_path, name="outside")
     monkeypatch.setenv("ALLCLEAR_RUNBOOKS", str(root))
     assert companies_root() == root
-    assert companies() == ["acme"]
+    assert company_names() == ["acme"]
     assert find_company("acme").plan.company == "Acme"
     for name in ("../outside", str(tmp_path / "outside"), "acme/", ".", "", "acne\\x", "akme"):
         with pytest.raises(NotFound, match="acme"):
@@ -168,9 +168,9 @@ def test_the_root_is_here_else_beside_the_package(tmp_path: Path, monkeypatch: p
     """Without the variable, `runbooks` under the current directory is taken, else the one that comes with allclear."""
     monkeypatch.delenv("ALLCLEAR_RUNBOOKS", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert "vintstreet" in companies()
+    assert "vintstreet" in company_names()
     company_folder(tmp_path / "runbooks")
-    assert companies() == ["acme"]
+    assert company_names() == ["acme"]
     monkeypatch.setenv("ALLCLEAR_RUNBOOKS", str(tmp_path / "gone"))
     with pytest.raises(ConfigError, match="ALLCLEAR_RUNBOOKS names"):
         companies_root()

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from allclear.cli import main
 from allclear.company import check_company, load_company
-from allclear.company.scaffold import STARTER, Start, asked, begin
+from allclear.company.scaffold import STARTER, NewCompany, questions, write_new_company
 from allclear.domain.errors import ConfigError
 from allclear.drill.check import check_drills
 from allclear.drill.script import find_script, first_script
@@ -73,7 +73,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
-def complaints(folder: Path, level: str) -> list[str]:
+def diagnostics(folder: Path, level: str) -> list[str]:
     """Return what `allclear check` says of the folder at that level."""
     found = check_company(folder, Registry.installed(), PLACEHOLDERS, check_drills)
     return [f"{one.sentence}" for one in found if one.level == level]
@@ -84,8 +84,8 @@ def test_a_new_folder_works_as_it_is_and_its_blanks_are_told(cli: Cli, tmp_path:
     said = cli("init", "acme", "--yes")
     assert said.code == 0, said
     folder = tmp_path / "runbooks" / "acme"
-    assert complaints(folder, "error") == []
-    told = complaints(folder, "warning")
+    assert diagnostics(folder, "error") == []
+    told = diagnostics(folder, "warning")
     assert all("blank" in one for one in told)
     assert 5 < len(told) < 40
     assert cli("check").out.splitlines()[-1] == f"acme: 0 errors, {len(told)} warnings, 2 assumed defaults."
@@ -114,8 +114,8 @@ def test_every_answer_stands_where_it_belongs(cli: Cli, tmp_path: Path) -> None:
     cloud = company.systems.systems["cloud_run"].options
     assert (cloud["project"], cloud["region"]) == ("acme-prod", "europe-west3")
     assert company.systems.systems["slack"].options["channel"] == "#alarm"
-    assert [one for one in complaints(company.folder, "warning") if "phone" not in one] == []
-    assert complaints(company.folder, "error") == []
+    assert [one for one in diagnostics(company.folder, "warning") if "phone" not in one] == []
+    assert diagnostics(company.folder, "error") == []
 
 
 def test_a_terminal_is_asked_until_the_answer_fits(tmp_path: Path) -> None:
@@ -217,24 +217,24 @@ def test_an_answer_that_does_not_fit_is_refused(cli: Cli, tmp_path: Path, flag: 
 
 def test_nothing_half_written_stays(tmp_path: Path) -> None:
     """A starter that cannot be filled in leaves no folder behind, neither the company's nor the one beside it."""
-    good = Start.read("acme", {})
-    bad = Start("acme", {**good.marks, "region": "nowhere: at all\n"} | {"short": "not a number"})
+    good = NewCompany.read("acme", {})
+    bad = NewCompany("acme", {**good.marks, "region": "nowhere: at all\n"} | {"short": "not a number"})
     with pytest.raises(ConfigError):
-        begin(bad, tmp_path / "acme")
+        write_new_company(bad, tmp_path / "acme")
     assert list(tmp_path.iterdir()) == []
-    begin(good, tmp_path / "acme")
+    write_new_company(good, tmp_path / "acme")
     assert [path.name for path in tmp_path.iterdir()] == ["acme"]
 
 
 def test_every_mark_of_the_starter_has_a_word() -> None:
     """No file of the starter holds a mark that is never filled, and nothing of it names another company."""
-    start = Start.read("acme", {})
+    start = NewCompany.read("acme", {})
     for path in STARTER.rglob("*"):
         if path.is_file():
-            text = start.filled(path.read_text(encoding="utf-8"))
+            text = start.fill(path.read_text(encoding="utf-8"))
             assert "<<" not in text
             assert "vintstreet" not in text.lower()
-    assert {one.name for one in asked("acme")} <= set(start.marks)
+    assert {one.name for one in questions("acme")} <= set(start.marks)
 
 
 def test_all_companies_are_checked_when_none_is_named(cli: Cli, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 import allclear
 from allclear.cli.root import app
 from allclear.company import check_company
-from allclear.company.coverage import Covered, covered, page
 from allclear.company.load import read_draft
-from allclear.company.traceability import LINES, Lead, document_lines, read_lines, resolve
+from allclear.company.traceability import LINES, Target, document_lines, read_lines, resolve_reference
+from allclear.company.traceability_page import TracedCompany, traceability_page, traced_companies
 from allclear.domain.errors import ConfigError
 from allclear.engine.actions.registry import Registry
 
@@ -26,7 +26,7 @@ COMPANIES = ["retailgen", "vintstreet"]
 @pytest.mark.parametrize("company", COMPANIES)
 def test_every_line_of_the_document_is_mapped_in_its_order(company: str) -> None:
     """Nothing is left out, nothing is made up, and nothing is out of date."""
-    lines = Covered(RUNBOOKS / company).lines
+    lines = TracedCompany(RUNBOOKS / company).lines
     document = (RUNBOOKS / company / lines.document).read_text(encoding="utf-8")
     assert [line.line for line in lines.lines] == document_lines(document)
 
@@ -37,7 +37,7 @@ def test_every_reference_leads_to_something_that_is_there(company: str) -> None:
     draft, read = read_draft(RUNBOOKS / company), read_lines(RUNBOOKS / company)
     assert not isinstance(read, list)
     references = [reference for line in read[0].lines for reference in line.runs]
-    assert [found for one in references if isinstance(found := resolve(draft, one), str)] == []
+    assert [found for one in references if isinstance(found := resolve_reference(draft, one), str)] == []
     assert len(references) > len(read[0].lines) / 2
 
 
@@ -63,7 +63,7 @@ def test_every_reference_leads_to_something_that_is_there(company: str) -> None:
 )
 def test_a_wrong_reference_is_told_with_the_nearest_right_one(reference: str, said: str) -> None:
     """A step that was renamed, words that were changed, a typing error."""
-    found = resolve(read_draft(RUNBOOKS / "retailgen"), reference)
+    found = resolve_reference(read_draft(RUNBOOKS / "retailgen"), reference)
     assert isinstance(found, str)
     assert said in found
 
@@ -71,16 +71,16 @@ def test_a_wrong_reference_is_told_with_the_nearest_right_one(reference: str, sa
 @pytest.mark.parametrize(
     ("reference", "lead"),
     [
-        ("runbook bad-deployment contain/roll-back", Lead(how="done", by="vercel.rollback")),
-        ("runbook bad-deployment detect/verify", Lead(how="done", by="http.smoke")),
-        ("runbook security-incident contain/block-addresses", Lead(how="asked", by="Security Officer")),
-        ("plan severities SEV-1 contain", Lead(how="data")),
-        ("journal acknowledged", Lead(how="done", by="the journal")),
+        ("runbook bad-deployment contain/roll-back", Target(how="done", by="vercel.rollback")),
+        ("runbook bad-deployment detect/verify", Target(how="done", by="http.smoke")),
+        ("runbook security-incident contain/block-addresses", Target(how="asked", by="Security Officer")),
+        ("plan severities SEV-1 contain", Target(how="data")),
+        ("journal acknowledged", Target(how="done", by="the journal")),
     ],
 )
-def test_a_reference_says_who_runs_it(reference: str, lead: Lead) -> None:
+def test_a_reference_says_who_runs_it(reference: str, lead: Target) -> None:
     """The engine, a person, or neither: then it is data that both go by."""
-    assert resolve(read_draft(RUNBOOKS / "retailgen"), reference) == lead
+    assert resolve_reference(read_draft(RUNBOOKS / "retailgen"), reference) == lead
 
 
 def test_the_check_finds_a_reference_that_leads_nowhere(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_check_finds_a_reference_that_leads_nowhere(tmp_path: Path) -> None:
     text = (folder / LINES).read_text(encoding="utf-8").splitlines()
     assert "investigate/reproduce" in text[(wrong[0].line or 0) - 1]
     with pytest.raises(ConfigError, match="no step"):
-        Covered(folder)
+        TracedCompany(folder)
 
 
 def test_a_line_says_what_runs_it_or_why_nothing_does(tmp_path: Path) -> None:
@@ -129,13 +129,13 @@ def test_rules_fences_and_borders_say_nothing() -> None:
 
 def test_the_page_is_what_the_mapping_gives() -> None:
     """Whoever changes a `lines.yaml` runs `make plans`."""
-    assert (ROOT / "docs" / "plans.md").read_text(encoding="utf-8") == page(covered(RUNBOOKS))
+    assert (ROOT / "docs" / "plans.md").read_text(encoding="utf-8") == traceability_page(traced_companies(RUNBOOKS))
 
 
 def test_what_nothing_runs_yet_stands_at_the_top_counted() -> None:
     """Before the first line of any document; the numbers of a row add up to its lines."""
-    every = covered(RUNBOOKS)
-    top = page(every).split("## RetailGen AI")[0]
+    every = traced_companies(RUNBOOKS)
+    top = traceability_page(every).split("## RetailGen AI")[0]
     assert [one.name for one in every] == COMPANIES
     for one in every:
         row = next(line for line in top.splitlines() if line.startswith(f"| {one.company} |"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from allclear.company.load import Draft, read_draft
-from allclear.company.traceability import LINES, How, Lead, PlanLine, PlanLines, read_lines, resolve
+from allclear.company.traceability import LINES, DocumentLine, DocumentLines, How, Target, read_lines, resolve_reference
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan import Plan
 
@@ -26,7 +26,7 @@ say so. *Kept*: it is data that both go by.
 """
 
 
-class Covered:
+class TracedCompany:
     """One company's document, and where its lines lead."""
 
     def __init__(self, folder: Path) -> None:
@@ -36,7 +36,7 @@ class Covered:
         read = read_lines(folder)
         if isinstance(read, list):
             raise ConfigError(str(read[0]), read[0].next_step)
-        self.lines: PlanLines = read[0]
+        self.lines: DocumentLines = read[0]
         self.leads = [[_led(self.draft, reference) for reference in line.runs] for line in self.lines.lines]
 
     @property
@@ -51,22 +51,22 @@ class Covered:
         return Counter(_how(leads) for leads in self.leads)
 
     @property
-    def missing(self) -> list[PlanLine]:
+    def missing(self) -> list[DocumentLine]:
         """Return the lines that nothing runs yet."""
         return [line for line in self.lines.lines if line.not_yet]
 
 
-def covered(root: Path) -> list[Covered]:
+def traced_companies(root: Path) -> list[TracedCompany]:
     """Return every company under `root` that has a `lines.yaml`. Raises ConfigError."""
-    return [Covered(path.parent) for path in sorted(root.glob(f"*/{LINES}"))]
+    return [TracedCompany(path.parent) for path in sorted(root.glob(f"*/{LINES}"))]
 
 
-def page(companies: list[Covered]) -> str:
+def traceability_page(companies: list[TracedCompany]) -> str:
     """Return docs/plans.md: the counts and what is not run yet first, then line by line."""
     return "\n".join([_HEAD, *_top(companies), *(line for one in companies for line in _of(one))]) + "\n"
 
 
-def _top(companies: list[Covered]) -> Iterator[str]:
+def _top(companies: list[TracedCompany]) -> Iterator[str]:
     yield "| Company | Lines | Done | Asked | Kept | Not yet |"
     yield "|---|---|---|---|---|---|"
     for one in companies:
@@ -83,14 +83,14 @@ def _top(companies: list[Covered]) -> Iterator[str]:
         yield "Nothing: every line is run."
 
 
-def _of(one: Covered) -> Iterator[str]:
+def _of(one: TracedCompany) -> Iterator[str]:
     yield from ("", f"## {one.company}", "", f"Of `{one.lines.document}`.", "", "| Line | What runs it |", "|---|---|")
     for line, leads in zip(one.lines.lines, one.leads, strict=True):
         cell = "<br>".join(_reference(text, lead) for text, lead in zip(line.runs, leads, strict=True))
         yield f"| {_code(line.line)} | {cell or f'**Not yet**: {line.not_yet}'} |"
 
 
-def _reference(text: str, lead: Lead) -> str:
+def _reference(text: str, lead: Target) -> str:
     words = {"done": f" (done: {lead.by})", "asked": f" (asked: {lead.by})", "data": ""}
     return _code(text) + words[lead.how]
 
@@ -101,13 +101,13 @@ def _code(text: str) -> str:
     return f"{fence}{text}{fence}".replace("|", "\\|")
 
 
-def _led(draft: Draft, reference: str) -> Lead:
-    found = resolve(draft, reference)
+def _led(draft: Draft, reference: str) -> Target:
+    found = resolve_reference(draft, reference)
     if isinstance(found, str):
         raise ConfigError(found, f"Correct it in {draft.folder / LINES}, or write `not_yet` and why.")
     return found
 
 
-def _how(leads: list[Lead]) -> str:
+def _how(leads: list[Target]) -> str:
     hows = {lead.how for lead in leads}
     return next((how for how in _ORDER if how in hows), "not yet")

@@ -1,4 +1,4 @@
-"""Checks that a plan's parts know each other: severities, kinds, facets, roles and people that other lines name."""
+"""Checks that the names which one part of a plan uses for another exist: severities, kinds, facets, roles, people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from allclear.company.diagnostics import Complaint, instead
+from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
 from allclear.domain.plan import EVERYONE, UNKNOWN, Layer, MayBeAssumed, Plan
@@ -20,27 +20,27 @@ _AHEAD = timedelta(days=3 * 366)
 """How far hand-overs are looked at: in three years each falls on a change of the clocks, if it ever does."""
 
 
-def check_references(draft: Draft) -> Iterator[Complaint]:
+def check_references(draft: Draft) -> Iterator[Diagnostic]:
     """Yield every name in the plan that stands for nothing, and every order that cannot be kept."""
     if draft.plan is not None:
-        yield from _Names(draft.plan, draft.files[PLAN]).complaints()
+        yield from _PlanReferences(draft.plan, draft.files[PLAN]).diagnostics()
         for name, runbook in draft.runbooks.items():
             if runbook.kind not in draft.plan.kinds:
                 yield draft.files[name].error(
                     ("kind",),
                     f"The plan has no kind of incident `{runbook.kind}`.",
-                    instead(runbook.kind, draft.plan.kinds),
+                    suggestion(runbook.kind, draft.plan.kinds),
                 )
 
 
-class _Names:
+class _PlanReferences:
     """The plan's names, and who uses them."""
 
     def __init__(self, plan: Plan, file: YamlFile) -> None:
         self._plan = plan
         self._file = file
 
-    def complaints(self) -> Iterator[Complaint]:
+    def diagnostics(self) -> Iterator[Diagnostic]:
         plan = self._plan
         yield from self._scale()
         if not plan.storm.enabled:
@@ -59,14 +59,14 @@ class _Names:
             known = [threshold.name for threshold in plan.thresholds]
             if route.threshold and route.threshold not in known:
                 said = f"The plan has no threshold `{route.threshold}`."
-                yield self._file.error(("routes", index, "threshold"), said, instead(route.threshold, known))
+                yield self._file.error(("routes", index, "threshold"), said, suggestion(route.threshold, known))
         yield from self._thresholds()
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
         yield from self._rotas()
         yield from self._audiences()
 
-    def _thresholds(self) -> Iterator[Complaint]:
+    def _thresholds(self) -> Iterator[Diagnostic]:
         """A rate over no time and of nobody knows how many is exceeded by the first failure of a quiet night."""
         for index, one in enumerate(self._plan.thresholds):
             missing = [name for name in ("window", "samples") if getattr(one, name) is None]
@@ -91,37 +91,39 @@ class _Names:
             yield from (((name, index), line) for index, line in enumerate(lines))
         yield from ((("post_mortem", "due", index), line) for index, line in enumerate(plan.post_mortem.due))
 
-    def _applies(self, place: Place, line: Applies) -> Iterator[Complaint]:
+    def _applies(self, place: Place, line: Applies) -> Iterator[Diagnostic]:
         for index, name in enumerate(line.severities or ()):
             yield from self._severity((*place, "severities", index), name)
         yield from self._known((*place, "kinds"), line.kinds or (), self._plan.kinds, "kind of incident")
         yield from self._when((*place, "when"), line.when)
 
-    def _severity(self, place: Place, name: str) -> Iterator[Complaint]:
+    def _severity(self, place: Place, name: str) -> Iterator[Diagnostic]:
         if self._plan.severity(name) is None:
             scale = [severity.name for severity in self._plan.severities]
-            yield self._file.error(place, f"The plan has no severity `{name}`.", instead(name, scale))
+            yield self._file.error(place, f"The plan has no severity `{name}`.", suggestion(name, scale))
 
-    def _known(self, place: Place, names: Iterable[str], known: Mapping[str, object], what: str) -> Iterator[Complaint]:
+    def _known(
+        self, place: Place, names: Iterable[str], known: Mapping[str, object], what: str
+    ) -> Iterator[Diagnostic]:
         for index, name in enumerate(names):
             if name not in known:
-                yield self._file.error((*place, index), f"The plan has no {what} `{name}`.", instead(name, known))
+                yield self._file.error((*place, index), f"The plan has no {what} `{name}`.", suggestion(name, known))
 
-    def _when(self, place: Place, wanted: Mapping[str, str | list[str]]) -> Iterator[Complaint]:
+    def _when(self, place: Place, wanted: Mapping[str, str | list[str]]) -> Iterator[Diagnostic]:
         for name, values in wanted.items():
             facet = self._plan.facets.get(name)
             if facet is None:
                 yield self._file.error(
-                    (*place, name), f"The plan has no facet `{name}`.", instead(name, self._plan.facets)
+                    (*place, name), f"The plan has no facet `{name}`.", suggestion(name, self._plan.facets)
                 )
                 continue
             for value in [values] if isinstance(values, str) else values:
                 if value not in (*facet.values, UNKNOWN):
                     yield self._file.error(
-                        (*place, name), f"The facet `{name}` is never `{value}`.", instead(value, facet.values)
+                        (*place, name), f"The facet `{name}` is never `{value}`.", suggestion(value, facet.values)
                     )
 
-    def _scale(self) -> Iterator[Complaint]:
+    def _scale(self) -> Iterator[Diagnostic]:
         """A severity escalates to a graver one only: else it would go round and round."""
         for index, severity in enumerate(self._plan.severities):
             if severity.escalates is None:
@@ -136,7 +138,7 @@ class _Names:
                     f"Name one of {', '.join(graver)}." if graver else "Take it out.",
                 )
 
-    def _roles_of_roles(self) -> Iterator[Complaint]:
+    def _roles_of_roles(self) -> Iterator[Diagnostic]:
         plan = self._plan
         for name, role in plan.roles.items():
             for field, others in (("deputies", role.deputies), ("never_with", role.never_with)):
@@ -154,14 +156,16 @@ class _Names:
                         "Give one of them to somebody else.",
                     )
 
-    def _roles_elsewhere(self) -> Iterator[Complaint]:
+    def _roles_elsewhere(self) -> Iterator[Diagnostic]:
         plan = self._plan
         yield from self._known(("may_lower",), plan.may_lower or (), plan.roles, "role")
         for field, lines in (("duties", plan.duties), ("evidence", plan.evidence)):
             for index, line in enumerate(lines):
                 if line.role not in plan.roles:
                     yield self._file.error(
-                        (field, index, "role"), f"The plan has no role `{line.role}`.", instead(line.role, plan.roles)
+                        (field, index, "role"),
+                        f"The plan has no role `{line.role}`.",
+                        suggestion(line.role, plan.roles),
                     )
         for index, line in enumerate(plan.escalation_policies):
             for number, level in enumerate(line.levels):
@@ -177,7 +181,7 @@ class _Names:
                     "Put the shortest first.",
                 )
 
-    def _rotas(self) -> Iterator[Complaint]:
+    def _rotas(self) -> Iterator[Diagnostic]:
         plan = self._plan
         names = {person.name: person for person in plan.people}
         for index, rota in enumerate(plan.rotas):
@@ -189,7 +193,9 @@ class _Names:
                 for turn, name in enumerate(layer.people):
                     at = (*place, "layers", number, "people", turn)
                     if name not in names:
-                        yield self._file.error(at, f"Nobody under `people` is called `{name}`.", instead(name, names))
+                        yield self._file.error(
+                            at, f"Nobody under `people` is called `{name}`.", suggestion(name, names)
+                        )
                     elif rota.role not in names[name].roles:
                         yield self._file.error(
                             at,
@@ -197,7 +203,7 @@ class _Names:
                             f"Add `{rota.role}` to the roles of {name}.",
                         )
 
-    def _hand_overs(self, place: Place, layer: Layer, zone: ZoneInfo) -> Iterator[Complaint]:
+    def _hand_overs(self, place: Place, layer: Layer, zone: ZoneInfo) -> Iterator[Diagnostic]:
         """A hand-over at an hour that the clocks skip or repeat would come at no moment, or at two."""
         at = datetime.fromisoformat(layer.starts)
         for _ in range(_AHEAD // layer.turn):
@@ -212,7 +218,7 @@ class _Names:
                 return
             at += layer.turn
 
-    def _audiences(self) -> Iterator[Complaint]:
+    def _audiences(self) -> Iterator[Diagnostic]:
         """An audience may be anybody, in words; what is nearly a role was meant to be one."""
         plan = self._plan
         for field, lines in (("notifications", plan.notifications), ("updates", plan.updates)):
@@ -222,7 +228,7 @@ class _Names:
                     yield self._file.warning(
                         (field, index, "audience"),
                         f"The plan has no role `{line.audience}`.",
-                        instead(line.audience, plan.roles),
+                        suggestion(line.audience, plan.roles),
                     )
 
 
