@@ -124,9 +124,9 @@ class Engine:
     manual: ManualActions
     dry_run: DryRun
     intake: Intake
-    windows: ApprovalTimeouts
+    approval_timeouts: ApprovalTimeouts
     reminders: Reminders
-    settling: RecoveryWatcher
+    recovery: RecoveryWatcher
     world: str
     """Whose alerts it takes in (`world_of`)."""
 
@@ -164,9 +164,9 @@ def make_engine(
     manual = ManualActions(journal, company, executor, proposer, people, simulated=simulated)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock, simulated=simulated)
-    windows = ApprovalTimeouts(journal, conductor, company, clock)
+    approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)
     reminders = Reminders(journal, conductor, proposer, executor, company, clock, simulated=simulated)
-    settling = RecoveryWatcher(journal, conductor, company, clock)
+    recovery = RecoveryWatcher(journal, conductor, company, clock)
     return Engine(
         settings,
         company,
@@ -180,9 +180,9 @@ def make_engine(
         manual,
         dry_run,
         intake,
-        windows,
+        approval_timeouts,
         reminders,
-        settling,
+        recovery,
         world_of(company.name, simulated=simulated),
     )
 

@@ -1,4 +1,4 @@
-"""The responder's HTTP service: its doors (`doors/`), and the loops that go on behind them."""
+"""The responder's HTTP service: its endpoints (`routes/`) and its background workers (`workers/`)."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from allclear.responder.routes.alerts import Hearing, alert_doors, hearing_doors
 from allclear.responder.routes.auth import needs_token, needs_token_from_afar
 from allclear.responder.routes.health import health_doors
 from allclear.responder.routes.incidents import incident_doors
-from allclear.responder.workers.background import Behind
+from allclear.responder.workers.background import BackgroundLoop
 from allclear.responder.workers.heartbeat import heartbeat_of
-from allclear.responder.workers.inbox_worker import Taking
-from allclear.responder.workers.inbox_writer import Keeper
-from allclear.responder.workers.incident_worker import Driver
-from allclear.responder.workers.outbox_worker import Work
-from allclear.responder.workers.run_recovery import Runs
-from allclear.responder.workers.supervisor import Loops
-from allclear.responder.workers.timers import Watch
+from allclear.responder.workers.inbox_worker import InboxWorker
+from allclear.responder.workers.inbox_writer import InboxWriter
+from allclear.responder.workers.incident_worker import IncidentWorker
+from allclear.responder.workers.outbox_worker import OutboxWorker
+from allclear.responder.workers.run_recovery import RunRecovery
+from allclear.responder.workers.supervisor import Supervisor
+from allclear.responder.workers.timers import Timers
 
 _STUCK = 30.0
-"""Seconds without a round after which a loop counts as stuck; each makes one every few seconds at least."""
+"""Seconds without progress after which a loop counts as stuck; each reports progress every few seconds at least."""
 
 _STUCK_OUTSIDE = 180.0
-"""The same for errands and reminders: one may have to wait for several answers of an outside system that gives none."""
+"""The same for loops that wait for an outside system, which may let several calls in a row time out."""
 
 
 def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, limits: Limits | None = None) -> FastAPI:
@@ -49,55 +49,54 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
         raise ConfigError(
             "The responder has no token: anybody could start a response.", "Set ALLCLEAR_ALERT_TOKEN to a long secret."
         )
-    orchestrator = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
-    driver, loops, limits = Driver(engine), Loops(), limits or Limits()
-    behind = Behind()
-    watch = Watch(engine, driver.wake)
-    outbox = OutboxDelivery(engine.journal, orchestrator, engine.company, simulated=engine.simulated)
-    work = Work(Taking(engine), outbox, driver.wake)
-    metrics, ready = Metrics(engine, loops, limits), Ready(engine.journal, loops, limits)
-    keeper = Keeper(engine.journal, metrics.append_seconds.observe)
-    heartbeat = heartbeat_of(engine.settings, Ready(engine.journal, loops, limits))
+    prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
+    supervisor, background, limits = Supervisor(), BackgroundLoop(), limits or Limits()
+    incidents = IncidentWorker(engine)
+    timers, inbox = Timers(engine, incidents.wake), InboxWorker(engine, incidents.wake)
+    outbox = OutboxWorker(OutboxDelivery(engine.journal, prefect, engine.company, simulated=engine.simulated))
+    metrics, ready = Metrics(engine, supervisor, limits), Ready(engine.journal, supervisor, limits)
+    writer = InboxWriter(engine.journal, metrics.append_seconds.observe)
+    heartbeat = heartbeat_of(engine.settings, Ready(engine.journal, supervisor, limits))
 
-    def news() -> None:
-        behind.soon(work.arrived.set)
+    def arrived() -> None:
+        background.call_soon(inbox.arrived.set)
 
-    async def begin() -> None:
-        loops.start("inbox", work.read_inbox, stale=_STUCK)
-        loops.start("outbox", work.run_outbox, stale=_STUCK_OUTSIDE)
-        loops.start("runs", Runs(engine, orchestrator).watch, stale=_STUCK_OUTSIDE)
+    async def start() -> None:
+        supervisor.start("inbox", inbox.run, stuck_after=_STUCK)
+        supervisor.start("outbox", outbox.run, stuck_after=_STUCK_OUTSIDE)
+        supervisor.start("run-recovery", RunRecovery(engine, prefect).run, stuck_after=_STUCK_OUTSIDE)
         if drives:
-            loops.start("windows", watch.windows, stale=_STUCK)
-            loops.start("settling", watch.settling, stale=_STUCK)
-            loops.start("reminders", watch.reminders, stale=_STUCK_OUTSIDE)
-            loops.start("driver", driver.run, stale=_STUCK)
+            supervisor.start("approval-timeouts", timers.approval_timeouts, stuck_after=_STUCK)
+            supervisor.start("recovery", timers.recovery, stuck_after=_STUCK)
+            supervisor.start("reminders", timers.reminders, stuck_after=_STUCK_OUTSIDE)
+            supervisor.start("incidents", incidents.run, stuck_after=_STUCK)
         if heartbeat:
-            loops.start("heartbeat", heartbeat.run, stale=heartbeat.stale)
-        work.arrived.set()
+            supervisor.start("heartbeat", heartbeat.run, stuck_after=heartbeat.stuck_after)
+        inbox.arrived.set()
 
-    async def end() -> None:
-        await loops.stop()
+    async def stop() -> None:
+        await supervisor.stop()
         if heartbeat:
             await heartbeat.close()
-        await orchestrator.close()
+        await prefect.close()
         await engine.context.close()  # its clients belong to the event loop that used them
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         async with AsyncExitStack() as leaving:
-            leaving.callback(keeper.close)
+            leaving.callback(writer.close)
             leaving.callback(ready.close)
-            await leaving.enter_async_context(behind.running())
-            leaving.push_async_callback(behind.leave, end)
-            await behind.run(begin)
+            await leaving.enter_async_context(background.running())
+            leaving.push_async_callback(background.run_last, stop)
+            await background.run(start)
             yield
 
     # No pages of FastAPI's own: they load their scripts from elsewhere.
     app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Counted, metrics=metrics)
     gate, guard = make_gate(engine.company, engine.context.secret, token), needs_token(token)
-    app.include_router(hearing_doors(Hearing(engine.world, gate, limits, keeper, news)))
-    app.include_router(alert_doors(engine.journal, engine.world, news, guard))
+    app.include_router(hearing_doors(Hearing(engine.world, gate, limits, writer, arrived)))
+    app.include_router(alert_doors(engine.journal, engine.world, arrived, guard))
     app.include_router(incident_doors(engine, guard))
     app.include_router(health_doors(engine, ready, metrics, needs_token_from_afar(token)))
     _tell_errors(app)

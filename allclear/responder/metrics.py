@@ -25,7 +25,7 @@ from allclear.journal.ports import Counts
 from allclear.responder.limits import Limits
 from allclear.responder.routes.views import STATES
 from allclear.responder.sources import SOURCES
-from allclear.responder.workers.supervisor import Loops
+from allclear.responder.workers.supervisor import Supervisor
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -39,7 +39,7 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # 
 class Metrics:
     """The figures of one responder."""
 
-    def __init__(self, engine: Engine, loops: Loops, limits: Limits) -> None:
+    def __init__(self, engine: Engine, loops: Supervisor, limits: Limits) -> None:
         self._registry = CollectorRegistry()
         self.received = Counter(
             "allclear_alerts_received_total", "Requests to take an alert in.", ["source"], registry=self._registry
@@ -118,7 +118,7 @@ def _source_of(scope: Scope) -> str | None:
 class _Running(Collector):
     """What goes on in this process."""
 
-    def __init__(self, loops: Loops, limits: Limits) -> None:
+    def __init__(self, loops: Supervisor, limits: Limits) -> None:
         self._loops = loops
         self._limits = limits
 

@@ -12,7 +12,7 @@ from fastapi import HTTPException
 from allclear.domain.errors import JournalError
 from allclear.journal.ports import Journal
 from allclear.responder.limits import Limits
-from allclear.responder.workers.supervisor import Loops
+from allclear.responder.workers.supervisor import Supervisor
 
 log = logging.getLogger("allclear.responder")
 
@@ -23,7 +23,7 @@ _KEPT = 1.0
 class Ready:
     """Looks whether the journal can be written, and whether each loop makes its rounds."""
 
-    def __init__(self, journal: Journal, loops: Loops, limits: Limits) -> None:
+    def __init__(self, journal: Journal, loops: Supervisor, limits: Limits) -> None:
         self._journal = journal
         self._loops = loops
         self._limits = limits

@@ -42,8 +42,8 @@ def team_reads(it: Scene) -> str:
 async def later(it: Scene) -> None:
     """Let a moment pass, and the responder's clock come round."""
     it.watch.now += timedelta(seconds=5)
-    await it.engine.reminders.give()
-    await it.engine.reminders.settled()
+    await it.engine.reminders.start_due()
+    await it.engine.reminders.wait()
 
 
 def answer(it: Scene, step: str, *, yes: bool = True) -> None:
@@ -122,8 +122,8 @@ async def test_an_interrupted_update_is_finished(tmp_path: Path, at: int) -> Non
             registry=installed(),
             journal=journal,
         )
-        await doomed.reminders.give()
-        await doomed.reminders.settled()
+        await doomed.reminders.start_due()
+        await doomed.reminders.wait()
         assert len(journal.writes) == at + 3
         await die(doomed, inner)
         for _ in range(2):

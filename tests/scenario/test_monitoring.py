@@ -23,7 +23,7 @@ from allclear.responder.app import make_app
 from allclear.responder.limits import Limits
 from allclear.responder.readiness import Ready
 from allclear.responder.workers.heartbeat import Heartbeat, heartbeat_of
-from allclear.responder.workers.supervisor import Loops, round_made
+from allclear.responder.workers.supervisor import Supervisor, report_progress
 from allclear.settings import Settings
 from tests.contract.simulator_support import until as patiently
 from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, engine_in, send, until
@@ -179,19 +179,19 @@ async def test_a_loop_that_dies_is_named_and_started_again(caplog: pytest.LogCap
             return
         await goes.wait()
         while True:
-            round_made()
+            report_progress()
             await asyncio.sleep(0.01)
 
-    loops = Loops(pauses=(0.01,))
-    loops.start("post", loop, stale=5)
+    loops = Supervisor(pauses=(0.01,))
+    loops.start("outbox", loop, stuck_after=5)
     await patiently(lambda: len(runs) == 3)
-    assert loops.troubles() == ["The loop post ended, and is started again."]
-    assert loops.restarts() == {"post": 2}
+    assert loops.troubles() == ["The outbox loop ended and is being restarted."]
+    assert loops.restarts() == {"outbox": 2}
     goes.set()
     await patiently(lambda: not loops.troubles())
-    assert loops.ages()["post"] < 1
+    assert loops.ages()["outbox"] < 1
     await loops.stop()
-    assert "The loop post met a fault" in caplog.text
+    assert "The outbox loop failed" in caplog.text
 
 
 async def test_a_loop_that_hangs_is_named() -> None:
@@ -203,26 +203,26 @@ async def test_a_loop_that_hangs_is_named() -> None:
 
     async def works() -> None:
         while True:
-            await asyncio.to_thread(round_made)
+            await asyncio.to_thread(report_progress)
             await asyncio.sleep(0.01)
 
-    loops = Loops()
-    loops.start("hangs", hangs, stale=0.1)
-    loops.start("works", works, stale=0.1)
+    loops = Supervisor()
+    loops.start("hangs", hangs, stuck_after=0.1)
+    loops.start("works", works, stuck_after=0.1)
     await asyncio.sleep(0.3)
     (trouble,) = loops.troubles()
-    assert trouble.startswith("The loop hangs has made no round")
+    assert trouble.startswith("The hangs loop has made no progress")
     await loops.stop()
 
 
 async def test_a_stuck_loop_is_not_ready(engine: Engine) -> None:
     """What keeps a loop from its rounds keeps the responder from being ready, whatever the journal says."""
-    loops = Loops()
+    loops = Supervisor()
 
     async def outbox() -> None:
         await asyncio.Event().wait()
 
-    loops.start("outbox", outbox, stale=0.05)
+    loops.start("outbox", outbox, stuck_after=0.05)
     await asyncio.sleep(0.1)
     ready = Ready(engine.journal, loops, Limits())
     (trouble,) = await ready.troubles()
@@ -285,7 +285,7 @@ def test_the_heartbeat_goes_out_while_the_responder_is_ready(tmp_path: Path) -> 
 
 async def test_an_outage_of_the_switch_is_logged_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     """Failing calls raise nothing; the outage is one line without the address's secret, and its end another."""
-    ready = Ready(engine.journal, Loops(), Limits())
+    ready = Ready(engine.journal, Supervisor(), Limits())
     with caplog.at_level(logging.WARNING), switch() as (calls, url):
         heartbeat = Heartbeat(url, 30, ready)
         calls.status = 500
@@ -310,7 +310,7 @@ def test_a_rehearsal_has_no_heartbeat(tmp_path: Path, engine: Engine) -> None:
     """With a simulated production behind it, a responder never calls: it would hide that the real one is gone."""
     described = tmp_path / "simulation.json"
     described.write_text('{"endpoints": {}, "control": "", "secrets": {}}')
-    ready = Ready(engine.journal, Loops(), Limits())
+    ready = Ready(engine.journal, Supervisor(), Limits())
     url = "https://switch.example/a-secret-number"
     assert heartbeat_of(Settings(heartbeat_url=SecretStr(url)), ready) is not None
     assert heartbeat_of(Settings(heartbeat_url=SecretStr(url), simulation=described), ready) is None

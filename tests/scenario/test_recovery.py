@@ -47,9 +47,9 @@ async def test_an_incident_that_nobody_is_at_ends_when_it_has_been_clear_and_is_
     """Ten minutes after the last alert was over, and not earlier, the look decides; its review is begun."""
     async with over(tmp_path) as it:
         it.watch.now += 9 * MINUTE
-        assert await it.engine.settling.check() == []
+        assert await it.engine.recovery.check() == []
         it.watch.now += MINUTE
-        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == [it.incident_id]
         incident = it.incident
         assert incident.ended is not None
         assert (incident.ended.ending, "nobody was engaged" in incident.ended.reason) == ("resolved", True)
@@ -63,7 +63,7 @@ async def test_one_alert_that_fires_keeps_it_open(tmp_path: Path) -> None:
     async with over(tmp_path) as it:
         it.engine.intake.take(replace(ALERT, key="third", at=None), "d5")
         it.watch.now += timedelta(days=1)
-        assert await it.engine.settling.check() == []
+        assert await it.engine.recovery.check() == []
         assert not it.incident.over
 
 
@@ -71,10 +71,10 @@ async def test_clear_alerts_about_a_service_that_fails_are_no_recovery(tmp_path:
     """The look is written down, and made again after five minutes; nothing ends."""
     async with over(tmp_path, well=False) as it:
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.check() == [it.incident_id]
-        assert await it.engine.settling.check() == []
+        assert await it.engine.recovery.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == []
         it.watch.now += 5 * MINUTE
-        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == [it.incident_id]
         seen = it.incident.step("quiet", "all-clear")
         assert seen is not None
         assert (seen.finding.verdict, seen.times) == (Verdict.FAILURE, 2)
@@ -87,13 +87,13 @@ async def test_who_is_engaged_is_asked_and_a_yes_ends_it(tmp_path: Path) -> None
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.acknowledge(it.incident_id, by)
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.check() == [it.incident_id]
-        assert await it.engine.settling.check() == []
+        assert await it.engine.recovery.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == []
         ask = it.incident.ask_of("quiet", "over")
         assert ask is not None
         assert (it.incident.over, it.incident.recovered_at is not None) == (False, True)
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="Nobody writes to us any more.")
-        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == [it.incident_id]
         assert it.incident.ended is not None
         assert "Ana said so" in it.incident.ended.reason
 
@@ -104,15 +104,15 @@ async def test_a_no_keeps_it_open_until_the_alerts_come_and_go_once_more(tmp_pat
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.acknowledge(it.incident_id, by)
         it.watch.now += 11 * MINUTE
-        await it.engine.settling.check()
+        await it.engine.recovery.check()
         (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
         it.engine.people.answer(ask.ask.id, by, yes=False, reason="We are still looking into it.")
         it.watch.now += timedelta(hours=1)
-        assert await it.engine.settling.check() == []
+        assert await it.engine.recovery.check() == []
         for state in ("firing", "resolved"):
             it.engine.intake.take(replace(ALERT, state=state, at=None), f"again-{state}")
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == [it.incident_id]
         assert [one.ask.id for one in it.incident.open_asks if one.ask.phase == "quiet"] == [f"{ask.ask.id}~2"]
 
 
@@ -120,15 +120,15 @@ async def test_a_page_is_closed_by_the_end_and_keeps_nothing_open(tmp_path: Path
     """Somebody was paged, so somebody is asked; their yes ends the incident, and the end lets the pager rest."""
     async with over(tmp_path, paged=True) as it:
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == [it.incident_id]
         (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
         assert "still in place" not in ask.ask.text
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
-        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == [it.incident_id]
         assert it.incident.over
-        await it.engine.reminders.give()
-        await it.engine.reminders.settled()
+        await it.engine.reminders.start_due()
+        await it.engine.reminders.wait()
         assert [page.status for page in it.simulated.world.pagerduty.pages] == ["resolved"]
         assert it.incident.in_place == []
 
@@ -140,13 +140,13 @@ async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> Non
         request = ManualRequest("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
         act = (await it.engine.manual.do(request, by)).act
         it.watch.now += 11 * MINUTE
-        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == [it.incident_id]
         (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
         assert "still in place: Switch a feature flag off" in ask.ask.text
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
-        assert await it.engine.settling.check() == []
+        assert await it.engine.recovery.check() == []
         await it.engine.manual.undo(it.incident_id, act, "over", by)
-        assert await it.engine.settling.check() == [it.incident_id]
+        assert await it.engine.recovery.check() == [it.incident_id]
         assert it.incident.over
 
 
@@ -182,10 +182,10 @@ async def test_one_fault_and_one_slow_check_hold_up_no_other_incident(
         room.watch.now += 11 * MINUTE
         looker: Any = Looker(room.engine.conductor, opened[1])
         rounds: list[None] = []
-        settling = RecoveryWatcher(room.engine.journal, looker, many_services(), room.watch)
-        with caplog.at_level(logging.ERROR, "allclear.settling"):
-            written = await settling.check(each=lambda: rounds.append(None))
+        recovery = RecoveryWatcher(room.engine.journal, looker, many_services(), room.watch)
+        with caplog.at_level(logging.ERROR, "allclear.recovery"):
+            written = await recovery.check(each=lambda: rounds.append(None))
         assert sorted(written) == [opened[0], opened[2]]
         assert len(rounds) == 3
         assert [room.incident(one).over for one in opened] == [True, False, True]
-        assert f"alerts of {opened[1]} could not be settled" in caplog.text
+        assert f"Could not check the recovery of {opened[1]}; will retry." in caplog.text

@@ -43,8 +43,8 @@ def pages(it: Scene) -> list[tuple[str, str]]:
 async def round_of(it: Scene) -> list[str]:
     """Goes one round, and returns what it said."""
     before = {state.number for states in it.incident.reminders.values() for state in states}
-    await it.engine.reminders.give()
-    await it.engine.reminders.settled()
+    await it.engine.reminders.start_due()
+    await it.engine.reminders.wait()
     return [
         state.said.sentence
         for states in it.incident.reminders.values()
@@ -153,8 +153,8 @@ async def test_an_interrupted_word_to_the_pager_is_finished(tmp_path: Path) -> N
                 registry=installed(),
                 journal=journal,
             )
-            await doomed.reminders.give()
-            await doomed.reminders.settled()
+            await doomed.reminders.start_due()
+            await doomed.reminders.wait()
             assert len(journal.writes) == at
             await die(doomed, inner)
             await round_of(it)
@@ -172,9 +172,9 @@ async def test_each_is_said_once_whoever_checks(tmp_path: Path) -> None:
             it.engine.settings, environ={}, clock=it.watch, company=it.engine.company, registry=installed()
         )
         try:
-            await asyncio.gather(*(one.reminders.give() for one in (it.engine, second) * 2))
-            await second.reminders.give()
-            await asyncio.gather(it.engine.reminders.settled(), second.reminders.settled())
+            await asyncio.gather(*(one.reminders.start_due() for one in (it.engine, second) * 2))
+            await second.reminders.start_due()
+            await asyncio.gather(it.engine.reminders.wait(), second.reminders.wait())
         finally:
             await second.close()
         topics = [(topic, [state.said.level for state in states]) for topic, states in it.incident.reminders.items()]
@@ -199,8 +199,8 @@ async def test_a_message_that_was_not_sent_is_sent_after_a_crash(tmp_path: Path)
         )
         it.watch.now += timedelta(minutes=3)
         try:
-            assert await mute.reminders.give() == [it.incident_id]
-            await mute.reminders.settled()
+            assert await mute.reminders.start_due() == [it.incident_id]
+            await mute.reminders.wait()
         finally:
             await mute.close()
         assert len(pages(it)) == 1

@@ -10,16 +10,15 @@ from datetime import datetime, timedelta
 from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.base import Clock
-from allclear.domain.errors import AllclearError, ConcurrentWrite
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.records import ActFinished, AskWithdrawn, By, NoteAdded, StepDone, VetoWindowEnded
 from allclear.engine.actions.auto_approval import acted_recently, objections
-from allclear.engine.concurrency import ConcurrencySlots
+from allclear.engine.concurrency import Sweep
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.step_keys import window_check_key
 from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 
-log = logging.getLogger("allclear.windows")
+log = logging.getLogger("allclear.approval_timeouts")
 
 BY = By(actor="allclear", via="window")
 
@@ -42,7 +41,7 @@ class ApprovalTimeouts:
         self._conductor = conductor
         self._company = company
         self._clock = clock
-        self._places = ConcurrencySlots(_AT_ONCE)
+        self._sweep = Sweep(log, "apply the timeout of", _AT_ONCE)
 
     def waiting(self) -> list[tuple[datetime, str, str]]:
         """Return when which window passes, with incident and ask, the next one first."""
@@ -53,35 +52,18 @@ class ApprovalTimeouts:
         return sorted(found)
 
     async def let_pass(self, each: Callable[[], None] = lambda: None) -> list[str]:
-        """Let every window pass whose time is over, and returns the asks; `each` is called after one.
+        """Apply every approval timeout that is over, and return the ids of the asks.
 
-        Many at once, for each takes a look: one slow service never holds up the others. Raises JournalError.
+        `each` is called after each one. Raises JournalError.
         """
         now = self._clock()
-        due = [(incident, ask) for until, incident, ask in await asyncio.to_thread(self.waiting) if until <= now]
+        due = [(ask, incident) for until, incident, ask in await asyncio.to_thread(self.waiting) if until <= now]
 
-        async def one(incident_id: str, ask_id: str) -> bool:
-            async with self._places.place():
-                passed = await self._passed(incident_id, ask_id)
-                each()
-                return passed
+        async def visit(ask_id: str) -> None:
+            await self._pass(self._conductor.incident(incidents[ask_id]), ask_id)
 
-        passed = await asyncio.gather(*(one(incident, ask) for incident, ask in due))
-        return [ask for (_, ask), well in zip(due, passed, strict=True) if well]
-
-    async def _passed(self, incident_id: str, ask_id: str) -> bool:
-        """Let one pass, and says whether it could be seen to."""
-        try:
-            await self._pass(self._conductor.incident(incident_id), ask_id)
-        except ConcurrentWrite:  # somebody answered in this very moment
-            return False
-        except AllclearError as error:
-            log.warning("%s: %s", ask_id, error)
-            return False
-        except Exception:  # one incident never holds up the others
-            log.exception("The window of %s could not be closed; it is tried again.", ask_id)
-            return False
-        return True
+        incidents = dict(due)
+        return await self._sweep.visit_all(((ask, ask) for ask in incidents), visit, each)
 
     async def _pass(self, incident: Incident, ask_id: str) -> None:
         """Look once more; what is not failing still, or is forbidden by now, waits for people as any other ask."""

@@ -32,7 +32,7 @@ from allclear.domain.records import ActFinished, ActIntended, By
 from allclear.engine.actions import reconcile
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import Registry, read_params
-from allclear.engine.concurrency import rest
+from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_incident
 from allclear.journal.ports import Acquired, Finished, Held, Journal
 
@@ -134,7 +134,7 @@ class Executor:
                 if outcome is not None:
                     return outcome
                 continue
-            await rest(_POLL)
+            await sleep_without_slot(_POLL)
         return self._finish_unclaimed(
             incident_id,
             act_id,
@@ -195,7 +195,7 @@ class Executor:
             loop = asyncio.get_running_loop()
             end = loop.time() + _RETRY_CLAIM
             while loop.time() < end and self._read(held.incident, held.act)[1].outcome is None:
-                await rest(_POLL)
+                await sleep_without_slot(_POLL)
             return
         with suppress(AllclearError):
             await self.carry_out(held.incident, held.act, by)

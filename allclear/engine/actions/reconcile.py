@@ -13,7 +13,7 @@ from typing import Any
 from allclear.domain.action import ActStatus, AnyAction, Change, Fence, Finding, Outcome, Receipt, State, Verdict
 from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Refused, VendorError
 from allclear.engine.actions.loaded_act import LoadedAct
-from allclear.engine.concurrency import rest
+from allclear.engine.concurrency import sleep_without_slot
 
 PROPOSED_AGAIN = "A runbook proposes it again, for the present state. If you started it by hand, start it again."
 """The next step after a change that was not made because its target had changed."""
@@ -161,7 +161,7 @@ async def verified(
             finding = Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
         if finding.verdict is Verdict.SUCCESS or finding.final or loop.time() + pause > end:
             break
-        await rest(pause)
+        await sleep_without_slot(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
     good = finding.verdict is Verdict.SUCCESS
     unchanged = after is not None and after.matters() == change.before.matters() and not good

@@ -86,7 +86,7 @@ class Intake:
                 count_collapsed(self._journal, self._read(taken.incident), self._plan, said.now)
         return taken
 
-    def set_aside(self, alert: Alert, delivery: str, position: int, reason: str) -> Taken:
+    def quarantine(self, alert: Alert, delivery: str, position: int, reason: str) -> Taken:
         """Record that an alert could not be taken in, and why."""
         taken = Taken("quarantined", plain(reason))
         self._journal.hear(_heard(self._said(alert, delivery, numbered=False), alert, taken, position))

@@ -20,22 +20,21 @@ from allclear.domain.alert import AlertState
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
 from allclear.domain.durations import say_duration
-from allclear.domain.errors import AllclearError, ConcurrentWrite
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
 from allclear.domain.reminders import QUIET
 from allclear.domain.text import markdown_safe
 from allclear.engine.actions import approval_requests
 from allclear.engine.alerts.storm import count_collapsed
-from allclear.engine.concurrency import ConcurrencySlots
+from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import read_incident
 from allclear.engine.people.people import closing_outbox
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import INCIDENTS, Journal
 
-log = logging.getLogger("allclear.settling")
+log = logging.getLogger("allclear.recovery")
 
-BY = By(actor="allclear", via="settling")
+BY = By(actor="allclear", via="recovery")
 
 _CHECK, _OVER = "all-clear", "over"
 
@@ -47,7 +46,7 @@ _AT_ONCE = 20
 
 
 class RecoveryWatcher:
-    """Watches the open incidents of one company. Any process may; what is written once is not written twice."""
+    """Watches the open incidents of one company. Every process may run one; each change is written once."""
 
     def __init__(self, journal: Journal, conductor: Conductor, company: Company, clock: Clock) -> None:
         self._journal = journal
@@ -55,39 +54,30 @@ class RecoveryWatcher:
         self._company = company
         self._storm = company.plan.storm
         self._clock = clock
-        self._places = ConcurrencySlots(_AT_ONCE)
+        self._sweep = Sweep(log, "check the recovery of", _AT_ONCE)
 
     async def check(self, each: Callable[[], None] = lambda: None) -> list[str]:
-        """Settles what there is to settle, and returns the incidents in whose record something was written.
+        """Check every open incident, and return the ids of those whose record has grown.
 
-        Many at once, for a look takes its time: one slow service never holds up the others; `each` is called after one.
-        Raises JournalError.
+        `each` is called after each incident. Raises JournalError.
         """
         standing = await asyncio.to_thread(lambda: list(self._conductor.incidents()))
+        changed = list[str]()
 
-        async def one(incident: Incident) -> bool:
-            async with self._places.place():
-                await self._see_to(incident)
-                each()
-                return self._journal.head(incident.id)[0] != incident.length
+        async def visit(incident: Incident) -> None:
+            try:
+                await asyncio.to_thread(self._let_flapping_alerts_count, incident)
+                await self._recover(self._conductor.incident(incident.id))
+            finally:
+                if self._journal.head(incident.id)[0] != incident.length:
+                    changed.append(incident.id)
 
-        written = await asyncio.gather(*(one(incident) for incident in standing))
-        return [incident.id for incident, well in zip(standing, written, strict=True) if well]
-
-    async def _see_to(self, incident: Incident) -> None:
-        try:
-            await asyncio.to_thread(self._settle, incident)
-            await self._recover(self._conductor.incident(incident.id))
-        except ConcurrentWrite:  # somebody wrote in this very moment: next time
-            pass
-        except AllclearError as error:
-            log.warning("%s: %s", incident.id, error)
-        except Exception:  # one incident never holds up the others
-            log.exception("The quiet alerts of %s could not be settled; it is tried again.", incident.id)
+        await self._sweep.visit_all(((incident.id, incident) for incident in standing), visit, each)
+        return changed
 
     # --- alerts ------------------------------------------------------------------------------------
 
-    def _settle(self, incident: Incident) -> None:
+    def _let_flapping_alerts_count(self, incident: Incident) -> None:
         if not incident.held and not self._journal.collapsed(incident.id, incident.collapsed_up_to)[0]:
             return  # to write takes a turn that those who take alerts in wait for
         with self._journal.together(INCIDENTS):

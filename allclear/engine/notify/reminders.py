@@ -19,7 +19,7 @@ from allclear.company import Company
 from allclear.domain.action import Verdict
 from allclear.domain.base import Clock
 from allclear.domain.durations import in_words
-from allclear.domain.errors import AllclearError, ConcurrentWrite, NotFound, Refused, Unreadable
+from allclear.domain.errors import ConcurrentWrite, NotFound, Refused, Unreadable
 from allclear.domain.incident import LIVE_MESSAGE, Act, Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import MessageAction, Rota, RotaOverride
@@ -28,7 +28,7 @@ from allclear.domain.reminders import HOLDS, Reminder, reminders
 from allclear.domain.text import plain
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
-from allclear.engine.keyed_tasks import KeyedTasks
+from allclear.engine.concurrency import Sweep
 from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
 from allclear.engine.notify.page_updates import PHASE, PageUpdate, next_try, page_updates
 from allclear.engine.response.conductor import Conductor
@@ -77,19 +77,18 @@ class Reminders:
         self._clock = clock
         self._simulated = simulated
         self._seen: dict[str, _Seen] = {}
-        self._under_way = KeyedTasks(self._seen_to)
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._sweep = Sweep(log, "send what is due in", _AT_ONCE, on_end=self._forget)
 
-    async def give(self) -> list[str]:
-        """Start to say all that is due, and returns the incidents; `settled` waits for it. Raises JournalError."""
-        waiting = await asyncio.to_thread(self._waiting, self._clock())
-        return [one for one in waiting if self._under_way.begin(one, partial(self._see_to, one))]
+    async def start_due(self) -> list[str]:
+        """Start to send everything that is due, and return the incidents; `wait` waits for it. Raises JournalError."""
+        due = await asyncio.to_thread(self._waiting, self._clock())
+        return [one for one in due if self._sweep.start(one, partial(self._send_due, one))]
 
-    async def settled(self) -> None:
-        """Wait until all that has begun is written down, and has arrived or failed."""
-        await self._under_way.settled()
+    async def wait(self) -> None:
+        """Wait until everything that was started is recorded, and was sent or failed."""
+        await self._sweep.wait()
 
-    def _seen_to(self, incident_id: str) -> None:
+    def _forget(self, incident_id: str) -> None:
         self._seen.pop(incident_id, None)
 
     def _waiting(self, now: datetime) -> list[str]:
@@ -122,26 +121,18 @@ class Reminders:
     def _taken(self) -> list[RotaOverride]:
         return [one for rota in self._company.plan.rotas for one in self._journal.overrides(rota.role)]
 
-    async def _see_to(self, incident_id: str) -> None:
-        """Record what is due in one incident, and sends it; what is slow outside holds up this incident alone."""
-        try:
-            async with self._room:
-                await self._say_all(incident_id)
-                for state, at in self._unsent(self._conductor.incident(incident_id)):
-                    if at <= self._clock():
-                        await self._send(incident_id, state)
-                for word in self._pager_words(self._conductor.incident(incident_id)):
-                    if word.due <= self._clock():
-                        await self._tell_pager(incident_id, word)
-                for message in self._overtaken(self._conductor.incident(incident_id)):
-                    if message.due <= self._clock():
-                        await self._keep_up(incident_id, message)
-        except ConcurrentWrite:
-            pass  # somebody wrote meanwhile: the next round looks again
-        except AllclearError as error:
-            log.warning("%s: %s", incident_id, error)
-        except Exception:  # a task of its own: nobody else would hear of it
-            log.exception("What is due in %s could not be said; it is tried again.", incident_id)
+    async def _send_due(self, incident_id: str) -> None:
+        """Record what is due in one incident, and send it."""
+        await self._say_all(incident_id)
+        for state, at in self._unsent(self._conductor.incident(incident_id)):
+            if at <= self._clock():
+                await self._send(incident_id, state)
+        for word in self._pager_words(self._conductor.incident(incident_id)):
+            if word.due <= self._clock():
+                await self._tell_pager(incident_id, word)
+        for message in self._overtaken(self._conductor.incident(incident_id)):
+            if message.due <= self._clock():
+                await self._keep_up(incident_id, message)
 
     async def _say_all(self, incident_id: str) -> None:
         incident = self._conductor.incident(incident_id)

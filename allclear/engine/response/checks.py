@@ -15,7 +15,7 @@ from allclear.domain.runbook import Phase, ProbeCall, Step
 from allclear.engine.actions.auto_approval import APART
 from allclear.engine.actions.known_good import after_checks, note_finding, serving_all, with_serving
 from allclear.engine.actions.registry import Registry, read_params
-from allclear.engine.concurrency import rest
+from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_incident
 from allclear.engine.response.moves import RunProbe
 from allclear.engine.response.step_context import StepContext
@@ -54,7 +54,7 @@ class Checks:
             finding, checks = await probe.check(params), checks + 1
             if finding.verdict is Verdict.SUCCESS or loop.time() + pause > end:
                 return after_checks(finding, checks)
-            await rest(pause)
+            await sleep_without_slot(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     async def check_health(self, incident: Incident) -> Finding:
@@ -93,7 +93,7 @@ class Checks:
         """
         failed = [result.at for result in incident.steps.values() if result.finding.verdict is Verdict.FAILURE]
         if failed:
-            await rest(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
+            await sleep_without_slot(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
         finding = await self.check_health(incident)
         second = StepDone(
             phase=phase.value,

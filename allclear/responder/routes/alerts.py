@@ -27,7 +27,7 @@ from allclear.responder.routes.views import DeliveryState, shown, shown_in_list
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.cloud_events import welcome
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.workers.inbox_writer import Keeper
+from allclear.responder.workers.inbox_writer import InboxWriter
 
 log = logging.getLogger("allclear.responder")
 
@@ -54,7 +54,7 @@ class Hearing:
     """Whose they are."""
     gate: Gate
     limits: Limits
-    keeper: Keeper
+    writer: InboxWriter
     news: Callable[[], None]
     """Called whenever something new is in the inbox."""
 
@@ -91,7 +91,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
                 log.warning("An alert from %s was refused: %s", source, refused)
                 raise HTTPException(400, refused)
             received = NewDelivery(hears.world, source, *to_keep(SOURCES[source], raw, proof.level))
-            delivery, work_to_do = await hears.limits.in_time(hears.keeper.keep(received))
+            delivery, work_to_do = await hears.limits.in_time(hears.writer.write(received))
         if work_to_do:
             hears.news()
         return TakenIn(id=delivery)

@@ -1,8 +1,8 @@
-"""An event loop in a thread of its own, for all that goes on behind the doors.
+"""Runs the background workers on their own event loop and thread, so that a slow journal cannot block the endpoints.
 
-The engine writes to the journal where it stands: the next move may follow only from what is durable. A slow disk, or a
-database that does not answer for seconds, then holds up the moves, and not the doors, which go on to hear alerts or to
-say that they cannot.
+The engine writes to the journal synchronously, because the next move may follow only from what is durable. A slow disk
+or a database that does not answer for seconds then delays the moves, but not the HTTP endpoints: they go on accepting
+alerts, or answer that they cannot.
 """
 
 from __future__ import annotations
@@ -15,50 +15,50 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_PATIENCE = 5.0
-"""Seconds for which the end of the work there is waited for, and then that of the thread."""
+_STOP_TIMEOUT = 5.0
+"""Seconds to wait for the last work on the loop, and then for its thread."""
 
 
-class Behind:
-    """The other event loop. Its methods are for whoever is not in it."""
+class BackgroundLoop:
+    """An event loop in a thread of its own. Its methods are for callers outside that loop."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Run it for as long as this is entered."""
-        begun, end = threading.Event(), asyncio.Event()
+        """Run the loop inside the block."""
+        started, stopped = threading.Event(), asyncio.Event()
 
-        async def go_on() -> None:
+        async def run_until_stopped() -> None:
             self._loop = asyncio.get_running_loop()
-            begun.set()
-            await end.wait()
+            started.set()
+            await stopped.wait()
 
-        thread = threading.Thread(target=lambda: asyncio.run(go_on()), name="behind", daemon=True)
+        thread = threading.Thread(target=lambda: asyncio.run(run_until_stopped()), name="background", daemon=True)
         thread.start()
-        await asyncio.to_thread(begun.wait)
+        await asyncio.to_thread(started.wait)
         try:
             yield
         finally:
-            self.soon(end.set)
+            self.call_soon(stopped.set)
             self._loop = None
-            await asyncio.to_thread(thread.join, _PATIENCE)
+            await asyncio.to_thread(thread.join, _STOP_TIMEOUT)
 
-    def soon(self, call: Callable[[], object]) -> None:
-        """Has something called there; from any thread. Where it does not run, nothing happens."""
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Schedule a call on the loop, from any thread. A loop that is not running ignores it."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(call)
 
-    async def leave(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do what is to be done there at the end, for as long as that may take; what hangs is left behind."""
+    async def run_last(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run the last work on the loop. Work that hangs is abandoned after a few seconds."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_STOP_TIMEOUT):
                 await self.run(work)
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return what comes of `work`, which runs there. Raises RuntimeError where it does not run."""
+        """Run `work` on the loop and return its result. Raises RuntimeError if the loop is not running."""
         if self._loop is None:
-            msg = "nothing runs behind the doors"
+            msg = "the background loop is not running"
             raise RuntimeError(msg)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))

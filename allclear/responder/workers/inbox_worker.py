@@ -1,12 +1,15 @@
-"""Takes in what waits in the inbox, in turns that are short enough for everybody else who writes to the journal.
+"""Takes in the deliveries that wait in the inbox, in short transactions, so that other writers get their turn.
 
-A delivery may hold thousands of alerts. It is taken in over many turns, each durable by itself, while the deliveries of
-other sources go on beside it; those of its own source wait, for a firing and its end must not change places.
+A delivery may hold thousands of alerts. It is taken in over many transactions, each durable by itself, while the
+deliveries of other sources go on beside it. Further deliveries of its own source wait, because a firing and its resolve
+must stay in order.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic, sleep
 from typing import get_args
@@ -21,177 +24,204 @@ from allclear.responder.deliveries import is_authenticated, is_numbered
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import kept
 from allclear.responder.sources.source import Nothing, Partial
-from allclear.responder.workers.supervisor import round_made
+from allclear.responder.workers.supervisor import report_progress
 
 log = logging.getLogger("allclear.responder")
 
-_LONGEST_WHY = 300
-"""Characters: a reason may quote what a stranger wrote."""
+_LONGEST_REASON = 300
+"""Characters: a reason may quote untrusted text."""
 
-_LONGEST_WHYS = 1000
-"""Characters, where each alert of a delivery has a reason; each stands whole among what was heard."""
+_LONGEST_REASONS = 1000
+"""Characters, for the joined reasons of a delivery's alerts; each alert's own decision has its whole reason."""
 
-_TURN, _REST = 0.012, 0.002
-"""Seconds: so long one transaction takes alerts in, and so long whoever else waits to write has the way to himself.
+_TURN, _PAUSE = 0.012, 0.002
+"""Maximum length of one intake transaction, and the pause after it, in seconds.
 
-A lock goes to whoever asks first when it is free, and that would be the same thread again and again.
+Without the pause this thread would win the write lock every time.
 """
 
+_READ_AHEAD = 50
+"""Alerts that are parsed before a transaction begins, unless a single delivery holds more."""
 
-_AT_ONCE = 50
-"""Alerts that are read before a turn begins, where one delivery does not hold more."""
+_POLL = 1.0
+"""Seconds after which the inbox is read even if nothing announced a new delivery."""
 
 
 @dataclass(frozen=True)
-class Read:
+class OpenDelivery:
     """A delivery that is being taken in."""
 
     delivery: Delivery
     alerts: tuple[Alert, ...] = ()
     taken: tuple[Taken, ...] = ()
-    """What became of the first of them."""
-    end: tuple[str, str] | None = None
-    """What it becomes and why, where it has no alerts."""
+    """What became of the alerts taken in so far."""
+    result: tuple[str, str] | None = None
+    """The delivery's state and reason, if it holds no alerts."""
     note: str = ""
 
     @property
-    def over(self) -> bool:
-        """Return whether all of them are taken in."""
+    def finished(self) -> bool:
+        """Return whether all alerts are taken in."""
         return len(self.taken) == len(self.alerts)
 
 
-class Taking:
-    """The one who reads the inbox. Used by one thread at a time."""
+class InboxWorker:
+    """Reads the inbox. `take_in` is for one thread at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, wake: asyncio.Event | None = None) -> None:
+        """`wake` is set when the worker has written something that the incident worker must see."""
         self._journal = engine.journal
         self._intake = engine.intake
         self._world = engine.world
-        self._open: dict[str, Read] = {}
-        """Those that are read and not yet taken in to the end."""
+        self._wake = wake or asyncio.Event()
+        self._open: dict[str, OpenDelivery] = {}
+        """Deliveries that are parsed and not yet taken in to the end."""
+        self.arrived = asyncio.Event()
+        """Set whenever a new delivery is in the inbox."""
+
+    async def run(self) -> None:
+        """Take in what arrives, until cancelled; first of all what an earlier process left."""
+        while True:
+            with suppress(TimeoutError):
+                # `wait_for` of Python 3.11 drops a cancellation if the event is set in the same moment.
+                async with asyncio.timeout(_POLL):
+                    await self.arrived.wait()
+            self.arrived.clear()
+            try:
+                await asyncio.to_thread(self.take_in)
+                self._wake.set()
+            except AllclearError as error:
+                log.warning("%s", error)
+            except Exception:  # the loop must go on after any error: it takes alerts in
+                log.exception("Taking in the inbox failed; will retry.")
+            report_progress()
 
     def take_in(self) -> None:
-        """Take in every delivery that waits. Raises JournalError; what was not taken in then, waits."""
+        """Take in every delivery that waits. Raises JournalError; what is not taken in by then waits in the inbox."""
         while waiting := self._journal.unread(self._world):
             self._open = {one: self._open[one] for one, _ in waiting if one in self._open}
             while waiting:
                 reached = self._turn(self._next(waiting))
-                begun = {one.delivery.source for one in reached if not one.over}
-                waiting = [(one, source) for one, source in waiting[len(reached) :] if source not in begun]
-                sleep(_REST)
-                round_made()  # many at once take their time, and are no standstill
+                unfinished = {one.delivery.source for one in reached if not one.finished}
+                waiting = [(one, source) for one, source in waiting[len(reached) :] if source not in unfinished]
+                sleep(_PAUSE)
+                report_progress()  # a long queue is not a stuck loop
 
-    # --- a turn ----------------------------------------------------------------------------------------
+    # --- one transaction -------------------------------------------------------------------------------
 
-    def _next(self, waiting: list[tuple[str, str]]) -> list[Read]:
-        """Read the first of what waits: as much as a turn may take in, for to read takes time as well."""
-        found, alerts = list[Read](), 0
-        for one, _ in waiting:
-            if one not in self._open:
-                self._open[one] = self._read(self._journal.delivery(one))
-            found.append(self._open[one])
-            alerts += len(found[-1].alerts)
-            if alerts >= _AT_ONCE:
+    def _next(self, waiting: list[tuple[str, str]]) -> list[OpenDelivery]:
+        """Parse the first deliveries, as many as one transaction may take in: parsing takes time outside of it."""
+        parsed, alerts = list[OpenDelivery](), 0
+        for delivery_id, _ in waiting:
+            if delivery_id not in self._open:
+                self._open[delivery_id] = self._parse(self._journal.delivery(delivery_id))
+            parsed.append(self._open[delivery_id])
+            alerts += len(parsed[-1].alerts)
+            if alerts >= _READ_AHEAD:
                 break
-        return found
+        return parsed
 
-    def _turn(self, waiting: list[Read]) -> list[Read]:
-        """Take in as many as one turn has time for, each commit waits for the disk; returns those it came to."""
-        end, reached = monotonic() + _TURN, list[Read]()
+    def _turn(self, waiting: list[OpenDelivery]) -> list[OpenDelivery]:
+        """Take in as many deliveries as one transaction has time for, and return those that it came to."""
+        end, reached = monotonic() + _TURN, list[OpenDelivery]()
         try:
             with self._journal.together(INCIDENTS):
                 while len(reached) < len(waiting) and (not reached or monotonic() < end):
-                    reached.append(self._go_on(waiting[len(reached)], end))
-        except Exception:  # noqa: BLE001 - one that cannot be taken in never takes the others back with it
+                    reached.append(self._take_until(waiting[len(reached)], end))
+        except Exception:  # noqa: BLE001 - a delivery that cannot be taken in must not roll the others back
             reached = [self._take_alone(one) for one in waiting[: len(reached) + 1]]
         for one in reached:
             self._open.pop(one.delivery.id, None)
-        self._open |= {one.delivery.id: one for one in reached if not one.over}
+        self._open |= {one.delivery.id: one for one in reached if not one.finished}
         return reached
 
-    def _go_on(self, one: Read, end: float) -> Read:
-        """Take in the next alerts of a delivery, and settles it after the last."""
-        while not one.over:
+    def _take_until(self, one: OpenDelivery, end: float) -> OpenDelivery:
+        """Take in the next alerts of a delivery, and record the delivery's result after the last."""
+        while not one.finished:
             one = self._take_next(one)
-            if not one.over and monotonic() >= end:
+            if not one.finished and monotonic() >= end:
                 self._journal.read_to(one.delivery.id, len(one.taken))
                 return one
-        self._settle(one)
+        self._finish(one)
         return one
 
-    def _take_alone(self, one: Read) -> Read:
-        """Take in what is left of a delivery, each alert by itself: one that cannot be taken in is set aside alone.
+    def _take_alone(self, one: OpenDelivery) -> OpenDelivery:
+        """Take in the rest of a delivery, each alert in its own transaction; quarantine what cannot be taken in.
 
-        Raises JournalError: the rest stays where it is until the journal is back.
+        Raises JournalError: the rest stays in the inbox until the journal is back.
         """
-        while not one.over:
+        while not one.finished:
             try:
-                one = self._take_by_itself(one)
+                one = self._take_next_alone(one)
             except JournalError as error:
                 if not isinstance(error, Unreadable):
                     raise
-                one = self._set_aside(one, str(error))
+                one = self._quarantine(one, str(error))
             except AllclearError as error:
-                one = self._set_aside(one, str(error))
-            except Exception as error:  # one alert never keeps the rest from being taken in
-                log.exception("An alert of the delivery %s could not be taken in.", one.delivery.id)
-                one = self._set_aside(one, f"It met a fault: {type(error).__name__}.")
+                one = self._quarantine(one, str(error))
+            except Exception as error:  # one alert must not keep the others from being taken in
+                log.exception("Taking in an alert of delivery %s failed; it is quarantined.", one.delivery.id)
+                one = self._quarantine(one, f"An internal error occurred: {type(error).__name__}.")
             self._open[one.delivery.id] = one
-            sleep(_REST)
-            round_made()
-        self._settle(one)
+            sleep(_PAUSE)
+            report_progress()
+        self._finish(one)
         return one
 
-    # --- its parts -------------------------------------------------------------------------------------
+    # --- steps -----------------------------------------------------------------------------------------
 
-    def _read(self, delivery: Delivery) -> Read:
+    def _parse(self, delivery: Delivery) -> OpenDelivery:
         try:
-            read = SOURCES[delivery.source].parse(kept(delivery.headers, delivery.body))
+            alerts = SOURCES[delivery.source].parse(kept(delivery.headers, delivery.body))
         except (ValueError, KeyError) as error:
-            return Read(delivery, end=("quarantined", plain(f"It cannot be read: {error}.", _LONGEST_WHY)))
-        except Exception as error:  # one delivery never keeps the rest from being read
-            log.exception("The delivery %s could not be read.", delivery.id)
-            return Read(delivery, end=("quarantined", f"It met a fault: {type(error).__name__}."))
-        if isinstance(read, Nothing):
-            return Read(delivery, end=("ignored", plain(read.reason, _LONGEST_WHY)))
-        if not read:
-            return Read(delivery, end=("ignored", "It holds no alert."))
+            return OpenDelivery(
+                delivery, result=("quarantined", plain(f"It cannot be read: {error}.", _LONGEST_REASON))
+            )
+        except Exception as error:  # one delivery must not keep the others from being read
+            log.exception("Parsing delivery %s failed; it is quarantined.", delivery.id)
+            return OpenDelivery(
+                delivery, result=("quarantined", f"An internal error occurred: {type(error).__name__}.")
+            )
+        if isinstance(alerts, Nothing):
+            return OpenDelivery(delivery, result=("ignored", plain(alerts.reason, _LONGEST_REASON)))
+        if not alerts:
+            return OpenDelivery(delivery, result=("ignored", "It holds no alert."))
         proven = is_authenticated(delivery)
-        alerts = tuple(replace(alert, authenticated=proven) for alert in read)
-        note = read.note if isinstance(read, Partial) else ""
-        return Read(delivery, alerts, self._taken_before(delivery)[: len(alerts)], note=note)
+        note = alerts.note if isinstance(alerts, Partial) else ""
+        checked = tuple(replace(alert, authenticated=proven) for alert in alerts)
+        return OpenDelivery(delivery, checked, self._taken_before(delivery)[: len(checked)], note=note)
 
     def _taken_before(self, delivery: Delivery) -> tuple[Taken, ...]:
-        """Return what became of its first alerts, which a process took in that has ended."""
+        """Return what became of the first alerts, which an earlier process took in."""
         if not delivery.read_to:
             return ()
         rows = sorted(self._journal.heard(delivery=delivery.id, limit=None), key=lambda row: row.at)
         last = {row.position: Taken(row.decision, row.reason, row.incident) for row in rows}
-        return tuple(last[place] for place in range(delivery.read_to))
+        return tuple(last[position] for position in range(delivery.read_to))
 
-    def _take_next(self, one: Read) -> Read:
-        delivery, place = one.delivery, len(one.taken)
-        taken = self._intake.take(one.alerts[place], delivery.id, place, numbered=is_numbered(delivery))
+    def _take_next(self, one: OpenDelivery) -> OpenDelivery:
+        delivery, position = one.delivery, len(one.taken)
+        taken = self._intake.take(one.alerts[position], delivery.id, position, numbered=is_numbered(delivery))
         return replace(one, taken=(*one.taken, taken))
 
-    def _take_by_itself(self, one: Read) -> Read:
+    def _take_next_alone(self, one: OpenDelivery) -> OpenDelivery:
         with self._journal.together(INCIDENTS):
             one = self._take_next(one)
             self._journal.read_to(one.delivery.id, len(one.taken))
         return one
 
-    def _set_aside(self, one: Read, reason: str) -> Read:
+    def _quarantine(self, one: OpenDelivery, reason: str) -> OpenDelivery:
         with self._journal.together(INCIDENTS):
-            place = len(one.taken)
-            taken = self._intake.set_aside(one.alerts[place], one.delivery.id, place, reason)
-            self._journal.read_to(one.delivery.id, place + 1)
+            position = len(one.taken)
+            taken = self._intake.quarantine(one.alerts[position], one.delivery.id, position, reason)
+            self._journal.read_to(one.delivery.id, position + 1)
         return replace(one, taken=(*one.taken, taken))
 
-    def _settle(self, one: Read) -> None:
-        if one.end:
-            self._journal.settle(one.delivery.id, *one.end)
+    def _finish(self, one: OpenDelivery) -> None:
+        if one.result:
+            self._journal.settle(one.delivery.id, *one.result)
             return
         taken = sorted(one.taken, key=lambda taken: get_args(Decision).index(taken.state))
         incident = next((one.incident for one in taken if one.incident), None)
-        reasons = plain(" ".join(dict.fromkeys([one.note, *(taken.reason for taken in one.taken)])), _LONGEST_WHYS)
+        reasons = plain(" ".join(dict.fromkeys([one.note, *(taken.reason for taken in one.taken)])), _LONGEST_REASONS)
         self._journal.settle(one.delivery.id, taken[0].state, reasons, incident)

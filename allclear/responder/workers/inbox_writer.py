@@ -1,7 +1,7 @@
-"""Makes alerts durable: all that have come by the time the journal is free go into one transaction.
+"""Makes alerts durable in batches: all that arrive while the journal is busy go into the next transaction.
 
-Each is answered only after that transaction is on disk. So hundreds at once take few turns at the disk, and a single
-one waits for nobody.
+Each alert is answered only after its transaction is on disk. So hundreds at once need few disk syncs, and a single
+alert waits for no other.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from concurrent.futures import ThreadPoolExecutor
 from allclear.domain.errors import JournalError
 from allclear.journal.ports import Journal, NewDelivery
 
-_AT_ONCE = 256
-"""Alerts in one transaction."""
+_BATCH = 256
+"""Deliveries in one transaction."""
 
-Kept = tuple[str, bool]
-"""A delivery's id, and whether there is new work."""
+Receipt = tuple[str, bool]
+"""A delivery's id, and whether it is new work."""
 
 
-class Keeper:
-    """The one who writes into the inbox. It belongs to the event loop that first calls it."""
+class InboxWriter:
+    """Writes deliveries into the inbox. It belongs to the event loop that first calls it."""
 
-    def __init__(self, journal: Journal, took: Callable[[float], None]) -> None:
-        """`took` is told how many seconds each transaction took."""
+    def __init__(self, journal: Journal, observe: Callable[[float], None]) -> None:
+        """`observe` is called with the duration of each transaction, in seconds."""
         self._journal = journal
-        self._took = took
-        self._waiting: dict[asyncio.Future[Kept], NewDelivery] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="keeper")
-        self._work: asyncio.Task[None] | None = None
+        self._observe = observe
+        self._waiting: dict[asyncio.Future[Receipt], NewDelivery] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inbox-writer")
+        self._writing: asyncio.Task[None] | None = None
 
-    async def keep(self, received: NewDelivery) -> Kept:
+    async def write(self, received: NewDelivery) -> Receipt:
         """Return when the delivery is durable. Raises JournalError.
 
-        Where the caller gives up before its turn has come, nothing is written; after that it may be.
+        If the caller gives up before its batch is begun, nothing is written; after that the delivery may be written.
         """
-        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting[future] = received
-        if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._keep_all())
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_waiting())
         try:
             return await future
         finally:
@@ -50,41 +50,41 @@ class Keeper:
         """Release the thread, without waiting for a journal that hangs."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _keep_all(self) -> None:
+    async def _write_waiting(self) -> None:
         while self._waiting:
-            batch = dict(list(self._waiting.items())[:_AT_ONCE])
+            batch = dict(list(self._waiting.items())[:_BATCH])
             for future in batch:
                 del self._waiting[future]
             try:
-                kept = await self._write(list(batch.values()))
+                receipts = await self._write(list(batch.values()))
             except JournalError as error:
                 for future in batch:
-                    _settle(future, error)
-            except Exception as error:  # noqa: BLE001 - one that cannot be written never takes the others along
+                    _resolve(future, error)
+            except Exception as error:  # noqa: BLE001 - a delivery that cannot be written must not fail the others
                 if len(batch) == 1:
-                    _settle(next(iter(batch)), error)
+                    _resolve(next(iter(batch)), error)
                 else:
-                    await self._one_by_one(batch)
+                    await self._write_one_by_one(batch)
             else:
-                for future, one in zip(batch, kept, strict=True):
-                    _settle(future, one)
+                for future, receipt in zip(batch, receipts, strict=True):
+                    _resolve(future, receipt)
 
-    async def _one_by_one(self, batch: dict[asyncio.Future[Kept], NewDelivery]) -> None:
+    async def _write_one_by_one(self, batch: dict[asyncio.Future[Receipt], NewDelivery]) -> None:
         for future, received in batch.items():
             try:
-                _settle(future, (await self._write([received]))[0])
-            except Exception as error:  # noqa: BLE001 - whoever waits for it is told
-                _settle(future, error)
+                _resolve(future, (await self._write([received]))[0])
+            except Exception as error:  # noqa: BLE001 - passed on to the caller that waits for this delivery
+                _resolve(future, error)
 
-    async def _write(self, received: list[NewDelivery]) -> list[Kept]:
+    async def _write(self, received: list[NewDelivery]) -> list[Receipt]:
         began = time.perf_counter()
-        kept = await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.receive_all, received)
-        self._took(time.perf_counter() - began)
-        return kept
+        receipts = await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.receive_all, received)
+        self._observe(time.perf_counter() - began)
+        return receipts
 
 
-def _settle(future: asyncio.Future[Kept], result: Kept | Exception) -> None:
-    """Tell whoever still waits."""
+def _resolve(future: asyncio.Future[Receipt], result: Receipt | Exception) -> None:
+    """Pass the result to the caller, unless it has given up."""
     if future.done():
         return
     if isinstance(result, Exception):

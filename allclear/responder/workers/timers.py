@@ -1,4 +1,4 @@
-"""The responder's clock: what happens when a time is over, whether or not anything else does."""
+"""Timers: the loops that act when a time is over, whatever else happens."""
 
 from __future__ import annotations
 
@@ -6,42 +6,43 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from allclear.bootstrap import Engine
-from allclear.responder.workers.supervisor import go_round, round_made
+from allclear.responder.workers.supervisor import report_progress, run_round
 
-_EVERY = 1.0
-"""Seconds between two looks at what is due."""
+_INTERVAL = 1.0
+"""Seconds between two checks for what is due."""
 
-_SETTLES = 5.0
-"""Seconds between two looks at what follows from alerts that went quiet."""
+_RECOVERY_INTERVAL = 5.0
+"""Seconds between two checks of the incidents whose alerts may all be clear."""
 
 
-class Watch:
-    """The loops that look at the time. Messages wait for outside systems, so they never hold up what may act."""
+class Timers:
+    """One loop for each kind of timer. A slow reminder channel must not delay an action, so the loops are separate."""
 
     def __init__(self, engine: Engine, wake: asyncio.Event) -> None:
+        """`wake` is set when a timer has written something that the incident worker must see."""
         self._engine = engine
         self._wake = wake
 
-    async def windows(self) -> None:
-        """Let pass what was given a time to be stopped in, for ever."""
-        fault = "A window could not be closed; it is tried again."
-        await self._again(lambda: self._engine.windows.let_pass(each=self._written), _EVERY, fault)
+    async def approval_timeouts(self) -> None:
+        """Apply approval timeouts until cancelled."""
+        failed = "Applying the approval timeouts failed; will retry."
+        await self._repeat(lambda: self._engine.approval_timeouts.let_pass(each=self._written), _INTERVAL, failed)
 
     async def reminders(self) -> None:
-        """Return what is due, and makes graver what was left too long, for ever."""
-        await self._again(self._engine.reminders.give, _EVERY, "A reminder could not be given; it is tried again.")
+        """Start reminders and escalations that are due, until cancelled."""
+        await self._repeat(self._engine.reminders.start_due, _INTERVAL, "Starting due reminders failed; will retry.")
 
-    async def settling(self) -> None:
-        """Let alerts that went quiet settle, for ever."""
-        fault = "What follows from quiet alerts could not be written; it is tried again."
-        await self._again(lambda: self._engine.settling.check(each=round_made), _SETTLES, fault)
+    async def recovery(self) -> None:
+        """Check for recovered incidents until cancelled."""
+        failed = "Checking for recovered incidents failed; will retry."
+        await self._repeat(lambda: self._engine.recovery.check(each=report_progress), _RECOVERY_INTERVAL, failed)
 
     def _written(self) -> None:
-        round_made()
+        report_progress()
         self._wake.set()
 
-    async def _again(self, do: Callable[[], Awaitable[object]], every: float, fault: str) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[object]], interval: float, failed: str) -> None:
         while True:
-            if await go_round(do, fault):
+            if await run_round(work, failed):
                 self._wake.set()
-            await asyncio.sleep(every)
+            await asyncio.sleep(interval)

@@ -24,7 +24,7 @@ from allclear.engine.people.people import Declaration
 from allclear.responder.app import make_app
 from allclear.responder.deliveries import PROOF
 from allclear.responder.sources.signatures import Level
-from allclear.responder.workers.inbox_worker import Taking
+from allclear.responder.workers.inbox_worker import InboxWorker
 from tests.scenario.response_support import ALERT, MACHINE, OPENED, engine_on, installed, new_journal, received
 from tests.scenario.scenes import Scene, Watch, scene
 from tests.scenario.test_approval_timeouts import STREAMS, alone, streams
@@ -64,12 +64,12 @@ async def test_a_damaged_record_holds_up_no_clock_and_no_other_alert(tmp_path: P
     engine = engine_on(url, None)
     try:
         assert [incident.id for incident in engine.conductor.incidents()] == [second]
-        assert engine.windows.waiting() == []
-        await engine.reminders.give()
-        await engine.reminders.settled()
-        assert await engine.settling.check() == []
+        assert engine.approval_timeouts.waiting() == []
+        await engine.reminders.start_due()
+        await engine.reminders.wait()
+        assert await engine.recovery.check() == []
         again, other = sent(engine, ALERT.key, "PaymentProcessingFailures"), sent(engine, "new", "LiveStreamFailures")
-        Taking(engine).take_in()
+        InboxWorker(engine).take_in()
         for one, lost in ((again, True), (other, False)):
             kept = engine.journal.delivery(one)
             assert (kept.state, kept.incident, LOST.format(first) in kept.reason) == ("joined", second, lost)

@@ -184,7 +184,7 @@ async def test_people_hear_once_that_an_alert_comes_and_goes(tmp_path: Path) -> 
                 room.hear(state=state)
             assert [reason for _, _, reason in room.incident(first.incident).news] == ["it comes and goes"] * told
             room.watch.now += 16 * MINUTE
-            await room.engine.settling.check()
+            await room.engine.recovery.check()
 
 
 def test_a_flapping_alert_is_held_and_nothing_acts_by_itself(room: Room) -> None:
@@ -206,11 +206,11 @@ async def test_the_last_word_counts_when_it_is_quiet_again(tmp_path: Path) -> No
         first = room.hear()
         for state in (*_TURNS, _TURNS[0]):
             room.hear(state=state)
-        assert await room.engine.settling.check() == []
+        assert await room.engine.recovery.check() == []
         assert room.incident(first.incident).alerts["alertmanager:k"].state == "firing"
         room.watch.now += 16 * MINUTE
-        assert await room.engine.settling.check() == [first.incident]
-        assert await room.engine.settling.check() == []
+        assert await room.engine.recovery.check() == [first.incident]
+        assert await room.engine.recovery.check() == []
         assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
         assert "its alert is flapping" not in _objections(room, first.incident)
 

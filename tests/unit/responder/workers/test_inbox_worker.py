@@ -20,7 +20,7 @@ from allclear.responder.deliveries import PROOF
 from allclear.responder.redelivery import found_in, retry_delivery
 from allclear.responder.routes.views import shown_in_list
 from allclear.responder.sources.signatures import Level
-from allclear.responder.workers.inbox_worker import Taking
+from allclear.responder.workers.inbox_worker import InboxWorker
 from tests.scenario.response_support import Killed, Mortal, engine_on, new_journal, received, vintstreet
 
 MANY = 300
@@ -73,9 +73,9 @@ def test_each_company_takes_its_own_alerts_in(tmp_path: Path) -> None:
         theirs = engine_on(ours.settings.journal_url, None, ours.journal, company)
         mine, other = (arrives(ours.journal, group(0, 1), world=world) for world in ("vintstreet", "other"))
         nobodys = arrives(ours.journal, group(1, 2), world="")
-        Taking(ours).take_in()
+        InboxWorker(ours).take_in()
         assert [ours.journal.delivery(one).state for one in (mine, other, nobodys)] == ["opened", "new", "joined"]
-        Taking(theirs).take_in()
+        InboxWorker(theirs).take_in()
         assert ours.journal.delivery(other).state == "opened"
         assert ours.journal.delivery(other).incident != ours.journal.delivery(mine).incident
         shown = [shown_in_list(ours.journal, engine.world, None, None, 10) for engine in (ours, theirs)]
@@ -90,7 +90,7 @@ def test_a_long_delivery_lets_other_sources_go_on(tmp_path: Path) -> None:
     with engine_at(new_journal(tmp_path)) as engine:
         many = arrives(engine.journal, group(0, MANY))
         one = arrives(engine.journal, json.dumps({"key": "a", "title": "b"}).encode(), "json")
-        Taking(engine).take_in()
+        InboxWorker(engine).take_in()
         heard = engine.journal.heard(delivery=many)
         assert [row.position for row in heard] == list(range(MANY))
         assert engine.journal.heard(delivery=one)[0].number < heard[-1].number
@@ -104,7 +104,7 @@ def test_a_source_with_a_backlog_hides_no_other(tmp_path: Path) -> None:
         groups = [arrives(engine.journal, group(2 * number, 2 * number + 2)) for number in range(120)]
         one = arrives(engine.journal, json.dumps({"key": "a", "title": "b"}).encode(), "json")
         assert len(engine.journal.unread("vintstreet", 100)) == 101
-        Taking(engine).take_in()
+        InboxWorker(engine).take_in()
         numbers = [engine.journal.heard(delivery=delivery)[0].number for delivery in (groups[0], one, groups[-1])]
         assert numbers == sorted(numbers)
 
@@ -117,7 +117,7 @@ def test_what_the_sender_left_out_of_a_group_is_told(tmp_path: Path, source: str
         for left_out, told in ((12, True), (0, False), ("12", False), (True, False), (-1, False)):
             body = json.dumps({"alerts": alerts, "truncatedAlerts": left_out}).encode()
             delivery = arrives(engine.journal, body, source)
-            Taking(engine).take_in()
+            InboxWorker(engine).take_in()
             reason = engine.journal.delivery(delivery).reason
             assert reason.startswith("Its sender left 12 more of the group out") == told
             assert reason.startswith("No route") != told
@@ -129,7 +129,7 @@ def test_what_one_source_says_keeps_its_order(tmp_path: Path) -> None:
     with engine_at(new_journal(tmp_path)) as engine:
         firing = arrives(engine.journal, group(0, MANY))
         over = arrives(engine.journal, group(MANY - 1, MANY, "resolved"))
-        Taking(engine).take_in()
+        InboxWorker(engine).take_in()
         incident = engine.journal.delivery(firing).incident
         assert (engine.journal.delivery(over).state, engine.journal.delivery(over).incident) == ("joined", incident)
 
@@ -142,11 +142,11 @@ def test_a_process_that_dies_within_a_long_delivery_leaves_the_rest_to_the_next(
     with engine_at(url, journal) as engine:
         many = arrives(journal.inner, group(0, MANY))
         with pytest.raises(Killed):
-            Taking(engine).take_in()
+            InboxWorker(engine).take_in()
         half = journal.inner.delivery(many)
         assert (half.state, 0 < half.read_to < MANY) == ("new", True)
     with engine_at(url) as engine:
-        Taking(engine).take_in()
+        InboxWorker(engine).take_in()
         heard = engine.journal.heard(delivery=many)
         assert [(row.position, row.times) for row in heard] == [(place, 1) for place in range(MANY)]
         assert (engine.journal.delivery(many).state, engine.journal.delivery(many).incident) == ("opened", "VS-1")
@@ -157,12 +157,12 @@ def test_one_alert_that_cannot_be_taken_in_holds_up_none_of_its_group(tmp_path: 
     url = new_journal(tmp_path)
     with engine_at(url, Torn(SqlJournal(url), "f7")) as engine:
         many = arrives(engine.journal, group(0, 10, name="LiveStreamFailures"))
-        Taking(engine).take_in()
+        InboxWorker(engine).take_in()
         decision = [row.decision for row in engine.journal.heard(delivery=many)]
         assert (decision[7], decision.count("quarantined")) == ("quarantined", 1)
         kept = engine.journal.delivery(many)
         assert (kept.state, kept.incident) == ("quarantined", "VS-1")
         assert "How f7 stands cannot be read." in kept.reason
         retry_delivery(engine.journal, engine.world, many)
-        Taking(engine).take_in()
+        InboxWorker(engine).take_in()
         assert [row.times for row in engine.journal.heard(delivery=many) if row.decision == "quarantined"] == [2]

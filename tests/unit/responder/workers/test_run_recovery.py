@@ -13,7 +13,7 @@ from allclear.bootstrap import Engine, make_engine
 from allclear.domain.records import By, IncidentEnded, IncidentOpened, PhaseEntered, PhaseLeft, RunStarted
 from allclear.journal.entries import SqlJournal
 from allclear.prefect_api import PrefectApi, tags_of
-from allclear.responder.workers.run_recovery import Runs
+from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.settings import Settings
 from tests.unit.fakes_prefect import FakePrefect, prefect_at
 
@@ -24,7 +24,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 class Room:
     """An incident in its containment, whose run has begun in another process."""
 
-    def __init__(self, engine: Engine, runs: Runs, prefect: FakePrefect, other: SqlJournal) -> None:
+    def __init__(self, engine: Engine, runs: RunRecovery, prefect: FakePrefect, other: SqlJournal) -> None:
         self.engine, self.runs, self.prefect, self.other = engine, runs, prefect, other
         opened = IncidentOpened(
             company="vintstreet",
@@ -53,7 +53,7 @@ async def room_in(folder: Path) -> AsyncGenerator[Room]:
         settings = Settings(journal_url=url, PREFECT_API_URL=api)  # pyright: ignore[reportCallIssue] - its alias
         engine, client, other = make_engine(settings, environ={}), PrefectApi(api, "vintstreet"), SqlJournal(url)
         try:
-            yield Room(engine, Runs(engine, client), prefect, other)
+            yield Room(engine, RunRecovery(engine, client), prefect, other)
         finally:
             other.close()
             await client.close()
