@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements
 
-.PHONY: help setup drill up test bench check lint types imports plans format lock clean
+.PHONY: help setup drill up unit test bench check lint words types imports plans format lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,18 +38,25 @@ drill: $(VENV)/.ready ## Play a whole incident (INTERACTIVE=1: you are asked; SC
 up: $(VENV)/.ready ## Start Prefect, runner and responder (SIMULATED=1: a simulated production behind)
 	@$(BIN)/allclear up $(if $(SIMULATED),--simulated) $(ARGS)
 
-test: $(VENV)/.dev $(VENV)/.ready ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)
+unit: $(VENV)/.dev ## Run the fast tests, those of tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/unit $(ARGS)
+
+test: $(VENV)/.dev $(VENV)/.ready ## Run all tests (ARGS=--durations=25: name the slow ones)
+	$(BIN)/python -m pytest -n 3 --dist loadfile -q $(ARGS)
 
 ROWS ?=
 bench: $(VENV)/.ready ## Measure against a bare webhook, write docs/benchmarks.md (ROWS="1 2": print these only)
 	@$(BIN)/python -m tests.benchmarks $(ROWS) $(ARGS)
 
-check: lint types imports ## Lint, types, imports
+check: lint words types imports ## Lint, plain words, spelling, types, import contracts
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+words: $(VENV)/.dev
+	$(BIN)/python scripts/plain_words.py
+	$(BIN)/codespell
 
 types: $(VENV)/.dev
 	$(BIN)/basedpyright

@@ -100,7 +100,7 @@ def say_where(stack: Stack) -> None:
     if stack.scenario:
         out.print("SIMULATED: a simulated production stands behind this; nothing real is touched.", style="bold yellow")
         say(f"  the shop             {stack.simulation.endpoints['storefront']}")
-        say(f"  the simulator        {stack.simulation.control}  (its control: docs/simulator.md)")
+        say(f"  the simulator        {stack.simulation.control}  (its control: docs/reference/simulator.md)")
     say(f"  Prefect              http://127.0.0.1:{stack.ports.prefect}  (Deployments → Start an incident)")
     say(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
     journal = stack.environment["ALLCLEAR_JOURNAL_URL"]

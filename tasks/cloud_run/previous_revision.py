@@ -3,7 +3,7 @@
 Cloud Run does not know which revision was healthy, and "the second newest" is wrong after a canary, a failed
 deployment or an earlier rollback. So witnesses decide, in the order they are trusted (`tasks.cloud_run.evidence`), and
 where none
-can tell, a person does. See docs/decisions/0012-the-previous-revision.md.
+can tell, a person does. See docs/decisions/0012-previous-revision.md.
 """
 
 from __future__ import annotations

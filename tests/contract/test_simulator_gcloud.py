@@ -160,8 +160,8 @@ async def test_a_service_in_another_region_is_listed_and_rolled_back_there(tmp_p
 
 
 async def test_what_the_documentation_says_to_type_works(tmp_path: Path) -> None:
-    """The snippet of docs/simulator.md, word for word, lists the revisions and rolls back."""
-    page = (REPOSITORY / "docs" / "simulator.md").read_text(encoding="utf-8")
+    """The snippet of docs/reference/simulator.md, word for word, lists the revisions and rolls back."""
+    page = (REPOSITORY / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
     _control, _address, snippet = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)
     async with Simulated(quick()) as sim:
         environment = {**_bare(), "CLOUD_RUN": sim.endpoints["cloud_run"], "TMPDIR": str(tmp_path)}

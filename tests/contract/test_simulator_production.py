@@ -262,8 +262,8 @@ async def test_process_ends_with_the_process_it_watches() -> None:
 
 
 async def test_the_page_says_where_the_control_is_and_what_it_takes(tmp_path: Path) -> None:
-    """The first snippet of docs/simulator.md works word for word, and its table has every door there is."""
-    page = (REPOSITORY / "docs" / "simulator.md").read_text(encoding="utf-8")
+    """The first snippet of docs/reference/simulator.md works word for word, and its table has every route."""
+    page = (REPOSITORY / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
     snippet = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)[0]
     async with Simulated(quick()) as sim:
         described = tmp_path / "simulation.json"

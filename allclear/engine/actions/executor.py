@@ -3,7 +3,7 @@
 The order is the point. *Preview*: observe, plan, precheck; the proposal in the journal holds the exact change. *Carry
 out*: observe again, refuse if what matters has changed, journal the intent (which is the claim), apply, verify, journal
 the outcome. After a crash an intent without an outcome is never applied blindly: the target is read first
-(`allclear.engine.actions.reconcile`). See docs/decisions/0002-intent-is-the-claim.md.
+(`allclear.engine.actions.reconcile`). See docs/decisions/0002-claims.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cloud Run: reads a service and its revisions, and sets its traffic, over gRPC or REST.
 
 This module decides what is asked and how long it may take. `grpc` and `rest` send it, and `errors` translates refusals.
-See docs/decisions/0011-cloud-run-over-rest.md.
+See docs/decisions/0011-cloud-run-transports.md.
 
 Source: google-cloud-run 0.16.2, tried 2026-11 over both:
 - `update_service` takes 15 s at most, and the library never sends it again. With the mask `traffic` and no template
