@@ -11,7 +11,7 @@ from prefect.states import Completed
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
-from allclear.engine.people.people import read_facts
+from allclear.engine.people.assess import read_facts
 from flows.artifacts import publish
 from flows.phase_loop import deliver
 from flows.run_context import Ended, name_run, not_done
@@ -207,7 +207,7 @@ async def write_post_mortem(incident: str, field: str, text: str, name: str, rol
     """
 
     def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.write(incident, field, text, by)
+        return engine.people.write_post_mortem(incident, field, text, by)
 
     return await run_command(incident, name, role, command)
 

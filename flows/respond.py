@@ -9,7 +9,7 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, NotAllowed
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
-from allclear.engine.people.people import Declaration
+from allclear.engine.people.declare import Declaration
 from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish
 from flows.phase_loop import deliver

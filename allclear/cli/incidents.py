@@ -275,7 +275,7 @@ def postmortem(
             if write is not None:
                 if write[0] not in FIELDS:
                     raise NotFound(f"The post-mortem has no field {write[0]!r}.", f"It has: {', '.join(FIELDS)}.")
-                return engine.people.write(incident, write[0], write[1], speaker(engine, name, role))
+                return engine.people.write_post_mortem(incident, write[0], write[1], speaker(engine, name, role))
             state = engine.conductor.incident(incident)
             service = engine.company.systems.services.get(state.opened.service)
             return write_post_mortem(

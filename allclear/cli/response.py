@@ -16,7 +16,8 @@ from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import AskState
 from allclear.domain.records import By
 from allclear.domain.text import plain
-from allclear.engine.people.people import Declaration, read_facts
+from allclear.engine.people.assess import read_facts
+from allclear.engine.people.declare import Declaration
 from allclear.engine.response.dry_run import dry_run_incident
 
 AskId = Annotated[str, typer.Argument(metavar="ASK", help="As VS-12/contain/roll-back; VS-12 when only one waits.")]

@@ -116,7 +116,7 @@ class Cast:
     def _write(self, incident_id: str) -> bool:
         scribe = self._by(self._script.people[-1])
         for field, text in self._script.words.items():
-            self._engine.people.write(incident_id, field, text, scribe)
+            self._engine.people.write_post_mortem(incident_id, field, text, scribe)
         for one in self._script.follow_ups:
             due = utc_now() + timedelta(days=one.in_days)
             self._engine.people.follow_up(incident_id, one.text, one.owner, due, scribe)

@@ -20,7 +20,7 @@ import pytest
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
-from allclear.engine.people.people import Declaration
+from allclear.engine.people.declare import Declaration
 from allclear.prefect_api import PrefectApi
 from allclear.stack import Ports, Stack, empty_prefect, prepare
 from tests.end_to_end.stack_support import OWN, ROOT, allclear

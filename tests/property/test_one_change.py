@@ -19,7 +19,7 @@ from allclear.domain.incident import Act
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.proposals import ActionRequest
-from allclear.engine.people.people import Declaration
+from allclear.engine.people.declare import Declaration
 from allclear.engine.response.moves import Over, Wait
 from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault

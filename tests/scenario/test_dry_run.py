@@ -7,7 +7,7 @@ from pathlib import Path
 
 from allclear.bootstrap import make_engine
 from allclear.domain.records import By
-from allclear.engine.people.people import Declaration
+from allclear.engine.people.declare import Declaration
 from allclear.engine.response.dry_run import dry_run_incident
 from allclear.settings import Settings
 from tests.contract.simulator_support import Simulated, quick, recorded

@@ -15,7 +15,7 @@ from allclear.domain.records import Contained
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.notify.page_updates import PHASE
-from allclear.engine.people.people import Declaration
+from allclear.engine.people.declare import Declaration
 from allclear.engine.response.moves import Over, Wait
 from allclear.journal.entries import SqlJournal
 from allclear.simulator.faults import Fault

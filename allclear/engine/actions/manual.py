@@ -16,7 +16,8 @@ from allclear.domain.reminders import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.incidents import read_incident, readable
-from allclear.engine.people.people import Declaration, People
+from allclear.engine.people.declare import Declaration
+from allclear.engine.people.people import People
 from allclear.engine.response.step_keys import undo_key
 from allclear.journal.ports import Journal
 

@@ -28,7 +28,7 @@ from allclear.engine.actions import approval_requests
 from allclear.engine.alerts.storm import count_collapsed
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import read_incident
-from allclear.engine.people.people import closing_outbox
+from allclear.engine.people.close import closing_outbox
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import INCIDENTS, Journal
 

@@ -20,7 +20,7 @@ from allclear.domain.records import IncidentEnded, NoteAdded
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.known_good import JournalRecord
 from allclear.engine.actions.manual import ManualRequest
-from allclear.engine.people.people import Declaration
+from allclear.engine.people.declare import Declaration
 from allclear.responder.app import make_app
 from allclear.responder.deliveries import PROOF
 from allclear.responder.sources.signatures import Level

@@ -11,7 +11,7 @@ from allclear.domain.action import ActStatus
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.auto_approval import acted_recently
 from allclear.engine.actions.known_good import JournalRecord
-from allclear.engine.people.people import Declaration
+from allclear.engine.people.declare import Declaration
 from allclear.settings import Settings
 from tests.scenario.response_support import installed
 from tests.scenario.scenes import Scene, scene

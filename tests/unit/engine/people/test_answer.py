@@ -28,7 +28,8 @@ from allclear.domain.records import (
     PhaseEntered,
 )
 from allclear.domain.replay import replay
-from allclear.engine.people.people import Declaration, People
+from allclear.engine.people.declare import Declaration
+from allclear.engine.people.people import People
 from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import OutboxKind
 from tests.contract.simulator_support import REPOSITORY
@@ -338,7 +339,7 @@ def test_empty_words_are_not_written(room: Room) -> None:
         lambda: room.people.severity(room.id, "P1", " ", ANA),
         lambda: room.people.resolve(room.id, "", ANA),
         lambda: room.people.false_alarm(room.id, " ", ANA),
-        lambda: room.people.write(room.id, "summary", "", ANA),
+        lambda: room.people.write_post_mortem(room.id, "summary", "", ANA),
         lambda: room.people.follow_up(room.id, "Test it", " ", due, ANA),
     ):
         with pytest.raises(NotAllowed):
@@ -409,8 +410,8 @@ def test_after_the_end_only_the_post_mortem_is_written(room: Room) -> None:
     ):
         with pytest.raises(NotAllowed, match="over"):
             say()
-    room.people.write(room.id, "summary", "It broke.", ANA)
-    room.people.write(room.id, "summary", "It broke, and was mended.", ANA)
+    room.people.write_post_mortem(room.id, "summary", "It broke.", ANA)
+    room.people.write_post_mortem(room.id, "summary", "It broke, and was mended.", ANA)
     room.people.follow_up(room.id, "Test it", "Ben", datetime(2026, 12, 1, tzinfo=UTC), ANA)
     assert room.incident.words == {"summary": "It broke, and was mended."}
     assert [one.owner for one in room.incident.follow_ups] == ["Ben"]

@@ -16,7 +16,9 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Facet, Kind, Plan, Role, SeverityRule
 from allclear.domain.records import AskOpened, By, RoleTaken, SeverityChanged, VetoWindowEnded
 from allclear.domain.replay import replay
-from allclear.engine.people.people import Declaration, People, read_facts
+from allclear.engine.people.assess import read_facts
+from allclear.engine.people.declare import Declaration
+from allclear.engine.people.people import People
 from allclear.journal.entries import SqlJournal
 from tests.scenario.response_support import new_journal, vintstreet
 from tests.unit.domain.stories import MACHINE
@@ -147,9 +149,9 @@ def test_what_nobody_knows_counts_as_the_graver(room: Room) -> None:
 @pytest.mark.parametrize(
     ("facets", "kind", "error", "said"),
     [
-        ({}, None, NotAllowed, "Nothing was said"),
+        ({}, None, NotAllowed, "Nothing to record"),
         ({"colour": "red"}, None, NotFound, "no facet 'colour'"),
-        ({"users": "some"}, None, NotFound, "never 'some'"),
+        ({"users": "some"}, None, NotFound, "no value 'some'"),
         ({"users": "few"}, "flood", NotFound, "no kind of incident 'flood'"),
     ],
 )

@@ -1,0 +1,122 @@
+"""Answering an ask: approve or deny, report a step, agree to a false alarm, choose a candidate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
+from allclear.domain.approval import Ask, AskKind
+from allclear.domain.base import person_key
+from allclear.domain.errors import NotAllowed, NotFound
+from allclear.domain.incident import AskState, Incident
+from allclear.domain.records import ActFinished, AskAnswered, By, StepDone
+from allclear.engine.people.incident_writer import IncidentWriter
+from allclear.journal.ports import OutboxKind, OutboxMessage
+
+
+class Answers:
+    """Records the answers of people, if they may give them."""
+
+    def __init__(self, company: Company, writer: IncidentWriter) -> None:
+        self._company = company
+        self._writer = writer
+
+    def answer(
+        self, ask_id: str, by: By, *, yes: bool, reason: str = "", choice: str | None = None, identity: str = "claimed"
+    ) -> str:
+        """Record a person's answer, and return a sentence for that person.
+
+        `identity` is how the name was proven. Raises NotFound for an unknown ask; NotAllowed if the ask is closed, if
+        this person may not answer it, or if the reason or the choice is missing.
+        """
+        incident_id = ask_id.partition("/")[0]
+
+        def decide(incident: Incident) -> list[Any]:
+            state = _open_ask(incident, ask_id)
+            self._check_may_answer(state, by, reason, yes=yes)
+            _check_choice(state, choice, yes=yes)
+            if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.blocks_ending or incident.unfinished):
+                raise NotAllowed(
+                    f"{incident_id} is no longer a false alarm: an action was carried out meanwhile.",
+                    f"Undo it first, or answer no: allclear show {incident_id}.",
+                )
+            answered = AskAnswered(ask=ask_id, yes=yes, reason=reason.strip(), choice=choice, identity=identity)
+            return [answered, *_consequences(state.ask, yes=yes, by=by, reason=reason)]
+
+        key = f"resume:{ask_id}:{person_key(by.actor)}:{yes}"
+        message = OutboxMessage(OutboxKind.RESUME, incident_id, key, {"ask": ask_id})
+        self._writer.append(incident_id, by, decide, outbox=[message])
+        state = self._writer.read(incident_id).asks[ask_id]
+        if state.open:
+            return f"Noted. {ask_id} needs {self._missing(state)}."
+        return f"{'Yes' if yes else 'No'} to {ask_id}: {state.ask.yes if yes else state.ask.no}"
+
+    def _missing(self, state: AskState) -> str:
+        """Return how many more people must say yes, and which role must be among them."""
+        policy, answers = state.ask.policy, state.answers
+        more = policy.people - len({person_key(answer.by.actor) for answer in answers})
+        if policy.one_of and not any(answer.by.role in policy.one_of for answer in answers):
+            roles = " or ".join(self._company.plan.role_title(role) for role in policy.one_of)
+            return f"{max(more, 1)} more, {roles} among them"
+        return f"{more} more"
+
+    def _check_may_answer(self, state: AskState, by: By, reason: str, *, yes: bool) -> None:
+        policy, plan = state.ask.policy, self._company.plan
+        # A role that is only in `one_of` may answer too. Otherwise an approval that needs it could never be granted.
+        if not plan.stands_in(by.role or "", policy.roles) and by.role not in policy.one_of:
+            roles = " or ".join(plan.role_title(role) for role in dict.fromkeys([*policy.roles, *policy.one_of]))
+            raise NotAllowed(
+                f"{state.ask.id} is for {roles}, not for {plan.role_title(by.role or '')}.", "Ask one of them."
+            )
+        if by.via == "prefect" and yes and not policy.prefect_may:
+            raise NotAllowed(
+                f"{state.ask.id} cannot be approved in Prefect, because Prefect does not know who you are.",
+                f"Answer on the command line: allclear approve {state.ask.id} --as NAME.",
+            )
+        same = [answer for answer in state.answers if person_key(answer.by.actor) == person_key(by.actor)]
+        if same and yes:  # a person who said yes may still change it to no
+            raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Another person must answer too.")
+        if policy.reason_needed and not reason.strip():
+            raise NotAllowed(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
+
+
+def _open_ask(incident: Incident, ask_id: str) -> AskState:
+    state = incident.asks.get(ask_id)
+    if state is None:
+        open_now = ", ".join(other.ask.id for other in incident.open_asks) or "nothing"
+        raise NotFound(f"{ask_id} was never asked.", f"Waiting for people: {open_now}.")
+    if not state.open:
+        last = state.answers[-1] if state.answers else None
+        answer = f"{'yes' if last.yes else 'no'}, said {last.by.actor}" if last else state.withdrawn or "void"
+        raise NotAllowed(f"{ask_id} is answered already: {answer}.", f"Read on: allclear show {incident.id}.")
+    return state
+
+
+def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:
+    ask, names = state.ask, [candidate.name for candidate in state.ask.choices]
+    if ask.kind is not AskKind.CHOICE or not yes:
+        if choice is not None:
+            raise NotAllowed(f"{ask.id} is not about a choice.", "Answer it without one.")
+    elif choice not in names:
+        problem = f"{choice} is none of the candidates" if choice else "Nothing was chosen"
+        raise NotAllowed(f"{problem}.", f"Choose one (on the command line: --choose): {', '.join(names)}.")
+    elif state.chosen not in {None, choice}:  # the two people that are needed must want the same
+        raise NotAllowed(
+            f"{state.answers[-1].by.actor} chose {state.chosen}, not {choice}.",
+            "Agree on one, or say no: then nothing is done.",
+        )
+
+
+def _consequences(ask: Ask, *, yes: bool, by: By, reason: str) -> list[Any]:
+    """Return the records that follow from an answer at once: the result of a person's step, or a rejected act."""
+    if ask.kind is AskKind.STEP:
+        verdict = Verdict.SUCCESS if yes else Verdict.INCONCLUSIVE
+        sentence = f"{'Done' if yes else 'Not done'} by {by.actor}: {reason.strip()}"
+        finding = Finding(verdict=verdict, sentence=sentence)
+        return [StepDone(phase=ask.phase, step=ask.step, title=ask.title, finding=finding)]
+    if ask.kind is AskKind.APPROVAL and not yes and ask.act:
+        sentence = f"{by.actor} said no{': ' + reason.strip() if reason.strip() else ''}."
+        outcome = Outcome(status=ActStatus.REJECTED, changed=False, sentence=sentence)
+        return [ActFinished(act=ask.act, outcome=outcome)]
+    return []

@@ -1,0 +1,120 @@
+"""What is known of an incident, and the severity that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.errors import NotAllowed, NotFound
+from allclear.domain.incident import Incident
+from allclear.domain.plan import UNKNOWN, assess
+from allclear.domain.records import Assessed, By, SeverityChanged
+from allclear.engine.people.incident_writer import IncidentWriter, required_text
+from allclear.engine.response.flow_starts import restart_messages
+
+
+class Assessments:
+    """Records what people find out about an incident, and changes its severity."""
+
+    def __init__(self, company: Company, writer: IncidentWriter) -> None:
+        self._company = company
+        self._writer = writer
+
+    def severity(self, incident_id: str, now: str, reason: str, by: By) -> str:
+        """Raise or lower the severity, and return a sentence for the person who did it.
+
+        Deadlines that have started keep their start. Raises NotFound for an unknown severity, NotAllowed without a
+        reason, or if the plan does not let this person lower it.
+        """
+        self.check_severity(now)
+        incident, plan = self._writer.read(incident_id), self._company.plan
+        if incident.severity == now:
+            return f"{incident_id} is {now} already."
+        was = [incident.severity]
+
+        def decide(incident: Incident) -> list[Any]:
+            lowered = plan.rank(now) > plan.rank(incident.severity)
+            if lowered and plan.may_lower is not None and not plan.stands_in(by.role or "", plan.may_lower):
+                roles = " or ".join(plan.role_title(role) for role in plan.may_lower) or "nobody"
+                raise NotAllowed(f"{by.actor} may not lower a severity: {roles} may.", "Ask one of them, or raise it.")
+            was[:] = [incident.severity]
+            return [SeverityChanged(was=incident.severity, now=now, reason=required_text(reason, "reason"))]
+
+        self._writer.append(incident_id, by, decide, outbox=restart_messages(incident, plan, now))
+        return f"{incident_id} is {now} now (was {was[0]})."
+
+    def assess(self, incident_id: str, facets: Mapping[str, str], kind: str | None, reason: str, by: By) -> str:
+        """Record what is known of the incident, and raise its severity if the plan's rules give a higher one.
+
+        The severity is never lowered automatically: if the rules give a lower one, the returned sentence says so.
+        Raises NotFound for a facet, value or kind that the plan lacks, NotAllowed if there is neither facet nor kind.
+        """
+        self.check_known(facets, kind)
+        if not facets and kind is None:
+            raise NotAllowed("Nothing to record: no facet and no kind was given.", f"Facets: {self._facet_values()}.")
+        plan, sentences = self._company.plan, [f"Noted in {incident_id}."]
+
+        def decide(incident: Incident) -> list[Any]:
+            del sentences[1:]
+            known = incident.facets | dict(facets)
+            raised, rule = self.raised(incident, None, known), assess(plan.assess, known)
+            sentences.extend(f"It is {change.now} now: {change.reason}." for change in raised)
+            if rule and not raised and rule.severity != incident.severity:
+                sentences.append(f"The plan's rules give {rule.severity} ({rule.because}); lower it if that is right.")
+            return [Assessed(facets=dict(facets), incident_kind=kind, reason=reason.strip()), *raised]
+
+        before = self._writer.read(incident_id)
+        raised = self.raised(before, None, before.facets | dict(facets))
+        outbox = [message for change in raised for message in restart_messages(before, plan, change.now)]
+        self._writer.append(incident_id, by, decide, outbox=outbox)
+        return " ".join(sentences)
+
+    def raised(self, incident: Incident, named: str | None, facets: Mapping[str, str]) -> list[SeverityChanged]:
+        """Return the change to the severity that was named, or else follows from the rules, if it is a higher one."""
+        rule, plan = assess(self._company.plan.assess, facets), self._company.plan
+        reasons = {named: "it was declared so"} if named else {rule.severity: rule.because} if rule else {}
+        return [
+            SeverityChanged(was=incident.severity, now=now, reason=reason)
+            for now, reason in reasons.items()
+            if plan.rank(now) < plan.rank(incident.severity)
+        ]
+
+    def severity_for(self, facets: Mapping[str, str]) -> str:
+        """Return the severity that the plan's rules give for these facets. Raises NotFound if no rule applies."""
+        rule = assess(self._company.plan.assess, facets)
+        if rule is None:
+            names = ", ".join(severity.name for severity in self._company.plan.severities)
+            raise NotFound("The plan has no rule that gives a severity for this.", f"Name one: {names}.")
+        return rule.severity
+
+    def check_severity(self, name: str) -> None:
+        """Raise NotFound, which names the plan's severities, for a severity that the plan lacks."""
+        if self._company.plan.severity(name) is None:
+            names = ", ".join(severity.name for severity in self._company.plan.severities)
+            raise NotFound(f"The plan has no severity {name!r}.", f"It has: {names}.")
+
+    def check_known(self, facets: Mapping[str, str], kind: str | None) -> None:
+        """Raise NotFound for a facet, a value or a kind of incident that the plan lacks."""
+        plan = self._company.plan
+        if kind is not None and kind not in plan.kinds:
+            raise NotFound(f"The plan has no kind of incident {kind!r}.", f"It has: {', '.join(plan.kinds)}.")
+        for name, value in facets.items():
+            facet = plan.facets.get(name)
+            if facet is None:
+                raise NotFound(f"The plan has no facet {name!r}.", f"It has: {self._facet_values()}.")
+            if value not in (*facet.values, UNKNOWN):
+                values = ", ".join((*facet.values, UNKNOWN))
+                raise NotFound(f"The facet {name} has no value {value!r}.", f"It has: {values}.")
+
+    def _facet_values(self) -> str:
+        facets = self._company.plan.facets.items()
+        return ", ".join(f"{name}={'|'.join((*facet.values, UNKNOWN))}" for name, facet in facets) or "none"
+
+
+def read_facts(texts: list[str]) -> dict[str, str]:
+    """Return facet -> value for texts of the form `facet=value`. Raises NotAllowed for any other form."""
+    for text in texts:
+        if "=" not in text:
+            raise NotAllowed(f"{text!r} is not a facet and its value.", "Write facet=value, as in users=many.")
+    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}

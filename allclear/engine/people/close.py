@@ -1,0 +1,71 @@
+"""Ending an incident: resolved, or a false alarm."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from allclear.domain.errors import NotAllowed
+from allclear.domain.incident import Incident
+from allclear.domain.records import By, IncidentEnded
+from allclear.domain.runbook import Phase
+from allclear.engine.people.incident_writer import IncidentWriter, required_text
+from allclear.engine.response.flow_starts import start_message
+from allclear.journal.ports import OutboxKind, OutboxMessage
+
+Ending = Literal["resolved", "false-alarm"]
+
+
+class Closing:
+    """Ends incidents.
+
+    Both methods return a sentence for the person, and raise NotAllowed while an act is being carried out or is still in
+    place, if the incident has ended, or without a reason.
+    """
+
+    def __init__(self, writer: IncidentWriter) -> None:
+        self._writer = writer
+
+    def resolve(self, incident_id: str, reason: str, by: By) -> str:
+        """End the incident as resolved."""
+        self._end(incident_id, "resolved", reason, by)
+        return f"{incident_id} is resolved."
+
+    def false_alarm(self, incident_id: str, reason: str, by: By) -> str:
+        """End the incident as a false alarm."""
+        self._end(incident_id, "false-alarm", reason, by)
+        return f"{incident_id} ended as a false alarm."
+
+    def _end(self, incident_id: str, ending: Ending, reason: str, by: By) -> None:
+        def decide(incident: Incident) -> list[Any]:
+            _check_may_end(incident)
+            return [IncidentEnded(ending=ending, reason=required_text(reason, "reason"))]
+
+        self._writer.append(incident_id, by, decide, outbox=closing_outbox(self._writer.read(incident_id), ending))
+
+
+def _check_may_end(incident: Incident) -> None:
+    if incident.ended:  # entries are still written in the review, but an incident ends only once
+        raise NotAllowed(f"{incident.id} is over.", f"Read it: allclear show {incident.id}.")
+    if incident.unfinished:
+        raise NotAllowed(
+            f"{incident.id} cannot end: {incident.unfinished[0].id} is being carried out.",
+            f"Wait for its outcome: allclear show {incident.id}.",
+        )
+    if incident.blocks_ending:
+        acts = ", ".join(act.id for act in incident.blocks_ending)
+        raise NotAllowed(
+            f"{incident.id} cannot end: still in place: {acts}.",
+            f"Undo it: allclear undo {incident.id} {incident.blocks_ending[0].id}.",
+        )
+
+
+def closing_outbox(incident: Incident, ending: Ending) -> list[OutboxMessage]:
+    """Return the outbox messages for the end of the incident.
+
+    They start the review, unless it was a false alarm, and resume the flow runs that wait for an answer.
+    """
+    outbox = [start_message(incident.id, Phase.REVIEW.value)] if ending == "resolved" else []
+    for state in incident.open_asks:
+        detail = {"ask": state.ask.id}
+        outbox.append(OutboxMessage(OutboxKind.RESUME, incident.id, f"over:{state.ask.id}", detail))
+    return outbox

@@ -1,0 +1,105 @@
+"""Declaring an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.incident import Incident
+from allclear.domain.records import Acknowledged, Assessed, By, IncidentOpened, NoteAdded, RoleTaken
+from allclear.domain.template_values import LEAD
+from allclear.engine.incidents import open_under, readable
+from allclear.engine.people.assess import Assessments
+from allclear.engine.people.incident_writer import IncidentWriter
+from allclear.engine.response.flow_starts import start_message
+from allclear.journal.ports import Journal, world_of
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a person reports who declares an incident."""
+
+    title: str
+    severity: str | None
+    """None: the plan's rules derive it from the facets."""
+    service: str
+    runbook: str
+    began: datetime | None = None
+    facets: Mapping[str, str] = field(default_factory=dict[str, str])
+    kind: str | None = None
+    """None: the runbook's kind."""
+
+
+class Declarations:
+    """Opens the incidents that people declare."""
+
+    def __init__(
+        self, journal: Journal, company: Company, writer: IncidentWriter, assessments: Assessments, *, simulated: bool
+    ) -> None:
+        self._journal = journal
+        self._company = company
+        self._writer = writer
+        self._assessments = assessments
+        self._simulated = simulated
+
+    def declare(self, declaration: Declaration, by: By, *, first: str | None = "respond") -> str:
+        """Open an incident and return its id; `first` is the flow that is started for it, or None.
+
+        The person who declares it has acknowledged it, and leads it. If an incident is open for the same service and
+        runbook, the declaration is added to it as a note, so that one trouble has one response. Raises NotFound for
+        what the plan does not have, NotAllowed, JournalError.
+        """
+        opened = self.opening(declaration, by).model_copy(update={"manual": first is None})
+        rows = self._journal.incidents(open_only=True, service=declaration.service, company=self._company.name)
+        for known in readable(self._journal, rows):
+            if known.opened.runbook == declaration.runbook and known.is_of(simulated=self._simulated):
+                return self._declare_again(known, declaration, by, first)
+        outbox = [start_message("{incident}", first)] if first else []
+        world = world_of(self._company.name, simulated=self._simulated)
+        # The key lets one of two simultaneous declarations open the incident, and the other one join it.
+        _, key = open_under(self._journal, f"declared:{world}:{declaration.service}:{declaration.runbook}")
+        incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
+        if not new:
+            return self._declare_again(self._writer.read(incident), declaration, by, first)
+        self._journal.append(incident, [Acknowledged(), RoleTaken(role=LEAD, person=by.actor)], by)
+        return incident
+
+    def _declare_again(self, known: Incident, declaration: Declaration, by: By, first: str | None) -> str:
+        """Add the declaration to an open incident. One that a manual action opened has no flow yet, and gets it now."""
+        outbox = [start_message(known.id, first)] if first and not known.entered else []
+
+        def decide(incident: Incident) -> list[Any]:
+            records: list[Any] = [NoteAdded(text=f"Declared again: {declaration.title}")]
+            if declaration.facets:
+                records.append(Assessed(facets=dict(declaration.facets), reason="Declared again."))
+            facets = incident.facets | dict(declaration.facets)
+            return [*records, *self._assessments.raised(incident, declaration.severity, facets)]
+
+        self._writer.append(known.id, by, decide, outbox=outbox)
+        return known.id
+
+    def opening(self, declaration: Declaration, by: By) -> IncidentOpened:
+        """Return the record that opens an incident for the declaration.
+
+        Raises NotFound if the plan lacks the service, runbook, kind, facet or severity, or has no rule for the facets.
+        """
+        self._company.service(declaration.service)
+        kind = declaration.kind or self._company.runbook(declaration.runbook).kind
+        self._assessments.check_known(declaration.facets, kind)
+        severity = declaration.severity or self._assessments.severity_for(declaration.facets)
+        self._assessments.check_severity(severity)
+        return IncidentOpened(
+            company=self._company.name,
+            title=declaration.title,
+            severity=severity,
+            service=declaration.service,
+            runbook=declaration.runbook,
+            incident_kind=kind,
+            facets=dict(declaration.facets),
+            reported=f"declared by {by.actor}",
+            began=declaration.began,
+            simulated=self._simulated,
+        )

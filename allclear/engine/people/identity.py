@@ -1,0 +1,42 @@
+"""Who a person is, and in which role that person acts."""
+
+from __future__ import annotations
+
+from allclear.company import Company
+from allclear.domain.base import person_key
+from allclear.domain.errors import NotAllowed, NotFound
+from allclear.domain.records import By
+
+
+class Identity:
+    """The people and roles of one plan."""
+
+    def __init__(self, company: Company) -> None:
+        self._company = company
+
+    def who(self, name: str, role: str | None, via: str) -> By:
+        """Return the person and the role; without a `role`, the first one that the plan gives this person.
+
+        A name is only claimed, unless the channel proves it. If the plan names no people for a role (its names are
+        still blanks), anyone may claim that role, and the record shows that it was claimed. Raises NotAllowed if the
+        plan names other people for the role, NotFound for an unknown role.
+        """
+        plan = self._company.plan
+        if not name.strip():
+            raise NotAllowed("Your name is missing.", "Give it (on the command line: --as NAME, or set ALLCLEAR_USER).")
+        if role is None:
+            known = [person for person in plan.people if person.known and person_key(person.name) == person_key(name)]
+            if not known:
+                raise NotAllowed(
+                    f"The plan does not name {name!r}.", f"Give your role: --role {' | '.join(plan.roles)}."
+                )
+            role = known[0].roles[0]
+        if role not in plan.roles:
+            raise NotFound(f"The plan has no role {role!r}.", f"It has: {', '.join(plan.roles)}.")
+        holders = plan.holders(role)
+        if holders and person_key(name) not in {person_key(person.name) for person in holders}:
+            raise NotAllowed(
+                f"{name!r} is not {plan.role_title(role)}.",
+                f"The plan names: {', '.join(person.name for person in holders)}.",
+            )
+        return By(actor=name.strip(), role=role, via=via)

@@ -1,0 +1,66 @@
+"""Appends what people decide to the record of an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from allclear.domain.errors import ConcurrentWrite, NotAllowed
+from allclear.domain.incident import Incident
+from allclear.domain.records import By
+from allclear.domain.runbook import Phase
+from allclear.engine.incidents import read_incident
+from allclear.journal.ports import Journal, OutboxMessage
+
+_MOST_ATTEMPTS = 20
+"""How often an entry is attempted while other entries are written to the same incident."""
+
+
+class IncidentWriter:
+    """Reads incidents, and appends entries that are decided anew whenever the incident has changed meanwhile."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def read(self, incident_id: str) -> Incident:
+        """Return the incident as the journal has it now. Raises NotFound, JournalError."""
+        return read_incident(self._journal, incident_id)
+
+    def append(
+        self,
+        incident_id: str,
+        by: By,
+        decide: Callable[[Incident], list[Any]],
+        *,
+        outbox: Sequence[OutboxMessage] = (),
+        after_end: bool = False,
+    ) -> None:
+        """Append the records that `decide` returns for the incident, and the outbox messages with them.
+
+        `decide` is called again if another entry was written meanwhile. Raises NotAllowed if the incident has ended and
+        is not in its review, unless `after_end`; NotFound, ConcurrentWrite, JournalError, and what `decide` raises.
+        """
+        for _ in range(_MOST_ATTEMPTS):
+            incident = self.read(incident_id)
+            if incident.over and not after_end and not _in_review(incident):
+                raise NotAllowed(f"{incident_id} is over.", f"Read it: allclear show {incident_id}.")
+            records = decide(incident)
+            try:
+                self._journal.append(incident_id, records, by, expect=incident.length, outbox=list(outbox))
+            except ConcurrentWrite:
+                continue
+            return
+        raise ConcurrentWrite(
+            f"Nothing was written: other entries kept being written to {incident_id}.", "Try again in a moment."
+        )
+
+
+def required_text(text: str, name: str) -> str:
+    """Return `text` without the spaces around it. Raises NotAllowed if it is empty; `name` says what it is."""
+    if not text.strip():
+        raise NotAllowed(f"The {name} is empty.", "Write a few words.")
+    return text.strip()
+
+
+def _in_review(incident: Incident) -> bool:
+    return Phase.REVIEW.value in incident.entered and Phase.REVIEW.value not in incident.left

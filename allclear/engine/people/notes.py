@@ -1,0 +1,39 @@
+"""What people write down: notes, decisions, the fields of the post-mortem, follow-ups."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from allclear.domain.records import By, DecisionMade, FollowUpAdded, NoteAdded, PostMortemWritten
+from allclear.engine.people.incident_writer import IncidentWriter, required_text
+
+
+class Notes:
+    """Records people's texts. Each method returns a sentence for the author; raises NotAllowed for an empty text."""
+
+    def __init__(self, writer: IncidentWriter) -> None:
+        self._writer = writer
+
+    def note(self, incident_id: str, text: str, by: By) -> str:
+        """Record a note."""
+        self._writer.append(incident_id, by, lambda _: [NoteAdded(text=required_text(text, "note"))])
+        return f"Noted in {incident_id}."
+
+    def decide(self, incident_id: str, text: str, reason: str, by: By) -> str:
+        """Record a decision and its reason."""
+        self._writer.append(
+            incident_id, by, lambda _: [DecisionMade(text=required_text(text, "decision"), reason=reason)]
+        )
+        return f"The decision is recorded in {incident_id}."
+
+    def write_post_mortem(self, incident_id: str, field: str, text: str, by: By) -> str:
+        """Record the text of one field of the post-mortem; the last text counts."""
+        record = PostMortemWritten(field=field, text=required_text(text, "text"))
+        self._writer.append(incident_id, by, lambda _: [record], after_end=True)
+        return f"{field} of {incident_id} is recorded."
+
+    def follow_up(self, incident_id: str, text: str, owner: str, due: datetime, by: By) -> str:
+        """Record a follow-up: what has to be done so that the incident does not happen again."""
+        record = FollowUpAdded(text=required_text(text, "follow-up"), owner=required_text(owner, "owner"), due=due)
+        self._writer.append(incident_id, by, lambda _: [record], after_end=True)
+        return f"{owner} has a follow-up by {due:%Y-%m-%d}."

@@ -1,0 +1,88 @@
+"""Who has which role in an incident, and who is on duty: acknowledge, hand over, take over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.base import Clock, person_key
+from allclear.domain.errors import NotAllowed, NotFound
+from allclear.domain.incident import Incident
+from allclear.domain.plan import RotaOverride
+from allclear.domain.records import Acknowledged, By, RoleTaken
+from allclear.domain.template_values import LEAD
+from allclear.engine.people.identity import Identity
+from allclear.engine.people.incident_writer import IncidentWriter
+from allclear.journal.ports import Journal
+
+
+class Roles:
+    """The roles that people take in an incident, and their turns in a rota."""
+
+    def __init__(
+        self, journal: Journal, company: Company, clock: Clock, writer: IncidentWriter, identity: Identity
+    ) -> None:
+        self._journal = journal
+        self._company = company
+        self._clock = clock
+        self._writer = writer
+        self._identity = identity
+
+    def acknowledge(self, incident_id: str, by: By) -> str:
+        """Record that a person is working on the incident, and return a sentence for that person.
+
+        The first to acknowledge leads the incident, unless the plan forbids it because of that person's other roles.
+        """
+        incident = self._writer.read(incident_id)
+        if incident.acknowledged_at and not incident.unacknowledged_pages:
+            return f"{incident_id} was acknowledged by {incident.acknowledged_by} already."
+        self._writer.append(incident_id, by, lambda now: [Acknowledged(), *self._lead(now, by)])
+        return f"{incident_id} is acknowledged by {by.actor}."
+
+    def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
+        """Give a role to another person. Raises NotAllowed if the plan forbids one person to have both of two roles."""
+        plan = self._company.plan
+        self._identity.who(to, role, by.via)
+
+        def decide(incident: Incident) -> list[Any]:
+            other = self._conflict(incident, role, to)
+            if other:
+                raise NotAllowed(
+                    f"{to} is {plan.role_title(other)}, and the plan forbids that with {plan.role_title(role)}.",
+                    "Name another person, or hand the other role over first.",
+                )
+            return [RoleTaken(role=role, person=to, was=incident.roles.get(role))]
+
+        self._writer.append(incident_id, by, decide)
+        return f"{to} is {plan.role_title(role)} of {incident_id} now."
+
+    def take_over(self, role: str, by: By) -> str:
+        """Put a person on duty in every layer of the role's rotas in which that person takes turns.
+
+        Raises NotFound if the person takes no turns as `role`.
+        """
+        plan = self._company.plan
+        rotas = [rota for rota in plan.rotas if rota.role == role]
+        layers = [layer for rota in rotas for layer in rota.layers if by.actor in layer.people]
+        if not layers:
+            people = ", ".join(name for rota in rotas for layer in rota.layers for name in layer.people) or "nobody"
+            raise NotFound(f"{by.actor} takes no turns as {plan.role_title(role)}.", f"Turns are taken by: {people}.")
+        now = self._clock()
+        for layer in layers:
+            self._journal.take_over(RotaOverride(role=role, layer=layer.name, person=by.actor, at=now))
+        names = " and ".join(layer.name for layer in layers)
+        return f"{by.actor} is on duty as {plan.role_title(role)} now ({names})."
+
+    def _lead(self, incident: Incident, by: By) -> list[RoleTaken]:
+        if LEAD in incident.roles or self._conflict(incident, LEAD, by.actor):
+            return []
+        return [RoleTaken(role=LEAD, person=by.actor)]
+
+    def _conflict(self, incident: Incident, role: str, person: str) -> str | None:
+        """Return a role that `person` has and that the plan forbids together with `role`, or None."""
+        never_with = {name: known.never_with for name, known in self._company.plan.roles.items()}
+        for other, holder in incident.roles.items():
+            forbidden = other in never_with.get(role, ()) or role in never_with.get(other, ())
+            if other != role and forbidden and person_key(holder) == person_key(person):
+                return other
+        return None
