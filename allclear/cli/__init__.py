@@ -1,7 +1,7 @@
 """The command line: `allclear --help`.
 
-Exit codes: 0 done; 1 a check found something, or a drill fell short; 2 the command was written wrongly; 3 to 8 as at
-the top of `allclear.domain.errors`; 130 interrupted.
+Exit codes: 0 done; 1 a check found something, or a drill fell short; 2 wrong usage; 3 to 8 as listed at the top of
+`allclear.domain.errors`; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from importlib import import_module
 from allclear.cli.root import app
 from allclear.domain.errors import AllclearError
 
-_MODULES = ("alerts", "company", "drills", "on_call", "incidents", "response", "start")
-"""Each adds its commands."""
+_MODULES = ("response", "incidents", "on_call", "alerts", "drills", "company", "start")
+"""Each module adds its commands when it is imported."""
 
 _ALONE = {"check": "company", "init": "company", "schema": "company"}
-"""Commands that are typed again and again while a file is written: what only others need is not imported for them."""
+"""Command → its module, for commands that are typed often while a file is written: only their module is imported."""
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     try:
         app()
     except AllclearError as error:
-        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - the command line's own voice
+        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - the error's sentence
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""Rehearsing."""
+"""The command `drill`: rehearse an incident."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from rich.markdown import Markdown
 from rich.text import Text
 
-from allclear.cli.root import app, out, run_parts, say, say_heading, say_json
+from allclear.cli.root import REHEARSE, app, out, run_until_stopped, say, say_heading, say_json
 from allclear.company import Company, check_company, find_company
 from allclear.domain.approval import Ask
 from allclear.domain.durations import say_duration
@@ -33,43 +33,42 @@ from allclear.settings import load_settings
 _STYLE = {"good": "green", "bad": "red", "ask": "yellow", "person": "cyan", "plain": ""}
 
 
-@app.command()
+@app.command(rich_help_panel=REHEARSE)
 def drill(
     scenario: Annotated[
-        str, typer.Argument(metavar="[COMPANY/]SCENARIO", help="The company's first one if left out.")
+        str, typer.Argument(metavar="[COMPANY/]SCENARIO", help="A drill. Default: the company's first one.")
     ] = "",
-    of_company: Annotated[str | None, typer.Option("--company", help="Whose; ALLCLEAR_COMPANY if left out.")] = None,
+    of_company: Annotated[str | None, typer.Option("--company", help="The company. Default: ALLCLEAR_COMPANY.")] = None,
     interactive: Annotated[
-        bool, typer.Option("--interactive", help="You are asked; the others are simulated.")
+        bool, typer.Option("--interactive", help="You answer for the person on call; the others are simulated.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON, for scripts.")] = False,
-    home: Annotated[Path | None, typer.Option(help="Where the drill's journal and logs are kept.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, for scripts.")] = False,
+    home: Annotated[Path | None, typer.Option(help="The folder for the drill's journal and logs.")] = None,
 ) -> None:
-    """Rehearse an incident on the production engine against a simulated production. Exit code 1 where it fell short."""
+    """Rehearse an incident against a simulated production. The exit code is 1 if the response fell short."""
     company_name, _, name = scenario.rpartition("/")
     company = find_company(company_name or of_company or load_settings().company)
     name = name or first_script(company)
-    find_script(company.folder, name)  # what is wrong with the drill itself is said first
+    find_script(company.folder, name)  # an error in the drill itself is reported first
     _check(company)
     place = (home or Path(".allclear/drills") / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}").resolve()
-    quiet = as_json
 
-    def told(entry: Entry, incident: Incident) -> None:
+    def print_entry(entry: Entry, incident: Incident) -> None:
         line = line_of(entry, incident, company.plan)
-        if quiet or line.routine:
+        if as_json or line.routine:
             return
         text = Text.assemble(
             (f"{line.at:%H:%M:%S}  ", "dim"), (f"{line.who:22} ", "bold"), (beside_its_author(line), _STYLE[line.tone])
         )
         out.print(text, soft_wrap=True)
 
-    def said(text: str) -> None:
-        if not quiet:
+    def print_progress(text: str) -> None:
+        if not as_json:
             out.print(text, style="dim", markup=False)
 
-    said("Every time is UTC.")
+    print_progress("All times are UTC.")
     person = _ask_at_terminal if interactive else None
-    played = run_parts(play(company, name, place, told=told, said=said, person=person))
+    played = run_until_stopped(play(company, name, place, told=print_entry, said=print_progress, person=person))
     _tidy(place)
     if as_json:
         say_json(_as_json(played))
@@ -78,11 +77,11 @@ def drill(
         if sys.stdout.isatty():
             out.print(Markdown(played.post_mortem))
         else:
-            print(played.post_mortem)  # noqa: T201 - as it stands in the file, without any wrapping
+            print(played.post_mortem)  # noqa: T201 - rich would wrap the document
         out.rule()
         _score(played, company.plan)
         say(
-            f"Read on: ALLCLEAR_COMPANY={company.name} ALLCLEAR_JOURNAL_URL=sqlite:///{place / 'journal.db'} "
+            f"Read more: ALLCLEAR_COMPANY={company.name} ALLCLEAR_JOURNAL_URL=sqlite:///{place / 'journal.db'} "
             f"allclear show {played.incident.id}"
         )
     if not played.passed:
@@ -90,27 +89,27 @@ def drill(
 
 
 def _check(company: Company) -> None:
-    """Raise ConfigError for a folder with an error: a drill would only find it in the middle."""
-    found = check_company(company.folder, Registry.installed(), PLACEHOLDERS, check_drills)
-    wrong = [one for one in found if one.level == "error"]
-    if wrong:
-        more = f" `allclear check {company.name}` lists all {len(wrong)}." if len(wrong) > 1 else ""
-        raise ConfigError(str(wrong[0]), wrong[0].next_step + more)
+    """Raise ConfigError if the company's folder has an error: otherwise the drill would stop in the middle."""
+    complaints = check_company(company.folder, Registry.installed(), PLACEHOLDERS, check_drills)
+    errors = [complaint for complaint in complaints if complaint.level == "error"]
+    if errors:
+        more = f" `allclear check {company.name}` lists all {len(errors)}." if len(errors) > 1 else ""
+        raise ConfigError(str(errors[0]), errors[0].next_step + more)
 
 
 _TERMINAL = asyncio.Lock()
-"""One question at a time."""
+"""Held while the person at the terminal answers: one question at a time."""
 
 
 async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
-    """Ask the person at the terminal for what an on-call decides; steps of others are left to the cast."""
+    """Ask the person at the terminal if the person on call may answer; the cast answers for the others."""
     if "on_call" not in ask.policy.roles:
         return None
     async with _TERMINAL:
-        return await _asked(ask)
+        return await _ask(ask)
 
 
-async def _asked(ask: Ask) -> tuple[By, bool, str]:
+async def _ask(ask: Ask) -> tuple[By, bool, str]:
     say_heading(f"\n{plain(ask.title)}")
     out.print(Markdown(ask.text, hyperlinks=False))
     answer = await asyncio.to_thread(out.input, f"{ask.yes} [y] / {ask.no} [n] ? ", markup=False)
@@ -157,5 +156,5 @@ def _as_json(played: Played) -> dict[str, object]:
 
 
 def _tidy(home: Path) -> None:
-    """Prefect's own database is of no use after the drill."""
+    """Remove Prefect's database, which is of no use after the drill."""
     shutil.rmtree(home / "prefect", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Looking at incidents, and acting by hand."""
+"""Commands that read incidents, and those that act by hand."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import typer
 
 from allclear.bootstrap import open_engine
 from allclear.cli.root import (
+    ACT,
+    READ,
     As,
     AsJson,
     IncidentId,
     Role,
+    acting_person,
     app,
-    engine_with_post,
+    engine_with_delivery,
     out,
     run,
     say,
     say_heading,
     say_json,
-    speaker,
 )
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
@@ -36,9 +38,9 @@ from allclear.postmortem.placeholders import FIELDS
 from allclear.settings import load_settings
 
 
-@app.command("incidents")
+@app.command("incidents", rich_help_panel=READ)
 def list_incidents(as_json: AsJson = False) -> None:
-    """List the incidents, newest first."""
+    """List the incidents, newest first, with the questions that are open."""
 
     async def work() -> list[dict[str, Any]]:
         async with open_engine() as engine:
@@ -60,9 +62,9 @@ def list_incidents(as_json: AsJson = False) -> None:
         say_json(rows)
         return
     if not rows:
-        say("There are no incidents in this journal.")
+        say("This journal has no incidents. Declare one: allclear respond --help.")
         return
-    say_heading(f"{'Incident':9} {'Severity':8} {'Status':13}  {'Opened (UTC)':16}  Title, and what waits for people")
+    say_heading(f"{'Incident':9} {'Severity':8} {'Status':13}  {'Opened (UTC)':16}  Title, and its open questions")
     for row in rows:
         title = f"{'[SIMULATED] ' if row['simulated'] else ''}{plain(row['title'])}"
         opened = row["opened_at"][:16].replace("T", " ")
@@ -71,16 +73,16 @@ def list_incidents(as_json: AsJson = False) -> None:
             say(f"{'':10}{ask}")
 
 
-@app.command()
+@app.command(rich_help_panel=READ)
 def show(
     incident: IncidentId,
-    every: Annotated[bool, typer.Option("--all", help="With the lines that only an auditor wants.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include the lines that only an audit needs.")] = False,
     reason: Annotated[
-        bool, typer.Option("--why", help="What became of each alert, by which rule, and why nothing acted by itself.")
+        bool, typer.Option("--why", help="Explain each alert's decision, and why nothing was done automatically.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read an incident as its scribe would tell it."""
+    """Show an incident: how it stands, its open questions and its timeline."""
 
     async def work() -> None:
         async with open_engine() as engine:
@@ -101,7 +103,7 @@ def _say_why(reason: Explanation) -> None:
     for line in (*reason.opened, *reason.alone, *reason.stale):
         say(line)
     if not reason.heard:
-        say("No alert belongs to it.")
+        say("No alert belongs to this incident.")
         return
     say_heading(f"\n{'Heard (UTC)':19}  {'Source':12}  What the alert said, and what became of it by which rule")
     for place, one in enumerate(reason.heard):
@@ -112,9 +114,9 @@ def _say_why(reason: Explanation) -> None:
         say(f"{'':21}{became_words(one.decision, one.state, one.incident, one.reason)}")
 
 
-@app.command()
+@app.command(rich_help_panel=READ)
 def verify(incident: IncidentId) -> None:
-    """Check that no line of the record was changed, and print its head hash."""
+    """Verify that no entry of an incident's record was changed, and print the hash of the last one."""
 
     async def work() -> tuple[int | None, str, int]:
         async with open_engine() as engine:
@@ -126,13 +128,15 @@ def verify(incident: IncidentId) -> None:
 
     broken, head, length = run(work())
     if broken is not None:
-        raise JournalError(f"The record of {incident} is broken at entry {broken}.", "Restore it from a backup.")
-    say(f"The record of {incident} is whole: {length} entries, head {head}")
+        raise JournalError(
+            f"The record of {incident} was changed at entry {broken}.", "Restore the journal from a backup."
+        )
+    say(f"The record of {incident} is unchanged: {length} entries, the last one's hash is {head}")
 
 
-@app.command("in-place")
+@app.command("in-place", rich_help_panel=READ)
 def in_place(as_json: AsJson = False) -> None:
-    """List what containment left behind and is still in place, in all incidents."""
+    """List the changes that are still in place, in all incidents, and how to undo each."""
 
     async def work() -> list[dict[str, Any]]:
         async with open_engine() as engine:
@@ -164,9 +168,9 @@ def in_place(as_json: AsJson = False) -> None:
         say("Nothing is left in place.")
 
 
-@app.command()
+@app.command(rich_help_panel=ACT)
 def actions() -> None:
-    """List what can be done and looked at, with the parameters of each."""
+    """List the actions and probes that are installed, with their parameters."""
 
     async def work() -> None:
         async with open_engine() as engine:
@@ -182,31 +186,36 @@ def _pairs(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise ConfigError(f"{pair!r} is no parameter.", "Write parameters as name=value.")
+            raise ConfigError(f"{pair!r} is not a parameter.", "Write parameters as name=value.")
         params[name] = value
     return params
 
 
-@app.command()
-def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
+@app.command(rich_help_panel=ACT)
+def act(  # noqa: PLR0913, PLR0917 - one action and how it is carried out
     company: Annotated[str, typer.Argument(help="A folder under runbooks/.")],
-    action: Annotated[str, typer.Argument(help="As cloud_run.rollback_traffic; `allclear actions` lists them.")],
-    params: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...")] = None,
-    reason: Annotated[str, typer.Option(help="Why; it goes into the record.")] = "",
-    incident: Annotated[
-        str | None, typer.Option(help="The incident it belongs to; else the open one, or a new one.")
+    action: Annotated[
+        str, typer.Argument(help="An action, as cloud_run.rollback_traffic; `allclear actions` lists them.")
+    ],
+    params: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="The action's parameters, as service=storefront."),
     ] = None,
-    severity: Annotated[str | None, typer.Option(help="The severity of a new incident.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask once more.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change and stop.")] = False,
+    reason: Annotated[str, typer.Option(help="Why. Required: it goes into the record.")] = "",
+    incident: Annotated[
+        str | None, typer.Option(help="The incident it belongs to. Default: the open one, or a new one.")
+    ] = None,
+    severity: Annotated[str | None, typer.Option(help="The severity, if a new incident is opened.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change, and change nothing.")] = False,
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Do one act by hand, through the same executor as everything else: for when Prefect is away."""
+    """Carry out one action by hand, with the same checks and record as in a response. Works without Prefect."""
 
     async def work() -> None:
         settings = load_settings().model_copy(update={"company": company})
-        async with engine_with_post(settings) as engine:
+        async with engine_with_delivery(settings) as engine:
             given = _pairs(params or [])
             request = ActionRequest(PHASE, "preview", action, given, "")
             preview, policy = await engine.proposer.preview(request)
@@ -215,21 +224,22 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
             for refusal in refusals:
                 say(f"  refused: {refusal.sentence} {refusal.next_step}")
             if preview.done:
-                say("Nothing is left to change: it is so already.")
+                say("There is nothing to change: the action's target is reached already.")
             if dry_run:
-                who = asked_words(policy, engine.company.plan) if policy else "nobody has to"
-                say(f"Dry run: nothing was changed. Who may allow it: {who}.")
+                who = asked_words(policy, engine.company.plan) if policy else "no approval is needed"
+                say(f"Dry run: nothing was changed. Approval: {who}.")
                 return
             if refusals:
                 raise Refused(refusals[0].sentence, refusals[0].next_step)
-            by = speaker(engine, name, role)
+            by = acting_person(engine, name, role)
             if not yes and not typer.confirm("Do it now?"):
                 say("Nothing was changed.")
                 return
             request = ManualRequest(action, given, reason, incident, severity, shown=change.digest)
             result = await engine.manual.do(request, by)
             if result.outcome is None:
-                say(f"{result.act} of {result.incident} waits for somebody else: allclear approve {result.waiting[0]}")
+                say(f"{result.act} of {result.incident} needs an approval:")
+                say(f"    allclear approve {result.waiting[0]} --as NAME")
                 return
             say(f"{result.incident}: {result.outcome.status.value}. {result.outcome.sentence}")
             if not result.outcome.good:
@@ -238,21 +248,21 @@ def act(  # noqa: PLR0913, PLR0917 - one act and how it is ordered
     run(work())
 
 
-@app.command()
+@app.command(rich_help_panel=ACT)
 def undo(
     incident: IncidentId,
-    act_id: Annotated[str, typer.Argument(metavar="ACT", help="As contain/roll-back.")],
+    act_id: Annotated[str, typer.Argument(metavar="ACT", help="As contain/roll-back; `allclear in-place` lists them.")],
     reason: Annotated[str, typer.Option(help="Why.")] = "",
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Undo an act that is still in place; refused where the world has moved since."""
+    """Undo a change that is still in place. Refused if the system was changed since."""
 
     async def work() -> str:
-        async with engine_with_post() as engine:
-            result = await engine.manual.undo(incident, act_id, reason, speaker(engine, name, role))
+        async with engine_with_delivery() as engine:
+            result = await engine.manual.undo(incident, act_id, reason, acting_person(engine, name, role))
             if result.outcome is None:
-                return f"{result.act} waits for somebody else: allclear approve {result.waiting[0]}"
+                return f"{result.act} needs an approval: allclear approve {result.waiting[0]} --as NAME"
             if not result.outcome.good:
                 raise Refused(f"{act_id} is not undone: {result.outcome.sentence}", result.outcome.next_step)
             return f"{act_id} is undone. {result.outcome.sentence}"
@@ -260,22 +270,25 @@ def undo(
     say(run(work()))
 
 
-@app.command()
+@app.command(rich_help_panel=READ)
 def postmortem(
     incident: IncidentId,
-    write: Annotated[tuple[str, str] | None, typer.Option(metavar="FIELD TEXT", help="Write one field of it.")] = None,
-    to: Annotated[Path | None, typer.Option(help="Write the document into this file.")] = None,
+    write: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="FIELD TEXT", help="Write one field, and print nothing else.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="Write the document into this file, and do not print it.")] = None,
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Print the post-mortem in the company's template, filled from the journal."""
+    """Print the post-mortem: the company's template, filled from the journal."""
 
     async def work() -> str:
         async with open_engine() as engine:
             if write is not None:
                 if write[0] not in FIELDS:
                     raise NotFound(f"The post-mortem has no field {write[0]!r}.", f"It has: {', '.join(FIELDS)}.")
-                return engine.people.write_post_mortem(incident, write[0], write[1], speaker(engine, name, role))
+                author = acting_person(engine, name, role)
+                return engine.people.write_post_mortem(incident, write[0], write[1], author)
             state = engine.conductor.incident(incident)
             service = engine.company.systems.services.get(state.opened.service)
             return write_post_mortem(
@@ -294,4 +307,4 @@ def postmortem(
         except OSError as error:
             raise ConfigError(f"{to} cannot be written: {error.strerror}.", "Choose another file.") from error
         document = f"Written to {to}."
-    print(document)  # noqa: T201 - a document, without any wrapping
+    print(document)  # noqa: T201 - rich would wrap the document

@@ -1,4 +1,4 @@
-"""What a person says in an incident."""
+"""Commands that a person gives in an incident: declare, acknowledge, answer, note, decide, end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ import typer
 from rich.markdown import Markdown
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import As, IncidentId, Role, app, engine_with_post, out, run, say, say_heading, speaker
+from allclear.cli.root import (
+    RESPOND,
+    As,
+    IncidentId,
+    Role,
+    acting_person,
+    app,
+    engine_with_delivery,
+    out,
+    run,
+    say,
+    say_heading,
+)
 from allclear.domain.approval import AskKind
 from allclear.domain.errors import NotFound, Refused
 from allclear.domain.incident import AskState
@@ -20,51 +32,62 @@ from allclear.engine.people.assess import read_facts
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.dry_run import dry_run_incident
 
-AskId = Annotated[str, typer.Argument(metavar="ASK", help="As VS-12/contain/roll-back; VS-12 when only one waits.")]
-Facts = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=VALUE", help="What is known, by the plan's facets; may be repeated.")
+AskId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ASK", help="The question's id, as VS-12/contain/roll-back. VS-12 is enough if only one is open."
+    ),
 ]
-Reason = Annotated[str, typer.Option("--reason", "--note", help="Why, or how.")]
+Facts = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="A fact, by the plan's facets. May be repeated."),
+]
+Text = Annotated[str, typer.Argument(metavar="TEXT", help="What is recorded.")]
+Reason = Annotated[str, typer.Option("--reason", "--note", help="Why, or how. Some answers need it.")]
 
 
-def _speak(name: str | None, role: str | None, what: Callable[[Engine, By], str]) -> None:
+def _give(name: str | None, role: str | None, command: Callable[[Engine, By], str]) -> None:
+    """Carry out `command` in a person's name, and print the sentence that it returns."""
+
     async def work() -> str:
-        async with engine_with_post() as engine:
-            return what(engine, speaker(engine, name, role))
+        async with engine_with_delivery() as engine:
+            return command(engine, acting_person(engine, name, role))
 
     say(run(work()))
 
 
-@app.command()
-def respond(  # noqa: PLR0913, PLR0917 - what a declaration says
+@app.command(rich_help_panel=RESPOND)
+def respond(  # noqa: PLR0913, PLR0917 - the fields of a declaration
     title: Annotated[str, typer.Argument(help="What is wrong, as users notice it.")],
-    service: Annotated[str, typer.Option(help="What is affected.")],
-    runbook: Annotated[str, typer.Option(help="Which procedure to follow.")],
-    severity: Annotated[str | None, typer.Option(help="On the plan's own scale; else it follows from --fact.")] = None,
+    service: Annotated[str, typer.Option(help="The service that is affected.")],
+    runbook: Annotated[str, typer.Option(help="The runbook to follow.")],
+    severity: Annotated[str | None, typer.Option(help="On the plan's own scale. Default: as --fact implies.")] = None,
     fact: Facts = None,
     name: As = None,
     role: Role = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Walk through the whole runbook; change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what each step would do, and stop.")] = False,
 ) -> None:
-    """Declare an incident: its flow starts in Prefect, phase after phase."""
-    said = Declaration(title=title, severity=severity, service=service, runbook=runbook, facets=read_facts(fact or []))
+    """Declare an incident. Its response starts, phase after phase."""
+    declared = Declaration(
+        title=title, severity=severity, service=service, runbook=runbook, facets=read_facts(fact or [])
+    )
     if dry_run:
-        run(_walk(said))
+        run(_walk(declared))
         return
 
     def declare(engine: Engine, by: By) -> str:
-        incident = engine.people.declare(said, by)
+        incident = engine.people.declare(declared, by)
         return f"{incident} is open. Follow it: allclear show {incident}"
 
-    _speak(name, role, declare)
+    _give(name, role, declare)
 
 
-async def _walk(said: Declaration) -> None:
-    """Print what the runbook would do right now, step by step."""
+async def _walk(declared: Declaration) -> None:
+    """Print what each step of the runbook would do now."""
     async with open_engine() as engine:
-        opened = engine.people.opening(said, By(actor="allclear", via="dry run"))
+        opened = engine.people.opening(declared, By(actor="allclear", via="dry run"))
         phase = None
-        async for step in engine.dry_run.walk(dry_run_incident(opened), engine.company.runbook(said.runbook)):
+        async for step in engine.dry_run.walk(dry_run_incident(opened), engine.company.runbook(declared.runbook)):
             if step.phase is not phase:
                 phase = step.phase
                 say_heading(f"\n{engine.company.plan.phases[phase].label}")
@@ -75,28 +98,32 @@ async def _walk(said: Declaration) -> None:
     say("Dry run: nothing was written, sent or changed.")
 
 
-@app.command()
+@app.command(rich_help_panel=RESPOND)
 def ack(incident: IncidentId, name: As = None, role: Role = None) -> None:
-    """Say that you are on it; the first to say so leads."""
-    _speak(name, role, lambda engine, by: engine.people.acknowledge(incident, by))
+    """Acknowledge the incident: you are working on it. The first to acknowledge leads."""
+    _give(name, role, lambda engine, by: engine.people.acknowledge(incident, by))
 
 
-def _the_ask(engine: Engine, said: str, kinds: set[AskKind]) -> AskState:
-    """Return the ask that is meant; the incident's id alone will do when only one waits."""
-    incident = engine.conductor.incident(said.partition("/")[0])
-    if "/" in said:
-        if said not in incident.asks:
-            waiting = ", ".join(state.ask.id for state in incident.open_asks) or "nothing"
-            raise NotFound(f"{said} was never asked.", f"Waiting for people: {waiting}.")
-        return incident.asks[said]
+def _find_ask(engine: Engine, given: str, kinds: set[AskKind]) -> AskState:
+    """Return the question with that id; the incident's id alone is enough if only one of these kinds is open."""
+    incident = engine.conductor.incident(given.partition("/")[0])
+    if "/" in given:
+        if given not in incident.asks:
+            waiting = ", ".join(state.ask.id for state in incident.open_asks) or "none"
+            raise NotFound(f"{given} was never asked.", f"Open questions: {waiting}.")
+        return incident.asks[given]
     fitting = [state for state in incident.open_asks if state.ask.kind in kinds]
     if len(fitting) == 1:
         return fitting[0]
-    waiting = ", ".join(state.ask.id for state in fitting) or "nothing"
-    raise NotFound(f"Say which ask of {incident.id} you mean.", f"Waiting for people: {waiting}.")
+    if not fitting:
+        raise NotFound(
+            f"{incident.id} has no open question that this answers.", f"Read it: allclear show {incident.id}."
+        )
+    waiting = ", ".join(state.ask.id for state in fitting)
+    raise NotFound(f"{incident.id} has {len(fitting)} open questions that this could answer.", f"Name one: {waiting}.")
 
 
-def _answer(  # noqa: PLR0913 - what an answer says
+def _answer(  # noqa: PLR0913 - the fields of an answer
     ask: str,
     name: str | None,
     role: str | None,
@@ -107,18 +134,18 @@ def _answer(  # noqa: PLR0913 - what an answer says
     choice: str | None = None,
 ) -> None:
     async def work() -> str:
-        async with engine_with_post() as engine:
-            by = speaker(engine, name, role)
-            state = _the_ask(engine, ask, kinds)
+        async with engine_with_delivery() as engine:
+            by = acting_person(engine, name, role)
+            state = _find_ask(engine, ask, kinds)
             say_heading(plain(state.ask.title))
             out.print(Markdown(state.ask.text, hyperlinks=False))
-            said = engine.people.answer(state.ask.id, by, yes=yes, reason=reason, choice=choice)
+            sentence = engine.people.answer(state.ask.id, by, yes=yes, reason=reason, choice=choice)
             result = await engine.manual.after_answer(state.ask.id, by)
             if result is None or result.outcome is None:
-                return said
+                return sentence
             if not result.outcome.good:
                 raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
-            return f"{said} {result.outcome.sentence}"
+            return f"{sentence} {result.outcome.sentence}"
 
     say(run(work()))
 
@@ -126,107 +153,107 @@ def _answer(  # noqa: PLR0913 - what an answer says
 _QUESTIONS = {AskKind.APPROVAL, AskKind.FALSE_ALARM, AskKind.AGAIN, AskKind.CHOICE}
 
 
-@app.command()
+@app.command(rich_help_panel=RESPOND)
 def approve(
     ask: AskId,
     name: As = None,
     role: Role = None,
     reason: Reason = "",
-    choose: Annotated[str | None, typer.Option(help="Which candidate, where that is the question.")] = None,
+    choose: Annotated[str | None, typer.Option(help="The candidate, if the question is which one.")] = None,
 ) -> None:
-    """Say yes: the change is shown, done at once, and verified."""
+    """Answer a question with yes. The change is shown, carried out at once and verified."""
     _answer(ask, name, role, reason, yes=True, kinds=_QUESTIONS, choice=choose)
 
 
-@app.command()
+@app.command(rich_help_panel=RESPOND)
 def deny(ask: AskId, name: As = None, role: Role = None, reason: Reason = "") -> None:
-    """Say no: it is not done, and the runbook goes on without it."""
+    """Answer a question with no. It is not done, and the runbook goes on without it."""
     _answer(ask, name, role, reason, yes=False, kinds={*_QUESTIONS, AskKind.STEP})
 
 
-@app.command()
+@app.command(rich_help_panel=RESPOND)
 def done(ask: AskId, name: As = None, role: Role = None, reason: Reason = "") -> None:
-    """Tick a step that was asked of you, with a note of what you did."""
+    """Report that you have done a step, with a note of what you did."""
     _answer(ask, name, role, reason, yes=True, kinds={AskKind.STEP})
 
 
-@app.command()
-def note(incident: IncidentId, text: str, name: As = None, role: Role = None) -> None:
-    """Write down what you saw or heard."""
-    _speak(name, role, lambda engine, by: engine.people.note(incident, text, by))
+@app.command(rich_help_panel=RESPOND)
+def note(incident: IncidentId, text: Text, name: As = None, role: Role = None) -> None:
+    """Add a note to the timeline: what you saw, heard or did."""
+    _give(name, role, lambda engine, by: engine.people.note(incident, text, by))
 
 
-@app.command()
+@app.command(rich_help_panel=RESPOND)
 def decide(
     incident: IncidentId,
-    text: str,
-    reason: Annotated[str, typer.Option(help="The reason.")] = "",
+    text: Text,
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Write down a decision and its reason."""
-    _speak(name, role, lambda engine, by: engine.people.decide(incident, text, reason, by))
+    """Record a decision and its reason."""
+    _give(name, role, lambda engine, by: engine.people.decide(incident, text, reason, by))
 
 
-@app.command()
+@app.command(rich_help_panel=RESPOND)
 def severity(
     incident: IncidentId,
-    now: Annotated[str, typer.Argument(metavar="SEVERITY", help="What it is now.")],
-    reason: Annotated[str, typer.Option(help="The reason.")] = "",
+    now: Annotated[str, typer.Argument(metavar="SEVERITY", help="The new severity.")],
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
     name: As = None,
     role: Role = None,
 ) -> None:
     """Raise or lower the severity."""
-    _speak(name, role, lambda engine, by: engine.people.severity(incident, now, reason, by))
+    _give(name, role, lambda engine, by: engine.people.severity(incident, now, reason, by))
 
 
-@app.command()
+@app.command(rich_help_panel=RESPOND)
 def assess(
     incident: IncidentId,
     fact: Facts = None,
-    kind: Annotated[str | None, typer.Option(help="Of which kind it is after all.")] = None,
+    kind: Annotated[str | None, typer.Option(help="The incident's kind, if it changes.")] = None,
     reason: Annotated[str, typer.Option(help="How that is known.")] = "",
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Say what is known of an incident by now; where the plan's rules say so, its severity rises."""
+    """Record what is known about the incident. If the plan's rules say so, its severity rises."""
     facets = read_facts(fact or [])
-    _speak(name, role, lambda engine, by: engine.people.assess(incident, facets, kind, reason, by))
+    _give(name, role, lambda engine, by: engine.people.assess(incident, facets, kind, reason, by))
 
 
-@app.command("hand-over")
+@app.command("hand-over", rich_help_panel=RESPOND)
 def hand_over(
     incident: IncidentId,
-    hat: Annotated[str, typer.Argument(metavar="ROLE", help="The role that is handed over.")],
-    to: Annotated[str, typer.Argument(metavar="PERSON", help="Who has it from now on.")],
+    handed_role: Annotated[str, typer.Argument(metavar="ROLE", help="The role that is handed over.")],
+    to: Annotated[str, typer.Argument(metavar="PERSON", help="The person who has it from now on.")],
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Give a role in this incident to somebody else."""
-    _speak(name, role, lambda engine, by: engine.people.hand_over(incident, hat, to, by))
+    """Hand a role in this incident over to another person."""
+    _give(name, role, lambda engine, by: engine.people.hand_over(incident, handed_role, to, by))
 
 
-@app.command("false-alarm")
+@app.command("false-alarm", rich_help_panel=RESPOND)
 def false_alarm(incident: IncidentId, reason: Reason = "", name: As = None, role: Role = None) -> None:
-    """End an incident: there was nothing."""
-    _speak(name, role, lambda engine, by: engine.people.false_alarm(incident, reason, by))
+    """End an incident as a false alarm: there was no trouble."""
+    _give(name, role, lambda engine, by: engine.people.false_alarm(incident, reason, by))
 
 
-@app.command()
+@app.command(rich_help_panel=RESPOND)
 def resolve(incident: IncidentId, reason: Reason = "", name: As = None, role: Role = None) -> None:
-    """End an incident: all clear. Refused while something of a containment is still in place."""
-    _speak(name, role, lambda engine, by: engine.people.resolve(incident, reason, by))
+    """End an incident: all clear. Refused while something that containment changed is still in place."""
+    _give(name, role, lambda engine, by: engine.people.resolve(incident, reason, by))
 
 
-@app.command("follow-up")
+@app.command("follow-up", rich_help_panel=RESPOND)
 def follow_up(
     incident: IncidentId,
-    text: str,
-    owner: Annotated[str, typer.Option(help="Who sees to it.")],
-    days: Annotated[int, typer.Option(help="Until when, in days from now.", min=0, max=3650)] = 14,
+    text: Text,
+    owner: Annotated[str, typer.Option(help="The person who sees to it.")],
+    days: Annotated[int, typer.Option(help="The number of days until it is due.", min=0, max=3650)] = 14,
     name: As = None,
     role: Role = None,
 ) -> None:
-    """Add something to be done so that it does not happen again."""
+    """Add a follow-up: something to be done so that the incident does not happen again."""
     due = datetime.now(UTC) + timedelta(days=days)
-    _speak(name, role, lambda engine, by: engine.people.follow_up(incident, text, owner, due, by))
+    _give(name, role, lambda engine, by: engine.people.follow_up(incident, text, owner, due, by))

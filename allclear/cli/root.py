@@ -1,4 +1,4 @@
-"""What all commands share: the application, its console, and the options that many have."""
+"""What all commands share: the application, its console, its help panels and the options that many commands have."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="allclear",
-    help="Makes an incident response plan run: from the alert to the post-mortem.",
+    help="Run your incident response plan, from the alert to the post-mortem.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,79 +29,86 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 
+RESPOND = "Respond to an incident"
+READ = "Read the record"
+ACT = "Act by hand, and undo"
+REHEARSE = "Rehearse"
+RUN = "Run allclear"
+"""The panels of `allclear --help`."""
+
 T = TypeVar("T")
 
-As = Annotated[str | None, typer.Option("--as", help="Who you are; ALLCLEAR_USER if left out.")]
-Role = Annotated[str | None, typer.Option("--role", help="In which role you speak; the plan's, if it knows you.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")]
-IncidentId = Annotated[str, typer.Argument(metavar="INCIDENT", help="As VS-12.")]
+As = Annotated[str | None, typer.Option("--as", help="Your name. Default: ALLCLEAR_USER.")]
+Role = Annotated[str | None, typer.Option("--role", help="The role in which you act. Default: your role in the plan.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+IncidentId = Annotated[str, typer.Argument(metavar="INCIDENT", help="The incident's id, as VS-12.")]
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run asynchronous work to its end."""
+    """Run a coroutine to its end and return its result."""
     return asyncio.run(work)
 
 
-def run_parts(work: Coroutine[Any, Any, T]) -> T:
-    """Run work that has started other processes: SIGTERM and SIGHUP end it as Ctrl-C does, its parts first.
+def run_until_stopped(work: Coroutine[Any, Any, T]) -> T:
+    """Run work that starts other processes: SIGTERM and SIGHUP stop them first and then end it, as Ctrl-C does.
 
-    Raises typer.Exit, 128 + the signal, where it was ended so.
+    Raises typer.Exit with 128 + the signal's number if a signal ended it.
     """
-    told: list[int] = []
+    received: list[int] = []
 
-    async def until_told() -> T:
+    async def until_stopped() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
         def stop(number: int) -> None:
-            if not told and task is not None:  # one is enough: a second one must not cut the stopping short
-                told.append(number)
+            if not received and task is not None:  # a second signal must not interrupt the stopping
+                received.append(number)
                 task.cancel()
 
-        for one in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(one) is not signal.SIG_IGN:  # nohup
-                loop.add_signal_handler(one, stop, one)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(number, stop, number)
         return await work
 
     try:
-        return run(until_told())
+        return run(until_stopped())
     except asyncio.CancelledError:
-        raise typer.Exit(128 + told[0] if told else 1) from None
+        raise typer.Exit(128 + received[0] if received else 1) from None
 
 
 @asynccontextmanager
-async def engine_with_post(settings: Settings | None = None) -> AsyncGenerator[Engine]:
-    """Yield the engine; on leaving, Prefect is told what it has to know, as far as it answers."""
-    # The engine takes a second to import, which `allclear check` and its like need not wait for.
+async def engine_with_delivery(settings: Settings | None = None) -> AsyncGenerator[Engine]:
+    """Yield the engine, and deliver the outbox to Prefect afterwards if Prefect answers."""
+    # The engine takes a second to import, and `allclear check` does not need it.
     from allclear.bootstrap import open_engine  # noqa: PLC0415
     from allclear.prefect_api import OutboxDelivery, PrefectApi  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         yield engine
-        orchestrator = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
-        if await orchestrator.ready():
+        prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
+        if await prefect.ready():
             with suppress(AllclearError):
-                await OutboxDelivery(engine.journal, orchestrator, engine.company, simulated=engine.simulated).deliver()
-        await orchestrator.close()
+                await OutboxDelivery(engine.journal, prefect, engine.company, simulated=engine.simulated).deliver()
+        await prefect.close()
 
 
-def speaker(engine: Engine, name: str | None, role: str | None) -> By:
-    """Return who speaks. Raises NotAllowed for nobody."""
-    said = name or load_settings().user
-    if not said:
-        raise NotAllowed("Say who you are.", "Add --as NAME, or set ALLCLEAR_USER.")
-    return engine.people.who(said, role, "cli")
+def acting_person(engine: Engine, name: str | None, role: str | None) -> By:
+    """Return the person who gives the command. Raises NotAllowed without a name."""
+    given = name or load_settings().user
+    if not given:
+        raise NotAllowed("Your name is missing.", "Add --as NAME, or set ALLCLEAR_USER.")
+    return engine.people.who(given, role, "cli")
 
 
 def say(text: str) -> None:
-    """Print a sentence; its brackets are no markup."""
+    """Print a line as it is, whatever brackets it holds."""
     out.print(text, markup=False, soft_wrap=True)
 
 
 def say_heading(text: str) -> None:
-    """Print what the columns below it are."""
+    """Print a heading."""
     out.print(text, style="bold", markup=False, soft_wrap=True)
 
 
 def say_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Print a value as JSON."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - for scripts, without any wrapping
+    """Print a value as JSON, without wrapping."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - rich would wrap it

@@ -1,4 +1,4 @@
-"""Keeping allclear up: the responder, the whole stack, a simulated production."""
+"""Commands that run allclear: the whole stack, the responder alone, a simulated production."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from allclear.cli.root import app, out, run, run_parts, say
+from allclear.cli.root import REHEARSE, RUN, app, out, run, run_until_stopped, say
 from allclear.company import find_company
 from allclear.domain.errors import ConfigError
 from allclear.drill.script import find_script, first_script
@@ -25,23 +25,25 @@ _EXPORTED = (
     "ALLCLEAR_SIMULATION",
     "PREFECT_API_URL",
 )
-"""What the commands in another terminal need."""
+"""The environment that commands in another terminal need."""
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def responder() -> None:
-    """Run the responder alone: it hears alerts at ALLCLEAR_RESPONDER_URL."""
+    """Run the responder alone. It receives alerts at ALLCLEAR_RESPONDER_URL."""
     from allclear.responder.server import serve  # noqa: PLC0415 - FastAPI only where it is served
 
     run(serve(load_settings()))
 
 
-@app.command()
+@app.command(rich_help_panel=REHEARSE)
 def simulate(
-    scenario: Annotated[str, typer.Argument(metavar="COMPANY/SCENARIO", help="As acme/bad-deployment.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Say where everything is in one line of JSON.")] = False,
+    scenario: Annotated[
+        str, typer.Argument(metavar="COMPANY/SCENARIO", help="A company's drill, as acme/bad-deployment.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the addresses as one line of JSON.")] = False,
 ) -> None:
-    """Run a simulated production that breaks on purpose, until it is stopped."""
+    """Run a simulated production that breaks on purpose, until you stop it."""
     from allclear.simulator.serve import run as run_simulation  # noqa: PLC0415 - gRPC only where it is served
 
     company, _, name = scenario.partition("/")
@@ -51,38 +53,40 @@ def simulate(
     run_simulation(path, as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def prepare() -> None:
-    """Make what later starts copy (Prefect's empty database), so that they are quick. `make setup` does it."""
+    """Make Prefect's empty database, which later starts copy to be quick. `make setup` runs this."""
     say(f"Ready: {run(make_ready())}")
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def up(
-    simulated: Annotated[bool, typer.Option("--simulated", help="Put a simulated production behind it.")] = False,
-    scenario: Annotated[str, typer.Option(help="Which one; the company's first drill if left out.")] = "",
-    home: Annotated[Path, typer.Option(help="Where journal, logs and Prefect's database are kept.")] = Path(
+    simulated: Annotated[bool, typer.Option("--simulated", help="Act on a simulated production.")] = False,
+    scenario: Annotated[str, typer.Option(help="The simulated production. Default: the company's first drill.")] = "",
+    home: Annotated[Path, typer.Option(help="The folder for journal, logs and Prefect's database.")] = Path(
         ".allclear"
     ),
     port: Annotated[int, typer.Option(help="Prefect's port.")] = 4200,
     responder_port: Annotated[int, typer.Option(help="The responder's port.")] = 8077,
 ) -> None:
-    """Start Prefect's server, the runner with every deployment, and the responder; Ctrl-C stops all."""
+    """Start Prefect, the runner with every deployment, and the responder. Ctrl-C stops everything."""
     settings = load_settings()
     company = find_company(settings.company)
     if settings.simulation and not simulated:
         raise ConfigError(
-            "ALLCLEAR_SIMULATION is set: this would be simulated without saying so.", "Unset it, or add --simulated."
+            "ALLCLEAR_SIMULATION is set, but --simulated is not given.", "Unset the variable, or add --simulated."
         )
-    for one in (port, responder_port):
-        if port_taken(one):
-            raise ConfigError(f"Port {one} is taken.", "Stop what listens there, or choose: --port, --responder-port.")
+    for number in (port, responder_port):
+        if port_taken(number):
+            raise ConfigError(
+                f"Port {number} is taken.", "Stop what listens there, or choose: --port, --responder-port."
+            )
     place = (home / "simulated" if simulated else home).resolve()
     if simulated:
         scenario = scenario or first_script(company)
         find_script(company.folder, scenario)
     stack = Stack(company.name, place, Ports(port, responder_port), scenario if simulated else None)
-    run_parts(_keep_up(stack, company.name))
+    run_until_stopped(_keep_up(stack, company.name))
 
 
 async def _keep_up(stack: Stack, company: str) -> None:
@@ -96,11 +100,11 @@ async def _keep_up(stack: Stack, company: str) -> None:
 
 
 def say_where(stack: Stack) -> None:
-    """Print where everything is, and what the commands in another terminal need."""
+    """Print the addresses of all parts, and the environment that commands in another terminal need."""
     if stack.scenario:
-        out.print("SIMULATED: a simulated production stands behind this; nothing real is touched.", style="bold yellow")
+        out.print("SIMULATED: this acts on a simulated production; nothing real is touched.", style="bold yellow")
         say(f"  the shop             {stack.simulation.endpoints['storefront']}")
-        say(f"  the simulator        {stack.simulation.control}  (its control: docs/reference/simulator.md)")
+        say(f"  the simulator        {stack.simulation.control}  (how to control it: docs/reference/simulator.md)")
     say(f"  Prefect              http://127.0.0.1:{stack.ports.prefect}  (Deployments → Start an incident)")
     say(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
     journal = stack.environment["ALLCLEAR_JOURNAL_URL"]
@@ -109,7 +113,7 @@ def say_where(stack: Stack) -> None:
     say("In another terminal:")
     for name in _EXPORTED:
         if name == "ALLCLEAR_JOURNAL_URL" and has_secrets(journal):
-            say(f"  # {name} as it is here: it holds a password")
+            say(f"  # {name} as in this terminal: it holds a password")
         elif name in stack.environment:
             say(f"  export {name}={stack.environment[name]}")
     say("Ctrl-C stops everything.")

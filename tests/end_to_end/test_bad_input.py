@@ -134,7 +134,7 @@ def test_an_answer_must_fit_what_was_asked(cli: Cli) -> None:
     """An ask that was never asked, and an ended incident, are refused in a sentence."""
     incident = declared(cli)
     plain(cli("approve", f"{incident}/contain/nothing", *ME), 4, "never asked")
-    plain(cli("approve", incident, *ME), 4, "nothing")
+    plain(cli("approve", incident, *ME), 4, "no open question", f"allclear show {incident}")
     plain(cli("false-alarm", incident, *ME), 5, "reason")
     assert cli("false-alarm", incident, "--reason", "a test", *ME).code == 0
     plain(cli("note", incident, "late", *ME), 5, "over")
