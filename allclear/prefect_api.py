@@ -315,7 +315,7 @@ def tags_of(incident: Incident) -> list[str]:
 
 def is_of(run: FlowRun, incident: Incident) -> bool:
     """Return whether a run belongs to this incident, and not to one of the same name in another journal."""
-    return _opened(incident) in run.tags or run.id in incident.began_in
+    return _opened(incident) in run.tags or run.id in incident.run_holders
 
 
 def _opened(incident: Incident) -> str:

@@ -38,7 +38,7 @@ _YES_NO: dict[AskKind, tuple[str, str]] = {
     AskKind.APPROVAL: ("approve", "deny"),
     AskKind.STEP: ("done", "not done"),
     AskKind.FALSE_ALARM: ("false alarm", "it is real: go on"),
-    AskKind.AGAIN: ("check again", "go on without"),
+    AskKind.RETRY: ("check again", "go on without"),
 }
 
 ELSEWHERE = ANSWERED_ELSEWHERE["decision"]

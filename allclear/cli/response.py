@@ -150,7 +150,7 @@ def _answer(  # noqa: PLR0913 - the fields of an answer
     say(run(work()))
 
 
-_QUESTIONS = {AskKind.APPROVAL, AskKind.FALSE_ALARM, AskKind.AGAIN, AskKind.CHOICE}
+_QUESTIONS = {AskKind.APPROVAL, AskKind.FALSE_ALARM, AskKind.RETRY, AskKind.CHOICE}
 
 
 @app.command(rich_help_panel=RESPOND)

@@ -109,8 +109,8 @@ class AskKind(StrEnum):
     """To do something themselves and say so, or to say that it cannot be done."""
     FALSE_ALARM = "false-alarm"
     """Whether the response should end here, for the service looks healthy."""
-    AGAIN = "again"
-    """A look did not show health: yes looks again, no goes on without."""
+    RETRY = "retry"
+    """What to do after a check that did not show health: yes checks again, no goes on without it."""
     CHOICE = "choice"
     """Which of several candidates is meant, where nothing decides it; no goes on without."""
 

@@ -26,7 +26,7 @@ from allclear.domain.plan import (
     Span,
     StatusWord,
     Target,
-    UpdateRhythm,
+    UpdateSchedule,
 )
 
 DUTY = "duty"
@@ -113,7 +113,7 @@ def to_tell(plan: Plan, incident: Incident) -> list[Notification]:
     return plan.applying(plan.notifications, incident.severity, incident.kind, incident.facets)
 
 
-def rhythm(plan: Plan, incident: Incident, audience: str, now: datetime) -> UpdateRhythm | None:
+def update_schedule(plan: Plan, incident: Incident, audience: str, now: datetime) -> UpdateSchedule | None:
     """Return how often `audience` hears how it stands now; None for never."""
     fitting = [
         line
@@ -124,10 +124,10 @@ def rhythm(plan: Plan, incident: Incident, audience: str, now: datetime) -> Upda
 
 
 def status_word(incident: Incident) -> StatusWord:
-    """Return how it stands, in the words that a plan's update rhythm hangs on."""
+    """Return the status that a plan's `updates` lines select by."""
     if incident.over or incident.recovered_at:
         return "resolved"
-    return "identified" if incident.contained_at else "investigating"
+    return "contained" if incident.contained_at else "investigating"
 
 
 def escalation_policy(plan: Plan, incident: Incident) -> EscalationPolicy:

@@ -25,7 +25,7 @@ from allclear.domain.records import (
 )
 
 REMINDER, LIVE_MESSAGE = "reminder", "live-message"
-"""Stand in place of a phase where a message follows from the record: a reminder, and one that is kept up to date."""
+"""Stand in place of a phase in acts that send a reminder, or that keep a message up to date."""
 
 
 @dataclass(frozen=True)
@@ -48,30 +48,29 @@ class AskState:
     opened: datetime
     answers: list[Answer] = field(default_factory=list[Answer])
     withdrawn: str | None = None
-    passed: bool = False
-    """Whether its veto window is over."""
+    veto_window_ended: bool = False
     number: int = 0
-    """The entry that opened it: what came first is told by numbers, never by clocks."""
+    """The number of the entry that opened it: order follows from numbers, never from clocks."""
 
     @property
     def granted(self) -> bool:
-        """Return whether enough different people said yes, of the right roles, and nobody no."""
+        """Return whether enough different people of the right roles said yes, and none said no."""
         if self.denied or self.withdrawn is not None:
             return False
         policy = self.ask.policy
-        said_yes = [answer for answer in self.answers if answer.yes]
-        people = {person_key(answer.by.actor) for answer in said_yes}
-        right = not policy.one_of or any(answer.by.role in policy.one_of for answer in said_yes)
-        return self.passed or (right and len(people) >= policy.people)
+        approvals = [answer for answer in self.answers if answer.yes]
+        people = {person_key(answer.by.actor) for answer in approvals}
+        right = not policy.one_of or any(answer.by.role in policy.one_of for answer in approvals)
+        return self.veto_window_ended or (right and len(people) >= policy.people)
 
     @property
     def chosen(self) -> str | None:
-        """Return the candidate that was chosen, or None."""
+        """Return the candidate that was chosen last, or None."""
         return next((answer.choice for answer in reversed(self.answers) if answer.yes and answer.choice), None)
 
     @property
     def denied(self) -> bool:
-        """Return whether somebody said no: one is enough."""
+        """Return whether a person said no; one is enough."""
         return self.withdrawn is None and any(not answer.yes for answer in self.answers)
 
     @property
@@ -95,9 +94,9 @@ class Act:
     undone_by: str | None = None
     handed_over: LedgerHandedOver | None = None
     number: int = 0
-    """The entry that proposed it."""
+    """The number of the entry that proposed it."""
     issued: int = 0
-    """The entry after which it was done; 0 while it was not."""
+    """The number of the entry with its intent; 0 without one."""
 
     @property
     def id(self) -> str:
@@ -106,7 +105,7 @@ class Act:
 
     @property
     def refusals(self) -> list[Refusal]:
-        """Return what spoke against it when it was proposed."""
+        """Return the reasons against it when it was proposed."""
         return self.proposed.refusals
 
     @property
@@ -125,12 +124,12 @@ class Act:
 
     @property
     def begun(self) -> bool:
-        """Return whether it was issued and nobody knows yet what became of it."""
+        """Return whether it was issued and has no outcome yet."""
         return self.intended is not None and self.outcome is None
 
     @property
     def in_place(self) -> bool:
-        """Return whether something of it may still be in place, so that somebody must see to it."""
+        """Return whether something of it may still be in place, so that a person must undo it or take it over."""
         if self.proposed.leaves is None or self.undone_by is not None:
             return False
         if self.outcome is None:
@@ -144,13 +143,13 @@ class Act:
 
     @property
     def not_handed_over(self) -> bool:
-        """Return whether it is in place and nobody has taken it over."""
+        """Return whether it is in place and no person has taken it over."""
         return self.in_place and self.handed_over is None
 
 
 @dataclass
 class StepState:
-    """What a step has come to."""
+    """The latest result of a step, and how many times it has run."""
 
     finding: Finding
     title: str
@@ -161,16 +160,16 @@ class StepState:
 
 @dataclass(frozen=True)
 class ReminderState:
-    """What people were to be told, and which entry says so."""
+    """A reminder that was due, and the entry that records it."""
 
-    said: ReminderDue
+    reminder: ReminderDue
     at: datetime
     number: int
 
 
 @dataclass
 class Incident:
-    """How an incident stands."""
+    """The state of an incident."""
 
     id: str
     opened: IncidentOpened
@@ -186,40 +185,41 @@ class Incident:
     entered: list[str] = field(default_factory=list[str])
     left: list[str] = field(default_factory=list[str])
     left_at: dict[str, str] = field(default_factory=dict[str, str])
-    """Phase -> the severity at which it was left: a graver one may ask for more of it."""
+    """Phase -> the severity when it was left, because a graver severity can add steps to it."""
     steps: dict[tuple[str, str], StepState] = field(default_factory=dict[tuple[str, str], StepState])
     acts: dict[str, Act] = field(default_factory=dict[str, Act])
     asks: dict[str, AskState] = field(default_factory=dict[str, AskState])
     roles: dict[str, str] = field(default_factory=dict[str, str])
     alerts: dict[str, AlertJoined] = field(default_factory=dict[str, AlertJoined])
-    """Alert key -> the last that was heard of it."""
-    held: dict[str, datetime] = field(default_factory=dict[str, datetime])
-    """Alert key -> when it was last written down that it flaps."""
+    """Alert key -> the alert as it was received last."""
+    flapping: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """Alert key -> when the record noted last that it is flapping."""
     joined_at: datetime | None = None
     """When the last alert joined."""
     news: list[tuple[int, datetime, str]] = field(default_factory=list[tuple[int, datetime, str]])
-    """What people are to hear of beyond the opening: the entry, when, and why."""
+    """News after the opening that people are notified of: the number of the entry, when, and why."""
     collapsed: int = 0
-    """How many alerts stand in no entry of their own."""
+    """How many alerts were only counted, without an entry of their own."""
     collapsed_up_to: int = 0
     collapsed_at: datetime | None = None
     storm_umbrella: str | None = None
-    """The incident that gathers a storm's troubles: people approve every act, until an alert comes after the storm."""
+    """The incident that gathers the alert storm. While it is set, every act needs an approval."""
     severities: list[tuple[datetime, SeverityChanged]] = field(default_factory=list[tuple[datetime, SeverityChanged]])
     reminders: dict[str, list[ReminderState]] = field(default_factory=dict[str, list[ReminderState]])
-    """Topic -> what people were reminded of, in order."""
+    """Topic -> its reminders so far, in order."""
     notes: list[tuple[datetime, By, NoteAdded | DecisionMade]] = field(
         default_factory=list[tuple[datetime, By, NoteAdded | DecisionMade]]
     )
     follow_ups: list[FollowUpAdded] = field(default_factory=list[FollowUpAdded])
-    words: dict[str, str] = field(default_factory=dict[str, str])
+    written: dict[str, str] = field(default_factory=dict[str, str])
+    """Field of the post-mortem -> what a person wrote."""
     runs: dict[str, str] = field(default_factory=dict[str, str])
-    began_in: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
-    """Flow run -> the process that it began in last, and when."""
-    last_turn: tuple[int, datetime] | None = None
-    """The entry with which it last took a turn that a team wants to hear of, and when."""
+    run_holders: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
+    """Flow run -> the process in which it started last, and when."""
+    last_change: tuple[int, datetime] | None = None
+    """The number and time of the last entry that live messages show: a change of state, lead or waiting approvals."""
     last_human_entry: int = 0
-    """The entry in which a person spoke last."""
+    """The number of the last entry by a person."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     paged_at: datetime | None = None
@@ -240,27 +240,27 @@ class Incident:
 
     @property
     def news_at(self) -> datetime:
-        """Return when people last had reason to hear of it."""
+        """Return when the last news came that people are notified of; else when the incident opened."""
         return self.news[-1][1] if self.news else self.opened_at
 
     @property
     def began_at(self) -> datetime | None:
-        """Return when the trouble began, where its source knew."""
-        return self.opened.began
+        """Return when the trouble began, or None if its source did not know."""
+        return self.opened.began_at
 
     @property
     def aware_at(self) -> datetime | None:
-        """Return when the first person spoke of it: from then on the company knows."""
+        """Return when the company became aware: the first entry by a person, or None before it."""
         return self.opened_at if self.opened_by.person else self.acknowledged_at
 
     @property
     def severities_had(self) -> list[str]:
-        """Return every severity it has had, in order, the present one last."""
+        """Return every severity that it has had, in order, the present one last."""
         return [self.opened.severity, *(changed.now for _, changed in self.severities)]
 
     @property
     def responds(self) -> bool:
-        """Return whether a response was asked for: not by an act by hand alone."""
+        """Return whether a response was asked for; an act that a person started outside a runbook asks for none."""
         return bool(not self.opened.manual or self.alerts or self.entered)
 
     @property
@@ -280,25 +280,25 @@ class Incident:
 
     @property
     def unfinished(self) -> list[Act]:
-        """Return the acts that were begun and have no outcome yet: somebody is at it, or was interrupted.
+        """Return the acts that were issued and have no outcome yet.
 
-        A message that is under way is none of them: it holds nothing up.
+        Messages are left out, because nothing waits for them.
         """
         return [act for act in self.acts.values() if act.begun and act.proposed.phase not in {REMINDER, LIVE_MESSAGE}]
 
     @property
     def not_handed_over(self) -> list[Act]:
-        """Return the acts in place that nobody has taken over."""
+        """Return the acts in place that no person has taken over."""
         return [act for act in self.acts.values() if act.not_handed_over]
 
     @property
     def blocks_ending(self) -> list[Act]:
-        """Return the acts that keep it from ending; a page is none of them, for the end closes it."""
+        """Return the acts that keep it from ending. Pages are left out, because the end closes them."""
         return [act for act in self.not_handed_over if not act.proposed.pages]
 
     @property
     def unacknowledged_pages(self) -> list[Act]:
-        """Return the pages that are open and that nobody has taken: no person has spoken since they went out."""
+        """Return the open pages after which no person has written an entry."""
         return [
             act
             for act in self.acts.values()
@@ -307,30 +307,30 @@ class Incident:
 
     def act_of(self, phase: str, step: str) -> Act | None:
         """Return the latest act of a step, or None."""
-        found = [a for a in self.acts.values() if (a.proposed.phase, a.proposed.step) == (phase, step)]
-        return found[-1] if found else None
+        acts = [act for act in self.acts.values() if (act.proposed.phase, act.proposed.step) == (phase, step)]
+        return acts[-1] if acts else None
 
     def ask_of(self, phase: str, step: str) -> AskState | None:
         """Return the latest ask of a step, or None."""
-        found = [s for s in self.asks.values() if (s.ask.phase, s.ask.step) == (phase, step)]
-        return found[-1] if found else None
+        asks = [state for state in self.asks.values() if (state.ask.phase, state.ask.step) == (phase, step)]
+        return asks[-1] if asks else None
 
     def step(self, phase: str, step: str) -> StepState | None:
-        """Return what a step came to, or None while it has no result."""
+        """Return the result of a step, or None while it has none."""
         return self.steps.get((phase, step))
 
     def since(self, start: datetime | None, end: datetime | None) -> timedelta | None:
-        """Return the time between two moments, or None where one is unknown."""
+        """Return the time between two moments, or None if one is unknown."""
         return None if start is None or end is None else end - start
 
     @property
     def time_to_detect(self) -> timedelta | None:
-        """Return detection - beginning; None where the beginning is unknown."""
+        """Return detection - beginning; None if the beginning is unknown."""
         return self.since(self.began_at, self.opened_at)
 
     @property
     def time_to_acknowledge(self) -> timedelta | None:
-        """Return a person's first word - first page; None where nobody was paged, nobody spoke, or before any page."""
+        """Return acknowledgement - first page; None without either, or if the acknowledgement came first."""
         span = self.since(self.paged_at, self.acknowledged_at)
         return span if span is not None and span >= timedelta(0) else None
 

@@ -31,7 +31,7 @@ class IncidentOpened(Model):
     impact: str = Field(default="", description="What users notice, as the plan words it for this alert.")
     feature: str = Field(default="", description="What is affected, as users know it; the service's title if empty.")
     reported: str = Field(description="How it became known, as `alert from alertmanager` or `declared by Ana`.")
-    began: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
+    began_at: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
     facets: dict[str, str] = Field(default={}, description="What is known of it, by the plan's own facets.")
     simulated: bool = False
     manual: bool = Field(default=False, description="Opened for one act by hand: no response was asked for.")
@@ -42,7 +42,7 @@ class AlertJoined(Model):
     """An alert that belongs to this incident; its text is untrusted."""
 
     kind: Literal["alert.joined"] = "alert.joined"
-    alert: str = Field(description="Its number in the inbox.")
+    delivery: str = Field(description="The delivery in the inbox that it came with.")
     source: str
     key: str
     state: Literal["firing", "resolved"]

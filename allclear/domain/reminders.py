@@ -23,7 +23,7 @@ from allclear.domain.plan import (
     Plan,
     Rota,
     RotaOverride,
-    UpdateRhythm,
+    UpdateSchedule,
 )
 from allclear.domain.template_values import LEAD
 from allclear.domain.text import answer_commands, clock, plain, stamp
@@ -83,7 +83,7 @@ def _last(incident: Incident, topic: str) -> ReminderState | None:
 
 def _rung(incident: Incident, topic: str) -> int:
     last = _last(incident, topic)
-    return last.said.level if last else 0
+    return last.reminder.level if last else 0
 
 
 def _known(plan: Plan, *roles: str | None) -> tuple[str, ...]:
@@ -234,7 +234,7 @@ def _spoken(incident: Incident, audience: str) -> datetime | None:
     return max((at for at in told if at), default=None)
 
 
-def _next_update(incident: Incident, lines: list[UpdateRhythm], since: datetime) -> datetime | None:
+def _next_update(incident: Incident, lines: list[UpdateSchedule], since: datetime) -> datetime | None:
     """Return when the next word is due; `lines` are of one audience, each counting until the next one's `after`."""
     moments: list[datetime] = []
     for number, line in enumerate(lines):

@@ -117,7 +117,7 @@ def _apply(incident: Incident, entry: Entry) -> None:
     if entry.by.person:
         _apply_author(incident, entry)
     if isinstance(entry.record, _TURNS):
-        incident.last_turn = (entry.number, entry.at)
+        incident.last_change = (entry.number, entry.at)
     for apply in (_apply_phases, _apply_state, _apply_asks, _apply_acts, _apply_alerts, _apply_people):
         if apply(incident, entry):
             return
@@ -127,7 +127,7 @@ def _apply_author(incident: Incident, entry: Entry) -> None:
     """Apply that a person wrote the entry: the first entry by a person after the opening acknowledges the incident."""
     if incident.acknowledged_at is None and not isinstance(entry.record, IncidentOpened):
         incident.acknowledged_at, incident.acknowledged_by = entry.at, entry.by.actor
-        incident.last_turn = (entry.number, entry.at)
+        incident.last_change = (entry.number, entry.at)
     if not isinstance(entry.record, _WRITTEN_ON_BEHALF):
         incident.last_human_entry = entry.number
 
@@ -145,7 +145,7 @@ def _apply_phases(incident: Incident, entry: Entry) -> bool:
             incident.steps[key] = StepState(done.finding, done.title, entry.at, times, entry.number)
         case RunStarted(phase=phase, run=run, holder=holder):
             incident.runs[phase] = run
-            incident.began_in[run] = (holder, entry.at)
+            incident.run_holders[run] = (holder, entry.at)
         case _:
             return False
     return True
@@ -192,7 +192,7 @@ def _apply_asks(incident: Incident, entry: Entry) -> bool:
             answer = Answer(answered.yes, entry.by, answered.reason, answered.identity, entry.at, answered.choice)
             incident.asks[answered.ask].answers.append(answer)
         case VetoWindowEnded(ask=ask):
-            incident.asks[ask].passed = True
+            incident.asks[ask].veto_window_ended = True
         case AskWithdrawn() as withdrawn:
             incident.asks[withdrawn.ask].withdrawn = withdrawn.reason
         case _:
@@ -220,7 +220,7 @@ def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
     act = incident.acts[finished.act]
     act.outcome, act.finished_at = finished.outcome, entry.at
     if act.proposed.leaves or act.proposed.undoes:
-        incident.last_turn = (entry.number, entry.at)
+        incident.last_change = (entry.number, entry.at)
     undoes = act.proposed.undoes
     if undoes in incident.acts and finished.outcome.good:
         incident.acts[undoes].undone_by = act.id
@@ -249,9 +249,9 @@ def _join(incident: Incident, entry: Entry, alert: AlertJoined) -> None:
         incident.joined_at = entry.at
     incident.alerts[alert.key] = alert
     if alert.flapping:
-        incident.held[alert.key] = entry.at
+        incident.flapping[alert.key] = entry.at
     else:
-        incident.held.pop(alert.key, None)
+        incident.flapping.pop(alert.key, None)
     if alert.news:
         incident.news.append((entry.number, entry.at, alert.news))
 
@@ -267,7 +267,7 @@ def _apply_people(incident: Incident, entry: Entry) -> bool:
         case NoteAdded() | DecisionMade() as note:
             incident.notes.append((entry.at, entry.by, note))
         case PostMortemWritten(field=name, text=text):
-            incident.words[name] = text
+            incident.written[name] = text
         case FollowUpAdded() as follow_up:
             incident.follow_ups.append(follow_up)
         case _:

@@ -111,7 +111,7 @@ class Step(Model):
 _KEPT = re.compile(r"contained-manually$|undo-(detect|contain|investigate|resolve|review|manual)-|evidence-")
 """How names begin under which the engine keeps what it does by itself: a step with one of them would be skipped."""
 
-_BESIDE = ("-proof", "-choice", "-again", "-unanswered", "-left", "-window")
+_BESIDE = ("-proof", "-choice", "-recheck", "-unanswered", "-left", "-window")
 """What stands behind a step's id in the names of the looks and questions that go with it."""
 
 

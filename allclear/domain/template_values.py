@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from allclear.domain.deadlines import deadlines, rhythm, to_tell
+from allclear.domain.deadlines import deadlines, to_tell, update_schedule
 from allclear.domain.durations import in_words, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
@@ -179,7 +179,7 @@ def _causes(incident: Incident) -> list[str]:
 
 
 def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
-    line = rhythm(plan, incident, STATUS_PAGE, now)
+    line = update_schedule(plan, incident, STATUS_PAGE, now)
     return in_words(line.every) if line else "due course"
 
 

@@ -81,7 +81,11 @@ def approvals(incident: Incident, act: Act, plan: Plan | None = None) -> str:
         return "" if act.outcome is None or act.refusals else "no approval needed"
     states = [incident.asks[ask] for ask in act.asks]
     said = [_answer(state, answer, plan) for state in states for answer in state.answers]
-    said += ["by itself, as the plan authorises: nobody stopped it in its time" for state in states if state.passed]
+    said += [
+        "by itself, as the plan authorises: nobody stopped it in its time"
+        for state in states
+        if state.veto_window_ended
+    ]
     return "; ".join(said)
 
 

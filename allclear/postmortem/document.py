@@ -92,7 +92,7 @@ def _from_people(incident: Incident) -> dict[str, str]:
 
 
 def _words(incident: Incident, name: str, field: Field) -> str:
-    lines = [line for line in incident.words.get(name, "").splitlines() if plain(line)]
+    lines = [line for line in incident.written.get(name, "").splitlines() if plain(line)]
     if not lines:
         blank = f'_Not written yet: allclear postmortem {incident.id} --write {name} "..."_'
         return f"- {blank}" if field.shape == "list" else blank

@@ -46,7 +46,7 @@ def test_the_beginning_is_when_users_met_the_first_error(played: dict[str, Any])
     """The incident's beginning is the production's own first error, and detection came after it."""
     [opened] = entries(played, "incident.opened")
     [started] = event_log(played, "errors_started")
-    assert abs(at(opened["record"], "began") - at(started)) < timedelta(seconds=1)
+    assert abs(at(opened["record"], "began_at") - at(started)) < timedelta(seconds=1)
     assert at(opened) > at(started)
 
 
@@ -76,7 +76,7 @@ def test_the_post_mortem_tells_what_happened(played: dict[str, Any]) -> None:
     for words in ("vintstreet-00041-wex", "vintstreet-00042-qoz", "Ana Ruiz (On-Call)", "SIMULATED", head):
         assert words in document
     [opened], [contained] = entries(played, "incident.opened"), entries(played, "contained")
-    seconds = (at(contained) - at(opened["record"], "began")).total_seconds()
+    seconds = (at(contained) - at(opened["record"], "began_at")).total_seconds()
     row = next(line for line in document.splitlines() if line.startswith("| Time to contain"))
     assert f"{seconds:.1f}".removesuffix(".0") + "s" in row
 

@@ -84,7 +84,7 @@ class Case(NamedTuple):
     def story(self, said: str) -> Story:
         """Return it, where every outsider says `said`: the alert, whoever leads, the notes, the post-mortem."""
         story = Story()
-        alert = AlertJoined(alert="1", source="json", key="k", state="firing", title=said)
+        alert = AlertJoined(delivery="1", source="json", key="k", state="firing", title=said)
         story.say(
             IncidentOpened(
                 company=self.company.name,

@@ -214,7 +214,7 @@ def test_any_beginning_of_a_history_is_an_incident(story: Story) -> None:
 def _holds_together(incident: Incident) -> None:
     for state in incident.asks.values():
         assert [state.granted, state.denied, state.open, state.withdrawn is not None].count(True) == 1
-        if state.granted and not state.passed:
+        if state.granted and not state.veto_window_ended:
             assert len({answer.by.actor.casefold() for answer in state.answers}) >= state.ask.policy.people
             assert not state.ask.policy.one_of or "cto" in {answer.by.role for answer in state.answers if answer.yes}
         assert state.chosen in {None, *(one.name for one in state.ask.choices)}
@@ -252,7 +252,7 @@ def _goes_on(before: Incident, after: Incident) -> None:
             assert not after.asks[ask].granted
         if state.withdrawn is not None:
             assert not after.asks[ask].open
-        assert after.asks[ask].passed or not state.passed
+        assert after.asks[ask].veto_window_ended or not state.veto_window_ended
 
 
 @given(histories())

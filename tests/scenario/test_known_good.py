@@ -51,7 +51,7 @@ def opened(began: datetime | None, service: str = "storefront") -> IncidentOpene
         service=service,
         runbook="bad-deployment",
         reported="by Ana",
-        began=began,
+        began_at=began,
     )
 
 

@@ -270,7 +270,7 @@ async def test_only_what_tells_people_may_remind_them(tmp_path: Path) -> None:
     wild = MessageAction.model_validate(
         {"action": "cloud_run.rollback_traffic", "with": {"service": "storefront", "to": "previous"}}
     )
-    plan = company.plan.model_copy(update={"reminders": ReminderRules(tell=wild, page=wild)})
+    plan = company.plan.model_copy(update={"reminders": ReminderRules(message=wild, page=wild)})
     async with scene(tmp_path, replace(company, plan=plan), broken(), ALERT) as it:
         assert isinstance(await it.to(Phase.DETECT), object)
         move = await it.to(Phase.CONTAIN)

@@ -21,13 +21,13 @@ def check_reminders(draft: Draft, capabilities: Capabilities) -> Iterator[Diagno
     if draft.plan is None:
         return
     rules, file = draft.plan.reminders, draft.files[PLAN]
-    if rules.tell is None and rules.page is None:
+    if rules.message is None and rules.page is None:
         yield file.warning(
             ("reminders",),
             "Nobody is told when an approval waits or a time is over: the plan has no `reminders`.",
-            "Add `reminders: {tell: {action: slack.post, with: {...}}}`; docs/plan.md shows one.",
+            "Add `reminders: {message: {action: slack.post, with: {...}}}`; docs/plan.md shows one.",
         )
-    for name, way in (("tell", rules.tell), ("page", rules.page)):
+    for name, way in (("message", rules.message), ("page", rules.page)):
         if way is not None:
             yield from _way(draft, capabilities, name, way)
 

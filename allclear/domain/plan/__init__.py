@@ -16,7 +16,7 @@ from allclear.domain.plan.notifications import (
     PostMortemRules,
     ReminderRules,
     StatusWord,
-    UpdateRhythm,
+    UpdateSchedule,
 )
 from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, RotaOverride, Shift
 from allclear.domain.plan.plan import (
@@ -87,7 +87,7 @@ __all__ = [
     "Support",
     "Target",
     "Threshold",
-    "UpdateRhythm",
+    "UpdateSchedule",
     "WorkingTime",
     "assess",
     "holds",

@@ -27,7 +27,7 @@ class Storm(Model):
     joins_within: Duration = Field(
         default=timedelta(minutes=10), description="A new alert joins an incident on its service this young."
     )
-    tells_again_after: Duration = Field(
+    renotify_after: Duration = Field(
         default=timedelta(hours=4), description="When people hear again of an alert that fires still."
     )
     flapping: Limit = Field(
@@ -41,7 +41,7 @@ class Storm(Model):
         default=Limit(times=300, within=timedelta(minutes=5)),
         description="Alerts of one source that stand in the record one by one; of more, it counts the firing ones.",
     )
-    counts_every: Duration = Field(
+    summary_every: Duration = Field(
         default=timedelta(seconds=10), description="How often the record of an incident says how many more there were."
     )
     umbrella: Limit = Field(
@@ -53,6 +53,6 @@ class Storm(Model):
     )
 
     @property
-    def held_noted_every(self) -> timedelta:
+    def flapping_noted_every(self) -> timedelta:
         """Return how often the record says that an alert flaps still."""
         return self.flapping.within / 3

@@ -41,18 +41,18 @@ class Notification(Applies):
     words: str = Field(default="", description="The plan's own words.")
 
 
-StatusWord = Literal["investigating", "identified", "resolved"]
+StatusWord = Literal["investigating", "contained", "resolved"]
 
 
-class UpdateRhythm(Applies):
-    """How often an audience hears how it stands. The line with the latest `after` that has passed counts."""
+class UpdateSchedule(Applies):
+    """How often an audience gets an update. Of several lines, the one with the latest `after` in the past counts."""
 
-    audience: str = Field(description="Who hears it: a role, `status_page`, or anybody else in words.")
-    every: Duration = Field(description="How long after the last one the next is due.")
+    audience: str = Field(description="Who gets it: a role, `status_page`, or others in words, as `customers`.")
+    every: Duration = Field(description="How long after the last update the next one is due.")
     status: list[StatusWord] = Field(
-        default=["investigating", "identified"],
+        default=["investigating", "contained"],
         min_length=1,
-        description="While it stands like this; `identified` from containment on.",
+        description="While the incident has one of these statuses.",
     )
     after: Duration = Field(default=timedelta(0), description="From this long after the alert on.")
 
@@ -113,12 +113,10 @@ class MessageAction(Model):
 
 
 class ReminderRules(Model):
-    """How people hear that a time is over: an approval that waits, a page that nobody takes, what is due or left."""
+    """How people are reminded: of an approval that waits, an unacknowledged page, what is due or still in place."""
 
-    tell: MessageAction | None = Field(default=None, description="In the team's channel.")
-    page: MessageAction | None = Field(
-        default=None, description="What is worth waking somebody for; `tell` if left out."
-    )
+    message: MessageAction | None = Field(default=None, description="The message to the team's channel.")
+    page: MessageAction | None = Field(default=None, description="The page for what is urgent; `message` if left out.")
 
 
 class DueReview(Applies):

@@ -22,7 +22,7 @@ from allclear.domain.plan.notifications import (
     Notification,
     PostMortemRules,
     ReminderRules,
-    UpdateRhythm,
+    UpdateSchedule,
 )
 from allclear.domain.plan.people import Person, Role, Rota
 from allclear.domain.plan.severity import Facet, Facets, Severity, SeverityRule, assess, holds
@@ -115,7 +115,7 @@ class Plan(Model):
         default=[DEFAULT_ESCALATION_POLICY], min_length=1, description="The first that fits counts."
     )
     notifications: list[Notification] = Field(default=[], description="Who is told.")
-    updates: list[UpdateRhythm] = Field(default=[], description="How often who hears how it stands.")
+    updates: list[UpdateSchedule] = Field(default=[], description="How often who hears how it stands.")
     reminders: ReminderRules = Field(default=ReminderRules(), description="How people hear that a time is over.")
     duties: list[Duty] = Field(default=[], description="What must be done by a deadline.")
     evidence: list[Evidence] = Field(default=[], description="What is kept before containment.")

@@ -99,7 +99,7 @@ def _asked(context: SentenceContext, ask: Ask) -> Sentence:
         AskKind.APPROVAL: f"Asked {asked} to approve: {title}",
         AskKind.STEP: f"Asked {asked}: {title}",
         AskKind.FALSE_ALARM: f"Asked {asked} whether this is a false alarm",
-        AskKind.AGAIN: f"Asked {asked} what to do. {title}",
+        AskKind.RETRY: f"Asked {asked} what to do. {title}",
         AskKind.CHOICE: f"Asked {asked}: {title}",
     }[ask.kind]
     yes, no = answer_commands(ask, context.plan)
@@ -116,7 +116,7 @@ def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Senten
         AskKind.STEP: (f"has done {title}", f"has not done {title}"),
         AskKind.FALSE_ALARM: (f"called it a false alarm {via}", f"said {via} that it is real"),
         AskKind.CHOICE: (f"chose {plain(answered.choice or 'nothing')} {via}", f"chose none {via} ({title})"),
-        AskKind.AGAIN: (f"said to try again {via} ({title})", f"went on without {via} ({title})"),
+        AskKind.RETRY: (f"said to try again {via} ({title})", f"went on without {via} ({title})"),
     }[ask.kind if ask else None]
     claimed = answered.identity == "claimed"
     identity = "The name is claimed, not proven." if claimed else f"Identity: {answered.identity}."

@@ -55,7 +55,7 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
 
 def _opened(opened: IncidentOpened) -> Sentence:
     drill = ["Simulated: nothing here happens in production."] if opened.simulated else []
-    began = [f"The trouble began {stamp(opened.began)}."] if opened.began else []
+    began = [f"The trouble began {stamp(opened.began_at)}."] if opened.began_at else []
     text = f"Opened as {plain(opened.severity, 20)}: {bare(opened.title, SHORT)} ({plain(opened.reported)})."
     return Sentence(text, "bad", detail=[*drill, *began])
 

@@ -165,7 +165,7 @@ def check_again_ask(incident: Incident, phase: str, key: str, title: str, findin
     """Return the question whether to look again, where a look did not show health."""
     return Ask(
         id=ask_id(incident, phase, key),
-        kind=AskKind.AGAIN,
+        kind=AskKind.RETRY,
         phase=phase,
         step=key,
         title=f"Not well yet: {title}",
@@ -180,7 +180,7 @@ def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcom
     """Return the question what to do about something that could not be undone."""
     return Ask(
         id=ask_id(incident, phase, key),
-        kind=AskKind.AGAIN,
+        kind=AskKind.RETRY,
         phase=phase,
         step=key,
         title=f"Still in place: {title}",

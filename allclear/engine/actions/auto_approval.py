@@ -71,7 +71,7 @@ def _checks(checks: list[tuple[datetime, Verdict]]) -> Iterator[str]:
 
 def _flapping(incident: Incident, entries: list[Entry], storm: Storm, now: datetime) -> Iterator[str]:
     limit = storm.flapping
-    if any(now - at <= limit.within + storm.held_noted_every for at in incident.held.values()):
+    if any(now - at <= limit.within + storm.flapping_noted_every for at in incident.flapping.values()):
         yield "its alert is flapping"
         return
     states: dict[str, list[str]] = {}

@@ -96,7 +96,7 @@ class Intake:
 
     def _said(self, alert: Alert, delivery: str, *, numbered: bool) -> _Said:
         record = AlertJoined(
-            alert=delivery,
+            delivery=delivery,
             source=alert.source,
             key=plain(f"{alert.source}:{alert.key}", _LONGEST_KEY),
             state=alert.state,
@@ -145,7 +145,7 @@ class Intake:
         if (
             at is None
             and said.numbered
-            and any(one.incident for one in self._journal.heard(delivery=said.record.alert))
+            and any(one.incident for one in self._journal.heard(delivery=said.record.delivery))
         ):
             return f"The same delivery belonged to {known.incident}, which has ended."
         return None
@@ -176,7 +176,7 @@ class Intake:
         if said.firing and (graver := self._graver(incident, said.route)):
             self._write(said, incident, graver, news="it weighs more now")
             return Taken("joined", f"{incident.id} knows this alert, and it weighs more now.", incident.id)
-        if said.firing and said.now - incident.news_at >= self._storm.tells_again_after:
+        if said.firing and said.now - incident.news_at >= self._storm.renotify_after:
             news = f"it fires still, {say_duration(said.now - incident.news_at)} after people heard of it last"
             self._write(said, incident, [], news=news)
             return Taken("repeat", f"{incident.id} knows this alert; {news}.", incident.id)
@@ -184,8 +184,8 @@ class Intake:
 
     def _hold(self, said: _Said, incident: Incident, turns: int) -> Taken:
         """A flapping alert counts as firing; the record says so now and again, and people hear of it once."""
-        last, limit = incident.held.get(said.record.key), self._storm.flapping
-        if last is None or said.now - last >= self._storm.held_noted_every:
+        last, limit = incident.flapping.get(said.record.key), self._storm.flapping
+        if last is None or said.now - last >= self._storm.flapping_noted_every:
             news = "it comes and goes" if last is None else ""
             held = said.record.model_copy(update={"state": "firing", "flapping": True, "news": news})
             self._journal.append(incident.id, [held], said.by)
@@ -227,7 +227,7 @@ class Intake:
             feature=route.feature,
             facets=dict(route.facets),
             reported=said.by.actor,
-            began=record.at,
+            began_at=record.at,
             simulated=self._simulated,
         )
         _, key = open_under(self._journal, f"{self._world}/{record.key}")
@@ -348,7 +348,7 @@ def _recent(turns: tuple[datetime, ...], since: datetime) -> tuple[datetime, ...
 def _heard(said: _Said, alert: Alert, taken: Taken, position: int) -> AlertDecision:
     record, labels = said.record, said.labels
     return AlertDecision(
-        record.alert,
+        record.delivery,
         position,
         taken.state,
         taken.reason,

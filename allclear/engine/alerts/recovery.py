@@ -78,11 +78,11 @@ class RecoveryWatcher:
     # --- alerts ------------------------------------------------------------------------------------
 
     def _let_flapping_alerts_count(self, incident: Incident) -> None:
-        if not incident.held and not self._journal.collapsed(incident.id, incident.collapsed_up_to)[0]:
+        if not incident.flapping and not self._journal.collapsed(incident.id, incident.collapsed_up_to)[0]:
             return  # to write takes a turn that those who take alerts in wait for
         with self._journal.together(INCIDENTS):
             count_collapsed(self._journal, incident, self._company.plan, self._clock())
-            for known in self._journal.alerts_of(incident.id) if incident.held else []:
+            for known in self._journal.alerts_of(incident.id) if incident.flapping else []:
                 if known.state != known.said and not self._flaps(known):
                     self._let_count(incident, known)
 

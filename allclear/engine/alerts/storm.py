@@ -95,13 +95,13 @@ class Umbrella:
     def _opening(self, recent: list[Incident]) -> IncidentOpened:
         """It is responded to as the gravest of them would be, for whatever they have in common will show there."""
         gravest = min(recent, key=lambda one: (self._plan.rank(one.severity), one.opened_at))
-        began = [one.opened.began for one in recent if one.opened.began]
+        moments = [one.opened.began_at for one in recent if one.opened.began_at]
         return gravest.opened.model_copy(
             update={
                 "title": f"Alert storm: {len(recent)} incidents within {_minutes(self._plan.storm.umbrella)}",
                 "severity": gravest.severity,
                 "reported": "a storm of alerts",
-                "began": min(began) if began else None,
+                "began_at": min(moments) if moments else None,
                 "simulated": self._simulated,
                 "manual": False,
                 "umbrella": True,
@@ -115,7 +115,7 @@ def _minutes(limit: Limit) -> str:
 
 def count_collapsed(journal: Journal, incident: Incident, plan: Plan, now: datetime) -> None:
     """Record how many alerts were collapsed into `incident`, where some were and the last count is old enough."""
-    if incident.collapsed_at and now - incident.collapsed_at < plan.storm.counts_every:
+    if incident.collapsed_at and now - incident.collapsed_at < plan.storm.summary_every:
         return
     count, last = journal.collapsed(incident.id, incident.collapsed_up_to)
     if count:

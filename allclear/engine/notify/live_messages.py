@@ -39,9 +39,9 @@ def due_live_messages(incident: Incident, runbook: Runbook) -> Iterator[LiveMess
 
 def _due(incident: Incident, phase: Phase, step: Step, key: str) -> datetime | None:
     posted, last = incident.act_of(phase, step.id), incident.act_of(LIVE_MESSAGE, key)
-    if posted is None or posted.outcome is None or not posted.outcome.good or incident.last_turn is None:
+    if posted is None or posted.outcome is None or not posted.outcome.good or incident.last_change is None:
         return None
-    number, at = incident.last_turn
+    number, at = incident.last_change
     told = last or posted
     if told.outcome is not None and number > told.number:
         return max(at, (told.finished_at or at) + SPACE)

@@ -173,21 +173,21 @@ class Reminders:
         """Yield what was to be said and has not reached anybody, with when it is tried next."""
         for states in incident.reminders.values():
             for state in states:
-                if self._way(state.said) is None or not state.said.roles:
+                if self._way(state.reminder) is None or not state.reminder.roles:
                     continue
                 if at := next_try(incident, PHASE, str(state.number), state.at):
                     yield state, at
 
     async def _send(self, incident_id: str, state: ReminderState) -> None:
-        way, incident = self._way(state.said), self._conductor.incident(incident_id)
+        way, incident = self._way(state.reminder), self._conductor.incident(incident_id)
         if way is None:
             return
         act = incident.act_of(PHASE, str(state.number))
         if act is None or _failed(act):
             self._only_tells(way.action)
             words = self._conductor.values(incident) | {
-                "reminder": state.said.sentence,
-                "for": self._whom(state.said.roles),
+                "reminder": state.reminder.sentence,
+                "for": self._whom(state.reminder.roles),
                 "number": str(state.number),
             }
             params = render_all(way.with_, words)
@@ -244,7 +244,7 @@ class Reminders:
 
     def _way(self, said: ReminderDue) -> MessageAction | None:
         rules = self._company.plan.reminders
-        return (rules.page or rules.tell) if said.urgent else rules.tell
+        return (rules.page or rules.message) if said.urgent else rules.message
 
     def _only_tells(self, action: str) -> None:
         """Raise Refused for an action that does more than tell people: nobody is asked here."""

@@ -27,7 +27,7 @@ class Declaration:
     """None: the plan's rules derive it from the facets."""
     service: str
     runbook: str
-    began: datetime | None = None
+    began_at: datetime | None = None
     facets: Mapping[str, str] = field(default_factory=dict[str, str])
     kind: str | None = None
     """None: the runbook's kind."""
@@ -100,6 +100,6 @@ class Declarations:
             incident_kind=kind,
             facets=dict(declaration.facets),
             reported=f"declared by {by.actor}",
-            began=declaration.began,
+            began_at=declaration.began_at,
             simulated=self._simulated,
         )

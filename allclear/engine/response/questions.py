@@ -34,7 +34,7 @@ class Questions:
             case AskKind.FALSE_ALARM:
                 policy = approval_requests.responder(self._company.plan)
                 return approval_requests.false_alarm_ask(incident, move.phase, move.step, move.about, policy)
-            case AskKind.AGAIN if move.step.undo:
+            case AskKind.RETRY if move.step.undo:
                 return self._undo_failed(incident, move)
             case _:
                 policy = approval_requests.responder(self._company.plan, reason=True)

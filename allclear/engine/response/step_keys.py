@@ -20,8 +20,8 @@ def proof_key(step: str) -> str:
 
 
 def second_check_key(step: str) -> str:
-    """Return the name of the second health check that automatic approval needs: `roll-back-again`."""
-    return f"{step}-again"
+    """Return the name of the second health check that automatic approval needs: `roll-back-recheck`."""
+    return f"{step}-recheck"
 
 
 def window_check_key(step: str) -> str:

@@ -45,7 +45,7 @@ def _repeat_check(incident: Incident, check: RunProbe) -> Move | None:
     if result is None:
         return check
     if ask is None or (ask.number < result.number and not ask.open):
-        return AskPeople(check.phase, check.step, AskKind.AGAIN, result.finding.sentence)
+        return AskPeople(check.phase, check.step, AskKind.RETRY, result.finding.sentence)
     if ask.open:
         return Wait((ask.ask.id,))
     return check if ask.granted else None

@@ -37,7 +37,7 @@ def _after_failed_undo(incident: Incident, phase: Phase, step: Step, act: Act, u
     """Return the next move after an undo that failed: people have it tried again, or take over what is in place."""
     ask = incident.ask_of(phase, undo_failed_key(act.id))
     if ask is None or (ask.number < undo.number and not ask.open):
-        return AskPeople(phase, step, AskKind.AGAIN, act.id)
+        return AskPeople(phase, step, AskKind.RETRY, act.id)
     if ask.open:
         return Wait((ask.ask.id,))
     if ask.granted:

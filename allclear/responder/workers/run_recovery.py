@@ -108,7 +108,7 @@ class RunRecovery:
                 await self._prefect.crashed(run.id, "Its process is gone. If more is to do, a new run is started.")
 
     def _dead(self, incident: Incident, run: FlowRun) -> bool:
-        holder, began = incident.began_in.get(run.id, ("", datetime.min.replace(tzinfo=run.since.tzinfo)))
+        holder, began = incident.run_holders.get(run.id, ("", datetime.min.replace(tzinfo=run.since.tzinfo)))
         if holder and began >= run.since:  # this start of the run has reached its first line
             return self._engine.journal.gone(holder)
         return utc_now() - run.since > _SILENT_FOR and (not holder or self._engine.journal.gone(holder))

@@ -54,7 +54,7 @@ working_time: {zone: Europe/Berlin}
 escalation_policies:
   - levels: [{after: 5m, roles: everyone}]
 reminders:
-  tell: {action: chat.post, with: {key: "{number}", text: "{reminder} For {for}."}}
+  message: {action: chat.post, with: {key: "{number}", text: "{reminder} For {for}."}}
 """
 
 SYSTEMS = """\

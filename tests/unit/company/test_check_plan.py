@@ -263,7 +263,7 @@ def test_many_facets_are_looked_at_rule_against_rule(tmp_path: Path) -> None:
 
 # --- reminders -------------------------------------------------------------------------------------------
 
-TELL = '  tell: {action: chat.post, with: {key: "{number}", text: "{reminder} For {for}."}}\n'
+TELL = '  message: {action: chat.post, with: {key: "{number}", text: "{reminder} For {for}."}}\n'
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ TELL = '  tell: {action: chat.post, with: {key: "{number}", text: "{reminder} Fo
     [
         (TELL.replace("chat.post", "traffic.move"), "`traffic.move` does more than tell people"),
         (TELL.replace("chat.post", "chat.pots"), "There is no action `chat.pots`."),
-        (TELL.replace("{reminder}", "Look!"), "`tell` does not say what it is about."),
-        (TELL.replace("{number}", "one"), "Each `tell` would take the place of the one before."),
+        (TELL.replace("{reminder}", "Look!"), "`message` does not say what it is about."),
+        (TELL.replace("{number}", "one"), "Each `message` would take the place of the one before."),
         (TELL.replace("{for}", "{whom}"), "The placeholder {whom} has no source."),
         (TELL.replace("key:", "urgency: much, key:"), "chat.post: `urgency`:"),
     ],

@@ -103,7 +103,7 @@ REFUSED: list[tuple[Edit, str]] = [
     (told("{after: 9999d, with: {text: x}}"), f"outage.yaml:13: `after`: {YEARS}."),
     *(
         (one_more(f"move{end}"), f"outage.yaml:1: The file: the id `move{end}` is kept for what goes with the step")
-        for end in ("-proof", "-choice", "-again", "-unanswered", "-left", "-window")
+        for end in ("-proof", "-choice", "-recheck", "-unanswered", "-left", "-window")
     ),
     *(
         (one_more(name), f"outage.yaml:1: The file: the id `{name}` is one that allclear gives itself")

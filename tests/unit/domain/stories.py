@@ -135,10 +135,10 @@ class Story:
                 service="vintstreet",
                 runbook="payment-failures",
                 reported="alert from alertmanager",
-                began=self.now - timedelta(minutes=2),
+                began_at=self.now - timedelta(minutes=2),
                 simulated=simulated,
             ),
-            AlertJoined(alert="1", source="alertmanager", key="payments", state="firing", title=title, at=self.now),
+            AlertJoined(delivery="1", source="alertmanager", key="payments", state="firing", title=title, at=self.now),
             RunStarted(phase="detect", run="7c9e6679"),
             PhaseEntered(phase="detect"),
         )

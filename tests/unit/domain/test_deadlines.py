@@ -17,10 +17,10 @@ from allclear.domain.deadlines import (
     deadlines,
     duties,
     escalation_policy,
-    rhythm,
     status_word,
     to_tell,
     told_by,
+    update_schedule,
 )
 from allclear.domain.plan import DEFAULT_ESCALATION_POLICY, ClockStart, ClockStop, Plan
 from allclear.domain.records import (
@@ -438,20 +438,20 @@ def test_how_often_an_audience_hears_follows_stage_and_age() -> None:
         updates=[
             {"audience": "status_page", "every": "30m", "severities": ["P0"]},
             {"audience": "status_page", "every": "2h", "severities": ["P0"], "after": "4h"},
-            {"audience": "status_page", "every": "1h", "severities": ["P0"], "status": ["identified"], "after": "10m"},
+            {"audience": "status_page", "every": "1h", "severities": ["P0"], "status": ["contained"], "after": "10m"},
             {"audience": "ceo", "every": "1h"},
         ]
     )
     story = opened("P0")
 
     def every(audience: str, minute: float) -> float | None:
-        line = rhythm(it, story.incident, audience, START + timedelta(minutes=minute))
+        line = update_schedule(it, story.incident, audience, START + timedelta(minutes=minute))
         return line and line.every / timedelta(minutes=1)
 
     assert [every("status_page", minute) for minute in (0, 20, 239, 240, 900)] == [30, 30, 30, 120, 120]
     assert [every("ceo", 20), every("customers", 20)] == [60, None]
     story.after(15).say(CONTAINED)
-    assert status_word(story.incident) == "identified"
+    assert status_word(story.incident) == "contained"
     assert [every("status_page", minute) for minute in (5, 20, 240)] == [30, 60, 120]
     story.after(15).say(RECOVERED)
     assert status_word(story.incident) == "resolved"

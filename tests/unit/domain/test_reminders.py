@@ -97,7 +97,7 @@ def test_an_unanswered_approval_climbs_and_names_the_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "urgent"), [(AskKind.FALSE_ALARM, False), (AskKind.AGAIN, True), (AskKind.CHOICE, True)]
+    ("kind", "urgent"), [(AskKind.FALSE_ALARM, False), (AskKind.RETRY, True), (AskKind.CHOICE, True)]
 )
 def test_every_open_question_climbs(kind: AskKind, *, urgent: bool) -> None:
     """A false alarm that is only proposed ends nothing, so people hear of it; it alone wakes nobody."""
@@ -231,7 +231,7 @@ def test_alerts_that_join_are_told_together() -> None:
 
 
 def _joins(key: str, news: str) -> AlertJoined:
-    return AlertJoined(alert=key, source="sentry", key=key, state="firing", title="More", news=news)
+    return AlertJoined(delivery=key, source="sentry", key=key, state="firing", title="More", news=news)
 
 
 # --- what is left ----------------------------------------------------------------------------------------

@@ -87,12 +87,12 @@ EXAMPLES: list[tuple[Any, By, str]] = [
         "Opened as P0: Payments down (alert from alertmanager).",
     ),
     (
-        AlertJoined(alert="7", source="sentry", key="k", state="firing", title="Too many errors"),
+        AlertJoined(delivery="7", source="sentry", key="k", state="firing", title="Too many errors"),
         MACHINE,
         "Alert from sentry: Too many errors.",
     ),
     (
-        AlertJoined(alert="7", source="sentry", key="k", state="firing", title="Too many errors", flapping=True),
+        AlertJoined(delivery="7", source="sentry", key="k", state="firing", title="Too many errors", flapping=True),
         MACHINE,
         "An alert from sentry comes and goes; it counts as firing, and nothing acts by itself: Too many errors.",
     ),
@@ -241,7 +241,7 @@ def test_nothing_that_happened_is_told_twice() -> None:
         .opened()
         .say(
             *(
-                AlertJoined(alert=str(n), source="alertmanager", key="payments", state="firing", title="Payments")
+                AlertJoined(delivery=str(n), source="alertmanager", key="payments", state="firing", title="Payments")
                 for n in range(2, 50)
             )
         )
@@ -280,7 +280,7 @@ def test_a_persons_answer_says_who_how_and_why() -> None:
             "said from the command line that it is real.",
         ),
         (
-            AskKind.AGAIN,
+            AskKind.RETRY,
             'said to try again from the command line ("Deploy the fix").',
             'went on without from the command line ("Deploy the fix").',
         ),
@@ -345,7 +345,7 @@ def test_who_is_asked_reads_as_a_sentence() -> None:
         (NoteAdded(text="It is the key"), ANA, "Note: It is the key."),
         (DecisionMade(text="Wait"), ANA, "decided: Wait."),
         (
-            AlertJoined(alert="1", source="sentry", key="1", state="firing", title="More"),
+            AlertJoined(delivery="1", source="sentry", key="1", state="firing", title="More"),
             By(actor="alert from sentry", via="sentry"),
             "More.",
         ),

@@ -140,7 +140,7 @@ def test_incidents_are_found_by_when_they_were_opened(journal: SqlJournal) -> No
 
 def test_an_older_journal_learns_the_alerts_of_its_open_incidents(url: str) -> None:
     """What was open when allclear was updated is known by its alerts' keys afterwards."""
-    said = AlertJoined(alert="1", source="json", key="json:k", state="firing", title="Payments", at=NOW)
+    said = AlertJoined(delivery="1", source="json", key="json:k", state="firing", title="Payments", at=NOW)
     journal = SqlJournal(url, lambda: NOW)
     try:
         incident, _ = journal.open_incident("VS", OPENED, MACHINE, records=[said])

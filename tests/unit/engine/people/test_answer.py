@@ -413,7 +413,7 @@ def test_after_the_end_only_the_post_mortem_is_written(room: Room) -> None:
     room.people.write_post_mortem(room.id, "summary", "It broke.", ANA)
     room.people.write_post_mortem(room.id, "summary", "It broke, and was mended.", ANA)
     room.people.follow_up(room.id, "Test it", "Ben", datetime(2026, 12, 1, tzinfo=UTC), ANA)
-    assert room.incident.words == {"summary": "It broke, and was mended."}
+    assert room.incident.written == {"summary": "It broke, and was mended."}
     assert [one.owner for one in room.incident.follow_ups] == ["Ben"]
 
 

@@ -236,8 +236,8 @@ def test_health_that_does_not_show_asks_to_check_again() -> None:
     assert check.call.within == timedelta(seconds=30)
     for number in (1, 2, 3):
         course.seen("confirm", TROUBLE)
-        assert course.next == AskPeople(Phase.RESOLVE, course.book.resolve[0], AskKind.AGAIN, TROUBLE.sentence)
-        course.asked("confirm", AskKind.AGAIN, number)
+        assert course.next == AskPeople(Phase.RESOLVE, course.book.resolve[0], AskKind.RETRY, TROUBLE.sentence)
+        course.asked("confirm", AskKind.RETRY, number)
         assert course.next == Wait((course.ask_id("confirm", number),))
         assert course.said("confirm", yes=True, number=number).next == check
     assert _step(course.seen("confirm", HEALTH).next) == "page"
@@ -245,7 +245,7 @@ def test_health_that_does_not_show_asks_to_check_again() -> None:
 
 def test_people_may_go_on_without_health() -> None:
     """A no goes on without it."""
-    course = Course(Phase.RESOLVE, CONFIRM, PAGE).seen("confirm", UNKNOWN).asked("confirm", AskKind.AGAIN)
+    course = Course(Phase.RESOLVE, CONFIRM, PAGE).seen("confirm", UNKNOWN).asked("confirm", AskKind.RETRY)
     assert _step(course.said("confirm", yes=False).next) == "page"
 
 
@@ -399,8 +399,8 @@ def test_when_no_measure_helps_people_contain_by_hand() -> None:
         assert (check.key, check.call, check.contained_by is None) == (MANUAL_CONTAINMENT, course.book.health, False)
         ask = course.seen(MANUAL_CONTAINMENT, TROUBLE).next
         assert isinstance(ask, AskPeople)
-        assert (ask.kind, ask.step.id) == (AskKind.AGAIN, MANUAL_CONTAINMENT)
-        assert course.asked(MANUAL_CONTAINMENT, AskKind.AGAIN, number).next == Wait(
+        assert (ask.kind, ask.step.id) == (AskKind.RETRY, MANUAL_CONTAINMENT)
+        assert course.asked(MANUAL_CONTAINMENT, AskKind.RETRY, number).next == Wait(
             (course.ask_id(MANUAL_CONTAINMENT, number),)
         )
         course.said(MANUAL_CONTAINMENT, yes=True, number=number)
@@ -412,7 +412,7 @@ def test_people_may_go_on_uncontained() -> None:
     """A no to containing by hand goes on; the record shows that it was not contained."""
     course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
     course.came_to("roll-back", ActStatus.REFUSED, changed=False).seen(MANUAL_CONTAINMENT, TROUBLE).asked(
-        MANUAL_CONTAINMENT, AskKind.AGAIN
+        MANUAL_CONTAINMENT, AskKind.RETRY
     )
     assert _step(course.said(MANUAL_CONTAINMENT, yes=False).next) == "status"
 
@@ -482,8 +482,8 @@ def test_what_cannot_be_undone_is_a_question(status: ActStatus) -> None:
         course.wanted(FIRST, number, ask=False, undoes="resolve/one").came_to(FIRST, status, number, changed=False)
         ask = course.next
         assert isinstance(ask, AskPeople)
-        assert (ask.kind, ask.about) == (AskKind.AGAIN, "resolve/one")
-        assert course.asked(f"{FIRST}-left", AskKind.AGAIN, number).next == Wait(
+        assert (ask.kind, ask.about) == (AskKind.RETRY, "resolve/one")
+        assert course.asked(f"{FIRST}-left", AskKind.RETRY, number).next == Wait(
             (course.ask_id(f"{FIRST}-left", number),)
         )
         course.said(f"{FIRST}-left", yes=number == 1, number=number)
