@@ -22,12 +22,12 @@ from pydantic import BaseModel
 
 from allclear.company import Capabilities
 from allclear.company.capabilities import ActionType, ProbeType
+from allclear.company.handles import systems_model_of
 from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.domain.action import Client
 from allclear.domain.base import JsonDict
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase
-from allclear.domain.systems import Systems
 from allclear.drill.script import Script
 from allclear.simulator.scenario import Production
 
@@ -89,7 +89,7 @@ def _plan(capabilities: Capabilities) -> JsonDict:
 
 def _systems(capabilities: Capabilities) -> JsonDict:
     """Each system that an action or a probe talks to has its own options; another may have any."""
-    made = _model(Systems)
+    made = _model(systems_model_of(capabilities))
     plain = made["$defs"]["System"]
     known: dict[str, JsonDict] = {}
     for client in _clients(capabilities):
@@ -111,7 +111,7 @@ def _systems(capabilities: Capabilities) -> JsonDict:
 
 def _clients(capabilities: Capabilities) -> list[type[Client]]:
     every: Iterable[ActionType | ProbeType] = [*capabilities.actions.values(), *capabilities.probes.values()]
-    found = {client.system: client for kind in every for client in kind.needs}
+    found = {client.system: client for kind in every for client in (*kind.needs, *kind.uses)}
     return [found[name] for name in sorted(found)]
 
 

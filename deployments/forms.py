@@ -19,6 +19,7 @@ from allclear.company import Company
 from allclear.domain.base import JsonDict
 from allclear.drill.script import scripts
 from allclear.postmortem.placeholders import FIELDS
+from tasks.feature_flags import flags_of
 
 _LABELS = {
     "ask": "Question",
@@ -52,7 +53,7 @@ def choices_of(company: Company) -> dict[str, list[str]]:
         "runbook": list(company.runbooks),
         "role": list(plan.roles),
         "role_to_hand_over": list(plan.roles),
-        "flag": sorted({flag for service in services.values() for flag in service.flags}),
+        "flag": sorted({flag for service in services.values() for flag in flags_of(service)}),
         "kind": list(plan.kinds),
         "scenario": scripts(company),
         "field": list(FIELDS),

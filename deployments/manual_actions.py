@@ -44,12 +44,5 @@ def manual_actions(company: Company, registry: Registry, choices: Choices) -> It
 
 
 def _has_handles(service: Service, action: ActionType) -> bool:
-    """Return whether the service says how the action reaches it."""
-    family = action.name.partition(".")[0]
-    handles = {
-        "cloud_run": service.cloud_run,
-        "vercel": service.vercel,
-        "feature_flag": service.flags,
-        "maintenance": service.maintenance,
-    }
-    return bool(handles.get(family, True))
+    """Return whether systems.yaml gives the service all handles that the action needs."""
+    return all(service.handle(kind) is not None for kind in action.handles)

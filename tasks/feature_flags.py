@@ -5,15 +5,30 @@ The write is a compare-and-set on the value that was seen: it cannot undo somebo
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, RootModel
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Params, Receipt, State
+from allclear.domain.action import Action, Change, Client, Fence, ParamProblem, Params, Receipt, State
 from allclear.domain.errors import Refused
+from allclear.domain.systems import Handle, Service
 from allclear.vendors.supabase import FlagWrite, SupabaseFlags
+
+
+class FlagsHandle(RootModel[list[str]]):
+    """The feature flags that it has."""
+
+    model_config = ConfigDict(frozen=True)
+    key: ClassVar[str] = "flags"
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the flags."""
+        return self.root
+
 
 DEADLINE = timedelta(seconds=15)
 """The row is changed at once; the application reads it when it next looks."""
@@ -37,6 +52,12 @@ class FlagState(State):
     @override
     def say(self) -> str:
         return word(enabled=self.enabled)
+
+
+def flags_of(service: Service) -> list[str]:
+    """Return the names of the service's flags."""
+    handle = service.handle(FlagsHandle)
+    return handle.names if handle else []
 
 
 def word(*, enabled: bool) -> str:
@@ -63,8 +84,22 @@ class _SetFlag(Action[FlagParams, FlagState]):
     params: ClassVar[type[Params]] = FlagParams
     state: ClassVar[type[State]] = FlagState
     needs: ClassVar[tuple[type[Client], ...]] = (SupabaseFlags,)
+    handles: ClassVar[tuple[type[Handle], ...]] = (FlagsHandle,)
     fence: ClassVar[Fence] = Fence.VERSION
     to: ClassVar[bool]
+
+    @classmethod
+    @override
+    def service_of(cls, params: FlagParams, services: Mapping[str, Service]) -> str | None:
+        return params.service or next((name for name in services if params.flag in flags_of(services[name])), None)
+
+    @classmethod
+    @override
+    def check_params(cls, params: FlagParams, services: Mapping[str, Service]) -> Iterator[ParamProblem]:
+        known = list(dict.fromkeys(flag for service in services.values() for flag in flags_of(service)))
+        if params.flag not in known:
+            sentence = f"No service in systems.yaml has the flag `{params.flag}`."
+            yield ParamProblem(param="flag", sentence=sentence, known=tuple(known), certain=False)
 
     @override
     def resource(self, params: FlagParams) -> str:
@@ -110,7 +145,7 @@ class _SetFlag(Action[FlagParams, FlagState]):
     def _check_owner(self, params: FlagParams) -> None:
         if params.service is None:
             return
-        known = self.context.service(params.service).flags
+        known = flags_of(self.context.service(params.service))
         if params.flag not in known:
             raise Refused(
                 f"{params.flag} is not a flag of {params.service}.",

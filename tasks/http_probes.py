@@ -11,14 +11,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from pydantic import Field
 from typing_extensions import override
 
-from allclear.domain.action import Finding, Params, Probe, Verdict
+from allclear.domain.action import Finding, Probe, Verdict
 from allclear.domain.base import JsonDict
 from allclear.domain.systems import Smoke, SmokePath
 from allclear.vendors.access import redacted
 from allclear.vendors.web import Web, WebAnswer
+from tasks.service_params import ServiceParams
 
 AT_ONCE = 10
 """Requests of one smoke test under way at the same time: a test must not become a load test."""
@@ -27,22 +27,16 @@ _WRONG = 400
 _BROKEN = 500
 
 
-class OfService(Params):
-    """Which service."""
-
-    service: str = Field(description="The service's short name in systems.yaml.")
-
-
-class Health(Probe[OfService]):
+class Health(Probe[ServiceParams]):
     """Says whether the service calls itself healthy."""
 
     name = "http.health"
     title = "Look at the health check"
-    params = OfService
+    params = ServiceParams
     # `needs` stays empty: the service itself is no system of systems.yaml.
 
     @override
-    async def check(self, params: OfService) -> Finding:
+    async def check(self, params: ServiceParams) -> Finding:
         service = self.context.service(params.service)
         url = service.url.rstrip("/") + service.health
         answer = await self.context.client(Web).send("GET", url, timeout=service.smoke.timeout)
@@ -62,15 +56,15 @@ class Health(Probe[OfService]):
         return Finding(verdict=Verdict.FAILURE if broken else Verdict.INCONCLUSIVE, sentence=sentence, facts=facts)
 
 
-class SmokeTest(Probe[OfService]):
+class SmokeTest(Probe[ServiceParams]):
     """Says what share of requests fails, and how slow the rest is."""
 
     name = "http.smoke"
     title = "Run the smoke test"
-    params = OfService
+    params = ServiceParams
 
     @override
-    async def check(self, params: OfService) -> Finding:
+    async def check(self, params: ServiceParams) -> Finding:
         service = self.context.service(params.service)
         smoke, web, base = service.smoke, self.context.client(Web), service.url.rstrip("/")
         turn = asyncio.Semaphore(AT_ONCE)

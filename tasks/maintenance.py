@@ -6,23 +6,37 @@ beforehand also works while the application does not start.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, Refusal, State, Verdict
+from allclear.domain.action import (
+    Action,
+    Change,
+    Client,
+    Fence,
+    Finding,
+    ParamProblem,
+    Params,
+    Receipt,
+    Refusal,
+    State,
+    Verdict,
+)
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
 from allclear.domain.base import JsonDict
-from allclear.domain.errors import ConfigError, Refused
-from allclear.domain.systems import MaintenanceMode
+from allclear.domain.errors import Refused
+from allclear.domain.systems import Handle, Service
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.supabase import SupabaseFlags
 from tasks import feature_flags
 from tasks.cloud_run import traffic_state
-from tasks.cloud_run.actions import OfService
-from tasks.cloud_run.regions import located
+from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.traffic_state import TrafficState, given_back, sending_all, traffic_finding, traffic_reached, unfit
 from tasks.feature_flags import FlagState
+from tasks.maintenance_handle import MaintenanceHandle
+from tasks.service_params import handle_of
 
 
 class MaintenanceState(State):
@@ -43,30 +57,34 @@ class MaintenanceState(State):
         return "in maintenance" if self.on else "open to users"
 
 
-class _Maintenance(Action[OfService, MaintenanceState]):
+class _Maintenance(Action[CloudRunParams, MaintenanceState]):
     """What both directions share."""
 
-    params: ClassVar[type[Params]] = OfService
+    params: ClassVar[type[Params]] = CloudRunParams
     state: ClassVar[type[State]] = MaintenanceState
     needs: ClassVar[tuple[type[Client], ...]] = (CloudRun, SupabaseFlags)
+    handles: ClassVar[tuple[type[Handle], ...]] = (MaintenanceHandle,)
     fence: ClassVar[Fence] = Fence.VERSION
 
-    def mode(self, params: OfService) -> MaintenanceMode:
+    def mode(self, params: CloudRunParams) -> MaintenanceHandle:
         """Return how the service goes into maintenance. Raises ConfigError where systems.yaml does not say."""
-        mode = self.context.service(params.service).maintenance
-        if mode is None:
-            raise ConfigError(
-                f"The service {params.service} has no `maintenance` in systems.yaml.",
-                "Give it a flag, or the tag of a revision deployed for it.",
-            )
-        return mode
+        next_step = "Give it a flag, or the tag of a revision deployed for it."
+        return handle_of(self.context, params.service, MaintenanceHandle, next_step)
 
-    def located(self, params: OfService) -> tuple[CloudRun, str]:
+    @classmethod
+    @override
+    def check_params(cls, params: CloudRunParams, services: Mapping[str, Service]) -> Iterable[ParamProblem]:
+        service = services.get(params.service)
+        handle = service.handle(MaintenanceHandle) if service else None
+        # A flag has no regions.
+        return () if handle and handle.flag else check_region(params, services)
+
+    def located(self, params: CloudRunParams) -> tuple[CloudRun, str]:
         """Return the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
-        return located(self.context, params.service, params.region)
+        return locate(self.context, params)
 
     @override
-    def resource(self, params: OfService) -> str:
+    def resource(self, params: CloudRunParams) -> str:
         mode = self.mode(params)
         if mode.flag:
             return f"flag:{mode.flag}"
@@ -74,7 +92,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         return f"traffic:{run.path(name)}"
 
     @override
-    async def observe(self, params: OfService) -> MaintenanceState:
+    async def observe(self, params: CloudRunParams) -> MaintenanceState:
         mode = self.mode(params)
         if mode.flag:
             flag = await feature_flags.read_flag(self.context.client(SupabaseFlags), mode.flag)
@@ -83,14 +101,14 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         return _by_traffic(traffic, mode.revision_tag)
 
     @override
-    async def precheck(self, params: OfService, change: Change[MaintenanceState]) -> list[Refusal]:
+    async def precheck(self, params: CloudRunParams, change: Change[MaintenanceState]) -> list[Refusal]:
         before, after = change.before.traffic, change.after.traffic
         if before is None or after is None:
             return []
         return await traffic_state.traffic_objections(*self.located(params), before, after)
 
     @override
-    async def apply(self, params: OfService, change: Change[MaintenanceState], key: str) -> Receipt:
+    async def apply(self, params: CloudRunParams, change: Change[MaintenanceState], key: str) -> Receipt:
         # Etag and old value are the fence.
         before, after = change.before, change.after
         if before.flag and after.flag:
@@ -116,7 +134,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
 
     @override
     def undo(
-        self, params: OfService, done: Change[MaintenanceState], now: MaintenanceState
+        self, params: CloudRunParams, done: Change[MaintenanceState], now: MaintenanceState
     ) -> Change[MaintenanceState]:
         if done.before.traffic and done.after.traffic and now.traffic:
             traffic = given_back(done.before.traffic, done.after.traffic, now.traffic)
@@ -129,7 +147,7 @@ class _Maintenance(Action[OfService, MaintenanceState]):
         return self.change(params, now, done.before)
 
     def change(
-        self, params: OfService, before: MaintenanceState, after: MaintenanceState, reason: str = ""
+        self, params: CloudRunParams, before: MaintenanceState, after: MaintenanceState, reason: str = ""
     ) -> Change[MaintenanceState]:
         """Return the change from `before` to `after`, in words for the approver."""
         direction = "into" if after.on else "out of"
@@ -155,7 +173,7 @@ class EnableMaintenance(_Maintenance):
     leaves = "maintenance on"
 
     @override
-    def plan(self, params: OfService, before: MaintenanceState) -> Change[MaintenanceState]:
+    def plan(self, params: CloudRunParams, before: MaintenanceState) -> Change[MaintenanceState]:
         if before.flag:
             after = MaintenanceState(on=True, flag=before.flag.model_copy(update={"enabled": True}))
             return self.change(params, before, after)
@@ -178,7 +196,7 @@ class DisableMaintenance(_Maintenance):
     reverses = "maintenance.enable"
 
     @override
-    def plan(self, params: OfService, before: MaintenanceState) -> Change[MaintenanceState]:
+    def plan(self, params: CloudRunParams, before: MaintenanceState) -> Change[MaintenanceState]:
         if before.flag:
             after = MaintenanceState(on=False, flag=before.flag.model_copy(update={"enabled": False}))
             return self.change(params, before, after)

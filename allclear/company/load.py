@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from allclear.company.diagnostics import Diagnostic, display_path, suggestion
 from allclear.company.expand_runbook import check_common_steps, expand_runbook
+from allclear.company.handles import installed_systems_model
 from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.company.validation_errors import read_model
 from allclear.company.yaml_file import Place, YamlFile, read_text, read_yaml
@@ -141,7 +142,7 @@ def read_draft(folder: Path) -> Draft:
     if plan := _yaml(draft, folder / PLAN, PLAN):
         draft.plan = _kept(draft, read_model(Plan, plan))
     if systems := _yaml(draft, folder / SYSTEMS, SYSTEMS):
-        draft.systems = _kept(draft, read_model(Systems, systems))
+        draft.systems = _kept(draft, read_model(installed_systems_model(), systems))
     for path in sorted((folder / "runbooks").glob("*.yaml")):
         _read_runbook(draft, path)
     _read_templates(draft)

@@ -7,6 +7,7 @@ change before it is made, refuse it, and find out afterwards (or after a crash) 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -16,7 +17,7 @@ from pydantic import Field
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Fallback
 from allclear.domain.base import Candidate, JsonDict, Model, digest
 from allclear.domain.baseline import OwnRecord
-from allclear.domain.systems import Access, Service
+from allclear.domain.systems import Access, Handle, Service
 
 
 class Verdict(StrEnum):
@@ -46,6 +47,16 @@ class Refusal(Model):
 
 class Params(Model):
     """An action's or a probe's parameters: typed, and checked before anything is read."""
+
+
+class ParamProblem(Model):
+    """Why parameters do not fit the company's services, as far as systems.yaml can tell."""
+
+    param: str = Field(default="", description="The parameter that is wrong; empty if one is missing.")
+    sentence: str
+    next_step: str = ""
+    known: tuple[str, ...] = Field(default=(), description="The values that fit, if there is no next step.")
+    certain: bool = Field(default=True, description="Whether it is an error; if not, a warning.")
 
 
 class State(Model):
@@ -157,6 +168,8 @@ class Action(ABC, Generic[P, S]):
     """The vendors it talks to."""
     uses: ClassVar[tuple[type[Client], ...]] = ()
     """The vendors it asks too where systems.yaml has them, and does without where not."""
+    handles: ClassVar[tuple[type[Handle], ...]] = ()
+    """What systems.yaml must give the service that it acts on."""
     fence: ClassVar[Fence] = Fence.NONE
     chooses: ClassVar[str] = ""
     """The parameter that a person fills by choosing, where `plan` was refused with candidates."""
@@ -177,6 +190,16 @@ class Action(ABC, Generic[P, S]):
 
     def __init__(self, context: ActionContext) -> None:
         self.context = context
+
+    @classmethod
+    def service_of(cls, params: P, services: Mapping[str, Service]) -> str | None:  # noqa: ARG003 - the port
+        """Return the name of the service that it acts on, or None if the parameters do not tell."""
+        return getattr(params, "service", None)
+
+    @classmethod
+    def check_params(cls, params: P, services: Mapping[str, Service]) -> Iterable[ParamProblem]:  # noqa: ARG003 - the port
+        """Return why `params` do not fit the company's services. Reads nothing: `allclear check` calls it."""
+        return ()
 
     @abstractmethod
     def resource(self, params: P) -> str:
@@ -232,11 +255,17 @@ class Probe(ABC, Generic[P]):
     params: ClassVar[type[Params]]
     needs: ClassVar[tuple[type[Client], ...]] = ()
     uses: ClassVar[tuple[type[Client], ...]] = ()
+    handles: ClassVar[tuple[type[Handle], ...]] = ()
     tells_serving: ClassVar[bool] = False
     """Whether its facts name under `serving_all` what has all users of the `service` that it is asked about."""
 
     def __init__(self, context: ActionContext) -> None:
         self.context = context
+
+    @classmethod
+    def check_params(cls, params: P, services: Mapping[str, Service]) -> Iterable[ParamProblem]:  # noqa: ARG003 - the port
+        """Return why `params` do not fit the company's services. Reads nothing: `allclear check` calls it."""
+        return ()
 
     @abstractmethod
     async def check(self, params: P) -> Finding:

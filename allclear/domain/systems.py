@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from typing import Annotated, Any, Literal, NamedTuple, cast
+from collections.abc import Iterable
+from types import GenericAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, create_model, field_validator
 
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
-
-_REGION = r"^[a-z]+-[a-z]+\d+$"
-Region = Annotated[str, Field(pattern=_REGION)]
-"""A region of Cloud Run, as `us-central1`."""
+from allclear.domain.errors import ConfigError
 
 
 class System(Model):
-    """One outside system: where it is, and which environment variable holds its secret.
+    """One outside system: its address, and the environment variable that holds its secret.
 
-    What else a system needs (a project, a page, a channel) stands beside these two fields; the
-    vendor's client says which names it knows.
+    Its other fields (a project, a page, a channel) are options, which the vendor's client declares.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -34,11 +33,11 @@ class System(Model):
 
 
 class Access(Model):
-    """A system as a client connects to it: the secret is at hand and never printed."""
+    """A system as a client connects to it, with its secret, which is never printed."""
 
     name: str
     endpoint: str = Field(repr=False)
-    """Not printed either: some write a key into it."""
+    """Not printed either, because some people write a key into it."""
     secret: SecretStr | None = None
     options: dict[str, Any] = {}
     simulated: bool = False
@@ -47,73 +46,47 @@ class Access(Model):
 class SmokePath(Model):
     """One request of a smoke test."""
 
-    path: str = Field(description="What is asked for, as /checkout.")
-    method: str = Field(default="GET", description="How it is asked for.")
-    json_body: dict[str, Any] | None = Field(default=None, alias="json", description="What is sent along.")
+    path: str = Field(description="The path, as /checkout.")
+    method: str = Field(default="GET", description="The HTTP method.")
+    json_body: dict[str, Any] | None = Field(default=None, alias="json", description="The JSON body, if any.")
 
 
 class Smoke(Model):
-    """How a service is tried from outside, and what still counts as well."""
+    """The smoke test of a service: its requests, and the limits within which they pass."""
 
-    requests: int = Field(default=20, ge=1, le=500, description="How many requests are sent in all.")
-    paths: list[SmokePath] = Field(default=[SmokePath(path="/")], description="What is asked for, in turns.")
-    error_rate: float = Field(default=0.01, ge=0, le=1, description="More failed requests than this share: failure.")
-    p95: Duration | None = Field(default=None, description="A slower 95th percentile than this: failure.")
-    timeout: Duration = Field(description="What one request may take.")
-
-
-class MaintenanceMode(Model):
-    """How a service goes into maintenance: by a flag, or by a revision deployed beforehand."""
-
-    flag: str | None = Field(default=None, description="The flag that closes the service.")
-    revision_tag: str | None = Field(default=None, description="The traffic tag of the maintenance revision.")
-
-    @model_validator(mode="after")
-    def _one_way(self) -> MaintenanceMode:
-        if (self.flag is None) == (self.revision_tag is None):
-            msg = "maintenance takes either `flag` or `revision_tag`"
-            raise ValueError(msg)
-        return self
+    requests: int = Field(default=20, ge=1, le=500, description="How many requests are sent in total.")
+    paths: list[SmokePath] = Field(default=[SmokePath(path="/")], description="The requests, sent in turn.")
+    error_rate: float = Field(default=0.01, ge=0, le=1, description="The largest share of failed requests that passes.")
+    p95: Duration | None = Field(default=None, description="The slowest 95th percentile that passes.")
+    timeout: Duration = Field(description="How long one request may take.")
 
 
-class VercelProject(Model):
-    """Where a service is on Vercel."""
+class Handle(Protocol):
+    """What a vendor's actions need to find a service: a pydantic model, declared in the vendor's module.
 
-    project: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="The project's name or id.")
-    domain: str = Field(
-        pattern=r"^[A-Za-z0-9.-]+\.[A-Za-z]{2,}$", description="The production domain: what it points to serves users."
-    )
+    A service in systems.yaml carries it under `key`. Actions and probes name it in `handles`, which makes it known.
+    """
+
+    key: ClassVar[str]
+
+
+H = TypeVar("H", bound=Handle)
 
 
 class Service(Model):
-    """Something users reach, and where its handles are."""
+    """Something users reach. Its handles are the fields that `systems_model` adds."""
 
     title: str = Field(description="What people call it.")
-    url: str = Field(description="Where users reach it.")
-    health: str = Field(default="/healthz", description="The path that says whether it is up.")
-    smoke: Smoke = Field(description="How it is tried from outside.")
-    cloud_run: str | dict[str, str] | None = Field(
-        default=None,
-        description="Its Cloud Run service, in the system's region; or one for each region, as `us-central1: web`.",
-    )
-    vercel: VercelProject | None = Field(default=None, description="Its project on Vercel.")
-    flags: list[str] = Field(default=[], description="The feature flags that it has.")
-    maintenance: MaintenanceMode | None = Field(default=None, description="How it is put into maintenance.")
+    url: str = Field(description="The address at which users reach it.")
+    health: str = Field(default="/healthz", description="The path of its health check.")
+    smoke: Smoke = Field(description="How it is tested from outside.")
     customer_facing: bool = Field(default=True, description="Whether customers notice when it is down.")
     status_components: list[str] = Field(default=[], description="Component ids on the status page.")
 
-    @field_validator("cloud_run", mode="before")
-    @classmethod
-    def _name_or_regions(cls, value: object) -> object:
-        """Says in one sentence what either shape must be: of a union pydantic tells each one's trouble."""
-        if value is None or isinstance(value, str):
-            return value
-        regions = cast("dict[object, object]", value) if isinstance(value, dict) else {}
-        fit = all(re.fullmatch(_REGION, str(key)) and isinstance(name, str) for key, name in regions.items())
-        if not regions or not fit:
-            msg = "it must be a service's name, or one for each region, as `us-central1: web`"
-            raise ValueError(msg)
-        return cast("object", value)
+    def handle(self, kind: type[H]) -> H | None:
+        """Return the service's handle of that kind, or None if systems.yaml gives it none."""
+        value = getattr(self, kind.key, None)
+        return value if isinstance(value, kind) else None
 
 
 SourceName = Literal[
@@ -189,7 +162,7 @@ class Systems(Model):
     """A company's `systems.yaml`."""
 
     systems: dict[Slug, System] = Field(description="The outside systems, by the names that the actions know them by.")
-    services: dict[Slug, Service] = Field(description="What users reach: short name -> where and how.")
+    services: dict[Slug, Service] = Field(description="What users reach, by short name.")
     alerts: dict[SourceName, AlertSource] = Field(default={}, description="Who may send alerts, and with which secret.")
 
     @field_validator("alerts")
@@ -205,3 +178,19 @@ class Systems(Model):
                 msg = f"{name} needs the option `{missing[0]}`"
                 raise ValueError(msg)
         return alerts
+
+
+def systems_model(handles: Iterable[type[Handle]]) -> type[Systems]:
+    """Return the model of a systems.yaml whose services may carry these handles.
+
+    Raises ConfigError for a key that is declared twice.
+    """
+    fields: dict[str, Any] = {}
+    for handle in handles:
+        if handle.key in fields or handle.key in Service.model_fields:
+            raise ConfigError(f"The handle `{handle.key}` is declared twice.", "Uninstall one of the packages.")
+        about = inspect.getdoc(handle) or ""
+        fields[handle.key] = (handle | None, Field(default=None, description=about.partition("\n")[0]))
+    service = create_model("Service", __base__=Service, __doc__=Service.__doc__, **fields)
+    services: Any = (GenericAlias(dict, (Slug, service)), Systems.model_fields["services"])
+    return create_model("Systems", __base__=Systems, __doc__=Systems.__doc__, services=services)

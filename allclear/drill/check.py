@@ -21,6 +21,7 @@ from allclear.drill.script import Script
 from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, choice_key, undo_key
 from allclear.postmortem.placeholders import FIELDS
 from allclear.simulator.scenario import Production
+from allclear.vendors.cloud_run.handle import CloudRunHandle
 
 PRODUCTION = "production"
 
@@ -138,7 +139,8 @@ class _Sheet:
 
     def _stage(self, route: Route, service: Service, production: Production) -> Iterator[Diagnostic]:
         """Yield where the simulated production differs from the systems that the response will use."""
-        known = [service.cloud_run] if isinstance(service.cloud_run, str) else list((service.cloud_run or {}).values())
+        handle = service.handle(CloudRunHandle)
+        known = handle.names if handle else []
         if known and production.service not in known:
             yield self._file.error(
                 (PRODUCTION, "service"),
@@ -147,7 +149,7 @@ class _Sheet:
                 f"Write `service: {known[0]}`.",
             )
         played = {(one.region, one.service) for one in (production, *production.other_services)}
-        for region, name in service.cloud_run.items() if isinstance(service.cloud_run, dict) else ():
+        for region, name in handle.regions.items() if handle else ():
             if (region, name) not in played:
                 yield self._file.warning(
                     (PRODUCTION,),

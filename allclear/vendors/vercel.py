@@ -53,6 +53,18 @@ class VercelOptions(Model):
     team: str | None = Field(default=None, description="The team's id, as team_...; a personal account has none.")
 
 
+class VercelHandle(Model):
+    """Its project on Vercel."""
+
+    key: ClassVar[str] = "vercel"
+
+    project: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="The project's name or id.")
+    domain: str = Field(
+        pattern=r"^[A-Za-z0-9.-]+\.[A-Za-z]{2,}$",
+        description="The production domain: the deployment that it points to serves users.",
+    )
+
+
 class Deployment(Model):
     """One production deployment."""
 

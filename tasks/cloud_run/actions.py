@@ -7,6 +7,7 @@ the ledger holds it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from allclear.domain.action import (
     Client,
     Fence,
     Finding,
+    ParamProblem,
     Params,
     Probe,
     Receipt,
@@ -28,68 +30,68 @@ from allclear.domain.action import (
 )
 from allclear.domain.baseline import SERVING_ALL, ServingAll
 from allclear.domain.errors import AllclearError, Refused
-from allclear.domain.systems import Region
+from allclear.domain.systems import Handle, Service
 from allclear.vendors.cloud_run.client import CloudRun
+from allclear.vendors.cloud_run.handle import CloudRunHandle
 from tasks.cloud_run import traffic_state
 from tasks.cloud_run.evidence import Past
 from tasks.cloud_run.evidence_sources import WITNESSES, Place, ask_witnesses
+from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over
-from tasks.cloud_run.regions import located
 from tasks.cloud_run.traffic_state import TrafficState, given_back, sending_all, traffic_finding, traffic_reached
+from tasks.maintenance_handle import MaintenanceHandle
 
 PREVIOUS = "previous"
 
 
-class OfService(Params):
-    """Which service, and where."""
-
-    service: str = Field(description="The service's short name in systems.yaml.")
-    region: Region | None = Field(default=None, description="Which region, for a service that runs in several.")
-
-
-class RollbackParams(OfService):
+class RollbackParams(CloudRunParams):
     """Which service, where, and to which revision."""
 
     to: str = Field(default=PREVIOUS, description="A revision's name, or `previous`.")
 
 
-class _TrafficAction(Action[OfService, TrafficState]):
+class _TrafficAction(Action[CloudRunParams, TrafficState]):
     """What all changes of a service's traffic share."""
 
-    params: ClassVar[type[Params]] = OfService
+    params: ClassVar[type[Params]] = CloudRunParams
     state: ClassVar[type[State]] = TrafficState
     needs: ClassVar[tuple[type[Client], ...]] = (CloudRun,)
+    handles: ClassVar[tuple[type[Handle], ...]] = (CloudRunHandle,)
     fence: ClassVar[Fence] = Fence.VERSION
     deadline: ClassVar[timedelta] = traffic_state.DEADLINE
 
-    def located(self, params: OfService) -> tuple[CloudRun, str]:
+    def located(self, params: CloudRunParams) -> tuple[CloudRun, str]:
         """Return the client of the service's region, and its name in Cloud Run. Raises Refused, ConfigError."""
-        return located(self.context, params.service, params.region)
+        return locate(self.context, params)
 
-    def maintenance_tag(self, params: OfService) -> str | None:
+    def maintenance_tag(self, params: CloudRunParams) -> str | None:
         """Return the tag of the service's maintenance revision, or None."""
-        mode = self.context.service(params.service).maintenance
-        return mode.revision_tag if mode else None
+        return maintenance_tag(self.context.service(params.service))
+
+    @classmethod
+    @override
+    def check_params(cls, params: CloudRunParams, services: Mapping[str, Service]) -> Iterable[ParamProblem]:
+        return check_region(params, services)
 
     @override
-    def resource(self, params: OfService) -> str:
+    def resource(self, params: CloudRunParams) -> str:
         return traffic_of(*self.located(params))
 
     @override
-    async def observe(self, params: OfService) -> TrafficState:
+    async def observe(self, params: CloudRunParams) -> TrafficState:
         return await traffic_state.read_traffic(*self.located(params))
 
-    def place(self, params: OfService) -> Place:
+    def place(self, params: CloudRunParams) -> Place:
         """Return the service as the witnesses of its past name it."""
         run, name = self.located(params)
         return place_of(run, params.service, name)
 
     @override
-    async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
+    async def precheck(self, params: CloudRunParams, change: Change[TrafficState]) -> list[Refusal]:
         return await traffic_state.traffic_objections(*self.located(params), change.before, change.after)
 
     @override
-    async def apply(self, params: OfService, change: Change[TrafficState], key: str) -> Receipt:
+    async def apply(self, params: CloudRunParams, change: Change[TrafficState], key: str) -> Receipt:
         # The etag is the fence.
         return await traffic_state.write_traffic(*self.located(params), change.before, change.after, change.deadline)
 
@@ -102,7 +104,7 @@ class _TrafficAction(Action[OfService, TrafficState]):
         return traffic_reached(change.after, now)
 
     def change(
-        self, params: OfService, before: TrafficState, after: TrafficState, *, summary: str, risk: str, undo: str
+        self, params: CloudRunParams, before: TrafficState, after: TrafficState, *, summary: str, risk: str, undo: str
     ) -> Change[TrafficState]:
         """Return the change from `before` to `after`, in words for the approver."""
         return Change(
@@ -128,7 +130,7 @@ class RollbackTraffic(_TrafficAction):
     uses = WITNESSES
 
     @override
-    async def observe_for_plan(self, params: OfService) -> TrafficState:
+    async def observe_for_plan(self, params: CloudRunParams) -> TrafficState:
         if _target(params):
             return await self.observe(params)
         # Beside the look at what serves now: who served before, from whoever may know.
@@ -137,11 +139,11 @@ class RollbackTraffic(_TrafficAction):
         return state.model_copy(update={"past": past})
 
     @override
-    async def observe(self, params: OfService) -> TrafficState:
+    async def observe(self, params: CloudRunParams) -> TrafficState:
         return await traffic_state.read_traffic(*self.located(params), keep=_target(params) or "")
 
     @override
-    def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
+    def plan(self, params: CloudRunParams, before: TrafficState) -> Change[TrafficState]:
         tag = self.maintenance_tag(params)
         wanted = _target(params)
         choice = choose_named(before, wanted, tag, before.past) if wanted else choose_previous(before, tag, before.past)
@@ -156,7 +158,7 @@ class RollbackTraffic(_TrafficAction):
         ).model_copy(update={"known_good": choice.known_good})
 
     @override
-    async def precheck(self, params: OfService, change: Change[TrafficState]) -> list[Refusal]:
+    async def precheck(self, params: CloudRunParams, change: Change[TrafficState]) -> list[Refusal]:
         found = await super().precheck(params, change)
         ahead = passed_over(change.before, self.maintenance_tag(params))
         backwards = change.after.intent() != change.before.intent() and not _forward(change)
@@ -171,7 +173,7 @@ class RollbackTraffic(_TrafficAction):
         return found
 
     @override
-    def undo(self, params: OfService, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
+    def undo(self, params: CloudRunParams, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
         after = given_back(done.before, done.after, now)
         left = set(done.before.shares()) - set(done.after.shares())
         latest = [share.revision for share in after.allocation if share.percent and share.latest]
@@ -203,7 +205,7 @@ class RestoreLatest(_TrafficAction):
     reverses = "cloud_run.rollback_traffic"
 
     @override
-    def plan(self, params: OfService, before: TrafficState) -> Change[TrafficState]:
+    def plan(self, params: CloudRunParams, before: TrafficState) -> Change[TrafficState]:
         latest = before.latest_ready
         if not latest:
             raise Refused(f"{params.service} has no revision that is ready.", "Deploy one that starts.")
@@ -223,7 +225,7 @@ class RestoreLatest(_TrafficAction):
         )
 
     @override
-    def undo(self, params: OfService, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
+    def undo(self, params: CloudRunParams, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
         after = given_back(done.before, done.after, now)
         return self.change(
             params,
@@ -235,21 +237,27 @@ class RestoreLatest(_TrafficAction):
         )
 
 
-class Revisions(Probe[OfService]):
+class Revisions(Probe[CloudRunParams]):
     """Says which revision serves, and what there is to go back to."""
 
     name = "cloud_run.revisions"
     title = "Look at the revisions"
-    params = OfService
+    params = CloudRunParams
     needs = (CloudRun,)
     uses = WITNESSES
+    handles = (CloudRunHandle,)
     tells_serving = True
 
+    @classmethod
     @override
-    async def check(self, params: OfService) -> Finding:
+    def check_params(cls, params: CloudRunParams, services: Mapping[str, Service]) -> Iterable[ParamProblem]:
+        return check_region(params, services)
+
+    @override
+    async def check(self, params: CloudRunParams) -> Finding:
         service = self.context.service(params.service)
         try:
-            run, name = located(self.context, params.service, params.region)
+            run, name = locate(self.context, params)
             place = place_of(run, params.service, name)
             state, past = await asyncio.gather(
                 traffic_state.read_traffic(run, name), ask_witnesses(self.context, place)
@@ -258,7 +266,7 @@ class Revisions(Probe[OfService]):
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
         facts = state.model_dump(mode="json", include={"allocation", "serving", "latest_ready", "reconciling"})
         facts["revisions"] = [revision.model_dump(mode="json") for revision in state.revisions[:10]]
-        tag = service.maintenance.revision_tag if service.maintenance else None
+        tag = maintenance_tag(service)
         if state.serving == state.shares() and list(state.serving.values()) == [traffic_state.ALL]:
             [alone] = state.serving
             if alone != state.tagged(tag):
@@ -275,6 +283,12 @@ class Revisions(Probe[OfService]):
         return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
 
 
+def maintenance_tag(service: Service) -> str | None:
+    """Return the tag of the service's maintenance revision, or None."""
+    handle = service.handle(MaintenanceHandle)
+    return handle.revision_tag if handle else None
+
+
 def traffic_of(run: CloudRun, name: str) -> str:
     """Return what a change of the traffic of Cloud Run's service `name` changes, as `family:name`."""
     return f"traffic:{run.path(name)}"
@@ -285,7 +299,7 @@ def place_of(run: CloudRun, service: str, name: str) -> Place:
     return Place(service=service, resource=traffic_of(run, name), project=run.project, region=run.region, name=name)
 
 
-def _target(params: OfService) -> str | None:
+def _target(params: CloudRunParams) -> str | None:
     """Return the revision that was asked for by name, without its path; None for `previous`."""
     to = params.to if isinstance(params, RollbackParams) else PREVIOUS
     return None if to == PREVIOUS else to.rsplit("/", 1)[-1]

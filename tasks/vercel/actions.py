@@ -26,9 +26,9 @@ from allclear.domain.action import (
     Verdict,
 )
 from allclear.domain.errors import AllclearError, Conflict, Refused
-from allclear.domain.systems import VercelProject
-from allclear.vendors.vercel import Deployment, Vercel
-from tasks.cloud_run.actions import OfService
+from allclear.domain.systems import Handle
+from allclear.vendors.vercel import Deployment, Vercel, VercelHandle
+from tasks.service_params import ServiceParams, handle_of
 from tasks.vercel.state import (
     HostingState,
     came_to,
@@ -36,7 +36,6 @@ from tasks.vercel.state import (
     choose_newest,
     choose_previous,
     goes_back,
-    hosting_of,
     passed_over,
     read_hosting,
     since,
@@ -49,26 +48,28 @@ LATEST = "latest"
 DEADLINE = timedelta(minutes=3)
 """As long as Vercel's own command line waits for a rollback."""
 _REASON = "allclear"
+_ADD_HANDLE = "Add its `project` and `domain` there."
 
 
-class RollBackParams(OfService):
+class RollBackParams(ServiceParams):
     """Which service, and to which deployment."""
 
     to: str = Field(default=PREVIOUS, description="A deployment's id (dpl_...), or `previous`.")
 
 
-class PromoteParams(OfService):
+class PromoteParams(ServiceParams):
     """Which service, and which deployment."""
 
     to: str = Field(default=LATEST, description="A deployment's id (dpl_...), or `latest`.")
 
 
-class _DomainAction(Action[OfService, HostingState]):
+class _DomainAction(Action[ServiceParams, HostingState]):
     """What rolling back and promoting share."""
 
-    params: ClassVar[type[Params]] = OfService
+    params: ClassVar[type[Params]] = ServiceParams
     state: ClassVar[type[State]] = HostingState
     needs: ClassVar[tuple[type[Client], ...]] = (Vercel,)
+    handles: ClassVar[tuple[type[Handle], ...]] = (VercelHandle,)
     fence: ClassVar[Fence] = Fence.NONE
 
     @property
@@ -76,22 +77,22 @@ class _DomainAction(Action[OfService, HostingState]):
         """Return the client."""
         return self.context.client(Vercel)
 
-    def hosted(self, params: OfService) -> VercelProject:
+    def hosted(self, params: ServiceParams) -> VercelHandle:
         """Return where the service is on Vercel. Raises ConfigError where systems.yaml does not say."""
-        return hosting_of(self.context.service(params.service).vercel, params.service)
+        return handle_of(self.context, params.service, VercelHandle, _ADD_HANDLE)
 
     @override
-    def resource(self, params: OfService) -> str:
+    def resource(self, params: ServiceParams) -> str:
         hosted = self.hosted(params)
         return f"domain:{hosted.project}/{hosted.domain}"
 
     @override
-    async def observe(self, params: OfService) -> HostingState:
+    async def observe(self, params: ServiceParams) -> HostingState:
         hosted = self.hosted(params)
         return await read_hosting(self.vercel, hosted)
 
     @override
-    async def precheck(self, params: OfService, change: Change[HostingState]) -> list[Refusal]:
+    async def precheck(self, params: ServiceParams, change: Change[HostingState]) -> list[Refusal]:
         now, found = change.before, list[Refusal]()
         if now.job and now.job.running:
             found.append(
@@ -108,7 +109,7 @@ class _DomainAction(Action[OfService, HostingState]):
         return found
 
     @override
-    async def apply(self, params: OfService, change: Change[HostingState], key: str) -> Receipt:
+    async def apply(self, params: ServiceParams, change: Change[HostingState], key: str) -> Receipt:
         before, target = change.before, change.after
         if before.serving == target.serving:
             return Receipt(facts={"write": "already"})
@@ -150,7 +151,7 @@ class _DomainAction(Action[OfService, HostingState]):
         return now.serving == wanted
 
     def change(
-        self, params: OfService, before: HostingState, target: Deployment, *, summary: str, risk: str, undo: str
+        self, params: ServiceParams, before: HostingState, target: Deployment, *, summary: str, risk: str, undo: str
     ) -> Change[HostingState]:
         """Return the change to `target`, in words for the approver."""
         return Change(
@@ -174,7 +175,7 @@ class RollBack(_DomainAction):
     leaves = "production pinned to a deployment"
 
     @override
-    def plan(self, params: OfService, before: HostingState) -> Change[HostingState]:
+    def plan(self, params: ServiceParams, before: HostingState) -> Change[HostingState]:
         to = params.to if isinstance(params, RollBackParams) else PREVIOUS
         target, reason = (
             choose_previous(before) if to == PREVIOUS else (choose_named(before, to), f"{to} was asked for by name.")
@@ -190,7 +191,7 @@ class RollBack(_DomainAction):
         )
 
     @override
-    async def precheck(self, params: OfService, change: Change[HostingState]) -> list[Refusal]:
+    async def precheck(self, params: ServiceParams, change: Change[HostingState]) -> list[Refusal]:
         found, now = await super().precheck(params, change), change.before
         named = isinstance(params, RollBackParams) and params.to != PREVIOUS
         moves = change.after.serving != now.serving
@@ -204,7 +205,7 @@ class RollBack(_DomainAction):
         return found
 
     @override
-    def undo(self, params: OfService, done: Change[HostingState], now: HostingState) -> Change[HostingState]:
+    def undo(self, params: ServiceParams, done: Change[HostingState], now: HostingState) -> Change[HostingState]:
         if now.serving != done.after.serving:
             raise Refused(
                 f"{now.domain} was pointed to {now.shown} since.",
@@ -229,12 +230,12 @@ class Promote(_DomainAction):
     reverses = "vercel.rollback"
 
     @override
-    def plan(self, params: OfService, before: HostingState) -> Change[HostingState]:
+    def plan(self, params: ServiceParams, before: HostingState) -> Change[HostingState]:
         to = params.to if isinstance(params, PromoteParams) else LATEST
         return _promotion(self, params, before, choose_newest(before) if to == LATEST else choose_named(before, to))
 
     @override
-    def undo(self, params: OfService, done: Change[HostingState], now: HostingState) -> Change[HostingState]:
+    def undo(self, params: ServiceParams, done: Change[HostingState], now: HostingState) -> Change[HostingState]:
         if now.serving != done.after.serving:
             raise Refused(f"{now.domain} was pointed to {now.shown} since.", "Find out who did it and why.")
         return self.change(
@@ -247,18 +248,19 @@ class Promote(_DomainAction):
         )
 
 
-class Deployments(Probe[OfService]):
+class Deployments(Probe[ServiceParams]):
     """Says which deployment serves, and what there is to go back to."""
 
     name = "vercel.deployments"
     title = "Look at the deployments"
-    params = OfService
+    params = ServiceParams
     needs = (Vercel,)
+    handles = (VercelHandle,)
 
     @override
-    async def check(self, params: OfService) -> Finding:
+    async def check(self, params: ServiceParams) -> Finding:
         try:
-            hosted = hosting_of(self.context.service(params.service).vercel, params.service)
+            hosted = handle_of(self.context, params.service, VercelHandle, _ADD_HANDLE)
             state = await read_hosting(self.context.client(Vercel), hosted)
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
@@ -272,7 +274,9 @@ class Deployments(Probe[OfService]):
         return Finding(verdict=Verdict.SUCCESS, sentence=f"{state.say()}; {earlier}.", facts=facts)
 
 
-def _promotion(action: _DomainAction, params: OfService, now: HostingState, target: Deployment) -> Change[HostingState]:
+def _promotion(
+    action: _DomainAction, params: ServiceParams, now: HostingState, target: Deployment
+) -> Change[HostingState]:
     return action.change(
         params,
         now,

@@ -11,9 +11,8 @@ from typing import ClassVar
 from typing_extensions import override
 
 from allclear.domain.action import State
-from allclear.domain.errors import ConfigError, Refused
-from allclear.domain.systems import VercelProject
-from allclear.vendors.vercel import AliasJob, Deployment, Vercel
+from allclear.domain.errors import Refused
+from allclear.vendors.vercel import AliasJob, Deployment, Vercel, VercelHandle
 
 _NAMED = 3
 
@@ -51,7 +50,7 @@ class HostingState(State):
         return self.model_copy(update={"serving": target.id, "url": target.url})
 
 
-async def read_hosting(vercel: Vercel, hosted: VercelProject) -> HostingState:
+async def read_hosting(vercel: Vercel, hosted: VercelHandle) -> HostingState:
     """Read what serves and what could. Raises NotFound, VendorError."""
     project = await vercel.project(hosted.project)
     serving = await vercel.serving(hosted.domain, project.id)
@@ -60,15 +59,6 @@ async def read_hosting(vercel: Vercel, hosted: VercelProject) -> HostingState:
     return HostingState(
         project=project.id, domain=hosted.domain, serving=serving, url=url, deployments=listed, job=project.job
     )
-
-
-def hosting_of(hosted: VercelProject | None, service: str) -> VercelProject:
-    """Return `hosted`; raises ConfigError where the service has none."""
-    if hosted is None:
-        raise ConfigError(
-            f"The service {service} has no `vercel` in systems.yaml.", "Add its `project` and `domain` there."
-        )
-    return hosted
 
 
 # --- choosing ----------------------------------------------------------------------------------------

@@ -15,10 +15,11 @@ from pydantic import SecretStr
 from allclear.domain.action import AnyAction, Change, Client, Finding, Receipt, Verdict
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import NotFound
-from allclear.domain.systems import Access, MaintenanceMode, Service, Smoke, SmokePath
+from allclear.domain.systems import Access, Service, Smoke, SmokePath
 from allclear.simulator.scenario import Production
+from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.simulator_support import Simulated, quick
-from tests.unit.fakes_context import FakeRecord
+from tests.unit.fakes_context import FakeRecord, service_of
 
 C = TypeVar("C", bound=Client)
 
@@ -42,7 +43,7 @@ class AimedAtSimulation:
             "url": sim.endpoints["storefront"],
             "cloud_run": "vintstreet",
             "flags": ["new_checkout", "live_streams"],
-            "maintenance": MaintenanceMode(flag="maintenance_mode"),
+            "maintenance": MaintenanceHandle(flag="maintenance_mode"),
             "smoke": Smoke.model_validate(
                 {
                     "requests": 20,
@@ -52,7 +53,7 @@ class AimedAtSimulation:
                 }
             ),
         }
-        self.services = {"storefront": Service(**(fields | service))}
+        self.services = {"storefront": service_of(**(fields | service))}
 
     def service(self, name: str) -> Service:
         """Return the service; raises NotFound."""

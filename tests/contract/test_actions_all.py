@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import AnyAction
-from allclear.domain.systems import MaintenanceMode
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tasks.maintenance_handle import MaintenanceHandle
 from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident
@@ -37,10 +37,10 @@ EVERY: list[tuple[type[AnyAction], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "raw"), EVERY, ids=lambda value: getattr(value, "name", ""))
 @pytest.mark.parametrize(
-    "mode", [MaintenanceMode(flag="maintenance_mode"), MaintenanceMode(revision_tag="maintenance")]
+    "mode", [MaintenanceHandle(flag="maintenance_mode"), MaintenanceHandle(revision_tag="maintenance")]
 )
 async def test_a_dry_run_writes_nothing_and_the_act_keeps_no_secret(
-    kind: type[AnyAction], raw: dict[str, Any], mode: MaintenanceMode
+    kind: type[AnyAction], raw: dict[str, Any], mode: MaintenanceHandle
 ) -> None:
     """Observing, planning and prechecking leave no write; all that is kept of the act is free of every key."""
     async with production(maintenance=mode) as (sim, context):

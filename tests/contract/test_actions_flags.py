@@ -7,7 +7,7 @@ import pytest
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, NotFound, Refused
 from allclear.vendors.supabase import SupabaseFlags
-from tasks.cloud_run.actions import OfService
+from tasks.cloud_run.location import CloudRunParams
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.http_probes import Health, SmokeTest
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
@@ -78,7 +78,7 @@ async def test_a_lost_answer_is_told_apart_and_the_next_check_proves_the_write()
 async def test_maintenance_by_flag_closes_the_shop_and_opens_it_again() -> None:
     """Pages are in maintenance, which is inconclusive; the service behind them calls itself healthy."""
     async with production(quick("healthy")) as (sim, context):
-        service = OfService(service="storefront")
+        service = CloudRunParams(service="storefront")
         done = await carried_out(EnableMaintenance(context), service="storefront")
         closed = await SmokeTest(context).check(service)
         behind = await Health(context).check(service)

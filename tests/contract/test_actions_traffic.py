@@ -6,24 +6,25 @@ import pytest
 
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Conflict, Denied, Refused
-from allclear.domain.systems import MaintenanceMode
 from allclear.vendors.cloud_run.client import CloudRun
-from tasks.cloud_run.actions import OfService, RestoreLatest, Revisions, RollbackTraffic
+from tasks.cloud_run.actions import RestoreLatest, Revisions, RollbackTraffic
+from tasks.cloud_run.location import CloudRunParams
 from tasks.http_probes import SmokeTest
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.actions_support import carried_out, production, proven, undone, worked_out
 from tests.contract.simulator_support import BAD, GOOD, NOT_READY, SERVICE, control, fault, quick, recorded
 
 PAGE = "vintstreet-00030-mnt"
-BY_REVISION = MaintenanceMode(revision_tag="maintenance")
+BY_REVISION = MaintenanceHandle(revision_tag="maintenance")
 
 
 async def test_rollback_goes_to_the_newest_ready_revision_and_ends_the_trouble() -> None:
     """The deployment that never started is passed over, tags stay, and the smoke test is well again."""
     async with production(maintenance=BY_REVISION) as (sim, context):
-        trouble = await SmokeTest(context).check(OfService(service="storefront"))
+        trouble = await SmokeTest(context).check(CloudRunParams(service="storefront"))
         done = await carried_out(RollbackTraffic(context), service="storefront")
-        health = await SmokeTest(context).check(OfService(service="storefront"))
+        health = await SmokeTest(context).check(CloudRunParams(service="storefront"))
         assert trouble.verdict is Verdict.FAILURE
         assert done.finding.verdict is Verdict.SUCCESS
         assert sim.world.serving() == {GOOD: 100}
@@ -154,7 +155,7 @@ async def test_a_refused_read_is_tried_again() -> None:
     """A passing outage of Cloud Run does not reach the responder."""
     async with production() as (sim, context):
         await fault(sim, "cloud_run", "GetService", "unavailable")
-        state = await RollbackTraffic(context).observe(OfService(service="storefront"))
+        state = await RollbackTraffic(context).observe(CloudRunParams(service="storefront"))
         assert state.latest_ready == BAD
 
 
@@ -165,7 +166,7 @@ async def test_maintenance_by_revision_shows_the_page_and_gives_back_what_was_th
         action = EnableMaintenance(context)
         done = await carried_out(action, service="storefront")
         shown = dict(sim.world.serving())
-        page = await SmokeTest(context).check(OfService(service="storefront"))
+        page = await SmokeTest(context).check(CloudRunParams(service="storefront"))
         back = await undone(action, done)
         assert done.change.resource == f"traffic:{SERVICE}"
         assert shown == {PAGE: 100}
@@ -196,7 +197,7 @@ async def test_rollback_is_refused_while_the_maintenance_page_is_served() -> Non
 async def test_revisions_probe_says_what_serves_and_what_was_before() -> None:
     """Evidence for whoever approves a rollback."""
     async with production() as (_, context):
-        finding = await Revisions(context).check(OfService(service="storefront"))
+        finding = await Revisions(context).check(CloudRunParams(service="storefront"))
         assert finding.verdict is Verdict.SUCCESS
         assert finding.sentence == f"Traffic is 100 % latest ({BAD}); before it {GOOD}."
         assert finding.facts["previous"] == GOOD
@@ -207,6 +208,6 @@ async def test_an_unreachable_cloud_run_is_a_finding_of_the_probe() -> None:
     async with production() as (sim, context):
         context.client(CloudRun)
         await fault(sim, "cloud_run", "GetService", "permission_denied")
-        finding = await Revisions(context).check(OfService(service="storefront"))
+        finding = await Revisions(context).check(CloudRunParams(service="storefront"))
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "does not allow our credentials" in finding.sentence

@@ -13,13 +13,13 @@ import pytest
 
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Conflict, Denied, Refused, VendorRefused
-from allclear.domain.systems import Smoke, SmokePath, VercelProject
+from allclear.domain.systems import Smoke, SmokePath
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.simulator.scenario_schema import RevisionSpec, VercelSpec
 from allclear.simulator.vercel_project import deployment_id
-from allclear.vendors.vercel import Vercel
-from tasks.cloud_run.actions import OfService
+from allclear.vendors.vercel import Vercel, VercelHandle
 from tasks.http_probes import SmokeTest
+from tasks.service_params import ServiceParams
 from tasks.vercel.actions import Deployments, Promote, RollBack
 from tests.contract.actions_support import (
     AimedAtSimulation,
@@ -52,7 +52,7 @@ async def hosted(
         {"requests": 20, "paths": [SmokePath(path="/"), SmokePath(path="/api/export")], "timeout": "2s"}
     )
     fields: dict[str, Any] = {
-        "vercel": VercelProject(project="retailgen", domain="retailgen.ai"),
+        "vercel": VercelHandle(project="retailgen", domain="retailgen.ai"),
         "maintenance": None,
         "smoke": smoke,
     }
@@ -63,9 +63,9 @@ async def hosted(
 async def test_the_rollback_goes_to_what_served_before_and_users_are_well() -> None:
     """Not to the newer builds that never served: neither the one that failed nor the one that was only staged."""
     async with hosted() as (sim, context):
-        before = await SmokeTest(context).check(OfService(service=SERVICE))
+        before = await SmokeTest(context).check(ServiceParams(service=SERVICE))
         done = await carried_out(RollBack(context), service=SERVICE)
-        after = await SmokeTest(context).check(OfService(service=SERVICE))
+        after = await SmokeTest(context).check(ServiceParams(service=SERVICE))
         assert done.change.after.serving == deployment_id(GOOD)
         assert done.finding.verdict is Verdict.SUCCESS
         assert (before.verdict, after.verdict) == (Verdict.FAILURE, Verdict.SUCCESS)
@@ -172,7 +172,7 @@ async def test_nothing_that_served_before_is_refused() -> None:
     async with hosted(only) as (_, context):
         with pytest.raises(Refused, match="Nothing that served before"):
             await worked_out(RollBack(context), service=SERVICE)
-        check = await Deployments(context).check(OfService(service=SERVICE))
+        check = await Deployments(context).check(ServiceParams(service=SERVICE))
         assert (check.verdict, check.facts["previous"]) == (Verdict.SUCCESS, None)
 
 
@@ -211,7 +211,7 @@ async def test_a_token_without_the_permission_is_denied() -> None:
 async def test_the_check_names_what_serves_and_what_came_before() -> None:
     """It is the evidence for whoever approves."""
     async with hosted() as (_, context):
-        check = await Deployments(context).check(OfService(service=SERVICE))
+        check = await Deployments(context).check(ServiceParams(service=SERVICE))
         assert check.facts["previous"] == deployment_id(GOOD)
         assert f"{BAD}.vercel.app" in check.sentence
 
@@ -219,7 +219,7 @@ async def test_the_check_names_what_serves_and_what_came_before() -> None:
 async def test_a_service_without_a_project_makes_the_check_inconclusive() -> None:
     """A probe reports what it met, and does not stop the response."""
     async with hosted(vercel=None) as (_, context):
-        check = await Deployments(context).check(OfService(service=SERVICE))
+        check = await Deployments(context).check(ServiceParams(service=SERVICE))
         assert check.verdict is Verdict.INCONCLUSIVE
         assert "no `vercel` in systems.yaml" in check.sentence
 

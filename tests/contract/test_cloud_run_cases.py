@@ -16,11 +16,12 @@ import pytest
 
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.records import ActFinished
-from allclear.domain.systems import MaintenanceMode
 from allclear.engine.actions.reconcile import PROPOSED_AGAIN
 from allclear.vendors.cloud_run.views import Traffic
-from tasks.cloud_run.actions import OfService, RestoreLatest, Revisions, RollbackTraffic
+from tasks.cloud_run.actions import RestoreLatest, Revisions, RollbackTraffic
+from tasks.cloud_run.location import CloudRunParams
 from tasks.maintenance import EnableMaintenance
+from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.cloud_run_stages import (
     BAD,
     FIX,
@@ -393,7 +394,7 @@ async def test_the_way_back_waits_for_the_fix(scene: Scene) -> None:
 # --- maintenance by a revision, and two regions --------------------------------------------------------
 
 PAGE = f"{NAME}-page"
-BY_REVISION = {"maintenance": MaintenanceMode(revision_tag="maintenance")}
+BY_REVISION = {"maintenance": MaintenanceHandle(revision_tag="maintenance")}
 
 
 async def test_maintenance_by_revision_survives_a_lost_answer_and_an_unrelated_edit(scene: Scene) -> None:
@@ -427,7 +428,7 @@ async def test_one_act_changes_one_region(scene: Scene) -> None:
     assert resources == {f"traffic:{stage.path}", f"traffic:{IN_EUROPE}"}
     assert (await acts.done(EnableMaintenance, region="us-central1")).good
     assert (stage.serving(), stage.writes()) == ({OLDER: 100}, 3)
-    finding = await Revisions(acts.context).check(OfService(service="shop", region=EUROPE))
+    finding = await Revisions(acts.context).check(CloudRunParams(service="shop", region=EUROPE))
     assert finding.sentence.startswith(f"Traffic is 100 % {EUROPEAN}-1, pinned")
 
 
@@ -455,5 +456,5 @@ async def test_a_service_in_two_regions_asks_for_one(
     assert unnamed.outcome.sentence == "shop runs in europe-west1 and us-central1, and one act changes one region."
     assert "`region: europe-west1`" in unnamed.outcome.next_step
     assert elsewhere.outcome.sentence == "shop does not run in asia-east1, but in europe-west1 and us-central1."
-    finding = await Revisions(acts.context).check(OfService(service="shop"))
+    finding = await Revisions(acts.context).check(CloudRunParams(service="shop"))
     assert finding.verdict is Verdict.INCONCLUSIVE

@@ -17,7 +17,8 @@ from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import HistorySpec, TrafficSpec
 from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_monitoring import CloudMetrics
-from tasks.cloud_run.actions import OfService, Revisions, RollbackTraffic
+from tasks.cloud_run.actions import Revisions, RollbackTraffic
+from tasks.cloud_run.location import CloudRunParams
 from tests.contract.actions_support import AimedAtSimulation, carried_out, production
 from tests.contract.discovery_support import description
 from tests.contract.simulator_support import BAD, GOOD, NOT_READY, Simulated, all_to, control, fault, quick, run_client
@@ -287,7 +288,7 @@ async def test_an_earlier_rollback_is_not_rolled_back_to() -> None:
     async with production(pinned(*history)) as (sim, context):
         await release(sim)
         await fault(sim, "cloud_monitoring", "query", "permission_denied", times=2)
-        finding = await Revisions(context).check(OfService(service="storefront"))
+        finding = await Revisions(context).check(CloudRunParams(service="storefront"))
         done = await carried_out(RollbackTraffic(context), service="storefront")
         assert sim.world.serving() == {KIP: 100}
     assert finding.facts["previous"] == KIP
@@ -299,6 +300,6 @@ async def test_the_probe_says_so_when_nobody_can_tell() -> None:
     async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "permission_denied")
         await fault(sim, "cloud_logging", "entries.list", "permission_denied")
-        finding = await Revisions(context).check(OfService(service="storefront"))
+        finding = await Revisions(context).check(CloudRunParams(service="storefront"))
     assert finding.facts["previous"] is None
     assert f"it could be {GOOD}, {KIP}" in finding.sentence

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from allclear.domain.action import AnyAction, Change
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import Refused
-from allclear.domain.systems import MaintenanceMode
 from allclear.vendors.cloud_run.views import OperationResult, RunRevision, RunService, Traffic
 from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
+from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.cloud_run_stages import CompanyContext
 from tests.unit.actions.cloud_run.test_previous_revision import made
 from tests.unit.fakes_context import FakeRecord
@@ -149,7 +149,7 @@ def test_what_is_written_adds_up_and_keeps_every_tag_and_undo_gives_back_or_refu
     run: PaperCloudRun, kind: type[AnyAction], deployments: int
 ) -> None:
     """For each action, from any allocation; in between, a deployment or nothing."""
-    action = kind(CompanyContext(run, _seen(run), maintenance=MaintenanceMode(revision_tag="maintenance")))
+    action = kind(CompanyContext(run, _seen(run), maintenance=MaintenanceHandle(revision_tag="maintenance")))
 
     async def there_and_back() -> None:
         params = action.params(service="shop")

@@ -7,12 +7,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
+from allclear.company.handles import installed_systems_model
 from allclear.domain.action import Client
 from allclear.domain.baseline import Baseline, OwnRecord
 from allclear.domain.errors import ConfigError, NotFound
 from allclear.domain.systems import Service, Smoke
 
 C = TypeVar("C", bound=Client)
+
+
+def service_of(**fields: Any) -> Service:
+    """Return a service as a systems.yaml with these fields describes it."""
+    systems = installed_systems_model().model_validate({"systems": {}, "services": {"shop": fields}})
+    return systems.services["shop"]
 
 
 def a_service(**more: Any) -> Service:
@@ -23,7 +30,7 @@ def a_service(**more: Any) -> Service:
         "cloud_run": "shop",
         "smoke": Smoke.model_validate({"requests": 4, "timeout": "1s"}),
     }
-    return Service(**(fields | more))
+    return service_of(**(fields | more))
 
 
 class FakeRecord:

@@ -14,6 +14,7 @@ from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import Draft
 from allclear.company.validation_errors import validation_problems
 from allclear.company.yaml_file import Place, YamlFile
+from allclear.domain.action import Params
 from allclear.domain.approval import Fallback
 from allclear.domain.runbook import Phase, Runbook, Step
 
@@ -117,31 +118,30 @@ class _RunbookChecker:
     def _params(self, place: Place, kind: ActionType | ProbeType, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
         params: dict[str, Any] = with_examples(self._draft, dict(raw), self._runbook.service)
         model: type[BaseModel] = kind.params
+        if "service" in model.model_fields and isinstance(params.get("service"), str):
+            yield from self._service((*place, "with", "service"), params["service"])
         try:
-            model.model_validate(params)
+            typed = kind.params.model_validate(params)
         except ValidationError as error:
             for one in validation_problems(error, model):
                 yield self._file.error((*place, "with", *one.place), f"{kind.name}: {one.sentence}", one.next_step)
-        if "service" in model.model_fields and isinstance(params.get("service"), str):
-            yield from self._service((*place, "with", "service"), params["service"])
-        if "flag" in model.model_fields and isinstance(params.get("flag"), str):
-            yield from self._flag((*place, "with", "flag"), params["flag"])
-        if "region" in model.model_fields:
-            yield from self._region((*place, "with"), kind.name, params)
+        else:
+            yield from self._service_problems((*place, "with"), kind, typed)
 
     def _service(self, place: Place, name: str) -> Iterator[Diagnostic]:
         systems = self._draft.systems
         if systems is not None and name not in systems.services:
             yield self._file.error(place, f"systems.yaml has no service `{name}`.", suggestion(name, systems.services))
 
-    def _flag(self, place: Place, name: str) -> Iterator[Diagnostic]:
+    def _service_problems(self, place: Place, kind: ActionType | ProbeType, params: Params) -> Iterator[Diagnostic]:
+        """Yield what the action or probe itself reports about its parameters and the services in systems.yaml."""
         if self._draft.systems is None:
             return
-        flags = {flag for service in self._draft.systems.services.values() for flag in service.flags}
-        if name not in flags:
-            yield self._file.warning(
-                place, f"No service in systems.yaml has the flag `{name}`.", suggestion(name, flags)
-            )
+        for problem in kind.check_params(params, self._draft.systems.services):
+            where = (*place, problem.param) if problem.param else place
+            next_step = problem.next_step or suggestion(str(getattr(params, problem.param, "")), problem.known)
+            report = self._file.error if problem.certain else self._file.warning
+            yield report(where, f"{kind.name}: {problem.sentence}", next_step)
 
     def _kinds_of_incident(self, place: Place, names: Iterable[str]) -> Iterator[Diagnostic]:
         known = self._draft.plan.kinds if self._draft.plan else names
@@ -150,27 +150,6 @@ class _RunbookChecker:
                 yield self._file.error(
                     (*place, index), f"The plan has no kind of incident `{name}`.", suggestion(name, list(known))
                 )
-
-    def _region(self, place: Place, kind: str, params: Mapping[str, Any]) -> Iterator[Diagnostic]:
-        services = self._draft.systems.services if self._draft.systems else {}
-        service = services.get(str(params.get("service")))
-        if service is None or not isinstance(service.cloud_run, dict):
-            return
-        if kind.startswith("maintenance.") and service.maintenance and service.maintenance.flag:
-            return  # a flag knows no regions
-        named, there = params.get("region"), service.cloud_run
-        if named is None and len(there) > 1:
-            yield self._file.error(
-                place,
-                f"{kind}: {params['service']} runs in {' and '.join(sorted(there))}, and no region is named.",
-                f"Make a step for each, with `region: {min(there)}` and so on.",
-            )
-        elif named is not None and named not in there:
-            yield self._file.error(
-                (*place, "region"),
-                f"{kind}: {params['service']} does not run in {named}.",
-                suggestion(str(named), there),
-            )
 
     def _role(self, place: Place, role: str | None) -> Iterator[Diagnostic]:
         plan = self._draft.plan

@@ -43,8 +43,7 @@ def check_systems(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnost
             )
         yield from _blanks(file, texts(system.model_dump(exclude={"secret"}), place))
     for name, service in draft.systems.services.items():
-        held = service.model_dump(mode="json", include={"title", "url", "cloud_run", "smoke"})
-        yield from _blanks(file, texts(held, ("services", name)))
+        yield from _blanks(file, texts(service.model_dump(mode="json"), ("services", name)))
 
 
 def _blanks(file: YamlFile, held: Iterable[tuple[Place, str]]) -> Iterator[Diagnostic]:

@@ -15,6 +15,7 @@ from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminders import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.actions.registry import read_params
 from allclear.engine.incidents import read_incident, readable
 from allclear.engine.people.declare import Declaration
 from allclear.engine.people.people import People
@@ -171,17 +172,16 @@ class ManualActions:
         return self._read(self._people.declare(declaration, by, first=None))
 
     def service_of(self, request: ManualRequest) -> str:
-        """Return the service that the parameters name, or that has the flag they name, or else the first service.
+        """Return the service that the action's parameters tell, or else the first service.
 
-        Raises NotFound for an unknown service.
+        Raises NotFound for an unknown service, and ConfigError for parameters that do not fit the action.
         """
-        named = request.params.get("service")
-        if named:
-            self._company.service(str(named))
-            return str(named)
         services = self._company.systems.services
-        flag = request.params.get("flag")
-        return next((name for name, service in services.items() if flag in service.flags), next(iter(services)))
+        kind = type(self._executor.action(request.action))
+        name = kind.service_of(read_params(kind, request.params), services)
+        if name:
+            self._company.service(name)
+        return name or next(iter(services))
 
     def _read(self, incident_id: str) -> Incident:
         return read_incident(self._journal, incident_id)

@@ -21,7 +21,7 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -31,6 +31,7 @@ from allclear.domain.base import Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of, redacted
 from allclear.vendors.cloud_run.errors import TRANSIENT, CallFailure, error_for
+from allclear.vendors.cloud_run.handle import Region
 from allclear.vendors.cloud_run.transport import Address, Connections, Transport, TransportKind
 from allclear.vendors.cloud_run.views import (
     OperationResult,
@@ -45,10 +46,6 @@ from allclear.vendors.errors import VendorRequest, one_line
 from allclear.vendors.retry import Attempt, RetryLimits, retry
 
 R = TypeVar("R")
-
-REGION_PATTERN = r"^[a-z]+-[a-z]+\d+$"
-Region = Annotated[str, Field(pattern=REGION_PATTERN)]
-"""A region of Cloud Run, as `us-central1`."""
 
 UPDATE_PERMISSION = "run.services.update"
 WRITE_SECONDS = 15.0

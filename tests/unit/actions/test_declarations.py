@@ -9,18 +9,20 @@ from typing import Any
 
 import pytest
 
-from allclear.domain.action import AnyAction, Fence
+from allclear.domain.action import AnyAction, Fence, Probe
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKERS
 from allclear.domain.errors import ConfigError
+from allclear.engine.actions.registry import read_params
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.pagerduty import LONGEST_KEY, fitting
-from tasks.cloud_run.actions import OfService, RestoreLatest, RollbackTraffic
+from tasks.cloud_run.actions import RestoreLatest, RollbackTraffic
+from tasks.cloud_run.location import CloudRunParams
 from tasks.feature_flags import DisableFlag, EnableFlag
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
-from tasks.vercel.actions import Promote, RollBack
+from tasks.vercel.actions import Deployments, Promote, RollBack
 from tests.unit.fakes_context import FakeAround
 
 ACTIONS: list[type[AnyAction]] = [
@@ -103,7 +105,7 @@ async def test_a_service_without_the_handle_is_a_mistake_in_systems_yaml(
 ) -> None:
     """The sentence names the file."""
     with pytest.raises(ConfigError, match=r"systems\.yaml"):
-        await kind(FakeAround(**service)).observe(OfService(service="shop"))
+        await kind(FakeAround(**service)).observe(CloudRunParams(service="shop"))
 
 
 def test_loading_the_actions_loads_no_vendors_library() -> None:
@@ -117,3 +119,10 @@ def test_loading_the_actions_loads_no_vendors_library() -> None:
     found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
     assert found.stdout.strip() == "[]"
     assert CloudRun.system == "cloud_run"
+
+
+@pytest.mark.parametrize("kind", [RollBack, Promote, Deployments])
+def test_vercels_actions_refuse_a_region(kind: type[AnyAction | Probe[Any]]) -> None:
+    """Vercel has none, and a parameter without an effect would mislead."""
+    with pytest.raises(ConfigError, match="region"):
+        read_params(kind, {"service": "shop", "region": "us-central1"})

@@ -8,12 +8,12 @@ import pytest
 from allclear.domain.action import Verdict
 from allclear.domain.systems import Smoke, SmokePath
 from allclear.vendors.web import Web, WebAnswer
-from tasks.cloud_run.actions import OfService
 from tasks.http_probes import Health, SmokeTest, judge
+from tasks.service_params import ServiceParams
 from tests.unit.fakes_context import FakeAround
 from tests.unit.fakes_http import FakeVendor
 
-SHOP = OfService(service="shop")
+SHOP = ServiceParams(service="shop")
 CLOSED = httpx.Response(503, headers={"retry-after": "120"})
 
 

@@ -12,6 +12,8 @@ from allclear.domain.action import Action, Params, Probe, State
 from allclear.domain.approval import ONE_PERSON, SPEAKERS
 from allclear.domain.base import Model
 from allclear.engine.actions.registry import Registry
+from tasks.cloud_run.location import check_region
+from tasks.feature_flags import DisableFlag
 
 PLAN = """\
 company: Acme
@@ -190,8 +192,8 @@ CHAT = client("chat", ChatOptions)
 KINDS = Registry.of(
     [
         action("chat.post", Text, (CHAT,), approval=None, speaks=("text",)),
-        action("traffic.move", Whatever, approval=ONE_PERSON),
-        action("flag.disable", Whatever, approval=ONE_PERSON),
+        action("traffic.move", Whatever, approval=ONE_PERSON, check_params=staticmethod(check_region)),
+        action("flag.disable", Whatever, approval=ONE_PERSON, check_params=staticmethod(DisableFlag.check_params)),
         action("public.tell", Text, approval=SPEAKERS),
         Smoke,
     ]

@@ -172,7 +172,7 @@ WARNINGS: list[tuple[Edit, str]] = [
     ((BOOK, "{t_internal_alert}", "{updates}"), "plan.yaml:28: No runbook uses the template `internal-alert`."),
     (
         (BOOK, "flag: checkout", "flag: chekout"),
-        "outage.yaml:22: No service in systems.yaml has the flag `chekout`. Did you mean `checkout`?",
+        "outage.yaml:22: flag.disable: No service in systems.yaml has the flag `chekout`. Did you mean `checkout`?",
     ),
     ((BOOK, "Fix {incident}", "Fix {Incident}"), "outage.yaml:26: {Incident} is no placeholder, and stays as it is."),
     (

@@ -24,6 +24,7 @@ from allclear.drill.script import find_script, first_script
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.simulator.scenario import load_scenario
+from allclear.vendors.cloud_run.handle import CloudRunHandle
 
 ALL = {
     "title": 'Acme & "Söhne": Tools',
@@ -110,7 +111,7 @@ def test_every_answer_stands_where_it_belongs(cli: Cli, tmp_path: Path) -> None:
     assert (plan.company, plan.short, plan.working_time.zone) == (ALL["title"], "ACME", "Europe/Berlin")
     assert [person.name for person in plan.people] == [ALL["on_call"], "no"]
     assert plan.route({"alertname": "Errors: high"}) is not None
-    assert (service.url, service.cloud_run) == ("https://shop.acme.com", "acme-shop")
+    assert (service.url, service.handle(CloudRunHandle)) == ("https://shop.acme.com", CloudRunHandle("acme-shop"))
     cloud = company.systems.systems["cloud_run"].options
     assert (cloud["project"], cloud["region"]) == ("acme-prod", "europe-west3")
     assert company.systems.systems["slack"].options["channel"] == "#alarm"
@@ -151,7 +152,7 @@ def test_its_first_drill_fits_it(cli: Cli, tmp_path: Path) -> None:
     company = load_company(tmp_path / "runbooks" / "acme")
     path, script = find_script(company.folder, first_script(company))
     production = load_scenario(path)
-    assert production.service == company.service("web").cloud_run
+    assert company.service("web").handle(CloudRunHandle) == CloudRunHandle(production.service)
     assert production.slack.channels == ["alarm"]
     assert company.plan.route(script.alert.labels) is not None
 
