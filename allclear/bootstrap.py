@@ -14,6 +14,7 @@ from allclear.domain.action import Client
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import ConfigError, MissingSecret
+from allclear.domain.scope import Scope
 from allclear.domain.systems import Access, Service
 from allclear.engine.actions.approval_timeouts import ApprovalTimeouts
 from allclear.engine.actions.executor import Executor
@@ -28,7 +29,7 @@ from allclear.engine.people.people import People
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.dry_run import DryRun
 from allclear.journal.entries import SqlJournal
-from allclear.journal.ports import Journal, world_of
+from allclear.journal.ports import Journal
 from allclear.settings import Settings, Simulation, load_settings
 
 C = TypeVar("C", bound=Client)
@@ -127,8 +128,6 @@ class Engine:
     approval_timeouts: ApprovalTimeouts
     reminders: Reminders
     recovery: RecoveryWatcher
-    world: str
-    """Whose alerts it takes in (`world_of`)."""
 
     @property
     def simulated(self) -> bool:
@@ -154,18 +153,21 @@ def make_engine(
     company = company or find_company(settings.company)
     registry = registry or Registry.installed()
     simulation = settings.simulated
-    simulated = simulation is not None
-    journal = journal or SqlJournal(settings.journal_url, clock)
-    context = CompanyContext(company, simulation, environ, JournalRecord(journal, company.name, simulated=simulated))
-    executor = Executor(journal, registry, context, world_of(company.name, simulated=simulated))
-    proposer = Proposer(journal, executor, company.plan, clock, simulated=simulated)
-    conductor = Conductor(journal, registry, executor, proposer, company, context, clock, simulated=simulated)
-    people = People(journal, company, clock, simulated=simulated)
-    manual = ManualActions(journal, company, executor, proposer, people, simulated=simulated)
+    scope = Scope(company.name, simulated=simulation is not None)
+    journal = journal or SqlJournal(settings.journal_url, scope, clock)
+    if journal.scope != scope:
+        msg = f"a journal of {journal.scope} was handed to the engine of {scope}"
+        raise ValueError(msg)
+    context = CompanyContext(company, simulation, environ, JournalRecord(journal))
+    executor = Executor(journal, registry, context)
+    proposer = Proposer(journal, executor, company.plan, clock)
+    conductor = Conductor(journal, registry, executor, proposer, company, context, clock)
+    people = People(journal, company, clock)
+    manual = ManualActions(journal, company, executor, proposer, people)
     dry_run = DryRun(conductor, proposer, company.plan)
-    intake = Intake(journal, company, clock, simulated=simulated)
+    intake = Intake(journal, company, clock)
     approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)
-    reminders = Reminders(journal, conductor, proposer, executor, company, clock, simulated=simulated)
+    reminders = Reminders(journal, conductor, proposer, executor, company, clock)
     recovery = RecoveryWatcher(journal, conductor, company, clock)
     return Engine(
         settings,
@@ -183,7 +185,6 @@ def make_engine(
         approval_timeouts,
         reminders,
         recovery,
-        world_of(company.name, simulated=simulated),
     )
 
 

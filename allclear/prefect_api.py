@@ -195,8 +195,7 @@ class PrefectApi:
 class OutboxDelivery:
     """Carries what is in a company's outbox to Prefect; each errand is kept until it is done."""
 
-    def __init__(self, journal: Journal, orchestrator: PrefectApi, company: Company, *, simulated: bool) -> None:
-        self._simulated = simulated
+    def __init__(self, journal: Journal, orchestrator: PrefectApi, company: Company) -> None:
         self._journal = journal
         self._prefect = orchestrator
         self._company = company
@@ -243,24 +242,21 @@ class OutboxDelivery:
 
     def _due(self, incident: str | None) -> list[OutboxMessage]:
         """Return the errands that are due, in the order in which they are to be done."""
-        due = self._journal.outbox(limit=_MOST_OUTBOX, company=self._company.name, incident=incident)
+        due = self._journal.outbox(limit=_MOST_OUTBOX, incident=incident)
         rank = {one: self._rank(one) for one in {message.incident for message in due}}
 
         def weight(message: OutboxMessage) -> tuple[bool, int]:
-            return message.kind is OutboxKind.START, rank[message.incident] or 0
+            return message.kind is OutboxKind.START, rank[message.incident]
 
-        return sorted((message for message in due if rank[message.incident] is not None), key=weight)
+        return sorted(due, key=weight)
 
-    def _rank(self, incident_id: str) -> int | None:
-        """Return how grave it is, the gravest first; what cannot be read is not known to be less.
-
-        None for what is another world's: a rehearsal takes no real incident to its own Prefect, nor the other way.
-        """
+    def _rank(self, incident_id: str) -> int:
+        """Return the rank of its severity, 0 for the worst, and for a record that cannot be read."""
         try:
             incident = read_incident(self._journal, incident_id)
         except Unreadable:
             return 0
-        return self._company.plan.rank(incident.severity) if incident.is_of(simulated=self._simulated) else None
+        return self._company.plan.rank(incident.severity)
 
     async def _back(self) -> bool:
         """Look whether Prefect is there; if not, the next look is due in two seconds."""

@@ -96,5 +96,5 @@ async def deliver(engine: Engine, incident: str) -> None:
     """Deliver the incident's outbox messages to Prefect at once; the responder delivers the rest later."""
     prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
     with suppress(AllclearError):
-        await OutboxDelivery(engine.journal, prefect, engine.company, simulated=engine.simulated).deliver(incident)
+        await OutboxDelivery(engine.journal, prefect, engine.company).deliver(incident)
     await prefect.close()

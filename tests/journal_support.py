@@ -10,11 +10,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from allclear.journal.entries import SqlJournal
 from tests.scenario.response_support import new_journal
+from tests.scopes import REAL
 
 
 class Journals(Protocol):
@@ -58,7 +59,7 @@ class OnPostgres:
         self.server = server
         self._numbers = count(1)
         self._template = self.blank()
-        SqlJournal(self._template).close()
+        SqlJournal(self._template, REAL).close()
 
     def new(self) -> str:
         """Return the address of a new journal."""
@@ -97,24 +98,6 @@ def postgres_server() -> Generator[OnPostgres]:
             yield OnPostgres(server)
         finally:
             server.cleanup()
-
-
-LATER = {
-    "0002": ["DROP TABLE baselines"],
-    "0003": ["DROP TABLE overrides"],
-    "0004": ["DROP TABLE alerts", "DROP TABLE heard", "DROP INDEX incidents_newest", "DROP INDEX inbox_number"],
-    "0005": ["ALTER TABLE inbox DROP COLUMN world", "ALTER TABLE inbox DROP COLUMN read_to"],
-}
-"""How to take back what each migration has made."""
-
-
-def made_older(url: str, version: str) -> None:
-    """Take a journal back to what it was in `version`, as an older allclear has left it."""
-    with manual(url) as connection:
-        for later, back in LATER.items():
-            for one in back if later > version else []:
-                connection.exec_driver_sql(one)
-        connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
 
 
 @contextmanager

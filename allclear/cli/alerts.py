@@ -97,7 +97,7 @@ def list_alerts(
 
     async def work() -> list[AlertShown]:
         async with open_engine() as engine:
-            return shown_in_list(engine.journal, engine.world, state, source, limit)
+            return shown_in_list(engine.journal, state, source, limit)
 
     rows = run(work())
     if as_json:
@@ -118,7 +118,7 @@ def retry(
 
     async def work() -> AlertShown:
         async with open_engine() as engine:
-            retry_delivery(engine.journal, engine.world, delivery)
+            retry_delivery(engine.journal, delivery)
             return _wait_for(engine, delivery)
 
     row = run(work())
@@ -133,7 +133,7 @@ def retry(
 def _wait_for(engine: Engine, delivery: str) -> AlertShown:
     """Return a delivery once the responder has read it, or as it is after a few seconds."""
     end = time.monotonic() + _PATIENCE
-    while (row := shown(engine.journal, engine.world, delivery)).state == "new" and time.monotonic() < end:
+    while (row := shown(engine.journal, delivery)).state == "new" and time.monotonic() < end:
         time.sleep(0.1)
     return row
 

@@ -87,7 +87,7 @@ async def engine_with_delivery(settings: Settings | None = None) -> AsyncGenerat
         prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
         if await prefect.ready():
             with suppress(AllclearError):
-                await OutboxDelivery(engine.journal, prefect, engine.company, simulated=engine.simulated).deliver()
+                await OutboxDelivery(engine.journal, prefect, engine.company).deliver()
         await prefect.close()
 
 

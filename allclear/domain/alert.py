@@ -32,7 +32,6 @@ class Alert:
 class AlertState:
     """An alert that belongs to an incident. Its times are allclear's own, except `source_time`."""
 
-    company: str
     key: str
     incident: str
     """The incident that it belonged to last, which may have ended."""

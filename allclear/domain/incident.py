@@ -23,6 +23,7 @@ from allclear.domain.records import (
     ReminderDue,
     SeverityChanged,
 )
+from allclear.domain.scope import Scope
 
 REMINDER, LIVE_MESSAGE = "reminder", "live-message"
 """Stand in place of a phase in acts that send a reminder, or that keep a message up to date."""
@@ -230,13 +231,10 @@ class Incident:
     ended_at: datetime | None = None
     reviewed_at: datetime | None = None
 
-    def is_of(self, *, simulated: bool) -> bool:
-        """Return whether it is of that world: the simulated, or the real one."""
-        return self.opened.simulated == simulated
-
-    def shares_a_world_with(self, other: Incident) -> bool:
-        """Return whether both are of one company, and both rehearsed or both real."""
-        return (self.opened.company, self.opened.simulated) == (other.opened.company, other.opened.simulated)
+    @property
+    def scope(self) -> Scope:
+        """Return to which company it belongs, and whether it is a drill's."""
+        return Scope(self.opened.company, simulated=self.opened.simulated)
 
     @property
     def news_at(self) -> datetime:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, Update, bindparam, func, insert, select, update
 
 from allclear.domain.alert import AlertDecision, AlertState
+from allclear.domain.scope import Scope
 from allclear.journal.database import Database
 from allclear.journal.ports import INCIDENTS
 from allclear.journal.tables import ALERTS, HEARD
@@ -22,8 +23,8 @@ def _changing(table: Table, keys: tuple[str, ...], changed: Mapping[str, Any]) -
 
 
 # Made once: alerts come in masses, and to build a statement takes longer than to run it.
-_ALERT = select(ALERTS).where(ALERTS.c.company == bindparam("its_company"), ALERTS.c.key == bindparam("its_key"))
-_AN_ALERT = ("company", "key")
+_ALERT = select(ALERTS).where(ALERTS.c.scope == bindparam("its_scope"), ALERTS.c.key == bindparam("its_key"))
+_AN_ALERT = ("scope", "key")
 _KEEP = _changing(
     ALERTS, _AN_ALERT, {one.name: bindparam(f"its_{one.name}") for one in ALERTS.c if one.name not in _AN_ALERT}
 )
@@ -44,6 +45,7 @@ class AlertBook:
     """The alerts of a journal."""
 
     _db: Database
+    scope: Scope
 
     @contextmanager
     def together(self, *turns: str) -> Generator[None]:
@@ -51,10 +53,10 @@ class AlertBook:
         with self._db.together(*turns):
             yield
 
-    def alert(self, company: str, key: str) -> AlertState | None:
+    def alert(self, key: str) -> AlertState | None:
         """Return the alert with that key, or None."""
         with self._db.reading() as connection:
-            row = connection.execute(_ALERT, {"its_company": company, "its_key": key}).one_or_none()
+            row = connection.execute(_ALERT, {"its_scope": str(self.scope), "its_key": key}).one_or_none()
         return _known(row) if row else None
 
     def alerts_of(self, incident: str) -> list[AlertState]:
@@ -67,6 +69,7 @@ class AlertBook:
         """Record how an alert stands."""
         row: dict[str, Any] = {
             **vars(alert),
+            "scope": str(self.scope),
             "source_time": _text(alert.source_time),
             "changed_at": alert.changed_at.isoformat(),
             "last_seen_at": alert.last_seen_at.isoformat(),
@@ -121,7 +124,6 @@ def _moment(text: str | None) -> datetime | None:
 
 def _known(row: Row[Any]) -> AlertState:
     return AlertState(
-        row.company,
         row.key,
         row.incident,
         row.source,

@@ -8,14 +8,21 @@ from datetime import datetime
 from sqlalchemy import insert, select
 
 from allclear.domain.baseline import Baseline
+from allclear.domain.scope import Scope
 from allclear.journal.database import Database
 from allclear.journal.tables import BASELINES
 
 
-def add_baselines(database: Database, baselines: Sequence[Baseline]) -> None:
+def add_baselines(database: Database, scope: Scope, baselines: Sequence[Baseline]) -> None:
     """Write them down, all or none."""
     rows = [
-        {"resource": one.resource, "revision": one.revision, "at": one.at.isoformat(), "said_by": one.said_by}
+        {
+            "scope": str(scope),
+            "resource": one.resource,
+            "revision": one.revision,
+            "at": one.at.isoformat(),
+            "said_by": one.said_by,
+        }
         for one in baselines
     ]
     if rows:
@@ -23,9 +30,11 @@ def add_baselines(database: Database, baselines: Sequence[Baseline]) -> None:
             connection.execute(insert(BASELINES), rows)
 
 
-def newest_baselines(database: Database, resource: str, before: datetime, limit: int) -> list[Baseline]:
+def newest_baselines(database: Database, scope: Scope, resource: str, before: datetime, limit: int) -> list[Baseline]:
     """Return up to `limit` baselines of `resource` that are no later than `before`, the newest first."""
-    wanted = select(BASELINES).where(BASELINES.c.resource == resource, BASELINES.c.at <= before.isoformat())
+    wanted = select(BASELINES).where(
+        BASELINES.c.scope == str(scope), BASELINES.c.resource == resource, BASELINES.c.at <= before.isoformat()
+    )
     with database.reading() as connection:
         rows = connection.execute(wanted.order_by(BASELINES.c.at.desc(), BASELINES.c.number.desc()).limit(limit)).all()
     return [

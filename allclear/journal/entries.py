@@ -10,13 +10,14 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from allclear.domain.base import Clock, utc_now
 from allclear.domain.baseline import Baseline
 from allclear.domain.errors import ConcurrentWrite, NotFound, Unreadable
 from allclear.domain.plan import RotaOverride
 from allclear.domain.records import GENESIS, RECORD, ActFinished, ActIntended, By, Entry, IncidentEnded, IncidentOpened
+from allclear.domain.scope import Scope
 from allclear.journal.alerts import AlertBook
 from allclear.journal.baselines import add_baselines, newest_baselines
 from allclear.journal.hash_chain import link
@@ -45,12 +46,12 @@ from allclear.journal.url import open_database
 class SqlJournal(Post, AlertBook, Stats):
     """A journal in a SQL database; see `allclear.journal.ports.Journal` for what each method promises."""
 
-    def __init__(self, url: str, clock: Clock = utc_now) -> None:
-        """Open the journal at `url`: `sqlite:///journal.db`, or `postgresql://user@host/database`.
+    def __init__(self, url: str, scope: Scope, clock: Clock = utc_now) -> None:
+        """Open the journal at `url` in `scope`: `sqlite:///journal.db`, or `postgresql://user@host/database`.
 
         Raises ConfigError or JournalError.
         """
-        super().__init__(open_database(url), clock)
+        super().__init__(open_database(url), scope, clock)
         try:
             self._presence = self._db.presence()
         except BaseException:
@@ -85,8 +86,14 @@ class SqlJournal(Post, AlertBook, Stats):
         outbox: Sequence[OutboxMessage] = (),
     ) -> tuple[str, bool]:
         """Open an incident, or joins the open one with that key."""
+        scope = str(self.scope)
+        if Scope(opened.company, simulated=opened.simulated) != self.scope:
+            msg = f"an incident of another scope cannot be opened in the journal of {self.scope}"
+            raise ValueError(msg)
         with self._db.writing(OPENING) as connection:
-            found = connection.execute(OPEN_WITH_ALONE, {"its_key": key}).scalar() if key is not None else None
+            found = None
+            if key is not None:
+                found = connection.execute(OPEN_WITH_ALONE, {"its_scope": scope, "its_key": key}).scalar()
             if found is not None:
                 self._add(connection, found, records, by)
                 return found, False
@@ -97,7 +104,7 @@ class SqlJournal(Post, AlertBook, Stats):
                     id=incident,
                     number=number,
                     short=short,
-                    company=opened.company,
+                    scope=scope,
                     service=opened.service,
                     key=key,
                     opened_at=self._clock().isoformat(),
@@ -129,7 +136,7 @@ class SqlJournal(Post, AlertBook, Stats):
     def _add(
         self, connection: Connection, incident: str, records: Sequence[Any], by: By, expect: int | None = None
     ) -> list[Entry]:
-        length, head = _locked(connection, incident)
+        length, head = self._locked(connection, incident)
         if expect is not None and length != expect:
             raise ConcurrentWrite(
                 f"{incident} has a newer entry ({length}, seen {expect}).", "Read it again and decide again."
@@ -159,6 +166,16 @@ class SqlJournal(Post, AlertBook, Stats):
         moved = {"its_id": incident, "its_length": length, "its_head": head}
         connection.execute(ENDED if ended else MOVED, moved | ({"its_ended_at": ended} if ended else {}))
         return entries
+
+    def _locked(self, connection: Connection, incident: str) -> tuple[int, str]:
+        """Return an incident's length and head, and lock it until the transaction ends. Raises NotFound."""
+        return self._own(incident, connection.execute(HEAD_ALONE, {"its_id": incident}).one_or_none())
+
+    def _own(self, incident: str, row: Row[tuple[int, str, str]] | None) -> tuple[int, str]:
+        if row is None:
+            raise _unknown(incident)
+        self.scope.require(incident, Scope.read(row.scope))
+        return row.length, row.head
 
     def entries(self, incident: str, *, after: int = 0) -> list[Entry]:
         """Return the entries with a number over `after`, in order."""
@@ -192,46 +209,43 @@ class SqlJournal(Post, AlertBook, Stats):
         """Return how many entries an incident has, and the hash of the last."""
         with self._db.reading() as connection:
             row = connection.execute(HEAD, {"its_id": incident}).one_or_none()
-        if row is None:
-            raise _unknown(incident)
-        return row.length, row.head
+        return self._own(incident, row)
 
     def open_with_key(self, key: str) -> str | None:
         """Return the open incident that was opened with `key`, or None."""
         with self._db.reading() as connection:
-            return connection.execute(OPEN_WITH, {"its_key": key}).scalar()
+            return connection.execute(OPEN_WITH, {"its_scope": str(self.scope), "its_key": key}).scalar()
 
     def incidents(
         self,
         *,
         open_only: bool = False,
         service: str | None = None,
-        company: str | None = None,
         since: datetime | None = None,
         ended_since: datetime | None = None,
     ) -> list[IncidentRow]:
         """Return the incidents, newest first."""
         asked = {
             "service": service,
-            "company": company,
             "since": since.isoformat() if since else None,
             "ended_since": ended_since.isoformat() if ended_since else None,
         }
         named = {name: value for name, value in asked.items() if value is not None}
         wanted = incidents_where(frozenset([*named, "open_only"] if open_only else named))
         with self._db.reading() as connection:
-            rows = connection.execute(wanted, {f"its_{name}": value for name, value in named.items()}).all()
+            rows = connection.execute(
+                wanted, {"its_scope": str(self.scope)} | {f"its_{name}": value for name, value in named.items()}
+            ).all()
         return [
             IncidentRow(
                 number,
-                of,
                 service,
                 datetime.fromisoformat(opened),
                 datetime.fromisoformat(ended) if ended else None,
                 length,
                 head,
             )
-            for number, of, service, opened, ended, length, head in rows
+            for number, service, opened, ended, length, head in rows
         ]
 
     def version(self) -> int | None:
@@ -242,6 +256,7 @@ class SqlJournal(Post, AlertBook, Stats):
         """Return the ids of the incidents with an act on `resource`, oldest first."""
         wanted = (
             select(INCIDENTS.c.id)
+            .where(INCIDENTS.c.scope == str(self.scope))
             .where(INCIDENTS.c.id.in_(select(ENTRIES.c.incident).where(ENTRIES.c.resource == resource)))
             .order_by(INCIDENTS.c.opened_at, INCIDENTS.c.number)
         )
@@ -273,21 +288,21 @@ class SqlJournal(Post, AlertBook, Stats):
 
     def take_over(self, takeover: RotaOverride) -> None:
         """Record that a turn was taken over."""
-        add_override(self._db, takeover)
+        add_override(self._db, self.scope, takeover)
 
     def overrides(self, role: str, *, limit: int = 50) -> list[RotaOverride]:
         """Return the newest takeovers of `role`."""
-        return newest_overrides(self._db, role, limit)
+        return newest_overrides(self._db, self.scope, role, limit)
 
     # --- baselines ---------------------------------------------------------------------------------
 
     def add_baselines(self, baselines: Sequence[Baseline]) -> None:
         """Record what had all users and was healthy."""
-        add_baselines(self._db, baselines)
+        add_baselines(self._db, self.scope, baselines)
 
     def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
         """Return the newest baselines of `resource` up to `before`."""
-        return newest_baselines(self._db, resource, before, limit)
+        return newest_baselines(self._db, self.scope, resource, before, limit)
 
     # --- claims ------------------------------------------------------------------------------------
 
@@ -302,11 +317,11 @@ class SqlJournal(Post, AlertBook, Stats):
     ) -> Claim:
         """Take the one claim on `resource`, with the intent in the same transaction."""
         self._presence.hold()
-        with self._db.writing(_claim_on(resource)) as connection:
-            _locked(connection, incident)  # its outcome may be written by who holds no claim
+        with self._db.writing(self._claim_on(resource)) as connection:
+            self._locked(connection, incident)  # because its outcome may be written without holding the claim
             if _has(connection, incident, act, "act.finished"):
                 return Finished()
-            held = connection.execute(select(CLAIMS).where(CLAIMS.c.resource == resource)).one_or_none()
+            held = connection.execute(select(CLAIMS).where(self._claimed(resource))).one_or_none()
             dead = False
             if held is not None:
                 until = datetime.fromisoformat(held.until)
@@ -317,6 +332,7 @@ class SqlJournal(Post, AlertBook, Stats):
             resumed = _has(connection, incident, act, "act.intended")
             token = uuid.uuid4().hex
             row = {
+                "scope": str(self.scope),
                 "resource": resource,
                 "incident": incident,
                 "act": act,
@@ -324,7 +340,7 @@ class SqlJournal(Post, AlertBook, Stats):
                 "token": token,
                 "until": (self._clock() + lease).isoformat(),
             }
-            connection.execute(delete(CLAIMS).where(CLAIMS.c.resource == resource))
+            connection.execute(delete(CLAIMS).where(self._claimed(resource)))
             connection.execute(insert(CLAIMS).values(**row))
             if not resumed:
                 self._add(connection, incident, [intent], by)
@@ -333,8 +349,8 @@ class SqlJournal(Post, AlertBook, Stats):
     def renew(self, resource: str, token: str, lease: timedelta) -> bool:
         """Renew our claim."""
         self._presence.hold()
-        with self._db.writing(_claim_on(resource)) as connection:
-            mine = update(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
+        with self._db.writing(self._claim_on(resource)) as connection:
+            mine = update(CLAIMS).where(self._claimed(resource), CLAIMS.c.token == token)
             return connection.execute(mine.values(until=(self._clock() + lease).isoformat())).rowcount == 1
 
     def finish(
@@ -347,12 +363,18 @@ class SqlJournal(Post, AlertBook, Stats):
         records: Sequence[Any] = (),
     ) -> bool:
         """Append the outcome and lets go of the claim."""
-        with self._db.writing(_claim_on(resource)) as connection:
-            mine = delete(CLAIMS).where(CLAIMS.c.resource == resource, CLAIMS.c.token == token)
+        with self._db.writing(self._claim_on(resource)) as connection:
+            mine = delete(CLAIMS).where(self._claimed(resource), CLAIMS.c.token == token)
             if connection.execute(mine).rowcount != 1:
                 return False
             self._add(connection, incident, [finished, *records], by)
         return True
+
+    def _claimed(self, resource: str) -> ColumnElement[bool]:
+        return (CLAIMS.c.scope == str(self.scope)) & (CLAIMS.c.resource == resource)
+
+    def _claim_on(self, resource: str) -> str:
+        return f"claim on {self.scope}: {resource}"
 
 
 def _as_json(record: Any) -> str:  # noqa: ANN401 - any record
@@ -381,18 +403,6 @@ def _moment(written: str) -> datetime:
         msg = f"{written} is no moment in UTC"
         raise ValueError(msg)
     return at
-
-
-def _locked(connection: Connection, incident: str) -> tuple[int, str]:
-    """Return an incident's length and head; nobody else writes to it before the transaction ends. Raises NotFound."""
-    row = connection.execute(HEAD_ALONE, {"its_id": incident}).one_or_none()
-    if row is None:
-        raise _unknown(incident)
-    return row.length, row.head
-
-
-def _claim_on(resource: str) -> str:
-    return f"claim on {resource}"
 
 
 def _unknown(incident: str) -> NotFound:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
+from allclear.domain.scope import Scope
 from allclear.journal.database import Database
 from allclear.journal.ports import Delivery, NewDelivery, OutboxKind, OutboxMessage
 from allclear.journal.statements import (
@@ -30,7 +31,8 @@ from allclear.journal.tables import INBOX, INCIDENTS, OUTBOX, WAITS
 class Post:
     """The inbox, the errands and the waiting runs of a journal."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, scope: Scope, clock: Clock) -> None:
+        self.scope = scope
         self._db = database
         self._clock = clock
 
@@ -52,17 +54,17 @@ class Post:
 
     def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
         """Keep deliveries, or counts their repeats; each repeat in the same turn is counted by its first."""
-        times = Counter(map(_key, received))
+        times = Counter(map(self._key, received))
         kept: dict[str, tuple[str, bool]] = {}
         with self._db.writing("numbers and keys of deliveries") as connection:
             number: int = connection.execute(LAST_DELIVERY).scalar() or 0
-            for one in sorted(received, key=_key):  # two who lock the same rows never cross
-                if (key := _key(one)) not in kept:
+            for one in sorted(received, key=self._key):  # two who lock the same rows never cross
+                if (key := self._key(one)) not in kept:
                     kept[key] = self._kept(connection, one, number + 1 + len(kept), times[key])
-        return [kept[_key(one)] for one in received]
+        return [kept[self._key(one)] for one in received]
 
     def _kept(self, connection: Connection, one: NewDelivery, number: int, count: int) -> tuple[str, bool]:
-        known = connection.execute(DELIVERED, {"its_delivery_key": _key(one)}).one_or_none()
+        known = connection.execute(DELIVERED, {"its_delivery_key": self._key(one)}).one_or_none()
         if known is not None:  # the same words may mean something new by now: they are looked at again
             connection.execute(DELIVERED_AGAIN, {"its_id": known.id, "its_count": count})
             return known.id, known.state != "new"
@@ -71,7 +73,7 @@ class Post:
             "id": delivery,
             "number": number,
             "source": one.source,
-            "delivery_key": _key(one),
+            "delivery_key": self._key(one),
             "received_at": self._clock().isoformat(),
             "headers": json.dumps(one.headers),
             "body": one.body,
@@ -79,10 +81,15 @@ class Post:
             "state": "new",
             "incident": None,
             "reason": "",
-            "world": one.world,
+            "scope": str(self.scope),
+            "read_to": 0,
         }
         connection.execute(ADD_DELIVERY, row)
         return delivery, True
+
+    def _key(self, one: NewDelivery) -> str:
+        """Return the key that deduplicates it: the same request for two companies is two deliveries."""
+        return f"{self.scope}:{one.delivery_key}"
 
     def settle(self, delivery: str, state: str, reason: str, incident: str | None = None) -> None:
         """Record what became of a delivery."""
@@ -95,16 +102,16 @@ class Post:
         with self._db.writing() as connection:
             connection.execute(READ_TO, {"its_id": delivery, "its_count": count})
 
-    def unread(self, world: str, per_source: int = 100) -> list[tuple[str, str]]:
+    def unread(self, per_source: int = 100) -> list[tuple[str, str]]:
         """Return id and source of what is to be taken in, oldest first."""
         with self._db.reading() as connection:
-            rows = connection.execute(UNREAD, {"its_world": world, "its_most": per_source}).all()
+            rows = connection.execute(UNREAD, {"its_scope": str(self.scope), "its_most": per_source}).all()
         return [(row.id, row.source) for row in rows]
 
     def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
         """Return deliveries, newest first; those to be worked on oldest first."""
         order = INBOX.c.number.asc() if state == "new" else INBOX.c.number.desc()
-        wanted = select(INBOX).order_by(order).limit(limit)
+        wanted = select(INBOX).where(INBOX.c.scope == str(self.scope)).order_by(order).limit(limit)
         if state is not None:
             wanted = wanted.where(INBOX.c.state == state)
         with self._db.reading() as connection:
@@ -116,15 +123,15 @@ class Post:
             row = connection.execute(A_DELIVERY, {"its_id": delivery}).mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists those there are.")
+        if row["scope"] != str(self.scope):
+            raise NotFound(f"The alert {delivery} is not of {self.scope}.", f"Look at it as {row['scope']} does.")
         return _delivery(row)
 
-    def outbox(
-        self, *, limit: int = 50, company: str | None = None, incident: str | None = None
-    ) -> list[OutboxMessage]:
+    def outbox(self, *, limit: int = 50, incident: str | None = None) -> list[OutboxMessage]:
         """Return the errands that are due, oldest first."""
+        ours = select(INCIDENTS.c.id).where(INCIDENTS.c.scope == str(self.scope))
         due = select(OUTBOX).where(OUTBOX.c.done == 0, OUTBOX.c.next_at <= self._clock().isoformat())
-        if company is not None:
-            due = due.where(OUTBOX.c.incident.in_(select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)))
+        due = due.where(OUTBOX.c.incident.in_(ours))
         if incident is not None:
             due = due.where(OUTBOX.c.incident == incident)
         with self._db.reading() as connection:
@@ -158,11 +165,6 @@ class Post:
             return list(connection.execute(select(WAITS.c.run).where(WAITS.c.ask == ask)).scalars())
 
 
-def _key(one: NewDelivery) -> str:
-    """The same request for two companies is two deliveries."""
-    return f"{one.world}:{one.delivery_key}"
-
-
 def _delivery(row: RowMapping) -> Delivery:
     return Delivery(
         row["id"],
@@ -174,6 +176,5 @@ def _delivery(row: RowMapping) -> Delivery:
         row["state"],
         row["incident"],
         row["reason"],
-        row["world"],
         row["read_to"],
     )

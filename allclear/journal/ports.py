@@ -14,17 +14,10 @@ from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline
 from allclear.domain.plan import RotaOverride
 from allclear.domain.records import ActFinished, ActIntended, By, Entry, IncidentOpened
+from allclear.domain.scope import Scope
 
 INCIDENTS = "numbers and keys of incidents"
 """The turn of whoever may open an incident."""
-
-
-def world_of(company: str, *, simulated: bool) -> str:
-    """Return whose alerts are known again: one company's real ones, or those of its rehearsals.
-
-    They may share a journal, and a real alert never joins what a rehearsal left there.
-    """
-    return f"{company}/simulated" if simulated else company
 
 
 class OutboxKind(StrEnum):
@@ -52,7 +45,6 @@ class IncidentRow:
     """One incident in a list."""
 
     id: str
-    company: str
     service: str
     opened_at: datetime
     ended_at: datetime | None
@@ -103,8 +95,6 @@ class Delivery:
     state: str
     incident: str | None
     reason: str
-    world: str = ""
-    """Whose it is (`world_of`); of one that an older version kept, whoever reads it."""
     read_to: int = 0
     """How many of its alerts are taken in, where not all of them are."""
 
@@ -113,7 +103,6 @@ class Delivery:
 class NewDelivery:
     """A request of a monitoring system, as it is to be kept."""
 
-    world: str
     source: str
     headers: dict[str, str]
     body: bytes
@@ -135,14 +124,14 @@ class DeliverySummary:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the journal holds of one company, in numbers."""
+    """What the journal holds of its scope, in numbers."""
 
     deliveries: dict[str, int]
     """State -> how many requests of monitoring systems."""
     unread_since: datetime | None
     """When the oldest came in that was never read yet: one that is read once more does not count."""
     acts: dict[str, int]
-    """Status of the outcome -> how many acts, in all incidents of the company."""
+    """Status of the outcome -> how many acts, in all incidents."""
     outbox: list[str]
     """The keys of the errands that are not done."""
 
@@ -150,9 +139,17 @@ class Counts:
 class Journal(Protocol):
     """The record of incidents: append-only entries, the claims on resources, the in- and the outbox.
 
+    A journal is seen in one scope: its lists, counts, alerts, claims and keys are those of that scope alone. An
+    incident of another scope is not found, except by `entries` and `broken_link`, which only read its record.
+
     Every method is one transaction: all of it is durable when the method returns, or nothing of it is.
     All raise JournalError. Records are of `allclear.domain.records.Record`.
     """
+
+    @property
+    def scope(self) -> Scope:
+        """Return whose incidents this journal lists."""
+        ...
 
     def together(self, *turns: str) -> AbstractContextManager[None]:
         """Make one transaction of all that this thread reads and writes inside; whatever raises undoes all of it.
@@ -204,7 +201,6 @@ class Journal(Protocol):
         *,
         open_only: bool = False,
         service: str | None = None,
-        company: str | None = None,
         since: datetime | None = None,
         ended_since: datetime | None = None,
     ) -> list[IncidentRow]:
@@ -295,7 +291,7 @@ class Journal(Protocol):
         """
         ...
 
-    def alert(self, company: str, key: str) -> AlertState | None:
+    def alert(self, key: str) -> AlertState | None:
         """Return the alert with that key, or None for one that never had an incident."""
         ...
 
@@ -336,10 +332,10 @@ class Journal(Protocol):
         """Record that the first `count` alerts of a delivery are taken in; to settle it forgets that."""
         ...
 
-    def unread(self, world: str, per_source: int = 100) -> list[tuple[str, str]]:
+    def unread(self, per_source: int = 100) -> list[tuple[str, str]]:
         """Return id and source of what is to be taken in, oldest first: of each source its oldest few.
 
-        It is what belongs to `world` or to nobody. A source that sends in masses hides no other.
+        A source that sends in masses hides no other.
         """
         ...
 
@@ -348,13 +344,11 @@ class Journal(Protocol):
         ...
 
     def delivery(self, delivery: str) -> Delivery:
-        """Return one delivery. Raises NotFound."""
+        """Return one delivery. Raises NotFound, for one of another scope as well."""
         ...
 
-    def outbox(
-        self, *, limit: int = 50, company: str | None = None, incident: str | None = None
-    ) -> list[OutboxMessage]:
-        """Return the errands that are due, oldest first: all of them, or those of one company or incident."""
+    def outbox(self, *, limit: int = 50, incident: str | None = None) -> list[OutboxMessage]:
+        """Return the errands that are due, oldest first: all of them, or those of one incident."""
         ...
 
     def message_done(self, key: str) -> None:
@@ -378,14 +372,13 @@ class Journal(Protocol):
         *,
         state: str | None = None,
         source: str | None = None,
-        world: str | None = None,
         limit: int = 100,
     ) -> list[DeliverySummary]:
-        """Return what came in, newest first, without bodies and headers; with `world`, what is its or nobody's."""
+        """Return what came in, newest first, without bodies and headers."""
         ...
 
-    def counts(self, world: str, company: str) -> Counts:
-        """Return what the journal holds of one company, in numbers; of the inbox, what is that world's or nobody's."""
+    def counts(self) -> Counts:
+        """Return what the journal holds, in numbers."""
         ...
 
     def prove_writable(self) -> None:

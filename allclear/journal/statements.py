@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, func, insert, select, update
 
 from allclear.journal.tables import ENTRIES, INBOX, INCIDENTS
 
-HEAD = select(INCIDENTS.c.length, INCIDENTS.c.head).where(INCIDENTS.c.id == bindparam("its_id"))
+HEAD = select(INCIDENTS.c.length, INCIDENTS.c.head, INCIDENTS.c.scope).where(INCIDENTS.c.id == bindparam("its_id"))
 HEAD_ALONE = HEAD.with_for_update()
 """Nobody else writes to the incident before the transaction ends."""
 
@@ -22,7 +22,9 @@ MOVED = (
 )
 ENDED = MOVED.values(ended_at=bindparam("its_ended_at"))
 
-OPEN_WITH = select(INCIDENTS.c.id).where(INCIDENTS.c.key == bindparam("its_key"), INCIDENTS.c.ended_at.is_(None))
+OPEN_WITH = select(INCIDENTS.c.id).where(
+    INCIDENTS.c.scope == bindparam("its_scope"), INCIDENTS.c.key == bindparam("its_key"), INCIDENTS.c.ended_at.is_(None)
+)
 OPEN_WITH_ALONE = OPEN_WITH.with_for_update()
 LAST_NUMBER = select(func.max(INCIDENTS.c.number)).where(INCIDENTS.c.short == bindparam("its_short"))
 
@@ -64,7 +66,7 @@ _PLACED = (
         INBOX.c.number,
         func.row_number().over(partition_by=INBOX.c.source, order_by=INBOX.c.number).label("place"),
     )
-    .where(INBOX.c.state == "new", or_(INBOX.c.world == bindparam("its_world"), INBOX.c.world == ""))
+    .where(INBOX.c.state == "new", INBOX.c.scope == bindparam("its_scope"))
     .subquery()
 )
 UNREAD = (
@@ -75,18 +77,17 @@ ADD_DELIVERY = insert(INBOX)
 
 
 @lru_cache
-def incidents_where(asked: frozenset[str]) -> Select[tuple[str, str, str, str, str | None, int, str]]:
-    """Return the list of incidents, newest first: those of a service, a company, opened or ended since, or open."""
+def incidents_where(asked: frozenset[str]) -> Select[tuple[str, str, str, str | None, int, str]]:
+    """Return the list of incidents, newest first: those of a scope; of a service, opened or ended since, or open."""
     columns = INCIDENTS.c
     conditions = {
         "open_only": columns.ended_at.is_(None),
         "service": columns.service == bindparam("its_service"),
-        "company": columns.company == bindparam("its_company"),
         "since": columns.opened_at >= bindparam("its_since"),
         "ended_since": columns.ended_at.is_(None) | (columns.ended_at >= bindparam("its_ended_since")),
     }
-    listed = select(
-        columns.id, columns.company, columns.service, columns.opened_at, columns.ended_at, columns.length, columns.head
-    )
+    listed = select(columns.id, columns.service, columns.opened_at, columns.ended_at, columns.length, columns.head)
     wanted = [condition for name, condition in conditions.items() if name in asked]
-    return listed.where(*wanted).order_by(columns.opened_at.desc(), columns.number.desc())
+    return listed.where(columns.scope == bindparam("its_scope"), *wanted).order_by(
+        columns.opened_at.desc(), columns.number.desc()
+    )

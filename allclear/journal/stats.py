@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, literal_column, select
 
+from allclear.domain.scope import Scope
 from allclear.journal.database import Database
 from allclear.journal.ports import Counts, DeliverySummary
 from allclear.journal.tables import CLAIMS, ENTRIES, INBOX, INCIDENTS, OUTBOX
@@ -22,24 +23,22 @@ class Stats:
     """How a journal stands."""
 
     _db: Database
+    scope: Scope
 
     def arrived(
         self,
         *,
         state: str | None = None,
         source: str | None = None,
-        world: str | None = None,
         limit: int = 100,
     ) -> list[DeliverySummary]:
         """Return what came in, newest first; a body may be a mebibyte, and stays where it is."""
         wanted = select(*(column for column in INBOX.c if column.name not in {"body", "headers"}))
-        wanted = wanted.order_by(INBOX.c.number.desc()).limit(limit)
+        wanted = wanted.where(INBOX.c.scope == str(self.scope)).order_by(INBOX.c.number.desc()).limit(limit)
         if state is not None:
             wanted = wanted.where(INBOX.c.state == state)
         if source is not None:
             wanted = wanted.where(INBOX.c.source == source)
-        if world is not None:
-            wanted = wanted.where(INBOX.c.world.in_((world, "")))
         with self._db.reading() as connection:
             rows = connection.execute(wanted).mappings().all()
         return [
@@ -55,12 +54,12 @@ class Stats:
             for row in rows
         ]
 
-    def counts(self, world: str, company: str) -> Counts:
-        """Return what the journal holds of one company, in numbers, all of one moment."""
-        ours = INBOX.c.world.in_((world, ""))
+    def counts(self) -> Counts:
+        """Return what the journal holds, in numbers, all of one moment."""
+        ours = INBOX.c.scope == str(self.scope)
         deliveries = select(INBOX.c.state, func.count()).where(ours).group_by(INBOX.c.state)
         unread = select(func.min(INBOX.c.received_at)).where(ours, INBOX.c.state == "new", INBOX.c.reason == "")
-        incidents = select(INCIDENTS.c.id).where(INCIDENTS.c.company == company)
+        incidents = select(INCIDENTS.c.id).where(INCIDENTS.c.scope == str(self.scope))
         outbox = select(OUTBOX.c.key).where(OUTBOX.c.done == 0, OUTBOX.c.incident.in_(incidents))
         with self._db.reading() as connection:
             since = connection.execute(unread).scalar()
@@ -74,7 +73,7 @@ class Stats:
     def prove_writable(self) -> None:
         """Write a claim on nothing and takes it back, in one transaction: nobody ever sees it."""
         nothing = f"nothing {uuid.uuid4().hex}"
-        row = {"resource": nothing, "incident": "", "act": "", "holder": "", "token": "", "until": ""}
+        row = {column.name: "" for column in CLAIMS.c} | {"resource": nothing}
         with self._db.writing() as connection:
             connection.execute(insert(CLAIMS).values(**row))
             connection.execute(delete(CLAIMS).where(CLAIMS.c.resource == nothing))

@@ -15,7 +15,7 @@ INCIDENTS = Table(
     Column("id", WORD, primary_key=True),
     Column("number", Integer, nullable=False),
     Column("short", WORD, nullable=False),
-    Column("company", WORD, nullable=False),
+    Column("scope", WORD, nullable=False),
     Column("service", WORD, nullable=False),
     Column("key", WORD),
     Column("opened_at", WORD, nullable=False),
@@ -27,6 +27,7 @@ INCIDENTS = Table(
 Index("incidents_number", INCIDENTS.c.short, INCIDENTS.c.number, unique=True)
 Index(
     "incidents_open_key",
+    INCIDENTS.c.scope,
     INCIDENTS.c.key,
     unique=True,
     sqlite_where=text("ended_at IS NULL"),
@@ -58,11 +59,12 @@ Index(
     postgresql_where=text("kind = 'act.finished'"),
 )
 
-Index("incidents_newest", INCIDENTS.c.company, INCIDENTS.c.opened_at)
+Index("incidents_newest", INCIDENTS.c.scope, INCIDENTS.c.opened_at)
 
 CLAIMS = Table(
     "claims",
     METADATA,
+    Column("scope", WORD, primary_key=True),
     Column("resource", WORD, primary_key=True),
     Column("incident", WORD, nullable=False),
     Column("act", WORD, nullable=False),
@@ -76,7 +78,8 @@ INBOX = Table(
     "inbox",
     METADATA,
     Column("id", WORD, primary_key=True),
-    Column("number", Integer, nullable=False),
+    Column("number", Integer, nullable=False, index=True),
+    Column("scope", WORD, nullable=False),
     Column("source", WORD, nullable=False),
     Column("delivery_key", WORD, nullable=False, unique=True),
     Column("received_at", WORD, nullable=False),
@@ -86,11 +89,9 @@ INBOX = Table(
     Column("state", WORD, nullable=False, index=True),
     Column("incident", WORD),
     Column("reason", WORD, nullable=False),
-    Column("world", WORD, nullable=False, server_default=""),
-    Column("read_to", Integer, nullable=False, server_default="0"),
+    Column("read_to", Integer, nullable=False),
 )
 """What monitoring sent, byte for byte; until it is settled, its first `read_to` alerts are taken in."""
-Index("inbox_number", INBOX.c.number)
 
 OUTBOX = Table(
     "outbox",
@@ -119,6 +120,7 @@ TAKEOVERS = Table(
     "overrides",
     METADATA,
     Column("number", Integer, primary_key=True),
+    Column("scope", WORD, nullable=False),
     Column("role", WORD, nullable=False),
     Column("layer", WORD, nullable=False),
     Column("person", WORD, nullable=False),
@@ -130,18 +132,19 @@ BASELINES = Table(
     "baselines",
     METADATA,
     Column("number", Integer, primary_key=True),
+    Column("scope", WORD, nullable=False),
     Column("resource", WORD, nullable=False),
     Column("revision", WORD, nullable=False),
     Column("at", WORD, nullable=False),
     Column("said_by", WORD, nullable=False),
 )
 """Which revision had all users and was healthy, and when: rows are added and never changed, as entries are."""
-Index("baselines_newest", BASELINES.c.resource, BASELINES.c.at)
+Index("baselines_newest", BASELINES.c.scope, BASELINES.c.resource, BASELINES.c.at)
 
 ALERTS = Table(
     "alerts",
     METADATA,
-    Column("company", WORD, primary_key=True),
+    Column("scope", WORD, primary_key=True),
     Column("key", WORD, primary_key=True),
     Column("incident", WORD, nullable=False, index=True),
     Column("source", WORD, nullable=False),

@@ -154,7 +154,7 @@ class _Standing(Collector):
         """Yield what the journal says; of a journal that cannot be read, only that."""
         up = GaugeMetricFamily("allclear_journal_up", "1 while the journal can be read.")
         try:
-            counts = self._engine.journal.counts(self._engine.world, self._engine.company.name)
+            counts = self._engine.journal.counts()
             found = [*self._deliveries(counts), *self._incidents()]
         except JournalError:
             up.add_metric([], 0)
@@ -185,7 +185,7 @@ class _Standing(Collector):
         yield acts
 
     def _incidents(self) -> Iterator[Metric]:
-        rows = self._engine.journal.incidents(open_only=True, company=self._engine.company.name)
+        rows = self._engine.journal.incidents(open_only=True)
         self._known = {row.id: found for row in rows if (found := self._check(row.id, row.length))}
         by_severity = {severity.name: 0 for severity in self._engine.company.plan.severities}
         for _, severity, _ in self._known.values():

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from allclear.domain.errors import NotFound, Refused
-from allclear.journal.ports import Delivery, Journal
+from allclear.domain.errors import Refused
+from allclear.journal.ports import Journal
 
 AGAIN = ("quarantined", "ignored")
 """What may be tried again. The others have an incident, or are about to be read."""
 
 
-def found_in(journal: Journal, world: str, delivery: str) -> Delivery:
-    """Return a delivery of `world`, or of nobody's. Raises NotFound."""
-    found = journal.delivery(delivery)
-    if found.world not in {world, ""}:
-        raise NotFound(f"The alert {delivery} is not of {world}.", f"Look at it as {found.world} does.")
-    return found
-
-
-def retry_delivery(journal: Journal, world: str, delivery: str) -> None:
+def retry_delivery(journal: Journal, delivery: str) -> None:
     """Put a delivery back among those that wait to be read; its words and what they proved are as they were.
 
     Raises NotFound, and Refused for one that became something.
     """
-    state = found_in(journal, world, delivery).state
+    state = journal.delivery(delivery).state
     if state not in AGAIN:
         raise Refused(f"The alert {delivery} is {state}.", f"Only what is {' or '.join(AGAIN)} can be tried again.")
     journal.settle(delivery, "new", "Somebody asked to look at it again.")

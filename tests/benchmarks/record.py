@@ -13,6 +13,7 @@ from allclear.domain.action import Finding, Verdict
 from allclear.domain.base import utc_now
 from allclear.domain.records import GENESIS, By, IncidentEnded, IncidentOpened, NoteAdded, PhaseEntered, StepDone
 from allclear.domain.replay import replay
+from allclear.domain.scope import Scope
 from allclear.journal.entries import SqlJournal
 from allclear.journal.hash_chain import link
 from allclear.postmortem.document import write_post_mortem
@@ -25,7 +26,7 @@ _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 _BY = By(actor="Ana Approver", role="on_call", via="cli")
 _ENTRY = "INSERT INTO entries (incident, number, at, by, kind, record, before, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _INCIDENT = (
-    "INSERT INTO incidents (id, number, short, company, service, opened_at, ended_at, length, head)"
+    "INSERT INTO incidents (id, number, short, scope, service, opened_at, ended_at, length, head)"
     " VALUES (?, ?, 'BM', 'bench', ?, ?, ?, ?, ?)"
 )
 
@@ -121,7 +122,7 @@ def post_mortem(home: Path, entries: int, rounds: int) -> list[Group]:
 
 def _journal_of(path: Path, entries: int, of_one: int = _OF_ONE) -> SqlJournal:
     """Return a journal with so many entries; each hash is the one that the journal itself would have written."""
-    journal = SqlJournal(f"sqlite:///{path}")
+    journal = SqlJournal(f"sqlite:///{path}", Scope("bench", simulated=False))
     raw = sqlite3.connect(path)
     raw.execute("PRAGMA synchronous=OFF")
     for number in range(1, max(1, entries // of_one) + 1):

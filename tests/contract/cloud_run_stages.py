@@ -37,6 +37,7 @@ from tests.contract.fake_cloud_run import Entry, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.contract.simulator_support import SERVICE, Simulated, quick, until
 from tests.scenario.response_support import new_journal
+from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE, plan
 from tests.unit.fakes_actions import ANA
 from tests.unit.fakes_context import FakeRecord, a_service
@@ -327,14 +328,14 @@ class Acts:
     """One incident, its journal, and an executor on the stage."""
 
     def __init__(self, stage: Stage, folder: Path, setting: Setting) -> None:
-        self.journal = SqlJournal(new_journal(folder))
+        self.journal = SqlJournal(new_journal(folder), REAL)
         self.context = CompanyContext(stage.client, _seen(stage, setting), **setting.service)
         traffic = [_within(kind, setting.deadline) for kind in (RollbackTraffic, RestoreLatest)]
         kinds = Registry.of([*traffic, EnableMaintenance, DisableMaintenance, Revisions])
         self.executor = Executor(self.journal, kinds, self.context)
         self._proposer = Proposer(self.journal, self.executor, plan(), utc_now)
         opened = IncidentOpened(
-            company="VintStreet", title="Trouble", severity="P0", service="shop", runbook="outage", reported="by Ana"
+            company="vintstreet", title="Trouble", severity="P0", service="shop", runbook="outage", reported="by Ana"
         )
         self.id = self.journal.open_incident("VS", opened, MACHINE)[0]
 

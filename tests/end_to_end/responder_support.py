@@ -18,6 +18,7 @@ from allclear.domain.replay import replay
 from allclear.journal.entries import SqlJournal
 from allclear.settings import Simulation
 from tests.end_to_end.stack_support import ROOT, environment, free_port
+from tests.scopes import DRILL
 
 TOKEN = "a-long-secret-of-this-test"
 
@@ -38,7 +39,7 @@ class Alone:
 
     def incident(self, incident_id: str) -> Incident | None:
         """Return how an incident stands, or None where there is none."""
-        journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"])
+        journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"], DRILL)
         try:
             known = {row.id for row in journal.incidents()}
             return replay(journal.entries(incident_id)) if incident_id in known else None

@@ -18,6 +18,7 @@ import pytest
 from allclear.journal.entries import SqlJournal
 from allclear.stack import Ports
 from tests.end_to_end.stack_support import ROOT, environment, free_port
+from tests.scopes import DRILL
 
 pytestmark = [
     pytest.mark.slow,
@@ -50,7 +51,7 @@ def run_started(home: Path) -> bool:
     """Return whether a flow run has come to its first line."""
     if not (home / "journal.db").exists():
         return False
-    journal = SqlJournal(f"sqlite:///{home / 'journal.db'}")
+    journal = SqlJournal(f"sqlite:///{home / 'journal.db'}", DRILL)
     try:
         rows = journal.incidents()
         return any(entry.record.kind == "run.started" for row in rows for entry in journal.entries(row.id))

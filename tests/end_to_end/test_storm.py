@@ -26,6 +26,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from allclear.domain.records import AlertJoined, AlertsCollapsed
+from allclear.domain.scope import Scope
 from allclear.journal.entries import SqlJournal
 from tests.end_to_end.stack_support import ROOT, environment, free_port
 
@@ -81,7 +82,7 @@ def responder(folder: Path) -> Generator[tuple[int, SqlJournal]]:
     process = subprocess.Popen([sys.executable, "-m", "allclear.responder"], cwd=ROOT, env=environment(**more))
     try:
         _until_up(port)
-        journal = SqlJournal(url)
+        journal = SqlJournal(url, Scope("storm", simulated=False))
         yield port, journal
         journal.close()
     finally:
@@ -198,7 +199,7 @@ def test_a_storm_of_different_alerts_is_gathered_and_none_is_lost(tmp_path: Path
         send(port, firing, journal)
         send(port, ends, journal)
         rows = journal.incidents()
-        assert journal.open_with_key("umbrella:storm") is not None
+        assert journal.open_with_key("storm") is not None
         assert 20 <= len(rows) <= SERVICES + 1
         heard = [one for one in journal.heard(limit=3 * COUNT) if one.state == "firing"]
         decision = Counter(one.decision for one in heard)

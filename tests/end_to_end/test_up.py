@@ -22,6 +22,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
 from allclear.journal.entries import SqlJournal
 from tests.end_to_end.stack_support import ROOT, allclear, environment, free_port, make
+from tests.scopes import DRILL
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,7 @@ class Up:
 
     def incident(self, incident_id: str) -> Incident:
         """Return how an incident stands."""
-        journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"])
+        journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"], DRILL)
         try:
             incident = replay(journal.entries(incident_id))
             assert incident is not None

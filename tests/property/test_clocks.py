@@ -119,7 +119,7 @@ def lives(draw: Callable[..., Any]) -> tuple[Plan, Story]:
     """A plan, and any life of an incident under it."""
     story = Story().say(
         IncidentOpened(
-            company="VintStreet",
+            company="vintstreet",
             title="Trouble",
             severity=draw(st.sampled_from(NAMES)),
             service="shop",

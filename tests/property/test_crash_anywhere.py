@@ -44,6 +44,7 @@ from tests.scenario.response_support import (
     start_alone,
     writes,
 )
+from tests.scopes import DRILL
 
 When = Literal["before", "after"]
 
@@ -75,7 +76,7 @@ async def _run(folder: Path, at: int = 0, when: When = "after") -> Ran:
     url = new_journal(folder)
     async with Simulated(broken()) as sim:
         simulation = announced(sim, folder)
-        inner = SqlJournal(url)
+        inner = SqlJournal(url, DRILL)
         mortal = Mortal(inner, at, when, told=lambda: len(writes(sim.world)))
         engine = engine_on(url, simulation, mortal)
         try:

@@ -44,6 +44,7 @@ from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.placeholders import FIELDS
 from tests.contract.simulator_support import REPOSITORY
 from tests.scenario.response_support import MACHINE, engine_on, installed, new_journal, vintstreet
+from tests.scopes import REAL
 from tests.unit.domain.stories import ANA, START, Story
 
 COMPANIES = sorted(path.parent for path in (REPOSITORY / "runbooks").glob("*/plan.yaml"))
@@ -244,7 +245,7 @@ def test_what_outsiders_say_is_left_as_it_is(case: Case, said: str) -> None:
 @pytest.mark.parametrize("said", ["{lead}", "{incident} {t_internal_alert}", "{x}"])
 async def test_questions_to_people_are_filled_once(tmp_path: Path, said: str) -> None:
     """Each step that a person is asked for, and a duty of the plan, as they stand in the journal."""
-    journal = SqlJournal(new_journal(tmp_path))
+    journal = SqlJournal(new_journal(tmp_path), REAL)
     duty = Duty(
         name="tell",
         title="Tell of {title}",

@@ -39,6 +39,7 @@ from tests.scenario.response_support import (
     new_journal,
     writes,
 )
+from tests.scopes import REAL
 
 ROUNDS = 30
 ANA = By(actor="Ana", role="on_call", via="cli")
@@ -193,7 +194,7 @@ async def test_after_the_undo_a_rollback_is_a_rollback_again(tmp_path: Path) -> 
 
 
 def _opened(url: str) -> str:
-    journal = SqlJournal(url)
+    journal = SqlJournal(url, REAL)
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     journal.close()
     return incident
@@ -210,7 +211,7 @@ def test_a_claim_has_one_holder(tmp_path: Path, journals: Journals, kind: str) -
     with pool:
         each = pool.map(claim_all, [url] * 2, [str(tmp_path)] * 2, [incident] * 2, [count] * 2, "ab")
         got = [number for one in each for number in one]
-    journal = SqlJournal(url)
+    journal = SqlJournal(url, REAL)
     intents = [entry.record.act for entry in journal.entries(incident) if entry.record.kind == "act.intended"]
     journal.close()
     assert sorted(intents) == sorted(f"contain/{number}" for number in range(count))

@@ -52,6 +52,7 @@ from allclear.domain.records import (
 from allclear.domain.replay import apply_to, replay
 from allclear.journal.entries import SqlJournal
 from tests.scenario.response_support import new_journal
+from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE, START, Story
 
 PEOPLE = [
@@ -280,7 +281,7 @@ def test_what_is_stored_and_loaded_is_the_same_incident(story: Story) -> None:
     """The journal gives back every entry, hash and all, so that nobody can tell the difference."""
     with tempfile.TemporaryDirectory() as folder:
         times = _Times(story)
-        with contextlib.closing(SqlJournal(new_journal(Path(folder)), times)) as journal:
+        with contextlib.closing(SqlJournal(new_journal(Path(folder)), REAL, times)) as journal:
             incident, _ = journal.open_incident("VS", story.entries[0].record, story.entries[0].by)
             for entry in story.entries[1:]:
                 times.now = entry.at

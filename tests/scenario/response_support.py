@@ -35,6 +35,7 @@ from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import OutbreakSpec, RevisionSpec, Trouble
 from allclear.simulator.world import World
 from tests.contract.simulator_support import REPOSITORY, Simulated, quick
+from tests.scopes import DRILL, REAL
 
 MACHINE = By(actor="allclear", via="test")
 GOOD, BAD, FIX = "vintstreet-00041-wex", "vintstreet-00042-qoz", "vintstreet-00043-fix"
@@ -47,7 +48,7 @@ ALERT = Alert(
     at=utc_now(),
 )
 OPENED = IncidentOpened(
-    company="VintStreet",
+    company="vintstreet",
     title="Payments fail",
     severity="P0",
     service="storefront",
@@ -64,8 +65,8 @@ WRITES = frozenset(
         "receive_all",
         "settle",
         "read_to",
-        "errand_done",
-        "errand_failed",
+        "message_done",
+        "message_failed",
         "wait",
         "add_baselines",
         "take_over",
@@ -111,7 +112,7 @@ def broken() -> Production:
 def _empty_journal() -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "journal.db"
-        SqlJournal(f"sqlite:///{path}").close()
+        SqlJournal(f"sqlite:///{path}", REAL).close()
         return path.read_bytes()
 
 
@@ -123,11 +124,9 @@ def new_journal(folder: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def received(
-    journal: Journal, source: str, headers: dict[str, str], body: bytes, key: str, world: str = "vintstreet"
-) -> tuple[str, bool]:
+def received(journal: Journal, source: str, headers: dict[str, str], body: bytes, key: str) -> tuple[str, bool]:
     """Put a delivery into the inbox; returns its id, and whether there is new work."""
-    return journal.receive_all([NewDelivery(world, source, headers, body, key)])[0]
+    return journal.receive_all([NewDelivery(source, headers, body, key)])[0]
 
 
 def announced(sim: Simulated, folder: Path) -> Path:
@@ -235,7 +234,7 @@ async def start_alone(engine: Engine, incident: str, act: str, *, held: bool = F
 
 
 async def _alone(url: str, simulation: str, incident: str, act: str, held: str) -> None:
-    journal: Any = Held(SqlJournal(url)) if held == "held" else None
+    journal: Any = Held(SqlJournal(url, DRILL)) if held == "held" else None
     engine = engine_on(url, Path(simulation), journal)
     await engine.executor.carry_out(incident, act, MACHINE)
     await engine.close()
@@ -243,7 +242,7 @@ async def _alone(url: str, simulation: str, incident: str, act: str, held: str) 
 
 def claim_all(url: str, folder: str, incident: str, count: int, me: str) -> list[int]:
     """Claims `count` resources one after the other, as fast as it goes, beside one other; returns those it got."""
-    journal = SqlJournal(url)
+    journal = SqlJournal(url, REAL)
     try:
         _meet(folder, "ready", me)
         got = [number for number in range(count) if isinstance(_claim(journal, incident, number), Acquired)]
@@ -255,7 +254,7 @@ def claim_all(url: str, folder: str, incident: str, count: int, me: str) -> list
 
 def append_all(url: str, folder: str, incidents: list[str], count: int, me: str) -> None:
     """Append `count` notes to each incident in turn, as fast as it goes, beside one other."""
-    journal = SqlJournal(url)
+    journal = SqlJournal(url, REAL)
     try:
         _meet(folder, "ready", me)
         for number in range(count):
@@ -275,7 +274,7 @@ def open_all(urls: list[str], folder: str, me: str) -> list[str]:
     for number, url in enumerate(urls):
         _meet(folder, f"ready-{number}", me)
         try:
-            journal = SqlJournal(url)
+            journal = SqlJournal(url, REAL)
             journal.open_incident("VS", OPENED, MACHINE)
             journal.close()
         except AllclearError as error:
@@ -285,7 +284,7 @@ def open_all(urls: list[str], folder: str, me: str) -> list[str]:
 
 def hold_claim(url: str, incident: str, told: str) -> None:
     """Claims something, says so by a file, and stays until it is killed."""
-    journal = SqlJournal(url)
+    journal = SqlJournal(url, REAL)
     assert isinstance(_claim(journal, incident, 1), Acquired)
     Path(told).touch()
     threading.Event().wait()

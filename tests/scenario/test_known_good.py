@@ -18,7 +18,6 @@ from allclear.domain.runbook import Phase, ProbeCall
 from allclear.engine.actions.known_good import JournalRecord, after_checks, note_finding, note_healthy, with_serving
 from allclear.journal.entries import SqlJournal
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
-from tests.journal_support import made_older
 from tests.scenario.response_support import (
     FIX,
     MACHINE,
@@ -32,6 +31,7 @@ from tests.scenario.response_support import (
     run_phase,
     vintstreet,
 )
+from tests.scopes import REAL
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 TRAFFIC = f"traffic:{SERVICE}"
@@ -60,7 +60,7 @@ def opened(began: datetime | None, service: str = "storefront") -> IncidentOpene
 
 def test_the_newest_baselines_of_a_resource_come_first_and_none_from_later(tmp_path: Path) -> None:
     """Whatever the order in which they were written."""
-    journal = SqlJournal(new_journal(tmp_path))
+    journal = SqlJournal(new_journal(tmp_path), REAL)
     journal.add_baselines([seen("old", 90), seen("new", 2), seen("late", -1), seen("other", 1, "traffic:x")])
     journal.add_baselines([seen("middle", 5)])
     journal.add_baselines([])
@@ -74,7 +74,7 @@ def test_the_newest_baselines_of_a_resource_come_first_and_none_from_later(tmp_p
 def test_a_baseline_cannot_be_changed_or_taken_out(tmp_path: Path, change: str) -> None:
     """The database itself refuses, whoever asks."""
     url = new_journal(tmp_path)
-    journal = SqlJournal(url)
+    journal = SqlJournal(url, REAL)
     journal.add_baselines([seen("good", 1)])
     engine = create_engine(url)
     with pytest.raises(Exception, match="append-only"), engine.begin() as connection:
@@ -85,27 +85,13 @@ def test_a_baseline_cannot_be_changed_or_taken_out(tmp_path: Path, change: str) 
     assert [one.revision for one in kept] == ["good"]
 
 
-def test_an_older_journal_gets_the_table_and_keeps_what_it_holds(tmp_path: Path) -> None:
-    """A journal of the version before is brought up to date when it is opened."""
-    url = new_journal(tmp_path)
-    journal = SqlJournal(url)
-    incident, _ = journal.open_incident("VS", opened(None), MACHINE)
-    journal.close()
-    made_older(url, "0001")
-    journal = SqlJournal(url)
-    journal.add_baselines([seen("good", 1)])
-    assert len(journal.entries(incident)) == 1
-    assert len(journal.baselines(TRAFFIC, NOW)) == 1
-    journal.close()
-
-
 # --- what actions read -------------------------------------------------------------------------------
 
 
 def test_the_onset_is_that_of_the_newest_open_incident_of_the_service(tmp_path: Path) -> None:
     """When it began by its source, else when it was opened; none once it is over, and none of another service."""
-    journal = SqlJournal(new_journal(tmp_path), lambda: NOW)
-    record = JournalRecord(journal, "vintstreet")
+    journal = SqlJournal(new_journal(tmp_path), REAL, lambda: NOW)
+    record = JournalRecord(journal)
     assert record.onset("storefront") is None
     journal.open_incident("VS", opened(NOW, service="other"), MACHINE)
     first, _ = journal.open_incident("VS", opened(None), MACHINE)
@@ -121,14 +107,14 @@ def test_the_onset_is_that_of_the_newest_open_incident_of_the_service(tmp_path: 
 
 def test_a_journal_that_is_out_of_reach_is_an_error_of_ours(tmp_path: Path) -> None:
     """Whoever asks can tell it from "nothing seen"."""
-    journal = SqlJournal(new_journal(tmp_path))
+    journal = SqlJournal(new_journal(tmp_path), REAL)
     engine = create_engine(f"sqlite:///{tmp_path / 'journal.db'}")
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE baselines"))
         connection.execute(text("DROP TABLE overrides"))
     engine.dispose()
     with pytest.raises(JournalError):
-        JournalRecord(journal, "vintstreet").baselines(TRAFFIC, NOW)
+        JournalRecord(journal).baselines(TRAFFIC, NOW)
     journal.close()
 
 
@@ -171,7 +157,7 @@ def test_a_lucky_check_makes_no_good_revision(
     tmp_path: Path, verdict: Verdict, facts: JsonDict, checks: int, noted: list[str]
 ) -> None:
     """Few requests, or looks repeated until one passed, prove nothing of a revision that fails every third user."""
-    journal = SqlJournal(new_journal(tmp_path))
+    journal = SqlJournal(new_journal(tmp_path), REAL)
     finding = with_serving(
         Finding(verdict=verdict, sentence="Looked.", facts=facts), [ServingAll(resource=TRAFFIC, revision=GOOD)]
     )

@@ -23,6 +23,7 @@ from tests.contract.simulator_support import REPOSITORY
 from tests.scenario.response_support import ALERT, Mortal, anybody, broken, die, installed
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import Scene, scene
+from tests.scopes import DRILL
 from tests.unit.domain.stories import ANA
 
 LEAD = By(actor="Ana", role="cto", via="cli")
@@ -112,7 +113,7 @@ async def test_an_interrupted_update_is_finished(tmp_path: Path, at: int) -> Non
         assert isinstance(await it.to(Phase.DETECT), Over)
         it.engine.people.severity(it.incident_id, "P1", "a look", LEAD)
         it.watch.now += timedelta(seconds=5)
-        inner = SqlJournal(it.engine.settings.journal_url)
+        inner = SqlJournal(it.engine.settings.journal_url, DRILL)
         journal: Any = Mortal(inner, at + 3)  # the first three are about the page
         doomed = make_engine(
             it.engine.settings,

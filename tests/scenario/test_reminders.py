@@ -22,6 +22,7 @@ from allclear.simulator.faults import Fault
 from tests.scenario.response_support import ALERT, MACHINE, Mortal, broken, die, installed
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import Scene, scene
+from tests.scopes import DRILL
 from tests.unit.domain.stories import ANA, HEALTH
 
 
@@ -143,7 +144,7 @@ async def test_an_interrupted_word_to_the_pager_is_finished(tmp_path: Path) -> N
         async with scene(tmp_path / str(at), small_vintstreet(), broken(), ALERT) as it:
             assert isinstance(await it.to(Phase.DETECT), Over)
             it.engine.people.acknowledge(it.incident_id, ANA)
-            inner = SqlJournal(it.engine.settings.journal_url)
+            inner = SqlJournal(it.engine.settings.journal_url, DRILL)
             journal: Any = Mortal(inner, at)
             doomed = make_engine(
                 it.engine.settings,

@@ -323,15 +323,20 @@ class DialsAround:
 class Desk:
     """One process at work: its journal, its executor, and the words to write a test in."""
 
-    def __init__(self, journal: Journal, dials: Dials, clock: Clock = utc_now, world: str = "") -> None:
+    def __init__(self, journal: Journal, dials: Dials, clock: Clock = utc_now) -> None:
         self.journal, self.dials = journal, dials
-        self.executor = Executor(journal, KINDS, DialsAround(dials), world)
+        self.executor = Executor(journal, KINDS, DialsAround(dials))
         self.proposer = Proposer(journal, self.executor, plan(), clock)
 
     def opened(self) -> str:
         """Open an incident and returns its id."""
         opened = IncidentOpened(
-            company="VintStreet", title="Trouble", severity="P0", service="shop", runbook="outage", reported="by Ana"
+            company=self.journal.scope.company,
+            title="Trouble",
+            severity="P0",
+            service="shop",
+            runbook="outage",
+            reported="by Ana",
         )
         return self.journal.open_incident("VS", opened, MACHINE)[0]
 

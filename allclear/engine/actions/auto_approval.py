@@ -96,15 +96,13 @@ def acted_recently(journal: Journal, incident: Incident, resource: str, now: dat
 
     A record that cannot be read may tell of such an act: it speaks against another one as well.
     """
-    rows = journal.incidents(service=incident.opened.service, company=incident.opened.company)
+    rows = journal.incidents(service=incident.opened.service)
     recent = [row.id for row in rows if row.ended_at is None or now - row.ended_at < ONCE_WITHIN]
     for one in dict.fromkeys([*recent, *journal.incidents_touching(resource)]):
         other = read_or_none(journal, one)
         if other is None:
             return f"the record of {one} cannot be read, and may tell of an act by itself on it within the hour"
-        if other.shares_a_world_with(incident) and any(
-            _by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()
-        ):
+        if any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
             return "something acted by itself on it within the hour"
     return None
 

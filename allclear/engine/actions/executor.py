@@ -65,9 +65,7 @@ class Preview:
 class Executor:
     """Carries out acts. There is one in each process; several may share a journal."""
 
-    def __init__(self, journal: Journal, registry: Registry, context: ActionContext, scope: str = "") -> None:
-        """`scope` tells resources of the same name apart: those of two companies, or of a simulation."""
-        self._scope = scope
+    def __init__(self, journal: Journal, registry: Registry, context: ActionContext) -> None:
         self._journal = journal
         self._registry = registry
         self._context = context
@@ -168,8 +166,7 @@ class Executor:
         intent = ActIntended(
             act=act.id, digest=change.digest, change=change.model_dump(mode="json"), holder=self._journal.holder
         )
-        resource = f"{self._scope}: {change.resource}" if self._scope else change.resource
-        claim = self._journal.claim(resource, incident.id, act.id, LEASE, intent, by)
+        claim = self._journal.claim(change.resource, incident.id, act.id, LEASE, intent, by)
         match claim:
             case Finished():
                 return None
@@ -177,10 +174,10 @@ class Executor:
                 await self._wait_for(claim, by)
                 return None
             case Acquired():
-                async with self._renewed(resource, claim.token):
+                async with self._renewed(change.resource, claim.token):
                     outcome = await _issue(loaded, change, f"{incident.id}/{act.id}", claim)
                 finished = ActFinished(act=act.id, outcome=outcome)
-                if self._journal.finish(resource, claim.token, incident.id, finished, by):
+                if self._journal.finish(change.resource, claim.token, incident.id, finished, by):
                     return outcome
                 return None
 

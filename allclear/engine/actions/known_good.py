@@ -30,12 +30,10 @@ _CHECK_SECONDS = 5.0
 
 
 class JournalRecord:
-    """Our own record, as actions may read it. One company's incidents; baselines are of whole resources."""
+    """Our own record, as actions may read it. Both its incidents and its baselines are those of the journal's scope."""
 
-    def __init__(self, journal: Journal, company: str, *, simulated: bool = False) -> None:
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._simulated = simulated
-        self._company = company
 
     def baselines(self, resource: str, before: datetime) -> Sequence[Baseline]:
         """Return the baselines of `resource` up to `before`, the newest first."""
@@ -43,9 +41,8 @@ class JournalRecord:
 
     def onset(self, service: str) -> datetime | None:
         """Return when the trouble of the newest open incident on `service` began, or was noticed."""
-        rows = self._journal.incidents(open_only=True, service=service, company=self._company)
-        ours = (one for one in readable(self._journal, rows) if one.is_of(simulated=self._simulated))
-        newest = next(ours, None)
+        rows = self._journal.incidents(open_only=True, service=service)
+        newest = next(readable(self._journal, rows), None)
         return (newest.began_at or newest.opened_at) if newest else None
 
 

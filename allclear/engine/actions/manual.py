@@ -60,11 +60,8 @@ class ManualActions:
         executor: Executor,
         proposer: Proposer,
         people: People,
-        *,
-        simulated: bool,
     ) -> None:
         self._journal = journal
-        self._simulated = simulated
         self._company = company
         self._executor = executor
         self._proposer = proposer
@@ -160,10 +157,9 @@ class ManualActions:
                 )
             return named
         service = self.service_of(request)
-        rows = self._journal.incidents(open_only=True, service=service, company=self._company.name)
+        rows = self._journal.incidents(open_only=True, service=service)
         for incident in readable(self._journal, rows):
-            if incident.is_of(simulated=self._simulated):
-                return incident
+            return incident
         runbooks = [runbook for runbook in self._company.runbooks.values() if runbook.service == service]
         runbook = (runbooks or list(self._company.runbooks.values()))[0]
         severity = request.severity or self._company.plan.severities[0].name

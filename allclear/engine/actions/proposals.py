@@ -48,10 +48,7 @@ SIMULATED = "[SIMULATED]"
 class Proposer:
     """Turns wishes into proposals in the journal."""
 
-    def __init__(
-        self, journal: Journal, executor: Executor, plan: Plan, clock: Clock, *, simulated: bool = False
-    ) -> None:
-        self._simulated = simulated
+    def __init__(self, journal: Journal, executor: Executor, plan: Plan, clock: Clock) -> None:
         self._journal = journal
         self._executor = executor
         self._plan = plan
@@ -85,7 +82,7 @@ class Proposer:
         change = preview.change.model_copy(update=told)
         if request.shown and not preview.done and change.digest != request.shown:
             raise Refused(f"It would be another change now: {change.summary}", "Look at it, and start it again.")
-        standing = None if request.undoes else self._standing(incident, change.resource, request, preview)
+        standing = None if request.undoes else self._standing(change.resource, request, preview)
         undoes = request.undoes or _debt(incident, change.resource, action.reverses)
         proposed = self._proposed(request, act, action.title).model_copy(
             update={
@@ -131,7 +128,7 @@ class Proposer:
 
     def _marked(self, request: ActionRequest, speaks: tuple[str, ...]) -> ActionRequest:
         """In a simulation, everything that people read says so, whatever the template forgot."""
-        if not self._simulated or request.undoes:
+        if not self._journal.scope.simulated or request.undoes:
             return request
         params = {
             name: f"{SIMULATED} {text}" if name in speaks and SIMULATED not in str(text) else text
@@ -139,13 +136,11 @@ class Proposer:
         }
         return replace(request, params=params)
 
-    def _standing(
-        self, incident: Incident, resource: str, request: ActionRequest, preview: Preview
-    ) -> tuple[str, Change[Any]] | None:
+    def _standing(self, resource: str, request: ActionRequest, preview: Preview) -> tuple[str, Change[Any]] | None:
         """Return who has done the very same already, if it stands, and what: a second rollback goes one too far."""
         for incident_id in self._journal.incidents_touching(resource):
             other = read_or_none(self._journal, incident_id)
-            for act in other.in_place if other and other.shares_a_world_with(incident) else []:
+            for act in other.in_place if other else []:
                 same = act.proposed.action == request.action and dict(act.proposed.params) == dict(request.params)
                 if same and act.outcome and act.proposed.resource == resource:
                     done = self._executor.load(act)

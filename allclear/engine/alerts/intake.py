@@ -26,7 +26,7 @@ from allclear.domain.text import plain
 from allclear.engine.alerts.storm import Buckets, Umbrella, count_collapsed
 from allclear.engine.incidents import open_under, read_incident, read_or_none, readable
 from allclear.engine.response.flow_starts import restart_messages, start_message
-from allclear.journal.ports import INCIDENTS, Journal, world_of
+from allclear.journal.ports import INCIDENTS, Journal
 
 _LONGEST_KEY, _LONGEST_WORD = 300, 60
 
@@ -62,16 +62,14 @@ class _Said:
 class Intake:
     """Opens incidents for alerts, one for one trouble."""
 
-    def __init__(self, journal: Journal, company: Company, clock: Clock, *, simulated: bool) -> None:
+    def __init__(self, journal: Journal, company: Company, clock: Clock) -> None:
         self._journal = journal
         self._company = company
         self._plan = company.plan
         self._storm = company.plan.storm
         self._clock = clock
-        self._simulated = simulated
-        self._world = world_of(company.name, simulated=simulated)
         self._buckets = Buckets(company.plan)
-        self._umbrella = Umbrella(journal, company.plan, company.name, simulated=simulated)
+        self._umbrella = Umbrella(journal, company.plan)
 
     def take(self, alert: Alert, delivery: str, position: int = 0, *, numbered: bool = False) -> Taken:
         """Return what became of an alert, the one at `position` of its delivery; a new incident's flow is started.
@@ -108,7 +106,7 @@ class Intake:
         return _Said(record, by, self._plan.route(alert.labels), alert.labels, self._clock(), numbered)
 
     def _decide(self, said: _Said) -> Taken:
-        known = self._journal.alert(self._world, said.record.key)
+        known = self._journal.alert(said.record.key)
         if known is None:
             return self._first_of_it(said)
         incident = read_or_none(self._journal, known.incident)
@@ -202,13 +200,12 @@ class Intake:
         if not self._storm.enabled:
             return self._open(said, route)
         young = said.now - self._storm.joins_within
-        rows = self._journal.incidents(open_only=True, service=route.service, company=self._company.name, since=young)
+        rows = self._journal.incidents(open_only=True, service=route.service, since=young)
         for incident in readable(self._journal, rows):
-            if incident.is_of(simulated=self._simulated):
-                reason = (
-                    f"{incident.id} is open on {route.service}, for less than {say_duration(self._storm.joins_within)}."
-                )
-                return self._join(said, incident, reason)
+            reason = (
+                f"{incident.id} is open on {route.service}, for less than {say_duration(self._storm.joins_within)}."
+            )
+            return self._join(said, incident, reason)
         if umbrella := self._umbrella.raging(said.now):
             return self._join(said, self._read(umbrella), f"Alerts storm in: {umbrella} gathers new troubles.")
         return self._open(said, route)
@@ -217,7 +214,7 @@ class Intake:
         runbook, record = self._company.runbook(route.runbook), said.record
         severity = self._plan.severity_of(route)
         opened = IncidentOpened(
-            company=self._company.name,
+            company=self._journal.scope.company,
             title=record.title,
             service=route.service,
             severity=severity,
@@ -228,9 +225,9 @@ class Intake:
             facets=dict(route.facets),
             reported=said.by.actor,
             began_at=record.at,
-            simulated=self._simulated,
+            simulated=self._journal.scope.simulated,
         )
-        _, key = open_under(self._journal, f"{self._world}/{record.key}")
+        _, key = open_under(self._journal, f"alert:{record.key}")
         incident, new = self._journal.open_incident(
             self._plan.short,
             opened,
@@ -306,7 +303,6 @@ class Intake:
     def _first(self, said: _Said, incident: str) -> AlertState:
         record = said.record
         return AlertState(
-            self._world,
             record.key,
             incident,
             record.source,

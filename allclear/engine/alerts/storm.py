@@ -13,9 +13,10 @@ from allclear.domain.plan import Limit, Plan
 from allclear.domain.records import AlertsCollapsed, By, IncidentOpened, StormJoined
 from allclear.engine.incidents import open_under, readable
 from allclear.engine.response.flow_starts import start_message
-from allclear.journal.ports import Journal, world_of
+from allclear.journal.ports import Journal
 
 BY = By(actor="allclear", via="storm")
+_KEY = "storm"
 
 _RESERVED = 0.2
 """The share of a source's bucket that the least severity leaves to graver ones; the worst may empty it."""
@@ -58,26 +59,23 @@ class Buckets:
 class Umbrella:
     """The one incident of a company that new troubles join while alerts storm in."""
 
-    def __init__(self, journal: Journal, plan: Plan, company: str, *, simulated: bool) -> None:
+    def __init__(self, journal: Journal, plan: Plan) -> None:
         self._journal = journal
         self._plan = plan
-        self._company = company
-        self._simulated = simulated
-        self._key = f"umbrella:{world_of(company, simulated=simulated)}"
 
     def raging(self, now: datetime) -> str | None:
         """Return the incident that new troubles join; None when nothing new has joined it for as long as it takes."""
-        found, _ = open_under(self._journal, self._key)
+        found, _ = open_under(self._journal, _KEY)
         last = found.joined_at if found else None
         return found.id if found and last and now - last <= self._plan.storm.umbrella.within else None
 
     def open_if_due(self, now: datetime) -> None:
         """Open it, or takes up the one that is open still, where too many incidents were opened; covers every one."""
         limit: Limit = self._plan.storm.umbrella
-        rows = self._journal.incidents(company=self._company, since=now - limit.within)
-        known, key = open_under(self._journal, self._key)
+        rows = self._journal.incidents(since=now - limit.within)
+        known, key = open_under(self._journal, _KEY)
         others = (row for row in rows if known is None or row.id != known.id)
-        recent = [one for one in readable(self._journal, others) if one.is_of(simulated=self._simulated)]
+        recent = list(readable(self._journal, others))
         if len(recent) < limit.times:
             return
         found, _ = self._journal.open_incident(
@@ -87,9 +85,9 @@ class Umbrella:
             key=key,
             outbox=[start_message("{incident}", "respond")],
         )
-        rows = self._journal.incidents(open_only=True, company=self._company)
+        rows = self._journal.incidents(open_only=True)
         for one in readable(self._journal, rows):
-            if one.is_of(simulated=self._simulated) and (one.id == found or one.storm_umbrella is None):
+            if one.id == found or one.storm_umbrella is None:
                 self._journal.append(one.id, [StormJoined(umbrella=found)], BY)
 
     def _opening(self, recent: list[Incident]) -> IncidentOpened:
@@ -102,7 +100,6 @@ class Umbrella:
                 "severity": gravest.severity,
                 "reported": "a storm of alerts",
                 "began_at": min(moments) if moments else None,
-                "simulated": self._simulated,
                 "manual": False,
                 "umbrella": True,
             }

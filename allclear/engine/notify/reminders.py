@@ -58,7 +58,7 @@ class _Seen:
 class Reminders:
     """Watches the times of one company's incidents. Any process may: what one has said, no other says again."""
 
-    def __init__(  # noqa: PLR0913 - the pieces that `allclear.bootstrap` puts together
+    def __init__(
         self,
         journal: Journal,
         conductor: Conductor,
@@ -66,8 +66,6 @@ class Reminders:
         executor: Executor,
         company: Company,
         clock: Clock,
-        *,
-        simulated: bool,
     ) -> None:
         self._journal = journal
         self._conductor = conductor
@@ -75,7 +73,6 @@ class Reminders:
         self._executor = executor
         self._company = company
         self._clock = clock
-        self._simulated = simulated
         self._seen: dict[str, _Seen] = {}
         self._sweep = Sweep(log, "send what is due in", _AT_ONCE, on_end=self._forget)
 
@@ -92,7 +89,7 @@ class Reminders:
         self._seen.pop(incident_id, None)
 
     def _waiting(self, now: datetime) -> list[str]:
-        rows = self._journal.incidents(company=self._company.name, ended_since=now - _REMEMBERED)
+        rows = self._journal.incidents(ended_since=now - _REMEMBERED)
         return [row.id for row in rows if self._is_due(row, now)]
 
     def _is_due(self, row: IncidentRow, now: datetime) -> bool:
@@ -107,8 +104,6 @@ class Reminders:
         return seen.next is not None and seen.next <= now
 
     def _read(self, incident: Incident) -> _Seen:
-        if not incident.is_of(simulated=self._simulated):
-            return _Seen(incident.length, None)
         moments = [one.due for one in self._open(incident)[:1]]
         moments += [at for _, at in self._unsent(incident)]
         moments += [word.due for word in self._pager_words(incident)]

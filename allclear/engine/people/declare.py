@@ -15,7 +15,7 @@ from allclear.engine.incidents import open_under, readable
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.response.flow_starts import start_message
-from allclear.journal.ports import Journal, world_of
+from allclear.journal.ports import Journal
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,11 @@ class Declaration:
 class Declarations:
     """Opens the incidents that people declare."""
 
-    def __init__(
-        self, journal: Journal, company: Company, writer: IncidentWriter, assessments: Assessments, *, simulated: bool
-    ) -> None:
+    def __init__(self, journal: Journal, company: Company, writer: IncidentWriter, assessments: Assessments) -> None:
         self._journal = journal
         self._company = company
         self._writer = writer
         self._assessments = assessments
-        self._simulated = simulated
 
     def declare(self, declaration: Declaration, by: By, *, first: str | None = "respond") -> str:
         """Open an incident and return its id; `first` is the flow that is started for it, or None.
@@ -53,14 +50,13 @@ class Declarations:
         what the plan does not have, NotAllowed, JournalError.
         """
         opened = self.opening(declaration, by).model_copy(update={"manual": first is None})
-        rows = self._journal.incidents(open_only=True, service=declaration.service, company=self._company.name)
+        rows = self._journal.incidents(open_only=True, service=declaration.service)
         for known in readable(self._journal, rows):
-            if known.opened.runbook == declaration.runbook and known.is_of(simulated=self._simulated):
+            if known.opened.runbook == declaration.runbook:
                 return self._declare_again(known, declaration, by, first)
         outbox = [start_message("{incident}", first)] if first else []
-        world = world_of(self._company.name, simulated=self._simulated)
         # The key lets one of two simultaneous declarations open the incident, and the other one join it.
-        _, key = open_under(self._journal, f"declared:{world}:{declaration.service}:{declaration.runbook}")
+        _, key = open_under(self._journal, f"declared:{declaration.service}:{declaration.runbook}")
         incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
         if not new:
             return self._declare_again(self._writer.read(incident), declaration, by, first)
@@ -92,7 +88,7 @@ class Declarations:
         severity = declaration.severity or self._assessments.severity_for(declaration.facets)
         self._assessments.check_severity(severity)
         return IncidentOpened(
-            company=self._company.name,
+            company=self._journal.scope.company,
             title=declaration.title,
             severity=severity,
             service=declaration.service,
@@ -101,5 +97,5 @@ class Declarations:
             facets=dict(declaration.facets),
             reported=f"declared by {by.actor}",
             began_at=declaration.began_at,
-            simulated=self._simulated,
+            simulated=self._journal.scope.simulated,
         )

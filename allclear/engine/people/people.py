@@ -22,11 +22,11 @@ from allclear.journal.ports import Journal
 class People:
     """The functions for people, by name. Each checks that the person may do it, journals it, and returns a sentence."""
 
-    def __init__(self, journal: Journal, company: Company, clock: Clock, *, simulated: bool = False) -> None:
+    def __init__(self, journal: Journal, company: Company, clock: Clock) -> None:
         writer = IncidentWriter(journal)
         identity = Identity(company)
         assessments = Assessments(company, writer)
-        declarations = Declarations(journal, company, writer, assessments, simulated=simulated)
+        declarations = Declarations(journal, company, writer, assessments)
         roles = Roles(journal, company, clock, writer, identity)
         notes = Notes(writer)
         closing = Closing(writer)

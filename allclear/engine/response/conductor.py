@@ -10,7 +10,7 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.action import ActionContext, Finding, Verdict
 from allclear.domain.base import Clock
-from allclear.domain.errors import ConcurrentWrite, Refused
+from allclear.domain.errors import ConcurrentWrite
 from allclear.domain.incident import Incident
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import Plan
@@ -70,10 +70,7 @@ class Conductor:
         company: Company,
         context: ActionContext,
         clock: Clock,
-        *,
-        simulated: bool = False,
     ) -> None:
-        self._simulated = simulated
         self._journal = journal
         self._registry = registry
         self._executor = executor
@@ -89,15 +86,13 @@ class Conductor:
         return read_incident(self._journal, incident_id)
 
     def incidents(self, ended_since: datetime | None = None) -> Iterator[Incident]:
-        """Yield the company's incidents that are open, or ended at `ended_since` or later.
+        """Yield the incidents that are open, or ended at `ended_since` or later.
 
-        Only simulated incidents if this process is simulated, and only real ones if it is not. An incident whose record
-        cannot be read is logged and left out, so that it does not hold up the others. Raises JournalError.
+        An incident whose record cannot be read is logged and left out, so that it does not hold up the others. Raises
+        JournalError.
         """
-        rows = self._journal.incidents(
-            open_only=ended_since is None, company=self._company.name, ended_since=ended_since
-        )
-        return (incident for incident in readable(self._journal, rows) if incident.is_of(simulated=self._simulated))
+        rows = self._journal.incidents(open_only=ended_since is None, ended_since=ended_since)
+        return readable(self._journal, rows)
 
     def summary_since(self, incident_id: str, number: int) -> str:
         """Return the timeline sentences of the entries after entry `number`, in one line."""
@@ -148,11 +143,6 @@ class Conductor:
         await self._make_in(self.incident(incident_id), move, by)
 
     async def _make_in(self, incident: Incident, move: Move, by: By) -> None:
-        if not incident.is_of(simulated=self._simulated):
-            raise Refused(
-                f"{incident.id} is {'simulated' if incident.opened.simulated else 'real'}, and this process is not.",
-                "Set or unset ALLCLEAR_SIMULATION, as `allclear up` printed it.",
-            )
         try:
             await self._make(incident, move, by)
         except ConcurrentWrite:

@@ -50,8 +50,6 @@ _DeliveryId = Annotated[str, Path(description="The `id` that was answered when i
 class Hearing:
     """What it takes to let alerts in."""
 
-    world: str
-    """Whose they are."""
     gate: Gate
     limits: Limits
     writer: InboxWriter
@@ -90,7 +88,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
             if refused := refusal(SOURCES[source], raw):
                 log.warning("An alert from %s was refused: %s", source, refused)
                 raise HTTPException(400, refused)
-            received = NewDelivery(hears.world, source, *to_keep(SOURCES[source], raw, proof.level))
+            received = NewDelivery(source, *to_keep(SOURCES[source], raw, proof.level))
             delivery, work_to_do = await hears.limits.in_time(hears.writer.write(received))
         if work_to_do:
             hears.news()
@@ -111,7 +109,7 @@ def hearing_doors(hears: Hearing) -> APIRouter:
     return router
 
 
-def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: Guard) -> APIRouter:
+def alert_doors(journal: Journal, news: Callable[[], None], guard: Guard) -> APIRouter:
     """Return the doors that show what became of alerts."""
     router = APIRouter(dependencies=[Depends(guard)], responses=NO_TOKEN | BUSY, tags=["alerts"])
 
@@ -124,7 +122,7 @@ def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: G
         limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
     ) -> list[AlertShown]:
         """List the requests of monitoring systems, and what became of each alert in them, by which rule."""
-        return await asyncio.to_thread(shown_in_list, journal, world, state, source, limit)
+        return await asyncio.to_thread(shown_in_list, journal, state, source, limit)
 
     @router.get(
         "/alerts/{delivery}",
@@ -137,7 +135,7 @@ def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: G
 
         Its state is `new` until it is looked at, which takes a moment.
         """
-        return await asyncio.to_thread(shown, journal, world, delivery)
+        return await asyncio.to_thread(shown, journal, delivery)
 
     @router.post(
         "/alerts/{delivery}/retry",
@@ -148,7 +146,7 @@ def alert_doors(journal: Journal, world: str, news: Callable[[], None], guard: G
     )
     async def retry(delivery: _DeliveryId) -> TakenIn:
         """Has a request looked at once more that was quarantined or ignored: after an update, or with a new route."""
-        await asyncio.to_thread(retry_delivery, journal, world, delivery)
+        await asyncio.to_thread(retry_delivery, journal, delivery)
         news()
         return TakenIn(id=delivery)
 

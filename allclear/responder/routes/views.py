@@ -6,7 +6,6 @@ from typing import Literal, get_args
 
 from allclear.domain.alert import AlertDecision, Decision
 from allclear.journal.ports import Delivery, DeliverySummary, Journal
-from allclear.responder.redelivery import found_in
 from allclear.responder.routes.models import AlertShown, HeardShown
 
 DeliveryState = Literal["new", Decision]
@@ -18,15 +17,15 @@ _IN_A_LIST = 20
 STATES: tuple[str, ...] = get_args(DeliveryState)
 
 
-def shown_in_list(journal: Journal, world: str, state: str | None, source: str | None, limit: int) -> list[AlertShown]:
+def shown_in_list(journal: Journal, state: str | None, source: str | None, limit: int) -> list[AlertShown]:
     """Return what came in, newest first, with what became of the last of its alerts."""
-    arrived = journal.arrived(state=state, source=source, world=world, limit=limit)
+    arrived = journal.arrived(state=state, source=source, limit=limit)
     return [_shown(journal, one, _IN_A_LIST) for one in arrived]
 
 
-def shown(journal: Journal, world: str, delivery: str) -> AlertShown:
+def shown(journal: Journal, delivery: str) -> AlertShown:
     """Return one request and what became of each of its alerts. Raises NotFound."""
-    return _shown(journal, found_in(journal, world, delivery), None)
+    return _shown(journal, journal.delivery(delivery), None)
 
 
 def _shown(journal: Journal, one: DeliverySummary | Delivery, limit: int | None) -> AlertShown:

@@ -72,7 +72,6 @@ class InboxWorker:
         """`wake` is set when the worker has written something that the incident worker must see."""
         self._journal = engine.journal
         self._intake = engine.intake
-        self._world = engine.world
         self._wake = wake or asyncio.Event()
         self._open: dict[str, OpenDelivery] = {}
         """Deliveries that are parsed and not yet taken in to the end."""
@@ -98,7 +97,7 @@ class InboxWorker:
 
     def take_in(self) -> None:
         """Take in every delivery that waits. Raises JournalError; what is not taken in by then waits in the inbox."""
-        while waiting := self._journal.unread(self._world):
+        while waiting := self._journal.unread():
             self._open = {one: self._open[one] for one, _ in waiting if one in self._open}
             while waiting:
                 reached = self._turn(self._next(waiting))

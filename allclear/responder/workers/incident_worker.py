@@ -102,7 +102,7 @@ class IncidentWorker:
     def _check(self) -> None:
         """Start a visit of each incident that has new entries, and the acts that are approved."""
         self._checked = monotonic()
-        rows = self._engine.journal.incidents(open_only=True, company=self._engine.company.name)
+        rows = self._engine.journal.incidents(open_only=True)
         self._awaiting_approval &= {row.id for row in rows}
         for row in rows:
             if row.id not in self._moves:
@@ -121,7 +121,7 @@ class IncidentWorker:
     async def _carry_on(self, incident_id: str) -> None:
         """Make every move that needs no answer of a person."""
         incident = self._engine.conductor.incident(incident_id)
-        while self._is_ours(incident):
+        while True:
             # An approved act contains: it goes before messages and questions.
             self._start_acts(incident)
             async with slot_released():
@@ -135,9 +135,6 @@ class IncidentWorker:
         waits = any(state.ask.act for state in incident.open_asks)
         (self._awaiting_approval.add if waits else self._awaiting_approval.discard)(incident_id)
 
-    def _is_ours(self, incident: Incident) -> bool:
-        return incident.is_of(simulated=self._engine.simulated)
-
     async def _respond(self, incident_id: str) -> None:
         for phase in _PHASES:
             if isinstance(await self._engine.conductor.run(incident_id, phase, BY), Wait):
@@ -147,9 +144,8 @@ class IncidentWorker:
 
     def _start_acts(self, incident: Incident) -> None:
         """Start each approved act; the claim on the resource keeps conflicting acts apart."""
-        if self._is_ours(incident):
-            for act in _approved(incident):
-                self._acts.start(f"{incident.id} {act}", partial(self._act, incident.id, act))
+        for act in _approved(incident):
+            self._acts.start(f"{incident.id} {act}", partial(self._act, incident.id, act))
 
     async def _act(self, incident_id: str, act: str) -> None:
         try:

@@ -129,7 +129,7 @@ class Story:
         """An alert opens it."""
         return self.say(
             IncidentOpened(
-                company="VintStreet",
+                company="vintstreet",
                 title=title,
                 severity="P1",
                 service="vintstreet",

@@ -142,10 +142,10 @@ def test_the_onset_is_that_of_the_newest_incident_that_can_be_read(tmp_path: Pat
         room.hear("old")
         room.watch.now += timedelta(hours=1)
         damaged = room.hear("new").incident
-        assert JournalRecord(room.engine.journal, "vintstreet").onset("shop-0") == room.watch.now
+        assert JournalRecord(room.engine.journal).onset("shop-0") == room.watch.now
         damage(room.engine.settings.journal_url, str(damaged))
         later = opened_again(room.engine, many_services(), room.watch)
-        onset = JournalRecord(later.journal, "vintstreet").onset("shop-0")
+        onset = JournalRecord(later.journal).onset("shop-0")
         assert onset == room.watch.now - timedelta(hours=1)
         later.journal.close()
 

@@ -14,6 +14,7 @@ from allclear.domain.replay import replay
 from allclear.engine.incidents import read_incident
 from allclear.journal.entries import SqlJournal
 from tests.scenario.response_support import MACHINE, OPENED, new_journal
+from tests.scopes import REAL
 
 
 class Counting:
@@ -37,7 +38,7 @@ class Counting:
 @pytest.fixture
 def journal(tmp_path: Path) -> Generator[Any]:
     """A new journal that counts."""
-    inner = SqlJournal(new_journal(tmp_path))
+    inner = SqlJournal(new_journal(tmp_path), REAL)
     yield Counting(inner)
     inner.close()
 
@@ -78,7 +79,7 @@ def test_what_came_to_nothing_is_forgotten(journal: Any) -> None:  # noqa: ANN40
 
 def test_two_journals_are_told_apart(tmp_path: Path) -> None:
     """Two journals of one process may have incidents of one name."""
-    journals = [SqlJournal(new_journal(tmp_path / name)) for name in ("one", "two")]
+    journals = [SqlJournal(new_journal(tmp_path / name), REAL) for name in ("one", "two")]
     for number, journal in enumerate(journals):
         incident, _ = journal.open_incident("VS", OPENED.model_copy(update={"title": str(number)}), MACHINE)
         assert read_incident(journal, incident).title == str(number)

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from allclear.company import find_company
 from allclear.domain.records import By, IncidentEnded, IncidentOpened
+from allclear.domain.scope import Scope
 from allclear.engine.response.flow_starts import start_message
 from allclear.journal.entries import SqlJournal
 from allclear.prefect_api import OutboxDelivery, PrefectApi
+from tests.scenario.response_support import new_journal
+from tests.scopes import DRILL
 from tests.unit.fakes_prefect import FakePrefect, prefect_at
 
 MACHINE = By(actor="allclear", via="test")
@@ -22,8 +25,12 @@ MACHINE = By(actor="allclear", via="test")
 class Room:
     """A journal with an outbox, and a Prefect."""
 
-    def __init__(self, journal: SqlJournal, prefect: FakePrefect, url: str) -> None:
-        self.journal = journal
+    def __init__(self, address: str, prefect: FakePrefect, url: str) -> None:
+        self.address = address
+        self.journals = {
+            name: SqlJournal(address, Scope(name, simulated=False)) for name in ("vintstreet", "retailgen")
+        }
+        self.journal = self.journals["vintstreet"]
         self.prefect = prefect
         self.url = url
         self._clients: list[PrefectApi] = []
@@ -32,7 +39,7 @@ class Room:
         """Return one who carries errands; each has a client of its own."""
         client = PrefectApi(self.url, company)
         self._clients.append(client)
-        return OutboxDelivery(self.journal, client, find_company(company), simulated=False)
+        return OutboxDelivery(self.journals[company], client, find_company(company))
 
     def open(self, severity: str = "P0", company: str = "vintstreet", short: str = "VS") -> str:
         """Open an incident, with the errand to start its `respond`."""
@@ -44,20 +51,23 @@ class Room:
             runbook="bad-deployment",
             reported="declared by Ana",
         )
-        return self.journal.open_incident(short, opened, MACHINE, outbox=[start_message("{incident}", "respond")])[0]
+        return self.journals[company].open_incident(
+            short, opened, MACHINE, outbox=[start_message("{incident}", "respond")]
+        )[0]
 
     async def close(self) -> None:
         """Close everything."""
         for client in self._clients:
             await client.close()
-        self.journal.close()
+        for journal in self.journals.values():
+            journal.close()
 
 
 @asynccontextmanager
 async def room_in(folder: Path) -> AsyncGenerator[Room]:
     """Yield a room with an empty outbox."""
     with prefect_at() as (prefect, url):
-        room = Room(SqlJournal(f"sqlite:///{folder / 'journal.db'}"), prefect, url)
+        room = Room(new_journal(folder), prefect, url)
         try:
             yield room
         finally:
@@ -147,7 +157,7 @@ async def test_outbox_of_another_company_stay_where_they_are(tmp_path: Path) -> 
         ours, theirs = room.open(), room.open("P0", company="retailgen", short="RG")
         assert await room.outbox().deliver() == 1
         assert room.prefect.started == [f"{ours} respond"]
-        assert [message.incident for message in room.journal.outbox()] == [theirs]
+        assert [message.incident for message in room.journals["retailgen"].outbox()] == [theirs]
         assert await room.outbox("retailgen").deliver() == 1
 
 
@@ -174,9 +184,11 @@ async def test_a_rehearsal_takes_no_real_message_to_its_own_prefect(tmp_path: Pa
     async with room_in(tmp_path) as room:
         incident = room.open()
         client = PrefectApi(room.url, "vintstreet")
-        rehearsal = OutboxDelivery(room.journal, client, find_company("vintstreet"), simulated=True)
+        journal = SqlJournal(room.address, DRILL)
+        rehearsal = OutboxDelivery(journal, client, find_company("vintstreet"))
         assert await rehearsal.deliver() == 0
         assert (room.prefect.keys, [message.incident for message in room.journal.outbox()]) == ([], [incident])
         await client.close()
+        journal.close()
         await until_done(room.outbox(), room)
         assert room.prefect.keys == [f"{incident}/respond"]

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.action import ActStatus
+from allclear.domain.base import utc_now
+from allclear.domain.baseline import Baseline
+from allclear.domain.errors import NotFound
+from allclear.domain.plan import RotaOverride
+from allclear.domain.records import ActIntended, NoteAdded
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.auto_approval import acted_recently
 from allclear.engine.actions.known_good import JournalRecord
 from allclear.engine.people.declare import Declaration
+from allclear.journal.entries import SqlJournal
 from allclear.settings import Settings
-from tests.scenario.response_support import installed
+from tests.scenario.response_support import installed, new_journal
 from tests.scenario.scenes import Scene, scene
 from tests.scenario.test_approval_timeouts import STREAMS, alone, streams
+from tests.scopes import DRILL, REAL
 
 
 def real_beside(it: Scene) -> Engine:
@@ -39,7 +50,7 @@ async def test_what_a_rehearsal_did_by_itself_keeps_nothing_real_from_acting(tmp
         taken = real.intake.take(replace(STREAMS, key="real"), "real-1")
         assert taken.incident not in {None, it.incident.id}
         incident = real.conductor.incident(taken.incident or "")
-        assert acted_recently(real.journal, it.incident, act.proposed.resource, it.watch.now)
+        assert acted_recently(it.engine.journal, it.incident, act.proposed.resource, it.watch.now)
         assert acted_recently(real.journal, incident, act.proposed.resource, it.watch.now) is None
         real.journal.close()
 
@@ -54,6 +65,39 @@ async def test_a_declaration_never_joins_a_rehearsal(tmp_path: Path) -> None:
         incident = real.people.declare(said, by)
         assert incident != it.incident.id
         assert real.people.declare(said, by) == incident
-        onset = JournalRecord(real.journal, "vintstreet", simulated=True).onset(rehearsed.service)
+        onset = JournalRecord(it.engine.journal).onset(rehearsed.service)
         assert onset == (it.incident.began_at or it.incident.opened_at)
         real.journal.close()
+
+
+async def test_nothing_acts_on_an_incident_of_another_scope(tmp_path: Path) -> None:
+    """A drill's incident is not found by the real engine: no move, no act, no answer and no note is written to it."""
+    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+        await it.past_detection()
+        real, length = real_beside(it), it.incident.length
+        intent = ActIntended(act="contain/disable-flag", digest="", change={}, holder=real.journal.holder)
+        by = real.people.who("Ana", "on_call", "cli")
+        refused: list[Callable[[], object]] = [
+            lambda: real.conductor.next_move(it.incident.id, Phase.CONTAIN),
+            lambda: real.people.note(it.incident.id, "seen", by),
+            lambda: real.journal.append(it.incident.id, [NoteAdded(text="seen")], by),
+            lambda: real.journal.claim("flag", it.incident.id, "contain/disable-flag", timedelta(1), intent, by),
+        ]
+        for write in refused:
+            with pytest.raises(NotFound, match=r"belongs to vintstreet/simulated.*works on vintstreet.*SIMULATION"):
+                write()
+        with pytest.raises(NotFound):
+            await real.executor.carry_out(it.incident.id, "contain/disable-flag", by)
+        assert it.incident.length == length
+        real.journal.close()
+
+
+def test_claims_baselines_and_overrides_are_those_of_the_scope(tmp_path: Path) -> None:
+    """What a drill noted as healthy, or who took a rota over in it, is unknown to the real company."""
+    url = new_journal(tmp_path)
+    with closing(SqlJournal(url, REAL)) as real, closing(SqlJournal(url, DRILL)) as drill:
+        drill.add_baselines([Baseline(resource="traffic:x", revision="good", at=utc_now(), said_by="VS-1")])
+        drill.take_over(RotaOverride(role="on_call", layer="primary", person="Ana", at=utc_now()))
+        later = utc_now() + timedelta(hours=1)
+        assert (len(drill.baselines("traffic:x", later)), real.baselines("traffic:x", later)) == (1, [])
+        assert (len(drill.overrides("on_call")), real.overrides("on_call")) == (1, [])

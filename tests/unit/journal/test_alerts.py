@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,11 +11,12 @@ import pytest
 
 from allclear.domain.alert import AlertDecision, AlertState
 from allclear.domain.errors import NotFound
-from allclear.domain.records import AlertJoined, NoteAdded
+from allclear.domain.records import NoteAdded
 from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import INCIDENTS, NewDelivery
-from tests.journal_support import Journals, made_older
+from tests.journal_support import Journals
 from tests.scenario.response_support import MACHINE, OPENED
+from tests.scopes import DRILL, REAL
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 HEARD = AlertDecision("d1", 0, "opened", "A route fits.", NOW, "json", "json:k", "firing", "Payments", incident="VS-1")
@@ -29,26 +31,25 @@ def url(journals: Journals) -> str:
 @pytest.fixture
 def journal(url: str) -> Generator[SqlJournal]:
     """A new journal."""
-    journal = SqlJournal(url, lambda: NOW)
+    journal = SqlJournal(url, REAL, lambda: NOW)
     yield journal
     journal.close()
 
 
 def _known(incident: str) -> AlertState:
-    return AlertState(
-        "vintstreet", "json:k", incident, "json", "Payments", "firing", "firing", NOW, NOW, NOW, (NOW,), 2
-    )
+    return AlertState("json:k", incident, "json", "Payments", "firing", "firing", NOW, NOW, NOW, (NOW,), 2)
 
 
-def test_an_alert_is_kept_and_changed_by_its_key(journal: SqlJournal) -> None:
-    """How it stands comes back as it was written, for its company and its incident alone."""
-    assert journal.alert("vintstreet", "json:k") is None
+def test_an_alert_is_kept_and_changed_by_its_key(url: str, journal: SqlJournal) -> None:
+    """How it stands comes back as it was written, for its scope and its incident alone."""
+    assert journal.alert("json:k") is None
     journal.keep_alert(_known("VS-1"))
-    assert journal.alert("vintstreet", "json:k") == _known("VS-1")
-    assert journal.alert("other", "json:k") is None
+    assert journal.alert("json:k") == _known("VS-1")
+    with closing(SqlJournal(url, DRILL)) as drill:
+        assert drill.alert("json:k") is None
     later = replace(_known("VS-2"), said="resolved", source_time=None, turns=())
     journal.keep_alert(later)
-    assert journal.alert("vintstreet", "json:k") == later
+    assert journal.alert("json:k") == later
     assert (journal.alerts_of("VS-1"), journal.alerts_of("VS-2")) == ([], [later])
 
 
@@ -92,7 +93,7 @@ def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJo
         with journal.together(INCIDENTS):
             journal.append(incident, [note], MACHINE)
             journal.keep_alert(replace(_known(incident), key=key))
-            assert journal.alert("vintstreet", key)
+            assert journal.alert(key)
             if fails:
                 raise NotFound("gone", "look")
 
@@ -115,7 +116,7 @@ def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJo
 
 def test_many_deliveries_are_kept_as_one_by_one(journal: SqlJournal) -> None:
     """In one transaction, in their order; a repeat among them is counted by the first of its kind."""
-    one, two = (NewDelivery("vintstreet", "json", {}, body, body.decode()) for body in (b"1", b"2"))
+    one, two = (NewDelivery("json", {}, body, body.decode()) for body in (b"1", b"2"))
     kept = journal.receive_all([one, two, one])
     assert (kept[0], kept[0] == kept[1]) == (kept[2], False)
     assert [(found.body, found.count) for found in journal.deliveries(state="new")] == [(b"1", 2), (b"2", 1)]
@@ -136,21 +137,3 @@ def test_incidents_are_found_by_when_they_were_opened(journal: SqlJournal) -> No
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     assert [row.id for row in journal.incidents(since=NOW)] == [incident]
     assert journal.incidents(since=NOW + timedelta(seconds=1)) == []
-
-
-def test_an_older_journal_learns_the_alerts_of_its_open_incidents(url: str) -> None:
-    """What was open when allclear was updated is known by its alerts' keys afterwards."""
-    said = AlertJoined(delivery="1", source="json", key="json:k", state="firing", title="Payments", at=NOW)
-    journal = SqlJournal(url, lambda: NOW)
-    try:
-        incident, _ = journal.open_incident("VS", OPENED, MACHINE, records=[said])
-    finally:
-        journal.close()
-    made_older(url, "0003")
-    journal = SqlJournal(url, lambda: NOW)
-    try:
-        known = journal.alert(OPENED.company, "json:k")
-        assert known is not None
-        assert (known.incident, known.state, known.source_time) == (incident, "firing", NOW)
-    finally:
-        journal.close()

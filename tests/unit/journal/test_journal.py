@@ -26,6 +26,7 @@ from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Acquired, Claim, Finished, Held, OutboxKind, OutboxMessage
 from tests.journal_support import Journals, manual
 from tests.scenario.response_support import MACHINE, OPENED, append_all, hold_claim, open_all, received
+from tests.scopes import REAL
 
 LEASE = timedelta(seconds=30)
 DONE = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done.")
@@ -58,7 +59,7 @@ def time() -> Time:
 @pytest.fixture
 def journal(url: str, time: Time) -> Generator[SqlJournal]:
     """A new journal."""
-    journal = SqlJournal(url, time)
+    journal = SqlJournal(url, REAL, time)
     yield journal
     journal.close()
 
@@ -66,7 +67,7 @@ def journal(url: str, time: Time) -> Generator[SqlJournal]:
 @pytest.fixture
 def other(url: str, time: Time) -> Generator[SqlJournal]:
     """The same journal, as another process has it."""
-    journal = SqlJournal(url, time)
+    journal = SqlJournal(url, REAL, time)
     yield journal
     journal.close()
 
@@ -458,7 +459,7 @@ def test_an_address_that_cannot_be_is_a_wrong_setting(address: str) -> None:
 
 
 def _use(url: str) -> None:
-    journal = SqlJournal(url)
+    journal = SqlJournal(url, REAL)
     try:
         _opened(journal)
     finally:
@@ -473,7 +474,7 @@ def _unprivileged() -> Generator[Path]:
     root = os.geteuid() == 0
     try:
         (folder / "shut").mkdir(mode=0o555)
-        SqlJournal(f"sqlite:///{folder}/warm.db").close()  # what is imported late is imported as who we are
+        SqlJournal(f"sqlite:///{folder}/warm.db", REAL).close()  # what is imported late is imported as who we are
         shutil.copy(folder / "warm.db", folder / "journal.db")
         (folder / "journal.db").chmod(0o444)
         folder.chmod(0o555)
@@ -513,7 +514,7 @@ def test_two_processes_open_a_new_journal_at_once(tmp_path: Path, journals: Jour
         wrong = [line for lines in pool.map(open_all, [urls] * 2, [str(tmp_path)] * 2, "ab") for line in lines]
     assert wrong == []
     for url in urls:
-        journal = SqlJournal(url)
+        journal = SqlJournal(url, REAL)
         assert {row.id for row in journal.incidents()} == {"VS-1", "VS-2"}
         journal.close()
 

@@ -24,6 +24,7 @@ from allclear.settings import Settings
 from allclear.stack import Ports, Stack
 from tests.journal_support import OnPostgres, manual
 from tests.scenario.response_support import MACHINE, OPENED, received
+from tests.scopes import REAL
 
 LEASE = timedelta(seconds=30)
 FINISHED = ActFinished(act="a", outcome=Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done."))
@@ -38,7 +39,7 @@ def url(postgres: OnPostgres) -> str:
 @pytest.fixture
 def journal(url: str) -> Generator[SqlJournal]:
     """A new journal."""
-    journal = SqlJournal(url)
+    journal = SqlJournal(url, REAL)
     yield journal
     journal.close()
 
@@ -47,7 +48,7 @@ def journal(url: str) -> Generator[SqlJournal]:
 def other(url: str, journal: SqlJournal) -> Generator[SqlJournal]:
     """The same journal, as another process has it."""
     journal.incidents()
-    journal = SqlJournal(url)
+    journal = SqlJournal(url, REAL)
     yield journal
     journal.close()
 
@@ -79,7 +80,7 @@ def test_a_broken_connection_is_taken_up_again(url: str, journal: SqlJournal, ca
     mine = _claim(journal, incident)
     assert isinstance(mine, Acquired)
     _cut(url, _sessions(url))
-    other = SqlJournal(url)
+    other = SqlJournal(url, REAL)
     try:
         gone = _claim(other, incident, "b")
         assert isinstance(gone, Held)
@@ -101,7 +102,7 @@ def test_a_claim_that_was_taken_while_the_connection_was_broken_is_lost(
     """Another took it over: whoever had it can neither prolong nor finish, and nobody is sure that it is dead."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     others = _sessions(url)
-    stranger = SqlJournal(url)
+    stranger = SqlJournal(url, REAL)
     try:
         lost = _claim(stranger, incident)
         assert isinstance(lost, Acquired)
@@ -170,7 +171,7 @@ def test_a_server_that_does_not_keep_its_word_is_refused(postgres: OnPostgres, u
     """With fsync off a power cut takes what was committed: that is no journal."""
     with _server_with(postgres, "fsync", "off"):
         assert "would not survive a power cut" in _complaint(url)
-    SqlJournal(url).close()
+    SqlJournal(url, REAL).close()
 
 
 def test_a_database_that_cannot_hold_every_text_is_refused(postgres: OnPostgres) -> None:
@@ -185,7 +186,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused(postgres: OnPostgres)
 def test_commits_wait_for_the_disk_whatever_the_server_prefers(postgres: OnPostgres, url: str) -> None:
     """synchronous_commit is off on the server: each of our sessions has it on."""
     with _server_with(postgres, "synchronous_commit", "off"):
-        journal = SqlJournal(url)
+        journal = SqlJournal(url, REAL)
         try:
             with journal._db.writing() as connection:  # noqa: SLF001 - a setting shows nowhere else
                 assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
@@ -227,7 +228,7 @@ def test_the_character_zero_stops_nothing(journal: SqlJournal) -> None:
 def _complaint(url: str) -> str:
     """Open the journal and returns what is said: one sentence and a next step, without a secret."""
     with pytest.raises(JournalError) as raised:
-        SqlJournal(url).close()
+        SqlJournal(url, REAL).close()
     said = raised.value
     for text in (said.message, said.next_step):
         assert "\n" not in text
@@ -259,7 +260,7 @@ def test_a_wrong_password_says_so(postgres: OnPostgres, url: str) -> None:
 
 def _complaint_of(url: str) -> str:
     try:
-        SqlJournal(url).close()
+        SqlJournal(url, REAL).close()
     except JournalError as error:
         return str(error)
     return ""
@@ -318,7 +319,7 @@ def test_where_the_journal_is_can_be_shown(
 def test_a_password_is_in_no_description(url: str) -> None:
     """Neither of the settings, nor of the journal and its database."""
     secret = url.replace("//postgres@", "//postgres:s3cret@")
-    settings, journal = Settings(journal_url=secret), SqlJournal(secret)
+    settings, journal = Settings(journal_url=secret), SqlJournal(secret, REAL)
     try:
         shown = [repr(one) for one in (settings, journal, journal._db, journal._db.engine)]  # noqa: SLF001 - all
         assert "s3cret" in settings.journal_url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,24 +11,32 @@ import pytest
 
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.records import ActFinished, ActIntended
+from allclear.domain.scope import Scope
 from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Acquired, Counts, OutboxKind, OutboxMessage
 from tests.journal_support import Journals
 from tests.scenario.response_support import MACHINE, OPENED, new_journal, received
+from tests.scopes import REAL
 
 
 @pytest.fixture
-def journal(journals: Journals) -> Generator[SqlJournal]:
+def url(journals: Journals) -> str:
+    """The address of a new journal."""
+    return journals.new()
+
+
+@pytest.fixture
+def journal(url: str) -> Generator[SqlJournal]:
     """A new journal."""
-    journal = SqlJournal(journals.new())
+    journal = SqlJournal(url, REAL)
     yield journal
     journal.close()
 
 
-def carried_out(journal: SqlJournal, act: str, status: ActStatus, company: str = OPENED.company) -> None:
+def carried_out(journal: SqlJournal, act: str, status: ActStatus) -> None:
     """Open an incident in which one act came to its end."""
     message = OutboxMessage(OutboxKind.START, "", "{incident}/respond", {})
-    opened = OPENED.model_copy(update={"company": company})
+    opened = OPENED.model_copy(update={"company": journal.scope.company})
     incident, _ = journal.open_incident("VS", opened, MACHINE, outbox=[message])
     intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
     mine = journal.claim("dial", incident, act, timedelta(seconds=30), intent, MACHINE)
@@ -37,8 +46,8 @@ def carried_out(journal: SqlJournal, act: str, status: ActStatus, company: str =
 
 
 def counts(journal: SqlJournal) -> Counts:
-    """Return the figures of the company whose incidents and deliveries these tests make."""
-    return journal.counts("vintstreet", OPENED.company)
+    """Return the journal's figures."""
+    return journal.counts()
 
 
 def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
@@ -78,15 +87,14 @@ def test_acts_and_outbox_are_counted(journal: SqlJournal) -> None:
     assert sorted(counts(journal).outbox) == ["VS-1/respond", "VS-3/respond"]
 
 
-def test_each_company_counts_its_own(journal: SqlJournal) -> None:
-    """What another one on the same journal left unread, or did, is not among its figures; what is nobody's is."""
-    received(journal, "json", {}, b"{}", "theirs", "other")
-    carried_out(journal, "contain/roll-back", ActStatus.FAILED, "Other")
-    assert counts(journal) == Counts(deliveries={}, unread_since=None, acts={}, outbox=[])
-    nobodys, _ = received(journal, "json", {}, b"{}", "nobody's", "")
-    assert counts(journal).unread_since == journal.delivery(nobodys).received_at
-    theirs = journal.counts("other", "Other")
-    assert (theirs.deliveries, theirs.acts, theirs.outbox) == ({"new": 2}, {"failed": 1}, ["VS-1/respond"])
+def test_each_company_counts_its_own(url: str, journal: SqlJournal) -> None:
+    """What another company on the same journal has left unread or has done is not among these figures."""
+    with closing(SqlJournal(url, Scope("other", simulated=False))) as other:
+        received(other, "json", {}, b"{}", "theirs")
+        carried_out(other, "contain/roll-back", ActStatus.FAILED)
+        assert counts(journal) == Counts(deliveries={}, unread_since=None, acts={}, outbox=[])
+        theirs = other.counts()
+    assert (theirs.deliveries, theirs.acts, theirs.outbox) == ({"new": 1}, {"failed": 1}, ["VS-1/respond"])
 
 
 def test_the_proof_that_it_can_be_written_leaves_no_trace(journal: SqlJournal) -> None:
@@ -100,7 +108,7 @@ def test_the_proof_that_it_can_be_written_leaves_no_trace(journal: SqlJournal) -
 
 def test_the_proof_that_it_can_be_written_reaches_the_disk(tmp_path: Path) -> None:
     """Each proof writes, so that a disk that is full or gone is noticed."""
-    journal = SqlJournal(new_journal(tmp_path))
+    journal = SqlJournal(new_journal(tmp_path), REAL)
     log = tmp_path / "journal.db-wal"
     journal.prove_writable()
     grown = log.stat().st_size

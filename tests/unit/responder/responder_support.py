@@ -18,11 +18,14 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
+from allclear.domain.scope import Scope
+from allclear.journal.entries import SqlJournal
 from allclear.responder.app import make_app
 from allclear.responder.connection_limits import Connection
 from allclear.responder.limits import Limits
 from allclear.settings import Settings
-from tests.scenario.response_support import new_journal
+from tests.scenario.response_support import MACHINE, OPENED, new_journal
+from tests.scopes import DRILL
 
 TOKEN = "a-long-secret-token"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
@@ -32,6 +35,17 @@ PAYMENTS = {"key": "payments", "title": "Payments fail", "labels": {"alertname":
 def engine_in(folder: Path, prefect: str = "http://127.0.0.1:9/api", **more: Any) -> Engine:  # noqa: ANN401 - settings
     """Return VintStreet's engine on a journal in `folder`; Prefect is away unless its address is told."""
     return make_engine(Settings(journal_url=new_journal(folder), PREFECT_API_URL=prefect, **more), environ={})
+
+
+def incidents_beside(engine: Engine) -> list[str]:
+    """Open an incident of another company and one of a drill in the engine's journal, and return their ids."""
+    opened: list[str] = []
+    for short, scope in (("AC", Scope("acme", simulated=False)), ("VS", DRILL)):
+        journal = SqlJournal(engine.settings.journal_url, scope)
+        record = OPENED.model_copy(update={"company": scope.company, "simulated": scope.simulated})
+        opened.append(journal.open_incident(short, record, MACHINE)[0])
+        journal.close()
+    return opened
 
 
 def until(true: Callable[[], Any], seconds: float = 5.0) -> Any:  # noqa: ANN401 - what it waits for

@@ -14,10 +14,12 @@ from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConfigError, Denied, NotAllowed, NotFound, Refused, VendorRefused
 from allclear.domain.records import ActFinished, ActIntended, AskAnswered, AskOpened
+from allclear.domain.scope import Scope
 from allclear.engine.actions.executor import LEASE
 from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Acquired
 from tests.scenario.response_support import new_journal
+from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE
 from tests.unit.fakes_actions import (
     ANA,
@@ -48,17 +50,17 @@ class Time:
 
 
 class Office:
-    """Desks of several processes that share a journal and a world."""
+    """Desks of several processes that share a journal."""
 
     def __init__(self, folder: Path) -> None:
         self.url, self.time, self.dials = new_journal(folder), Time(), Dials()
         self.journals: list[SqlJournal] = []
 
-    def desk(self, world: str = "") -> Desk:
+    def desk(self, scope: Scope = REAL) -> Desk:
         """Return the desk of a process of its own."""
-        journal = SqlJournal(self.url, self.time)
+        journal = SqlJournal(self.url, scope, self.time)
         self.journals.append(journal)
-        return Desk(journal, self.dials, self.time, world)
+        return Desk(journal, self.dials, self.time)
 
     async def interrupted(self, kind: type[TurnDial], *, dead: bool) -> tuple[Desk, str, str]:
         """Leave an act whose intent is written and whose outcome is not; its holder died, or merely stopped."""
@@ -624,9 +626,9 @@ async def test_undo_of_what_cannot_be_read_is_really_sent(desk: Desk) -> None:
     assert desk.incident(incident).not_handed_over == []
 
 
-async def test_another_world_has_claims_of_its_own(office: Office) -> None:
+async def test_another_scope_has_claims_of_its_own(office: Office) -> None:
     """A dial of the same name in another company is another dial: its unfinished act is neither waited for nor done."""
-    ours, theirs = office.desk(world="ours"), office.desk(world="theirs")
+    ours, theirs = office.desk(), office.desk(Scope("other", simulated=False))
     incident = ours.opened()
     act = await ours.approved(incident, TurnDial, 5)
     proving, seen = asyncio.Event(), asyncio.Event()

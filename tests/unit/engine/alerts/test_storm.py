@@ -16,8 +16,10 @@ from allclear.domain.reminders import reminders
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.auto_approval import objections
 from allclear.engine.alerts.intake import Intake
+from allclear.journal.entries import SqlJournal
 from allclear.postmortem.incident_summary import show
 from tests.scenario.response_support import MACHINE
+from tests.scopes import DRILL
 from tests.unit.domain.stories import HEALTH
 from tests.unit.engine.alerts.storm_support import Room, State, storm_room
 
@@ -47,7 +49,7 @@ def test_an_alert_is_heard_once_in_the_record_however_often_it_comes(room: Room)
     for _ in range(99):
         room.watch.now += SECOND
         assert room.hear().state == "repeat"
-    known = room.engine.journal.alert("vintstreet", "alertmanager:k")
+    known = room.engine.journal.alert("alertmanager:k")
     assert known is not None
     assert (known.times, known.incident) == (100, first.incident)
     assert len(room.records(first.incident, AlertJoined)) == 1
@@ -111,17 +113,19 @@ def test_a_clock_that_is_years_ahead_silences_nothing(room: Room) -> None:
     assert (over.state, over.incident) == ("joined", first.incident)
 
 
-def test_a_rehearsal_in_the_same_journal_is_another_world(tmp_path: Path) -> None:
+def test_a_rehearsal_in_the_same_journal_is_another_scope(tmp_path: Path) -> None:
     """A real alert never joins what a drill left open: nobody would be paged for it."""
     with storm_room(tmp_path) as room:
         engine = room.engine
-        rehearsed = Intake(engine.journal, engine.company, room.watch, simulated=True)
+        journal = SqlJournal(engine.settings.journal_url, DRILL, room.watch)
+        rehearsed = Intake(journal, engine.company, room.watch)
         told = Alert("alertmanager", "k", "firing", "Down 0", {"alertname": "Down", "n": "0"}, authenticated=True)
         drilled = rehearsed.take(told, "delivery-of-a-drill")
         real = room.hear()
         assert (drilled.state, real.state) == ("opened", "opened")
         assert drilled.incident != real.incident
         assert room.hear().incident == real.incident
+        journal.close()
 
 
 def test_without_a_time_of_its_own_an_alert_counts_as_it_comes(room: Room) -> None:
@@ -264,7 +268,7 @@ def test_many_new_incidents_open_one_that_gathers_the_rest(room: Room) -> None:
     """The twentieth within five minutes; no more are opened, and everywhere people approve every act."""
     opened = [room.hear(f"k{number}", service=number) for number in range(20)]
     assert {one.state for one in opened} == {"opened"}
-    umbrella = room.engine.journal.open_with_key("umbrella:vintstreet")
+    umbrella = room.engine.journal.open_with_key("storm")
     assert umbrella is not None
     gathered = [room.hear(f"k{number}", service=number) for number in range(20, 40)]
     assert {(one.state, one.incident) for one in gathered} == {("joined", umbrella)}

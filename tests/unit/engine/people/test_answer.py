@@ -34,6 +34,7 @@ from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import OutboxKind
 from tests.contract.simulator_support import REPOSITORY
 from tests.scenario.response_support import new_journal
+from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE
 
 ANA = By(actor="Ana", role="on_call", via="cli")
@@ -118,7 +119,7 @@ def _proposed(act: str, step: str) -> ActProposed:
 @pytest.fixture
 def room(tmp_path: Path) -> Generator[Room]:
     """People around a new journal, with one incident."""
-    journal = SqlJournal(new_journal(tmp_path))
+    journal = SqlJournal(new_journal(tmp_path), REAL)
     yield Room(journal)
     journal.close()
 

@@ -21,6 +21,7 @@ from allclear.engine.people.declare import Declaration
 from allclear.engine.people.people import People
 from allclear.journal.entries import SqlJournal
 from tests.scenario.response_support import new_journal, vintstreet
+from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE
 
 ANA = By(actor="Ana", role="on_call", via="cli")
@@ -116,7 +117,7 @@ class Late:
 @pytest.fixture
 def room(tmp_path: Path) -> Generator[Room]:
     """People around a new journal, with one incident of severity P1."""
-    journal = SqlJournal(new_journal(tmp_path))
+    journal = SqlJournal(new_journal(tmp_path), REAL)
     yield Room(journal)
     journal.close()
 

@@ -14,7 +14,6 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from allclear.bootstrap import Engine
-from allclear.domain.records import IncidentOpened
 from allclear.domain.runbook import Phase
 from allclear.engine.response.moves import Wait
 from allclear.responder.app import make_app
@@ -29,7 +28,7 @@ from tests.scenario.response_support import (
     respond,
     run_phase,
 )
-from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, engine_in, send
+from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, engine_in, incidents_beside, send
 
 
 @pytest.fixture
@@ -93,18 +92,25 @@ async def test_an_incident_is_shown_as_it_stands(tmp_path: Path) -> None:
         await engine.close()
 
 
-def test_another_companys_incident_is_not_shown(client: TestClient, engine: Engine) -> None:
-    """Where two companies share a journal, each sees its own; without the token nobody sees any."""
-    opened = IncidentOpened(
-        company="acme", title="Theirs", severity="P0", service="shop", runbook="outage", reported="declared by Bo"
-    )
-    theirs, _ = engine.journal.open_incident("AC", opened, MACHINE)
+def test_an_incident_of_another_scope_is_not_shown(client: TestClient, engine: Engine) -> None:
+    """If two companies and a drill share a journal, each sees its own incidents; without the token none is shown."""
+    theirs, drill = incidents_beside(engine)
     ours = send(client, PAYMENTS)["incident"]
     assert [one["id"] for one in client.get("/incidents", headers=AUTH).json()] == [ours]
-    assert client.get(f"/incidents/{theirs}", headers=AUTH).status_code == 404
+    for other in (theirs, drill):
+        assert client.get(f"/incidents/{other}", headers=AUTH).status_code == 404
     assert client.get("/incidents").status_code == 401
     assert client.get(f"/incidents/{ours}").status_code == 401
     assert client.get("/incidents?limit=0", headers=AUTH).status_code == 422
+
+
+def test_the_gauge_of_open_incidents_counts_its_own_scope(engine: Engine) -> None:
+    """The open incidents of another company and of a drill are in neither the gauge nor its open questions."""
+    incidents_beside(engine)
+    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False), client=("127.0.0.1", 5)) as here:
+        assert 'allclear_open_incidents{severity="P0"} 0.0' in here.get("/metrics").text
+        send(here, PAYMENTS)
+        assert 'allclear_open_incidents{severity="P0"} 1.0' in here.get("/metrics").text
 
 
 DOORS = {

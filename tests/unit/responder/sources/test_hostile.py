@@ -281,7 +281,7 @@ def test_prefect_hears_ids_and_checked_words_alone(engine: Engine, prefect: tupl
         for body in bodies:
             assert client.post("/alerts/json", content=json.dumps(body), headers=AUTH).status_code == 202
         until(lambda: not client.get("/alerts?state=new", headers=AUTH).json(), 20)
-        until(lambda: not engine.journal.counts(engine.world, engine.company.name).outbox, 20)
+        until(lambda: not engine.journal.counts().outbox, 20)
         shown = client.get("/alerts", headers=AUTH).json()
     assert {one["state"] for one in shown} >= {"opened", "quarantined"}
     starts = [json.loads(body) for path, body in said if path.endswith("/create_flow_run")]

@@ -15,6 +15,7 @@ from allclear.journal.entries import SqlJournal
 from allclear.responder.app import make_app
 from allclear.responder.workers.background import BackgroundLoop
 from tests.scenario.response_support import engine_on, new_journal
+from tests.scopes import REAL
 from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, served
 
 
@@ -66,7 +67,7 @@ class Blocked:
 def test_a_move_that_waits_for_the_disk_delays_no_endpoint(tmp_path: Path) -> None:
     """The endpoints answer while the first move of an incident is still blocked in the journal."""
     url = new_journal(tmp_path)
-    journal: Any = Blocked(SqlJournal(url))
+    journal: Any = Blocked(SqlJournal(url, REAL))
     engine = engine_on(url, None, journal)
     with (
         served(make_app(engine, SecretStr(TOKEN))) as port,

@@ -17,11 +17,12 @@ from allclear.domain.errors import AllclearError, Unreadable
 from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Journal
 from allclear.responder.deliveries import PROOF
-from allclear.responder.redelivery import found_in, retry_delivery
+from allclear.responder.redelivery import retry_delivery
 from allclear.responder.routes.views import shown_in_list
 from allclear.responder.sources.signatures import Level
 from allclear.responder.workers.inbox_worker import InboxWorker
 from tests.scenario.response_support import Killed, Mortal, engine_on, new_journal, received, vintstreet
+from tests.scopes import REAL
 
 MANY = 300
 """Alerts: more than one turn takes in."""
@@ -35,9 +36,9 @@ def group(first: int, end: int, status: str = "firing", name: str = "PaymentProc
     return json.dumps({"status": status, "alerts": alerts}).encode()
 
 
-def arrives(journal: Journal, body: bytes, source: str = "alertmanager", world: str = "vintstreet") -> str:
+def arrives(journal: Journal, body: bytes, source: str = "alertmanager") -> str:
     """Put a request into the inbox and returns its id."""
-    return received(journal, source, {PROOF: Level.AUTHENTICATED.value}, body, str(hash(body)), world)[0]
+    return received(journal, source, {PROOF: Level.AUTHENTICATED.value}, body, str(hash(body)))[0]
 
 
 @contextmanager
@@ -59,30 +60,29 @@ class Torn:
         """Return the journal's own."""
         return getattr(self.inner, name)
 
-    def alert(self, company: str, key: str) -> AlertState | None:
+    def alert(self, key: str) -> AlertState | None:
         """Return how an alert stands; raises Unreadable for the one."""
         if key.endswith(f":{self._fingerprint}"):
             raise Unreadable(f"How {self._fingerprint} stands cannot be read.", "Restore a backup.")
-        return self.inner.alert(company, key)
+        return self.inner.alert(key)
 
 
 def test_each_company_takes_its_own_alerts_in(tmp_path: Path) -> None:
     """Of two on one journal; the same words for both are two deliveries, and neither sees the other's."""
     with engine_at(new_journal(tmp_path)) as ours:
         company = replace(vintstreet(), name="other")
-        theirs = engine_on(ours.settings.journal_url, None, ours.journal, company)
-        mine, other = (arrives(ours.journal, group(0, 1), world=world) for world in ("vintstreet", "other"))
-        nobodys = arrives(ours.journal, group(1, 2), world="")
+        theirs = engine_on(ours.settings.journal_url, None, company=company)
+        mine, other = (arrives(engine.journal, group(0, 1)) for engine in (ours, theirs))
         InboxWorker(ours).take_in()
-        assert [ours.journal.delivery(one).state for one in (mine, other, nobodys)] == ["opened", "new", "joined"]
+        assert [ours.journal.delivery(mine).state, theirs.journal.delivery(other).state] == ["opened", "new"]
         InboxWorker(theirs).take_in()
-        assert ours.journal.delivery(other).state == "opened"
-        assert ours.journal.delivery(other).incident != ours.journal.delivery(mine).incident
-        shown = [shown_in_list(ours.journal, engine.world, None, None, 10) for engine in (ours, theirs)]
-        assert [{one.id for one in rows} for rows in shown] == [{mine, nobodys}, {other, nobodys}]
-        assert found_in(ours.journal, "other", nobodys).id == nobodys
+        assert theirs.journal.delivery(other).state == "opened"
+        assert theirs.journal.delivery(other).incident != ours.journal.delivery(mine).incident
+        shown = [shown_in_list(engine.journal, None, None, 10) for engine in (ours, theirs)]
+        assert [{one.id for one in rows} for rows in shown] == [{mine}, {other}]
         with pytest.raises(AllclearError, match="not of vintstreet"):
-            retry_delivery(ours.journal, ours.world, other)
+            retry_delivery(ours.journal, other)
+        theirs.journal.close()
 
 
 def test_a_long_delivery_lets_other_sources_go_on(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_source_with_a_backlog_hides_no_other(tmp_path: Path) -> None:
     with engine_at(new_journal(tmp_path)) as engine:
         groups = [arrives(engine.journal, group(2 * number, 2 * number + 2)) for number in range(120)]
         one = arrives(engine.journal, json.dumps({"key": "a", "title": "b"}).encode(), "json")
-        assert len(engine.journal.unread("vintstreet", 100)) == 101
+        assert len(engine.journal.unread()) == 101
         InboxWorker(engine).take_in()
         numbers = [engine.journal.heard(delivery=delivery)[0].number for delivery in (groups[0], one, groups[-1])]
         assert numbers == sorted(numbers)
@@ -138,7 +138,7 @@ def test_what_one_source_says_keeps_its_order(tmp_path: Path) -> None:
 def test_a_process_that_dies_within_a_long_delivery_leaves_the_rest_to_the_next(tmp_path: Path, part: float) -> None:
     """Each alert is taken in once: what was durable stays, what was not is taken in by the next process."""
     url = new_journal(tmp_path)
-    journal = Mortal(SqlJournal(url), int(MANY * part))
+    journal = Mortal(SqlJournal(url, REAL), int(MANY * part))
     with engine_at(url, journal) as engine:
         many = arrives(journal.inner, group(0, MANY))
         with pytest.raises(Killed):
@@ -155,7 +155,7 @@ def test_a_process_that_dies_within_a_long_delivery_leaves_the_rest_to_the_next(
 def test_one_alert_that_cannot_be_taken_in_holds_up_none_of_its_group(tmp_path: Path) -> None:
     """It is set aside with the reason, the others are taken in, and the delivery can be tried again."""
     url = new_journal(tmp_path)
-    with engine_at(url, Torn(SqlJournal(url), "f7")) as engine:
+    with engine_at(url, Torn(SqlJournal(url, REAL), "f7")) as engine:
         many = arrives(engine.journal, group(0, 10, name="LiveStreamFailures"))
         InboxWorker(engine).take_in()
         decision = [row.decision for row in engine.journal.heard(delivery=many)]
@@ -163,6 +163,6 @@ def test_one_alert_that_cannot_be_taken_in_holds_up_none_of_its_group(tmp_path: 
         kept = engine.journal.delivery(many)
         assert (kept.state, kept.incident) == ("quarantined", "VS-1")
         assert "How f7 stands cannot be read." in kept.reason
-        retry_delivery(engine.journal, engine.world, many)
+        retry_delivery(engine.journal, many)
         InboxWorker(engine).take_in()
         assert [row.times for row in engine.journal.heard(delivery=many) if row.decision == "quarantined"] == [2]

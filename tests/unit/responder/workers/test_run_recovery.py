@@ -11,10 +11,12 @@ import pytest
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.records import By, IncidentEnded, IncidentOpened, PhaseEntered, PhaseLeft, RunStarted
+from allclear.domain.scope import Scope
 from allclear.journal.entries import SqlJournal
 from allclear.prefect_api import PrefectApi, tags_of
 from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.settings import Settings
+from tests.scopes import REAL
 from tests.unit.fakes_prefect import FakePrefect, prefect_at
 
 MACHINE = By(actor="allclear", via="test")
@@ -51,7 +53,7 @@ async def room_in(folder: Path) -> AsyncGenerator[Room]:
     url = f"sqlite:///{folder / 'journal.db'}"
     with prefect_at() as (prefect, api):
         settings = Settings(journal_url=url, PREFECT_API_URL=api)  # pyright: ignore[reportCallIssue] - its alias
-        engine, client, other = make_engine(settings, environ={}), PrefectApi(api, "vintstreet"), SqlJournal(url)
+        engine, client, other = make_engine(settings, environ={}), PrefectApi(api, "vintstreet"), SqlJournal(url, REAL)
         try:
             yield Room(engine, RunRecovery(engine, client), prefect, other)
         finally:
@@ -130,7 +132,9 @@ async def test_the_incidents_of_another_company_are_not_ours_to_watch(tmp_path: 
         opened = IncidentOpened(
             company="retailgen", title="Errors", severity="SEV-1", service="web", runbook="bad", reported="by Ana"
         )
-        theirs = room.engine.journal.open_incident("RG", opened, MACHINE)[0]
+        journal = SqlJournal(room.engine.settings.journal_url, Scope("retailgen", simulated=False))
+        theirs = journal.open_incident("RG", opened, MACHINE)[0]
+        journal.close()
         dead = room.prefect.add(f"{theirs} detect", "CRASHED")
         room.begun("SCHEDULED")
         assert await room.runs.check() == []
