@@ -1,12 +1,11 @@
-"""A simulated production and the responder in processes of their own, and no Prefect anywhere."""
+"""A simulated production and the responder in processes of their own, without Prefect."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +16,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
 from allclear.journal.entries import SqlJournal
 from allclear.settings import Simulation
-from tests.end_to_end.stack_support import ROOT, environment, free_port
+from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, until
 from tests.scopes import DRILL
 
 TOKEN = "a-long-secret-of-this-test"
@@ -25,7 +24,7 @@ TOKEN = "a-long-secret-of-this-test"
 
 @dataclass
 class Alone:
-    """The responder, its environment, and the simulated production that it watches over."""
+    """A responder, its environment, and the simulated production that it works on."""
 
     home: Path
     variables: dict[str, str]
@@ -34,11 +33,11 @@ class Alone:
 
     @property
     def address(self) -> str:
-        """Return where the responder listens."""
+        """Return the responder's address."""
         return self.variables["ALLCLEAR_RESPONDER_URL"]
 
     def incident(self, incident_id: str) -> Incident | None:
-        """Return how an incident stands, or None where there is none."""
+        """Return an incident as its journal tells it, or None if there is none."""
         journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"], DRILL)
         try:
             known = {row.id for row in journal.incidents()}
@@ -46,26 +45,20 @@ class Alone:
         finally:
             journal.close()
 
-    def until(self, true: Callable[[], Any], seconds: float = 60) -> Any:  # noqa: ANN401 - what it waits for
-        """Return what `true` gives as soon as that is something; fails after `seconds`, with the responder's log."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            with suppress(httpx.TransportError):
-                if found := true():
-                    return found
-            time.sleep(0.1)
-        raise AssertionError(f"nothing within {seconds} s\n{(self.home / 'responder.log').read_text()}")
+    def until(self, condition: Callable[[], Any]) -> Any:  # noqa: ANN401 - its value
+        """Return the condition's value as soon as it is true; fails with the responder's log if it never is."""
+        return until(condition, (self.home / "responder.log").read_text)
 
     def start(self) -> None:
-        """Start the responder and waits until it is ready."""
+        """Start the responder and wait until it is ready."""
         with (self.home / "responder.log").open("a") as log:
             self._run(log, "-m", "allclear.responder", **self.variables)
-        self.until(lambda: httpx.get(f"{self.address}/readyz", timeout=5).is_success)
+        self.until(lambda: httpx.get(f"{self.address}/readyz", timeout=30).is_success)
 
     def kill(self) -> None:
-        """Kills the responder as a power cut would."""
+        """Kill the responder as a power cut would."""
         self.processes[-1].kill()
-        self.processes.pop().wait(timeout=10)
+        self.processes.pop().wait(timeout=LIMIT)
 
     def _run(self, log: IO[str], *words: str, **more: str) -> None:
         self.processes.append(
@@ -76,12 +69,12 @@ class Alone:
 
     def simulated(self, path: str) -> Any:  # noqa: ANN401 - the control face's JSON
         """Return what the simulated production's control face says at `path`."""
-        return httpx.get(f"{self.simulation.control.rstrip('/')}/{path}", timeout=10).raise_for_status().json()
+        return httpx.get(f"{self.simulation.control.rstrip('/')}/{path}", timeout=LIMIT).raise_for_status().json()
 
 
 @contextmanager
 def alone(home: Path, scenario: str = "vintstreet/payment-processing-down", **more: str) -> Iterator[Alone]:
-    """Yield a responder in front of the simulated production `scenario`; ends both afterwards."""
+    """Yield a responder in front of the simulated production `scenario`; end both afterwards."""
     words = [sys.executable, "-m", "allclear", "simulate", scenario, "--json"]
     with (home / "simulator.log").open("w") as log:
         simulator = subprocess.Popen(  # noqa: S603 - our own program
@@ -106,5 +99,5 @@ def alone(home: Path, scenario: str = "vintstreet/payment-processing-down", **mo
     finally:
         for process in reversed(here.processes):
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=LIMIT)
         simulator.stdout.close()

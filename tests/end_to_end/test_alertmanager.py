@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.end_to_end.responder_support import TOKEN, Alone, alone
-from tests.end_to_end.stack_support import ROOT, allclear, free_port
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, free_port
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 
@@ -73,7 +73,7 @@ def address(here: Alone) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=LIMIT)
 
 
 def fire(address: str, *, over: bool = False) -> None:
@@ -85,7 +85,7 @@ def fire(address: str, *, over: bool = False) -> None:
         "startsAt": (now - timedelta(minutes=2)).isoformat(),
         "endsAt": (now - timedelta(seconds=1) if over else now + timedelta(hours=1)).isoformat(),
     }
-    httpx.post(f"{address}/api/v2/alerts", json=[alert], timeout=10).raise_for_status()
+    httpx.post(f"{address}/api/v2/alerts", json=[alert], timeout=LIMIT).raise_for_status()
 
 
 def test_it_opens_an_incident_and_the_approval_contains_it(here: Alone, address: str) -> None:

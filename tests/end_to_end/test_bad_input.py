@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from allclear.cli import main
-from tests.end_to_end.stack_support import ROOT, environment
+from tests.end_to_end.stack_support import LIMIT, ROOT, environment
 
 ME = ("--as", "Ana", "--role", "on_call")
 ROLL_BACK = ("act", "vintstreet", "cloud_run.rollback_traffic", "service=storefront")
@@ -126,7 +126,7 @@ def test_what_does_not_exist_is_said_in_a_sentence(cli: Cli, words: tuple[str, .
 def test_a_refused_act_changes_nothing(cli: Cli, simulation: Path) -> None:
     """After all refusals of the rollback, the production has seen no write."""
     plain(cli(*ROLL_BACK, "to=vintstreet-00041-zul", *DO_IT), 6, "vintstreet-00041-zul")
-    log = httpx.get(f"{json.loads(simulation.read_text())['control']}/log", timeout=10).json()
+    log = httpx.get(f"{json.loads(simulation.read_text())['control']}/log", timeout=LIMIT).json()
     assert [line for line in log if line["kind"] == "write"] == []
 
 

@@ -36,10 +36,9 @@ def at(line: dict[str, Any], name: str = "at") -> datetime:
     return datetime.fromisoformat(line[name])
 
 
-def test_the_drill_goes_as_planned_within_a_minute(played: dict[str, Any]) -> None:
-    """The response ends resolved, its rollback verified, nothing left in place, in under a minute."""
+def test_the_drill_goes_as_planned(played: dict[str, Any]) -> None:
+    """The response ends resolved, its rollback verified, nothing left in place."""
     assert played["misses"] == []
-    assert played["seconds"] < 60
 
 
 def test_the_beginning_is_when_users_met_the_first_error(played: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from allclear.domain.replay import replay
 from allclear.drill.check import check_drills
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
-from tests.end_to_end.stack_support import ROOT, allclear
+from tests.end_to_end.stack_support import ROOT, allclear, without_duration
 
 COMPANIES = ROOT / "tests" / "companies"
 DUTY = "meldung-art-33"
@@ -39,7 +39,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("nordwind") / "home"
     done = allclear("drill", "--company", "nordwind", "--json", "--home", str(home), ALLCLEAR_RUNBOOKS=str(COMPANIES))
     assert done.stdout.startswith("{"), f"{done.stdout}\n{done.stderr}"
-    return json.loads(done.stdout)
+    return without_duration(json.loads(done.stdout))
 
 
 @pytest.fixture(scope="module")

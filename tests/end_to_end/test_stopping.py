@@ -7,17 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from allclear.journal.entries import SqlJournal
 from allclear.stack import Ports
-from tests.end_to_end.stack_support import ROOT, environment, free_port
+from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, until
 from tests.scopes import DRILL
 
 pytestmark = [
@@ -36,15 +33,6 @@ def of_home(home: Path) -> dict[int, str]:
         except OSError:
             continue
     return {pid: words for pid, words in found.items() if words}  # without those that have ended already
-
-
-def until(true: Callable[[], Any], seconds: float, what: Callable[[], object]) -> None:
-    """Return as soon as `true` gives something; fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            pytest.fail(f"not within {seconds} s: {what()}")
-        time.sleep(0.2)
 
 
 def run_started(home: Path) -> bool:
@@ -78,11 +66,11 @@ def test_a_drill_that_is_ended_in_the_middle_leaves_no_process_behind(tmp_path: 
     home = tmp_path / "home"
     process = start(home, "drill", "vintstreet/payment-processing-down")
     try:
-        until(lambda: run_started(home), 180, (tmp_path / "out").read_text)
+        until(lambda: run_started(home), (tmp_path / "out").read_text)
         assert len(of_home(home)) > 4
         os.kill(process.pid, how)
-        assert process.wait(timeout=40) == (-how if how is signal.SIGKILL else 128 + how)
-        until(lambda: not of_home(home), 20, lambda: of_home(home))
+        assert process.wait(timeout=LIMIT) == (-how if how is signal.SIGKILL else 128 + how)
+        until(lambda: not of_home(home), lambda: of_home(home))
     finally:
         for pid in (process.pid, *of_home(home)):
             if process.poll() is None or pid != process.pid:
@@ -95,12 +83,12 @@ def test_up_ends_everything_when_its_terminal_is_closed(tmp_path: Path) -> None:
     words = ("up", "--simulated", "--port", str(ports.prefect), "--responder-port", str(ports.responder))
     process = start(home, *words)
     try:
-        until(lambda: "Ctrl-C stops everything" in (tmp_path / "out").read_text(), 180, (tmp_path / "out").read_text)
+        until(lambda: "Ctrl-C stops everything" in (tmp_path / "out").read_text(), (tmp_path / "out").read_text)
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=40) == 0
+        assert process.wait(timeout=LIMIT) == 0
         assert "Stopping" in (tmp_path / "out").read_text()
-        until(lambda: not of_home(home), 5, lambda: of_home(home))
+        until(lambda: not of_home(home), lambda: of_home(home))
     finally:
         for pid in of_home(home):
             os.kill(pid, signal.SIGKILL)
@@ -119,15 +107,15 @@ def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: si
     }
     child = subprocess.Popen([sys.executable, "-m", "allclear.responder"], cwd=ROOT, env=environment(**more))
     try:
-        until(lambda: is_up(port), 60, lambda: "it does not answer")
+        until(lambda: is_up(port), lambda: "it does not answer")
         with (home / "journal.db.turn").open("r+") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
             alert = {"key": "a", "title": "b", "labels": {"alertname": "PaymentProcessingFailures"}}
             token = {"Authorization": "Bearer a-long-secret-token"}
-            answer = httpx.post(f"http://127.0.0.1:{port}/alerts/json", json=alert, headers=token, timeout=10)
+            answer = httpx.post(f"http://127.0.0.1:{port}/alerts/json", json=alert, headers=token, timeout=LIMIT)
             assert answer.status_code == 503
             child.send_signal(word)
-            assert child.wait(25) == 0
+            assert child.wait(LIMIT) == 0
     finally:
         child.kill()
         child.wait()
@@ -136,6 +124,6 @@ def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: si
 def is_up(port: int) -> bool:
     """Return whether a responder answers there."""
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2).is_success
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).is_success
     except httpx.HTTPError:
         return False

@@ -9,8 +9,7 @@ import shlex
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from allclear.domain.action import ActStatus
 from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
 from allclear.journal.entries import SqlJournal
-from tests.end_to_end.stack_support import ROOT, allclear, environment, free_port, make
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, make, until
 from tests.scopes import DRILL
 
 pytestmark = pytest.mark.slow
@@ -30,13 +29,13 @@ README = (ROOT / "README.md").read_text()
 
 
 class Up:
-    """A running stack: the environment it prints, and its journal."""
+    """A running stack: the environment that it prints, and its journal."""
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables
 
     def incident(self, incident_id: str) -> Incident:
-        """Return how an incident stands."""
+        """Return an incident as its journal tells it."""
         journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"], DRILL)
         try:
             incident = replay(journal.entries(incident_id))
@@ -45,19 +44,10 @@ class Up:
         finally:
             journal.close()
 
-    def until(self, true: Callable[[], Any], seconds: float = 90) -> Any:  # noqa: ANN401 - what it waits for
-        """Return what `true` gives as soon as that is something; fails after `seconds`."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if found := true():
-                return found
-            time.sleep(0.3)
-        pytest.fail(f"nothing within {seconds} s")
-
     def runs(self, incident_id: str, flow: str) -> list[dict[str, Any]]:
         """Return Prefect's runs of a flow for an incident."""
         body = {"flow_runs": {"name": {"any_": [f"{incident_id} {flow}"]}}}
-        return httpx.post(f"{self.variables['PREFECT_API_URL']}/flow_runs/filter", json=body, timeout=20).json()
+        return httpx.post(f"{self.variables['PREFECT_API_URL']}/flow_runs/filter", json=body, timeout=LIMIT).json()
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +65,16 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
             start_new_session=True,
         )
     try:
-        end = time.monotonic() + 180
-        while "Ctrl-C stops everything" not in printed.read_text():
-            assert process.poll() is None, printed.read_text()
-            assert time.monotonic() < end, printed.read_text()
-            time.sleep(0.3)
+        until(lambda: _is_up(process, printed), printed.read_text)
         yield Up(dict(re.findall(r"export (\w+)=(\S+)", printed.read_text())))
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=30)
+        process.wait(timeout=LIMIT)
+
+
+def _is_up(process: subprocess.Popen[bytes], printed: Path) -> bool:
+    assert process.poll() is None, printed.read_text()
+    return "Ctrl-C stops everything" in printed.read_text()
 
 
 def commands() -> list[str]:
@@ -99,20 +90,26 @@ def test_every_command_of_the_readme_works(up: Up) -> None:
     )
     assert made == ["make drill", "make up SIMULATED=1"]
     for command in commands():
-        done = subprocess.run(  # noqa: S602 - the README's own words
-            command,
-            shell=True,
-            cwd=ROOT,
-            env=environment(**up.variables),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = until(lambda command=command: answered(up, command))
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         if command.startswith("curl"):
-            up.until(lambda: "VS-1" in allclear("incidents", **up.variables).stdout)
+            until(lambda: "VS-1" in allclear("incidents", **up.variables).stdout)
+
+
+def answered(up: Up, command: str) -> subprocess.CompletedProcess[str] | None:
+    """Run a command and return how it ended; None if a system did not answer in time, because the machine is busy."""
+    done = subprocess.run(  # noqa: S602 - a command of the README
+        command,
+        shell=True,
+        cwd=ROOT,
+        env=environment(**up.variables),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    return None if done.returncode and "no answer within" in done.stderr else done
 
 
 def test_the_readme_shows_commands_that_exist() -> None:
@@ -129,21 +126,21 @@ def test_an_alert_becomes_one_run_and_an_approval_on_the_command_line_wakes_it(u
     known = {row["id"] for row in json.loads(allclear("incidents", "--json", **up.variables).stdout)}
     end_all(up, known)
     where = f"{up.variables['ALLCLEAR_RESPONDER_URL']}/alerts/json"
-    ids = {httpx.post(where, json=alert, headers=token, timeout=20).json()["id"] for _ in range(3)}
+    ids = {httpx.post(where, json=alert, headers=token, timeout=LIMIT).json()["id"] for _ in range(3)}
     assert len(ids) == 1
     delivery = f"{up.variables['ALLCLEAR_RESPONDER_URL']}/alerts/{ids.pop()}"
-    incident_id = up.until(lambda: httpx.get(delivery, headers=token, timeout=20).json()["incident"])
-    up.until(lambda: up.runs(incident_id, "contain"))
+    incident_id = until(lambda: httpx.get(delivery, headers=token, timeout=LIMIT).json()["incident"])
+    until(lambda: up.runs(incident_id, "contain"))
     assert len(up.runs(incident_id, "respond")) == 1
-    up.until(lambda: up.incident(incident_id).open_asks)
+    until(lambda: up.incident(incident_id).open_asks)
     ask = up.incident(incident_id).open_asks[0].ask
-    up.until(lambda: up.runs(incident_id, ask.phase)[0]["state_type"] == "PAUSED")
+    until(lambda: up.runs(incident_id, ask.phase)[0]["state_type"] == "PAUSED")
     done = allclear("approve", ask.id, "--as", "Ben", "--role", "tech_lead", "--reason", "go", **up.variables)
     assert done.returncode == 0, done.stderr
-    up.until(lambda: not up.incident(incident_id).open_asks or up.incident(incident_id).asks[ask.id].granted)
+    until(lambda: not up.incident(incident_id).open_asks or up.incident(incident_id).asks[ask.id].granted)
     act = ask.act
     if act:
-        up.until(lambda: up.incident(incident_id).acts[act].outcome)
+        until(lambda: up.incident(incident_id).acts[act].outcome)
         assert up.incident(incident_id).acts[act].status is ActStatus.VERIFIED
 
 
@@ -159,7 +156,7 @@ def end_all(up: Up, known: set[str]) -> None:
 def test_forms_offer_what_the_plan_has(up: Up) -> None:
     """In Prefect, the form offers the plan's severities, services and runbooks, and refuses others and blanks."""
     api = up.variables["PREFECT_API_URL"]
-    deployment = httpx.get(f"{api}/deployments/name/vintstreet-respond/Start an incident", timeout=20).json()
+    deployment = httpx.get(f"{api}/deployments/name/vintstreet-respond/Start an incident", timeout=LIMIT).json()
     offered = deployment["parameter_openapi_schema"]["properties"]
     assert offered["severity"]["enum"] == ["P0", "P1", "P2", "P3"]
     assert offered["runbook"]["enum"] == ["bad-deployment", "broken-feature"]
@@ -173,23 +170,23 @@ def start(up: Up, deployment: dict[str, Any], parameters: dict[str, Any]) -> htt
     """Run a deployment with what a person has filled in."""
     body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
     url = f"{up.variables['PREFECT_API_URL']}/deployments/{deployment['id']}/create_flow_run"
-    return httpx.post(url, json=body, timeout=20)
+    return httpx.post(url, json=body, timeout=LIMIT)
 
 
 def test_an_action_is_started_by_hand_in_prefect(up: Up) -> None:
     """*Switch a feature flag off* carries out its action in an incident, and the run says what came of it."""
     api = up.variables["PREFECT_API_URL"]
     name = "vintstreet-manual-action/Switch a feature flag off"
-    deployment = httpx.get(f"{api}/deployments/name/{name}", timeout=20).json()
+    deployment = httpx.get(f"{api}/deployments/name/{name}", timeout=LIMIT).json()
     filled_in = {"params": {"flag": "live_streams"}, "reason": "a test", "name": "Ana"}
     assert start(up, deployment, {**filled_in, "params": {"flag": "no_such_flag"}}).status_code == 409
     run = start(up, deployment, filled_in).json()["id"]
 
     def ended() -> dict[str, Any] | None:
-        state = httpx.get(f"{api}/flow_runs/{run}", timeout=20).json()["state"]
+        state = httpx.get(f"{api}/flow_runs/{run}", timeout=LIMIT).json()["state"]
         return state if state["type"] in {"COMPLETED", "FAILED", "CRASHED"} else None
 
-    state = up.until(ended)
+    state = until(ended)
     assert state["type"] == "COMPLETED", state
     assert "feature-flag-disable" in state["message"]
 
@@ -206,7 +203,7 @@ def test_every_entrypoint_loads() -> None:
     )
     python = str(Path(make()[3].removeprefix("VENV=")) / "bin" / "python")
     done = subprocess.run(  # noqa: S603 - our own program
-        [python, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False
+        [python, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=LIMIT, check=False
     )
     assert done.stdout.strip() == "all", done.stderr
 
