@@ -1,4 +1,4 @@
-"""What a check asks of the registry of actions and probes."""
+"""The actions and probes that a company's files may name: the part of the registry that checks and schemas use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ProbeType = type[Probe[Any]]
 
 
 class Capabilities(Protocol):
-    """The kinds of actions and probes that a runbook may name."""
+    """The installed actions and probes."""
 
     @property
     def actions(self) -> Mapping[str, ActionType]:

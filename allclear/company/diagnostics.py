@@ -1,4 +1,4 @@
-"""One thing that is wrong with a company's files: where it stands, and what to do about it."""
+"""A diagnostic: one thing that is wrong with a company's files, with its file and line, and what to do about it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ORDER: dict[Level, int] = {"error": 0, "warning": 1, "assumed": 2}
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One sentence about one line.
+    """One sentence about one line of a file, and the next step for the person who wrote it.
 
-    `error`: an incident would stumble over it. `warning`: it works, and something is missing or hollow.
-    `assumed`: a default that the company's own document does not state.
+    `error`: a response would fail because of it. `warning`: the response works, but something is missing or has no
+    effect. `assumed`: a value that the company's own document does not state.
     """
 
     level: Level
@@ -28,28 +28,28 @@ class Diagnostic:
     next_step: str
 
     @property
-    def where(self) -> str:
-        """Return `file:line`, which terminals and editors open."""
+    def location(self) -> str:
+        """Return `file:line`, which terminals and editors can open."""
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     @property
     def sort_key(self) -> tuple[int, str, int]:
-        """Return what complaints are sorted by: the gravest first, then as they stand in the files."""
+        """Return the key that sorts errors first, then by file and line."""
         return _ORDER[self.level], self.file, self.line or 0
 
     def __str__(self) -> str:
         """Return `file:line: sentence`, without the next step."""
-        return f"{self.where}: {self.sentence}"
+        return f"{self.location}: {self.sentence}"
 
 
 def display_path(path: Path) -> str:
-    """Return `path` as a person would type it here: relative where that is possible."""
+    """Return `path` as a person would type it: relative to the working directory if it lies inside."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
 
 
 def suggestion(name: str, names: Collection[str]) -> str:
-    """Return the nearest of `names` as a question, or all of them when none is near."""
+    """Return the one of `names` that resembles `name`, as a question; all of them if none does."""
     near = difflib.get_close_matches(name, list(names), n=1)
     if near:
         return f"Did you mean `{near[0]}`?"

@@ -1,4 +1,4 @@
-"""Says what pydantic found wrong in the words of the file that a person wrote."""
+"""Turns pydantic's validation errors into sentences about the file that a person wrote."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from allclear.company.yaml_file import Place, YamlFile
 M = TypeVar("M", bound=BaseModel)
 
 _ANY_KEY = "[key]"
-"""Stands last in pydantic's place of an error about a mapping's key."""
+"""The last part of pydantic's `loc` for an error about a mapping's key."""
 
-_SEE_SCHEMA = "Correct it; `allclear schema` says what fits."
+_SEE_SCHEMA = "Correct it; `allclear schema` shows what is allowed."
 
 
 @dataclass(frozen=True)
 class ValidationProblem:
-    """One thing that does not fit a model, and where."""
+    """One value that does not fit a model, and its place."""
 
     place: Place
     sentence: str
@@ -32,15 +32,15 @@ class ValidationProblem:
 
 
 def read_model(model: type[M], file: YamlFile) -> M | list[Diagnostic]:
-    """Return the file as `model`, or all that does not fit it."""
+    """Return the file's data as `model`, or everything that does not fit it."""
     try:
         return model.model_validate(file.data)
     except ValidationError as error:
-        return [file.error(one.place, one.sentence, one.next_step) for one in validation_problems(error, model)]
+        return [file.error(found.place, found.sentence, found.next_step) for found in validation_problems(error, model)]
 
 
 def validation_problems(error: ValidationError, model: type[BaseModel]) -> Iterator[ValidationProblem]:
-    """Yield each problem of `error`, which came of reading something as `model`."""
+    """Yield each problem in `error`, which was raised when data were validated as `model`."""
     details = error.errors(include_url=False)
     for detail in details:
         if _is_secondary(detail, details):
@@ -50,7 +50,10 @@ def validation_problems(error: ValidationError, model: type[BaseModel]) -> Itera
 
 
 def _is_secondary(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """Return whether it only tells that fields are no word, where one or the other may stand and a field is wrong."""
+    """Return whether `detail` only says that a mapping is not a word, while another detail names its wrong field.
+
+    pydantic reports both for a value that may be either.
+    """
     if detail["type"] != "literal_error" or not isinstance(detail["input"], dict | list):
         return False
     place = detail["loc"][:-1]
@@ -58,33 +61,39 @@ def _is_secondary(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
 
 
 def _describe(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
-    """Return what is wrong and what to do about it."""
+    """Return what is wrong, and what to do about it."""
     place, context = detail["loc"], detail.get("ctx", {})
     name = _name(place)
-    said = (f"{name}: {detail['msg'][:1].lower()}{detail['msg'][1:].rstrip('.')}.", _SEE_SCHEMA)
+    described = (f"{name}: {detail['msg'][:1].lower()}{detail['msg'][1:].rstrip('.')}.", _SEE_SCHEMA)
     match detail["type"]:
         case "missing":
             about = _field_description(model, place)
-            said = (f"{name} is missing{_in_parent(place)}.", f"Add {name}: {about}" if about else f"Add {name}.")
+            described = (f"{name} is missing{_in_parent(place)}.", f"Add {name}: {about}" if about else f"Add {name}.")
         case "extra_forbidden":
             known = _field_names(_type_at(model, place[:-1]))
-            said = (f"{name} is not a field{_in_parent(place)}.", suggestion(str(place[-1]), known))
+            described = (f"{name} is not a field{_in_parent(place)}.", suggestion(str(place[-1]), known))
         case "enum" | "literal_error":
-            said = (f"{name} is not one of {context.get('expected', 'what it may be')}.", "Write one of these.")
+            described = (
+                f"{name} is not one of {context.get('expected', 'the allowed values')}.",
+                "Write one of these.",
+            )
         case "value_error":
             reason = str(context.get("error", detail["msg"])).rstrip(".")
-            said = (f"{name}: {reason}.", _SEE_SCHEMA)
+            described = (f"{name}: {reason}.", _SEE_SCHEMA)
         case "string_type" if isinstance(detail["input"], bool | int | float | date):
-            said = (f"{name} must be text, which {detail['input']!s} is not.", "Put it in quotes.")
+            described = (f"{name} must be text, and {detail['input']!s} is not.", "Put it in quotes.")
         case "string_pattern_mismatch" if "[a-z0-9][a-z0-9_-]" in str(context.get("pattern")):
-            said = (f"{name} is no short name.", "Use lower case letters, digits, `-` and `_`, 63 of them at most.")
+            described = (
+                f"{name} is not a short name.",
+                "Use lower case letters, digits, `-` and `_`, at most 63 of them.",
+            )
         case _:
             pass
-    return said
+    return described
 
 
 def _name(place: Place) -> str:
-    """Return how a person calls the last part of `place`: `due`, or the second of `people`."""
+    """Return the last part of `place` in words: "`due`", or "`people` no. 2"."""
     words = [part for part in place if part != _ANY_KEY]
     if not words:
         return "The file"
@@ -114,7 +123,7 @@ def _field_names(kind: Any) -> list[str]:  # noqa: ANN401 - whatever an annotati
 
 
 def _type_at(kind: Any, place: Place) -> Any:  # noqa: ANN401 - whatever an annotation holds
-    """Return the type at `place` inside `kind`, or None where the way there is not typed."""
+    """Return the type at `place` inside `kind`, or None if a part of the way has no type."""
     for part in place:
         kind = _unwrap(kind)
         if _is_model(kind):
@@ -134,7 +143,7 @@ def _unwrap(kind: Any) -> Any:  # noqa: ANN401 - whatever an annotation holds
         if get_origin(kind) is Annotated:
             kind = get_args(kind)[0]
         elif get_origin(kind) in {Union, types.UnionType}:
-            kind = next((one for one in get_args(kind) if one is not type(None)), None)
+            kind = next((option for option in get_args(kind) if option is not type(None)), None)
         else:
             return kind
 

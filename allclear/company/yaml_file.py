@@ -1,4 +1,4 @@
-"""A YAML file that knows where everything in it stands."""
+"""A YAML file that knows the line of each of its values."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from allclear.company.diagnostics import Diagnostic, Level, display_path
 
 Place = Sequence[str | int]
-"""The way to a value: keys and positions, as pydantic's `loc`."""
+"""The path to a value: keys and positions, like pydantic's `loc`."""
 
-
-_MOST_DEPTH = 64
-_MOST_PARTS = 100_000
-"""Values in one file; a whole plan has about a thousand."""
+_MAX_DEPTH = 64
+_MAX_VALUES = 100_000
+"""The limit of values in one file; a whole plan has about a thousand."""
 
 
 @dataclass(frozen=True)
 class YamlFile:
-    """A file that was read: its data, and the line of each part."""
+    """A file that was read: its data, and the line of each value."""
 
     path: Path
     text: str
@@ -33,12 +32,12 @@ class YamlFile:
 
     @cached_property
     def _tree(self) -> Any:  # noqa: ANN401 - ruamel's round-trip types are not typed
-        """The data once more, with positions. Only complaints need them, and reading for them is five times slower."""
+        """The data with positions. Only diagnostics need them, and reading them takes five times as long."""
         yaml: Any = YAML(typ="rt")
         return yaml.load(self.text)
 
     def line(self, place: Place) -> int:
-        """Return the line, from 1, of the deepest part of `place` that is in the file."""
+        """Return the line, counted from 1, of the deepest part of `place` that the file has."""
         node, line = self._tree, 0
         for part in place:
             try:
@@ -49,19 +48,19 @@ class YamlFile:
         return line + 1
 
     def locate(self, place: Place) -> tuple[Path, int]:
-        """Return the file and the line where the part at `place` was written."""
+        """Return the file and the line where the value at `place` was written."""
         return self.path, self.line(place)
 
     def error(self, place: Place, sentence: str, next_step: str) -> Diagnostic:
-        """Return an error about the part at `place`."""
+        """Return an error about the value at `place`."""
         return self._diagnostic("error", place, sentence, next_step)
 
     def warning(self, place: Place, sentence: str, next_step: str) -> Diagnostic:
-        """Return a warning about the part at `place`."""
+        """Return a warning about the value at `place`."""
         return self._diagnostic("warning", place, sentence, next_step)
 
     def assumed(self, place: Place, sentence: str, next_step: str) -> Diagnostic:
-        """Return a default that is listed for people to confirm."""
+        """Return a diagnostic about an assumption at `place`, which people have to confirm."""
         return self._diagnostic("assumed", place, sentence, next_step)
 
     def _diagnostic(self, level: Level, place: Place, sentence: str, next_step: str) -> Diagnostic:
@@ -70,21 +69,23 @@ class YamlFile:
 
 
 def read_yaml(path: Path) -> YamlFile | Diagnostic:
-    """Return the file, or the one reason why it cannot be read as a mapping."""
+    """Return the file, or the reason why it cannot be read as a mapping."""
     text = read_text(path)
     if isinstance(text, Diagnostic):
         return text
     try:
         data = _load(text)
-        _measure(data)
+        _check_size(data)
     except MarkedYAMLError as error:
         return _broken(path, error)
     except YAMLError as error:
-        return Diagnostic("error", display_path(path), None, f"It is not valid YAML: {_first_line(error)}.", "Mend it.")
-    except (ValueError, RecursionError):
-        # A circle of aliases or a heap of them, a date that does not exist, or a thousand brackets.
         return Diagnostic(
-            "error", display_path(path), None, "A value in it cannot be read, or refers to itself.", "Mend it."
+            "error", display_path(path), None, f"It is not valid YAML: {_first_line(error)}.", "Correct it."
+        )
+    except (ValueError, RecursionError):
+        # Aliases that form a circle or multiply, a date that does not exist, or thousands of nested brackets.
+        return Diagnostic(
+            "error", display_path(path), None, "A value in it cannot be read, or refers to itself.", "Correct it."
         )
     if not isinstance(data, dict):
         what = "is empty" if data is None else "is not a mapping of fields"
@@ -92,14 +93,14 @@ def read_yaml(path: Path) -> YamlFile | Diagnostic:
     return YamlFile(path, text, cast("dict[str, Any]", data))
 
 
-def _measure(data: object) -> None:
-    """Raise ValueError for data that is deeper or larger than any plan: each use of an alias counts."""
+def _check_size(data: object) -> None:
+    """Raise ValueError if the data are deeper or larger than any plan; each use of an alias counts."""
     visits, waiting = 0, [(data, 0)]
     while waiting:
         part, depth = waiting.pop()
         visits += 1
-        if visits > _MOST_PARTS or depth > _MOST_DEPTH:
-            msg = "too much of it"
+        if visits > _MAX_VALUES or depth > _MAX_DEPTH:
+            msg = "the file is too large"
             raise ValueError(msg)
         if isinstance(part, dict):
             waiting.extend((value, depth + 1) for value in cast("dict[object, object]", part).values())
@@ -110,8 +111,8 @@ def _measure(data: object) -> None:
 def _load(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file
     """Return what `text` holds.
 
-    The parser in C is five times faster, and knows less YAML: `{url: https://x}` is too much for it. So it is tried
-    first, and what is wrong is said by the one in Python, the same on every machine.
+    The parser in C is five times as fast, but it refuses some valid YAML, such as `{url: https://x}`. So it is tried
+    first. The parser in Python decides about what it refuses, so that errors are the same on every machine.
     """
     fast: Any = YAML(typ="safe")
     try:
@@ -135,12 +136,12 @@ def read_text(path: Path) -> str | Diagnostic:
 
 
 def _broken(path: Path, error: MarkedYAMLError) -> Diagnostic:
-    said: Any = error
-    context = said.context_mark
-    mark = said.problem_mark or context
+    marked: Any = error
+    context = marked.context_mark
+    mark = marked.problem_mark or context
     line = int(mark.line) + 1 if mark else None
     if isinstance(error, DuplicateKeyError):
-        key = _first_line(said.problem).partition('"')[2].partition('"')[0]
+        key = _first_line(marked.problem).partition('"')[2].partition('"')[0]
         return Diagnostic(
             "error",
             display_path(path),
@@ -148,15 +149,15 @@ def _broken(path: Path, error: MarkedYAMLError) -> Diagnostic:
             f"The key `{key}` stands twice.",
             f"Keep one of them; the mapping begins in line {int(context.line) + 1 if context else 1}.",
         )
-    begins = f" ({said.context}, which begins in line {context.line + 1})" if said.context and context else ""
+    begins = f" ({marked.context}, which begins in line {context.line + 1})" if marked.context and context else ""
     return Diagnostic(
         "error",
         display_path(path),
         line,
-        f"It is not valid YAML: {_first_line(said.problem)}{begins}.",
-        "Mend it there or in the line before: indent with spaces, and put text that holds `: ` in quotes.",
+        f"It is not valid YAML: {_first_line(marked.problem)}{begins}.",
+        "Correct this line or the one before: indent with spaces, and put text that holds `: ` in quotes.",
     )
 
 
-def _first_line(said: object) -> str:
-    return (str(said or "").splitlines() or ["it cannot be parsed"])[0].strip().rstrip(".")
+def _first_line(message: object) -> str:
+    return (str(message or "").splitlines() or ["it cannot be parsed"])[0].strip().rstrip(".")

@@ -158,4 +158,4 @@ def test_a_page_is_never_kept_up(tmp_path: Path) -> None:
     page = "    action: pagerduty.page\n"
     book.write_text(book.read_text().replace(page, f"{page}    live: true\n", 1))
     said = [str(one) for one in check_company(folder, Registry.installed(), PLACEHOLDERS)]
-    assert any("`pagerduty.page` does more than tell people" in one for one in said)
+    assert any("`pagerduty.page` does more than send a message" in one for one in said)

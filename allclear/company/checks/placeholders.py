@@ -1,4 +1,4 @@
-"""Finds the placeholders in a company's words that nothing will ever fill."""
+"""Checks the placeholders in a company's texts: each must have a source that fills it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BRACES = re.compile(r"\{[^{}\n]*\}")
 _NONE: Mapping[str, str] = {}
 
 _TEMPLATE_MARK = "t_"
-"""Begins the placeholders that stand for a whole template."""
+"""The prefix of placeholders that stand for a whole template."""
 
 
 def texts(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
@@ -32,13 +32,13 @@ def texts(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
 
 
 def placeholders_of_steps(draft: Draft) -> dict[str, str]:
-    """Return the placeholders that a step may hold: the closed list, and one for each template of the plan."""
+    """Return the placeholders that a step may hold: the fixed list, and one for each template of the plan."""
     names = draft.plan.templates if draft.plan else ()
     return PLACEHOLDERS | {template_key(name): f"The template {name}." for name in names}
 
 
 def with_examples(draft: Draft, value: object, service: str) -> Any:  # noqa: ANN401 - the same shape as it came in
-    """Return `value` with an example for each placeholder, so that parameters can be checked as they will be."""
+    """Return `value` with an example in place of each placeholder, so that its parameters can be validated."""
     plan = draft.plan
     examples = {
         "incident": f"{plan.short}-1" if plan else "XX-1",
@@ -55,19 +55,19 @@ def with_examples(draft: Draft, value: object, service: str) -> Any:  # noqa: AN
 def check_step_placeholders(
     draft: Draft, file: YamlFile, place: Place, value: object, more: Mapping[str, str] = _NONE
 ) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the placeholders of a runbook's line; `more` may stand there besides."""
+    """Yield what is wrong with the placeholders of a step; `more` holds further placeholders that are allowed."""
     known = {**placeholders_of_steps(draft), **more}
     for where, text in texts(value, place):
         for name in unknown_placeholders(text, known):
             if draft.plan is None and name.startswith(_TEMPLATE_MARK):
                 continue
             yield file.error(where, f"The placeholder {{{name}}} has no source.", suggestion(name, known))
-        for odd in _odd(text):
-            yield file.warning(where, f"{odd} is no placeholder, and stays as it is.", _HOW)
+        for braces in _not_placeholders(text):
+            yield file.warning(where, f"{braces} is not a placeholder, and is not replaced.", _HOW)
 
 
 def check_plan_placeholders(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the placeholders in the words that the plan itself asks people with."""
+    """Yield what is wrong with the placeholders in the plan's duties and evidence, which people are asked for."""
     if draft.plan is None:
         return
     for field, lines in (("duties", draft.plan.duties), ("evidence", draft.plan.evidence)):
@@ -78,7 +78,7 @@ def check_plan_placeholders(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def check_route_texts(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield the braces in what a route says of users: it goes into pages as it is, and nothing fills it."""
+    """Yield a warning for braces in a route's `impact` or `feature`: both go into pages as they stand."""
     if draft.plan is None:
         return
     for index, route in enumerate(draft.plan.routes):
@@ -86,15 +86,15 @@ def check_route_texts(draft: Draft) -> Iterator[Diagnostic]:
             for braces in _BRACES.findall(getattr(route, name)):
                 yield draft.files[PLAN].warning(
                     ("routes", index, name),
-                    f"{braces} stays as it is: `{name}` holds no placeholders.",
-                    "Write it in words; templates and steps may hold placeholders.",
+                    f"{braces} is not replaced: `{name}` takes no placeholders.",
+                    "Write it in words; only templates and steps take placeholders.",
                 )
 
 
 def check_template_placeholders(draft: Draft, post_mortem: Mapping[str, str] | None) -> Iterator[Diagnostic]:
     """Yield what is wrong with the placeholders of the templates, with the line in the template's own file.
 
-    `post_mortem` holds the placeholders that the post-mortem's template may use; without, it is not looked at.
+    `post_mortem` holds the placeholders of the post-mortem's template; without them, that template is not checked.
     """
     if draft.plan is None:
         return
@@ -109,21 +109,21 @@ def _in_template(draft: Draft, file: str, text: str, known: Mapping[str, str]) -
     for number, line in enumerate(text.splitlines(), start=1):
         for name in unknown_placeholders(line, known):
             nested = name.startswith(_TEMPLATE_MARK)
-            reason = "names another template, which a template may not hold" if nested else "has no source"
+            reason = "names a template, which a template must not contain" if nested else "has no source"
             yield Diagnostic("error", path, number, f"The placeholder {{{name}}} {reason}.", suggestion(name, known))
-        for odd in _odd(line):
-            yield Diagnostic("warning", path, number, f"{odd} is no placeholder, and stays as it is.", _HOW)
+        for braces in _not_placeholders(line):
+            yield Diagnostic("warning", path, number, f"{braces} is not a placeholder, and is not replaced.", _HOW)
 
 
-def _odd(text: str) -> list[str]:
+def _not_placeholders(text: str) -> list[str]:
     return [braces for braces in _BRACES.findall(text) if not unknown_placeholders(braces, _NONE)]
 
 
-_HOW = "Write placeholders in lower case without spaces, as {severity}."
+_HOW = "Write a placeholder in lower case without spaces, for example {severity}."
 
 
 def check_unused_templates(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield a warning for each template that no step of a runbook uses, and each file that the plan does not name."""
+    """Yield a warning for each template without a use, and each file in `templates/` that the plan does not name."""
     if draft.plan is None:
         return
     plan = draft.files[PLAN]
@@ -136,7 +136,7 @@ def check_unused_templates(draft: Draft) -> Iterator[Diagnostic]:
             yield plan.warning(
                 ("templates", name),
                 f"No runbook uses the template `{name}`.",
-                f"Write {{{template_key(name)}}} in a step, or take it out.",
+                f"Write {{{template_key(name)}}} in a step, or delete the template.",
             )
     named = {draft.folder / file for file in (*draft.plan.templates.values(), draft.plan.post_mortem.template)}
     for path in sorted((draft.folder / "templates").glob("*")):

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import cast
-from zoneinfo import ZoneInfo
-
-from pydantic import BaseModel
 
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
-from allclear.domain.plan import EVERYONE, UNKNOWN, Layer, MayBeAssumed, Plan
+from allclear.domain.plan import EVERYONE, UNKNOWN, Plan
 from allclear.domain.plan.notifications import Applies
-
-_AHEAD = timedelta(days=3 * 366)
-"""How far hand-overs are looked at: in three years each falls on a change of the clocks, if it ever does."""
 
 
 def check_references(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield every name in the plan that stands for nothing, and every order that cannot be kept."""
+    """Yield every name in the plan that refers to nothing, and every order or number that cannot work."""
     if draft.plan is not None:
         yield from _PlanReferences(draft.plan, draft.files[PLAN]).diagnostics()
         for name, runbook in draft.runbooks.items():
@@ -34,7 +26,7 @@ def check_references(draft: Draft) -> Iterator[Diagnostic]:
 
 
 class _PlanReferences:
-    """The plan's names, and who uses them."""
+    """The names that the parts of one plan use for each other."""
 
     def __init__(self, plan: Plan, file: YamlFile) -> None:
         self._plan = plan
@@ -44,8 +36,8 @@ class _PlanReferences:
         plan = self._plan
         yield from self._scale()
         if not plan.storm.enabled:
-            said = "The storm policy is off: each new alert opens an incident, however many come."
-            yield self._file.warning(("storm", "enabled"), said, "Take the line out, unless you measure something.")
+            sentence = "The storm policy is off: each new alert opens an incident, also in an alert storm."
+            yield self._file.warning(("storm", "enabled"), sentence, "Delete the line, unless you measure load.")
         for place, line in self._lines():
             yield from self._applies(place, line)
         for index, rule in enumerate(plan.assess):
@@ -58,24 +50,23 @@ class _PlanReferences:
             )
             known = [threshold.name for threshold in plan.thresholds]
             if route.threshold and route.threshold not in known:
-                said = f"The plan has no threshold `{route.threshold}`."
-                yield self._file.error(("routes", index, "threshold"), said, suggestion(route.threshold, known))
+                sentence = f"The plan has no threshold `{route.threshold}`."
+                yield self._file.error(("routes", index, "threshold"), sentence, suggestion(route.threshold, known))
         yield from self._thresholds()
         yield from self._roles_of_roles()
         yield from self._roles_elsewhere()
-        yield from self._rotas()
         yield from self._audiences()
 
     def _thresholds(self) -> Iterator[Diagnostic]:
-        """A rate over no time and of nobody knows how many is exceeded by the first failure of a quiet night."""
-        for index, one in enumerate(self._plan.thresholds):
-            missing = [name for name in ("window", "samples") if getattr(one, name) is None]
-            if one.above is not None and missing:
+        """Yield a warning for a rate without a window or samples: one failed request at night would exceed it."""
+        for index, threshold in enumerate(self._plan.thresholds):
+            missing = [name for name in ("window", "samples") if getattr(threshold, name) is None]
+            if threshold.above is not None and missing:
                 lacks = " and no ".join(f"`{name}`" for name in missing)
                 yield self._file.warning(
                     ("thresholds", index),
-                    f"The threshold `{one.name}` has `above` and no {lacks}.",
-                    "Say over how long it is counted and how few say nothing, as `window: 5m` and `samples: 100`.",
+                    f"The threshold `{threshold.name}` has `above` and no {lacks}.",
+                    "Add what it is counted over and the samples it needs, as `window: 5m` and `samples: 100`.",
                 )
 
     def _lines(self) -> Iterator[tuple[Place, Applies]]:
@@ -124,18 +115,18 @@ class _PlanReferences:
                     )
 
     def _scale(self) -> Iterator[Diagnostic]:
-        """A severity escalates to a graver one only: else it would go round and round."""
+        """Yield an error for a severity that escalates to one that is not graver, which would never end."""
         for index, severity in enumerate(self._plan.severities):
             if severity.escalates is None:
                 continue
             place, to = ("severities", index, "escalates", "to"), severity.escalates.to
             yield from self._severity(place, to)
             if self._plan.severity(to) and self._plan.rank(to) >= index:
-                graver = [one.name for one in self._plan.severities[:index]]
+                graver = [other.name for other in self._plan.severities[:index]]
                 yield self._file.error(
                     place,
                     f"{severity.name} escalates to {to}, which is not graver.",
-                    f"Name one of {', '.join(graver)}." if graver else "Take it out.",
+                    f"Name one of {', '.join(graver)}." if graver else "Delete `escalates`.",
                 )
 
     def _roles_of_roles(self) -> Iterator[Diagnostic]:
@@ -145,14 +136,14 @@ class _PlanReferences:
                 place = ("roles", name, field)
                 yield from self._known(place, others, plan.roles, "role")
                 if name in others:
-                    yield self._file.error(place, f"`{name}` names itself in `{field}`.", "Take it out.")
+                    yield self._file.error(place, f"`{name}` names itself in `{field}`.", "Delete it there.")
             for person in plan.people:
                 both = next((other for other in role.never_with if other in person.roles), None)
                 if name in person.roles and both:
                     index = plan.people.index(person)
                     yield self._file.error(
                         ("people", index, "roles"),
-                        f"{person.name} has `{name}` and `{both}`, which one person must not have.",
+                        f"{person.name} has `{name}` and `{both}`, which one person must not hold together.",
                         "Give one of them to somebody else.",
                     )
 
@@ -177,49 +168,12 @@ class _PlanReferences:
             if waits != sorted(waits):
                 yield self._file.error(
                     ("escalation_policies", index, "levels"),
-                    "The rungs are not in the order of their `after`.",
+                    "The levels are not sorted by their `after`.",
                     "Put the shortest first.",
                 )
 
-    def _rotas(self) -> Iterator[Diagnostic]:
-        plan = self._plan
-        names = {person.name: person for person in plan.people}
-        for index, rota in enumerate(plan.rotas):
-            place = ("rotas", index)
-            yield from self._known((*place, "role"), [rota.role], plan.roles, "role")
-            zone = ZoneInfo(rota.zone or plan.working_time.zone)
-            for number, layer in enumerate(rota.layers):
-                yield from self._hand_overs((*place, "layers", number, "starts"), layer, zone)
-                for turn, name in enumerate(layer.people):
-                    at = (*place, "layers", number, "people", turn)
-                    if name not in names:
-                        yield self._file.error(
-                            at, f"Nobody under `people` is called `{name}`.", suggestion(name, names)
-                        )
-                    elif rota.role not in names[name].roles:
-                        yield self._file.error(
-                            at,
-                            f"{name} has a turn as `{rota.role}` and does not hold that role.",
-                            f"Add `{rota.role}` to the roles of {name}.",
-                        )
-
-    def _hand_overs(self, place: Place, layer: Layer, zone: ZoneInfo) -> Iterator[Diagnostic]:
-        """A hand-over at an hour that the clocks skip or repeat would come at no moment, or at two."""
-        at = datetime.fromisoformat(layer.starts)
-        for _ in range(_AHEAD // layer.turn):
-            offsets = {at.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}
-            if len(offsets) > 1:
-                yield self._file.warning(
-                    place,
-                    f"The layer `{layer.name}` is handed over on {at:%Y-%m-%d} at {at:%H:%M}, an hour in which"
-                    f" {zone.key} puts its clocks forward or back.",
-                    "Hand over at another hour, as 09:00.",
-                )
-                return
-            at += layer.turn
-
     def _audiences(self) -> Iterator[Diagnostic]:
-        """An audience may be anybody, in words; what is nearly a role was meant to be one."""
+        """Yield a warning for an audience that resembles a role, because an audience may be any words."""
         plan = self._plan
         for field, lines in (("notifications", plan.notifications), ("updates", plan.updates)):
             for index, line in enumerate(lines):
@@ -230,18 +184,3 @@ class _PlanReferences:
                         f"The plan has no role `{line.audience}`.",
                         suggestion(line.audience, plan.roles),
                     )
-
-
-def assumed_parts(part: object, place: Place = ()) -> Iterator[tuple[Place, MayBeAssumed]]:
-    """Yield every part of a plan that is marked as assumed, with its place."""
-    if isinstance(part, MayBeAssumed) and part.assumed:
-        yield place, part
-    if isinstance(part, BaseModel):
-        for name in type(part).model_fields:
-            yield from assumed_parts(getattr(part, name), (*place, name))
-    elif isinstance(part, dict):
-        for key, value in cast("dict[str, object]", part).items():
-            yield from assumed_parts(value, (*place, str(key)))
-    elif isinstance(part, list):
-        for index, value in enumerate(cast("list[object]", part)):
-            yield from assumed_parts(value, (*place, index))

@@ -1,4 +1,4 @@
-"""Checks how people would hear of what is overdue: the plan's `reminders`."""
+"""Checks the plan's `reminders`: how people learn that something is overdue."""
 
 from __future__ import annotations
 
@@ -17,48 +17,51 @@ from allclear.domain.plan import MessageAction
 
 
 def check_reminders(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the actions that remind people, and says so where there are none."""
+    """Yield what is wrong with the actions that remind people, and a warning if there are none."""
     if draft.plan is None:
         return
     rules, file = draft.plan.reminders, draft.files[PLAN]
     if rules.message is None and rules.page is None:
         yield file.warning(
             ("reminders",),
-            "Nobody is told when an approval waits or a time is over: the plan has no `reminders`.",
-            "Add `reminders: {message: {action: slack.post, with: {...}}}`; docs/plan.md shows one.",
+            "The plan has no `reminders`: nobody learns that an approval waits or that a deadline has passed.",
+            "Add `reminders: {message: {action: slack.post, with: {...}}}`; docs/reference/plan.md shows an example.",
         )
-    for name, way in (("message", rules.message), ("page", rules.page)):
-        if way is not None:
-            yield from _way(draft, capabilities, name, way)
+    for name, message in (("message", rules.message), ("page", rules.page)):
+        if message is not None:
+            yield from _message(draft, capabilities, name, message)
 
 
-def _way(draft: Draft, capabilities: Capabilities, name: str, way: MessageAction) -> Iterator[Diagnostic]:
+def _message(draft: Draft, capabilities: Capabilities, name: str, message: MessageAction) -> Iterator[Diagnostic]:
     file, place = draft.files[PLAN], ("reminders", name)
-    kind = capabilities.actions.get(way.action)
+    kind = capabilities.actions.get(message.action)
     if kind is None:
         yield file.error(
-            (*place, "action"), f"There is no action `{way.action}`.", suggestion(way.action, capabilities.actions)
+            (*place, "action"),
+            f"There is no action `{message.action}`.",
+            suggestion(message.action, capabilities.actions),
         )
         return
     if not kind.speaks or kind.approval is not None:
         yield file.error(
             (*place, "action"),
-            f"`{way.action}` does more than tell people: nobody would be asked.",
-            "Name one that only speaks and needs no approval, as slack.post or pagerduty.page.",
+            f"`{message.action}` does more than send a message, and a reminder would run it without an approval.",
+            "Name one that only sends a message and needs no approval, such as slack.post or pagerduty.page.",
         )
-    params: dict[str, Any] = with_examples(draft, way.with_, "the-service")
+    params: dict[str, Any] = with_examples(draft, message.with_, "the-service")
     try:
         kind.params.model_validate(params)
     except ValidationError as error:
-        for one in validation_problems(error, kind.params):
-            yield file.error((*place, "with", *one.place), f"{kind.name}: {one.sentence}", one.next_step)
-    yield from check_step_placeholders(draft, file, (*place, "with"), way.with_, REMINDER_PLACEHOLDERS)
-    said = {key: str(value) for key, value in way.with_.items()}
-    if not any("{reminder}" in text for text in said.values()):
-        yield file.error((*place, "with"), f"`{name}` does not say what it is about.", "Put {reminder} into its words.")
-    if not any("{number}" in text for key, text in said.items() if key not in kind.speaks):
+        for problem in validation_problems(error, kind.params):
+            sentence = f"{kind.name}: {problem.sentence}"
+            yield file.error((*place, "with", *problem.place), sentence, problem.next_step)
+    yield from check_step_placeholders(draft, file, (*place, "with"), message.with_, REMINDER_PLACEHOLDERS)
+    texts = {key: str(value) for key, value in message.with_.items()}
+    if not any("{reminder}" in text for text in texts.values()):
+        yield file.error((*place, "with"), f"`{name}` does not say what is overdue.", "Put {reminder} into its text.")
+    if not any("{number}" in text for key, text in texts.items() if key not in kind.speaks):
         yield file.error(
             (*place, "with"),
-            f"Each `{name}` would take the place of the one before.",
-            'Put {number} into its key, as "{incident}-reminder-{number}".',
+            f"Each `{name}` would replace the one before.",
+            'Put {number} into its key, for example "{incident}-reminder-{number}".',
         )

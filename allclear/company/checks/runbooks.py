@@ -1,4 +1,4 @@
-"""Checks what a company's runbooks say: actions and probes there are, with parameters and people that fit."""
+"""Checks the steps of the runbooks: actions and probes that exist, with parameters, roles and services that fit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from allclear.company.capabilities import ActionType, Capabilities, ProbeType
-from allclear.company.checks.people import check_auto_approval, check_severity_names, check_step_approval
+from allclear.company.checks.approvals import check_auto_approval, check_step_approval
 from allclear.company.checks.placeholders import check_step_placeholders, with_examples
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import Draft
@@ -20,13 +20,13 @@ from allclear.domain.runbook import Phase, Runbook, Step
 
 
 def check_runbooks(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the runbooks that could be read."""
+    """Yield what is wrong with the runbooks that could be read, each as it is expanded."""
     for name, runbook in draft.runbooks.items():
         yield from _RunbookChecker(draft, capabilities, draft.files[name], runbook).diagnostics()
 
 
 class _RunbookChecker:
-    """One runbook under the eye."""
+    """The checks of one runbook."""
 
     def __init__(self, draft: Draft, capabilities: Capabilities, file: YamlFile, runbook: Runbook) -> None:
         self._draft = draft
@@ -52,7 +52,7 @@ class _RunbookChecker:
             yield from check_step_placeholders(self._draft, self._file, (*place, name), getattr(step, name))
         for name in ("person", "owner"):
             yield from self._role((*place, name), getattr(step, name))
-        yield from check_severity_names(self._draft, self._file, (*place, "severities"), step.severities or [])
+        yield from self._severities((*place, "severities"), step.severities or [])
         yield from self._kinds_of_incident((*place, "kinds"), step.kinds or [])
 
     def _action(self, place: Place, step: Step) -> Iterator[Diagnostic]:
@@ -69,31 +69,31 @@ class _RunbookChecker:
             if step.live and (not kind.speaks or kind.pages or kind.approval is not None):
                 yield self._file.error(
                     (*place, "live"),
-                    f"`{name}` does more than tell people: nobody would be asked.",
-                    "Take it out: only a message that needs no approval is kept up to date, as slack.post.",
+                    f"`{name}` does more than send a message, and `live` would run it without an approval.",
+                    "Take `live` out: only a message that needs no approval can be kept up to date, as slack.post.",
                 )
             if isinstance(step.if_unanswered, Fallback):
                 yield from self._unanswered((*place, "if_unanswered"), kind, step, step.if_unanswered)
         yield from check_step_placeholders(self._draft, self._file, (*place, "with"), step.with_)
 
-    def _unanswered(self, place: Place, kind: ActionType, step: Step, said: Fallback) -> Iterator[Diagnostic]:
-        """Silence may change the words of what is said, and never what is done."""
+    def _unanswered(self, place: Place, kind: ActionType, step: Step, fallback: Fallback) -> Iterator[Diagnostic]:
+        """Yield an error for a fallback that changes more than words: without an answer nothing else may change."""
         if not kind.speaks:
             yield self._file.error(
                 place,
-                f"`{kind.name}` says nothing that could go out `if_unanswered`.",
-                "Take it out: without an answer nothing is changed.",
+                f"`{kind.name}` has no text that could be sent `if_unanswered`.",
+                "Take it out: without an answer nothing in production is changed.",
             )
             return
-        for name in said.with_:
+        for name in fallback.with_:
             if name not in kind.speaks and name in kind.params.model_fields:
                 yield self._file.error(
                     (*place, "with", name),
-                    f"`{name}` is not among the words of `{kind.name}`.",
-                    f"`if_unanswered` replaces words only: {', '.join(kind.speaks)}.",
+                    f"`{name}` is not a text of `{kind.name}`.",
+                    f"`if_unanswered` can replace only: {', '.join(kind.speaks)}.",
                 )
-        yield from self._params(place, kind, {**step.with_, **said.with_})
-        yield from check_step_placeholders(self._draft, self._file, (*place, "with"), said.with_)
+        yield from self._params(place, kind, {**step.with_, **fallback.with_})
+        yield from check_step_placeholders(self._draft, self._file, (*place, "with"), fallback.with_)
 
     def _probe(self, place: Place, name: str, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
         kind = self._capabilities.probes.get(name)
@@ -110,7 +110,7 @@ class _RunbookChecker:
             other = "probe" if word == "action" else "action"
             return self._file.error(
                 place,
-                f"`{name}` is no {word} but a {other}.".replace("a action", "an action"),
+                f"`{name}` is not {_an(word)} but {_an(other)}.",
                 f"Write `{other}: {name}`.",
             )
         return self._file.error(place, f"There is no {word} `{name}`.", suggestion(name, known))
@@ -123,8 +123,9 @@ class _RunbookChecker:
         try:
             typed = kind.params.model_validate(params)
         except ValidationError as error:
-            for one in validation_problems(error, model):
-                yield self._file.error((*place, "with", *one.place), f"{kind.name}: {one.sentence}", one.next_step)
+            for problem in validation_problems(error, model):
+                sentence = f"{kind.name}: {problem.sentence}"
+                yield self._file.error((*place, "with", *problem.place), sentence, problem.next_step)
         else:
             yield from self._service_problems((*place, "with"), kind, typed)
 
@@ -155,3 +156,15 @@ class _RunbookChecker:
         plan = self._draft.plan
         if plan is not None and role is not None and role not in plan.roles:
             yield self._file.error(place, f"The plan has no role `{role}`.", suggestion(role, plan.roles))
+
+    def _severities(self, place: Place, names: Iterable[str]) -> Iterator[Diagnostic]:
+        plan = self._draft.plan
+        known = [severity.name for severity in plan.severities] if plan else names
+        for index, name in enumerate(names):
+            if name not in known:
+                sentence = f"The plan has no severity `{name}`."
+                yield self._file.error((*place, index), sentence, suggestion(name, list(known)))
+
+
+def _an(word: str) -> str:
+    return f"an {word}" if word == "action" else f"a {word}"

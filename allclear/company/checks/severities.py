@@ -1,4 +1,4 @@
-"""Checks how a plan grades incidents: rules that are reached, severities that are told, targets that can be met."""
+"""Checks how a plan rates incidents: rules that can apply, severities that reach people, targets that can be met."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from allclear.domain.plan.notifications import Applies
 from allclear.domain.runbook import Phase, Step
 
 _MOST_CASES = 5000
-"""Combinations of facets that are tried; a plan with more is only looked at rule against rule."""
+"""The limit of facet combinations that are tried; in a plan with more, rules are only compared in pairs."""
 
 
 def check_severities(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
-    """Yield rules that never count, facets that nothing asks for, and severities that nobody would hear of."""
+    """Yield rules that never apply, unused facets, targets that cannot be met, and severities without a message."""
     if draft.plan is None:
         return
     plan, file = draft.plan, draft.files[PLAN]
@@ -27,11 +27,11 @@ def check_severities(draft: Draft, capabilities: Capabilities) -> Iterator[Diagn
     yield from _facets(plan, file)
     for index, severity in enumerate(plan.severities):
         yield from _targets(file, index, severity)
-        if draft.runbooks and not severity.ticket_only and not _told(draft, capabilities, severity.name):
+        if draft.runbooks and not severity.ticket_only and not _reaches_people(draft, capabilities, severity.name):
             yield file.warning(
                 ("severities", index, "name"),
-                f"At {severity.name}, no step of any runbook pages or tells anybody.",
-                "Add a step that does, as `action: pagerduty.page`, or write `ticket_only: true`.",
+                f"At {severity.name}, no step of any runbook pages anybody or sends a message.",
+                "Add a step that does, for example `action: pagerduty.page`, or write `ticket_only: true`.",
             )
 
 
@@ -42,27 +42,29 @@ def _rules(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
         if index not in reached:
             yield file.warning(
                 ("assess", index),
-                f"The rule no. {index + 1}, for {rule.severity}, never counts: rules before it always fit.",
+                f"Rule no. {index + 1}, for {rule.severity}, never applies: an earlier rule always matches first.",
                 "Put the narrower rule first.",
             )
 
 
 def _reached(rules: Sequence[SeverityRule], facets: Mapping[str, Facet]) -> set[int]:
-    """Return the rules that give the severity in at least one case.
+    """Return the rules that decide the severity in at least one case.
 
-    What is unknown fits every rule, so the cases in which everything is known are all that have to be tried.
+    An unknown facet matches every rule, so it is enough to try the cases in which every facet is known.
     """
     names = sorted({name for rule in rules for name in rule.when})
     if prod(len(facets[name].values) for name in names) > _MOST_CASES:
-        return {index for index, rule in enumerate(rules) if not any(_wider(one, rule) for one in rules[:index])}
+        return {
+            index for index, rule in enumerate(rules) if not any(_covers(earlier, rule) for earlier in rules[:index])
+        }
     cases = (dict(zip(names, case, strict=True)) for case in product(*(facets[name].values for name in names)))
     firsts = (next((n for n, rule in enumerate(rules) if holds(rule.when, case)), None) for case in cases)
     return {first for first in firsts if first is not None}
 
 
-def _wider(one: SeverityRule, other: SeverityRule) -> bool:
-    """Return whether `one` fits wherever `other` does."""
-    return all(name in other.when and _values(other, name) <= _values(one, name) for name in one.when)
+def _covers(rule: SeverityRule, other: SeverityRule) -> bool:
+    """Return whether `rule` matches every case that `other` matches."""
+    return all(name in other.when and _values(other, name) <= _values(rule, name) for name in rule.when)
 
 
 def _values(rule: SeverityRule, name: str) -> set[str]:
@@ -79,12 +81,12 @@ def _facets(plan: Plan, file: YamlFile) -> Iterator[Diagnostic]:
         *plan.evidence,
         *plan.post_mortem.due,
     ]
-    asked = {name for line in [*plan.assess, *lines] for name in line.when}
+    used = {name for line in [*plan.assess, *lines] for name in line.when}
     for name in plan.facets:
-        if name not in asked:
+        if name not in used:
             yield file.warning(
                 ("facets", name),
-                f"Nothing follows from the facet `{name}`.",
+                f"Nothing uses the facet `{name}`.",
                 "Write a rule for it under `assess`, name it in a `when`, or take it out.",
             )
 
@@ -94,13 +96,13 @@ def _targets(file: YamlFile, index: int, severity: Severity) -> Iterator[Diagnos
         if target.until is ClockStop.CONTAINED and not severity.contains:
             yield file.warning(
                 ("severities", index, "targets", number),
-                f"The target `{target.name}` waits until {severity.name} is contained, which it never is.",
+                f"The target `{target.name}` waits until {severity.name} is contained, which never happens.",
                 "Write `until: recovered`, or `contain: true` for this severity.",
             )
 
 
-def _told(draft: Draft, capabilities: Capabilities, severity: str) -> bool:
-    """Return whether some step makes an incident of that severity known to people outside of the record."""
+def _reaches_people(draft: Draft, capabilities: Capabilities, severity: str) -> bool:
+    """Return whether a step pages people or sends them a message in an incident of that severity."""
     steps: Iterator[Step] = (
         step for runbook in draft.runbooks.values() for phase in Phase for step in runbook.steps(phase)
     )

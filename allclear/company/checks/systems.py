@@ -1,4 +1,4 @@
-"""Checks a company's systems: that those the runbooks need are there, and that their clients understand them."""
+"""Checks a company's systems: those that the runbooks need exist, and their clients know the options."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BLANK = re.compile(r"YOUR[A-Z0-9_-]*[A-Z]|\byour-[a-z0-9-]*[a-z0-9]")
 
 
 def check_systems(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
-    """Yield systems that are missing, misspelled or not understood, and addresses that nobody filled in."""
+    """Yield systems that are missing or unused, options that a client does not know, and blanks."""
     if draft.systems is None:
         return
     yield from _missing(draft, capabilities)
@@ -35,11 +35,11 @@ def check_systems(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnost
         else:
             yield from _options(file, name, system, clients[name])
         if system.secret is not None and not _VARIABLE.fullmatch(system.secret):
-            # Not repeated here: what stands there may be the secret itself.
+            # The value is not repeated, because it may be the secret itself.
             yield file.error(
                 (*place, "secret"),
                 "`secret` is not the name of an environment variable.",
-                "Write a name in capitals, and put the secret into that variable.",
+                "Write a name in capital letters, and put the secret into that variable.",
             )
         yield from _blanks(file, texts(system.model_dump(exclude={"secret"}), place))
     for name, service in draft.systems.services.items():
@@ -55,7 +55,10 @@ def _blanks(file: YamlFile, held: Iterable[tuple[Place, str]]) -> Iterator[Diagn
 
 
 def _options(file: YamlFile, name: str, system: System, client: type[Client]) -> Iterator[Diagnostic]:
-    """A client says in its class attribute `options`, a model, what it knows; another is asked at its start only."""
+    """Yield the options that the client's model in its class attribute `options` refuses.
+
+    A client without that attribute checks its options only when it is made.
+    """
     model: object = getattr(client, "options", None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return
@@ -72,7 +75,7 @@ def _clients(capabilities: Capabilities) -> dict[str, type[Client]]:
 
 
 def _missing(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnostic]:
-    """A system stands once here, with all that need it, not once for each step."""
+    """Yield each system that is missing once, with all actions and probes that need it."""
     if draft.systems is None:
         return
     needs: dict[str, list[str]] = {}

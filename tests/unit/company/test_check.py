@@ -39,7 +39,7 @@ ERRORS: list[tuple[Edit, str]] = [
     ),
     (
         (BOOK, "action: flag.disable", "action: http.smoke"),
-        "outage.yaml:20: `http.smoke` is no action but a probe. Write `probe: http.smoke`.",
+        "outage.yaml:20: `http.smoke` is not an action but a probe. Write `probe: http.smoke`.",
     ),
     ((BOOK, "probe: http.smoke", "probe: http.smok"), "outage.yaml:6: There is no probe `http.smok`."),
     (
@@ -116,7 +116,7 @@ ERRORS: list[tuple[Edit, str]] = [
     ),
     (
         ("templates/internal-alert.txt", "{updates}", "{t_other}"),
-        "internal-alert.txt:2: The placeholder {t_other} names another template",
+        "internal-alert.txt:2: The placeholder {t_other} names a template",
     ),
     (
         ("systems.yaml", "  chat:", "  chatt:"),
@@ -124,7 +124,7 @@ ERRORS: list[tuple[Edit, str]] = [
     ),
     (
         (BOOK, "    action: flag.disable\n", "    action: flag.disable\n    live: true\n"),
-        "outage.yaml:21: `flag.disable` does more than tell people: nobody would be asked.",
+        "outage.yaml:21: `flag.disable` does more than send a message, and `live` would run it without an approval.",
     ),
     (
         (BOOK, "    ask: Fix {incident}.\n", "    ask: Fix {incident}.\n    live: true\n"),
@@ -174,10 +174,13 @@ WARNINGS: list[tuple[Edit, str]] = [
         (BOOK, "flag: checkout", "flag: chekout"),
         "outage.yaml:22: flag.disable: No service in systems.yaml has the flag `chekout`. Did you mean `checkout`?",
     ),
-    ((BOOK, "Fix {incident}", "Fix {Incident}"), "outage.yaml:26: {Incident} is no placeholder, and stays as it is."),
+    (
+        (BOOK, "Fix {incident}", "Fix {Incident}"),
+        "outage.yaml:26: {Incident} is not a placeholder, and is not replaced.",
+    ),
     (
         ("templates/internal-alert.txt", "{updates}", "{ updates }"),
-        "internal-alert.txt:2: { updates } is no placeholder",
+        "internal-alert.txt:2: { updates } is not a placeholder",
     ),
     (
         ("systems.yaml", "chat.example", "YOUR-PROJECT.example"),

@@ -29,7 +29,7 @@ def severity(*lines: str) -> Edit:
 def found(root: Path, level: str, *edits: Edit) -> list[str]:
     """Return the complaints of that level as `plan.yaml:7: sentence next step`."""
     every = check_company(company_folder(root, *edits), KINDS)
-    return [f"{one.where.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every if one.level == level]
+    return [f"{one.location.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every if one.level == level]
 
 
 CIRCLE = """\
@@ -46,7 +46,7 @@ ERRORS: list[tuple[list[Edit], str]] = [
     ),
     (
         [("plan.yaml", "    definition: All down\n", "    definition: All down\n    escalates: {to: P0, after: 2h}\n")],
-        "plan.yaml:7: P0 escalates to P0, which is not graver. Take it out.",
+        "plan.yaml:7: P0 escalates to P0, which is not graver. Delete `escalates`.",
     ),
     (
         [
@@ -109,7 +109,7 @@ ERRORS: list[tuple[list[Edit], str]] = [
                 "[{after: 5m, roles: [on_call]}, {after: 1m, roles: everyone}]",
             )
         ],
-        "plan.yaml:{2}: The rungs are not in the order of their `after`.",
+        "plan.yaml:{2}: The levels are not sorted by their `after`.",
     ),
     (
         [("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call, deputies: [on_call]}")],
@@ -117,7 +117,7 @@ ERRORS: list[tuple[list[Edit], str]] = [
     ),
     (
         [("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call, never_with: [communications_lead]}")],
-        "plan.yaml:12: Ana has `on_call` and `communications_lead`, which one person must not have.",
+        "plan.yaml:12: Ana has `on_call` and `communications_lead`, which one person must not hold together.",
     ),
     (
         [plan("rotas:\n  - {role: on_call, layers: [{name: a, people: [Anna], starts: 2026-11-02T09:00}]}\n")],
@@ -139,7 +139,7 @@ ERRORS: list[tuple[list[Edit], str]] = [
             ("plan.yaml", "traffic.move: {roles: [on_call]}", "traffic.move: {roles: [on_call], one_of: [cto]}"),
             ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  cto: {title: CTO}"),
         ],
-        "plan.yaml:31: `traffic.move` waits for one of cto, and the plan has nobody.",
+        "plan.yaml:31: `traffic.move` waits for one of cto, and nobody in the plan has such a role.",
     ),
     (
         [
@@ -170,7 +170,7 @@ ERRORS: list[tuple[list[Edit], str]] = [
 WARNINGS: list[tuple[list[Edit], str]] = [
     (
         [plan(FACETS + "assess:\n  - {severity: P0}\n  - {severity: P0, when: {users: all, data: yes}}\n")],
-        "plan.yaml:{6}: The rule no. 2, for P0, never counts: rules before it always fit. Put the narrower rule first.",
+        "plan.yaml:{6}: Rule no. 2, for P0, never applies: an earlier rule always matches first. Put the narrower",
     ),
     (
         [
@@ -179,19 +179,19 @@ WARNINGS: list[tuple[list[Edit], str]] = [
                 "  - {severity: P0, when: {data: yes}}\n  - {severity: P0, when: {users: few}}\n  - {severity: P0}\n"
             ),
         ],
-        "plan.yaml:{8}: The rule no. 4, for P0, never counts",
+        "plan.yaml:{8}: Rule no. 4, for P0, never applies",
     ),
     (
         [plan(FACETS + "assess:\n  - {severity: P0, when: {users: all}}\n")],
-        "plan.yaml:{3}: Nothing follows from the facet `data`. Write a rule for it under `assess`",
+        "plan.yaml:{3}: Nothing uses the facet `data`. Write a rule for it under `assess`",
     ),
     (
         [severity("contain: false", "targets: [{name: stop, within: 1h, until: contained}]")],
-        "plan.yaml:11: The target `stop` waits until P1 is contained, which it never is. Write `until: recovered`",
+        "plan.yaml:11: The target `stop` waits until P1 is contained, which never happens. Write `until: recovered`",
     ),
     (
         [severity(), (BOOK, "    action: chat.post\n", "    action: chat.post\n    severities: [P0]\n")],
-        "plan.yaml:7: At P1, no step of any runbook pages or tells anybody. Add a step that does",
+        "plan.yaml:7: At P1, no step of any runbook pages anybody or sends a message. Add a step that does",
     ),
     (
         [plan("rotas:\n  - {role: on_call, layers: [{name: a, people: [Ana], starts: 2026-11-01T02:30}]}\n")],
@@ -258,7 +258,7 @@ def test_many_facets_are_looked_at_rule_against_rule(tmp_path: Path) -> None:
     narrow = ", ".join(f"f{n}: a" for n in range(12))
     rules = f"assess:\n  - {{severity: P0, when: {{{wide}}}}}\n  - {{severity: P0, when: {{{narrow}}}}}\n"
     [told] = found(tmp_path, "warning", plan("facets:\n" + many + rules))
-    assert "The rule no. 2, for P0, never counts" in told
+    assert "Rule no. 2, for P0, never applies" in told
 
 
 # --- reminders -------------------------------------------------------------------------------------------
@@ -269,10 +269,10 @@ TELL = '  message: {action: chat.post, with: {key: "{number}", text: "{reminder}
 @pytest.mark.parametrize(
     ("instead", "told"),
     [
-        (TELL.replace("chat.post", "traffic.move"), "`traffic.move` does more than tell people"),
+        (TELL.replace("chat.post", "traffic.move"), "`traffic.move` does more than send a message"),
         (TELL.replace("chat.post", "chat.pots"), "There is no action `chat.pots`."),
-        (TELL.replace("{reminder}", "Look!"), "`message` does not say what it is about."),
-        (TELL.replace("{number}", "one"), "Each `message` would take the place of the one before."),
+        (TELL.replace("{reminder}", "Look!"), "`message` does not say what is overdue."),
+        (TELL.replace("{number}", "one"), "Each `message` would replace the one before."),
         (TELL.replace("{for}", "{whom}"), "The placeholder {whom} has no source."),
         (TELL.replace("key:", "urgency: much, key:"), "chat.post: `urgency`:"),
     ],
@@ -285,4 +285,4 @@ def test_a_reminder_that_would_do_harm_or_say_nothing_is_an_error(tmp_path: Path
 def test_a_plan_without_reminders_is_warned_of(tmp_path: Path) -> None:
     """Nobody would hear of an approval that waits."""
     warned = found(tmp_path, "warning", ("plan.yaml", "reminders:\n" + TELL, ""))
-    assert any("the plan has no `reminders`" in one for one in warned)
+    assert any("The plan has no `reminders`" in one for one in warned)

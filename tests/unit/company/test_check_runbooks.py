@@ -66,7 +66,7 @@ def people(*names: str) -> Edit:
 def found(folder: Path, level: str, kinds: Registry = KINDS) -> list[str]:
     """Return the complaints of that level as `plan.yaml:7: sentence next step`."""
     every = check_company(folder, kinds)
-    return [f"{one.where.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every if one.level == level]
+    return [f"{one.location.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every if one.level == level]
 
 
 def strict(approval: ApprovalPolicy) -> Registry:
@@ -144,7 +144,9 @@ def test_braces_in_a_route_are_told(tmp_path: Path, name: str) -> None:
     """A route's words fill pages as they are: each pair of braces is a warning, a known placeholder's too."""
     route = ("plan.yaml", ROUTE, f"{ROUTE}    {name}: '{{nope}} {{severity}}'\n")
     told = found(company_folder(tmp_path, route), "warning")
-    says = "stays as it is: `NAME` holds no placeholders. Write it in words; templates and steps may hold placeholders."
+    says = (
+        "is not replaced: `NAME` takes no placeholders. Write it in words; only templates and steps take placeholders."
+    )
     says = says.replace("NAME", name)
     assert told == [f"plan.yaml:27: {{nope}} {says}", f"plan.yaml:27: {{severity}} {says}"]
 
@@ -205,7 +207,9 @@ def test_nothing_acts_by_itself_that_takes_more_than_a_yes(
         edits = [*edits, ("plan.yaml", f"approvals:\n  {LAX}\n", "")]
     told = found(company_folder(tmp_path, *edits), "error", kinds)
     [said] = [one.partition(": ")[2] for one in told]
-    assert said.startswith(f"`traffic.move` acts by itself, and its approval takes {takes}. Take `auto_approve` out")
+    assert said.startswith(
+        f"`traffic.move` has `auto_approve`, and its approval takes {takes}. Take `auto_approve` out"
+    )
 
 
 def test_a_window_is_long_enough_by_default() -> None:
@@ -218,14 +222,11 @@ def test_a_window_is_long_enough_by_default() -> None:
     [
         (
             move("if_unanswered: {with: {percent: '100'}}"),
-            "outage.yaml:18: `traffic.move` says nothing that could go out `if_unanswered`. Take it out",
+            "outage.yaml:18: `traffic.move` has no text that could be sent `if_unanswered`. Take it out",
         ),
         (
             told("{with: {text: Later., urgency: '3'}}"),
-            (
-                "outage.yaml:13: `urgency` is not among the words of `chat.post`. `if_unanswered` replaces words only: "
-                "text."
-            ),
+            ("outage.yaml:13: `urgency` is not a text of `chat.post`. `if_unanswered` can replace only: text."),
         ),
     ],
 )

@@ -53,9 +53,9 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
         ),
         (
             ("plan.yaml", "company: Acme", "company: 2"),
-            "plan.yaml:1: `company` must be text, which 2 is not. Put it in quotes.",
+            "plan.yaml:1: `company` must be text, and 2 is not. Put it in quotes.",
         ),
-        (("plan.yaml", "  on_call: {title", "  On Call: {title"), "plan.yaml:8: `On Call` is no short name."),
+        (("plan.yaml", "  on_call: {title", "  On Call: {title"), "plan.yaml:8: `On Call` is not a short name."),
         (("plan.yaml", "  review: {", "  revue: {"), "plan.yaml:20: `revue` is not one of 'detect', 'contain'"),
         (("plan.yaml", "  review: {label: Review}\n", ""), "plan.yaml:1: The file: `phases` lacks review."),
         (

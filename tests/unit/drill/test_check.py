@@ -56,8 +56,8 @@ def with_drill(root: Path, text: str = DRILL, *edits: Edit) -> Path:
 
 def found(folder: Path) -> list[str]:
     """Return the complaints as `level pay.yaml:7: sentence next step`."""
-    every = check_company(folder, KINDS, more=check_drills)
-    return [f"{one.level} {one.where.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every]
+    every = check_company(folder, KINDS, extra_check=check_drills)
+    return [f"{one.level} {one.location.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every]
 
 
 def test_a_drill_that_can_be_played_has_nothing_to_complain_about(tmp_path: Path) -> None:
