@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from threading import Lock
 from weakref import WeakKeyDictionary
 
@@ -106,6 +107,18 @@ def open_under(journal: Journal, key: str) -> tuple[Incident | None, str]:
             return incident, key
         key = f"{key}/after {found}"
     return None, key
+
+
+def find_open(
+    journal: Journal, service: str, *, runbook: str | None = None, opened_since: datetime | None = None
+) -> Incident | None:
+    """Return the newest open incident of a service, or None. Its age does not matter without `opened_since`.
+
+    With `runbook`, only an incident that follows that runbook. Raises JournalError.
+    """
+    rows = journal.incidents(open_only=True, service=service, since=opened_since)
+    incidents = readable(journal, rows)
+    return next((one for one in incidents if runbook in {None, one.opened.runbook}), None)
 
 
 def readable(journal: Journal, rows: Iterable[IncidentRow]) -> Iterator[Incident]:

@@ -16,7 +16,7 @@ from allclear.domain.reminders import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import read_params
-from allclear.engine.incidents import read_incident, readable
+from allclear.engine.incidents import find_open, read_incident
 from allclear.engine.people.declare import Declaration
 from allclear.engine.people.people import People
 from allclear.engine.response.step_keys import undo_key
@@ -157,8 +157,7 @@ class ManualActions:
                 )
             return named
         service = self.service_of(request)
-        rows = self._journal.incidents(open_only=True, service=service)
-        for incident in readable(self._journal, rows):
+        if incident := find_open(self._journal, service):
             return incident
         runbooks = [runbook for runbook in self._company.runbooks.values() if runbook.service == service]
         runbook = (runbooks or list(self._company.runbooks.values()))[0]

@@ -24,7 +24,7 @@ from allclear.domain.records import (
 )
 from allclear.domain.text import plain
 from allclear.engine.alerts.storm import Buckets, Umbrella, count_collapsed
-from allclear.engine.incidents import open_under, read_incident, read_or_none, readable
+from allclear.engine.incidents import find_open, open_under, read_incident, read_or_none
 from allclear.engine.response.flow_starts import restart_messages, start_message
 from allclear.journal.ports import INCIDENTS, Journal
 
@@ -199,13 +199,10 @@ class Intake:
         """A new alert joins what is open on its service, or the incident that gathers a storm, or opens its own."""
         if not self._storm.enabled:
             return self._open(said, route)
-        young = said.now - self._storm.joins_within
-        rows = self._journal.incidents(open_only=True, service=route.service, since=young)
-        for incident in readable(self._journal, rows):
-            reason = (
-                f"{incident.id} is open on {route.service}, for less than {say_duration(self._storm.joins_within)}."
-            )
-            return self._join(said, incident, reason)
+        since = said.now - self._storm.join_within
+        if incident := find_open(self._journal, route.service, opened_since=since):
+            limit = say_duration(self._storm.join_within)
+            return self._join(said, incident, f"{incident.id} is open for {route.service}, opened within {limit}.")
         if umbrella := self._umbrella.raging(said.now):
             return self._join(said, self._read(umbrella), f"Alerts storm in: {umbrella} gathers new troubles.")
         return self._open(said, route)

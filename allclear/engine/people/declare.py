@@ -11,7 +11,7 @@ from allclear.company import Company
 from allclear.domain.incident import Incident
 from allclear.domain.records import Acknowledged, Assessed, By, IncidentOpened, NoteAdded, RoleTaken
 from allclear.domain.template_values import LEAD
-from allclear.engine.incidents import open_under, readable
+from allclear.engine.incidents import find_open, open_under
 from allclear.engine.people.assess import Assessments
 from allclear.engine.people.incident_writer import IncidentWriter
 from allclear.engine.response.flow_starts import start_message
@@ -50,13 +50,12 @@ class Declarations:
         what the plan does not have, NotAllowed, JournalError.
         """
         opened = self.opening(declaration, by).model_copy(update={"manual": first is None})
-        rows = self._journal.incidents(open_only=True, service=declaration.service)
-        for known in readable(self._journal, rows):
-            if known.opened.runbook == declaration.runbook:
-                return self._declare_again(known, declaration, by, first)
+        service, runbook = declaration.service, declaration.runbook
+        if known := find_open(self._journal, service, runbook=runbook):
+            return self._declare_again(known, declaration, by, first)
         outbox = [start_message("{incident}", first)] if first else []
         # The key lets one of two simultaneous declarations open the incident, and the other one join it.
-        _, key = open_under(self._journal, f"declared:{declaration.service}:{declaration.runbook}")
+        _, key = open_under(self._journal, f"declared:{service}:{runbook}")
         incident, new = self._journal.open_incident(self._company.plan.short, opened, by, key=key, outbox=outbox)
         if not new:
             return self._declare_again(self._writer.read(incident), declaration, by, first)
