@@ -54,12 +54,12 @@ async def test_an_authorised_act_is_done_when_nobody_stops_it(tmp_path: Path) ->
         assert ask is not None
         assert ask.ask.window is not None
         assert ask.ask.window.until - it.watch.now == timedelta(seconds=60)
-        assert "unless somebody says no" in ask.ask.text
+        assert "unless a person says no" in ask.ask.text
         it.watch.now += timedelta(seconds=59)
-        assert await it.engine.approval_timeouts.let_pass() == []
+        assert await it.engine.approval_timeouts.apply_due() == []
         it.watch.now += timedelta(seconds=1)
-        assert await it.engine.approval_timeouts.let_pass() == [ask.ask.id]
-        assert await it.engine.approval_timeouts.let_pass() == []
+        assert await it.engine.approval_timeouts.apply_due() == [ask.ask.id]
+        assert await it.engine.approval_timeouts.apply_due() == []
         woken = [message for message in it.engine.journal.outbox() if message.kind is OutboxKind.RESUME]
         assert [message.detail["ask"] for message in woken] == [ask.ask.id]
         await it.to(Phase.CONTAIN)
@@ -79,7 +79,7 @@ async def test_a_no_within_the_window_stops_it(tmp_path: Path) -> None:
         assert ask.ask.id in move.asks
         it.engine.people.answer(ask.ask.id, anybody(ask.ask), yes=False, reason="The big show is on.")
         it.watch.now += timedelta(minutes=2)
-        assert await it.engine.approval_timeouts.let_pass() == []
+        assert await it.engine.approval_timeouts.apply_due() == []
         act = it.incident.act_of(Phase.CONTAIN, "disable-flag")
         assert act is not None
         assert act.intended is None
@@ -92,7 +92,7 @@ async def test_an_alert_that_anybody_could_send_authorises_nothing(tmp_path: Pat
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
         assert ask.ask.window is None
-        assert "It is not done by itself: no alert came from a source that proved who it is" in ask.ask.text
+        assert "It is not done automatically: no firing alert is authenticated" in ask.ask.text
 
 
 async def test_a_flapping_alert_sets_nothing_off(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def test_nothing_acts_by_itself_twice_within_the_hour(tmp_path: Path) -> N
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         await it.past_detection()
         it.watch.now += timedelta(seconds=61)
-        await it.engine.approval_timeouts.let_pass()
+        await it.engine.approval_timeouts.apply_due()
         await it.to(Phase.CONTAIN)
         _switch_streams(it, on=True)
         again = it.engine.intake.take(replace(STREAMS, key="streams-2"), "delivery-2")
@@ -138,9 +138,9 @@ async def test_the_generic_status_goes_out_when_nobody_answers_and_it_fails_stil
         assert first is not None
         assert first.ask.window is not None
         it.watch.now += timedelta(minutes=14)
-        assert await it.engine.approval_timeouts.let_pass() == []
+        assert await it.engine.approval_timeouts.apply_due() == []
         it.watch.now += timedelta(minutes=1)
-        assert await it.engine.approval_timeouts.let_pass() == [first.ask.id]
+        assert await it.engine.approval_timeouts.apply_due() == [first.ask.id]
         assert it.incident.asks[first.ask.id].withdrawn
         await it.to(Phase.CONTAIN)
         act = it.incident.act_of(Phase.CONTAIN, "status-page")
@@ -158,11 +158,11 @@ async def test_after_a_weak_alert_no_words_go_out_that_nobody_approved(tmp_path:
     async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=False)) as it:
         ask = await _unanswered(it)
         assert it.incident.asks[ask].open
-        assert await it.engine.approval_timeouts.let_pass() == []
+        assert await it.engine.approval_timeouts.apply_due() == []
         for turn in ("resolved", "firing"):
             it.engine.intake.take(replace(ALERT, state=turn, authenticated=True), f"delivery-{turn}")
         it.watch.now += timedelta(minutes=5)
-        assert await it.engine.approval_timeouts.let_pass() == [ask]
+        assert await it.engine.approval_timeouts.apply_due() == [ask]
         assert it.incident.asks[ask].withdrawn
 
 
@@ -184,7 +184,7 @@ async def test_in_a_storm_and_while_an_alert_flaps_no_words_go_out_that_nobody_a
         ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
         assert ask is not None
         it.watch.now += timedelta(minutes=3)
-        assert await it.engine.approval_timeouts.let_pass() == [ask.ask.id]
+        assert await it.engine.approval_timeouts.apply_due() == [ask.ask.id]
         assert it.incident.asks[ask.ask.id].open
         act = it.incident.act_of(Phase.CONTAIN, "status-page")
         assert act is not None
@@ -199,8 +199,8 @@ async def test_nothing_goes_out_when_the_service_is_well(tmp_path: Path) -> None
         it.watch.now += timedelta(minutes=15)
         ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
         assert ask is not None
-        assert await it.engine.approval_timeouts.let_pass() == [ask.ask.id]
-        assert await it.engine.approval_timeouts.let_pass() == []
+        assert await it.engine.approval_timeouts.apply_due() == [ask.ask.id]
+        assert await it.engine.approval_timeouts.apply_due() == []
         assert it.incident.asks[ask.ask.id].open
 
 
@@ -210,7 +210,7 @@ async def _unanswered(it: Scene) -> str:
     ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
     assert ask is not None
     it.watch.now += timedelta(minutes=15)
-    assert await it.engine.approval_timeouts.let_pass() == [ask.ask.id]
+    assert await it.engine.approval_timeouts.apply_due() == [ask.ask.id]
     return ask.ask.id
 
 
@@ -241,8 +241,8 @@ async def test_a_window_that_passes_over_a_healthy_service_does_nothing(tmp_path
         assert ask is not None
         _switch_streams(it, on=False)
         it.watch.now += timedelta(seconds=61)
-        assert await it.engine.approval_timeouts.let_pass() == [ask.ask.id]
-        assert await it.engine.approval_timeouts.let_pass() == []
+        assert await it.engine.approval_timeouts.apply_due() == [ask.ask.id]
+        assert await it.engine.approval_timeouts.apply_due() == []
         assert it.incident.asks[ask.ask.id].open
         assert not it.incident.asks[ask.ask.id].veto_window_ended
 
@@ -254,7 +254,7 @@ async def test_a_window_that_nobody_watched_authorises_nothing_hours_later(tmp_p
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
         it.watch.now += timedelta(hours=5)
-        await it.engine.approval_timeouts.let_pass()
+        await it.engine.approval_timeouts.apply_due()
         assert it.incident.asks[ask.ask.id].open
 
 
@@ -266,7 +266,7 @@ async def test_an_alert_that_is_over_authorises_nothing(tmp_path: Path) -> None:
         assert ask is not None
         it.engine.intake.take(replace(STREAMS, state="resolved"), "delivery-2")
         it.watch.now += timedelta(seconds=61)
-        await it.engine.approval_timeouts.let_pass()
+        await it.engine.approval_timeouts.apply_due()
         assert it.incident.asks[ask.ask.id].open
 
 
@@ -284,7 +284,7 @@ async def test_silence_changes_nothing_but_words(tmp_path: Path) -> None:
         assert ask is not None
         assert ask.ask.window is None
         it.watch.now += timedelta(minutes=2)
-        assert await it.engine.approval_timeouts.let_pass() == []
+        assert await it.engine.approval_timeouts.apply_due() == []
 
 
 async def test_two_who_check_at_once_propose_it_once(tmp_path: Path) -> None:
@@ -302,11 +302,11 @@ async def test_generic_words_are_not_lost_when_the_process_dies_before_they_go_o
     async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
         await _reach_the_status_page(it)
         it.watch.now += timedelta(minutes=15)
-        await it.engine.approval_timeouts.let_pass()
+        await it.engine.approval_timeouts.apply_due()
         act = it.incident.act_of(Phase.CONTAIN, "status-page")
         assert act is not None
         assert act.outcome is not None
-        assert act.outcome.sentence == "Nobody answered; generic words go out."
+        assert act.outcome.sentence == "Nobody answered; the standard text is sent."
         woken = [message for message in it.engine.journal.outbox() if message.kind is OutboxKind.RESUME]
         assert "status-page" in str(woken[-1].detail["ask"])
         await it.to(Phase.CONTAIN)

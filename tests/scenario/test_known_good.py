@@ -15,7 +15,13 @@ from allclear.domain.baseline import Baseline, ServingAll
 from allclear.domain.errors import JournalError
 from allclear.domain.records import IncidentEnded, IncidentOpened
 from allclear.domain.runbook import Phase, ProbeCall
-from allclear.engine.actions.known_good import JournalRecord, after_checks, note_finding, note_healthy, with_serving
+from allclear.engine.actions.known_good import (
+    JournalRecord,
+    record_known_good,
+    record_serving,
+    with_check_count,
+    with_serving,
+)
 from allclear.journal.entries import SqlJournal
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
 from tests.scenario.response_support import (
@@ -161,7 +167,7 @@ def test_a_lucky_check_makes_no_good_revision(
     finding = with_serving(
         Finding(verdict=verdict, sentence="Looked.", facts=facts), [ServingAll(resource=TRAFFIC, revision=GOOD)]
     )
-    note_finding(journal, after_checks(finding, checks), NOW, "VS-1, recovered")
+    record_known_good(journal, with_check_count(finding, checks), NOW, "VS-1, recovered")
     kept = journal.baselines(TRAFFIC, NOW)
     journal.close()
     assert [one.revision for one in kept] == noted
@@ -203,10 +209,14 @@ async def test_a_readiness_check_can_note_what_serves(tmp_path: Path) -> None:
     async with Simulated(quick("healthy")) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
-            noted = await note_healthy(engine.journal, engine.registry, engine.context, "storefront", NOW, "readiness")
+            noted = await record_serving(
+                engine.journal, engine.registry, engine.context, "storefront", NOW, "readiness"
+            )
             halves = [{"revision": name, "percent": 50} for name in (GOOD, "vintstreet-00040-kip")]
             await control(sim, "POST", "/traffic", {"traffic": halves})
-            shared = await note_healthy(engine.journal, engine.registry, engine.context, "storefront", NOW, "readiness")
+            shared = await record_serving(
+                engine.journal, engine.registry, engine.context, "storefront", NOW, "readiness"
+            )
             kept = engine.journal.baselines(TRAFFIC, NOW)
         finally:
             await engine.close()
@@ -219,8 +229,8 @@ async def test_what_cannot_be_read_is_not_noted(tmp_path: Path) -> None:
     async with Simulated(quick("healthy", permissions=[])) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
-            assert await note_healthy(engine.journal, engine.registry, engine.context, "storefront", NOW, "x") == []
-            assert await note_healthy(engine.journal, engine.registry, engine.context, "nothing", NOW, "x") == []
+            assert await record_serving(engine.journal, engine.registry, engine.context, "storefront", NOW, "x") == []
+            assert await record_serving(engine.journal, engine.registry, engine.context, "nothing", NOW, "x") == []
         finally:
             await engine.close()
 

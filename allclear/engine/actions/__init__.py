@@ -1,1 +1,1 @@
-"""Acts on production: proposed, approved, executed, verified, undone."""
+"""Acts on production: proposed, approved, carried out, verified, undone."""

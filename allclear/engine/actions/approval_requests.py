@@ -1,4 +1,4 @@
-"""How a question to people reads: what will change, before and after, why, the risk, and the way back."""
+"""The texts of the questions to people: what would change, before and after, why, the risk, and how it is undone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from allclear.domain.text import change_rows, markdown_safe
 
 
 def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = None) -> ApprovalPolicy | None:
-    """Return who must say yes: the step's own word, else the plan's, else the action's default; None for nobody.
+    """Return who must approve an action, with their deputies; None if no approval is needed.
 
-    Deputies stand beside those whom they act for.
+    The step decides, or else the plan, or else the action's default.
     """
     own = step.approval if step is not None else None
     policy = own or plan.approvals.get(action.name, action.approval)
@@ -27,32 +27,35 @@ def policy_for(plan: Plan, action: type[Action[Any, Any]], step: Step | None = N
     )
 
 
-def responder(plan: Plan, *, reason: bool = False) -> ApprovalPolicy:
-    """Return the policy for questions about the response itself: one of its responders, or anybody."""
+def response_policy(plan: Plan, *, reason: bool = False) -> ApprovalPolicy:
+    """Return who may answer questions about the response itself: its responders, or everyone if the plan has none."""
     known = [role for role in ONE_PERSON.roles if role in plan.roles]
     return ApprovalPolicy(roles=known or list(plan.roles), reason_needed=reason)
 
 
 def fallback_for(action: type[Action[Any, Any]], step: Step | None) -> Fallback | None:
-    """Return what goes out when nobody answers: the step's own word, else the action's; None for nothing."""
-    found = None if step is None or step.if_unanswered == "never" else step.if_unanswered or action.if_unanswered
-    return found if found and set(found.with_) <= set(action.speaks) else None
+    """Return the standard text that is sent if nobody answers: the step's, or else the action's; None if there is none.
+
+    Only parameters that people read may be replaced.
+    """
+    fallback = None if step is None or step.if_unanswered == "never" else step.if_unanswered or action.if_unanswered
+    return fallback if fallback and set(fallback.with_) <= set(action.speaks) else None
 
 
 def ask_id(incident: Incident, phase: str, step: str) -> str:
-    """Return a new ask's id, as `VS-12/contain/roll-back`; the second of a step ends in `~2`."""
+    """Return a new ask's id, as `VS-12/contain/roll-back`; the second ask of a step ends in `~2`."""
     times = sum((state.ask.phase, state.ask.step) == (phase, step) for state in incident.asks.values())
     return f"{incident.id}/{phase}/{step}" + (f"~{times + 1}" if times else "")
 
 
-def approval_of(
+def approval_ask(
     incident: Incident, phase: str, step: str, act: str, change: Change[Any], policy: ApprovalPolicy
 ) -> Ask:
-    """Return the question whether `change` may be made."""
+    """Return the question whether `change` may be made. Its digest binds the approval to this change."""
     rows = [f"| {name} | {was} | {then} |" for name, was, then in change_rows(change.model_dump(mode="json"))]
     text = "\n".join(
         [
-            f"Why: {markdown_safe(_why(incident))}",
+            f"Why: {markdown_safe(_situation(incident))}",
             "",
             "| | before | after |",
             "|---|---|---|",
@@ -78,51 +81,50 @@ def approval_of(
     )
 
 
-def with_window(ask: Ask, step: Step, unanswered: Fallback | None, against: list[str], now: datetime) -> Ask:
-    """Return `ask` with what happens when nobody answers, if so; `against` speaks against acting alone."""
-    simple = ask.policy.people == 1 and not ask.policy.one_of and not ask.policy.reason_needed
-    if step.auto_approve and not simple:
-        against = [*against, "its approval asks for more than one person's yes"]
-    if step.auto_approve and not against:
-        until = now + step.auto_approve.veto_window
-        told = f"It is done by itself at {until:%H:%M:%S} UTC, unless somebody says no."
-        return ask.model_copy(
-            update={"window": AnswerWindow(until=until, then="act"), "text": f"**{told}**\n\n{ask.text}"}
-        )
+def _situation(incident: Incident) -> str:
+    checks = [state for state in incident.steps.values() if state.finding.facts]
+    last = f" Last check: {checks[-1].finding.sentence}" if checks else ""
+    return f"{incident.id}, {incident.severity}: {incident.title}.{last}"
+
+
+def with_window(ask: Ask, step: Step, fallback: Fallback | None, against: list[str], now: datetime) -> Ask:
+    """Return `ask` with what happens if nobody answers, and with the text that says so.
+
+    `against` are the reasons that rule out automatic action. `fallback` is the standard text that is sent otherwise.
+    """
     if step.auto_approve:
-        text = f"{ask.text}\n\nIt is not done by itself: {'; '.join(against)}."
-        return ask.model_copy(update={"text": text})
-    if unanswered:
-        until = now + unanswered.after
-        told = (
-            f"Unanswered by {until:%H:%M} UTC while the service is failing, the generic text goes out, "
-            "unless no alert proved who it is, one flaps, or alerts storm in."
+        if ask.policy.takes:
+            against = [*against, f"its approval takes {ask.policy.takes}"]
+        if against:
+            return ask.model_copy(update={"text": f"{ask.text}\n\nIt is not done automatically: {'; '.join(against)}."})
+        until = now + step.auto_approve.veto_window
+        notice = f"It is done automatically at {until:%H:%M:%S} UTC, unless a person says no before."
+        window = AnswerWindow(until=until, then="act")
+        return ask.model_copy(update={"window": window, "text": f"**{notice}**\n\n{ask.text}"})
+    if fallback:
+        until = now + fallback.after
+        notice = (
+            f"If nobody answers by {until:%H:%M} UTC and the service is still failing, the standard text is sent. "
+            "It is not sent if no alert is authenticated, an alert is flapping, or there is an alert storm."
         )
-        return ask.model_copy(
-            update={"window": AnswerWindow(until=until, then="fallback"), "text": f"{ask.text}\n\n{told}"}
-        )
+        window = AnswerWindow(until=until, then="fallback")
+        return ask.model_copy(update={"window": window, "text": f"{ask.text}\n\n{notice}"})
     return ask
 
 
-def _why(incident: Incident) -> str:
-    checks = [state for state in incident.steps.values() if state.finding.facts]
-    seen = f" Last look: {checks[-1].finding.sentence}" if checks else ""
-    return f"{incident.id}, {incident.severity}: {incident.title}.{seen}"
-
-
 def choice_ask(incident: Incident, phase: str, key: str, title: str, act: Act, policy: ApprovalPolicy) -> Ask:
-    """Return the question which candidate is meant, where nothing decided it."""
+    """Return the question which candidate is meant, after an act was refused because it could not tell."""
     candidates = [candidate for refusal in act.refusals for candidate in refusal.candidates]
-    said = " ".join(refusal.sentence for refusal in act.refusals)
-    lines = [f"- **{markdown_safe(one.name)}**: {markdown_safe(one.reason)}" for one in candidates]
+    reason = " ".join(refusal.sentence for refusal in act.refusals)
+    lines = [f"- **{markdown_safe(candidate.name)}**: {markdown_safe(candidate.reason)}" for candidate in candidates]
     return Ask(
         id=ask_id(incident, phase, key),
         kind=AskKind.CHOICE,
         phase=phase,
         step=key,
         title=f"Which one? {title}",
-        text="\n".join([markdown_safe(said), "", *lines]),
-        yes="The change to it is worked out, and asked for.",
+        text="\n".join([markdown_safe(reason), "", *lines]),
+        yes="The change to it is worked out, and put to you for approval.",
         no="It is not done; the runbook goes on without it.",
         policy=policy,
         choices=candidates,
@@ -130,7 +132,7 @@ def choice_ask(incident: Incident, phase: str, key: str, title: str, act: Act, p
 
 
 def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
-    """Return the request that a role does `step` and says so."""
+    """Return the request that a person in the step's role does it, and reports it."""
     role = step.person or "on_call"
     roles = list(dict.fromkeys([role, "incident_commander"]))
     return Ask(
@@ -140,52 +142,52 @@ def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
         step=step.id,
         title=step.title or text,
         text=markdown_safe(text),
-        yes="It is done; a note says how.",
-        no="It cannot or need not be done; a note says why.",
+        yes="It is done; the note says how.",
+        no="It cannot be done, or need not be done; the note says why.",
         policy=ApprovalPolicy(roles=roles, reason_needed=True),
     )
 
 
 def false_alarm_ask(incident: Incident, phase: str, step: Step, finding: str, policy: ApprovalPolicy) -> Ask:
-    """Return the question whether the response should end here."""
+    """Return the question whether the incident is a false alarm, because the service looks healthy."""
     return Ask(
         id=ask_id(incident, phase, step.id),
         kind=AskKind.FALSE_ALARM,
         phase=phase,
         step=step.id,
         title=f"False alarm? {incident.title}",
-        text=f"The service looks healthy: {markdown_safe(finding)} Nothing was changed and nobody was paged.",
+        text=f"The service looks healthy: {markdown_safe(finding)} Nothing was changed, and nobody was paged.",
         yes="The incident ends as a false alarm.",
-        no="The response goes on: somebody is paged.",
+        no="The response goes on, and pages the on-call.",
         policy=policy,
     )
 
 
 def check_again_ask(incident: Incident, phase: str, key: str, title: str, finding: str, policy: ApprovalPolicy) -> Ask:
-    """Return the question whether to look again, where a look did not show health."""
+    """Return the question whether to repeat a health check that failed."""
     return Ask(
         id=ask_id(incident, phase, key),
         kind=AskKind.RETRY,
         phase=phase,
         step=key,
-        title=f"Not well yet: {title}",
-        text=f"{markdown_safe(finding)} Set it right, then say yes.",
-        yes="The service is looked at again.",
-        no="The response goes on without; the record says so.",
+        title=f"Not healthy yet: {title}",
+        text=f"{markdown_safe(finding)} Correct it, then answer yes.",
+        yes="The service is checked again.",
+        no="The response goes on without it; the record says so.",
         policy=policy,
     )
 
 
 def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcome: str, policy: ApprovalPolicy) -> Ask:
-    """Return the question what to do about something that could not be undone."""
+    """Return the question what to do about an act that could not be undone."""
     return Ask(
         id=ask_id(incident, phase, key),
         kind=AskKind.RETRY,
         phase=phase,
         step=key,
         title=f"Still in place: {title}",
-        text=f"{markdown_safe(outcome)}",
+        text=markdown_safe(outcome),
         yes="Its undo is worked out again.",
-        no="It stays in place: whoever answers takes it over, and is reminded a day later.",
+        no="It stays in place. The person who answers no takes it over, and is reminded after a day.",
         policy=policy,
     )

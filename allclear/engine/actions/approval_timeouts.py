@@ -1,4 +1,4 @@
-"""What happens when a time is over in which people could have answered: an authorised act, or generic words."""
+"""What happens when an answer window ends without an answer: an action the plan allows, or its standard text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.base import Clock
-from allclear.domain.incident import AskState, Incident
+from allclear.domain.clearance import Clearance, clearance
+from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.records import ActFinished, AskWithdrawn, By, NoteAdded, StepDone, VetoWindowEnded
-from allclear.engine.actions.auto_approval import acted_recently, objections
+from allclear.engine.actions.auto_approval import acted_recently, reasons_against
 from allclear.engine.concurrency import Sweep
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.step_keys import window_check_key
@@ -22,19 +23,18 @@ log = logging.getLogger("allclear.approval_timeouts")
 
 BY = By(actor="allclear", via="window")
 
-AGAIN = timedelta(minutes=5)
-"""How often a service is looked at again whose status nobody has published."""
+RECHECK = timedelta(minutes=5)
+"""How often a service is checked again as long as its unanswered question may send the standard text."""
 
 STALE = timedelta(minutes=5)
-"""A window that passed this long ago, while nobody watched, authorises nothing any more."""
-
+"""A veto window that ended longer ago than this, while no process was running, allows nothing."""
 
 _AT_ONCE = 20
-"""Windows that are seen to at the same time: one client's connections are shared by all of them."""
+"""Asks whose timeouts are applied at the same time: they share each client's connections."""
 
 
 class ApprovalTimeouts:
-    """Watches the windows of open asks. Any process may; an ask's window passes once."""
+    """Applies the timeouts of open asks. Several processes may run it: each timeout is applied once."""
 
     def __init__(self, journal: Journal, conductor: Conductor, company: Company, clock: Clock) -> None:
         self._journal = journal
@@ -44,86 +44,93 @@ class ApprovalTimeouts:
         self._sweep = Sweep(log, "apply the timeout of", _AT_ONCE)
 
     def waiting(self) -> list[tuple[datetime, str, str]]:
-        """Return when which window passes, with incident and ask, the next one first."""
-        found: list[tuple[datetime, str, str]] = []
+        """Return the time, the incident and the ask of each pending timeout, the earliest first."""
+        pending: list[tuple[datetime, str, str]] = []
         for incident in self._conductor.incidents():
-            times = ((_next(incident, state), state) for state in incident.open_asks)
-            found += [(until, incident.id, state.ask.id) for until, state in times if until]
-        return sorted(found)
+            times = ((_timeout_of(incident, state), state) for state in incident.open_asks)
+            pending += [(until, incident.id, state.ask.id) for until, state in times if until]
+        return sorted(pending)
 
-    async def let_pass(self, each: Callable[[], None] = lambda: None) -> list[str]:
-        """Apply every approval timeout that is over, and return the ids of the asks.
+    async def apply_due(self, each: Callable[[], None] = lambda: None) -> list[str]:
+        """Apply every timeout that is over, and return the ids of the asks.
 
         `each` is called after each one. Raises JournalError.
         """
         now = self._clock()
-        due = [(ask, incident) for until, incident, ask in await asyncio.to_thread(self.waiting) if until <= now]
+        due = {ask: incident for until, incident, ask in await asyncio.to_thread(self.waiting) if until <= now}
 
         async def visit(ask_id: str) -> None:
-            await self._pass(self._conductor.incident(incidents[ask_id]), ask_id)
+            await self._apply(self._conductor.incident(due[ask_id]), ask_id)
 
-        incidents = dict(due)
-        return await self._sweep.visit_all(((ask, ask) for ask in incidents), visit, each)
+        return await self._sweep.visit_all(((ask, ask) for ask in due), visit, each)
 
-    async def _pass(self, incident: Incident, ask_id: str) -> None:
-        """Look once more; what is not failing still, or is forbidden by now, waits for people as any other ask."""
+    async def _apply(self, incident: Incident, ask_id: str) -> None:
+        """Check the service once more. If it still fails, and nothing rules it out, do what the window allows.
+
+        Otherwise the ask stays open, like one without a window.
+        """
         state = incident.asks[ask_id]
         window, act = state.ask.window, incident.acts.get(state.ask.act or "")
         if not state.open or window is None or act is None:
             return
         finding = await self._conductor.check_health(incident)
-        # A look takes its time, and people write notes meanwhile: only what it bears on must not have moved.
+        # Read again, because a check takes time and people may have answered meanwhile.
         incident = self._conductor.incident(incident.id)
-        state = incident.asks[ask_id]
+        state, act = incident.asks[ask_id], incident.acts[act.id]
         if not state.open:
             return
-        seen = StepDone(
-            phase=state.ask.phase, step=_check_key(state), title="Still failing?", finding=finding, health_check=True
+        checked = StepDone(
+            phase=state.ask.phase,
+            step=window_check_key(state.ask.step),
+            title="Still failing?",
+            finding=finding,
+            health_check=True,
         )
-        fails = finding.verdict is Verdict.FAILURE
         if window.then == "act":
-            allowed = (
-                fails
-                and self._clock() - window.until <= STALE
-                and not self._against(incident, finding)
-                and not acted_recently(self._journal, incident, act.proposed.resource, self._clock())
-            )
-            records = [seen, VetoWindowEnded(ask=ask_id)] if allowed else [seen]
+            allowed = self._may_act(incident, act, window.until, finding)
+            consequences = [VetoWindowEnded(ask=ask_id)] if allowed else []
         else:
-            told = fails and not self._against(incident, finding, words=True)
-            records = [seen, *_given_up(state, act.id, finding)] if told else [seen]
-        wake = OutboxMessage(OutboxKind.RESUME, incident.id, f"window:{ask_id}", {"ask": ask_id})
-        self._journal.append(
-            incident.id, records, BY, expect=incident.length, outbox=[wake] if len(records) > 1 else []
+            consequences = _give_up(state, act.id, finding) if self._may_send_text(incident, finding) else []
+        resume = OutboxMessage(OutboxKind.RESUME, incident.id, f"window:{ask_id}", {"ask": ask_id})
+        outbox = [resume] if consequences else []
+        self._journal.append(incident.id, [checked, *consequences], BY, expect=incident.length, outbox=outbox)
+
+    def _may_act(self, incident: Incident, act: Act, until: datetime, finding: Finding) -> bool:
+        """Return whether the act may be carried out without an approval because nobody stopped it in time."""
+        return (
+            finding.verdict is Verdict.FAILURE
+            and clearance(incident, act) is Clearance.WAITING
+            and self._clock() - until <= STALE
+            and not self._reasons_against(incident, finding)
+            and not acted_recently(self._journal, incident, act.proposed.resource, self._clock())
         )
 
-    def _against(self, incident: Incident, seen: Finding, *, words: bool = False) -> list[str]:
-        """Return why nothing may be done here that nobody approved, words included; `seen` is the look just made."""
-        record = self._journal.entries(incident.id)
-        return objections(incident, record, self._company.plan.storm, self._clock(), seen, words=words)
+    def _may_send_text(self, incident: Incident, finding: Finding) -> bool:
+        """Return whether the plan's standard text may be sent, because nobody answered."""
+        return finding.verdict is Verdict.FAILURE and not self._reasons_against(incident, finding, only_text=True)
+
+    def _reasons_against(self, incident: Incident, finding: Finding, *, only_text: bool = False) -> list[str]:
+        entries = self._journal.entries(incident.id)
+        return reasons_against(incident, entries, self._company.plan.storm, self._clock(), finding, only_text=only_text)
 
 
-def _given_up(state: AskState, act: str, finding: Finding) -> list[AskWithdrawn | ActFinished | NoteAdded]:
-    """What is written when nobody answered; whoever makes the next move then proposes the generic words."""
-    reason = f"nobody answered in time, and the service is failing still: {finding.sentence.rstrip('.')}"
-    given_up = Outcome(status=ActStatus.REFUSED, changed=False, sentence="Nobody answered; generic words go out.")
+def _give_up(state: AskState, act: str, finding: Finding) -> list[AskWithdrawn | ActFinished | NoteAdded]:
+    """Return the records that withdraw an unanswered ask; the next move then proposes the standard text."""
+    reason = f"nobody answered in time, and the service still fails: {finding.sentence.rstrip('.')}"
+    outcome = Outcome(status=ActStatus.REFUSED, changed=False, sentence="Nobody answered; the standard text is sent.")
     return [
         AskWithdrawn(ask=state.ask.id, reason=reason),
-        ActFinished(act=act, outcome=given_up),
-        NoteAdded(text=f"The generic text goes out: {reason}."),
+        ActFinished(act=act, outcome=outcome),
+        NoteAdded(text=f"The standard text is sent: {reason}."),
     ]
 
 
-def _check_key(state: AskState) -> str:
-    return window_check_key(state.ask.step)
+def _timeout_of(incident: Incident, state: AskState) -> datetime | None:
+    """Return when the ask's timeout is to be applied; None if it has no window, or if its veto window allowed nothing.
 
-
-def _next(incident: Incident, state: AskState) -> datetime | None:
-    """Return when its window passes; None where it passed and nothing came of it: then the question simply stays.
-
-    What only words go out for is looked at again and again, for a service may fail again while nobody answers.
+    An ask whose window may send the standard text is checked again and again, because the service may fail later.
     """
-    window, seen = state.ask.window, incident.step(state.ask.phase, _check_key(state))
-    if window is None or seen is None or seen.number < state.number:
+    window, checked = state.ask.window, incident.step(state.ask.phase, window_check_key(state.ask.step))
+    if window is None or checked is None or checked.number < state.number:
         return window.until if window else None
-    return seen.at + AGAIN if window.then == "fallback" else None
+    return checked.at + RECHECK if window.then == "fallback" else None

@@ -1,4 +1,4 @@
-"""When a step may act without being approved: the conditions, each with a sentence for when it does not hold."""
+"""The conditions under which a step may act without an approval, each with a sentence for when it does not hold."""
 
 from __future__ import annotations
 
@@ -14,59 +14,59 @@ from allclear.domain.template_values import in_storm
 from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Journal
 
-APART = timedelta(seconds=10)
-"""How far apart the two looks lie that must both have failed."""
+CHECKS_APART = timedelta(seconds=10)
+"""The shortest time between the two health checks that must both have failed."""
 
-ONCE_WITHIN = timedelta(hours=1)
-"""Nothing acts by itself twice on the same service or resource in this time."""
+COOLDOWN = timedelta(hours=1)
+"""How long an automatic action rules out another one on the same service or resource."""
 
 
-def objections(
+def reasons_against(
     incident: Incident,
     entries: list[Entry],
     storm: Storm,
     now: datetime,
-    seen: Finding | None = None,
+    latest: Finding | None = None,
     *,
-    words: bool = False,
+    only_text: bool = False,
 ) -> list[str]:
-    """Return why nothing may act by itself in this incident, as far as its record tells; empty when it may.
+    """Return the reasons in the incident's record that rule out automatic action; empty if it is allowed.
 
-    `seen` is a look that was made just now and does not stand in the record yet. For `words` alone it is enough that a
-    person declared the incident.
+    `latest` is the finding of a health check that is not in the record yet. `only_text` is for the plan's standard
+    text, which may also be sent without an authenticated alert if a person declared the incident.
     """
     checks = [
         (entry.at, entry.record.finding.verdict)
         for entry in entries
         if isinstance(entry.record, StepDone) and entry.record.health_check
     ]
-    checks += [(now, seen.verdict)] if seen else []
-    declared = words and bool(incident.opened_by.person)
+    checks += [(now, latest.verdict)] if latest else []
+    declared = only_text and bool(incident.opened_by.person)
     return [
         *(() if declared else _source(incident)),
         *_checks(checks),
         *_flapping(incident, entries, storm, now),
-        *_covered(incident),
+        *_storm(incident),
     ]
 
 
 def _source(incident: Incident) -> Iterator[str]:
     firing = [alert for alert in incident.alerts.values() if alert.state == "firing"]
     if not any(alert.authenticated for alert in firing):
-        yield "no alert came from a source that proved who it is"
+        yield "no firing alert is authenticated"
 
 
 def _checks(checks: list[tuple[datetime, Verdict]]) -> Iterator[str]:
     failed: list[datetime] = []
     for at, verdict in checks:
-        if verdict is Verdict.SUCCESS:  # what failed before is another trouble
+        if verdict is Verdict.SUCCESS:  # failures before a success belong to an earlier trouble
             failed.clear()
         elif verdict is Verdict.FAILURE:
             failed.append(at)
     if checks and checks[-1][1] is not Verdict.FAILURE:
-        yield "the last look did not fail"
-    elif not failed or failed[-1] - failed[0] < APART:
-        yield f"it was not seen to fail twice, {APART.seconds} s apart"
+        yield "the last health check did not fail"
+    elif not failed or failed[-1] - failed[0] < CHECKS_APART:
+        yield f"the health check has not failed twice, {CHECKS_APART.seconds} s apart"
 
 
 def _flapping(incident: Incident, entries: list[Entry], storm: Storm, now: datetime) -> Iterator[str]:
@@ -79,33 +79,36 @@ def _flapping(incident: Incident, entries: list[Entry], storm: Storm, now: datet
         record = entry.record
         if isinstance(record, AlertJoined) and now - entry.at <= limit.within:
             states.setdefault(record.key, []).append(record.state)
-    for seen in states.values():
-        turns = sum(one != following for one, following in pairwise(seen))
+    for changes in states.values():
+        turns = sum(state != following for state, following in pairwise(changes))
         if turns >= limit.times:
             yield "its alert is flapping"
             return
 
 
-def _covered(incident: Incident) -> Iterator[str]:
+def _storm(incident: Incident) -> Iterator[str]:
     if incident.storm_umbrella:
         yield f"{in_storm(incident)}: approve what waits, or act by hand"
 
 
 def acted_recently(journal: Journal, incident: Incident, resource: str, now: datetime) -> str | None:
-    """Return that something acted by itself within the hour, on `resource` or on the incident's service; else None.
+    """Return the reason if `resource` or the incident's service is in the cool-down of an automatic action, else None.
 
-    A record that cannot be read may tell of such an act: it speaks against another one as well.
+    An incident whose record cannot be read counts as well, because it may hold such an action. Raises JournalError.
     """
     rows = journal.incidents(service=incident.opened.service)
-    recent = [row.id for row in rows if row.ended_at is None or now - row.ended_at < ONCE_WITHIN]
-    for one in dict.fromkeys([*recent, *journal.incidents_touching(resource)]):
-        other = read_or_none(journal, one)
+    recent = [row.id for row in rows if row.ended_at is None or now - row.ended_at < COOLDOWN]
+    for incident_id in dict.fromkeys([*recent, *journal.incidents_touching(resource)]):
+        other = read_or_none(journal, incident_id)
         if other is None:
-            return f"the record of {one} cannot be read, and may tell of an act by itself on it within the hour"
-        if any(_by_itself_since(act, now - ONCE_WITHIN) for act in other.acts.values()):
-            return "something acted by itself on it within the hour"
+            return (
+                f"the record of {incident_id} cannot be read, so an automatic action on it may have been carried out "
+                "within the hour"
+            )
+        if any(_automatic_since(act, now - COOLDOWN) for act in other.acts.values()):
+            return "an automatic action on it was carried out within the hour"
     return None
 
 
-def _by_itself_since(act: Act, since: datetime) -> bool:
+def _automatic_since(act: Act, since: datetime) -> bool:
     return act.proposed.auto_approve and act.intended_at is not None and act.intended_at > since

@@ -261,14 +261,7 @@ async def _final_check(loaded: LoadedAct, now: State) -> Outcome | None:
             next_step=reconcile.PROPOSED_AGAIN,
         )
     refusals = await action.precheck(loaded.params, change.model_copy(update={"before": now}))
-    if refusals:
-        return Outcome(
-            status=ActStatus.REFUSED,
-            changed=False,
-            sentence=" ".join(refusal.sentence for refusal in refusals),
-            next_step=refusals[0].next_step,
-        )
-    return None
+    return reconcile.refused(refusals) if refusals else None
 
 
 async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired) -> Outcome:

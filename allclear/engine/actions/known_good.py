@@ -1,8 +1,8 @@
-"""What we have seen ourselves: which revision had all users while a look from outside was healthy.
+"""Known good: which revision served all users while a health check from outside succeeded.
 
-Written where recovery or containment is proven, where people agree that an alarm was false, and by whoever calls
-`note_healthy` (a readiness check). A look of few requests, or one repeated until it passed, is not written down.
-Read by actions through `Surroundings.record`.
+Recorded when recovery or containment is proven, when people agree that an alarm was false, and by a readiness check
+(`record_serving`). A check with few requests, or one that was repeated until it succeeded, is not recorded. Actions
+read the records through `ActionContext.record`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from allclear.engine.incidents import readable
 from allclear.journal.ports import Journal
 
 ENOUGH_REQUESTS = 20
-"""A look that rests on fewer than these may be luck: it makes no revision a good one."""
+"""A check with fewer requests than this may succeed by chance, so it makes no revision known good."""
 CHECKS = "checks"
-"""Where a finding's facts say how often was looked until all was well; missing for once."""
+"""The fact that says how often a probe was run until it succeeded; missing if it was run once."""
 _CHECK_SECONDS = 5.0
-"""How long the question what serves may take; it must hold up no response."""
+"""The longest time that the probe of what serves may take, so that it does not delay the response."""
 
 
 class JournalRecord:
-    """Our own record, as actions may read it. Both its incidents and its baselines are those of the journal's scope."""
+    """The journal as actions may read it: the incidents and the baselines of its scope."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -40,14 +40,14 @@ class JournalRecord:
         return self._journal.baselines(resource, before)
 
     def onset(self, service: str) -> datetime | None:
-        """Return when the trouble of the newest open incident on `service` began, or was noticed."""
+        """Return when the newest open incident on `service` began, or else was opened; None if there is none."""
         rows = self._journal.incidents(open_only=True, service=service)
         newest = next(readable(self._journal, rows), None)
         return (newest.began_at or newest.opened_at) if newest else None
 
 
 async def serving_all(registry: Registry, context: ActionContext, service: str) -> list[ServingAll]:
-    """Return what has all users of `service` right now; empty where no probe can tell, or traffic is shared."""
+    """Return what serves all users of `service` now; empty if no probe can tell, or if the traffic is split."""
     found: list[ServingAll] = []
     for kind in registry.probes.values():
         if kind.tells_serving:
@@ -56,58 +56,59 @@ async def serving_all(registry: Registry, context: ActionContext, service: str) 
                     finding = await kind(context).check(read_params(kind, {"service": service}))
             except (AllclearError, TimeoutError):
                 continue
-            found.extend(named_in(finding))
+            found.extend(serving_in(finding))
     return found
 
 
-def named_in(finding: Finding) -> list[ServingAll]:
-    """Return what the finding's facts name as having all users."""
-    said = finding.facts.get(SERVING_ALL)
+def serving_in(finding: Finding) -> list[ServingAll]:
+    """Return what serves all users according to the finding's facts."""
+    fact = finding.facts.get(SERVING_ALL)
     try:
-        return [ServingAll.model_validate(one) for one in cast("list[Any]", said)] if isinstance(said, list) else []
+        return [ServingAll.model_validate(item) for item in cast("list[Any]", fact)] if isinstance(fact, list) else []
     except ValidationError:
         return []
 
 
-def with_serving(finding: Finding, served: Sequence[ServingAll]) -> Finding:
-    """Return the finding of a healthy look with what had all users then among its facts."""
-    facts = {**finding.facts, SERVING_ALL: [one.model_dump(mode="json") for one in served]}
-    return finding.model_copy(update={"facts": facts}) if served else finding
+def with_serving(finding: Finding, serving: Sequence[ServingAll]) -> Finding:
+    """Return the finding with what served all users at that moment among its facts."""
+    facts = {**finding.facts, SERVING_ALL: [item.model_dump(mode="json") for item in serving]}
+    return finding.model_copy(update={"facts": facts}) if serving else finding
 
 
-def after_checks(finding: Finding, checks: int) -> Finding:
-    """Return the finding of the last of so many looks, with their number among its facts if there were several."""
+def with_check_count(finding: Finding, checks: int) -> Finding:
+    """Return the finding with the number of checks among its facts, if there was more than one."""
     return finding.model_copy(update={"facts": {**finding.facts, CHECKS: checks}}) if checks > 1 else finding
 
 
-def speaks_for_it(finding: Finding) -> bool:
-    """Return whether a healthy look proves more than luck: enough requests, and well at the first look.
+def is_conclusive(finding: Finding) -> bool:
+    """Return whether a successful check is more than chance: enough requests, and successful the first time.
 
-    A revision that fails a third of its requests passes a small look now and then, and any look that is repeated
-    until it passes.
+    A revision that fails a third of its requests passes a small check now and then, and any check that is repeated
+    until it succeeds.
     """
     requests: object = finding.facts.get("requests")
     enough = type(requests) is int and requests >= ENOUGH_REQUESTS
     return enough and finding.verdict is Verdict.SUCCESS and CHECKS not in finding.facts
 
 
-def note_finding(journal: Journal, finding: Finding, at: datetime, said_by: str) -> list[Baseline]:
-    """Record what the facts of a healthy look name, if it `speaks_for_it`, and returns it. Raises JournalError."""
-    named = named_in(finding) if speaks_for_it(finding) else []
-    noted = [Baseline(resource=one.resource, revision=one.revision, at=at, said_by=said_by) for one in named]
-    journal.add_baselines(noted)
-    return noted
+def record_known_good(journal: Journal, finding: Finding, at: datetime, said_by: str) -> list[Baseline]:
+    """Record what served according to the finding, if the finding is conclusive, and return it. Raises JournalError."""
+    serving = serving_in(finding) if is_conclusive(finding) else []
+    return _record(journal, serving, at, said_by)
 
 
-async def note_healthy(
+async def record_serving(
     journal: Journal, registry: Registry, context: ActionContext, service: str, at: datetime, said_by: str
 ) -> list[Baseline]:
-    """Record what has all users of `service`, which a look from outside has just seen healthy.
+    """Record what serves all users of `service` now as known good, and return it.
 
-    Returns what was written: nothing where traffic is shared or cannot be read. `at` is the moment of the healthy
-    look, which the caller answers for. Raises JournalError.
+    Only for a service whose health check has just succeeded, at the time `at`. Empty if the traffic is split or cannot
+    be read. Raises JournalError.
     """
-    served = await serving_all(registry, context, service)
-    noted = [Baseline(resource=one.resource, revision=one.revision, at=at, said_by=said_by) for one in served]
-    journal.add_baselines(noted)
-    return noted
+    return _record(journal, await serving_all(registry, context, service), at, said_by)
+
+
+def _record(journal: Journal, serving: Sequence[ServingAll], at: datetime, said_by: str) -> list[Baseline]:
+    baselines = [Baseline(resource=item.resource, revision=item.revision, at=at, said_by=said_by) for item in serving]
+    journal.add_baselines(baselines)
+    return baselines

@@ -7,10 +7,22 @@ taken effect, or if the vendor refuses or ignores a second write.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from allclear.domain.action import ActStatus, AnyAction, Change, Fence, Finding, Outcome, Receipt, State, Verdict
+from allclear.domain.action import (
+    ActStatus,
+    AnyAction,
+    Change,
+    Fence,
+    Finding,
+    Outcome,
+    Receipt,
+    Refusal,
+    State,
+    Verdict,
+)
 from allclear.domain.errors import AllclearError, AnswerLost, Conflict, Refused, VendorError
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.concurrency import sleep_without_slot
@@ -172,6 +184,16 @@ async def verified(
         after=after.model_dump(mode="json") if after else None,
         sentence=" ".join(part for part in (note, finding.sentence) if part),
         next_step="" if good else _CHECK_IT,
+    )
+
+
+def refused(refusals: Sequence[Refusal]) -> Outcome:
+    """Return the outcome of an act that was refused for these reasons."""
+    return Outcome(
+        status=ActStatus.REFUSED,
+        changed=False,
+        sentence=" ".join(refusal.sentence for refusal in refusals),
+        next_step=refusals[0].next_step,
     )
 
 

@@ -1,6 +1,6 @@
-"""The actions and probes there are, found through the entry points `allclear.actions` and `allclear.probes`.
+"""The installed actions and probes, found through the entry points `allclear.actions` and `allclear.probes`.
 
-Our own in `tasks/` come in the same way as a third party's, so nothing under `allclear/` imports `tasks/`.
+Our own actions in `tasks/` are found in the same way as a third party's, so nothing under `allclear/` imports `tasks/`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ ProbeType = type[Probe[Any]]
 
 @dataclass(frozen=True)
 class Registry:
-    """What can be done and looked at, by name."""
+    """The actions and probes, by name."""
 
     actions: Mapping[str, ActionType] = field(default_factory=dict[str, ActionType])
     probes: Mapping[str, ProbeType] = field(default_factory=dict[str, ProbeType])
 
     @staticmethod
     def of(kinds: Iterable[type[Any]]) -> Registry:
-        """Return the registry of these classes. Raises ConfigError for a name taken twice."""
+        """Return the registry of these classes. Raises ConfigError if two have the same name."""
         actions: dict[str, ActionType] = {}
         probes: dict[str, ProbeType] = {}
         for kind in kinds:
@@ -43,34 +43,36 @@ class Registry:
 
     @staticmethod
     def installed() -> Registry:
-        """Return what is installed, third parties' included. Raises ConfigError for one that cannot be loaded."""
+        """Return everything that is installed, third parties' included. Raises ConfigError if one cannot be loaded."""
         points = [*entry_points(group="allclear.actions"), *entry_points(group="allclear.probes")]
         if not points:
             raise ConfigError("No action is installed.", "Install allclear again: pip install -e . (or `make setup`).")
         return Registry.of(_load(point) for point in points)
 
     def action(self, name: str) -> ActionType:
-        """Return the action called `name`; raises NotFound with the nearest name."""
+        """Return the action called `name`. Raises NotFound, which suggests the nearest name."""
         if name not in self.actions:
             raise _unknown("action", name, self.actions)
         return self.actions[name]
 
     def probe(self, name: str) -> ProbeType:
-        """Return the probe called `name`; raises NotFound with the nearest name."""
+        """Return the probe called `name`. Raises NotFound, which suggests the nearest name."""
         if name not in self.probes:
             raise _unknown("probe", name, self.probes)
         return self.probes[name]
 
 
 def read_params(kind: type[Action[Any, Any] | Probe[Any]], raw: Mapping[str, Any]) -> Params:
-    """Return `raw` as the typed parameters of `kind`. Raises ConfigError with one sentence for what does not fit."""
+    """Return `raw` as the typed parameters of `kind`. Raises ConfigError for the first one that does not fit."""
     try:
         return kind.params.model_validate(dict(raw))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "its parameters"
-        takes = ", ".join(kind.params.model_fields) or "none"
-        raise ConfigError(f"{kind.name}: {where}: {first['msg'].lower()}.", f"Its parameters are: {takes}.") from error
+        location = ".".join(str(part) for part in first["loc"]) or "its parameters"
+        names = ", ".join(kind.params.model_fields) or "none"
+        raise ConfigError(
+            f"{kind.name}: {location}: {first['msg'].lower()}.", f"Its parameters are: {names}."
+        ) from error
 
 
 def _load(point: EntryPoint) -> type[Any]:
@@ -78,7 +80,7 @@ def _load(point: EntryPoint) -> type[Any]:
         return cast("type[Any]", point.load())
     except Exception as error:
         raise ConfigError(
-            f"The action {point.name} ({point.value}) cannot be loaded: {error}.", "Mend or uninstall its package."
+            f"The action {point.name} ({point.value}) cannot be loaded: {error}.", "Fix its package, or uninstall it."
         ) from error
 
 
@@ -86,7 +88,7 @@ def _add(known: dict[str, Any], kind: type[Any], word: str) -> None:
     if kind.name in known:
         other = known[kind.name]
         raise ConfigError(
-            f"The {word} {kind.name} is there twice: {other.__module__} and {kind.__module__}.",
+            f"Two packages define the {word} {kind.name}: {other.__module__} and {kind.__module__}.",
             "Uninstall one of them.",
         )
     known[kind.name] = kind

@@ -11,7 +11,7 @@ from allclear.domain.base import JsonDict
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import Incident
 from allclear.domain.template_values import in_storm
-from allclear.engine.actions.auto_approval import objections
+from allclear.engine.actions.auto_approval import reasons_against
 from allclear.engine.incidents import read_incident
 from allclear.journal.ports import Journal
 
@@ -99,7 +99,7 @@ def _alone(journal: Journal, company: Company, incident: Incident, now: datetime
     book = company.runbook(incident.opened.runbook)
     if not any(step.auto_approve for step in book.contain):
         return [f"No step of the runbook {incident.opened.runbook} acts by itself."]
-    against = objections(incident, journal.entries(incident.id), company.plan.storm, now)
+    against = reasons_against(incident, journal.entries(incident.id), company.plan.storm, now)
     told = [f"Nothing acts by itself: {one}." for one in against] or ["A step that the plan lets act alone may."]
     return [*told, *_weak(journal, incident)]
 

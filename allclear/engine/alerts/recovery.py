@@ -152,7 +152,7 @@ class RecoveryWatcher:
             text=f"{title}, and the service looks well: {markdown_safe(finding.sentence)}{left}",
             yes="The incident ends, as soon as nothing is in place any more.",
             no="The response goes on.",
-            policy=approval_requests.responder(self._company.plan, reason=True),
+            policy=approval_requests.response_policy(self._company.plan, reason=True),
         )
 
     def _write(self, incident: Incident, records: list[Any]) -> None:

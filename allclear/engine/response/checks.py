@@ -12,8 +12,8 @@ from allclear.domain.incident import Incident
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.records import By, Contained, Recovered, StepDone
 from allclear.domain.runbook import Phase, ProbeCall, Step
-from allclear.engine.actions.auto_approval import APART
-from allclear.engine.actions.known_good import after_checks, note_finding, serving_all, with_serving
+from allclear.engine.actions.auto_approval import CHECKS_APART
+from allclear.engine.actions.known_good import record_known_good, serving_all, with_check_count, with_serving
 from allclear.engine.actions.registry import Registry, read_params
 from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_incident
@@ -53,7 +53,7 @@ class Checks:
         while True:
             finding, checks = await probe.check(params), checks + 1
             if finding.verdict is Verdict.SUCCESS or loop.time() + pause > end:
-                return after_checks(finding, checks)
+                return with_check_count(finding, checks)
             await sleep_without_slot(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
@@ -84,7 +84,7 @@ class Checks:
         self._journal.append(incident.id, records, by, expect=incident.length)
         # Not in the same transaction: if a crash loses it, one known-good record is missing, and none is wrong.
         if len(records) > 1:
-            note_finding(self._journal, finding, self._clock(), f"{incident.id}, {records[-1].kind}")
+            record_known_good(self._journal, finding, self._clock(), f"{incident.id}, {records[-1].kind}")
 
     async def check_twice(self, incident: Incident, phase: Phase, step: Step, by: By) -> Incident:
         """Run the health check again, 10 s or more after the first failure, and return the incident with its result.
@@ -93,7 +93,7 @@ class Checks:
         """
         failed = [result.at for result in incident.steps.values() if result.finding.verdict is Verdict.FAILURE]
         if failed:
-            await sleep_without_slot(max(0.0, (min(failed) + APART - self._clock()).total_seconds()))
+            await sleep_without_slot(max(0.0, (min(failed) + CHECKS_APART - self._clock()).total_seconds()))
         finding = await self.check_health(incident)
         second = StepDone(
             phase=phase.value,

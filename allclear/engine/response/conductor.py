@@ -27,7 +27,7 @@ from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.actions.executor import Executor
-from allclear.engine.actions.known_good import note_finding
+from allclear.engine.actions.known_good import record_known_good
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import Registry
 from allclear.engine.incidents import read_incident, readable
@@ -234,7 +234,7 @@ class Conductor:
         step = incident.asks[move.ask].ask.step
         result = incident.step(move.phase.value, step)
         if result and result.finding.verdict is Verdict.SUCCESS:
-            note_finding(self._journal, result.finding, result.at, f"{incident.id}, a false alarm")
+            record_known_good(self._journal, result.finding, result.at, f"{incident.id}, a false alarm")
 
 
 def _ending(incident: Incident, plan: Plan) -> str:

@@ -32,12 +32,12 @@ class Questions:
             case AskKind.CHOICE:
                 return self._choice(incident, move)
             case AskKind.FALSE_ALARM:
-                policy = approval_requests.responder(self._company.plan)
+                policy = approval_requests.response_policy(self._company.plan)
                 return approval_requests.false_alarm_ask(incident, move.phase, move.step, move.about, policy)
             case AskKind.RETRY if move.step.undo:
                 return self._undo_failed(incident, move)
             case _:
-                policy = approval_requests.responder(self._company.plan, reason=True)
+                policy = approval_requests.response_policy(self._company.plan, reason=True)
                 return approval_requests.check_again_ask(
                     incident, move.phase, move.step.id, self._title(incident, move.step), move.about, policy
                 )
@@ -54,7 +54,7 @@ class Questions:
     def _choice(self, incident: Incident, move: AskPeople) -> Ask:
         plan, step = self._company.plan, move.step
         kind = self._registry.action(step.action or "")
-        policy = approval_requests.policy_for(plan, kind, step) or approval_requests.responder(plan)
+        policy = approval_requests.policy_for(plan, kind, step) or approval_requests.response_policy(plan)
         act = incident.acts[move.about]
         key = choice_key(step.id)
         return approval_requests.choice_ask(incident, move.phase, key, self._title(incident, step), act, policy)
@@ -64,7 +64,7 @@ class Questions:
         outcome = undo.outcome if undo else None
         text = f"{outcome.sentence} {outcome.next_step}" if outcome else move.about
         title = incident.acts[move.about].proposed.title
-        policy = approval_requests.responder(self._company.plan, reason=True)
+        policy = approval_requests.response_policy(self._company.plan, reason=True)
         return approval_requests.undo_failed_ask(incident, move.phase, undo_failed_key(move.about), title, text, policy)
 
     def _due(self, incident: Incident, phase: str, step: Step) -> str:

@@ -26,7 +26,7 @@ class Timers:
     async def approval_timeouts(self) -> None:
         """Apply approval timeouts until cancelled."""
         failed = "Applying the approval timeouts failed; will retry."
-        await self._repeat(lambda: self._engine.approval_timeouts.let_pass(each=self._written), _INTERVAL, failed)
+        await self._repeat(lambda: self._engine.approval_timeouts.apply_due(each=self._written), _INTERVAL, failed)
 
     async def reminders(self) -> None:
         """Start reminders and escalations that are due, until cancelled."""

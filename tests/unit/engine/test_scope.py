@@ -40,7 +40,7 @@ async def test_what_a_rehearsal_did_by_itself_keeps_nothing_real_from_acting(tmp
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         await it.past_detection()
         it.watch.now += timedelta(seconds=61)
-        await it.engine.approval_timeouts.let_pass()
+        await it.engine.approval_timeouts.apply_due()
         await it.to(Phase.CONTAIN)
         act = it.incident.act_of(Phase.CONTAIN, "disable-flag")
         assert act is not None

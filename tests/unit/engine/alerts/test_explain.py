@@ -111,7 +111,7 @@ def test_a_weak_proof_is_told_when_the_alert_comes_again(tmp_path: Path) -> None
         assert stays not in explain(room.engine.journal, company, first, room.watch.now).alone
         assert room.hear("k").state == "repeat"
         told = explain(room.engine.journal, company, first, room.watch.now).alone
-        assert "Nothing acts by itself: no alert came from a source that proved who it is." in told
+        assert "Nothing acts by itself: no firing alert is authenticated." in told
         assert stays in told
         room.hear("proven")
         assert stays not in explain(room.engine.journal, company, first, room.watch.now).alone

@@ -14,7 +14,7 @@ from allclear.domain.alert import Alert
 from allclear.domain.records import AlertJoined, AlertsCollapsed, Contained, StormJoined
 from allclear.domain.reminders import reminders
 from allclear.domain.timeline import line_of
-from allclear.engine.actions.auto_approval import objections
+from allclear.engine.actions.auto_approval import reasons_against
 from allclear.engine.alerts.intake import Intake
 from allclear.journal.entries import SqlJournal
 from allclear.postmortem.incident_summary import show
@@ -34,10 +34,10 @@ def room(tmp_path: Path) -> Generator[Room]:
         yield room
 
 
-def _objections(room: Room, incident: str | None) -> list[str]:
+def _reasons_against(room: Room, incident: str | None) -> list[str]:
     assert incident is not None
     storm = room.engine.company.plan.storm
-    return objections(room.incident(incident), room.engine.journal.entries(incident), storm, room.watch.now)
+    return reasons_against(room.incident(incident), room.engine.journal.entries(incident), storm, room.watch.now)
 
 
 # --- one trouble, one incident ---------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_a_flapping_alert_is_held_and_nothing_acts_by_itself(room: Room) -> None
     assert decision == ["joined", "joined"] + ["held"] * 38
     assert room.incident(first.incident).alerts["alertmanager:k"].state == "firing"
     assert len(room.records(first.incident, AlertJoined)) == 4
-    assert "its alert is flapping" in _objections(room, first.incident)
+    assert "its alert is flapping" in _reasons_against(room, first.incident)
 
 
 async def test_the_last_word_counts_when_it_is_quiet_again(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ async def test_the_last_word_counts_when_it_is_quiet_again(tmp_path: Path) -> No
         assert await room.engine.recovery.check() == [first.incident]
         assert await room.engine.recovery.check() == []
         assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
-        assert "its alert is flapping" not in _objections(room, first.incident)
+        assert "its alert is flapping" not in _reasons_against(room, first.incident)
 
 
 # --- masses ----------------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_many_new_incidents_open_one_that_gathers_the_rest(room: Room) -> None:
     assert len(room.engine.journal.incidents()) == 21
     assert room.incident(umbrella).title == "Alert storm: 20 incidents within 5 min"
     for one in (opened[0].incident, opened[-1].incident, umbrella):
-        assert any("people approve every act" in reason for reason in _objections(room, one))
+        assert any("people approve every act" in reason for reason in _reasons_against(room, one))
     assert len(room.records(opened[3].incident, StormJoined)) == 1
 
 
@@ -310,7 +310,7 @@ def test_an_alert_after_the_storm_makes_a_covered_incident_ordinary_again(room: 
     room.hear("k20", "resolved", service=20)
     room.hear("k20", service=20)
     assert [room.incident(one).storm_umbrella for one in (opened[3], opened[4], joined)] == [None, joined, joined]
-    assert not any("every act" in reason for reason in _objections(room, opened[3]))
+    assert not any("every act" in reason for reason in _reasons_against(room, opened[3]))
     assert "is over" in line_of(room.engine.journal.entries(opened[3] or "")[-1]).text
 
 
