@@ -28,7 +28,7 @@ class Journals(Protocol):
         ...
 
     def blank(self) -> str:
-        """Return the address of a database that nobody has opened yet."""
+        """Return the address of a database that was never opened."""
         ...
 
 

@@ -122,7 +122,7 @@ class Ground:
             await self.answers(side, lambda address=address: self.http.get(address))
 
     async def answers(self, side: Ours | Floor, ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-        """Return the first answer to `ask`, which is sent again until somebody listens."""
+        """Return the first answer to `ask`, which is sent again until a server answers."""
         while True:
             with suppress(httpx.HTTPError):
                 return await ask()

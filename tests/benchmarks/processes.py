@@ -86,13 +86,13 @@ class Process:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
 
 
 def _die_with_parent() -> None:
-    """On Linux, a process is told to stop when whoever started it is gone, however that ended."""
+    """On Linux, let the kernel stop the process when its parent ends for any reason."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

@@ -1,6 +1,6 @@
 """The production behind both sides of the benchmark: it answers at once, and writes down when it was asked what.
 
-Any service of any region exists as soon as somebody asks for it. Its latest revision is bad, the one before is good.
+Any service of any region exists as soon as a client asks for it. Its latest revision is bad, the one before is good.
 Cloud Run is spoken over gRPC; the storefront, PagerDuty, Cloud Monitoring, Cloud Logging and Prefect's API over one
 HTTP port, as is the control:
 
@@ -267,7 +267,7 @@ class Http:
         return 200, {}
 
     async def _prefect(self, path: str, _body: bytes) -> Message:
-        """As far as the errands go: a deployment by its name, a flow run made, a flow run's state."""
+        """As far as the outbox messages go: a deployment by its name, a flow run made, a flow run's state."""
         if "/deployments/name/" in path:
             return 200, {"id": "00000000-0000-0000-0000-000000000001"}
         if path.endswith("/flow_runs/filter"):

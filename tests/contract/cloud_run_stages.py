@@ -88,15 +88,15 @@ class Stage(Protocol):
         ...
 
     def deploy(self, name: str) -> None:
-        """Somebody deploys."""
+        """Another person deploys."""
         ...
 
     def redirect(self, traffic: list[Entry]) -> None:
-        """Somebody else moves the traffic."""
+        """Another person moves the traffic."""
         ...
 
     def label(self) -> None:
-        """Somebody edits what has nothing to do with traffic."""
+        """Another person edits a part that has nothing to do with traffic."""
         ...
 
     def spoil(self, name: str) -> None:
@@ -178,15 +178,15 @@ class OnSimulator:
         return sum(len(site.service.operations) for site in self.sim.world.regional_services)
 
     def deploy(self, name: str) -> None:
-        """Somebody deploys."""
+        """Another person deploys."""
         self.sim.world.deploy(RevisionSpec(name=name), by="somebody")
 
     def redirect(self, traffic: list[Entry]) -> None:
-        """Somebody else moves the traffic."""
+        """Another person moves the traffic."""
         self.sim.world.redirect(_specs(traffic), by="somebody")
 
     def label(self) -> None:
-        """Somebody edits what has nothing to do with traffic."""
+        """Another person edits a part that has nothing to do with traffic."""
         self.sim.world.service.touch()
 
     def spoil(self, name: str) -> None:

@@ -91,18 +91,18 @@ class FakeCloudRun:
     # --- what others do --------------------------------------------------------------------------------
 
     def deploy(self, path: str, name: str, *, ready: bool = True) -> None:
-        """Somebody deploys; users meet it only where latest serves."""
+        """Another person deploys; users get the new revision only if the latest one serves."""
         place = self.places[path]
         self._revision(place, name, datetime.now(UTC), ready=ready)
         self._edited(place)
 
     def redirect(self, path: str, traffic: list[Entry]) -> None:
-        """Somebody else moves the traffic."""
+        """Another person moves the traffic."""
         self.places[path].service["traffic"] = _targets(traffic)
         self._edited(self.places[path])
 
     def label(self, path: str) -> None:
-        """Somebody edits what has nothing to do with traffic."""
+        """Another person edits a part that has nothing to do with traffic."""
         self.places[path].service["labels"] = {"edited": "yes"}
         self._edited(self.places[path])
 

@@ -106,7 +106,7 @@ def test_value_that_is_not_as_described_is_a_problem_with_its_place(field: str, 
 
 
 def test_requests_mean_the_method_that_google_describes() -> None:
-    """A path is held to its pattern, and one that nobody describes fails."""
+    """A path is held to its pattern, and a path that is not described fails."""
     shops = Description(_DOCUMENT)
     assert shops.method("GET", "/v1/shops/one")["id"] == "a.get"
     assert shops.method("POST", "/v1/shops/one:wait")["id"] == "a.wait"

@@ -60,7 +60,7 @@ async def test_replaced_traffic_is_an_operation_that_both_versions_show() -> Non
 
 
 async def test_replaced_traffic_is_written_down_as_v2_s_update() -> None:
-    """Whoever compares writes need not know which version a client spoke."""
+    """A reader of the log can compare writes without knowing which API version a client used."""
     async with production() as (sim, client):
         etag = sim.world.service.state.etag
         await send(client, [{"revisionName": GOOD, "percent": 100}, TAGGED])
@@ -73,7 +73,7 @@ async def test_replaced_traffic_is_written_down_as_v2_s_update() -> None:
 
 
 async def test_change_through_v2_makes_the_resource_version_stale() -> None:
-    """What was read before somebody else wrote is refused with both versions in the answer, and changes nothing."""
+    """A write that is based on an outdated read is refused with both versions in the answer, and changes nothing."""
     async with production() as (sim, client):
         service = (await client.get(SHOP)).json()
         operation = await run_client(sim).update_service(all_to("vintstreet-00040-kip"))

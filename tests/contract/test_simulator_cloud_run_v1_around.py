@@ -113,7 +113,7 @@ async def test_what_does_not_exist_is_not_found_in_its_region_and_project(path: 
 
 
 async def test_other_project_is_denied_without_saying_whether_it_exists() -> None:
-    """Neither its services nor its operations are told apart from ones that are not there."""
+    """Its services and operations look the same as ones that do not exist."""
     async with production() as (_, client):
         said = refused(await client.get(SHOP.replace("-prod", "-test")), 403, "PERMISSION_DENIED")
         named = "resource 'namespaces/vintstreet-test/services/vintstreet' (or resource may not exist)"
@@ -153,7 +153,7 @@ async def test_lost_answer_really_did_the_write() -> None:
 
 
 async def test_missing_permission_refuses_each_method() -> None:
-    """Reading alone does not let anybody write, list or wait."""
+    """The permission to read does not include writing, listing or waiting."""
     async with production(permissions=["run.services.get"]) as (_, client):
         assert "run.services.update" in refused(await send(client, []), 403, "PERMISSION_DENIED")
         lists = [await client.get(f"{NAMESPACE}/{plural}") for plural in ("services", "revisions")]

@@ -41,7 +41,7 @@ _PATIENCE = 120
 
 
 def _bare() -> dict[str, str]:
-    """This process's environment without whatever else would aim gcloud somewhere."""
+    """This process's environment without the variables that would point gcloud elsewhere."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -54,7 +54,7 @@ def _environment(simulation: Simulated, home: Path) -> dict[str, str]:
     return {
         **_bare(),
         "http_proxy": address,
-        # Whatever it would say to anybody else ends here as well.
+        # Every other request that gcloud might send ends here as well.
         "https_proxy": address,
         "no_proxy": "",
         "CLOUDSDK_CONFIG": str(home),

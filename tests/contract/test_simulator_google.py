@@ -160,7 +160,7 @@ async def test_the_log_holds_the_history_and_every_write_through_any_face() -> N
 
 
 async def test_our_client_reads_who_served_until_each_write() -> None:
-    """From both kinds of entries; the one that never started served nobody."""
+    """From both kinds of entries; the one that never started served no one."""
     async with production() as (sim, context):
         await run_client(sim).update_service(all_to(GOOD))
         moves = await context.client(CloudLogs).traffic_moves(*PLACE, now=now())
@@ -257,7 +257,7 @@ async def release(sim: Simulated) -> None:
 
 
 async def test_the_rollback_goes_where_the_requests_went_though_a_newer_revision_is_ready() -> None:
-    """41 was a canary: ready, newer, and nobody's for days. Age alone would choose it."""
+    """41 was a canary: ready, newer, and without users for days. Age alone would choose it."""
     async with production(pinned(HistorySpec(ago="9d", serving={KIP: 100}, by_name=True))) as (sim, context):
         await release(sim)
         done = await carried_out(RollbackTraffic(context), service="storefront")
@@ -269,7 +269,7 @@ async def test_the_rollback_goes_where_the_requests_went_though_a_newer_revision
 
 
 async def test_without_metrics_the_log_decides() -> None:
-    """And the approver reads which witness is silent and why."""
+    """And the approver reads which evidence source did not answer and why."""
     async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "permission_denied")
         done = await carried_out(RollbackTraffic(context), service="storefront")
@@ -296,7 +296,7 @@ async def test_an_earlier_rollback_is_not_rolled_back_to() -> None:
 
 
 async def test_the_probe_says_so_when_nobody_can_tell() -> None:
-    """With every witness silent, the candidates are named and nothing is guessed."""
+    """If no evidence source answers, the candidates are named and nothing is guessed."""
     async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "permission_denied")
         await fault(sim, "cloud_logging", "entries.list", "permission_denied")

@@ -79,7 +79,7 @@ async def test_answer_is_as_the_vendor_describes_it() -> None:
     ],
 )
 async def test_invalid_event_is_400_with_its_errors(change: dict[str, Any]) -> None:
-    """What PagerDuty would refuse is refused in its shape, and nobody is paged."""
+    """What PagerDuty would refuse is refused with the same error format, and no one is paged."""
     async with Simulated(quick("healthy")) as sim:
         answer = await _send(sim, _event(sim) | change)
         assert answer.status_code == 400
@@ -113,7 +113,7 @@ async def test_lost_answer_really_paged() -> None:
 
 
 async def test_limit_is_429() -> None:
-    """A key that sends too much is told so."""
+    """A key that sends too many events gets 429."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "pagerduty", "enqueue", "rate_limited")
         assert (await _send(sim, _event(sim))).status_code == 429

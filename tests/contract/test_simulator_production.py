@@ -65,7 +65,7 @@ async def test_moving_traffic_to_another_bad_revision_does_not_help() -> None:
 
 
 async def test_deployment_gets_no_traffic_while_traffic_is_pinned() -> None:
-    """After a rollback by name a new revision becomes latest but serves nobody."""
+    """After a rollback by name a new revision becomes the latest but serves no one."""
     async with Simulated(quick()) as sim:
         await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
         await control(sim, "POST", "/deploy", {"revision": "vintstreet-00043-fix"})
@@ -150,7 +150,7 @@ async def test_record_is_numbered_timed_and_can_be_read_from_a_point() -> None:
     ],
 )
 async def test_fault_that_makes_no_sense_is_refused(body: object) -> None:
-    """A typing error in a fault is told at once instead of never happening."""
+    """A misspelt fault is refused at once instead of never happening."""
     async with Simulated(quick("healthy")) as sim, httpx.AsyncClient() as client:
         answer = await client.post(f"{sim.control}/faults", json=body)
     assert answer.status_code == 422

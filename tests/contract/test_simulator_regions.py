@@ -166,7 +166,7 @@ async def test_errors_stop_when_the_last_broken_region_is_rolled_back(both: Prod
 
 
 async def test_each_service_answers_at_its_own_address(both: Production) -> None:
-    """Whoever asks it by itself meets no other region."""
+    """A request to a region's own address is served by that region only."""
     async with Simulated(both) as sim:
         for name, revision in ((SERVICE, BAD), (IN_EUROPE, BAD_EU)):
             address = (await run_client(sim).get_service(name=name)).uri

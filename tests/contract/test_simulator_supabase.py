@@ -88,7 +88,7 @@ async def test_rows_come_ordered_limited_counted_and_with_the_columns_asked_for(
 
 
 async def test_single_row_asked_for_and_not_found_is_406() -> None:
-    """A client that wants exactly one row is told when there is another number."""
+    """A client that wants exactly one row gets an error if there are more or none."""
     async with Simulated(quick("healthy")) as sim:
         flags = (await _client(sim)).table("feature_flags")
         one = await flags.select("*").eq("name", "new_checkout").single().execute()
@@ -151,7 +151,7 @@ async def test_lost_answer_really_switched_the_flag() -> None:
 
 
 async def test_permission_fault_is_postgres_s_own_error() -> None:
-    """A key that may not write is told so by the database."""
+    """The database refuses a write with a key that may only read."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "supabase", "update", "permission_denied")
         flags = (await _client(sim)).table("feature_flags")
