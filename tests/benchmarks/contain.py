@@ -115,7 +115,7 @@ async def _floor_round(ground: Ground, floor: Floor, service: str, took: Times, 
 
 
 async def _approved(ground: Ground, sides: Sequence[Ours], floor: Floor, rounds: int) -> tuple[Times, Times, Times]:
-    """Each round: one incident waits for an approval, which a second process gives; first Prefect up, then down, then the floor."""
+    """Each round: a second process approves one incident; first with Prefect up, then down, then the floor."""
     took, least = (Times(), Times()), Times()
     for number in range(rounds + 1):
         for which, side in enumerate(sides):

@@ -68,8 +68,8 @@ class Ours:
     def remember(self, services: Sequence[str]) -> None:
         """Record that each service's revision before the last was seen healthy, as after an earlier incident.
 
-        Without it, other evidence sources decide whether the target is known to be good; one that is slow to answer, as when
-        many alerts come at once, leaves the rollback to people.
+        Without it, other evidence sources decide whether the target is known to be good. If one is slow to answer, as
+        when many alerts come at once, the rollback waits for people.
         """
         at = utc_now() - timedelta(days=1)
         place = f"traffic:projects/{PROJECT}/locations/{REGIONS[0]}/services"
