@@ -19,6 +19,9 @@ from allclear.domain.base import Candidate, JsonDict, Model, digest
 from allclear.domain.baseline import OwnRecord
 from allclear.domain.systems import Access, Handle, Service
 
+AS_INTENDED = "It is as intended."
+"""The sentence of a verification that has nothing else to say."""
+
 
 class Verdict(StrEnum):
     """What a look at the world says: never a bare boolean, for "cannot tell" is an answer too."""
@@ -235,7 +238,7 @@ class Action(ABC, Generic[P, S]):
     def verify(self, change: Change[S], after: S, receipt: Receipt | None) -> Finding:  # noqa: ARG002 - the port
         """Return whether the world is now as intended; `receipt` is None when the answer was lost."""
         if after.matters() == change.after.matters():
-            return Finding(verdict=Verdict.SUCCESS, sentence="It is as intended.")
+            return Finding(verdict=Verdict.SUCCESS, sentence=AS_INTENDED)
         return Finding(verdict=Verdict.FAILURE, sentence="It is not as intended.")
 
     def target_reached(self, change: Change[S], now: S) -> bool:

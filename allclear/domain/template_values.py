@@ -48,11 +48,12 @@ def status(incident: Incident) -> str:
 
 
 def in_storm(incident: Incident) -> str:
-    """Return why people approve every act of an incident that a storm covers, and until when."""
+    """Return why no action of an incident in an alert storm is automatic, and until when."""
     if incident.opened.umbrella:
-        return "it gathers a storm of alerts, and people approve every act"
+        return "this incident gathers an alert storm, so every action needs an approval"
+    umbrella = plain(incident.storm_umbrella or "", 40)
     return (
-        f"alerts stormed in ({incident.storm_umbrella}), and people approve every act until one comes after the storm"
+        f"alerts came in a storm ({umbrella}), so every action needs an approval until an alert joins after the storm"
     )
 
 

@@ -1,4 +1,4 @@
-"""What was done to production, as tables and lists in Markdown: before and after, who approved it, what is left."""
+"""The acts of an incident as Markdown tables and lists: before and after, who approved it, what is still in place."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ _HEAD = ("| Act | Before | After | Approved by | When (UTC) | Outcome |", "|---|
 
 
 def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
-    """Return the table of the acts on production in their order, and a list of what was told; safe in Markdown."""
+    """Return a table of the acts on production, and a list of messages and pages; safe in Markdown."""
     if not incident.acts:
-        return "Nothing was done by allclear."
-    weighty = [act for act in incident.acts.values() if _weighty(act)]
-    told = [act for act in incident.acts.values() if not _weighty(act) and act.proposed.phase != LIVE_MESSAGE]
-    table = "\n".join([*_HEAD, *(_row(incident, act, plan) for act in weighty)]) if weighty else "None."
-    if not told:
+        return "allclear took no action."
+    on_production = [act for act in incident.acts.values() if _on_production(act)]
+    messages = [act for act in incident.acts.values() if not _on_production(act) and act.proposed.phase != LIVE_MESSAGE]
+    table = "\n".join([*_HEAD, *(_row(incident, act, plan) for act in on_production)]) if on_production else "None."
+    if not messages:
         return table
-    lines = [f"- {_when(act)} {markdown_safe(act_words(act), CELL)}: {_outcome(incident, act).lower()}" for act in told]
-    return "\n".join([table, "", "**Messages and the like:**", "", *lines])
+    lines = [
+        f"- {_when(act)} {markdown_safe(act_words(act), CELL)}: {_outcome(incident, act).lower()}" for act in messages
+    ]
+    return "\n".join([table, "", "**Messages and pages:**", "", *lines])
 
 
-def _weighty(act: Act) -> bool:
-    """Return whether an act changed production or needed somebody's word: messages and the like are listed apart."""
+def _on_production(act: Act) -> bool:
+    """Return whether an act changed production or needed an approval; messages and pages are listed separately."""
     return bool(act.asks or act.proposed.leaves or act.proposed.undoes or act.refusals)
 
 
@@ -39,7 +41,7 @@ def _when(act: Act) -> str:
 
 
 def markdown_in_place(incident: Incident, plan: Plan) -> str:
-    """Return what is still in place, a list."""
+    """Return what is still in place, as a list."""
     return "\n".join(f"- {markdown_safe(left_in_place(act, plan))}" for act in incident.in_place) or "Nothing."
 
 
@@ -58,7 +60,7 @@ def _row(incident: Incident, act: Act, plan: Plan | None) -> str:
 
 
 def act_words(act: Act) -> str:
-    """Return what an act does: its title, and the sentence that was approved."""
+    """Return the title of an act and the sentence that was approved."""
     summary = str((act.change or {}).get("summary") or "").rstrip(" .")
     title = act.proposed.title.rstrip(" .")
     return f"{title}: {summary}" if summary and summary != title else title
@@ -67,8 +69,8 @@ def act_words(act: Act) -> str:
 def _before_and_after(act: Act) -> tuple[str, str]:
     change = act.change or {}
     rows = change_rows(change, lambda text: markdown_safe(text, CELL))
-    before = "; ".join(f"{name}: {was}" if name else was for name, was, _ in rows)
-    after = "; ".join(f"{name}: {then}" if name else then for name, _, then in rows)
+    before = "; ".join(f"{name}: {value}" if name else value for name, value, _ in rows)
+    after = "; ".join(f"{name}: {value}" if name else value for name, _, value in rows)
     outcome = act.outcome
     if outcome is None or not (outcome.changed or outcome.good):
         return before, "as before" if outcome else f"(intended) {after}" if after else ""
@@ -76,31 +78,34 @@ def _before_and_after(act: Act) -> tuple[str, str]:
 
 
 def approvals(incident: Incident, act: Act, plan: Plan | None = None) -> str:
-    """Return who said yes or no to an act and when, safe in Markdown; blank where nobody has answered yet."""
+    """Return who approved or denied an act and when, safe in Markdown; empty while there is no answer."""
     if not act.asks:
         return "" if act.outcome is None or act.refusals else "no approval needed"
     states = [incident.asks[ask] for ask in act.asks]
-    said = [_answer(state, answer, plan) for state in states for answer in state.answers]
-    said += [
-        "by itself, as the plan authorises: nobody stopped it in its time"
-        for state in states
-        if state.veto_window_ended
-    ]
-    return "; ".join(said)
+    answers = [_answer(state, answer, plan) for state in states for answer in state.answers]
+    automatic = "automatically, as the plan allows: nobody stopped it during the veto window"
+    answers += [automatic for state in states if state.veto_window_ended]
+    return "; ".join(answers)
 
 
 def _answer(state: AskState, answer: Answer, plan: Plan | None) -> str:
     role = f" ({role_words(answer.by.role, plan)})" if answer.by.role else ""
-    said = "" if answer.yes else " said no"
-    withdrawn = ", void since" if state.withdrawn else ""
+    verb = "" if answer.yes else " denied"
+    withdrawn = ", withdrawn since" if state.withdrawn else ""
     reason = f": {plain(answer.reason)}" if answer.reason.strip() else ""
-    return markdown_safe(f"{plain(answer.by.actor, 60)}{role}{said} {clock(answer.at)}{withdrawn}{reason}", CELL)
+    return markdown_safe(f"{plain(answer.by.actor, 60)}{role}{verb} {clock(answer.at)}{withdrawn}{reason}", CELL)
 
 
 def _outcome(incident: Incident, act: Act) -> str:
     if act.outcome is None:
         denied = any(incident.asks[ask].denied for ask in act.asks)
-        return "Begun, no outcome yet" if act.intended else "Not done, for a person said no" if denied else "Proposed"
+        return (
+            "Started, no outcome yet"
+            if act.intended
+            else "Not done, because a person denied it"
+            if denied
+            else "Proposed"
+        )
     words = outcome_words(act.outcome)
     if not act.outcome.good:
         words = f"{words}: {act.outcome.sentence}"

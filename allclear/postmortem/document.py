@@ -21,8 +21,8 @@ from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import markdown_acts, markdown_in_place
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS, Field
 
-SILENCE = timedelta(minutes=10)
-"""From here on, time without an entry is called a gap."""
+GAP = timedelta(minutes=10)
+"""A longer time without an entry is marked as a gap."""
 
 _BANNER = "**SIMULATED: this was a drill. Nothing here happened in production.**"
 _POINT = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
@@ -31,10 +31,10 @@ _POINT = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 def write_post_mortem(
     incident: Incident, entries: Sequence[Entry], plan: Plan, *, service_title: str, template: str, now: datetime
 ) -> str:
-    """Return the post-mortem as Markdown, and says how to write what nobody has written yet.
+    """Return the post-mortem as Markdown; a field that nobody has written yet shows the command that writes it.
 
-    `template` is the text of the plan's template. Everything that was not in it is escaped, so that nothing an alert
-    or a person said can change the document's structure. Raises ConfigError for an unknown placeholder.
+    `template` is the text of the plan's template. Everything filled in is escaped, so that the texts of alerts and
+    people cannot change the document's structure. Raises ConfigError for an unknown placeholder.
     """
     unknown = unknown_placeholders(template, PLACEHOLDERS)
     if unknown:
@@ -84,7 +84,7 @@ def _from_journal(
     }
 
 
-# --- what people wrote -----------------------------------------------------------------------------
+# --- from people -----------------------------------------------------------------------------
 
 
 def _from_people(incident: Incident) -> dict[str, str]:
@@ -105,25 +105,25 @@ def _written(line: str) -> str:
     return markdown_safe(line, limit=10_000)
 
 
-# --- what the journal tells ------------------------------------------------------------------------
+# --- from the journal ------------------------------------------------------------------------
 
 
 _BRIEF = timedelta(minutes=15)
-"""A timeline this short is told to the second."""
+"""The times of a shorter timeline are shown to the second."""
 
 
 def gaps(incident: Incident, entries: Sequence[Entry]) -> list[tuple[datetime, datetime]]:
-    """Return where nothing was recorded for over ten minutes, until the incident's end."""
+    """Return the spans of over ten minutes without an entry, until the incident's end."""
     times = [entry.at for entry in entries if incident.ended_at is None or entry.at <= incident.ended_at]
-    return [(start, end) for start, end in pairwise(times) if end - start > SILENCE]
+    return [(start, end) for start, end in pairwise(times) if end - start > GAP]
 
 
 def _timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
     return "\n".join(_lines(incident, timeline(entries, plan, incident=incident), gaps(incident, entries)))
 
 
-def _lines(incident: Incident, lines: Sequence[Line], silences: Sequence[tuple[datetime, datetime]]) -> Iterator[str]:
-    day, left = incident.opened_at.date(), list(reversed(silences))
+def _lines(incident: Incident, lines: Sequence[Line], gaps: Sequence[tuple[datetime, datetime]]) -> Iterator[str]:
+    day, left = incident.opened_at.date(), list(reversed(gaps))
     brief = bool(lines) and lines[-1].at - lines[0].at < _BRIEF
     shape = "%H:%M:%S" if brief else "%H:%M"
     for line in lines:
@@ -142,7 +142,9 @@ def _roles(incident: Incident, plan: Plan) -> str:
         f"- {markdown_safe(plan.role_title(role))}: {markdown_safe(person)}" for role, person in incident.roles.items()
     ]
     if incident.acknowledged_by and incident.acknowledged_at:
-        lines.append(f"- First on it: {markdown_safe(incident.acknowledged_by)}, {clock(incident.acknowledged_at)} UTC")
+        lines.append(
+            f"- Acknowledged by: {markdown_safe(incident.acknowledged_by)}, {clock(incident.acknowledged_at)} UTC"
+        )
     return "\n".join(lines) or "Nobody took a role."
 
 
@@ -162,15 +164,15 @@ def _detected_how(incident: Incident) -> str:
 
 
 def _measured(incident: Incident, entries: Sequence[Entry]) -> str:
-    """Return what was seen from outside when it was found, contained and recovered; blank where nobody looked."""
+    """Return what the health checks measured at detection, containment and recovery."""
     lines: list[str] = []
     for entry in entries:
         record = entry.record
         if isinstance(record, StepDone) and record.finding.verdict is Verdict.FAILURE and not lines:
-            lines.append(f"- {clock(entry.at)} when it was found: {markdown_safe(record.finding.sentence)}")
+            lines.append(f"- {clock(entry.at)} when it was detected: {markdown_safe(record.finding.sentence)}")
         elif isinstance(record, Contained | Recovered):
-            word = "was contained" if isinstance(record, Contained) else "had recovered"
-            lines.append(f"- {clock(entry.at)} when it {word}: {markdown_safe(record.finding.sentence)}")
+            event = "was contained" if isinstance(record, Contained) else "had recovered"
+            lines.append(f"- {clock(entry.at)} when it {event}: {markdown_safe(record.finding.sentence)}")
     return "\n".join(lines) or f"- Nothing was measured in {markdown_safe(incident.id)}."
 
 
@@ -196,20 +198,20 @@ def _times(incident: Incident) -> str:
 
 
 def _targets(incident: Incident, plan: Plan, now: datetime) -> str:
-    """The post-mortem is not measured against itself, and what no longer can happen is not due."""
+    """Return a table of the plan's targets and duties; the post-mortem's own deadlines and escalations are left out."""
     rows = [
         f"| {markdown_safe(one.title)} | {markdown_safe(one.severity)} | {stamp(one.due)} |"
-        f" {stamp(one.met) if one.met else '-'} | {_kept(one, now)} |"
+        f" {stamp(one.met) if one.met else '-'} | {_met_words(one, now)} |"
         for one in deadlines(plan, incident)
         if one.due and one.what in {"target", "duty"}
     ]
     head = ["| By the plan | Severity | Due | Met | |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *rows]) if rows else "The plan has no times for this."
+    return "\n".join([*head, *rows]) if rows else "The plan sets no time targets for this incident."
 
 
-def _kept(one: Deadline, now: datetime) -> str:
+def _met_words(one: Deadline, now: datetime) -> str:
     words = "**missed**" if one.missed(now) else "in time" if one.met else ""
-    return f"{words} (not done, by a person's word)".strip() if one.declined else words
+    return f"{words} (declined by a person)".strip() if one.declined else words
 
 
 def _action_items(incident: Incident) -> str:

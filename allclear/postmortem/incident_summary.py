@@ -1,4 +1,4 @@
-"""How an incident stands, for the eyes: `allclear show` in a terminal, and Markdown for artifacts."""
+"""The incident on one page: `allclear show` in a terminal, and the timeline as Markdown for artifacts."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ _STYLES: dict[Tone, str] = {"plain": "", "good": "green", "bad": "red", "ask": "
 
 
 def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime, *, routine: bool = False) -> Group:
-    """Return the incident's page: how it stands, what waits for people, what is in place, what is due, the timeline.
+    """Return the incident's page: status, open questions, what is in place, what is due, and the timeline.
 
-    With `routine`, the lines for auditors and the details are there too. Nothing in it is taken for rich's markup.
-    Print it with `crop=False`: a command stands on a line of its own, unbroken and in no frame, to be copied.
+    `routine` adds the details and the lines for auditors. No text in it is read as rich's markup. Print it with
+    `crop=False`, so that each command stays on one line and can be copied.
     """
     due = [] if incident.over else deadline_lines(incident, plan, now)
     left = [left_in_place(act, plan) for act in incident.in_place]
     rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
-    nothing = [] if incident.over else [Text("Nothing at present.", style="dim")]
+    nothing = [] if incident.over else [Text("Nothing.", style="dim")]
     return Group(
         _head(incident, plan),
-        *_part("Waits for people", "yellow", rows or nothing),
+        *_part("Waiting for people", "yellow", rows or nothing),
         *_part("Still in place", "red", _points(left)),
         *_part("Due", "cyan", _points(due)),
         *_part("Timeline (UTC)", "", [_table(entries, incident, plan, routine=routine)]),
@@ -82,8 +82,10 @@ def _head(incident: Incident, plan: Plan) -> Group:
     grid.add_row("Phase", Text(phase_words(incident, plan)))
     grid.add_row("Lead", Text(lead(incident) or "not yet named"))
     if incident.storm_umbrella and not incident.over:
+        storm = f"No action is automatic: {in_storm(incident)}. Answer the open questions, or start an action."
         grid.add_row(
-            "Storm", Text(f"Nothing acts by itself: {in_storm(incident)}. Approve what waits, or act by hand.")
+            "Storm",
+            Text(storm),
         )
     for name, at, span, start in _times(incident):
         after = f"  ({say_duration(span)} after {start})" if span is not None else ""
@@ -92,7 +94,7 @@ def _head(incident: Incident, plan: Plan) -> Group:
 
 
 def _times(incident: Incident) -> list[tuple[str, datetime | None, timedelta | None, str]]:
-    """Each moment, and how long it took from when."""
+    """Return the incident's milestones: name, moment, how long it took, and since which event."""
     return [
         ("Began", incident.began_at, None, ""),
         ("Detected", incident.opened_at, incident.time_to_detect, "it began"),
@@ -109,24 +111,25 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
     so_far = f", {given} of {ask.policy.people} so far" if ask.policy.people > 1 else ""
     asked = f"(asked: {asked_words(ask.policy, plan)}{so_far}; since {clock(state.opened)} UTC)"
     yield Text.assemble((plain(ask.title), "bold"), f"  {asked}")
-    tell = told_by(plan, incident, now - state.opened) if ask.kind is AskKind.APPROVAL else []
-    if tell:
-        names = ", ".join(role_words(role, plan) for role in tell)
-        yield _below(f"unanswered for {say_duration(now - state.opened)}: tell {names}", "bold red")
+    overdue = told_by(plan, incident, now - state.opened) if ask.kind is AskKind.APPROVAL else []
+    if overdue:
+        names = ", ".join(role_words(role, plan) for role in overdue)
+        yield _below(f"Unanswered for {say_duration(now - state.opened)}: tell {names}.", "bold red")
     act = incident.acts.get(ask.act or "")
     change = act.proposed.change if act and ask.kind is AskKind.APPROVAL else None
     for name, was, then in change_rows(change or {}, plain):
         yield _below(f"{name}: {was} -> {then}" if name else f"{was} -> {then}")
     if ask.window:
-        alone = "it is done by itself" if ask.window.then == "act" else "the generic text goes out while it is failing"
-        yield _below(f"unanswered by {stamp(ask.window.until)}: {alone}", "bold")
+        unanswered = f"If nobody answers by {stamp(ask.window.until)}"
+        act, fallback = "it is carried out.", "the service is still failing, the standard text is sent."
+        yield _below(f"{unanswered}, {act}" if ask.window.then == "act" else f"{unanswered} and {fallback}", "bold")
     for one in ask.choices:
         yield _below(f"{plain(one.name)}: {plain(one.reason)}")
-    # Where the question is no act and no step, `approve` alone does not say what happens.
-    means = ask.kind not in {AskKind.APPROVAL, AskKind.STEP}
-    for command, then, style in ((yes, ask.yes, "green"), (no, ask.no, "red")):
-        if means:
-            yield _below(plain(then))
+    # `approve` and `deny` alone do not say what happens if the question is neither an act nor a step.
+    explain = ask.kind not in {AskKind.APPROVAL, AskKind.STEP}
+    for command, effect, style in ((yes, ask.yes, "green"), (no, ask.no, "red")):
+        if explain:
+            yield _below(plain(effect))
         yield Text(f"  {command}", style=style, no_wrap=True, overflow="ignore")
 
 
@@ -155,6 +158,6 @@ def _text(line: Line, *, detail: bool) -> Text:
 
 
 def markdown_timeline(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
-    """Return the timeline as a Markdown list, safe in an artifact; lines for auditors are left out."""
+    """Return the timeline as a Markdown list, without the lines for auditors; safe in an artifact."""
     lines = timeline(entries, plan, incident=incident)
     return "\n".join(f"- **{clock(line.at)}** {markdown_safe(line.text, 2000)}" for line in lines)

@@ -85,10 +85,10 @@ FREE: list[st.SearchStrategy[Any]] = [
     st.builds(PhaseEntered, phase=PHASES),
     st.builds(PhaseLeft, phase=PHASES),
     st.builds(StepDone, phase=PHASES, step=STEPS, title=WORDS, finding=FINDINGS),
-    st.builds(AlertJoined, alert=STEPS, source=WORDS, key=WORDS, state=st.just("firing"), title=WORDS),
+    st.builds(AlertJoined, delivery=STEPS, source=WORDS, key=WORDS, state=st.just("firing"), title=WORDS),
     st.builds(
         AlertJoined,
-        alert=STEPS,
+        delivery=STEPS,
         source=WORDS,
         key=WORDS,
         state=st.just("firing"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.action import AS_INTENDED, ActStatus, Outcome
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import JsonDict
 from allclear.domain.incident import LIVE_MESSAGE
@@ -37,7 +37,6 @@ _ANSWERED_VIA = {
     "link": "by personal link",
     "drill": "in the drill",
 }
-_AS_INTENDED = "It is as intended."
 
 
 def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa: PLR0911 - one case for each record
@@ -51,13 +50,15 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             return _answered(context, answered, entry.by)
         case VetoWindowEnded(ask=ask):
             title = _title(context, ask)
-            return Sentence(f'Nobody stopped "{title}" in its time: it is done, as the plan authorised.', "bad")
+            return Sentence(
+                f'Nobody stopped "{title}" during its veto window: it is carried out, as the plan allows.', "bad"
+            )
         case AskWithdrawn() as withdrawn:
             title, reason = _title(context, withdrawn.ask), with_full_stop(bare(withdrawn.reason))
-            return Sentence(f'The question about "{title}" is void: {reason}', "bad")
+            return Sentence(f'The question about "{title}" was withdrawn: {reason}', "bad")
         case ActIntended() as intended:
             summary = _summary(intended.change, context.act_title(intended.act))
-            return Sentence(f"About to do: {summary}.", routine=True, detail=[f"Issued by {plain(intended.holder)}."])
+            return Sentence(f"Starting: {summary}.", routine=True, detail=[f"Issued by {plain(intended.holder)}."])
         case ActFinished() as finished:
             return _finished(context, finished)
         case _:
@@ -108,15 +109,22 @@ def _asked(context: SentenceContext, ask: Ask) -> Sentence:
 
 def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Sentence:
     author, ask = context.author(by), context.ask(answered.ask)
-    via = _ANSWERED_VIA.get(by.via, f"by {plain(by.via, 30)}")
+    via = _ANSWERED_VIA.get(by.via, f"via {plain(by.via, 30)}")
     title = f'"{context.ask_title(ask)}"' if ask else plain(answered.ask)
+    chosen = plain(answered.choice or "nothing")
     yes, no = {
-        None: (f"said yes to {title} {via}", f"said no to {title} {via}"),
-        AskKind.APPROVAL: (f"approved {title} {via}", f"refused {title} {via}"),
-        AskKind.STEP: (f"has done {title}", f"has not done {title}"),
-        AskKind.FALSE_ALARM: (f"called it a false alarm {via}", f"said {via} that it is real"),
-        AskKind.CHOICE: (f"chose {plain(answered.choice or 'nothing')} {via}", f"chose none {via} ({title})"),
-        AskKind.RETRY: (f"said to try again {via} ({title})", f"went on without {via} ({title})"),
+        None: (f"answered yes to {title} {via}", f"answered no to {title} {via}"),
+        AskKind.APPROVAL: (f"approved {title} {via}", f"denied {title} {via}"),
+        AskKind.STEP: (f"did {title}", f"did not do {title}"),
+        AskKind.FALSE_ALARM: (
+            f"said {via} that this is a false alarm",
+            f"said {via} that this is no false alarm",
+        ),
+        AskKind.CHOICE: (
+            f"chose {chosen} {via}",
+            f"chose none of the candidates {via} ({title})",
+        ),
+        AskKind.RETRY: (f"chose {via} to try again ({title})", f"chose {via} to go on without it ({title})"),
     }[ask.kind if ask else None]
     claimed = answered.identity == "claimed"
     identity = "The name is claimed, not proven." if claimed else f"Identity: {answered.identity}."
@@ -125,14 +133,14 @@ def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Senten
 
 
 _OUTCOMES: dict[ActStatus, tuple[str, Tone]] = {
-    ActStatus.PLANNED: ("Worked out only, nothing was done", "plain"),
+    ActStatus.PLANNED: ("Planned only, nothing was changed", "plain"),
     ActStatus.REFUSED: ("Not done", "bad"),
-    ActStatus.REJECTED: ("Not done, for a person said no", "plain"),
+    ActStatus.REJECTED: ("Not done, because a person denied it", "plain"),
     ActStatus.APPLIED: ("Done, not verified yet", "plain"),
     ActStatus.VERIFIED: ("Done and verified", "good"),
-    ActStatus.UNVERIFIED: ("Sent, but it does not show", "bad"),
+    ActStatus.UNVERIFIED: ("Sent, but no effect was seen", "bad"),
     ActStatus.FAILED: ("Failed", "bad"),
-    ActStatus.INDETERMINATE: ("Nobody can tell whether it was done", "bad"),
+    ActStatus.INDETERMINATE: ("Unknown whether it was done", "bad"),
     ActStatus.UNDONE: ("Undone", "good"),
 }
 
@@ -140,18 +148,18 @@ _OUTCOMES: dict[ActStatus, tuple[str, Tone]] = {
 def outcome_words(outcome: Outcome) -> str:
     """Return what became of an act, in a few words: `Done and verified`."""
     if outcome.drifted:
-        return "Not done, for the world had moved"
+        return "Not done, because its target had changed"
     if outcome.good and not outcome.changed:
-        return "Done already"
+        return "Already done"
     return _OUTCOMES[outcome.status][0]
 
 
 def _finished(context: SentenceContext, finished: ActFinished) -> Sentence:
     act, outcome = context.act(finished.act), finished.outcome
     summary = _summary(act.change if act else None, context.act_title(finished.act))
-    sentence = "" if outcome.good and outcome.sentence == _AS_INTENDED else f" {with_full_stop(bare(outcome.sentence))}"
+    sentence = "" if outcome.good and outcome.sentence == AS_INTENDED else f" {with_full_stop(bare(outcome.sentence))}"
     next_step = f" Next: {with_full_stop(bare(outcome.next_step))}" if outcome.next_step and not outcome.good else ""
-    # A refusal stands in the proposal already; that a message was brought up to date is seen in the message.
-    told = bool(act and (act.refusals or (act.proposed.phase == LIVE_MESSAGE and outcome.good)))
+    # A refusal is in the proposal already, and an updated message shows its own update.
+    routine = bool(act and (act.refusals or (act.proposed.phase == LIVE_MESSAGE and outcome.good)))
     text = f"{outcome_words(outcome)}: {summary}.{sentence}{next_step}"
-    return Sentence(text, _OUTCOMES[outcome.status][1], routine=told)
+    return Sentence(text, _OUTCOMES[outcome.status][1], routine=routine)

@@ -13,29 +13,34 @@ def describe(_: SentenceContext, entry: Entry) -> Sentence | None:
         case AlertJoined() as alert:
             return _joined(alert)
         case AlertsCollapsed(count=count):
-            more = "one more alert" if count == 1 else f"{count} more alerts"
-            return Sentence(f"Alerts come in masses: {more}, counted and not told one by one.", "bad")
+            more = "One more alert was" if count == 1 else f"{count} more alerts were"
+            return Sentence(f"{more} received and only counted, because too many came to list each.", "bad")
         case StormJoined(umbrella=umbrella):
-            own = umbrella == entry.incident
-            gathers = "new troubles join here" if own else f"{plain(umbrella, 40)} gathers new troubles"
-            until = "" if own else " until one comes here after the storm"
-            return Sentence(f"Alerts storm in: {gathers}, and people approve every act{until}.", "bad")
+            return Sentence(_storm(plain(umbrella, 40), own=umbrella == entry.incident), "bad")
         case StormPassed(umbrella=umbrella):
-            return Sentence(
-                f"The storm that {plain(umbrella, 40)} gathered is over: what the plan lets act alone may again."
-            )
+            over = f"The alert storm of {plain(umbrella, 40)} is over."
+            return Sentence(f"{over} Actions that the plan allows without an approval are automatic again.")
         case _:
             return None
+
+
+def _storm(umbrella: str, *, own: bool) -> str:
+    if own:
+        return "Alert storm: new alerts are grouped into this incident, and every action needs an approval."
+    return (
+        f"Alert storm: new alerts are grouped into {umbrella}. "
+        "Every action here needs an approval until an alert joins after the storm."
+    )
 
 
 def _joined(alert: AlertJoined) -> Sentence:
     source, title = plain(alert.source, 40), with_full_stop(bare(alert.title, SHORT))
     detail = [f"Sent {stamp(alert.at)}."] if alert.at else []
     if alert.state == "resolved":
-        return Sentence(f"{source} says that the alert is over: {title}", "good", detail=detail)
+        return Sentence(f"Alert from {source} resolved: {title}", "good", detail=detail)
     if alert.flapping:
-        text = f"An alert from {source} comes and goes; it counts as firing, and nothing acts by itself: {title}"
+        text = f"Alert from {source} is flapping, so it counts as firing and no action is automatic: {title}"
         return Sentence(text, "bad", detail=detail)
     if alert.news == FIRES_AGAIN:
-        return Sentence(f"An alert from {source} fires again: {title}", "bad", detail=detail)
+        return Sentence(f"Alert from {source} is firing again: {title}", "bad", detail=detail)
     return Sentence(f"Alert from {source}: {title}", "bad", detail=detail)

@@ -22,22 +22,23 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
     author = context.author(entry.by)
     match entry.record:
         case Acknowledged():
-            return Sentence(f"{author} is on it.", "person")
+            return Sentence(f"{author} acknowledged the incident.", "person")
         case ReminderDue() as reminder:
-            verb = "Woken" if reminder.urgent else "Told"
-            return Sentence(f"{verb}: {with_full_stop(bare(reminder.sentence))}", "bad")
+            title = "Page" if reminder.urgent else "Reminder"
+            return Sentence(f"{title}: {with_full_stop(bare(reminder.sentence))}", "bad")
         case RoleTaken() as taken:
-            was = f" (was {plain(taken.was, 60)})" if taken.was else ""
+            before = f" (before: {plain(taken.was, 60)})" if taken.was else ""
             role = role_words(taken.role, context.plan)
-            return Sentence(f"{plain(taken.person, 60)} is {role} now{was}.", "person")
+            return Sentence(f"{plain(taken.person, 60)} is now {role}{before}.", "person")
         case LedgerHandedOver() as handed_over:
             title, to = context.act_title(handed_over.act), plain(handed_over.to, 60)
-            return Sentence(f'{to} takes over what "{title}" left in place, until {stamp(handed_over.due)}.', "person")
+            due = stamp(handed_over.due)
+            return Sentence(f'{to} takes over what "{title}" left in place, and must review it by {due}.', "person")
         case NoteAdded(text=text):
             tone = "person" if entry.by.person else "plain"
             return Sentence(f"Note by {author}: {with_full_stop(bare(text))}", tone)
         case DecisionMade() as decision:
-            reason = f" Why: {with_full_stop(bare(decision.reason))}" if decision.reason.strip() else ""
+            reason = f" Reason: {with_full_stop(bare(decision.reason))}" if decision.reason.strip() else ""
             return Sentence(f"{author} decided: {with_full_stop(bare(decision.text))}{reason}", "person")
         case PostMortemWritten(field=field):
             title = plain(field, 40).replace("_", " ")

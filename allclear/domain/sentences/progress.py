@@ -31,10 +31,10 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
         case Assessed() as assessed:
             return _assessed(context, assessed, context.author(entry.by))
         case PhaseEntered(phase=phase):
-            return Sentence(f"Phase begins: {context.phase(phase)}.", routine=True)
+            return Sentence(f"Phase started: {context.phase(phase)}.", routine=True)
         case PhaseLeft() as left:
-            rest = f": {with_full_stop(bare(left.sentence))}" if left.sentence else "."
-            return Sentence(f"Phase done: {context.phase(left.phase)}{rest}", routine=not left.sentence)
+            rest = f" {with_full_stop(bare(left.sentence))}" if left.sentence else ""
+            return Sentence(f"Phase finished: {context.phase(left.phase)}.{rest}", routine=not left.sentence)
         case StepDone() as done:
             return _step(context, done)
         case Contained() as contained:
@@ -48,7 +48,7 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             return Sentence(f"{ending}{reason}", "good")
         case RunStarted() as started:
             phase = context.phase(started.phase)
-            return Sentence(f"Prefect runs {phase} (flow run {plain(started.run)}).", routine=True)
+            return Sentence(f"Prefect started {phase} (flow run {plain(started.run)}).", routine=True)
         case _:
             return None
 
@@ -73,8 +73,8 @@ def _assessed(context: SentenceContext, assessed: Assessed, author: str) -> Sent
     if assessed.incident_kind:
         kind = context.plan.kinds.get(assessed.incident_kind) if context.plan else None
         known.insert(0, f"kind of incident: {plain(kind.title if kind else assessed.incident_kind, 60)}")
-    reason = f" Why: {with_full_stop(bare(assessed.reason))}" if assessed.reason.strip() else ""
-    return Sentence(f"{author} assessed it: {'; '.join(known)}.{reason}", "person")
+    reason = f" Reason: {with_full_stop(bare(assessed.reason))}" if assessed.reason.strip() else ""
+    return Sentence(f"{author} assessed the incident: {'; '.join(known)}.{reason}", "person")
 
 
 def _facet(context: SentenceContext, name: str) -> str:
@@ -84,11 +84,11 @@ def _facet(context: SentenceContext, name: str) -> str:
 
 def _step(context: SentenceContext, done: StepDone) -> Sentence:
     finding = done.finding
-    failed = "trouble confirmed" if done.phase == Phase.DETECT else "not well"
-    end = {Verdict.FAILURE: f": {failed}", Verdict.INCONCLUSIVE: ": cannot tell", Verdict.SUCCESS: ""}[finding.verdict]
+    failed = " Trouble confirmed." if done.phase == Phase.DETECT else " Not healthy."
+    end = {Verdict.FAILURE: failed, Verdict.INCONCLUSIVE: " Inconclusive.", Verdict.SUCCESS: ""}[finding.verdict]
     healthy = finding.verdict is Verdict.SUCCESS and done.phase != Phase.INVESTIGATE
     return Sentence(
-        f"{bare(done.title, SHORT)}: {bare(finding.sentence)}{end}.",
+        f"{bare(done.title, SHORT)}: {with_full_stop(bare(finding.sentence))}{end}",
         "bad" if finding.verdict is Verdict.FAILURE else "good" if healthy else "plain",
         routine=(done.phase, done.step) in context.covered,
         detail=_facts(finding),

@@ -94,27 +94,27 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (
         AlertJoined(delivery="7", source="sentry", key="k", state="firing", title="Too many errors", flapping=True),
         MACHINE,
-        "An alert from sentry comes and goes; it counts as firing, and nothing acts by itself: Too many errors.",
+        "Alert from sentry is flapping, so it counts as firing and no action is automatic: Too many errors.",
     ),
     (
         AlertsCollapsed(count=40, up_to=90),
         MACHINE,
-        "Alerts come in masses: 40 more alerts, counted and not told one by one.",
+        "40 more alerts were received and only counted, because too many came to list each.",
     ),
     (
         StormJoined(umbrella="VS-30"),
         MACHINE,
         (
-            "Alerts storm in: VS-30 gathers new troubles, and people approve every act until one comes here after "
-            "the storm."
+            "Alert storm: new alerts are grouped into VS-30. Every action here needs an approval until an alert joins "
+            "after the storm."
         ),
     ),
     (
         StormPassed(umbrella="VS-30"),
         MACHINE,
-        "The storm that VS-30 gathered is over: what the plan lets act alone may again.",
+        "The alert storm of VS-30 is over. Actions that the plan allows without an approval are automatic again.",
     ),
-    (Acknowledged(), ANA, "Ana (Tech Lead) is on it."),
+    (Acknowledged(), ANA, "Ana (Tech Lead) acknowledged the incident."),
     (
         SeverityChanged(was="P1", now="P0", reason="checkout is down too"),
         BEN,
@@ -123,29 +123,33 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (
         ReminderDue(topic="acknowledge", level=1, sentence="Nobody has acknowledged the page", urgent=True),
         MACHINE,
-        "Woken: Nobody has acknowledged the page.",
+        "Page: Nobody has acknowledged the page.",
     ),
     (
         VetoWindowEnded(ask="VS-12/contain/roll-back"),
         MACHINE,
-        'Nobody stopped "VS-12/contain/roll-back" in its time: it is done, as the plan authorised.',
+        'Nobody stopped "VS-12/contain/roll-back" during its veto window: it is carried out, as the plan allows.',
     ),
     (
         Assessed(facets={"users": "many"}, incident_kind="outage", reason="tickets"),
         BEN,
-        "Ben (Incident Commander) assessed it: kind of incident: Outage; users: many. Why: tickets.",
+        "Ben (Incident Commander) assessed the incident: kind of incident: Outage; users: many. Reason: tickets.",
     ),
-    (RoleTaken(role="incident_commander", person="Ben", was="Ana"), BEN, "Ben is Incident Commander now (was Ana)."),
-    (PhaseEntered(phase="contain"), MACHINE, "Phase begins: Initial Response."),
+    (
+        RoleTaken(role="incident_commander", person="Ben", was="Ana"),
+        BEN,
+        "Ben is now Incident Commander (before: Ana).",
+    ),
+    (PhaseEntered(phase="contain"), MACHINE, "Phase started: Initial Response."),
     (
         PhaseLeft(phase="contain", sentence="Contained by the first measure."),
         MACHINE,
-        "Phase done: Initial Response: Contained by the first measure.",
+        "Phase finished: Initial Response. Contained by the first measure.",
     ),
     (
         StepDone(phase="detect", step="verify", title="Verification", finding=TROUBLE),
         MACHINE,
-        "Verification: 20 requests: 12 failed (60 %), p95 84 ms: trouble confirmed.",
+        "Verification: 20 requests: 12 failed (60 %), p95 84 ms. Trouble confirmed.",
     ),
     (_PROPOSED, MACHINE, "Proposed: Send all traffic to web-41."),
     (
@@ -156,17 +160,17 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (
         AskAnswered(ask="VS-12/resolve/fix", yes=True, reason="errors started with 42"),
         ANA,
-        "Ana (Tech Lead) said yes to VS-12/resolve/fix from the command line: 'errors started with 42'.",
+        "Ana (Tech Lead) answered yes to VS-12/resolve/fix from the command line: 'errors started with 42'.",
     ),
     (
         AskWithdrawn(ask="VS-12/resolve/fix", reason="the revision is gone"),
         MACHINE,
-        'The question about "VS-12/resolve/fix" is void: the revision is gone.',
+        'The question about "VS-12/resolve/fix" was withdrawn: the revision is gone.',
     ),
     (
         ActIntended(act="contain/roll-back", digest="2" * 64, change=_MADE, holder="responder-1"),
         MACHINE,
-        "About to do: Send all traffic to web-41.",
+        "Starting: Send all traffic to web-41.",
     ),
     (
         ActFinished(act="contain/roll-back", outcome=_OUTCOME),
@@ -182,7 +186,7 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (
         LedgerHandedOver(act="contain/roll-back", to="Ana", due=START),
         BEN,
-        'Ana takes over what "contain/roll-back" left in place, until 2026-11-22 14:30 UTC.',
+        'Ana takes over what "contain/roll-back" left in place, and must review it by 2026-11-22 14:30 UTC.',
     ),
     (
         NoteAdded(text="The bank says that it is not them"),
@@ -192,7 +196,7 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (
         DecisionMade(text="Fix forward", reason="41 is too old"),
         BEN,
-        "Ben (Incident Commander) decided: Fix forward. Why: 41 is too old.",
+        "Ben (Incident Commander) decided: Fix forward. Reason: 41 is too old.",
     ),
     (
         PostMortemWritten(field="root_cause", text="An empty key"),
@@ -205,7 +209,7 @@ EXAMPLES: list[tuple[Any, By, str]] = [
         "Follow-up for Ana, due 2026-11-22: Refuse to start without a key.",
     ),
     (IncidentEnded(ending="resolved", reason="well for five minutes"), BEN, "All clear: well for five minutes."),
-    (RunStarted(phase="contain", run="7c9e6679"), MACHINE, "Prefect runs Initial Response (flow run 7c9e6679)."),
+    (RunStarted(phase="contain", run="7c9e6679"), MACHINE, "Prefect started Initial Response (flow run 7c9e6679)."),
 ]
 
 
@@ -230,7 +234,7 @@ def test_lines_for_auditors_are_left_out_unless_asked_for() -> None:
     story = Story().whole()
     told, everything = timeline(story.entries, plan()), timeline(story.entries, plan(), routine=True)
     assert len(everything) == len(story.entries)
-    assert not any(line.text.startswith(("Prefect runs", "Phase begins", "About to do")) for line in told)
+    assert not any(line.text.startswith(("Prefect started", "Phase started", "Starting")) for line in told)
     assert [line for line in everything if not line.routine] == told
 
 
@@ -262,7 +266,7 @@ def test_a_persons_answer_says_who_how_and_why() -> None:
     texts = [line.text for line in timeline(Story().whole().entries, plan())]
     answer = """Ana (Tech Lead) approved "Roll back traffic" from the command line: 'errors started with 42'."""
     assert answer in texts
-    assert "Ana (Tech Lead) has done \"Deploy the fix\": 'vintstreet-00043-kal is deployed, without traffic'." in texts
+    assert "Ana (Tech Lead) did \"Deploy the fix\": 'vintstreet-00043-kal is deployed, without traffic'." in texts
 
 
 @pytest.mark.parametrize(
@@ -271,18 +275,18 @@ def test_a_persons_answer_says_who_how_and_why() -> None:
         (
             AskKind.APPROVAL,
             'approved "Deploy the fix" from the command line.',
-            'refused "Deploy the fix" from the command line.',
+            'denied "Deploy the fix" from the command line.',
         ),
-        (AskKind.STEP, 'has done "Deploy the fix".', 'has not done "Deploy the fix".'),
+        (AskKind.STEP, 'did "Deploy the fix".', 'did not do "Deploy the fix".'),
         (
             AskKind.FALSE_ALARM,
-            "called it a false alarm from the command line.",
-            "said from the command line that it is real.",
+            "said from the command line that this is a false alarm.",
+            "said from the command line that this is no false alarm.",
         ),
         (
             AskKind.RETRY,
-            'said to try again from the command line ("Deploy the fix").',
-            'went on without from the command line ("Deploy the fix").',
+            'chose from the command line to try again ("Deploy the fix").',
+            'chose from the command line to go on without it ("Deploy the fix").',
         ),
     ],
 )
@@ -324,7 +328,10 @@ def test_what_was_found_done_or_had_moved_is_not_called_done() -> None:
     """An act that changed nothing does not read as if it had."""
     found = Outcome(status=ActStatus.VERIFIED, changed=False, sentence="")
     moved = Outcome(status=ActStatus.FAILED, changed=False, sentence="", drifted=True)
-    assert [outcome_words(found), outcome_words(moved)] == ["Done already", "Not done, for the world had moved"]
+    assert [outcome_words(found), outcome_words(moved)] == [
+        "Already done",
+        "Not done, because its target had changed",
+    ]
 
 
 def test_who_is_asked_reads_as_a_sentence() -> None:
@@ -339,9 +346,9 @@ def test_who_is_asked_reads_as_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("record", "by", "said"),
     [
-        (Acknowledged(), ANA, "is on it."),
-        (RoleTaken(role="tech_lead", person="Ana"), ANA, "is Tech Lead now."),
-        (RoleTaken(role="tech_lead", person="Eve"), ANA, "Eve is Tech Lead now."),
+        (Acknowledged(), ANA, "acknowledged the incident."),
+        (RoleTaken(role="tech_lead", person="Ana"), ANA, "is now Tech Lead."),
+        (RoleTaken(role="tech_lead", person="Eve"), ANA, "Eve is now Tech Lead."),
         (NoteAdded(text="It is the key"), ANA, "Note: It is the key."),
         (DecisionMade(text="Wait"), ANA, "decided: Wait."),
         (

@@ -69,13 +69,13 @@ def test_what_happens_without_an_answer_is_told() -> None:
     ask = story.incident.open_asks[0].ask.model_copy(
         update={"id": "VS-12/contain/alone", "window": AnswerWindow(until=START, then="act")}
     )
-    assert "unanswered by 2026-11-22 14:30 UTC: it is done by itself" in _printed(story.say(AskOpened(ask=ask)))
+    assert "If nobody answers by 2026-11-22 14:30 UTC, it is carried out." in _printed(story.say(AskOpened(ask=ask)))
 
 
 def test_after_the_end_only_the_review_waits() -> None:
     """What was left unanswered is over; the post-mortem's steps are not."""
     story = Story().opened().roll_back_proposed()
-    assert "Nothing at present" in _printed(Story().opened())
+    assert "Nothing." in _printed(Story().opened())
     review = story.incident.open_asks[0].ask.model_copy(update={"id": "VS-12/review/meet", "phase": "review"})
     story.say(IncidentEnded(ending="resolved", reason="well"), AskOpened(ask=review))
     printed = _printed(story)
@@ -113,7 +113,7 @@ def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:
 def test_auditors_get_everything() -> None:
     """With routine lines the intents, runs and details are there too."""
     story = _waiting().contained()
-    assert "About to do" not in _printed(story)
+    assert "Starting: " not in _printed(story)
     assert "Issued by responder-1." in _printed(story, routine=True)
 
 
@@ -127,7 +127,7 @@ def test_artifacts_hold_the_timeline_and_the_acts() -> None:
 
 def test_an_incident_without_acts_says_so() -> None:
     """An empty table would look like a fault."""
-    assert markdown_acts(Story().opened().incident) == "Nothing was done by allclear."
+    assert markdown_acts(Story().opened().incident) == "allclear took no action."
 
 
 def test_a_no_is_told_in_the_table_of_acts() -> None:
@@ -135,5 +135,5 @@ def test_a_no_is_told_in_the_table_of_acts() -> None:
     story = _waiting().answered("contain/roll-back", "wrong revision", yes=False)
     rows = [line for line in markdown_acts(story.incident, plan()).splitlines() if line.startswith("|")]
     row = rows[-1]
-    assert "Ana (Tech Lead) said no 14:32: wrong revision" in row
-    assert row.endswith("| Not done, for a person said no |")
+    assert "Ana (Tech Lead) denied 14:32: wrong revision" in row
+    assert row.endswith("| Not done, because a person denied it |")

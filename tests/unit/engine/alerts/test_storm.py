@@ -172,7 +172,7 @@ def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None
     (told,) = [one for one in reminders(room.engine.company.plan, incident) if one.topic == "news"]
     assert told.sentence == "1 alert to know of since 04:20 (it fires again): allclear show VS-1 --why"
     last = room.engine.journal.entries(incident.id)[-1]
-    assert line_of(last, incident).text == "An alert from alertmanager fires again: Down 0."
+    assert line_of(last, incident).text == "Alert from alertmanager is firing again: Down 0."
 
 
 # --- flapping --------------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_many_new_incidents_open_one_that_gathers_the_rest(room: Room) -> None:
     assert len(room.engine.journal.incidents()) == 21
     assert room.incident(umbrella).title == "Alert storm: 20 incidents within 5 min"
     for one in (opened[0].incident, opened[-1].incident, umbrella):
-        assert any("people approve every act" in reason for reason in _reasons_against(room, one))
+        assert any("every action needs an approval" in reason for reason in _reasons_against(room, one))
     assert len(room.records(opened[3].incident, StormJoined)) == 1
 
 
@@ -305,12 +305,12 @@ def test_an_alert_after_the_storm_makes_a_covered_incident_ordinary_again(room: 
     covered = room.incident(opened[3])
     console.print(show(covered, room.engine.journal.entries(covered.id), room.engine.company.plan, room.watch.now))
     shown = console.export_text()
-    assert "people approve every act until one comes after the storm. Approve what waits, or act by hand." in shown
+    assert "every action needs an approval until an alert joins after the storm. Answer the open questions" in shown
     room.hear("yet another", service=3)
     room.hear("k20", "resolved", service=20)
     room.hear("k20", service=20)
     assert [room.incident(one).storm_umbrella for one in (opened[3], opened[4], joined)] == [None, joined, joined]
-    assert not any("every act" in reason for reason in _reasons_against(room, opened[3]))
+    assert not any("every action" in reason for reason in _reasons_against(room, opened[3]))
     assert "is over" in line_of(room.engine.journal.entries(opened[3] or "")[-1]).text
 
 
