@@ -25,6 +25,7 @@ from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Rec
 from allclear.domain.reminders import QUIET
 from allclear.domain.text import markdown_safe
 from allclear.engine.actions import approval_requests
+from allclear.engine.alerts.flapping import is_flapping, recent_changes
 from allclear.engine.alerts.storm import count_collapsed
 from allclear.engine.concurrency import Sweep
 from allclear.engine.incidents import read_incident
@@ -87,8 +88,7 @@ class RecoveryWatcher:
                     self._let_count(incident, known)
 
     def _flaps(self, known: AlertState) -> bool:
-        since = self._clock() - self._storm.flapping.within
-        return sum(turn > since for turn in known.turns) >= self._storm.flapping.times
+        return is_flapping(self._storm, recent_changes(self._storm, known, self._clock(), changed=False))
 
     def _let_count(self, incident: Incident, known: AlertState) -> None:
         """The last word of an alert that flapped counts, now that it has been quiet."""

@@ -1,4 +1,4 @@
-"""When alerts come in masses: what of one source stands in the record one by one, and the incident that gathers them.
+"""Alert storms: a token bucket for each source, and the umbrella incident that further alerts join.
 
 *Source:* the numbers are the plan's (`allclear.domain.plan.alert_storm`).
 """
@@ -19,7 +19,7 @@ BY = By(actor="allclear", via="storm")
 _KEY = "storm"
 
 _RESERVED = 0.2
-"""The share of a source's bucket that the least severity leaves to graver ones; the worst may empty it."""
+"""The share of a source's bucket that the lowest severity leaves to higher ones; the highest may empty it."""
 
 
 @dataclass
@@ -29,9 +29,9 @@ class _Bucket:
 
 
 class Buckets:
-    """How many more alerts of each source may stand in the record one by one.
+    """Token buckets: how many more alerts of each source may be recorded one by one.
 
-    It is remembered by this process alone: after a start every bucket is full, and a few more entries are written.
+    Only this process remembers them: after a restart every bucket is full, and a few more entries are written.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -39,7 +39,7 @@ class Buckets:
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, source: str, severity: str | None, now: datetime) -> bool:
-        """Take one from the bucket of `source`; False where nothing is left for that severity."""
+        """Take one from the bucket of `source`. Return False if nothing is left for that severity."""
         limit = self._plan.storm.per_source
         bucket = self._buckets.setdefault(source, _Bucket(limit.times, now))
         passed = max(0.0, (now - bucket.at) / limit.within)
@@ -50,27 +50,27 @@ class Buckets:
         return True
 
     def _share(self, severity: str | None) -> float:
-        """Return 0 for the worst severity up to 1 for the least, and for one that nobody knows."""
+        """Return 0 for the highest severity up to 1 for the lowest, and 1 for an unknown one."""
         last = len(self._plan.severities) - 1
         rank = last if severity is None else min(self._plan.rank(severity), last)
         return rank / last if last else 0.0
 
 
 class Umbrella:
-    """The one incident of a company that new troubles join while alerts storm in."""
+    """The one incident that new alerts join during an alert storm."""
 
     def __init__(self, journal: Journal, plan: Plan) -> None:
         self._journal = journal
         self._plan = plan
 
-    def raging(self, now: datetime) -> str | None:
-        """Return the incident that new troubles join; None when nothing new has joined it for as long as it takes."""
+    def active(self, now: datetime) -> str | None:
+        """Return the id of the incident that new alerts join, or None if no alert has joined it recently."""
         found, _ = open_under(self._journal, _KEY)
         last = found.joined_at if found else None
         return found.id if found and last and now - last <= self._plan.storm.umbrella.within else None
 
     def open_if_due(self, now: datetime) -> None:
-        """Open it, or takes up the one that is open still, where too many incidents were opened; covers every one."""
+        """Open or reuse the umbrella if too many incidents were opened. Every open incident then joins the storm."""
         limit: Limit = self._plan.storm.umbrella
         rows = self._journal.incidents(since=now - limit.within)
         known, key = open_under(self._journal, _KEY)
@@ -91,13 +91,13 @@ class Umbrella:
                 self._journal.append(one.id, [StormJoined(umbrella=found)], BY)
 
     def _opening(self, recent: list[Incident]) -> IncidentOpened:
-        """It is responded to as the gravest of them would be, for whatever they have in common will show there."""
-        gravest = min(recent, key=lambda one: (self._plan.rank(one.severity), one.opened_at))
+        """Return the opening: as of the most severe incident, because a common cause most likely shows there."""
+        worst = min(recent, key=lambda one: (self._plan.rank(one.severity), one.opened_at))
         moments = [one.opened.began_at for one in recent if one.opened.began_at]
-        return gravest.opened.model_copy(
+        return worst.opened.model_copy(
             update={
                 "title": f"Alert storm: {len(recent)} incidents within {_minutes(self._plan.storm.umbrella)}",
-                "severity": gravest.severity,
+                "severity": worst.severity,
                 "reported": "a storm of alerts",
                 "began_at": min(moments) if moments else None,
                 "manual": False,
@@ -111,7 +111,7 @@ def _minutes(limit: Limit) -> str:
 
 
 def count_collapsed(journal: Journal, incident: Incident, plan: Plan, now: datetime) -> None:
-    """Record how many alerts were collapsed into `incident`, where some were and the last count is old enough."""
+    """Record how many alerts were only counted for `incident`, if there are any and the last summary is old enough."""
     if incident.collapsed_at and now - incident.collapsed_at < plan.storm.summary_every:
         return
     count, last = journal.collapsed(incident.id, incident.collapsed_up_to)

@@ -18,7 +18,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.alert import Alert, Decision
 from allclear.domain.errors import AllclearError, JournalError, Unreadable
 from allclear.domain.text import plain
-from allclear.engine.alerts.intake import Taken
+from allclear.engine.alerts.received import Taken
 from allclear.journal.ports import INCIDENTS, Delivery
 from allclear.responder.deliveries import is_authenticated, is_numbered
 from allclear.responder.sources import SOURCES

@@ -16,7 +16,7 @@ from allclear.domain.alert import Alert
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Route, Storm
 from allclear.domain.records import Record
-from allclear.engine.alerts.intake import Taken
+from allclear.engine.alerts.received import Taken
 from allclear.settings import Settings
 from tests.scenario.response_support import installed, new_journal, vintstreet
 from tests.scenario.scenes import Watch

@@ -32,7 +32,7 @@ def test_each_alert_says_what_became_of_it_and_by_which_rule(tmp_path: Path) -> 
     assert [one.decision for one in reason.heard] == ["opened", "joined", "collapsed", "repeat", "repeat"]
     assert reason.opened == [
         "Opened as P1, with the runbook bad-deployment: alert from alertmanager.",
-        "The route 'Slow-0' fits: P1, by the runbook bad-deployment.",
+        "The route 'Slow-0' matches: P1, with the runbook bad-deployment.",
         "Severity P1 became P0: an alert by the route Down-0.",
     ]
     assert "more than 2 alerts of alertmanager within 5m" in reason.heard[2].reason
@@ -54,7 +54,10 @@ def test_the_command_tells_it_and_as_json(tmp_path: Path, monkeypatch: pytest.Mo
     assert told.exit_code == 0
     assert "Heard (UTC)          Source        What the alert said" in told.output
     assert "alertmanager  firing: Payment processing fails" in told.output
-    assert f"opened {incident}: The route 'payment-processing' fits: P0, by the runbook bad-deployment." in told.output
+    assert (
+        f"opened {incident}: The route 'payment-processing' matches: P0, with the runbook bad-deployment."
+        in told.output
+    )
     shown = json.loads(CliRunner().invoke(app, ["show", incident, "--why", "--json"]).output)
     assert [one["decision"] for one in shown["heard"]] == ["opened"]
 
@@ -75,7 +78,7 @@ def test_the_opening_is_shown_however_much_was_heard(tmp_path: Path) -> None:
         "m1199",
     ]
     assert (len(reason.heard), reason.left_out, reason.as_json()["left_out"]) == (1000, 201, 201)
-    assert reason.opened[1] == "The route 'Down-0' fits: P0, by the runbook bad-deployment."
+    assert reason.opened[1] == "The route 'Down-0' matches: P0, with the runbook bad-deployment."
 
 
 def test_the_command_says_how_many_lines_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

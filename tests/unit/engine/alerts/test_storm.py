@@ -146,14 +146,14 @@ def test_people_hear_again_of_a_new_alert_a_graver_one_and_after_four_hours(room
     assert room.incident(first.incident).news == []
     room.hear("another", name="Slow")
     room.hear(name="Down")
-    assert [reason for _, _, reason in room.incident(first.incident).news] == ["a new alert", "it weighs more now"]
+    assert [reason for _, _, reason in room.incident(first.incident).news] == ["a new alert", "more severe now"]
     assert room.incident(first.incident).severity == "P0"
     room.hear("another", "resolved")
     room.watch.now += timedelta(hours=4)
     room.hear()
     room.hear()
     told = [reason for _, _, reason in room.incident(first.incident).news]
-    assert told[2:] == ["it fires still, 4h after people heard of it last"]
+    assert told[2:] == ["still firing, 4h after the last news"]
 
 
 def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None:
@@ -186,7 +186,7 @@ async def test_people_hear_once_that_an_alert_comes_and_goes(tmp_path: Path) -> 
             for state in _TURNS * 20:
                 room.watch.now += SECOND
                 room.hear(state=state)
-            assert [reason for _, _, reason in room.incident(first.incident).news] == ["it comes and goes"] * told
+            assert [reason for _, _, reason in room.incident(first.incident).news] == ["flapping"] * told
             room.watch.now += 16 * MINUTE
             await room.engine.recovery.check()
 

@@ -1,0 +1,133 @@
+"""Opening an incident for an alert, or recording the alert in an open one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allclear.company import Company
+from allclear.domain.durations import say_duration
+from allclear.domain.incident import Incident
+from allclear.domain.plan import Route
+from allclear.domain.records import Assessed, IncidentOpened, SeverityChanged, StormJoined, StormPassed
+from allclear.engine.alerts.received import ReceivedAlert, Taken
+from allclear.engine.alerts.storm import Buckets, Umbrella
+from allclear.engine.incidents import find_open, open_under, read_incident
+from allclear.engine.response.flow_starts import restart_messages, start_message
+from allclear.journal.ports import Journal
+
+
+class IncidentJoiner:
+    """Gives alerts their incident, by the rules of the storm policy."""
+
+    def __init__(self, journal: Journal, company: Company) -> None:
+        self._journal = journal
+        self._company = company
+        self._plan = company.plan
+        self._storm = company.plan.storm
+        self._buckets = Buckets(company.plan)
+        self._umbrella = Umbrella(journal, company.plan)
+
+    def place(self, alert: ReceivedAlert, route: Route) -> Taken:
+        """Let a new alert join its service's open incident or the alert storm's incident, or open its own."""
+        if not self._storm.enabled:
+            return self._open(alert, route)
+        since = alert.now - self._storm.join_within
+        if incident := find_open(self._journal, route.service, opened_since=since):
+            limit = say_duration(self._storm.join_within)
+            return self.join(alert, incident, f"{incident.id} is open for {route.service}, opened within {limit}.")
+        if umbrella := self._umbrella.active(alert.now):
+            incident = read_incident(self._journal, umbrella)
+            return self.join(alert, incident, f"Alert storm: {umbrella} collects new alerts.")
+        return self._open(alert, route)
+
+    def join(
+        self, alert: ReceivedAlert, incident: Incident, reason: str, news: str = "a new alert", *, new: bool = True
+    ) -> Taken:
+        """Record an alert in an open incident. A more severe alert raises the incident's severity.
+
+        If one source sends too many alerts, only those that raise the severity are recorded one by one; the others are
+        counted.
+        """
+        raised = self.raised(incident, alert.route)
+        severity = self._plan.severity_of(alert.route) if alert.route else None
+        room = not self._storm.enabled or self._buckets.take(alert.record.source, severity, alert.now)
+        if new:
+            self._journal.keep_alert(alert.first_state(incident.id))
+        if not room and not raised:
+            limit = self._storm.per_source
+            many = f"more than {limit.times} alerts of {alert.record.source} within {say_duration(limit.within)}"
+            return Taken("collapsed", f"{reason} It is only counted there: {many}.", incident.id)
+        self.record(alert, incident, raised, news=news)
+        return Taken("joined", reason, incident.id)
+
+    def record(self, alert: ReceivedAlert, incident: Incident, raised: list[Any], *, news: str) -> None:
+        """Record an alert in an open incident with the changes that it causes; `news` is what people are told."""
+        # An incident that a manual action opened has no flow yet, and needs one now.
+        outbox = [] if incident.entered else [start_message(incident.id, "respond")]
+        for change in raised:
+            if isinstance(change, SeverityChanged):
+                outbox += restart_messages(incident, self._plan, change.now)
+        records = [alert.record.model_copy(update={"news": news}), *raised]
+        if self._storm.enabled:
+            records += self._storm_change(alert, incident)
+        self._journal.append(incident.id, records, alert.by, outbox=outbox)
+
+    def raised(self, incident: Incident, route: Route | None) -> list[Any]:
+        """Return the records of what the alert's route adds: new facets, and a higher severity."""
+        if route is None:
+            return []
+        severity = self._plan.severity_of(route)
+        records: list[Any] = []
+        facets = {name: value for name, value in route.facets.items() if name not in incident.facets}
+        if facets:
+            records.append(Assessed(facets=facets, reason=f"set by the route {route.name}"))
+        if self._plan.rank(severity) < self._plan.rank(incident.severity):
+            reason = f"an alert by the route {route.name}"
+            records.append(SeverityChanged(was=incident.severity, now=severity, reason=reason))
+        return records
+
+    def _open(self, alert: ReceivedAlert, route: Route) -> Taken:
+        runbook, record = self._company.runbook(route.runbook), alert.record
+        severity = self._plan.severity_of(route)
+        opened = IncidentOpened(
+            company=self._journal.scope.company,
+            title=record.title,
+            service=route.service,
+            severity=severity,
+            runbook=route.runbook,
+            incident_kind=route.kind or runbook.kind,
+            impact=route.impact,
+            feature=route.feature,
+            facets=dict(route.facets),
+            reported=alert.by.actor,
+            began_at=record.at,
+            simulated=self._journal.scope.simulated,
+        )
+        _, key = open_under(self._journal, f"alert:{record.key}")
+        incident, new = self._journal.open_incident(
+            self._plan.short,
+            opened,
+            alert.by,
+            key=key,
+            records=[record],
+            outbox=[start_message("{incident}", "respond")],
+        )
+        self._journal.keep_alert(alert.first_state(incident))
+        if new and self._storm.enabled:
+            self._buckets.take(record.source, severity, alert.now)
+            self._umbrella.open_if_due(alert.now)
+        reason = f"The route {route.name!r} matches: {severity}, with the runbook {route.runbook}."
+        return Taken("opened" if new else "joined", reason, incident)
+
+    def _storm_change(self, alert: ReceivedAlert, incident: Incident) -> list[Any]:
+        """Return the record by which the incident becomes part of an alert storm, or leaves it.
+
+        An alert during a storm makes its incident part of it; an alert after the storm ends that. The storm's own
+        incident stays part of it, because no single action helps against many problems.
+        """
+        active, joined = self._umbrella.active(alert.now), incident.storm_umbrella
+        if active and joined is None:
+            return [StormJoined(umbrella=active)]
+        if joined and not active and not incident.opened.umbrella:
+            return [StormPassed(umbrella=joined)]
+        return []

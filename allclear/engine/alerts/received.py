@@ -1,0 +1,115 @@
+"""An alert as it was received just now: normalised, with its route, and what the journal keeps of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from allclear.domain.alert import Alert, AlertDecision, AlertState, Decision, FiringState
+from allclear.domain.plan import Plan, Route
+from allclear.domain.records import AlertJoined, By
+from allclear.domain.text import plain
+
+_LONGEST_KEY, _LONGEST_LABEL = 300, 60
+"""Characters."""
+
+_CLOCK_SKEW = timedelta(minutes=5)
+"""How far a source's clock may be ahead of ours."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was decided about an alert."""
+
+    state: Decision
+    reason: str
+    incident: str | None = None
+
+
+@dataclass(frozen=True)
+class ReceivedAlert:
+    """An alert of one delivery, with what the plan says about it."""
+
+    record: AlertJoined
+    by: By
+    route: Route | None
+    labels: dict[str, str]
+    source_time: datetime | None
+    now: datetime
+    numbered: bool
+    """Whether the vendor numbers its deliveries, so that the same delivery twice is a replay and not news."""
+
+    @property
+    def firing(self) -> bool:
+        """Return whether the source reports the problem, and not its end."""
+        return self.record.state == "firing"
+
+    def first_state(self, incident: str) -> AlertState:
+        """Return the alert's state in the incident that it has just joined or opened."""
+        record = self.record
+        return AlertState(
+            key=record.key,
+            incident=incident,
+            source=record.source,
+            title=record.title,
+            state=record.state,
+            said=record.state,
+            source_time=record.at,
+            changed_at=self.now,
+            last_seen_at=self.now,
+        )
+
+    def next_state(self, known: AlertState, state: FiringState) -> AlertState:
+        """Return the known alert's state after this message; `state` is how it counts in its incident."""
+        record = self.record
+        times = [at for at in (record.at, known.source_time) if at]
+        return replace(
+            known,
+            title=record.title,
+            state=state,
+            said=record.state,
+            source_time=max(times, default=None),
+            changed_at=self.now if record.state != known.said else known.changed_at,
+            last_seen_at=self.now,
+            times=known.times + 1,
+        )
+
+    def decision(self, taken: Taken, position: int) -> AlertDecision:
+        """Return what the journal keeps of the decision; `position` is the alert's place in its delivery."""
+        record = self.record
+        service = self.route.service if self.route else plain(self.labels.get("service", ""), _LONGEST_LABEL)
+        return AlertDecision(
+            delivery=record.delivery,
+            position=position,
+            decision=taken.state,
+            reason=taken.reason,
+            at=self.now,
+            source=record.source,
+            key=record.key,
+            state=record.state,
+            title=record.title,
+            severity=plain(self.labels.get("severity", ""), _LONGEST_LABEL),
+            service=service,
+            source_time=self.source_time,
+            incident=taken.incident,
+        )
+
+
+def received(alert: Alert, delivery: str, plan: Plan, now: datetime, *, numbered: bool) -> ReceivedAlert:
+    """Return `alert` with its texts made safe, its time checked and its route found."""
+    record = AlertJoined(
+        delivery=delivery,
+        source=alert.source,
+        key=plain(f"{alert.source}:{alert.key}", _LONGEST_KEY),
+        state=alert.state,
+        title=plain(alert.title),
+        at=_not_ahead(alert.at, now),
+        authenticated=alert.authenticated,
+    )
+    by = By(actor=f"alert from {alert.source}", via=alert.source)
+    return ReceivedAlert(record, by, plan.route(alert.labels), alert.labels, alert.at, now, numbered)
+
+
+def _not_ahead(at: datetime | None, now: datetime) -> datetime | None:
+    """Return the source's time, or ours if its clock is wrong: a time years ahead would make all later ones late."""
+    return now if at and at > now + _CLOCK_SKEW else at
