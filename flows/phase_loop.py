@@ -14,7 +14,21 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, VendorError
 from allclear.domain.records import By, RunStarted
 from allclear.domain.runbook import Phase
-from allclear.engine.response.moves import CarryOut, Move, Over, Propose, ProposeUndo, Wait
+from allclear.engine.response.moves import (
+    AskPeople,
+    CarryOut,
+    Enter,
+    FalseAlarm,
+    HandOver,
+    Leave,
+    Move,
+    Over,
+    Propose,
+    ProposeUndo,
+    RunProbe,
+    Wait,
+    WithdrawAsk,
+)
 from allclear.prefect_api import OutboxDelivery, PrefectApi
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish, publish_post_mortem
@@ -73,18 +87,31 @@ async def _make(engine: Engine, incident: str, move: Move, by: By) -> str:
     return await run_step(title_of(move), perform)
 
 
-def title_of(move: Move) -> str:
+def title_of(move: Move) -> str:  # noqa: C901, PLR0911 - one line for each kind of move
     """Return the name of a move's task in Prefect."""
     match move:
+        case Enter(phase=phase):
+            return f"Begin the {phase.value} phase"
+        case Leave(phase=phase):
+            return f"End the {phase.value} phase"
         case CarryOut(title=title):
             return title
         case Propose(step=step):
             return f"Prepare: {step.title or step.id}"
         case ProposeUndo(title=title):
             return f"Prepare: {title}"
-        case _:
-            step = getattr(move, "step", None)
-            return (step.title or step.id) if step else type(move).__name__.lower()
+        case AskPeople(step=step):
+            return f"Ask: {step.title or step.id}"
+        case RunProbe(step=step):
+            return step.title or step.id
+        case WithdrawAsk(ask=ask):
+            return f"Withdraw the question {ask}"
+        case HandOver(act=act):
+            return f"Hand over {act}"
+        case FalseAlarm():
+            return "End the incident as a false alarm"
+        case Wait() | Over():
+            return "Wait"
 
 
 def _record_run(engine: Engine, incident: str, phase: Phase, by: By) -> None:

@@ -1,4 +1,4 @@
-"""A drill or `up` that is told to stop, or is killed, leaves no process behind."""
+"""A drill or `up` that is stopped or killed leaves no process behind."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.scopes import DRILL
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, to see which processes there are"),
+    pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc, to see which processes are running"),
 ]
 
 
 def of_home(home: Path) -> dict[int, str]:
-    """Return the processes that belong to the stack in `home`, by what stands in their environment."""
+    """Return the processes that belong to the stack in `home`, as their environment shows."""
     found: dict[int, str] = {}
     for one in Path("/proc").iterdir():
         try:
@@ -36,7 +36,7 @@ def of_home(home: Path) -> dict[int, str]:
 
 
 def run_started(home: Path) -> bool:
-    """Return whether a flow run has come to its first line."""
+    """Return whether a flow run has reached its first line."""
     if not (home / "journal.db").exists():
         return False
     journal = SqlJournal(f"sqlite:///{home / 'journal.db'}", DRILL)
@@ -62,7 +62,7 @@ def start(home: Path, *words: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_drill_that_is_ended_in_the_middle_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -> None:
-    """While a flow run is under way: neither Prefect, runner, runs, responder nor production outlives the drill."""
+    """While a flow run is under way, the drill ends with Prefect, runner, runs, responder and production."""
     home = tmp_path / "home"
     process = start(home, "drill", "vintstreet/payment-processing-down")
     try:
@@ -96,7 +96,7 @@ def test_up_ends_everything_when_its_terminal_is_closed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
 def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: signal.Signals) -> None:
-    """Somebody holds the journal and does not let go: the responder ends all the same, and within its patience."""
+    """Another process holds the journal's lock: the responder stops all the same."""
     home, port = tmp_path, free_port()
     more = {
         "ALLCLEAR_COMPANY": "vintstreet",
@@ -122,7 +122,7 @@ def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: si
 
 
 def is_up(port: int) -> bool:
-    """Return whether a responder answers there."""
+    """Return whether a responder answers at `port`."""
     try:
         return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).is_success
     except httpx.HTTPError:

@@ -44,7 +44,7 @@ def printed(*words: str) -> str:
 
 
 def opened(engine: Engine) -> str:
-    """Open an incident in which somebody is asked, with a long command as the answer."""
+    """Open an incident with an open question that a long command answers."""
     incident = engine.intake.take(ALERT, "d1").incident
     assert incident is not None
     state = engine.conductor.incident(incident)
@@ -55,7 +55,7 @@ def opened(engine: Engine) -> str:
 
 
 def test_a_command_can_be_copied_from_a_narrow_window(engine: Engine) -> None:
-    """`allclear show` at 80 columns cuts no command and puts it on one line."""
+    """`allclear show` at 80 columns prints each command whole and on one line."""
     incident = opened(engine)
     lines = [line.strip() for line in printed("show", incident).splitlines()]
     (approve,) = [line for line in lines if line.startswith("allclear approve")]
@@ -64,7 +64,7 @@ def test_a_command_can_be_copied_from_a_narrow_window(engine: Engine) -> None:
 
 
 def test_incidents_stand_under_a_heading_that_names_the_zone(engine: Engine) -> None:
-    """Times are UTC and the heading says so; what waits for people stands below its incident, whole."""
+    """Times are UTC, and the heading says so; an open question is below its incident, with its whole id."""
     incident = opened(engine)
     heading, line, ask = printed("incidents").splitlines()
     assert "Opened (UTC)" in heading
@@ -86,7 +86,7 @@ def test_one_damaged_record_hides_no_other_incident(engine: Engine) -> None:
 
 
 def test_the_list_of_alerts_has_a_heading_and_says_each_thing_once(engine: Engine) -> None:
-    """What came in, when by UTC, what became of it, and the id that `retry` takes."""
+    """Each alert has its time in UTC, its source, its state, and the id that `retry` takes."""
     kept = received(engine.journal, "json", {}, b"{", "1")[0]
     engine.journal.settle(kept, "quarantined", "It cannot be read.")
     heading, line, reason = printed("alert", "list").splitlines()

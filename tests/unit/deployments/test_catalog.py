@@ -101,7 +101,7 @@ def test_a_role_that_the_plan_lacks_is_no_default(company: str) -> None:
 
 
 def test_what_is_preloaded_follows_from_the_companys_systems() -> None:
-    """RetailGen's runs find Vercel's actions imported, and nobody waits for Cloud Run's library there."""
+    """RetailGen's runs find Vercel's actions imported, and do not wait for Cloud Run's library."""
     ours, theirs = (preload(find_company(company), Registry.installed()) for company in ("vintstreet", "retailgen"))
     assert {"tasks.cloud_run.actions", "google.cloud.run_v2", "postgrest", "slack_sdk"} <= set(ours)
     assert "tasks.vercel.actions" in theirs
