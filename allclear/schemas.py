@@ -106,7 +106,24 @@ def _systems(capabilities: Capabilities) -> JsonDict:
             "additionalProperties": False,
         }
     made["properties"]["systems"]["properties"] = known
+    made["properties"]["alerts"] |= {"properties": _alert_sources(made, capabilities), "additionalProperties": False}
     return made
+
+
+def _alert_sources(made: JsonDict, capabilities: Capabilities) -> dict[str, JsonDict]:
+    """Return the schema of each installed alert source: the secret, and the options that the source declares."""
+    plain, schemas = made["$defs"]["AlertSource"], dict[str, JsonDict]()
+    for name, source in capabilities.sources.items():
+        options = _model(source.options)
+        made["$defs"] |= options.pop("$defs", {})
+        schemas[name] = {
+            **plain,
+            "description": f"{source.title}. {plain['description']}",
+            "properties": plain["properties"] | options.get("properties", {}),
+            "required": [*plain["required"], *options.get("required", [])],
+            "additionalProperties": False,
+        }
+    return schemas
 
 
 def _clients(capabilities: Capabilities) -> list[type[Client]]:

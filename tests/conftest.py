@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Generator
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,19 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.journal_support import Journals, OnPostgres
+
+
+def pytest_configure() -> None:
+    """Stop if the entry points of pyproject.toml have changed since allclear was installed: most tests would fail."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {(group, *point) for group, points in project["entry-points"].items() for point in points.items()}
+    installed = {(point.group, point.name, point.value) for point in distribution("allclear").entry_points}
+    if missing := sorted(wanted - installed):
+        msg = (
+            f"The entry point {missing[0]} is not installed. Install allclear again: "
+            "uv pip install --offline --no-deps --no-build-isolation --editable ."
+        )
+        raise pytest.UsageError(msg)
 
 
 @pytest.fixture(scope="session")

@@ -15,17 +15,15 @@ from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
 from allclear.engine.alerts.explain import became_words, heard_words
-from allclear.responder.authentication import Gate, make_gate
+from allclear.responder.authentication import AlertAuthenticator, make_authenticator
 from allclear.responder.redelivery import retry_delivery
 from allclear.responder.routes.models import AlertShown
 from allclear.responder.routes.views import STATES, shown, shown_in_list
-from allclear.responder.samples import SAMPLES, sample, signed
 from allclear.responder.send_sample import lacks
 from allclear.responder.send_sample import send as send_sample
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.request import kept
-from allclear.responder.sources.signatures import Keys
-from allclear.responder.sources.source import Nothing
+from allclear.responder.sources.request import stored_request
+from allclear.responder.sources.source import NoAlert
 from allclear.settings import Settings, load_settings
 
 alert = typer.Typer(help="Try out the sources of alerts, and see what came in.", no_args_is_help=True)
@@ -35,9 +33,9 @@ _PATIENCE = 5.0
 """Seconds for which it is waited until the responder has looked."""
 
 
-def _gate(settings: Settings) -> Gate:
+def _authenticator(settings: Settings) -> AlertAuthenticator:
     company = find_company(settings.company)
-    return make_gate(company, lambda variable: os.environ.get(variable, "").strip(), settings.alert_token)
+    return make_authenticator(company, lambda variable: os.environ.get(variable, "").strip(), settings.alert_token)
 
 
 @alert.command()
@@ -45,17 +43,17 @@ def samples(as_json: AsJson = False) -> None:
     """List the samples of each source, and the labels that a route of the plan can look at."""
     rows = [
         {"source": source, "sample": name, "labels": _labels(source, name)}
-        for source, names in SAMPLES.items()
-        for name in names
+        for source in SOURCES
+        for name in SOURCES[source].samples
     ]
     if as_json:
         say_json(rows)
         return
-    gate = _gate(load_settings())
-    for source, names in SAMPLES.items():
-        missing = lacks(gate, source)
+    authenticator = _authenticator(load_settings())
+    for source in SOURCES:
+        missing = lacks(authenticator, source)
         say(f"{source}: {SOURCES[source].title}{f'  ({missing})' if missing else ''}")
-        for name in names:
+        for name in SOURCES[source].samples:
             shown = ", ".join(f"{label}={value}" for label, value in _labels(source, name).items())
             say(f"  {name:20} {shown or 'no alert'}")
 
@@ -72,7 +70,7 @@ def send(
     """
     settings = load_settings()
     with httpx.Client(base_url=settings.responder_url, timeout=10) as http:
-        sent = send_sample(_gate(settings), http, source, name, utc_now())
+        sent = send_sample(_authenticator(settings), http, source, name, utc_now())
     if as_json:
         say_json({"id": sent.delivery, **(sent.decision or {})})
         return
@@ -153,7 +151,8 @@ def _say_alerts(rows: list[AlertShown]) -> None:
 
 
 def _labels(source: str, name: str) -> dict[str, str]:
-    """Return the labels of what a sample reads as."""
-    made = signed(sample(source, name, utc_now()), Keys(("sample",), "sample"), utc_now())
-    reading = SOURCES[source].parse(kept(SOURCES[source].kept_headers(made), made.body))
-    return {} if isinstance(reading, Nothing) else reading[0].labels
+    """Return the labels of a sample's first alert."""
+    kind, now = SOURCES[source], utc_now()
+    sample = kind.samples[name](now)
+    result = kind.parse(stored_request(kind.stored_headers(sample), sample.body))
+    return {} if isinstance(result, NoAlert) else result[0].labels

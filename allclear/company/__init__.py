@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from allclear.company.capabilities import Capabilities
 from allclear.company.check import check_company
+from allclear.company.checks.alert_sources import require_alert_sources
 from allclear.company.diagnostics import Diagnostic
 from allclear.company.load import Company, companies_root, company_names, find_company, load_company
 
@@ -16,4 +17,5 @@ __all__ = [
     "company_names",
     "find_company",
     "load_company",
+    "require_alert_sources",
 ]

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel
 
 from allclear.domain.action import Action, Probe
 
 ActionType = type[Action[Any, Any]]
 ProbeType = type[Probe[Any]]
+
+
+class AlertSourceType(Protocol):
+    """A kind of alert source, as far as systems.yaml is concerned."""
+
+    title: ClassVar[str]
+    options: ClassVar[type[BaseModel]]
+    """What may or must stand beside `secret`."""
 
 
 class Capabilities(Protocol):
@@ -22,4 +32,9 @@ class Capabilities(Protocol):
     @property
     def probes(self) -> Mapping[str, ProbeType]:
         """Return the probes by name."""
+        ...
+
+    @property
+    def sources(self) -> Mapping[str, AlertSourceType]:
+        """Return the alert sources by name."""
         ...

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from allclear.company.capabilities import Capabilities
+from allclear.company.checks.alert_sources import check_alert_sources
 from allclear.company.checks.approvals import check_plan_approvals
 from allclear.company.checks.assumptions import list_assumptions
 from allclear.company.checks.people import check_addresses, check_people
@@ -55,6 +56,7 @@ def check_company(
         check_severities(draft, capabilities),
         check_reminders(draft, capabilities),
         check_systems(draft, capabilities),
+        check_alert_sources(draft, capabilities.sources),
         check_runbooks(draft, capabilities),
         check_plan_placeholders(draft),
         check_route_texts(draft),

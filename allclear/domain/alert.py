@@ -9,7 +9,7 @@ from typing import Literal
 FiringState = Literal["firing", "resolved"]
 
 Decision = Literal["quarantined", "opened", "joined", "held", "collapsed", "repeat", "late", "old", "below", "ignored"]
-"""What allclear decided about an alert, the most important first. docs/alerts.md says what each means."""
+"""What allclear decided about an alert, the most important first: docs/reference/alert-sources.md explains each."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable
 from types import GenericAlias
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from pydantic import ConfigDict, Field, SecretStr, create_model, field_validator
 
@@ -89,39 +89,25 @@ class Service(Model):
         return value if isinstance(value, kind) else None
 
 
-SourceName = Literal[
-    "json",
-    "alertmanager",
-    "grafana",
-    "sentry",
-    "pagerduty",
-    "google",
-    "betterstack",
-    "uptimerobot",
-    "statuscake",
-    "pingdom",
-    "datadog",
-    "supabase",
-    "vercel",
-    "github",
-    "cloudevents",
-]
-"""The kinds of monitoring systems whose alerts are understood: `docs/alerts.md`."""
-
-_SOURCE_OPTIONS = ("username", "header", "timestamp_header")
-
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 class AlertSource(Model):
-    """How one monitoring system proves who it is. Without it, nothing is taken from there."""
+    """How one monitoring system authenticates itself. Alerts of a source that is not configured are rejected.
+
+    The source's own options, as a user name, stand beside `secret`; the installed source declares which there are.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     secret: str | list[str] = Field(
         description="The environment variable with the secret; a list while one replaces another."
     )
-    username: str = Field(default="", description="With Basic authentication; for StatusCake the account's name.")
-    header: str = Field(default="", description="The header with the secret or signature, where it is not the usual.")
-    timestamp_header: str = Field(default="", description="Grafana's header with the signed time.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the fields beside `secret`."""
+        return dict(self.model_extra or {})
 
     @property
     def variables(self) -> list[str]:
@@ -131,7 +117,7 @@ class AlertSource(Model):
     @field_validator("secret", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
-        """What stands there is not repeated: it may be the secret itself."""
+        """Refuse a value that is not a variable's name, without repeating it: it may be the secret itself."""
         names = cast("list[object]", value if isinstance(value, list) else [value])
         if not names or not all(isinstance(name, str) and _VARIABLE.fullmatch(name) for name in names):
             msg = "it must be an environment variable's name in capitals, or a list of them; never the secret itself"
@@ -139,45 +125,12 @@ class AlertSource(Model):
         return cast("object", value)
 
 
-class Takes(NamedTuple):
-    """What may stand beside a source's secret, and what must."""
-
-    options: frozenset[str] = frozenset({"username", "header"})
-    needed: frozenset[str] = frozenset()
-
-
-_SIGNS = Takes(frozenset())
-_TAKES: dict[SourceName, Takes] = {
-    "grafana": Takes(frozenset({"username", "header", "timestamp_header"})),
-    "sentry": _SIGNS,
-    "pagerduty": _SIGNS,
-    "vercel": _SIGNS,
-    "github": _SIGNS,
-    "statuscake": Takes(frozenset({"username"}), frozenset({"username"})),
-}
-"""Where it is not what shows a secret takes: a username for Basic, or a header of its own."""
-
-
 class Systems(Model):
     """A company's `systems.yaml`."""
 
     systems: dict[Slug, System] = Field(description="The outside systems, by the names that the actions know them by.")
     services: dict[Slug, Service] = Field(description="What users reach, by short name.")
-    alerts: dict[SourceName, AlertSource] = Field(default={}, description="Who may send alerts, and with which secret.")
-
-    @field_validator("alerts")
-    @classmethod
-    def _options(cls, alerts: dict[SourceName, AlertSource]) -> dict[SourceName, AlertSource]:
-        """Refuse what would never open, or would open otherwise than was meant."""
-        for name, source in alerts.items():
-            takes, given = _TAKES.get(name, Takes()), {field for field in _SOURCE_OPTIONS if getattr(source, field)}
-            if wrong := sorted(given - takes.options):
-                msg = f"{name} has no option `{wrong[0]}`"
-                raise ValueError(msg)
-            if missing := sorted(takes.needed - given):
-                msg = f"{name} needs the option `{missing[0]}`"
-                raise ValueError(msg)
-        return alerts
+    alerts: dict[str, AlertSource] = Field(default={}, description="Who may send alerts, and with which secret.")
 
 
 def systems_model(handles: Iterable[type[Handle]]) -> type[Systems]:

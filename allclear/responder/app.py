@@ -15,7 +15,7 @@ from allclear import __version__
 from allclear.bootstrap import Engine
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.prefect_api import OutboxDelivery, PrefectApi
-from allclear.responder.authentication import make_gate
+from allclear.responder.authentication import make_authenticator
 from allclear.responder.limits import RETRY_AFTER, Limits
 from allclear.responder.metrics import Counted, Metrics
 from allclear.responder.readiness import Ready
@@ -94,8 +94,8 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
     # No pages of FastAPI's own: they load their scripts from elsewhere.
     app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(Counted, metrics=metrics)
-    gate, guard = make_gate(engine.company, engine.context.secret, token), needs_token(token)
-    app.include_router(hearing_doors(Hearing(gate, limits, writer, arrived)))
+    authenticator, guard = make_authenticator(engine.company, engine.context.secret, token), needs_token(token)
+    app.include_router(hearing_doors(Hearing(authenticator, limits, writer, arrived)))
     app.include_router(alert_doors(engine.journal, arrived, guard))
     app.include_router(incident_doors(engine, guard))
     app.include_router(health_doors(engine, ready, metrics, needs_token_from_afar(token)))

@@ -6,7 +6,7 @@ import hashlib
 
 from allclear.journal.ports import Delivery
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import Level
+from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.sources.source import Source
 from allclear.responder.strict_json import NotStrict, decode
 
@@ -23,7 +23,7 @@ def refusal(source: Source, request: RawRequest) -> str | None:
     Nonsense may be our own misreading, so it is kept and quarantined; what is refused means harm or several things.
     """
     try:
-        decode(source.document(request))
+        decode(source.json_document(request))
     except NotStrict as error:
         return f"The body is refused: {error}."
     except ValueError:
@@ -31,23 +31,23 @@ def refusal(source: Source, request: RawRequest) -> str | None:
     return None
 
 
-def to_keep(source: Source, request: RawRequest, level: Level) -> tuple[dict[str, str], bytes, str]:
+def to_keep(source: Source, request: RawRequest, level: AuthenticationLevel) -> tuple[dict[str, str], bytes, str]:
     """Return the headers, the body and the key of a delivery: no query, and no secret that stood in the body.
 
     The key is the vendor's number of the delivery and the body's hash, for either can be the same by accident. What
     was proven weakly never counts as the repeat of what was proven well, nor the other way round.
     """
-    number = source.delivery(request) or ""
-    headers = {**source.kept_headers(request), PROOF: level.value} | ({NUMBER: number} if number else {})
+    number = source.delivery_id(request) or ""
+    headers = {**source.stored_headers(request), PROOF: level.value} | ({NUMBER: number} if number else {})
     parts = [source.name, number, hashlib.sha256(request.body).hexdigest()]
-    if level is Level.WEAK:
+    if level is AuthenticationLevel.WEAK:
         parts.insert(1, level.value)
-    return headers, source.kept_body(request), ":".join(part for part in parts if part)
+    return headers, source.stored_body(request), ":".join(part for part in parts if part)
 
 
 def is_authenticated(delivery: Delivery) -> bool:
     """Return whether the sender of a kept delivery has proven who it is, so that what it says may set off an action."""
-    return delivery.headers.get(PROOF) == Level.AUTHENTICATED.value
+    return delivery.headers.get(PROOF) == AuthenticationLevel.AUTHENTICATED.value
 
 
 def is_numbered(delivery: Delivery) -> bool:

@@ -1,7 +1,7 @@
 """How much the responder takes on at once, and how long it waits: what is over that is told to come again.
 
 It says so with 503 and Retry-After. Senders repeat what was answered 5xx; what was answered 429 or another 4xx most of
-them drop (docs/alerts.md).
+them drop (docs/reference/alert-sources.md).
 """
 
 from __future__ import annotations

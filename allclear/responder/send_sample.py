@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from allclear.domain.errors import AllclearError, ConfigError, MissingSecret, NotFound, Unreachable, VendorRefused
 from allclear.domain.text import LONG, plain
-from allclear.responder.authentication import WITH_THE_TOKEN, Gate
-from allclear.responder.samples import SAMPLES, sample, signed
+from allclear.responder.authentication import AlertAuthenticator
+from allclear.responder.sources import SOURCES
+from allclear.responder.sources.source import MakeSample
 
 _CHECKS, _BETWEEN = 40, 0.25
 """How often, and after how many seconds each, it is looked what became of a delivery."""
@@ -28,33 +29,25 @@ class Sent:
     """What GET /alerts/{id} says of it; None without the responder's token, which alone may look."""
 
 
-def lacks(gate: Gate, source: str) -> str:
+def lacks(authenticator: AlertAuthenticator, source: str) -> str:
     """Return what is missing here for samples of `source`, in a few words; nothing where it is configured."""
-    if gate.keys(source) is not None:
+    if authenticator.credentials(source) is not None:
         return ""
-    variables = _variables(gate, source)
+    variables = authenticator.variables(source)
     return f"{' or '.join(variables)} is not set here" if variables else "not configured in systems.yaml"
 
 
-def _variables(gate: Gate, source: str) -> list[str]:
-    """Return the variables of which one must hold the secret of `source`."""
-    named = [one for name, config in gate.configured.items() if name == source for one in config.variables]
-    return [*named, *(["ALLCLEAR_ALERT_TOKEN"] if source in WITH_THE_TOKEN else [])]
-
-
-def send(gate: Gate, http: httpx.Client, source: str, name: str, now: datetime) -> Sent:
+def send(authenticator: AlertAuthenticator, http: httpx.Client, source: str, name: str, now: datetime) -> Sent:
     """Send a sample of `source` through `http`, whose base address is the responder's.
 
     Raises NotFound for a sample there is not, ConfigError where this side or the responder lacks the secret or has
     another, VendorRefused for what is turned away otherwise, Unreachable.
     """
-    if name not in SAMPLES.get(source, ()):
-        there = ", ".join(SAMPLES.get(source, ())) or f"no samples; the sources are {', '.join(SAMPLES)}"
-        raise NotFound(f"There is no sample {name!r} of {source!r}.", f"There are: {there}.")
-    keys = gate.keys(source)
-    if keys is None:
-        raise _cannot_sign(gate, source)
-    request = signed(sample(source, name, now), keys, now)
+    make_sample = _sample(source, name)
+    credentials = authenticator.credentials(source)
+    if credentials is None:
+        raise _cannot_sign(authenticator, source)
+    request = SOURCES[source].sign(make_sample(now), credentials, now)
     address = f"/alerts/{source}" + (f"?{request.query}" if request.query else "")
     try:
         answer = http.post(address, content=request.body, headers=list(request.headers))
@@ -64,13 +57,23 @@ def send(gate: Gate, http: httpx.Client, source: str, name: str, now: datetime) 
             "Start the responder (allclear up, or allclear responder), or set ALLCLEAR_RESPONDER_URL to where it is.",
         ) from error
     if not answer.is_success:
-        raise _turned_away(gate, source, answer)
+        raise _turned_away(authenticator, source, answer)
     delivery = str(answer.json()["id"])
-    return Sent(delivery, _became(http, delivery, gate.token))
+    return Sent(delivery, _became(http, delivery, authenticator.token))
 
 
-def _cannot_sign(gate: Gate, source: str) -> AllclearError:
-    variables = " or ".join(_variables(gate, source))
+def _sample(source: str, name: str) -> MakeSample:
+    """Return what makes the sample `name` of `source`. Raises NotFound with the samples or sources there are."""
+    if source not in SOURCES:
+        raise NotFound(f"There is no alert source {source!r}.", f"There are: {', '.join(SOURCES)}.")
+    samples = SOURCES[source].samples
+    if name not in samples:
+        raise NotFound(f"There is no sample {name!r} of {source!r}.", f"There are: {', '.join(samples) or 'none'}.")
+    return samples[name]
+
+
+def _cannot_sign(authenticator: AlertAuthenticator, source: str) -> AllclearError:
+    variables = " or ".join(authenticator.variables(source))
     if variables:
         return MissingSecret(
             f"A sample of {source} cannot be signed: {variables} is not set here.",
@@ -78,14 +81,14 @@ def _cannot_sign(gate: Gate, source: str) -> AllclearError:
         )
     return ConfigError(
         f"A sample of {source} cannot be signed: systems.yaml names no secret for it.",
-        f"Add `{source}: {{secret: VARIABLE}}` under `alerts` (docs/alerts.md), and set that variable here and where "
-        "the responder runs.",
+        f"Add `{source}: {{secret: VARIABLE}}` under `alerts` (docs/reference/alert-sources.md), and set that variable "
+        "here and where the responder runs.",
     )
 
 
-def _turned_away(gate: Gate, source: str, answer: httpx.Response) -> AllclearError:
+def _turned_away(authenticator: AlertAuthenticator, source: str, answer: httpx.Response) -> AllclearError:
     """Return the refusal, with what a person does about it on which side."""
-    variables, address = " or ".join(_variables(gate, source)), answer.request.url.copy_with(query=None)
+    variables, address = " or ".join(authenticator.variables(source)), answer.request.url.copy_with(query=None)
     said = f"The responder turned the sample of {source} away ({answer.status_code}): {_detail(answer)}"
     match answer.status_code:
         case 401:

@@ -1,4 +1,4 @@
-"""The installed actions and probes, found through the entry points `allclear.actions` and `allclear.probes`.
+"""The registry of actions, probes and alert sources, which are found through entry points.
 
 Our own actions in `tasks/` are found in the same way as a third party's, so nothing under `allclear/` imports `tasks/`.
 """
@@ -8,16 +8,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from pydantic import ValidationError
 
+from allclear.company.capabilities import AlertSourceType
 from allclear.domain.action import Action, Params, Probe
 from allclear.domain.errors import ConfigError, NotFound
+from allclear.extensions import ACTIONS, ALERT_SOURCES, PROBES, Extensions, installed, load
 
 ActionType = type[Action[Any, Any]]
 ProbeType = type[Probe[Any]]
+
+_SOURCES: Extensions[AlertSourceType] = Extensions(ALERT_SOURCES, lambda _name, kind: cast("AlertSourceType", kind))
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,15 @@ class Registry:
     @staticmethod
     def installed() -> Registry:
         """Return everything that is installed, third parties' included. Raises ConfigError if one cannot be loaded."""
-        points = [*entry_points(group="allclear.actions"), *entry_points(group="allclear.probes")]
+        points = [*installed(ACTIONS), *installed(PROBES)]
         if not points:
             raise ConfigError("No action is installed.", "Install allclear again: pip install -e . (or `make setup`).")
-        return Registry.of(_load(point) for point in points)
+        return Registry.of(load(point) for point in points)
+
+    @property
+    def sources(self) -> Mapping[str, AlertSourceType]:
+        """Return the installed alert sources; each is imported when it is first used, because few commands need one."""
+        return _SOURCES
 
     def action(self, name: str) -> ActionType:
         """Return the action called `name`. Raises NotFound, which suggests the nearest name."""
@@ -72,15 +80,6 @@ def read_params(kind: type[Action[Any, Any] | Probe[Any]], raw: Mapping[str, Any
         names = ", ".join(kind.params.model_fields) or "none"
         raise ConfigError(
             f"{kind.name}: {location}: {first['msg'].lower()}.", f"Its parameters are: {names}."
-        ) from error
-
-
-def _load(point: EntryPoint) -> type[Any]:
-    try:
-        return cast("type[Any]", point.load())
-    except Exception as error:
-        raise ConfigError(
-            f"The action {point.name} ({point.value}) cannot be loaded: {error}.", "Fix its package, or uninstall it."
         ) from error
 
 

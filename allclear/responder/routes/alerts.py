@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
 from allclear.journal.ports import Journal, NewDelivery
-from allclear.responder.authentication import Gate
+from allclear.responder.authentication import AlertAuthenticator
 from allclear.responder.deliveries import refusal, to_keep
 from allclear.responder.limits import Limits
 from allclear.responder.redelivery import retry_delivery
@@ -25,7 +25,6 @@ from allclear.responder.routes.auth import Guard
 from allclear.responder.routes.models import BUSY, NO_TOKEN, NOT_FOUND, UNFIT, AlertShown, Problem, Responses, TakenIn
 from allclear.responder.routes.views import DeliveryState, shown, shown_in_list
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.cloud_events import welcome
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.workers.inbox_writer import InboxWriter
 
@@ -43,6 +42,7 @@ _BODY: dict[str, Any] = {
     "requestBody": {"required": True, "description": "The alert, as its source sends it.", "content": {"*/*": {}}}
 }
 _UNAUTHORIZED = 401
+_SourceName = Annotated[str, Path(description="The source of the alert, as `grafana`.")]
 _DeliveryId = Annotated[str, Path(description="The `id` that was answered when it came in.")]
 
 
@@ -50,7 +50,7 @@ _DeliveryId = Annotated[str, Path(description="The `id` that was answered when i
 class Hearing:
     """What it takes to let alerts in."""
 
-    gate: Gate
+    authenticator: AlertAuthenticator
     limits: Limits
     writer: InboxWriter
     news: Callable[[], None]
@@ -69,19 +69,17 @@ def hearing_doors(hears: Hearing) -> APIRouter:
         openapi_extra=_BODY,
         response_description="It is kept durably, and looked at from now on.",
     )
-    async def receive(
-        source: Annotated[str, Path(description="Whose alert it is, as `grafana`.")], request: Request
-    ) -> TakenIn:
+    async def receive(source: _SourceName, request: Request) -> TakenIn:
         """Keep what a monitoring system sends, and answers before it is looked at.
 
-        Each source proves itself in its own way (a signature, a token, a password); docs/alerts.md says how. What
-        became of it is at `GET /alerts/{id}`.
+        Each source authenticates in its own way (a signature, a token, a password):
+        docs/reference/alert-sources.md. `GET /alerts/{id}` shows what became of it.
         """
         if source not in SOURCES:
             raise HTTPException(404, f"No source is called {source!r}. There are: {', '.join(SOURCES)}.")
         with hears.limits.room() as room:
             raw = _raw(request, await room.read(request))
-            proof = hears.gate.admit(source, raw)
+            proof = hears.authenticator.authenticate(source, raw)
             if proof.level is None:
                 challenge = {"WWW-Authenticate": "Bearer"} if proof.status == _UNAUTHORIZED else None
                 raise HTTPException(proof.status, proof.reason, challenge)
@@ -95,16 +93,22 @@ def hearing_doors(hears: Hearing) -> APIRouter:
         return TakenIn(id=delivery)
 
     @router.options(
-        "/alerts/cloudevents",
-        summary="Shake hands with a producer of CloudEvents",
+        "/alerts/{source}",
+        summary="Answer a source's handshake",
         response_class=Response,
-        response_description="It may send: `WebHook-Allowed-Origin` and `WebHook-Allowed-Rate` say so.",
-        responses={405: {"description": "The source cloudevents is not configured, or no origin was named."}},
+        response_description="The source may send; the headers of its protocol say so.",
+        responses={
+            404: {"model": Problem, "description": "No source of that name is installed."},
+            405: {"description": "The source is not configured, has no handshake, or did not ask properly."},
+        },
     )
-    async def handshake(request: Request) -> Response:
-        """Tell a producer of CloudEvents, which asks before its first event, whether it may send."""
-        allowed = welcome(_raw(request, b"")) if hears.gate.keys("cloudevents") else {}
-        return Response(status_code=200 if allowed else 405, headers=allowed or {"Allow": "POST"})
+    async def handshake(source: _SourceName, request: Request) -> Response:
+        """Tell a sender that asks before its first alert, as producers of CloudEvents do, whether it may send."""
+        if source not in SOURCES:
+            raise HTTPException(404, f"No source is called {source!r}. There are: {', '.join(SOURCES)}.")
+        configured = hears.authenticator.credentials(source) is not None
+        headers = SOURCES[source].handshake(_raw(request, b"")) if configured else {}
+        return Response(status_code=200 if headers else 405, headers=headers or {"Allow": "POST"})
 
     return router
 

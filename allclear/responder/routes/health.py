@@ -47,7 +47,7 @@ def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -
     async def figures() -> Response:
         """Return what Prometheus scrapes: open to this machine, with the token to everybody else.
 
-        docs/alerts.md says what each figure is, and which to alert on.
+        docs/reference/alert-sources.md says what each figure is, and which to alert on.
         """
         return Response(await asyncio.to_thread(metrics.text), media_type=CONTENT_TYPE)
 

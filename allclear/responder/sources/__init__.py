@@ -1,45 +1,58 @@
-"""How each monitoring system sends its alerts: one small file for each source.
+"""Alert sources: how each monitoring system authenticates itself and what its alerts look like, one file a vendor.
 
-`request` is what comes over the wire, `proof` how it proves who sent it, `source` what every source can do, `shape`
-the types that take what vendors really send.
+This package has what a source needs, ours or a third party's: `source` (the interface), `request` (what was received),
+`signatures` (authentication) and `payload` (types for vendors' bodies). SOURCES has those that are installed.
 """
 
 from __future__ import annotations
 
-from allclear.responder.sources.alertmanager import Alertmanager
-from allclear.responder.sources.better_stack import BetterStack
-from allclear.responder.sources.cloud_events import CloudEvents
-from allclear.responder.sources.datadog import Datadog
-from allclear.responder.sources.github import GitHub
-from allclear.responder.sources.google_monitoring import GoogleMonitoring
-from allclear.responder.sources.grafana import Grafana
-from allclear.responder.sources.json_alert import JsonSource
-from allclear.responder.sources.pagerduty import PagerDuty
-from allclear.responder.sources.pingdom import Pingdom
-from allclear.responder.sources.sentry import Sentry
-from allclear.responder.sources.source import Source
-from allclear.responder.sources.status_cake import StatusCake
-from allclear.responder.sources.supabase import Supabase
-from allclear.responder.sources.uptime_robot import UptimeRobot
-from allclear.responder.sources.vercel import Vercel
+from collections.abc import Mapping
 
-_EVERY: tuple[Source, ...] = (
-    JsonSource(),
-    Alertmanager(),
-    Grafana(),
-    Sentry(),
-    PagerDuty(),
-    GoogleMonitoring(),
-    BetterStack(),
-    UptimeRobot(),
-    StatusCake(),
-    Pingdom(),
-    Datadog(),
-    Supabase(),
-    Vercel(),
-    GitHub(),
-    CloudEvents(),
-)
+from allclear.domain.alert import Alert
+from allclear.domain.errors import ConfigError
+from allclear.extensions import ALERT_SOURCES, Extensions
+from allclear.responder.sources.payload import Body, Identifier, Labels, Text, Timestamp, key, labels, validate
+from allclear.responder.sources.request import RawRequest, form_request, json_request
+from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_hmac
+from allclear.responder.sources.source import NoAlert, ParseResult, SharedSecretSource, Source, vendor_test
 
-SOURCES: dict[str, Source] = {source.name: source for source in _EVERY}
-"""By the name that stands in the address: `POST /alerts/{name}`."""
+__all__ = [
+    "SOURCES",
+    "Alert",
+    "AuthenticationResult",
+    "Body",
+    "Credentials",
+    "Identifier",
+    "Labels",
+    "NoAlert",
+    "ParseResult",
+    "RawRequest",
+    "SharedSecretSource",
+    "Source",
+    "Text",
+    "Timestamp",
+    "form_request",
+    "hmac_hex",
+    "json_request",
+    "key",
+    "labels",
+    "validate",
+    "vendor_test",
+    "verify_hmac",
+]
+
+
+def _instance(name: str, loaded: object) -> Source:
+    """Return the source that an entry point names. Raises ConfigError if it is not a source of that name."""
+    kind = loaded if isinstance(loaded, type) and issubclass(loaded, Source) else None
+    if kind is None:
+        raise ConfigError(f"The alert source {name} is not a class derived from Source.", "Correct its package.")
+    if kind.name != name:
+        raise ConfigError(
+            f"The alert source {name} calls itself {kind.name}.", "Give the class and the entry point the same name."
+        )
+    return kind()
+
+
+SOURCES: Mapping[str, Source] = Extensions(ALERT_SOURCES, _instance)
+"""The installed sources by the name in the address, `POST /alerts/{name}`; each is imported when it is first used."""

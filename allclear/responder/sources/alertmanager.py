@@ -1,9 +1,9 @@
 """Prometheus Alertmanager's webhook, version 4.
 
 *Source:* Alertmanager's documentation, `webhook_config`, 2026-11: each alert of a group has its own `status` and
-`fingerprint`; a group that says `resolved` may hold alerts that still fire, so only the alert's own word counts. It
-retries 5xx and network errors only. `truncatedAlerts` says how many of the group it left out, for its `max_alerts`. It
-signs nothing: `http_config` sends a bearer token or a name and password.
+`fingerprint`; a group whose status is `resolved` may hold alerts that still fire, so only the alert's own status
+counts. It retries 5xx and network errors only. `truncatedAlerts` says how many of the group it left out because of its
+`max_alerts`. It signs nothing: `http_config` sends a bearer token or a name and password.
 
 Labels: Alertmanager's own, as `alertname` and `severity`, and the annotations `value`, `samples` and `window`. Key:
 the fingerprint, or the labels' hash.
@@ -11,61 +11,98 @@ the fingerprint, or the labels' hash.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import Field
 
 from allclear.domain.alert import Alert
-from allclear.domain.base import digest
-from allclear.responder.sources.payload import Body, Labels, Text, When, Word, fit, key
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.source import Partial, Reading, SecretSource
+from allclear.domain.base import JsonDict, digest
+from allclear.responder.sources.payload import Body, Identifier, Labels, Text, Timestamp, iso_time, key, validate
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.source import IncompleteAlerts, MakeSample, ParseResult, SharedSecretSource
 
 _MEASURED = ("value", "samples", "window")
-"""Annotations that say what was measured, how often and over how long; the plan's thresholds look at them."""
+"""Annotations that say what was measured, how often and over how long; the plan's thresholds use them."""
+
+NEVER = "0001-01-01T00:00:00Z"
+"""Alertmanager's `endsAt` while an alert fires."""
 
 
-class OneAlert(Body):
+class GroupAlert(Body):
     """One alert of a group."""
 
     status: Literal["firing", "resolved"]
     labels: Labels
     annotations: Labels = {}
-    startsAt: When = None  # noqa: N815 - Alertmanager's own name
-    endsAt: When = None  # noqa: N815 - Alertmanager's own name
+    startsAt: Timestamp = None  # noqa: N815 - Alertmanager's own name
+    endsAt: Timestamp = None  # noqa: N815 - Alertmanager's own name
     fingerprint: Text = ""
 
     def alert(self, source: str, *organisation: str) -> Alert:
-        """Return it as ours."""
+        """Return allclear's alert for it."""
         identity = self.fingerprint or digest(self.labels)
         title = self.annotations.get("summary") or self.labels.get("alertname") or "alert"
         at = self.startsAt if self.status == "firing" else self.endsAt
-        told = {name: self.annotations[name] for name in _MEASURED if name in self.annotations}
-        return Alert(source, key(*organisation, identity), self.status, title, told | self.labels, at=at)
+        measured = {name: self.annotations[name] for name in _MEASURED if name in self.annotations}
+        return Alert(source, key(*organisation, identity), self.status, title, measured | self.labels, at=at)
 
 
 class Group(Body):
     """The body that Alertmanager posts."""
 
-    orgId: Word = ""  # noqa: N815 - Grafana's own name
-    alerts: list[OneAlert] = Field(min_length=1)
+    orgId: Identifier = ""  # noqa: N815 - Grafana's own name
+    alerts: list[GroupAlert] = Field(min_length=1)
     truncatedAlerts: object = 0  # noqa: N815 - Alertmanager's own name
 
-    def read(self, alerts: list[Alert]) -> Reading:
-        """Return its alerts, with a note where Alertmanager sent only some; a count that is none says nothing."""
+    def result(self, alerts: list[Alert]) -> ParseResult:
+        """Return `alerts`, with a note if Alertmanager left some out; a count that is not a number is ignored."""
         left_out = self.truncatedAlerts
         if not isinstance(left_out, int) or isinstance(left_out, bool) or left_out <= 0:
             return alerts
-        return Partial(alerts, f"Its sender left {left_out} more of the group out: raise `max_alerts` there.")
+        return IncompleteAlerts(alerts, f"Its sender left {left_out} more of the group out: raise `max_alerts` there.")
 
 
-class Alertmanager(SecretSource):
+def sample_alert(at: datetime, status: str, fingerprint: str) -> JsonDict:
+    """Return one alert of a sample group."""
+    resolved = status == "resolved"
+    return {
+        "status": status,
+        "labels": {"alertname": "SampleCheckoutErrors", "severity": "critical", "service": "sample-shop"},
+        "annotations": {"summary": "Sample: one checkout in five fails"},
+        "startsAt": iso_time(at - timedelta(minutes=7) if resolved else at),
+        "endsAt": iso_time(at) if resolved else NEVER,
+        "generatorURL": "https://monitoring.example.com/graph?g0.expr=errors",
+        "fingerprint": fingerprint,
+    }
+
+
+def _sample(status: str) -> MakeSample:
+    return lambda at: json_request(
+        {
+            "version": "4",
+            "groupKey": '{}:{alertname="SampleCheckoutErrors"}',
+            "truncatedAlerts": 0,
+            "status": status,
+            "receiver": "allclear",
+            "groupLabels": {"alertname": "SampleCheckoutErrors"},
+            "commonLabels": {},
+            "commonAnnotations": {},
+            "externalURL": "https://monitoring.example.com",
+            "alerts": [sample_alert(at, status, "5a3c1e0f97b2d846")],
+        }
+    )
+
+
+class Alertmanager(SharedSecretSource):
     """Prometheus Alertmanager."""
 
     name = "alertmanager"
     title = "Prometheus Alertmanager"
+    accepts_alert_token = True
+    samples = {"firing": _sample("firing"), "resolved": _sample("resolved")}
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the alerts of the group."""
-        group = fit(Group, request.json())
-        return group.read([one.alert(self.name) for one in group.alerts])
+        group = validate(Group, request.json())
+        return group.result([alert.alert(self.name) for alert in group.alerts])

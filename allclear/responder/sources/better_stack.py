@@ -9,30 +9,32 @@ Labels: `alertname` and `monitor` (the incident's name), `cause`, `url`, `team`.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from allclear.domain.alert import Alert
-from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.source import Nothing, Reading, SecretSource
+from allclear.responder.sources.payload import Body, Identifier, Text, Timestamp, iso_time, key, labels, validate
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource
 
 _FIRING = frozenset({"started", "acknowledged", "reopened"})
 
 
 class Attributes(Body):
-    """What is known of the incident."""
+    """The attributes of an incident."""
 
     name: Text = ""
     url: Text = ""
     cause: Text = ""
     status: Text = ""
     team_name: Text = ""
-    started_at: When = None
-    resolved_at: When = None
+    started_at: Timestamp = None
+    resolved_at: Timestamp = None
 
 
 class Data(Body):
-    """The incident, or something else that Better Stack tells of."""
+    """The incident, or another kind of object."""
 
-    id: Word
+    id: Identifier
     type: Text = "incident"
     attributes: Attributes
 
@@ -44,44 +46,71 @@ class Hook(Body):
 
 
 class Kind(Body):
-    """What the body is about."""
+    """The kind of object that a body holds."""
 
     type: Text = "incident"
 
 
 class AnyHook(Body):
-    """The part of a body that says what it is about."""
+    """The part of a body that names the kind of object."""
 
     data: Kind
 
 
-class BetterStack(SecretSource):
+def _sample(status: str) -> MakeSample:
+    def make(at: datetime) -> RawRequest:
+        attributes = {
+            "name": "Sample shop",
+            "url": "https://shop.example.com",
+            "http_method": "get",
+            "cause": "Status 503",
+            "started_at": iso_time(at - timedelta(minutes=7)),
+            "acknowledged_at": None,
+            "resolved_at": iso_time(at) if status == "Resolved" else None,
+            "status": status,
+            "team_name": "Sample team",
+            "regions": ["eu", "us"],
+        }
+        monitor = {"data": {"id": "2", "type": "monitor"}}
+        incident = {
+            "id": "7310442",
+            "type": "incident",
+            "attributes": attributes,
+            "relationships": {"monitor": monitor},
+        }
+        return json_request({"data": incident})
+
+    return make
+
+
+class BetterStack(SharedSecretSource):
     """Better Stack."""
 
     name = "betterstack"
     title = "Better Stack"
-    query = "token"
+    query_field = "token"
+    samples = {"firing": _sample("Started"), "resolved": _sample("Resolved")}
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the incident as an alert."""
         body = request.json()
-        kind = fit(AnyHook, body).data.type
+        kind = validate(AnyHook, body).data.type
         if kind != "incident":
-            return Nothing(f"Better Stack's {kind!r} tells of no incident.")
-        data = fit(Hook, body).data
-        said = data.attributes
-        status = said.status.lower()
-        over = status == "resolved" or (not status and said.resolved_at is not None)
-        if not over and status not in _FIRING and status:
-            return Nothing(f"The status {said.status!r} says neither that it began nor that it is over.")
-        named = labels(
-            alertname=said.name,
-            monitor=said.name,
-            cause=said.cause,
-            url=said.url,
-            team=said.team_name,
+            return NoAlert(f"Better Stack's {kind!r} is not an incident.")
+        data = validate(Hook, body).data
+        attributes = data.attributes
+        status = attributes.status.lower()
+        resolved = status == "resolved" or (not status and attributes.resolved_at is not None)
+        if not resolved and status not in _FIRING and status:
+            return NoAlert(f"The status {attributes.status!r} means neither firing nor resolved.")
+        alert_labels = labels(
+            alertname=attributes.name,
+            monitor=attributes.name,
+            cause=attributes.cause,
+            url=attributes.url,
+            team=attributes.team_name,
         )
-        title = ": ".join(part for part in (said.name, said.cause) if part) or "incident"
-        # One that is reopened still says when it first began, which is before it was resolved.
-        at = said.resolved_at if over else None if status == "reopened" else said.started_at
-        return [Alert(self.name, key(data.id), "resolved" if over else "firing", title, named, at=at)]
+        title = ": ".join(part for part in (attributes.name, attributes.cause) if part) or "incident"
+        # A reopened incident still has the time at which it first began, which is before it was resolved.
+        at = attributes.resolved_at if resolved else None if status == "reopened" else attributes.started_at
+        return [Alert(self.name, key(data.id), "resolved" if resolved else "firing", title, alert_labels, at=at)]

@@ -1,8 +1,8 @@
-"""Datadog's webhook, with the payload that `docs/alerts.md` gives.
+"""Datadog's webhook, with the payload that `docs/reference/alert-sources.md` gives.
 
 *Source:* Datadog's documentation, "Webhooks", 2026-11: the payload is the user's own, filled from variables, all of
 them text. `$ALERT_CYCLE_KEY` links what belongs together from the alert to its recovery; `$ALERT_TRANSITION` is
-`Recovered`, or one of several words for trouble. A variable that has no value stays empty, or as it is written.
+`Recovered`, or one of several words for an alert that fires. A variable without a value is empty, or left as it is.
 Nothing is signed; headers, Basic and OAuth can be set. Datadog repeats 5xx only.
 
 Labels: `alertname` (the monitor's title), `monitor` (its id), `severity` and `priority` (as P1), `host`,
@@ -17,16 +17,16 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from allclear.domain.alert import Alert
-from allclear.responder.sources.payload import Body, When, fit, key, labels, tagged
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.source import Nothing, Reading, SecretSource, test_call
+from allclear.responder.sources.payload import Body, Timestamp, key, labels, labels_from_tags, validate
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource, vendor_test
 
 _UNSET = frozenset({"", "null", "none"})
 _FIRING = frozenset({"triggered", "re-triggered", "warn", "re-warn", "no data", "re-no data", "renotify"})
 
 
 def _filled(value: object) -> str:
-    """Return the value of a variable, or nothing where Datadog had none."""
+    """Return the value of a variable, or the empty string if Datadog had none."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return "" if text.strip().lower() in _UNSET or text.startswith("$") else text.strip()
 
@@ -34,8 +34,8 @@ def _filled(value: object) -> str:
 Filled = Annotated[str, BeforeValidator(_filled)]
 
 
-class Payload(Body):
-    """Our template: each field is named as the variable that fills it."""
+class Template(Body):
+    """The body that our template asks for: each field has the name of the variable that fills it."""
 
     alert_id: Filled = ""
     alert_cycle_key: Filled = ""
@@ -47,44 +47,64 @@ class Payload(Body):
     alert_scope: Filled = ""
     hostname: Filled = ""
     tags: Filled = ""
-    date: When = None
+    date: Timestamp = None
 
 
-class Datadog(SecretSource):
+def _sample(transition: str) -> MakeSample:
+    return lambda at: json_request(
+        {
+            "alert_id": "1234567",
+            "alert_cycle_key": "8412760031157293",
+            "aggreg_key": "sampleaggregkey0",
+            "org_id": "1234",
+            "alert_transition": transition,
+            "alert_title": "Sample: error rate of the shop is high",
+            "alert_priority": "P1",
+            "alert_scope": "service:sample-shop,env:prod",
+            "hostname": "",
+            "tags": "monitor,service:sample-shop,env:prod",
+            "date": str(int(at.timestamp() * 1000)),
+            "link": "https://app.datadoghq.com/monitors/1234567",
+        }
+    )
+
+
+class Datadog(SharedSecretSource):
     """Datadog."""
 
     name = "datadog"
     title = "Datadog"
+    samples = {"firing": _sample("Triggered"), "resolved": _sample("Recovered")}
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the monitor's alert."""
-        said = fit(Payload, request.json())
-        if not said.alert_transition:
-            return test_call("Datadog sent an event that is no monitor's")
-        transition = said.alert_transition.lower()
+        event = validate(Template, request.json())
+        if not event.alert_transition:
+            return vendor_test("Datadog sent an event without a monitor")
+        transition = event.alert_transition.lower()
         if transition != "recovered" and transition not in _FIRING:
-            return Nothing(f"The transition {said.alert_transition!r} says neither trouble nor recovery.")
-        if not (said.alert_cycle_key or said.aggreg_key or said.alert_id):
-            msg = "the payload names no alert: use the template of docs/alerts.md"
+            return NoAlert(f"The transition {event.alert_transition!r} means neither firing nor recovered.")
+        if not (event.alert_cycle_key or event.aggreg_key or event.alert_id):
+            msg = "the body names no alert: use the template of docs/reference/alert-sources.md"
             raise ValueError(msg)
-        kind, identity = _identity(said)
+        kind, identity = _identity(event)
         own = labels(
-            alertname=said.alert_title,
-            monitor=said.alert_id,
-            severity=said.alert_priority,
-            priority=said.alert_priority,
-            host=said.hostname,
-            transition=said.alert_transition,
+            alertname=event.alert_title,
+            monitor=event.alert_id,
+            severity=event.alert_priority,
+            priority=event.alert_priority,
+            host=event.hostname,
+            transition=event.alert_transition,
         )
-        named = {**tagged(said.tags), **tagged(said.alert_scope), **own}
+        alert_labels = {**labels_from_tags(event.tags), **labels_from_tags(event.alert_scope), **own}
         state = "resolved" if transition == "recovered" else "firing"
-        title = said.alert_title or f"monitor {said.alert_id}"
-        return [Alert(self.name, key(said.org_id or "-", kind, *identity), state, title, named, at=said.date)]
+        title = event.alert_title or f"monitor {event.alert_id}"
+        return [Alert(self.name, key(event.org_id or "-", kind, *identity), state, title, alert_labels, at=event.date)]
 
 
-def _identity(said: Payload) -> tuple[str, tuple[str, ...]]:
-    if said.alert_cycle_key:
-        return "cycle", (said.alert_cycle_key,)
-    if said.aggreg_key:
-        return "group", (said.aggreg_key,)
-    return "monitor", (said.alert_id, said.alert_scope)
+def _identity(event: Template) -> tuple[str, tuple[str, ...]]:
+    if event.alert_cycle_key:
+        return "cycle", (event.alert_cycle_key,)
+    if event.aggreg_key:
+        return "group", (event.aggreg_key,)
+    return "monitor", (event.alert_id, event.alert_scope)

@@ -1,10 +1,10 @@
-"""GitHub's webhooks: workflow runs and deployments that fail, and the next that succeeds.
+"""GitHub's webhooks: a workflow run or deployment that fails fires, the next that succeeds resolves.
 
 *Source:* GitHub's documentation, "Webhook events and payloads" and "Validating webhook deliveries", 2026-11:
-`X-GitHub-Event` says what it is, `X-GitHub-Delivery` numbers the delivery, `X-Hub-Signature-256` is `sha256=` and the
-hex HMAC of the raw body, whether that is JSON or a form with `payload`. GitHub waits 10 s and repeats nothing.
+`X-GitHub-Event` names the event, `X-GitHub-Delivery` is the delivery's id, `X-Hub-Signature-256` is `sha256=` and the
+hex HMAC of the raw body, be it JSON or a form with `payload`. GitHub waits 10 s and retries nothing.
 
-A run of a fork is left out: its branch may be called `main`, and anybody can make it fail.
+A run of a fork is ignored: its branch may be called `main`, and every outsider can make it fail.
 
 Labels: `alertname` (the workflow's name, or `deployment`), `event`, `repository`, `service` (the repository's short
 name), `branch` or `environment`, `conclusion`. Key: the repository with workflow and branch, or with the environment.
@@ -12,13 +12,15 @@ name), `branch` or `environment`, `conclusion`. Key: the repository with workflo
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
 from allclear.domain.alert import Alert
-from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
-from allclear.responder.sources.source import Nothing, Reading, Source, delivery_id, test_call
+from allclear.domain.base import JsonDict
+from allclear.responder.sources.payload import Body, Identifier, Text, Timestamp, iso_time, key, labels, validate
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_hmac
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, id_from_header, vendor_test
 from allclear.responder.strict_json import decode
 
 _SIGNATURE = "X-Hub-Signature-256"
@@ -29,7 +31,7 @@ _DEPLOYMENT_FAILED = frozenset({"failure", "error"})
 class Repository(Body):
     """A repository."""
 
-    id: Word
+    id: Identifier
     name: Text = ""
     full_name: Text = ""
 
@@ -37,12 +39,12 @@ class Repository(Body):
 class Run(Body):
     """One run of a workflow."""
 
-    workflow_id: Word
+    workflow_id: Identifier
     name: Text = ""
     head_branch: Text = ""
     head_repository: Repository | None = None
     conclusion: Text = ""
-    updated_at: When = None
+    updated_at: Timestamp = None
 
 
 class WorkflowRun(Body):
@@ -54,18 +56,18 @@ class WorkflowRun(Body):
 
 
 class Deployment(Body):
-    """What was deployed."""
+    """A deployment."""
 
     environment: Text = ""
     ref: Text = ""
 
 
 class Status(Body):
-    """How it stands with a deployment."""
+    """The state of a deployment."""
 
     state: str
     environment: Text = ""
-    created_at: When = None
+    created_at: Timestamp = None
 
 
 class DeploymentStatus(Body):
@@ -76,55 +78,110 @@ class DeploymentStatus(Body):
     deployment_status: Status
 
 
+_SAMPLE_REPOSITORY = {"id": 812345678, "name": "sample-shop", "full_name": "sample-org/sample-shop"}
+
+
+def _request(event: str, body: JsonDict) -> RawRequest:
+    return json_request(body, {"X-GitHub-Event": event, "X-GitHub-Delivery": str(uuid.uuid4())})
+
+
+def _run_sample(conclusion: str) -> MakeSample:
+    def make(at: datetime) -> RawRequest:
+        run = {
+            "id": 9911223344,
+            "workflow_id": 55667788,
+            "name": "Deploy",
+            "head_branch": "main",
+            "event": "push",
+            "status": "completed",
+            "conclusion": conclusion,
+            "updated_at": iso_time(at),
+            "head_repository": _SAMPLE_REPOSITORY,
+        }
+        body = {"action": "completed", "repository": _SAMPLE_REPOSITORY, "workflow_run": run}
+        return _request("workflow_run", body)
+
+    return make
+
+
+def _deployment_sample(state: str) -> MakeSample:
+    def make(at: datetime) -> RawRequest:
+        body = {
+            "action": "created",
+            "repository": _SAMPLE_REPOSITORY,
+            "deployment": {"id": 7788, "environment": "production", "ref": "main"},
+            "deployment_status": {
+                "id": 8899,
+                "state": state,
+                "environment": "production",
+                "created_at": iso_time(at),
+            },
+        }
+        return _request("deployment_status", body)
+
+    return make
+
+
+def _ping_sample(_at: datetime) -> RawRequest:
+    return _request("ping", {"zen": "Keep it logically awesome.", "hook_id": 1, "repository": _SAMPLE_REPOSITORY})
+
+
 class GitHub(Source):
     """GitHub."""
 
     name = "github"
     title = "GitHub"
-    keeps = ("x-github-event", "x-github-delivery")
+    needed_headers = ("x-github-event", "x-github-delivery")
+    samples = {
+        "firing": _run_sample("failure"),
+        "resolved": _run_sample("success"),
+        "deployment": _deployment_sample("failure"),
+        "deployment-resolved": _deployment_sample("success"),
+        "test": _ping_sample,
+    }
 
-    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Return what the signature proves."""
+    def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+        """Verify the signature over the body."""
         del now
-        return by_hmac(request, keys, _SIGNATURE, prefix="sha256=")
+        return verify_hmac(request, credentials, _SIGNATURE, prefix="sha256=")
 
-    def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Return the signature."""
+    def sign(self, sample: RawRequest, credentials: Credentials, now: datetime) -> RawRequest:
+        """Add the signature."""
         del now
-        return Signed(((_SIGNATURE, f"sha256={hexdigest(keys.secrets[0], body)}"),))
+        return sample.with_headers((_SIGNATURE, f"sha256={hmac_hex(credentials.secrets[0], sample.body)}"))
 
-    def delivery(self, request: RawRequest) -> str | None:
-        """Return GitHub's number of the delivery."""
-        return delivery_id(request, "x-github-delivery")
+    def delivery_id(self, request: RawRequest) -> str | None:
+        """Return GitHub's id of the delivery."""
+        return id_from_header(request, "x-github-delivery")
 
-    def document(self, request: RawRequest) -> bytes:
-        """Return the body, or of a form its `payload`. Raises ValueError for a form that cannot be read."""
+    def json_document(self, request: RawRequest) -> bytes:
+        """Return the body, or the `payload` of a form. Raises ValueError for a form that cannot be parsed."""
         return request.form().get("payload", "").encode() if request.is_form else request.body
 
-    def parse(self, request: RawRequest) -> Reading:
-        """Return the failure, or its end."""
+    def parse(self, request: RawRequest) -> ParseResult:
+        """Return the failure as firing, the success as resolved."""
         event = request.header("x-github-event")
         if event == "ping":
-            return test_call("GitHub's ping")
+            return vendor_test("GitHub's ping")
         if event not in {"workflow_run", "deployment_status"}:
-            return Nothing(f"GitHub's {event or 'unnamed event'!r} tells of no trouble.")
-        body = decode(self.document(request))
+            return NoAlert(f"GitHub's {event or 'unnamed event'!r} is no alert.")
+        body = decode(self.json_document(request))
         return (
-            self._run(fit(WorkflowRun, body))
+            self._run(validate(WorkflowRun, body))
             if event == "workflow_run"
-            else self._deployed(fit(DeploymentStatus, body))
+            else self._deployed(validate(DeploymentStatus, body))
         )
 
-    def _run(self, said: WorkflowRun) -> Reading:
-        run, repository = said.workflow_run, said.repository
-        if said.action != "completed":
-            return Nothing(f"A run that is {said.action!r} has no result yet.")
+    def _run(self, event: WorkflowRun) -> ParseResult:
+        run, repository = event.workflow_run, event.repository
+        if event.action != "completed":
+            return NoAlert(f"A run that is {event.action!r} has no result yet.")
         if run.head_repository and run.head_repository.id != repository.id:
-            return Nothing("A run of a fork says nothing of what is ours.")
+            return NoAlert("A run of a fork is ignored.")
         if run.conclusion != "success" and run.conclusion not in _RUN_FAILED:
-            return Nothing(f"The conclusion {run.conclusion!r} is neither a failure nor a success.")
-        over = run.conclusion == "success"
-        named = labels(
+            return NoAlert(f"The conclusion {run.conclusion!r} is neither a failure nor a success.")
+        state = "resolved" if run.conclusion == "success" else "firing"
+        alert_labels = labels(
             alertname=run.name or "workflow_run",
             event="workflow_run",
             repository=repository.full_name,
@@ -134,23 +191,23 @@ class GitHub(Source):
         )
         title = f"{repository.full_name}: {run.name or 'a workflow'} on {run.head_branch}: {run.conclusion}"
         identity = key(repository.id, "workflow", run.workflow_id, run.head_branch)
-        return [Alert(self.name, identity, "resolved" if over else "firing", title, named, at=run.updated_at)]
+        return [Alert(self.name, identity, state, title, alert_labels, at=run.updated_at)]
 
-    def _deployed(self, said: DeploymentStatus) -> Reading:
-        status, repository = said.deployment_status, said.repository
+    def _deployed(self, event: DeploymentStatus) -> ParseResult:
+        status, repository = event.deployment_status, event.repository
         if status.state != "success" and status.state not in _DEPLOYMENT_FAILED:
-            return Nothing(f"The state {status.state!r} is neither a failure nor a success.")
-        over = status.state == "success"
-        where = status.environment or said.deployment.environment or "-"
-        named = labels(
+            return NoAlert(f"The state {status.state!r} is neither a failure nor a success.")
+        state = "resolved" if status.state == "success" else "firing"
+        environment = status.environment or event.deployment.environment or "-"
+        alert_labels = labels(
             alertname="deployment",
             event="deployment_status",
             repository=repository.full_name,
             service=repository.name,
-            environment=where,
-            branch=said.deployment.ref,
+            environment=environment,
+            branch=event.deployment.ref,
             conclusion=status.state,
         )
-        title = f"{repository.full_name}: the deployment to {where}: {status.state}"
-        identity = key(repository.id, "deployment", where)
-        return [Alert(self.name, identity, "resolved" if over else "firing", title, named, at=status.created_at)]
+        title = f"{repository.full_name}: the deployment to {environment}: {status.state}"
+        identity = key(repository.id, "deployment", environment)
+        return [Alert(self.name, identity, state, title, alert_labels, at=status.created_at)]

@@ -4,9 +4,9 @@
 request, `state` is `open` or `closed`; a channel sends name and password (Basic), or the address holds `auth_token`.
 `version` is `test` for the test of a channel. Ids and times come as numbers or as text.
 
-**Closed is not recovered**: Google closes an incident as well when its policy is deleted or its data stays away. So
-the alert is over (nothing acts by itself on it any more), its title says no more than "closed", and that the service
-has recovered is for a look from outside to say.
+**Closed is not recovered**: Google also closes an incident when its policy is deleted or its data stays away. So the
+alert is resolved (it triggers no automatic action any more) and its title says "closed"; only a probe from outside can
+tell whether the service has recovered.
 
 Labels: `alertname` (the policy), `condition`, `severity` (may be absent), `project`, `metric`, `resource_type`, the
 resource's own labels, and the policy's user labels. Key: project and incident.
@@ -14,23 +14,26 @@ resource's own labels, and the policy's user labels. Key: project and incident.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from allclear.domain.alert import Alert
-from allclear.responder.sources.payload import Body, Labels, Text, When, Word, fit, key, labels
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.source import Nothing, Reading, SecretSource, test_call
+from allclear.domain.base import JsonDict
+from allclear.responder.sources.payload import Body, Identifier, Labels, Text, Timestamp, key, labels, validate
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource, vendor_test
 
 
 class Thing(Body):
-    """The metric or the resource."""
+    """A metric or a resource."""
 
     type: Text = ""
     labels: Labels = {}
 
 
 class Incident(Body):
-    """An incident of Google's."""
+    """An incident at Google."""
 
-    incident_id: Word
+    incident_id: Identifier
     state: str
     scoping_project_id: Text = ""
     policy_name: Text = ""
@@ -40,8 +43,8 @@ class Incident(Body):
     policy_user_labels: Labels = {}
     metric: Thing | None = None
     resource: Thing | None = None
-    started_at: When = None
-    ended_at: When = None
+    started_at: Timestamp = None
+    ended_at: Timestamp = None
 
 
 class Notification(Body):
@@ -52,27 +55,64 @@ class Notification(Body):
 
 
 class Version(Body):
-    """The part of a body that says whether it is a test."""
+    """The part of a body that tells a test from an incident."""
 
     version: Text = ""
 
 
-class GoogleMonitoring(SecretSource):
+def _sample(state: str) -> MakeSample:
+    def make(at: datetime) -> RawRequest:
+        incident: JsonDict = {
+            "incident_id": "0.sample9x4kq2",
+            "scoping_project_id": "sample-project",
+            "scoping_project_number": 123456789012,
+            "state": state,
+            "severity": "Critical",
+            "policy_name": "Sample checkout latency",
+            "condition_name": "p95 over two seconds",
+            "summary": "Request latency for sample-shop is above the threshold of 2000 with a value of 4100.",
+            "started_at": int((at - timedelta(minutes=7)).timestamp()),
+            "ended_at": int(at.timestamp()) if state == "closed" else None,
+            "policy_user_labels": {"team": "payments"},
+            "observed_value": "4100",
+            "threshold_value": "2000",
+            "metric": {"type": "run.googleapis.com/request_latencies", "displayName": "Latency", "labels": {}},
+            "resource": {"type": "cloud_run_revision", "labels": {"service_name": "sample-shop"}},
+            "url": "https://console.cloud.google.com/monitoring/alerting/incidents/0.sample9x4kq2",
+        }
+        return json_request({"version": "1.2", "incident": incident})
+
+    return make
+
+
+def _test_sample(at: datetime) -> RawRequest:
+    incident = {
+        "incident_id": "12345",
+        "state": "OPEN",
+        "summary": "Test Incident",
+        "started_at": int(at.timestamp()),
+        "ended_at": None,
+    }
+    return json_request({"version": "test", "incident": incident})
+
+
+class GoogleMonitoring(SharedSecretSource):
     """Google Cloud Monitoring."""
 
     name = "google"
     title = "Google Cloud Monitoring"
-    query = "auth_token"
+    query_field = "auth_token"
+    samples = {"firing": _sample("open"), "resolved": _sample("closed"), "test": _test_sample}
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the incident as an alert."""
         body = request.json()
-        if fit(Version, body).version.lower() == "test":
-            return test_call("Google tried out the notification channel")
-        incident = fit(Notification, body).incident
+        if validate(Version, body).version.lower() == "test":
+            return vendor_test("Google tested the notification channel")
+        incident = validate(Notification, body).incident
         state = incident.state.lower()
         if state not in {"open", "closed"}:
-            return Nothing(f"The state {incident.state!r} is neither open nor closed.")
+            return NoAlert(f"The state {incident.state!r} is neither open nor closed.")
         resource, metric = incident.resource or Thing(), incident.metric or Thing()
         own = labels(
             alertname=incident.policy_name or incident.condition_name,
@@ -82,9 +122,9 @@ class GoogleMonitoring(SecretSource):
             metric=metric.type,
             resource_type=resource.type,
         )
-        named = {**resource.labels, **incident.policy_user_labels, **own}
+        alert_labels = {**resource.labels, **incident.policy_user_labels, **own}
         title = incident.summary or incident.policy_name or incident.condition_name or "incident"
         identity = key(incident.scoping_project_id or "-", incident.incident_id)
         if state == "closed":
-            return [Alert(self.name, identity, "resolved", f"closed: {title}", named, at=incident.ended_at)]
-        return [Alert(self.name, identity, "firing", title, named, at=incident.started_at)]
+            return [Alert(self.name, identity, "resolved", f"closed: {title}", alert_labels, at=incident.ended_at)]
+        return [Alert(self.name, identity, "firing", title, alert_labels, at=incident.started_at)]

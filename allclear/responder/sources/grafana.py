@@ -13,22 +13,23 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import Field
+
 from allclear.domain.alert import Alert
-from allclear.responder.sources.alertmanager import Group
-from allclear.responder.sources.payload import Body, Text, Word, fit, key, labels
-from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.alertmanager import NEVER, Group, sample_alert
+from allclear.responder.sources.payload import Body, Identifier, Text, iso_time, key, labels, validate
+from allclear.responder.sources.request import RawRequest, json_request
 from allclear.responder.sources.signatures import (
-    Keys,
-    Proof,
-    Signed,
-    by_hmac,
-    by_secret,
-    by_timed_hmac,
-    hexdigest,
+    AuthenticationResult,
+    Credentials,
+    header_bytes,
+    hmac_hex,
     secret_header,
-    wire,
+    verify_hmac,
+    verify_shared_secret,
+    verify_timestamped_hmac,
 )
-from allclear.responder.sources.source import Nothing, Reading, Source, test_call
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretOptions, Source, vendor_test
 
 _SIGNATURE = "X-Grafana-Alerting-Signature"
 
@@ -36,11 +37,46 @@ _SIGNATURE = "X-Grafana-Alerting-Signature"
 class Legacy(Body):
     """A notification of Grafana's old alerting."""
 
-    ruleId: Word  # noqa: N815 - Grafana's own name
+    ruleId: Identifier  # noqa: N815 - Grafana's own name
     state: str
     ruleName: Text = ""  # noqa: N815 - Grafana's own name
     title: Text = ""
-    orgId: Word = ""  # noqa: N815 - Grafana's own name
+    orgId: Identifier = ""  # noqa: N815 - Grafana's own name
+
+
+class GrafanaOptions(SharedSecretOptions):
+    """Grafana's options: it signs, or sends the secret in a header."""
+
+    header: str = Field(default="", description="The header with the signature, if it is not Grafana's default.")
+    timestamp_header: str = Field(default="", description="The header with the signed time, as set in Grafana.")
+
+
+def _sample(status: str) -> MakeSample:
+    return lambda at: json_request(
+        {
+            "receiver": "allclear",
+            "status": status,
+            "orgId": 1,
+            "version": "1",
+            "groupKey": "{}:{}",
+            "truncatedAlerts": 0,
+            "title": f"[{status.upper()}:1] SampleCheckoutErrors",
+            "state": "alerting",
+            "alerts": [sample_alert(at, status, "c84e20d1a6f3975b") | {"values": {"B": 0.21, "C": 1}}],
+        }
+    )
+
+
+def _test_sample(at: datetime) -> RawRequest:
+    alert = {
+        "status": "firing",
+        "labels": {"alertname": "TestAlert", "instance": "Grafana"},
+        "annotations": {"summary": "Notification test"},
+        "startsAt": iso_time(at),
+        "endsAt": NEVER,
+        "fingerprint": "57c6d9296de2ad39",
+    }
+    return json_request({"receiver": "test", "status": "firing", "orgId": 1, "alerts": [alert]})
 
 
 class Grafana(Source):
@@ -48,47 +84,58 @@ class Grafana(Source):
 
     name = "grafana"
     title = "Grafana"
+    options = GrafanaOptions
+    samples = {"firing": _sample("firing"), "resolved": _sample("resolved"), "test": _test_sample}
 
-    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Return what the signature proves, or the secret itself where that is what is configured."""
-        if _shows_secret(keys):
-            return by_secret(request, keys)
-        header = keys.header or _SIGNATURE
-        return by_timed_hmac(request, keys, header, now) if keys.timestamp_header else by_hmac(request, keys, header)
+    def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+        """Verify the signature, or the secret itself if that is configured."""
+        if _sends_secret(credentials):
+            return verify_shared_secret(request, credentials)
+        header, timestamp_header = _signature_headers(credentials)
+        if timestamp_header:
+            return verify_timestamped_hmac(request, credentials, header, timestamp_header, now)
+        return verify_hmac(request, credentials, header)
 
-    def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Return the signature, or the header with the secret."""
-        if _shows_secret(keys):
-            return secret_header(keys)
-        header = keys.header or _SIGNATURE
-        if not keys.timestamp_header:
-            return Signed(((header, hexdigest(keys.secrets[0], body)),))
-        at = str(int(now.timestamp()))
-        signature = hexdigest(keys.secrets[0], wire(at) + b":" + body)
-        return Signed(((header, signature), (keys.timestamp_header, at)))
+    def sign(self, sample: RawRequest, credentials: Credentials, now: datetime) -> RawRequest:
+        """Add the signature, or the header with the secret."""
+        if _sends_secret(credentials):
+            return sample.with_headers(*secret_header(credentials))
+        header, timestamp_header = _signature_headers(credentials)
+        if not timestamp_header:
+            return sample.with_headers((header, hmac_hex(credentials.secrets[0], sample.body)))
+        timestamp = str(int(now.timestamp()))
+        signature = hmac_hex(credentials.secrets[0], header_bytes(timestamp) + b":" + sample.body)
+        return sample.with_headers((header, signature), (timestamp_header, timestamp))
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the alerts of the group."""
         body = request.json()
         if isinstance(body, dict) and "alerts" not in body and "ruleId" in body:
-            return self._legacy(fit(Legacy, body))
-        group = fit(Group, body)
+            return self._legacy(validate(Legacy, body))
+        group = validate(Group, body)
         if all(
-            one.labels.get("alertname") == "TestAlert" and one.labels.get("instance") == "Grafana"
-            for one in group.alerts
+            alert.labels.get("alertname") == "TestAlert" and alert.labels.get("instance") == "Grafana"
+            for alert in group.alerts
         ):
-            return test_call("Grafana's contact point was tried out")
-        return group.read([one.alert(self.name, group.orgId or "-") for one in group.alerts])
+            return vendor_test("Grafana's contact point was tested")
+        return group.result([alert.alert(self.name, group.orgId or "-") for alert in group.alerts])
 
-    def _legacy(self, one: Legacy) -> Reading:
-        if one.ruleId == "0":
-            return test_call("Grafana's notification channel was tried out")
-        if one.state not in {"alerting", "ok"}:
-            return Nothing(f"The state {one.state!r} says neither that the rule fires nor that it is over.")
-        state = "firing" if one.state == "alerting" else "resolved"
-        named = labels(alertname=one.ruleName)
-        return [Alert(self.name, key(one.orgId or "-", "rule", one.ruleId), state, one.title or one.ruleName, named)]
+    def _legacy(self, notification: Legacy) -> ParseResult:
+        if notification.ruleId == "0":
+            return vendor_test("Grafana's notification channel was tested")
+        if notification.state not in {"alerting", "ok"}:
+            return NoAlert(f"The state {notification.state!r} means neither firing nor resolved.")
+        state = "firing" if notification.state == "alerting" else "resolved"
+        identity = key(notification.orgId or "-", "rule", notification.ruleId)
+        title = notification.title or notification.ruleName
+        return [Alert(self.name, identity, state, title, labels(alertname=notification.ruleName))]
 
 
-def _shows_secret(keys: Keys) -> bool:
-    return bool(keys.username) or keys.header.lower() == "authorization"
+def _sends_secret(credentials: Credentials) -> bool:
+    """Return whether Grafana is configured to send the secret itself instead of a signature."""
+    return bool(credentials.option("username")) or credentials.option("header").lower() == "authorization"
+
+
+def _signature_headers(credentials: Credentials) -> tuple[str, str]:
+    """Return the names of the headers with the signature and, if the time is signed too, with the time."""
+    return credentials.option("header") or _SIGNATURE, credentials.option("timestamp_header")

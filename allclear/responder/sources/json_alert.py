@@ -1,6 +1,6 @@
-"""Plain JSON, for user reports and whatever has no source of its own.
+"""Plain JSON, for user reports and for systems without a source of their own.
 
-Sent with the token as a bearer token, or signed as a Standard Webhook where the secret begins with `whsec_`.
+It is sent with a bearer token, or signed as a Standard Webhook if the secret begins with `whsec_`.
 
 Labels: as they are sent. Key: as it is sent.
 """
@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from allclear.domain.alert import Alert
 from allclear.domain.base import Moment
-from allclear.responder.sources.payload import Labels, Word, fit
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import Keys, Proof, by_standard_webhook
-from allclear.responder.sources.source import Reading, SecretSource, delivery_id
+from allclear.responder.sources.payload import Identifier, Labels, iso_time, validate
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.signatures import AuthenticationResult, Credentials, verify_standard_webhook
+from allclear.responder.sources.source import MakeSample, ParseResult, SharedSecretSource, id_from_header
 
 _SIGNATURE = "webhook-signature"
 
@@ -27,30 +27,46 @@ class JsonAlert(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    key: Word = Field(min_length=1, max_length=255, description="The same for every firing and the end of one trouble.")
+    key: Identifier = Field(
+        min_length=1, max_length=255, description="The same while one problem fires and when it is resolved."
+    )
     title: str = Field(min_length=1, max_length=2000)
     status: Literal["firing", "resolved"] = "firing"
-    labels: Labels = Field(default={}, description="What the plan's routes look at, as alertname.")
-    at: Moment | None = Field(default=None, description="When the trouble began or ended.")
+    labels: Labels = Field(default={}, description="The labels that the plan's routes match, as alertname.")
+    at: Moment | None = Field(default=None, description="When the problem began or ended.")
 
 
-class JsonSource(SecretSource):
+def _sample(status: str) -> MakeSample:
+    return lambda at: json_request(
+        {
+            "key": "sample-checkout",
+            "title": "Sample: customers cannot pay",
+            "status": status,
+            "at": iso_time(at),
+            "labels": {"alertname": "SampleReport", "severity": "high", "service": "sample-shop"},
+        }
+    )
+
+
+class JsonSource(SharedSecretSource):
     """Plain JSON."""
 
     name = "json"
     title = "Plain JSON"
+    accepts_alert_token = True
+    samples = {"firing": _sample("firing"), "resolved": _sample("resolved")}
 
-    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Return what the signature proves, or the secret in the header."""
+    def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+        """Verify the signature if there is one, else the secret in the header."""
         if request.header_values(_SIGNATURE):
-            return by_standard_webhook(request, keys, now)
-        return super().authenticate(request, keys, now)
+            return verify_standard_webhook(request, credentials, now)
+        return super().authenticate(request, credentials, now)
 
-    def delivery(self, request: RawRequest) -> str | None:
+    def delivery_id(self, request: RawRequest) -> str | None:
         """Return the id of a Standard Webhook."""
-        return delivery_id(request, "webhook-id")
+        return id_from_header(request, "webhook-id")
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the alert."""
-        said = fit(JsonAlert, request.json())
-        return [Alert(self.name, said.key, said.status, said.title, said.labels, at=said.at)]
+        alert = validate(JsonAlert, request.json())
+        return [Alert(self.name, alert.key, alert.status, alert.title, alert.labels, at=alert.at)]

@@ -2,10 +2,10 @@
 
 *Source:* PagerDuty's developer documentation, "Webhooks Overview" and "Verifying Signatures", 2026-11:
 `X-PagerDuty-Signature` lists `v1=` and the hex HMAC-SHA256 of the body, several while a secret is being replaced;
-one must fit. `X-Webhook-Id` numbers the delivery. PagerDuty waits 5 s, repeats 429 and 5xx for 48 h and drops what
-other 4xx answer; three drops in a row disable the webhook for a day. `pagey.ping` is its test.
+one must fit. `X-Webhook-Id` is the delivery's id. PagerDuty waits 5 s, retries after 429 and 5xx for 48 h and drops a
+request after another 4xx; three drops in a row disable the webhook for a day. `pagey.ping` is its test.
 
-An incident that was merged into another is "resolved" by PagerDuty: that is no end of the trouble, and left out.
+PagerDuty "resolves" an incident that was merged into another; the problem has not ended, so this is ignored.
 
 Labels: `alertname` (the incident's title), `service`, `priority` (as P1), `urgency`, `severity` (the priority, else
 the urgency), `team`. Key: the account's address and the incident's id.
@@ -13,27 +13,33 @@ the urgency), `team`. Key: the account's address and the incident's id.
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from allclear.domain.alert import Alert
-from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_any_hmac, hexdigest
-from allclear.responder.sources.source import Nothing, Reading, Source, delivery_id, test_call
+from allclear.domain.base import JsonDict
+from allclear.responder.sources.payload import Body, Identifier, State, Text, Timestamp, iso_time, key, labels, validate
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_any_hmac
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, id_from_header, vendor_test
 
 _SIGNATURE = "X-PagerDuty-Signature"
-_STATES = {"incident.triggered": "firing", "incident.reopened": "firing", "incident.resolved": "resolved"}
+_STATES: dict[str, State] = {
+    "incident.triggered": "firing",
+    "incident.reopened": "firing",
+    "incident.resolved": "resolved",
+}
 
 
 class Reference(Body):
-    """Something that the incident names."""
+    """A reference in an incident: a service, priority or team."""
 
     summary: Text = ""
 
 
 class ResolveReason(Body):
-    """Why an incident was resolved, where PagerDuty says so."""
+    """Why an incident was resolved, if PagerDuty says so."""
 
     type: Text = ""
 
@@ -41,7 +47,7 @@ class ResolveReason(Body):
 class Incident(Body):
     """An incident of PagerDuty."""
 
-    id: Word
+    id: Identifier
     html_url: Text = ""
     title: Text = ""
     service: Reference | None = None
@@ -52,10 +58,10 @@ class Incident(Body):
 
 
 class Event(Body):
-    """What happened."""
+    """The event that happened."""
 
     event_type: str
-    occurred_at: When = None
+    occurred_at: Timestamp = None
     data: object = None
 
 
@@ -65,40 +71,79 @@ class Webhook(Body):
     event: Event
 
 
+def _request(event: JsonDict) -> RawRequest:
+    body = {"event": {"agent": None, "client": None, **event}}
+    return json_request(body, {"X-Webhook-Id": str(uuid.uuid4())})
+
+
+def _sample(kind: str) -> MakeSample:
+    def make(at: datetime) -> RawRequest:
+        incident = {
+            "id": "Q1SAMPLE7",
+            "type": "incident",
+            "html_url": "https://sample.pagerduty.com/incidents/Q1SAMPLE7",
+            "number": 12,
+            "status": kind.split(".")[1],
+            "incident_key": "sample-key",
+            "title": "Sample: payments fail",
+            "created_at": iso_time(at),
+            "service": {"id": "PSAMPLE", "summary": "Sample shop", "type": "service_reference"},
+            "urgency": "high",
+            "priority": {"summary": "P1"},
+            "teams": [{"id": "PTEAM", "summary": "Payments"}],
+            "resolve_reason": None,
+        }
+        event = {"id": "01SAMPLE0000000000000000", "event_type": kind, "resource_type": "incident"}
+        return _request({**event, "occurred_at": iso_time(at), "data": incident})
+
+    return make
+
+
+def _ping_sample(at: datetime) -> RawRequest:
+    event = {"id": "01SAMPLEPING", "event_type": "pagey.ping", "resource_type": "pagey", "occurred_at": iso_time(at)}
+    return _request({**event, "data": {"message": "Hello from your friend Pagey!", "type": "ping"}})
+
+
 class PagerDuty(Source):
     """PagerDuty."""
 
     name = "pagerduty"
     title = "PagerDuty"
-    keeps = ("x-webhook-id",)
+    needed_headers = ("x-webhook-id",)
+    samples = {
+        "firing": _sample("incident.triggered"),
+        "resolved": _sample("incident.resolved"),
+        "test": _ping_sample,
+    }
 
-    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Return what the signatures prove."""
+    def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+        """Verify the signatures over the body, of which one must match."""
         del now
-        return by_any_hmac(request, keys, _SIGNATURE, "v1=")
+        return verify_any_hmac(request, credentials, _SIGNATURE, "v1=")
 
-    def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Return a signature with each secret, as PagerDuty does while one replaces the other."""
+    def sign(self, sample: RawRequest, credentials: Credentials, now: datetime) -> RawRequest:
+        """Add a signature with each secret, as PagerDuty does while a new secret replaces an old one."""
         del now
-        return Signed(((_SIGNATURE, ",".join(f"v1={hexdigest(secret, body)}" for secret in keys.secrets)),))
+        signatures = ",".join(f"v1={hmac_hex(secret, sample.body)}" for secret in credentials.secrets)
+        return sample.with_headers((_SIGNATURE, signatures))
 
-    def delivery(self, request: RawRequest) -> str | None:
-        """Return PagerDuty's number of the delivery."""
-        return delivery_id(request, "x-webhook-id")
+    def delivery_id(self, request: RawRequest) -> str | None:
+        """Return PagerDuty's id of the delivery."""
+        return id_from_header(request, "x-webhook-id")
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the incident as an alert."""
-        event = fit(Webhook, request.json()).event
+        event = validate(Webhook, request.json()).event
         if event.event_type == "pagey.ping":
-            return test_call("PagerDuty's ping")
+            return vendor_test("PagerDuty's ping")
         if event.event_type not in _STATES:
-            return Nothing(f"PagerDuty's {event.event_type!r} is neither the beginning nor the end of a trouble.")
-        incident = fit(Incident, event.data)
-        over = _STATES[event.event_type] == "resolved"
-        if over and incident.resolve_reason and incident.resolve_reason.type == "merge_resolve_reason":
-            return Nothing("The incident was merged into another at PagerDuty, which is no end of the trouble.")
+            return NoAlert(f"PagerDuty's {event.event_type!r} means neither firing nor resolved.")
+        incident = validate(Incident, event.data)
+        state = _STATES[event.event_type]
+        if state == "resolved" and incident.resolve_reason and incident.resolve_reason.type == "merge_resolve_reason":
+            return NoAlert("The incident was merged into another at PagerDuty; the problem has not ended.")
         priority = incident.priority.summary if incident.priority else ""
-        named = labels(
+        alert_labels = labels(
             alertname=incident.title,
             service=incident.service.summary if incident.service else None,
             priority=priority,
@@ -108,7 +153,7 @@ class PagerDuty(Source):
         )
         identity = key(_account(incident.html_url), incident.id)
         title = incident.title or "PagerDuty incident"
-        return [Alert(self.name, identity, "resolved" if over else "firing", title, named, at=event.occurred_at)]
+        return [Alert(self.name, identity, state, title, alert_labels, at=event.occurred_at)]
 
 
 def _account(address: str) -> str:

@@ -1,7 +1,7 @@
 """Pingdom's state change webhook.
 
 *Source:* Pingdom's page "Webhooks", 2026-11: uptime checks go from UP to DOWN and back, transaction checks from
-SUCCESS to FAILING. Nothing is signed and no header can be added: a secret stands in the address.
+SUCCESS to FAILING. Nothing is signed and no header can be added, so the secret is in the address.
 
 Labels: `alertname` and `monitor` (the check's name), `check_id`, `check_type`, `severity` (HIGH or LOW, its
 importance), `host`, and tags written as `name:value`. Key: the check.
@@ -10,15 +10,30 @@ importance), `host`, and tags written as `name:value`. Key: the check.
 from __future__ import annotations
 
 from allclear.domain.alert import Alert
-from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels, tagged
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.source import Nothing, Reading, SecretSource
+from allclear.responder.sources.payload import (
+    Body,
+    Identifier,
+    State,
+    Text,
+    Timestamp,
+    key,
+    labels,
+    labels_from_tags,
+    validate,
+)
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource
 
-_STATES = {"DOWN": "firing", "FAILING": "firing", "UP": "resolved", "SUCCESS": "resolved"}
+_STATES: dict[str, State] = {
+    "DOWN": "firing",
+    "FAILING": "firing",
+    "UP": "resolved",
+    "SUCCESS": "resolved",
+}
 
 
 class CheckParams(Body):
-    """What the check looks at."""
+    """The parameters of a check."""
 
     hostname: Text = ""
 
@@ -26,7 +41,7 @@ class CheckParams(Body):
 class Change(Body):
     """The body that Pingdom posts."""
 
-    check_id: Word
+    check_id: Identifier
     current_state: str
     check_name: Text = ""
     check_type: Text = ""
@@ -34,23 +49,54 @@ class Change(Body):
     importance_level: Text = ""
     description: Text = ""
     tags: object = None
-    state_changed_timestamp: When = None
+    state_changed_timestamp: Timestamp = None
 
 
-class Pingdom(SecretSource):
+def _sample(before: str, after: str) -> MakeSample:
+    return lambda at: json_request(
+        {
+            "check_id": 4418827,
+            "check_name": "Sample shop",
+            "check_type": "HTTP",
+            "check_params": {
+                "basic_auth": False,
+                "encryption": True,
+                "full_url": "https://shop.example.com/",
+                "header": "User-Agent:Pingdom.com_bot",
+                "hostname": "shop.example.com",
+                "ipv6": False,
+                "port": 443,
+                "url": "/",
+            },
+            "tags": ["service:sample-shop"],
+            "previous_state": before,
+            "current_state": after,
+            "importance_level": "HIGH",
+            "state_changed_timestamp": int(at.timestamp()),
+            "state_changed_utc_time": f"{at:%Y-%m-%dT%H:%M:%S}",
+            "long_description": "The server answered 503.",
+            "description": "HTTP Error 503",
+            "version": 1,
+            "first_probe": {"ip": "192.0.2.31", "ipv6": "", "location": "Stockholm, Sweden"},
+        }
+    )
+
+
+class Pingdom(SharedSecretSource):
     """Pingdom."""
 
     name = "pingdom"
     title = "Pingdom"
-    query = "token"
-    by_query = True
+    query_field = "token"
+    only_in_query = True
+    samples = {"firing": _sample("UP", "DOWN"), "resolved": _sample("DOWN", "UP")}
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the check's alert."""
-        change = fit(Change, request.json())
+        change = validate(Change, request.json())
         state = _STATES.get(change.current_state.upper())
         if state is None:
-            return Nothing(f"The state {change.current_state!r} is neither up nor down.")
+            return NoAlert(f"The state {change.current_state!r} is neither up nor down.")
         name = change.check_name or change.check_id
         own = labels(
             alertname=name,
@@ -62,6 +108,5 @@ class Pingdom(SecretSource):
         )
         title = f"{name} is {change.current_state}: {change.description}".rstrip(": ")
         at = change.state_changed_timestamp
-        over = state == "resolved"
-        named = {**tagged(change.tags), **own}
-        return [Alert(self.name, key(change.check_id), "resolved" if over else "firing", title, named, at=at)]
+        alert_labels = {**labels_from_tags(change.tags), **own}
+        return [Alert(self.name, key(change.check_id), state, title, alert_labels, at=at)]

@@ -1,9 +1,9 @@
 """Sentry's integration platform: issue alerts, metric alerts, and issues.
 
-*Source:* Sentry's documentation, "Integration Platform > Webhooks", 2026-11: `Sentry-Hook-Resource` says what it is;
+*Source:* Sentry's documentation, "Integration Platform > Webhooks", 2026-11: `Sentry-Hook-Resource` names the resource;
 `Sentry-Hook-Signature` (to some older receivers `Sentry-App-Signature`) is the hex HMAC-SHA256 of the raw body under
 the integration's client secret. Time and `Request-ID` are not signed. An issue alert (`event_alert`) never resolves;
-its `issue_id` is the id under which `issue` tells of the same. A resolved alert tells no time. Sentry waits one second.
+its `issue_id` is the id of the `issue` that can. A resolved issue has no time. Sentry waits one second.
 
 Labels: `alertname` (the rule; for an issue the type of its error), `severity` (the level; for a metric alert
 `critical` or `warning`), `project`, `environment`, `release`, `platform`, `resource`. Key: the integration's
@@ -13,16 +13,18 @@ installation with the issue, the organisation with the metric alert.
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import datetime
 from typing import Any, cast
 
 from pydantic import Field
 
 from allclear.domain.alert import Alert
-from allclear.responder.sources.payload import Body, Text, When, Word, fit, key, labels
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
-from allclear.responder.sources.source import Nothing, Reading, Source, delivery_id, test_call
+from allclear.domain.base import JsonDict
+from allclear.responder.sources.payload import Body, Identifier, Text, Timestamp, iso_time, key, labels, validate
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_hmac
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, id_from_header, vendor_test
 
 _SIGNATURE, _OLD_SIGNATURE = "Sentry-Hook-Signature", "Sentry-App-Signature"
 _PROJECT = re.compile(r"/projects/[^/]+/([^/]+)/")
@@ -41,29 +43,29 @@ class Project(Body):
 
 
 class Issue(Body):
-    """An issue as `issue` tells of it."""
+    """The issue of an `issue` request."""
 
-    id: Word
+    id: Identifier
     title: Text = ""
     level: Text = ""
     platform: Text = ""
     project: Project = Project()
     metadata: dict[str, Any] = {}
-    firstSeen: When = None  # noqa: N815 - Sentry's own name
-    lastSeen: When = None  # noqa: N815 - Sentry's own name
+    firstSeen: Timestamp = None  # noqa: N815 - Sentry's own name
+    lastSeen: Timestamp = None  # noqa: N815 - Sentry's own name
 
 
 class Event(Body):
-    """The event that set off an issue alert."""
+    """The event that triggered an issue alert."""
 
-    issue_id: Word
+    issue_id: Identifier
     title: Text = ""
     level: Text = ""
     platform: Text = ""
     environment: Text = ""
     release: Text = ""
     url: Text = ""
-    datetime: When = None
+    datetime: Timestamp = None
 
 
 class Rule(Body):
@@ -74,19 +76,19 @@ class Rule(Body):
 
 
 class MetricAlert(Body):
-    """What a metric alert found."""
+    """A metric alert."""
 
-    id: Word
-    organization_id: Word = ""
+    id: Identifier
+    organization_id: Identifier = ""
     title: Text = ""
     projects: list[Text] = []
     alert_rule: Rule = Rule()
-    date_started: When = None
-    date_closed: When = None
+    date_started: Timestamp = None
+    date_closed: Timestamp = None
 
 
 class Data(Body):
-    """What the request is about: one of the three."""
+    """The resource that the request is about: one of the three."""
 
     issue: Issue | None = None
     event: Event | None = None
@@ -103,66 +105,159 @@ class Hook(Body):
     installation: Installation = Field(default=Installation())
 
 
+_SAMPLE_INSTALLATION = {"uuid": "3c1f0d52-8f0e-4d57-9a55-3b0f6f1e7a90"}
+_SAMPLE_ISSUE = "5512740981"
+_SAMPLE_TITLE = "PaymentError: the card service did not answer"
+
+
+def _request(resource: str, action: str, data: JsonDict) -> RawRequest:
+    body = {
+        "action": action,
+        "installation": _SAMPLE_INSTALLATION,
+        "actor": {"type": "application", "id": "sentry", "name": "Sentry"},
+        "data": data,
+    }
+    return json_request(body, {"Sentry-Hook-Resource": resource, "Request-ID": str(uuid.uuid4())})
+
+
+def _issue_sample(action: str) -> MakeSample:
+    def make(at: datetime) -> RawRequest:
+        issue = {
+            "id": _SAMPLE_ISSUE,
+            "shortId": "SAMPLE-SHOP-9",
+            "title": _SAMPLE_TITLE,
+            "culprit": "checkout.pay",
+            "level": "error",
+            "platform": "python",
+            "type": "error",
+            "status": "resolved" if action == "resolved" else "unresolved",
+            "count": "42",
+            "metadata": {"type": "PaymentError", "value": "the card service did not answer"},
+            "project": {"id": "77", "name": "sample-shop", "slug": "sample-shop", "platform": "python"},
+            "firstSeen": iso_time(at),
+            "lastSeen": iso_time(at),
+        }
+        return _request("issue", action, {"issue": issue})
+
+    return make
+
+
+def _event_sample(at: datetime) -> RawRequest:
+    event = {
+        "event_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        "issue_id": _SAMPLE_ISSUE,
+        "project": 77,
+        "level": "error",
+        "title": _SAMPLE_TITLE,
+        "platform": "python",
+        "environment": "production",
+        "release": "sample-shop@4.2.0",
+        "datetime": iso_time(at),
+        "url": "https://sentry.io/api/0/projects/sample-org/sample-shop/events/0f1e2d3c4b5a6978/",
+        "issue_url": f"https://sentry.io/api/0/issues/{_SAMPLE_ISSUE}/",
+    }
+    return _request("event_alert", "triggered", {"event": event, "triggered_rule": "Sample: payment errors"})
+
+
+def _metric_sample(action: str) -> MakeSample:
+    def make(at: datetime) -> RawRequest:
+        metric_alert = {
+            "id": "431",
+            "identifier": "12",
+            "organization_id": "5",
+            "title": "Sample error count",
+            "projects": ["sample-shop"],
+            "status": 2 if action == "resolved" else 20,
+            "date_started": iso_time(at),
+            "date_closed": None,
+            "alert_rule": {"id": "7", "name": "Sample error count", "environment": "production"},
+        }
+        data = {
+            "description_title": f"{action.title()}: Sample error count",
+            "description_text": "1000 events in the last 10 minutes",
+            "web_url": "https://sentry.io/alerts/1/",
+            "metric_alert": metric_alert,
+        }
+        return _request("metric_alert", action, data)
+
+    return make
+
+
+def _installation_sample(_at: datetime) -> RawRequest:
+    return _request("installation", "created", {"installation": _SAMPLE_INSTALLATION})
+
+
 class Sentry(Source):
     """Sentry."""
 
     name = "sentry"
     title = "Sentry"
-    keeps = ("sentry-hook-resource", "request-id")
+    needed_headers = ("sentry-hook-resource", "request-id")
+    samples = {
+        "firing": _event_sample,
+        "resolved": _issue_sample("resolved"),
+        "issue": _issue_sample("created"),
+        "metric": _metric_sample("critical"),
+        "metric-resolved": _metric_sample("resolved"),
+        "test": _installation_sample,
+    }
 
-    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Return what the signature proves."""
+    def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+        """Verify the signature over the body."""
         del now
         old = not request.header_values(_SIGNATURE) and bool(request.header_values(_OLD_SIGNATURE))
-        return by_hmac(request, keys, _OLD_SIGNATURE if old else _SIGNATURE)
+        return verify_hmac(request, credentials, _OLD_SIGNATURE if old else _SIGNATURE)
 
-    def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Return the signature and the time."""
-        at = str(int(now.timestamp()))
-        return Signed(((_SIGNATURE, hexdigest(keys.secrets[0], body)), ("Sentry-Hook-Timestamp", at)))
+    def sign(self, sample: RawRequest, credentials: Credentials, now: datetime) -> RawRequest:
+        """Add the signature and the time."""
+        timestamp = str(int(now.timestamp()))
+        signature = hmac_hex(credentials.secrets[0], sample.body)
+        return sample.with_headers((_SIGNATURE, signature), ("Sentry-Hook-Timestamp", timestamp))
 
-    def delivery(self, request: RawRequest) -> str | None:
-        """Return Sentry's number of the request."""
-        return delivery_id(request, "request-id")
+    def delivery_id(self, request: RawRequest) -> str | None:
+        """Return Sentry's id of the request."""
+        return id_from_header(request, "request-id")
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the alert."""
         body = request.json()
         resource = request.header("sentry-hook-resource") or _resource_of(body)
         if resource == "installation":
-            return test_call("the integration was installed or removed in Sentry")
+            return vendor_test("the integration was installed or removed in Sentry")
         if resource not in {"issue", "event_alert", "metric_alert"}:
-            return Nothing(f"Sentry's {resource or 'unnamed resource'!r} tells of no trouble.")
-        hook = fit(Hook, body)
-        where = hook.installation.uuid or "-"
+            return NoAlert(f"Sentry's {resource or 'unnamed resource'!r} is no alert.")
+        hook = validate(Hook, body)
+        installation = hook.installation.uuid or "-"
         if resource == "issue" and hook.data.issue:
-            return self._issue(hook, hook.data.issue, where)
+            return self._issue(hook, hook.data.issue, installation)
         if resource == "event_alert" and hook.data.event:
-            return [self._event(hook.data, hook.data.event, where)]
+            return [self._event(hook.data, hook.data.event, installation)]
         if resource == "metric_alert" and hook.data.metric_alert:
             return self._metric(hook, hook.data.metric_alert)
-        msg = f"data: there is no {resource} in it"
+        msg = f"data has no {resource}"
         raise ValueError(msg)
 
-    def _issue(self, hook: Hook, issue: Issue, where: str) -> Reading:
+    def _issue(self, hook: Hook, issue: Issue, installation: str) -> ParseResult:
         if hook.action not in {"created", "unresolved", "resolved"}:
-            return Nothing(f"An issue that is {hook.action!r} has neither begun nor ended.")
-        over = hook.action == "resolved"
+            return NoAlert(f"The action {hook.action!r} of an issue means neither firing nor resolved.")
+        resolved = hook.action == "resolved"
         kind = issue.metadata.get("type")
-        named = labels(
+        alert_labels = labels(
             alertname=kind if isinstance(kind, str) else issue.title,
             severity=issue.level,
             platform=issue.platform,
             project=issue.project.slug,
             resource="issue",
         )
-        at = None if over else issue.firstSeen if hook.action == "created" else issue.lastSeen
-        state = "resolved" if over else "firing"
-        return [Alert(self.name, key(where, "issue", issue.id), state, issue.title or "issue", named, at=at)]
+        at = None if resolved else issue.firstSeen if hook.action == "created" else issue.lastSeen
+        state = "resolved" if resolved else "firing"
+        return [
+            Alert(self.name, key(installation, "issue", issue.id), state, issue.title or "issue", alert_labels, at=at)
+        ]
 
-    def _event(self, data: Data, event: Event, where: str) -> Alert:
+    def _event(self, data: Data, event: Event, installation: str) -> Alert:
         project = _PROJECT.search(event.url)
-        named = labels(
+        alert_labels = labels(
             alertname=data.triggered_rule or event.title,
             severity=event.level,
             platform=event.platform,
@@ -172,27 +267,29 @@ class Sentry(Source):
             resource="event_alert",
         )
         title = event.title or data.triggered_rule or "issue alert"
-        return Alert(self.name, key(where, "issue", event.issue_id), "firing", title, named, at=event.datetime)
+        return Alert(
+            self.name, key(installation, "issue", event.issue_id), "firing", title, alert_labels, at=event.datetime
+        )
 
-    def _metric(self, hook: Hook, metric: MetricAlert) -> Reading:
+    def _metric(self, hook: Hook, metric: MetricAlert) -> ParseResult:
         if hook.action not in {"critical", "warning", "resolved"}:
-            return Nothing(f"A metric alert that is {hook.action!r} has neither begun nor ended.")
-        over = hook.action == "resolved"
-        named = labels(
+            return NoAlert(f"The action {hook.action!r} of a metric alert means neither firing nor resolved.")
+        resolved = hook.action == "resolved"
+        alert_labels = labels(
             alertname=metric.alert_rule.name or metric.title,
-            severity=None if over else hook.action,
+            severity=None if resolved else hook.action,
             project=metric.projects[0] if metric.projects else None,
             environment=metric.alert_rule.environment,
             resource="metric_alert",
         )
         title = hook.data.description_title or metric.title or "metric alert"
         identity = key(metric.organization_id or "-", "metric", metric.id)
-        at = metric.date_closed if over else metric.date_started
-        return [Alert(self.name, identity, "resolved" if over else "firing", title, named, at=at)]
+        at = metric.date_closed if resolved else metric.date_started
+        return [Alert(self.name, identity, "resolved" if resolved else "firing", title, alert_labels, at=at)]
 
 
 def _resource_of(body: object) -> str:
-    """Return what a body without the header is about, by what stands in its data."""
+    """Return the resource of a request without the header, from the fields of its data."""
     data = cast("dict[str, object]", body).get("data") if isinstance(body, dict) else None
     names = {"metric_alert": "metric_alert", "event": "event_alert", "issue": "issue"}
-    return next((said for field, said in names.items() if isinstance(data, dict) and field in data), "")
+    return next((resource for field, resource in names.items() if isinstance(data, dict) and field in data), "")

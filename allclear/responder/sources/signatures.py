@@ -1,6 +1,6 @@
-"""How a request proves who sent it: over the raw bytes, before they are read, in constant time.
+"""Authentication of requests: over the raw bytes, before the body is parsed, and in constant time.
 
-Nothing here raises for what a stranger sends. A header that is missing, empty or there twice proves nothing.
+Nothing here raises for what a request holds. A header that is missing, empty or present twice authenticates nothing.
 """
 
 from __future__ import annotations
@@ -8,205 +8,213 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import quote
 
-from allclear.responder.sources.request import Pairs, RawRequest
+from allclear.responder.sources.request import HeaderPairs, RawRequest
 
-FRESH = timedelta(minutes=5)
-"""A signed time further away than this, in either direction, is refused."""
+REPLAY_WINDOW = timedelta(minutes=5)
+"""A signed time that is further away than this, in either direction, is rejected."""
 
-_MOST_SIGNATURES = 10
-"""More signatures in one header than this are not tried."""
+_MAX_SIGNATURES = 10
+"""Signatures in one header that are compared; the rest are ignored."""
 
-_TIME_DIGITS = 12
-"""A time in seconds with more digits is no time."""
+_MAX_TIMESTAMP_DIGITS = 12
 
 
-class Level(StrEnum):
-    """What a request has proven."""
+class AuthenticationLevel(StrEnum):
+    """How well a request authenticates its sender."""
 
     AUTHENTICATED = "authenticated"
-    """The sender knows a secret that travelled in no address: what it says may set off an action."""
+    """A signature, or a secret outside of the address: the alert may trigger an automatic action."""
     WEAK = "weak"
-    """A secret in the address, or one without the body: it may open an incident and sets off nothing by itself."""
+    """A secret in the address, or one that never changes: the alert opens an incident and triggers nothing."""
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What a request has proven, or in one sentence why it is refused."""
+class AuthenticationResult:
+    """How well a request authenticates its sender, or one sentence that says why it is rejected."""
 
-    level: Level | None
+    level: AuthenticationLevel | None
     reason: str = ""
     status: int = 401
-    """The HTTP status of a refusal."""
+    """The HTTP status of a rejection."""
 
     @property
-    def refused(self) -> bool:
-        """Return whether the request is turned away."""
+    def rejected(self) -> bool:
+        """Return whether the request is rejected."""
         return self.level is None
 
 
-AUTHENTICATED = Proof(Level.AUTHENTICATED)
-WEAK = Proof(Level.WEAK)
+AUTHENTICATED = AuthenticationResult(AuthenticationLevel.AUTHENTICATED)
+WEAK = AuthenticationResult(AuthenticationLevel.WEAK)
+
+
+def reject(reason: str, status: int = 401) -> AuthenticationResult:
+    """Return a rejection; `reason` is one sentence that names no secret."""
+    return AuthenticationResult(None, reason, status)
 
 
 @dataclass(frozen=True)
-class Keys:
-    """What a company has configured for a source. Several secrets are for the days in which one replaces another."""
+class Credentials:
+    """What a company has configured for a source: the shared secrets, and the source's own options.
 
-    secrets: tuple[str, ...]
-    username: str = ""
-    header: str = ""
-    timestamp_header: str = ""
+    There are several secrets while a new one replaces an old one; each of them is accepted.
+    """
 
-    def __repr__(self) -> str:
-        """Show no secret."""
-        return f"Keys({len(self.secrets)} secrets, username={self.username!r}, header={self.header!r})"
+    secrets: tuple[str, ...] = field(repr=False)
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
 
-
-@dataclass(frozen=True)
-class Signed:
-    """What a sender adds to a body: headers, and a query."""
-
-    headers: Pairs = ()
-    query: str = ""
+    def option(self, name: str) -> str:
+        """Return an option of systems.yaml, or the empty string if it is not set."""
+        return self.options.get(name, "")
 
 
-def same(said: bytes, wanted: Iterable[str]) -> bool:
-    """Says in constant time whether `said` is one of `wanted`, of which an empty one fits nothing."""
-    # Each is compared, also after one has fitted: how long it takes tells nothing.
-    fits = [hmac.compare_digest(said, one.encode()) for one in wanted if one]
-    return any(fits)
+def matches_any(received: bytes, accepted: Iterable[str]) -> bool:
+    """Return in constant time whether `received` is one of `accepted`; an empty accepted value matches nothing."""
+    # All are compared, even after a match, so that the time taken reveals nothing.
+    matches = [hmac.compare_digest(received, value.encode()) for value in accepted if value]
+    return any(matches)
 
 
-def wire(header: str) -> bytes:
-    """Return a header as the bytes that came over the wire."""
+def header_bytes(header: str) -> bytes:
+    """Return a header as the bytes that were received."""
     return header.encode("latin-1", "replace")
 
 
-def hexdigest(secret: str, message: bytes, algorithm: str = "sha256") -> str:
-    """Return the HMAC of `message`, in lower-case hex."""
+def hmac_hex(secret: str, message: bytes, algorithm: str = "sha256") -> str:
+    """Return the HMAC of `message` in lower-case hex."""
     return hmac.new(secret.encode(), message, algorithm).hexdigest()
 
 
-def one_header(request: RawRequest, name: str) -> str | Proof:
-    """Return the header `name`, or the refusal of a request that has none, an empty one, or two."""
-    found = request.header_values(name)
-    if not found or not found[0]:
-        return Proof(None, f"The header {name} is missing.")
-    return found[0] if len(found) == 1 else Proof(None, f"The header {name} stands there twice.")
+def single_header(request: RawRequest, name: str) -> str | AuthenticationResult:
+    """Return the header `name`, or a rejection if it is missing, empty or present twice."""
+    values = request.header_values(name)
+    if not values or not values[0]:
+        return reject(f"The header {name} is missing.")
+    return values[0] if len(values) == 1 else reject(f"The header {name} is present twice.")
 
 
-def by_hmac(request: RawRequest, keys: Keys, header: str, *, algorithm: str = "sha256", prefix: str = "") -> Proof:
-    """Return the proof of a request signed over its body: `header` holds the prefix and the HMAC in hex."""
-    said = one_header(request, header)
-    if isinstance(said, Proof):
-        return said
-    wanted = [prefix + hexdigest(secret, request.body, algorithm) for secret in keys.secrets]
-    return (
-        AUTHENTICATED if same(wire(said), wanted) else Proof(None, f"The signature in {header} does not fit the body.")
-    )
+def verify_hmac(
+    request: RawRequest, credentials: Credentials, header: str, *, algorithm: str = "sha256", prefix: str = ""
+) -> AuthenticationResult:
+    """Verify a signature over the body: `header` holds the prefix and the HMAC in hex."""
+    received = single_header(request, header)
+    if isinstance(received, AuthenticationResult):
+        return received
+    accepted = [prefix + hmac_hex(secret, request.body, algorithm) for secret in credentials.secrets]
+    if matches_any(header_bytes(received), accepted):
+        return AUTHENTICATED
+    return reject(f"The signature in {header} does not match the body.")
 
 
-def by_any_hmac(request: RawRequest, keys: Keys, header: str, prefix: str) -> Proof:
-    """Return the proof of a request whose `header` lists signatures, of which one must fit."""
-    said = one_header(request, header)
-    if isinstance(said, Proof):
-        return said
-    wanted = [prefix + hexdigest(secret, request.body) for secret in keys.secrets]
-    listed = [part.strip() for part in said.split(",", _MOST_SIGNATURES)[:_MOST_SIGNATURES]]
-    fits = [same(wire(part), wanted) for part in listed]
-    return AUTHENTICATED if any(fits) else Proof(None, f"No signature in {header} fits the body.")
+def verify_any_hmac(request: RawRequest, credentials: Credentials, header: str, prefix: str) -> AuthenticationResult:
+    """Verify a `header` that lists several signatures over the body, of which one must match."""
+    received = single_header(request, header)
+    if isinstance(received, AuthenticationResult):
+        return received
+    accepted = [prefix + hmac_hex(secret, request.body) for secret in credentials.secrets]
+    signatures = [part.strip() for part in received.split(",", _MAX_SIGNATURES)[:_MAX_SIGNATURES]]
+    matches = [matches_any(header_bytes(signature), accepted) for signature in signatures]
+    return AUTHENTICATED if any(matches) else reject(f"No signature in {header} matches the body.")
 
 
-def fresh(said: str, now: datetime) -> bool:
-    """Return whether `said`, seconds since 1970, is at most five minutes away from `now`."""
-    if not (said.isascii() and said.isdigit() and len(said) <= _TIME_DIGITS):
+def within_replay_window(timestamp: str, now: datetime) -> bool:
+    """Return whether `timestamp`, in seconds since 1970, is at most five minutes away from `now`."""
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_TIMESTAMP_DIGITS):
         return False
-    return abs(now.timestamp() - int(said)) <= FRESH.total_seconds()
+    return abs(now.timestamp() - int(timestamp)) <= REPLAY_WINDOW.total_seconds()
 
 
-def by_timed_hmac(request: RawRequest, keys: Keys, header: str, now: datetime) -> Proof:
-    """Return the proof of a request signed over `time:body`, the time in a header of its own."""
-    said, at = one_header(request, header), one_header(request, keys.timestamp_header)
-    if isinstance(said, Proof):
-        return said
-    if isinstance(at, Proof):
-        return at
-    message = wire(at) + b":" + request.body
-    if not same(wire(said), [hexdigest(secret, message) for secret in keys.secrets]):
-        return Proof(None, f"The signature in {header} does not fit time and body.")
-    if not fresh(at, now):
-        return Proof(None, f"The time in {keys.timestamp_header} is more than five minutes away.", 403)
+def verify_timestamped_hmac(
+    request: RawRequest, credentials: Credentials, header: str, timestamp_header: str, now: datetime
+) -> AuthenticationResult:
+    """Verify a signature over `time:body`, whose time is in `timestamp_header`."""
+    received, timestamp = single_header(request, header), single_header(request, timestamp_header)
+    if isinstance(received, AuthenticationResult):
+        return received
+    if isinstance(timestamp, AuthenticationResult):
+        return timestamp
+    message = header_bytes(timestamp) + b":" + request.body
+    if not matches_any(header_bytes(received), [hmac_hex(secret, message) for secret in credentials.secrets]):
+        return reject(f"The signature in {header} does not match time and body.")
+    if not within_replay_window(timestamp, now):
+        return reject(f"The time in {timestamp_header} is more than five minutes away.", 403)
     return AUTHENTICATED
 
 
-def by_standard_webhook(request: RawRequest, keys: Keys, now: datetime) -> Proof:
-    """Return the proof of a Standard Webhook: `v1,` and the HMAC in base64 over `id.time.body`.
+def verify_standard_webhook(request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+    """Verify a Standard Webhook: `v1,` and the HMAC in base64 over `id.time.body`.
 
     *Source:* the Standard Webhooks specification, `spec/standard-webhooks.md`; secrets begin with `whsec_`.
     """
-    parts = [one_header(request, f"webhook-{name}") for name in ("signature", "id", "timestamp")]
+    parts = [single_header(request, f"webhook-{name}") for name in ("signature", "id", "timestamp")]
     for part in parts:
-        if isinstance(part, Proof):
+        if isinstance(part, AuthenticationResult):
             return part
-    said, number, at = (str(part) for part in parts)
-    listed = [part for part in said.split(" ", _MOST_SIGNATURES)[:_MOST_SIGNATURES] if part.startswith("v1,")]
-    wanted = [_standard(secret, number, at, request.body) for secret in keys.secrets]
-    fits = [same(wire(part), wanted) for part in listed]
-    if not any(fits):
-        return Proof(None, "No signature in webhook-signature fits the body.")
-    return AUTHENTICATED if fresh(at, now) else Proof(None, "The webhook is more than five minutes old.", 403)
+    received, message_id, timestamp = (str(part) for part in parts)
+    signatures = [part for part in received.split(" ", _MAX_SIGNATURES)[:_MAX_SIGNATURES] if part.startswith("v1,")]
+    accepted = [_standard_signature(secret, message_id, timestamp, request.body) for secret in credentials.secrets]
+    matches = [matches_any(header_bytes(signature), accepted) for signature in signatures]
+    if not any(matches):
+        return reject("No signature in webhook-signature matches the body.")
+    if not within_replay_window(timestamp, now):
+        return reject("The webhook is more than five minutes old.", 403)
+    return AUTHENTICATED
 
 
-def _standard(secret: str, number: str, at: str, body: bytes) -> str:
+def _standard_signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
     if not secret.startswith("whsec_"):
         return ""
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"))
     except ValueError:
         return ""
-    message = wire(f"{number}.{at}.") + body
+    message = header_bytes(f"{message_id}.{timestamp}.") + body
     return "v1," + base64.b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
 
 
-def by_secret(request: RawRequest, keys: Keys, *, query: str = "") -> Proof:
-    """Return the proof of a request that carries the secret itself.
+def verify_shared_secret(
+    request: RawRequest, credentials: Credentials, *, query_field: str = ""
+) -> AuthenticationResult:
+    """Verify a request that carries the shared secret itself.
 
-    In the header that is configured, else in `Authorization`, as Bearer or, with a username, as Basic; where `query`
-    names a field of the address, there too, which proves little. A header that is there decides alone.
+    The secret is in the header that is configured, else in `Authorization`: as Bearer, or as Basic if a username is
+    configured. If `query_field` names a field of the address, the secret may be there too, which authenticates weakly.
+    A header that is present decides alone.
     """
-    name = keys.header or "Authorization"
-    if request.header_values(name) or not query:
-        said = one_header(request, name)
-        if isinstance(said, Proof):
-            return said
-        fits = same(wire(said), _credentials(keys))
-        return AUTHENTICATED if fits else Proof(None, f"The secret in the header {name} is another.")
-    found = request.query_values(query)
-    if len(found) != 1:
-        return Proof(None, f"Send the secret: in the header {name}, or once in the address as {query}.")
-    fits = same(found[0].encode("utf-8", "replace"), keys.secrets)
-    return WEAK if fits else Proof(None, f"The secret in the address, {query}, is another.")
+    name = credentials.option("header") or "Authorization"
+    if request.header_values(name) or not query_field:
+        received = single_header(request, name)
+        if isinstance(received, AuthenticationResult):
+            return received
+        matches = matches_any(header_bytes(received), _header_values(credentials))
+        return AUTHENTICATED if matches else reject(f"The secret in the header {name} is wrong.")
+    values = request.query_values(query_field)
+    if len(values) != 1:
+        return reject(f"Send the secret: in the header {name}, or once in the address as {query_field}.")
+    matches = matches_any(values[0].encode("utf-8", "replace"), credentials.secrets)
+    return WEAK if matches else reject(f"The secret in the address, {query_field}, is wrong.")
 
 
-def _credentials(keys: Keys) -> list[str]:
-    if keys.header and keys.header.lower() != "authorization":
-        return list(keys.secrets)
-    if not keys.username:
-        return [f"Bearer {secret}" for secret in keys.secrets]
-    return [f"Basic {base64.b64encode(f'{keys.username}:{one}'.encode()).decode()}" for one in keys.secrets]
+def _header_values(credentials: Credentials) -> list[str]:
+    """Return the accepted values of the header that carries the secret, one for each secret."""
+    header, username = credentials.option("header"), credentials.option("username")
+    if header and header.lower() != "authorization":
+        return list(credentials.secrets)
+    if not username:
+        return [f"Bearer {secret}" for secret in credentials.secrets]
+    return [f"Basic {base64.b64encode(f'{username}:{secret}'.encode()).decode()}" for secret in credentials.secrets]
 
 
-def secret_header(keys: Keys) -> Signed:
-    """Return the header with which a sender shows the secret."""
-    return Signed(((keys.header or "Authorization", _credentials(keys)[0]),))
+def secret_header(credentials: Credentials) -> HeaderPairs:
+    """Return the header in which a sender shows the shared secret."""
+    return ((credentials.option("header") or "Authorization", _header_values(credentials)[0]),)
 
 
-def secret_query(keys: Keys, name: str) -> Signed:
-    """Return the query with which a sender shows the secret."""
-    return Signed(query=f"{name}={quote(keys.secrets[0], safe='')}")
+def secret_query(credentials: Credentials, query_field: str) -> str:
+    """Return the query in which a sender shows the shared secret."""
+    return f"{query_field}={quote(credentials.secrets[0], safe='')}"

@@ -1,107 +1,144 @@
-"""What every source of alerts can do: check who sends, tell deliveries apart, read what is said, and sign a sample.
+"""The interface of an alert source, and the parts that most sources share.
 
-A source keeps no state. Adding one is a file beside this one, a line in `__init__.py`, samples, and a section in
-`docs/alerts.md`.
+A source has no state. docs/how-to/add-an-alert-source.md shows how to add one.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
-from allclear.domain.alert import Alert
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_secret, secret_header, secret_query
+from pydantic import BaseModel, Field
 
-_ALWAYS_KEPT = ("content-type", "user-agent", "x-request-id")
-_LONGEST = 400
-"""Of a header that is kept, and of a delivery's id; in characters."""
+from allclear.domain.alert import Alert
+from allclear.domain.base import Model
+from allclear.responder.sources.request import RawRequest
+from allclear.responder.sources.signatures import (
+    AuthenticationResult,
+    Credentials,
+    secret_header,
+    secret_query,
+    verify_shared_secret,
+)
+
+_ALWAYS_STORED = ("content-type", "user-agent", "x-request-id")
+_MAX_HEADER = 400
+"""Characters of a header that are stored, and of a delivery's id."""
+
+MakeSample = Callable[[datetime], RawRequest]
+"""Makes an unsigned sample request as of a time in UTC."""
 
 
 @dataclass(frozen=True)
-class Nothing:
-    """A request that is in order and tells of no trouble: a test call, or news of another kind."""
+class NoAlert:
+    """A valid request without an alert: a vendor's test, or an event of another kind."""
 
     reason: str
 
 
-class Partial(list[Alert]):
-    """Alerts of which the sender says that they are not all: `note` tells people, in a sentence."""
+class IncompleteAlerts(list[Alert]):
+    """The alerts of a request whose sender left some out; `note` says so in one sentence."""
 
     def __init__(self, alerts: list[Alert], note: str) -> None:
         super().__init__(alerts)
         self.note = note
 
 
-Reading = list[Alert] | Nothing
+ParseResult = list[Alert] | NoAlert
 
 
-def test_call(what: str) -> Nothing:
-    """Returns the reading of a vendor's test."""
-    return Nothing(f"A test call: {what}. It arrived, and opens no incident.")
+def vendor_test(what: str) -> NoAlert:
+    """Return the result for a vendor's test request."""
+    return NoAlert(f"A test call: {what}. It arrived, and opens no incident.")
+
+
+class NoOptions(Model):
+    """The options of a source that has none beside its secret."""
+
+
+class SharedSecretOptions(Model):
+    """The options of a source that sends its secret in a header."""
+
+    username: str = Field(default="", description="The user name, if the source sends Basic authentication.")
+    header: str = Field(default="", description="The header with the bare secret, if it is not `Authorization`.")
 
 
 class Source(ABC):
-    """One kind of monitoring system."""
+    """One kind of monitoring system that sends alerts."""
 
     name: ClassVar[str]
+    """The name in the address, in systems.yaml and in the entry point."""
     title: ClassVar[str]
-    keeps: ClassVar[tuple[str, ...]] = ()
-    """The headers that reading needs, in lower case; nothing else of the headers reaches the inbox."""
+    options: ClassVar[type[BaseModel]] = NoOptions
+    """What may or must stand beside `secret` in systems.yaml."""
+    accepts_alert_token: ClassVar[bool] = False
+    """Whether ALLCLEAR_ALERT_TOKEN is accepted too, even if systems.yaml names no secret."""
+    needed_headers: ClassVar[tuple[str, ...]] = ()
+    """The headers that `parse` needs, in lower case; the inbox stores no others."""
+    samples: ClassVar[Mapping[str, MakeSample]] = {}
+    """Samples by name; `firing` and `resolved` have the same key. `allclear alert send` signs and sends them."""
 
     @abstractmethod
-    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Return what the request has proven. Looks at raw bytes only, and never raises."""
+    def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+        """Return how well the request authenticates its sender. Reads raw bytes only, and never raises."""
 
-    def delivery(self, request: RawRequest) -> str | None:
-        """Return the vendor's number of this delivery, the same when it is repeated; None where there is none."""
+    @abstractmethod
+    def parse(self, request: RawRequest) -> ParseResult:
+        """Return the alerts, or why there are none. Raises ValueError, one sentence, if the body cannot be parsed."""
+
+    @abstractmethod
+    def sign(self, sample: RawRequest, credentials: Credentials, now: datetime) -> RawRequest:
+        """Return the sample as the vendor sends it: with its signature or secret."""
+
+    def delivery_id(self, request: RawRequest) -> str | None:
+        """Return the vendor's id of this delivery, which a repeated delivery has too; None if the vendor sends none."""
         del request
         return None
 
-    @abstractmethod
-    def parse(self, request: RawRequest) -> Reading:
-        """Return the alerts, or why there are none. Raises ValueError, one sentence, for what cannot be read."""
-
-    @abstractmethod
-    def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Return what the vendor would add to `body`: for samples."""
-
-    def document(self, request: RawRequest) -> bytes:
-        """Return where the JSON stands, for a source that sends JSON."""
+    def json_document(self, request: RawRequest) -> bytes:
+        """Return the part of the request that holds the JSON."""
         return request.body
 
-    def kept_headers(self, request: RawRequest) -> dict[str, str]:
-        """Return the headers that go into the inbox: those that reading needs, and no secret."""
-        wanted = (*_ALWAYS_KEPT, *self.keeps)
-        return {name: value[:_LONGEST] for name in wanted if (value := request.header(name))}
+    def stored_headers(self, request: RawRequest) -> dict[str, str]:
+        """Return the headers that the inbox stores: those that parsing needs, and no secret."""
+        names = (*_ALWAYS_STORED, *self.needed_headers)
+        return {name: value[:_MAX_HEADER] for name in names if (value := request.header(name))}
 
-    def kept_body(self, request: RawRequest) -> bytes:
-        """Return the body that goes into the inbox: as it came, without a secret that stands in it."""
+    def stored_body(self, request: RawRequest) -> bytes:
+        """Return the body that the inbox stores: as received, but without a secret."""
         return request.body
 
+    def handshake(self, request: RawRequest) -> dict[str, str]:
+        """Return the headers that answer an `OPTIONS` request; none if the source has no handshake, or rejects it."""
+        del request
+        return {}
 
-def delivery_id(request: RawRequest, header: str) -> str | None:
-    """Return the id that stands in `header`, or None."""
-    return request.header(header)[:_LONGEST] or None
+
+def id_from_header(request: RawRequest, header: str) -> str | None:
+    """Return the delivery's id in `header`, or None."""
+    return request.header(header)[:_MAX_HEADER] or None
 
 
-class SecretSource(Source):
-    """A source that does not sign, and shows the secret itself: in a header, or where it can do no better in a URL."""
+class SharedSecretSource(Source):
+    """A source that signs nothing and sends the shared secret itself: in a header, or in the address."""
 
-    query: ClassVar[str] = ""
-    """The field of the address that may hold the secret, or nothing if it must stand in a header."""
-    by_query: ClassVar[bool] = False
-    """Whether the vendor knows no other way, so that samples go that way too."""
+    options = SharedSecretOptions
+    query_field: ClassVar[str] = ""
+    """The field of the address that may hold the secret; empty if it must be in a header."""
+    only_in_query: ClassVar[bool] = False
+    """Whether the vendor can only send the secret in the address; samples then do the same."""
 
-    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Return what the secret in header or address proves."""
+    def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+        """Verify the secret in the header or in the address."""
         del now
-        return by_secret(request, keys, query=self.query)
+        return verify_shared_secret(request, credentials, query_field=self.query_field)
 
-    def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Return the header or the query with the secret."""
-        del body, now
-        header = not self.by_query or keys.username or keys.header
-        return secret_header(keys) if header else secret_query(keys, self.query)
+    def sign(self, sample: RawRequest, credentials: Credentials, now: datetime) -> RawRequest:
+        """Add the secret, in a header or in the address."""
+        del now
+        if self.only_in_query and not credentials.option("username") and not credentials.option("header"):
+            return replace(sample, query=secret_query(credentials, self.query_field))
+        return sample.with_headers(*secret_header(credentials))

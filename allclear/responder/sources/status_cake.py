@@ -2,7 +2,7 @@
 
 *Source:* StatusCake's knowledge base, "How to use the Web Hook URL", 2026-11: a form with `TestID`, `Name`, `URL`,
 `Status` (Up or Down, the case varies), `StatusCode`, `Tags`, and `Token`, which is the MD5 of the user's name and the
-API key. The token is the same in every request and does not cover the rest: it is as weak as a secret in an address.
+API key. The token is the same in every request and does not cover the body: it is as weak as a secret in the address.
 
 Labels: `alertname` and `monitor` (the test's name), `test_id`, `url`, `status_code`, and tags written as `name:value`.
 Key: the test; without a `TestID` its address.
@@ -11,14 +11,18 @@ Key: the test; without a `TestID` its address.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
+from pydantic import Field
+
 from allclear.domain.alert import Alert
-from allclear.responder.sources.payload import Body, Text, fit, key, labels, tagged
-from allclear.responder.sources.request import RawRequest, fields
-from allclear.responder.sources.signatures import WEAK, Keys, Proof, Signed, same
-from allclear.responder.sources.source import Nothing, Reading, Source
+from allclear.domain.base import Model
+from allclear.responder.sources.payload import Body, Text, key, labels, labels_from_tags, validate
+from allclear.responder.sources.request import RawRequest, fields, form_request
+from allclear.responder.sources.signatures import WEAK, AuthenticationResult, Credentials, matches_any, reject
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source
 
 _TOKEN = "Token"  # noqa: S105 - the name of a field
 _HIDDEN = "[not kept]"
@@ -35,40 +39,67 @@ class Report(Body):
     Tags: Text = ""
 
 
+class StatusCakeOptions(Model):
+    """StatusCake's options: its token is made of the account's name and the API key."""
+
+    username: str = Field(min_length=1, description="The name of the StatusCake account.")
+
+
+def _sample(status: str, code: str) -> MakeSample:
+    return lambda _at: form_request(
+        {
+            "URL": "https://shop.example.com",
+            "Name": "Sample shop",
+            "StatusCode": code,
+            "Status": status,
+            "Tags": "service:sample-shop,web",
+            "TestID": "6512874",
+            "Checkrate": "60",
+            "IP": "192.0.2.7",
+            "Method": "HTTP",
+        }
+    )
+
+
 class StatusCake(Source):
     """StatusCake."""
 
     name = "statuscake"
     title = "StatusCake"
+    options = StatusCakeOptions
+    samples = {"firing": _sample("Down", "503"), "resolved": _sample("Up", "200")}
 
-    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Return what the token proves, which is little."""
+    def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+        """Verify the token, which authenticates weakly."""
         del now
         try:
-            said = [value for name, value in _fields(request.body) if name == _TOKEN]
+            tokens = [value for name, value in _fields(request.body) if name == _TOKEN]
         except ValueError:
-            return Proof(None, "The form cannot be read.")
-        if len(said) != 1 or not said[0]:
-            return Proof(None, "Send StatusCake's form, with its field Token once.")
-        fits = same(said[0].encode("utf-8", "replace"), [token(keys.username, secret) for secret in keys.secrets])
-        return WEAK if fits else Proof(None, "The Token is not the one of this user and key.")
+            return reject("The form cannot be parsed.")
+        if len(tokens) != 1 or not tokens[0]:
+            return reject("Send StatusCake's form, with its field Token once.")
+        username = credentials.option("username")
+        accepted = [token(username, secret) for secret in credentials.secrets]
+        matches = matches_any(tokens[0].encode("utf-8", "replace"), accepted)
+        return WEAK if matches else reject("The Token is not that of the configured username and API key.")
 
-    def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Return nothing: a form has its token in it, `token` makes it."""
-        del body, keys, now
-        return Signed()
+    def sign(self, sample: RawRequest, credentials: Credentials, now: datetime) -> RawRequest:
+        """Add the token to the form."""
+        del now
+        field = urlencode({_TOKEN: token(credentials.option("username"), credentials.secrets[0])})
+        return replace(sample, body=f"{field}&".encode() + sample.body)
 
-    def kept_body(self, request: RawRequest) -> bytes:
+    def stored_body(self, request: RawRequest) -> bytes:
         """Return the form without its token."""
         pairs = _fields(request.body)
         return urlencode([(name, _HIDDEN if name == _TOKEN else value) for name, value in pairs]).encode()
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the test's alert."""
-        report = fit(Report, request.form())
+        report = validate(Report, request.form())
         status = report.Status.strip().lower()
         if status not in {"up", "down"}:
-            return Nothing(f"The status {report.Status!r} is neither up nor down.")
+            return NoAlert(f"The status {report.Status!r} is neither up nor down.")
         identity = report.TestID or report.URL
         if not identity:
             msg = "the form has neither TestID nor URL"
@@ -82,12 +113,12 @@ class StatusCake(Source):
             status_code=report.StatusCode,
         )
         state = "resolved" if status == "up" else "firing"
-        named = {**tagged(report.Tags), **own}
-        return [Alert(self.name, key(identity), state, f"{name} is {status}", named)]
+        alert_labels = {**labels_from_tags(report.Tags), **own}
+        return [Alert(self.name, key(identity), state, f"{name} is {status}", alert_labels)]
 
 
 def token(username: str, secret: str) -> str:
-    """Return the token that StatusCake sends for a user and key."""
+    """Return the token that StatusCake sends for a username and API key."""
     return hashlib.md5(f"{username}{secret}".encode(), usedforsecurity=False).hexdigest()
 
 

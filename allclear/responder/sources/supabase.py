@@ -1,11 +1,11 @@
-"""Supabase's database webhooks: a row of a table that the company keeps its own alerts in.
+"""Supabase's database webhooks: rows of a table in which the company writes its own alerts.
 
 *Source:* Supabase's documentation, "Database Webhooks", 2026-11: `type` (INSERT, UPDATE, DELETE), `table`, `schema`,
-`record`, `old_record`; nothing is signed, headers can be added. It is sent once: what is lost stays lost.
+`record`, `old_record`; nothing is signed, headers can be added. A request is sent once and never retried.
 
-What a row means is the company's own, so the columns are ours: `key` or `id` (what the trouble is known by), `status`
-(a word of `shape.FIRING` or `shape.RESOLVED`; a new row without one fires), `title`, `severity`, `service`,
-`environment`, `created_at`, `updated_at`. A deleted row says nothing.
+The company makes the table with these columns: `key` or `id` (identifies the problem), `status`
+(a word of `payload.FIRING` or `payload.RESOLVED`; a new row without one fires), `title`, `severity`, `service`,
+`environment`, `created_at`, `updated_at`. A deleted row is ignored.
 
 Labels: every column with a text, a number or a truth value, `alertname` (its column, else the table), `table`,
 `schema`. Key: the table with the row's key; without one, with the row's hash.
@@ -13,13 +13,24 @@ Labels: every column with a text, a number or a truth value, `alertname` (its co
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from allclear.domain.alert import Alert
 from allclear.domain.base import digest
-from allclear.responder.sources.payload import FIRING, RESOLVED, Body, Labels, fit, key, labels, moment
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.source import Nothing, Reading, SecretSource
+from allclear.responder.sources.payload import (
+    FIRING_WORDS,
+    RESOLVED_WORDS,
+    Body,
+    Labels,
+    iso_time,
+    key,
+    labels,
+    parse_time,
+    validate,
+)
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource
 
 
 class Change(Body):
@@ -31,35 +42,53 @@ class Change(Body):
 
 
 class Row(Body):
-    """What can be shown of a row."""
+    """The columns of a row that can become labels."""
 
     columns: Labels = {}
 
 
-class Supabase(SecretSource):
+def _sample(kind: str, status: str) -> MakeSample:
+    def make(at: datetime) -> RawRequest:
+        row = {
+            "id": 41,
+            "status": status,
+            "title": "Sample: orders pile up",
+            "severity": "high",
+            "service": "sample-shop",
+            "created_at": iso_time(at),
+            "updated_at": iso_time(at),
+        }
+        before = {**row, "status": "firing"} if kind == "UPDATE" else None
+        return json_request({"type": kind, "table": "alerts", "schema": "public", "record": row, "old_record": before})
+
+    return make
+
+
+class Supabase(SharedSecretSource):
     """Supabase."""
 
     name = "supabase"
     title = "Supabase database webhooks"
+    samples = {"firing": _sample("INSERT", "firing"), "resolved": _sample("UPDATE", "resolved")}
 
-    def parse(self, request: RawRequest) -> Reading:
+    def parse(self, request: RawRequest) -> ParseResult:
         """Return the row as an alert."""
         body = request.json()
-        change = fit(Change, body)
+        change = validate(Change, body)
         schema = body.get("schema") if isinstance(body.get("schema"), str) else "public"
         if change.type == "DELETE" or change.record is None:
-            return Nothing("A deleted row says nothing of a recovery.")
-        columns = fit(Row, {"columns": change.record}).columns
+            return NoAlert("A deleted row is ignored.")
+        columns = validate(Row, {"columns": change.record}).columns
         status = columns.get("status", "").strip().lower()
         if not status and change.type == "UPDATE":
-            return Nothing("The row has no status: it says neither that a trouble began nor that it is over.")
-        if status and status not in FIRING and status not in RESOLVED:
-            return Nothing(f"The status {columns['status']!r} says neither that a trouble began nor that it is over.")
-        over = status in RESOLVED
+            return NoAlert("The row has no status, so it is neither firing nor resolved.")
+        if status and status not in FIRING_WORDS and status not in RESOLVED_WORDS:
+            return NoAlert(f"The status {columns['status']!r} means neither firing nor resolved.")
+        resolved = status in RESOLVED_WORDS
         identity = columns.get("key") or columns.get("id") or digest(change.record)
         own = labels(alertname=columns.get("alertname") or change.table, table=change.table, schema=schema)
         title = columns.get("title") or columns.get("message") or f"a row in {change.table}"
-        # A row that fires again was created before it was over.
-        at = moment(columns.get("created_at" if change.type == "INSERT" and not over else "updated_at"))
-        state = "resolved" if over else "firing"
+        # A row that fires again was created before it was resolved.
+        at = parse_time(columns.get("created_at" if change.type == "INSERT" and not resolved else "updated_at"))
+        state = "resolved" if resolved else "firing"
         return [Alert(self.name, key(schema, change.table, identity), state, title, {**columns, **own}, at=at)]

@@ -1,10 +1,10 @@
-"""Vercel's webhooks: deployments that fail, and the next that succeeds.
+"""Vercel's webhooks: a deployment that fails fires, the next that succeeds resolves.
 
 *Source:* Vercel's documentation, "Webhooks API Reference", 2026-11: `x-vercel-signature` is the hex HMAC-**SHA1** of
-the body; `id` numbers the delivery, `createdAt` is in milliseconds, `payload` has `deployment`, `project.id`,
+the body; `id` is the delivery's id, `createdAt` is in milliseconds, `payload` has `deployment`, `project.id`,
 `team.id` (may be null) and `target` (production, staging, or null for a preview).
 
-A failed deployment is no outage: what ran before still runs. What it means is for the plan's routes to say.
+A failed deployment is no outage, because the previous one still runs. The plan's routes decide what it means.
 
 Labels: `alertname` (`deployment.error`), `project` (the deployment's name), `project_id`, `environment` (the target,
 else `preview`), `branch`. Key: team, project and target.
@@ -15,33 +15,33 @@ from __future__ import annotations
 from datetime import datetime
 
 from allclear.domain.alert import Alert
-from allclear.responder.sources.payload import Body, Labels, Text, When, Word, fit, key, labels
-from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import Keys, Proof, Signed, by_hmac, hexdigest
-from allclear.responder.sources.source import Nothing, Reading, Source
+from allclear.responder.sources.payload import Body, Identifier, Labels, State, Text, Timestamp, key, labels, validate
+from allclear.responder.sources.request import RawRequest, json_request
+from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_hmac
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source
 
 _SIGNATURE = "x-vercel-signature"
 _FAILED = "deployment.error"
-_STATES = {_FAILED: "firing", "deployment.succeeded": "resolved"}
+_STATES: dict[str, State] = {_FAILED: "firing", "deployment.succeeded": "resolved"}
 _BRANCHES = ("githubCommitRef", "gitlabCommitRef", "bitbucketCommitRef")
 
 
 class Named(Body):
     """A project or a team."""
 
-    id: Word = ""
+    id: Identifier = ""
 
 
 class Deployment(Body):
-    """What was deployed."""
+    """A deployment."""
 
-    id: Word = ""
+    id: Identifier = ""
     name: Text = ""
     meta: Labels = {}
 
 
 class Payload(Body):
-    """What the event is about."""
+    """The deployment with its project, team and target."""
 
     deployment: Deployment
     project: Named
@@ -53,8 +53,30 @@ class Event(Body):
     """The body that Vercel posts."""
 
     type: str
-    createdAt: When = None  # noqa: N815 - Vercel's own name
+    createdAt: Timestamp = None  # noqa: N815 - Vercel's own name
     payload: object = None
+
+
+def _sample(kind: str) -> MakeSample:
+    def make(at: datetime) -> RawRequest:
+        payload = {
+            "team": {"id": "team_sample"},
+            "user": {"id": "user_sample"},
+            "plan": "pro",
+            "target": "production",
+            "project": {"id": "prj_sample"},
+            "regions": ["fra1"],
+            "deployment": {
+                "id": "dpl_sample",
+                "name": "sample-shop",
+                "url": "sample-shop-1.vercel.app",
+                "meta": {"githubCommitRef": "main"},
+            },
+        }
+        event = {"id": f"uev_{int(at.timestamp())}", "type": kind, "createdAt": int(at.timestamp() * 1000)}
+        return json_request({**event, "region": None, "payload": payload})
+
+    return make
 
 
 class Vercel(Source):
@@ -62,36 +84,37 @@ class Vercel(Source):
 
     name = "vercel"
     title = "Vercel"
+    samples = {"firing": _sample("deployment.error"), "resolved": _sample("deployment.succeeded")}
 
-    def authenticate(self, request: RawRequest, keys: Keys, now: datetime) -> Proof:
-        """Return what the signature proves."""
+    def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
+        """Verify the signature over the body."""
         del now
-        return by_hmac(request, keys, _SIGNATURE, algorithm="sha1")
+        return verify_hmac(request, credentials, _SIGNATURE, algorithm="sha1")
 
-    def sign(self, body: bytes, keys: Keys, now: datetime) -> Signed:
-        """Return the signature."""
+    def sign(self, sample: RawRequest, credentials: Credentials, now: datetime) -> RawRequest:
+        """Add the signature."""
         del now
-        return Signed(((_SIGNATURE, hexdigest(keys.secrets[0], body, "sha1")),))
+        return sample.with_headers((_SIGNATURE, hmac_hex(credentials.secrets[0], sample.body, "sha1")))
 
-    def parse(self, request: RawRequest) -> Reading:
-        """Return the failure of a deployment, or its end."""
-        event = fit(Event, request.json())
+    def parse(self, request: RawRequest) -> ParseResult:
+        """Return a failed deployment as firing, one that succeeded as resolved."""
+        event = validate(Event, request.json())
         if event.type not in _STATES:
-            return Nothing(f"Vercel's {event.type!r} is neither a failed deployment nor one that succeeded.")
-        said = fit(Payload, event.payload)
-        if not said.project.id:
-            msg = "payload.project: there is no id in it"
+            return NoAlert(f"Vercel's {event.type!r} is neither a failed deployment nor one that succeeded.")
+        payload = validate(Payload, event.payload)
+        if not payload.project.id:
+            msg = "payload.project has no id"
             raise ValueError(msg)
-        over = _STATES[event.type] == "resolved"
-        target, meta = said.target or "preview", said.deployment.meta
-        named = labels(
+        state = _STATES[event.type]
+        target, meta = payload.target or "preview", payload.deployment.meta
+        alert_labels = labels(
             alertname=_FAILED,
-            project=said.deployment.name,
-            project_id=said.project.id,
+            project=payload.deployment.name,
+            project_id=payload.project.id,
             environment=target,
             branch=next((meta[name] for name in _BRANCHES if name in meta), None),
         )
-        what = said.deployment.name or said.project.id
-        title = f"{what}: the deployment to {target} {'succeeded' if over else 'failed'}"
-        identity = key(said.team.id if said.team and said.team.id else "-", said.project.id, target)
-        return [Alert(self.name, identity, "resolved" if over else "firing", title, named, at=event.createdAt)]
+        name = payload.deployment.name or payload.project.id
+        title = f"{name}: the deployment to {target} {'succeeded' if state == 'resolved' else 'failed'}"
+        identity = key(payload.team.id if payload.team and payload.team.id else "-", payload.project.id, target)
+        return [Alert(self.name, identity, state, title, alert_labels, at=event.createdAt)]

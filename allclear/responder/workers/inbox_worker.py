@@ -22,8 +22,8 @@ from allclear.engine.alerts.received import Taken
 from allclear.journal.ports import INCIDENTS, Delivery
 from allclear.responder.deliveries import is_authenticated, is_numbered
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.request import kept
-from allclear.responder.sources.source import Nothing, Partial
+from allclear.responder.sources.request import stored_request
+from allclear.responder.sources.source import IncompleteAlerts, NoAlert
 from allclear.responder.workers.supervisor import report_progress
 
 log = logging.getLogger("allclear.responder")
@@ -171,7 +171,7 @@ class InboxWorker:
 
     def _parse(self, delivery: Delivery) -> OpenDelivery:
         try:
-            alerts = SOURCES[delivery.source].parse(kept(delivery.headers, delivery.body))
+            alerts = SOURCES[delivery.source].parse(stored_request(delivery.headers, delivery.body))
         except (ValueError, KeyError) as error:
             return OpenDelivery(
                 delivery, result=("quarantined", plain(f"It cannot be read: {error}.", _LONGEST_REASON))
@@ -181,12 +181,12 @@ class InboxWorker:
             return OpenDelivery(
                 delivery, result=("quarantined", f"An internal error occurred: {type(error).__name__}.")
             )
-        if isinstance(alerts, Nothing):
+        if isinstance(alerts, NoAlert):
             return OpenDelivery(delivery, result=("ignored", plain(alerts.reason, _LONGEST_REASON)))
         if not alerts:
             return OpenDelivery(delivery, result=("ignored", "It holds no alert."))
         proven = is_authenticated(delivery)
-        note = alerts.note if isinstance(alerts, Partial) else ""
+        note = alerts.note if isinstance(alerts, IncompleteAlerts) else ""
         checked = tuple(replace(alert, authenticated=proven) for alert in alerts)
         return OpenDelivery(delivery, checked, self._taken_before(delivery)[: len(checked)], note=note)
 

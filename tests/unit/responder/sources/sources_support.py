@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from allclear.domain.alert import Alert
-from allclear.responder.samples import SAMPLES, sample, signed
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.request import RawRequest, kept
-from allclear.responder.sources.signatures import Keys
-from allclear.responder.sources.source import Nothing, Reading
+from allclear.responder.sources.request import RawRequest, stored_request
+from allclear.responder.sources.signatures import Credentials
+from allclear.responder.sources.source import NoAlert, ParseResult
 
 NOW = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 SECRET, OLDER = "a-shared-secret", "an-older-secret"
@@ -19,7 +18,15 @@ SECRET, OLDER = "a-shared-secret", "an-older-secret"
 SIGNED = ("grafana", "grafana-timed", "sentry", "pagerduty", "vercel", "github")
 """The sources whose proof covers the body; Grafana in both of its ways."""
 
+SAMPLES = {name: tuple(source.samples) for name, source in SOURCES.items()}
+"""Source -> the names of its samples."""
+
 EVERY = [(source, name) for source, names in SAMPLES.items() for name in names]
+
+
+def sample(source: str, name: str, now: datetime) -> RawRequest:
+    """Return an unsigned sample."""
+    return SOURCES[source].samples[name](now)
 
 
 def source_of(case: str) -> str:
@@ -27,15 +34,16 @@ def source_of(case: str) -> str:
     return case.partition("-")[0]
 
 
-def keys_for(case: str, *secrets: str) -> Keys:
+def credentials_for(case: str, *secrets: str) -> Credentials:
     """Return what a company has configured for a source."""
-    keys = Keys(secrets or (SECRET,), username="acme" if case == "statuscake" else "")
-    return replace(keys, timestamp_header="X-Grafana-Time") if case == "grafana-timed" else keys
+    options = {"statuscake": {"username": "acme"}, "grafana-timed": {"timestamp_header": "X-Grafana-Time"}}
+    return Credentials(secrets or (SECRET,), options.get(case, {}))
 
 
 def request_of(case: str, name: str = "firing", at: datetime = NOW) -> RawRequest:
     """Return a sample as its vendor sends it."""
-    return signed(sample(source_of(case), name, at), keys_for(case), at)
+    source = source_of(case)
+    return SOURCES[source].sign(sample(source, name, at), credentials_for(case), at)
 
 
 def with_header(request: RawRequest, name: str, *values: str) -> RawRequest:
@@ -44,16 +52,16 @@ def with_header(request: RawRequest, name: str, *values: str) -> RawRequest:
     return replace(request, headers=(*others, *((name, value) for value in values)))
 
 
-def read(source: str, request: RawRequest) -> Reading:
+def read(source: str, request: RawRequest) -> ParseResult:
     """Return what the source reads in a request after it has been through the inbox."""
     there = SOURCES[source]
-    return there.parse(kept(there.kept_headers(request), there.kept_body(request)))
+    return there.parse(stored_request(there.stored_headers(request), there.stored_body(request)))
 
 
 def alert_of(source: str, request: RawRequest) -> Alert:
     """Return the one alert of a request."""
     found = read(source, request)
-    assert not isinstance(found, Nothing), found
+    assert not isinstance(found, NoAlert), found
     (alert,) = found
     return alert
 

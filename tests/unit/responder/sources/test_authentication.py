@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -18,14 +19,17 @@ from pydantic import SecretStr, ValidationError
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import find_company
 from allclear.domain.base import utc_now
-from allclear.domain.systems import AlertSource, Systems
+from allclear.domain.errors import ConfigError
+from allclear.domain.systems import AlertSource
 from allclear.responder.app import make_app
-from allclear.responder.samples import SAMPLES, sample, signed
+from allclear.responder.authentication import make_authenticator
+from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import Keys
+from allclear.responder.sources.signatures import Credentials
 from allclear.responder.sources.status_cake import token
 from allclear.settings import Settings
 from tests.unit.responder.responder_support import patient
+from tests.unit.responder.sources.sources_support import sample
 
 TOKEN, CANARY, OLDER = "a-long-secret-token", "canary-4711", "canary-before"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
@@ -82,11 +86,11 @@ def client(engine: Engine) -> Iterator[TestClient]:
         yield client
 
 
-def keys_of(source: str) -> Keys:
+def credentials_of(source: str) -> Credentials:
     """Return what is configured for a source."""
     config = CONFIGURED[source]
     more = {name: config[name] for name in ("username", "header", "timestamp_header") if name in config}
-    return Keys((CANARY,), **more)
+    return Credentials((CANARY,), more)
 
 
 def routed(source: str, name: str = "firing") -> RawRequest:
@@ -105,7 +109,7 @@ def routed(source: str, name: str = "firing") -> RawRequest:
     for one in (*titles, "Sample+shop"):
         body = body.replace(f'"{one}"'.encode(), f'"{ROUTED}"'.encode())
     body = body.replace(b"Name=Sample+shop", f"Name={ROUTED}".encode())
-    return signed(type(made)(source, name, body, made.headers), keys_of(source), now)
+    return SOURCES[source].sign(replace(made, body=body), credentials_of(source), now)
 
 
 def post(client: TestClient, source: str, request: RawRequest) -> Response:
@@ -205,7 +209,7 @@ def test_what_is_not_configured_is_refused_and_says_what_is_missing(client: Test
 
 def test_the_token_opens_alertmanager_and_json_alone(client: TestClient) -> None:
     """ALLCLEAR_ALERT_TOKEN works for the two beside what is configured, and for no other source."""
-    for source in SAMPLES:
+    for source in SOURCES:
         made = sample(source, "firing", utc_now())
         status = client.post(f"/alerts/{source}", content=made.body, headers=AUTH).status_code
         assert (status == 202) is (source in {"alertmanager", "json"}), source
@@ -220,14 +224,14 @@ def test_both_secrets_open_while_one_replaces_the_other(client: TestClient) -> N
     """PagerDuty's old secret still opens, also where its variable was written with a line's end."""
     made, now = sample("pagerduty", "test", utc_now()), utc_now()
     for secret in (CANARY, OLDER):
-        said = decision(client, post(client, "pagerduty", signed(made, Keys((secret,)), now)))
+        said = decision(client, post(client, "pagerduty", SOURCES["pagerduty"].sign(made, Credentials((secret,)), now)))
         assert (said["state"], said["reason"].startswith("A test call")) == ("ignored", True)
 
 
 def test_a_test_call_and_other_news_open_nothing(client: TestClient, engine: Engine) -> None:
     """A vendor's test and an event of another kind are answered 202, and say what they were."""
     for source in ("sentry", "pagerduty", "google", "github", "grafana"):
-        made = signed(sample(source, "test", utc_now()), keys_of(source), utc_now())
+        made = SOURCES[source].sign(sample(source, "test", utc_now()), credentials_of(source), utc_now())
         said = decision(client, post(client, source, made))
         assert (said["state"], "test call" in said["reason"]) == ("ignored", True)
     assert engine.journal.incidents() == []
@@ -235,8 +239,8 @@ def test_a_test_call_and_other_news_open_nothing(client: TestClient, engine: Eng
 
 def test_what_a_signed_body_does_not_say_is_kept_aside(client: TestClient) -> None:
     """A genuine request that cannot be read is answered 202 and quarantined with the reason."""
-    made = type(sample("sentry", "firing", utc_now()))("sentry", "odd", b'{"data": {"issue": {}}}', ())
-    said = decision(client, post(client, "sentry", signed(made, Keys((CANARY,)), utc_now())))
+    made = RawRequest(b'{"data": {"issue": {}}}')
+    said = decision(client, post(client, "sentry", SOURCES["sentry"].sign(made, Credentials((CANARY,)), utc_now())))
     assert (said["state"], "data.issue.id" in said["reason"]) == ("quarantined", True)
 
 
@@ -257,30 +261,31 @@ def test_a_producer_of_cloud_events_is_welcome_where_it_is_configured(client: Te
 
 
 @pytest.mark.parametrize(
-    ("source", "config", "word"),
+    ("source", "config", "sentence"),
     [
-        ("sentry", {"secret": "A", "header": "X"}, "header"),
-        ("pingdom", {"secret": "A", "timestamp_header": "X"}, "timestamp"),
-        ("statuscake", {"secret": "A"}, "username"),
+        ("sentry", {"secret": "A", "header": "X"}, "`sentry` has no option `header`"),
+        ("pingdom", {"secret": "A", "timestamp_header": "X"}, "`pingdom` has no option `timestamp_header`"),
+        ("statuscake", {"secret": "A"}, "`statuscake` needs the option `username`"),
+        ("statuscake", {"secret": "A", "username": ""}, "`username`"),
+        ("grafana", {"secret": "A", "timestamp_header": 7}, "`timestamp_header` must be text"),
+        ("grafanna", {"secret": "A"}, "There is no alert source `grafanna`"),
     ],
 )
-def test_an_option_that_a_source_does_not_know_or_lacks_is_told(source: str, config: dict[str, Any], word: str) -> None:
-    """What would never open, or would open otherwise than was meant, is wrong in systems.yaml."""
-    with pytest.raises(ValidationError, match=f"{source} .*{word}"):
-        Systems.model_validate({"systems": {}, "services": {}, "alerts": {source: config}})
-
-
-def test_a_source_that_is_misspelled_is_told() -> None:
-    """A name that nobody knows is wrong in systems.yaml, with those there are."""
-    with pytest.raises(ValidationError, match="'grafana'"):
-        Systems.model_validate({"systems": {}, "services": {}, "alerts": {"grafanna": {"secret": "A"}}})
+def test_a_wrong_alert_source_stops_the_responder(source: str, config: dict[str, Any], sentence: str) -> None:
+    """A source that is not installed, or an option that it does not have or lacks, is named with file and line."""
+    company = company_with({source: config})
+    with pytest.raises(ConfigError, match=sentence) as error:
+        make_authenticator(company, lambda _: "", None)
+    assert re.search(r"systems\.yaml:\d+: ", error.value.message)
+    assert error.value.next_step
 
 
 def test_a_reason_that_quotes_a_stranger_is_short_and_on_one_line(client: TestClient) -> None:
     """Whatever length and signs a status has, the reason that names it is a sentence."""
     made = sample("pingdom", "firing", utc_now())
     body = made.body.replace(b'"DOWN"', json.dumps("\x1b[31m\n" + "x" * 100_000).encode())
-    said = decision(client, post(client, "pingdom", signed(replace(made, body=body), Keys((CANARY,)), utc_now())))
+    request = SOURCES["pingdom"].sign(replace(made, body=body), Credentials((CANARY,)), utc_now())
+    said = decision(client, post(client, "pingdom", request))
     assert (said["state"], said["reason"].isprintable(), len(said["reason"]) <= 300) == ("ignored", True, True)
 
 

@@ -9,12 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from allclear.responder.deliveries import to_keep
-from allclear.responder.samples import SAMPLES
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.request import RawRequest, kept
-from allclear.responder.sources.signatures import Level
-from allclear.responder.sources.source import Nothing
-from tests.unit.responder.sources.sources_support import NOW, keys_for, places, put, request_of
+from allclear.responder.sources.request import RawRequest, stored_request
+from allclear.responder.sources.signatures import AuthenticationLevel
+from allclear.responder.sources.source import NoAlert
+from tests.unit.responder.sources.sources_support import NOW, SAMPLES, credentials_for, places, put, request_of
 
 CASES = [*((source, name) for source, names in SAMPLES.items() for name in names), ("grafana-timed", "firing")]
 REQUESTS = {case: request_of(*case) for case in CASES}
@@ -42,16 +41,16 @@ ODD = st.one_of(
 def check(case: tuple[str, str], request: RawRequest) -> None:
     """Take a request the whole way; asserts that only what may happen does."""
     source = SOURCES[case[0].partition("-")[0]]
-    proof = source.authenticate(request, keys_for(case[0]), NOW)
+    proof = source.authenticate(request, credentials_for(case[0]), NOW)
     assert proof.level is not None or proof.reason
     try:
-        headers, body, known = to_keep(source, request, proof.level or Level.WEAK)
-        found = source.parse(kept(headers, body))
+        headers, body, known = to_keep(source, request, proof.level or AuthenticationLevel.WEAK)
+        found = source.parse(stored_request(headers, body))
     except ValueError as error:
         assert str(error)  # noqa: PT017 - most bodies are refused, the others are looked at below
         return
     assert known.startswith(source.name)
-    for alert in [] if isinstance(found, Nothing) else found:
+    for alert in [] if isinstance(found, NoAlert) else found:
         assert alert.state in {"firing", "resolved"}
         assert alert.key
         assert not alert.authenticated

@@ -34,11 +34,10 @@ from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from allclear.responder.app import make_app
 from allclear.responder.deliveries import refusal, to_keep
-from allclear.responder.samples import sample, signed
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.request import RawRequest, kept
-from allclear.responder.sources.signatures import Level
-from allclear.responder.sources.source import Nothing
+from allclear.responder.sources.request import RawRequest, stored_request
+from allclear.responder.sources.signatures import AuthenticationLevel
+from allclear.responder.sources.source import NoAlert
 from allclear.settings import Settings
 from tests.contract.simulator_support import Simulated
 from tests.scenario.response_support import (
@@ -51,8 +50,8 @@ from tests.scenario.response_support import (
     vintstreet,
 )
 from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, until
-from tests.unit.responder.sources.sources_support import EVERY, keys_for, places, put, request_of
-from tests.unit.responder.sources.test_authentication import CONFIGURED, ENVIRON, company_with, keys_of
+from tests.unit.responder.sources.sources_support import EVERY, credentials_for, places, put, request_of, sample
+from tests.unit.responder.sources.test_authentication import CONFIGURED, ENVIRON, company_with, credentials_of
 
 CANARY = "Zitronenfalter"
 """Stands in all that strangers say, and must not stand where only our own words may."""
@@ -170,20 +169,20 @@ def test_twenty_thousand_mutations_are_refused_in_a_sentence_or_read() -> None:
     for number in range(20_000):
         case = EVERY[number % len(EVERY)]
         request, source = replace(requests[case], body=mutated(case, dice)), SOURCES[case[0]]
-        if source.authenticate(request, keys_for(case[0]), utc_now()).level is None and case[0] == "statuscake":
+        if source.authenticate(request, credentials_for(case[0]), utc_now()).level is None and case[0] == "statuscake":
             continue  # its proof stands in the body, and is read before anything is kept
         at_the_door = refusal(source, request)
         assert at_the_door is None or at_the_door.startswith("The body is refused: ")
-        headers, body, known = to_keep(source, request, Level.AUTHENTICATED)
+        headers, body, known = to_keep(source, request, AuthenticationLevel.AUTHENTICATED)
         assert known.isascii()
         try:
-            found = source.parse(kept(headers, body))
+            found = source.parse(stored_request(headers, body))
         except ValueError as error:
             assert str(error)  # noqa: PT017 - half of them are refused, the others are looked at below
             refused += 1
             continue
         read += 1
-        for alert in [] if isinstance(found, Nothing) else found:
+        for alert in [] if isinstance(found, NoAlert) else found:
             words = (alert.key, alert.title, *alert.labels, *alert.labels.values())
             assert all(isinstance(word, str) for word in words)
             assert (alert.state in {"firing", "resolved"}, alert.authenticated) == (True, False)
@@ -304,7 +303,8 @@ def test_some_hundred_mutations_through_the_doors_meet_no_fault(
         for number in range(300):
             source, name = cases[number % len(cases)]
             made = sample(source, name, now)
-            request = signed(replace(made, body=mutated((source, name), dice)), keys_of(source), now)
+            changed = replace(made, body=mutated((source, name), dice))
+            request = SOURCES[source].sign(changed, credentials_of(source), now)
             assert send(client, source, request) in {202, 401}, (source, name, request.body)
         for odd_path in ("%00", "..%2f..%2fetc", "json%0d%0aX: y", "{{x}}", "%ff%fe", "json?" + "a=1&" * 500):
             answer = client.post(f"/alerts/{odd_path}", content=b"{}", headers=AUTH)

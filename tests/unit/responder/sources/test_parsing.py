@@ -12,13 +12,11 @@ from urllib.parse import urlencode
 import pytest
 
 from allclear.domain.alert import Alert
-from allclear.domain.systems import SourceName
-from allclear.responder.samples import SAMPLES, sample
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.payload import key, moment
+from allclear.responder.sources.payload import key, parse_time
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.source import Nothing
-from tests.unit.responder.sources.sources_support import NOW, alert_of, read, request_of
+from allclear.responder.sources.source import NoAlert
+from tests.unit.responder.sources.sources_support import NOW, SAMPLES, alert_of, read, request_of, sample
 
 BODIES = Path(__file__).parent / "bodies"
 ENDS = [
@@ -44,13 +42,13 @@ def changed(source: str, name: str, change: Change) -> RawRequest:
 def nothing(source: str, request: RawRequest) -> str:
     """Return why a request tells of no alert."""
     found = read(source, request)
-    assert isinstance(found, Nothing), found
+    assert isinstance(found, NoAlert), found
     return found.reason
 
 
-def test_the_sources_are_those_that_systems_yaml_may_name() -> None:
-    """A source that is added here can be configured there, and has samples for a trouble and its end."""
-    assert set(SourceName.__args__) == set(SOURCES)
+def test_every_source_has_samples_of_an_alert_and_of_its_resolution() -> None:
+    """Every installed source has its own name, and samples for `firing` and `resolved`."""
+    assert all(source.name == name for name, source in SOURCES.items())
     assert all({"firing", "resolved"} <= set(names) for names in SAMPLES.values())
 
 
@@ -106,7 +104,7 @@ def test_a_vendors_test_call_opens_nothing(source: str) -> None:
         ("github", "firing", lambda body: body["workflow_run"]["head_repository"].update(id=1), "fork"),
         ("github", "deployment", lambda body: body["deployment_status"].update(state="queued"), "queued"),
         ("cloudevents", "firing", lambda body: body.update(type="com.example.order.created"), "order.created"),
-        ("cloudevents", "firing", lambda body: body["data"].update(status="pending"), "trouble"),
+        ("cloudevents", "firing", lambda body: body["data"].update(status="pending"), "data.status"),
     ],
 )
 def test_what_tells_of_no_trouble_is_left_out_with_the_reason(
@@ -361,9 +359,9 @@ def test_a_binary_cloud_event_is_the_structured_one() -> None:
     """The attributes in headers and the data in the body are the same event; source and id number the delivery."""
     binary = request_of("cloudevents", "binary")
     assert alert_of("cloudevents", binary) == alert_of("cloudevents", request_of("cloudevents"))
-    number = SOURCES["cloudevents"].delivery(binary)
+    number = SOURCES["cloudevents"].delivery_id(binary)
     assert number
-    assert number != SOURCES["cloudevents"].delivery(request_of("cloudevents", "binary"))
+    assert number != SOURCES["cloudevents"].delivery_id(request_of("cloudevents", "binary"))
     with pytest.raises(ValueError, match="no CloudEvent"):
         read("cloudevents", RawRequest(b"{}", (("Content-Type", "application/json"),)))
 
@@ -412,7 +410,7 @@ def test_a_batch_of_cloud_events_explodes() -> None:
 )
 def test_times_come_in_many_ways(said: object, wanted: datetime | None) -> None:
     """Seconds, milliseconds and ISO 8601 are the same time in UTC; what is no time is none, and nothing crashes."""
-    assert moment(said) == wanted
+    assert parse_time(said) == wanted
 
 
 def test_different_ids_never_give_the_same_key() -> None:

@@ -12,14 +12,14 @@ import pytest
 
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.sources.signatures import Keys, Level, Proof
+from allclear.responder.sources.signatures import AUTHENTICATED, WEAK, AuthenticationResult, Credentials
 from tests.unit.responder.sources.sources_support import (
     EVERY,
     NOW,
     OLDER,
     SECRET,
     SIGNED,
-    keys_for,
+    credentials_for,
     request_of,
     source_of,
     with_header,
@@ -41,7 +41,7 @@ SIGNATURE = {
     "vercel": "x-vercel-signature",
     "github": "X-Hub-Signature-256",
 }
-STANDARD = Keys(("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
+STANDARD = Credentials(("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
 BEARERS = (
     "alertmanager",
     "json",
@@ -62,12 +62,14 @@ IN_THE_ADDRESS = {
 }
 
 
-def prove(case: str, request: RawRequest, keys: Keys | None = None, *, later: timedelta = timedelta()) -> Proof:
+def prove(
+    case: str, request: RawRequest, credentials: Credentials | None = None, *, later: timedelta = timedelta()
+) -> AuthenticationResult:
     """Return what a source says of a request."""
-    return SOURCES[source_of(case)].authenticate(request, keys or keys_for(case), NOW + later)
+    return SOURCES[source_of(case)].authenticate(request, credentials or credentials_for(case), NOW + later)
 
 
-def refused(proof: Proof) -> bool:
+def refused(proof: AuthenticationResult) -> bool:
     """Return whether a request is turned away with a sentence and a status that says so."""
     return proof.level is None and proof.status in {401, 403} and proof.reason.endswith((".",))
 
@@ -76,7 +78,7 @@ def refused(proof: Proof) -> bool:
 def test_every_sample_gets_in_as_its_vendor_sends_it(source: str, name: str) -> None:
     """A signed sample is taken, as proven or, where the vendor can do no better than a fixed secret, as weak."""
     weak = source in {"uptimerobot", "statuscake", "pingdom"}
-    assert prove(source, request_of(source, name)).level is (Level.WEAK if weak else Level.AUTHENTICATED)
+    assert prove(source, request_of(source, name)) is (WEAK if weak else AUTHENTICATED)
 
 
 @pytest.mark.parametrize(
@@ -94,14 +96,14 @@ def test_every_sample_gets_in_as_its_vendor_sends_it(source: str, name: str) -> 
 )
 def test_a_signature_made_elsewhere_fits(case: str, headers: list[tuple[str, str]]) -> None:
     """What openssl signs is taken: our own code does not merely agree with itself."""
-    assert prove(case, RawRequest(BODY, tuple(headers))).level is Level.AUTHENTICATED
+    assert prove(case, RawRequest(BODY, tuple(headers))) is AUTHENTICATED
 
 
 def test_githubs_published_example_fits() -> None:
     """The secret, body and signature of GitHub's page "Validating webhook deliveries" are taken."""
     said = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     request = RawRequest(b"Hello, World!", (("X-Hub-Signature-256", said),))
-    assert prove("github", request, Keys(("It's a Secret to Everybody",))).level is Level.AUTHENTICATED
+    assert prove("github", request, Credentials(("It's a Secret to Everybody",))) is AUTHENTICATED
 
 
 def test_the_published_standard_webhook_fits_while_it_is_fresh() -> None:
@@ -113,11 +115,11 @@ def test_the_published_standard_webhook_fits_while_it_is_fresh() -> None:
     )
     request = RawRequest(b'{"test": 2432232314}', headers)
     then = NOW.fromtimestamp(1614265330, NOW.tzinfo)
-    assert SOURCES["json"].authenticate(request, STANDARD, then).level is Level.AUTHENTICATED
-    assert SOURCES["json"].delivery(request) == "msg_p5jXN8AQM9LWM0D4loKWxJek"
+    assert SOURCES["json"].authenticate(request, STANDARD, then) is AUTHENTICATED
+    assert SOURCES["json"].delivery_id(request) == "msg_p5jXN8AQM9LWM0D4loKWxJek"
     assert prove("json", request, STANDARD).status == 403
     assert refused(SOURCES["json"].authenticate(with_header(request, "webhook-id", "msg_other"), STANDARD, then))
-    assert refused(SOURCES["json"].authenticate(request, Keys((SECRET,)), then))
+    assert refused(SOURCES["json"].authenticate(request, Credentials((SECRET,)), then))
 
 
 @pytest.mark.parametrize("case", SIGNED)
@@ -164,16 +166,16 @@ def test_a_signature_that_is_missing_empty_or_doubled_is_refused(case: str) -> N
 def test_another_secret_is_refused_and_two_serve_while_one_replaces_the_other(case: str) -> None:
     """A signature with an unknown secret is refused; with several configured, each of them opens; an empty one none."""
     request = request_of(case)
-    assert refused(prove(case, request, keys_for(case, OLDER)))
-    assert refused(prove(case, request, keys_for(case, "")))
-    assert prove(case, request, keys_for(case, OLDER, SECRET)).level is Level.AUTHENTICATED
+    assert refused(prove(case, request, credentials_for(case, OLDER)))
+    assert refused(prove(case, request, credentials_for(case, "")))
+    assert prove(case, request, credentials_for(case, OLDER, SECRET)) is AUTHENTICATED
 
 
 def test_pagerduty_signs_with_both_secrets_while_one_replaces_the_other() -> None:
     """Of several signatures any may fit, in any place, with any of our secrets; a flood of them is not tried."""
     for said in (f"v1={SHA256_OLDER},v1={'1' * 64}", f"v1={'1' * 64}, v1={SHA256}"):
         request = RawRequest(BODY, (("X-PagerDuty-Signature", said),))
-        assert prove("pagerduty", request, Keys((SECRET, OLDER))).level is Level.AUTHENTICATED
+        assert prove("pagerduty", request, Credentials((SECRET, OLDER))) is AUTHENTICATED
     flood = ",".join([f"v1={'1' * 64}"] * 50 + [f"v1={SHA256}"])
     assert refused(prove("pagerduty", RawRequest(BODY, (("X-PagerDuty-Signature", flood),))))
 
@@ -190,7 +192,7 @@ def test_grafanas_stale_time_is_refused() -> None:
     request = request_of("grafana-timed")
     for seconds, good in ((299, True), (-299, True), (301, False), (-301, False), (86400, False)):
         proof = prove("grafana-timed", request, later=timedelta(seconds=seconds))
-        assert (proof.level is Level.AUTHENTICATED) is good
+        assert (proof is AUTHENTICATED) is good
         assert good or proof.status == 403
     assert refused(prove("grafana-timed", with_header(request, "X-Grafana-Time", "1795323600", "1795323600")))
     assert refused(prove("grafana-timed", with_header(request, "X-Grafana-Time")))
@@ -206,7 +208,7 @@ def test_a_signature_over_the_body_alone_does_not_do_where_a_time_is_wanted() ->
 def test_a_shared_secret_opens_in_one_header_alone(source: str) -> None:
     """The bearer token opens; without it, with another, with two, or in another scheme nothing does."""
     request = RawRequest(BODY)
-    assert prove(source, with_header(request, "Authorization", f"Bearer {SECRET}")).level is Level.AUTHENTICATED
+    assert prove(source, with_header(request, "Authorization", f"Bearer {SECRET}")) is AUTHENTICATED
     good = f"Bearer {SECRET}"
     for values in [
         (),
@@ -225,15 +227,15 @@ def test_a_shared_secret_opens_in_one_header_alone(source: str) -> None:
 @pytest.mark.parametrize("source", BEARERS)
 def test_name_and_password_and_an_own_header_open_as_well(source: str) -> None:
     """Basic authentication opens with the name that is configured; a header of one's own with the bare secret."""
-    basic = Keys((SECRET,), username="acme")
+    basic = Credentials((SECRET,), {"username": "acme"})
     said = base64.b64encode(f"acme:{SECRET}".encode()).decode()
-    assert prove(source, RawRequest(BODY, (("Authorization", f"Basic {said}"),)), basic).level is Level.AUTHENTICATED
+    assert prove(source, RawRequest(BODY, (("Authorization", f"Basic {said}"),)), basic) is AUTHENTICATED
     for other in (f"acme:{SECRET}x", f"other:{SECRET}", SECRET, ":"):
         wrong = base64.b64encode(other.encode()).decode()
         assert refused(prove(source, RawRequest(BODY, (("Authorization", f"Basic {wrong}"),)), basic))
     assert refused(prove(source, RawRequest(BODY, (("Authorization", f"Bearer {SECRET}"),)), basic))
-    own = Keys((SECRET,), header="X-Allclear-Token")
-    assert prove(source, RawRequest(BODY, (("x-allclear-token", SECRET),)), own).level is Level.AUTHENTICATED
+    own = Credentials((SECRET,), {"header": "X-Allclear-Token"})
+    assert prove(source, RawRequest(BODY, (("x-allclear-token", SECRET),)), own) is AUTHENTICATED
     assert refused(prove(source, RawRequest(BODY, (("X-Allclear-Token", SECRET), ("X-Allclear-Token", SECRET))), own))
     assert refused(prove(source, RawRequest(BODY, (("Authorization", f"Bearer {SECRET}"),)), own))
 
@@ -246,7 +248,7 @@ def test_a_secret_in_the_address_is_weak_or_nothing(source: str) -> None:
         for name in ("token", "auth_token", "access_token"):
             assert refused(prove(source, RawRequest(BODY, query=f"{name}={SECRET}")))
         return
-    assert prove(source, RawRequest(BODY, query=f"a=b&{field}={SECRET}")).level is Level.WEAK
+    assert prove(source, RawRequest(BODY, query=f"a=b&{field}={SECRET}")) is WEAK
     for query in (
         "",
         field,
@@ -265,26 +267,21 @@ def test_a_secret_in_the_address_is_weak_or_nothing(source: str) -> None:
 def test_grafana_may_show_its_secret_instead() -> None:
     """With a username, or `header: Authorization`, Grafana's other ways of proving itself are taken, and only those."""
     basic = base64.b64encode(f"acme:{SECRET}".encode()).decode()
-    named, bearer = Keys((SECRET,), username="acme"), Keys((SECRET,), header="Authorization")
-    assert (
-        prove("grafana", RawRequest(BODY, (("Authorization", f"Basic {basic}"),)), named).level is Level.AUTHENTICATED
-    )
-    assert (
-        prove("grafana", RawRequest(BODY, (("Authorization", f"Bearer {SECRET}"),)), bearer).level
-        is Level.AUTHENTICATED
-    )
-    for keys in (named, bearer):
-        assert refused(prove("grafana", RawRequest(BODY, ((SIGNATURE["grafana"], SHA256),)), keys))
+    named, bearer = Credentials((SECRET,), {"username": "acme"}), Credentials((SECRET,), {"header": "Authorization"})
+    assert prove("grafana", RawRequest(BODY, (("Authorization", f"Basic {basic}"),)), named) is AUTHENTICATED
+    assert prove("grafana", RawRequest(BODY, (("Authorization", f"Bearer {SECRET}"),)), bearer) is AUTHENTICATED
+    for credentials in (named, bearer):
+        assert refused(prove("grafana", RawRequest(BODY, ((SIGNATURE["grafana"], SHA256),)), credentials))
     assert refused(prove("grafana", RawRequest(BODY, (("Authorization", f"Bearer {SECRET}"),))))
 
 
 def test_statuscakes_token_is_weak_and_stands_in_the_form() -> None:
     """The MD5 of name and key opens, weakly; another, an empty, a second or none does not, and it is not kept."""
     assert hashlib.md5(f"acme{SECRET}".encode()).hexdigest() == MD5  # noqa: S324 - StatusCake's own way
-    keys, source = keys_for("statuscake"), SOURCES["statuscake"]
+    credentials, source = credentials_for("statuscake"), SOURCES["statuscake"]
     good = RawRequest(f"Token={MD5}&Status=Down&TestID=1&Name=caf%C3%A9".encode())
-    assert source.authenticate(good, keys, NOW).level is Level.WEAK
-    assert source.authenticate(good, keys_for("statuscake", OLDER, SECRET), NOW).level is Level.WEAK
+    assert source.authenticate(good, credentials, NOW) is WEAK
+    assert source.authenticate(good, credentials_for("statuscake", OLDER, SECRET), NOW) is WEAK
     for form in (
         "",
         "Token=",
@@ -297,12 +294,12 @@ def test_statuscakes_token_is_weak_and_stands_in_the_form() -> None:
         f"Token={SECRET}",
         "\xff\xfe",
     ):
-        assert refused(source.authenticate(RawRequest(form.encode("latin-1")), keys, NOW)), form
-    assert refused(source.authenticate(good, replace(keys, username="other"), NOW))
-    assert MD5.encode() not in source.kept_body(good)
-    assert source.parse(replace(good, body=source.kept_body(good))) == source.parse(good)
+        assert refused(source.authenticate(RawRequest(form.encode("latin-1")), credentials, NOW)), form
+    assert refused(source.authenticate(good, Credentials((SECRET,), {"username": "other"}), NOW))
+    assert MD5.encode() not in source.stored_body(good)
+    assert source.parse(replace(good, body=source.stored_body(good))) == source.parse(good)
 
 
 def test_keys_show_no_secret() -> None:
     """What a log or a traceback shows of the keys holds none of the secrets."""
-    assert SECRET not in repr(Keys((SECRET, OLDER), "acme"))
+    assert SECRET not in repr(Credentials((SECRET, OLDER), {"username": "acme"}))

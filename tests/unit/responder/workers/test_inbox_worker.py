@@ -19,7 +19,7 @@ from allclear.journal.ports import Journal
 from allclear.responder.deliveries import PROOF
 from allclear.responder.redelivery import retry_delivery
 from allclear.responder.routes.views import shown_in_list
-from allclear.responder.sources.signatures import Level
+from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.workers.inbox_worker import InboxWorker
 from tests.scenario.response_support import Killed, Mortal, engine_on, new_journal, received, vintstreet
 from tests.scopes import REAL
@@ -38,7 +38,7 @@ def group(first: int, end: int, status: str = "firing", name: str = "PaymentProc
 
 def arrives(journal: Journal, body: bytes, source: str = "alertmanager") -> str:
     """Put a request into the inbox and returns its id."""
-    return received(journal, source, {PROOF: Level.AUTHENTICATED.value}, body, str(hash(body)))[0]
+    return received(journal, source, {PROOF: AuthenticationLevel.AUTHENTICATED.value}, body, str(hash(body)))[0]
 
 
 @contextmanager

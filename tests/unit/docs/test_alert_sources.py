@@ -13,13 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
-from allclear.domain.systems import Systems
+from allclear.domain.systems import AlertSource, Systems
 from allclear.responder.app import make_app
 from allclear.responder.connection_limits import Connection
 from allclear.responder.limits import Limits
-from allclear.responder.samples import sample
 from allclear.responder.sources import SOURCES
-from allclear.responder.sources.datadog import Payload
+from allclear.responder.sources.datadog import Template
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.strict_json import MOST_BYTES, MOST_DEPTH
 from allclear.settings import Settings
@@ -27,9 +26,17 @@ from tests.contract.simulator_support import REPOSITORY
 from tests.unit.responder.responder_support import engine_in
 from tests.unit.responder.sources.sources_support import NOW
 
-PAGE = (REPOSITORY / "docs" / "alerts.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "reference" / "alert-sources.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (\S+)\n\n(.*?)(?=^## |\Z)", PAGE, flags=re.DOTALL | re.MULTILINE))
 WRITTEN = re.findall(r"`([a-z]+: \{[^`]*\})`", PAGE)
+
+
+def configured(alerts: dict[str, Any]) -> dict[str, AlertSource]:
+    """Return the alert sources of a systems.yaml; their options are those that the sources have."""
+    systems = Systems.model_validate({"systems": {}, "services": {}, "alerts": alerts})
+    for name, source in systems.alerts.items():
+        SOURCES[name].options.model_validate(source.options)
+    return systems.alerts
 
 
 def test_the_page_has_a_section_for_every_source() -> None:
@@ -44,15 +51,14 @@ def test_the_configuration_that_the_page_shows_loads() -> None:
     """The block of systems.yaml fits, with options that its sources know."""
     yaml: Any = YAML(typ="safe", pure=True)
     (block,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
-    systems = Systems.model_validate({"systems": {}, "services": {}, **yaml.load(block)})
-    assert len(systems.alerts) == 6
+    assert len(configured(yaml.load(block)["alerts"])) == 6
 
 
 @pytest.mark.parametrize("line", [line for line in WRITTEN if "secret" in line])
 def test_each_line_of_configuration_fits(line: str) -> None:
     """What a section tells to write is a source with its secret and known options."""
     yaml: Any = YAML(typ="safe", pure=True)
-    assert len(Systems.model_validate({"systems": {}, "services": {}, "alerts": yaml.load(line)}).alerts) == 1
+    assert len(configured(yaml.load(line))) == 1
 
 
 def test_datadogs_template_is_the_one_that_is_read() -> None:
@@ -60,8 +66,8 @@ def test_datadogs_template_is_the_one_that_is_read() -> None:
     (template,) = re.findall(r"```json\n(.*?)```", SECTIONS["datadog"], flags=re.DOTALL)
     fields = cast("dict[str, str]", json.loads(template))
     assert fields == {name: f"${name.upper()}" for name in fields}
-    assert set(Payload.model_fields) <= set(fields)
-    assert set(fields) == set(json.loads(sample("datadog", "firing", NOW).body))
+    assert set(Template.model_fields) <= set(fields)
+    assert set(fields) == set(json.loads(SOURCES["datadog"].samples["firing"](NOW).body))
 
 
 def test_the_json_that_the_page_shows_is_read() -> None:
