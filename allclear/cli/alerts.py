@@ -1,4 +1,4 @@
-"""Trying out the sources of alerts, and looking at what came in."""
+"""Commands about alerts: list what was received, retry it, and try out the alert sources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import typer
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import AsJson, app, run, say, say_heading, say_json
+from allclear.cli.root import READ, AsJson, app, run, say, say_heading, say_json
 from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
@@ -26,11 +26,13 @@ from allclear.responder.sources.request import stored_request
 from allclear.responder.sources.source import NoAlert
 from allclear.settings import Settings, load_settings
 
-alert = typer.Typer(help="Try out the sources of alerts, and see what came in.", no_args_is_help=True)
-app.add_typer(alert, name="alert")
+alert = typer.Typer(help="List the alerts that were received, and try out the alert sources.", no_args_is_help=True)
+app.add_typer(alert, name="alert", rich_help_panel=READ)
+
+_TRY = "Try a sample: allclear alert send alertmanager firing."
 
 _PATIENCE = 5.0
-"""Seconds for which it is waited until the responder has looked."""
+"""Seconds to wait for the responder's decision."""
 
 
 def _authenticator(settings: Settings) -> AlertAuthenticator:
@@ -40,7 +42,7 @@ def _authenticator(settings: Settings) -> AlertAuthenticator:
 
 @alert.command()
 def samples(as_json: AsJson = False) -> None:
-    """List the samples of each source, and the labels that a route of the plan can look at."""
+    """List the samples of each source, and the labels that a route of the plan can match."""
     rows = [
         {"source": source, "sample": name, "labels": _labels(source, name)}
         for source in SOURCES
@@ -60,13 +62,13 @@ def samples(as_json: AsJson = False) -> None:
 
 @alert.command()
 def send(
-    source: Annotated[str, typer.Argument(help="As grafana; `allclear alert samples` lists them.")],
-    name: Annotated[str, typer.Argument(metavar="[SAMPLE]", help="Which one.")] = "firing",
+    source: Annotated[str, typer.Argument(help="A source, as grafana; `allclear alert samples` lists them.")],
+    name: Annotated[str, typer.Argument(metavar="[SAMPLE]", help="A sample of the source.")] = "firing",
     as_json: AsJson = False,
 ) -> None:
-    """Send a signed sample to ALLCLEAR_RESPONDER_URL, and say what became of it.
+    """Send a signed sample to ALLCLEAR_RESPONDER_URL, and show the responder's decision.
 
-    It is taken like any other alert: where a route of the plan fits its labels, it opens an incident.
+    It is handled like any other alert: if a route of the plan matches its labels, it opens an incident.
     """
     settings = load_settings()
     with httpx.Client(base_url=settings.responder_url, timeout=10) as http:
@@ -76,7 +78,7 @@ def send(
         return
     say(f"Sent: {source}, {name}, as {sent.delivery}.")
     if sent.decision is None:
-        say("Set ALLCLEAR_ALERT_TOKEN to the responder's to be told what became of it.")
+        say("To see the responder's decision, set ALLCLEAR_ALERT_TOKEN as it is set for the responder.")
         return
     incident = f" ({sent.decision['incident']})" if sent.decision["incident"] else ""
     say(f"It is {sent.decision['state']}{incident}. {sent.decision['reason']}")
@@ -84,14 +86,14 @@ def send(
 
 @alert.command("list")
 def list_alerts(
-    state: Annotated[str | None, typer.Option(help=f"What became of them: {', '.join(STATES)}.")] = None,
-    source: Annotated[str | None, typer.Option(help="Where they came from, as grafana.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 50,
+    state: Annotated[str | None, typer.Option(help=f"Only alerts in this state: {', '.join(STATES)}.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only alerts of this source, as grafana.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List what came in from monitoring, and what became of it."""
+    """List the alerts that were received, and the decision on each."""
     if state is not None and state not in STATES:
-        raise NotFound(f"Nothing ever is {state!r}.", f"There are: {', '.join(STATES)}.")
+        raise NotFound(f"There is no state {state!r}.", f"There are: {', '.join(STATES)}.")
 
     async def work() -> list[AlertShown]:
         async with open_engine() as engine:
@@ -102,17 +104,17 @@ def list_alerts(
         say_json([row.model_dump(mode="json") for row in rows])
         return
     if rows:
-        _say_alerts(rows)
+        _print_alerts(rows)
     else:
-        say("Nothing of that came in." if state or source else "Nothing has come in yet.")
+        say("No such alert was received." if state or source else f"No alert was received yet. {_TRY}")
 
 
 @alert.command()
 def retry(
-    delivery: Annotated[str, typer.Argument(metavar="ID", help="As `allclear alert list` shows it.")],
+    delivery: Annotated[str, typer.Argument(metavar="ID", help="A delivery's id; `allclear alert list` shows it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Have an alert looked at once more that was quarantined or ignored: after an update, or a change of the plan."""
+    """Process a quarantined or ignored alert again: after an update, or after a change of the plan."""
 
     async def work() -> AlertShown:
         async with open_engine() as engine:
@@ -123,20 +125,20 @@ def retry(
     if as_json:
         say_json(row.model_dump(mode="json"))
         return
-    _say_alerts([row])
+    _print_alerts([row])
     if row.state == "new":
-        say("It waits for the responder, which looks at it as soon as it runs.")
+        say("The responder will process it. If it is not running, start it: allclear up.")
 
 
 def _wait_for(engine: Engine, delivery: str) -> AlertShown:
-    """Return a delivery once the responder has read it, or as it is after a few seconds."""
+    """Return a delivery once the responder has processed it, or as it is after a few seconds."""
     end = time.monotonic() + _PATIENCE
     while (row := shown(engine.journal, delivery)).state == "new" and time.monotonic() < end:
         time.sleep(0.1)
     return row
 
 
-def _say_alerts(rows: list[AlertShown]) -> None:
+def _print_alerts(rows: list[AlertShown]) -> None:
     say_heading(f"{'Received (UTC)':16}  {'Source':12}  {'State':11}  ID, and what became of each alert in it")
     for row in rows:
         count = f" ({row.count} times)" if row.count > 1 else ""

@@ -1,0 +1,1 @@
+"""What Acme adds to allclear: the action `acme.pause_queue` and the alert source `acme-monitor`."""
