@@ -28,8 +28,8 @@ from allclear.engine.notify.reminders import Reminders
 from allclear.engine.people.people import People
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.dry_run import DryRun
-from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Journal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Settings, Simulation, load_settings
 
 C = TypeVar("C", bound=Client)

@@ -280,7 +280,7 @@ class OutboxDelivery:
         incident = read_incident(self._journal, message.incident)
         if ask_id not in incident.asks or (incident.asks[ask_id].open and not incident.over):
             return True
-        waiting = self._journal.waits(ask_id)
+        waiting = self._journal.waiting_runs(ask_id)
         states = {run: await self._prefect.run_state(run) for run in waiting}
         for run in waiting:
             if states[run] == _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):

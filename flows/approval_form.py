@@ -68,7 +68,7 @@ async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
     run = run_id()
     if await _answered_quickly(engine, incident, ask_id):
         return
-    engine.journal.wait(run, incident, ask_id)
+    engine.journal.add_waiting_run(run, incident, ask_id)
     problem = ""
     for attempt in range(1, _MOST_FORMS):
         state = engine.conductor.incident(incident).asks[ask_id]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
 

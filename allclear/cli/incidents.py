@@ -109,7 +109,7 @@ def _say_why(reason: Explanation) -> None:
     for place, one in enumerate(reason.heard):
         if place == 1 and reason.left_out:
             say(f"{'':21}({reason.left_out} more, which are not shown)")
-        times = f" ({one.times} times)" if one.times > 1 else ""
+        times = f" ({one.count} times)" if one.count > 1 else ""
         say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.source:12}  {heard_words(one.state, one.severity, one.title)}{times}")
         say(f"{'':21}{became_words(one.decision, one.state, one.incident, one.reason)}")
 

@@ -39,16 +39,16 @@ class AlertState:
     title: str
     state: FiringState
     """How it counts in its incident."""
-    said: FiringState
+    source_state: FiringState
     """The last state that its source sent; differs from `state` while the alert is flapping."""
     source_time: datetime | None
     """The newest of the source's own times."""
     changed_at: datetime
     """When the source's state changed last."""
     last_seen_at: datetime
-    turns: tuple[datetime, ...] = ()
+    transitions: tuple[datetime, ...] = ()
     """When the source's state changed, as far back as flapping is counted."""
-    times: int = 1
+    count: int = 1
     """How many times it was received."""
 
 
@@ -73,7 +73,7 @@ class AlertDecision:
     source_time: datetime | None = None
     """The source's own time."""
     incident: str | None = None
-    times: int = 1
+    count: int = 1
     """How many times the same was decided."""
     number: int = 0
     """Its place in the order in which alerts were first received."""

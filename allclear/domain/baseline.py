@@ -25,7 +25,7 @@ class Baseline(ServingAll):
     """A revision that had all users, while a look from outside was healthy."""
 
     at: Moment
-    said_by: str = Field(description="What saw it: an incident's look, or the nightly readiness check.")
+    noted_by: str = Field(description="What saw it: an incident's look, or the nightly readiness check.")
 
 
 class OwnRecord(Protocol):

@@ -349,7 +349,7 @@ class Entry(Model):
     at: Moment
     by: By
     record: Record
-    before: str = Field(description="The hash of the entry before; 64 zeros for the first.")
+    previous_hash: str = Field(description="The hash of the entry before; 64 zeros for the first.")
     hash: str
 
 

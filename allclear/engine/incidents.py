@@ -61,7 +61,7 @@ def _newer(journal: Journal, incident_id: str, known: Incident | None) -> Incide
     if known is not None:
         new = journal.entries(incident_id, after=known.length)
         # What was read within a transaction that came to nothing is not what the new entries follow.
-        if new and new[0].before == known.head:
+        if new and new[0].previous_hash == known.head:
             return apply_to(known, new)
     incident = replay(journal.entries(incident_id))
     if incident is None:

@@ -1,4 +1,4 @@
-"""The journal's baselines: which revision had all users and was healthy, and when. Rows are only ever added."""
+"""Baselines: which revision served all users while it was healthy, and when. Rows are only ever added."""
 
 from __future__ import annotations
 
@@ -8,36 +8,45 @@ from datetime import datetime
 from sqlalchemy import insert, select
 
 from allclear.domain.baseline import Baseline
-from allclear.domain.scope import Scope
-from allclear.journal.database import Database
+from allclear.journal.store import Store
 from allclear.journal.tables import BASELINES
 
 
-def add_baselines(database: Database, scope: Scope, baselines: Sequence[Baseline]) -> None:
-    """Write them down, all or none."""
-    rows = [
-        {
-            "scope": str(scope),
-            "resource": one.resource,
-            "revision": one.revision,
-            "at": one.at.isoformat(),
-            "said_by": one.said_by,
-        }
-        for one in baselines
-    ]
-    if rows:
-        with database.writing() as connection:
-            connection.execute(insert(BASELINES), rows)
+class SqlBaselines(Store):
+    """The baselines of a journal."""
 
+    def add_baselines(self, baselines: Sequence[Baseline]) -> None:
+        """Record baselines, all or none."""
+        rows = [
+            {
+                "scope": self._scope_text,
+                "resource": one.resource,
+                "revision": one.revision,
+                "at": one.at.isoformat(),
+                "noted_by": one.noted_by,
+            }
+            for one in baselines
+        ]
+        if rows:
+            with self._db.writing() as connection:
+                connection.execute(insert(BASELINES), rows)
 
-def newest_baselines(database: Database, scope: Scope, resource: str, before: datetime, limit: int) -> list[Baseline]:
-    """Return up to `limit` baselines of `resource` that are no later than `before`, the newest first."""
-    wanted = select(BASELINES).where(
-        BASELINES.c.scope == str(scope), BASELINES.c.resource == resource, BASELINES.c.at <= before.isoformat()
-    )
-    with database.reading() as connection:
-        rows = connection.execute(wanted.order_by(BASELINES.c.at.desc(), BASELINES.c.number.desc()).limit(limit)).all()
-    return [
-        Baseline(resource=row.resource, revision=row.revision, at=datetime.fromisoformat(row.at), said_by=row.said_by)
-        for row in rows
-    ]
+    def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
+        """Return up to `limit` baselines of `resource` that are no later than `before`, newest first."""
+        query = (
+            select(BASELINES)
+            .where(BASELINES.c.scope == self._scope_text, BASELINES.c.resource == resource)
+            .where(BASELINES.c.at <= before.isoformat())
+            .order_by(BASELINES.c.at.desc(), BASELINES.c.number.desc())
+            .limit(limit)
+        )
+        with self._db.reading() as connection:
+            return [
+                Baseline(
+                    resource=row.resource,
+                    revision=row.revision,
+                    at=datetime.fromisoformat(row.at),
+                    noted_by=row.noted_by,
+                )
+                for row in connection.execute(query)
+            ]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Table, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from allclear.domain.errors import JournalError
-from allclear.journal.liveness import Presence
+from allclear.journal.liveness import Liveness
 
 HEAD = "0001"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
@@ -47,7 +47,7 @@ class Database(ABC):
             yield connection
 
     @contextmanager
-    def writing(self, *turns: str) -> Generator[Connection]:
+    def writing(self, *locks: str) -> Generator[Connection]:
         """Yield a connection that may write; all of it is durable on leaving, or nothing when that raises.
 
         `turns` name what nobody else may be writing meanwhile: whoever names the same waits. They are taken before
@@ -55,23 +55,23 @@ class Database(ABC):
         """
         if joined := self._joined:
             with self.plain_errors():
-                self._take_turns(joined, turns)
+                self._take_locks(joined, locks)
                 yield joined
             return
-        with self.plain_errors(), self._writer(turns) as connection:
+        with self.plain_errors(), self._writer(locks) as connection:
             yield connection
 
     @contextmanager
-    def together(self, *turns: str) -> Generator[None]:
+    def transaction(self, *locks: str) -> Generator[None]:
         """Make all that this thread reads and writes inside one transaction; one inside another is part of it.
 
         Name all turns here that are taken inside, and let nothing inside wait for anything but the database.
         """
         if joined := self._joined:
-            self._take_turns(joined, turns)
+            self._take_locks(joined, locks)
             yield
             return
-        with self.plain_errors(), self._writer(turns) as connection:
+        with self.plain_errors(), self._writer(locks) as connection:
             self._own.connection = connection
             try:
                 yield
@@ -102,7 +102,7 @@ class Database(ABC):
     # --- what each database does in its own way ----------------------------------------------------
 
     @abstractmethod
-    def presence(self) -> Presence:
+    def liveness(self) -> Liveness:
         """Make this process known among the holders of claims. Raises JournalError."""
 
     @abstractmethod
@@ -110,14 +110,14 @@ class Database(ABC):
         """Add a row, unless one with its `key` is there."""
 
     @abstractmethod
-    def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
+    def _take_locks(self, connection: Connection, locks: tuple[str, ...]) -> None:
         """Wait until nobody else who names one of `turns` writes."""
 
     @abstractmethod
     def _reader(self) -> AbstractContextManager[Connection]: ...
 
     @abstractmethod
-    def _writer(self, turns: tuple[str, ...]) -> AbstractContextManager[Connection]: ...
+    def _writer(self, locks: tuple[str, ...]) -> AbstractContextManager[Connection]: ...
 
     @abstractmethod
     def _sentence(self, error: Exception) -> Sentence:
@@ -157,7 +157,7 @@ class Database(ABC):
         return version
 
 
-def said(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return the first line of what the database itself said."""
     words = str(error.orig if isinstance(error, DBAPIError) else error).strip()
     return (words.splitlines() or ["nothing"])[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""The hash chain: each entry carries the hash of the one before, so that no line can be changed unseen."""
+"""The hash chain: each entry holds the hash of the entry before it, so that a changed row does not go unnoticed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 from allclear.domain.base import digest
 
 
-def link(incident: str, number: int, at: str, by: str, record: str, before: str) -> str:
+def link(incident: str, number: int, at: str, by: str, record: str, previous_hash: str) -> str:
     """Return an entry's hash: SHA-256 over its fields as canonical JSON, 64 hex digits.
 
-    `by` and `record` are the JSON texts as stored, so that a later version of allclear, which may know more
-    fields, checks what was written and not what it would write today.
+    `by` and `record` are the JSON texts as stored. A later version of allclear, which may know more fields, then checks
+    what was written and not what it would write itself.
     """
     return digest(
         {
@@ -20,6 +20,6 @@ def link(incident: str, number: int, at: str, by: str, record: str, before: str)
             "at": at,
             "by": json.loads(by),
             "record": json.loads(record),
-            "before": before,
+            "previous_hash": previous_hash,
         }
     )

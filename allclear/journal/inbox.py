@@ -1,4 +1,4 @@
-"""The journal's post: what monitoring sent (the inbox), and what Prefect is to be told (the errands)."""
+"""The inbox: the requests of monitoring systems, stored byte for byte before they are read."""
 
 from __future__ import annotations
 
@@ -6,163 +6,133 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, select
 
-from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound
-from allclear.domain.scope import Scope
-from allclear.journal.database import Database
-from allclear.journal.ports import Delivery, NewDelivery, OutboxKind, OutboxMessage
+from allclear.journal.ports import Delivery, DeliverySummary, NewDelivery
 from allclear.journal.statements import (
-    A_DELIVERY,
     ADD_DELIVERY,
-    DELIVERED,
-    DELIVERED_AGAIN,
+    COUNT_REPEAT,
+    DELIVERY,
+    DELIVERY_WITH_KEY_LOCKED,
     LAST_DELIVERY,
-    READ_TO,
-    SETTLED,
+    SET_STATE,
+    SET_TAKEN_IN,
     UNREAD,
 )
-from allclear.journal.tables import INBOX, INCIDENTS, OUTBOX, WAITS
+from allclear.journal.store import Store
+from allclear.journal.tables import INBOX
+
+_LOCK = "numbers and keys of deliveries"
 
 
-class Post:
-    """The inbox, the errands and the waiting runs of a journal."""
-
-    def __init__(self, database: Database, scope: Scope, clock: Clock) -> None:
-        self.scope = scope
-        self._db = database
-        self._clock = clock
-
-    def _add_outbox(self, connection: Connection, outbox: Sequence[OutboxMessage]) -> None:
-        """Put errands into the outbox within the caller's transaction; a key that is known stays as it is."""
-        now = self._clock().isoformat()
-        for message in sorted(outbox, key=lambda one: one.key):  # two with the same keys never wait for each other
-            row = {
-                "key": message.key,
-                "kind": message.kind.value,
-                "incident": message.incident,
-                "detail": json.dumps(message.detail),
-                "attempts": 0,
-                "next_at": now,
-                "done": 0,
-                "reason": "",
-            }
-            self._db.add_unless_there(connection, OUTBOX, row, "key")
+class SqlInbox(Store):
+    """The inbox of a journal."""
 
     def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
-        """Keep deliveries, or counts their repeats; each repeat in the same turn is counted by its first."""
-        times = Counter(map(self._key, received))
-        kept: dict[str, tuple[str, bool]] = {}
-        with self._db.writing("numbers and keys of deliveries") as connection:
-            number: int = connection.execute(LAST_DELIVERY).scalar() or 0
-            for one in sorted(received, key=self._key):  # two who lock the same rows never cross
-                if (key := self._key(one)) not in kept:
-                    kept[key] = self._kept(connection, one, number + 1 + len(kept), times[key])
-        return [kept[self._key(one)] for one in received]
+        """Store deliveries, or count their repeats; repeats within `received` are counted with the first of them."""
+        counts = Counter(map(self._key, received))
+        stored: dict[str, tuple[str, bool]] = {}
+        with self._db.writing(_LOCK) as connection:
+            last: int = connection.execute(LAST_DELIVERY).scalar() or 0
+            for new in sorted(received, key=self._key):  # so that two transactions lock the rows in one order
+                if (key := self._key(new)) not in stored:
+                    stored[key] = self._store(connection, new, last + 1 + len(stored), counts[key])
+        return [stored[self._key(new)] for new in received]
 
-    def _kept(self, connection: Connection, one: NewDelivery, number: int, count: int) -> tuple[str, bool]:
-        known = connection.execute(DELIVERED, {"its_delivery_key": self._key(one)}).one_or_none()
-        if known is not None:  # the same words may mean something new by now: they are looked at again
-            connection.execute(DELIVERED_AGAIN, {"its_id": known.id, "its_count": count})
+    def _store(self, connection: Connection, new: NewDelivery, number: int, count: int) -> tuple[str, bool]:
+        known = connection.execute(DELIVERY_WITH_KEY_LOCKED, {"p_delivery_key": self._key(new)}).one_or_none()
+        if known is not None:
+            connection.execute(COUNT_REPEAT, {"p_id": known.id, "p_count": count})
             return known.id, known.state != "new"
         delivery = uuid.uuid4().hex
         row = {
             "id": delivery,
             "number": number,
-            "source": one.source,
-            "delivery_key": self._key(one),
+            "scope": self._scope_text,
+            "source": new.source,
+            "delivery_key": self._key(new),
             "received_at": self._clock().isoformat(),
-            "headers": json.dumps(one.headers),
-            "body": one.body,
+            "headers": json.dumps(new.headers),
+            "body": new.body,
             "count": count,
             "state": "new",
             "incident": None,
             "reason": "",
-            "scope": str(self.scope),
-            "read_to": 0,
+            "taken_in": 0,
         }
         connection.execute(ADD_DELIVERY, row)
         return delivery, True
 
-    def _key(self, one: NewDelivery) -> str:
-        """Return the key that deduplicates it: the same request for two companies is two deliveries."""
-        return f"{self.scope}:{one.delivery_key}"
+    def _key(self, new: NewDelivery) -> str:
+        """Return the key that deduplicates a delivery. The same request for two scopes is two deliveries."""
+        return f"{self._scope_text}:{new.delivery_key}"
 
-    def settle(self, delivery: str, state: str, reason: str, incident: str | None = None) -> None:
+    def set_delivery_state(self, delivery: str, state: str, reason: str, incident: str | None = None) -> None:
         """Record what became of a delivery."""
-        row = {"its_id": delivery, "its_state": state, "its_reason": reason, "its_incident": incident}
+        row = {"p_id": delivery, "p_state": state, "p_reason": reason, "p_incident": incident}
         with self._db.writing() as connection:
-            connection.execute(SETTLED, row)
+            connection.execute(SET_STATE, row)
 
-    def read_to(self, delivery: str, count: int) -> None:
+    def set_taken_in(self, delivery: str, count: int) -> None:
         """Record how many alerts of a delivery are taken in."""
         with self._db.writing() as connection:
-            connection.execute(READ_TO, {"its_id": delivery, "its_count": count})
+            connection.execute(SET_TAKEN_IN, {"p_id": delivery, "p_taken_in": count})
 
     def unread(self, per_source: int = 100) -> list[tuple[str, str]]:
-        """Return id and source of what is to be taken in, oldest first."""
+        """Return id and source of the deliveries to read, oldest first."""
         with self._db.reading() as connection:
-            rows = connection.execute(UNREAD, {"its_scope": str(self.scope), "its_most": per_source}).all()
+            rows = connection.execute(UNREAD, {"p_scope": self._scope_text, "p_per_source": per_source}).all()
         return [(row.id, row.source) for row in rows]
 
     def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Return deliveries, newest first; those to be worked on oldest first."""
+        """Return deliveries, newest first; those to be read oldest first."""
         order = INBOX.c.number.asc() if state == "new" else INBOX.c.number.desc()
-        wanted = select(INBOX).where(INBOX.c.scope == str(self.scope)).order_by(order).limit(limit)
+        query = select(INBOX).where(INBOX.c.scope == self._scope_text).order_by(order).limit(limit)
         if state is not None:
-            wanted = wanted.where(INBOX.c.state == state)
+            query = query.where(INBOX.c.state == state)
         with self._db.reading() as connection:
-            return [_delivery(row) for row in connection.execute(wanted).mappings()]
+            return [_delivery(row) for row in connection.execute(query).mappings()]
 
     def delivery(self, delivery: str) -> Delivery:
         """Return one delivery."""
         with self._db.reading() as connection:
-            row = connection.execute(A_DELIVERY, {"its_id": delivery}).mappings().one_or_none()
+            row = connection.execute(DELIVERY, {"p_id": delivery}).mappings().one_or_none()
         if row is None:
-            raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists those there are.")
-        if row["scope"] != str(self.scope):
-            raise NotFound(f"The alert {delivery} is not of {self.scope}.", f"Look at it as {row['scope']} does.")
+            raise NotFound(f"There is no alert {delivery}.", "GET /alerts lists the alerts.")
+        if row["scope"] != self._scope_text:
+            raise NotFound(
+                f"The alert {delivery} belongs to {row['scope']}, not to {self.scope}.",
+                f"Look it up in a process that works on {row['scope']}.",
+            )
         return _delivery(row)
 
-    def outbox(self, *, limit: int = 50, incident: str | None = None) -> list[OutboxMessage]:
-        """Return the errands that are due, oldest first."""
-        ours = select(INCIDENTS.c.id).where(INCIDENTS.c.scope == str(self.scope))
-        due = select(OUTBOX).where(OUTBOX.c.done == 0, OUTBOX.c.next_at <= self._clock().isoformat())
-        due = due.where(OUTBOX.c.incident.in_(ours))
-        if incident is not None:
-            due = due.where(OUTBOX.c.incident == incident)
+    def delivery_summaries(
+        self, *, state: str | None = None, source: str | None = None, limit: int = 100
+    ) -> list[DeliverySummary]:
+        """Return deliveries, newest first; bodies are not loaded, because each may be a mebibyte."""
+        query = select(*(column for column in INBOX.c if column.name not in {"body", "headers"}))
+        query = query.where(INBOX.c.scope == self._scope_text).order_by(INBOX.c.number.desc()).limit(limit)
+        if state is not None:
+            query = query.where(INBOX.c.state == state)
+        if source is not None:
+            query = query.where(INBOX.c.source == source)
         with self._db.reading() as connection:
-            rows = connection.execute(due.order_by(OUTBOX.c.next_at).limit(limit)).all()
+            rows = connection.execute(query).mappings().all()
         return [
-            OutboxMessage(OutboxKind(row.kind), row.incident, row.key, json.loads(row.detail), row.attempts)
+            DeliverySummary(
+                row["id"],
+                row["source"],
+                datetime.fromisoformat(row["received_at"]),
+                row["count"],
+                row["state"],
+                row["incident"],
+                row["reason"],
+            )
             for row in rows
         ]
-
-    def message_done(self, key: str) -> None:
-        """Strikes an errand off."""
-        with self._db.writing() as connection:
-            connection.execute(update(OUTBOX).where(OUTBOX.c.key == key).values(done=1))
-
-    def message_failed(self, key: str, reason: str, again_in: timedelta) -> None:
-        """Put an errand off."""
-        with self._db.writing() as connection:
-            row = update(OUTBOX).where(OUTBOX.c.key == key)
-            later = (self._clock() + again_in).isoformat()
-            connection.execute(row.values(attempts=OUTBOX.c.attempts + 1, reason=reason, next_at=later))
-
-    def wait(self, run: str, incident: str, ask: str) -> None:
-        """Record that a Prefect flow run waits for the answer to `ask`."""
-        with self._db.writing(f"run {run}") as connection:
-            connection.execute(delete(WAITS).where(WAITS.c.run == run))
-            connection.execute(insert(WAITS).values(run=run, ask=ask, incident=incident))
-
-    def waits(self, ask: str) -> list[str]:
-        """Return the flow runs that wait for `ask`."""
-        with self._db.reading() as connection:
-            return list(connection.execute(select(WAITS.c.run).where(WAITS.c.ask == ask)).scalars())
 
 
 def _delivery(row: RowMapping) -> Delivery:
@@ -176,5 +146,5 @@ def _delivery(row: RowMapping) -> Delivery:
         row["state"],
         row["incident"],
         row["reason"],
-        row["read_to"],
+        row["taken_in"],
     )

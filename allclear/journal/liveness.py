@@ -12,7 +12,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 
-class Presence(Protocol):
+class Liveness(Protocol):
     """This process among the holders of claims."""
 
     @property

@@ -1,4 +1,7 @@
-"""What the rest of allclear asks of the journal. `allclear.journal.entries` keeps it."""
+"""The ports of the journal: what the rest of allclear reads from it and writes to it.
+
+`allclear.journal.sql_journal` implements them on SQL, one module for each port.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,21 @@ from allclear.domain.records import ActFinished, ActIntended, By, Entry, Inciden
 from allclear.domain.scope import Scope
 
 INCIDENTS = "numbers and keys of incidents"
-"""The turn of whoever may open an incident."""
+"""The lock to name in `Journal.transaction` if an incident may be opened inside it."""
 
 
 class OutboxKind(StrEnum):
-    """What is carried to Prefect."""
+    """What Prefect is asked to do."""
 
     START = "start"
     """Start the flow run of a phase."""
     RESUME = "resume"
-    """Wake the runs that wait for a person's answer, which the journal has by now."""
+    """Resume the flow runs that wait for a person's answer, which is in the journal."""
 
 
 @dataclass(frozen=True)
 class OutboxMessage:
-    """Something to tell Prefect, kept until it is done. `key` makes it one, however often it is asked for."""
+    """A request to Prefect, stored until it is delivered. A second message with the same `key` is not stored."""
 
     kind: OutboxKind
     incident: str
@@ -51,12 +54,12 @@ class IncidentRow:
     length: int
     """How many entries its record has."""
     head: str
-    """The hash of the last."""
+    """The hash of the last entry."""
 
 
 @dataclass(frozen=True)
 class Acquired:
-    """The claim is ours. `resumed` says that an earlier holder had begun it."""
+    """The claim is this process's. `resumed` says that an earlier holder had intended the act already."""
 
     token: str
     resumed: bool
@@ -65,7 +68,7 @@ class Acquired:
 
 @dataclass(frozen=True)
 class Held:
-    """Somebody else holds the resource: `incident` and `act` say for what, `gone` whether the holder is."""
+    """Another process or another act has the claim; `gone` says whether that holder has ended or its lease is over."""
 
     incident: str
     act: str
@@ -83,25 +86,8 @@ Claim = Acquired | Held | Finished
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """One request of a monitoring system, as it came in."""
-
-    id: str
-    source: str
-    received_at: datetime
-    headers: dict[str, str]
-    body: bytes
-    count: int
-    state: str
-    incident: str | None
-    reason: str
-    read_to: int = 0
-    """How many of its alerts are taken in, where not all of them are."""
-
-
-@dataclass(frozen=True)
 class NewDelivery:
-    """A request of a monitoring system, as it is to be kept."""
+    """A request of a monitoring system, before it is stored."""
 
     source: str
     headers: dict[str, str]
@@ -110,8 +96,26 @@ class NewDelivery:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """One request of a monitoring system, as it was received."""
+
+    id: str
+    source: str
+    received_at: datetime
+    headers: dict[str, str]
+    body: bytes
+    count: int
+    """How many times the same request was received."""
+    state: str
+    incident: str | None
+    reason: str
+    taken_in: int = 0
+    """How many of its alerts are taken in while its state is still `new`."""
+
+
+@dataclass(frozen=True)
 class DeliverySummary:
-    """One request of a monitoring system in a list: without what it said."""
+    """One request of a monitoring system in a list, without its headers and body."""
 
     id: str
     source: str
@@ -124,40 +128,20 @@ class DeliverySummary:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the journal holds of its scope, in numbers."""
+    """What the journal holds, in numbers."""
 
     deliveries: dict[str, int]
-    """State -> how many requests of monitoring systems."""
+    """State -> number of deliveries."""
     unread_since: datetime | None
-    """When the oldest came in that was never read yet: one that is read once more does not count."""
+    """When the oldest delivery arrived that was never read. A repeat that is to be read again does not count."""
     acts: dict[str, int]
-    """Status of the outcome -> how many acts, in all incidents."""
+    """Status of the outcome -> number of acts, in all incidents."""
     outbox: list[str]
-    """The keys of the errands that are not done."""
+    """The keys of the messages that are not delivered."""
 
 
-class Journal(Protocol):
-    """The record of incidents: append-only entries, the claims on resources, the in- and the outbox.
-
-    A journal is seen in one scope: its lists, counts, alerts, claims and keys are those of that scope alone. An
-    incident of another scope is not found, except by `entries` and `broken_link`, which only read its record.
-
-    Every method is one transaction: all of it is durable when the method returns, or nothing of it is.
-    All raise JournalError. Records are of `allclear.domain.records.Record`.
-    """
-
-    @property
-    def scope(self) -> Scope:
-        """Return whose incidents this journal lists."""
-        ...
-
-    def together(self, *turns: str) -> AbstractContextManager[None]:
-        """Make one transaction of all that this thread reads and writes inside; whatever raises undoes all of it.
-
-        One inside another is part of the outer one. `turns` name what nobody else may be at meanwhile; INCIDENTS
-        is the one to name where an incident may be opened.
-        """
-        ...
+class Entries(Protocol):
+    """Incidents and their entries, which are only ever appended."""
 
     def open_incident(
         self,
@@ -169,10 +153,10 @@ class Journal(Protocol):
         records: Sequence[Any] = (),
         outbox: Sequence[OutboxMessage] = (),
     ) -> tuple[str, bool]:
-        """Return the new incident's id and True; or, where one with `key` is open, that one's id and False.
+        """Open an incident and return its id and True. If one with `key` is open, return that one's id and False.
 
-        `records` follow the opening at once, or join the open incident; `outbox` go only with a new one, their
-        incident filled in.
+        `records` follow the opening record, or are appended to the incident that is open. `outbox` is stored only with
+        a new incident, whose id replaces `{incident}` in each key.
         """
         ...
 
@@ -185,15 +169,19 @@ class Journal(Protocol):
         expect: int | None = None,
         outbox: Sequence[OutboxMessage] = (),
     ) -> list[Entry]:
-        """Append in order and returns the entries.
+        """Append records in order and return their entries.
 
-        `expect` is the number of the entry that the writer saw last. Raises Moved when a newer one is there, and
-        NotFound for an unknown incident.
+        `expect` is the number of the last entry that the caller has read. Raises ConcurrentWrite if there is a newer
+        one, NotFound for an unknown incident.
         """
         ...
 
     def entries(self, incident: str, *, after: int = 0) -> list[Entry]:
         """Return the entries with a number over `after`, in order. Raises NotFound for an unknown incident."""
+        ...
+
+    def head(self, incident: str) -> tuple[int, str]:
+        """Return how many entries an incident has, and the hash of the last. Raises NotFound."""
         ...
 
     def incidents(
@@ -206,60 +194,44 @@ class Journal(Protocol):
     ) -> list[IncidentRow]:
         """Return the incidents, newest first.
 
-        With `since`, those that were opened no earlier; with `ended_since`, those that are open or ended no earlier.
+        `since` selects those opened at that time or later; `ended_since` those that are open or ended then or later.
         """
-        ...
-
-    def open_with_key(self, key: str) -> str | None:
-        """Return the open incident that was opened with `key`, or None."""
-        ...
-
-    def head(self, incident: str) -> tuple[int, str]:
-        """Return how many entries an incident has, and the hash of the last. Raises NotFound."""
-        ...
-
-    def version(self) -> int | None:
-        """Return a number that is another one once anybody has written, in microseconds; None where none tells."""
         ...
 
     def incidents_touching(self, resource: str) -> list[str]:
         """Return the ids of the incidents with an act on `resource`, oldest first."""
         ...
 
+    def open_with_key(self, key: str) -> str | None:
+        """Return the id of the open incident that was opened with `key`, or None."""
+        ...
+
     def broken_link(self, incident: str) -> int | None:
-        """Return the number of the first entry whose hash does not fit, or None for a whole chain."""
+        """Return the number of the first entry whose hash is wrong, or None if the chain is whole. Raises NotFound."""
         ...
 
-    def take_over(self, takeover: RotaOverride) -> None:
-        """Record that somebody took over a turn of a rota."""
+
+class Claims(Protocol):
+    """The claims on resources: at most one act changes a resource at a time."""
+
+    @property
+    def holder(self) -> str:
+        """Return the id of this process among the holders of claims."""
         ...
 
-    def overrides(self, role: str, *, limit: int = 50) -> list[RotaOverride]:
-        """Return up to `limit` takeovers of `role`, the newest first."""
+    def gone(self, holder: str) -> bool:
+        """Return whether the process with that id has ended; one that is only stopped has not."""
         ...
 
-    def add_baselines(self, baselines: Sequence[Baseline]) -> None:
-        """Record which revisions had all users and were healthy; never changed afterwards."""
-        ...
+    def claim(self, resource: str, incident: str, act: str, lease: timedelta, intent: ActIntended, by: By) -> Claim:
+        """Acquire the claim on `resource` for `lease`, and append `intent` in the same transaction if it is missing.
 
-    def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
-        """Return up to `limit` baselines of `resource` that are no later than `before`, the newest first."""
-        ...
-
-    def claim(
-        self,
-        resource: str,
-        incident: str,
-        act: str,
-        lease: timedelta,
-        intent: ActIntended,
-        by: By,
-    ) -> Claim:
-        """Take the one claim on `resource`; the intent goes with it in the same transaction, unless it is there."""
+        Raises NotFound for an unknown incident.
+        """
         ...
 
     def renew(self, resource: str, token: str, lease: timedelta) -> bool:
-        """Renew our claim; False when it is no longer ours."""
+        """Extend the lease; return False if the claim is no longer this process's."""
         ...
 
     def finish(
@@ -271,120 +243,173 @@ class Journal(Protocol):
         by: By,
         records: Sequence[Any] = (),
     ) -> bool:
-        """Append the outcome and lets go of the claim; False, and nothing is written, when it is no longer ours."""
+        """Append the outcome and release the claim; return False, writing nothing, if the claim is another's now."""
         ...
 
-    @property
-    def holder(self) -> str:
-        """Return this process's id among the holders of claims."""
-        ...
 
-    def gone(self, holder: str) -> bool:
-        """Return whether the process with that id has ended; one that is only stopped has not."""
-        ...
+class Inbox(Protocol):
+    """The requests of monitoring systems, stored before they are read."""
 
     def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
-        """Keep deliveries and returns of each, in order, its id, and whether there is new work.
+        """Store deliveries; return for each, in order, its id, and whether there is something new to read.
 
-        A repeat is counted under its first id, and looked at once more: what its words mean may have changed (its
-        incident has ended, a route was added). Until that is done, further repeats are only counted.
+        A repeat is counted under the id of the first, whose state becomes `new` again, because the same request may
+        now mean something else (its incident has ended, a route was added). Until it is read, further repeats are only
+        counted.
         """
-        ...
-
-    def alert(self, key: str) -> AlertState | None:
-        """Return the alert with that key, or None for one that never had an incident."""
-        ...
-
-    def alerts_of(self, incident: str) -> list[AlertState]:
-        """Return the alerts that belong to an incident now, by their keys."""
-        ...
-
-    def keep_alert(self, alert: AlertState) -> None:
-        """Record how an alert stands."""
-        ...
-
-    def hear(self, heard: AlertDecision) -> None:
-        """Record what became of an alert; the same again is counted, with its newest time and reason."""
-        ...
-
-    def heard(
-        self, *, delivery: str | None = None, incident: str | None = None, limit: int | None = 1000
-    ) -> list[AlertDecision]:
-        """Return what was heard of a delivery or an incident, in order; of more than `limit` the newest.
-
-        None is no limit.
-        """
-        ...
-
-    def count_heard(self, delivery: str) -> int:
-        """Return how many lines `heard` has for a delivery."""
-        ...
-
-    def collapsed(self, incident: str, after: int) -> tuple[int, int]:
-        """Return how many alerts were collapsed into an incident after the number `after`, and the last one's."""
-        ...
-
-    def settle(self, delivery: str, state: str, reason: str, incident: str | None = None) -> None:
-        """Record what became of a delivery."""
-        ...
-
-    def read_to(self, delivery: str, count: int) -> None:
-        """Record that the first `count` alerts of a delivery are taken in; to settle it forgets that."""
         ...
 
     def unread(self, per_source: int = 100) -> list[tuple[str, str]]:
-        """Return id and source of what is to be taken in, oldest first: of each source its oldest few.
+        """Return id and source of the deliveries to read, oldest first: at most `per_source` of each source.
 
-        A source that sends in masses hides no other.
+        The limit keeps a source that sends in masses from hiding the others.
         """
         ...
 
-    def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Return deliveries, newest first; those to be worked on (`state="new"`) oldest first."""
+    def set_delivery_state(self, delivery: str, state: str, reason: str, incident: str | None = None) -> None:
+        """Record what became of a delivery."""
+        ...
+
+    def set_taken_in(self, delivery: str, count: int) -> None:
+        """Record that the first `count` alerts of a delivery are taken in; `set_delivery_state` resets it to 0."""
         ...
 
     def delivery(self, delivery: str) -> Delivery:
-        """Return one delivery. Raises NotFound, for one of another scope as well."""
+        """Return one delivery. Raises NotFound, also for a delivery of another scope."""
         ...
 
+    def deliveries(self, *, state: str | None = None, limit: int = 100) -> list[Delivery]:
+        """Return deliveries, newest first; those to be read (`state="new"`) oldest first."""
+        ...
+
+    def delivery_summaries(
+        self, *, state: str | None = None, source: str | None = None, limit: int = 100
+    ) -> list[DeliverySummary]:
+        """Return deliveries without headers and bodies, newest first."""
+        ...
+
+
+class Outbox(Protocol):
+    """The requests to Prefect that are not delivered yet, and the flow runs that wait for answers."""
+
     def outbox(self, *, limit: int = 50, incident: str | None = None) -> list[OutboxMessage]:
-        """Return the errands that are due, oldest first: all of them, or those of one incident."""
+        """Return the messages that are due, oldest first: all of them, or those of one incident."""
         ...
 
     def message_done(self, key: str) -> None:
-        """Strikes an errand off."""
+        """Record that a message is delivered."""
         ...
 
     def message_failed(self, key: str, reason: str, again_in: timedelta) -> None:
-        """Put an errand off."""
+        """Record a failed attempt; the message is due again after `again_in`."""
         ...
 
-    def wait(self, run: str, incident: str, ask: str) -> None:
-        """Record that a Prefect flow run waits for the answer to `ask`, and for nothing else any more."""
+    def add_waiting_run(self, run: str, incident: str, ask: str) -> None:
+        """Record that a Prefect flow run waits for the answer to `ask`, and for no other."""
         ...
 
-    def waits(self, ask: str) -> list[str]:
-        """Return the flow runs that wait for `ask`."""
+    def waiting_runs(self, ask: str) -> list[str]:
+        """Return the flow runs that wait for the answer to `ask`."""
         ...
 
-    def arrived(
-        self,
-        *,
-        state: str | None = None,
-        source: str | None = None,
-        limit: int = 100,
-    ) -> list[DeliverySummary]:
-        """Return what came in, newest first, without bodies and headers."""
+
+class Alerts(Protocol):
+    """The state of each alert that has an incident, and what was decided about every alert."""
+
+    def alert(self, key: str) -> AlertState | None:
+        """Return the alert with that key, or None if it never had an incident."""
         ...
+
+    def alerts_of(self, incident: str) -> list[AlertState]:
+        """Return the alerts that belong to an incident now, ordered by key."""
+        ...
+
+    def save_alert(self, alert: AlertState) -> None:
+        """Insert or replace the state of an alert."""
+        ...
+
+    def add_decision(self, decision: AlertDecision) -> None:
+        """Record a decision about an alert. The same decision again is counted, with its newest time and reason."""
+        ...
+
+    def decisions(
+        self, *, delivery: str | None = None, incident: str | None = None, limit: int | None = 1000
+    ) -> list[AlertDecision]:
+        """Return the newest `limit` decisions of a delivery or an incident, in order; all of them if it is None."""
+        ...
+
+    def count_decisions(self, delivery: str) -> int:
+        """Return how many decisions there are about the alerts of a delivery."""
+        ...
+
+    def count_collapsed(self, incident: str, after: int) -> tuple[int, int]:
+        """Return how many alerts were collapsed into an incident since decision `after`, and the last one's number."""
+        ...
+
+
+class Overrides(Protocol):
+    """Who took over a turn of a rota; rows are only ever added."""
+
+    def add_override(self, override: RotaOverride) -> None:
+        """Record that a person took over a turn of a rota."""
+        ...
+
+    def overrides(self, role: str, *, limit: int = 50) -> list[RotaOverride]:
+        """Return up to `limit` overrides of `role`, newest first."""
+        ...
+
+
+class Baselines(Protocol):
+    """Which revision served all users while it was healthy; rows are only ever added."""
+
+    def add_baselines(self, baselines: Sequence[Baseline]) -> None:
+        """Record baselines, all or none."""
+        ...
+
+    def baselines(self, resource: str, before: datetime, *, limit: int = 10) -> list[Baseline]:
+        """Return up to `limit` baselines of `resource` that are no later than `before`, newest first."""
+        ...
+
+
+class Stats(Protocol):
+    """Figures for monitoring allclear itself."""
 
     def counts(self) -> Counts:
-        """Return what the journal holds, in numbers."""
+        """Return what the journal holds, in numbers, all of one moment."""
         ...
 
-    def prove_writable(self) -> None:
-        """Make something durable that leaves no trace. Raises JournalError where nothing can be written now."""
+    def version(self) -> int | None:
+        """Return, within microseconds, a number that changes with every commit; None if the database has none."""
+        ...
+
+    def check_writable(self) -> None:
+        """Write durably without leaving a trace. Raises JournalError if nothing can be written."""
+        ...
+
+
+class Journal(Entries, Claims, Inbox, Outbox, Alerts, Overrides, Baselines, Stats, Protocol):
+    """The record of incidents, and what allclear must not forget beside it.
+
+    A journal is opened in one scope: its lists, counts, alerts, claims and keys are those of that scope alone. An
+    incident of another scope is not found, except by `entries` and `broken_link`, which only read.
+
+    Every method is one transaction: all of it is durable when the method returns, or none of it. All raise
+    JournalError. Records are of `allclear.domain.records.Record`.
+    """
+
+    @property
+    def scope(self) -> Scope:
+        """Return whose incidents this journal holds."""
+        ...
+
+    def transaction(self, *locks: str) -> AbstractContextManager[None]:
+        """Make one transaction of everything that this thread reads and writes inside; an exception rolls it back.
+
+        A transaction inside another is part of the outer one. Only one transaction at a time holds each of `locks`;
+        INCIDENTS is the one to name if an incident may be opened inside.
+        """
         ...
 
     def close(self) -> None:
-        """Release the database and of our presence among the holders."""
+        """Close the database; other processes then see this process's claims as free."""
         ...

@@ -34,8 +34,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from allclear.domain.errors import JournalError
-from allclear.journal.database import Database, Sentence, said
-from allclear.journal.liveness import Presence
+from allclear.journal.database import Database, Sentence, first_line
+from allclear.journal.liveness import Liveness
 from allclear.journal.url import without_secrets
 
 log = logging.getLogger("allclear.journal")
@@ -104,17 +104,17 @@ class PostgresDatabase(Database):
                 self.close()
                 raise
 
-    def presence(self) -> Presence:
+    def liveness(self) -> Liveness:
         """Make this process known by a session of its own. Raises JournalError."""
-        return SessionPresence(self)
+        return SessionLiveness(self)
 
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
         """Add a row, unless one with its `key` is there."""
         connection.execute(_unless_there(table, key), row)
 
-    def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
-        for turn in sorted(turns):
-            connection.execute(select(func.pg_advisory_xact_lock(lock_key(f"turn {turn}"))))
+    def _take_locks(self, connection: Connection, locks: tuple[str, ...]) -> None:
+        for lock in sorted(locks):
+            connection.execute(select(func.pg_advisory_xact_lock(lock_key(f"lock {lock}"))))
 
     @contextmanager
     def _reader(self) -> Generator[Connection]:
@@ -122,9 +122,9 @@ class PostgresDatabase(Database):
             yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @contextmanager
-    def _writer(self, turns: tuple[str, ...]) -> Generator[Connection]:
+    def _writer(self, locks: tuple[str, ...]) -> Generator[Connection]:
         with self.engine.connect() as connection, connection.begin():
-            self._take_turns(connection, turns)
+            self._take_locks(connection, locks)
             yield connection
 
     def _require_durable(self) -> None:
@@ -143,7 +143,7 @@ class PostgresDatabase(Database):
             )
 
     def _sentence(self, error: Exception) -> Sentence:
-        words = said(error)
+        words = first_line(error)
         if isinstance(error, DBAPIError):
             state = getattr(error.orig, "sqlstate", None)
             if state in _BY_STATE:
@@ -163,7 +163,7 @@ def _unless_there(table: Table, key: str) -> Insert:
     return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 
-class SessionPresence:
+class SessionLiveness:
     """An advisory lock that belongs to a session of our own: the server lets go of it when the session ends.
 
     That is at once when the process dies, for the kernel closes its connection. A connection can also break while the

@@ -21,8 +21,8 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
-from allclear.journal.database import Database, Sentence, said
-from allclear.journal.liveness import Presence
+from allclear.journal.database import Database, Sentence, first_line
+from allclear.journal.liveness import Liveness
 
 _BUSY_SECONDS = 3
 
@@ -61,10 +61,10 @@ class SqliteDatabase(Database):
                 self.close()
                 raise
 
-    def presence(self) -> Presence:
+    def liveness(self) -> Liveness:
         """Make this process known in the folder of holders. Raises JournalError."""
         with self.plain_errors():
-            return FilePresence(self._holders)
+            return FileLiveness(self._holders)
 
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
         """Add a row, unless one with its `key` is there."""
@@ -92,7 +92,7 @@ class SqliteDatabase(Database):
             os.close(self._turn_file)
             self._turn_file = None
 
-    def _take_turns(self, connection: Connection, turns: tuple[str, ...]) -> None:
+    def _take_locks(self, connection: Connection, locks: tuple[str, ...]) -> None:
         """Here there is one turn for all, and whoever writes has it."""
 
     @contextmanager
@@ -101,7 +101,7 @@ class SqliteDatabase(Database):
             yield connection
 
     @contextmanager
-    def _writer(self, turns: tuple[str, ...]) -> Generator[Connection]:  # noqa: ARG002 - here there is one for all
+    def _writer(self, locks: tuple[str, ...]) -> Generator[Connection]:  # noqa: ARG002 - here there is one for all
         with (
             self._turn(),
             self.engine.connect() as connection,
@@ -150,7 +150,7 @@ class SqliteDatabase(Database):
             return "is read-only or out of reach", _NOT_OURS
         if isinstance(error, OSError):
             return f"cannot be opened: {error}", "Check the path."
-        words = said(error)
+        words = first_line(error)
         for mark, what, next_step in _SENTENCES:
             if mark in words.lower():
                 return what, next_step
@@ -163,7 +163,7 @@ def _unless_there(table: Table, key: str) -> Insert:
     return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 
-class FilePresence:
+class FileLiveness:
     """A lock on a file of our own in `folder`: the kernel lets go of it the moment the process ends."""
 
     sure = True

@@ -1,4 +1,4 @@
-"""The journal's tables. A change here needs a migration in `migrations/versions`."""
+"""The tables of the journal. A change here needs a migration in `migrations/versions`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Ta
 
 METADATA = MetaData()
 
-WORD = String().with_variant(String(collation="C"), "postgresql")
-"""Text is ordered by its bytes, as SQLite does it: times as ISO 8601 must not follow the rules of a language."""
+TEXT = String().with_variant(String(collation="C"), "postgresql")
+"""Text that is ordered by its bytes, as SQLite does it, so that times as ISO 8601 are ordered as times."""
 
 INCIDENTS = Table(
     "incidents",
     METADATA,
-    Column("id", WORD, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     Column("number", Integer, nullable=False),
-    Column("short", WORD, nullable=False),
-    Column("scope", WORD, nullable=False),
-    Column("service", WORD, nullable=False),
-    Column("key", WORD),
-    Column("opened_at", WORD, nullable=False),
-    Column("ended_at", WORD),
+    Column("short", TEXT, nullable=False),
+    Column("scope", TEXT, nullable=False),
+    Column("service", TEXT, nullable=False),
+    Column("key", TEXT),
+    Column("opened_at", TEXT, nullable=False),
+    Column("ended_at", TEXT),
     Column("length", Integer, nullable=False),
-    Column("head", WORD, nullable=False),
+    Column("head", TEXT, nullable=False),
 )
-"""A list of the incidents, kept beside the entries in the same transaction; every field follows from them."""
+"""One row for each incident, written in the transaction of its entries; every field follows from them."""
 Index("incidents_number", INCIDENTS.c.short, INCIDENTS.c.number, unique=True)
 Index(
     "incidents_open_key",
@@ -37,18 +37,18 @@ Index(
 ENTRIES = Table(
     "entries",
     METADATA,
-    Column("incident", WORD, primary_key=True),
+    Column("incident", TEXT, primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("at", WORD, nullable=False),
-    Column("by", WORD, nullable=False),
-    Column("kind", WORD, nullable=False),
-    Column("record", WORD, nullable=False),
-    Column("before", WORD, nullable=False),
-    Column("hash", WORD, nullable=False),
-    Column("act", WORD),
-    Column("resource", WORD),
+    Column("at", TEXT, nullable=False),
+    Column("by", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("record", TEXT, nullable=False),
+    Column("previous_hash", TEXT, nullable=False),
+    Column("hash", TEXT, nullable=False),
+    Column("act", TEXT),
+    Column("resource", TEXT),
 )
-"""The record itself: rows are added and never changed; triggers refuse anything else."""
+"""The record of incidents. Rows are only ever added; triggers refuse anything else."""
 Index("entries_resource", ENTRIES.c.resource, ENTRIES.c.incident)
 Index(
     "entries_one_outcome",
@@ -64,120 +64,127 @@ Index("incidents_newest", INCIDENTS.c.scope, INCIDENTS.c.opened_at)
 CLAIMS = Table(
     "claims",
     METADATA,
-    Column("scope", WORD, primary_key=True),
-    Column("resource", WORD, primary_key=True),
-    Column("incident", WORD, nullable=False),
-    Column("act", WORD, nullable=False),
-    Column("holder", WORD, nullable=False),
-    Column("token", WORD, nullable=False),
-    Column("until", WORD, nullable=False),
+    Column("scope", TEXT, primary_key=True),
+    Column("resource", TEXT, primary_key=True),
+    Column("incident", TEXT, nullable=False),
+    Column("act", TEXT, nullable=False),
+    Column("holder", TEXT, nullable=False),
+    Column("token", TEXT, nullable=False),
+    Column("until", TEXT, nullable=False),
 )
-"""Who is changing what right now: one open change for each resource."""
+"""Which act is changing which resource: at most one for each resource."""
 
 INBOX = Table(
     "inbox",
     METADATA,
-    Column("id", WORD, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     Column("number", Integer, nullable=False, index=True),
-    Column("scope", WORD, nullable=False),
-    Column("source", WORD, nullable=False),
-    Column("delivery_key", WORD, nullable=False, unique=True),
-    Column("received_at", WORD, nullable=False),
-    Column("headers", WORD, nullable=False),
+    Column("scope", TEXT, nullable=False),
+    Column("source", TEXT, nullable=False),
+    Column("delivery_key", TEXT, nullable=False, unique=True),
+    Column("received_at", TEXT, nullable=False),
+    Column("headers", TEXT, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("count", Integer, nullable=False),
-    Column("state", WORD, nullable=False, index=True),
-    Column("incident", WORD),
-    Column("reason", WORD, nullable=False),
-    Column("read_to", Integer, nullable=False),
+    Column("state", TEXT, nullable=False, index=True),
+    Column("incident", TEXT),
+    Column("reason", TEXT, nullable=False),
+    Column("taken_in", Integer, nullable=False),
 )
 """What monitoring sent, byte for byte; until it is settled, its first `read_to` alerts are taken in."""
 
 OUTBOX = Table(
     "outbox",
     METADATA,
-    Column("key", WORD, primary_key=True),
-    Column("kind", WORD, nullable=False),
-    Column("incident", WORD, nullable=False),
-    Column("detail", WORD, nullable=False),
+    Column("key", TEXT, primary_key=True),
+    Column("kind", TEXT, nullable=False),
+    Column("incident", TEXT, nullable=False),
+    Column("detail", TEXT, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("next_at", WORD, nullable=False),
+    Column("next_at", TEXT, nullable=False),
     Column("done", Integer, nullable=False, index=True),
-    Column("reason", WORD, nullable=False),
+    Column("reason", TEXT, nullable=False),
 )
-"""What Prefect is to be told."""
+"""The requests to Prefect."""
 
-WAITS = Table(
-    "waits",
+WAITING_RUNS = Table(
+    "waiting_runs",
     METADATA,
-    Column("run", WORD, primary_key=True),
-    Column("ask", WORD, primary_key=True),
-    Column("incident", WORD, nullable=False),
+    Column("run", TEXT, primary_key=True),
+    Column("ask", TEXT, primary_key=True),
+    Column("incident", TEXT, nullable=False),
 )
 """Which flow runs wait for which answer."""
 
-TAKEOVERS = Table(
+OVERRIDES = Table(
     "overrides",
     METADATA,
     Column("number", Integer, primary_key=True),
-    Column("scope", WORD, nullable=False),
-    Column("role", WORD, nullable=False),
-    Column("layer", WORD, nullable=False),
-    Column("person", WORD, nullable=False),
-    Column("at", WORD, nullable=False),
+    Column("scope", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
+    Column("layer", TEXT, nullable=False),
+    Column("person", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
 )
-"""Who took over which turn of a rota: rows are added and never changed."""
+"""Who took over which turn of a rota. Rows are only ever added."""
 
 BASELINES = Table(
     "baselines",
     METADATA,
     Column("number", Integer, primary_key=True),
-    Column("scope", WORD, nullable=False),
-    Column("resource", WORD, nullable=False),
-    Column("revision", WORD, nullable=False),
-    Column("at", WORD, nullable=False),
-    Column("said_by", WORD, nullable=False),
+    Column("scope", TEXT, nullable=False),
+    Column("resource", TEXT, nullable=False),
+    Column("revision", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
+    Column("noted_by", TEXT, nullable=False),
 )
-"""Which revision had all users and was healthy, and when: rows are added and never changed, as entries are."""
+"""Which revision served all users while it was healthy. Rows are only ever added."""
 Index("baselines_newest", BASELINES.c.scope, BASELINES.c.resource, BASELINES.c.at)
 
 ALERTS = Table(
     "alerts",
     METADATA,
-    Column("scope", WORD, primary_key=True),
-    Column("key", WORD, primary_key=True),
-    Column("incident", WORD, nullable=False, index=True),
-    Column("source", WORD, nullable=False),
-    Column("title", WORD, nullable=False),
-    Column("state", WORD, nullable=False),
-    Column("said", WORD, nullable=False),
-    Column("source_time", WORD),
-    Column("changed_at", WORD, nullable=False),
-    Column("last_seen_at", WORD, nullable=False),
-    Column("turns", WORD, nullable=False),
-    Column("times", Integer, nullable=False),
+    Column("scope", TEXT, primary_key=True),
+    Column("key", TEXT, primary_key=True),
+    Column("incident", TEXT, nullable=False, index=True),
+    Column("source", TEXT, nullable=False),
+    Column("title", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("source_state", TEXT, nullable=False),
+    Column("source_time", TEXT),
+    Column("changed_at", TEXT, nullable=False),
+    Column("last_seen_at", TEXT, nullable=False),
+    Column("transitions", TEXT, nullable=False),
+    Column("count", Integer, nullable=False),
 )
-"""Every alert that has an incident, and how it stands; written in the transaction that says so in the record."""
+"""The state of every alert that has an incident, written in the transaction of the entry that changes it."""
 
-HEARD = Table(
-    "heard",
+ALERT_DECISIONS = Table(
+    "alert_decisions",
     METADATA,
     Column("number", Integer, primary_key=True),
-    Column("delivery", WORD, nullable=False),
+    Column("delivery", TEXT, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("decision", WORD, nullable=False),
-    Column("incident", WORD, nullable=False),
-    Column("at", WORD, nullable=False),
-    Column("source", WORD, nullable=False),
-    Column("key", WORD, nullable=False),
-    Column("state", WORD, nullable=False),
-    Column("title", WORD, nullable=False),
-    Column("severity", WORD, nullable=False),
-    Column("service", WORD, nullable=False),
-    Column("source_time", WORD),
-    Column("reason", WORD, nullable=False),
-    Column("times", Integer, nullable=False),
+    Column("decision", TEXT, nullable=False),
+    Column("incident", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
+    Column("source", TEXT, nullable=False),
+    Column("key", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("title", TEXT, nullable=False),
+    Column("severity", TEXT, nullable=False),
+    Column("service", TEXT, nullable=False),
+    Column("source_time", TEXT),
+    Column("reason", TEXT, nullable=False),
+    Column("count", Integer, nullable=False),
 )
-"""What became of each alert of each delivery, and why; `incident` is empty where it has none."""
-Index("heard_once", HEARD.c.delivery, HEARD.c.position, HEARD.c.decision, HEARD.c.incident, unique=True)
-Index("heard_of", HEARD.c.incident, HEARD.c.decision, HEARD.c.number)
+"""What was decided about each alert of each delivery, and why; `incident` is empty if there is none."""
+Index(
+    "alert_decisions_once",
+    ALERT_DECISIONS.c.delivery,
+    ALERT_DECISIONS.c.position,
+    ALERT_DECISIONS.c.decision,
+    ALERT_DECISIONS.c.incident,
+    unique=True,
+)
+Index("alert_decisions_of_incident", ALERT_DECISIONS.c.incident, ALERT_DECISIONS.c.decision, ALERT_DECISIONS.c.number)

@@ -48,7 +48,7 @@ class Ready:
     async def _ask_journal(self) -> str:
         """Tell the log what is wrong, and strangers only that something is: where the journal is, is not for them."""
         try:
-            check = asyncio.get_running_loop().run_in_executor(self._thread, self._journal.prove_writable)
+            check = asyncio.get_running_loop().run_in_executor(self._thread, self._journal.check_writable)
             await self._limits.in_time(check)
         except (JournalError, HTTPException) as error:
             if not self._journal_says:

@@ -17,4 +17,4 @@ def retry_delivery(journal: Journal, delivery: str) -> None:
     state = journal.delivery(delivery).state
     if state not in AGAIN:
         raise Refused(f"The alert {delivery} is {state}.", f"Only what is {' or '.join(AGAIN)} can be tried again.")
-    journal.settle(delivery, "new", "Somebody asked to look at it again.")
+    journal.set_delivery_state(delivery, "new", "Somebody asked to look at it again.")

@@ -74,7 +74,7 @@ class Ours:
         at = utc_now() - timedelta(days=1)
         place = f"traffic:projects/{PROJECT}/locations/{REGIONS[0]}/services"
         seen = [
-            Baseline(resource=f"{place}/{name}", revision=f"{name}-good", at=at, said_by="benchmark")
+            Baseline(resource=f"{place}/{name}", revision=f"{name}-good", at=at, noted_by="benchmark")
             for name in services
         ]
         self.people.journal.add_baselines(seen)

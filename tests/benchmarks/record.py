@@ -14,8 +14,8 @@ from allclear.domain.base import utc_now
 from allclear.domain.records import GENESIS, By, IncidentEnded, IncidentOpened, NoteAdded, PhaseEntered, StepDone
 from allclear.domain.replay import replay
 from allclear.domain.scope import Scope
-from allclear.journal.entries import SqlJournal
 from allclear.journal.hash_chain import link
+from allclear.journal.sql_journal import SqlJournal
 from allclear.postmortem.document import write_post_mortem
 from tests.benchmarks.company import names, write_company
 from tests.benchmarks.figures import Group, Row, milliseconds
@@ -24,7 +24,9 @@ _OF_ONE = 200
 """Entries of each incident in a big journal."""
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 _BY = By(actor="Ana Approver", role="on_call", via="cli")
-_ENTRY = "INSERT INTO entries (incident, number, at, by, kind, record, before, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ENTRY = (
+    "INSERT INTO entries (incident, number, at, by, kind, record, previous_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _INCIDENT = (
     "INSERT INTO incidents (id, number, short, scope, service, opened_at, ended_at, length, head)"
     " VALUES (?, ?, 'BM', 'bench', ?, ?, ?, ?, ?)"

@@ -27,7 +27,7 @@ from allclear.domain.systems import Access, Service
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import Registry
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.simulator.faults import Fault
 from allclear.simulator.scenario_schema import OtherServiceSpec, RevisionSpec, TrafficSpec, UsersSpec
 from allclear.vendors.cloud_run.client import CloudRun
@@ -318,7 +318,7 @@ class CompanyContext:
 
 def _seen(stage: Stage, setting: Setting) -> FakeRecord:
     seen = [
-        Baseline(resource=f"traffic:{stage.path}", revision=name, at=utc_now(), said_by="a test")
+        Baseline(resource=f"traffic:{stage.path}", revision=name, at=utc_now(), noted_by="a test")
         for name in setting.seen
     ]
     return FakeRecord(*seen)

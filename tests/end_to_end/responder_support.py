@@ -14,7 +14,7 @@ import httpx
 
 from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Simulation
 from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, until
 from tests.scopes import DRILL

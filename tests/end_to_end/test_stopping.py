@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.stack import Ports
 from tests.end_to_end.stack_support import LIMIT, ROOT, environment, free_port, until
 from tests.scopes import DRILL

@@ -27,7 +27,7 @@ from ruamel.yaml import YAML
 
 from allclear.domain.records import AlertJoined, AlertsCollapsed
 from allclear.domain.scope import Scope
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from tests.end_to_end.stack_support import ROOT, environment, free_port
 
 pytestmark = pytest.mark.slow
@@ -201,7 +201,7 @@ def test_a_storm_of_different_alerts_is_gathered_and_none_is_lost(tmp_path: Path
         rows = journal.incidents()
         assert journal.open_with_key("storm") is not None
         assert 20 <= len(rows) <= SERVICES + 1
-        heard = [one for one in journal.heard(limit=3 * COUNT) if one.state == "firing"]
+        heard = [one for one in journal.decisions(limit=3 * COUNT) if one.state == "firing"]
         decision = Counter(one.decision for one in heard)
         assert {one.key for one in heard} == {f"json:k{number}" for number in range(COUNT)}
         assert set(decision) <= {"opened", "joined", "collapsed", "repeat"}  # the last where a 503 came too late
@@ -224,8 +224,8 @@ def test_alerts_that_come_in_large_groups_hold_up_no_other_sender(tmp_path: Path
         requests.insert(number * small // large, group(f"g{number}", 1000))
     with responder(tmp_path) as (port, journal):
         assert send(port, requests, journal) == 0
-        heard = journal.heard(limit=large * 1000 + small + 1)
+        heard = journal.decisions(limit=large * 1000 + small + 1)
         assert Counter(one.source for one in heard) == {"alertmanager": large * 1000, "json": small}
-        assert all(one.times == 1 for one in heard)
+        assert all(one.count == 1 for one in heard)
         last = max(one.number for one in heard if one.source == "json")
         assert sum(one.number > last for one in heard if one.source == "alertmanager") > large * 500

@@ -19,7 +19,7 @@ import pytest
 from allclear.domain.action import ActStatus
 from allclear.domain.incident import Incident
 from allclear.domain.replay import replay
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, make, until
 from tests.scopes import DRILL
 

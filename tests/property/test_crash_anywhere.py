@@ -21,7 +21,7 @@ from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.postmortem.document import write_post_mortem
 from allclear.simulator.faults import Fault
 from allclear.simulator.world import World

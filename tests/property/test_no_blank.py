@@ -39,7 +39,7 @@ from allclear.domain.text import markdown_safe, plain
 from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.response.duties import duty_step
 from allclear.engine.response.moves import AskPeople
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.placeholders import FIELDS
 from tests.contract.simulator_support import REPOSITORY

@@ -21,7 +21,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.moves import Over, Wait
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.simulator.faults import Fault
 from allclear.simulator.scenario_schema import TrafficSpec
 from tests.contract.simulator_support import Simulated, until

@@ -50,7 +50,7 @@ from allclear.domain.records import (
     VetoWindowEnded,
 )
 from allclear.domain.replay import apply_to, replay
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE, START, Story

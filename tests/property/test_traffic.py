@@ -114,7 +114,7 @@ def _seen(run: PaperCloudRun) -> FakeRecord:
     """Return a record that saw each revision serve well, the oldest first: so that there is always one to choose."""
     resource = f"traffic:{run.path('vintstreet')}"
     return FakeRecord(
-        *(Baseline(resource=resource, revision=r.name, at=r.created, said_by="a test") for r in run.ready)
+        *(Baseline(resource=resource, revision=r.name, at=r.created, noted_by="a test") for r in run.ready)
     )
 
 

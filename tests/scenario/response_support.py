@@ -28,8 +28,8 @@ from allclear.domain.records import ActIntended, By, IncidentOpened, NoteAdded
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
 from allclear.engine.response.moves import Over, Wait
-from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Acquired, Claim, Journal, NewDelivery, OutboxKind, OutboxMessage
+from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Settings
 from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import OutbreakSpec, RevisionSpec, Trouble
@@ -63,13 +63,13 @@ WRITES = frozenset(
         "renew",
         "finish",
         "receive_all",
-        "settle",
-        "read_to",
+        "set_delivery_state",
+        "set_taken_in",
         "message_done",
         "message_failed",
-        "wait",
+        "add_waiting_run",
         "add_baselines",
-        "take_over",
+        "add_override",
     }
 )
 """The journal's methods that write."""

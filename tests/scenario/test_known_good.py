@@ -22,7 +22,7 @@ from allclear.engine.actions.known_good import (
     with_check_count,
     with_serving,
 )
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
 from tests.scenario.response_support import (
     FIX,
@@ -45,7 +45,7 @@ TRAFFIC = f"traffic:{SERVICE}"
 
 def seen(revision: str, hours: float, resource: str = TRAFFIC) -> Baseline:
     """Return a baseline of so many hours ago."""
-    return Baseline(resource=resource, revision=revision, at=NOW - timedelta(hours=hours), said_by="VS-1, recovered")
+    return Baseline(resource=resource, revision=revision, at=NOW - timedelta(hours=hours), noted_by="VS-1, recovered")
 
 
 def opened(began: datetime | None, service: str = "storefront") -> IncidentOpened:
@@ -144,7 +144,7 @@ async def test_a_false_alarm_notes_what_served_once_people_have_agreed(tmp_path:
         finally:
             await engine.close()
     assert (noted.revision, noted.at) == (GOOD, looked.at)
-    assert noted.said_by == f"{incident_id}, a false alarm"
+    assert noted.noted_by == f"{incident_id}, a false alarm"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ async def test_a_readiness_check_can_note_what_serves(tmp_path: Path) -> None:
             kept = engine.journal.baselines(TRAFFIC, NOW)
         finally:
             await engine.close()
-    assert kept == noted == [Baseline(resource=TRAFFIC, revision=GOOD, at=NOW, said_by="readiness")]
+    assert kept == noted == [Baseline(resource=TRAFFIC, revision=GOOD, at=NOW, noted_by="readiness")]
     assert shared == []
 
 
@@ -248,7 +248,7 @@ async def test_a_response_notes_what_contained_and_what_recovered_and_the_next_r
             preview = await engine.executor.preview("cloud_run.rollback_traffic", {"service": "storefront"})
         finally:
             await engine.close()
-    assert [(one.revision, one.said_by) for one in noted] == [
+    assert [(one.revision, one.noted_by) for one in noted] == [
         (FIX, f"{incident_id}, recovered"),
         (GOOD, f"{incident_id}, contained"),
     ]

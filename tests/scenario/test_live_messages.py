@@ -17,7 +17,7 @@ from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
 from allclear.engine.response.moves import Over
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.contract.simulator_support import REPOSITORY
 from tests.scenario.response_support import ALERT, Mortal, anybody, broken, die, installed

@@ -17,7 +17,7 @@ from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.notify.page_updates import PHASE
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.moves import Over, Wait
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.scenario.response_support import ALERT, MACHINE, Mortal, broken, die, installed
 from tests.scenario.response_support import vintstreet as small_vintstreet

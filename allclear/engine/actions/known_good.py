@@ -91,24 +91,24 @@ def is_conclusive(finding: Finding) -> bool:
     return enough and finding.verdict is Verdict.SUCCESS and CHECKS not in finding.facts
 
 
-def record_known_good(journal: Journal, finding: Finding, at: datetime, said_by: str) -> list[Baseline]:
+def record_known_good(journal: Journal, finding: Finding, at: datetime, noted_by: str) -> list[Baseline]:
     """Record what served according to the finding, if the finding is conclusive, and return it. Raises JournalError."""
     serving = serving_in(finding) if is_conclusive(finding) else []
-    return _record(journal, serving, at, said_by)
+    return _record(journal, serving, at, noted_by)
 
 
 async def record_serving(
-    journal: Journal, registry: Registry, context: ActionContext, service: str, at: datetime, said_by: str
+    journal: Journal, registry: Registry, context: ActionContext, service: str, at: datetime, noted_by: str
 ) -> list[Baseline]:
     """Record what serves all users of `service` now as known good, and return it.
 
     Only for a service whose health check has just succeeded, at the time `at`. Empty if the traffic is split or cannot
     be read. Raises JournalError.
     """
-    return _record(journal, await serving_all(registry, context, service), at, said_by)
+    return _record(journal, await serving_all(registry, context, service), at, noted_by)
 
 
-def _record(journal: Journal, serving: Sequence[ServingAll], at: datetime, said_by: str) -> list[Baseline]:
-    baselines = [Baseline(resource=item.resource, revision=item.revision, at=at, said_by=said_by) for item in serving]
+def _record(journal: Journal, serving: Sequence[ServingAll], at: datetime, noted_by: str) -> list[Baseline]:
+    baselines = [Baseline(resource=item.resource, revision=item.revision, at=at, noted_by=noted_by) for item in serving]
     journal.add_baselines(baselines)
     return baselines

@@ -55,7 +55,7 @@ class Explanation:
 def explain(journal: Journal, company: Company, incident_id: str, now: datetime) -> Explanation:
     """Return why the incident is what it is. Raises NotFound, JournalError."""
     incident = read_incident(journal, incident_id)
-    heard = journal.heard(incident=incident_id, limit=None)
+    heard = journal.decisions(incident=incident_id, limit=None)
     shown = heard if len(heard) <= _SHOWN else [heard[0], *heard[1 - _SHOWN :]]
     return Explanation(
         incident_id,
@@ -109,7 +109,7 @@ def _weak(journal: Journal, incident: Incident) -> list[str]:
     firing = {key: one for key, one in incident.alerts.items() if one.state == "firing"}
     if any(one.authenticated for one in firing.values()):
         return []
-    again = [one.key for one in journal.alerts_of(incident.id) if one.key in firing and one.times > 1]
+    again = [one.key for one in journal.alerts_of(incident.id) if one.key in firing and one.count > 1]
     return [
         f"It stays with approvals: {key} was weakly proven when it came, and a repeat is no proof." for key in again
     ]

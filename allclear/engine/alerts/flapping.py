@@ -14,7 +14,7 @@ from allclear.journal.ports import Journal
 
 def recent_changes(storm: Storm, known: AlertState, now: datetime, *, changed: bool) -> tuple[datetime, ...]:
     """Return when the alert's state changed within the policy's time; `changed` adds the present moment."""
-    changes = (*known.turns, now) if changed else known.turns
+    changes = (*known.transitions, now) if changed else known.transitions
     return tuple(at for at in changes if at > now - storm.flapping.within)
 
 

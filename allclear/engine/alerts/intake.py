@@ -35,9 +35,9 @@ class Intake:
         `numbered` means that the vendor numbers its deliveries. Raises JournalError.
         """
         now = received(alert, delivery, self._plan, self._clock(), numbered=numbered)
-        with self._journal.together(INCIDENTS):
+        with self._journal.transaction(INCIDENTS):
             taken = self._decide(now)
-            self._journal.hear(now.decision(taken, position))
+            self._journal.add_decision(now.decision(taken, position))
             if taken.state == "collapsed" and taken.incident:
                 count_collapsed(self._journal, read_incident(self._journal, taken.incident), self._plan, now.now)
         return taken
@@ -46,7 +46,7 @@ class Intake:
         """Record that an alert could not be taken in, and why. Raises JournalError."""
         taken = Taken("quarantined", plain(reason))
         now = received(alert, delivery, self._plan, self._clock(), numbered=False)
-        self._journal.hear(now.decision(taken, position))
+        self._journal.add_decision(now.decision(taken, position))
         return taken
 
     def _decide(self, alert: ReceivedAlert) -> Taken:
@@ -57,7 +57,7 @@ class Intake:
         if incident and not incident.over:
             return self._decide_known(alert, known, incident)
         if not alert.firing:
-            self._journal.keep_alert(alert.next_state(known, alert.record.state))
+            self._journal.save_alert(alert.next_state(known, alert.record.state))
         elif incident and (reason := self._replayed(alert, known)):
             return Taken("old", reason, known.incident)
         taken = self._decide_new(alert)
@@ -83,10 +83,10 @@ class Intake:
         A genuine request can be captured and sent again, because most signatures cover no time.
         """
         at, last = alert.record.at, known.source_time
-        if at and last and (at < last or (at == last and known.said == "firing")):
+        if at and last and (at < last or (at == last and known.source_state == "firing")):
             return f"Its time, {at.isoformat()}, is before {known.incident} ended; a new problem has a later time."
         if at is None and alert.numbered:
-            earlier = self._journal.heard(delivery=alert.record.delivery)
+            earlier = self._journal.decisions(delivery=alert.record.delivery)
             if any(decision.incident for decision in earlier):
                 return f"The same delivery belonged to {known.incident}, which has ended."
         return None
@@ -95,13 +95,13 @@ class Intake:
 
     def _decide_known(self, alert: ReceivedAlert, known: AlertState, incident: Incident) -> Taken:
         """Decide about an alert of an open incident. Only what changes something goes into the record."""
-        changed, at = alert.record.state != known.said, alert.record.at
+        changed, at = alert.record.state != known.source_state, alert.record.at
         if changed and at and known.source_time and at < known.source_time:
-            return Taken("late", f"Its time is before the {known.said} that was received last.", incident.id)
+            return Taken("late", f"Its time is before the {known.source_state} that was received last.", incident.id)
         changes = recent_changes(self._storm, known, alert.now, changed=changed)
         flapping = self._storm.enabled and is_flapping(self._storm, changes)
         state = "firing" if flapping else alert.record.state
-        self._journal.keep_alert(replace(alert.next_state(known, state), turns=changes))
+        self._journal.save_alert(replace(alert.next_state(known, state), transitions=changes))
         if flapping and changed:
             return hold(self._journal, self._storm, alert, incident, len(changes))
         if state != known.state and alert.firing:

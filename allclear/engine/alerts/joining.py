@@ -52,7 +52,7 @@ class IncidentJoiner:
         severity = self._plan.severity_of(alert.route) if alert.route else None
         room = not self._storm.enabled or self._buckets.take(alert.record.source, severity, alert.now)
         if new:
-            self._journal.keep_alert(alert.first_state(incident.id))
+            self._journal.save_alert(alert.first_state(incident.id))
         if not room and not raised:
             limit = self._storm.per_source
             many = f"more than {limit.times} alerts of {alert.record.source} within {say_duration(limit.within)}"
@@ -112,7 +112,7 @@ class IncidentJoiner:
             records=[record],
             outbox=[start_message("{incident}", "respond")],
         )
-        self._journal.keep_alert(alert.first_state(incident))
+        self._journal.save_alert(alert.first_state(incident))
         if new and self._storm.enabled:
             self._buckets.take(record.source, severity, alert.now)
             self._umbrella.open_if_due(alert.now)

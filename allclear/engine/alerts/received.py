@@ -53,7 +53,7 @@ class ReceivedAlert:
             source=record.source,
             title=record.title,
             state=record.state,
-            said=record.state,
+            source_state=record.state,
             source_time=record.at,
             changed_at=self.now,
             last_seen_at=self.now,
@@ -67,11 +67,11 @@ class ReceivedAlert:
             known,
             title=record.title,
             state=state,
-            said=record.state,
+            source_state=record.state,
             source_time=max(times, default=None),
-            changed_at=self.now if record.state != known.said else known.changed_at,
+            changed_at=self.now if record.state != known.source_state else known.changed_at,
             last_seen_at=self.now,
-            times=known.times + 1,
+            count=known.count + 1,
         )
 
     def decision(self, taken: Taken, position: int) -> AlertDecision:

@@ -79,12 +79,12 @@ class RecoveryWatcher:
     # --- alerts ------------------------------------------------------------------------------------
 
     def _let_flapping_alerts_count(self, incident: Incident) -> None:
-        if not incident.flapping and not self._journal.collapsed(incident.id, incident.collapsed_up_to)[0]:
+        if not incident.flapping and not self._journal.count_collapsed(incident.id, incident.collapsed_up_to)[0]:
             return  # to write takes a turn that those who take alerts in wait for
-        with self._journal.together(INCIDENTS):
+        with self._journal.transaction(INCIDENTS):
             count_collapsed(self._journal, incident, self._company.plan, self._clock())
             for known in self._journal.alerts_of(incident.id) if incident.flapping else []:
-                if known.state != known.said and not self._flaps(known):
+                if known.state != known.source_state and not self._flaps(known):
                     self._let_count(incident, known)
 
     def _flaps(self, known: AlertState) -> bool:
@@ -95,10 +95,12 @@ class RecoveryWatcher:
         held = incident.alerts.get(known.key)
         if held is None:
             return
-        said = held.model_copy(update={"state": known.said, "at": known.source_time, "flapping": False, "news": ""})
+        said = held.model_copy(
+            update={"state": known.source_state, "at": known.source_time, "flapping": False, "news": ""}
+        )
         by = By(actor=f"alert from {known.source}", via=known.source)
         self._journal.append(incident.id, [said], by)
-        self._journal.keep_alert(replace(known, state=known.said))
+        self._journal.save_alert(replace(known, state=known.source_state))
 
     # --- recovery ----------------------------------------------------------------------------------
 
@@ -107,7 +109,7 @@ class RecoveryWatcher:
         quiet_since = [one.changed_at for one in known]
         if incident.opened.umbrella and incident.joined_at:  # it may have no alert of its own
             quiet_since.append(incident.joined_at)
-        if not quiet_since or any("firing" in {one.state, one.said} for one in known):
+        if not quiet_since or any("firing" in {one.state, one.source_state} for one in known):
             return
         clear = max(quiet_since)
         if self._clock() - clear < self._storm.clear_for:
@@ -123,7 +125,9 @@ class RecoveryWatcher:
         finding = await self._conductor.check_health(incident)
         # A look takes its time: only what this look bears on must not have moved.
         now = read_incident(self._journal, incident.id)
-        if not now.over and all("firing" not in {one.state, one.said} for one in self._journal.alerts_of(incident.id)):
+        if not now.over and all(
+            "firing" not in {one.state, one.source_state} for one in self._journal.alerts_of(incident.id)
+        ):
             self._write(now, self._found(now, finding))
 
     def _found(self, incident: Incident, finding: Finding) -> list[Any]:

@@ -114,6 +114,6 @@ def count_collapsed(journal: Journal, incident: Incident, plan: Plan, now: datet
     """Record how many alerts were only counted for `incident`, if there are any and the last summary is old enough."""
     if incident.collapsed_at and now - incident.collapsed_at < plan.storm.summary_every:
         return
-    count, last = journal.collapsed(incident.id, incident.collapsed_up_to)
+    count, last = journal.count_collapsed(incident.id, incident.collapsed_up_to)
     if count:
         journal.append(incident.id, [AlertsCollapsed(count=count, up_to=last)], BY, expect=incident.length)

@@ -69,7 +69,7 @@ class Roles:
             raise NotFound(f"{by.actor} takes no turns as {plan.role_title(role)}.", f"Turns are taken by: {people}.")
         now = self._clock()
         for layer in layers:
-            self._journal.take_over(RotaOverride(role=role, layer=layer.name, person=by.actor, at=now))
+            self._journal.add_override(RotaOverride(role=role, layer=layer.name, person=by.actor, at=now))
         names = " and ".join(layer.name for layer in layers)
         return f"{by.actor} is on duty as {plan.role_title(role)} now ({names})."
 

@@ -19,7 +19,7 @@ STATES: tuple[str, ...] = get_args(DeliveryState)
 
 def shown_in_list(journal: Journal, state: str | None, source: str | None, limit: int) -> list[AlertShown]:
     """Return what came in, newest first, with what became of the last of its alerts."""
-    arrived = journal.arrived(state=state, source=source, limit=limit)
+    arrived = journal.delivery_summaries(state=state, source=source, limit=limit)
     return [_shown(journal, one, _IN_A_LIST) for one in arrived]
 
 
@@ -29,7 +29,7 @@ def shown(journal: Journal, delivery: str) -> AlertShown:
 
 
 def _shown(journal: Journal, one: DeliverySummary | Delivery, limit: int | None) -> AlertShown:
-    heard = journal.heard(delivery=one.id, limit=limit)
+    heard = journal.decisions(delivery=one.id, limit=limit)
     return AlertShown(
         id=one.id,
         source=one.source,
@@ -39,7 +39,7 @@ def _shown(journal: Journal, one: DeliverySummary | Delivery, limit: int | None)
         reason=one.reason,
         incident=one.incident,
         alerts=[_heard(line) for line in heard],
-        alerts_in_all=journal.count_heard(one.id) if len(heard) == limit else len(heard),
+        alerts_in_all=journal.count_decisions(one.id) if len(heard) == limit else len(heard),
     )
 
 
@@ -55,5 +55,5 @@ def _heard(heard: AlertDecision) -> HeardShown:
         decision=heard.decision,
         reason=heard.reason,
         incident=heard.incident,
-        count=heard.times,
+        count=heard.count,
     )

@@ -124,7 +124,7 @@ class InboxWorker:
         """Take in as many deliveries as one transaction has time for, and return those that it came to."""
         end, reached = monotonic() + _TURN, list[OpenDelivery]()
         try:
-            with self._journal.together(INCIDENTS):
+            with self._journal.transaction(INCIDENTS):
                 while len(reached) < len(waiting) and (not reached or monotonic() < end):
                     reached.append(self._take_until(waiting[len(reached)], end))
         except Exception:  # noqa: BLE001 - a delivery that cannot be taken in must not roll the others back
@@ -139,7 +139,7 @@ class InboxWorker:
         while not one.finished:
             one = self._take_next(one)
             if not one.finished and monotonic() >= end:
-                self._journal.read_to(one.delivery.id, len(one.taken))
+                self._journal.set_taken_in(one.delivery.id, len(one.taken))
                 return one
         self._finish(one)
         return one
@@ -192,11 +192,11 @@ class InboxWorker:
 
     def _taken_before(self, delivery: Delivery) -> tuple[Taken, ...]:
         """Return what became of the first alerts, which an earlier process took in."""
-        if not delivery.read_to:
+        if not delivery.taken_in:
             return ()
-        rows = sorted(self._journal.heard(delivery=delivery.id, limit=None), key=lambda row: row.at)
+        rows = sorted(self._journal.decisions(delivery=delivery.id, limit=None), key=lambda row: row.at)
         last = {row.position: Taken(row.decision, row.reason, row.incident) for row in rows}
-        return tuple(last[position] for position in range(delivery.read_to))
+        return tuple(last[position] for position in range(delivery.taken_in))
 
     def _take_next(self, one: OpenDelivery) -> OpenDelivery:
         delivery, position = one.delivery, len(one.taken)
@@ -204,23 +204,23 @@ class InboxWorker:
         return replace(one, taken=(*one.taken, taken))
 
     def _take_next_alone(self, one: OpenDelivery) -> OpenDelivery:
-        with self._journal.together(INCIDENTS):
+        with self._journal.transaction(INCIDENTS):
             one = self._take_next(one)
-            self._journal.read_to(one.delivery.id, len(one.taken))
+            self._journal.set_taken_in(one.delivery.id, len(one.taken))
         return one
 
     def _quarantine(self, one: OpenDelivery, reason: str) -> OpenDelivery:
-        with self._journal.together(INCIDENTS):
+        with self._journal.transaction(INCIDENTS):
             position = len(one.taken)
             taken = self._intake.quarantine(one.alerts[position], one.delivery.id, position, reason)
-            self._journal.read_to(one.delivery.id, position + 1)
+            self._journal.set_taken_in(one.delivery.id, position + 1)
         return replace(one, taken=(*one.taken, taken))
 
     def _finish(self, one: OpenDelivery) -> None:
         if one.result:
-            self._journal.settle(one.delivery.id, *one.result)
+            self._journal.set_delivery_state(one.delivery.id, *one.result)
             return
         taken = sorted(one.taken, key=lambda taken: get_args(Decision).index(taken.state))
         incident = next((one.incident for one in taken if one.incident), None)
         reasons = plain(" ".join(dict.fromkeys([one.note, *(taken.reason for taken in one.taken)])), _LONGEST_REASONS)
-        self._journal.settle(one.delivery.id, taken[0].state, reasons, incident)
+        self._journal.set_delivery_state(one.delivery.id, taken[0].state, reasons, incident)

@@ -88,7 +88,7 @@ def test_one_damaged_record_hides_no_other_incident(engine: Engine) -> None:
 def test_the_list_of_alerts_has_a_heading_and_says_each_thing_once(engine: Engine) -> None:
     """Each alert has its time in UTC, its source, its state, and the id that `retry` takes."""
     kept = received(engine.journal, "json", {}, b"{", "1")[0]
-    engine.journal.settle(kept, "quarantined", "It cannot be read.")
+    engine.journal.set_delivery_state(kept, "quarantined", "It cannot be read.")
     heading, line, reason = printed("alert", "list").splitlines()
     assert heading.split()[:4] == ["Received", "(UTC)", "Source", "State"]
     assert line.split()[2:] == ["json", "quarantined", kept]

@@ -85,7 +85,7 @@ def change(summary: str, before: JsonDict, after: JsonDict, action: str = "traff
         "action": action,
         "resource": "run:vintstreet",
         "summary": summary,
-        "before": before,
+        "previous_hash": before,
         "after": after,
         "risk": "Requests in flight may fail for a second.",
         "undo": "Traffic goes back as it was.",
@@ -112,7 +112,15 @@ class Story:
             stored = record.model_dump_json(by_alias=True)
             sealed = link(self.id, number, self.now.isoformat(), by.model_dump_json(), stored, before)
             self.entries.append(
-                Entry(incident=self.id, number=number, at=self.now, by=by, record=record, before=before, hash=sealed)
+                Entry(
+                    incident=self.id,
+                    number=number,
+                    at=self.now,
+                    by=by,
+                    record=record,
+                    previous_hash=before,
+                    hash=sealed,
+                )
             )
         return self
 

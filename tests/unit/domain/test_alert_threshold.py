@@ -59,7 +59,7 @@ def test_too_few_samples_open_nothing_and_the_reason_is_kept(tmp_path: Path) -> 
     try:
         few = engine.intake.take(replace(ALERT, labels=ALERT.labels | {"samples": "3"}), "d1")
         assert (few.state, few.incident) == ("below", None)
-        (heard,) = engine.journal.heard(delivery="d1")
+        (heard,) = engine.journal.decisions(delivery="d1")
         assert "3 samples" in heard.reason
         enough = engine.intake.take(replace(ALERT, labels=ALERT.labels | {"samples": "300"}), "d2")
         assert enough.state == "opened"

@@ -12,7 +12,7 @@ from allclear.domain.errors import NotFound
 from allclear.domain.records import NoteAdded
 from allclear.domain.replay import replay
 from allclear.engine.incidents import read_incident
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import MACHINE, OPENED, new_journal
 from tests.scopes import REAL
 
@@ -64,7 +64,7 @@ def test_what_came_to_nothing_is_forgotten(journal: Any) -> None:  # noqa: ANN40
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
 
     def fails() -> None:
-        with journal.together():
+        with journal.transaction():
             _noted(journal, incident, "lost")
             assert len(read_incident(journal, incident).notes) == 1
             raise NotFound("gone", "look")

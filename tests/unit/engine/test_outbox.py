@@ -13,7 +13,7 @@ from allclear.company import find_company
 from allclear.domain.records import By, IncidentEnded, IncidentOpened
 from allclear.domain.scope import Scope
 from allclear.engine.response.flow_starts import start_message
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.prefect_api import OutboxDelivery, PrefectApi
 from tests.scenario.response_support import new_journal
 from tests.scopes import DRILL

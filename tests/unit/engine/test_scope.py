@@ -21,7 +21,7 @@ from allclear.domain.runbook import Phase
 from allclear.engine.actions.auto_approval import acted_recently
 from allclear.engine.actions.known_good import JournalRecord
 from allclear.engine.people.declare import Declaration
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Settings
 from tests.scenario.response_support import installed, new_journal
 from tests.scenario.scenes import Scene, scene
@@ -96,8 +96,8 @@ def test_claims_baselines_and_overrides_are_those_of_the_scope(tmp_path: Path) -
     """What a drill noted as healthy, or who took a rota over in it, is unknown to the real company."""
     url = new_journal(tmp_path)
     with closing(SqlJournal(url, REAL)) as real, closing(SqlJournal(url, DRILL)) as drill:
-        drill.add_baselines([Baseline(resource="traffic:x", revision="good", at=utc_now(), said_by="VS-1")])
-        drill.take_over(RotaOverride(role="on_call", layer="primary", person="Ana", at=utc_now()))
+        drill.add_baselines([Baseline(resource="traffic:x", revision="good", at=utc_now(), noted_by="VS-1")])
+        drill.add_override(RotaOverride(role="on_call", layer="primary", person="Ana", at=utc_now()))
         later = utc_now() + timedelta(hours=1)
         assert (len(drill.baselines("traffic:x", later)), real.baselines("traffic:x", later)) == (1, [])
         assert (len(drill.overrides("on_call")), real.overrides("on_call")) == (1, [])

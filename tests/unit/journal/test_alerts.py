@@ -12,8 +12,8 @@ import pytest
 from allclear.domain.alert import AlertDecision, AlertState
 from allclear.domain.errors import NotFound
 from allclear.domain.records import NoteAdded
-from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import INCIDENTS, NewDelivery
+from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals
 from tests.scenario.response_support import MACHINE, OPENED
 from tests.scopes import DRILL, REAL
@@ -43,12 +43,12 @@ def _known(incident: str) -> AlertState:
 def test_an_alert_is_kept_and_changed_by_its_key(url: str, journal: SqlJournal) -> None:
     """How it stands comes back as it was written, for its scope and its incident alone."""
     assert journal.alert("json:k") is None
-    journal.keep_alert(_known("VS-1"))
+    journal.save_alert(_known("VS-1"))
     assert journal.alert("json:k") == _known("VS-1")
     with closing(SqlJournal(url, DRILL)) as drill:
         assert drill.alert("json:k") is None
-    later = replace(_known("VS-2"), said="resolved", source_time=None, turns=())
-    journal.keep_alert(later)
+    later = replace(_known("VS-2"), source_state="resolved", source_time=None, transitions=())
+    journal.save_alert(later)
     assert journal.alert("json:k") == later
     assert (journal.alerts_of("VS-1"), journal.alerts_of("VS-2")) == ([], [later])
 
@@ -57,31 +57,31 @@ def test_what_was_heard_is_told_in_order_and_the_same_again_is_counted(journal: 
     """An alert that opened an incident and was then repeated has a line for each, the repeats in one."""
     repeat = replace(HEARD, decision="repeat", reason="Known.")
     for one in (HEARD, repeat, replace(repeat, at=NOW + timedelta(minutes=1))):
-        journal.hear(one)
-    journal.hear(replace(HEARD, delivery="d2", decision="ignored", incident=None))
-    told = [(one.decision, one.times, one.at) for one in journal.heard(delivery="d1")]
+        journal.add_decision(one)
+    journal.add_decision(replace(HEARD, delivery="d2", decision="ignored", incident=None))
+    told = [(one.decision, one.count, one.at) for one in journal.decisions(delivery="d1")]
     assert told == [("opened", 1, NOW), ("repeat", 2, NOW + timedelta(minutes=1))]
-    assert [one.delivery for one in journal.heard(incident="VS-1")] == ["d1", "d1"]
-    assert [(one.decision, one.incident) for one in journal.heard(limit=1)] == [("ignored", None)]
-    assert (journal.count_heard("d1"), journal.count_heard("d2"), journal.count_heard("none")) == (2, 1, 0)
+    assert [one.delivery for one in journal.decisions(incident="VS-1")] == ["d1", "d1"]
+    assert [(one.decision, one.incident) for one in journal.decisions(limit=1)] == [("ignored", None)]
+    assert (journal.count_decisions("d1"), journal.count_decisions("d2"), journal.count_decisions("none")) == (2, 1, 0)
 
 
 def test_all_that_was_heard_can_be_had(journal: SqlJournal) -> None:
     """Without a limit nothing is left out, however much it is; else the newest stay."""
-    with journal.together():
+    with journal.transaction():
         for number in range(1001):
-            journal.hear(replace(HEARD, position=number))
-    assert [one.position for one in journal.heard(incident="VS-1", limit=None)] == list(range(1001))
-    assert [one.position for one in journal.heard(incident="VS-1")] == list(range(1, 1001))
+            journal.add_decision(replace(HEARD, position=number))
+    assert [one.position for one in journal.decisions(incident="VS-1", limit=None)] == list(range(1001))
+    assert [one.position for one in journal.decisions(incident="VS-1")] == list(range(1, 1001))
 
 
 def test_collapsed_alerts_are_counted_from_where_the_last_count_ended(journal: SqlJournal) -> None:
     """Each is counted once."""
     for number in range(3):
-        journal.hear(replace(HEARD, delivery=f"c{number}", decision="collapsed"))
-    count, last = journal.collapsed("VS-1", 0)
+        journal.add_decision(replace(HEARD, delivery=f"c{number}", decision="collapsed"))
+    count, last = journal.count_collapsed("VS-1", 0)
     assert count == 3
-    assert journal.collapsed("VS-1", last) == (0, last)
+    assert journal.count_collapsed("VS-1", last) == (0, last)
 
 
 def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJournal) -> None:
@@ -90,9 +90,9 @@ def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJo
     note = NoteAdded(text="seen")
 
     def write(key: str, *, fails: bool) -> None:
-        with journal.together(INCIDENTS):
+        with journal.transaction(INCIDENTS):
             journal.append(incident, [note], MACHINE)
-            journal.keep_alert(replace(_known(incident), key=key))
+            journal.save_alert(replace(_known(incident), key=key))
             assert journal.alert(key)
             if fails:
                 raise NotFound("gone", "look")
@@ -100,11 +100,11 @@ def test_what_is_written_together_is_there_together_or_not_at_all(journal: SqlJo
     with pytest.raises(NotFound):
         write("first", fails=True)
     assert (journal.head(incident)[0], journal.alerts_of(incident)) == (1, [])
-    with journal.together(INCIDENTS):
+    with journal.transaction(INCIDENTS):
         write("second", fails=False)
 
     def both() -> None:
-        with journal.together(INCIDENTS):
+        with journal.transaction(INCIDENTS):
             write("third", fails=False)
             write("fourth", fails=True)
 

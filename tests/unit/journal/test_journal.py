@@ -14,6 +14,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 
@@ -22,8 +24,10 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError, ConcurrentWrite, ConfigError, JournalError, NotFound
 from allclear.domain.plan import RotaOverride
 from allclear.domain.records import GENESIS, ActFinished, ActIntended, ActProposed, IncidentEnded, NoteAdded
-from allclear.journal.entries import SqlJournal
+from allclear.journal.database import HEAD
 from allclear.journal.ports import Acquired, Claim, Finished, Held, OutboxKind, OutboxMessage
+from allclear.journal.sql_journal import SqlJournal
+from allclear.journal.tables import METADATA
 from tests.journal_support import Journals, manual
 from tests.scenario.response_support import MACHINE, OPENED, append_all, hold_claim, open_all, received
 from tests.scopes import REAL
@@ -86,7 +90,7 @@ def test_takeovers_are_kept_the_newest_first(journal: SqlJournal) -> None:
         for name, hour in (("Ana", 9), ("Ben", 17))
     ]
     for one in said:
-        journal.take_over(one)
+        journal.add_override(one)
     assert journal.overrides("on_call") == said[::-1]
     assert journal.overrides("on_call", limit=1) == said[1:]
     assert journal.overrides("cto") == []
@@ -99,7 +103,7 @@ def test_what_is_written_is_read_in_order(journal: SqlJournal) -> None:
     entries = journal.entries(incident)
     assert entries[1:] == said
     assert [entry.number for entry in entries] == [1, 2, 3]
-    assert [entry.before for entry in entries] == [GENESIS, entries[0].hash, entries[1].hash]
+    assert [entry.previous_hash for entry in entries] == [GENESIS, entries[0].hash, entries[1].hash]
     assert journal.entries(incident, after=2) == entries[2:]
     assert journal.broken_link(incident) is None
 
@@ -131,7 +135,7 @@ def test_the_database_refuses_to_change_an_entry(journal: SqlJournal, url: str, 
         ("UPDATE entries SET at = replace(at, '20', '19') WHERE number = 1", 1),
         ("DELETE FROM entries WHERE number = 2", 2),
         ("DELETE FROM entries WHERE number = 4", 4),
-        ("UPDATE entries SET hash = before WHERE number = 4", 4),
+        ("UPDATE entries SET hash = previous_hash WHERE number = 4", 4),
     ],
 )
 def test_a_changed_line_breaks_the_chain(journal: SqlJournal, url: str, change: str, broken: int) -> None:
@@ -319,7 +323,7 @@ def test_a_repeat_is_looked_at_once_more_after_it_was_dealt_with(journal: SqlJou
     """The same words may mean something new by then; while they wait to be looked at, a repeat is only counted."""
     delivery, _ = received(journal, "alertmanager", {}, b"{}", "key")
     assert received(journal, "alertmanager", {}, b"{}", "key") == (delivery, False)
-    journal.settle(delivery, "ignored", "No open incident has this alert.")
+    journal.set_delivery_state(delivery, "ignored", "No open incident has this alert.")
     assert journal.deliveries(state="new") == []
     assert received(journal, "alertmanager", {}, b"{}", "key") == (delivery, True)
     assert [(one.id, one.count) for one in journal.deliveries(state="new")] == [(delivery, 3)]
@@ -369,9 +373,9 @@ def test_the_version_tells_that_somebody_has_written(
 def test_runs_that_wait_are_noted_once(journal: SqlJournal) -> None:
     """Each run once for each ask."""
     for run in ("one", "two", "one"):
-        journal.wait(run, "VS-1", "VS-1/contain/roll-back")
-    assert sorted(journal.waits("VS-1/contain/roll-back")) == ["one", "two"]
-    assert journal.waits("VS-1/contain/nothing") == []
+        journal.add_waiting_run(run, "VS-1", "VS-1/contain/roll-back")
+    assert sorted(journal.waiting_runs("VS-1/contain/roll-back")) == ["one", "two"]
+    assert journal.waiting_runs("VS-1/contain/nothing") == []
 
 
 # --- what can be wrong with a database -------------------------------------------------------------------
@@ -428,6 +432,16 @@ def test_a_journal_of_a_newer_version_says_so(url: str) -> None:
     with manual(url) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     assert "newer" in _complaint(url)
+
+
+def test_the_migrations_create_the_tables_that_the_code_uses(journals: Journals) -> None:
+    """An empty database is migrated when a journal is opened on it; its tables, columns and indexes are the code's."""
+    url = journals.blank()
+    SqlJournal(url, REAL).close()
+    with manual(url) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+        assert context.get_current_revision() == HEAD
 
 
 def test_a_folder_that_is_a_file_says_so(tmp_path: Path) -> None:

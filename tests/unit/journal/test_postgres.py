@@ -17,8 +17,8 @@ from allclear.cli.start import say_where
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.errors import JournalError
 from allclear.domain.records import ActFinished, ActIntended, NoteAdded
-from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Acquired, Claim, Held
+from allclear.journal.sql_journal import SqlJournal
 from allclear.journal.url import shown
 from allclear.settings import Settings
 from allclear.stack import Ports, Stack
@@ -218,7 +218,7 @@ def test_the_character_zero_stops_nothing(journal: SqlJournal) -> None:
     assert journal.entries(incident)[-1].record.text == "c\0d"
     assert journal.broken_link(incident) is None
     delivery, _ = received(journal, "json", {"x": "\0"}, b"\0", "e\0f")
-    journal.settle(delivery, "quarantined", "It cannot be read: \0.")
+    journal.set_delivery_state(delivery, "quarantined", "It cannot be read: \0.")
     assert journal.delivery(delivery).body == b"\0"
 
 

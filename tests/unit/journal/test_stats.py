@@ -12,8 +12,8 @@ import pytest
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.records import ActFinished, ActIntended
 from allclear.domain.scope import Scope
-from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Acquired, Counts, OutboxKind, OutboxMessage
+from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals
 from tests.scenario.response_support import MACHINE, OPENED, new_journal, received
 from tests.scopes import REAL
@@ -55,12 +55,12 @@ def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
     first, _ = received(journal, "json", {}, b"{}", "a")
     received(journal, "grafana", {}, b"[]", "b")
     received(journal, "json", {}, b"{}", "a")
-    journal.settle(first, "ignored", "reason")
-    (shown,) = journal.arrived(source="json")
+    journal.set_delivery_state(first, "ignored", "reason")
+    (shown,) = journal.delivery_summaries(source="json")
     assert (shown.id, shown.count, shown.state, shown.reason) == (first, 2, "ignored", "reason")
-    assert [one.source for one in journal.arrived()] == ["grafana", "json"]
-    assert [one.source for one in journal.arrived(limit=1)] == ["grafana"]
-    assert journal.arrived(state="new", source="json") == []
+    assert [one.source for one in journal.delivery_summaries()] == ["grafana", "json"]
+    assert [one.source for one in journal.delivery_summaries(limit=1)] == ["grafana"]
+    assert journal.delivery_summaries(state="new", source="json") == []
 
 
 def test_deliveries_are_counted_by_what_became_of_them(journal: SqlJournal) -> None:
@@ -70,7 +70,7 @@ def test_deliveries_are_counted_by_what_became_of_them(journal: SqlJournal) -> N
     second, _ = received(journal, "grafana", {}, b"[]", "b")
     assert counts(journal).deliveries == {"new": 2}
     assert counts(journal).unread_since == journal.delivery(first).received_at
-    journal.settle(first, "ignored", "reason")
+    journal.set_delivery_state(first, "ignored", "reason")
     received(journal, "json", {}, b"{}", "a")
     assert counts(journal).deliveries == {"new": 2}
     assert counts(journal).unread_since == journal.delivery(second).received_at
@@ -102,7 +102,7 @@ def test_the_proof_that_it_can_be_written_leaves_no_trace(journal: SqlJournal) -
     carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
     before = counts(journal)
     for _ in range(3):
-        journal.prove_writable()
+        journal.check_writable()
     assert counts(journal) == before
 
 
@@ -110,8 +110,8 @@ def test_the_proof_that_it_can_be_written_reaches_the_disk(tmp_path: Path) -> No
     """Each proof writes, so that a disk that is full or gone is noticed."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     log = tmp_path / "journal.db-wal"
-    journal.prove_writable()
+    journal.check_writable()
     grown = log.stat().st_size
-    journal.prove_writable()
+    journal.check_writable()
     assert log.stat().st_size > grown
     journal.close()

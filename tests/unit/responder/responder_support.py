@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.scope import Scope
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.responder.app import make_app
 from allclear.responder.connection_limits import Connection
 from allclear.responder.limits import Limits

@@ -1,4 +1,4 @@
-"""The first journal: all tables, and the triggers that keep what is only ever added as it was written."""
+"""The first journal: all tables, and the triggers that make some of them append-only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-WORD = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 APPEND_ONLY = ("entries", "overrides", "baselines")
 
 
@@ -22,21 +22,21 @@ def upgrade() -> None:
     _triggers(op.get_bind().dialect.name)
 
 
-def _words(*names: str) -> list[sa.Column[str]]:
-    return [sa.Column(name, WORD, nullable=False) for name in names]
+def _texts(*names: str) -> list[sa.Column[str]]:
+    return [sa.Column(name, TEXT, nullable=False) for name in names]
 
 
 def _incidents() -> None:
     op.create_table(
         "incidents",
-        sa.Column("id", WORD, primary_key=True),
+        sa.Column("id", TEXT, primary_key=True),
         sa.Column("number", sa.Integer, nullable=False),
-        *_words("short", "scope", "service"),
-        sa.Column("key", WORD),
-        *_words("opened_at"),
-        sa.Column("ended_at", WORD),
+        *_texts("short", "scope", "service"),
+        sa.Column("key", TEXT),
+        *_texts("opened_at"),
+        sa.Column("ended_at", TEXT),
         sa.Column("length", sa.Integer, nullable=False),
-        *_words("head"),
+        *_texts("head"),
     )
     op.create_index("incidents_number", "incidents", ["short", "number"], unique=True)
     op.create_index("incidents_newest", "incidents", ["scope", "opened_at"])
@@ -51,11 +51,11 @@ def _incidents() -> None:
     )
     op.create_table(
         "entries",
-        sa.Column("incident", WORD, primary_key=True),
+        sa.Column("incident", TEXT, primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
-        *_words("at", "by", "kind", "record", "before", "hash"),
-        sa.Column("act", WORD),
-        sa.Column("resource", WORD),
+        *_texts("at", "by", "kind", "record", "previous_hash", "hash"),
+        sa.Column("act", TEXT),
+        sa.Column("resource", TEXT),
     )
     op.create_index("entries_resource", "entries", ["resource", "incident"])
     outcome = sa.text("kind = 'act.finished'")
@@ -72,41 +72,41 @@ def _incidents() -> None:
 def _claims() -> None:
     op.create_table(
         "claims",
-        sa.Column("scope", WORD, primary_key=True),
-        sa.Column("resource", WORD, primary_key=True),
-        *_words("incident", "act", "holder", "token", "until"),
+        sa.Column("scope", TEXT, primary_key=True),
+        sa.Column("resource", TEXT, primary_key=True),
+        *_texts("incident", "act", "holder", "token", "until"),
     )
 
 
 def _inbox_and_outbox() -> None:
     op.create_table(
         "inbox",
-        sa.Column("id", WORD, primary_key=True),
+        sa.Column("id", TEXT, primary_key=True),
         sa.Column("number", sa.Integer, nullable=False, index=True),
-        *_words("scope", "source"),
-        sa.Column("delivery_key", WORD, nullable=False, unique=True),
-        *_words("received_at", "headers"),
+        *_texts("scope", "source"),
+        sa.Column("delivery_key", TEXT, nullable=False, unique=True),
+        *_texts("received_at", "headers"),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("count", sa.Integer, nullable=False),
-        sa.Column("state", WORD, nullable=False, index=True),
-        sa.Column("incident", WORD),
-        *_words("reason"),
-        sa.Column("read_to", sa.Integer, nullable=False),
+        sa.Column("state", TEXT, nullable=False, index=True),
+        sa.Column("incident", TEXT),
+        *_texts("reason"),
+        sa.Column("taken_in", sa.Integer, nullable=False),
     )
     op.create_table(
         "outbox",
-        sa.Column("key", WORD, primary_key=True),
-        *_words("kind", "incident", "detail"),
+        sa.Column("key", TEXT, primary_key=True),
+        *_texts("kind", "incident", "detail"),
         sa.Column("attempts", sa.Integer, nullable=False),
-        *_words("next_at"),
+        *_texts("next_at"),
         sa.Column("done", sa.Integer, nullable=False, index=True),
-        *_words("reason"),
+        *_texts("reason"),
     )
     op.create_table(
-        "waits",
-        sa.Column("run", WORD, primary_key=True),
-        sa.Column("ask", WORD, primary_key=True),
-        *_words("incident"),
+        "waiting_runs",
+        sa.Column("run", TEXT, primary_key=True),
+        sa.Column("ask", TEXT, primary_key=True),
+        *_texts("incident"),
     )
 
 
@@ -114,12 +114,12 @@ def _on_call() -> None:
     op.create_table(
         "overrides",
         sa.Column("number", sa.Integer, primary_key=True),
-        *_words("scope", "role", "layer", "person", "at"),
+        *_texts("scope", "role", "layer", "person", "at"),
     )
     op.create_table(
         "baselines",
         sa.Column("number", sa.Integer, primary_key=True),
-        *_words("scope", "resource", "revision", "at", "said_by"),
+        *_texts("scope", "resource", "revision", "at", "noted_by"),
     )
     op.create_index("baselines_newest", "baselines", ["scope", "resource", "at"])
 
@@ -127,30 +127,32 @@ def _on_call() -> None:
 def _alerts() -> None:
     op.create_table(
         "alerts",
-        sa.Column("scope", WORD, primary_key=True),
-        sa.Column("key", WORD, primary_key=True),
-        sa.Column("incident", WORD, nullable=False, index=True),
-        *_words("source", "title", "state", "said"),
-        sa.Column("source_time", WORD),
-        *_words("changed_at", "last_seen_at", "turns"),
-        sa.Column("times", sa.Integer, nullable=False),
+        sa.Column("scope", TEXT, primary_key=True),
+        sa.Column("key", TEXT, primary_key=True),
+        sa.Column("incident", TEXT, nullable=False, index=True),
+        *_texts("source", "title", "state", "source_state"),
+        sa.Column("source_time", TEXT),
+        *_texts("changed_at", "last_seen_at", "transitions"),
+        sa.Column("count", sa.Integer, nullable=False),
     )
     op.create_table(
-        "heard",
+        "alert_decisions",
         sa.Column("number", sa.Integer, primary_key=True),
-        *_words("delivery"),
+        *_texts("delivery"),
         sa.Column("position", sa.Integer, nullable=False),
-        *_words("decision", "incident", "at", "source", "key", "state", "title", "severity", "service"),
-        sa.Column("source_time", WORD),
-        *_words("reason"),
-        sa.Column("times", sa.Integer, nullable=False),
+        *_texts("decision", "incident", "at", "source", "key", "state", "title", "severity", "service"),
+        sa.Column("source_time", TEXT),
+        *_texts("reason"),
+        sa.Column("count", sa.Integer, nullable=False),
     )
-    op.create_index("heard_once", "heard", ["delivery", "position", "decision", "incident"], unique=True)
-    op.create_index("heard_of", "heard", ["incident", "decision", "number"])
+    op.create_index(
+        "alert_decisions_once", "alert_decisions", ["delivery", "position", "decision", "incident"], unique=True
+    )
+    op.create_index("alert_decisions_of_incident", "alert_decisions", ["incident", "decision", "number"])
 
 
 def _triggers(database: str) -> None:
-    """Refuse every change of the rows of `APPEND_ONLY`."""
+    """Make the tables of `APPEND_ONLY` refuse changes and deletions."""
     if database == "sqlite":
         for table in APPEND_ONLY:
             for change in ("UPDATE", "DELETE"):

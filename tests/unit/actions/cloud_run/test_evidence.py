@@ -36,7 +36,7 @@ def named(moves: list[TrafficMove]) -> list[str]:
 def test_the_record_speaks_newest_first_and_only_of_the_time_before() -> None:
     """A baseline after the onset is no word on what came before; an old one says its date."""
     record = [
-        Baseline(resource="traffic:x", revision=name, at=at, said_by="VS-1")
+        Baseline(resource="traffic:x", revision=name, at=at, noted_by="VS-1")
         for name, at in (("old", ago(60 * 24 * 6)), ("good", ago(45)), ("late", ago(-3)))
     ]
     said = by_own_record(record, ONSET, NOW)

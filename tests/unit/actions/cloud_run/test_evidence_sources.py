@@ -143,7 +143,7 @@ async def test_the_record_is_asked_for_the_time_before_the_onset() -> None:
     """A baseline that was seen after the trouble began is no word on what came before."""
     now = utc_now()
     record = [
-        Baseline(resource=PLACE.resource, revision=name, at=now - timedelta(minutes=minutes), said_by="VS-1")
+        Baseline(resource=PLACE.resource, revision=name, at=now - timedelta(minutes=minutes), noted_by="VS-1")
         for name, minutes in (("before", 90), ("after", 5))
     ]
     here = FakeAround()
@@ -174,7 +174,7 @@ async def test_a_witness_gives_no_more_than_decides() -> None:
     now = utc_now()
     here = FakeAround()
     here.record = FakeRecord(
-        *(Baseline(resource=PLACE.resource, revision="a", at=now - timedelta(days=n), said_by="x") for n in range(20))
+        *(Baseline(resource=PLACE.resource, revision="a", at=now - timedelta(days=n), noted_by="x") for n in range(20))
     )
     assert len((await ask_witnesses(here, PLACE, now)).evidence) == evidence_sources.MOST
 

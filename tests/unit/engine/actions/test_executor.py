@@ -16,8 +16,8 @@ from allclear.domain.errors import AllclearError, ConfigError, Denied, NotAllowe
 from allclear.domain.records import ActFinished, ActIntended, AskAnswered, AskOpened
 from allclear.domain.scope import Scope
 from allclear.engine.actions.executor import LEASE
-from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Acquired
+from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE

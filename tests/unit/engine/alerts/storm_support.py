@@ -86,7 +86,7 @@ class Room:
     def decision(self, incident_id: str | None = None, delivery: str | None = None) -> list[str]:
         """Return what became of what was heard."""
         return [
-            one.decision for one in self.engine.journal.heard(incident=incident_id, delivery=delivery, limit=10_000)
+            one.decision for one in self.engine.journal.decisions(incident=incident_id, delivery=delivery, limit=10_000)
         ]
 
 

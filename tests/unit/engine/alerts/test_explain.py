@@ -67,10 +67,10 @@ def test_the_opening_is_shown_however_much_was_heard(tmp_path: Path) -> None:
     with storm_room(tmp_path) as room:
         first = room.hear("k").incident
         assert first is not None
-        (opened,) = room.engine.journal.heard(incident=first)
-        with room.engine.journal.together():
+        (opened,) = room.engine.journal.decisions(incident=first)
+        with room.engine.journal.transaction():
             for number in range(1200):
-                room.engine.journal.hear(replace(opened, delivery=f"m{number}", decision="collapsed"))
+                room.engine.journal.add_decision(replace(opened, delivery=f"m{number}", decision="collapsed"))
         reason = explain(room.engine.journal, room.engine.company, first, room.watch.now)
     assert [reason.heard[0].decision, reason.heard[1].delivery, reason.heard[-1].delivery] == [
         "opened",
@@ -90,10 +90,12 @@ def test_the_command_says_how_many_lines_are_left_out(tmp_path: Path, monkeypatc
     engine = engine_on(url, None)
     incident = engine.intake.take(ALERT, "d1").incident
     assert incident is not None
-    (opened,) = engine.journal.heard(incident=incident)
-    with engine.journal.together():
+    (opened,) = engine.journal.decisions(incident=incident)
+    with engine.journal.transaction():
         for number in range(1006):
-            engine.journal.hear(replace(opened, delivery=f"m{number}", decision="collapsed", title=f"T{number}"))
+            engine.journal.add_decision(
+                replace(opened, delivery=f"m{number}", decision="collapsed", title=f"T{number}")
+            )
     engine.journal.close()
     lines = CliRunner().invoke(app, ["show", incident, "--why"]).output.splitlines()
     (place,) = [number for number, line in enumerate(lines) if "(7 more, which are not shown)" in line]

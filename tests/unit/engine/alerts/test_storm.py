@@ -16,7 +16,7 @@ from allclear.domain.reminders import reminders
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.auto_approval import reasons_against
 from allclear.engine.alerts.intake import Intake
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.postmortem.incident_summary import show
 from tests.scenario.response_support import MACHINE
 from tests.scopes import DRILL
@@ -51,7 +51,7 @@ def test_an_alert_is_heard_once_in_the_record_however_often_it_comes(room: Room)
         assert room.hear().state == "repeat"
     known = room.engine.journal.alert("alertmanager:k")
     assert known is not None
-    assert (known.times, known.incident) == (100, first.incident)
+    assert (known.count, known.incident) == (100, first.incident)
     assert len(room.records(first.incident, AlertJoined)) == 1
     assert room.decision(first.incident) == ["opened"] + ["repeat"] * 99
 

@@ -30,8 +30,8 @@ from allclear.domain.records import (
 from allclear.domain.replay import replay
 from allclear.engine.people.declare import Declaration
 from allclear.engine.people.people import People
-from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import OutboxKind
+from allclear.journal.sql_journal import SqlJournal
 from tests.contract.simulator_support import REPOSITORY
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL

@@ -19,7 +19,7 @@ from allclear.domain.replay import replay
 from allclear.engine.people.assess import read_facts
 from allclear.engine.people.declare import Declaration
 from allclear.engine.people.people import People
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal, vintstreet
 from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE

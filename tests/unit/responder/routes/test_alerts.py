@@ -139,7 +139,7 @@ def test_many_at_once_are_all_answered(engine: Engine) -> None:
             sender.join()
     taken = [answer for answer in answers if b" 202 " in answer[:20]]
     assert len(taken) == 200
-    assert len(engine.journal.arrived(limit=1000)) == 200
+    assert len(engine.journal.delivery_summaries(limit=1000)) == 200
 
 
 # --- slow senders, and those who hang up -----------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_a_sender_that_hangs_up_leaves_no_traceback(
             one.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
             assert b" 200 " in hear(one)
     assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
-    assert engine.journal.arrived() == []
+    assert engine.journal.delivery_summaries() == []
 
 
 def test_a_length_that_is_too_large_is_refused_before_the_body_comes(port: int) -> None:
@@ -283,7 +283,7 @@ def test_what_readers_may_understand_differently_is_refused(
         assert answer.status_code == 202
     else:
         assert (answer.status_code, reason in answer.json()["detail"]) == (400, True)
-        assert engine.journal.arrived() == []
+        assert engine.journal.delivery_summaries() == []
 
 
 def test_who_proves_nothing_is_not_told_what_is_wrong_with_the_body(client: TestClient) -> None:
@@ -334,7 +334,7 @@ def test_what_was_quarantined_is_looked_at_again(client: TestClient, engine: Eng
     # As an older version would have left it that could not read these words.
     readable = client.post("/alerts/json", json=PAYMENTS, headers=AUTH).json()["id"]
     settled(client, readable)
-    engine.journal.settle(readable, "quarantined", "It cannot be read: an older version.")
+    engine.journal.set_delivery_state(readable, "quarantined", "It cannot be read: an older version.")
     for delivery, decision in ((broken, "quarantined"), (readable, "repeat")):
         again = client.post(f"/alerts/{delivery}/retry", headers=AUTH)
         assert (again.status_code, again.json()) == (202, {"id": delivery})

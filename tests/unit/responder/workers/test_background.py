@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.responder.app import make_app
 from allclear.responder.workers.background import BackgroundLoop
 from tests.scenario.response_support import engine_on, new_journal

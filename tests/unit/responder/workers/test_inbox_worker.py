@@ -14,8 +14,8 @@ import pytest
 from allclear.bootstrap import Engine
 from allclear.domain.alert import AlertState
 from allclear.domain.errors import AllclearError, Unreadable
-from allclear.journal.entries import SqlJournal
 from allclear.journal.ports import Journal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.responder.deliveries import PROOF
 from allclear.responder.redelivery import retry_delivery
 from allclear.responder.routes.views import shown_in_list
@@ -80,7 +80,7 @@ def test_each_company_takes_its_own_alerts_in(tmp_path: Path) -> None:
         assert theirs.journal.delivery(other).incident != ours.journal.delivery(mine).incident
         shown = [shown_in_list(engine.journal, None, None, 10) for engine in (ours, theirs)]
         assert [{one.id for one in rows} for rows in shown] == [{mine}, {other}]
-        with pytest.raises(AllclearError, match="not of vintstreet"):
+        with pytest.raises(AllclearError, match="belongs to other, not to vintstreet"):
             retry_delivery(ours.journal, other)
         theirs.journal.close()
 
@@ -91,11 +91,11 @@ def test_a_long_delivery_lets_other_sources_go_on(tmp_path: Path) -> None:
         many = arrives(engine.journal, group(0, MANY))
         one = arrives(engine.journal, json.dumps({"key": "a", "title": "b"}).encode(), "json")
         InboxWorker(engine).take_in()
-        heard = engine.journal.heard(delivery=many)
+        heard = engine.journal.decisions(delivery=many)
         assert [row.position for row in heard] == list(range(MANY))
-        assert engine.journal.heard(delivery=one)[0].number < heard[-1].number
+        assert engine.journal.decisions(delivery=one)[0].number < heard[-1].number
         kept = engine.journal.delivery(many)
-        assert (kept.state, kept.read_to, kept.incident) == ("opened", 0, heard[0].incident)
+        assert (kept.state, kept.taken_in, kept.incident) == ("opened", 0, heard[0].incident)
 
 
 def test_a_source_with_a_backlog_hides_no_other(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_source_with_a_backlog_hides_no_other(tmp_path: Path) -> None:
         one = arrives(engine.journal, json.dumps({"key": "a", "title": "b"}).encode(), "json")
         assert len(engine.journal.unread()) == 101
         InboxWorker(engine).take_in()
-        numbers = [engine.journal.heard(delivery=delivery)[0].number for delivery in (groups[0], one, groups[-1])]
+        numbers = [engine.journal.decisions(delivery=delivery)[0].number for delivery in (groups[0], one, groups[-1])]
         assert numbers == sorted(numbers)
 
 
@@ -144,11 +144,11 @@ def test_a_process_that_dies_within_a_long_delivery_leaves_the_rest_to_the_next(
         with pytest.raises(Killed):
             InboxWorker(engine).take_in()
         half = journal.inner.delivery(many)
-        assert (half.state, 0 < half.read_to < MANY) == ("new", True)
+        assert (half.state, 0 < half.taken_in < MANY) == ("new", True)
     with engine_at(url) as engine:
         InboxWorker(engine).take_in()
-        heard = engine.journal.heard(delivery=many)
-        assert [(row.position, row.times) for row in heard] == [(place, 1) for place in range(MANY)]
+        heard = engine.journal.decisions(delivery=many)
+        assert [(row.position, row.count) for row in heard] == [(place, 1) for place in range(MANY)]
         assert (engine.journal.delivery(many).state, engine.journal.delivery(many).incident) == ("opened", "VS-1")
 
 
@@ -158,11 +158,11 @@ def test_one_alert_that_cannot_be_taken_in_holds_up_none_of_its_group(tmp_path: 
     with engine_at(url, Torn(SqlJournal(url, REAL), "f7")) as engine:
         many = arrives(engine.journal, group(0, 10, name="LiveStreamFailures"))
         InboxWorker(engine).take_in()
-        decision = [row.decision for row in engine.journal.heard(delivery=many)]
+        decision = [row.decision for row in engine.journal.decisions(delivery=many)]
         assert (decision[7], decision.count("quarantined")) == ("quarantined", 1)
         kept = engine.journal.delivery(many)
         assert (kept.state, kept.incident) == ("quarantined", "VS-1")
         assert "How f7 stands cannot be read." in kept.reason
         retry_delivery(engine.journal, many)
         InboxWorker(engine).take_in()
-        assert [row.times for row in engine.journal.heard(delivery=many) if row.decision == "quarantined"] == [2]
+        assert [row.count for row in engine.journal.decisions(delivery=many) if row.decision == "quarantined"] == [2]

@@ -12,7 +12,7 @@ import pytest
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.records import By, IncidentEnded, IncidentOpened, PhaseEntered, PhaseLeft, RunStarted
 from allclear.domain.scope import Scope
-from allclear.journal.entries import SqlJournal
+from allclear.journal.sql_journal import SqlJournal
 from allclear.prefect_api import PrefectApi, tags_of
 from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.settings import Settings
