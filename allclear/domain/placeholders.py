@@ -1,4 +1,4 @@
-"""The words of templates: closed placeholders, each with its source, so that none is left unfilled in silence."""
+"""The placeholders of templates and steps. The list is closed: an unknown placeholder is an error, not a blank."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ PLACEHOLDERS: dict[str, str] = {
     "service_title": "The service's name for people.",
     "kind": "The kind of incident, in the plan's words.",
     "impact": "What users notice.",
-    "feature": "What is affected, as users know it: the alert's route says it, or else the service's title.",
-    "brief_cause": "The note of the step `root-cause`; before it, that the cause is still being looked into.",
+    "feature": "What is affected, in the users' words: from the alert's route, or else the service's title.",
+    "brief_cause": "The note of the step `root-cause`; before it, that the cause is still being investigated.",
     "next_update": "When the status page is updated next, as `30 minutes`; from the plan's `updates`.",
-    "to_notify": "Who is told now, by the plan's `notifications`.",
-    "deadlines": "What is due and not met yet, a line each.",
+    "to_notify": "Who must be notified now, by the plan's `notifications`.",
+    "deadlines": "What is due and not met yet, one line each.",
     "lead": "Who leads the incident, or `not yet named`.",
-    "began": "When the trouble began, in UTC; `unknown` where no source knew.",
+    "began": "When the trouble began, in UTC; `unknown` if no source knew.",
     "detected": "When it was detected, in UTC.",
     "resolved": "When recovery was proven, in UTC; `not yet` before.",
     "duration": "From the beginning (or the detection) to recovery, or until now.",
-    "updates": "The timeline so far, a line each.",
-    "waiting": "What waits for people now, a line each, and how to answer.",
-    "in_place": "What containment left behind and is still in place, a line each.",
+    "updates": "The timeline so far, one line for each entry.",
+    "waiting": "The open questions, one line each, with the command that answers it.",
+    "in_place": "What containment left in place, one line each.",
     "status_page": "The address of the status page.",
     "runbook": "The runbook's title.",
     "simulated": "`[SIMULATED] ` in a drill, nothing in production.",
 }
-"""Every placeholder a template or a step's parameters may hold, and where its value comes from."""
+"""Every placeholder that a template or a step's parameters may hold, and where its value comes from."""
 
 REMINDER_PLACEHOLDERS: dict[str, str] = {
-    "reminder": "What is to be said: which time is over.",
-    "for": "Whom it is for, and how they are reached now.",
-    "number": "The reminder's number in the record: no other of the incident has it.",
+    "reminder": "What the reminder says: what is due or overdue.",
+    "for": "Who it is for, and how to reach them now.",
+    "number": "The reminder's number, unique within the incident.",
 }
-"""Placeholders that the words of `reminders` may hold besides."""
+"""The additional placeholders of the plan's `reminders`."""
 
 
 def unknown_placeholders(text: str, known: Mapping[str, str] = PLACEHOLDERS) -> list[str]:

@@ -1,9 +1,10 @@
-"""What templates and steps are filled with: a value for every placeholder of `allclear.domain.placeholders`."""
+"""The values that fill templates and steps: one for every placeholder of `allclear.domain.placeholders`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 
 from allclear.domain.deadlines import deadlines, to_tell, update_schedule
@@ -21,22 +22,22 @@ LEAD = "incident_commander"
 """The role that leads an incident."""
 
 ROOT_CAUSE = "root-cause"
-"""The investigation's step whose note is the cause."""
+"""The step of the investigation whose note is the cause."""
 
 STATUS_PAGE = "status_page"
-"""The audience of the plan's update rhythm that reads the status page."""
+"""The audience of the plan's `updates` that reads the status page."""
 
 UPDATES = 20
-"""How many lines `{updates}` has at most: a message in a channel, not the whole record."""
+"""The most lines of `{updates}`: enough for a message in a channel."""
 
 _NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
 
 
 def status(incident: Incident) -> str:
-    """Return how it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.
+    """Return the status: INVESTIGATING, IDENTIFIED (the cause is known), CONTAINED, RESOLVED or FALSE ALARM.
 
-    *Source:* both plans say "investigating" and "resolved"; RetailGen's "Identified" names the cause, so that it is
-    true once the cause is known, and says nothing of users. That they are safe again has a word of its own.
+    *Source:* both plans say "investigating" and "resolved". RetailGen's "Identified" names the cause, so here it means
+    that the cause is known. CONTAINED means that users are served again.
     """
     if incident.ended and incident.ended.ending == "false-alarm":
         return "FALSE ALARM"
@@ -64,13 +65,13 @@ def lead(incident: Incident) -> str | None:
 
 
 def phase_words(incident: Incident, plan: Plan) -> str:
-    """Return the phase it is in, in the plan's words; `none yet` before the first."""
+    """Return the plan's label of the current phase; `none yet` before the first."""
     phase = incident.phase
     return plain(plan.phases[Phase(phase)].label if phase in set(Phase) else phase or "none yet")
 
 
 def waiting(incident: Incident) -> list[AskState]:
-    """Return what waits for people, oldest first: after the end nothing but the review's."""
+    """Return the open questions, oldest first; after the incident's end only those of the review."""
     return [state for state in incident.open_asks if not incident.over or state.ask.phase == Phase.REVIEW]
 
 
@@ -80,19 +81,45 @@ def duration(incident: Incident, now: datetime) -> timedelta:
 
 
 def left_in_place(act: Act, plan: Plan) -> str:
-    """Return what an act left behind, whose it is, and until when: `traffic pinned (run:web), owner tech lead`."""
+    """Return what an act left in place, its owner, and the date: `traffic pinned (run:web), owner tech lead`."""
     proposed = act.proposed
     words = [f"{plain(proposed.leaves or proposed.title)} ({plain(proposed.resource or proposed.act)})"]
     if act.handed_over:
-        words.append(f"taken over by {plain(act.handed_over.to, 60)} until {stamp(act.handed_over.due)}")
+        words.append(f"taken over by {plain(act.handed_over.to, 60)}, to be reviewed by {stamp(act.handed_over.due)}")
     elif proposed.owner:
         words.append(f"owner {role_words(proposed.owner, plan)}")
     if proposed.expires and not act.handed_over:
-        words.append(f"to be looked at by {stamp(proposed.expires)}")
+        words.append(f"to be reviewed by {stamp(proposed.expires)}")
     return ", ".join(words)
 
 
-def values(  # noqa: PLR0913 - what is told and who it is told about
+class TemplateValues(Mapping[str, str]):
+    """The value of every placeholder. What takes time, as a rendered template, is computed when it is first read."""
+
+    def __init__(self, known: Mapping[str, str], computed: Mapping[str, Callable[[], str]]) -> None:
+        self._known = dict(known)
+        self._computed = computed
+
+    def __getitem__(self, name: str) -> str:
+        """Return the value of a placeholder. Raises ConfigError for a template that cannot be rendered."""
+        if name not in self._known:
+            self._known[name] = self._computed[name]()
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the placeholders."""
+        return iter(dict.fromkeys([*self._known, *self._computed]))
+
+    def __len__(self) -> int:
+        """Return how many placeholders have a value."""
+        return len(self._known.keys() | self._computed.keys())
+
+    def extended(self, more: Mapping[str, str]) -> TemplateValues:
+        """Return these values and `more`, which win."""
+        return TemplateValues(self._known | dict(more), self._computed)
+
+
+def values(  # noqa: PLR0913 - everything that placeholders refer to
     incident: Incident,
     entries: Sequence[Entry],
     plan: Plan,
@@ -102,15 +129,15 @@ def values(  # noqa: PLR0913 - what is told and who it is told about
     now: datetime,
     templates: Mapping[str, str] = _NO_TEMPLATES,
     runbook_title: str = "",
-) -> dict[str, str]:
+) -> TemplateValues:
     """Return a value for every placeholder, and `t_<name>` for each template, rendered with them.
 
     A hyphen in a template's name is an underscore in its placeholder: `status-page` is `{t_status_page}`. The values
-    are plain text; escaping for Slack, e-mail or HTML is its client's part. Raises ConfigError for a template with an
-    unknown placeholder, or with another template in it.
+    are plain text; each vendor's client escapes them for its format. Reading a template raises ConfigError if it has an
+    unknown placeholder, or another template in it.
     """
     severity = plan.severity(incident.severity)
-    told = {
+    known = {
         "incident": incident.id,
         "title": plain(incident.title),
         "severity": plain(incident.severity, 20),
@@ -124,22 +151,25 @@ def values(  # noqa: PLR0913 - what is told and who it is told about
         "feature": plain(incident.opened.feature or service_title),
         "brief_cause": _cause(incident),
         "next_update": _next_update(incident, plan, now),
-        "to_notify": _to_notify(incident, plan),
-        "deadlines": "\n".join(deadline_lines(incident, plan, now)) or "none",
         "lead": lead(incident) or "not yet named",
         "began": stamp(incident.began_at) if incident.began_at else "unknown",
         "detected": stamp(incident.opened_at),
         "resolved": stamp(incident.recovered_at) if incident.recovered_at else "not yet",
         "duration": say_duration(duration(incident, now)),
-        "updates": _updates(incident, entries, plan),
-        "waiting": _waiting(incident, plan),
-        "in_place": "\n".join(left_in_place(act, plan) for act in incident.in_place) or "nothing",
         "status_page": plan.status_page_url,
         "runbook": plain(runbook_title or incident.opened.runbook),
         "simulated": "[SIMULATED] " if incident.opened.simulated else "",
     }
-    rendered = {template_key(name): _rendered(name, text, told) for name, text in templates.items()}
-    return told | rendered
+    computed: dict[str, Callable[[], str]] = {
+        "to_notify": lambda: _to_notify(incident, plan),
+        "deadlines": lambda: "\n".join(deadline_lines(incident, plan, now)) or "none",
+        "updates": lambda: _updates(incident, entries, plan),
+        "waiting": lambda: _waiting(incident, plan),
+        "in_place": lambda: "\n".join(left_in_place(act, plan) for act in incident.in_place) or "nothing",
+    }
+    placeholders = TemplateValues(known, computed)
+    rendered = {template_key(name): partial(_rendered, name, text, placeholders) for name, text in templates.items()}
+    return TemplateValues(known, computed | rendered)
 
 
 def template_key(name: str) -> str:
@@ -147,21 +177,21 @@ def template_key(name: str) -> str:
     return f"t_{name.replace('-', '_')}"
 
 
-def _rendered(name: str, text: str, told: Mapping[str, str]) -> str:
+def _rendered(name: str, text: str, placeholders: Mapping[str, str]) -> str:
     nested = [word for word in unknown_placeholders(text) if word.startswith("t_")]
     if nested:
         raise ConfigError(
             f"The template `{name}` refers to another template, {{{nested[0]}}}.",
             f"Write the words out; a template may hold only: {', '.join(sorted(PLACEHOLDERS))}.",
         )
-    return render(text, told)
+    return render(text, placeholders)
 
 
 def _updates(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
     lines = [f"{clock(line.at)} - {line.text}" for line in timeline(entries, plan, incident=incident)]
     if len(lines) > UPDATES:
         left_out = len(lines) - UPDATES + 1
-        lines = [lines[0], f"({left_out} lines more: allclear show {incident.id})", *lines[-(UPDATES - 2) :]]
+        lines = [lines[0], f"({left_out} more lines: allclear show {incident.id})", *lines[-(UPDATES - 2) :]]
     return "\n".join(lines)
 
 
@@ -170,8 +200,8 @@ def _kind(incident: Incident, plan: Plan) -> str:
 
 
 def _cause(incident: Incident) -> str:
-    said = _causes(incident)
-    return plain(said[-1]) if said else "still being looked into"
+    causes = _causes(incident)
+    return plain(causes[-1]) if causes else "still being investigated"
 
 
 def _causes(incident: Incident) -> list[str]:
@@ -198,7 +228,7 @@ def _to_notify(incident: Incident, plan: Plan) -> str:
 
 
 def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:
-    """Return what is due, a line each; with `met`, what was met or declined too."""
+    """Return one line for each open deadline; with `met`, also for those met or declined."""
     lines: list[str] = []
     for one in deadlines(plan, incident):
         if one.due is None or ((one.met or one.declined) and not met):

@@ -136,7 +136,7 @@ class Case(NamedTuple):
         document = write_post_mortem(
             incident, story.entries, company.plan, service_title=title, template=company.post_mortem, now=now
         )
-        return told | words | {"post-mortem": document.replace(incident.head, "HASH")}
+        return told | dict(words) | {"post-mortem": document.replace(incident.head, "HASH")}
 
 
 def _words(company: Company) -> Iterator[tuple[str, Any]]:

@@ -47,7 +47,7 @@ async def round_of(it: Scene) -> list[str]:
     await it.engine.reminders.start_due()
     await it.engine.reminders.wait()
     return [
-        state.said.sentence
+        state.reminder.sentence
         for states in it.incident.reminders.values()
         for state in states
         if state.number not in before
@@ -75,7 +75,7 @@ async def test_silence_wakes_the_next_person_and_an_answer_lets_them_sleep(tmp_p
         move = await it.past_detection()
         assert await round_of(it) == []
         it.watch.now += timedelta(minutes=3)
-        assert await round_of(it) == ["Nobody has acknowledged the page for 3 minutes."]
+        assert await round_of(it) == ["Nobody has acknowledged the page within 3 minutes."]
         assert [status for _, status in pages(it)] == ["triggered", "triggered"]
         it.engine.people.note(it.incident_id, "I am here.", ANA)
         (waits,) = await round_of(it)
@@ -178,7 +178,7 @@ async def test_each_is_said_once_whoever_checks(tmp_path: Path) -> None:
             await asyncio.gather(it.engine.reminders.wait(), second.reminders.wait())
         finally:
             await second.close()
-        topics = [(topic, [state.said.level for state in states]) for topic, states in it.incident.reminders.items()]
+        topics = [(topic, [one.reminder.level for one in states]) for topic, states in it.incident.reminders.items()]
         assert sorted(topic for topic, _ in topics) == ["acknowledge", "target:P0:respond", "update:status_page"]
         assert all(len(rungs) == 1 for _, rungs in topics)
         assert dict(topics)["acknowledge"] == [3]  # who was away for half an hour says the last word only
@@ -233,7 +233,7 @@ async def test_what_is_left_too_long_becomes_graver_and_is_taken_up_again(tmp_pa
         await round_of(it)
         await round_of(it)
         assert [change.now for _, change in it.incident.severities] == ["P0"]
-        assert any("P1 for too long, and not contained: it is P0 now." in text for text in posts(it))
+        assert any("P1 is not contained in time: the severity becomes P0." in text for text in posts(it))
 
 
 async def test_a_service_that_checks_well_holds_the_escalation(tmp_path: Path) -> None:

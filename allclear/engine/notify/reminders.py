@@ -24,7 +24,7 @@ from allclear.domain.incident import LIVE_MESSAGE, Act, Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import MessageAction, Rota, RotaOverride
 from allclear.domain.records import By, ReminderDue, SeverityChanged, StepDone
-from allclear.domain.reminders import HOLDS, Reminder, reminders
+from allclear.domain.reminders import POSTPONED_BY, Reminder, reminders
 from allclear.domain.text import plain
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
@@ -154,7 +154,7 @@ class Reminders:
                 raise ConcurrentWrite(f"{incident.id} needs no escalation any more.", "Nothing is to be done.")
             incident = now
             if check.verdict is Verdict.SUCCESS:
-                held = f"It would become {one.becomes}, but looks well; the next look is in {in_words(HOLDS)}."
+                held = f"It would become {one.becomes}, but looks well; the next look is in {in_words(POSTPONED_BY)}."
                 records = [seen, _record(one).model_copy(update={"sentence": held, "roles": []})]
             else:
                 change = SeverityChanged(was=incident.severity, now=one.becomes, reason=one.sentence)
@@ -180,11 +180,12 @@ class Reminders:
         act = incident.act_of(PHASE, str(state.number))
         if act is None or _failed(act):
             self._only_tells(way.action)
-            words = self._conductor.values(incident) | {
+            reminder = {
                 "reminder": state.reminder.sentence,
                 "for": self._whom(state.reminder.roles),
                 "number": str(state.number),
             }
+            words = self._conductor.values(incident).extended(reminder)
             params = render_all(way.with_, words)
             request = ActionRequest(PHASE, str(state.number), way.action, params, "Remind people", authorised=True)
             await self._executor.carry_out(incident_id, await self._proposer.propose(incident, request, BY), BY)

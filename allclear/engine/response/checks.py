@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from allclear.domain.action import ActionContext, Finding, Verdict
@@ -38,7 +39,7 @@ class Checks:
         self._steps = steps
         self._clock = clock
 
-    async def check(self, call: ProbeCall, values: dict[str, str]) -> Finding:
+    async def check(self, call: ProbeCall, values: Mapping[str, str]) -> Finding:
         """Run a probe and return its finding; with `within`, repeat it until it succeeds or the time is over.
 
         `values` are those of the placeholders in the probe's parameters. Raises NotFound for an unknown probe, and

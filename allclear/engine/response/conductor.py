@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from allclear.domain.records import (
     PhaseLeft,
 )
 from allclear.domain.runbook import Phase, ProbeCall, Runbook, Step
+from allclear.domain.template_values import TemplateValues
 from allclear.domain.timeline import line_of
 from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.actions.executor import Executor
@@ -106,11 +107,11 @@ class Conductor:
         """Return the runbook that the incident follows. Raises NotFound."""
         return self._steps.runbook(incident)
 
-    def values(self, incident: Incident) -> dict[str, str]:
+    def values(self, incident: Incident) -> TemplateValues:
         """Return the present value of every placeholder. Raises JournalError."""
         return self._steps.values(incident)
 
-    async def check(self, call: ProbeCall, values: dict[str, str]) -> Finding:
+    async def check(self, call: ProbeCall, values: Mapping[str, str]) -> Finding:
         """Run a probe and return its finding, as `Checks.check` does."""
         return await self._checks.check(call, values)
 

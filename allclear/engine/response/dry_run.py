@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from allclear.domain.base import utc_now
@@ -61,7 +61,7 @@ class DryRun:
             for step in applicable(incident, self._plan, runbook, phase):
                 yield await self._step(phase, step, values)
 
-    async def _step(self, phase: Phase, step: Step, values: dict[str, str]) -> DryRunStep:
+    async def _step(self, phase: Phase, step: Step, values: Mapping[str, str]) -> DryRunStep:
         title = render(step.title, values) or step.id
         try:
             if step.probe:
@@ -75,7 +75,7 @@ class DryRun:
         except AllclearError as error:
             return DryRunStep(phase, title, "It cannot be done now.", refusals=(str(error),))
 
-    async def _action(self, phase: Phase, step: Step, title: str, values: dict[str, str]) -> DryRunStep:
+    async def _action(self, phase: Phase, step: Step, title: str, values: Mapping[str, str]) -> DryRunStep:
         request = ActionRequest(phase.value, step.id, step.action or "", render_all(step.with_, values), title, step)
         preview, policy = await self._proposer.preview(request)
         refusals = tuple(f"{refusal.sentence} {refusal.next_step}" for refusal in preview.refusals)

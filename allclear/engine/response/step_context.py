@@ -6,7 +6,7 @@ from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Runbook
-from allclear.domain.template_values import values
+from allclear.domain.template_values import TemplateValues, values
 from allclear.journal.ports import Journal
 
 
@@ -22,7 +22,7 @@ class StepContext:
         """Return the runbook that the incident follows. Raises NotFound."""
         return self._company.runbook(incident.opened.runbook)
 
-    def values(self, incident: Incident) -> dict[str, str]:
+    def values(self, incident: Incident) -> TemplateValues:
         """Return the present value of every placeholder. Raises JournalError."""
         company, runbook = self._company, self.runbook(incident)
         service = company.systems.services.get(incident.opened.service)

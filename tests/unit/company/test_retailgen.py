@@ -216,7 +216,7 @@ def test_the_status_page_reads_as_in_the_plan(retailgen: Company) -> None:
         "We are currently investigating reports of issues with Export. Our team is working to identify the cause. "
         "We will provide an update in 1 hour."
     )
-    assert "the issue affecting Export as still being looked into." in told["t_status_page_identified"]
+    assert "the issue affecting Export as still being investigated." in told["t_status_page_identified"]
 
 
 def test_the_review_document_renders(retailgen: Company) -> None:

@@ -70,8 +70,8 @@ def test_a_page_goes_through_the_layers_of_the_rota_first() -> None:
     """Whoever has not acknowledged is passed over for the next; behind the last one it climbs."""
     found = of(made(**ROTA), Story().opened().paged_only(), "acknowledge")
     assert minutes(found) == [4, 13, 15]
-    assert found[0].sentence == "Ana has not acknowledged the page for 4 minutes: Ben is next."
-    assert found[1].sentence == "Nobody has acknowledged the page for 13 minutes."
+    assert found[0].sentence == "Ana has not acknowledged the page within 4 minutes: Ben is paged next."
+    assert found[1].sentence == "Nobody has acknowledged the page within 13 minutes."
 
 
 def test_a_word_of_a_person_ends_the_climb() -> None:
@@ -153,7 +153,7 @@ def test_a_missed_target_is_said_once() -> None:
     story = opened("P1")
     found = of(it, story, "target")
     assert minutes(found) == [30, 60]
-    over = 'The time for "contain" (P1) was over at 2026-11-22 15:30 UTC, 1 hour after the alert'
+    over = 'Missed the target "contain" (P1), due 2026-11-22 15:30 UTC, 1 hour after the alert'
     assert found[1].sentence == f"{over}: it is not contained yet."
     story = said(story.after(31), found[0])
     assert [one.topic for one in of(it, story, "target")] == ["target:P1:contain"]
@@ -227,7 +227,7 @@ def test_alerts_that_join_are_told_together() -> None:
         story.after(1).say(_joins(key, "a new alert"), _joins(key, ""))
     (second,) = of(made(), story, "news")
     assert minutes([second]) == [6]
-    assert second.sentence == "2 alerts to know of since 14:32 (a new alert): allclear show VS-12 --why"
+    assert second.sentence == "2 alerts since 14:32 (a new alert). For details: allclear show VS-12 --why"
 
 
 def _joins(key: str, news: str) -> AlertJoined:
@@ -273,7 +273,7 @@ def test_an_act_by_hand_is_told_at_once() -> None:
     outcome = {"status": "verified", "changed": True, "sentence": "It is off."}
     story.after(1).say(ActFinished.model_validate({"act": "manual/flag", "outcome": outcome}))
     (one,) = of(made(), story, "manual")
-    assert one.sentence == "BY HAND, outside the runbook: Ana did this: Flag off."
+    assert one.sentence == "MANUAL action outside the runbook by Ana: Flag off."
     assert one.due == story.now
     assert of(made(), said(story, one), "manual") == []
 

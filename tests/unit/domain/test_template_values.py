@@ -10,11 +10,11 @@ from allclear.domain.approval import ONE_PERSON, Ask, AskKind
 from allclear.domain.errors import ConfigError
 from allclear.domain.placeholders import PLACEHOLDERS
 from allclear.domain.records import AskAnswered, AskOpened, IncidentEnded, NoteAdded
-from allclear.domain.template_values import UPDATES, status, values
+from allclear.domain.template_values import UPDATES, TemplateValues, status, values
 from tests.unit.domain.stories import ANA, BEN, Story, plan
 
 
-def _values(story: Story, **more: Any) -> dict[str, str]:  # noqa: ANN401 - templates and the like
+def _values(story: Story, **more: Any) -> TemplateValues:  # noqa: ANN401 - templates and the like
     return values(
         story.incident,
         story.entries,
@@ -98,7 +98,7 @@ def test_many_updates_stay_a_message() -> None:
     lines = _values(story)["updates"].splitlines()
     assert len(lines) == UPDATES
     assert lines[0].startswith("14:30 - Opened as P1")
-    assert lines[1] == "(82 lines more: allclear show VS-12)"
+    assert lines[1] == "(82 more lines: allclear show VS-12)"
     assert lines[-1] == "14:30 - Note by Ana (Tech Lead): note 99."
 
 
@@ -111,10 +111,16 @@ def test_a_title_cannot_smuggle_in_a_placeholder() -> None:
 def test_a_template_with_another_template_in_it_is_refused() -> None:
     """Templates do not nest; the error names both."""
     with pytest.raises(ConfigError, match=r"`outer` refers to another template, \{t_inner\}"):
-        _values(Story().opened(), templates={"inner": "x", "outer": "{t_inner}"})
+        _values(Story().opened(), templates={"inner": "x", "outer": "{t_inner}"})["t_outer"]
+
+
+def test_only_the_template_that_is_read_is_rendered() -> None:
+    """A broken template stops only the message that uses it."""
+    told = _values(Story().opened(), templates={"internal": "{title}", "public": "Issue - {colour}"})
+    assert told["t_internal"] == "Payment processing down"
 
 
 def test_an_unknown_placeholder_is_refused() -> None:
     """A blank without a source is an error, not a hole in a message to customers."""
     with pytest.raises(ConfigError, match=r"\{colour\} has no source"):
-        _values(Story().opened(), templates={"public": "Issue - {colour}"})
+        _values(Story().opened(), templates={"public": "Issue - {colour}"})["t_public"]

@@ -104,9 +104,9 @@ def test_what_waits_for_two_people_says_how_many_have_answered() -> None:
 def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:
     """Pinned traffic is not forgotten: the page says whose it is, until when, and who took it over."""
     story = _waiting().contained()
-    assert "traffic pinned to one revision (run:vintstreet), owner Tech Lead, to be looked at by" in _printed(story)
+    assert "traffic pinned to one revision (run:vintstreet), owner Tech Lead, to be reviewed by" in _printed(story)
     story.say(LedgerHandedOver(act="contain/roll-back", to="Ana", due=START), by=BEN)
-    assert "taken over by Ana until 2026-11-22 14:30 UTC" in _printed(story)
+    assert "taken over by Ana, to be reviewed by 2026-11-22 14:30 UTC" in _printed(story)
     assert "Still in place" not in _printed(Story().whole())
 
 

@@ -170,7 +170,7 @@ def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None
     incident = room.incident(first.incident)
     assert [reason for _, _, reason in incident.news] == ["it fires again"]
     (told,) = [one for one in reminders(room.engine.company.plan, incident) if one.topic == "news"]
-    assert told.sentence == "1 alert to know of since 04:20 (it fires again): allclear show VS-1 --why"
+    assert told.sentence == "1 alert since 04:20 (it fires again). For details: allclear show VS-1 --why"
     last = room.engine.journal.entries(incident.id)[-1]
     assert line_of(last, incident).text == "Alert from alertmanager is firing again: Down 0."
 
