@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements
 
-.PHONY: help setup drill up unit test bench check lint words types imports plans format lock clean
+.PHONY: help setup drill up unit test bench check lint words types imports traceability format lock clean
 
 help: ## Show what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/bin/uv: $(LOCKS)/uv.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "allclear needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -64,9 +64,9 @@ types: $(VENV)/.dev
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-plans: $(VENV)/.ready ## Write docs/plans.md: what runs each line of the plans
-	$(BIN)/python -m allclear lines --page > docs/plans.new
-	mv docs/plans.new docs/plans.md
+traceability: $(VENV)/.ready ## Write docs/traceability.md: what runs each line of the plans
+	$(BIN)/python -m allclear lines --page > docs/traceability.new
+	mv docs/traceability.new docs/traceability.md
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""A company's folder: begin one, is it right, and what an editor needs to help with it."""
+"""The commands for a company's folder: write a new one, check it, show a runbook, print schemas, trace its document."""
 
 from __future__ import annotations
 
@@ -30,32 +30,38 @@ def check(
     company: Annotated[str, typer.Argument(help="A folder under runbooks/; all of them if left out.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Read a company's folder: what is wrong with file and line, and what is hollow. Exit code 1 for an error."""
-    there = company_names()
-    if company and ("/" in company or company not in there):
-        raise NotFound(f"There is no company {company!r}.", f"There are: {', '.join(there) or 'none'}.")
-    if not there:
-        raise NotFound(f"There is no company in {display_path(companies_root())}.", "Begin one: allclear init COMPANY.")
+    """Check a company's folder: each error, blank and assumption with its line. Exit code 1 if there is an error."""
+    names = company_names()
+    if company:
+        _require_company(company)
+    if not names:
+        raise NotFound(f"There is no company in {display_path(companies_root())}.", "Write one: allclear init COMPANY.")
     capabilities = Registry.installed()
     found = {
         name: check_company(companies_root() / name, capabilities, PLACEHOLDERS, check_drills)
-        for name in ([company] if company else there)
+        for name in ([company] if company else names)
     }
-    every = [one for diagnostics in found.values() for one in diagnostics]
+    every = [diagnostic for diagnostics in found.values() for diagnostic in diagnostics]
     if as_json:
-        say_json([vars(one) | {"file": str(one.file)} for one in every])
+        say_json([vars(diagnostic) for diagnostic in every])
     else:
         for name, diagnostics in found.items():
-            _tell(name, diagnostics)
-    if any(one.level == "error" for one in every):
+            _print_diagnostics(name, diagnostics)
+    if any(diagnostic.level == "error" for diagnostic in every):
         raise typer.Exit(1)
 
 
-def _tell(company: str, found: list[Diagnostic]) -> None:
-    for one in found:
-        out.print(f"{one.level:8}", style=_STYLE[one.level], end=" ")
-        say(str(one) if one.level == "assumed" else f"{one} {one.next_step}")
-    count = Counter(one.level for one in found)
+def _require_company(name: str) -> None:
+    names = company_names()
+    if name not in names:
+        raise NotFound(f"There is no company {name!r}.", f"There are: {', '.join(names) or 'none'}.")
+
+
+def _print_diagnostics(company: str, found: list[Diagnostic]) -> None:
+    for diagnostic in found:
+        out.print(f"{diagnostic.level:8}", style=_STYLE[diagnostic.level], end=" ")
+        say(str(diagnostic) if diagnostic.level == "assumed" else f"{diagnostic} {diagnostic.next_step}")
+    count = Counter(diagnostic.level for diagnostic in found)
     say(f"{company}: {count['error']} errors, {count['warning']} warnings, {count['assumed']} assumed defaults.")
 
 
@@ -66,9 +72,7 @@ def show_runbook(
     as_json: AsJson = False,
 ) -> None:
     """Print a runbook with the steps of its base, and the file and line where each step was written."""
-    there = company_names()
-    if company not in there:
-        raise NotFound(f"There is no company {company!r}.", f"There are: {', '.join(there) or 'none'}.")
+    _require_company(company)
     whole = ShownRunbook(companies_root() / company, runbook)
     if as_json:
         say_json(whole.as_json())
@@ -85,19 +89,19 @@ def schema(
     capabilities = Registry.installed()
     if write is not None:
         if write.exists() and not write.is_dir():
-            raise ConfigError(f"{write} is no folder.", "Name a folder.")
+            raise ConfigError(f"{write} is not a folder.", "Name a folder.")
         for path in write_schemas(write, capabilities):
             say(display_path(path.resolve()))
-        say(f"The first line of a file names its own: # yaml-language-server: $schema=PATH/{file_name('plan')}")
+        say(f"Name the schema in the first line of a file: # yaml-language-server: $schema=PATH/{file_name('plan')}")
         return
     if file and file not in FILE_KINDS:
-        raise NotFound(f"There is no schema of {file!r}.", suggestion(file, FILE_KINDS))
+        raise NotFound(f"There is no schema for {file!r}.", suggestion(file, FILE_KINDS))
     made = {kind: schema_of(kind, capabilities) for kind in FILE_KINDS if file in ("", kind)}
     say_json(made.get(file, made))
 
 
 @app.command()
-def init(  # noqa: PLR0913, PLR0917 - what a company says of itself; typer calls it by name
+def init(  # noqa: PLR0913, PLR0917 - one option for each question; typer passes them by name
     company: Annotated[str, typer.Argument(help="The folder's name, as acme.")],
     title: Annotated[str | None, typer.Option(help="The company's name, as people write it.")] = None,
     service: Annotated[str | None, typer.Option(help="A short name for what users reach, as shop.")] = None,
@@ -106,15 +110,15 @@ def init(  # noqa: PLR0913, PLR0917 - what a company says of itself; typer calls
     project: Annotated[str | None, typer.Option(help="The Google Cloud project.")] = None,
     region: Annotated[str | None, typer.Option(help="The project's region, as europe-west3.")] = None,
     slack_channel: Annotated[str | None, typer.Option(help="Where the team is told.")] = None,
-    alert: Annotated[str | None, typer.Option(help="What monitoring calls the alert (`alertname`).")] = None,
+    alert: Annotated[str | None, typer.Option(help="The alert's name in monitoring (`alertname`).")] = None,
     zone: Annotated[str | None, typer.Option(help="The time zone, as Europe/Berlin.")] = None,
     on_call: Annotated[str | None, typer.Option(help="Who is on call.")] = None,
     tech_lead: Annotated[str | None, typer.Option(help="Who leads the engineers.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; what is not said stays a blank.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; what no option gives stays a blank.")] = False,
 ) -> None:
-    """Write a small folder for a company that passes `check` and can be drilled at once; blanks are marked in it."""
+    """Write a small folder for a company that passes `check` and can be drilled at once; its blanks are marked."""
     folder = new_folder(company)
-    said = {
+    given = {
         "title": title,
         "service": service,
         "service_url": service_url,
@@ -127,34 +131,35 @@ def init(  # noqa: PLR0913, PLR0917 - what a company says of itself; typer calls
         "on_call": on_call,
         "tech_lead": tech_lead,
     }
-    answers = {name: text.strip() for name, text in said.items() if text is not None}
+    answers = {name: text.strip() for name, text in given.items() if text is not None}
     if not yes and sys.stdin.isatty():
-        say("Enter takes what stands in [brackets], or leaves a blank that `allclear check` finds again.")
-        answers |= {one.name: _ask(one) for one in questions(company) if one.name not in answers}
+        say("Press Enter to take the answer in [brackets], or to leave a blank that `allclear check` reports.")
+        answers |= {asked.name: _ask(asked) for asked in questions(company) if asked.name not in answers}
     start = NewCompany.read(company, answers)
     write_new_company(start, folder)
     write_schemas(folder.parent / FOLDER, Registry.installed())
-    _next(folder)
+    _print_next_steps(folder)
 
 
-def _ask(one: Question) -> str:
-    """Ask until the answer fits: what was said before it is not lost."""
+def _ask(question: Question) -> str:
+    """Ask until the answer fits, so that a slip does not lose the answers before it."""
     while True:
-        said = str(typer.prompt(one.question, default=one.default, show_default=bool(one.default))).strip()
+        answer = str(
+            typer.prompt(question.question, default=question.default, show_default=bool(question.default))
+        ).strip()
         try:
-            valid_answer(one, said)
+            valid_answer(question, answer)
         except ConfigError as error:
             say(str(error))
         else:
-            return said
+            return answer
 
 
-def _next(folder: Path) -> None:
+def _print_next_steps(folder: Path) -> None:
     name = folder.name
-    blank = sum(
-        one.level == "warning" for one in check_company(folder, Registry.installed(), PLACEHOLDERS, check_drills)
-    )
-    say(f"{display_path(folder)} is there{f', with {blank} blanks to fill in' if blank else ''}. Next:")
+    found = check_company(folder, Registry.installed(), PLACEHOLDERS, check_drills)
+    blanks = sum(diagnostic.level == "warning" for diagnostic in found)
+    say(f"Wrote {display_path(folder)}{f', with {blanks} blanks to fill in' if blanks else ''}. Next:")
     say(f"  allclear check {name}")
     say(f"  allclear drill --company {name}")
     say(f"  ALLCLEAR_COMPANY={name} allclear up --simulated")
@@ -165,14 +170,16 @@ def lines(
     company: Annotated[str | None, typer.Argument(help="A folder under runbooks/; all of them if left out.")] = None,
     document: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="The document itself: says which of its lines are not mapped."),
+        typer.Option(exists=True, dir_okay=False, help="The document itself: list its lines that are not mapped."),
     ] = None,
-    as_page: Annotated[bool, typer.Option("--page", help="As Markdown: docs/plans.md.")] = False,
+    as_page: Annotated[bool, typer.Option("--page", help="As Markdown: docs/traceability.md.")] = False,
 ) -> None:
-    """Say what runs each line of a company's own document. Exit code 1 for a line that is not mapped."""
-    found = [one for one in traced_companies(companies_root()) if company in (None, one.name)]
+    """Show what runs each line of a company's own document. Exit code 1 if a line is not mapped."""
+    found = [traced for traced in traced_companies(companies_root()) if company in (None, traced.name)]
     if not found:
-        raise NotFound(f"No company {company or ''} has a {LINES}.", "docs/plans.md shows what one says.")
+        raise NotFound(
+            f"No company {company or ''} has a {LINES}.", "docs/traceability.md shows what such a file gives."
+        )
     if as_page:
         print(traceability_page(found), end="")  # noqa: T201 - a file, without any wrapping
         return

@@ -1,4 +1,4 @@
-"""Reads a company's folder under runbooks/: its plan, systems, runbooks and templates."""
+"""Loads a company's folder under runbooks/: its plan, systems, runbooks and templates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RUNBOOKS_VARIABLE = "ALLCLEAR_RUNBOOKS"
 
 @dataclass(frozen=True)
 class Company:
-    """A company as an incident finds it."""
+    """A company's plan, systems, runbooks and templates, loaded without an error."""
 
     name: str
     folder: Path
@@ -37,18 +37,18 @@ class Company:
     systems: Systems
     runbooks: dict[str, Runbook]
     templates: dict[str, str]
-    """Name in `plan.templates` -> its text."""
+    """The text of each template, by its name in `plan.templates`."""
     post_mortem: str
-    """The text of the post-mortem's template, which has placeholders of its own."""
+    """The text of the post-mortem's template, which has its own placeholders."""
 
     def runbook(self, name: str) -> Runbook:
-        """Return the runbook called `name`; raises NotFound with the names there are."""
+        """Return the runbook called `name`. Raises NotFound with the nearest name."""
         if name not in self.runbooks:
             raise NotFound(f"{self.plan.company} has no runbook called {name}.", suggestion(name, self.runbooks))
         return self.runbooks[name]
 
     def service(self, name: str) -> Service:
-        """Return the service called `name`; raises NotFound with the names there are."""
+        """Return the service called `name`. Raises NotFound with the nearest name."""
         if name not in self.systems.services:
             raise NotFound(
                 f"{self.plan.company} has no service called {name}.", suggestion(name, self.systems.services)
@@ -58,7 +58,7 @@ class Company:
 
 @dataclass
 class Draft:
-    """What could be read of a folder, and what is wrong with the rest."""
+    """What could be read of a company's folder, and what is wrong with the rest."""
 
     folder: Path
     plan: Plan | None = None
@@ -67,39 +67,39 @@ class Draft:
     templates: dict[str, str] = field(default_factory=dict[str, str])
     post_mortem: str | None = None
     files: dict[str, YamlFile] = field(default_factory=dict[str, YamlFile])
-    """By name: `plan.yaml`, `systems.yaml`, and a runbook's by the runbook's name."""
+    """The files that were read: `plan.yaml`, `systems.yaml`, and each runbook's by the runbook's name."""
     bases: dict[str, YamlFile | None] = field(default_factory=dict[str, YamlFile | None])
     """The files that runbooks name as their `base`, by that name; None for one that cannot be used."""
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
 
 def companies_root() -> Path:
-    """Return the folder that holds one folder a company.
+    """Return the folder that holds one folder for each company.
 
-    That is `ALLCLEAR_RUNBOOKS`, else `runbooks` where the command was started, else the one beside the
-    package. Raises ConfigError when the variable names no folder.
+    That is `ALLCLEAR_RUNBOOKS`, else `runbooks` in the working directory, else the one beside the package. Raises
+    ConfigError if the variable names no folder.
     """
     named = os.environ.get(RUNBOOKS_VARIABLE, "")
     if named:
         root = Path(named).expanduser()
         if not root.is_dir():
-            raise ConfigError(f"{RUNBOOKS_VARIABLE} names {named}, which is no folder.", "Correct or unset it.")
+            raise ConfigError(f"{RUNBOOKS_VARIABLE} names {named}, which is not a folder.", "Correct it, or unset it.")
         return root
     here = Path.cwd() / "runbooks"
     return here if here.is_dir() else Path(__file__).resolve().parents[2] / "runbooks"
 
 
 def company_names() -> list[str]:
-    """Return the names of the companies there are, sorted."""
+    """Return the names of all companies, sorted."""
     root = companies_root()
     found = sorted(path.parent.name for path in root.glob(f"*/{PLAN}")) if root.is_dir() else []
-    return [name for name in found if not name.startswith(".")]  # one that is being written
+    return [name for name in found if not name.startswith(".")]  # `init` writes into a hidden folder first
 
 
 def find_company(name: str) -> Company:
-    """Return the company called `name`; raises NotFound with the names there are, ConfigError for a bad file."""
+    """Return the company called `name`. Raises NotFound with the nearest name, ConfigError for a file with an error."""
     if name not in company_names():
-        # Only names that were listed get this far as a path: `../elsewhere` is merely a name nobody has.
+        # A name becomes a path only if it was listed, so `../elsewhere` is refused here.
         raise NotFound(
             f"There is no company {name!r} in {display_path(companies_root())}.", suggestion(name, company_names())
         )
@@ -107,7 +107,7 @@ def find_company(name: str) -> Company:
 
 
 def load_company(folder: Path) -> Company:
-    """Return the company in `folder`; raises ConfigError with file and line for the first thing that is wrong."""
+    """Return the company in `folder`. Raises ConfigError with file and line for the first error."""
     draft = read_draft(folder)
     refuse_errors(draft)
     return Company(
@@ -123,26 +123,26 @@ def load_company(folder: Path) -> Company:
 
 def refuse_errors(draft: Draft) -> None:
     """Raise ConfigError with file and line for the first error that reading the folder found, if there is one."""
-    wrong = sorted((one for one in draft.diagnostics if one.level == "error"), key=lambda one: one.sort_key)
+    wrong = sorted((found for found in draft.diagnostics if found.level == "error"), key=lambda found: found.sort_key)
     if wrong:
         more = f" `allclear check {draft.folder.name}` lists all {len(wrong)}." if len(wrong) > 1 else ""
         raise ConfigError(str(wrong[0]), wrong[0].next_step + more)
 
 
 def read_draft(folder: Path) -> Draft:
-    """Return what can be read of `folder`; never raises for what is wrong in it."""
+    """Return what can be read of `folder`, with a diagnostic for everything that cannot. Never raises for either."""
     draft = Draft(folder)
     if not folder.is_dir():
         draft.diagnostics.append(
             Diagnostic(
-                "error", display_path(folder), None, "There is no such folder.", "Correct the name, or create it."
+                "error", display_path(folder), None, "There is no such folder.", "Correct its name, or create it."
             )
         )
         return draft
     if plan := _yaml(draft, folder / PLAN, PLAN):
-        draft.plan = _kept(draft, read_model(Plan, plan))
+        draft.plan = _value_or_none(draft, read_model(Plan, plan))
     if systems := _yaml(draft, folder / SYSTEMS, SYSTEMS):
-        draft.systems = _kept(draft, read_model(installed_systems_model(), systems))
+        draft.systems = _value_or_none(draft, read_model(installed_systems_model(), systems))
     for path in sorted((folder / "runbooks").glob("*.yaml")):
         _read_runbook(draft, path)
     _read_templates(draft)
@@ -158,7 +158,7 @@ def _yaml(draft: Draft, path: Path, name: str) -> YamlFile | None:
     return read
 
 
-def _kept(draft: Draft, read: T | list[Diagnostic]) -> T | None:
+def _value_or_none(draft: Draft, read: T | list[Diagnostic]) -> T | None:
     if isinstance(read, list):
         draft.diagnostics.extend(read)
         return None
@@ -167,17 +167,17 @@ def _kept(draft: Draft, read: T | list[Diagnostic]) -> T | None:
 
 def _read_runbook(draft: Draft, path: Path) -> None:
     file = _yaml(draft, path, path.stem)
-    written = _kept(draft, read_model(WrittenRunbook, file)) if file else None
+    written = _value_or_none(draft, read_model(WrittenRunbook, file)) if file else None
     if file is None or written is None:
         return
     base = _read_base(draft, file, written.base) if written.base is not None else None
     if written.base is not None and base is None:
         return
-    expanded = _kept(draft, expand_runbook(file, written, base))
+    expanded = _value_or_none(draft, expand_runbook(file, written, base))
     if expanded is None:
         return
     draft.files[path.stem] = expanded
-    runbook = _kept(draft, read_model(Runbook, expanded))
+    runbook = _value_or_none(draft, read_model(Runbook, expanded))
     if runbook is None:
         return
     if runbook.name != path.stem:
@@ -196,7 +196,7 @@ def _read_base(draft: Draft, file: YamlFile, name: str) -> YamlFile | None:
     if name not in draft.bases:
         path = draft.folder / name
         if not path.resolve().is_relative_to(draft.folder.resolve()):
-            wrong = file.error(("base",), f"The base `{name}` lies outside of the company's folder.", "Move it inside.")
+            wrong = file.error(("base",), f"The base `{name}` lies outside the company's folder.", "Move it inside.")
             draft.diagnostics.append(wrong)
             return None
         if not path.is_file():
@@ -214,7 +214,7 @@ def _common_steps(draft: Draft, path: Path) -> YamlFile | None:
     if isinstance(read, Diagnostic):
         draft.diagnostics.append(read)
         return None
-    if _kept(draft, read_model(CommonSteps, read)) is None:
+    if _value_or_none(draft, read_model(CommonSteps, read)) is None:
         return None
     wrong = list(check_common_steps(read))
     draft.diagnostics.extend(wrong)
@@ -234,7 +234,7 @@ def _read_templates(draft: Draft) -> None:
 def _read_template(draft: Draft, file: str, place: Place) -> str | None:
     plan, path = draft.files[PLAN], draft.folder / file
     if not path.resolve().is_relative_to(draft.folder.resolve()):
-        wrong = plan.error(place, f"The template `{file}` lies outside of the company's folder.", "Move it inside.")
+        wrong = plan.error(place, f"The template `{file}` lies outside the company's folder.", "Move it inside.")
     elif not path.is_file():
         there = [str(one.relative_to(draft.folder)) for one in (draft.folder / "templates").glob("*") if one.is_file()]
         wrong = plan.error(place, f"The template `{file}` does not exist.", suggestion(file, there))

@@ -1,4 +1,4 @@
-"""Begins a company's folder: small, commented, working, with a mark at each blank that only the company can fill."""
+"""Writes a new company's folder: small, commented and working, with a mark at each blank for the company to fill in."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from allclear.company.load import companies_root, load_company
 from allclear.domain.errors import ConfigError
 
 STARTER = Path(__file__).with_name("starter")
-"""The files that every new company begins with; `<<name>>` in them is filled in."""
+"""The files of every new company; `<<name>>` in them is replaced by an answer."""
 
 _MARK = re.compile(r"<<([a-z_]+)>>")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9./:_-]*[A-Za-z0-9/]")
-"""What YAML reads as text without quotes, unless it is one of these words."""
+"""Text that YAML reads as text without quotes, unless it is one of these words."""
 _WORDS = {"yes", "no", "true", "false", "null", "on", "off"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing that a new company is asked."""
+    """One question to whoever adds a company."""
 
     name: str
     question: str
     blank: str
-    """Stands in the files when nobody answers: `allclear check` finds it, or it works as it is."""
+    """The value without an answer: `allclear check` reports it, or it works as it is."""
     default: str = ""
-    """What is proposed; empty where only the company can know."""
+    """The proposed answer; empty if only the company can know it."""
     shape: str = r".{1,80}"
     like: str = ""
 
 
 def questions(company: str) -> list[Question]:
-    """Return what the company called `company` is asked, in order."""
+    """Return the questions about the company called `company`, in order."""
     title = re.sub(r"[_-]+", " ", company).title()
     return [
         Question("title", "The company's name", title, title, like="Acme"),
@@ -71,15 +71,15 @@ def questions(company: str) -> list[Question]:
 
 @dataclass(frozen=True)
 class NewCompany:
-    """A new company's name and what stands at each mark of the starter."""
+    """A new company's name, and the value for each mark in the starter."""
 
     name: str
     marks: dict[str, str]
 
     @staticmethod
     def read(name: str, answers: Mapping[str, str]) -> NewCompany:
-        """Return the start of the company called `name`. Raises ConfigError for an answer that does not fit."""
-        marks = {one.name: valid_answer(one, answers.get(one.name, "")) for one in questions(name)}
+        """Return the new company called `name`. Raises ConfigError for an answer that does not fit its question."""
+        marks = {asked.name: valid_answer(asked, answers.get(asked.name, "")) for asked in questions(name)}
         service = marks["cloud_run"]
         return NewCompany(
             name,
@@ -97,42 +97,43 @@ class NewCompany:
         )
 
     def fill(self, text: str) -> str:
-        """Return a text of the starter with this company's words at its marks, as YAML wants them."""
+        """Return a text of the starter with this company's values at its marks, quoted for YAML if needed."""
         return _MARK.sub(lambda found: _yaml_scalar(self.marks[found.group(1)]), text)
 
 
 def new_folder(name: str) -> Path:
-    """Return the folder for a new company called `name`. Raises ConfigError for one that cannot be or is there."""
+    """Return the folder for a new company called `name`. Raises ConfigError for a bad name or a folder that exists."""
     if not _NAME.fullmatch(name):
         near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63]
         raise ConfigError(
-            f"{name!r} is no name for a company's folder: it takes lower case letters, digits, `-` and `_`.",
+            f"{name!r} cannot be the name of a company's folder: use lower case letters, digits, `-` and `_`.",
             f"Try: allclear init {near or 'acme'}.",
         )
     root = companies_root()
     folder = (root if root.is_dir() else Path("runbooks")) / name
     if folder.exists() or folder.is_symlink():
         raise ConfigError(
-            f"{display_path(folder)} is there already, and stays as it is.", "Choose another name, or move it."
+            f"{display_path(folder)} exists already and was not changed.",
+            "Choose another name, or move that folder away.",
         )
     return folder
 
 
-def write_new_company(start: NewCompany, folder: Path) -> None:
-    """Write the company's folder whole, or not at all. Raises ConfigError where it cannot be written."""
+def write_new_company(company: NewCompany, folder: Path) -> None:
+    """Write the company's folder, whole or not at all. Raises ConfigError if it cannot be written."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its place, so that the rename is one step; begins with a dot, so that nobody takes it for a company.
-        aside = Path(tempfile.mkdtemp(prefix=f".{start.name}-", dir=folder.parent))
+        # Beside its final place, so that one rename completes it, and hidden, so that it is not taken for a company.
+        aside = Path(tempfile.mkdtemp(prefix=f".{company.name}-", dir=folder.parent))
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
-        made = aside / start.name
+        made = aside / company.name
         for path in sorted(STARTER.rglob("*")):
             if path.is_file():
                 target = made / path.relative_to(STARTER)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(start.fill(path.read_text(encoding="utf-8")), encoding="utf-8")
+                target.write_text(company.fill(path.read_text(encoding="utf-8")), encoding="utf-8")
         load_company(made)
         made.rename(folder)
     except OSError as error:
@@ -148,19 +149,19 @@ def _unwritable(folder: Path, error: OSError) -> ConfigError:
     )
 
 
-def valid_answer(one: Question, answer: str) -> str:
-    """Return what an answer puts into the files. Raises ConfigError, with an example, for one that does not fit."""
+def valid_answer(question: Question, answer: str) -> str:
+    """Return the value that an answer puts into the files. Raises ConfigError, with an example, if it does not fit."""
     if not answer:
-        return one.blank
-    fits = re.fullmatch(one.shape, answer) is not None and answer.isprintable()
-    if one.name == "zone":
+        return question.blank
+    fits = re.fullmatch(question.shape, answer) is not None and answer.isprintable()
+    if question.name == "zone":
         fits = answer in available_timezones()
-    if one.name == "service_url" and fits:
+    if question.name == "service_url" and fits:
         fits = bool(urlsplit(answer).hostname)
         answer = answer.rstrip("/")
     if not fits:
-        like = f"Write it as {one.like}." if one.like else "Write it in one short line."
-        raise ConfigError(f"{one.question}: {answer!r} does not fit.", like)
+        example = f"Write it like {question.like}." if question.like else "Write it in one short line."
+        raise ConfigError(f"{question.question}: {answer!r} does not fit.", example)
     return answer
 
 
@@ -170,7 +171,7 @@ def _incident_prefix(name: str) -> str:
 
 
 def _yaml_scalar(text: str) -> str:
-    """Return `text` as YAML reads it back."""
+    """Return `text` in the form that YAML reads back as the same text."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
     return json.dumps(text, ensure_ascii=False)

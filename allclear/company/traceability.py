@@ -1,14 +1,14 @@
-"""What runs each line of a company's own document: `lines.yaml`, and where its references lead.
+"""Traces each line of a company's own document to what runs it: `lines.yaml` and its references.
 
 A reference is one of:
 
-- `plan PART ...`, as `plan severities P0 targets respond`: a part of plan.yaml; items of lists go by their name, by
-  their text, or by their number
+- `plan PART ...`, as `plan severities P0 targets respond`: a part of plan.yaml; an item of a list is found by its name,
+  its text or its number
 - `systems PART ...`: a part of systems.yaml
 - `runbook NAME`, `runbook NAME PHASE` or `runbook NAME PHASE/STEP`
-- `template NAME`, or `template NAME "words"`: words that stand in it; `post_mortem` is the post-mortem's
+- `template NAME`, or `template NAME "words"` for words in it; `post_mortem` is the post-mortem's template
 - `drill NAME PART ...`: a part of a drill's script
-- `journal KIND`: what the response itself writes down, as `journal acknowledged`
+- `journal KIND`: a kind of record that every response writes, as `journal acknowledged`
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ from allclear.domain.runbook import Phase, Step
 LINES = "lines.yaml"
 
 How = Literal["done", "asked", "data"]
-"""Who runs it: the engine, by itself or after an approval; a person who is asked to; or it is data that both go by."""
+"""`done`: the engine does it, by itself or after an approval. `asked`: a person is asked to do it. `data`: it is data
+that both use."""
 
 _MARKUP = ("---", "```", "|--")
 _NAMES = ("name", "what", "audience", "ask", "path", "words", "title")
-"""The fields by which an item of a list is called."""
+"""The fields by which an item of a list is found."""
 
 
 class DocumentLine(Model):
@@ -58,18 +59,18 @@ class DocumentLines(Model):
     """A company's `lines.yaml`."""
 
     document: str = Field(description="The document's file name.")
-    lines: list[DocumentLine] = Field(min_length=1, description="Every line of it that says something, in order.")
+    lines: list[DocumentLine] = Field(min_length=1, description="Every line of it with content, in order.")
 
 
 class Target(Model):
-    """Where a reference leads."""
+    """What a reference leads to."""
 
     how: How
-    by: str = Field(default="", description="The action, the look or the role; empty for data.")
+    by: str = Field(default="", description="The action, the probe or the role; empty for data.")
 
 
 def document_lines(text: str) -> list[str]:
-    """Return the lines of a document that say something: no empty ones, no rules, no borders of code and tables."""
+    """Return the lines of a document that have content: no empty lines, rules, or borders of code and tables."""
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith(_MARKUP)]
 
@@ -84,8 +85,8 @@ def read_lines(folder: Path) -> tuple[DocumentLines, YamlFile] | list[Diagnostic
 
 
 def check_traceability(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield every reference in `lines.yaml` that leads nowhere; nothing where there is no such file."""
-    if draft.plan is None or not (draft.folder / LINES).is_file():  # of a plan that cannot be read nothing is known
+    """Yield every reference in `lines.yaml` that leads nowhere; a company without that file has none."""
+    if draft.plan is None or not (draft.folder / LINES).is_file():
         return
     read = read_lines(draft.folder)
     if isinstance(read, list):
@@ -96,16 +97,20 @@ def check_traceability(draft: Draft) -> Iterator[Diagnostic]:
         for number, reference in enumerate(line.runs):
             found = resolve_reference(draft, reference)
             if isinstance(found, str):
-                yield file.error(("lines", index, "runs", number), found, "Correct it, or write `not_yet` and why.")
+                yield file.error(
+                    ("lines", index, "runs", number),
+                    found,
+                    "Correct it, or replace `runs` by `not_yet` with the reason.",
+                )
 
 
 def resolve_reference(draft: Draft, reference: str) -> Target | str:
-    """Return where `reference` leads, or in a sentence why it leads nowhere."""
+    """Return what `reference` leads to, or a sentence that says why it leads nowhere."""
     try:
         kind, *rest = shlex.split(reference)
     except ValueError:
         return f"`{reference}` cannot be read as a reference."
-    ways = {
+    resolvers = {
         "plan": _plan,
         "systems": _systems,
         "runbook": _runbook,
@@ -113,9 +118,9 @@ def resolve_reference(draft: Draft, reference: str) -> Target | str:
         "drill": _drill,
         "journal": _journal,
     }
-    if kind not in ways:
-        return f"`{kind}` is no kind of reference. {suggestion(kind, ways)}"
-    return ways[kind](draft, rest)
+    if kind not in resolvers:
+        return f"`{kind}` is not a kind of reference. {suggestion(kind, resolvers)}"
+    return resolvers[kind](draft, rest)
 
 
 # --- the kinds of references -------------------------------------------------------------------------
@@ -132,7 +137,7 @@ def _systems(draft: Draft, parts: list[str]) -> Target | str:
 
 def _drill(draft: Draft, parts: list[str]) -> Target | str:
     if not parts:
-        return "A drill has a name."
+        return "The name of the drill is missing."
     read = read_yaml(draft.folder / "drills" / f"{Path(parts[0]).name}.yaml")
     if isinstance(read, Diagnostic):
         return f"There is no drill `{parts[0]}`."
@@ -148,8 +153,8 @@ def _runbook(draft: Draft, parts: list[str]) -> Target | str:
     if not place:
         return Target(how="data")
     phase, _, step_id = place.partition("/")
-    if phase not in {one.value for one in Phase}:
-        return f"There is no phase `{phase}`. {suggestion(phase, [one.value for one in Phase])}"
+    if phase not in {member.value for member in Phase}:
+        return f"There is no phase `{phase}`. {suggestion(phase, [member.value for member in Phase])}"
     steps = {step.id: step for step in runbook.steps(Phase(phase))}
     if step_id and step_id not in steps:
         return f"The runbook `{name}` has no step `{phase}/{step_id}`. {suggestion(step_id, steps)}"
@@ -169,7 +174,7 @@ def _template(draft: Draft, parts: list[str]) -> Target | str:
         return f"There is no template `{name}`. {suggestion(name, texts)}"
     if words and words not in texts[name]:
         return f"The template `{name}` does not hold `{words}`."
-    return Target(how="done", by="words that are sent or written")
+    return Target(how="done", by="text that is sent or written")
 
 
 def _journal(draft: Draft, parts: list[str]) -> Target | str:
@@ -188,13 +193,13 @@ def _journal(draft: Draft, parts: list[str]) -> Target | str:
 
 
 def _part(where: str, value: object, parts: list[str]) -> Target | str:
-    """Return that `parts` lead through `value` to something that is not empty."""
-    said = ""
+    """Return `data` if `parts` lead through `value` to something that is not empty, or why they do not."""
+    path = ""
     for part in parts:
         value = _inside(value, part)
-        said = f"{said} {part}".strip()
+        path = f"{path} {part}".strip()
         if value in (None, "", [], {}):
-            return f"{where} has no `{said}`."
+            return f"{where} has no `{path}`."
     return Target(how="data") if value is not None else f"{where} cannot be read."
 
 
@@ -203,14 +208,14 @@ def _inside(value: object, part: str) -> object:
         return cast("dict[str, object]", value).get(part)
     if isinstance(value, list):
         items = cast("list[object]", value)
-        named = next((one for one in items if _called(one, part)), None)
+        named = next((item for item in items if _is_named(item, part)), None)
         if named is None and part.isdecimal() and 0 < int(part) <= len(items):
             return items[int(part) - 1]
         return named
     return None
 
 
-def _called(item: object, part: str) -> bool:
+def _is_named(item: object, part: str) -> bool:
     if isinstance(item, dict):
         fields: dict[str, Any] = cast("dict[str, Any]", item)
         return any(fields.get(name) == part for name in _NAMES)

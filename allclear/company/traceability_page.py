@@ -1,4 +1,4 @@
-"""The page docs/plans.md: every line of every company's document, and what runs it."""
+"""Writes docs/traceability.md: every line of every company's document, and what runs it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.plan import Plan
 
 _ORDER: tuple[How, ...] = ("asked", "done", "data")
-"""What a line with several references counts as: it is asked as soon as a part of it is."""
+"""The order in which a line with several references is counted: as asked if any part of it is asked."""
 _COLUMNS: tuple[How, ...] = ("done", "asked", "data")
 _HEAD = """\
-# The plans, line by line
+# Traceability: the plans, line by line
 
-What runs each line of the documents that the folders under `runbooks/` were made from. The text of a line is the
-document's own; a reference leads into the folder, and `allclear check` fails for one that leads nowhere. Rules and the
-borders of code and tables are left out. Do not edit this page: change `runbooks/*/lines.yaml`, then `make plans`.
+This page shows what runs each line of the documents from which the folders under `runbooks/` were made. The text of a
+line is the document's own. A reference leads into the company's folder, and `allclear check` reports one that leads
+nowhere. Rules and the borders of code and tables are left out. Do not edit this page: change `runbooks/*/lines.yaml`,
+then run `make traceability`.
 
 *Done*: the engine does it, by itself or after an approval. *Asked*: a person is asked to do it, or a part of it, and to
-say so. *Kept*: it is data that both go by.
+confirm it. *Data*: values that both use.
 """
 
 
 class TracedCompany:
-    """One company's document, and where its lines lead."""
+    """One company's document, and what each of its lines leads to."""
 
     def __init__(self, folder: Path) -> None:
-        """Read a folder. Raises ConfigError for a reference that leads nowhere, or a file that cannot be read."""
+        """Read a folder.
+
+        Raises:
+            ConfigError: a reference leads nowhere, or a file cannot be read.
+        """
         self.name = folder.name
         self.draft = read_draft(folder)
         read = read_lines(folder)
@@ -47,7 +52,7 @@ class TracedCompany:
 
     @property
     def counts(self) -> Counter[str]:
-        """Return how many lines there are of each kind."""
+        """Return the number of lines of each kind."""
         return Counter(_how(leads) for leads in self.leads)
 
     @property
@@ -62,12 +67,12 @@ def traced_companies(root: Path) -> list[TracedCompany]:
 
 
 def traceability_page(companies: list[TracedCompany]) -> str:
-    """Return docs/plans.md: the counts and what is not run yet first, then line by line."""
+    """Return the page: first the counts and the lines that nothing runs yet, then each document line by line."""
     return "\n".join([_HEAD, *_top(companies), *(line for one in companies for line in _of(one))]) + "\n"
 
 
 def _top(companies: list[TracedCompany]) -> Iterator[str]:
-    yield "| Company | Lines | Done | Asked | Kept | Not yet |"
+    yield "| Company | Lines | Done | Asked | Data | Not yet |"
     yield "|---|---|---|---|---|---|"
     for one in companies:
         counts = one.counts
@@ -80,7 +85,7 @@ def _top(companies: list[TracedCompany]) -> Iterator[str]:
             yield f"- {one.company}: {_code(line.line)}: {line.not_yet}"
             none = False
     if none:
-        yield "Nothing: every line is run."
+        yield "Nothing: something runs every line."
 
 
 def _of(one: TracedCompany) -> Iterator[str]:
@@ -96,7 +101,7 @@ def _reference(text: str, lead: Target) -> str:
 
 
 def _code(text: str) -> str:
-    """Return `text` as code inside a table: a bar would end its cell, a backtick the code."""
+    """Return `text` as code in a table cell, with bars and backticks that would end it escaped."""
     fence = "``" if "`" in text else "`"
     return f"{fence}{text}{fence}".replace("|", "\\|")
 
@@ -104,7 +109,9 @@ def _code(text: str) -> str:
 def _led(draft: Draft, reference: str) -> Target:
     found = resolve_reference(draft, reference)
     if isinstance(found, str):
-        raise ConfigError(found, f"Correct it in {draft.folder / LINES}, or write `not_yet` and why.")
+        raise ConfigError(
+            found, f"Correct it in {draft.folder / LINES}, or replace `runs` by `not_yet` with the reason."
+        )
     return found
 
 

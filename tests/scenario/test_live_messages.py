@@ -154,7 +154,7 @@ def test_a_page_is_never_kept_up(tmp_path: Path) -> None:
     """It would page again at each turn, and its own end is a turn: `check` refuses it."""
     folder = tmp_path / "vintstreet"
     shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder)
-    book = folder / "runbooks" / "bad-deployment.yaml"
+    book = folder / "common-steps.yaml"
     page = "    action: pagerduty.page\n"
     book.write_text(book.read_text().replace(page, f"{page}    live: true\n", 1))
     said = [str(one) for one in check_company(folder, Registry.installed(), PLACEHOLDERS)]

@@ -64,7 +64,7 @@ def test_a_service_in_several_regions_has_a_name_in_each() -> None:
         (
             {"cloud_run": {"moon": "web"}},
             "`cloud_run`: it must be a service's name, or one for each region, as `us-central1: web`.",
-            "Correct it; `allclear schema` says what fits.",
+            "Correct it; `allclear schema` shows what is allowed.",
         ),
         ({"vercel": {"project": "shop"}}, "`domain` is missing in `vercel`.", "Add `domain`: The production domain"),
     ],

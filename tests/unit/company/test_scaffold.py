@@ -139,7 +139,7 @@ def test_a_terminal_is_asked_until_the_answer_fits(tmp_path: Path) -> None:
     os.close(ours)
     os.close(theirs)
     assert asking.returncode == 0, said
-    assert "'nova.shop' does not fit. Write it as https://acme.com." in said
+    assert "'nova.shop' does not fit. Write it like https://acme.com." in said
     company = load_company(tmp_path / "runbooks" / "nova")
     assert company.service("shop").url == "https://nova.shop"
     assert company.systems.systems["cloud_run"].options["project"] == "nova-prod"
@@ -177,8 +177,8 @@ def test_what_is_there_already_stays_as_it_is(cli: Cli, tmp_path: Path) -> None:
     said = cli("init", "acme", "--yes")
     assert said.code == 3
     assert said.err.splitlines() == [
-        "runbooks/acme is there already, and stays as it is.",
-        "→ Choose another name, or move it.",
+        "runbooks/acme exists already and was not changed.",
+        "→ Choose another name, or move that folder away.",
     ]
     assert list(place.iterdir()) == []
 
@@ -259,4 +259,4 @@ def test_schemas_are_printed_and_written(cli: Cli, tmp_path: Path) -> None:
     assert cli("schema", "--write", "made").code == 0
     assert json.loads((tmp_path / "made" / "plan.schema.json").read_text()) == one
     said = cli("schema", "plans")
-    assert (said.code, said.err) == (4, "There is no schema of 'plans'.\n→ Did you mean `plan`?\n")
+    assert (said.code, said.err) == (4, "There is no schema for 'plans'.\n→ Did you mean `plan`?\n")

@@ -1,4 +1,4 @@
-"""Every line of the companies' own documents is mapped, every reference leads somewhere, and docs/plans.md tells it."""
+"""Every line of the companies' own documents is mapped, every reference leads somewhere, and the page shows it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_reference_leads_to_something_that_is_there(company: str) -> None:
         ("drill site-up", "There is no drill `site-up`"),
         ("drill site-down answers contain/nothing", "has no `answers contain/nothing`"),
         ("journal incident.closed", "The journal has no `incident.closed`"),
-        ("wiki page", "`wiki` is no kind of reference"),
+        ("wiki page", "`wiki` is not a kind of reference"),
         ('plan "severities', "cannot be read"),
     ],
 )
@@ -128,8 +128,10 @@ def test_rules_fences_and_borders_say_nothing() -> None:
 
 
 def test_the_page_is_what_the_mapping_gives() -> None:
-    """Whoever changes a `lines.yaml` runs `make plans`."""
-    assert (ROOT / "docs" / "plans.md").read_text(encoding="utf-8") == traceability_page(traced_companies(RUNBOOKS))
+    """Whoever changes a `lines.yaml` runs `make traceability`."""
+    assert (ROOT / "docs" / "traceability.md").read_text(encoding="utf-8") == traceability_page(
+        traced_companies(RUNBOOKS)
+    )
 
 
 def test_what_nothing_runs_yet_stands_at_the_top_counted() -> None:

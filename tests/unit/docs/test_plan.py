@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from allclear.domain.plan import Plan
 from tests.contract.simulator_support import REPOSITORY
 
-PAGE = (REPOSITORY / "docs" / "plan.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "reference" / "plan.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
