@@ -1,9 +1,9 @@
-"""A response is killed at every write of its journal, and another process carries it on: nothing is done twice.
+"""A response is killed at every write to its journal, and another process carries it on: nothing is done twice.
 
-Each run is a whole P0 of VintStreet against a simulated production of its own. The first series dies right after a
-write became durable, the second right before it; between the two lies all that a process does to the world. Where it
-does nothing to the world, before a write is the same as after the one before: those are left out of the second
-series, unless `ALLCLEAR_CRASH=everywhere pytest tests/property/test_crash_anywhere.py` asks for them.
+Each run is a whole P0 of VintStreet against its own simulated production. The first series is killed right after a
+write became durable, the second right before it; everything that a process does to a vendor lies between the two. If
+nothing was sent to a vendor, right before a write is the same as right after the previous one. The second series
+leaves those out, unless `ALLCLEAR_CRASH=everywhere pytest tests/property/test_crash_anywhere.py` asks for them.
 """
 
 from __future__ import annotations
@@ -50,29 +50,29 @@ When = Literal["before", "after"]
 
 EVERYWHERE = os.environ.get("ALLCLEAR_CRASH") == "everywhere"
 PORTIONS = 8
-"""In how many tests a series is told, for several workers."""
+"""How many tests a series is split into, so that several workers can share it."""
 AT_ONCE = 3
-"""Responses that share a test's event loop: each waits for its vendors most of the time."""
+"""Responses that share a test's event loop; each waits for its vendors most of the time."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a response went: the journal's writes, and what the vendors saw."""
+    """A response that has run: the writes to its journal, and what the vendors received."""
 
     journal: list[str]
     told: list[int]
-    """How many writes the vendors had seen at each of the journal's."""
+    """How many writes the vendors had received at each write to the journal."""
     vendors: list[tuple[str, str]]
     acts: list[str]
 
     @property
     def outcomes(self) -> list[int]:
-        """Return the writes of the journal that follow a write to the world."""
+        """Return the numbers of the journal writes that follow a write to a vendor."""
         return [n for n in range(2, len(self.told) + 1) if self.told[n - 1] > self.told[n - 2]]
 
 
 async def _run(folder: Path, at: int = 0, when: When = "after") -> Ran:
-    """Let a response die at its `at`-th write (0: never), carries it on, and checks all that must hold."""
+    """Kill a response at its `at`-th write (0: never), carry it on in another process, and check the result."""
     url = new_journal(folder)
     async with Simulated(broken()) as sim:
         simulation = announced(sim, folder)
@@ -94,7 +94,7 @@ async def _run(folder: Path, at: int = 0, when: When = "after") -> Ran:
 
 
 def _check_end(engine: Engine, incident_id: str) -> None:
-    """The incident is resolved and reviewed, every act is proven, nothing is left, and no line was changed."""
+    """Check that the incident is resolved and reviewed, every act verified, nothing left, and the chain unbroken."""
     incident = engine.conductor.incident(incident_id)
     assert [row.id for row in engine.journal.incidents()] == [incident_id]
     assert incident.ended is not None
@@ -127,9 +127,9 @@ def _post_mortem(engine: Engine, incident: Incident) -> str:
 
 
 def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
-    """No vendor was told anything twice; returns the writes, without repeats that the pager proved to be one.
+    """Check that no vendor got a write twice, and return the writes, without those that the pager deduplicated.
 
-    `late` says that a write of the dead, which was turned down, is among them.
+    `late` is whether a write of the killed process, which the vendor refused, is among them.
     """
     traffic = [write for write in writes(world, "cloud_run", "UpdateService") if not late or write["result"] == "done"]
     assert [(write["result"], write["traffic"][0]["revision"]) for write in traffic] == [
@@ -145,7 +145,7 @@ def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
     assert writes(world, "supabase") == []
     assert sum(write["result"] != "done" for write in writes(world)) == late
     once: list[tuple[str, str]] = []
-    for write in writes(world):  # the pager's key is the fence: told again, it changes nothing, see the one page above
+    for write in writes(world):  # the pager deduplicates by key, so a repeat changes nothing: see the one page above
         told = (write["api"], write["action"] if write["api"] == "pagerduty" else write["method"])
         if told[0] != "pagerduty" or told not in once:
             once.append(told)
@@ -154,12 +154,12 @@ def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """A response that nothing disturbs."""
+    """A response that is not interrupted."""
     return asyncio.run(_run(tmp_path_factory.mktemp("whole")))
 
 
-def test_an_undisturbed_response_tells_each_vendor_once(whole: Ran) -> None:
-    """The whole P0 of the plan runs; its journal is written right after each write to the world, and not only then."""
+def test_an_uninterrupted_response_sends_each_write_once(whole: Ran) -> None:
+    """The plan's whole P0 runs; the journal is written right after each write to a vendor, and at other times too."""
     assert whole.vendors == [
         ("pagerduty", "trigger"),
         ("slack", "chat.postMessage"),
@@ -177,7 +177,7 @@ def test_an_undisturbed_response_tells_each_vendor_once(whole: Ran) -> None:
 
 
 async def _killed_at_each(folder: Path, when: When, places: Sequence[int], whole: Ran) -> list[str]:
-    """Return what went wrong, a line for each place."""
+    """Return what went wrong, one line for each place."""
     turn, wrong = asyncio.Semaphore(AT_ONCE), list[str]()
 
     async def killed(at: int) -> None:
@@ -187,7 +187,7 @@ async def _killed_at_each(folder: Path, when: When, places: Sequence[int], whole
                 assert len(ran.journal) == at, "it was not killed there"
                 assert ran.vendors == whole.vendors
                 assert ran.acts == whole.acts
-            except Exception as error:  # noqa: BLE001 - all places are told, not the first that fails
+            except Exception as error:  # noqa: BLE001 - every place that fails is reported, not only the first
                 wrong.append(f"killed {when} {whole.journal[at - 1]}, write {at}: {type(error).__name__}: {error}")
 
     await asyncio.gather(*(killed(at) for at in places))
@@ -196,14 +196,14 @@ async def _killed_at_each(folder: Path, when: When, places: Sequence[int], whole
 
 @pytest.mark.parametrize("portion", range(PORTIONS))
 async def test_killed_right_after_a_write(tmp_path: Path, whole: Ran, portion: int) -> None:
-    """Wherever it dies, the next process ends it well, and no vendor is told anything that it was told already."""
+    """Wherever it is killed, the next process finishes the response, and no vendor gets a write twice."""
     places = range(1 + portion, len(whole.journal) + 1, PORTIONS)
     assert await _killed_at_each(tmp_path, "after", places, whole) == []
 
 
 @pytest.mark.parametrize("portion", range(PORTIONS if EVERYWHERE else 2))
 async def test_killed_right_before_a_write(tmp_path: Path, whole: Ran, portion: int) -> None:
-    """It has changed the world and not yet written it down: the next process finds out, and does not do it again."""
+    """If a change was sent and not yet journalled, the next process finds out, and does not send it again."""
     places = range(1, len(whole.journal) + 1) if EVERYWHERE else whole.outcomes
     assert await _killed_at_each(tmp_path, "before", places[portion :: PORTIONS if EVERYWHERE else 2], whole) == []
 
@@ -213,7 +213,7 @@ async def test_killed_right_before_a_write(tmp_path: Path, whole: Ran, portion: 
 
 @dataclass(frozen=True)
 class Hold:
-    """Where a process is held until it is killed: at a call of Cloud Run, or right after its claim."""
+    """The place at which a process is held until it is killed: a call to Cloud Run, or right after its claim."""
 
     method: str | None
     intended: bool
@@ -230,7 +230,7 @@ class Hold:
     ],
 )
 async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, journals: Journals, hold: Hold) -> None:
-    """SIGKILL in the middle of the rollback: this process carries on at once, and traffic is changed once."""
+    """After SIGKILL during the rollback, this process carries on at once, and the traffic is changed once."""
     url = journals.new()
     async with Simulated(broken()) as sim:
         engine = engine_on(url, announced(sim, tmp_path))
@@ -242,7 +242,7 @@ async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, j
             await _killed(engine, sim, incident, hold)
             assert (engine.conductor.incident(incident).acts["contain/roll-back"].intended is not None) == hold.intended
             await respond(engine, sim.world)
-            if hold.method == "UpdateService":  # what was under way arrives late, and is turned down
+            if hold.method == "UpdateService":  # the write that was under way arrives late, and is refused
                 late = await until(lambda: [one for one in writes(sim.world, "cloud_run") if one["result"] != "done"])
                 assert "refused: ABORTED" in late[0]["result"]
             _check_end(engine, incident)
@@ -252,7 +252,7 @@ async def test_a_rollback_whose_process_is_killed_is_made_once(tmp_path: Path, j
 
 
 async def _killed(engine: Engine, sim: Simulated, incident: str, hold: Hold) -> None:
-    """Start the rollback in a process of its own, waits until it is held, and kills it."""
+    """Start the rollback in another process, wait until it is held, and kill it."""
     if hold.method:
         sim.world.faults.set(Fault(api="cloud_run", method=hold.method, kind="slow", seconds=hold.seconds))
     process = await start_alone(engine, incident, "contain/roll-back", held=hold.method is None)

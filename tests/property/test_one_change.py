@@ -1,4 +1,4 @@
-"""However many want it at once, a service is rolled back once: by one process, in one incident, by one revision."""
+"""A service is rolled back once, however many processes and incidents ask for it at the same time."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ ANA = By(actor="Ana", role="on_call", via="cli")
 async def _two_engines(
     sim: Simulated, folder: Path, journals: Journals | None = None
 ) -> AsyncGenerator[tuple[Engine, Engine]]:
-    """Yield two engines, as of two processes, on one new journal; the simulation serves its bad revision."""
+    """Yield two engines, as in two processes, on one new journal; the simulation serves its bad revision."""
     sim.world.redirect([TrafficSpec(revision="latest", percent=100)], by="the test")
-    folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - a moment, before anything runs
+    folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - takes a moment, before anything runs
     url = journals.new() if journals else new_journal(folder)
     simulation = announced(sim, folder)
     one, two = engine_on(url, simulation), engine_on(url, simulation)
@@ -63,9 +63,9 @@ async def _two_engines(
 
 
 def _declared(engine: Engine) -> str:
-    said = Declaration("Payments fail", "P0", "storefront", "bad-deployment", utc_now())
-    # Not declared: a second declaration of the same trouble would join the first.
-    incident, _ = engine.journal.open_incident("VS", engine.people.opening(said, ANA), ANA)
+    declaration = Declaration("Payments fail", "P0", "storefront", "bad-deployment", utc_now())
+    # Opened directly, because a second declaration of the same trouble would join the first incident.
+    incident, _ = engine.journal.open_incident("VS", engine.people.opening(declaration, ANA), ANA)
     return incident
 
 
@@ -83,12 +83,12 @@ async def _approved(engine: Engine, incident: str) -> str:
 
 
 async def _carried_out(engine: Engine, incident: str, act: str) -> Outcome:
-    await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 - so that they meet at another place each time
+    await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 - so that they meet at a different line each time
     return await engine.executor.carry_out(incident, act, MACHINE)
 
 
 async def test_two_incidents_roll_one_service_back_once(tmp_path: Path, journals: Journals) -> None:
-    """Both are approved and carried out at once: one changes the traffic, the other finds it done."""
+    """Both acts are approved and carried out at once: one changes the traffic, the other finds it already done."""
     async with Simulated(broken()) as sim:
         for number in range(ROUNDS):
             async with _two_engines(sim, tmp_path / str(number), journals) as (one, two):
@@ -101,7 +101,7 @@ async def test_two_incidents_roll_one_service_back_once(tmp_path: Path, journals
                 assert [outcome.status for outcome in outcomes] == [ActStatus.VERIFIED] * 2
                 assert sorted(outcome.changed for outcome in outcomes) == [False, True]
                 found = next(outcome for outcome in outcomes if not outcome.changed)
-                assert "found done" in found.sentence.lower()
+                assert "already done" in found.sentence.lower()
                 not_handed_over = [
                     act.id for incident in (first, second) for act in one.conductor.incident(incident).not_handed_over
                 ]
@@ -109,7 +109,7 @@ async def test_two_incidents_roll_one_service_back_once(tmp_path: Path, journals
 
 
 async def test_two_processes_carry_one_act_out_once(tmp_path: Path, journals: Journals) -> None:
-    """Responder and flow go at one act: one writes, both know one outcome, and the debt is on the record."""
+    """The responder and a flow carry out one act: one writes, both return one outcome, and the act is in place."""
     async with Simulated(broken()) as sim:
         for number in range(ROUNDS):
             async with _two_engines(sim, tmp_path / str(number), journals) as (one, two):
@@ -126,7 +126,7 @@ async def test_two_processes_carry_one_act_out_once(tmp_path: Path, journals: Jo
 
 
 async def test_two_conductors_carry_one_incident_on_once(tmp_path: Path, journals: Journals) -> None:
-    """Two processes run the same phase of the same incident: every vendor is told everything once."""
+    """Two processes run the same phase of the same incident: each vendor gets each write once."""
     async with Simulated(broken()) as sim, _two_engines(sim, tmp_path, journals) as (one, two):
         incident = _declared(one)
         async with asyncio.timeout(30):
@@ -152,21 +152,21 @@ async def _run(engine: Engine, incident: str, phase: Phase) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_later_rollback_to_previous_goes_not_one_further(tmp_path: Path) -> None:
-    """The first rollback is still in place: another incident's finds it done, and says by whom."""
+async def test_a_later_rollback_to_previous_does_not_go_one_revision_further(tmp_path: Path) -> None:
+    """While the first rollback is in place, another incident's rollback is already done, and names the first."""
     async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
         first, second = _declared(one), _declared(two)
         await one.executor.carry_out(first, await _approved(one, first), MACHINE)
         outcome = (await _proposed(two, second)).outcome
         assert outcome is not None
         assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, False)
-        assert f"Done already by {first}" in outcome.sentence
+        assert f"already done by {first}" in outcome.sentence
         assert len(writes(sim.world)) == 1
         assert sim.world.serving() == {GOOD: 100}
 
 
-async def test_a_rollback_proposed_while_another_is_under_way_goes_not_one_further(tmp_path: Path) -> None:
-    """The first is written and its outcome is not: what `previous` means now would be one too far, and is refused."""
+async def test_a_rollback_proposed_while_another_is_under_way_does_not_go_one_revision_further(tmp_path: Path) -> None:
+    """The first is issued and has no outcome yet: `previous` would now be one revision too far, so it is refused."""
     async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
         first, second = _declared(one), _declared(two)
         act = await _approved(one, first)
@@ -181,8 +181,8 @@ async def test_a_rollback_proposed_while_another_is_under_way_goes_not_one_furth
         assert sim.world.serving() == {GOOD: 100}
 
 
-async def test_after_the_undo_a_rollback_is_a_rollback_again(tmp_path: Path) -> None:
-    """Traffic is on the newest again, and that is bad again: another incident rolls back, by one revision."""
+async def test_after_an_undo_a_rollback_changes_the_traffic_again(tmp_path: Path) -> None:
+    """Traffic is back on the newest revision, which still fails: another incident rolls back by one revision."""
     async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
         first, second = _declared(one), _declared(two)
         await one.executor.carry_out(first, await _approved(one, first), MACHINE)
@@ -202,7 +202,7 @@ def _opened(url: str) -> str:
 
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_a_claim_has_one_holder(tmp_path: Path, journals: Journals, kind: str) -> None:
-    """Two claim the same hundred things in a tight loop: each has exactly one holder, and one intent."""
+    """Two holders claim the same hundred resources in a tight loop: each resource gets one holder and one intent."""
     url, count = journals.new(), 100
     incident = _opened(url)
     pool: Executor = (

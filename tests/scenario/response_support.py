@@ -1,9 +1,9 @@
-"""A whole response in one process: a quick simulated production, an engine on it, and people who answer at once.
+"""Helpers for a whole response in one process: a quick simulated production, an engine, and people who answer at once.
 
-`Mortal` is a journal whose process dies at a write of our choice; `die` leaves behind what the kernel would.
+`Mortal` is a journal that kills its process at a chosen write; `die` leaves behind what the kernel would leave.
 """
 
-# ruff: noqa: ANN401 - what is handed on to the journal
+# ruff: noqa: ANN401 - arguments that are passed on to the journal
 from __future__ import annotations
 
 import asyncio
@@ -77,9 +77,9 @@ WRITES = frozenset(
 
 @cache
 def vintstreet(requests: int = 4) -> Company:
-    """Return VintStreet with a smoke test of one request for each path, which is decisive here, and not too slow.
+    """Return VintStreet with a short smoke test: one request for each path, which is enough to decide here.
 
-    More of them where our own record is to believe it.
+    More requests are needed for a check that makes a revision known good.
     """
     company = load_company(REPOSITORY / "runbooks" / "vintstreet")
     short = {"requests": requests, "p95": None, "timeout": timedelta(seconds=20)}
@@ -95,13 +95,13 @@ def vintstreet(requests: int = 4) -> Company:
 
 @cache
 def installed() -> Registry:
-    """Return what is installed, looked up once."""
+    """Return the installed actions and probes, which are looked up once."""
     return Registry.installed()
 
 
 @cache
 def broken() -> Production:
-    """Return the drill's production where every checkout fails at once, operations are quick and users are few."""
+    """Return the drill's production: every checkout fails at once, operations are quick, and there are few users."""
     scenario = quick(operation_takes=timedelta(milliseconds=10))
     bad = RevisionSpec(name=BAD, faults=[Trouble(path="/api/checkout", error_rate=1.0)])
     few = scenario.users.model_copy(update={"per_second": 2.0})
@@ -117,7 +117,7 @@ def _empty_journal() -> bytes:
 
 
 def new_journal(folder: Path) -> str:
-    """Return the URL of a new, empty journal in `folder`; made once and copied, for a migration takes its time."""
+    """Return the URL of a new, empty journal in `folder`; it is migrated once and then copied, to save time."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "journal.db"
     path.write_bytes(_empty_journal())
@@ -125,12 +125,12 @@ def new_journal(folder: Path) -> str:
 
 
 def received(journal: Journal, source: str, headers: dict[str, str], body: bytes, key: str) -> tuple[str, bool]:
-    """Put a delivery into the inbox; returns its id, and whether there is new work."""
+    """Put a delivery into the inbox, and return its id and whether there is new work."""
     return journal.receive_all([NewDelivery(source, headers, body, key)])[0]
 
 
 def announced(sim: Simulated, folder: Path) -> Path:
-    """Record where the simulation is, as `allclear simulate --json` does, and returns the file."""
+    """Write the simulation's addresses to a file, as `allclear simulate --json` does, and return the file."""
     path = folder / "simulation.json"
     path.write_text(json.dumps(sim.announcement()))
     return path
@@ -139,20 +139,20 @@ def announced(sim: Simulated, folder: Path) -> Path:
 def engine_on(
     url: str, simulation: Path | None, journal: Journal | None = None, company: Company | None = None
 ) -> Engine:
-    """Return an engine on that journal, aimed at that simulation; of VintStreet unless told otherwise."""
+    """Return an engine on that journal and that simulation, for VintStreet unless `company` is given."""
     settings = Settings(company="vintstreet", journal_url=url, simulation=simulation)
     return make_engine(settings, environ={}, company=company or vintstreet(), registry=installed(), journal=journal)
 
 
-# --- dying ---------------------------------------------------------------------------------------------
+# --- a process that dies --------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """The process was killed."""
 
 
 class Mortal:
-    """A journal (the port `Journal`, by delegation) whose process dies at the `at`-th write."""
+    """A journal (by delegation) whose process is killed at the `at`-th write."""
 
     def __init__(
         self,
@@ -164,11 +164,11 @@ class Mortal:
         self.inner = inner
         self.writes: list[str] = []
         self.told: list[int] = []
-        """How many writes the vendors had seen at each of ours."""
+        """How many writes the vendors had received at each write to the journal."""
         self._at, self._when, self._count = at, when, told
 
     def __getattr__(self, name: str) -> Any:
-        """Return the journal's own; a write goes past the reaper."""
+        """Return the journal's attribute; a method that writes is counted, and may kill the process."""
         own = getattr(self.inner, name)
         if name not in WRITES:
             return own
@@ -187,7 +187,7 @@ class Mortal:
 
 
 async def die(engine: Engine, journal: SqlJournal) -> None:
-    """Leave behind what the kernel leaves of a process: a presence file without the lock; connections are cut."""
+    """Leave behind what the kernel leaves of a process: a liveness file without its lock, and closed connections."""
     url = engine.settings.journal_url
     await engine.context.close()
     journal.close()
@@ -199,13 +199,13 @@ async def die(engine: Engine, journal: SqlJournal) -> None:
 
 
 class Held:
-    """A journal that stops for good after each claim: so a process can be killed between intent and write."""
+    """A journal that blocks after each claim, so that a process can be killed between intent and write."""
 
     def __init__(self, inner: SqlJournal) -> None:
         self.inner = inner
 
     def __getattr__(self, name: str) -> Any:
-        """Return the journal's own; after a claim, nothing more happens."""
+        """Return the journal's attribute; `claim` never returns."""
         own = getattr(self.inner, name)
         if name != "claim":
             return own
@@ -218,7 +218,7 @@ class Held:
 
 
 async def start_alone(engine: Engine, incident: str, act: str, *, held: bool = False) -> asyncio.subprocess.Process:
-    """Start a process that carries out one act."""
+    """Start another process that carries out one act."""
     settings = engine.settings
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -241,19 +241,19 @@ async def _alone(url: str, simulation: str, incident: str, act: str, held: str) 
 
 
 def claim_all(url: str, folder: str, incident: str, count: int, me: str) -> list[int]:
-    """Claims `count` resources one after the other, as fast as it goes, beside one other; returns those it got."""
+    """Claim `count` resources as fast as possible, beside one other claimer, and return those that were acquired."""
     journal = SqlJournal(url, REAL)
     try:
         _meet(folder, "ready", me)
         got = [number for number in range(count) if isinstance(_claim(journal, incident, number), Acquired)]
-        _meet(folder, "done", me)  # who leaves earlier is taken for dead, and its claims are taken over
+        _meet(folder, "done", me)  # a journal that closes earlier counts as dead, and its claims would be taken over
         return got
     finally:
         journal.close()
 
 
 def append_all(url: str, folder: str, incidents: list[str], count: int, me: str) -> None:
-    """Append `count` notes to each incident in turn, as fast as it goes, beside one other."""
+    """Append `count` notes to each incident in turn, as fast as possible, beside one other writer."""
     journal = SqlJournal(url, REAL)
     try:
         _meet(folder, "ready", me)
@@ -269,7 +269,7 @@ def append_all(url: str, folder: str, incidents: list[str], count: int, me: str)
 
 
 def open_all(urls: list[str], folder: str, me: str) -> list[str]:
-    """Open new journals, each at the same moment as one other, and opens an incident; returns what went wrong."""
+    """Open each new journal at the same moment as one other, open an incident in it, and return what went wrong."""
     wrong: list[str] = []
     for number, url in enumerate(urls):
         _meet(folder, f"ready-{number}", me)
@@ -283,7 +283,7 @@ def open_all(urls: list[str], folder: str, me: str) -> list[str]:
 
 
 def hold_claim(url: str, incident: str, told: str) -> None:
-    """Claims something, says so by a file, and stays until it is killed."""
+    """Claim a resource, touch the file `told`, and block until the process is killed."""
     journal = SqlJournal(url, REAL)
     assert isinstance(_claim(journal, incident, 1), Acquired)
     Path(told).touch()
@@ -297,7 +297,7 @@ def _claim(journal: SqlJournal, incident: str, number: int) -> Claim:
 
 
 def _meet(folder: str, place: str, me: str) -> None:
-    """Wait until two have come to that place."""
+    """Wait until both participants have come to that place."""
     (Path(folder) / f"{place}-{me}").touch()
     while len(list(Path(folder).glob(f"{place}-[ab]"))) < 2:
         time.sleep(0.001)
@@ -309,20 +309,20 @@ Answerer = Callable[[Engine, World, Ask], None]
 
 
 def anybody(ask: Ask) -> By:
-    """Return somebody who may answer."""
+    """Return a person who may answer."""
     role = ask.policy.roles[0]
     return By(actor=f"Ana ({role})", role=role, via="cli")
 
 
 def say_yes(engine: Engine, world: World, ask: Ask) -> None:
-    """Says yes to everything; the fix is deployed first, once."""
+    """Answer yes; before the answer about the fix, deploy it once."""
     if ask.step == "fix" and FIX not in world.service.revisions:
         world.deploy(RevisionSpec(name=FIX), by="an engineer")
     engine.people.answer(ask.id, anybody(ask), yes=True, reason="It is so.")
 
 
 def report(engine: Engine) -> str:
-    """Let the alert come in, unless it was heard before, and returns its incident."""
+    """Take in the alert, unless it was taken in before, and return its incident."""
     for row in engine.journal.incidents():
         return row.id
     taken = engine.intake.take(ALERT, "delivery-1")
@@ -331,7 +331,7 @@ def report(engine: Engine) -> str:
 
 
 async def run_phase(engine: Engine, world: World, incident: str, phase: Phase, answer: Answerer = say_yes) -> None:
-    """Carry one phase to its end; whoever is asked answers at once."""
+    """Carry one phase to its end; every ask is answered at once."""
     while not isinstance(move := await engine.conductor.run(incident, phase, MACHINE), Over):
         assert isinstance(move, Wait)
         for state in engine.conductor.incident(incident).open_asks:
@@ -340,7 +340,7 @@ async def run_phase(engine: Engine, world: World, incident: str, phase: Phase, a
 
 
 async def respond(engine: Engine, world: World, answer: Answerer = say_yes) -> str:
-    """Carry the whole response to its end, from wherever it stands, and returns the incident's id."""
+    """Carry the whole response to its end, from wherever it stands, and return the incident's id."""
     incident = report(engine)
     async with asyncio.timeout(120):
         for phase in Phase:
@@ -352,7 +352,7 @@ async def respond(engine: Engine, world: World, answer: Answerer = say_yes) -> s
 
 
 def writes(world: World, api: str | None = None, method: str | None = None) -> list[dict[str, Any]]:
-    """Return the writes that the simulated vendors were sent, in order."""
+    """Return the writes that the simulated vendors received, in order."""
     return [
         entry
         for entry in world.event_log.entries()

@@ -1,4 +1,4 @@
-"""When a time is over in which people could have answered: only what the plan authorised happens, and only once."""
+"""When an answer window ends without an answer, only what the plan allows is done, and only once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STREAMS = replace(ALERT, key="streams", labels={"alertname": "LiveStreamFailures
 
 
 def alone() -> Company:
-    """VintStreet where the flag of a broken feature is switched off without being approved."""
+    """Return VintStreet with a broken-feature runbook that switches the flag off without an approval."""
     company = small_vintstreet()
     book = company.runbooks["broken-feature"]
     first, *rest = book.contain
@@ -36,7 +36,7 @@ def alone() -> Company:
 
 
 def streams() -> Production:
-    """The broken feature at its worst: every stream fails. There are few users."""
+    """Return the broken feature at its worst: every stream fails, and there are few users."""
     scenario = quick("broken-feature")
     flags = [
         flag.model_copy(update={"faults": [fault.model_copy(update={"error_rate": 1.0}) for fault in flag.faults]})
@@ -46,8 +46,8 @@ def streams() -> Production:
     return scenario.model_copy(update={"flags": flags, "users": users})
 
 
-async def test_an_authorised_act_is_done_when_nobody_stops_it(tmp_path: Path) -> None:
-    """After 60 s of silence, and not a second before, the flag goes off; the record says that nobody stopped it."""
+async def test_an_automatic_action_is_done_when_nobody_stops_it(tmp_path: Path) -> None:
+    """The flag is switched off when the veto window of 60 s has ended, and not a second earlier."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
@@ -71,7 +71,7 @@ async def test_an_authorised_act_is_done_when_nobody_stops_it(tmp_path: Path) ->
 
 
 async def test_a_no_within_the_window_stops_it(tmp_path: Path) -> None:
-    """Whoever may approve may also stop it; the window then passes over nothing."""
+    """A person who may approve may also stop it; when the window ends, nothing is done."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         move = await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
@@ -85,8 +85,8 @@ async def test_a_no_within_the_window_stops_it(tmp_path: Path) -> None:
         assert act.intended is None
 
 
-async def test_an_alert_that_anybody_could_send_authorises_nothing(tmp_path: Path) -> None:
-    """Where the source did not prove who it is, people are asked as always, and are told why."""
+async def test_an_unauthenticated_alert_allows_no_automatic_action(tmp_path: Path) -> None:
+    """Without an authenticated alert people are asked, and the question gives the reason."""
     async with scene(tmp_path, alone(), streams(), replace(STREAMS, authenticated=False)) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
@@ -95,8 +95,8 @@ async def test_an_alert_that_anybody_could_send_authorises_nothing(tmp_path: Pat
         assert "It is not done automatically: no firing alert is authenticated" in ask.ask.text
 
 
-async def test_a_flapping_alert_sets_nothing_off(tmp_path: Path) -> None:
-    """Three turns in a quarter of an hour hold everything for a person."""
+async def test_a_flapping_alert_allows_no_automatic_action(tmp_path: Path) -> None:
+    """After three changes of its state in a quarter of an hour, people must approve."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         for turn in ("resolved", "firing", "resolved", "firing"):
             it.watch.now += timedelta(seconds=20)
@@ -108,8 +108,8 @@ async def test_a_flapping_alert_sets_nothing_off(tmp_path: Path) -> None:
         assert "flapping" in ask.ask.text
 
 
-async def test_nothing_acts_by_itself_twice_within_the_hour(tmp_path: Path) -> None:
-    """The second time on the same flag within the hour, a person is asked."""
+async def test_there_is_one_automatic_action_an_hour(tmp_path: Path) -> None:
+    """For a second action on the same flag within the hour, a person is asked."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         await it.past_detection()
         it.watch.now += timedelta(seconds=61)
@@ -130,8 +130,8 @@ async def test_nothing_acts_by_itself_twice_within_the_hour(tmp_path: Path) -> N
         assert "within the hour" in ask.ask.text
 
 
-async def test_the_generic_status_goes_out_when_nobody_answers_and_it_fails_still(tmp_path: Path) -> None:
-    """After 15 minutes without the communications lead, the public reads plain words; the approver's are void."""
+async def test_the_standard_text_is_sent_when_nobody_answers_and_the_service_still_fails(tmp_path: Path) -> None:
+    """After 15 minutes without an answer, the standard text is published, and the ask for the own text is withdrawn."""
     async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
         await _reach_the_status_page(it)
         first = it.incident.ask_of(Phase.CONTAIN, "status-page")
@@ -147,14 +147,14 @@ async def test_the_generic_status_goes_out_when_nobody_answers_and_it_fails_stil
         assert act is not None
         assert act.outcome is not None
         assert act.outcome.good
-        told = str(act.change)
-        assert "We are looking into a problem with VintStreet storefront" in told
-        assert "30 minutes" in told
+        text = str(act.change)
+        assert "We are looking into a problem with VintStreet storefront" in text
+        assert "30 minutes" in text
         assert not any("{" in str(value) for value in act.proposed.params.values())
 
 
-async def test_after_a_weak_alert_no_words_go_out_that_nobody_approved(tmp_path: Path) -> None:
-    """They wait for people, and are looked at again: with an alert that proved who it is, they go out then."""
+async def test_after_an_unauthenticated_alert_no_text_is_sent_without_an_approval(tmp_path: Path) -> None:
+    """The ask stays open and is checked again: once an alert is authenticated, the standard text is sent."""
     async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=False)) as it:
         ask = await _unanswered(it)
         assert it.incident.asks[ask].open
@@ -167,10 +167,10 @@ async def test_after_a_weak_alert_no_words_go_out_that_nobody_approved(tmp_path:
 
 
 @pytest.mark.parametrize("trouble", ["a storm", "flapping"])
-async def test_in_a_storm_and_while_an_alert_flaps_no_words_go_out_that_nobody_approved(
+async def test_in_a_storm_and_while_an_alert_flaps_no_text_is_sent_without_an_approval(
     tmp_path: Path, trouble: str
 ) -> None:
-    """People approve every act there, the words that would go out unanswered included."""
+    """People approve every action then, the standard text included."""
     alert = replace(ALERT, authenticated=True, at=None)
     async with scene(tmp_path, small_vintstreet(), broken(), alert) as it:
         await _reach_the_status_page(it)
@@ -191,8 +191,8 @@ async def test_in_a_storm_and_while_an_alert_flaps_no_words_go_out_that_nobody_a
         assert act.outcome is None
 
 
-async def test_nothing_goes_out_when_the_service_is_well(tmp_path: Path) -> None:
-    """Silence about a service that serves well leaves the question where it is, and asks the service once only."""
+async def test_nothing_is_sent_when_the_service_is_healthy(tmp_path: Path) -> None:
+    """If the service is healthy when the window ends, the ask stays open, and the service is probed once."""
     async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
         await _reach_the_status_page(it)
         it.simulated.world.service.revisions["vintstreet-00042-qoz"].faults.clear()
@@ -205,7 +205,7 @@ async def test_nothing_goes_out_when_the_service_is_well(tmp_path: Path) -> None
 
 
 async def _unanswered(it: Scene) -> str:
-    """Let the time pass in which the first word in public could have been approved, and return its ask."""
+    """Let the answer window of the first public message end, and return its ask."""
     await _reach_the_status_page(it)
     ask = it.incident.ask_of(Phase.CONTAIN, "status-page")
     assert ask is not None
@@ -219,7 +219,7 @@ def _switch_streams(it: Scene, *, on: bool) -> None:
 
 
 async def _reach_the_status_page(it: Scene) -> None:
-    """Refuse every measure, so that the trouble stays, and go on to the first word in public."""
+    """Deny every measure, so that the trouble stays, and go on to the first public message."""
     assert isinstance(await it.to(Phase.DETECT), Over)
     for _ in range(10):
         move = await it.to(Phase.CONTAIN)
@@ -233,8 +233,8 @@ async def _reach_the_status_page(it: Scene) -> None:
     pytest.fail("The status page was never asked for.")
 
 
-async def test_a_window_that_passes_over_a_healthy_service_does_nothing(tmp_path: Path) -> None:
-    """What was authorised for a failing service is looked at once more, and then waits for people as any other ask."""
+async def test_a_veto_window_that_ends_on_a_healthy_service_does_nothing(tmp_path: Path) -> None:
+    """The service is checked once more; if it is healthy, the ask waits for people like any other."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
@@ -247,8 +247,8 @@ async def test_a_window_that_passes_over_a_healthy_service_does_nothing(tmp_path
         assert not it.incident.asks[ask.ask.id].veto_window_ended
 
 
-async def test_a_window_that_nobody_watched_authorises_nothing_hours_later(tmp_path: Path) -> None:
-    """The process was away when it passed: what it would do is for people to say by now."""
+async def test_a_veto_window_that_ended_hours_ago_allows_nothing(tmp_path: Path) -> None:
+    """No process was running when the window ended, so people must decide."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
@@ -258,8 +258,8 @@ async def test_a_window_that_nobody_watched_authorises_nothing_hours_later(tmp_p
         assert it.incident.asks[ask.ask.id].open
 
 
-async def test_an_alert_that_is_over_authorises_nothing(tmp_path: Path) -> None:
-    """Its source took it back before the window passed."""
+async def test_an_alert_that_is_resolved_allows_nothing(tmp_path: Path) -> None:
+    """Its source resolved it before the window ended."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
@@ -270,8 +270,8 @@ async def test_an_alert_that_is_over_authorises_nothing(tmp_path: Path) -> None:
         assert it.incident.asks[ask.ask.id].open
 
 
-async def test_silence_changes_nothing_but_words(tmp_path: Path) -> None:
-    """Whatever a runbook says goes out `if_unanswered`, a rollback never does."""
+async def test_a_timeout_sends_texts_only(tmp_path: Path) -> None:
+    """A runbook may name anything under `if_unanswered`, but a rollback is never done because of it."""
     company = small_vintstreet()
     book = company.runbooks["bad-deployment"]
     loud = Fallback.model_validate({"after": "1m", "with": {"service": "storefront"}})
@@ -287,8 +287,8 @@ async def test_silence_changes_nothing_but_words(tmp_path: Path) -> None:
         assert await it.engine.approval_timeouts.apply_due() == []
 
 
-async def test_two_who_check_at_once_propose_it_once(tmp_path: Path) -> None:
-    """Two processes on one incident open one window, so that one no is enough to stop it."""
+async def test_two_processes_that_check_at_once_propose_it_once(tmp_path: Path) -> None:
+    """Processes on one incident open one window, so that one no is enough to stop it."""
     async with scene(tmp_path, alone(), streams(), STREAMS) as it:
         assert isinstance(await it.to(Phase.DETECT), Over)
         it.watch.now += timedelta(seconds=11)
@@ -297,8 +297,8 @@ async def test_two_who_check_at_once_propose_it_once(tmp_path: Path) -> None:
         assert acts == ["contain/disable-flag"]
 
 
-async def test_generic_words_are_not_lost_when_the_process_dies_before_they_go_out(tmp_path: Path) -> None:
-    """Giving up the approver's words is one entry; whoever makes the next move sends the generic ones."""
+async def test_the_standard_text_is_not_lost_when_the_process_dies_before_it_is_sent(tmp_path: Path) -> None:
+    """Withdrawing the ask is one transaction; the process that makes the next move sends the standard text."""
     async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
         await _reach_the_status_page(it)
         it.watch.now += timedelta(minutes=15)

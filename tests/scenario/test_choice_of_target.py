@@ -1,4 +1,4 @@
-"""Where nothing tells which revision served well before, a person chooses among the candidates."""
+"""If no evidence shows which revision served well before, a person chooses among the candidates."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import Scene, scene
 
 
-def without_witnesses() -> Company:
-    """VintStreet where neither metrics nor logs can be asked."""
+def without_evidence() -> Company:
+    """Return VintStreet without metrics and logs."""
     company = small_vintstreet()
     known = {name: one for name, one in company.systems.systems.items() if name not in WITNESSES}
     return replace(company, systems=company.systems.model_copy(update={"systems": known}))
@@ -29,7 +29,7 @@ WITNESSES = {"cloud_monitoring", "cloud_logging"}
 
 
 async def asked(it: Scene) -> AskState:
-    """Go on until somebody has to choose."""
+    """Go on until a person has to choose, and return the ask."""
     assert isinstance(await it.to(Phase.DETECT), Over)
     assert isinstance(await it.to(Phase.CONTAIN), Wait)
     ask = it.incident.ask_of(Phase.CONTAIN, "roll-back-choice")
@@ -37,9 +37,9 @@ async def asked(it: Scene) -> AskState:
     return ask
 
 
-async def test_a_person_chooses_and_the_change_to_it_is_approved(tmp_path: Path) -> None:
-    """The candidates stand in the question with what is known of each; the choice is worked out, and then asked for."""
-    async with scene(tmp_path, without_witnesses(), broken(), ALERT) as it:
+async def test_a_chosen_candidate_is_proposed_and_approved(tmp_path: Path) -> None:
+    """The question lists the candidates with what is known of each; the chosen one is proposed, then approved."""
+    async with scene(tmp_path, without_evidence(), broken(), ALERT) as it:
         ask = await asked(it)
         names = [candidate.name for candidate in ask.ask.choices]
         assert ask.ask.kind is AskKind.CHOICE
@@ -59,8 +59,8 @@ async def test_a_person_chooses_and_the_change_to_it_is_approved(tmp_path: Path)
 
 
 async def test_only_a_candidate_can_be_chosen(tmp_path: Path) -> None:
-    """A name that was not offered, or none, is refused with the names there are; the question stays."""
-    async with scene(tmp_path, without_witnesses(), broken(), ALERT) as it:
+    """Another name, or none, is refused with the names of the candidates; the ask stays open."""
+    async with scene(tmp_path, without_evidence(), broken(), ALERT) as it:
         ask = await asked(it)
         for choice in ("vintstreet-00042-qoz", "", None):
             with pytest.raises(NotAllowed, match="vintstreet-00041-wex"):
@@ -68,9 +68,9 @@ async def test_only_a_candidate_can_be_chosen(tmp_path: Path) -> None:
         assert it.incident.asks[ask.ask.id].open
 
 
-async def test_whoever_chooses_none_goes_on_to_the_next_measure(tmp_path: Path) -> None:
-    """The rollback stays undone, and maintenance is proposed."""
-    async with scene(tmp_path, without_witnesses(), broken(), ALERT) as it:
+async def test_after_no_choice_the_next_measure_is_proposed(tmp_path: Path) -> None:
+    """The rollback is not done, and maintenance is proposed."""
+    async with scene(tmp_path, without_evidence(), broken(), ALERT) as it:
         ask = await asked(it)
         it.engine.people.answer(ask.ask.id, anybody(ask.ask), yes=False, reason="None of them is right.")
         assert isinstance(await it.to(Phase.CONTAIN), Wait)

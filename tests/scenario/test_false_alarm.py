@@ -1,4 +1,4 @@
-"""An alert for a service that is well: nothing is written anywhere before a person has said what it is."""
+"""An alert about a healthy service: nothing is sent to a vendor before a person has answered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.scenario.response_support import (
 
 
 async def test_a_healthy_service_makes_a_false_alarm(tmp_path: Path) -> None:
-    """Detection looks, asks, and tells no vendor anything; a yes ends the incident, and still nothing was written."""
+    """Detection probes and asks, and sends nothing; a yes ends the incident, and still nothing was sent."""
     async with Simulated(quick("healthy")) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
@@ -55,7 +55,7 @@ def _say_no(engine: Engine, _: World, ask: Ask) -> None:
 
 
 async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
-    """Somebody knows better than the probe: the on-call is woken and the team told, as for any incident."""
+    """If a person knows better than the probe, the on-call is paged and the team is told, as for any incident."""
     async with Simulated(quick("healthy")) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
@@ -72,7 +72,7 @@ async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
 
 
 async def test_a_service_that_is_not_well_is_no_question(tmp_path: Path) -> None:
-    """With the trouble there, detection asks nobody and pages at once."""
+    """If the probe fails, detection asks nobody and pages at once."""
     async with Simulated(broken()) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:

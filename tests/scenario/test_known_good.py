@@ -1,4 +1,4 @@
-"""Our own record: what had all users while a look from outside was healthy, written once and never changed."""
+"""Known good: what served all users while a health check succeeded, recorded once and never changed."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ TRAFFIC = f"traffic:{SERVICE}"
 
 
 def seen(revision: str, hours: float, resource: str = TRAFFIC) -> Baseline:
-    """Return a baseline of so many hours ago."""
+    """Return a baseline from `hours` ago."""
     return Baseline(resource=resource, revision=revision, at=NOW - timedelta(hours=hours), noted_by="VS-1, recovered")
 
 
 def opened(began: datetime | None, service: str = "storefront") -> IncidentOpened:
-    """Return the beginning of an incident."""
+    """Return the record that opens an incident."""
     return IncidentOpened(
         company="vintstreet",
         title="Trouble",
@@ -65,7 +65,7 @@ def opened(began: datetime | None, service: str = "storefront") -> IncidentOpene
 
 
 def test_the_newest_baselines_of_a_resource_come_first_and_none_from_later(tmp_path: Path) -> None:
-    """Whatever the order in which they were written."""
+    """The order in which they were written does not matter."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     journal.add_baselines([seen("old", 90), seen("new", 2), seen("late", -1), seen("other", 1, "traffic:x")])
     journal.add_baselines([seen("middle", 5)])
@@ -77,8 +77,8 @@ def test_the_newest_baselines_of_a_resource_come_first_and_none_from_later(tmp_p
 
 
 @pytest.mark.parametrize("change", ["UPDATE baselines SET revision = 'x'", "DELETE FROM baselines"])
-def test_a_baseline_cannot_be_changed_or_taken_out(tmp_path: Path, change: str) -> None:
-    """The database itself refuses, whoever asks."""
+def test_a_baseline_cannot_be_changed_or_deleted(tmp_path: Path, change: str) -> None:
+    """The database itself refuses it."""
     url = new_journal(tmp_path)
     journal = SqlJournal(url, REAL)
     journal.add_baselines([seen("good", 1)])
@@ -95,7 +95,7 @@ def test_a_baseline_cannot_be_changed_or_taken_out(tmp_path: Path, change: str) 
 
 
 def test_the_onset_is_that_of_the_newest_open_incident_of_the_service(tmp_path: Path) -> None:
-    """When it began by its source, else when it was opened; none once it is over, and none of another service."""
+    """It is when the source says it began, else when it was opened. Ended incidents and other services do not count."""
     journal = SqlJournal(new_journal(tmp_path), REAL, lambda: NOW)
     record = JournalRecord(journal)
     assert record.onset("storefront") is None
@@ -111,8 +111,8 @@ def test_the_onset_is_that_of_the_newest_open_incident_of_the_service(tmp_path: 
     journal.close()
 
 
-def test_a_journal_that_is_out_of_reach_is_an_error_of_ours(tmp_path: Path) -> None:
-    """Whoever asks can tell it from "nothing seen"."""
+def test_a_journal_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """It can be told apart from an empty record."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     engine = create_engine(f"sqlite:///{tmp_path / 'journal.db'}")
     with engine.begin() as connection:
@@ -127,8 +127,8 @@ def test_a_journal_that_is_out_of_reach_is_an_error_of_ours(tmp_path: Path) -> N
 # --- where it is written -----------------------------------------------------------------------------
 
 
-async def test_a_false_alarm_notes_what_served_once_people_have_agreed(tmp_path: Path) -> None:
-    """The healthy look alone notes nothing: somebody may know better."""
+async def test_a_false_alarm_records_what_served_once_people_have_agreed(tmp_path: Path) -> None:
+    """The successful check alone records nothing, because a person may know better."""
     async with Simulated(quick("healthy")) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
         try:
@@ -159,10 +159,10 @@ async def test_a_false_alarm_notes_what_served_once_people_have_agreed(tmp_path:
         (Verdict.FAILURE, {"requests": 500}, 1, []),
     ],
 )
-def test_a_lucky_check_makes_no_good_revision(
+def test_a_check_that_may_be_chance_makes_no_revision_known_good(
     tmp_path: Path, verdict: Verdict, facts: JsonDict, checks: int, noted: list[str]
 ) -> None:
-    """Few requests, or looks repeated until one passed, prove nothing of a revision that fails every third user."""
+    """A check with few requests, or repeated until it succeeded, proves little of a revision that fails sometimes."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     finding = with_serving(
         Finding(verdict=verdict, sentence="Looked.", facts=facts), [ServingAll(resource=TRAFFIC, revision=GOOD)]
@@ -173,8 +173,8 @@ def test_a_lucky_check_makes_no_good_revision(
     assert [one.revision for one in kept] == noted
 
 
-async def test_a_response_with_a_small_smoke_test_notes_nothing(tmp_path: Path) -> None:
-    """Four requests end an incident, for people watch it; they do not make a revision one that is gone back to."""
+async def test_a_response_with_a_small_smoke_test_records_nothing(tmp_path: Path) -> None:
+    """Four requests may end an incident, which people watch; they do not make a revision known good."""
     async with Simulated(broken()) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
@@ -187,8 +187,8 @@ async def test_a_response_with_a_small_smoke_test_notes_nothing(tmp_path: Path) 
     assert noted == []
 
 
-async def test_a_check_that_had_to_be_repeated_says_so(tmp_path: Path) -> None:
-    """With `within`, the finding tells how often was looked; one that is well at once tells nothing."""
+async def test_a_repeated_check_has_the_number_of_checks_in_its_finding(tmp_path: Path) -> None:
+    """With `within`, the finding has the number of checks; if the first one succeeds, it has none."""
     async with Simulated(broken()) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
         call = ProbeCall.model_validate({"probe": "http.smoke", "with": {"service": "storefront"}, "within": "30s"})
@@ -204,8 +204,8 @@ async def test_a_check_that_had_to_be_repeated_says_so(tmp_path: Path) -> None:
     assert "checks" not in once.facts
 
 
-async def test_a_readiness_check_can_note_what_serves(tmp_path: Path) -> None:
-    """One call, without an incident; with the traffic shared, nothing is noted."""
+async def test_a_readiness_check_can_record_what_serves(tmp_path: Path) -> None:
+    """One call records it without an incident; if the traffic is split, nothing is recorded."""
     async with Simulated(quick("healthy")) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
@@ -224,8 +224,8 @@ async def test_a_readiness_check_can_note_what_serves(tmp_path: Path) -> None:
     assert shared == []
 
 
-async def test_what_cannot_be_read_is_not_noted(tmp_path: Path) -> None:
-    """A service without Cloud Run, or a Cloud Run that refuses, is no error of a readiness check."""
+async def test_what_cannot_be_read_is_not_recorded(tmp_path: Path) -> None:
+    """A service without Cloud Run, or a Cloud Run that refuses, is not an error."""
     async with Simulated(quick("healthy", permissions=[])) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
@@ -235,10 +235,10 @@ async def test_what_cannot_be_read_is_not_noted(tmp_path: Path) -> None:
             await engine.close()
 
 
-async def test_a_response_notes_what_contained_and_what_recovered_and_the_next_rollback_goes_by_it(
+async def test_a_response_records_what_contained_and_what_recovered_for_the_next_rollback(
     tmp_path: Path,
 ) -> None:
-    """41 contained the trouble, 43 ended it; when 44 breaks the shop again, it is 43 that we saw healthy."""
+    """41 contained the trouble and 43 ended it; when 44 breaks the shop again, 43 is known good."""
     async with Simulated(broken()) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
         try:
@@ -256,8 +256,8 @@ async def test_a_response_notes_what_contained_and_what_recovered_and_the_next_r
     assert f"{FIX} was chosen: it served 100 % and was healthy at {noted[0].at:%H:%M} UTC" in preview.change.risk
 
 
-async def test_where_nobody_can_tell_the_proposal_is_refused_with_the_candidates(tmp_path: Path) -> None:
-    """The journal holds them as data, for whoever asks a person to choose; the response goes on."""
+async def test_without_evidence_the_proposal_is_refused_with_the_candidates(tmp_path: Path) -> None:
+    """The journal has the candidates as data, so that a person can be asked to choose; the response goes on."""
     few = [one for one in quick().permissions if one.startswith("run.")]
     async with Simulated(broken().model_copy(update={"permissions": few})) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))

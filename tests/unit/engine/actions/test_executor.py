@@ -1,4 +1,4 @@
-"""The executor, on dials in memory: each misfortune ends in an outcome that is true of the world."""
+"""The executor, on dials in memory: after every failure the outcome says what is true of the dial."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.unit.fakes_actions import (
 
 
 class Time:
-    """A clock that a test moves on."""
+    """A clock that a test sets forward."""
 
     def __init__(self) -> None:
         self.now = utc_now()
@@ -50,20 +50,20 @@ class Time:
 
 
 class Office:
-    """Desks of several processes that share a journal."""
+    """Several processes, each with a `Desk`, that share a journal."""
 
     def __init__(self, folder: Path) -> None:
         self.url, self.time, self.dials = new_journal(folder), Time(), Dials()
         self.journals: list[SqlJournal] = []
 
     def desk(self, scope: Scope = REAL) -> Desk:
-        """Return the desk of a process of its own."""
+        """Return the desk of another process."""
         journal = SqlJournal(self.url, scope, self.time)
         self.journals.append(journal)
         return Desk(journal, self.dials, self.time)
 
     async def interrupted(self, kind: type[TurnDial], *, dead: bool) -> tuple[Desk, str, str]:
-        """Leave an act whose intent is written and whose outcome is not; its holder died, or merely stopped."""
+        """Leave an act with an intent and no outcome; its holder is dead, or only paused."""
         gone, desk = self.desk(), self.desk()
         incident = desk.opened()
         act = await desk.approved(incident, kind, 5)
@@ -101,7 +101,7 @@ def _kinds(desk: Desk, incident: str) -> list[str]:
 
 
 async def test_a_dry_run_writes_nothing(desk: Desk) -> None:
-    """What an act would change is worked out without a write to the world or to the journal."""
+    """A preview writes neither to the dial nor to the journal."""
     incident = desk.opened()
     preview = await desk.executor.preview("dial.turn", {"to": 5})
     assert (preview.change.before.points, preview.change.after.points, preview.done) == (1, 5, False)
@@ -109,16 +109,16 @@ async def test_a_dry_run_writes_nothing(desk: Desk) -> None:
     assert _kinds(desk, incident) == ["incident.opened"]
 
 
-async def test_a_dry_run_says_what_speaks_against_it(desk: Desk) -> None:
-    """Refusals are part of what is worked out; nothing that is done already is refused."""
+async def test_a_dry_run_has_the_reasons_for_a_refusal(desk: Desk) -> None:
+    """A preview has the refusals; an action that is already done is not refused."""
     desk.dials.refusals = [Refusal(sentence="It is glued.", next_step="Call somebody.")]
     assert [one.sentence for one in (await desk.executor.preview("dial.turn", {"to": 5})).refusals] == ["It is glued."]
     done = await desk.executor.preview("dial.turn", {"to": 1})
     assert (done.done, done.refusals) == (True, [])
 
 
-async def test_what_cannot_be_done_is_refused_before_it_is_asked(desk: Desk) -> None:
-    """An act without a possible target or with an objection ends in its proposal, and nobody is asked."""
+async def test_an_act_that_cannot_be_done_is_refused_before_people_are_asked(desk: Desk) -> None:
+    """An act without a target, or with a refusal, ends with its proposal, and nobody is asked."""
     incident = desk.opened()
     hopeless = await desk.proposed(incident, TurnDial, -1, "one")
     desk.dials.refusals = [Refusal(sentence="It is glued.", next_step="Call somebody.")]
@@ -131,7 +131,7 @@ async def test_what_cannot_be_done_is_refused_before_it_is_asked(desk: Desk) -> 
 
 
 async def test_a_vendor_that_does_not_answer_fails_the_proposal(desk: Desk) -> None:
-    """Where nothing can be read nothing can be proposed: the act fails, and says what to do."""
+    """If the target cannot be read, the act fails and says what to do."""
     incident = desk.opened()
     desk.dials.at_check = [raising(Denied("The key lacks the right.", "Give it."))]
     act = await desk.proposed(incident, TurnDial, 5)
@@ -154,8 +154,8 @@ async def test_unknown_names_are_refused(desk: Desk) -> None:
 # --- approvals -------------------------------------------------------------------------------------------
 
 
-async def test_an_approved_act_is_done_and_proven(desk: Desk) -> None:
-    """Proposal, yes, intent, write, look, outcome: in that order, and once."""
+async def test_an_approved_act_is_carried_out_and_verified(desk: Desk) -> None:
+    """Proposal, approval, intent, write, read, outcome: in this order, and once."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
@@ -167,7 +167,7 @@ async def test_an_approved_act_is_done_and_proven(desk: Desk) -> None:
 
 
 async def test_without_an_approval_nothing_is_done(desk: Desk) -> None:
-    """Neither an open question nor a no lets an act through."""
+    """An act is not carried out while its ask is open, nor after a no."""
     incident = desk.opened()
     act = await desk.proposed(incident, TurnDial, 5)
     for _ in range(2):
@@ -177,16 +177,16 @@ async def test_without_an_approval_nothing_is_done(desk: Desk) -> None:
     assert desk.dials.sent == []
 
 
-async def test_an_act_that_nobody_must_allow_is_done_at_once(desk: Desk) -> None:
-    """Where the action asks for no approval, nobody is asked."""
+async def test_an_act_that_needs_no_approval_is_carried_out_at_once(desk: Desk) -> None:
+    """If the action needs no approval, nobody is asked."""
     incident = desk.opened()
     act = await desk.proposed(incident, UnaskedDial, 5)
     assert (await desk.executor.carry_out(incident, act, MACHINE)).good
     assert desk.incident(incident).asks == {}
 
 
-async def test_an_approval_of_something_else_does_not_count(desk: Desk) -> None:
-    """A yes signs the change that was shown: for a change with another digest it is worth nothing."""
+async def test_an_approval_of_another_change_does_not_count(desk: Desk) -> None:
+    """An approval is for the change that was shown: it does not count for a change with another digest."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     other = Ask(
@@ -208,8 +208,8 @@ async def test_an_approval_of_something_else_does_not_count(desk: Desk) -> None:
     assert desk.dials.sent == []
 
 
-async def test_a_rejected_act_stays_undone(desk: Desk) -> None:
-    """What was rejected is not carried out, whoever asks for it."""
+async def test_a_rejected_act_is_not_carried_out(desk: Desk) -> None:
+    """A rejected act returns its outcome, and nothing is written."""
     incident = desk.opened()
     act = await desk.proposed(incident, TurnDial, 5)
     rejected = Outcome(status=ActStatus.REJECTED, changed=False, sentence="Ana said no.")
@@ -221,8 +221,8 @@ async def test_a_rejected_act_stays_undone(desk: Desk) -> None:
 # --- between the approval and the write ------------------------------------------------------------------
 
 
-async def test_a_world_that_moved_after_the_approval_stops_the_act(desk: Desk) -> None:
-    """What was approved is not what is there any more: nothing is done, and it may be worked out anew."""
+async def test_a_target_that_changed_after_the_approval_stops_the_act(desk: Desk) -> None:
+    """Nothing is done, and the act may be proposed again."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.turn("main", 3)
@@ -236,8 +236,8 @@ async def test_a_world_that_moved_after_the_approval_stops_the_act(desk: Desk) -
     assert (await desk.executor.carry_out(incident, again, MACHINE)).good
 
 
-async def test_a_move_of_no_matter_does_not_stop_the_act(desk: Desk) -> None:
-    """An etag that moved for another reason is read again, and the intent holds the new one."""
+async def test_an_incidental_change_does_not_stop_the_act(desk: Desk) -> None:
+    """An etag that changed for another reason is read again, and the intent has the new one."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.touch("main")
@@ -245,8 +245,8 @@ async def test_a_move_of_no_matter_does_not_stop_the_act(desk: Desk) -> None:
     assert (desk.act(incident, act).change or {})["before"]["version"] == 2
 
 
-async def test_what_is_done_by_then_is_found_done(desk: Desk) -> None:
-    """Somebody made the very change meanwhile: it is verified, and not ours to undo."""
+async def test_an_act_that_was_done_meanwhile_is_already_done(desk: Desk) -> None:
+    """If the same change was made meanwhile, the act is verified, and not ours to undo."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.turn("main", 5)
@@ -256,8 +256,8 @@ async def test_what_is_done_by_then_is_found_done(desk: Desk) -> None:
     assert desk.dials.sent == []
 
 
-async def test_an_objection_after_the_approval_refuses_the_act(desk: Desk) -> None:
-    """What speaks against it is asked again right before the write."""
+async def test_a_refusal_after_the_approval_stops_the_act(desk: Desk) -> None:
+    """The precheck runs again right before the write."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.refusals = [Refusal(sentence="It is glued.", next_step="Call somebody.")]
@@ -269,8 +269,8 @@ async def test_an_objection_after_the_approval_refuses_the_act(desk: Desk) -> No
 # --- the write -------------------------------------------------------------------------------------------
 
 
-async def test_a_conflict_of_no_matter_goes_on(desk: Desk) -> None:
-    """Somebody wrote something else between our look and our write: it is looked at again, and written."""
+async def test_an_unrelated_conflict_does_not_stop_the_act(desk: Desk) -> None:
+    """If something else was written between our read and our write, the target is read again, and written."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.before_write = [touched, touched]
@@ -279,8 +279,8 @@ async def test_a_conflict_of_no_matter_goes_on(desk: Desk) -> None:
     assert desk.dials.last_turn == [("main", 5)]
 
 
-async def test_a_conflict_by_a_drift_stops(desk: Desk) -> None:
-    """Somebody turned it elsewhere between our look and our write: nothing is done."""
+async def test_a_conflict_that_changed_the_target_stops_the_act(desk: Desk) -> None:
+    """If the dial was turned elsewhere between our read and our write, nothing is done."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.before_write = [turned_to(3)]
@@ -289,8 +289,8 @@ async def test_a_conflict_by_a_drift_stops(desk: Desk) -> None:
     assert desk.dials.points["main"] == 3
 
 
-async def test_a_conflict_by_the_same_change_is_found_done(desk: Desk) -> None:
-    """Somebody made the very change between our look and our write: there is nothing left, and nothing of ours."""
+async def test_after_a_conflict_by_the_same_change_the_act_is_already_done(desk: Desk) -> None:
+    """If the same change was made between our read and our write, nothing is left to do, or to undo."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.before_write = [turned_to(5)]
@@ -299,7 +299,7 @@ async def test_a_conflict_by_the_same_change_is_found_done(desk: Desk) -> None:
 
 
 async def test_endless_conflicts_end(desk: Desk) -> None:
-    """Somebody writes all the time: after a few tries it is given up, and nothing was done."""
+    """If every write conflicts, the act fails after a few attempts, and nothing was done."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.before_write = [touched] * 20
@@ -317,8 +317,8 @@ async def test_endless_conflicts_end(desk: Desk) -> None:
         (Refused("Not now.", "Later."), ActStatus.REFUSED),
     ],
 )
-async def test_a_write_that_is_turned_down_changed_nothing(desk: Desk, error: AllclearError, status: ActStatus) -> None:
-    """The vendor's no is the outcome, with its next step; nothing is left in place."""
+async def test_a_write_that_is_refused_changed_nothing(desk: Desk, error: AllclearError, status: ActStatus) -> None:
+    """The vendor's refusal is the outcome, with its next step; nothing is left in place."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.before_write = [raising(error)]
@@ -329,7 +329,7 @@ async def test_a_write_that_is_turned_down_changed_nothing(desk: Desk, error: Al
 
 @pytest.mark.parametrize("kind", [TurnDial, SetDial, CallDial])
 async def test_a_lost_answer_to_a_write_that_took_effect(desk: Desk, kind: type[TurnDial]) -> None:
-    """However the vendor fences, the change is made once, and proven."""
+    """With every kind of fence, the change is made once, and verified."""
     incident = desk.opened()
     act = await desk.approved(incident, kind, 5)
     desk.dials.after_write = [LOST]
@@ -339,8 +339,8 @@ async def test_a_lost_answer_to_a_write_that_took_effect(desk: Desk, kind: type[
 
 
 @pytest.mark.parametrize("kind", [TurnDial, CallDial])
-async def test_a_lost_write_is_sent_again_where_the_vendor_fences(desk: Desk, kind: type[TurnDial]) -> None:
-    """It did not take effect: with a version or a key, it is safe to send it once more."""
+async def test_a_lost_write_is_sent_again_if_the_vendor_fences(desk: Desk, kind: type[TurnDial]) -> None:
+    """If it did not take effect, a version or a key makes it safe to send it once more."""
     incident = desk.opened()
     act = await desk.approved(incident, kind, 5)
     desk.dials.before_write = [LOST]
@@ -350,7 +350,7 @@ async def test_a_lost_write_is_sent_again_where_the_vendor_fences(desk: Desk, ki
 
 
 async def test_a_lost_write_without_a_fence_is_indeterminate(desk: Desk) -> None:
-    """It may still arrive: it is not sent again, and counts as in place until a person has looked."""
+    """It may still arrive, so it is not sent again, and counts as in place until a person has checked it."""
     incident = desk.opened()
     act = await desk.approved(incident, SetDial, 5)
     desk.dials.before_write = [LOST]
@@ -361,7 +361,7 @@ async def test_a_lost_write_without_a_fence_is_indeterminate(desk: Desk) -> None
 
 
 async def test_two_lost_answers_are_indeterminate(desk: Desk) -> None:
-    """Nothing is heard the second time either: a person has to look."""
+    """If the second answer is lost too, a person has to check."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.before_write = [LOST, LOST]
@@ -370,8 +370,8 @@ async def test_two_lost_answers_are_indeterminate(desk: Desk) -> None:
     assert outcome.next_step
 
 
-async def test_a_change_that_shows_late_is_waited_for(desk: Desk) -> None:
-    """The first looks show what was before: that is no failure while the deadline has not passed."""
+async def test_a_change_that_takes_effect_late_is_waited_for(desk: Desk) -> None:
+    """Reads of the former state are no failure before the deadline."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.at_check = [nothing, _hide(2)]
@@ -379,8 +379,8 @@ async def test_a_change_that_shows_late_is_waited_for(desk: Desk) -> None:
     assert outcome.good
 
 
-async def test_a_change_that_does_not_show_by_its_deadline_is_unverified(desk: Desk) -> None:
-    """It was sent and cannot be seen: it is not called done, and counts as in place."""
+async def test_a_change_that_is_not_seen_by_its_deadline_is_unverified(desk: Desk) -> None:
+    """It was sent and is not seen, so it is unverified, and counts as in place."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     desk.dials.at_check = [nothing, _hide(10_000)]
@@ -389,8 +389,8 @@ async def test_a_change_that_does_not_show_by_its_deadline_is_unverified(desk: D
     assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
-async def test_a_change_that_is_known_not_to_show_has_failed(desk: Desk) -> None:
-    """Where a look can be taken at its word, the deadline ends in a failure that left nothing behind."""
+async def test_a_change_that_had_no_effect_by_its_deadline_has_failed(desk: Desk) -> None:
+    """If a read proves that nothing changed, the act has failed at its deadline and left nothing behind."""
     incident = desk.opened()
     act = await desk.approved(incident, PlainDial, 5)
     desk.dials.at_check = [nothing, _hide(10_000)]
@@ -410,10 +410,10 @@ def _hide(checks: int):  # noqa: ANN202 - a Misfortune
 
 @pytest.mark.parametrize("dead", [True, False], ids=["dead", "stopped"])
 @pytest.mark.parametrize("kind", [TurnDial, SetDial])
-async def test_an_interrupted_act_that_took_effect_is_only_proven(
+async def test_an_interrupted_act_that_took_effect_is_only_verified(
     office: Office, kind: type[TurnDial], *, dead: bool
 ) -> None:
-    """Killed between the write and the outcome: the world is read, nothing is written, and it is ours to undo."""
+    """Killed between the write and the outcome: the dial is read, nothing is written, and the act is ours to undo."""
     desk, incident, act = await office.interrupted(kind, dead=dead)
     office.dials.turn("main", 5)
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
@@ -425,16 +425,18 @@ async def test_an_interrupted_act_that_took_effect_is_only_proven(
 @pytest.mark.parametrize(
     ("kind", "dead"), [(TurnDial, True), (TurnDial, False), (SetDial, True), (CallDial, True), (CallDial, False)]
 )
-async def test_an_interrupted_act_that_never_was_is_done(office: Office, kind: type[TurnDial], *, dead: bool) -> None:
-    """Killed between the intent and the write: it is done now; of a stopped holder only where the vendor fences."""
+async def test_an_interrupted_act_that_was_not_issued_is_carried_out(
+    office: Office, kind: type[TurnDial], *, dead: bool
+) -> None:
+    """Killed between the intent and the write: it is done now; after a paused holder only if the vendor fences."""
     desk, incident, act = await office.interrupted(kind, dead=dead)
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)
     assert office.dials.last_turn == [("main", 5)]
 
 
-async def test_without_a_fence_a_stopped_holder_may_still_write(office: Office) -> None:
-    """Its lease is over and it may yet wake: nothing is written, and a person has to look."""
+async def test_without_a_fence_a_paused_holder_may_still_write(office: Office) -> None:
+    """Its lease has expired and it may resume, so nothing is written, and a person has to check."""
     desk, incident, act = await office.interrupted(SetDial, dead=False)
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
     assert (outcome.status, outcome.changed) == (ActStatus.INDETERMINATE, True)
@@ -443,8 +445,10 @@ async def test_without_a_fence_a_stopped_holder_may_still_write(office: Office) 
 
 
 @pytest.mark.parametrize("kind", [TurnDial, SetDial])
-async def test_an_interrupted_act_in_a_strange_world_is_indeterminate(office: Office, kind: type[TurnDial]) -> None:
-    """What is there is neither what was nor what was intended: nothing is written."""
+async def test_an_interrupted_act_whose_target_has_a_third_state_is_indeterminate(
+    office: Office, kind: type[TurnDial]
+) -> None:
+    """The target is neither as it was before nor as intended: nothing is written."""
     desk, incident, act = await office.interrupted(kind, dead=True)
     office.dials.turn("main", 3)
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
@@ -452,8 +456,8 @@ async def test_an_interrupted_act_in_a_strange_world_is_indeterminate(office: Of
     assert office.dials.sent == []
 
 
-async def test_an_unfinished_act_of_the_dead_does_not_block_the_next(office: Office) -> None:
-    """Who wants to change the same thing finishes the dead one's act first, then does its own."""
+async def test_an_unfinished_act_of_a_dead_process_does_not_block_the_next(office: Office) -> None:
+    """A process that changes the same resource finishes that act first, then carries out its own."""
     desk, first, act = await office.interrupted(TurnDial, dead=True)
     second = desk.opened()
     mine = await desk.approved(second, TurnDial, 7)
@@ -464,8 +468,8 @@ async def test_an_unfinished_act_of_the_dead_does_not_block_the_next(office: Off
     assert office.dials.last_turn == [("main", 5)]
 
 
-async def test_a_stopped_holder_that_wakes_adopts_what_another_did(office: Office) -> None:
-    """Its lease ran out while it stood before the write: the vendor turns it down, and both know one outcome."""
+async def test_a_paused_holder_that_resumes_adopts_the_outcome_of_another(office: Office) -> None:
+    """Its lease expired right before its write: the vendor refuses the write, and both return one outcome."""
     asleep, awake = office.desk(), office.desk()
     incident = asleep.opened()
     act = await asleep.approved(incident, TurnDial, 5)
@@ -487,8 +491,8 @@ async def test_a_stopped_holder_that_wakes_adopts_what_another_did(office: Offic
 
 
 @pytest.mark.parametrize("dead", [True, False], ids=["dead", "stopped"])
-async def test_a_former_holder_whose_write_comes_first_leaves_a_debt(office: Office, *, dead: bool) -> None:
-    """Its write lands between the other's look and write: the change is the act's own, so it is in place and owed."""
+async def test_an_act_whose_former_holder_wrote_first_is_in_place(office: Office, *, dead: bool) -> None:
+    """If the former holder's write lands before the other's, the change is the act's own, so the act is in place."""
     desk, incident, act = await office.interrupted(TurnDial, dead=dead)
     office.dials.before_write = [turned_to(5)]  # the very write that the former holder had under way
     outcome = await desk.executor.carry_out(incident, act, MACHINE)
@@ -497,8 +501,8 @@ async def test_a_former_holder_whose_write_comes_first_leaves_a_debt(office: Off
     assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
-async def test_who_checks_while_another_proves_does_not_end_its_act(office: Office) -> None:
-    """The world is as intended and the outcome not yet written: it is the holder's to write, and its debt."""
+async def test_a_process_does_not_finish_an_act_that_another_is_verifying(office: Office) -> None:
+    """The dial is as intended and the outcome is not written yet: the holder writes it, and the act is in place."""
     holder, other = office.desk(), office.desk()
     incident = holder.opened()
     act = await holder.approved(incident, TurnDial, 5)
@@ -526,8 +530,8 @@ async def test_who_checks_while_another_proves_does_not_end_its_act(office: Offi
     assert office.dials.last_turn == [("main", 5)]
 
 
-async def test_two_at_once_do_one_act_once(office: Office) -> None:
-    """Both go at it: one does it, the other adopts the outcome."""
+async def test_two_processes_carry_out_one_act_once(office: Office) -> None:
+    """One carries it out, the other adopts the outcome."""
     one, two = office.desk(), office.desk()
     incident = one.opened()
     act = await one.approved(incident, TurnDial, 5)
@@ -539,8 +543,8 @@ async def test_two_at_once_do_one_act_once(office: Office) -> None:
     assert _kinds(one, incident).count("act.finished") == 1
 
 
-async def test_who_waits_for_another_checks_into_the_journal_and_not_at_the_world(office: Office) -> None:
-    """While the holder proves its act for a good half second, two who wait for it take one look each."""
+async def test_a_process_that_waits_for_another_polls_the_journal_and_not_the_target(office: Office) -> None:
+    """While the holder verifies its act for half a second, two processes that wait for it read the dial once each."""
     holder, others = office.desk(), [office.desk(), office.desk()]
     incident = holder.opened()
     act = await holder.approved(incident, TurnDial, 5)
@@ -567,7 +571,7 @@ async def test_who_waits_for_another_checks_into_the_journal_and_not_at_the_worl
 
 
 async def test_undo_restores(desk: Desk) -> None:
-    """The dial points where it pointed before, and nothing is owed any more."""
+    """The dial points where it pointed before, and nothing is in place any more."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     await desk.executor.carry_out(incident, act, MACHINE)
@@ -580,7 +584,7 @@ async def test_undo_restores(desk: Desk) -> None:
 
 
 async def test_undo_is_refused_after_a_drift(desk: Desk) -> None:
-    """Somebody has turned it elsewhere since: their change stays, and the debt stays too."""
+    """If the dial was turned elsewhere since, that change stays, and the act stays in place."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     await desk.executor.carry_out(incident, act, MACHINE)
@@ -591,8 +595,8 @@ async def test_undo_is_refused_after_a_drift(desk: Desk) -> None:
     assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
-async def test_undo_stops_when_the_world_moves_after_its_approval(desk: Desk) -> None:
-    """An undo is an act like any other: what was approved must still be there."""
+async def test_an_undo_stops_if_the_target_changed_after_its_approval(desk: Desk) -> None:
+    """An undo is an act like any other: the approved change must still be possible."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     await desk.executor.carry_out(incident, act, MACHINE)
@@ -603,8 +607,8 @@ async def test_undo_stops_when_the_world_moves_after_its_approval(desk: Desk) ->
     assert [one.id for one in desk.incident(incident).not_handed_over] == [act]
 
 
-async def test_undo_of_what_somebody_undid_already_writes_nothing(desk: Desk) -> None:
-    """It points where it pointed before: the debt is paid, whoever paid it."""
+async def test_an_undo_of_an_act_that_was_undone_elsewhere_writes_nothing(desk: Desk) -> None:
+    """The dial points where it pointed before, so the act counts as undone."""
     incident = desk.opened()
     act = await desk.approved(incident, TurnDial, 5)
     await desk.executor.carry_out(incident, act, MACHINE)
@@ -614,8 +618,8 @@ async def test_undo_of_what_somebody_undid_already_writes_nothing(desk: Desk) ->
     assert len(desk.dials.sent) == 1
 
 
-async def test_undo_of_what_cannot_be_read_is_really_sent(desk: Desk) -> None:
-    """A dial that looks the same before and after is not taken for undone: its undo is applied."""
+async def test_an_undo_of_an_act_that_cannot_be_read_back_is_sent(desk: Desk) -> None:
+    """A dial that reads the same before and after is not taken for undone: its undo is applied."""
     incident = desk.opened()
     act = await desk.approved(incident, CallDial, 5)
     await desk.executor.carry_out(incident, act, MACHINE)
@@ -627,7 +631,7 @@ async def test_undo_of_what_cannot_be_read_is_really_sent(desk: Desk) -> None:
 
 
 async def test_another_scope_has_claims_of_its_own(office: Office) -> None:
-    """A dial of the same name in another company is another dial: its unfinished act is neither waited for nor done."""
+    """A dial of the same name in another company is another dial: its unfinished act is not waited for."""
     ours, theirs = office.desk(), office.desk(Scope("other", simulated=False))
     incident = ours.opened()
     act = await ours.approved(incident, TurnDial, 5)

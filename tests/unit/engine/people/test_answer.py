@@ -1,4 +1,4 @@
-"""What people may say, in which role, and what is written down of it."""
+"""What people may do in an incident, in which role, and what is recorded of it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _named(*people: Person) -> Company:
 
 
 class Room:
-    """People around a journal."""
+    """A journal with one incident, and the functions for people."""
 
     def __init__(self, journal: SqlJournal) -> None:
         self.journal = journal
@@ -63,17 +63,17 @@ class Room:
 
     @property
     def incident(self) -> Incident:
-        """Return how it stands."""
+        """Return the incident as it is now."""
         incident = replay(self.journal.entries(self.id))
         assert incident is not None
         return incident
 
     def wrote(self, *records: Any) -> None:  # noqa: ANN401 - records of any kind
-        """The machine writes something down."""
+        """Append records as the machine."""
         self.journal.append(self.id, records, MACHINE)
 
     def asked(self, kind: AskKind = AskKind.APPROVAL, policy: ApprovalPolicy = ONE_PERSON) -> str:
-        """Something is asked, about an act where it is an approval; returns the ask's id."""
+        """Open an ask, with an act if it is an approval, and return its id."""
         step = f"step-{len(self.incident.asks) + 1}"
         act = f"contain/{step}" if kind is AskKind.APPROVAL else None
         if act:
@@ -95,7 +95,7 @@ class Room:
         return ask.id
 
     def in_place(self) -> str:
-        """Something was done that stays in place; returns the act's id."""
+        """Record an act that is in place, and return its id."""
         done = Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done.")
         self.wrote(_proposed("contain/turn", "turn"), ActFinished(act="contain/turn", outcome=done))
         return "contain/turn"
@@ -118,13 +118,13 @@ def _proposed(act: str, step: str) -> ActProposed:
 
 @pytest.fixture
 def room(tmp_path: Path) -> Generator[Room]:
-    """People around a new journal, with one incident."""
+    """A new journal with one incident."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     yield Room(journal)
     journal.close()
 
 
-# --- who speaks ------------------------------------------------------------------------------------------
+# --- identity ------------------------------------------------------------------------------------------
 
 NAMED = _named(Person(name="Ana Ruiz", roles=["on_call", "scribe"]), Person(name="[Name]", roles=["cto"]))
 
@@ -133,21 +133,21 @@ def _who(name: str, role: str | None, company: Company = NAMED) -> By:
     return People(journal=None, company=company, clock=utc_now).who(name, role, "cli")  # type: ignore[arg-type]
 
 
-def test_a_name_of_the_plan_speaks_in_its_first_role() -> None:
-    """However it is written, who is named need not say in which role; another of theirs may be said."""
+def test_a_person_of_the_plan_has_its_first_role_by_default() -> None:
+    """A person whom the plan names need not give a role, and may give another one of theirs; case is ignored."""
     assert _who("ana ruiz", None).role == "on_call"
     assert _who("Ana Ruiz", "scribe").role == "scribe"
     assert _who("Ana Ruiz", "scribe").person
 
 
-def test_a_role_with_holders_is_theirs() -> None:
-    """Nobody else speaks in it, and the refusal names those who may."""
+def test_only_the_holders_of_a_role_may_use_it() -> None:
+    """Other people are refused, and the refusal names the holders."""
     with pytest.raises(NotAllowed, match="Ana Ruiz"):
         _who("Eve", "on_call")
 
 
-def test_a_role_that_nobody_is_named_for_is_claimed() -> None:
-    """A blank in the plan holds nobody up at night."""
+def test_a_role_without_holders_may_be_claimed() -> None:
+    """A blank in the plan does not stop a person at night."""
     assert _who("Eve", "cto") == By(actor="Eve", role="cto", via="cli")
 
 
@@ -162,7 +162,7 @@ def test_a_role_that_nobody_is_named_for_is_claimed() -> None:
     ],
 )
 def test_unknown_names_and_roles_are_refused(name: str, role: str | None, error: type[Exception]) -> None:
-    """No name, a name without a role, a blank of the plan, a role that it lacks."""
+    """No name, an unknown name without a role, a blank of the plan, and an unknown role are refused."""
     with pytest.raises(error):
         _who(name, role)
 
@@ -171,14 +171,14 @@ def test_unknown_names_and_roles_are_refused(name: str, role: str | None, error:
 
 
 def test_declaring_opens_an_incident_and_starts_its_response(room: Room) -> None:
-    """The record says who declared it, and the first flow is put into the outbox once."""
+    """The record has who declared it, and the outbox has one message that starts the first flow."""
     assert room.id == "VS-1"
     assert room.incident.opened.reported == "declared by Ana"
     assert [(one.kind, one.detail) for one in room.journal.outbox()] == [(OutboxKind.START, {"flow": "respond"})]
 
 
 def test_a_repeated_declaration_is_one_incident(room: Room) -> None:
-    """The same trouble, declared again while it is open, is a note in the same incident; after its end, another."""
+    """Declared again while it is open, it is a note in the same incident; after its end, it is a new incident."""
     first = room.id
     assert room.people.declare(DECLARED, BEN) == first
     assert [note.text for _, _, note in room.incident.notes] == ["Declared again: Payments fail"]
@@ -187,7 +187,7 @@ def test_a_repeated_declaration_is_one_incident(room: Room) -> None:
 
 
 @pytest.mark.parametrize("field", ["severity", "service", "runbook"])
-def test_a_declaration_names_what_there_is(room: Room, field: str) -> None:
+def test_a_declaration_of_something_unknown_is_refused(room: Room, field: str) -> None:
     """An unknown severity, service or runbook opens nothing."""
     with pytest.raises(NotFound):
         room.people.declare(replace(DECLARED, **{field: "unheard-of"}), ANA)
@@ -195,15 +195,15 @@ def test_a_declaration_names_what_there_is(room: Room, field: str) -> None:
 
 
 def test_the_first_to_acknowledge_leads(room: Room) -> None:
-    """It is acknowledged once; the next is told by whom."""
+    """An incident is acknowledged once; the next person reads by whom."""
     assert "acknowledged by Ana" in room.people.acknowledge(room.id, ANA)
     assert "by Ana already" in room.people.acknowledge(room.id, BEN)
     assert room.incident.roles == {"incident_commander": "Ana"}
     assert room.incident.acknowledged_by == "Ana"
 
 
-def test_any_word_of_a_person_acknowledges(room: Room) -> None:
-    """Who writes a note is on it; the machine's own words, and an alert's, are not a person's."""
+def test_any_entry_of_a_person_acknowledges(room: Room) -> None:
+    """A person's note acknowledges the incident; an entry of the machine or an alert does not."""
     alert = By(actor="alert from json", via="json")
     opened = room.people.opening(DECLARED, alert)
     room.id, _ = room.journal.open_incident("VS", opened, alert)
@@ -216,8 +216,8 @@ def test_any_word_of_a_person_acknowledges(room: Room) -> None:
 # --- answers ---------------------------------------------------------------------------------------------
 
 
-def test_one_yes_is_enough_where_one_is_asked(room: Room) -> None:
-    """The ask is granted, and what waits for it in Prefect is woken."""
+def test_one_yes_grants_an_ask_for_one_person(room: Room) -> None:
+    """The ask is granted, and the outbox resumes the flow run that waits for it."""
     ask = room.asked()
     assert room.people.answer(ask, ANA, yes=True, reason=" looks right ", identity="slack").startswith("Yes to")
     state = room.incident.asks[ask]
@@ -226,7 +226,7 @@ def test_one_yes_is_enough_where_one_is_asked(room: Room) -> None:
 
 
 def test_a_no_rejects_the_act_at_once(room: Room) -> None:
-    """It is denied, and the act has its outcome in the same breath, with who said so and why."""
+    """The ask is denied, and the act gets its outcome in the same transaction, with who said no and why."""
     ask = room.asked()
     room.people.answer(ask, ANA, yes=False, reason="wrong revision")
     outcome = room.incident.acts["contain/step-1"].outcome
@@ -237,8 +237,8 @@ def test_a_no_rejects_the_act_at_once(room: Room) -> None:
 
 
 @pytest.mark.parametrize(("yes", "verdict"), [(True, Verdict.SUCCESS), (False, Verdict.INCONCLUSIVE)])
-def test_a_ticked_step_has_its_result_at_once(room: Room, *, yes: bool, verdict: Verdict) -> None:
-    """Done or not done, with the note that says how."""
+def test_a_reported_step_has_its_result_at_once(room: Room, *, yes: bool, verdict: Verdict) -> None:
+    """The result is done or not done, with the note that says how."""
     ask = room.asked(AskKind.STEP, ApprovalPolicy(roles=["on_call"], reason_needed=True))
     room.people.answer(ask, ANA, yes=yes, reason="deployed 43")
     step = room.incident.step("contain", "step-1")
@@ -247,8 +247,8 @@ def test_a_ticked_step_has_its_result_at_once(room: Room, *, yes: bool, verdict:
     assert step.finding.sentence.endswith("Ana: deployed 43")
 
 
-def test_two_people_are_two_people(room: Room) -> None:
-    """The same person twice is one, however the name is written; another one makes it two."""
+def test_two_people_must_be_different_people(room: Room) -> None:
+    """The same person twice counts once, in whatever case the name is; another person makes it two."""
     ask = room.asked(policy=TWO)
     assert room.people.answer(ask, ANA, yes=True) == f"Noted. {ask} needs 1 more."
     with pytest.raises(NotAllowed, match="already"):
@@ -258,8 +258,8 @@ def test_two_people_are_two_people(room: Room) -> None:
     assert room.incident.asks[ask].granted
 
 
-def test_of_two_people_one_no_is_enough(room: Room) -> None:
-    """A yes and a no is a no, and the act is rejected."""
+def test_one_no_is_enough_to_deny_an_ask_for_two(room: Room) -> None:
+    """A yes and a no deny the ask, and the act is rejected."""
     ask = room.asked(policy=TWO)
     room.people.answer(ask, ANA, yes=True)
     room.people.answer(ask, BEN, yes=False)
@@ -267,8 +267,8 @@ def test_of_two_people_one_no_is_enough(room: Room) -> None:
     assert room.incident.acts["contain/step-1"].status is ActStatus.REJECTED
 
 
-def test_an_answer_is_of_those_who_are_asked(room: Room) -> None:
-    """Another role is told whose it is."""
+def test_only_the_roles_that_are_asked_may_answer(room: Room) -> None:
+    """A person in another role is refused, and reads which roles may answer."""
     ask = room.asked(policy=ApprovalPolicy(roles=["cto"]))
     with pytest.raises(NotAllowed, match="is for CTO, not for Communications Lead"):
         room.people.answer(ask, CHI, yes=True)
@@ -276,21 +276,21 @@ def test_an_answer_is_of_those_who_are_asked(room: Room) -> None:
 
 
 def test_a_machine_approves_nothing(room: Room) -> None:
-    """Who has no role is nobody who could answer."""
+    """An actor without a role cannot answer."""
     with pytest.raises(NotAllowed):
         room.people.answer(room.asked(), MACHINE, yes=True)
 
 
 @pytest.mark.parametrize("policy", [TWO, ApprovalPolicy(roles=["on_call"], in_prefect=False)])
-def test_prefect_gives_no_approval_that_is_not_its_to_give(room: Room, policy: ApprovalPolicy) -> None:
-    """It knows no users: neither what needs two people nor what the plan keeps from it."""
+def test_prefect_cannot_give_an_approval_that_the_policy_keeps_from_it(room: Room, policy: ApprovalPolicy) -> None:
+    """Prefect has no users, so it can give neither an approval of two people nor one that the plan forbids it."""
     ask = room.asked(policy=policy)
     with pytest.raises(NotAllowed, match="Prefect"):
         room.people.answer(ask, ANA.model_copy(update={"via": "prefect"}), yes=True)
 
 
-def test_prefect_gives_what_one_person_may(room: Room) -> None:
-    """What one person decides may come from its form."""
+def test_prefect_can_give_the_approval_of_one_person(room: Room) -> None:
+    """An approval of one person may come from Prefect's form."""
     ask = room.asked()
     room.people.answer(ask, ANA.model_copy(update={"via": "prefect"}), yes=True)
     assert room.incident.asks[ask].granted
@@ -298,15 +298,15 @@ def test_prefect_gives_what_one_person_may(room: Room) -> None:
 
 @pytest.mark.parametrize("yes", [True, False])
 def test_some_answers_need_a_reason(room: Room, *, yes: bool) -> None:
-    """Blanks are none."""
+    """Spaces are not a reason."""
     ask = room.asked(policy=ONE_PERSON.model_copy(update={"reason_needed": True}))
     with pytest.raises(NotAllowed, match="reason"):
         room.people.answer(ask, ANA, yes=yes, reason="  ")
     room.people.answer(ask, ANA, yes=yes, reason="because")
 
 
-def test_what_was_answered_stays_answered(room: Room) -> None:
-    """A second answer is told the first; an ask that never was is not found."""
+def test_an_ask_is_answered_once(room: Room) -> None:
+    """A second answer is refused, and names the first; an unknown ask is not found."""
     ask = room.asked()
     room.people.answer(ask, ANA, yes=True)
     with pytest.raises(NotAllowed, match="yes, said Ana"):
@@ -317,11 +317,11 @@ def test_what_was_answered_stays_answered(room: Room) -> None:
         room.people.answer("VS-99/contain/nothing", ANA, yes=True)
 
 
-# --- words -----------------------------------------------------------------------------------------------
+# --- notes -----------------------------------------------------------------------------------------------
 
 
 def test_notes_and_decisions_are_entries(room: Room) -> None:
-    """Who said what, in order."""
+    """They are recorded with their authors, in order."""
     room.people.note(room.id, "Support has 14 tickets", CHI)
     room.people.decide(room.id, "Fix forward", "41 lacks the tax change", BEN)
     assert [(by.actor, note.text) for _, by, note in room.incident.notes] == [
@@ -330,7 +330,7 @@ def test_notes_and_decisions_are_entries(room: Room) -> None:
     ]
 
 
-def test_empty_words_are_not_written(room: Room) -> None:
+def test_empty_texts_are_refused(room: Room) -> None:
     """A blank note, decision, reason or text is refused."""
     length = room.incident.length
     due = datetime(2026, 12, 1, tzinfo=UTC)
@@ -349,7 +349,7 @@ def test_empty_words_are_not_written(room: Room) -> None:
 
 
 def test_the_severity_changes_to_one_of_the_plan(room: Room) -> None:
-    """The change keeps what it was; the same again writes nothing; an unknown one is not found."""
+    """The record has the former severity; the same severity again writes nothing; an unknown one is not found."""
     assert room.people.severity(room.id, "P1", "payments work again", BEN) == "VS-1 is P1 now (was P0)."
     assert room.people.severity(room.id, "P1", "so", BEN) == "VS-1 is P1 already."
     with pytest.raises(NotFound, match="P0, P1, P2, P3"):
@@ -357,8 +357,8 @@ def test_the_severity_changes_to_one_of_the_plan(room: Room) -> None:
     assert [change.was for _, change in room.incident.severities] == ["P0"]
 
 
-def test_a_hat_is_handed_over(room: Room) -> None:
-    """To anybody while the plan names nobody; to those alone whom it names; and only a hat that there is."""
+def test_a_role_is_handed_over(room: Room) -> None:
+    """A role without holders goes to anyone; a role with holders only to them; an unknown role is not found."""
     room.people.acknowledge(room.id, ANA)
     room.people.hand_over(room.id, "incident_commander", "Ben", ANA)
     assert room.incident.roles == {"incident_commander": "Ben"}
@@ -373,8 +373,8 @@ def test_a_hat_is_handed_over(room: Room) -> None:
 
 
 @pytest.mark.parametrize("ending", ["resolved", "false-alarm"])
-def test_nothing_ends_while_something_is_in_place(room: Room, ending: str) -> None:
-    """It is undone or handed over first; then it ends."""
+def test_an_incident_does_not_end_while_an_act_is_in_place(room: Room, ending: str) -> None:
+    """The act is undone or handed over first; then the incident ends."""
     act = room.in_place()
     end = room.people.resolve if ending == "resolved" else room.people.false_alarm
     with pytest.raises(NotAllowed, match=f"still in place: {act}"):
@@ -386,8 +386,8 @@ def test_nothing_ends_while_something_is_in_place(room: Room, ending: str) -> No
     assert room.incident.ended.ending == ending
 
 
-def test_an_end_starts_the_review_and_wakes_who_waits(room: Room) -> None:
-    """Resolved: the review begins. Who waits for an answer learns that none is needed; a false alarm has no review."""
+def test_an_end_starts_the_review_and_resumes_the_waiting_flow_runs(room: Room) -> None:
+    """After a resolved incident the review starts; after a false alarm it does not. Open asks are resumed in both."""
     ask = room.asked()
     room.people.resolve(room.id, "all is well", ANA)
     outbox = room.journal.outbox()
@@ -399,7 +399,7 @@ def test_an_end_starts_the_review_and_wakes_who_waits(room: Room) -> None:
 
 
 def test_after_the_end_only_the_post_mortem_is_written(room: Room) -> None:
-    """No note, answer, severity or second end; words for the post-mortem and follow-ups still."""
+    """Notes, answers, severities and a second end are refused; texts of the post-mortem and follow-ups are not."""
     ask = room.asked()
     room.people.resolve(room.id, "all is well", ANA)
     for say in (
@@ -418,8 +418,8 @@ def test_after_the_end_only_the_post_mortem_is_written(room: Room) -> None:
     assert [one.owner for one in room.incident.follow_ups] == ["Ben"]
 
 
-def test_in_the_review_people_speak_again(room: Room) -> None:
-    """Its steps are answered and notes are taken, though the incident is over."""
+def test_in_the_review_people_may_answer_and_write_again(room: Room) -> None:
+    """Asks of the review are answered and notes are recorded, although the incident has ended."""
     room.people.resolve(room.id, "all is well", ANA)
     room.wrote(PhaseEntered(phase="review"))
     ask = room.asked(AskKind.STEP)
@@ -430,7 +430,7 @@ def test_in_the_review_people_speak_again(room: Room) -> None:
 
 @pytest.mark.parametrize("again", ["resolve", "false_alarm"])
 def test_an_incident_ends_once(room: Room, again: str) -> None:
-    """In the review, too, what has ended cannot end again, and not otherwise than it did."""
+    """An incident that has ended cannot end again in its review, with the same ending or another."""
     room.people.resolve(room.id, "all is well", ANA)
     room.wrote(PhaseEntered(phase="review"))
     with pytest.raises(NotAllowed):
@@ -443,31 +443,31 @@ def test_an_incident_ends_once(room: Room, again: str) -> None:
 
 
 class Crowded:
-    """A journal (by delegation) in which somebody else writes right before each of the first `times` appends."""
+    """A journal (by delegation) in which another entry is written right before each of the first `times` appends."""
 
     def __init__(self, inner: SqlJournal, times: int) -> None:
         self._inner, self._times = inner, times
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the journal has
-        """Return the journal's own."""
+        """Return the journal's attribute."""
         return getattr(self._inner, name)
 
     def append(self, incident: str, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as the journal takes it
-        """Append, after somebody else."""
+        """Append another entry first."""
         if self._times:
             self._times -= 1
             self._inner.append(incident, [NoteAdded(text="me first")], MACHINE)
         return self._inner.append(incident, *args, **more)
 
 
-def test_a_word_is_said_again_when_somebody_else_was_first(room: Room) -> None:
-    """It is checked anew against what was written meanwhile, and written once."""
+def test_an_append_is_decided_again_when_another_entry_came_first(room: Room) -> None:
+    """It is checked against the newer entries, and written once."""
     ask = room.asked()
     People(Crowded(room.journal, 5), _vintstreet(), utc_now).answer(ask, ANA, yes=True)  # type: ignore[arg-type]
     assert len(room.incident.asks[ask].answers) == 1
 
 
-def test_a_word_that_finds_no_room_is_an_error(room: Room) -> None:
-    """It is not tried for ever, and says what to do."""
+def test_an_append_that_always_comes_second_is_an_error(room: Room) -> None:
+    """It is attempted a limited number of times, and the error says what to do."""
     with pytest.raises(ConcurrentWrite, match="again"):
         People(Crowded(room.journal, 10_000), _vintstreet(), utc_now).note(room.id, "me too", ANA)  # type: ignore[arg-type]

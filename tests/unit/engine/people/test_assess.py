@@ -1,4 +1,4 @@
-"""What people say of how grave it is: facets, severities and who may lower them, deputies, doubles, and choices."""
+"""Assessments: facets, severities and who may lower them; also deputies, conflicting roles, and choices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DECLARED = Declaration("Payments fail", "P1", "storefront", "bad-deployment")
 
 
 def _plan() -> Plan:
-    """Return VintStreet's plan with rules for its severity, a deputy of the CTO, and a forbidden double."""
+    """Return VintStreet's plan with severity rules, a deputy of the CTO, and two roles that exclude each other."""
     whole = vintstreet().plan
     roles = whole.roles | {
         "cto": Role(title="CTO", deputies=["devops"]),
@@ -56,7 +56,7 @@ def _plan() -> Plan:
 
 
 class Room:
-    """People around a journal."""
+    """A journal with one incident, and the functions for people."""
 
     def __init__(self, journal: SqlJournal) -> None:
         self.journal = journal
@@ -66,17 +66,17 @@ class Room:
 
     @property
     def incident(self) -> Incident:
-        """Return how it stands."""
+        """Return the incident as it is now."""
         incident = replay(self.journal.entries(self.id))
         assert incident is not None
         return incident
 
     def wrote(self, *records: Any) -> None:  # noqa: ANN401 - records of any kind
-        """The machine writes something down."""
+        """Append records as the machine."""
         self.journal.append(self.id, list(records), MACHINE)
 
     def asked(self, policy: ApprovalPolicy, kind: AskKind = AskKind.STEP, *names: str) -> str:
-        """Something is asked, with candidates or without; returns the ask's id."""
+        """Open an ask, with candidates or without, and return its id."""
         ask = Ask(
             id=f"{self.id}/contain/{len(self.incident.asks)}",
             kind=kind,
@@ -93,22 +93,22 @@ class Room:
         return ask.id
 
     def meanwhile(self, write: Callable[[], None]) -> People:
-        """Return people who are told that somebody else was first: `write` happens right before their next word."""
+        """Return the functions for people on a journal in which `write` runs right before the next append."""
         return People(Late(self.journal, write), self.company, utc_now)  # type: ignore[arg-type]
 
 
 class Late:
-    """A journal (by delegation) in which something is written right before the first append."""
+    """A journal (by delegation) in which `write` runs right before the first append."""
 
     def __init__(self, inner: SqlJournal, write: Callable[[], None]) -> None:
         self._inner, self._write = inner, [write]
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the journal has
-        """Return the journal's own."""
+        """Return the journal's attribute."""
         return getattr(self._inner, name)
 
     def append(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as the journal takes it
-        """Append, after somebody else."""
+        """Append, after `write`."""
         while self._write:
             self._write.pop()()
         return self._inner.append(*args, **more)
@@ -116,7 +116,7 @@ class Late:
 
 @pytest.fixture
 def room(tmp_path: Path) -> Generator[Room]:
-    """People around a new journal, with one incident of severity P1."""
+    """A new journal with one incident of severity P1."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     yield Room(journal)
     journal.close()
@@ -125,8 +125,8 @@ def room(tmp_path: Path) -> Generator[Room]:
 # --- assessing -------------------------------------------------------------------------------------------
 
 
-def test_what_is_known_adds_up_and_raises_the_severity(room: Room) -> None:
-    """Each facet is kept, the last word on each counts, and the rules may raise it; the reason stands in the record."""
+def test_facets_add_up_and_raise_the_severity(room: Room) -> None:
+    """The last value of each facet counts, and the rules may raise the severity; the reason is in the record."""
     assert room.people.assess(room.id, {"breach": "no"}, None, "the logs are clean", ANA) == f"Noted in {room.id}."
     assert room.people.assess(room.id, {"users": "few"}, "security", "", ANA) == (
         f"Noted in {room.id}. The plan's rules give P2 (nothing graver fits); lower it if that is right."
@@ -138,8 +138,8 @@ def test_what_is_known_adds_up_and_raises_the_severity(room: Room) -> None:
     assert [change.reason for _, change in room.incident.severities] == ["breach is yes"]
 
 
-def test_what_nobody_knows_counts_as_the_graver(room: Room) -> None:
-    """The first assessment that leaves the breach open raises it; nothing is ever lowered by itself."""
+def test_an_unknown_facet_counts_as_its_gravest_value(room: Room) -> None:
+    """The first assessment that leaves the breach open raises the severity; it is never lowered automatically."""
     told = room.people.assess(room.id, {"users": "few"}, None, "", ANA)
     assert "P0 now: breach is not known yet" in told
     told = room.people.assess(room.id, {"breach": "no"}, None, "", ANA)
@@ -156,7 +156,7 @@ def test_what_nobody_knows_counts_as_the_graver(room: Room) -> None:
         ({"users": "few"}, "flood", NotFound, "no kind of incident 'flood'"),
     ],
 )
-def test_only_what_the_plan_knows_is_written_down(
+def test_only_facets_of_the_plan_are_recorded(
     room: Room, facets: dict[str, str], kind: str | None, error: type[Exception], said: str
 ) -> None:
     """An unknown facet, value or kind, or nothing at all, writes nothing."""
@@ -166,8 +166,8 @@ def test_only_what_the_plan_knows_is_written_down(
     assert room.incident.length == length
 
 
-def test_an_assessment_is_of_the_incident_as_it_is_by_then(room: Room) -> None:
-    """Somebody else raised it in the same moment: it is not raised again."""
+def test_an_assessment_is_decided_on_the_newest_entries(room: Room) -> None:
+    """If the severity was raised at the same moment, it is not raised again."""
     first = room.meanwhile(lambda: room.wrote(SeverityChanged(was="P1", now="P0", reason="first")))
     assert first.assess(room.id, {"breach": "yes"}, None, "", ANA) == f"Noted in {room.id}."
     assert len(room.incident.severities) == 1
@@ -175,7 +175,7 @@ def test_an_assessment_is_of_the_incident_as_it_is_by_then(room: Room) -> None:
 
 @pytest.mark.parametrize("said", ["users", "", "users:all"])
 def test_a_fact_is_facet_and_value(said: str) -> None:
-    """Whatever else somebody writes says nothing; spaces around the two do not count."""
+    """Other texts are refused; spaces around facet and value do not count."""
     assert read_facts([" users = all ", "breach=no=yes"]) == {"users": "all", "breach": "no=yes"}
     with pytest.raises(NotAllowed):
         read_facts([said])
@@ -194,13 +194,13 @@ def test_a_fact_is_facet_and_value(said: str) -> None:
     ],
 )
 def test_a_severity_that_is_not_named_follows_from_the_rules(room: Room, facets: dict[str, str], severity: str) -> None:
-    """What is said of it is kept, and what is not said counts as the graver."""
+    """Given facets are recorded, and the others count as their gravest value."""
     opened = room.people.opening(replace(DECLARED, severity=None, facets=facets), ANA)
     assert (opened.severity, opened.facets) == (severity, facets)
 
 
-def test_a_person_who_names_a_severity_is_right(room: Room) -> None:
-    """The rules are for whoever does not; and a plan without rules cannot do without a name."""
+def test_a_named_severity_takes_precedence_over_the_rules(room: Room) -> None:
+    """The rules apply only if no severity is named; without rules a severity must be named."""
     assert room.people.opening(replace(DECLARED, severity="P2", facets={"breach": "yes"}), ANA).severity == "P2"
     plan = room.company.plan.model_copy(update={"assess": []})
     bare = People(room.journal, replace(room.company, plan=plan), utc_now)
@@ -218,8 +218,8 @@ def test_a_person_who_names_a_severity_is_right(room: Room) -> None:
         (replace(DECLARED, severity=None, facets={"breach": "no", "users": "few"}), "P1"),
     ],
 )
-def test_what_a_second_declaration_knows_is_not_lost(room: Room, said: Declaration, severity: str) -> None:
-    """It joins the open incident: its facts are kept, and it may raise the severity, never lower it."""
+def test_a_second_declaration_adds_its_facets(room: Room, said: Declaration, severity: str) -> None:
+    """It joins the open incident; it may raise the severity, and never lowers it."""
     assert room.people.declare(said, BEN) == room.id
     assert (room.incident.severity, room.incident.facets) == (severity, dict(said.facets))
 
@@ -231,8 +231,8 @@ def test_what_a_second_declaration_knows_is_not_lost(room: Room, said: Declarati
     ("by", "now", "may"),
     [(ANA, "P0", True), (ANA, "P2", False), (BEN, "P2", True), (CHI, "P2", True), (MACHINE, "P2", False)],
 )
-def test_anybody_may_raise_and_some_may_lower(room: Room, by: By, now: str, *, may: bool) -> None:
-    """Those whom the plan names, and their deputies."""
+def test_everyone_may_raise_and_some_may_lower(room: Room, by: By, now: str, *, may: bool) -> None:
+    """The roles that the plan names, and their deputies, may lower a severity."""
     if may:
         assert room.people.severity(room.id, now, "so", by) == f"{room.id} is {now} now (was P1)."
     else:
@@ -241,8 +241,8 @@ def test_anybody_may_raise_and_some_may_lower(room: Room, by: By, now: str, *, m
     assert room.incident.severity == (now if may else "P1")
 
 
-def test_where_the_plan_names_nobody_everybody_may_lower(room: Room) -> None:
-    """Left out means all; an empty list means nobody."""
+def test_without_a_rule_everyone_may_lower(room: Room) -> None:
+    """If `may_lower` is left out, everyone may; if it is empty, nobody may."""
     for may_lower, refused in ((None, False), ([], True)):
         plan = room.company.plan.model_copy(update={"may_lower": may_lower})
         people = People(room.journal, replace(room.company, plan=plan), utc_now)
@@ -255,7 +255,7 @@ def test_where_the_plan_names_nobody_everybody_may_lower(room: Room) -> None:
 
 
 def test_a_raise_does_not_turn_into_a_lowering(room: Room) -> None:
-    """From P2 to P1 was meant; it became P0 meanwhile, and from there P1 is less: that is not Ana's to say."""
+    """Ana meant to raise P2 to P1. It became P0 meanwhile, so P1 would lower it, which Ana may not do."""
     room.people.severity(room.id, "P2", "so", BEN)
     late = room.meanwhile(lambda: room.wrote(SeverityChanged(was="P2", now="P0", reason="payments stopped")))
     with pytest.raises(NotAllowed, match="may not lower"):
@@ -263,12 +263,12 @@ def test_a_raise_does_not_turn_into_a_lowering(room: Room) -> None:
     assert room.incident.severity == "P0"
 
 
-# --- hats ------------------------------------------------------------------------------------------------
+# --- roles -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("held", "wanted"), [("scribe", "incident_commander"), ("incident_commander", "scribe")])
-def test_nobody_wears_two_hats_that_the_plan_keeps_apart(room: Room, held: str, wanted: str) -> None:
-    """Whichever role names the other; another person may, and so may the same one with the first hat handed over."""
+def test_one_person_cannot_have_two_roles_that_exclude_each_other(room: Room, held: str, wanted: str) -> None:
+    """It does not matter which role names the other. Another person may have it, or the same one after a hand-over."""
     room.wrote(RoleTaken(role="incident_commander", person="Eve"), RoleTaken(role=held, person="Ben"))
     with pytest.raises(NotAllowed, match="the plan forbids that"):
         room.people.hand_over(room.id, wanted, "BEN", ANA)
@@ -277,15 +277,15 @@ def test_nobody_wears_two_hats_that_the_plan_keeps_apart(room: Room, held: str, 
     assert (room.incident.roles[held], room.incident.roles[wanted]) == ("Chi", "Ben")
 
 
-def test_two_hats_handed_over_at_one_moment_are_still_two(room: Room) -> None:
-    """Somebody else gave Ben the other one a moment before."""
+def test_two_hand_overs_at_one_moment_are_checked_together(room: Room) -> None:
+    """Ben got the other role a moment before, so the second hand-over is refused."""
     late = room.meanwhile(lambda: room.wrote(RoleTaken(role="scribe", person="Ben")))
     with pytest.raises(NotAllowed, match="the plan forbids that"):
         late.hand_over(room.id, "incident_commander", "Ben", ANA)
 
 
-def test_whoever_keeps_the_record_does_not_lead_by_acknowledging(room: Room) -> None:
-    """Being the first on it makes nobody wear a hat that theirs forbids."""
+def test_acknowledging_gives_no_role_that_the_plan_forbids(room: Room) -> None:
+    """The first to acknowledge does not lead if the plan forbids it because of another role."""
     opened = room.people.opening(DECLARED, MACHINE)
     room.id, _ = room.journal.open_incident("VS", opened, MACHINE)
     room.wrote(RoleTaken(role="scribe", person="Ana"))
@@ -300,8 +300,8 @@ OF_CTO = ApprovalPolicy(roles=["cto"])
 TWO = ApprovalPolicy(roles=["on_call", "cto", "tech_lead"], people=2, one_of=["cto", "tech_lead"])
 
 
-def test_a_deputy_answers_for_whom_it_stands_in(room: Room) -> None:
-    """DevOps for the CTO; on-call for nobody."""
+def test_a_deputy_may_answer(room: Room) -> None:
+    """DevOps may answer for the CTO; the on-call may answer for nobody."""
     ask = room.asked(OF_CTO)
     with pytest.raises(NotAllowed, match="is for CTO, not for On-Call"):
         room.people.answer(ask, ANA, yes=True, reason="so")
@@ -310,7 +310,7 @@ def test_a_deputy_answers_for_whom_it_stands_in(room: Room) -> None:
 
 
 def test_of_two_people_one_must_be_a_leader(room: Room) -> None:
-    """Two of the on-call are not enough, nor is a deputy; it says who is missing, and a leader makes it enough."""
+    """Two of the on-call are not enough, nor is a deputy; the answer says who is missing, and a leader completes it."""
     ask = room.asked(TWO)
     dan = ANA.model_copy(update={"actor": "Dan"})
     assert room.people.answer(ask, ANA, yes=True, reason="so").endswith("1 more, CTO or Tech Lead among them.")
@@ -321,8 +321,8 @@ def test_of_two_people_one_must_be_a_leader(room: Room) -> None:
     assert room.incident.asks[ask].granted
 
 
-def test_who_must_be_among_them_may_answer(room: Room) -> None:
-    """A plan that names the CTO under `one_of` alone means the CTO to answer; their deputy is not meant."""
+def test_a_role_that_must_be_among_the_answers_may_answer(room: Room) -> None:
+    """If a plan names the CTO only under `one_of`, the CTO may answer, and a deputy may not."""
     ask = room.asked(ApprovalPolicy(roles=["on_call"], people=2, one_of=["cto"]))
     room.people.answer(ask, ANA, yes=True, reason="so")
     with pytest.raises(NotAllowed, match="is for On-Call or CTO, not for DevOps"):
@@ -331,16 +331,16 @@ def test_who_must_be_among_them_may_answer(room: Room) -> None:
     assert room.incident.asks[ask].granted
 
 
-def test_a_leader_alone_is_not_two(room: Room) -> None:
-    """The second may be anybody who is asked."""
+def test_a_leader_alone_does_not_count_as_two(room: Room) -> None:
+    """The second person may have any of the roles."""
     ask = room.asked(TWO)
     assert room.people.answer(ask, BEN, yes=True, reason="so").endswith("needs 1 more.")
     room.people.answer(ask, ANA, yes=True, reason="so")
     assert room.incident.asks[ask].granted
 
 
-def test_a_window_that_passed_grants_what_nobody_stopped(room: Room) -> None:
-    """But a no that came first stays a no."""
+def test_a_veto_window_that_ended_grants_the_ask(room: Room) -> None:
+    """A no that came first stays a no."""
     passed, stopped = room.asked(OF_CTO), room.asked(OF_CTO)
     room.people.answer(stopped, BEN, yes=False, reason="stop")
     room.wrote(VetoWindowEnded(ask=passed), VetoWindowEnded(ask=stopped))
@@ -368,15 +368,15 @@ def test_a_choice_is_one_of_the_candidates(
     choice: str | None,
     said: str,
 ) -> None:
-    """Nothing else, and only where there is one to make."""
+    """Other names are refused, and so is a choice for an ask without candidates."""
     ask = room.asked(OF_CTO, kind, "red", "blue")
     with pytest.raises(NotAllowed, match=said):
         room.people.answer(ask, BEN, yes=yes, reason="so", choice=choice)
     assert room.incident.asks[ask].open
 
 
-def test_what_was_chosen_stands_in_the_record(room: Room) -> None:
-    """A yes has a candidate, a no has none."""
+def test_the_chosen_candidate_is_recorded(room: Room) -> None:
+    """A yes has a candidate; a no has none."""
     yes, no = (room.asked(OF_CTO, AskKind.CHOICE, "red", "blue") for _ in range(2))
     room.people.answer(yes, BEN, yes=True, choice="blue")
     room.people.answer(no, BEN, yes=False)
@@ -384,8 +384,8 @@ def test_what_was_chosen_stands_in_the_record(room: Room) -> None:
     assert (room.incident.asks[no].chosen, room.incident.asks[no].denied) == (None, True)
 
 
-def test_two_people_choose_the_same(room: Room) -> None:
-    """Two who want different things have not agreed: the second is told what the first chose."""
+def test_two_people_must_choose_the_same_candidate(room: Room) -> None:
+    """If the second person chooses another candidate, the refusal names the first choice."""
     ask = room.asked(TWO, AskKind.CHOICE, "red", "blue")
     room.people.answer(ask, ANA, yes=True, choice="red")
     with pytest.raises(NotAllowed, match="Ana chose red, not blue"):

@@ -1,4 +1,4 @@
-"""What comes next in an incident, for every kind of step and every turn that people and the world can take."""
+"""The next move of an incident, for every kind of step and everything that may happen to it."""
 
 # ruff: noqa: ANN401 - steps as a runbook's YAML has them
 from __future__ import annotations
@@ -69,7 +69,7 @@ def book(phase: Phase, *steps: dict[str, Any]) -> Runbook:
 
 
 class Course(Story):
-    """An incident in one phase, told in few words, and what comes next in it."""
+    """An incident in one phase, built in few words, and its next move."""
 
     def __init__(self, phase: Phase, *steps: dict[str, Any], severity: str = "P0", kind: str = "outage") -> None:
         super().__init__()
@@ -89,16 +89,16 @@ class Course(Story):
 
     @property
     def next(self) -> Move:
-        """Return what comes next."""
+        """Return the next move."""
         return next_move(self.incident, PLAN, self.book, self.phase)
 
     def seen(self, step: str, finding: Finding) -> Self:
-        """A look shows something."""
+        """Add the finding of a probe."""
         self.after(1)
         return self.say(StepDone(phase=self.phase.value, step=step, title=step, finding=finding))
 
     def asked(self, step: str, kind: AskKind, number: int = 1, act: str | None = None) -> Self:
-        """People are asked."""
+        """Add a question to people."""
         self.after(1)
         policy = ApprovalPolicy(roles=["on_call"]) if kind is not AskKind.APPROVAL else ONE_PERSON
         return self.say(
@@ -124,7 +124,7 @@ class Course(Story):
         return f"{self.id}/{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
 
     def said(self, step: str, *, yes: bool, number: int = 1) -> Self:
-        """Ana answers."""
+        """Add Ana's answer."""
         self.after(1)
         return self.say(AskAnswered(ask=self.ask_id(step, number), yes=yes, reason="so"), by=ANA)
 
@@ -135,7 +135,7 @@ class Course(Story):
     def wanted(
         self, step: str, number: int = 1, *, ask: bool = True, leaves: str | None = None, undoes: str | None = None
     ) -> Self:
-        """A step's act is proposed, and people are asked."""
+        """Add a step's proposed act, and its approval."""
         self.after(1).say(
             ActProposed(
                 act=self.act_id(step, number),
@@ -156,7 +156,7 @@ class Course(Story):
     def came_to(
         self, step: str, status: ActStatus, number: int = 1, *, changed: bool = True, drifted: bool = False
     ) -> Self:
-        """A step's act ends."""
+        """Add the outcome of a step's act."""
         outcome = Outcome(status=status, changed=changed, drifted=drifted, sentence="So it went.", next_step="See.")
         return self.after(1).say(ActFinished(act=self.act_id(step, number), outcome=outcome))
 
@@ -170,7 +170,7 @@ def _step(move: Move) -> str:
 
 
 def test_a_phase_is_entered_done_and_left() -> None:
-    """A phase without anything to do is entered and left; after that nothing more comes of it."""
+    """A phase without steps is entered and left; after that it is over."""
     course = Course(Phase.DETECT)
     assert next_move(course.incident, PLAN, course.book, Phase.CONTAIN) == Enter(Phase.CONTAIN)
     assert course.next == Leave(Phase.DETECT)
@@ -178,8 +178,8 @@ def test_a_phase_is_entered_done_and_left() -> None:
     assert course.next == Over()
 
 
-def test_an_incident_that_has_ended_goes_on_in_its_review_alone() -> None:
-    """Whatever phase was under way is over; the review still comes."""
+def test_an_incident_that_has_ended_goes_on_in_its_review_only() -> None:
+    """Every other phase is over; the review still follows."""
     course = Course(Phase.CONTAIN, {"id": "tell", "action": "chat.post"})
     course.say(IncidentEnded(ending="resolved", reason="so"))
     assert course.next == Over()
@@ -187,7 +187,7 @@ def test_an_incident_that_has_ended_goes_on_in_its_review_alone() -> None:
     assert next_move(course.incident, PLAN, course.book, Phase.REVIEW) == Enter(Phase.REVIEW)
 
 
-# --- looks -----------------------------------------------------------------------------------------------
+# --- probes ----------------------------------------------------------------------------------------------
 
 VERIFY = {"id": "verify", "probe": "http.smoke", "expects": "trouble"}
 PAGE = {"id": "page", "action": "pager.page"}
@@ -195,8 +195,8 @@ CONFIRM = {"id": "confirm", "probe": "http.smoke", "expects": "health", "within"
 
 
 @pytest.mark.parametrize("finding", [HEALTH, TROUBLE, UNKNOWN])
-def test_a_check_that_expects_nothing_is_taken_once(finding: Finding) -> None:
-    """Whatever it shows, the response goes on."""
+def test_a_probe_that_expects_nothing_is_run_once(finding: Finding) -> None:
+    """The response goes on, whatever the finding is."""
     course = Course(Phase.INVESTIGATE, {"id": "revisions", "probe": "run.revisions", "with": {"service": "shop"}})
     check = course.next
     assert isinstance(check, RunProbe)
@@ -210,15 +210,15 @@ def test_a_check_that_expects_nothing_is_taken_once(finding: Finding) -> None:
 
 
 @pytest.mark.parametrize("finding", [TROUBLE, UNKNOWN])
-def test_trouble_that_is_real_or_unclear_goes_on_at_once(finding: Finding) -> None:
-    """Only health stops a response: nobody is asked when it cannot be told."""
+def test_trouble_that_is_confirmed_or_unclear_goes_on_at_once(finding: Finding) -> None:
+    """Only a healthy service stops a response; nobody is asked about an inconclusive finding."""
     course = Course(Phase.DETECT, VERIFY, PAGE)
     assert _step(course.next) == "verify"
     assert course.seen("verify", finding).next == Propose(Phase.DETECT, course.book.detect[1])
 
 
-def test_a_healthy_service_makes_it_a_question() -> None:
-    """Nothing is done before a person says whether it is a false alarm: yes ends it, no goes on."""
+def test_a_healthy_service_is_put_to_people_as_a_false_alarm() -> None:
+    """Nothing is done before a person answers whether it is a false alarm: yes ends the incident, no goes on."""
     course = Course(Phase.DETECT, VERIFY, PAGE).seen("verify", HEALTH)
     assert course.next == AskPeople(Phase.DETECT, course.book.detect[0], AskKind.FALSE_ALARM, HEALTH.sentence)
     course.asked("verify", AskKind.FALSE_ALARM)
@@ -228,8 +228,8 @@ def test_a_healthy_service_makes_it_a_question() -> None:
     assert _step(course.said("verify", yes=False).next) == "page"
 
 
-def test_health_that_does_not_show_asks_to_check_again() -> None:
-    """Not well: people set it right and say so, and it is looked at again, as often as it takes."""
+def test_a_failed_health_check_asks_people_whether_to_repeat_it() -> None:
+    """People correct the trouble and answer yes, and the service is checked again, as often as needed."""
     course = Course(Phase.RESOLVE, CONFIRM, PAGE)
     check = course.next
     assert isinstance(check, RunProbe)
@@ -244,7 +244,7 @@ def test_health_that_does_not_show_asks_to_check_again() -> None:
 
 
 def test_people_may_go_on_without_health() -> None:
-    """A no goes on without it."""
+    """After a no the response goes on without it."""
     course = Course(Phase.RESOLVE, CONFIRM, PAGE).seen("confirm", UNKNOWN).asked("confirm", AskKind.RETRY)
     assert _step(course.said("confirm", yes=False).next) == "page"
 
@@ -252,16 +252,16 @@ def test_people_may_go_on_without_health() -> None:
 # --- people's steps and acts -----------------------------------------------------------------------------
 
 
-def test_a_persons_step_waits_for_its_tick() -> None:
-    """It is asked once, and done when it has a result."""
+def test_a_persons_step_waits_for_its_result() -> None:
+    """The person is asked once, and the step is done when it has a result."""
     course = Course(Phase.RESOLVE, {"id": "fix", "person": "tech_lead", "ask": "Fix it."}, PAGE)
     assert course.next == AskPeople(Phase.RESOLVE, course.book.resolve[0], AskKind.STEP)
     assert course.asked("fix", AskKind.STEP).next == Wait((course.ask_id("fix"),))
     assert _step(course.said("fix", yes=True).seen("fix", HEALTH).next) == "page"
 
 
-def test_an_act_is_proposed_allowed_and_done() -> None:
-    """Propose, wait for the yes, carry out, go on."""
+def test_an_act_is_proposed_approved_and_carried_out() -> None:
+    """Propose, wait for the approval, carry out, go on."""
     course = Course(Phase.REVIEW, PAGE, {"id": "tell", "action": "chat.post"})
     assert course.next == Propose(Phase.REVIEW, course.book.review[0])
     assert course.wanted("page").next == Wait((course.ask_id("page"),))
@@ -269,14 +269,14 @@ def test_an_act_is_proposed_allowed_and_done() -> None:
     assert _step(course.came_to("page", ActStatus.VERIFIED).next) == "tell"
 
 
-def test_an_act_that_nobody_must_allow_is_carried_out_at_once() -> None:
+def test_an_act_that_needs_no_approval_is_carried_out_at_once() -> None:
     """Without an ask there is nothing to wait for."""
     course = Course(Phase.DETECT, PAGE).wanted("page", ask=False)
     assert course.next == CarryOut(Phase.DETECT, "detect/page", "page")
 
 
-def test_an_act_that_was_begun_is_carried_out_to_its_end() -> None:
-    """An intent without an outcome is never waited for: somebody has to find out what became of it."""
+def test_an_act_that_has_begun_is_carried_out() -> None:
+    """An intent without an outcome is never waited for, because it has to be reconciled."""
     course = Course(Phase.DETECT, PAGE).wanted("page")
     course.say(ActIntended(act="detect/page", digest="1" * 64, change={"summary": "page"}, holder="gone"))
     assert course.next == CarryOut(Phase.DETECT, "detect/page", "page")
@@ -287,13 +287,13 @@ def test_an_act_that_was_begun_is_carried_out_to_its_end() -> None:
     [ActStatus.REFUSED, ActStatus.REJECTED, ActStatus.FAILED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE],
 )
 def test_an_act_is_done_once_whatever_became_of_it(status: ActStatus) -> None:
-    """A step that went wrong is not tried again by itself."""
+    """A step that failed is not tried again automatically."""
     course = Course(Phase.DETECT, PAGE, {"id": "tell", "action": "chat.post"}).wanted("page", ask=False)
     assert _step(course.came_to("page", status, changed=False).next) == "tell"
 
 
-def test_a_drifted_act_is_worked_out_anew_a_few_times() -> None:
-    """The world moved after the approval: it is proposed again with another ask, and given up after the fourth."""
+def test_a_drifted_act_is_proposed_again_a_few_times() -> None:
+    """If its target changed after the approval, it is proposed again with another ask; the fourth is the last."""
     course = Course(Phase.DETECT, PAGE, {"id": "tell", "action": "chat.post"})
     for number in (1, 2, 3, 4):
         assert _step(course.next) == "page"
@@ -322,8 +322,8 @@ def _contain(*steps: dict[str, Any], **more: Any) -> Course:
     return Course(Phase.CONTAIN, *steps, **more)
 
 
-def test_while_a_measure_waits_for_people_what_may_be_done_meanwhile_is() -> None:
-    """Evidence, messages and people's steps go on; the next measure and what comes after it do not."""
+def test_while_a_measure_waits_for_people_the_meanwhile_steps_go_on() -> None:
+    """Evidence, messages and people's steps go on; the next measure and the steps after it wait."""
     course = _contain(ROLL_BACK, CLOSE, EVIDENCE, NUDGE, LEADERS, STATUS).wanted("roll-back")
     assert _step(course.next) == "evidence"
     assert _step(course.seen("evidence", HEALTH).next) == "nudge"
@@ -333,8 +333,8 @@ def test_while_a_measure_waits_for_people_what_may_be_done_meanwhile_is() -> Non
     assert course.next == Wait((course.ask_id("roll-back"), course.ask_id("leaders")))
 
 
-def test_a_step_that_waits_meanwhile_holds_nobody_up() -> None:
-    """A person's step that may be done meanwhile is waited for only at the end."""
+def test_a_meanwhile_step_blocks_no_other_step() -> None:
+    """A meanwhile step of a person is waited for only at the end of the phase."""
     course = _contain(LEADERS, STATUS).asked("leaders", AskKind.STEP)
     assert _step(course.next) == "status"
     course.wanted("status", ask=False).came_to("status", ActStatus.VERIFIED)
@@ -342,7 +342,7 @@ def test_a_step_that_waits_meanwhile_holds_nobody_up() -> None:
 
 
 def test_a_measure_that_is_proven_contains() -> None:
-    """It is done, the service is looked at, and when that shows health no other measure is taken."""
+    """It is carried out, the service is checked, and if that succeeds no other measure is proposed."""
     course = _contain(ROLL_BACK, CLOSE, STATUS)
     assert _step(course.next) == "roll-back"
     course.wanted("roll-back").said("roll-back", yes=True)
@@ -355,8 +355,8 @@ def test_a_measure_that_is_proven_contains() -> None:
 
 
 @pytest.mark.parametrize("finding", [TROUBLE, UNKNOWN])
-def test_a_measure_that_is_not_proven_gives_way_to_the_next(finding: Finding) -> None:
-    """It was done and users are not well served: the next one is proposed, with a proof of its own."""
+def test_after_a_measure_that_is_not_proven_the_next_is_proposed(finding: Finding) -> None:
+    """If the check after it fails, the next measure is proposed, with its own check."""
     course = _contain(ROLL_BACK, CLOSE, STATUS).wanted("roll-back", ask=False)
     course.came_to("roll-back", ActStatus.VERIFIED).seen("roll-back-proof", finding)
     assert _step(course.next) == "close"
@@ -366,7 +366,7 @@ def test_a_measure_that_is_not_proven_gives_way_to_the_next(finding: Finding) ->
 
 
 @pytest.mark.parametrize("status", [ActStatus.REJECTED, ActStatus.REFUSED, ActStatus.FAILED])
-def test_a_measure_that_was_not_taken_needs_no_proof(status: ActStatus) -> None:
+def test_a_measure_that_was_not_carried_out_needs_no_check(status: ActStatus) -> None:
     """The next one is proposed at once."""
     course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False)
     assert _step(course.came_to("roll-back", status, changed=False).next) == "close"
@@ -374,23 +374,23 @@ def test_a_measure_that_was_not_taken_needs_no_proof(status: ActStatus) -> None:
 
 @pytest.mark.parametrize("status", [ActStatus.VERIFIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE])
 @pytest.mark.parametrize("changed", [True, False])
-def test_a_measure_that_may_have_helped_is_looked_at(status: ActStatus, *, changed: bool) -> None:
-    """Found done, not seen, or not known: the users' health decides."""
+def test_a_measure_that_may_have_helped_is_checked(status: ActStatus, *, changed: bool) -> None:
+    """If it was already done, unverified or indeterminate, the health check decides."""
     course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False).came_to("roll-back", status, changed=changed)
     check = course.next
     assert isinstance(check, RunProbe)
     assert check.key == "roll-back-proof"
 
 
-def test_a_drifted_measure_is_worked_out_anew_before_the_next() -> None:
-    """What was approved is gone: the same measure is proposed on what is there now."""
+def test_a_drifted_measure_is_proposed_again_before_the_next() -> None:
+    """The same measure is proposed for the present state."""
     course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False)
     course.came_to("roll-back", ActStatus.FAILED, changed=False, drifted=True)
     assert _step(course.next) == "roll-back"
 
 
 def test_when_no_measure_helps_people_contain_by_hand() -> None:
-    """The service is looked at, people are asked, and it is looked at again whenever they say that it is done."""
+    """The service is checked, people are asked, and it is checked again after each yes."""
     course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
     course.came_to("roll-back", ActStatus.REFUSED, changed=False)
     for number in (1, 2):
@@ -408,8 +408,8 @@ def test_when_no_measure_helps_people_contain_by_hand() -> None:
     assert _step(course.next) == "status"
 
 
-def test_people_may_go_on_uncontained() -> None:
-    """A no to containing by hand goes on; the record shows that it was not contained."""
+def test_people_may_go_on_without_containment() -> None:
+    """After a no the response goes on, and the record shows no containment."""
     course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
     course.came_to("roll-back", ActStatus.REFUSED, changed=False).seen(MANUAL_CONTAINMENT, TROUBLE).asked(
         MANUAL_CONTAINMENT, AskKind.RETRY
@@ -418,15 +418,15 @@ def test_people_may_go_on_uncontained() -> None:
 
 
 def test_a_runbook_without_measures_asks_nobody_to_contain() -> None:
-    """Where nothing is to be contained, nothing is looked at."""
+    """Without measures there is nothing to check."""
     assert _step(_contain(STATUS).next) == "status"
 
 
 # --- filters ---------------------------------------------------------------------------------------------
 
 
-def test_steps_are_for_their_severities_and_kinds() -> None:
-    """A step for other severities or other kinds of incident is not there."""
+def test_steps_apply_to_their_severities_and_kinds() -> None:
+    """A step for other severities or kinds of incident is left out."""
     steps = (
         {"id": "one", "action": "chat.post", "severities": ["P1"]},
         {"id": "two", "action": "chat.post", "kinds": ["breach"]},
@@ -439,7 +439,7 @@ def test_steps_are_for_their_severities_and_kinds() -> None:
 
 
 def test_a_severity_that_is_not_contained_has_no_measures() -> None:
-    """For a typo nothing is rolled back, and nobody is asked to contain it by hand."""
+    """For a typo nothing is rolled back, and nobody is asked to contain it."""
     assert _step(_contain(ROLL_BACK, CLOSE, STATUS, severity="P3").next) == "status"
     assert _step(_contain(ROLL_BACK, CLOSE, STATUS, severity="unheard-of").next) == "roll-back"
 
@@ -451,7 +451,7 @@ FIRST, SECOND = undo_key("resolve/one"), undo_key("resolve/two")
 
 
 def _in_place() -> Course:
-    """Two acts are in place, made in whatever phase."""
+    """Return an incident with two acts in place, from different phases."""
     course = Course(Phase.RESOLVE, UNDO, {"id": "tell", "action": "chat.post"})
     for step in ("one", "two"):
         course.wanted(step, ask=False, leaves="dial turned").came_to(step, ActStatus.VERIFIED)
@@ -459,7 +459,7 @@ def _in_place() -> Course:
 
 
 def test_what_is_in_place_is_undone_one_by_one() -> None:
-    """Each undo is proposed, allowed, done; then comes the next, then the step after."""
+    """Each undo is proposed, approved and carried out; then the next one, then the next step."""
     course = _in_place()
     move = course.next
     assert isinstance(move, ProposeUndo)
@@ -474,8 +474,8 @@ def test_what_is_in_place_is_undone_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("status", [ActStatus.REFUSED, ActStatus.REJECTED, ActStatus.FAILED, ActStatus.UNVERIFIED])
-def test_what_cannot_be_undone_is_a_question(status: ActStatus) -> None:
-    """Yes works its undo out again, as often as it takes; no hands it over to whoever said so."""
+def test_an_undo_that_fails_is_put_to_people(status: ActStatus) -> None:
+    """A yes proposes the undo again, as often as needed; a no hands the act over to the person who answered."""
     course = _in_place()
     for number in (1, 2):
         assert isinstance(course.next, ProposeUndo)
@@ -496,5 +496,5 @@ def test_what_cannot_be_undone_is_a_question(status: ActStatus) -> None:
 
 
 def test_nothing_in_place_leaves_nothing_to_undo() -> None:
-    """The step is done before it begins."""
+    """The undo step is done at once."""
     assert _step(Course(Phase.RESOLVE, UNDO, {"id": "tell", "action": "chat.post"}).next) == "tell"

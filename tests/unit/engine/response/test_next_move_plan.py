@@ -1,4 +1,4 @@
-"""What the plan adds to a runbook's course: evidence, duties, severities that only make a ticket, and choices."""
+"""What a plan adds to the next move: evidence, duties, severities that only make a ticket, and choices."""
 
 # ruff: noqa: ANN401 - steps as a runbook's YAML has them
 from __future__ import annotations
@@ -64,7 +64,7 @@ def made(**parts: Any) -> Plan:
 
 
 class Course(Story):
-    """An incident in one phase of a runbook, under a plan, and what comes next in it."""
+    """An incident in one phase of a runbook, under a plan, and its next move."""
 
     def __init__(self, it: Plan, *steps: dict[str, Any], phase: Phase = Phase.CONTAIN, severity: str = "P0") -> None:
         super().__init__()
@@ -93,18 +93,18 @@ class Course(Story):
 
     @property
     def next(self) -> Move:
-        """Return what comes next."""
+        """Return the next move."""
         return next_move(self.incident, self.plan, self.book, self.phase)
 
     @property
     def asks(self) -> str:
-        """Return the step that people are to be asked about next."""
+        """Return the step that people are asked about next."""
         move = self.next
         assert isinstance(move, AskPeople)
         return move.step.id
 
     def asked(self, step: str, kind: AskKind = AskKind.STEP, phase: str = "", number: int = 1, **more: Any) -> str:
-        """People are asked; returns the ask's id."""
+        """Add a question to people, and return its id."""
         phase = phase or self.phase.value
         ask = f"{self.id}/{phase}/{step}" + (f"~{number}" if number > 1 else "")
         self.after(1).say(
@@ -127,18 +127,18 @@ class Course(Story):
         return ask
 
     def done(self, step: str, phase: str = "") -> Self:
-        """Somebody ticks a step."""
+        """Add a person's result of a step."""
         phase = phase or self.phase.value
         ask = f"{self.id}/{phase}/{step}"
         self.after(1).say(AskAnswered(ask=ask, yes=True, reason="so"), by=ANA)
         return self.say(StepDone(phase=phase, step=step, title=step, finding=HEALTH), by=ANA)
 
     def known(self, **facets: str) -> Self:
-        """Somebody assesses it."""
+        """Add an assessment."""
         return self.after(1).say(Assessed(facets=facets), by=ANA)
 
     def wanted(self, step: str, number: int = 1, *names: str, ask: bool = True) -> Self:
-        """A step's act is proposed; with `names`, it is refused for want of a choice."""
+        """Add a step's proposed act; with `names`, it is refused with these candidates."""
         act = f"{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
         refusals = [
             Refusal(
@@ -167,7 +167,7 @@ class Course(Story):
         return self
 
     def came_to(self, act: str, status: ActStatus, *, drifted: bool = False) -> Self:
-        """An act ends."""
+        """Add the outcome of an act."""
         changed = status is ActStatus.VERIFIED
         return self.say(
             ActFinished(
@@ -179,8 +179,8 @@ class Course(Story):
 # --- evidence --------------------------------------------------------------------------------------------
 
 
-def test_evidence_is_kept_before_the_first_measure() -> None:
-    """What comes before the measures is done; then people keep the evidence, and only then anything is changed."""
+def test_evidence_is_saved_before_the_first_measure() -> None:
+    """The steps before the measures are done, then people save the evidence, and only then a measure is proposed."""
     course = Course(made(evidence=[LOGS, IMAGE]), TELL, ROLL_BACK, CLOSE, NUDGE)
     assert isinstance(course.next, Propose)
     course.wanted("tell", ask=False).came_to("contain/tell", ActStatus.VERIFIED)
@@ -202,24 +202,24 @@ def test_evidence_is_kept_before_the_first_measure() -> None:
     ("evidence", "severity", "facets"),
     [([LOGS], "P0", {"breach": "no"}), ([IMAGE], "P1", {}), ([LOGS | {"kinds": ["flood"]}], "P0", {}), ([], "P0", {})],
 )
-def test_evidence_that_is_not_called_for_holds_nothing_up(
+def test_evidence_that_does_not_apply_blocks_nothing(
     evidence: list[dict[str, Any]], severity: str, facets: dict[str, str]
 ) -> None:
-    """Ruled out by a facet, for another severity or another kind."""
+    """A facet rules it out, or it is for another severity or another kind."""
     course = Course(made(evidence=evidence), ROLL_BACK, severity=severity).known(**facets)
     assert isinstance(course.next, Propose)
 
 
-def test_where_nothing_is_changed_nothing_is_kept() -> None:
-    """Without a measure, for a severity that is not contained, and once it is contained."""
+def test_without_a_measure_no_evidence_is_asked_for() -> None:
+    """Nor for a severity that is not contained, nor once the incident is contained."""
     it = made(evidence=[IMAGE | {"severities": None}])
     assert isinstance(Course(it, TELL).next, Propose)
     assert Course(it, ROLL_BACK, severity="P3").next == Leave(Phase.CONTAIN)
     assert Course(it, ROLL_BACK).say(Contained(by="itself", finding=HEALTH)).next == Leave(Phase.CONTAIN)
 
 
-def test_evidence_that_is_called_for_later_comes_before_what_is_still_to_be_changed() -> None:
-    """The rollback waits for a yes when it turns out to be a breach: first the logs, even after the yes."""
+def test_evidence_that_applies_later_comes_before_the_pending_measure() -> None:
+    """If a breach is found while the rollback waits for approval, the logs come first, even after the approval."""
     course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").wanted("roll-back")
     roll_back = f"{course.id}/contain/roll-back"
     assert course.next == Wait((roll_back,))
@@ -231,15 +231,15 @@ def test_evidence_that_is_called_for_later_comes_before_what_is_still_to_be_chan
     assert isinstance(course.done("evidence-logs").next, CarryOut)
 
 
-def test_a_change_under_way_waits_for_no_evidence() -> None:
-    """It was begun and nobody knows what became of it: that is found out first."""
+def test_a_measure_that_has_begun_waits_for_no_evidence() -> None:
+    """It has no outcome yet, so it is reconciled first."""
     course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").wanted("roll-back", ask=False)
     course.say(ActIntended(act="contain/roll-back", digest="1" * 64, change={}, holder="gone")).known(breach="yes")
     assert isinstance(course.next, CarryOut)
 
 
-def test_a_message_under_way_does_not_let_a_change_pass_the_evidence() -> None:
-    """Only a measure that was begun has changed anything."""
+def test_a_message_that_has_begun_lets_no_measure_skip_the_evidence() -> None:
+    """Only a measure that has begun may have changed something."""
     course = Course(made(evidence=[LOGS]), ROLL_BACK, NUDGE).wanted("nudge", ask=False)
     course.say(ActIntended(act="contain/nudge", digest="1" * 64, change={}, holder="gone"))
     assert course.asks == "evidence-logs"
@@ -250,7 +250,7 @@ def test_a_message_under_way_does_not_let_a_change_pass_the_evidence() -> None:
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_a_duty_is_asked_for_once_the_trouble_is_verified(phase: Phase) -> None:
-    """In every phase but the detection, before anything else; whoever is to do it is asked."""
+    """In every phase after detection, before anything else, the person in its role is asked."""
     course = Course(made(duties=[REGULATOR]), TELL, phase=phase)
     move = course.next
     if phase is Phase.DETECT:
@@ -260,8 +260,8 @@ def test_a_duty_is_asked_for_once_the_trouble_is_verified(phase: Phase) -> None:
     assert (move.phase, move.kind, move.step.id, move.step.person) == (DUTY, AskKind.STEP, "regulator", "cto")
 
 
-def test_a_duty_holds_up_the_review_alone() -> None:
-    """The phases before go on and end without it; the review waits."""
+def test_a_duty_blocks_only_the_review() -> None:
+    """The other phases go on and end without it; the review waits for it."""
     for phase in (Phase.CONTAIN, Phase.INVESTIGATE, Phase.RESOLVE):
         course = Course(made(duties=[REGULATOR]), TELL, phase=phase)
         course.asked("regulator", phase=DUTY)
@@ -277,7 +277,7 @@ def test_a_duty_holds_up_the_review_alone() -> None:
 
 
 def test_a_duty_is_asked_for_while_a_measure_waits() -> None:
-    """It holds nothing up and is held up by nothing."""
+    """It blocks nothing, and nothing blocks it."""
     course = Course(made(duties=[REGULATOR]), ROLL_BACK).known(breach="no").wanted("roll-back")
     assert isinstance(course.next, Wait)
     assert course.known(breach="yes").asks == "regulator"
@@ -285,8 +285,8 @@ def test_a_duty_is_asked_for_while_a_measure_waits() -> None:
     assert course.next == Wait((f"{course.id}/contain/roll-back",))
 
 
-def test_a_duty_is_dropped_when_it_is_ruled_out_and_asked_for_again_when_it_is_not() -> None:
-    """Its question is taken back; a new one is put when the facet changes its value again, or is open again."""
+def test_a_duty_is_withdrawn_when_it_is_ruled_out_and_asked_for_again_when_it_applies() -> None:
+    """Its ask is withdrawn; a new ask is opened when the facet changes again, or is unknown again."""
     course = Course(made(duties=[REGULATOR]))
     ask = course.asked("regulator", phase=DUTY)
     assert course.next == Leave(Phase.CONTAIN)
@@ -304,7 +304,7 @@ def test_a_duty_is_dropped_when_it_is_ruled_out_and_asked_for_again_when_it_is_n
 
 
 def test_a_duty_that_was_answered_is_not_asked_for_again() -> None:
-    """Neither when it is ruled out afterwards, nor when it applies once more; nor is its answer taken back."""
+    """Neither when it is ruled out afterwards, nor when it applies once more; its answer stays."""
     course = Course(made(duties=[REGULATOR]), phase=Phase.REVIEW)
     course.asked("regulator", phase=DUTY)
     course.done("regulator", DUTY)
@@ -312,8 +312,8 @@ def test_a_duty_that_was_answered_is_not_asked_for_again() -> None:
         assert course.known(breach=value).next == Leave(Phase.REVIEW)
 
 
-def test_a_duty_of_a_severity_stays_when_it_is_lowered() -> None:
-    """It was one while the incident was grave; its question is not taken back."""
+def test_a_duty_stays_when_the_severity_is_lowered() -> None:
+    """It applied at the higher severity, so its ask is not withdrawn."""
     it = made(duties=[REGULATOR | {"when": {}, "severities": ["P0"]}])
     course = Course(it, phase=Phase.REVIEW)
     ask = course.asked("regulator", phase=DUTY)
@@ -326,7 +326,7 @@ def test_a_duty_of_a_severity_stays_when_it_is_lowered() -> None:
 
 
 def test_a_review_after_the_end_still_asks_for_the_duties() -> None:
-    """Ended by people before the containment: what has to be told is told all the same."""
+    """If people end the incident before its containment, its duties still apply."""
     course = Course(made(duties=[REGULATOR]), phase=Phase.DETECT)
     course.say(IncidentEnded(ending="resolved", reason="so"), by=ANA)
     assert next_move(course.incident, course.plan, course.book, Phase.REVIEW) == Enter(Phase.REVIEW)
@@ -338,8 +338,8 @@ def test_a_review_after_the_end_still_asks_for_the_duties() -> None:
 # --- severities that only make a ticket ------------------------------------------------------------------
 
 
-def test_a_ticket_is_all_that_is_made() -> None:
-    """Only the steps that name the severity are done, and what is in place is undone; nobody is paged or told."""
+def test_a_ticket_only_severity_makes_only_a_ticket() -> None:
+    """Only the steps that name the severity are done, and acts in place are undone; nobody is paged or told."""
     ticket = {"id": "ticket", "person": "on_call", "ask": "Make one.", "severities": ["P3"]}
     both = {"id": "both", "action": "chat.post", "severities": ["P1", "P3"]}
     undo = {"id": "undo", "undo": "everything"}
@@ -354,8 +354,8 @@ def test_a_ticket_is_all_that_is_made() -> None:
     assert course.next == Leave(Phase.CONTAIN)
 
 
-def test_a_ticket_that_turns_out_to_be_grave_is_responded_to() -> None:
-    """Raised, it goes through the steps it has left out, in this phase; lowered to a ticket, it leaves them."""
+def test_a_ticket_whose_severity_is_raised_gets_a_response() -> None:
+    """Raised, it goes through the steps of the phase that it left out; lowered to a ticket, it leaves them out."""
     course = Course(made(), TELL, ROLL_BACK, severity="P3")
     assert course.next == Leave(Phase.CONTAIN)
     course.say(SeverityChanged(was="P3", now="P0", reason="so"), by=ANA)
@@ -369,8 +369,8 @@ def test_a_ticket_that_turns_out_to_be_grave_is_responded_to() -> None:
 KEY = choice_key("roll-back")
 
 
-def test_people_choose_where_nothing_decides() -> None:
-    """The act is refused with candidates: they are asked, and what they choose is proposed."""
+def test_people_choose_among_the_candidates() -> None:
+    """If an act is refused with candidates, people are asked, and the chosen one is proposed."""
     course = Course(made(), ROLL_BACK, TELL).wanted("roll-back", 1, "41", "40")
     assert course.next == AskPeople(Phase.CONTAIN, course.book.contain[0], AskKind.CHOICE, "contain/roll-back")
     ask = course.asked(KEY, AskKind.CHOICE)
@@ -381,8 +381,8 @@ def test_people_choose_where_nothing_decides() -> None:
     assert course.next == Wait((f"{course.id}/contain/roll-back~2",))
 
 
-def test_people_may_choose_none() -> None:
-    """The next measure comes, or what comes after."""
+def test_people_may_choose_no_candidate() -> None:
+    """The next measure follows, or the next step."""
     course = Course(made(), ROLL_BACK, CLOSE).wanted("roll-back", 1, "41", "40")
     course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=False), by=ANA)
     move = course.next
@@ -390,8 +390,8 @@ def test_people_may_choose_none() -> None:
     assert move.step.id == "close"
 
 
-def test_what_was_chosen_and_cannot_be_done_is_chosen_anew() -> None:
-    """With the candidates that there are by then; and after the fourth time the step is given up."""
+def test_after_a_chosen_candidate_is_refused_people_choose_again() -> None:
+    """They choose among the present candidates; the fourth proposal of the step is the last."""
     course = Course(made(), ROLL_BACK, CLOSE)
     for number in (1, 2, 3):
         course.wanted("roll-back", number, "41", "40")
@@ -408,8 +408,8 @@ def test_what_was_chosen_and_cannot_be_done_is_chosen_anew() -> None:
     assert move.step.id == "close"
 
 
-def test_a_choice_outlives_a_world_that_moves() -> None:
-    """What was chosen and has drifted is worked out anew, for the same candidate."""
+def test_a_choice_is_kept_when_the_target_changes() -> None:
+    """If the chosen act has drifted, it is proposed again for the same candidate."""
     course = Course(made(), ROLL_BACK).wanted("roll-back", 1, "41", "40")
     course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
     course.wanted("roll-back", 2).say(AskAnswered(ask=f"{course.id}/contain/roll-back~2", yes=True), by=ANA)
@@ -417,8 +417,8 @@ def test_a_choice_outlives_a_world_that_moves() -> None:
     assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "40")
 
 
-def test_a_measure_that_was_chosen_is_proven_like_any_other() -> None:
-    """A look from outside says whether it helped."""
+def test_a_chosen_measure_is_checked_like_any_other() -> None:
+    """A health check shows whether it helped."""
     course = Course(made(), ROLL_BACK).wanted("roll-back", 1, "41", "40")
     course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
     course.wanted("roll-back", 2, ask=False).came_to("contain/roll-back~2", ActStatus.VERIFIED)
