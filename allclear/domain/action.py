@@ -1,4 +1,4 @@
-"""What can be done to the world, and how each act is described, approved, proven and undone.
+"""Actions and probes: what can be done to production, and how it is described, approved, verified and undone.
 
 A probe only reads. An action writes, and comes in six small parts, so that the executor can show a
 change before it is made, refuse it, and find out afterwards (or after a crash) what became of it.
@@ -24,7 +24,7 @@ AS_INTENDED = "It is as intended."
 
 
 class Verdict(StrEnum):
-    """What a look at the world says: never a bare boolean, for "cannot tell" is an answer too."""
+    """The result of a check; not a boolean, because it can be inconclusive."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -32,12 +32,12 @@ class Verdict(StrEnum):
 
 
 class Finding(Model):
-    """A verdict, the sentence that a person reads, and the figures behind it."""
+    """A verdict, its sentence for people, and the figures behind it."""
 
     verdict: Verdict
     sentence: str
     facts: JsonDict = {}
-    final: bool = Field(default=False, exclude=True, description="Looking again will not change it.")
+    final: bool = Field(default=False, exclude=True, description="Whether another check cannot change it.")
 
 
 class Refusal(Model):
@@ -45,7 +45,7 @@ class Refusal(Model):
 
     sentence: str
     next_step: str
-    candidates: tuple[Candidate, ...] = Field(default=(), description="What a person could choose instead.")
+    candidates: tuple[Candidate, ...] = Field(default=(), description="What a person can choose instead.")
 
 
 class Params(Model):
@@ -63,7 +63,7 @@ class ParamProblem(Model):
 
 
 class State(Model):
-    """What an action sees of the world.
+    """The state that an action observes.
 
     `incidental` names fields that may move without anyone minding (an etag, a time): an approval does
     not sign them, and they are read again before the write.
@@ -112,14 +112,14 @@ class Receipt(Model):
 
 
 class Fence(StrEnum):
-    """What stops a second write of the same act at the vendor."""
+    """What stops the vendor from applying the same act twice."""
 
     VERSION = "version"
     """The vendor compares a version (an etag, an old value): a second write is refused."""
     KEY = "key"
     """The vendor knows our key: a second write changes nothing."""
     NONE = "none"
-    """Nothing stops it: an act whose holder may still wake is indeterminate, never issued again."""
+    """Nothing stops it: if the holder may still be alive, the act is indeterminate and is never issued again."""
 
 
 class Client(Protocol):
@@ -142,7 +142,7 @@ C = TypeVar("C", bound=Client)
 
 
 class ActionContext(Protocol):
-    """What an action or probe finds around it."""
+    """The services, clients and records that an action or probe can use."""
 
     def service(self, name: str) -> Service:
         """Return the service called `name`; raises NotFound with the names there are."""
@@ -154,12 +154,12 @@ class ActionContext(Protocol):
 
     @property
     def record(self) -> OwnRecord:
-        """Return what we have seen ourselves, in this incident and before."""
+        """Return allclear's own record of this and earlier incidents."""
         ...
 
 
 class Action(ABC, Generic[P, S]):
-    """One way to change the world. A subclass is made once a process, with its surroundings."""
+    """One way to change production. A subclass has one instance in a process, with its context."""
 
     name: ClassVar[str]
     """`system.verb_noun`, as plans and the journal call it."""
@@ -170,26 +170,26 @@ class Action(ABC, Generic[P, S]):
     needs: ClassVar[tuple[type[Client], ...]] = ()
     """The vendors it talks to."""
     uses: ClassVar[tuple[type[Client], ...]] = ()
-    """The vendors it asks too where systems.yaml has them, and does without where not."""
+    """Vendors that it also uses if systems.yaml has them."""
     handles: ClassVar[tuple[type[Handle], ...]] = ()
     """What systems.yaml must give the service that it acts on."""
     fence: ClassVar[Fence] = Fence.NONE
     chooses: ClassVar[str] = ""
-    """The parameter that a person fills by choosing, where `plan` was refused with candidates."""
+    """The parameter that a person chooses if `plan` was refused with candidates."""
     if_unanswered: ClassVar[Fallback | None] = None
-    """What goes out in place of the runbook's words when nobody answers while the service is failing."""
+    """What is sent instead if nobody answers while the service is failing."""
     approval: ClassVar[ApprovalPolicy | None] = ONE_PERSON
-    """Who must say yes where the plan says nothing; None for pages and messages, which nobody has to allow."""
+    """Who must approve if the plan does not say; None for pages and messages, which need no approval."""
     speaks: ClassVar[tuple[str, ...]] = ()
-    """The parameters that people read: in a simulation each says so."""
+    """The parameters that people read; in a simulation each is marked as simulated."""
     pages: ClassVar[bool] = False
-    """Whether it wakes somebody."""
+    """Whether it pages people."""
     taken_by: ClassVar[str | None] = None
-    """Of what wakes somebody: the action that says it has been taken, so that nobody else is woken."""
+    """For a page: the action that acknowledges it at the vendor, so that nobody else is paged."""
     leaves: ClassVar[str | None] = None
-    """What stays in place after it, in a few words, or None for what needs no undoing."""
+    """What it leaves in place, in a few words; None if nothing has to be undone."""
     reverses: ClassVar[str | None] = None
-    """The action whose debt on the same resource this one pays off."""
+    """The action that this one undoes on the same resource."""
 
     def __init__(self, context: ActionContext) -> None:
         self.context = context
@@ -210,7 +210,7 @@ class Action(ABC, Generic[P, S]):
 
     @abstractmethod
     async def observe(self, params: P) -> S:
-        """Read the world and changes nothing. Raises VendorError."""
+        """Read the current state; change nothing. Raises VendorError."""
 
     async def observe_for_plan(self, params: P) -> S:
         """Read the world for `plan`: what `observe` sees, and whatever else only a decision needs.
@@ -221,10 +221,10 @@ class Action(ABC, Generic[P, S]):
 
     @abstractmethod
     def plan(self, params: P, before: S) -> Change[S]:
-        """Return the exact change; reads nothing. Raises Refused where no target can be named."""
+        """Return the exact change; read nothing. Raises Refused if there is no target."""
 
     async def precheck(self, params: P, change: Change[S]) -> list[Refusal]:  # noqa: ARG002 - the port
-        """Return why the change must not be made now; empty when nothing speaks against it."""
+        """Return the reasons why the change must not be made now; empty if it may."""
         return []
 
     @abstractmethod
@@ -247,11 +247,11 @@ class Action(ABC, Generic[P, S]):
 
     @abstractmethod
     def undo(self, params: P, done: Change[S], now: S) -> Change[S]:
-        """Return the inverse of `done`; raises Refused where the world has moved since, or it has none."""
+        """Return the inverse of `done`. Raises Refused if the state has changed since, or there is no inverse."""
 
 
 class Probe(ABC, Generic[P]):
-    """One way to look at the world without changing it."""
+    """One way to check production without changing it."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -272,7 +272,7 @@ class Probe(ABC, Generic[P]):
 
     @abstractmethod
     async def check(self, params: P) -> Finding:
-        """Return what is to be seen. An unreachable system is a finding, not an error."""
+        """Return what was observed. An unreachable system is a finding, not an error."""
 
 
 AnyAction = Action[Any, Any]
@@ -293,16 +293,16 @@ class ActStatus(StrEnum):
 
 
 class Outcome(Model):
-    """What became of an act."""
+    """The outcome of an act."""
 
     status: ActStatus
     sentence: str
-    changed: bool = Field(description="False when it was found done, or nothing came of it.")
+    changed: bool = Field(description="False if it was done already, or had no effect.")
     after: JsonDict | None = Field(default=None, description="The state that was seen last.")
     next_step: str = ""
-    drifted: bool = Field(default=False, description="Nothing was done, for the world had moved since the proposal.")
+    drifted: bool = Field(default=False, description="Nothing was done, because the state changed since the proposal.")
 
     @property
     def good(self) -> bool:
-        """Return whether the world is as intended, proven by a look."""
+        """Return whether the state is as intended, proven by a read."""
         return self.status is ActStatus.VERIFIED

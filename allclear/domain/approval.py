@@ -1,4 +1,4 @@
-"""What a person must give first, and what was asked of people."""
+"""Approvals: who must give them, and the questions that ask for them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class ApprovalPolicy(Model):
 
     @property
     def prefect_may(self) -> bool:
-        """Return whether Prefect's UI may give it; what needs two people never comes from there."""
+        """Return whether Prefect's UI may give it; never if it needs two people."""
         return self.in_prefect and self.people == 1
 
     def looser_than(self, default: ApprovalPolicy | None) -> str | None:
-        """Return in what it asks for less than `default`, or None: a plan may only tighten."""
+        """Return how this policy is weaker than `default`, or None; a plan may only make it stricter."""
         if default is None:
             return None
         leaders = " or ".join(default.one_of)
@@ -42,7 +42,7 @@ class ApprovalPolicy(Model):
         return next((less for less, so in ways.items() if so), None)
 
     def also_lets(self, default: ApprovalPolicy | None) -> list[str]:
-        """Return the roles that may give it here and are not named by `default`."""
+        """Return the roles that may give it here but not by `default`."""
         if default is None:
             return []
         named = {*default.roles, *default.one_of}
@@ -50,7 +50,7 @@ class ApprovalPolicy(Model):
 
     @property
     def takes(self) -> str | None:
-        """Return what it takes beyond one person's plain yes, or None: then a window without a no may stand for it."""
+        """Return what it needs beyond one person's yes, or None; only then a veto window can replace it."""
         if self.people > 1:
             return f"{self.people} people"
         if self.reason_needed:
@@ -62,16 +62,16 @@ _RESPONDERS = ["on_call", "incident_commander", "tech_lead", "cto"]
 _LEADERS = ["tech_lead", "cto"]
 
 ONE_PERSON = ApprovalPolicy(roles=_RESPONDERS)
-"""Traffic rollbacks and feature flags; and every action that does not declare another."""
+"""For traffic rollbacks, feature flags, and every action that declares no other policy."""
 
 ONE_PERSON_WITH_REASON = ApprovalPolicy(roles=_RESPONDERS, reason_needed=True)
-"""For what users notice: maintenance mode, blocked addresses."""
+"""For what users notice, as maintenance mode or blocked addresses."""
 
 SPEAKERS = ApprovalPolicy(roles=["communications_lead", "incident_commander"])
-"""For what is said in public: the status page, mail to customers."""
+"""For what is published: the status page, mail to customers."""
 
 TWO_PEOPLE = ApprovalPolicy(roles=_RESPONDERS, people=2, one_of=_LEADERS, reason_needed=True, in_prefect=False)
-"""For what cannot be taken back: restoring a database."""
+"""For what cannot be undone, as restoring a database."""
 
 
 def _long_enough(veto_window: timedelta) -> timedelta:
@@ -82,19 +82,19 @@ def _long_enough(veto_window: timedelta) -> timedelta:
 
 
 class AutoApproval(Model):
-    """A step may act without being approved, after a window in which anybody may stop it.
+    """A step may act without an approval, after a veto window in which any person can stop it.
 
-    Only if the alert's source is authenticated, two looks 10 s apart failed, the target is known to be good, nothing is
-    flapping, and nothing acted by itself on the same resource within the hour. Else people are asked as always.
+    Only if the alert's source is authenticated, two checks 10 s apart failed, the target is known to be good, no alert
+    is flapping, and no action on the same resource was automatic within the hour. Otherwise an approval is needed.
     """
 
     veto_window: Annotated[Duration, AfterValidator(_long_enough)] = Field(
-        default=timedelta(seconds=60), description="How long anybody may stop it; 10s at least."
+        default=timedelta(seconds=60), description="How long people can stop it; at least 10s."
     )
 
 
 class Fallback(Model):
-    """What goes out in place of the step's own words when nobody answers while the service is still failing."""
+    """The message that is sent instead if nobody answers while the service is still failing."""
 
     after: Duration = Field(default=timedelta(minutes=15), description="How long people have first.")
     with_: dict[Slug, str] = Field(alias="with", min_length=1, description="Parameters that replace the step's own.")
@@ -108,24 +108,24 @@ class AskKind(StrEnum):
     STEP = "step"
     """To do something themselves and say so, or to say that it cannot be done."""
     FALSE_ALARM = "false-alarm"
-    """Whether the response should end here, for the service looks healthy."""
+    """Whether the response should end because the service looks healthy."""
     RETRY = "retry"
     """What to do after a check that did not show health: yes checks again, no goes on without it."""
     CHOICE = "choice"
-    """Which of several candidates is meant, where nothing decides it; no goes on without."""
+    """Which of several candidates to use, if the evidence does not decide; no goes on without one."""
 
 
 class AnswerWindow(Model):
-    """A time after which something happens although nobody answered."""
+    """A time after which something happens without an answer."""
 
     until: Moment
     then: Literal["act", "fallback"] = Field(
-        description="`act`: what was authorised beforehand is done. `generic`: generic words go out instead."
+        description="`act`: the act is carried out. `fallback`: the standard text is sent."
     )
 
 
 class Ask(Model):
-    """One question to people, open until it is answered or the world has moved on.
+    """One question to people, open until it is answered or withdrawn.
 
     `digest` binds an approval to the change that was shown: it is the hash of the change.
     """

@@ -1,4 +1,4 @@
-"""What all our models share: strict about unknown fields, frozen once made."""
+"""The base of all models: frozen, and strict about unknown fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JsonDict = dict[str, Any]
 """A JSON object: its values are str, int, float, bool, None, lists and objects of these."""
 
 Clock = Callable[[], datetime]
-"""Returns the present as an aware UTC datetime; injected, so that tests own the time."""
+"""Returns the present as an aware UTC datetime; injected, so that tests control the time."""
 
 
 class Model(BaseModel):
@@ -43,17 +43,16 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class Candidate(Model):
-    """One of the things a person could choose, and what is known of it in a few words."""
+    """Something that a person can choose, and a few words about it."""
 
     name: str
     reason: str
 
 
 def person_key(name: str) -> str:
-    """Return what two spellings of one person's name have in common, to compare names with; never to be shown.
+    """Return a normalised name that is equal for all spellings of one person's name; only for comparison.
 
-    Compatibility characters count as what they stand for, what cannot be seen (category Cf) counts for nothing, and
-    case and the width of spaces do not matter.
+    It applies NFKC, drops invisible characters (category Cf), folds case and joins spaces.
     """
     seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
     return unicodedata.normalize("NFKC", " ".join(seen.split()).casefold())

@@ -1,4 +1,4 @@
-"""What was seen to serve well: our own memory of healthy revisions, which outlives incidents."""
+"""Known-good revisions: those that served all users while the service was healthy, kept across incidents."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pydantic import Field
 from allclear.domain.base import Model, Moment
 
 SERVING_ALL = "serving_all"
-"""Where a probe's facts, and those of a healthy look, name what has all users: a list of `ServingAll`."""
+"""The fact of a probe that lists what serves all users, as `ServingAll`."""
 
 
 class ServingAll(Model):
-    """One revision that had all users of something when it was looked at."""
+    """A revision that served all users of a resource when it was checked."""
 
     resource: str = Field(description="What it serves for, as family:name, as actions name what they change.")
     revision: str
 
 
 class Baseline(ServingAll):
-    """A revision that had all users, while a look from outside was healthy."""
+    """A revision that served all users while a check from outside was healthy."""
 
     at: Moment
-    noted_by: str = Field(description="What saw it: an incident's look, or the nightly readiness check.")
+    noted_by: str = Field(description="What saw it: an incident's check, or the nightly readiness check.")
 
 
 class OwnRecord(Protocol):
-    """What actions may read of our own record."""
+    """What actions may read of allclear's own record."""
 
     def baselines(self, resource: str, before: datetime) -> Sequence[Baseline]:
         """Return the baselines of `resource` up to the moment `before`, the newest first. Raises JournalError."""
         ...
 
     def onset(self, service: str) -> datetime | None:
-        """Return when the trouble of `service` began, by its newest open incident; None without one."""
+        """Return when the newest open incident of `service` began; None without one."""
         ...

@@ -1,9 +1,9 @@
-"""What an incident has to meet by when: time targets, duties, escalation, updates, the post-mortem. Pure.
+"""The deadlines of an incident: time targets, duties, escalation, updates, the post-mortem. Pure.
 
-A clock starts once, with its own event, and no change of severity sets it back. What was due under an earlier severity
-stays due. What was not yet due gives way to the present one's target for the same thing, and stays where there is none.
-A duty that once applied for its severity goes on applying. The end of the incident stops whatever still runs; a false
-alarm had no duties.
+A clock starts once, with its own event; a change of severity does not restart it. What was due under an earlier
+severity stays due. A target that was not yet due is replaced by the new severity's target for the same event, or stays
+if there is none. A duty that once applied keeps applying. The end of the incident stops every clock; a false alarm has
+no duties.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from allclear.domain.plan import (
 )
 
 DUTY = "duty"
-"""Stands in place of a phase in the asks and steps of duties: they wait in none."""
+"""Stands in place of a phase in the asks and steps of duties, because they belong to none."""
 
 What = Literal["target", "duty", "escalation", "post-mortem"]
 
@@ -48,10 +48,10 @@ class Deadline:
     """None while its clock has not started."""
     met: datetime | None
     declined: datetime | None = None
-    """When a person said that it cannot or need not be done."""
+    """When a person answered that it cannot or need not be done."""
     not_before: datetime | None = None
     target: Target | None = None
-    """What the plan says of it, where it is a time target."""
+    """The plan's target, for a time target."""
 
     def missed(self, now: datetime) -> bool:
         """Return whether it was met too late, or is overdue at `now`."""
@@ -70,7 +70,7 @@ def clock_start(incident: Incident, start: ClockStart) -> datetime | None:
 
 
 def clock_stop(incident: Incident, stop: ClockStop) -> datetime | None:
-    """Return when what a target waits for happened, or None while it has not."""
+    """Return when the event that a target waits for happened, or None while it has not."""
     recovered = _first(incident.recovered_at, incident.ended_at)
     return {
         ClockStop.ACKNOWLEDGED: _first(incident.aware_at, incident.ended_at),
@@ -85,7 +85,7 @@ def _first(*moments: datetime | None) -> datetime | None:
 
 
 def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
-    """Return all that the incident has to meet, in the order in which it is due; what has no clock yet comes last."""
+    """Return the deadlines of the incident, the earliest first; those whose clock has not started come last."""
     found = [
         *_targets(plan, incident),
         *_duties(plan, incident),
@@ -96,7 +96,7 @@ def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
 
 
 def duties(plan: Plan, incident: Incident) -> list[Duty]:
-    """Return the duties that apply, or that could as long as something is not known."""
+    """Return the duties that apply, or that could apply while a facet is unknown."""
     had = incident.severities_had
     if _false_alarm(incident):
         return [duty for duty in plan.duties if incident.step(DUTY, duty.name)]
@@ -109,12 +109,12 @@ def duties(plan: Plan, incident: Incident) -> list[Duty]:
 
 
 def to_tell(plan: Plan, incident: Incident) -> list[Notification]:
-    """Return the lines of the notification matrix that hold for the incident now."""
+    """Return the lines of the notification matrix that apply to the incident now."""
     return plan.applying(plan.notifications, incident.severity, incident.kind, incident.facets)
 
 
 def update_schedule(plan: Plan, incident: Incident, audience: str, now: datetime) -> UpdateSchedule | None:
-    """Return how often `audience` hears how it stands now; None for never."""
+    """Return how often `audience` gets an update now; None for never."""
     fitting = [
         line
         for line in plan.applying(plan.updates, incident.severity, incident.kind, incident.facets)
@@ -131,13 +131,13 @@ def status_word(incident: Incident) -> StatusWord:
 
 
 def escalation_policy(plan: Plan, incident: Incident) -> EscalationPolicy:
-    """Return what an unanswered approval of this incident leads to."""
+    """Return the escalation policy that applies to the incident."""
     found = plan.applying(plan.escalation_policies, incident.severity, incident.kind, incident.facets)
     return found[0] if found else DEFAULT_ESCALATION_POLICY
 
 
 def told_by(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
-    """Return the roles that are told of an approval which nobody has answered for `waited`."""
+    """Return the roles to notify of an approval that has been unanswered for `waited`."""
     roles: list[str] = []
     for level in escalation_policy(plan, incident).levels:
         if waited >= level.after:
@@ -159,7 +159,7 @@ def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
     for index, severity in enumerate(scale):
         for target in severity.targets if severity else ():
             one = _target(plan, incident, target, severity.name if severity else "")
-            # A later severity takes its place only with a target for the same thing.
+            # A later severity replaces it only with a target for the same event.
             heirs = (
                 at
                 for at, later in zip(changes[index:], scale[index + 1 :], strict=True)
@@ -187,8 +187,8 @@ def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> De
 def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
     found: list[Deadline] = []
     for duty in duties(plan, incident):
-        said = incident.step(DUTY, duty.name)
-        done = said is not None and said.finding.verdict is Verdict.SUCCESS
+        answer = incident.step(DUTY, duty.name)
+        done = answer is not None and answer.finding.verdict is Verdict.SUCCESS
         found.append(
             Deadline(
                 what="duty",
@@ -197,8 +197,8 @@ def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
                 severity=incident.severity,
                 starts=duty.from_,
                 due=_due(plan, incident, duty.from_, duty.within),
-                met=said.at if said and done else None,
-                declined=said.at if said and not done else None,
+                met=answer.at if answer and done else None,
+                declined=answer.at if answer and not done else None,
             )
         )
     return found
@@ -210,7 +210,7 @@ def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
     if rule is None or incident.over or clock_stop(incident, rule.unless):
         return []
     begun = clock_start(incident, rule.from_)
-    if begun and incident.severities:  # who has just become a P1 has the whole of a P1's time
+    if begun and incident.severities:  # a new P1 gets the whole time of a P1
         begun = max(begun, incident.severities[-1][0])
     due = plan.working_time.after(begun, rule.after) if begun else None
     return [

@@ -1,7 +1,7 @@
-"""What can stand in the journal: a closed list of records, each one fact that happened.
+"""The records of the journal: a closed list, each one fact that happened.
 
-An *entry* is a record with its place in the chain: who, when, by which way, and the hash of the entry
-before it. The state of an incident is what replaying its entries gives (`allclear.domain.incident`).
+An *entry* is a record with its author, time, channel, and place in the hash chain. Replaying an incident's entries
+gives its state (`allclear.domain.replay`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from allclear.domain.approval import Ask
 from allclear.domain.base import JsonDict, Model, Moment
 
 FIRES_AGAIN = "it fires again"
-"""Why people hear of an alert that was over, in an incident that was contained."""
+"""Why people are notified of an alert that fires again after its incident was contained."""
 
 
 class IncidentOpened(Model):
-    """Somebody or something says that there is trouble."""
+    """An incident opened, because of an alert or because a person declared it."""
 
     kind: Literal["incident.opened"] = "incident.opened"
     company: str
@@ -28,14 +28,16 @@ class IncidentOpened(Model):
     service: str
     runbook: str
     incident_kind: str = "outage"
-    impact: str = Field(default="", description="What users notice, as the plan words it for this alert.")
-    feature: str = Field(default="", description="What is affected, as users know it; the service's title if empty.")
+    impact: str = Field(default="", description="What users notice, from the alert's route in the plan.")
+    feature: str = Field(default="", description="What is affected, in the users' words; the service's title if empty.")
     reported: str = Field(description="How it became known, as `alert from alertmanager` or `declared by Ana`.")
     began_at: Moment | None = Field(default=None, description="When the trouble began, as far as its source knows.")
-    facets: dict[str, str] = Field(default={}, description="What is known of it, by the plan's own facets.")
+    facets: dict[str, str] = Field(default={}, description="The facets of the plan that are known.")
     simulated: bool = False
-    manual: bool = Field(default=False, description="Opened for one act by hand: no response was asked for.")
-    umbrella: bool = Field(default=False, description="Opened for a storm of alerts: new troubles join it.")
+    manual: bool = Field(
+        default=False, description="Opened for one action that a person started: no response was asked for."
+    )
+    umbrella: bool = Field(default=False, description="Opened for an alert storm: new alerts join it.")
 
 
 class AlertJoined(Model):
@@ -48,41 +50,41 @@ class AlertJoined(Model):
     state: Literal["firing", "resolved"]
     title: str
     at: Moment | None = Field(default=None, description="The source's own time.")
-    authenticated: bool = Field(default=False, description="Whether the source proved who it is.")
-    flapping: bool = Field(default=False, description="Whether it changes too often: its state is held.")
-    news: str = Field(default="", description="Why people are to hear of it again; empty: they are not.")
+    authenticated: bool = Field(default=False, description="Whether the source proved its identity.")
+    flapping: bool = Field(default=False, description="Whether it changes too often, so that it counts as firing.")
+    news: str = Field(default="", description="Why people are notified of it; empty if they are not.")
 
 
 class AlertsCollapsed(Model):
-    """Alerts that came in masses and stand in no entry of their own; each is among what was heard."""
+    """Too many alerts to have an entry each; the inbox has a decision for each of them."""
 
     kind: Literal["alerts.collapsed"] = "alerts.collapsed"
-    count: int = Field(description="How many since the last such entry.")
-    up_to: int = Field(description="The number of the last one among what was heard.")
+    count: int = Field(description="How many since the last entry of this kind.")
+    up_to: int = Field(description="The number of the last one among the decisions.")
 
 
 class StormJoined(Model):
-    """Alerts storm in: from here on, people approve every act in this incident."""
+    """An alert storm includes this incident: every act in it needs an approval."""
 
     kind: Literal["storm.joined"] = "storm.joined"
-    umbrella: str = Field(description="The incident that new troubles join; this one itself while they do.")
+    umbrella: str = Field(description="The incident that new alerts join; it may be this one.")
 
 
 class StormPassed(Model):
-    """The storm is over and an alert came anew: this incident is as any other again."""
+    """An alert joined after the storm: automatic action is allowed again."""
 
     kind: Literal["storm.passed"] = "storm.passed"
-    umbrella: str = Field(description="The incident that gathered new troubles.")
+    umbrella: str = Field(description="The incident that new alerts joined.")
 
 
 class Acknowledged(Model):
-    """A person is on it."""
+    """A person acknowledged the incident."""
 
     kind: Literal["acknowledged"] = "acknowledged"
 
 
 class SeverityChanged(Model):
-    """The incident weighs more, or less, than was thought."""
+    """The severity changed."""
 
     kind: Literal["severity.changed"] = "severity.changed"
     was: str
@@ -91,7 +93,7 @@ class SeverityChanged(Model):
 
 
 class Assessed(Model):
-    """More is known of the incident: what it touches, or of which kind it is."""
+    """A person or a route set facets or the kind of the incident."""
 
     kind: Literal["assessed"] = "assessed"
     facets: dict[str, str] = {}
@@ -100,18 +102,18 @@ class Assessed(Model):
 
 
 class ReminderDue(Model):
-    """A time was over, and people were to be told: once for each rung of each topic."""
+    """A reminder was due: once for each level of each topic."""
 
     kind: Literal["reminder.due"] = "reminder.due"
     topic: str = Field(description="What it is about, as `answer:VS-1/contain/roll-back`.")
-    level: int = Field(ge=1, description="How far it has climbed, or how often it has been said.")
+    level: int = Field(ge=1, description="The level of escalation, or how many times people were reminded.")
     sentence: str
-    roles: list[str] = Field(default=[], description="Whom it is for.")
-    urgent: bool = Field(default=False, description="Whether it is worth waking somebody for.")
+    roles: list[str] = Field(default=[], description="The roles that it is for.")
+    urgent: bool = Field(default=False, description="Whether it is sent as a page.")
 
 
 class RoleTaken(Model):
-    """Somebody wears a hat from now on."""
+    """A person has a role from now on."""
 
     kind: Literal["role.taken"] = "role.taken"
     role: str
@@ -120,14 +122,14 @@ class RoleTaken(Model):
 
 
 class PhaseEntered(Model):
-    """A phase begins."""
+    """A phase started."""
 
     kind: Literal["phase.entered"] = "phase.entered"
     phase: str
 
 
 class PhaseLeft(Model):
-    """A phase is done."""
+    """A phase finished."""
 
     kind: Literal["phase.left"] = "phase.left"
     phase: str
@@ -135,18 +137,18 @@ class PhaseLeft(Model):
 
 
 class StepDone(Model):
-    """A step has a result: a look, a person's answer, or the end of an act."""
+    """A step has a result: of a check, of a person's answer, or of an act."""
 
     kind: Literal["step.done"] = "step.done"
     phase: str
     step: str
     title: str
     finding: Finding
-    health_check: bool = Field(default=False, description="Whether it was the look that says how users are served.")
+    health_check: bool = Field(default=False, description="Whether it was the runbook's health check.")
 
 
 class ActProposed(Model):
-    """A change was worked out: this is what would be done, and why it should not be, if anything speaks against it."""
+    """An act was proposed: the change that it would make, and any reasons against it."""
 
     kind: Literal["act.proposed"] = "act.proposed"
     act: str
@@ -155,45 +157,47 @@ class ActProposed(Model):
     action: str
     title: str
     params: JsonDict
-    change: JsonDict | None = Field(description="The change in full; None where none could be worked out.")
+    change: JsonDict | None = Field(description="The change in full; None if none could be planned.")
     digest: str | None = None
     resource: str = ""
     refusals: list[Refusal] = []
-    auto_approve: bool = Field(default=False, description="Whether it acts without approval after its veto window.")
+    auto_approve: bool = Field(
+        default=False, description="Whether it is carried out without an approval after its veto window."
+    )
     undoes: str | None = Field(default=None, description="The act that this one undoes.")
-    pages: bool = Field(default=False, description="Whether it wakes somebody: the clock to acknowledge starts.")
+    pages: bool = Field(default=False, description="Whether it pages people, which starts the time to acknowledge.")
     leaves: str | None = None
     owner: str | None = None
     expires: Moment | None = None
 
 
 class AskOpened(Model):
-    """People are asked."""
+    """A question to people was opened."""
 
     kind: Literal["ask.opened"] = "ask.opened"
     ask: Ask
 
 
 class AskAnswered(Model):
-    """A person answered."""
+    """A person answered a question."""
 
     kind: Literal["ask.answered"] = "ask.answered"
     ask: str
     yes: bool
     reason: str = ""
-    choice: str | None = Field(default=None, description="Which candidate, where that was the question.")
-    identity: str = Field(default="claimed", description="How far the name can be trusted: claimed, or proven how.")
+    choice: str | None = Field(default=None, description="The candidate, if the question was which one.")
+    identity: str = Field(default="claimed", description="How the name was proven, or `claimed` if it was not.")
 
 
 class VetoWindowEnded(Model):
-    """The time to stop an act that the plan authorised beforehand is over, and nobody did."""
+    """The veto window of an automatic act ended, and nobody stopped it."""
 
     kind: Literal["veto-window.ended"] = "veto-window.ended"
     ask: str
 
 
 class AskWithdrawn(Model):
-    """A question lost its ground, for the world has moved; its answers count no more."""
+    """A question was withdrawn because the state changed; its answers no longer count."""
 
     kind: Literal["ask.withdrawn"] = "ask.withdrawn"
     ask: str
@@ -201,17 +205,17 @@ class AskWithdrawn(Model):
 
 
 class ActIntended(Model):
-    """The act is about to be issued, by this holder; written before the write."""
+    """An act is about to be carried out by this holder; recorded before the vendor is called."""
 
     kind: Literal["act.intended"] = "act.intended"
     act: str
     digest: str
-    change: JsonDict = Field(description="The change with what was read last, right before the write.")
+    change: JsonDict = Field(description="The change, with the state that was read right before the write.")
     holder: str
 
 
 class ActFinished(Model):
-    """What became of an act."""
+    """The outcome of an act."""
 
     kind: Literal["act.finished"] = "act.finished"
     act: str
@@ -219,7 +223,7 @@ class ActFinished(Model):
 
 
 class Contained(Model):
-    """Users are well served again, proven by a look from outside: the bleeding has stopped."""
+    """Users are served again, proven by a check from outside."""
 
     kind: Literal["contained"] = "contained"
     by: str = Field(description="The act's title, or what a person did.")
@@ -227,14 +231,14 @@ class Contained(Model):
 
 
 class Recovered(Model):
-    """The service is back to normal, proven by a look from outside."""
+    """The service is back to normal, proven by a check from outside."""
 
     kind: Literal["recovered"] = "recovered"
     finding: Finding
 
 
 class LedgerHandedOver(Model):
-    """What is still in place has a named person and a date now."""
+    """A named person took over what an act left in place, until a date."""
 
     kind: Literal["ledger.handed-over"] = "ledger.handed-over"
     act: str
@@ -243,14 +247,14 @@ class LedgerHandedOver(Model):
 
 
 class NoteAdded(Model):
-    """The scribe writes something down."""
+    """A note for the record."""
 
     kind: Literal["note.added"] = "note.added"
     text: str
 
 
 class DecisionMade(Model):
-    """Something was decided, and why."""
+    """A decision, and its reason."""
 
     kind: Literal["decision.made"] = "decision.made"
     text: str
@@ -258,7 +262,7 @@ class DecisionMade(Model):
 
 
 class PostMortemWritten(Model):
-    """A person's words for one field of the post-mortem; the last one counts."""
+    """What a person wrote for one field of the post-mortem; the last record counts."""
 
     kind: Literal["post-mortem.written"] = "post-mortem.written"
     field: str
@@ -266,7 +270,7 @@ class PostMortemWritten(Model):
 
 
 class FollowUpAdded(Model):
-    """Something to be done so that it does not happen again."""
+    """A task that prevents a recurrence."""
 
     kind: Literal["follow-up.added"] = "follow-up.added"
     text: str
@@ -275,7 +279,7 @@ class FollowUpAdded(Model):
 
 
 class IncidentEnded(Model):
-    """All clear, or a false alarm."""
+    """The incident ended, resolved or as a false alarm."""
 
     kind: Literal["incident.ended"] = "incident.ended"
     ending: Literal["resolved", "false-alarm"]
@@ -283,13 +287,13 @@ class IncidentEnded(Model):
 
 
 class RunStarted(Model):
-    """Prefect runs a phase of this incident: each time that the run begins, or begins again after it was suspended."""
+    """A Prefect flow run of a phase started, or resumed after it was suspended."""
 
     kind: Literal["run.started"] = "run.started"
     phase: str
     run: str
     holder: str = ""
-    """The process that it runs in, as the journal knows who is alive; empty in older records."""
+    """The process that it runs in, by its id among the holders of claims; empty if unknown."""
 
 
 Record = Annotated[
@@ -329,20 +333,20 @@ RECORD: TypeAdapter[Any] = TypeAdapter(Record)
 
 
 class By(Model):
-    """Who says something, and by which way it came in."""
+    """Who wrote an entry, and through which channel."""
 
     actor: str = Field(description="A person's name, or `allclear`.")
-    role: str | None = Field(default=None, description="The hat a person wears; None for the machine.")
+    role: str | None = Field(default=None, description="A person's role; None for allclear.")
     via: str = Field(description="cli, prefect, responder, drill ...")
 
     @property
     def person(self) -> bool:
-        """Return whether a person speaks."""
+        """Return whether a person wrote it."""
         return self.role is not None
 
 
 class Entry(Model):
-    """One link of an incident's chain."""
+    """A record in the hash chain of its incident."""
 
     incident: str
     number: int = Field(description="1 for the first entry of the incident.")
@@ -354,4 +358,4 @@ class Entry(Model):
 
 
 GENESIS = "0" * 64
-"""What the first entry of an incident has for the hash before it."""
+"""The previous hash of an incident's first entry."""

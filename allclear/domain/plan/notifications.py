@@ -1,4 +1,4 @@
-"""Who is told what and by when: notifications, status updates, duties, and what silence at an approval means."""
+"""Who is notified and when: notifications, updates, reminders, duties, escalation policies, the post-mortem."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from allclear.domain.plan.severity import ClockStart, Wanted
 from allclear.domain.plan.working_time import Span
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-"""What people are asked with: it cannot be empty."""
+"""The text of a question; it cannot be empty."""
 
 LineName = Annotated[Slug, Field(max_length=50)]
-"""A short name that something stands before in the name of an ask, and behind."""
+"""A short name that is part of the name of an ask."""
 
 EVERYONE = "everyone"
-"""The last rung of a climb: every role of the plan."""
+"""The last level of an escalation: every role of the plan."""
 
 
 class Applies(MayBeAssumed):
-    """For which incidents a line holds; all of them where nothing is said."""
+    """The incidents that a line applies to; all of them by default."""
 
     severities: list[str] | None = Field(default=None, description="Only for these; all when left out.")
     kinds: list[Slug] | None = Field(default=None, description="Only for these kinds of incident; all when left out.")
-    when: Wanted = Field(default={}, description="Only with these facets; what is not known yet counts as fitting.")
+    when: Wanted = Field(default={}, description="Only with these facets; an unknown facet counts as a match.")
 
 
 class Notification(Applies):
-    """One line of the notification matrix: an audience, and when it is told."""
+    """One line of the notification matrix: an audience, and when it is notified."""
 
-    audience: str = Field(description="A role of the plan, or anybody else in words, as `customers`.")
+    audience: str = Field(description="A role of the plan, or others in words, as `customers`.")
     by: list[Slug] = Field(default=[], description="The channels, in order.")
     within: Span | None = Field(default=None, description="By when; at once when left out.")
     from_: ClockStart = Field(default=ClockStart.ALERT, alias="from", description="What starts its clock.")
@@ -58,11 +58,11 @@ class UpdateSchedule(Applies):
 
 
 class Duty(Applies):
-    """Something that must be done by a deadline when its condition holds, as telling a regulator within 72 hours."""
+    """Something that must be done by a deadline if its condition holds, as notifying a regulator within 72 hours."""
 
     name: LineName = Field(description="A short name; the ask is `duty/NAME`.")
     title: Words = Field(description="What it is, in a few words.")
-    ask: Words = Field(description="What has to be done, for whoever has to do it.")
+    ask: Words = Field(description="What has to be done, for the person who does it.")
     role: Slug = Field(description="Who has to do it.")
     within: Span = Field(description="By when.")
     from_: ClockStart = Field(default=ClockStart.AWARENESS, alias="from", description="What starts its clock.")
@@ -70,25 +70,27 @@ class Duty(Applies):
 
 
 class Evidence(Applies):
-    """What has to be kept before containment changes anything."""
+    """Evidence that has to be kept before containment changes anything."""
 
     name: LineName = Field(description="A short name; the ask is `contain/evidence-NAME`.")
     title: Words = Field(description="What it is, in a few words.")
-    ask: Words = Field(description="What has to be kept, for whoever has to do it.")
+    ask: Words = Field(description="What has to be kept.")
     role: Slug = Field(description="Who has to do it.")
 
 
 class EscalationLevel(Model):
-    """Who is told of an unanswered question, and after how long."""
+    """Who is notified of an unanswered question, and after how long."""
 
     after: Duration = Field(description="How long it has waited.")
-    roles: list[Slug] | Literal["everyone"] = Field(description="Who is told then; `everyone` for all roles.")
+    roles: list[Slug] | Literal["everyone"] = Field(description="Who is notified then; `everyone` for all roles.")
 
 
 class EscalationPolicy(Applies):
-    """What an unanswered question leads to. It climbs, and silence never means yes."""
+    """Who is notified of an unanswered question, level by level. No answer never means yes."""
 
-    levels: list[EscalationLevel] = Field(min_length=1, description="Who is told after how long, the shortest first.")
+    levels: list[EscalationLevel] = Field(
+        min_length=1, description="Who is notified after how long, the shortest first."
+    )
 
 
 DEFAULT_ESCALATION_POLICY = EscalationPolicy(
@@ -103,9 +105,9 @@ DEFAULT_ESCALATION_POLICY = EscalationPolicy(
 
 
 class MessageAction(Model):
-    """An action that tells people something, and its words."""
+    """An action that sends a message, and its parameters."""
 
-    action: str = Field(description="As slack.post; one that only speaks, and that needs no approval.")
+    action: str = Field(description="As slack.post; one that only sends messages and needs no approval.")
     with_: dict[str, Any] = Field(
         alias="with",
         description="Its parameters; besides every placeholder, {reminder}, {for} and {number} are filled.",

@@ -85,7 +85,7 @@ def change(summary: str, before: JsonDict, after: JsonDict, action: str = "traff
         "action": action,
         "resource": "run:vintstreet",
         "summary": summary,
-        "previous_hash": before,
+        "before": before,
         "after": after,
         "risk": "Requests in flight may fail for a second.",
         "undo": "Traffic goes back as it was.",
