@@ -24,7 +24,7 @@ from allclear.engine.actions.registry import Registry
 _ALWAYS = (
     "deployments.catalog",
     "tasks.prefect_task",
-    "allclear.journal.entries",
+    "allclear.journal.sql_journal",
     "allclear.journal.sqlite",
     "allclear.journal.postgres",
     "psycopg",

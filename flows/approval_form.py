@@ -20,7 +20,7 @@ from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.domain.text import markdown_safe
-from allclear.prefect_api import ANSWERED_ELSEWHERE
+from allclear.engine.outbox import ANSWERED_ELSEWHERE
 from flows.run_context import run_id
 
 QUICK = 5.0

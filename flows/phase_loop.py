@@ -14,6 +14,7 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, VendorError
 from allclear.domain.records import By, RunStarted
 from allclear.domain.runbook import Phase
+from allclear.engine.outbox import OutboxDelivery
 from allclear.engine.response.moves import (
     AskPeople,
     CarryOut,
@@ -29,7 +30,7 @@ from allclear.engine.response.moves import (
     Wait,
     WithdrawAsk,
 )
-from allclear.prefect_api import OutboxDelivery, PrefectApi
+from allclear.prefect_api import PrefectApi
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish, publish_post_mortem
 from flows.run_context import name_run, run_id

@@ -10,7 +10,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Failed
 
 from allclear.domain.incident import Incident
-from allclear.prefect_api import tags_of
+from allclear.engine.outbox import tags_of
 
 Ended = State[Any]
 """How a run ends: Completed or Failed, with a sentence."""

@@ -80,7 +80,8 @@ async def engine_with_delivery(settings: Settings | None = None) -> AsyncGenerat
     """Yield the engine, and deliver the outbox to Prefect afterwards if Prefect answers."""
     # The engine takes a second to import, and `allclear check` does not need it.
     from allclear.bootstrap import open_engine  # noqa: PLC0415
-    from allclear.prefect_api import OutboxDelivery, PrefectApi  # noqa: PLC0415
+    from allclear.engine.outbox import OutboxDelivery  # noqa: PLC0415
+    from allclear.prefect_api import PrefectApi  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         yield engine

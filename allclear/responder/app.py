@@ -14,7 +14,8 @@ from starlette.requests import ClientDisconnect
 from allclear import __version__
 from allclear.bootstrap import Engine
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
-from allclear.prefect_api import OutboxDelivery, PrefectApi
+from allclear.engine.outbox import OutboxDelivery
+from allclear.prefect_api import PrefectApi
 from allclear.responder.authentication import make_authenticator
 from allclear.responder.limits import RETRY_AFTER, Limits
 from allclear.responder.metrics import Counted, Metrics

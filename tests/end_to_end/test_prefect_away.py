@@ -19,8 +19,9 @@ import pytest
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
+from allclear.engine.outbox import OutboxDelivery
 from allclear.engine.people.declare import Declaration
-from allclear.prefect_api import OutboxDelivery, PrefectApi
+from allclear.prefect_api import PrefectApi
 from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.stack import Ports, Stack, empty_prefect, prepare
 from tests.end_to_end.stack_support import LIMIT, OWN, ROOT, allclear, until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from allclear.prefect_api import OutboxDelivery
+from allclear.engine.outbox import OutboxDelivery
 from allclear.responder.workers.supervisor import report_progress, run_round
 
 _INTERVAL = 0.25

@@ -19,8 +19,9 @@ from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import Sweep
+from allclear.engine.outbox import PACE, is_of, start_run
 from allclear.engine.response.next_move import has_left
-from allclear.prefect_api import PACE, FlowRun, PrefectApi, is_of, start_run
+from allclear.prefect_api import FlowRun, PrefectApi
 from allclear.responder.workers.supervisor import report_progress, run_round
 
 log = logging.getLogger("allclear.responder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -106,3 +107,10 @@ def test_what_is_preloaded_follows_from_the_companys_systems() -> None:
     assert {"tasks.cloud_run.actions", "google.cloud.run_v2", "postgrest", "slack_sdk"} <= set(ours)
     assert "tasks.vercel.actions" in theirs
     assert not {"tasks.cloud_run.actions", "google.cloud.run_v2", "postgrest"} & set(theirs)
+
+
+@pytest.mark.parametrize("company", ["vintstreet", "retailgen"])
+def test_every_module_that_is_preloaded_exists(company: str) -> None:
+    """Python's fork server ignores a module that cannot be imported, so a wrong name would not be noticed."""
+    for module in preload(find_company(company), Registry.installed()):
+        assert find_spec(module) is not None, module

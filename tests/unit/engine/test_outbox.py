@@ -12,9 +12,10 @@ from pathlib import Path
 from allclear.company import find_company
 from allclear.domain.records import By, IncidentEnded, IncidentOpened
 from allclear.domain.scope import Scope
+from allclear.engine.outbox import OutboxDelivery
 from allclear.engine.response.flow_starts import start_message
 from allclear.journal.sql_journal import SqlJournal
-from allclear.prefect_api import OutboxDelivery, PrefectApi
+from allclear.prefect_api import PrefectApi
 from tests.scenario.response_support import new_journal
 from tests.scopes import DRILL
 from tests.unit.fakes_prefect import FakePrefect, prefect_at

@@ -12,8 +12,9 @@ import pytest
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.records import By, IncidentEnded, IncidentOpened, PhaseEntered, PhaseLeft, RunStarted
 from allclear.domain.scope import Scope
+from allclear.engine.outbox import tags_of
 from allclear.journal.sql_journal import SqlJournal
-from allclear.prefect_api import PrefectApi, tags_of
+from allclear.prefect_api import PrefectApi
 from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.settings import Settings
 from tests.scopes import REAL

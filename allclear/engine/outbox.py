@@ -1,0 +1,172 @@
+"""The delivery of the outbox to Prefect, and the names and tags of an incident's flow runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from allclear.company import Company
+from allclear.domain.errors import AllclearError, Unreachable, Unreadable
+from allclear.domain.incident import Incident
+from allclear.engine.incidents import read_incident
+from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
+from allclear.prefect_api import FlowRun, PrefectApi
+
+log = logging.getLogger("allclear.outbox")
+
+_PAUSED = "PAUSED"
+
+_ON_ITS_WAY = {"SCHEDULED", "PENDING", "RUNNING", _PAUSED}
+
+_RESUME_TRIES = 12
+"""How often to retry a run that is not suspended yet, because it may be about to be."""
+
+_CHECK_AGAIN = 2.0
+"""Seconds between two checks whether Prefect answers again."""
+
+_ROUND = 5
+"""Messages in one round; the next round starts with the most severe incident of that time."""
+
+PACE = 1.0
+"""Seconds between two starts of runs: each run starts one more, and Prefect manages one or two a second."""
+
+_MOST_OUTBOX = 500
+
+_AFTER_THE_END = {"respond", "review"}
+"""The flows that are started even if the incident has ended: to show it in Prefect, and to review it."""
+
+ANSWERED_ELSEWHERE = {"decision": "answered elsewhere", "name": "allclear", "reason": "answered elsewhere"}
+"""The form's content that resumes a run whose question was answered elsewhere; it then reads the journal."""
+
+
+class OutboxDelivery:
+    """Delivers a company's outbox to Prefect; each message is kept until it is delivered."""
+
+    def __init__(self, journal: Journal, prefect: PrefectApi, company: Company) -> None:
+        self._journal = journal
+        self._prefect = prefect
+        self._company = company
+        self._away = False
+        self._not_before = 0.0
+
+    async def deliver(self, incident: str | None = None, each: Callable[[], None] = lambda: None) -> int:
+        """Deliver one round of the messages that are due, of one incident or of all; return how many were delivered.
+
+        Answers go first, because a person waits. Then runs are started at Prefect's own pace, the most severe
+        incident's first and then the oldest's. While Prefect is away all messages stay due, and one check every two
+        seconds finds out when it is back. A message that fails alone is retried with back-off. `each` is called before
+        each message, because one message to a Prefect that does not answer may take most of a minute.
+        """
+        if time.monotonic() < self._not_before:
+            return 0
+        due = await asyncio.to_thread(self._due, incident)
+        if not due or (self._away and not await self._back()):
+            return 0
+        done, pause = 0, 0.0
+        for message in due[:_ROUND]:
+            await asyncio.sleep(pause)
+            each()
+            try:
+                finished = await self._do(message)
+            except Unreachable as error:
+                if not await self._back():
+                    log.warning("Delivering %d outbox messages has to wait: %s", len(due) - done, error.message)
+                    break
+                self._journal.message_failed(message.key, error.message, _later(message.attempts))
+            except AllclearError as error:
+                self._journal.message_failed(message.key, error.message, _later(message.attempts))
+            except Exception as error:  # one message never delays the others
+                log.exception("Delivering outbox message %s failed; will retry.", message.key)
+                self._journal.message_failed(message.key, type(error).__name__, _later(message.attempts))
+            else:
+                if finished:
+                    self._journal.message_done(message.key)
+                    done += 1
+                else:
+                    self._journal.message_failed(message.key, "not suspended yet", timedelta(milliseconds=500))
+            pause = PACE if message.kind is OutboxKind.START else 0.0
+        return done
+
+    def _due(self, incident: str | None) -> list[OutboxMessage]:
+        """Return the messages that are due, in the order of their delivery."""
+        due = self._journal.outbox(limit=_MOST_OUTBOX, incident=incident)
+        rank = {incident_id: self._rank(incident_id) for incident_id in {message.incident for message in due}}
+
+        def weight(message: OutboxMessage) -> tuple[bool, int]:
+            return message.kind is OutboxKind.START, rank[message.incident]
+
+        return sorted(due, key=weight)
+
+    def _rank(self, incident_id: str) -> int:
+        """Return the rank of its severity, 0 for the worst, and for a record that cannot be read."""
+        try:
+            incident = read_incident(self._journal, incident_id)
+        except Unreadable:
+            return 0
+        return self._company.plan.rank(incident.severity)
+
+    async def _back(self) -> bool:
+        """Return whether Prefect answers; if not, the next check is due in two seconds."""
+        ready = await self._prefect.ready()
+        if self._away and ready:
+            log.warning("Prefect is back.")
+        self._away, self._not_before = not ready, 0.0 if ready else time.monotonic() + _CHECK_AGAIN
+        return ready
+
+    async def _do(self, message: OutboxMessage) -> bool:
+        if message.kind is not OutboxKind.START:
+            return await self._wake(message)
+        incident, flow = read_incident(self._journal, message.incident), str(message.detail["flow"])
+        if not incident.over or flow in _AFTER_THE_END:
+            await start_run(self._prefect, incident, flow, message.key)
+        return True
+
+    async def _wake(self, message: OutboxMessage) -> bool:
+        """Resume the runs that wait for an answered question. Return whether none is left to resume."""
+        ask_id = str(message.detail["ask"])
+        incident = read_incident(self._journal, message.incident)
+        if ask_id not in incident.asks or (incident.asks[ask_id].open and not incident.over):
+            return True
+        waiting = self._journal.waiting_runs(ask_id)
+        states = {run: await self._prefect.run_state(run) for run in waiting}
+        for run in waiting:
+            if states[run] == _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):
+                return True
+        # A run that is about to suspend for this answer is retried; any other run reads the answer from the journal.
+        return not _ON_ITS_WAY & set(states.values()) or message.attempts > _RESUME_TRIES
+
+
+async def start_run(prefect: PrefectApi, incident: Incident, flow: str, key: str) -> None:
+    """Start the run of `flow` for an incident, one for each key. Raises Unreachable or VendorRefused.
+
+    Prefect keeps every key, and another journal on the same server may have a VS-12 too. So the time at which the
+    incident was opened is part of the key.
+    """
+    await prefect.start(
+        flow,
+        {"incident": incident.id},
+        f"{key} {_opened(incident)}",
+        name=f"{incident.id} {flow}",
+        tags=tags_of(incident),
+    )
+
+
+def tags_of(incident: Incident) -> list[str]:
+    """Return the tags of an incident's runs; they also tell them from another journal's."""
+    return [incident.id, incident.severity, "SIMULATED" if incident.opened.simulated else "real", _opened(incident)]
+
+
+def is_of(run: FlowRun, incident: Incident) -> bool:
+    """Return whether a run belongs to this incident, and not to one with the same id in another journal."""
+    return _opened(incident) in run.tags or run.id in incident.run_holders
+
+
+def _opened(incident: Incident) -> str:
+    return f"opened {incident.opened_at:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _later(attempts: int) -> timedelta:
+    return timedelta(seconds=min(0.5 * 2 ** min(attempts, 6), 30))
