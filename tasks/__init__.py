@@ -1,1 +1,1 @@
-"""What a response can do: the actions and probes, one file for each family, and the Prefect task that runs a step."""
+"""The actions and probes, one file or folder for each vendor, and the Prefect task that runs a step."""

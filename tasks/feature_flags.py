@@ -1,6 +1,6 @@
 """Switching a feature flag off, and on again.
 
-The write is a compare-and-set on the value that was seen: it cannot undo somebody else's change.
+The write is a compare-and-set on the value that was read, so it cannot overwrite another person's change.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class FlagsHandle(RootModel[list[str]]):
 
 
 DEADLINE = timedelta(seconds=15)
-"""The row is changed at once; the application reads it when it next looks."""
+"""The row changes at once; the application notices when it reads the flag the next time."""
 
 
 class FlagParams(Params):
-    """Which flag, and for which service."""
+    """Which flag, and of which service."""
 
     flag: str = Field(min_length=1, max_length=200, description="The flag's name.")
     service: str | None = Field(
-        default=None, description="The service it belongs to: then it must be one of its flags."
+        default=None, description="The service that has it; the flag must be one of its `flags`."
     )
 
 
 class FlagState(State):
-    """A flag as the table has it."""
+    """A flag in the table."""
 
     flag: str
     enabled: bool
@@ -71,7 +71,7 @@ async def read_flag(flags: SupabaseFlags, flag: str) -> FlagState:
 
 
 async def write_flag(flags: SupabaseFlags, before: FlagState, after: FlagState) -> Receipt:
-    """Set the flag to `after`, provided it still is `before`."""
+    """Set the flag to `after` if it still is `before`."""
     if before.enabled == after.enabled:
         return Receipt(facts={"write": FlagWrite.ALREADY.value})
     written = await flags.set(after.flag, to=after.enabled, seen=before.enabled)
@@ -79,7 +79,7 @@ async def write_flag(flags: SupabaseFlags, before: FlagState, after: FlagState) 
 
 
 class _SetFlag(Action[FlagParams, FlagState]):
-    """What switching on and off share."""
+    """The base of switching on and off."""
 
     params: ClassVar[type[Params]] = FlagParams
     state: ClassVar[type[State]] = FlagState
@@ -116,30 +116,30 @@ class _SetFlag(Action[FlagParams, FlagState]):
 
     @override
     async def apply(self, params: FlagParams, change: Change[FlagState], key: str) -> Receipt:
-        # The old value is the fence.
+        # The old value makes a second write impossible.
         return await write_flag(self.context.client(SupabaseFlags), change.before, change.after)
 
     @override
     def undo(self, params: FlagParams, done: Change[FlagState], now: FlagState) -> Change[FlagState]:
         if now.enabled != done.after.enabled:
             raise Refused(
-                f"The flag {params.flag} was switched {word(enabled=now.enabled)} since.",
-                "Find out who did it and why; then set it by hand, or leave it.",
+                f"The flag {params.flag} was switched {word(enabled=now.enabled)} since then.",
+                "Find out who did it and why. Then set it by hand, or leave it.",
             )
         return self._change(params, now, to=done.before.enabled)
 
     def _change(self, params: FlagParams, before: FlagState, *, to: bool) -> Change[FlagState]:
-        where = f" of {params.service}" if params.service else ""
+        flag = f"{params.flag} of {params.service}" if params.service else params.flag
         return Change(
             action=self.name,
             resource=self.resource(params),
-            summary=f"Switch the flag {params.flag}{where} {word(enabled=to)}; now {word(enabled=before.enabled)}.",
+            summary=f"Switch the flag {flag} {word(enabled=to)}; it is {word(enabled=before.enabled)} now.",
             before=before,
             after=FlagState(flag=params.flag, enabled=to),
-            risk="Users get what is behind the flag again." if to else "Users lose what is behind the flag.",
-            undo=f"Switches it {word(enabled=before.enabled)} again, unless somebody has switched it since.",
+            risk="Users get the feature behind the flag again." if to else "Users lose the feature behind the flag.",
+            undo=f"Switches it {word(enabled=before.enabled)} again, unless it was switched in the meantime.",
             deadline=DEADLINE,
-            known_good=not to,  # off is how it was before the feature came
+            known_good=not to,  # off is the state from before the feature was released
         )
 
     def _check_owner(self, params: FlagParams) -> None:
@@ -154,7 +154,7 @@ class _SetFlag(Action[FlagParams, FlagState]):
 
 
 class DisableFlag(_SetFlag):
-    """Takes a feature from users without a deployment."""
+    """Takes a feature away from users without a deployment."""
 
     name = "feature_flag.disable"
     title = "Switch a feature flag off"

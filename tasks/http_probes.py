@@ -1,7 +1,7 @@
-"""Looking at a service from outside, as its users meet it.
+"""Probing a service from outside, as its users reach it.
 
-An unreachable host is trouble that users see: failure. A maintenance page is shown on purpose and hides what is behind
-it: inconclusive. So is what only says that our request was wrong (401, 403, 407, 429).
+An unreachable host is a failure, because users cannot reach it either. A maintenance page is inconclusive, because it
+hides the service. So is an answer that only says that our request was wrong (401, 403, 407, 429).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from allclear.vendors.web import Web, WebAnswer
 from tasks.service_params import ServiceParams
 
 AT_ONCE = 10
-"""Requests of one smoke test under way at the same time: a test must not become a load test."""
-_OURS = frozenset({401, 403, 407, 429})
-_WRONG = 400
-_BROKEN = 500
+"""Concurrent requests of one smoke test, which must not become a load test."""
+_OUR_FAULT = frozenset({401, 403, 407, 429})
+_CLIENT_ERROR = 400
+_SERVER_ERROR = 500
 
 
 class Health(Probe[ServiceParams]):
-    """Says whether the service calls itself healthy."""
+    """Requests the service's own health check."""
 
     name = "http.health"
-    title = "Look at the health check"
+    title = "Request the health check"
     params = ServiceParams
-    # `needs` stays empty: the service itself is no system of systems.yaml.
+    # `needs` is empty, because the service itself is not one of the systems in systems.yaml.
 
     @override
     async def check(self, params: ServiceParams) -> Finding:
@@ -42,22 +42,24 @@ class Health(Probe[ServiceParams]):
         answer = await self.context.client(Web).send("GET", url, timeout=service.smoke.timeout)
         facts: JsonDict = {"url": redacted(url), "status": answer.status, "ms": _ms(answer.seconds)}
         if answer.maintenance:
-            return Finding(verdict=Verdict.INCONCLUSIVE, sentence="It shows its maintenance page.", facts=facts)
+            return Finding(
+                verdict=Verdict.INCONCLUSIVE, sentence="The service shows its maintenance page.", facts=facts
+            )
         if answer.other_host:
-            sentence = f"The health check leads to another host, {answer.other_host}."
+            sentence = f"The health check redirects to another host, {answer.other_host}."
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence, facts=facts)
         if answer.status is None:
-            return Finding(verdict=Verdict.FAILURE, sentence=f"The health check: {answer.trouble}.", facts=facts)
+            return Finding(verdict=Verdict.FAILURE, sentence=f"The health check failed: {answer.trouble}.", facts=facts)
         sentence = f"The health check answered {answer.status} in {_ms(answer.seconds)} ms."
-        if answer.status < _WRONG:
+        if answer.status < _CLIENT_ERROR:
             return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
-        broken = answer.status >= _BROKEN
-        # A 4xx says that the check is asked for wrongly, not how the service is.
+        broken = answer.status >= _SERVER_ERROR
+        # A 4xx says that our request was wrong, not how the service is.
         return Finding(verdict=Verdict.FAILURE if broken else Verdict.INCONCLUSIVE, sentence=sentence, facts=facts)
 
 
 class SmokeTest(Probe[ServiceParams]):
-    """Says what share of requests fails, and how slow the rest is."""
+    """Measures which share of requests fails, and how slow they are."""
 
     name = "http.smoke"
     title = "Run the smoke test"
@@ -67,10 +69,10 @@ class SmokeTest(Probe[ServiceParams]):
     async def check(self, params: ServiceParams) -> Finding:
         service = self.context.service(params.service)
         smoke, web, base = service.smoke, self.context.client(Web), service.url.rstrip("/")
-        turn = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(AT_ONCE)
 
         async def send(path: SmokePath) -> tuple[SmokePath, WebAnswer]:
-            async with turn:
+            async with slots:
                 answer = await web.send(path.method, base + path.path, timeout=smoke.timeout, json=path.json_body)
                 return path, answer
 
@@ -79,7 +81,7 @@ class SmokeTest(Probe[ServiceParams]):
 
 
 def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Finding:
-    """Return what the answers of a smoke test say, against the bounds in systems.yaml."""
+    """Return the result of a smoke test: its answers measured against the limits in systems.yaml."""
     maintenance = [answer for _, answer in answers if answer.maintenance]
     unclear = [answer for _, answer in answers if _unclear(answer)]
     judged = [answer for _, answer in answers if not answer.maintenance and not _unclear(answer)]
@@ -98,33 +100,33 @@ def judge(smoke: Smoke, answers: Sequence[tuple[SmokePath, WebAnswer]]) -> Findi
     }
     figures = f"{len(judged)} requests: {len(failed)} failed ({share * 100:.0f} %), p95 {_ms(p95)} ms"
 
-    def said(verdict: Verdict, sentence: str) -> Finding:
+    def finding(verdict: Verdict, sentence: str) -> Finding:
         return Finding(verdict=verdict, sentence=sentence, facts=facts)
 
     if 2 * len(maintenance) > len(answers):
-        return said(Verdict.INCONCLUSIVE, f"{len(maintenance)} of {len(answers)} requests met the maintenance page.")
+        return finding(Verdict.INCONCLUSIVE, f"{len(maintenance)} of {len(answers)} requests got the maintenance page.")
     if 2 * len(judged) <= len(answers):
-        sentence = f"Too few answers say anything: {len(maintenance)} of {len(answers)} met the maintenance page"
-        return said(Verdict.INCONCLUSIVE, f"{sentence}, {len(unclear)} were turned away.")
+        sentence = f"Too few answers count: {len(maintenance)} of {len(answers)} got the maintenance page"
+        return finding(Verdict.INCONCLUSIVE, f"{sentence}, {len(unclear)} were refused or redirected.")
     if failed and all(answer.status is None for answer in judged):
-        return said(Verdict.FAILURE, f"{len(judged)} requests, and none was answered: {failed[0].trouble}.")
+        return finding(Verdict.FAILURE, f"None of {len(judged)} requests was answered: {failed[0].trouble}.")
     if share > smoke.error_rate:
-        return said(Verdict.FAILURE, f"{figures}.")
+        return finding(Verdict.FAILURE, f"{figures}.")
     if smoke.p95 is not None and p95 > smoke.p95.total_seconds():
-        return said(Verdict.FAILURE, f"{figures}, which is more than {_ms(smoke.p95.total_seconds())} ms.")
-    return said(Verdict.SUCCESS, f"{figures}.")
+        return finding(Verdict.FAILURE, f"{figures}, which is more than {_ms(smoke.p95.total_seconds())} ms.")
+    return finding(Verdict.SUCCESS, f"{figures}.")
 
 
 def _failed(answer: WebAnswer) -> bool:
-    return answer.status is None or answer.status >= _WRONG
+    return answer.status is None or answer.status >= _CLIENT_ERROR
 
 
 def _unclear(answer: WebAnswer) -> bool:
-    return answer.other_host is not None or answer.status in _OURS
+    return answer.other_host is not None or answer.status in _OUR_FAULT
 
 
 def _p95(seconds: Sequence[float]) -> float:
-    """Return the smallest time that 95 % of the requests kept (nearest rank); 0 for none."""
+    """Return the 95th percentile in seconds (nearest rank); 0 for no requests."""
     ordered = sorted(seconds)
     return ordered[math.ceil(0.95 * len(ordered)) - 1] if ordered else 0.0
 

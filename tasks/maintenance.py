@@ -1,7 +1,7 @@
-"""Putting a service into maintenance, and out of it: by its flag, or by sending users to a revision made for it.
+"""Putting a service into maintenance and out of it: with a flag, or with a revision that was deployed for it.
 
-Source: the service's `maintenance` in systems.yaml says which way. An application flag comes first; a revision deployed
-beforehand also works while the application does not start.
+The service's `maintenance` in systems.yaml decides which. A flag takes effect faster; a revision works even if the
+application does not start.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ from allclear.vendors.supabase import SupabaseFlags
 from tasks import feature_flags
 from tasks.cloud_run import traffic_state
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
-from tasks.cloud_run.traffic_state import TrafficState, given_back, sending_all, traffic_finding, traffic_reached, unfit
+from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached, unfit
 from tasks.feature_flags import FlagState
 from tasks.maintenance_handle import MaintenanceHandle
 from tasks.service_params import handle_of
 
+_HANDLE_CHANGED = "The `maintenance` in systems.yaml was changed since the proposal."
+
 
 class MaintenanceState(State):
-    """Whether a service is in maintenance, with the one handle that decides it."""
+    """Whether a service is in maintenance, and the flag or the traffic that decides it."""
 
     on: bool
     flag: FlagState | None = None
@@ -48,9 +50,9 @@ class MaintenanceState(State):
 
     @override
     def matters(self) -> JsonDict:
-        """Return what an approval signs: the handle's own, for an etag moves here too."""
-        handle = self.flag or self.traffic
-        return {"on": self.on, "handle": handle.matters() if handle else None}
+        """Return the fields that an approval signs: those of the flag or the traffic, without incidental ones."""
+        decides = self.flag or self.traffic
+        return {"on": self.on, "handle": decides.matters() if decides else None}
 
     @override
     def say(self) -> str:
@@ -58,7 +60,7 @@ class MaintenanceState(State):
 
 
 class _Maintenance(Action[CloudRunParams, MaintenanceState]):
-    """What both directions share."""
+    """The base of both directions."""
 
     params: ClassVar[type[Params]] = CloudRunParams
     state: ClassVar[type[State]] = MaintenanceState
@@ -67,7 +69,7 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
     fence: ClassVar[Fence] = Fence.VERSION
 
     def mode(self, params: CloudRunParams) -> MaintenanceHandle:
-        """Return how the service goes into maintenance. Raises ConfigError where systems.yaml does not say."""
+        """Return the flag or the revision of the service's maintenance. Raises ConfigError if systems.yaml has none."""
         next_step = "Give it a flag, or the tag of a revision deployed for it."
         return handle_of(self.context, params.service, MaintenanceHandle, next_step)
 
@@ -105,18 +107,21 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
         before, after = change.before.traffic, change.after.traffic
         if before is None or after is None:
             return []
-        return await traffic_state.traffic_objections(*self.located(params), before, after)
+        return await traffic_state.traffic_refusals(*self.located(params), before, after)
 
     @override
     async def apply(self, params: CloudRunParams, change: Change[MaintenanceState], key: str) -> Receipt:
-        # Etag and old value are the fence.
+        # The etag, or the old value of the flag, makes a second write impossible.
         before, after = change.before, change.after
         if before.flag and after.flag:
             return await feature_flags.write_flag(self.context.client(SupabaseFlags), before.flag, after.flag)
         if before.traffic and after.traffic:
             run, name = self.located(params)
             return await traffic_state.write_traffic(run, name, before.traffic, after.traffic, change.deadline)
-        raise Refused(f"The way into maintenance of {params.service} was changed meanwhile.", "Propose it again.")
+        raise Refused(
+            f"The `maintenance` of {params.service} in systems.yaml was changed since the proposal.",
+            "Propose it again.",
+        )
 
     @override
     def verify(self, change: Change[MaintenanceState], after: MaintenanceState, receipt: Receipt | None) -> Finding:
@@ -137,21 +142,21 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
         self, params: CloudRunParams, done: Change[MaintenanceState], now: MaintenanceState
     ) -> Change[MaintenanceState]:
         if done.before.traffic and done.after.traffic and now.traffic:
-            traffic = given_back(done.before.traffic, done.after.traffic, now.traffic)
+            traffic = restored(done.before.traffic, done.after.traffic, now.traffic)
             return self.change(params, now, _by_traffic(traffic, self.mode(params).revision_tag))
         if now.matters() != done.after.matters():
             raise Refused(
-                f"Maintenance of {params.service} was switched {feature_flags.word(enabled=now.on)} since.",
-                "Find out who did it and why; then set it by hand, or leave it.",
+                f"Maintenance of {params.service} was switched {feature_flags.word(enabled=now.on)} since then.",
+                "Find out who did it and why. Then set it by hand, or leave it.",
             )
         return self.change(params, now, done.before)
 
     def change(
         self, params: CloudRunParams, before: MaintenanceState, after: MaintenanceState, reason: str = ""
     ) -> Change[MaintenanceState]:
-        """Return the change from `before` to `after`, in words for the approver."""
+        """Return the change from `before` to `after`, with the sentences for the approver."""
         direction = "into" if after.on else "out of"
-        risk = "Every user sees the maintenance page." if after.on else "Users reach the service again."
+        risk = "Every user gets the maintenance page." if after.on else "Users reach the service again."
         return Change(
             action=self.name,
             resource=self.resource(params),
@@ -159,13 +164,13 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
             before=before,
             after=after,
             risk=f"{risk} {reason}".strip(),
-            undo=f"Gives back what was there: {_say(before)}, unless somebody has changed it since.",
+            undo=f"Restores what it was: {_say(before)}, unless it was changed in the meantime.",
             deadline=traffic_state.DEADLINE if after.traffic else feature_flags.DEADLINE,
         )
 
 
 class EnableMaintenance(_Maintenance):
-    """Shows every user of a service the maintenance page."""
+    """Shows the maintenance page to every user of a service."""
 
     name = "maintenance.enable"
     title = "Go into maintenance"
@@ -205,20 +210,23 @@ class DisableMaintenance(_Maintenance):
             return self.change(params, before, before)
         page, latest = traffic.tagged(tag), traffic.latest_ready
         if latest and latest != page:
-            opened, reason = sending_all(traffic, latest, latest=True), f"They meet the latest revision, {latest}."
+            opened, reason = sending_all(traffic, latest, latest=True), f"They get the latest revision, {latest}."
         else:
             names = [r.name for r in traffic.revisions if r.name != page and unfit(traffic, r.name) is None]
             if not names:
-                raise Refused(f"Nothing but the maintenance page of {params.service} can serve.", "Deploy it again.")
-            opened, reason = sending_all(traffic, names[0]), f"They meet {names[0]}, the newest that can serve."
-        # Cloud Run does not remember what served before; the act's own undo does.
+                raise Refused(
+                    f"No revision of {params.service} can serve, except the maintenance page.",
+                    "Deploy the service again.",
+                )
+            opened, reason = sending_all(traffic, names[0]), f"They get {names[0]}, the newest revision that can serve."
+        # Cloud Run does not know which revision served before; the undo of maintenance.enable does.
         reason += " If traffic was pinned before the maintenance, undo maintenance.enable instead."
         return self.change(params, before, _by_traffic(opened, tag), reason)
 
 
 def _traffic(state: MaintenanceState) -> TrafficState:
     if state.traffic is None:
-        raise Refused("The way into maintenance was changed meanwhile.", "Propose it again.")
+        raise Refused(_HANDLE_CHANGED, "Propose it again.")
     return state.traffic
 
 

@@ -1,4 +1,4 @@
-"""How a service in systems.yaml says what its maintenance is: a flag, or a revision deployed beforehand."""
+"""The `maintenance` of a service in systems.yaml. Apart from `maintenance`, because Cloud Run's actions read it too."""
 
 from __future__ import annotations
 

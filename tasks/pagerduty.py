@@ -1,7 +1,7 @@
-"""Waking people through PagerDuty, and letting them sleep again.
+"""Paging people through PagerDuty, and acknowledging and resolving the page.
 
-A routing key only sends: what is open cannot be read. So a look says "not known", a write proves itself by PagerDuty's
-answer, and writing again under the same key changes nothing.
+A routing key can only send, so the state of a page cannot be read: it is observed as "not known", and PagerDuty's
+answer to a write is the only proof. Writing again under the same key changes nothing.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ PageStatus = Literal["not known", "triggered", "acknowledged", "resolved"]
 
 
 class PageOf(Params):
-    """Whose page."""
+    """Which incident the page belongs to."""
 
-    incident: str = Field(min_length=1, description="The incident's id: one page is open for each.")
+    incident: str = Field(min_length=1, description="The incident's id. Each incident has one page.")
 
 
 class PageParams(PageOf):
-    """What the person who is woken reads."""
+    """What the paged person reads."""
 
-    summary: str = Field(min_length=1, description="What the page says.")
-    severity: Urgency = Field(default="critical", description="How urgent PagerDuty takes it to be.")
-    source: str = Field(default="allclear", min_length=1, description="What the page is said to come from.")
+    summary: str = Field(min_length=1, description="The text of the page.")
+    severity: Urgency = Field(default="critical", description="How urgent PagerDuty treats it.")
+    source: str = Field(default="allclear", min_length=1, description="What the page names as its source.")
 
 
 class PageState(State):
-    """A page, as far as we know."""
+    """A page; its status is `not known` unless we have just written it."""
 
     key: str
     status: PageStatus
@@ -48,7 +48,7 @@ class PageState(State):
 
 
 class _Page(Action[PageOf, PageState]):
-    """What all events of a page share."""
+    """The base of all events of a page."""
 
     params: ClassVar[type[Params]] = PageOf
     state: ClassVar[type[State]] = PageState
@@ -75,7 +75,7 @@ class _Page(Action[PageOf, PageState]):
         pager = self.context.client(PagerDuty)
         match change.after.status:
             case "triggered" if isinstance(params, PageParams):
-                taken = await pager.trigger(
+                dedup_key = await pager.trigger(
                     change.after.key,
                     params.summary,
                     source=params.source,
@@ -83,46 +83,44 @@ class _Page(Action[PageOf, PageState]):
                     details={"incident": params.incident, "act": key},
                 )
             case "acknowledged":
-                taken = await pager.acknowledge(change.after.key)
+                dedup_key = await pager.acknowledge(change.after.key)
             case "resolved":
-                taken = await pager.resolve(change.after.key)
+                dedup_key = await pager.resolve(change.after.key)
             case _:
-                raise Refused(f"A page cannot become {change.after.status}.", "Page again, or resolve it.")
-        return Receipt(facts={"dedup_key": taken})
+                raise Refused(f"A page cannot become {change.after.status}.", "Page again, or resolve the page.")
+        return Receipt(facts={"dedup_key": dedup_key})
 
     @override
     def verify(self, change: Change[PageState], after: PageState, receipt: Receipt | None) -> Finding:
-        # It cannot be read.
         if receipt is None:
-            return Finding(verdict=Verdict.INCONCLUSIVE, sentence="Whether PagerDuty took it cannot be read.")
-        return Finding(verdict=Verdict.SUCCESS, sentence=f"PagerDuty took it: the page is {change.after.status}.")
+            sentence = "It is not known whether PagerDuty accepted the page: a routing key cannot read."
+            return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence)
+        return Finding(verdict=Verdict.SUCCESS, sentence=f"PagerDuty accepted it: the page is {change.after.status}.")
 
     @override
     def target_reached(self, change: Change[PageState], now: PageState) -> bool:
-        # It cannot be read.
-        return False
+        return False  # the status cannot be read
 
     @override
     def undo(self, params: PageOf, done: Change[PageState], now: PageState) -> Change[PageState]:
-        # It cannot be read.
-        raise Refused(f"A page that is {done.after.status} cannot be taken back.", "Page again if it is needed.")
+        raise Refused(f"A page that is {done.after.status} cannot be undone.", "Page again if it is needed.")
 
     def change(self, params: PageOf, before: PageState, to: PageStatus, summary: str) -> Change[PageState]:
-        """Return the change to the status `to`, in words for people."""
+        """Return the change to the status `to`, with the sentences for people."""
         return Change(
             action=self.name,
             resource=self.resource(params),
             summary=summary,
             before=before,
             after=before.model_copy(update={"status": to}),
-            risk="It wakes whoever is on call." if to == "triggered" else "Nobody is reminded any more.",
-            undo="Resolves the page." if to == "triggered" else "Cannot be undone: page again.",
+            risk="It wakes the person on call." if to == "triggered" else "PagerDuty sends no more reminders.",
+            undo="Resolves the page." if to == "triggered" else "It cannot be undone: page again.",
             deadline=DEADLINE,
         )
 
 
 class Page(_Page):
-    """Wakes whoever is on call, once for each incident."""
+    """Pages the person on call, once for each incident."""
 
     name = "pagerduty.page"
     title = "Page the on-call"
@@ -135,17 +133,16 @@ class Page(_Page):
 
     @override
     def plan(self, params: PageOf, before: PageState) -> Change[PageState]:
-        said = params.summary if isinstance(params, PageParams) else ""
-        return self.change(params, before, self.to, f"Page the on-call for {params.incident}: {said}")
+        text = params.summary if isinstance(params, PageParams) else ""
+        return self.change(params, before, self.to, f"Page the on-call for {params.incident}: {text}")
 
     @override
     def undo(self, params: PageOf, done: Change[PageState], now: PageState) -> Change[PageState]:
-        # It cannot be read.
         return self.change(params, now, "resolved", f"Resolve the page of {params.incident}.")
 
 
 class Acknowledge(_Page):
-    """Tells PagerDuty that somebody has taken the page: it stops climbing."""
+    """Acknowledges the page, which stops PagerDuty's escalation."""
 
     name = "pagerduty.acknowledge"
     title = "Acknowledge the page"
@@ -154,7 +151,7 @@ class Acknowledge(_Page):
 
 
 class Resolve(_Page):
-    """Ends the page."""
+    """Resolves the page."""
 
     name = "pagerduty.resolve"
     title = "Resolve the page"

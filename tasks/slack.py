@@ -1,7 +1,7 @@
-"""Saying something in Slack: posted once, and later changed in place.
+"""Posting a message in Slack once, and updating it in place later.
 
-The key travels in the message's metadata together with a fingerprint of the text: Slack rewrites links in what it gives
-back, so the text itself would not compare.
+The message's metadata holds our key and a fingerprint of the text. The text itself cannot be compared, because Slack
+rewrites the links in it.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ NEWLINE = "\n"
 
 
 class MessageParams(Params):
-    """What to say, where, and under which key it is found again."""
+    """The text, the channel, and the key by which the message is found again."""
 
     message: str = Field(min_length=1, max_length=200, description="Our key for the message, as VS-1.")
-    text: str = Field(min_length=1, description="What it says.")
+    text: str = Field(min_length=1, description="The text of the message.")
     channel: str | None = Field(default=None, description="A channel's name or id; the system's own if left out.")
 
 
 class MessageState(State):
-    """A message of ours; `said` is the fingerprint of its text, None while it is not posted."""
+    """A message of ours; `fingerprint` is that of its text, None until it is posted."""
 
     incidental: ClassVar[frozenset[str]] = frozenset({"channel_id", "ts", "text"})
 
     channel: str
     key: str
-    said: str | None = None
+    fingerprint: str | None = None
     channel_id: str = ""
     ts: str = ""
     text: str = ""
@@ -48,7 +48,7 @@ class MessageState(State):
 
 
 class PostMessage(Action[MessageParams, MessageState]):
-    """Tells a channel something, or brings what it was told up to date."""
+    """Posts a message in a channel, or updates it."""
 
     name = "slack.post"
     title = "Post in Slack"
@@ -69,9 +69,14 @@ class PostMessage(Action[MessageParams, MessageState]):
         found = await self.context.client(Slack).find(channel, params.message)
         if found is None:
             return MessageState(channel=channel, key=params.message)
-        said = str(found.payload.get("said") or "unknown")
+        fingerprint = str(found.payload.get("fingerprint") or "unknown")
         return MessageState(
-            channel=channel, key=params.message, said=said, channel_id=found.channel, ts=found.ts, text=found.text
+            channel=channel,
+            key=params.message,
+            fingerprint=fingerprint,
+            channel_id=found.channel,
+            ts=found.ts,
+            text=found.text,
         )
 
     @override
@@ -82,34 +87,32 @@ class PostMessage(Action[MessageParams, MessageState]):
             resource=self.resource(params),
             summary=f"{verb} #{before.channel}: {params.text.strip().partition(NEWLINE)[0]}",
             before=before,
-            after=before.model_copy(update={"said": digest(params.text)[:16], "text": params.text}),
-            risk="Everyone in the channel reads it.",
-            undo="Cannot be unsaid: post a correction.",
+            after=before.model_copy(update={"fingerprint": digest(params.text)[:16], "text": params.text}),
+            risk="Everyone in the channel can read it.",
+            undo="It cannot be undone: post a correction.",
             deadline=DEADLINE,
         )
 
     @override
     async def apply(self, params: MessageParams, change: Change[MessageState], key: str) -> Receipt:
         slack, before, after = self.context.client(Slack), change.before, change.after
-        payload = {"key": params.message, "said": after.said or "", "act": key}
+        payload = {"key": params.message, "fingerprint": after.fingerprint or "", "act": key}
         if before.ts:
-            known = SlackMessage(channel=before.channel_id, ts=before.ts, text=before.text)
-            done = await slack.update(known, after.text, payload)
+            posted = SlackMessage(channel=before.channel_id, ts=before.ts, text=before.text)
+            done = await slack.update(posted, after.text, payload)
         else:
             done = await slack.post(after.channel, after.text, payload)
         return Receipt(facts={"channel": done.channel, "ts": done.ts})
 
     @override
     def verify(self, change: Change[MessageState], after: MessageState, receipt: Receipt | None) -> Finding:
-        # The channel is the proof.
-        if after.said == change.after.said:
-            return Finding(verdict=Verdict.SUCCESS, sentence="It stands in the channel.", facts={"ts": after.ts})
-        return Finding(verdict=Verdict.INCONCLUSIVE, sentence="It does not stand in the channel yet.")
+        if after.fingerprint == change.after.fingerprint:
+            return Finding(verdict=Verdict.SUCCESS, sentence="The message is in the channel.", facts={"ts": after.ts})
+        return Finding(verdict=Verdict.INCONCLUSIVE, sentence="The message is not in the channel yet.")
 
     @override
     def undo(self, params: MessageParams, done: Change[MessageState], now: MessageState) -> Change[MessageState]:
-        # It has none.
-        raise Refused("What was said in Slack cannot be unsaid.", f"Post a correction under {params.message}.")
+        raise Refused("A message in Slack cannot be undone.", f"Post a correction under {params.message}.")
 
     def _channel(self, params: MessageParams) -> str:
         return (params.channel or self.context.client(Slack).channel).removeprefix("#")

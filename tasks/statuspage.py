@@ -1,6 +1,6 @@
-"""Telling the public: opening an incident on the status page, updating it, and closing it.
+"""Informing the public: opening an incident on the status page, updating it, and resolving it.
 
-Statuspage has no idempotency key: ours is in the incident's metadata, and every look searches for it first.
+Statuspage has no idempotency key. Ours is in the incident's metadata, and every observation searches for it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from allclear.domain.errors import Refused
 from allclear.vendors.statuspage import PublicStatus, Statuspage
 
 DEADLINE = timedelta(seconds=30)
-"""Statuspage takes one request a second: two looks and a write take a while."""
-_CLOSING = "This incident has been resolved."
+"""Statuspage accepts one request a second, so two observations and a write take a while."""
+_RESOLVED_MESSAGE = "This incident has been resolved."
 
 OpenStatus = Literal["investigating", "identified", "monitoring"]
 
@@ -26,32 +26,32 @@ OpenStatus = Literal["investigating", "identified", "monitoring"]
 class OfPage(Params):
     """Which incident."""
 
-    incident: str = Field(min_length=1, description="The incident's id: one is open on the page for each.")
+    incident: str = Field(min_length=1, description="The incident's id. Each incident has one on the page.")
     message: str = Field(min_length=1, description="What the public reads.")
 
 
 class OpenParams(OfPage):
-    """What the public is told first."""
+    """The first message to the public."""
 
-    service: str = Field(description="The service's short name: its components are named on the page.")
+    service: str = Field(description="The service's short name; the page shows its components.")
     title: str = Field(min_length=1, max_length=200, description="The headline.")
-    status: OpenStatus = Field(default="investigating", description="How it stands.")
+    status: OpenStatus = Field(default="investigating", description="The status to publish.")
 
 
 class RetitledParams(OfPage):
-    """What the public is told at the end."""
+    """A message to the public, with a new title if needed."""
 
-    title: str = Field(default="", max_length=200, description="A new title; empty leaves the one that is there.")
+    title: str = Field(default="", max_length=200, description="A new title; empty keeps the old one.")
 
 
 class UpdateParams(RetitledParams):
-    """What the public is told next."""
+    """The next message to the public."""
 
-    status: OpenStatus = Field(description="How it stands now.")
+    status: OpenStatus = Field(description="The status to publish.")
 
 
 class PageIncident(State):
-    """Our incident on the page; `status` is `none` while there is none."""
+    """Our incident on the page; `status` is `none` if there is none."""
 
     incidental: ClassVar[frozenset[str]] = frozenset({"id", "link"})
 
@@ -69,12 +69,12 @@ class PageIncident(State):
 
     @property
     def open(self) -> bool:
-        """Return whether the public sees it as going on."""
+        """Return whether it is published and not resolved."""
         return self.status not in {"none", "resolved"}
 
 
 class _OnPage(Action[OfPage, PageIncident]):
-    """What all changes of our incident on the page share."""
+    """The base of all changes of our incident on the page."""
 
     state: ClassVar[type[State]] = PageIncident
     needs: ClassVar[tuple[type[Client], ...]] = (Statuspage,)
@@ -107,29 +107,27 @@ class _OnPage(Action[OfPage, PageIncident]):
 
     @override
     async def apply(self, params: OfPage, change: Change[PageIncident], key: str) -> Receipt:
-        # The incident's id is the key.
         before, after = change.before, change.after
         if after.status == "none":
-            raise Refused("What the public was told cannot be taken off the page.", "Resolve it instead.")
+            raise Refused("A published incident cannot be removed from the page.", "Resolve it instead.")
         if before.id and before.open:
             title = "" if after.title == before.title else after.title
-            done = await self.site.update(before.id, status=after.status, message=after.message, name=title)
+            written = await self.site.update(before.id, status=after.status, message=after.message, name=title)
         else:
-            names = self.context.service(params.service).status_components if isinstance(params, OpenParams) else []
-            done = await self.site.create(
-                after.key, name=after.title, status=after.status, message=after.message, components=names
+            service = self.context.service(params.service) if isinstance(params, OpenParams) else None
+            components = service.status_components if service else []
+            written = await self.site.create(
+                after.key, name=after.title, status=after.status, message=after.message, components=components
             )
-        return Receipt(facts={"id": done.id, "link": done.link})
+        return Receipt(facts={"id": written.id, "link": written.link})
 
     @override
     def verify(self, change: Change[PageIncident], after: PageIncident, receipt: Receipt | None) -> Finding:
-        # The page is the proof.
-        said = (
-            f"The status page says {after.status}." if after.status != "none" else "The status page says nothing yet."
-        )
+        published = after.status != "none"
+        sentence = f"The status page says {after.status}." if published else "The status page shows no incident yet."
         if self.target_reached(change, after):
-            return Finding(verdict=Verdict.SUCCESS, sentence=said, facts={"id": after.id, "link": after.link})
-        return Finding(verdict=Verdict.INCONCLUSIVE, sentence=said)
+            return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts={"id": after.id, "link": after.link})
+        return Finding(verdict=Verdict.INCONCLUSIVE, sentence=sentence)
 
     @override
     def target_reached(self, change: Change[PageIncident], now: PageIncident) -> bool:
@@ -138,33 +136,32 @@ class _OnPage(Action[OfPage, PageIncident]):
 
     @override
     def undo(self, params: OfPage, done: Change[PageIncident], now: PageIncident) -> Change[PageIncident]:
-        # It has none.
         raise Refused(
-            "What the public was told cannot be taken back.",
-            f"Tell it what is right: status_page.update {params.incident}.",
+            "A message to the public cannot be undone.",
+            f"Publish a correction: status_page.update {params.incident}.",
         )
 
     def change(
         self, params: OfPage, before: PageIncident, status: PublicStatus, message: str, *, title: str = ""
     ) -> Change[PageIncident]:
-        """Return the change to `status`, in words for the approver."""
+        """Return the change to `status`, with the sentences for the approver."""
         after = before.model_copy(
             update={"status": status, "message": message.strip(), "title": title.strip() or before.title}
         )
         return Change(
             action=self.name,
             resource=self.resource(params),
-            summary=f"Tell the public on the status page, as {status}: {after.title}",
+            summary=f"Publish on the status page, as {status}: {after.title}",
             before=before,
             after=after,
             risk="It is public, and subscribers are notified.",
-            undo="Resolves the incident on the page." if not before.open else "Cannot be taken back.",
+            undo="Resolves the incident on the page." if not before.open else "It cannot be undone.",
             deadline=DEADLINE,
         )
 
 
 class OpenIncident(_OnPage):
-    """Tells the public that something is wrong."""
+    """Opens an incident on the status page."""
 
     name = "status_page.open"
     speaks = ("title", "message")
@@ -175,7 +172,7 @@ class OpenIncident(_OnPage):
         {
             "with": {
                 "title": "Service issue: {feature}",
-                "message": "We are looking into a problem with {feature}. We will say more in {next_update}.",
+                "message": "We are looking into a problem with {feature}. The next update follows in {next_update}.",
             }
         }
     )
@@ -186,23 +183,23 @@ class OpenIncident(_OnPage):
             raise Refused("An incident on the status page needs a title.", "Give service, title and message.")
         if before.status == "resolved":
             raise Refused(
-                f"{params.incident} was on the status page already, and is resolved there.",
+                f"{params.incident} is already on the status page, and is resolved there.",
                 "If it has come back, open a new incident.",
             )
         if before.open:
-            # It is there: whoever opens it a second time has nothing left to do.
+            # It is open already, so nothing is left to do.
             return self.change(params, before, _shown(before), before.message)
         return self.change(params, before, params.status, params.message, title=params.title)
 
     @override
     def undo(self, params: OfPage, done: Change[PageIncident], now: PageIncident) -> Change[PageIncident]:
         if not now.open or done.after.status == "resolved":
-            raise Refused(f"{params.incident} is not open on the status page any more.", "Nothing is left to do.")
-        return self.change(params, now, "resolved", _CLOSING)
+            raise Refused(f"{params.incident} is no longer open on the status page.", "Nothing is left to do.")
+        return self.change(params, now, "resolved", _RESOLVED_MESSAGE)
 
 
 class UpdateIncident(_OnPage):
-    """Tells the public how it goes."""
+    """Publishes an update of the incident."""
 
     name = "status_page.update"
     speaks = ("title", "message")
@@ -217,11 +214,11 @@ class UpdateIncident(_OnPage):
 
 
 class ResolveIncident(_OnPage):
-    """Tells the public that it is over."""
+    """Resolves the incident on the status page."""
 
     name = "status_page.resolve"
     speaks = ("title", "message")
-    title = "Close the incident on the status page"
+    title = "Resolve the incident on the status page"
     params = RetitledParams
     reverses = "status_page.open"
 
@@ -246,11 +243,11 @@ def _shown(state: PageIncident) -> PublicStatus:
     return "investigating" if state.status == "none" else state.status
 
 
-def _status(said: str) -> PublicStatus:
-    """Return a status in our words; a post-mortem is written after the end."""
-    match said:
+def _status(text: str) -> PublicStatus:
+    """Return Statuspage's status as ours. A post-mortem is published after the incident is resolved."""
+    match text:
         case "investigating" | "identified" | "monitoring" | "resolved":
-            return said
+            return text
         case "postmortem" | "completed":
             return "resolved"
         case _:

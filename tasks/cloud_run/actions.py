@@ -1,7 +1,6 @@
-"""Rolling traffic back to an earlier revision, and giving it to the latest again.
+"""The actions and the probe of Cloud Run: rolling traffic back, restoring the latest revision, listing revisions.
 
-A rollback pins the service: later deployments get no users until `cloud_run.restore_latest`. That is a debt, and
-the ledger holds it.
+A rollback pins the service: later deployments get no users until `cloud_run.restore_latest`. The ledger holds that.
 """
 
 from __future__ import annotations
@@ -35,23 +34,23 @@ from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.handle import CloudRunHandle
 from tasks.cloud_run import traffic_state
 from tasks.cloud_run.evidence import Past
-from tasks.cloud_run.evidence_sources import WITNESSES, Place, ask_witnesses
+from tasks.cloud_run.evidence_sources import EVIDENCE_CLIENTS, ServiceIdentity, gather_evidence
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over
-from tasks.cloud_run.traffic_state import TrafficState, given_back, sending_all, traffic_finding, traffic_reached
+from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
 from tasks.maintenance_handle import MaintenanceHandle
 
 PREVIOUS = "previous"
 
 
 class RollbackParams(CloudRunParams):
-    """Which service, where, and to which revision."""
+    """Which service, in which region, and to which revision."""
 
     to: str = Field(default=PREVIOUS, description="A revision's name, or `previous`.")
 
 
 class _TrafficAction(Action[CloudRunParams, TrafficState]):
-    """What all changes of a service's traffic share."""
+    """The base of all changes of a service's traffic."""
 
     params: ClassVar[type[Params]] = CloudRunParams
     state: ClassVar[type[State]] = TrafficState
@@ -81,18 +80,18 @@ class _TrafficAction(Action[CloudRunParams, TrafficState]):
     async def observe(self, params: CloudRunParams) -> TrafficState:
         return await traffic_state.read_traffic(*self.located(params))
 
-    def place(self, params: CloudRunParams) -> Place:
-        """Return the service as the witnesses of its past name it."""
+    def identity(self, params: CloudRunParams) -> ServiceIdentity:
+        """Return the service with the names by which the evidence sources know it."""
         run, name = self.located(params)
-        return place_of(run, params.service, name)
+        return identity_of(run, params.service, name)
 
     @override
     async def precheck(self, params: CloudRunParams, change: Change[TrafficState]) -> list[Refusal]:
-        return await traffic_state.traffic_objections(*self.located(params), change.before, change.after)
+        return await traffic_state.traffic_refusals(*self.located(params), change.before, change.after)
 
     @override
     async def apply(self, params: CloudRunParams, change: Change[TrafficState], key: str) -> Receipt:
-        # The etag is the fence.
+        # The etag makes a second write impossible.
         return await traffic_state.write_traffic(*self.located(params), change.before, change.after, change.deadline)
 
     @override
@@ -106,7 +105,7 @@ class _TrafficAction(Action[CloudRunParams, TrafficState]):
     def change(
         self, params: CloudRunParams, before: TrafficState, after: TrafficState, *, summary: str, risk: str, undo: str
     ) -> Change[TrafficState]:
-        """Return the change from `before` to `after`, in words for the approver."""
+        """Return the change from `before` to `after`, with the sentences for the approver."""
         return Change(
             action=self.name,
             resource=self.resource(params),
@@ -127,15 +126,15 @@ class RollbackTraffic(_TrafficAction):
     params = RollbackParams
     leaves = "traffic pinned to a revision"
     chooses = "to"
-    uses = WITNESSES
+    uses = EVIDENCE_CLIENTS
 
     @override
     async def observe_for_plan(self, params: CloudRunParams) -> TrafficState:
         if _target(params):
             return await self.observe(params)
-        # Beside the look at what serves now: who served before, from whoever may know.
-        place = self.place(params)
-        state, past = await asyncio.gather(self.observe(params), ask_witnesses(self.context, place))
+        # The evidence about the past is gathered while the present is read.
+        evidence = gather_evidence(self.context, self.identity(params))
+        state, past = await asyncio.gather(self.observe(params), evidence)
         return state.model_copy(update={"past": past})
 
     @override
@@ -145,8 +144,8 @@ class RollbackTraffic(_TrafficAction):
     @override
     def plan(self, params: CloudRunParams, before: TrafficState) -> Change[TrafficState]:
         tag = self.maintenance_tag(params)
-        wanted = _target(params)
-        choice = choose_named(before, wanted, tag, before.past) if wanted else choose_previous(before, tag, before.past)
+        named = _target(params)
+        choice = choose_named(before, named, tag, before.past) if named else choose_previous(before, tag, before.past)
         after = sending_all(before, choice.target).model_copy(update={"past": Past()})
         return self.change(
             params,
@@ -154,33 +153,33 @@ class RollbackTraffic(_TrafficAction):
             after,
             summary=f"Send all traffic of {params.service} from {before.say()} to {choice.target}.",
             risk=_risk(choice, before, tag),
-            undo=f"Gives the traffic back as it was: {before.say()}, once a fix is deployed.",
+            undo=f"Restores the traffic to {before.say()}, once a fix is deployed.",
         ).model_copy(update={"known_good": choice.known_good})
 
     @override
     async def precheck(self, params: CloudRunParams, change: Change[TrafficState]) -> list[Refusal]:
-        found = await super().precheck(params, change)
+        refusals = await super().precheck(params, change)
         ahead = passed_over(change.before, self.maintenance_tag(params))
-        backwards = change.after.intent() != change.before.intent() and not _forward(change)
+        backwards = change.after.intent() != change.before.intent() and not _goes_forward(change)
         if _target(params) is None and ahead and backwards:
-            found.append(
+            refusals.append(
                 Refusal(
-                    sentence=f"It looks rolled back already: traffic is {change.before.say()}, and the newer {ahead} is"
-                    " ready and gets none.",
+                    sentence=f"{params.service} seems to be rolled back already: traffic is {change.before.say()},"
+                    f" and the newer {ahead} is ready and gets none.",
                     next_step="To go back further, name the revision in `to`.",
                 )
             )
-        return found
+        return refusals
 
     @override
     def undo(self, params: CloudRunParams, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
-        after = given_back(done.before, done.after, now)
+        after = restored(done.before, done.after, now)
         left = set(done.before.shares()) - set(done.after.shares())
         latest = [share.revision for share in after.allocation if share.percent and share.latest]
-        again = next((name for name in latest if name in left), None)
-        if again:
+        still_latest = next((name for name in latest if name in left), None)
+        if still_latest:
             raise Refused(
-                f"{again} is still the latest revision: undoing would send users to the one that was rolled back from.",
+                f"{still_latest} is still the latest revision: undo would send users back to the revision that failed.",
                 "Deploy the fix first, then undo.",
             )
         _refuse_maintenance(after, now, self.maintenance_tag(params))
@@ -189,16 +188,16 @@ class RollbackTraffic(_TrafficAction):
             params,
             now,
             after,
-            summary=f"Give the traffic of {params.service} back, from {now.say()} to {after.say()}.",
-            risk=f"{', '.join(named)} is what was rolled back from."
+            summary=f"Restore the traffic of {params.service} from {now.say()} to {after.say()}.",
+            risk=f"Users get {', '.join(named)} again, which was rolled back."
             if named
-            else "Users meet the newer revision again.",
-            undo=f"Sends all traffic to {now.say()} again.",
+            else "Users get the newer revision again.",
+            undo=f"Restores the traffic to {now.say()}.",
         )
 
 
 class RestoreLatest(_TrafficAction):
-    """Sends all users of a service to its latest revision, and lets later deployments have them too."""
+    """Sends all users of a service to its latest revision, and to each later deployment."""
 
     name = "cloud_run.restore_latest"
     title = "Send traffic to the latest revision"
@@ -208,43 +207,43 @@ class RestoreLatest(_TrafficAction):
     def plan(self, params: CloudRunParams, before: TrafficState) -> Change[TrafficState]:
         latest = before.latest_ready
         if not latest:
-            raise Refused(f"{params.service} has no revision that is ready.", "Deploy one that starts.")
+            raise Refused(f"{params.service} has no revision that is ready.", "Deploy a revision that starts.")
         after = sending_all(before, latest, latest=True)
         _refuse_maintenance(after, before, self.maintenance_tag(params))
         if before.tagged(self.maintenance_tag(params)) in before.shares():
             raise Refused(f"{params.service} is in maintenance.", "End it with maintenance.disable.")
         pending = before.latest_created if before.latest_created != latest else None
-        waits = f" {pending} is newer and not ready: users will meet it as soon as it is." if pending else ""
+        waiting = f" {pending} is newer and not ready: users will get it as soon as it is." if pending else ""
         return self.change(
             params,
             before,
             after,
             summary=f"Send all traffic of {params.service} from {before.say()} to the latest revision, {latest}.",
-            risk=f"Users meet {latest}, and later whatever is deployed.{waits}",
-            undo=f"Gives the traffic back as it was: {before.say()}.",
+            risk=f"Users get {latest}, and then each later deployment.{waiting}",
+            undo=f"Restores the traffic to {before.say()}.",
         )
 
     @override
     def undo(self, params: CloudRunParams, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
-        after = given_back(done.before, done.after, now)
+        after = restored(done.before, done.after, now)
         return self.change(
             params,
             now,
             after,
-            summary=f"Give the traffic of {params.service} back, from {now.say()} to {after.say()}.",
+            summary=f"Restore the traffic of {params.service} from {now.say()} to {after.say()}.",
             risk="The service is pinned again: later deployments get no users.",
             undo="Sends all traffic to the latest revision again.",
         )
 
 
 class Revisions(Probe[CloudRunParams]):
-    """Says which revision serves, and what there is to go back to."""
+    """Reports which revision serves, and which one a rollback would choose."""
 
     name = "cloud_run.revisions"
-    title = "Look at the revisions"
+    title = "List the revisions"
     params = CloudRunParams
     needs = (CloudRun,)
-    uses = WITNESSES
+    uses = EVIDENCE_CLIENTS
     handles = (CloudRunHandle,)
     tells_serving = True
 
@@ -258,9 +257,9 @@ class Revisions(Probe[CloudRunParams]):
         service = self.context.service(params.service)
         try:
             run, name = locate(self.context, params)
-            place = place_of(run, params.service, name)
+            identity = identity_of(run, params.service, name)
             state, past = await asyncio.gather(
-                traffic_state.read_traffic(run, name), ask_witnesses(self.context, place)
+                traffic_state.read_traffic(run, name), gather_evidence(self.context, identity)
             )
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
@@ -268,18 +267,18 @@ class Revisions(Probe[CloudRunParams]):
         facts["revisions"] = [revision.model_dump(mode="json") for revision in state.revisions[:10]]
         tag = maintenance_tag(service)
         if state.serving == state.shares() and list(state.serving.values()) == [traffic_state.ALL]:
-            [alone] = state.serving
-            if alone != state.tagged(tag):
-                facts[SERVING_ALL] = [ServingAll(resource=place.resource, revision=alone).model_dump(mode="json")]
+            [only] = state.serving
+            if only != state.tagged(tag):
+                facts[SERVING_ALL] = [ServingAll(resource=identity.resource, revision=only).model_dump(mode="json")]
         try:
             choice = choose_previous(state, tag, past)
-            facts["previous"], earlier = choice.target, f"before it {choice.target}"
+            facts["previous"], previous = choice.target, f"before it {choice.target} served"
         except Refused as refused:
             facts["previous"] = None
             names = ", ".join(candidate.name for candidate in refused.candidates)
-            earlier = f"what was before it is not known (it could be {names})" if names else "nothing to go back to"
+            previous = f"which served before is not known (it could be {names})" if names else "none to roll back to"
         pinned = "" if any(share.latest and share.percent for share in state.allocation) else ", pinned"
-        sentence = f"Traffic is {state.say()}{pinned}; {earlier}."
+        sentence = f"Traffic is {state.say()}{pinned}; {previous}."
         return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
 
 
@@ -290,26 +289,28 @@ def maintenance_tag(service: Service) -> str | None:
 
 
 def traffic_of(run: CloudRun, name: str) -> str:
-    """Return what a change of the traffic of Cloud Run's service `name` changes, as `family:name`."""
+    """Return the resource that a change of this service's traffic claims, as `family:name`."""
     return f"traffic:{run.path(name)}"
 
 
-def place_of(run: CloudRun, service: str, name: str) -> Place:
-    """Return the service as the witnesses of its past name it."""
-    return Place(service=service, resource=traffic_of(run, name), project=run.project, region=run.region, name=name)
+def identity_of(run: CloudRun, service: str, name: str) -> ServiceIdentity:
+    """Return the service with the names by which the evidence sources know it."""
+    return ServiceIdentity(
+        service=service, resource=traffic_of(run, name), project=run.project, region=run.region, name=name
+    )
 
 
 def _target(params: CloudRunParams) -> str | None:
-    """Return the revision that was asked for by name, without its path; None for `previous`."""
+    """Return the revision that `to` names, without its path; None for `previous`."""
     to = params.to if isinstance(params, RollbackParams) else PREVIOUS
     return None if to == PREVIOUS else to.rsplit("/", 1)[-1]
 
 
-def _forward(change: Change[TrafficState]) -> bool:
-    """Return whether the change sends users to something newer than what serves now, as an undo does."""
-    made = {revision.name: revision.created for revision in change.before.revisions}
-    now = [made[name] for name in change.before.shares() if name in made]
-    then = [made[name] for name in change.after.shares() if name in made]
+def _goes_forward(change: Change[TrafficState]) -> bool:
+    """Return whether the change sends users to a newer revision than now, as an undo does."""
+    created = {revision.name: revision.created for revision in change.before.revisions}
+    now = [created[name] for name in change.before.shares() if name in created]
+    then = [created[name] for name in change.after.shares() if name in created]
     return any(share.latest and share.percent for share in change.after.allocation) or (
         bool(now and then) and max(then) > max(now)
     )
@@ -321,8 +322,8 @@ def _risk(choice: Choice, before: TrafficState, tag: str | None) -> str:
         choice.reason,
         *choice.against,
         f"Others that could serve: {', '.join(choice.others)}." if choice.others else "Nothing else could serve.",
-        f"{ahead} is newer, ready, and gets no traffic: somebody may have rolled back already." if ahead else "",
-        "The service is pinned: later deployments get no users until traffic is given to the latest again.",
+        f"{ahead} is newer, ready, and gets no traffic: there may have been a rollback already." if ahead else "",
+        "The service is pinned: later deployments get no users until the latest revision is restored.",
         "The database is not rolled back.",
     ]
     return " ".join(part for part in parts if part)

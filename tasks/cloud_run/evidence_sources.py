@@ -1,7 +1,7 @@
-"""Asks who could know which revision served before the trouble: our own record, Cloud Monitoring, the audit log.
+"""Reads the sources that know which revision served before: our own record, Cloud Monitoring, the audit log.
 
-All at once, and for two seconds at most: a witness that cannot be reached, is not configured or may not be asked is
-silent, and the reason is told. No rollback waits for one, or fails because of one.
+All three are asked at once, for two seconds at most. A source that cannot be reached, is not configured or refuses
+gives no evidence, and the reason is reported. No rollback waits longer for a source, or fails because of one.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_monitoring import CloudMetrics
-from allclear.vendors.google_http import UNREADABLE
+from allclear.vendors.errors import UNREADABLE
 from tasks.cloud_run.evidence import WINDOW, Evidence, Past, by_audit_log, by_own_record, by_requests
 
-WITNESSES: tuple[type[Client], ...] = (CloudMetrics, CloudLogs)
-CHECK_SECONDS = 2.0
-"""How long one witness is waited for."""
-_NONSENSE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What code meets that is handed another shape than it was written for."""
-MOST = 5
-"""How many pieces of evidence one witness may give: what is older decides nothing."""
+EVIDENCE_CLIENTS: tuple[type[Client], ...] = (CloudMetrics, CloudLogs)
+SOURCE_SECONDS = 2.0
+"""How long to wait for each source."""
+MOST_EVIDENCE = 5
+"""How many pieces of evidence count from one source: older ones decide nothing."""
+_UNEXPECTED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What code raises when it gets data of another shape than it was written for."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """The service that is asked about, as each witness names it."""
+class ServiceIdentity:
+    """One service, with the names by which the sources know it."""
 
     service: str
     """Its short name in systems.yaml."""
     resource: str
+    """The resource that a traffic change claims, as `traffic:projects/…`."""
     project: str
     region: str
     name: str
@@ -42,61 +43,66 @@ class Place:
 
 
 @dataclass(frozen=True)
-class _Witness:
+class _Source:
     knows: str
-    silence: str
-    """What it means when it answers and names nobody."""
-    ask: Callable[[], Awaitable[list[Evidence]]]
+    none_found: str
+    """Why there is no evidence if the source answers without any."""
+    read: Callable[[], Awaitable[list[Evidence]]]
 
 
-async def ask_witnesses(context: ActionContext, place: Place, now: datetime | None = None) -> Past:
-    """Return what is known of the time before the trouble of `place`; raises nothing of its own."""
+async def gather_evidence(context: ActionContext, identity: ServiceIdentity, now: datetime | None = None) -> Past:
+    """Return what is known about the time before the incident. Raises nothing."""
     now = now or utc_now()
-    unknown: list[str] = []
     try:
-        onset = min(context.record.onset(place.service) or now, now)
+        onset = min(context.record.onset(identity.service) or now, now)
     except AllclearError:
-        onset = now  # the journal is out of reach; its own witness says so below
-
-    async def recorded() -> list[Evidence]:
-        return by_own_record(context.record.baselines(place.resource, onset), onset, now)
-
-    async def counted() -> list[Evidence]:
-        metrics = context.client(CloudMetrics)
-        counts = await metrics.requests(place.project, place.region, place.name, until=onset, window=WINDOW)
-        return by_requests(counts, onset, now)
-
-    async def logged() -> list[Evidence]:
-        logs = context.client(CloudLogs)
-        moves = await logs.traffic_moves(place.project, place.region, place.name, now=now)
-        return by_audit_log(moves, onset, now)
-
-    witnesses = (
-        _Witness("what we saw healthy before", "nothing is recorded", recorded),
-        _Witness("who answered requests before", "none were counted", counted),
-        _Witness("who had the traffic before", "the audit log names nobody", logged),
-    )
-    heard = await asyncio.gather(*(_hear(witness) for witness in witnesses))
-    for witness, (evidence, reason) in zip(witnesses, heard, strict=True):
-        if not evidence:
-            unknown.append(f"Not known: {witness.knows} ({reason}).")
+        onset = now  # the journal cannot be reached; its own source reports that below
+    sources = _sources(context, identity, onset, now)
+    answers = await asyncio.gather(*(_read(source) for source in sources))
     return Past(
         onset=onset,
         asked_at=now,
-        evidence=tuple(one for evidence, _ in heard for one in evidence),
-        unknown=tuple(unknown),
+        evidence=tuple(piece for evidence, _ in answers for piece in evidence),
+        unknown=tuple(
+            f"Not known: {source.knows} ({reason})."
+            for source, (evidence, reason) in zip(sources, answers, strict=True)
+            if not evidence
+        ),
     )
 
 
-async def _hear(witness: _Witness) -> tuple[list[Evidence], str]:
-    """Return what it said, and why it is silent."""
+def _sources(
+    context: ActionContext, identity: ServiceIdentity, onset: datetime, now: datetime
+) -> tuple[_Source, _Source, _Source]:
+    async def own_record() -> list[Evidence]:
+        return by_own_record(context.record.baselines(identity.resource, onset), onset, now)
+
+    async def requests() -> list[Evidence]:
+        metrics = context.client(CloudMetrics)
+        counts = await metrics.requests(identity.project, identity.region, identity.name, until=onset, window=WINDOW)
+        return by_requests(counts, onset, now)
+
+    async def audit_log() -> list[Evidence]:
+        logs = context.client(CloudLogs)
+        moves = await logs.traffic_moves(identity.project, identity.region, identity.name, now=now)
+        return by_audit_log(moves, onset, now)
+
+    return (
+        _Source("which revision we saw healthy before", "nothing is recorded", own_record),
+        _Source("which revision answered requests before", "none were counted", requests),
+        _Source("which revision had the traffic before", "the audit log names none", audit_log),
+    )
+
+
+async def _read(source: _Source) -> tuple[list[Evidence], str]:
+    """Return the evidence, and the reason if there is none."""
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return (await witness.ask())[:MOST], witness.silence
+        async with asyncio.timeout(SOURCE_SECONDS):
+            return (await source.read())[:MOST_EVIDENCE], source.none_found
     except TimeoutError:
-        return [], f"no answer within {CHECK_SECONDS:.0f} s"
+        return [], f"no answer within {SOURCE_SECONDS:.0f} s"
     except AllclearError as error:
         return [], error.message.rstrip(".")
-    except _NONSENSE as error:
-        # The clients refuse what they cannot read; this is for what they let through. No rollback fails by it.
+    except _UNEXPECTED as error:
+        # The clients refuse what they cannot read; this catches what they accept by mistake, so that no rollback fails.
         return [], f"{UNREADABLE}: {type(error).__name__}"

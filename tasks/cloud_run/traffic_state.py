@@ -1,4 +1,4 @@
-"""Where a Cloud Run service sends its users: read, compared, and chosen anew. Reads and writes go through the client.
+"""The traffic of a Cloud Run service: read, compared, changed, and verified.
 
 Source: vendor facts at the top of allclear/vendors/cloud_run/views.py.
 """
@@ -20,18 +20,18 @@ from allclear.vendors.cloud_run.views import RunRevision, RunService, Traffic
 from tasks.cloud_run.evidence import Past
 
 DEADLINE = timedelta(seconds=60)
-"""A traffic change shows within seconds as a rule; Cloud Run promises no bound."""
-FOLLOWED = timedelta(seconds=10)
-"""How long the write itself waits for the operation, to learn of its error."""
+"""A traffic change normally shows within seconds; Cloud Run promises no limit."""
+FOLLOW_UP = timedelta(seconds=10)
+"""How long the write itself follows the operation, to report its error."""
 _ROLLING_OUT = timedelta(seconds=60)
-"""A rollout that takes longer than this hangs, and no longer keeps us from acting."""
-_KEPT = 30
-"""The newest revisions that a state holds, beside those that its traffic names."""
+"""A rollout that takes longer than this hangs, and no longer blocks a change."""
+_NEWEST = 30
+"""How many of the newest revisions a state holds, besides those that its traffic names."""
 ALL = 100
 
 
 class Share(Model):
-    """One entry of the allocation, resolved: `latest` follows the latest ready revision, now `revision`."""
+    """One entry of the allocation. With `latest` it follows the latest ready revision, which is now `revision`."""
 
     revision: str
     percent: int = 0
@@ -40,7 +40,7 @@ class Share(Model):
 
 
 class TrafficState(State):
-    """Where users are sent, and what else could serve them."""
+    """Which revisions users are sent to, and which others exist."""
 
     incidental: ClassVar[frozenset[str]] = frozenset(
         {
@@ -72,15 +72,15 @@ class TrafficState(State):
     latest_created: str | None = None
     updated: Moment | None = None
     revisions: tuple[RunRevision, ...] = ()
-    past: Past = Field(default=Past(), description="What only a rollback's choice needs; empty in every other look.")
+    past: Past = Field(default=Past(), description="The evidence for choosing a rollback's target; empty otherwise.")
 
     def shares(self) -> dict[str, int]:
-        """Return the percent of each revision that serves, the biggest first."""
-        found: dict[str, int] = {}
+        """Return the percent of each revision that serves, the largest first."""
+        percents: dict[str, int] = {}
         for share in self.allocation:
             if share.percent:
-                found[share.revision] = found.get(share.revision, 0) + share.percent
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+                percents[share.revision] = percents.get(share.revision, 0) + share.percent
+        return dict(sorted(percents.items(), key=lambda item: -item[1]))
 
     def revision(self, name: str) -> RunRevision | None:
         """Return the revision called `name`, or None."""
@@ -91,7 +91,7 @@ class TrafficState(State):
         return next((share.revision for share in self.allocation if tag and share.tag == tag), None)
 
     def intent(self, *, tags: bool = True) -> list[tuple[str, int, str]]:
-        """Return what the allocation asks for, whatever `latest` resolves to: two equal ones ask for the same."""
+        """Return the allocation in a comparable form, independent of what `latest` resolves to."""
         return sorted(
             ("LATEST" if share.latest else share.revision, share.percent, share.tag or "")
             for share in self.allocation
@@ -109,7 +109,7 @@ class TrafficState(State):
 
 
 def state_of(service: RunService, revisions: tuple[RunRevision, ...], keep: str = "") -> TrafficState:
-    """Return the state; of the revisions the newest, and those that are named by the traffic or by `keep`."""
+    """Return the state, with the newest revisions and those that the traffic or `keep` names."""
     allocation = _canonical(
         Share(
             revision=entry.revision or service.latest_ready or "",
@@ -133,12 +133,12 @@ def state_of(service: RunService, revisions: tuple[RunRevision, ...], keep: str 
         latest_ready=service.latest_ready,
         latest_created=service.latest_created,
         updated=service.updated,
-        revisions=tuple(r for place, r in enumerate(revisions) if place < _KEPT or r.name in named),
+        revisions=tuple(r for place, r in enumerate(revisions) if place < _NEWEST or r.name in named),
     )
 
 
 def _canonical(shares: Iterable[Share]) -> tuple[Share, ...]:
-    """Return percents and tags as entries of their own: the same allocation always looks the same."""
+    """Return percents and tags as separate, sorted entries, so that equal allocations compare equal."""
     percents: dict[tuple[str, bool], int] = {}
     tags: list[Share] = []
     for share in shares:
@@ -171,15 +171,15 @@ def _moved(now: TrafficState, shares: Iterable[Share]) -> TrafficState:
     return state.model_copy(update={"serving": state.shares()})
 
 
-def given_back(earlier: TrafficState, done: TrafficState, now: TrafficState) -> TrafficState:
-    """Return `now` with the percents of `earlier`, today's tags, and `latest` as it resolves today.
+def restored(earlier: TrafficState, done: TrafficState, now: TrafficState) -> TrafficState:
+    """Return `now` with the percents of `earlier`, the present tags, and `latest` as it resolves now.
 
-    Raises Refused where somebody has moved the traffic since `done`, or a revision of `earlier` cannot serve any more.
+    Raises Refused if the traffic was changed since `done`, or if a revision of `earlier` can no longer serve.
     """
     if now.intent(tags=False) != done.intent(tags=False):
         raise Refused(
-            f"The traffic was changed since: it is {now.say()}, and was left at {done.say()}.",
-            "Find out who changed it and why; then set it by hand, or leave it.",
+            f"The traffic was changed since: it is {now.say()}, and we left it at {done.say()}.",
+            "Find out who changed it and why. Then set it by hand, or leave it.",
         )
     served = [
         share.model_copy(update={"revision": now.latest_ready or ""}) if share.latest else share
@@ -205,30 +205,30 @@ def unfit(state: TrafficState, name: str) -> str | None:
     return None
 
 
-# --- writing and proving -----------------------------------------------------------------------------
+# --- writing and verifying -----------------------------------------------------------------------------
 
 
 async def write_traffic(
     run: CloudRun, service: str, before: TrafficState, after: TrafficState, deadline: timedelta = DEADLINE
 ) -> Receipt:
-    """Set the traffic against the etag of `before`, and follows the operation for a while."""
+    """Set the traffic against the etag of `before`, and follow the operation for some seconds."""
     wanted = tuple(
         Traffic(revision=None if share.latest else share.revision, percent=share.percent, tag=share.tag)
         for share in after.allocation
     )
     operation = await run.set_traffic(service, wanted, before.etag)
     try:
-        finished = await run.finished(operation, min(FOLLOWED, deadline))
+        finished = await run.finished(operation, min(FOLLOW_UP, deadline))
     except AllclearError:
-        # The write itself was accepted; what became of it is for the next look to say.
+        # The write itself was accepted; the next observation shows its effect.
         return Receipt(facts={"operation": operation, "done": False})
     return Receipt(facts={"operation": operation, "done": finished.done, "error": finished.error})
 
 
 def traffic_reached(wanted: TrafficState, now: TrafficState) -> bool:
-    """Return whether what is wanted is asked for, and users are sent there or Cloud Run is on its way to it.
+    """Return whether the wanted traffic is configured, and is served or being rolled out.
 
-    A rollout under way counts: after a crash in its middle there is nothing to write again, only to prove.
+    A rollout under way counts: after a crash there is nothing to write again, only to verify.
     """
     return now.intent() == wanted.intent() and (not _rolled_out(now) or now.serving == now.shares())
 
@@ -242,27 +242,36 @@ def traffic_finding(
 ) -> Finding:
     """Return whether the traffic is as intended: inconclusive while Cloud Run is still rolling it out.
 
-    `before` is what was written against: once the etag has moved on from it, other traffic is somebody else's.
+    `before` is the state that the write started from: if the etag has changed since, another client set the traffic.
     """
-    facts = {"wanted": wanted.shares(), "asked": now.shares(), "serving": now.serving, "reconciling": now.reconciling}
+    facts = {
+        "wanted": wanted.shares(),
+        "configured": now.shares(),
+        "serving": now.serving,
+        "reconciling": now.reconciling,
+    }
     error = str(receipt.facts.get("error") or "") if receipt else ""
 
-    def said(verdict: Verdict, sentence: str, *, final: bool = False) -> Finding:
+    def finding(verdict: Verdict, sentence: str, *, final: bool = False) -> Finding:
         return Finding(verdict=verdict, sentence=sentence, facts=facts, final=final)
 
     if now.intent() != wanted.intent():
-        theirs = before is not None and now.etag != before.etag
-        return said(Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.", final=theirs)
+        changed_by_others = before is not None and now.etag != before.etag
+        return finding(
+            Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.", final=changed_by_others
+        )
     if not _rolled_out(now):
-        return said(Verdict.INCONCLUSIVE, "Cloud Run is still rolling it out.")
+        return finding(Verdict.INCONCLUSIVE, "Cloud Run is still rolling out the change.")
     if now.routed and now.serving == now.shares():
-        # Whatever became of our own operation: a later one may have superseded it and kept our traffic.
-        return said(Verdict.SUCCESS, f"Traffic is served by {now.say()}.")
+        # Our own operation may have failed: a later one may have superseded it and kept our traffic.
+        return finding(Verdict.SUCCESS, f"Traffic is served by {now.say()}.")
     if error or not now.routed:
-        # At rest Cloud Run tries no more by itself.
+        # Cloud Run has stopped trying.
         reason = error or now.trouble.rstrip(".") or "no reason given"
-        return said(Verdict.FAILURE, f"Cloud Run could not carry it out: {reason}.{_served(now)}", final=True)
-    return said(Verdict.INCONCLUSIVE, f"Traffic is set to {now.say()}, and not all of it is sent there yet.")
+        return finding(
+            Verdict.FAILURE, f"Cloud Run could not carry out the change: {reason}.{_served(now)}", final=True
+        )
+    return finding(Verdict.INCONCLUSIVE, f"Traffic is set to {now.say()}, and not all users are sent there yet.")
 
 
 def _served(now: TrafficState) -> str:
@@ -270,26 +279,26 @@ def _served(now: TrafficState) -> str:
     return f" Users are still sent to {shares}." if shares else ""
 
 
-async def traffic_objections(run: CloudRun, service: str, before: TrafficState, after: TrafficState) -> list[Refusal]:
+async def traffic_refusals(run: CloudRun, service: str, before: TrafficState, after: TrafficState) -> list[Refusal]:
     """Return why `before` must not become `after` now."""
-    found: list[Refusal] = []
+    refusals: list[Refusal] = []
     for name in after.shares():
         fault = unfit(before, name)
         if fault:
-            found.append(Refusal(sentence=f"{name} cannot serve: {fault}.", next_step="Name another revision."))
+            refusals.append(Refusal(sentence=f"{name} cannot serve: {fault}.", next_step="Name another revision."))
     since = utc_now() - before.updated if before.updated else None
     if before.reconciling and since is not None and since < _ROLLING_OUT:
-        found.append(
+        refusals.append(
             Refusal(
-                sentence=f"Cloud Run is rolling out another change of {service} at this moment.",
+                sentence=f"Cloud Run is rolling out another change of {service} now.",
                 next_step="Find out who is deploying, and propose this again when it is done.",
             )
         )
     if not await run.may(service, UPDATE_PERMISSION):
-        found.append(
+        refusals.append(
             Refusal(
                 sentence=f"Our credentials lack {UPDATE_PERMISSION} on {service}.",
                 next_step="Give their service account the role roles/run.developer, or change the traffic by hand.",
             )
         )
-    return found
+    return refusals

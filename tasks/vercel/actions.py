@@ -1,7 +1,7 @@
-"""Rolling a project on Vercel back to an earlier deployment, and promoting a later one again.
+"""The actions and the probe of Vercel: rolling back to an earlier deployment, promoting one, listing them.
 
-A rollback pins the production domains: later deployments do not get them until one is promoted. That is a debt, and
-the ledger holds it. Vercel offers nothing to write against, so what was seen is compared once more just before.
+A rollback pins the production domains: later deployments do not get them until one is promoted. The ledger holds that.
+Vercel offers no version to write against, so what serves is read once more just before the write.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from allclear.vendors.vercel import Deployment, Vercel, VercelHandle
 from tasks.service_params import ServiceParams, handle_of
 from tasks.vercel.state import (
     HostingState,
-    came_to,
     choose_named,
     choose_newest,
     choose_previous,
     goes_back,
+    is_newer,
+    name_of,
+    outcome_of,
     passed_over,
     read_hosting,
-    since,
     unfit,
-    word,
 )
 
 PREVIOUS = "previous"
@@ -64,7 +64,7 @@ class PromoteParams(ServiceParams):
 
 
 class _DomainAction(Action[ServiceParams, HostingState]):
-    """What rolling back and promoting share."""
+    """The base of rolling back and promoting."""
 
     params: ClassVar[type[Params]] = ServiceParams
     state: ClassVar[type[State]] = HostingState
@@ -77,36 +77,36 @@ class _DomainAction(Action[ServiceParams, HostingState]):
         """Return the client."""
         return self.context.client(Vercel)
 
-    def hosted(self, params: ServiceParams) -> VercelHandle:
-        """Return where the service is on Vercel. Raises ConfigError where systems.yaml does not say."""
+    def handle(self, params: ServiceParams) -> VercelHandle:
+        """Return the service's project and domain. Raises ConfigError if systems.yaml has none."""
         return handle_of(self.context, params.service, VercelHandle, _ADD_HANDLE)
 
     @override
     def resource(self, params: ServiceParams) -> str:
-        hosted = self.hosted(params)
-        return f"domain:{hosted.project}/{hosted.domain}"
+        handle = self.handle(params)
+        return f"domain:{handle.project}/{handle.domain}"
 
     @override
     async def observe(self, params: ServiceParams) -> HostingState:
-        hosted = self.hosted(params)
-        return await read_hosting(self.vercel, hosted)
+        handle = self.handle(params)
+        return await read_hosting(self.vercel, handle)
 
     @override
     async def precheck(self, params: ServiceParams, change: Change[HostingState]) -> list[Refusal]:
-        now, found = change.before, list[Refusal]()
+        now, refusals = change.before, list[Refusal]()
         if now.job and now.job.running:
-            found.append(
+            refusals.append(
                 Refusal(
-                    sentence=f"Vercel is carrying out another {now.job.kind} of {now.domain} at this moment.",
-                    next_step="Find out who asked for it, and propose this again when it is done.",
+                    sentence=f"Vercel is carrying out another {now.job.kind} of {now.domain} now.",
+                    next_step="Find out who requested it, and propose this again when it is done.",
                 )
             )
         fault = unfit(now.find(change.after.serving), back=goes_back(now, change.after.serving))
         if fault:
-            found.append(
+            refusals.append(
                 Refusal(sentence=f"{change.after.serving} cannot serve: {fault}.", next_step="Name another deployment.")
             )
-        return found
+        return refusals
 
     @override
     async def apply(self, params: ServiceParams, change: Change[HostingState], key: str) -> Receipt:
@@ -116,8 +116,8 @@ class _DomainAction(Action[ServiceParams, HostingState]):
         serves = await self.vercel.serving(before.domain, before.project)
         if serves != before.serving:
             raise Conflict(
-                f"{before.domain} points to {serves} by now, not to {before.serving}.",
-                "Look at it again and decide anew.",
+                f"{before.domain} now points to {serves}, not to {before.serving}.",
+                "Check what serves now, and decide again.",
             )
         if goes_back(change.before, change.after.serving):
             await self.vercel.roll_back(before.project, target.serving, f"{_REASON} {key}")
@@ -130,21 +130,21 @@ class _DomainAction(Action[ServiceParams, HostingState]):
         wanted, job = change.after.serving, after.job
         facts = {"wanted": wanted, "serving": after.serving, "job": job.status if job else None}
 
-        def said(verdict: Verdict, sentence: str) -> Finding:
+        def finding(verdict: Verdict, sentence: str) -> Finding:
             return Finding(verdict=verdict, sentence=sentence, facts=facts)
 
         if job and job.running and job.to == wanted:
-            return said(Verdict.INCONCLUSIVE, f"Vercel is still pointing {after.domain} to {wanted}.")
+            return finding(Verdict.INCONCLUSIVE, f"Vercel is still pointing {after.domain} to {wanted}.")
         if after.serving == wanted:
-            return said(Verdict.SUCCESS, f"{after.domain} is served by {after.url or wanted}.")
-        asked = job if job and job.to == wanted and since(job, change.before.job) else None
-        if asked and asked.status in ("failed", "skipped"):
-            return said(Verdict.FAILURE, f"Vercel's {asked.kind} to {wanted} {came_to(asked)}.")
-        return said(Verdict.INCONCLUSIVE, f"{after.domain} still points to {after.url or after.serving}.")
+            return finding(Verdict.SUCCESS, f"{after.domain} is served by {after.url or wanted}.")
+        ours = job if job and job.to == wanted and is_newer(job, change.before.job) else None
+        if ours and ours.status in ("failed", "skipped"):
+            return finding(Verdict.FAILURE, f"Vercel's {ours.kind} to {wanted} {outcome_of(ours)}.")
+        return finding(Verdict.INCONCLUSIVE, f"{after.domain} still points to {after.url or after.serving}.")
 
     @override
     def target_reached(self, change: Change[HostingState], now: HostingState) -> bool:
-        # A job under way counts: after a crash in its middle there is nothing to ask for again, only to prove.
+        # A job under way counts: after a crash there is nothing to request again, only to verify.
         wanted = change.after.serving
         if now.job and now.job.running:
             return now.job.to == wanted
@@ -153,7 +153,7 @@ class _DomainAction(Action[ServiceParams, HostingState]):
     def change(
         self, params: ServiceParams, before: HostingState, target: Deployment, *, summary: str, risk: str, undo: str
     ) -> Change[HostingState]:
-        """Return the change to `target`, in words for the approver."""
+        """Return the change to `target`, with the sentences for the approver."""
         return Change(
             action=self.name,
             resource=self.resource(params),
@@ -167,7 +167,7 @@ class _DomainAction(Action[ServiceParams, HostingState]):
 
 
 class RollBack(_DomainAction):
-    """Lets all users of a service meet an earlier deployment, without building anything."""
+    """Sends all users of a service to an earlier deployment, without building anything."""
 
     name = "vercel.rollback"
     title = "Roll back to an earlier deployment"
@@ -178,13 +178,13 @@ class RollBack(_DomainAction):
     def plan(self, params: ServiceParams, before: HostingState) -> Change[HostingState]:
         to = params.to if isinstance(params, RollBackParams) else PREVIOUS
         target, reason = (
-            choose_previous(before) if to == PREVIOUS else (choose_named(before, to), f"{to} was asked for by name.")
+            choose_previous(before) if to == PREVIOUS else (choose_named(before, to), f"{to} was requested by name.")
         )
         return self.change(
             params,
             before,
             target,
-            summary=f"Point {before.domain} from {before.shown} to {word(target)}, which served before.",
+            summary=f"Point {before.domain} from {before.shown} to {name_of(target)}, which served before.",
             risk=f"{reason} Later deployments get no users until one is promoted. Environment variables and cron jobs "
             "go back to those of that build; the database does not.",
             undo="Promotes the newest deployment, once a fix is deployed.",
@@ -192,37 +192,38 @@ class RollBack(_DomainAction):
 
     @override
     async def precheck(self, params: ServiceParams, change: Change[HostingState]) -> list[Refusal]:
-        found, now = await super().precheck(params, change), change.before
+        refusals, now = await super().precheck(params, change), change.before
         named = isinstance(params, RollBackParams) and params.to != PREVIOUS
         moves = change.after.serving != now.serving
         if moves and not named and goes_back(change.before, change.after.serving) and (ahead := passed_over(now)):
-            found.append(
+            refusals.append(
                 Refusal(
-                    sentence=f"It looks rolled back already: {now.say()}, and the newer {word(ahead)} has served.",
+                    sentence=f"{params.service} seems to be rolled back already: {now.say()}, and the newer"
+                    f" {name_of(ahead)} has served.",
                     next_step="To go back further, name the deployment in `to`.",
                 )
             )
-        return found
+        return refusals
 
     @override
     def undo(self, params: ServiceParams, done: Change[HostingState], now: HostingState) -> Change[HostingState]:
         if now.serving != done.after.serving:
             raise Refused(
-                f"{now.domain} was pointed to {now.shown} since.",
-                "Find out who did it and why; nothing is left of this rollback.",
+                f"{now.domain} was pointed to {now.shown} since then.",
+                "Find out who did it and why. Nothing is left of this rollback.",
             )
         newest = choose_newest(now)
         if newest.id == done.before.serving:
             raise Refused(
-                f"{word(newest)} is still the newest deployment: undoing would send users to the one that was rolled"
-                " back from.",
+                f"{name_of(newest)} is still the newest deployment: undo would send users back to the deployment that"
+                " failed.",
                 "Deploy the fix first, then undo.",
             )
         return _promotion(self, params, now, newest)
 
 
 class Promote(_DomainAction):
-    """Lets all users of a service meet a deployment, and each that is deployed later."""
+    """Sends all users of a service to a deployment, and to each later one."""
 
     name = "vercel.promote"
     title = "Promote a deployment"
@@ -237,7 +238,7 @@ class Promote(_DomainAction):
     @override
     def undo(self, params: ServiceParams, done: Change[HostingState], now: HostingState) -> Change[HostingState]:
         if now.serving != done.after.serving:
-            raise Refused(f"{now.domain} was pointed to {now.shown} since.", "Find out who did it and why.")
+            raise Refused(f"{now.domain} was pointed to {now.shown} since then.", "Find out who did it and why.")
         return self.change(
             params,
             now,
@@ -249,10 +250,10 @@ class Promote(_DomainAction):
 
 
 class Deployments(Probe[ServiceParams]):
-    """Says which deployment serves, and what there is to go back to."""
+    """Reports which deployment serves, and which one a rollback would choose."""
 
     name = "vercel.deployments"
-    title = "Look at the deployments"
+    title = "List the deployments"
     params = ServiceParams
     needs = (Vercel,)
     handles = (VercelHandle,)
@@ -260,18 +261,18 @@ class Deployments(Probe[ServiceParams]):
     @override
     async def check(self, params: ServiceParams) -> Finding:
         try:
-            hosted = handle_of(self.context, params.service, VercelHandle, _ADD_HANDLE)
-            state = await read_hosting(self.context.client(Vercel), hosted)
+            handle = handle_of(self.context, params.service, VercelHandle, _ADD_HANDLE)
+            state = await read_hosting(self.context.client(Vercel), handle)
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
         facts = state.model_dump(mode="json", include={"domain", "serving", "url", "job"})
-        facts["deployments"] = [one.model_dump(mode="json") for one in state.deployments[:10]]
+        facts["deployments"] = [deployment.model_dump(mode="json") for deployment in state.deployments[:10]]
         try:
-            previous, _ = choose_previous(state)
-            facts["previous"], earlier = previous.id, f"before it {word(previous)}"
+            target, _ = choose_previous(state)
+            facts["previous"], previous = target.id, f"before it {name_of(target)} served"
         except Refused:
-            facts["previous"], earlier = None, "nothing to go back to"
-        return Finding(verdict=Verdict.SUCCESS, sentence=f"{state.say()}; {earlier}.", facts=facts)
+            facts["previous"], previous = None, "none to roll back to"
+        return Finding(verdict=Verdict.SUCCESS, sentence=f"{state.say()}; {previous}.", facts=facts)
 
 
 def _promotion(
@@ -281,7 +282,7 @@ def _promotion(
         params,
         now,
         target,
-        summary=f"Point {now.domain} from {now.shown} to {word(target)}.",
-        risk=f"Users meet {word(target)}, and later whatever is deployed.",
-        undo=f"Points it back to {now.shown}.",
+        summary=f"Point {now.domain} from {now.shown} to {name_of(target)}.",
+        risk=f"Users get {name_of(target)}, and then each later deployment.",
+        undo=f"Points {now.domain} back to {now.shown}.",
     )

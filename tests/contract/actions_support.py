@@ -31,7 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class AimedAtSimulation:
+class SimulatedContext:
     """Surroundings whose every client talks to one simulation."""
 
     def __init__(self, sim: Simulated, **service: Any) -> None:
@@ -86,10 +86,10 @@ class AimedAtSimulation:
 @asynccontextmanager
 async def production(
     scenario: Production | None = None, **service: Any
-) -> AsyncGenerator[tuple[Simulated, AimedAtSimulation]]:
+) -> AsyncGenerator[tuple[Simulated, SimulatedContext]]:
     """Run a simulated production, and yields it with surroundings aimed at it."""
     async with Simulated(scenario or quick()) as sim:
-        context = AimedAtSimulation(sim, **service)
+        context = SimulatedContext(sim, **service)
         try:
             yield sim, context
         finally:

@@ -36,7 +36,7 @@ class Rejection(Exception):
 
 
 @dataclass
-class Place:
+class ServiceIdentity:
     """One service in one region, with its revisions by age."""
 
     service: Json
@@ -48,7 +48,7 @@ class Place:
 class FakeCloudRun:
     """What it holds, what it was asked, and what goes wrong next."""
 
-    places: dict[str, Place] = field(default_factory=dict[str, Place])
+    places: dict[str, ServiceIdentity] = field(default_factory=dict[str, ServiceIdentity])
     operations: dict[str, Json] = field(default_factory=dict[str, Json])
     permissions: set[str] = field(
         default_factory=lambda: {"run.services.get", "run.services.update", "run.revisions.list", "run.operations.get"}
@@ -67,7 +67,7 @@ class FakeCloudRun:
         """Add a service at rest, its revisions the oldest first with whether they are ready; returns its name."""
         path = f"projects/{PROJECT}/locations/{region}/services/{service}"
         start = datetime.now(UTC) - timedelta(hours=len(revisions))
-        place = Place({"name": path, "generation": "1", "etag": _etag(), "traffic": _targets(traffic)}, [])
+        place = ServiceIdentity({"name": path, "generation": "1", "etag": _etag(), "traffic": _targets(traffic)}, [])
         self.places[path] = place
         for number, (name, ready) in enumerate(revisions.items()):
             self._revision(place, name, start + timedelta(hours=number), ready=ready)
@@ -163,7 +163,7 @@ class FakeCloudRun:
 
     # --- how it moves ----------------------------------------------------------------------------------
 
-    def _place(self, path: str, permission: str | None) -> Place:
+    def _place(self, path: str, permission: str | None) -> ServiceIdentity:
         if permission is not None and permission not in self.permissions:
             raise Rejection("PERMISSION_DENIED", f"Permission '{permission}' denied on resource '{path}'.")
         if not path.startswith(f"projects/{PROJECT}/"):
@@ -173,7 +173,7 @@ class FakeCloudRun:
             raise Rejection("NOT_FOUND", f"Resource '{path}' does not exist.")
         return self.places[path]
 
-    def _revision(self, place: Place, name: str, created: datetime, *, ready: bool) -> None:
+    def _revision(self, place: ServiceIdentity, name: str, created: datetime, *, ready: bool) -> None:
         full = f"{place.service['name']}/revisions/{name}"
         condition = _condition("Ready", SUCCEEDED) if ready else _condition("Ready", FAILED, "It did not start.")
         place.revisions.append({"name": full, "createTime": _time(created), "conditions": [condition]})
@@ -181,14 +181,14 @@ class FakeCloudRun:
         if ready:
             place.service["latestReadyRevision"] = full
 
-    def _edited(self, place: Place) -> None:
+    def _edited(self, place: ServiceIdentity) -> None:
         service = place.service
         service |= {"generation": str(int(service["generation"]) + 1), "etag": _etag()}
         service["updateTime"] = _time(datetime.now(UTC))
         if not place.running:
             self._settle(place)
 
-    def _begin(self, place: Place) -> Json:
+    def _begin(self, place: ServiceIdentity) -> Json:
         place.running = name = f"{place.service['name'].partition('/services/')[0]}/operations/{uuid4()}"
         self._edited(place)
         place.service |= {"reconciling": True, "terminalCondition": _condition("Ready", RECONCILING)}
@@ -198,7 +198,7 @@ class FakeCloudRun:
         asyncio.get_running_loop().call_later(self.operation_seconds, self._end, place, name)
         return self.operations[name]
 
-    def _end(self, place: Place, name: str) -> None:
+    def _end(self, place: ServiceIdentity, name: str) -> None:
         if place.running != name:  # a newer one has taken over
             self.operations[name] |= {"done": True, "error": {"code": 10, "message": "A newer one took over."}}
             return
@@ -210,7 +210,7 @@ class FakeCloudRun:
             answer = {"@type": _SERVICE_TYPE} | copy.deepcopy(place.service)
             self.operations[name] |= {"done": True, "response": answer}
 
-    def _settle(self, place: Place, late: float = 0.0) -> str:
+    def _settle(self, place: ServiceIdentity, late: float = 0.0) -> str:
         service = place.service
         fit = [one["name"] for one in place.revisions if one["conditions"][0]["state"] == SUCCEEDED]
         named = [entry["revision"] for entry in service["traffic"] if "revision" in entry]

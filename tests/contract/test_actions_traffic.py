@@ -199,7 +199,7 @@ async def test_revisions_probe_says_what_serves_and_what_was_before() -> None:
     async with production() as (_, context):
         finding = await Revisions(context).check(CloudRunParams(service="storefront"))
         assert finding.verdict is Verdict.SUCCESS
-        assert finding.sentence == f"Traffic is 100 % latest ({BAD}); before it {GOOD}."
+        assert finding.sentence == f"Traffic is 100 % latest ({BAD}); before it {GOOD} served."
         assert finding.facts["previous"] == GOOD
 
 

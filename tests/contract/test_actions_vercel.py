@@ -22,7 +22,7 @@ from tasks.http_probes import SmokeTest
 from tasks.service_params import ServiceParams
 from tasks.vercel.actions import Deployments, Promote, RollBack
 from tests.contract.actions_support import (
-    AimedAtSimulation,
+    SimulatedContext,
     carried_out,
     dumped,
     production,
@@ -46,7 +46,7 @@ def site_down(**changes: Any) -> Production:
 @asynccontextmanager
 async def hosted(
     scenario: Production | None = None, **service: Any
-) -> AsyncGenerator[tuple[Simulated, AimedAtSimulation]]:
+) -> AsyncGenerator[tuple[Simulated, SimulatedContext]]:
     """Run RetailGen's production, and yields it with surroundings aimed at it."""
     smoke = Smoke.model_validate(
         {"requests": 20, "paths": [SmokePath(path="/"), SmokePath(path="/api/export")], "timeout": "2s"}
@@ -87,7 +87,7 @@ async def test_accepted_is_not_done() -> None:
 
 
 async def test_its_undo_waits_for_the_fix_and_promotes_it() -> None:
-    """Users are not sent to what was rolled back from; with a fix there is, they meet it."""
+    """Users are not sent back to the deployment that failed; once a fix is deployed, they get it."""
     async with hosted() as (sim, context):
         action = RollBack(context)
         done = await carried_out(action, service=SERVICE)
@@ -108,7 +108,7 @@ async def test_a_second_rollback_is_refused_for_it_checks_rolled_back() -> None:
         await carried_out(action, service=SERVICE)
         params, change = await worked_out(action, service=SERVICE)
         [refusal] = await action.precheck(params, change)
-        assert "It looks rolled back already" in refusal.sentence
+        assert "seems to be rolled back already" in refusal.sentence
 
 
 async def test_promoting_the_newest_settles_a_rollback_and_can_be_taken_back() -> None:
@@ -139,7 +139,7 @@ async def test_a_domain_that_moved_after_the_check_is_a_conflict() -> None:
         action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
         await control(sim, "POST", "/traffic", {"traffic": [{"revision": "retailgen-a81c0de", "percent": 100}]})
-        with pytest.raises(Conflict, match="by now"):
+        with pytest.raises(Conflict, match="now points to"):
             await action.apply(params, change, "key")
         assert recorded(sim, "write") == []
 
@@ -167,10 +167,10 @@ async def test_what_never_served_is_refused_with_the_candidates(name: str) -> No
 
 
 async def test_nothing_that_served_before_is_refused() -> None:
-    """The first deployment of all has nothing to go back to; the look says so too."""
+    """The first deployment has none to roll back to; the probe says so too."""
     only = site_down(revisions=[RevisionSpec(name=GOOD)], outbreak=None)
     async with hosted(only) as (_, context):
-        with pytest.raises(Refused, match="Nothing that served before"):
+        with pytest.raises(Refused, match="No deployment from before"):
             await worked_out(RollBack(context), service=SERVICE)
         check = await Deployments(context).check(ServiceParams(service=SERVICE))
         assert (check.verdict, check.facts["previous"]) == (Verdict.SUCCESS, None)

@@ -138,7 +138,7 @@ async def test_no_previous_revision_is_refused_with_what_else_there_is_to_do(sce
     act = await acts.proposed()
     assert (act.status, stage.writes()) == (ActStatus.REFUSED, 0)
     assert act.outcome is not None
-    assert act.outcome.sentence == f"Nothing made before {BAD} can serve, for nothing was."
+    assert act.outcome.sentence == f"Nothing made before {BAD} can serve: there is no earlier revision."
     assert "deploy an earlier build" in act.outcome.next_step
 
 
@@ -217,7 +217,7 @@ async def test_a_rollout_that_outlasts_the_deadline_is_unverified_until_a_later_
     stage, acts = await scene(Setting(operation_takes=0.9, deadline=SHORT))
     outcome = await acts.done()
     assert (outcome.status, outcome.changed) == (ActStatus.UNVERIFIED, True)
-    assert outcome.sentence == "Cloud Run is still rolling it out."
+    assert outcome.sentence == "Cloud Run is still rolling out the change."
     early = (await acts.proposed(to=GOOD)).outcome
     assert early is not None
     assert early.status is ActStatus.UNVERIFIED
@@ -247,7 +247,7 @@ async def test_an_operation_that_fails_is_said_at_once_and_with_who_still_serves
     outcome = await acts.carried_out(act)
     assert time.monotonic() - began < Setting().deadline.total_seconds() / 2
     assert (outcome.status, outcome.changed) == (ActStatus.UNVERIFIED, True)
-    assert outcome.sentence.startswith("Cloud Run could not carry it out: ")
+    assert outcome.sentence.startswith("Cloud Run could not carry out the change: ")
     assert outcome.sentence.endswith(f" Users are still sent to 100 % {BAD}.")
     assert outcome.next_step
     assert acts.incident.in_place
@@ -266,7 +266,7 @@ async def test_users_who_never_arrive_leave_it_unverified(scene: Scene) -> None:
     _, acts = await scene(Setting(serves_after=30, deadline=SHORT))
     outcome = await acts.done()
     assert outcome.status is ActStatus.UNVERIFIED
-    assert outcome.sentence == f"Traffic is set to 100 % {GOOD}, and not all of it is sent there yet."
+    assert outcome.sentence == f"Traffic is set to 100 % {GOOD}, and not all users are sent there yet."
 
 
 async def test_an_answer_that_is_lost_after_the_change_is_written_once_and_recorded_once(scene: Scene) -> None:
@@ -381,7 +381,7 @@ async def test_traffic_that_somebody_moves_while_the_operation_runs_is_theirs(sc
 
 
 async def test_the_way_back_waits_for_the_fix(scene: Scene) -> None:
-    """Undo is refused while latest is what was rolled back from; once the fix is there, it gives users to latest."""
+    """Undo is refused while the latest revision is the bad one; once a fix is deployed, undo sends users to it."""
     stage, acts = await scene()
     await acts.done()
     refused = await acts.undone()

@@ -37,7 +37,7 @@ from tasks.cloud_run.actions import RollbackParams, RollbackTraffic
 from tests.contract.fake_cloud_run import FAILED, PROJECT, SUCCEEDED, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
 from tests.scenario.response_support import vintstreet
-from tests.unit.fakes_context import FakeAround, FakeRecord
+from tests.unit.fakes_context import FakeContext, FakeRecord
 
 REGION = "us-central1"
 PATH = f"projects/{PROJECT}/locations/{REGION}/services/shop"
@@ -90,7 +90,7 @@ async def test_empty_traffic_means_latest(line: Line, run: CloudRun) -> None:
 
 async def test_a_write_holds_traffic_and_etag_and_no_template(line: Line, run: CloudRun) -> None:
     """Anything more would be taken for a deployment; the fake refuses another mask."""
-    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop", to="shop-2")
+    action, params = RollbackTraffic(FakeContext(run)), RollbackParams(service="shop", to="shop-2")
     etag = line.fake.places[PATH].service["etag"]
     change = action.plan(params, await action.observe(params))
     receipt = await action.apply(params, change, "VS-1/contain/one")
@@ -107,7 +107,7 @@ async def test_an_operation_that_cannot_be_followed_does_not_undo_the_write(
     line: Line, run: CloudRun, fault: str
 ) -> None:
     """The write was accepted: what became of it is for the next look to say, not for an error."""
-    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop", to="shop-2")
+    action, params = RollbackTraffic(FakeContext(run)), RollbackParams(service="shop", to="shop-2")
     change = action.plan(params, await action.observe(params))
     line.faults = {"GetOperation": [fault] * 50}
     receipt = await action.apply(params, change, "VS-1/contain/one")
@@ -346,7 +346,7 @@ def test_a_simulation_is_reached_the_way_systems_yaml_says(said: dict[str, str],
 
 async def test_a_fresh_rollout_of_somebody_else_is_waited_out_and_a_hanging_one_is_not(run: CloudRun) -> None:
     """A deployment at this very moment refuses; one that has hung for an hour does not keep us from acting."""
-    action, params = RollbackTraffic(FakeAround(run)), RollbackParams(service="shop", to="shop-2")
+    action, params = RollbackTraffic(FakeContext(run)), RollbackParams(service="shop", to="shop-2")
     before = await action.observe(params)
     began = utc_now() - timedelta(hours=1)
     rolling = before.model_copy(update={"reconciling": True, "updated": began})
@@ -354,7 +354,7 @@ async def test_a_fresh_rollout_of_somebody_else_is_waited_out_and_a_hanging_one_
     fresh = rolling.model_copy(update={"updated": utc_now()})
     refusals = await action.precheck(params, action.plan(params, fresh))
     assert hanging == []
-    assert ["at this moment" in refusal.sentence for refusal in refusals] == [True]
+    assert ["another change of" in refusal.sentence for refusal in refusals] == [True]
 
 
 async def test_routes_that_are_ready_count_though_the_newest_deployment_failed(line: Line, run: CloudRun) -> None:

@@ -19,7 +19,7 @@ from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_monitoring import CloudMetrics
 from tasks.cloud_run.actions import Revisions, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
-from tests.contract.actions_support import AimedAtSimulation, carried_out, production
+from tests.contract.actions_support import SimulatedContext, carried_out, production
 from tests.contract.discovery_support import description
 from tests.contract.simulator_support import BAD, GOOD, NOT_READY, Simulated, all_to, control, fault, quick, run_client
 
@@ -53,7 +53,7 @@ async def listed(sim: Simulated, **fields: Any) -> httpx.Response:
     )
 
 
-async def counted(context: AimedAtSimulation, until: datetime, window: timedelta = HOUR) -> dict[str, int]:
+async def counted(context: SimulatedContext, until: datetime, window: timedelta = HOUR) -> dict[str, int]:
     """Return the requests by revision, as our client reads them."""
     found = await context.client(CloudMetrics).requests(*PLACE, until=until, window=window)
     return {name: count.total for name, count in found.items()}
@@ -172,7 +172,7 @@ async def test_our_client_reads_who_served_until_each_write() -> None:
         {GOOD: 100},
         {BAD: 100},
     ][1:]
-    assert moves[-1].asked == {GOOD: 100}
+    assert moves[-1].requested == {GOOD: 100}
     assert NOT_READY not in str(moves)
 
 
@@ -262,7 +262,7 @@ async def test_the_rollback_goes_where_the_requests_went_though_a_newer_revision
         await release(sim)
         done = await carried_out(RollbackTraffic(context), service="storefront")
         assert sim.world.serving() == {KIP: 100}
-    assert f"{KIP} was chosen: it answered" in done.change.risk
+    assert f"{KIP} was chosen because it answered" in done.change.risk
     assert "Against it" not in done.change.risk
     assert done.change.before.past.evidence
     assert done.change.after.past.evidence == ()
@@ -275,7 +275,10 @@ async def test_without_metrics_the_log_decides() -> None:
         done = await carried_out(RollbackTraffic(context), service="storefront")
         assert sim.world.serving() == {GOOD: 100}
     assert "by the audit log" in done.change.risk
-    assert "Not known: who answered requests before (Cloud Monitoring does not allow our key" in done.change.risk
+    assert (
+        "Not known: which revision answered requests before (Cloud Monitoring does not allow our key"
+        in done.change.risk
+    )
 
 
 async def test_an_earlier_rollback_is_not_rolled_back_to() -> None:

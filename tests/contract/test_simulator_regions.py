@@ -153,13 +153,13 @@ async def test_errors_stop_when_the_last_broken_region_is_rolled_back(both: Prod
     """Our own action, one region at a time: each goes back to what that region's own record says was good."""
     async with production(both, **BOTH) as (sim, context):
         first = await carried_out(RollbackTraffic(context), service="storefront", region="us-central1")
-        assert f"{GOOD} was chosen: it answered" in first.change.risk
+        assert f"{GOOD} was chosen because it answered" in first.change.risk
         seen = await visited(sim)
         assert seen["us-central1", True] == 0
         assert seen[EUROPE, True] > 0
         assert not recorded(sim, "errors_stopped")
         second = await carried_out(RollbackTraffic(context), service="storefront", region=EUROPE)
-        assert f"{GOOD_EU} was chosen: it answered" in second.change.risk
+        assert f"{GOOD_EU} was chosen because it answered" in second.change.risk
         assert (await visited(sim))[EUROPE, True] == 0
         await until(lambda: recorded(sim, "errors_stopped"))
         assert [site.serving() for site in sim.world.regional_services] == [{GOOD: 100}, {GOOD_EU: 100}]

@@ -253,7 +253,7 @@ async def test_a_response_records_what_contained_and_what_recovered_for_the_next
         (GOOD, f"{incident_id}, contained"),
     ]
     assert FIX in preview.change.summary
-    assert f"{FIX} was chosen: it served 100 % and was healthy at {noted[0].at:%H:%M} UTC" in preview.change.risk
+    assert f"{FIX} was chosen because it served 100 % and was healthy at {noted[0].at:%H:%M} UTC" in preview.change.risk
 
 
 async def test_without_evidence_the_proposal_is_refused_with_the_candidates(tmp_path: Path) -> None:

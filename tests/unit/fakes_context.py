@@ -50,7 +50,7 @@ class FakeRecord:
         return self._onset
 
 
-class FakeAround:
+class FakeContext:
     """Surroundings with one service, `shop`, and the clients that were handed in."""
 
     def __init__(self, *clients: Client, **service: Any) -> None:

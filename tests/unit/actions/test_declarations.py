@@ -23,7 +23,7 @@ from tasks.pagerduty import Acknowledge, Page, Resolve
 from tasks.slack import PostMessage
 from tasks.statuspage import OpenIncident, ResolveIncident, UpdateIncident
 from tasks.vercel.actions import Deployments, Promote, RollBack
-from tests.unit.fakes_context import FakeAround
+from tests.unit.fakes_context import FakeContext
 
 ACTIONS: list[type[AnyAction]] = [
     RollbackTraffic,
@@ -105,7 +105,7 @@ async def test_a_service_without_the_handle_is_a_mistake_in_systems_yaml(
 ) -> None:
     """The sentence names the file."""
     with pytest.raises(ConfigError, match=r"systems\.yaml"):
-        await kind(FakeAround(**service)).observe(CloudRunParams(service="shop"))
+        await kind(FakeContext(**service)).observe(CloudRunParams(service="shop"))
 
 
 def test_loading_the_actions_loads_no_vendors_library() -> None:

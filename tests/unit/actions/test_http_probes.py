@@ -10,7 +10,7 @@ from allclear.domain.systems import Smoke, SmokePath
 from allclear.vendors.web import Web, WebAnswer
 from tasks.http_probes import Health, SmokeTest, judge
 from tasks.service_params import ServiceParams
-from tests.unit.fakes_context import FakeAround
+from tests.unit.fakes_context import FakeContext
 from tests.unit.fakes_http import FakeVendor
 
 SHOP = ServiceParams(service="shop")
@@ -60,7 +60,7 @@ def test_an_unreachable_host_is_a_failure() -> None:
     """It is trouble that users see."""
     finding = judge(smoke(), answers((20, WebAnswer(status=None, seconds=0, trouble="no connection"))))
     assert finding.verdict is Verdict.FAILURE
-    assert finding.sentence == "20 requests, and none was answered: no connection."
+    assert finding.sentence == "None of 20 requests was answered: no connection."
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ async def test_the_smoke_test_spreads_its_requests_over_the_paths() -> None:
     vendor = FakeVendor(httpx.Response(200))
     paths = [{"path": "/"}, {"path": "/api/checkout", "method": "POST", "json": {"dry": True}}]
     web = Web(transport=vendor)
-    context = FakeAround(web, smoke=smoke(requests=4, paths=paths))
+    context = FakeContext(web, smoke=smoke(requests=4, paths=paths))
     finding = await SmokeTest(context).check(SHOP)
     asked = sorted((request.method, request.url.path, request.content) for request in vendor.requests)
     assert finding.verdict is Verdict.SUCCESS
@@ -106,15 +106,15 @@ async def test_the_health_check_is_read_as_users_would_meet_it(
     answer: httpx.Response | Exception, verdict: Verdict
 ) -> None:
     """Down is a failure; a maintenance page, a wrong address and another host say nothing."""
-    finding = await Health(FakeAround(Web(transport=FakeVendor(answer)))).check(SHOP)
+    finding = await Health(FakeContext(Web(transport=FakeVendor(answer)))).check(SHOP)
     assert finding.verdict is verdict
 
 
 async def test_redirects_are_followed_on_the_same_host_only() -> None:
     """A stranger's page is not taken for the service's."""
     vendor = FakeVendor(httpx.Response(301, headers={"location": "/up"}), httpx.Response(200))
-    finding = await Health(FakeAround(Web(transport=vendor))).check(SHOP)
+    finding = await Health(FakeContext(Web(transport=vendor))).check(SHOP)
     assert finding.verdict is Verdict.SUCCESS
     assert [request.url.path for request in vendor.requests] == ["/healthz", "/up"]
     circle = FakeVendor(httpx.Response(301, headers={"location": "/healthz"}))
-    assert (await Health(FakeAround(Web(transport=circle))).check(SHOP)).verdict is Verdict.FAILURE
+    assert (await Health(FakeContext(Web(transport=circle))).check(SHOP)).verdict is Verdict.FAILURE

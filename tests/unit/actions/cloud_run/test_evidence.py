@@ -39,16 +39,16 @@ def test_the_record_speaks_newest_first_and_only_of_the_time_before() -> None:
         Baseline(resource="traffic:x", revision=name, at=at, noted_by="VS-1")
         for name, at in (("old", ago(60 * 24 * 6)), ("good", ago(45)), ("late", ago(-3)))
     ]
-    said = by_own_record(record, ONSET, NOW)
-    assert [one.revision for one in said] == ["good", "old"]
-    assert said[0].said == "served 100 % and was healthy at 02:10 UTC, by our own record"
-    assert said[1].said == "served 100 % and was healthy at 02:55 UTC on 14 Nov 2026, by our own record"
+    statement = by_own_record(record, ONSET, NOW)
+    assert [one.revision for one in statement] == ["good", "old"]
+    assert statement[0].statement == "served 100 % and was healthy at 02:10 UTC, by our own record"
+    assert statement[1].statement == "served 100 % and was healthy at 02:55 UTC on 14 Nov 2026, by our own record"
 
 
 def test_requests_are_told_with_what_failed_the_busiest_first() -> None:
     """The approver reads exact numbers."""
-    said = by_requests({"a": RequestCount(total=400), "b": RequestCount(total=18_000, failed=12)}, ONSET, NOW)
-    assert [one.said for one in said] == [
+    statement = by_requests({"a": RequestCount(total=400), "b": RequestCount(total=18_000, failed=12)}, ONSET, NOW)
+    assert [one.statement for one in statement] == [
         "answered 18,000 of 18,400 requests, of which 12 failed, in the hour before 02:55 UTC",
         "answered 400 of 18,400 requests in the hour before 02:55 UTC",
     ]
@@ -56,8 +56,8 @@ def test_requests_are_told_with_what_failed_the_busiest_first() -> None:
 
 def test_an_onset_of_another_day_is_told_with_its_date() -> None:
     """An incident that was left open for a week must not look like tonight's."""
-    [said] = by_requests({"a": RequestCount(total=400)}, ONSET, ONSET + timedelta(days=7))
-    assert said.said.endswith("in the hour before 02:55 UTC on 20 Nov 2026")
+    [statement] = by_requests({"a": RequestCount(total=400)}, ONSET, ONSET + timedelta(days=7))
+    assert statement.statement.endswith("in the hour before 02:55 UTC on 20 Nov 2026")
 
 
 def test_the_log_names_who_served_until_each_write() -> None:
@@ -65,15 +65,17 @@ def test_the_log_names_who_served_until_each_write() -> None:
     moves = [deployed(9000, "a"), deployed(4000, "b"), deployed(1, "c")]
     assert named(moves) == ["c", "b", "a"]
     [latest, *_] = by_audit_log(moves, ONSET, NOW)
-    assert latest.said == "had 100 % of the traffic from 08:15 UTC on 17 Nov 2026 until 02:54 UTC, by the audit log"
+    assert (
+        latest.statement == "had 100 % of the traffic from 08:15 UTC on 17 Nov 2026 until 02:54 UTC, by the audit log"
+    )
 
 
 def test_a_deployment_that_never_served_leaves_the_traffic_where_it_was() -> None:
     """It asked in vain: the next write found the old one serving, and both times are one."""
     moves = [deployed(9000, "a"), deployed(1440, "b"), deployed(1, "b")]
-    said = by_audit_log(moves, ONSET, NOW)
-    assert [one.revision for one in said] == ["b", "a"]
-    assert "from 20:55 UTC on 13 Nov 2026" in said[0].said
+    statement = by_audit_log(moves, ONSET, NOW)
+    assert [one.revision for one in statement] == ["b", "a"]
+    assert "from 20:55 UTC on 13 Nov 2026" in statement[0].statement
 
 
 def test_who_was_taken_back_within_minutes_is_not_named() -> None:

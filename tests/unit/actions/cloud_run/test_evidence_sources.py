@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -23,26 +22,29 @@ from allclear.vendors.cloud_monitoring import CloudMetrics
 from allclear.vendors.google_http import GoogleOptions
 from tasks.cloud_run import evidence_sources
 from tasks.cloud_run.evidence import EvidenceKind
-from tasks.cloud_run.evidence_sources import CHECK_SECONDS, Place, ask_witnesses
+from tasks.cloud_run.evidence_sources import SOURCE_SECONDS, ServiceIdentity, gather_evidence
 from tests.contract.simulator_support import REPOSITORY
-from tests.unit.fakes_context import FakeAround, FakeRecord
+from tests.unit.fakes_context import FakeContext, FakeRecord
 from tests.unit.fakes_http import Answer, FakeVendor
 
-PLACE = Place("shop", "traffic:shop", "vintstreet-prod", "us-central1", "shop")
+IDENTITY = ServiceIdentity("shop", "traffic:shop", "vintstreet-prod", "us-central1", "shop")
 CANARY = "ya29.canary-of-a-token"
 
 
 class Hangs(httpx.AsyncBaseTransport):
-    """A vendor that takes the request and never answers."""
+    """A vendor that accepts each request and never answers."""
+
+    waiting = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Wait for ever."""
         _ = request
+        Hangs.waiting += 1
         return await asyncio.get_running_loop().create_future()
 
 
 class BrokenRecord(FakeRecord):
-    """A journal that is out of reach."""
+    """A journal that cannot be reached."""
 
     def baselines(self, *_: object) -> list[Baseline]:
         """Raise JournalError."""
@@ -58,30 +60,34 @@ def token() -> str:
     return CANARY
 
 
-def context(transport: Callable[[], httpx.AsyncBaseTransport]) -> FakeAround:
-    """Return surroundings whose two Google systems answer by that transport."""
-    return FakeAround(
+def context(transport: Callable[[], httpx.AsyncBaseTransport]) -> FakeContext:
+    """Return a context whose two Google systems answer through that transport."""
+    return FakeContext(
         CloudMetrics("https://monitoring.test", GoogleOptions(), token, transport()),
         CloudLogs("https://logging.test", GoogleOptions(), token, transport()),
     )
 
 
-async def test_without_any_witness_each_says_why_it_is_silent() -> None:
+async def test_each_source_without_evidence_says_why() -> None:
     """Nothing recorded, nothing configured: three sentences, and no error."""
-    found = await ask_witnesses(FakeAround(), PLACE)
+    found = await gather_evidence(FakeContext(), IDENTITY)
     assert found.evidence == ()
     assert found.unknown == (
-        "Not known: what we saw healthy before (nothing is recorded).",
-        "Not known: who answered requests before (systems.yaml has no `cloud_monitoring`).",
-        "Not known: who had the traffic before (systems.yaml has no `cloud_logging`).",
+        "Not known: which revision we saw healthy before (nothing is recorded).",
+        "Not known: which revision answered requests before (systems.yaml has no `cloud_monitoring`).",
+        "Not known: which revision had the traffic before (systems.yaml has no `cloud_logging`).",
     )
 
 
-async def test_systems_that_hang_are_waited_for_together_and_two_seconds_at_most() -> None:
-    """A rollback at 3 a.m. is held up for two seconds, not for two times ten."""
-    began = time.perf_counter()
-    found = await ask_witnesses(context(Hangs), PLACE)
-    assert CHECK_SECONDS <= time.perf_counter() - began < CHECK_SECONDS + 1.5
+async def test_systems_that_hang_are_asked_together_and_given_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their waits do not add up, and a rollback does not wait longer for them."""
+    monkeypatch.setattr(Hangs, "waiting", 0)
+    gathering = asyncio.create_task(gather_evidence(context(Hangs), IDENTITY))
+    while Hangs.waiting < 2:  # both requests are under way before either is given up
+        await asyncio.sleep(0)
+        assert not gathering.done()
+    found = await gathering
+    assert SOURCE_SECONDS == 2.0
     assert [sentence.count("no answer within 2 s") for sentence in found.unknown] == [0, 1, 1]
 
 
@@ -94,9 +100,9 @@ async def test_systems_that_hang_are_waited_for_together_and_two_seconds_at_most
         httpx.ReadError("broken"),
     ],
 )
-async def test_a_system_that_refuses_is_silent_and_no_secret_is_told(answer: httpx.Response | Exception) -> None:
-    """Its own words are told, without our token in them."""
-    found = await ask_witnesses(context(lambda: FakeVendor(answer)), PLACE)
+async def test_a_system_that_refuses_gives_no_evidence_and_no_secret_away(answer: httpx.Response | Exception) -> None:
+    """Its own reason is reported, without our token in it."""
+    found = await gather_evidence(context(lambda: FakeVendor(answer)), IDENTITY)
     assert found.evidence == ()
     assert len(found.unknown) == 3
     assert CANARY not in found.model_dump_json()
@@ -115,73 +121,76 @@ async def test_a_system_that_refuses_is_silent_and_no_secret_is_told(answer: htt
         lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip")),
     ],
 )
-async def test_a_witness_that_answers_nonsense_is_silent(nonsense: Answer) -> None:
-    """Whatever it says, the rollback goes on without it, and each silence has its reason."""
-    found = await ask_witnesses(context(lambda: FakeVendor(nonsense)), PLACE)
+async def test_an_unreadable_answer_gives_no_evidence(nonsense: Answer) -> None:
+    """The rollback goes on without it, and the reason is reported."""
+    found = await gather_evidence(context(lambda: FakeVendor(nonsense)), IDENTITY)
     assert found.evidence == ()
     assert len(found.unknown) == 3
     if isinstance(nonsense, httpx.Response) and nonsense.is_success:
         assert [sentence.count("its answer cannot be read") for sentence in found.unknown] == [0, 1, 1]
 
 
-async def test_what_was_let_through_and_nobody_can_read_is_silence_too() -> None:
-    """A record of another make may hand on anything: it is not the approver's trouble."""
+async def test_data_of_an_unexpected_shape_gives_no_evidence() -> None:
+    """Another implementation of the record may return anything; the rollback must not fail by it."""
 
     class Careless(FakeRecord):
         def baselines(self, *_: object) -> Any:  # noqa: ANN401 - anything
             """Return a number."""
             return [7]
 
-    here = FakeAround()
-    here.record = Careless()
-    found = await ask_witnesses(here, PLACE)
+    context_ = FakeContext()
+    context_.record = Careless()
+    found = await gather_evidence(context_, IDENTITY)
     assert found.evidence == ()
-    assert found.unknown[0].startswith("Not known: what we saw healthy before (its answer cannot be read")
+    assert found.unknown[0].startswith("Not known: which revision we saw healthy before (its answer cannot be read")
 
 
-async def test_the_record_is_asked_for_the_time_before_the_onset() -> None:
-    """A baseline that was seen after the trouble began is no word on what came before."""
+async def test_the_record_counts_for_the_time_before_the_onset() -> None:
+    """A baseline from after the onset is no evidence for the time before."""
     now = utc_now()
     record = [
-        Baseline(resource=PLACE.resource, revision=name, at=now - timedelta(minutes=minutes), noted_by="VS-1")
+        Baseline(resource=IDENTITY.resource, revision=name, at=now - timedelta(minutes=minutes), noted_by="VS-1")
         for name, minutes in (("before", 90), ("after", 5))
     ]
-    here = FakeAround()
-    here.record = FakeRecord(*record, onset=now - timedelta(minutes=10))
-    found = await ask_witnesses(here, PLACE, now)
-    assert [(one.kind, one.revision) for one in found.evidence] == [(EvidenceKind.OWN_RECORD, "before")]
+    context_ = FakeContext()
+    context_.record = FakeRecord(*record, onset=now - timedelta(minutes=10))
+    found = await gather_evidence(context_, IDENTITY, now)
+    assert [(piece.kind, piece.revision) for piece in found.evidence] == [(EvidenceKind.OWN_RECORD, "before")]
     assert found.onset == now - timedelta(minutes=10)
 
 
 async def test_an_onset_in_the_future_is_now() -> None:
     """A monitoring system's clock may be ahead of ours."""
-    here, now = FakeAround(), utc_now()
-    here.record = FakeRecord(onset=now + timedelta(hours=5))
-    assert (await ask_witnesses(here, PLACE, now)).onset == now
+    context_, now = FakeContext(), utc_now()
+    context_.record = FakeRecord(onset=now + timedelta(hours=5))
+    assert (await gather_evidence(context_, IDENTITY, now)).onset == now
 
 
-async def test_a_journal_out_of_reach_silences_the_record_only() -> None:
-    """The other witnesses are asked all the same."""
-    here = FakeAround()
-    here.record = BrokenRecord()
-    found = await ask_witnesses(here, PLACE)
+async def test_an_unreachable_journal_affects_our_record_only() -> None:
+    """The other sources are asked all the same."""
+    context_ = FakeContext()
+    context_.record = BrokenRecord()
+    found = await gather_evidence(context_, IDENTITY)
     assert "The journal is locked" in found.unknown[0]
     assert len(found.unknown) == 3
 
 
-async def test_a_witness_gives_no_more_than_decides() -> None:
-    """A state is journalled: a hundred old baselines would only fill it."""
+async def test_a_source_gives_at_most_five_pieces_of_evidence() -> None:
+    """The state is stored in the journal, where a hundred old baselines would only take space."""
     now = utc_now()
-    here = FakeAround()
-    here.record = FakeRecord(
-        *(Baseline(resource=PLACE.resource, revision="a", at=now - timedelta(days=n), noted_by="x") for n in range(20))
+    context_ = FakeContext()
+    context_.record = FakeRecord(
+        *(
+            Baseline(resource=IDENTITY.resource, revision="a", at=now - timedelta(days=n), noted_by="x")
+            for n in range(20)
+        )
     )
-    assert len((await ask_witnesses(here, PLACE, now)).evidence) == evidence_sources.MOST
+    assert len((await gather_evidence(context_, IDENTITY, now)).evidence) == evidence_sources.MOST_EVIDENCE
 
 
 @pytest.mark.parametrize("option", ["", "    project: vintstreet-ops\n", "    page: x\n"])
-def test_the_witnesses_systems_may_be_left_out_and_are_checked_where_they_stand(tmp_path: Path, option: str) -> None:
-    """`allclear check` misses none of them, knows their names, and understands their options."""
+def test_the_sources_systems_are_optional_and_checked_if_present(tmp_path: Path, option: str) -> None:
+    """`allclear check` does not require them, knows their names, and validates their options."""
     folder = tmp_path / "vintstreet"
     shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder)
     file = folder / "systems.yaml"

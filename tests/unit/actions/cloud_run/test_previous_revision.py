@@ -1,4 +1,4 @@
-"""Which revision a rollback goes to, why, and when a person is asked: a table of histories."""
+"""Which revision a rollback chooses, why, and when a person is asked: a table of histories."""
 
 from __future__ import annotations
 
@@ -49,13 +49,15 @@ def seen(traffic: list[Traffic], *revisions: RunRevision) -> TrafficState:
 def recorded(revision: str, hours: float) -> Evidence:
     """Our own record saw it healthy so many hours before the onset."""
     return Evidence(
-        kind=EvidenceKind.OWN_RECORD, revision=revision, said="was healthy, by our own record", at=ago(hours)
+        kind=EvidenceKind.OWN_RECORD, revision=revision, statement="was healthy, by our own record", at=ago(hours)
     )
 
 
 def logged(revision: str, hours: float = 1) -> Evidence:
     """The audit log says that it had all traffic until so many hours before the onset."""
-    return Evidence(kind=EvidenceKind.AUDIT_LOG, revision=revision, said="had 100 %, by the audit log", at=ago(hours))
+    return Evidence(
+        kind=EvidenceKind.AUDIT_LOG, revision=revision, statement="had 100 %, by the audit log", at=ago(hours)
+    )
 
 
 def counted(**totals: int | tuple[int, int]) -> tuple[Evidence, ...]:
@@ -80,13 +82,13 @@ FOUR = (made("a", 72), made("b", 48), made("c", 24), made("d", 0.1))
 
 @dataclass(frozen=True)
 class History:
-    """What is there, what the witnesses say, and what comes of it."""
+    """The revisions, the evidence, and the expected choice."""
 
     state: TrafficState
-    said: tuple[Evidence, ...]
+    evidence: tuple[Evidence, ...]
     target: str | None
     words: str = ""
-    """What the reason, the text against it, or the refusal must hold."""
+    """What the reason, an objection, or the refusal must contain."""
 
 
 HISTORIES = {
@@ -110,7 +112,7 @@ HISTORIES = {
     "failed deployment between": History(
         seen([LATEST], *FOUR, made("x", 5, ready=False)), counted(c=500), "c", "500 of 500"
     ),
-    "earlier rollback: the newest before is the one that was rolled back from": History(
+    "earlier rollback: the newest before is the bad one": History(
         seen([LATEST], *FOUR), (*counted(b=18_400), logged("b")), "b", "18,400"
     ),
     "pinned to an older one, and rolled back further by the record": History(
@@ -147,10 +149,10 @@ HISTORIES = {
         seen([LATEST], made("a", 72), made("b", 48), made("c", 24, deleted=True), made("d", 0.1)),
         counted(c=18_400),
         None,
-        "c answered 18,400 of 18,400 requests in the hour before 03:00 UTC, and cannot be gone back to: it was deleted",
+        "c answered 18,400 of 18,400 requests in the hour before 03:00 UTC, and cannot be the target: it was deleted",
     ),
     "everything silent": History(seen([LATEST], *FOUR), (), None, "is not known"),
-    "only one could be meant": History(seen([LATEST], made("a", 9), made("b", 1)), (), "a", "only one that could be"),
+    "only one could be meant": History(seen([LATEST], made("a", 9), made("b", 1)), (), "a", "only earlier revision"),
     "only one is left, and it was not well": History(
         seen([LATEST], made("a", 9), made("b", 1)), counted(a=(100, 90)), None, "90 failed"
     ),
@@ -167,22 +169,22 @@ HISTORIES = {
 
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES.keys())
-def test_the_most_trusted_witness_decides_or_a_person_is_asked(history: History) -> None:
-    """Each history comes to its revision and says why; where nobody can tell, it is refused with the candidates."""
+def test_the_most_trusted_source_decides_or_a_person_is_asked(history: History) -> None:
+    """Each history leads to its revision and the reason; without usable evidence it is refused with the candidates."""
     if history.target is None:
         with pytest.raises(Refused) as refused:
-            choose_previous(history.state, None, past(*history.said))
+            choose_previous(history.state, None, past(*history.evidence))
         assert history.words in refused.value.message
         assert refused.value.candidates
     else:
-        choice = choose_previous(history.state, None, past(*history.said))
+        choice = choose_previous(history.state, None, past(*history.evidence))
         assert choice.target == history.target
-        assert choice.reason.startswith(f"{choice.target} was chosen: it ")
+        assert choice.reason.startswith(f"{choice.target} was chosen because it ")
         assert history.words in " ".join((choice.reason, *choice.against))
 
 
 @pytest.mark.parametrize(
-    ("said", "good"),
+    ("evidence", "good"),
     [
         ((recorded("c", 1),), True),
         (counted(c=900), True),
@@ -191,49 +193,49 @@ def test_the_most_trusted_witness_decides_or_a_person_is_asked(history: History)
         ((recorded("c", 1), *counted(b=500, c=500)), False),
     ],
 )
-def test_only_what_was_seen_to_serve_well_and_nobody_disputes_is_known_good(
-    said: tuple[Evidence, ...], *, good: bool
+def test_only_an_undisputed_revision_that_was_seen_healthy_is_known_good(
+    evidence: tuple[Evidence, ...], *, good: bool
 ) -> None:
-    """Nothing may act by itself on the log's word alone, or against a witness."""
-    assert choose_previous(seen([LATEST], *FOUR), None, past(*said)).known_good is good
+    """The audit log alone, or contradicting evidence, allows no automatic action."""
+    assert choose_previous(seen([LATEST], *FOUR), None, past(*evidence)).known_good is good
 
 
 def test_candidates_come_with_what_is_known_of_each() -> None:
-    """Newest first; how old, what it answered, what it serves: a person can choose by it."""
+    """They are listed newest first, with their age, the requests they answered and what they serve."""
     state = seen([Traffic(revision="b", percent=90), Traffic(revision="d", percent=10)], *FOUR)
     with pytest.raises(Refused) as refused:
         choose_previous(state, None, past(*counted(b=500, c=500)))
     told = {candidate.name: candidate.reason for candidate in refused.value.candidates}
     assert list(told) == ["c", "b", "a"]
-    assert told["b"] == "made 2 d before the trouble, ready, serves 90 % now, answered 500 requests in the hour before"
-    assert told["a"] == "made 3 d before the trouble, ready, answered 0 requests in the hour before"
+    assert told["b"] == "made 2 d before the incident, ready, serves 90 % now, answered 500 requests in the hour before"
+    assert told["a"] == "made 3 d before the incident, ready, answered 0 requests in the hour before"
 
 
-def test_what_is_not_known_is_said_beside_the_choice() -> None:
-    """A silent witness is told of, never an error."""
-    silent = "Not known: who answered requests before (no answer within 2 s)."
-    choice = choose_previous(seen([LATEST], *FOUR), None, past(recorded("c", 1), unknown=(silent,)))
-    assert silent in choice.against
+def test_what_is_not_known_is_told_beside_the_choice() -> None:
+    """A source without evidence is reported, and is never an error."""
+    missing = "Not known: which revision answered requests before (no answer within 2 s)."
+    choice = choose_previous(seen([LATEST], *FOUR), None, past(recorded("c", 1), unknown=(missing,)))
+    assert missing in choice.against
 
 
-def test_a_suspect_that_was_made_after_the_trouble_began_is_told_of() -> None:
-    """It may be a fix that failed, or the incident is an old one: the approver must not take it for granted."""
+def test_the_approver_learns_that_the_suspect_was_made_after_the_onset() -> None:
+    """It may be a fix that failed, or the incident may be older than the deployment."""
     state = seen([LATEST], made("a", 72), made("b", 48), made("late", -0.5))
     choice = choose_previous(state, None, past(*counted(b=900)))
     assert choice.target == "b"
-    assert "The trouble began at 03:00 UTC, before late was made." in choice.against
+    assert "The incident began at 03:00 UTC, before late was made." in choice.against
 
 
-@pytest.mark.parametrize("said", [(recorded("b", 1),), counted(b=900), (logged("b"),)])
-def test_the_maintenance_page_is_never_the_target(said: tuple[Evidence, ...]) -> None:
-    """It is ready and older, and would take the shop away, whatever a witness says."""
+@pytest.mark.parametrize("evidence", [(recorded("b", 1),), counted(b=900), (logged("b"),)])
+def test_the_maintenance_page_is_never_the_target(evidence: tuple[Evidence, ...]) -> None:
+    """It is ready and older, but it would close the shop, whatever the evidence says."""
     state = seen([LATEST, Traffic(revision="b", tag="maintenance")], *FOUR)
     with pytest.raises(Refused) as refused:
-        choose_previous(state, "maintenance", past(*said))
+        choose_previous(state, "maintenance", past(*evidence))
     assert [candidate.name for candidate in refused.value.candidates] == ["c", "a"]
 
 
-def test_nothing_newer_than_what_serves_is_ever_the_target() -> None:
+def test_no_newer_revision_is_ever_the_target() -> None:
     """After an earlier rollback the newer revision is the bad one, however many requests it answered."""
     state = seen([Traffic(revision="b", percent=100)], *FOUR)
     with pytest.raises(Refused) as refused:
@@ -243,7 +245,7 @@ def test_nothing_newer_than_what_serves_is_ever_the_target() -> None:
 
 
 def test_nothing_older_is_refused_with_what_is_wrong_with_each() -> None:
-    """The reason names each and its fault; there is nobody to choose from."""
+    """The reason names each revision and its fault; there are no candidates."""
     state = seen([LATEST], made("a", 48, ready=False), made("b", 1))
     with pytest.raises(Refused, match=r"a: it is not ready") as refused:
         choose_previous(state, None, past())
@@ -257,7 +259,7 @@ def test_serving_what_is_not_listed_is_refused() -> None:
 
 
 def test_an_earlier_rollback_shows_as_a_newer_ready_revision_without_traffic() -> None:
-    """A tagged preview is no such mark."""
+    """A tagged preview is not a sign of a rollback."""
     pinned = Traffic(revision="c", percent=100)
     assert passed_over(seen([pinned], *FOUR), None) == "d"
     assert passed_over(seen([pinned, Traffic(revision="d", tag="preview")], *FOUR), None) is None
@@ -270,12 +272,12 @@ def test_a_named_revision_must_be_able_to_serve() -> None:
     assert choose_named(state, "a", None).target == "a"
     with pytest.raises(Refused) as refused:
         choose_named(state, "d", None)
-    assert refused.value.next_step == "Those that can: c, b, a."
+    assert refused.value.next_step == "These can: c, b, a."
 
 
 @pytest.mark.parametrize("wanted", ["d", "gone", "a"])
-def test_where_the_named_one_cannot_serve_the_others_are_offered(wanted: str) -> None:
-    """A chosen revision may be gone by the time it is needed: people can choose again, but not what is broken now."""
+def test_if_the_named_revision_cannot_serve_the_others_are_offered(wanted: str) -> None:
+    """A chosen revision may be gone when it is needed: people can choose again among those that can serve."""
     state = seen(
         [LATEST, Traffic(revision="a", tag="page"), Traffic(revision="x", tag="preview")],
         made("a", 72),
@@ -288,5 +290,5 @@ def test_where_the_named_one_cannot_serve_the_others_are_offered(wanted: str) ->
         choose_named(state, wanted, "page", past(recorded("b", 3)))
     told = {candidate.name: candidate.reason for candidate in refused.value.candidates}
     assert list(told) == ["b", "x"]
-    assert told["b"] == "made 2 d before the trouble, ready, was healthy, by our own record"
+    assert told["b"] == "made 2 d before the incident, ready, was healthy, by our own record"
     assert told["x"].endswith("tagged preview")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from allclear.domain.action import Receipt, Verdict
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import Traffic
-from tasks.cloud_run.traffic_state import TrafficState, given_back, sending_all, traffic_finding, traffic_reached
+from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
 from tests.unit.actions.cloud_run.test_previous_revision import LATEST, THREE, made, seen
 
 PINNED = Traffic(revision="b", percent=100)
@@ -52,7 +52,7 @@ def test_giving_back_restores_exactly_what_was_there(weights: list[int]) -> None
     """Undo of a move is the allocation before it, split and all."""
     before = seen([Traffic(revision=n, percent=w) for n, w in zip("abc", weights, strict=False)], *THREE)
     done = sending_all(before, "a")
-    assert given_back(before, done, done).intent() == before.intent()
+    assert restored(before, done, done).intent() == before.intent()
 
 
 def test_giving_back_keeps_a_tag_that_came_later() -> None:
@@ -60,7 +60,7 @@ def test_giving_back_keeps_a_tag_that_came_later() -> None:
     before = seen([LATEST], *THREE)
     done = sending_all(before, "b")
     now = seen([PINNED, Traffic(revision="d", tag="fix")], *THREE, made("d", 0))
-    back = given_back(before, done, now)
+    back = restored(before, done, now)
     assert (back.shares(), back.tagged("fix")) == ({"d": 100}, "d")
 
 
@@ -70,7 +70,7 @@ def test_giving_back_refuses_a_revision_that_was_deleted() -> None:
     done = sending_all(before, "b")
     now = seen([PINNED], made("a", 72), made("b", 48), made("c", 1, deleted=True))
     with pytest.raises(Refused, match="c cannot serve: it was deleted"):
-        given_back(before, done, now)
+        restored(before, done, now)
 
 
 def test_a_rollout_under_way_is_inconclusive_and_leaves_nothing_to_write() -> None:
@@ -103,7 +103,7 @@ def test_a_failed_rollout_says_why_in_cloud_runs_words() -> None:
     failed = traffic_finding(wanted, stuck, Receipt(facts={"error": "no quota"}))
     unrouted = traffic_finding(wanted, wanted.model_copy(update={"routed": False, "trouble": "No route."}), None)
     assert (failed.verdict, unrouted.verdict) == (Verdict.FAILURE, Verdict.FAILURE)
-    assert failed.sentence == "Cloud Run could not carry it out: no quota. Users are still sent to 100 % c."
+    assert failed.sentence == "Cloud Run could not carry out the change: no quota. Users are still sent to 100 % c."
     assert (failed.final, unrouted.final) == (True, True)
     assert "No route." in unrouted.sentence
 
