@@ -92,7 +92,7 @@ class Course(Story):
         """Return the next move."""
         return next_move(self.incident, PLAN, self.book, self.phase)
 
-    def seen(self, step: str, finding: Finding) -> Self:
+    def found(self, step: str, finding: Finding) -> Self:
         """Add the finding of a probe."""
         self.after(1)
         return self.say(StepDone(phase=self.phase.value, step=step, title=step, finding=finding))
@@ -123,7 +123,7 @@ class Course(Story):
         """Return the id of a step's ask."""
         return f"{self.id}/{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
 
-    def said(self, step: str, *, yes: bool, number: int = 1) -> Self:
+    def answer(self, step: str, *, yes: bool, number: int = 1) -> Self:
         """Add Ana's answer."""
         self.after(1)
         return self.say(AskAnswered(ask=self.ask_id(step, number), yes=yes, reason="so"), by=ANA)
@@ -132,7 +132,7 @@ class Course(Story):
         """Return the id of a step's act."""
         return f"{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
 
-    def wanted(
+    def propose(
         self, step: str, number: int = 1, *, ask: bool = True, leaves: str | None = None, undoes: str | None = None
     ) -> Self:
         """Add a step's proposed act, and its approval."""
@@ -153,7 +153,7 @@ class Course(Story):
         )
         return self.asked(step, AskKind.APPROVAL, number, self.act_id(step, number)) if ask else self
 
-    def came_to(
+    def finish(
         self, step: str, status: ActStatus, number: int = 1, *, changed: bool = True, drifted: bool = False
     ) -> Self:
         """Add the outcome of a step's act."""
@@ -206,7 +206,7 @@ def test_a_probe_that_expects_nothing_is_run_once(finding: Finding) -> None:
         {"service": "shop"},
         None,
     )
-    assert course.seen("revisions", finding).next == Leave(Phase.INVESTIGATE)
+    assert course.found("revisions", finding).next == Leave(Phase.INVESTIGATE)
 
 
 @pytest.mark.parametrize("finding", [TROUBLE, UNKNOWN])
@@ -214,18 +214,18 @@ def test_trouble_that_is_confirmed_or_unclear_goes_on_at_once(finding: Finding) 
     """Only a healthy service stops a response; nobody is asked about an inconclusive finding."""
     course = Course(Phase.DETECT, VERIFY, PAGE)
     assert _step(course.next) == "verify"
-    assert course.seen("verify", finding).next == Propose(Phase.DETECT, course.book.detect[1])
+    assert course.found("verify", finding).next == Propose(Phase.DETECT, course.book.detect[1])
 
 
 def test_a_healthy_service_is_put_to_people_as_a_false_alarm() -> None:
     """Nothing is done before a person answers whether it is a false alarm: yes ends the incident, no goes on."""
-    course = Course(Phase.DETECT, VERIFY, PAGE).seen("verify", HEALTH)
+    course = Course(Phase.DETECT, VERIFY, PAGE).found("verify", HEALTH)
     assert course.next == AskPeople(Phase.DETECT, course.book.detect[0], AskKind.FALSE_ALARM, HEALTH.sentence)
     course.asked("verify", AskKind.FALSE_ALARM)
     assert course.next == Wait((course.ask_id("verify"),))
-    granted = Course(Phase.DETECT, VERIFY, PAGE).seen("verify", HEALTH).asked("verify", AskKind.FALSE_ALARM)
-    assert granted.said("verify", yes=True).next == FalseAlarm(Phase.DETECT, granted.ask_id("verify"))
-    assert _step(course.said("verify", yes=False).next) == "page"
+    granted = Course(Phase.DETECT, VERIFY, PAGE).found("verify", HEALTH).asked("verify", AskKind.FALSE_ALARM)
+    assert granted.answer("verify", yes=True).next == FalseAlarm(Phase.DETECT, granted.ask_id("verify"))
+    assert _step(course.answer("verify", yes=False).next) == "page"
 
 
 def test_a_failed_health_check_asks_people_whether_to_repeat_it() -> None:
@@ -235,18 +235,18 @@ def test_a_failed_health_check_asks_people_whether_to_repeat_it() -> None:
     assert isinstance(check, RunProbe)
     assert check.call.within == timedelta(seconds=30)
     for number in (1, 2, 3):
-        course.seen("confirm", TROUBLE)
+        course.found("confirm", TROUBLE)
         assert course.next == AskPeople(Phase.RESOLVE, course.book.resolve[0], AskKind.RETRY, TROUBLE.sentence)
         course.asked("confirm", AskKind.RETRY, number)
         assert course.next == Wait((course.ask_id("confirm", number),))
-        assert course.said("confirm", yes=True, number=number).next == check
-    assert _step(course.seen("confirm", HEALTH).next) == "page"
+        assert course.answer("confirm", yes=True, number=number).next == check
+    assert _step(course.found("confirm", HEALTH).next) == "page"
 
 
 def test_people_may_go_on_without_health() -> None:
     """After a no the response goes on without it."""
-    course = Course(Phase.RESOLVE, CONFIRM, PAGE).seen("confirm", UNKNOWN).asked("confirm", AskKind.RETRY)
-    assert _step(course.said("confirm", yes=False).next) == "page"
+    course = Course(Phase.RESOLVE, CONFIRM, PAGE).found("confirm", UNKNOWN).asked("confirm", AskKind.RETRY)
+    assert _step(course.answer("confirm", yes=False).next) == "page"
 
 
 # --- people's steps and acts -----------------------------------------------------------------------------
@@ -257,27 +257,27 @@ def test_a_persons_step_waits_for_its_result() -> None:
     course = Course(Phase.RESOLVE, {"id": "fix", "person": "tech_lead", "ask": "Fix it."}, PAGE)
     assert course.next == AskPeople(Phase.RESOLVE, course.book.resolve[0], AskKind.STEP)
     assert course.asked("fix", AskKind.STEP).next == Wait((course.ask_id("fix"),))
-    assert _step(course.said("fix", yes=True).seen("fix", HEALTH).next) == "page"
+    assert _step(course.answer("fix", yes=True).found("fix", HEALTH).next) == "page"
 
 
 def test_an_act_is_proposed_approved_and_carried_out() -> None:
     """Propose, wait for the approval, carry out, go on."""
     course = Course(Phase.REVIEW, PAGE, {"id": "tell", "action": "chat.post"})
     assert course.next == Propose(Phase.REVIEW, course.book.review[0])
-    assert course.wanted("page").next == Wait((course.ask_id("page"),))
-    assert course.said("page", yes=True).next == CarryOut(Phase.REVIEW, "review/page", "page")
-    assert _step(course.came_to("page", ActStatus.VERIFIED).next) == "tell"
+    assert course.propose("page").next == Wait((course.ask_id("page"),))
+    assert course.answer("page", yes=True).next == CarryOut(Phase.REVIEW, "review/page", "page")
+    assert _step(course.finish("page", ActStatus.VERIFIED).next) == "tell"
 
 
 def test_an_act_that_needs_no_approval_is_carried_out_at_once() -> None:
     """Without an ask there is nothing to wait for."""
-    course = Course(Phase.DETECT, PAGE).wanted("page", ask=False)
+    course = Course(Phase.DETECT, PAGE).propose("page", ask=False)
     assert course.next == CarryOut(Phase.DETECT, "detect/page", "page")
 
 
 def test_an_act_that_has_begun_is_carried_out() -> None:
     """An intent without an outcome is never waited for, because it has to be reconciled."""
-    course = Course(Phase.DETECT, PAGE).wanted("page")
+    course = Course(Phase.DETECT, PAGE).propose("page")
     course.say(ActIntended(act="detect/page", digest="1" * 64, change={"summary": "page"}, holder="gone"))
     assert course.next == CarryOut(Phase.DETECT, "detect/page", "page")
 
@@ -288,8 +288,8 @@ def test_an_act_that_has_begun_is_carried_out() -> None:
 )
 def test_an_act_is_done_once_whatever_became_of_it(status: ActStatus) -> None:
     """A step that failed is not tried again automatically."""
-    course = Course(Phase.DETECT, PAGE, {"id": "tell", "action": "chat.post"}).wanted("page", ask=False)
-    assert _step(course.came_to("page", status, changed=False).next) == "tell"
+    course = Course(Phase.DETECT, PAGE, {"id": "tell", "action": "chat.post"}).propose("page", ask=False)
+    assert _step(course.finish("page", status, changed=False).next) == "tell"
 
 
 def test_a_drifted_act_is_proposed_again_a_few_times() -> None:
@@ -297,9 +297,9 @@ def test_a_drifted_act_is_proposed_again_a_few_times() -> None:
     course = Course(Phase.DETECT, PAGE, {"id": "tell", "action": "chat.post"})
     for number in (1, 2, 3, 4):
         assert _step(course.next) == "page"
-        assert course.wanted("page", number).next == Wait((course.ask_id("page", number),))
-        course.said("page", yes=True, number=number)
-        course.came_to("page", ActStatus.FAILED, number, changed=False, drifted=True)
+        assert course.propose("page", number).next == Wait((course.ask_id("page", number),))
+        course.answer("page", yes=True, number=number)
+        course.finish("page", ActStatus.FAILED, number, changed=False, drifted=True)
     assert _step(course.next) == "tell"
 
 
@@ -324,11 +324,11 @@ def _contain(*steps: dict[str, Any], **more: Any) -> Course:
 
 def test_while_a_measure_waits_for_people_the_meanwhile_steps_go_on() -> None:
     """Evidence, messages and people's steps go on; the next measure and the steps after it wait."""
-    course = _contain(ROLL_BACK, CLOSE, EVIDENCE, NUDGE, LEADERS, STATUS).wanted("roll-back")
+    course = _contain(ROLL_BACK, CLOSE, EVIDENCE, NUDGE, LEADERS, STATUS).propose("roll-back")
     assert _step(course.next) == "evidence"
-    assert _step(course.seen("evidence", HEALTH).next) == "nudge"
-    assert isinstance(course.wanted("nudge", ask=False).next, CarryOut)
-    assert _step(course.came_to("nudge", ActStatus.VERIFIED).next) == "leaders"
+    assert _step(course.found("evidence", HEALTH).next) == "nudge"
+    assert isinstance(course.propose("nudge", ask=False).next, CarryOut)
+    assert _step(course.finish("nudge", ActStatus.VERIFIED).next) == "leaders"
     course.asked("leaders", AskKind.STEP)
     assert course.next == Wait((course.ask_id("roll-back"), course.ask_id("leaders")))
 
@@ -337,7 +337,7 @@ def test_a_meanwhile_step_blocks_no_other_step() -> None:
     """A meanwhile step of a person is waited for only at the end of the phase."""
     course = _contain(LEADERS, STATUS).asked("leaders", AskKind.STEP)
     assert _step(course.next) == "status"
-    course.wanted("status", ask=False).came_to("status", ActStatus.VERIFIED)
+    course.propose("status", ask=False).finish("status", ActStatus.VERIFIED)
     assert course.next == Wait((course.ask_id("leaders"),))
 
 
@@ -345,22 +345,22 @@ def test_a_measure_that_is_proven_contains() -> None:
     """It is carried out, the service is checked, and if that succeeds no other measure is proposed."""
     course = _contain(ROLL_BACK, CLOSE, STATUS)
     assert _step(course.next) == "roll-back"
-    course.wanted("roll-back").said("roll-back", yes=True)
+    course.propose("roll-back").answer("roll-back", yes=True)
     assert isinstance(course.next, CarryOut)
-    check = course.came_to("roll-back", ActStatus.VERIFIED).next
+    check = course.finish("roll-back", ActStatus.VERIFIED).next
     assert isinstance(check, RunProbe)
     assert (check.key, check.call, check.contained_by) == ("roll-back-proof", course.book.health, "roll-back")
-    course.seen("roll-back-proof", HEALTH).say(Contained(by="roll-back", finding=HEALTH))
+    course.found("roll-back-proof", HEALTH).say(Contained(by="roll-back", finding=HEALTH))
     assert _step(course.next) == "status"
 
 
 @pytest.mark.parametrize("finding", [TROUBLE, UNKNOWN])
 def test_after_a_measure_that_is_not_proven_the_next_is_proposed(finding: Finding) -> None:
     """If the check after it fails, the next measure is proposed, with its own check."""
-    course = _contain(ROLL_BACK, CLOSE, STATUS).wanted("roll-back", ask=False)
-    course.came_to("roll-back", ActStatus.VERIFIED).seen("roll-back-proof", finding)
+    course = _contain(ROLL_BACK, CLOSE, STATUS).propose("roll-back", ask=False)
+    course.finish("roll-back", ActStatus.VERIFIED).found("roll-back-proof", finding)
     assert _step(course.next) == "close"
-    check = course.wanted("close", ask=False).came_to("close", ActStatus.VERIFIED).next
+    check = course.propose("close", ask=False).finish("close", ActStatus.VERIFIED).next
     assert isinstance(check, RunProbe)
     assert (check.key, check.call.probe) == ("close-proof", "http.health")
 
@@ -368,15 +368,15 @@ def test_after_a_measure_that_is_not_proven_the_next_is_proposed(finding: Findin
 @pytest.mark.parametrize("status", [ActStatus.REJECTED, ActStatus.REFUSED, ActStatus.FAILED])
 def test_a_measure_that_was_not_carried_out_needs_no_check(status: ActStatus) -> None:
     """The next one is proposed at once."""
-    course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False)
-    assert _step(course.came_to("roll-back", status, changed=False).next) == "close"
+    course = _contain(ROLL_BACK, CLOSE).propose("roll-back", ask=False)
+    assert _step(course.finish("roll-back", status, changed=False).next) == "close"
 
 
 @pytest.mark.parametrize("status", [ActStatus.VERIFIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE])
 @pytest.mark.parametrize("changed", [True, False])
 def test_a_measure_that_may_have_helped_is_checked(status: ActStatus, *, changed: bool) -> None:
     """If it was already done, unverified or indeterminate, the health check decides."""
-    course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False).came_to("roll-back", status, changed=changed)
+    course = _contain(ROLL_BACK, CLOSE).propose("roll-back", ask=False).finish("roll-back", status, changed=changed)
     check = course.next
     assert isinstance(check, RunProbe)
     assert check.key == "roll-back-proof"
@@ -384,37 +384,37 @@ def test_a_measure_that_may_have_helped_is_checked(status: ActStatus, *, changed
 
 def test_a_drifted_measure_is_proposed_again_before_the_next() -> None:
     """The same measure is proposed for the present state."""
-    course = _contain(ROLL_BACK, CLOSE).wanted("roll-back", ask=False)
-    course.came_to("roll-back", ActStatus.FAILED, changed=False, drifted=True)
+    course = _contain(ROLL_BACK, CLOSE).propose("roll-back", ask=False)
+    course.finish("roll-back", ActStatus.FAILED, changed=False, drifted=True)
     assert _step(course.next) == "roll-back"
 
 
 def test_when_no_measure_helps_people_contain_by_hand() -> None:
     """The service is checked, people are asked, and it is checked again after each yes."""
-    course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
-    course.came_to("roll-back", ActStatus.REFUSED, changed=False)
+    course = _contain(ROLL_BACK, STATUS).propose("roll-back", ask=False)
+    course.finish("roll-back", ActStatus.REFUSED, changed=False)
     for number in (1, 2):
         check = course.next
         assert isinstance(check, RunProbe)
         assert (check.key, check.call, check.contained_by is None) == (MANUAL_CONTAINMENT, course.book.health, False)
-        ask = course.seen(MANUAL_CONTAINMENT, TROUBLE).next
+        ask = course.found(MANUAL_CONTAINMENT, TROUBLE).next
         assert isinstance(ask, AskPeople)
         assert (ask.kind, ask.step.id) == (AskKind.RETRY, MANUAL_CONTAINMENT)
         assert course.asked(MANUAL_CONTAINMENT, AskKind.RETRY, number).next == Wait(
             (course.ask_id(MANUAL_CONTAINMENT, number),)
         )
-        course.said(MANUAL_CONTAINMENT, yes=True, number=number)
-    course.seen(MANUAL_CONTAINMENT, HEALTH).say(Contained(by="Found healthy again", finding=HEALTH))
+        course.answer(MANUAL_CONTAINMENT, yes=True, number=number)
+    course.found(MANUAL_CONTAINMENT, HEALTH).say(Contained(by="Found healthy again", finding=HEALTH))
     assert _step(course.next) == "status"
 
 
 def test_people_may_go_on_without_containment() -> None:
     """After a no the response goes on, and the record shows no containment."""
-    course = _contain(ROLL_BACK, STATUS).wanted("roll-back", ask=False)
-    course.came_to("roll-back", ActStatus.REFUSED, changed=False).seen(MANUAL_CONTAINMENT, TROUBLE).asked(
+    course = _contain(ROLL_BACK, STATUS).propose("roll-back", ask=False)
+    course.finish("roll-back", ActStatus.REFUSED, changed=False).found(MANUAL_CONTAINMENT, TROUBLE).asked(
         MANUAL_CONTAINMENT, AskKind.RETRY
     )
-    assert _step(course.said(MANUAL_CONTAINMENT, yes=False).next) == "status"
+    assert _step(course.answer(MANUAL_CONTAINMENT, yes=False).next) == "status"
 
 
 def test_a_runbook_without_measures_asks_nobody_to_contain() -> None:
@@ -454,7 +454,7 @@ def _in_place() -> Course:
     """Return an incident with two acts in place, from different phases."""
     course = Course(Phase.RESOLVE, UNDO, {"id": "tell", "action": "chat.post"})
     for step in ("one", "two"):
-        course.wanted(step, ask=False, leaves="dial turned").came_to(step, ActStatus.VERIFIED)
+        course.propose(step, ask=False, leaves="dial turned").finish(step, ActStatus.VERIFIED)
     return course
 
 
@@ -464,12 +464,12 @@ def test_what_is_in_place_is_undone_one_by_one() -> None:
     move = course.next
     assert isinstance(move, ProposeUndo)
     assert move.act == "resolve/one"
-    assert course.wanted(FIRST, undoes="resolve/one").next == Wait((course.ask_id(FIRST),))
-    assert isinstance(course.said(FIRST, yes=True).next, CarryOut)
-    second = course.came_to(FIRST, ActStatus.VERIFIED).next
+    assert course.propose(FIRST, undoes="resolve/one").next == Wait((course.ask_id(FIRST),))
+    assert isinstance(course.answer(FIRST, yes=True).next, CarryOut)
+    second = course.finish(FIRST, ActStatus.VERIFIED).next
     assert isinstance(second, ProposeUndo)
     assert second.act == "resolve/two"
-    course.wanted(SECOND, ask=False, undoes="resolve/two").came_to(SECOND, ActStatus.VERIFIED, changed=False)
+    course.propose(SECOND, ask=False, undoes="resolve/two").finish(SECOND, ActStatus.VERIFIED, changed=False)
     assert _step(course.next) == "tell"
 
 
@@ -479,14 +479,14 @@ def test_an_undo_that_fails_is_put_to_people(status: ActStatus) -> None:
     course = _in_place()
     for number in (1, 2):
         assert isinstance(course.next, ProposeUndo)
-        course.wanted(FIRST, number, ask=False, undoes="resolve/one").came_to(FIRST, status, number, changed=False)
+        course.propose(FIRST, number, ask=False, undoes="resolve/one").finish(FIRST, status, number, changed=False)
         ask = course.next
         assert isinstance(ask, AskPeople)
         assert (ask.kind, ask.about) == (AskKind.RETRY, "resolve/one")
         assert course.asked(f"{FIRST}-left", AskKind.RETRY, number).next == Wait(
             (course.ask_id(f"{FIRST}-left", number),)
         )
-        course.said(f"{FIRST}-left", yes=number == 1, number=number)
+        course.answer(f"{FIRST}-left", yes=number == 1, number=number)
     assert course.next == HandOver(Phase.RESOLVE, "resolve/one", course.ask_id(f"{FIRST}-left", 2))
     course.say(LedgerHandedOver(act="resolve/one", to="Ana", due=START + timedelta(days=1)))
     following = course.next

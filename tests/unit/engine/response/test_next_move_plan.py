@@ -137,7 +137,7 @@ class Course(Story):
         """Add an assessment."""
         return self.after(1).say(Assessed(facets=facets), by=ANA)
 
-    def wanted(self, step: str, number: int = 1, *names: str, ask: bool = True) -> Self:
+    def propose(self, step: str, number: int = 1, *names: str, ask: bool = True) -> Self:
         """Add a step's proposed act; with `names`, it is refused with these candidates."""
         act = f"{self.phase.value}/{step}" + (f"~{number}" if number > 1 else "")
         refusals = [
@@ -161,12 +161,12 @@ class Course(Story):
             )
         )
         if names:
-            return self.came_to(act, ActStatus.REFUSED)
+            return self.finish(act, ActStatus.REFUSED)
         if ask:
             self.asked(step, AskKind.APPROVAL, act=act, number=number)
         return self
 
-    def came_to(self, act: str, status: ActStatus, *, drifted: bool = False) -> Self:
+    def finish(self, act: str, status: ActStatus, *, drifted: bool = False) -> Self:
         """Add the outcome of an act."""
         changed = status is ActStatus.VERIFIED
         return self.say(
@@ -183,13 +183,13 @@ def test_evidence_is_saved_before_the_first_measure() -> None:
     """The steps before the measures are done, then people save the evidence, and only then a measure is proposed."""
     course = Course(made(evidence=[LOGS, IMAGE]), TELL, ROLL_BACK, CLOSE, NUDGE)
     assert isinstance(course.next, Propose)
-    course.wanted("tell", ask=False).came_to("contain/tell", ActStatus.VERIFIED)
+    course.propose("tell", ask=False).finish("contain/tell", ActStatus.VERIFIED)
     assert course.asks == "evidence-logs"
     logs = course.asked("evidence-logs")
     nudge = course.next
     assert isinstance(nudge, Propose)
     assert nudge.step.id == "nudge", "what may be done meanwhile is"
-    course.wanted("nudge", ask=False).came_to("contain/nudge", ActStatus.VERIFIED)
+    course.propose("nudge", ask=False).finish("contain/nudge", ActStatus.VERIFIED)
     assert course.next == Wait((logs,))
     assert course.done("evidence-logs").asks == "evidence-image"
     course.asked("evidence-image")
@@ -220,7 +220,7 @@ def test_without_a_measure_no_evidence_is_asked_for() -> None:
 
 def test_evidence_that_applies_later_comes_before_the_pending_measure() -> None:
     """If a breach is found while the rollback waits for approval, the logs come first, even after the approval."""
-    course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").wanted("roll-back")
+    course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").propose("roll-back")
     roll_back = f"{course.id}/contain/roll-back"
     assert course.next == Wait((roll_back,))
     assert course.known(breach="yes").asks == "evidence-logs"
@@ -233,14 +233,14 @@ def test_evidence_that_applies_later_comes_before_the_pending_measure() -> None:
 
 def test_a_measure_that_has_begun_waits_for_no_evidence() -> None:
     """It has no outcome yet, so it is reconciled first."""
-    course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").wanted("roll-back", ask=False)
+    course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").propose("roll-back", ask=False)
     course.say(ActIntended(act="contain/roll-back", digest="1" * 64, change={}, holder="gone")).known(breach="yes")
     assert isinstance(course.next, CarryOut)
 
 
 def test_a_message_that_has_begun_lets_no_measure_skip_the_evidence() -> None:
     """Only a measure that has begun may have changed something."""
-    course = Course(made(evidence=[LOGS]), ROLL_BACK, NUDGE).wanted("nudge", ask=False)
+    course = Course(made(evidence=[LOGS]), ROLL_BACK, NUDGE).propose("nudge", ask=False)
     course.say(ActIntended(act="contain/nudge", digest="1" * 64, change={}, holder="gone"))
     assert course.asks == "evidence-logs"
 
@@ -266,19 +266,19 @@ def test_a_duty_blocks_only_the_review() -> None:
         course = Course(made(duties=[REGULATOR]), TELL, phase=phase)
         course.asked("regulator", phase=DUTY)
         assert isinstance(course.next, Propose)
-        course.wanted("tell", ask=False).came_to(f"{phase.value}/tell", ActStatus.VERIFIED)
+        course.propose("tell", ask=False).finish(f"{phase.value}/tell", ActStatus.VERIFIED)
         assert course.next == Leave(phase)
     course = Course(made(duties=[REGULATOR]), TELL, phase=Phase.REVIEW)
     ask = course.asked("regulator", phase=DUTY)
     assert isinstance(course.next, Propose)
-    course.wanted("tell", ask=False).came_to("review/tell", ActStatus.VERIFIED)
+    course.propose("tell", ask=False).finish("review/tell", ActStatus.VERIFIED)
     assert course.next == Wait((ask,))
     assert course.done("regulator", DUTY).next == Leave(Phase.REVIEW)
 
 
 def test_a_duty_is_asked_for_while_a_measure_waits() -> None:
     """It blocks nothing, and nothing blocks it."""
-    course = Course(made(duties=[REGULATOR]), ROLL_BACK).known(breach="no").wanted("roll-back")
+    course = Course(made(duties=[REGULATOR]), ROLL_BACK).known(breach="no").propose("roll-back")
     assert isinstance(course.next, Wait)
     assert course.known(breach="yes").asks == "regulator"
     course.asked("regulator", phase=DUTY)
@@ -350,7 +350,7 @@ def test_a_ticket_only_severity_makes_only_a_ticket() -> None:
     move = course.done("ticket").next
     assert isinstance(move, Propose)
     assert move.step.id == "both"
-    course.wanted("both", ask=False).came_to("contain/both", ActStatus.VERIFIED)
+    course.propose("both", ask=False).finish("contain/both", ActStatus.VERIFIED)
     assert course.next == Leave(Phase.CONTAIN)
 
 
@@ -371,19 +371,19 @@ KEY = choice_key("roll-back")
 
 def test_people_choose_among_the_candidates() -> None:
     """If an act is refused with candidates, people are asked, and the chosen one is proposed."""
-    course = Course(made(), ROLL_BACK, TELL).wanted("roll-back", 1, "41", "40")
+    course = Course(made(), ROLL_BACK, TELL).propose("roll-back", 1, "41", "40")
     assert course.next == AskPeople(Phase.CONTAIN, course.book.contain[0], AskKind.CHOICE, "contain/roll-back")
     ask = course.asked(KEY, AskKind.CHOICE)
     assert course.next == Wait((ask,))
     course.say(AskAnswered(ask=ask, yes=True, choice="40"), by=ANA)
     assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "40")
-    course.wanted("roll-back", 2)
+    course.propose("roll-back", 2)
     assert course.next == Wait((f"{course.id}/contain/roll-back~2",))
 
 
 def test_people_may_choose_no_candidate() -> None:
     """The next measure follows, or the next step."""
-    course = Course(made(), ROLL_BACK, CLOSE).wanted("roll-back", 1, "41", "40")
+    course = Course(made(), ROLL_BACK, CLOSE).propose("roll-back", 1, "41", "40")
     course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=False), by=ANA)
     move = course.next
     assert isinstance(move, Propose)
@@ -394,7 +394,7 @@ def test_after_a_chosen_candidate_is_refused_people_choose_again() -> None:
     """They choose among the present candidates; the fourth proposal of the step is the last."""
     course = Course(made(), ROLL_BACK, CLOSE)
     for number in (1, 2, 3):
-        course.wanted("roll-back", number, "41", "40")
+        course.propose("roll-back", number, "41", "40")
         move = course.next
         assert isinstance(move, AskPeople)
         assert move.kind is AskKind.CHOICE
@@ -402,7 +402,7 @@ def test_after_a_chosen_candidate_is_refused_people_choose_again() -> None:
         ask = course.asked(KEY, AskKind.CHOICE, number=number)
         course.say(AskAnswered(ask=ask, yes=True, choice="41"), by=ANA)
         assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "41")
-    course.wanted("roll-back", 4, "41", "40")
+    course.propose("roll-back", 4, "41", "40")
     move = course.next
     assert isinstance(move, Propose)
     assert move.step.id == "close"
@@ -410,16 +410,16 @@ def test_after_a_chosen_candidate_is_refused_people_choose_again() -> None:
 
 def test_a_choice_is_kept_when_the_target_changes() -> None:
     """If the chosen act has drifted, it is proposed again for the same candidate."""
-    course = Course(made(), ROLL_BACK).wanted("roll-back", 1, "41", "40")
+    course = Course(made(), ROLL_BACK).propose("roll-back", 1, "41", "40")
     course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
-    course.wanted("roll-back", 2).say(AskAnswered(ask=f"{course.id}/contain/roll-back~2", yes=True), by=ANA)
-    course.came_to("contain/roll-back~2", ActStatus.FAILED, drifted=True)
+    course.propose("roll-back", 2).say(AskAnswered(ask=f"{course.id}/contain/roll-back~2", yes=True), by=ANA)
+    course.finish("contain/roll-back~2", ActStatus.FAILED, drifted=True)
     assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "40")
 
 
 def test_a_chosen_measure_is_checked_like_any_other() -> None:
     """A health check shows whether it helped."""
-    course = Course(made(), ROLL_BACK).wanted("roll-back", 1, "41", "40")
+    course = Course(made(), ROLL_BACK).propose("roll-back", 1, "41", "40")
     course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
-    course.wanted("roll-back", 2, ask=False).came_to("contain/roll-back~2", ActStatus.VERIFIED)
+    course.propose("roll-back", 2, ask=False).finish("contain/roll-back~2", ActStatus.VERIFIED)
     assert isinstance(course.next, RunProbe)
