@@ -16,9 +16,9 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
 from allclear.engine.alerts.explain import became_words, heard_words
 from allclear.responder.authentication import AlertAuthenticator, make_authenticator
-from allclear.responder.redelivery import retry_delivery
-from allclear.responder.routes.models import AlertShown
-from allclear.responder.routes.views import STATES, shown, shown_in_list
+from allclear.responder.deliveries import retry_delivery
+from allclear.responder.routes.models import DeliveryView
+from allclear.responder.routes.views import STATES, list_deliveries, show_delivery
 from allclear.responder.send_sample import lacks
 from allclear.responder.send_sample import send as send_sample
 from allclear.responder.sources import SOURCES
@@ -95,9 +95,9 @@ def list_alerts(
     if state is not None and state not in STATES:
         raise NotFound(f"There is no state {state!r}.", f"There are: {', '.join(STATES)}.")
 
-    async def work() -> list[AlertShown]:
+    async def work() -> list[DeliveryView]:
         async with open_engine() as engine:
-            return shown_in_list(engine.journal, state, source, limit)
+            return list_deliveries(engine.journal, state, source, limit)
 
     rows = run(work())
     if as_json:
@@ -116,7 +116,7 @@ def retry(
 ) -> None:
     """Process a quarantined or ignored alert again: after an update, or after a change of the plan."""
 
-    async def work() -> AlertShown:
+    async def work() -> DeliveryView:
         async with open_engine() as engine:
             retry_delivery(engine.journal, delivery)
             return _wait_for(engine, delivery)
@@ -130,22 +130,22 @@ def retry(
         say("The responder will process it. If it is not running, start it: allclear up.")
 
 
-def _wait_for(engine: Engine, delivery: str) -> AlertShown:
+def _wait_for(engine: Engine, delivery: str) -> DeliveryView:
     """Return a delivery once the responder has processed it, or as it is after a few seconds."""
     end = time.monotonic() + _PATIENCE
-    while (row := shown(engine.journal, delivery)).state == "new" and time.monotonic() < end:
+    while (row := show_delivery(engine.journal, delivery)).state == "new" and time.monotonic() < end:
         time.sleep(0.1)
     return row
 
 
-def _print_alerts(rows: list[AlertShown]) -> None:
+def _print_alerts(rows: list[DeliveryView]) -> None:
     say_heading(f"{'Received (UTC)':16}  {'Source':12}  {'State':11}  ID, and what became of each alert in it")
     for row in rows:
         count = f" ({row.count} times)" if row.count > 1 else ""
         say(f"{row.received_at:%Y-%m-%d %H:%M}  {row.source:12}  {row.state:11}  {row.id}{count}")
         if not row.alerts and row.reason:
             say(f"    {row.reason}")
-        if more := row.alerts_in_all - len(row.alerts):
+        if more := row.total_alerts - len(row.alerts):
             say(f"    ({more} before these: GET /alerts/{row.id} shows all)")
         for one in row.alerts:
             say(f"    {heard_words(one.status, one.severity, one.title)}")

@@ -18,12 +18,12 @@ from allclear.engine.outbox import OutboxDelivery
 from allclear.prefect_api import PrefectApi
 from allclear.responder.authentication import make_authenticator
 from allclear.responder.limits import RETRY_AFTER, Limits
-from allclear.responder.metrics import Counted, Metrics
-from allclear.responder.readiness import Ready
-from allclear.responder.routes.alerts import Hearing, alert_doors, hearing_doors
-from allclear.responder.routes.auth import needs_token, needs_token_from_afar
-from allclear.responder.routes.health import health_doors
-from allclear.responder.routes.incidents import incident_doors
+from allclear.responder.metrics import Metrics, RequestMetrics
+from allclear.responder.readiness import ReadinessCheck
+from allclear.responder.routes.alerts import IntakeServices, alert_routes, intake_routes
+from allclear.responder.routes.auth import require_token, require_token_unless_local
+from allclear.responder.routes.health import health_routes
+from allclear.responder.routes.incidents import incident_routes
 from allclear.responder.workers.background import BackgroundLoop
 from allclear.responder.workers.heartbeat import heartbeat_of
 from allclear.responder.workers.inbox_worker import InboxWorker
@@ -42,96 +42,118 @@ _STUCK_OUTSIDE = 180.0
 
 
 def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, limits: Limits | None = None) -> FastAPI:
-    """Return the service over `engine`; without `drives` it only hears, and somebody else acts.
+    """Return the HTTP service over `engine`; without `drives` it takes in alerts and another process acts on them.
 
-    Raises ConfigError without a token: an open door is no door.
+    Raises ConfigError without a token.
     """
     if token is None or not token.get_secret_value():
         raise ConfigError(
-            "The responder has no token: anybody could start a response.", "Set ALLCLEAR_ALERT_TOKEN to a long secret."
+            "The responder has no token, so every client could start a response.",
+            "Set ALLCLEAR_ALERT_TOKEN to a long secret.",
         )
-    prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
-    supervisor, background, limits = Supervisor(), BackgroundLoop(), limits or Limits()
-    incidents = IncidentWorker(engine)
-    timers, inbox = Timers(engine, incidents.wake), InboxWorker(engine, incidents.wake)
-    outbox = OutboxWorker(OutboxDelivery(engine.journal, prefect, engine.company))
-    metrics, ready = Metrics(engine, supervisor, limits), Ready(engine.journal, supervisor, limits)
-    writer = InboxWriter(engine.journal, metrics.append_seconds.observe)
-    heartbeat = heartbeat_of(engine.settings, Ready(engine.journal, supervisor, limits))
-
-    def arrived() -> None:
-        background.call_soon(inbox.arrived.set)
-
-    async def start() -> None:
-        supervisor.start("inbox", inbox.run, stuck_after=_STUCK)
-        supervisor.start("outbox", outbox.run, stuck_after=_STUCK_OUTSIDE)
-        supervisor.start("run-recovery", RunRecovery(engine, prefect).run, stuck_after=_STUCK_OUTSIDE)
-        if drives:
-            supervisor.start("approval-timeouts", timers.approval_timeouts, stuck_after=_STUCK)
-            supervisor.start("recovery", timers.recovery, stuck_after=_STUCK)
-            supervisor.start("reminders", timers.reminders, stuck_after=_STUCK_OUTSIDE)
-            supervisor.start("incidents", incidents.run, stuck_after=_STUCK)
-        if heartbeat:
-            supervisor.start("heartbeat", heartbeat.run, stuck_after=heartbeat.stuck_after)
-        inbox.arrived.set()
-
-    async def stop() -> None:
-        await supervisor.stop()
-        if heartbeat:
-            await heartbeat.close()
-        await prefect.close()
-        await engine.context.close()  # its clients belong to the event loop that used them
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        async with AsyncExitStack() as leaving:
-            leaving.callback(writer.close)
-            leaving.callback(ready.close)
-            await leaving.enter_async_context(background.running())
-            leaving.push_async_callback(background.run_last, stop)
-            await background.run(start)
-            yield
-
-    # No pages of FastAPI's own: they load their scripts from elsewhere.
-    app = FastAPI(title="allclear responder", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(Counted, metrics=metrics)
-    authenticator, guard = make_authenticator(engine.company, engine.context.secret, token), needs_token(token)
-    app.include_router(hearing_doors(Hearing(authenticator, limits, writer, arrived)))
-    app.include_router(alert_doors(engine.journal, arrived, guard))
-    app.include_router(incident_doors(engine, guard))
-    app.include_router(health_doors(engine, ready, metrics, needs_token_from_afar(token)))
-    _tell_errors(app)
-    app.openapi = _described(app.openapi)
+    parts = _Parts(engine, limits or Limits(), drives=drives)
+    # FastAPI's own pages are off, because they load scripts from another site.
+    app = FastAPI(
+        title="allclear responder", version=__version__, lifespan=parts.lifespan, docs_url=None, redoc_url=None
+    )
+    app.add_middleware(RequestMetrics, metrics=parts.metrics)
+    _add_routes(app, parts, token)
+    _add_error_handlers(app)
+    app.openapi = _without_needless_422(app.openapi)
     return app
 
 
-def _described(made: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-    """Leave out of the description that a door without options could refuse them, as FastAPI says of each."""
+class _Parts:
+    """The parts of one responder, and the life of its background workers."""
+
+    def __init__(self, engine: Engine, limits: Limits, *, drives: bool) -> None:
+        self.engine = engine
+        self.limits = limits
+        self._drives = drives
+        self._prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
+        self._supervisor, self._background = Supervisor(), BackgroundLoop()
+        self._incidents = IncidentWorker(engine)
+        self._timers = Timers(engine, self._incidents.wake)
+        self._inbox = InboxWorker(engine, self._incidents.wake)
+        self._outbox = OutboxWorker(OutboxDelivery(engine.journal, self._prefect, engine.company))
+        self.metrics = Metrics(engine, self._supervisor, limits)
+        self.readiness = ReadinessCheck(engine.journal, self._supervisor, limits)
+        self.writer = InboxWriter(engine.journal, self.metrics.append_seconds.observe)
+        self._heartbeat = heartbeat_of(engine.settings, ReadinessCheck(engine.journal, self._supervisor, limits))
+
+    def arrived(self) -> None:
+        """Wake the inbox worker, from any thread."""
+        self._background.call_soon(self._inbox.arrived.set)
+
+    @asynccontextmanager
+    async def lifespan(self, _app: FastAPI) -> AsyncGenerator[None]:
+        """Run the background workers while the service runs."""
+        async with AsyncExitStack() as exits:
+            exits.callback(self.writer.close)
+            exits.callback(self.readiness.close)
+            await exits.enter_async_context(self._background.running())
+            exits.push_async_callback(self._background.run_last, self._stop)
+            await self._background.run(self._start)
+            yield
+
+    async def _start(self) -> None:
+        start = self._supervisor.start
+        start("inbox", self._inbox.run, stuck_after=_STUCK)
+        start("outbox", self._outbox.run, stuck_after=_STUCK_OUTSIDE)
+        start("run-recovery", RunRecovery(self.engine, self._prefect).run, stuck_after=_STUCK_OUTSIDE)
+        if self._drives:
+            start("approval-timeouts", self._timers.approval_timeouts, stuck_after=_STUCK)
+            start("recovery", self._timers.recovery, stuck_after=_STUCK)
+            start("reminders", self._timers.reminders, stuck_after=_STUCK_OUTSIDE)
+            start("incidents", self._incidents.run, stuck_after=_STUCK)
+        if self._heartbeat:
+            start("heartbeat", self._heartbeat.run, stuck_after=self._heartbeat.stuck_after)
+        self._inbox.arrived.set()
+
+    async def _stop(self) -> None:
+        await self._supervisor.stop()
+        if self._heartbeat:
+            await self._heartbeat.close()
+        await self._prefect.close()
+        await self.engine.context.close()  # its clients belong to the event loop that used them
+
+
+def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
+    engine, guard = parts.engine, require_token(token)
+    authenticator = make_authenticator(engine.company, engine.context.secret, token)
+    app.include_router(intake_routes(IntakeServices(authenticator, parts.limits, parts.writer, parts.arrived)))
+    app.include_router(alert_routes(engine.journal, parts.arrived, guard))
+    app.include_router(incident_routes(engine, guard))
+    app.include_router(health_routes(engine, parts.readiness, parts.metrics, require_token_unless_local(token)))
+
+
+def _without_needless_422(describe: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Remove the 422 response, which FastAPI describes everywhere, from operations without parameters to validate."""
 
     def openapi() -> dict[str, Any]:
-        described = made()
-        for door in (door for path in described["paths"].values() for door in path.values()):
-            if all(option["in"] == "path" for option in door.get("parameters", [])):
-                door["responses"].pop("422", None)
-        return described
+        description = describe()
+        for operation in (one for path in description["paths"].values() for one in path.values()):
+            if all(parameter["in"] == "path" for parameter in operation.get("parameters", [])):
+                operation["responses"].pop("422", None)
+        return description
 
     return openapi
 
 
-def _tell_errors(app: FastAPI) -> None:
-    async def journal_away(_request: Request, error: Exception) -> Response:
+def _add_error_handlers(app: FastAPI) -> None:
+    async def journal_unavailable(_request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": str(error)}, 503, RETRY_AFTER)
 
-    async def not_there(_request: Request, error: Exception) -> Response:
+    async def not_found(_request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": str(error)}, 404)
 
-    async def not_now(_request: Request, error: Exception) -> Response:
+    async def conflict(_request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": str(error)}, 409)
 
-    async def hung_up(_request: Request, _error: Exception) -> Response:
-        return Response(status_code=499)  # nobody hears it; the figures do
+    async def client_disconnected(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=499)  # the client is gone; the metrics count it
 
-    app.add_exception_handler(JournalError, journal_away)
-    app.add_exception_handler(NotFound, not_there)
-    app.add_exception_handler(Refused, not_now)
-    app.add_exception_handler(ClientDisconnect, hung_up)
+    app.add_exception_handler(JournalError, journal_unavailable)
+    app.add_exception_handler(NotFound, not_found)
+    app.add_exception_handler(Refused, conflict)
+    app.add_exception_handler(ClientDisconnect, client_disconnected)

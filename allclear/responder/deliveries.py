@@ -1,26 +1,31 @@
-"""What the inbox keeps of a request, and how it knows a delivery again."""
+"""The delivery of a request to the inbox: what is stored, how a repeat is recognised, and how it is retried."""
 
 from __future__ import annotations
 
 import hashlib
 
-from allclear.journal.ports import Delivery
+from allclear.domain.errors import Refused
+from allclear.journal.ports import Delivery, Journal
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.sources.source import Source
 from allclear.responder.strict_json import NotStrict, decode
 
-PROOF = ":proof"
-"""Stands among the kept headers for what the request has proven; no header's name begins like that."""
+AUTHENTICATION = ":authentication"
+"""The stored header that holds the authentication level; no HTTP header's name begins with a colon."""
 
-NUMBER = ":number"
-"""Stands there, too: the vendor's number of the delivery, where it gives one."""
+DELIVERY_ID = ":delivery-id"
+"""The stored header that holds the vendor's id of the delivery, if the vendor sends one."""
+
+RETRYABLE = ("quarantined", "ignored")
+"""The states from which a delivery can be retried. In the others it has an incident, or waits to be read."""
 
 
-def refusal(source: Source, request: RawRequest) -> str | None:
-    """Return why a body is not even kept; None for strict JSON, and for what is none at all: a form, or nonsense.
+def body_rejection(source: Source, request: RawRequest) -> str | None:
+    """Return why a body is rejected before it is stored; None for strict JSON and for anything that is not JSON.
 
-    Nonsense may be our own misreading, so it is kept and quarantined; what is refused means harm or several things.
+    A body that cannot be parsed may be our own mistake, so it is stored and quarantined. JSON that is rejected is made
+    to do harm, or could be understood in two ways.
     """
     try:
         decode(source.json_document(request))
@@ -31,25 +36,38 @@ def refusal(source: Source, request: RawRequest) -> str | None:
     return None
 
 
-def to_keep(source: Source, request: RawRequest, level: AuthenticationLevel) -> tuple[dict[str, str], bytes, str]:
-    """Return the headers, the body and the key of a delivery: no query, and no secret that stood in the body.
+def stored_parts(source: Source, request: RawRequest, level: AuthenticationLevel) -> tuple[dict[str, str], bytes, str]:
+    """Return the headers, the body and the deduplication key of a delivery; no query, and no secret.
 
-    The key is the vendor's number of the delivery and the body's hash, for either can be the same by accident. What
-    was proven weakly never counts as the repeat of what was proven well, nor the other way round.
+    The key is the vendor's id of the delivery and the body's hash, because either alone can be the same by accident. A
+    weakly authenticated delivery is never a repeat of an authenticated one, nor the other way round.
     """
-    number = source.delivery_id(request) or ""
-    headers = {**source.stored_headers(request), PROOF: level.value} | ({NUMBER: number} if number else {})
-    parts = [source.name, number, hashlib.sha256(request.body).hexdigest()]
+    delivery_id = source.delivery_id(request) or ""
+    headers = {**source.stored_headers(request), AUTHENTICATION: level.value}
+    if delivery_id:
+        headers[DELIVERY_ID] = delivery_id
+    parts = [source.name, delivery_id, hashlib.sha256(request.body).hexdigest()]
     if level is AuthenticationLevel.WEAK:
         parts.insert(1, level.value)
     return headers, source.stored_body(request), ":".join(part for part in parts if part)
 
 
 def is_authenticated(delivery: Delivery) -> bool:
-    """Return whether the sender of a kept delivery has proven who it is, so that what it says may set off an action."""
-    return delivery.headers.get(PROOF) == AuthenticationLevel.AUTHENTICATED.value
+    """Return whether the sender of a stored delivery was authenticated, so that it may trigger an automatic action."""
+    return delivery.headers.get(AUTHENTICATION) == AuthenticationLevel.AUTHENTICATED.value
 
 
-def is_numbered(delivery: Delivery) -> bool:
-    """Return whether its vendor numbers deliveries: then the same one, sent again, tells of nothing new."""
-    return NUMBER in delivery.headers
+def has_delivery_id(delivery: Delivery) -> bool:
+    """Return whether the vendor gives deliveries an id; then the same delivery, sent again, holds nothing new."""
+    return DELIVERY_ID in delivery.headers
+
+
+def retry_delivery(journal: Journal, delivery: str) -> None:
+    """Let the inbox worker read a delivery again; its body and its authentication are unchanged.
+
+    Raises NotFound, and Refused if the delivery is not quarantined or ignored.
+    """
+    state = journal.delivery(delivery).state
+    if state not in RETRYABLE:
+        raise Refused(f"The alert {delivery} is {state}.", f"Only {' and '.join(RETRYABLE)} alerts can be retried.")
+    journal.set_delivery_state(delivery, "new", "A person asked to read it again.")

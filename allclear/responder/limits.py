@@ -1,7 +1,7 @@
-"""How much the responder takes on at once, and how long it waits: what is over that is told to come again.
+"""Limits on concurrent alerts and their bytes, and on the time for a body and for the journal.
 
-It says so with 503 and Retry-After. Senders repeat what was answered 5xx; what was answered 429 or another 4xx most of
-them drop (docs/reference/alert-sources.md).
+A request over a limit is answered 503 with Retry-After. Senders retry after 5xx; after 429 or another 4xx most of them
+drop the alert (docs/reference/alert-sources.md).
 """
 
 from __future__ import annotations
@@ -24,53 +24,53 @@ RETRY_AFTER = {"Retry-After": "2"}
 TOO_LARGE = f"The body is over {MOST_BYTES} bytes."
 
 
-def come_again(reason: str, **more: str) -> HTTPException:
-    """Return the answer to what cannot be taken now and shall be sent once more."""
+def unavailable(reason: str, **more: str) -> HTTPException:
+    """Return the 503 response to a request that cannot be accepted now and should be retried."""
     return HTTPException(503, reason, RETRY_AFTER | more)
 
 
 @dataclass
 class Limits:
-    """What is under way in this process, and the bounds it is held to."""
+    """The limits of this process, and the alerts that are in progress."""
 
     most_requests: int = 512
-    """Alerts under way, from the first byte of the body to the answer."""
+    """Alerts in progress, from the first byte of the body to the response."""
     most_bytes: int = 32 * MOST_BYTES
-    """Bytes of their bodies together."""
+    """Bytes of all their bodies together."""
     body_seconds: float = 10.0
-    """A body has arrived by then, or its sender is cut off."""
+    """Seconds for a body to arrive; then the request is answered 503 and the connection is closed."""
     journal_seconds: float = 2.0
-    """The journal has kept an alert by then, or its sender is told to come again. Most senders wait 5 to 15 seconds,
-    Sentry one; a sender that comes again although the journal has the alert by now is counted as a repeat."""
+    """Seconds for the journal to store an alert; then the request is answered 503. Most senders wait 5 to 15 seconds,
+    Sentry one. If the journal has stored the alert after all, the retry counts as a repeat."""
     requests: int = 0
     held: int = 0
     """Bytes of bodies in memory."""
 
     @contextmanager
-    def room(self) -> Generator[BoundedBody]:
-        """Yield the room for one request. Raises HTTPException 503 where there is none."""
+    def admit(self) -> Generator[BoundedBody]:
+        """Admit one request for as long as the context lasts. Raises HTTPException 503 if there are too many."""
         if self.requests >= self.most_requests:
-            raise come_again("Too many alerts are under way.")
+            raise unavailable("Too many alerts are in progress.")
         self.requests += 1
-        held = BoundedBody(self)
+        body = BoundedBody(self)
         try:
-            yield held
+            yield body
         finally:
             self.requests -= 1
-            self.held -= held.bytes
+            self.held -= body.bytes
 
     async def in_time(self, work: Awaitable[T]) -> T:
-        """Return what the journal answers. Raises HTTPException 503 when that takes too long; it is cancelled then."""
+        """Return the result of `work`. Raises HTTPException 503 if it takes too long; it is then cancelled."""
         try:
             async with asyncio.timeout(self.journal_seconds):
                 return await work
         except TimeoutError as error:
-            raise come_again(f"The journal did not answer within {self.journal_seconds:g} s.") from error
+            raise unavailable(f"The journal did not answer within {self.journal_seconds:g} s.") from error
 
 
 @dataclass
 class BoundedBody:
-    """The room of one request."""
+    """The body of one admitted request, which counts towards the limits."""
 
     limits: Limits
     bytes: int = 0
@@ -78,18 +78,18 @@ class BoundedBody:
     async def read(self, request: Request) -> bytes:
         """Return the body.
 
-        Raises HTTPException 413 for one that is too large, 503 where there is no room or its sender is too slow;
-        starlette's ClientDisconnect when the sender hangs up.
+        Raises HTTPException 413 if it is too large, 503 if too many bytes are in progress or the sender is too slow,
+        and starlette's ClientDisconnect if the sender disconnects.
         """
-        said = request.headers.get("content-length", "")
-        if said.isascii() and said.isdigit() and int(said[:20]) > MOST_BYTES:
+        length = request.headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length[:20]) > MOST_BYTES:
             raise HTTPException(413, TOO_LARGE)
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 return await self._read(request)
         except TimeoutError as error:
-            slow = f"The body did not arrive within {self.limits.body_seconds:g} s."
-            raise come_again(slow, Connection="close") from error
+            reason = f"The body did not arrive within {self.limits.body_seconds:g} s."
+            raise unavailable(reason, Connection="close") from error
 
     async def _read(self, request: Request) -> bytes:
         body = bytearray()
@@ -97,7 +97,7 @@ class BoundedBody:
             if len(body) + len(chunk) > MOST_BYTES:
                 raise HTTPException(413, TOO_LARGE)
             if self.limits.held + len(chunk) > self.limits.most_bytes:
-                raise come_again("Too many bytes are under way.")
+                raise unavailable("Too many bytes are in progress.")
             self.bytes += len(chunk)
             self.limits.held += len(chunk)
             body += chunk

@@ -1,4 +1,4 @@
-"""Whether the responder can do its work now: what /readyz answers, and whether the heartbeat goes out."""
+"""The readiness check behind /readyz and the heartbeat: the journal is writable and the background loops progress."""
 
 from __future__ import annotations
 
@@ -16,42 +16,45 @@ from allclear.responder.workers.supervisor import Supervisor
 
 log = logging.getLogger("allclear.responder")
 
-_KEPT = 1.0
-"""Seconds for which an answer counts: each look makes the disk write, and the door is open to anybody."""
+_CACHED = 1.0
+"""Seconds for which a result is reused, because each check writes to the disk and /readyz needs no token."""
 
 
-class Ready:
-    """Looks whether the journal can be written, and whether each loop makes its rounds."""
+class ReadinessCheck:
+    """Checks whether the journal is writable, and whether each background loop makes progress."""
 
-    def __init__(self, journal: Journal, loops: Supervisor, limits: Limits) -> None:
+    def __init__(self, journal: Journal, supervisor: Supervisor, limits: Limits) -> None:
         self._journal = journal
-        self._loops = loops
+        self._supervisor = supervisor
         self._limits = limits
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ready")
-        """Its own: a journal that hangs keeps nothing else waiting."""
+        """A thread of its own, so that a journal that hangs delays nothing else."""
         self._lock = asyncio.Lock()
-        self._looked = float("-inf")
-        self._journal_says = ""
+        self._checked_at = float("-inf")
+        self._journal_problem = ""
 
-    async def troubles(self) -> list[str]:
-        """Return a sentence for whatever keeps the responder from its work; nothing where all is well."""
+    async def problems(self) -> list[str]:
+        """Return one sentence for each reason why the responder is not ready; none if it is."""
         async with self._lock:
-            if time.monotonic() - self._looked > _KEPT:
-                self._journal_says = await self._ask_journal()
-                self._looked = time.monotonic()
-        return [*filter(None, [self._journal_says]), *self._loops.troubles()]
+            if time.monotonic() - self._checked_at > _CACHED:
+                self._journal_problem = await self._check_journal()
+                self._checked_at = time.monotonic()
+        return [*filter(None, [self._journal_problem]), *self._supervisor.problems()]
 
     def close(self) -> None:
         """Release the thread, without waiting for a journal that hangs."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _ask_journal(self) -> str:
-        """Tell the log what is wrong, and strangers only that something is: where the journal is, is not for them."""
+    async def _check_journal(self) -> str:
+        """Return the journal's problem, or nothing. The details are logged only, because /readyz needs no token."""
         try:
             check = asyncio.get_running_loop().run_in_executor(self._thread, self._journal.check_writable)
             await self._limits.in_time(check)
         except (JournalError, HTTPException) as error:
-            if not self._journal_says:
-                log.warning("Not ready: %s", error.detail if isinstance(error, HTTPException) else error)
+            if not self._journal_problem:
+                log.warning(
+                    "The journal is not writable; /readyz answers 503. %s",
+                    error.detail if isinstance(error, HTTPException) else error,
+                )
             return "The journal cannot be written."
         return ""

@@ -21,7 +21,7 @@ from pydantic import SecretStr, ValidationError
 from allclear.bootstrap import Engine
 from allclear.responder.app import make_app
 from allclear.responder.limits import Limits
-from allclear.responder.readiness import Ready
+from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.workers.heartbeat import Heartbeat, heartbeat_of
 from allclear.responder.workers.supervisor import Supervisor, report_progress
 from allclear.settings import Settings
@@ -94,13 +94,13 @@ def test_the_figures_follow_what_happens(client: TestClient) -> None:
     assert value("allclear_deliveries", state="opened") == 1
     assert value("allclear_deliveries", state="quarantined") == 0
     assert value("allclear_open_incidents", severity="P0") == 1
-    assert value("allclear_errands_waiting") == 1
-    assert value("allclear_oldest_errand_age_seconds") == 0  # it is counted from the first look
-    assert 0 < figures(client)["allclear_oldest_errand_age_seconds", ()] < 60
+    assert value("allclear_outbox_messages") == 1
+    assert value("allclear_oldest_outbox_message_age_seconds") == 0  # it is counted from the first look
+    assert 0 < figures(client)["allclear_oldest_outbox_message_age_seconds", ()] < 60
     assert value("allclear_oldest_unread_delivery_age_seconds") == 0
-    assert value("allclear_open_asks") == 0
+    assert value("allclear_open_questions") == 0
     assert value("allclear_acts_total", status="verified") == 0
-    assert value("allclear_loop_last_round_age_seconds", loop="inbox") < 20
+    assert value("allclear_loop_last_progress_age_seconds", loop="inbox") < 20
     assert value("allclear_loop_restarts_total", loop="outbox") == 0
     assert value("allclear_journal_up") == 1
     assert any(name == "allclear_build_info" for name, _ in found)
@@ -140,7 +140,7 @@ def test_the_figures_tell_that_the_journal_is_away(client: TestClient, engine: E
     found = figures(client)
     assert found["allclear_journal_up", ()] == 0
     assert found["allclear_alerts_received_total", (("source", "json"),)] == 1
-    assert ("allclear_errands_waiting", ()) not in found
+    assert ("allclear_outbox_messages", ()) not in found
 
 
 # --- readiness -------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_a_journal_that_can_only_be_read_is_not_ready(tmp_path: Path) -> None:
 
             until(not_ready)
             said = client.get("/readyz")
-            assert said.json() == {"status": "not ready", "troubles": ["The journal cannot be written."]}
+            assert said.json() == {"status": "not ready", "problems": ["The journal cannot be written."]}
             assert said.headers["Retry-After"]
             assert engine.journal.counts().deliveries == {}
         until(lambda: client.get("/readyz").status_code == 200)
@@ -185,10 +185,10 @@ async def test_a_loop_that_dies_is_named_and_started_again(caplog: pytest.LogCap
     loops = Supervisor(pauses=(0.01,))
     loops.start("outbox", loop, stuck_after=5)
     await patiently(lambda: len(runs) == 3)
-    assert loops.troubles() == ["The outbox loop ended and is being restarted."]
+    assert loops.problems() == ["The outbox loop ended and is being restarted."]
     assert loops.restarts() == {"outbox": 2}
     goes.set()
-    await patiently(lambda: not loops.troubles())
+    await patiently(lambda: not loops.problems())
     assert loops.ages()["outbox"] < 1
     await loops.stop()
     assert "The outbox loop failed" in caplog.text
@@ -210,7 +210,7 @@ async def test_a_loop_that_hangs_is_named() -> None:
     loops.start("hangs", hangs, stuck_after=0.1)
     loops.start("works", works, stuck_after=0.1)
     await asyncio.sleep(0.3)
-    (trouble,) = loops.troubles()
+    (trouble,) = loops.problems()
     assert trouble.startswith("The hangs loop has made no progress")
     await loops.stop()
 
@@ -224,8 +224,8 @@ async def test_a_stuck_loop_is_not_ready(engine: Engine) -> None:
 
     loops.start("outbox", outbox, stuck_after=0.05)
     await asyncio.sleep(0.1)
-    ready = Ready(engine.journal, loops, Limits())
-    (trouble,) = await ready.troubles()
+    ready = ReadinessCheck(engine.journal, loops, Limits())
+    (trouble,) = await ready.problems()
     assert "outbox" in trouble
     ready.close()
     await loops.stop()
@@ -285,7 +285,7 @@ def test_the_heartbeat_goes_out_while_the_responder_is_ready(tmp_path: Path) -> 
 
 async def test_an_outage_of_the_switch_is_logged_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     """Failing calls raise nothing; the outage is one line without the address's secret, and its end another."""
-    ready = Ready(engine.journal, Supervisor(), Limits())
+    ready = ReadinessCheck(engine.journal, Supervisor(), Limits())
     with caplog.at_level(logging.WARNING), switch() as (calls, url):
         heartbeat = Heartbeat(url, 30, ready)
         calls.status = 500
@@ -310,7 +310,7 @@ def test_a_rehearsal_has_no_heartbeat(tmp_path: Path, engine: Engine) -> None:
     """With a simulated production behind it, a responder never calls: it would hide that the real one is gone."""
     described = tmp_path / "simulation.json"
     described.write_text('{"endpoints": {}, "control": "", "secrets": {}}')
-    ready = Ready(engine.journal, Supervisor(), Limits())
+    ready = ReadinessCheck(engine.journal, Supervisor(), Limits())
     url = "https://switch.example/a-secret-number"
     assert heartbeat_of(Settings(heartbeat_url=SecretStr(url)), ready) is not None
     assert heartbeat_of(Settings(heartbeat_url=SecretStr(url), simulation=described), ready) is None

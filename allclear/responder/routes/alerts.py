@@ -1,9 +1,8 @@
-"""The doors for alerts: in, and what became of them.
+"""The routes of alerts: one takes them in, the others show and retry deliveries.
 
-`POST /alerts/{source}` authenticates over the raw bytes as that source does it, keeps body and headers in the inbox,
-answers 202, and only then is anything looked at. Before that a body is refused alone that two readers may understand
-differently, or that is made to exhaust them: 400. What cannot be kept is answered 503, which senders repeat; never 429,
-which they drop.
+`POST /alerts/{source}` authenticates the raw bytes, stores body and headers in the inbox, and answers 202; only then is
+the body read. The one check of the body before that is for strict JSON (400). If the alert cannot be stored now, the
+answer is 503, after which senders retry; it is never 429, after which they drop the alert.
 """
 
 from __future__ import annotations
@@ -18,145 +17,167 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 
 from allclear.journal.ports import Journal, NewDelivery
 from allclear.responder.authentication import AlertAuthenticator
-from allclear.responder.deliveries import refusal, to_keep
+from allclear.responder.deliveries import body_rejection, retry_delivery, stored_parts
 from allclear.responder.limits import Limits
-from allclear.responder.redelivery import retry_delivery
 from allclear.responder.routes.auth import Guard
-from allclear.responder.routes.models import BUSY, NO_TOKEN, NOT_FOUND, UNFIT, AlertShown, Problem, Responses, TakenIn
-from allclear.responder.routes.views import DeliveryState, shown, shown_in_list
+from allclear.responder.routes.models import (
+    INVALID_QUERY,
+    NOT_FOUND,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    AlertAccepted,
+    DeliveryView,
+    ProblemDetails,
+    Responses,
+)
+from allclear.responder.routes.views import DeliveryState, list_deliveries, show_delivery
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.workers.inbox_writer import InboxWriter
 
 log = logging.getLogger("allclear.responder")
 
-_REFUSALS: Responses = {
-    400: {"model": Problem, "description": "The body is nested too deep, has a key twice, or says NaN or Infinity."},
-    401: {"model": Problem, "description": "The request does not prove who sends it: the secret or token is another."},
-    403: {"model": Problem, "description": "systems.yaml names no secret for the source, or its variable is not set."},
-    404: {"model": Problem, "description": "No source has that name; those there are, are told."},
-    413: {"model": Problem, "description": "The body is over a mebibyte."},
-} | BUSY
-_SETTLED: Responses = {409: {"model": Problem, "description": "It has become something already: it stays that."}}
+
+def _problem(status: int, description: str) -> Responses:
+    return {status: {"model": ProblemDetails, "description": description}}
+
+
+_REJECTIONS: Responses = (
+    _problem(400, "The body is nested too deeply, repeats a key, or contains NaN or Infinity.")
+    | _problem(401, "The sender is not authenticated: the signature, secret or token is wrong.")
+    | _problem(403, "systems.yaml names no secret for the source, or its variable is not set.")
+    | _problem(404, "No such source is installed; the answer lists those that are.")
+    | _problem(413, "The body is larger than a mebibyte.")
+    | UNAVAILABLE
+)
 _BODY: dict[str, Any] = {
     "requestBody": {"required": True, "description": "The alert, as its source sends it.", "content": {"*/*": {}}}
 }
 _UNAUTHORIZED = 401
 _SourceName = Annotated[str, Path(description="The source of the alert, as `grafana`.")]
-_DeliveryId = Annotated[str, Path(description="The `id` that was answered when it came in.")]
+_DeliveryId = Annotated[str, Path(description="The `id` that was returned when the alert was accepted.")]
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """What it takes to let alerts in."""
+class IntakeServices:
+    """The parts of the responder that take alerts in."""
 
     authenticator: AlertAuthenticator
     limits: Limits
     writer: InboxWriter
-    news: Callable[[], None]
-    """Called whenever something new is in the inbox."""
+    arrived: Callable[[], None]
+    """Called when a new delivery is in the inbox."""
 
 
-def hearing_doors(hears: Hearing) -> APIRouter:
-    """Return the doors through which alerts come in; each source has its own proof."""
+def intake_routes(intake: IntakeServices) -> APIRouter:
+    """Return the routes through which alerts come in; each source has its own authentication."""
     router = APIRouter(tags=["alerts"])
 
     @router.post(
         "/alerts/{source}",
         status_code=202,
-        summary="Take an alert in",
-        responses=_REFUSALS,
+        summary="Take in an alert",
+        responses=_REJECTIONS,
         openapi_extra=_BODY,
-        response_description="It is kept durably, and looked at from now on.",
+        response_description="The alert is stored durably and will be read next.",
     )
-    async def receive(source: _SourceName, request: Request) -> TakenIn:
-        """Keep what a monitoring system sends, and answers before it is looked at.
+    async def receive(source: _SourceName, request: Request) -> AlertAccepted:
+        """Store what a monitoring system sends, and answer before it is read.
 
         Each source authenticates in its own way (a signature, a token, a password):
-        docs/reference/alert-sources.md. `GET /alerts/{id}` shows what became of it.
+        docs/reference/alert-sources.md. `GET /alerts/{id}` shows the result.
         """
-        if source not in SOURCES:
-            raise HTTPException(404, f"No source is called {source!r}. There are: {', '.join(SOURCES)}.")
-        with hears.limits.room() as room:
-            raw = _raw(request, await room.read(request))
-            proof = hears.authenticator.authenticate(source, raw)
-            if proof.level is None:
-                challenge = {"WWW-Authenticate": "Bearer"} if proof.status == _UNAUTHORIZED else None
-                raise HTTPException(proof.status, proof.reason, challenge)
-            if refused := refusal(SOURCES[source], raw):
-                log.warning("An alert from %s was refused: %s", source, refused)
-                raise HTTPException(400, refused)
-            received = NewDelivery(source, *to_keep(SOURCES[source], raw, proof.level))
-            delivery, work_to_do = await hears.limits.in_time(hears.writer.write(received))
-        if work_to_do:
-            hears.news()
-        return TakenIn(id=delivery)
+        _require_installed(source)
+        return await _accept(intake, source, request)
 
     @router.options(
         "/alerts/{source}",
         summary="Answer a source's handshake",
         response_class=Response,
         response_description="The source may send; the headers of its protocol say so.",
-        responses={
-            404: {"model": Problem, "description": "No source of that name is installed."},
-            405: {"description": "The source is not configured, has no handshake, or did not ask properly."},
-        },
+        responses=_problem(404, "No such source is installed.")
+        | {405: {"description": "The source is not configured, has no handshake, or its request is invalid."}},
     )
     async def handshake(source: _SourceName, request: Request) -> Response:
-        """Tell a sender that asks before its first alert, as producers of CloudEvents do, whether it may send."""
-        if source not in SOURCES:
-            raise HTTPException(404, f"No source is called {source!r}. There are: {', '.join(SOURCES)}.")
-        configured = hears.authenticator.credentials(source) is not None
-        headers = SOURCES[source].handshake(_raw(request, b"")) if configured else {}
+        """Answer whether a sender may send, if its protocol asks before the first alert, as CloudEvents does."""
+        _require_installed(source)
+        configured = intake.authenticator.credentials(source) is not None
+        headers = SOURCES[source].handshake(_raw_request(request, b"")) if configured else {}
         return Response(status_code=200 if headers else 405, headers=headers or {"Allow": "POST"})
 
     return router
 
 
-def alert_doors(journal: Journal, news: Callable[[], None], guard: Guard) -> APIRouter:
-    """Return the doors that show what became of alerts."""
-    router = APIRouter(dependencies=[Depends(guard)], responses=NO_TOKEN | BUSY, tags=["alerts"])
+def alert_routes(journal: Journal, arrived: Callable[[], None], guard: Guard) -> APIRouter:
+    """Return the routes that show and retry deliveries; `arrived` wakes the inbox worker."""
+    router = APIRouter(dependencies=[Depends(guard)], responses=UNAUTHORIZED | UNAVAILABLE, tags=["alerts"])
 
     @router.get(
-        "/alerts", summary="List what came in", responses=UNFIT, response_description="The requests, newest first."
+        "/alerts",
+        summary="List the deliveries",
+        responses=INVALID_QUERY,
+        response_description="The deliveries, the newest first.",
     )
     async def alerts(
-        state: Annotated[DeliveryState | None, Query(description="Only those of which this became.")] = None,
-        source: Annotated[str | None, Query(description="Only those of this source.")] = None,
-        limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
-    ) -> list[AlertShown]:
-        """List the requests of monitoring systems, and what became of each alert in them, by which rule."""
-        return await asyncio.to_thread(shown_in_list, journal, state, source, limit)
+        state: Annotated[DeliveryState | None, Query(description="Only deliveries in this state.")] = None,
+        source: Annotated[str | None, Query(description="Only deliveries of this source.")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000, description="The largest number of deliveries.")] = 100,
+    ) -> list[DeliveryView]:
+        """List the requests of monitoring systems, with the decision about each alert and its reason."""
+        return await asyncio.to_thread(list_deliveries, journal, state, source, limit)
 
     @router.get(
         "/alerts/{delivery}",
-        summary="Show what became of one",
+        summary="Show one delivery",
         responses=NOT_FOUND,
-        response_description="The request, and each alert in it.",
+        response_description="The delivery with all its alerts.",
     )
-    async def alert(delivery: _DeliveryId) -> AlertShown:
-        """Show one request of a monitoring system, what became of each alert in it, and why.
+    async def alert(delivery: _DeliveryId) -> DeliveryView:
+        """Show one request of a monitoring system, with the decision about each alert and its reason.
 
-        Its state is `new` until it is looked at, which takes a moment.
+        Its state is `new` until it is read, which takes a moment.
         """
-        return await asyncio.to_thread(shown, journal, delivery)
+        return await asyncio.to_thread(show_delivery, journal, delivery)
 
     @router.post(
         "/alerts/{delivery}/retry",
         status_code=202,
-        summary="Have one looked at again",
-        responses=NOT_FOUND | _SETTLED,
-        response_description="It is `new` again, and looked at from now on.",
+        summary="Retry a delivery",
+        responses=NOT_FOUND | _problem(409, "The delivery is neither quarantined nor ignored."),
+        response_description="The delivery is `new` again and will be read next.",
     )
-    async def retry(delivery: _DeliveryId) -> TakenIn:
-        """Has a request looked at once more that was quarantined or ignored: after an update, or with a new route."""
+    async def retry(delivery: _DeliveryId) -> AlertAccepted:
+        """Read a quarantined or ignored delivery again, for example after an update or with a new route."""
         await asyncio.to_thread(retry_delivery, journal, delivery)
-        news()
-        return TakenIn(id=delivery)
+        arrived()
+        return AlertAccepted(id=delivery)
 
     return router
 
 
-def _raw(request: Request, body: bytes) -> RawRequest:
+def _require_installed(source: str) -> None:
+    if source not in SOURCES:
+        raise HTTPException(404, f"No source is called {source!r}. There are: {', '.join(SOURCES)}.")
+
+
+async def _accept(intake: IntakeServices, source: str, request: Request) -> AlertAccepted:
+    """Authenticate a request and store it. Raises HTTPException for a rejection, or if it cannot be stored now."""
+    with intake.limits.admit() as admitted:
+        raw = _raw_request(request, await admitted.read(request))
+        result = intake.authenticator.authenticate(source, raw)
+        if result.level is None:
+            challenge = {"WWW-Authenticate": "Bearer"} if result.status == _UNAUTHORIZED else None
+            raise HTTPException(result.status, result.reason, challenge)
+        if rejected := body_rejection(SOURCES[source], raw):
+            log.warning("Rejecting an alert from %s; nothing of it is stored. %s", source, rejected)
+            raise HTTPException(400, rejected)
+        stored = NewDelivery(source, *stored_parts(SOURCES[source], raw, result.level))
+        delivery, is_new = await intake.limits.in_time(intake.writer.write(stored))
+    if is_new:
+        intake.arrived()
+    return AlertAccepted(id=delivery)
+
+
+def _raw_request(request: Request, body: bytes) -> RawRequest:
     pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
     return RawRequest(body, pairs, request.url.query)

@@ -1,4 +1,4 @@
-"""Who may look: whoever shows ALLCLEAR_ALERT_TOKEN."""
+"""Authentication of people and programs that read: they send ALLCLEAR_ALERT_TOKEN as a bearer token."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from fastapi import HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
-_SHOWN = HTTPBearer(auto_error=False, description="ALLCLEAR_ALERT_TOKEN", scheme_name="token")
-"""For the description alone: what is let in, `needs_token` decides."""
+_BEARER = HTTPBearer(auto_error=False, description="ALLCLEAR_ALERT_TOKEN", scheme_name="token")
+"""Only describes the token in /openapi.json; `require_token` verifies it."""
 
-_PASSED_ON = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "cf-connecting-ip")
-"""Headers by which a proxy shows that somebody else is behind it."""
+_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "cf-connecting-ip")
+"""Headers which show that a proxy forwards the request for another client."""
 
 Guard = Callable[[Request], None]
 
 
-def needs_token(token: SecretStr) -> Guard:
-    """Return what raises HTTPException 401 for a request without the token, with another, or with two."""
-    wanted = f"Bearer {token.get_secret_value()}".encode()
+def require_token(token: SecretStr) -> Guard:
+    """Return a guard that raises HTTPException 401 for a request without the token, with another, or with two."""
+    accepted = f"Bearer {token.get_secret_value()}".encode()
 
     def guard(
-        request: Request, _shown: Annotated[HTTPAuthorizationCredentials | None, Security(_SHOWN)] = None
+        request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None
     ) -> None:
-        said = request.headers.getlist("authorization")
-        if len(said) != 1 or not hmac.compare_digest(said[0].encode("latin-1"), wanted):
+        received = request.headers.getlist("authorization")
+        if len(received) != 1 or not hmac.compare_digest(received[0].encode("latin-1"), accepted):
             raise HTTPException(401, "Send the token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
 
     return guard
 
 
-def needs_token_from_afar(token: SecretStr) -> Guard:
-    """Return what lets this machine in as it is, and asks everybody else for the token.
+def require_token_unless_local(token: SecretStr) -> Guard:
+    """Return a guard that admits requests from this machine, and requires the token of all others.
 
-    What comes through a proxy on this machine comes from afar.
+    A request that a proxy on this machine forwards is not local.
     """
-    guard = needs_token(token)
+    guard = require_token(token)
 
-    def near_or_token(
-        request: Request, _shown: Annotated[HTTPAuthorizationCredentials | None, Security(_SHOWN)] = None
+    def guard_unless_local(
+        request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None
     ) -> None:
-        if not _is_near(request):
+        if not _is_local(request):
             guard(request)
 
-    return near_or_token
+    return guard_unless_local
 
 
-def _is_near(request: Request) -> bool:
-    if request.client is None or any(name in request.headers for name in _PASSED_ON):
+def _is_local(request: Request) -> bool:
+    if request.client is None or any(name in request.headers for name in _PROXY_HEADERS):
         return False
     try:
         return ip_address(request.client.host).is_loopback

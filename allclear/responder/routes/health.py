@@ -1,4 +1,4 @@
-"""The doors for whoever watches the responder itself."""
+"""The routes that monitor the responder itself."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from fastapi import APIRouter, Depends, Response
 from allclear.bootstrap import Engine
 from allclear.responder.limits import RETRY_AFTER
 from allclear.responder.metrics import CONTENT_TYPE, Metrics
-from allclear.responder.readiness import Ready
+from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.routes.auth import Guard
-from allclear.responder.routes.models import NO_TOKEN, Health, Readiness
+from allclear.responder.routes.models import UNAUTHORIZED, Health, Readiness
 
 
-def health_doors(engine: Engine, ready: Ready, metrics: Metrics, guard: Guard) -> APIRouter:
-    """Return the doors; `guard` stands before the figures alone."""
+def health_routes(engine: Engine, ready: ReadinessCheck, metrics: Metrics, guard: Guard) -> APIRouter:
+    """Return the routes; `guard` protects the metrics only."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/healthz", summary="Is the process up?", response_description="It is.")
+    @router.get("/healthz", summary="Is the process running?", response_description="It is running.")
     async def healthz() -> Health:
-        """Record that the process is up, and for whom. For what starts it again when it is not."""
+        """Return that the process is running, and for which company: for the supervisor that restarts it."""
         return Health(status="ok", company=engine.company.name, simulated=engine.settings.simulated is not None)
 
     @router.get(
         "/readyz",
-        summary="Can it do its work?",
-        response_description="It can.",
-        responses={503: {"model": Readiness, "description": "It cannot: `troubles` has a sentence for each reason."}},
+        summary="Is the responder ready?",
+        response_description="It is ready.",
+        responses={503: {"model": Readiness, "description": "It is not ready; `problems` says why."}},
     )
     async def readyz(response: Response) -> Readiness:
-        """Return whether the journal can be written and every loop has made a round lately. Page somebody if not."""
-        troubles = await ready.troubles()
-        if troubles:
+        """Return whether the journal is writable and every background loop makes progress. Page a person if not."""
+        problems = await ready.problems()
+        if problems:
             response.status_code = 503
             response.headers.update(RETRY_AFTER)
-        return Readiness(status="not ready" if troubles else "ready", troubles=troubles)
+        return Readiness(status="not ready" if problems else "ready", problems=problems)
 
     @router.get(
         "/metrics",
         dependencies=[Depends(guard)],
         response_class=Response,
-        summary="The figures for Prometheus",
-        responses=NO_TOKEN | {200: {"content": {"text/plain": {}}, "description": "As Prometheus reads it."}},
+        summary="Metrics for Prometheus",
+        responses=UNAUTHORIZED
+        | {200: {"content": {"text/plain": {}}, "description": "The metrics in Prometheus's text format."}},
     )
-    async def figures() -> Response:
-        """Return what Prometheus scrapes: open to this machine, with the token to everybody else.
+    async def read_metrics() -> Response:
+        """Return the metrics. Requests from this machine need no token, all others do.
 
-        docs/reference/alert-sources.md says what each figure is, and which to alert on.
+        docs/reference/alert-sources.md explains each metric, and names those to alert on.
         """
         return Response(await asyncio.to_thread(metrics.text), media_type=CONTENT_TYPE)
 

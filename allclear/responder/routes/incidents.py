@@ -1,4 +1,4 @@
-"""How incidents stand: for a page on the wall, a chat bot, another system."""
+"""The routes that show incidents: for dashboards, chat bots and other systems."""
 
 from __future__ import annotations
 
@@ -19,82 +19,85 @@ from allclear.domain.text import asked_words, plain
 from allclear.engine.incidents import readable
 from allclear.responder.routes.auth import Guard
 from allclear.responder.routes.models import (
-    BUSY,
-    NO_TOKEN,
+    INVALID_QUERY,
     NOT_FOUND,
-    UNFIT,
-    AskShown,
-    DeadlineShown,
-    IncidentLine,
-    IncidentPage,
-    LeftShown,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    DeadlineView,
+    IncidentDetails,
+    IncidentListItem,
+    InPlaceView,
+    QuestionView,
 )
 
-_MOST = 200
-"""Each incident of a list is replayed from its entries."""
+_MAX_INCIDENTS = 200
+"""The largest list, because each of its incidents is replayed from its entries."""
 
 
-def incident_doors(engine: Engine, guard: Guard) -> APIRouter:
-    """Return the doors to the incidents of the engine's company."""
-    router = APIRouter(dependencies=[Depends(guard)], responses=NO_TOKEN | BUSY, tags=["incidents"])
+def incident_routes(engine: Engine, guard: Guard) -> APIRouter:
+    """Return the routes of the incidents of the engine's company."""
+    router = APIRouter(dependencies=[Depends(guard)], responses=UNAUTHORIZED | UNAVAILABLE, tags=["incidents"])
     plan = engine.company.plan
 
-    def listed(limit: int, *, open_only: bool) -> list[IncidentLine]:
+    def listed(limit: int, *, open_only: bool) -> list[IncidentListItem]:
         rows = engine.journal.incidents(open_only=open_only)
-        return [_line(incident, plan) for incident in islice(readable(engine.journal, rows), limit)]
+        return [_list_item(incident, plan) for incident in islice(readable(engine.journal, rows), limit)]
 
-    def found(incident_id: str) -> IncidentPage:
-        return _page(engine.conductor.incident(incident_id), plan)
+    def found(incident_id: str) -> IncidentDetails:
+        return _details(engine.conductor.incident(incident_id), plan)
 
     @router.get(
-        "/incidents", summary="List the incidents", responses=UNFIT, response_description="The incidents, newest first."
+        "/incidents",
+        summary="List the incidents",
+        responses=INVALID_QUERY,
+        response_description="The incidents, the newest first.",
     )
     async def incidents(
-        only_open: Annotated[bool, Query(alias="open", description="Only those that have not ended.")] = False,  # noqa: FBT002 - a query has no positions
-        limit: Annotated[int, Query(ge=1, le=_MOST, description="How many at most.")] = 50,
-    ) -> list[IncidentLine]:
-        """List the incidents of this company: how each stands, who leads, and how much waits for people."""
+        only_open: Annotated[bool, Query(alias="open", description="Only incidents that have not ended.")] = False,  # noqa: FBT002 - a query has no positions
+        limit: Annotated[int, Query(ge=1, le=_MAX_INCIDENTS, description="The largest number of incidents.")] = 50,
+    ) -> list[IncidentListItem]:
+        """List the incidents of this company: the state of each, who leads, and how many questions wait for people."""
         return await asyncio.to_thread(listed, limit, open_only=only_open)
 
     @router.get(
         "/incidents/{incident_id}",
         summary="Show one incident",
         responses=NOT_FOUND,
-        response_description="How it stands now.",
+        response_description="Its current state.",
     )
-    async def incident(incident_id: Annotated[str, Path(description="As VS-12.")]) -> IncidentPage:
-        """Show how an incident stands: what waits for people, what is still in place, what is due, who has which role.
+    async def incident(incident_id: Annotated[str, Path(description="As VS-12.")]) -> IncidentDetails:
+        """Show an incident: questions that wait for people, changes still in place, deadlines, and who has which role.
 
-        `allclear show` tells the same, with the timeline.
+        `allclear show` shows the same, with the timeline.
         """
         return await asyncio.to_thread(found, incident_id)
 
     return router
 
 
-def _line(incident: Incident, plan: Plan) -> IncidentLine:
+def _list_item(incident: Incident, plan: Plan) -> IncidentListItem:
     due = _deadlines(incident, plan)
-    return IncidentLine(
-        **_facts(incident, plan),
+    return IncidentListItem(
+        **_summary(incident, plan),
         open_asks=len(waiting(incident)),
         in_place=len(incident.in_place),
         next_deadline=due[0] if due else None,
     )
 
 
-def _page(incident: Incident, plan: Plan) -> IncidentPage:
-    return IncidentPage(
-        **_facts(incident, plan),
+def _details(incident: Incident, plan: Plan) -> IncidentDetails:
+    return IncidentDetails(
+        **_summary(incident, plan),
         began_at=incident.began_at,
         acknowledged_at=incident.acknowledged_at,
-        open_asks=[_ask(state, plan) for state in waiting(incident)],
-        in_place=[_left(act, plan) for act in incident.in_place],
+        open_asks=[_question(state, plan) for state in waiting(incident)],
+        in_place=[_in_place(act, plan) for act in incident.in_place],
         next_deadlines=_deadlines(incident, plan),
         roles={role: plain(person, 60) for role, person in incident.roles.items()},
     )
 
 
-def _facts(incident: Incident, plan: Plan) -> dict[str, Any]:
+def _summary(incident: Incident, plan: Plan) -> dict[str, Any]:
     phase = incident.phase
     return {
         "id": incident.id,
@@ -113,9 +116,9 @@ def _facts(incident: Incident, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _ask(state: AskState, plan: Plan) -> AskShown:
+def _question(state: AskState, plan: Plan) -> QuestionView:
     ask = state.ask
-    return AskShown(
+    return QuestionView(
         id=ask.id,
         kind=ask.kind,
         title=plain(ask.title),
@@ -125,11 +128,11 @@ def _ask(state: AskState, plan: Plan) -> AskShown:
     )
 
 
-def _left(act: Act, plan: Plan) -> LeftShown:
+def _in_place(act: Act, plan: Plan) -> InPlaceView:
     owner = (
         act.handed_over.to if act.handed_over else plan.role_title(act.proposed.owner) if act.proposed.owner else None
     )
-    return LeftShown(
+    return InPlaceView(
         act=act.id,
         what=plain(act.proposed.leaves or act.proposed.title),
         status=act.status,
@@ -139,10 +142,10 @@ def _left(act: Act, plan: Plan) -> LeftShown:
     )
 
 
-def _deadlines(incident: Incident, plan: Plan) -> list[DeadlineShown]:
+def _deadlines(incident: Incident, plan: Plan) -> list[DeadlineView]:
     now = utc_now()
     return [
-        DeadlineShown(what=one.what, title=plain(one.title), due=one.due, missed=one.missed(now))
+        DeadlineView(what=one.what, title=plain(one.title), due=one.due, missed=one.missed(now))
         for one in deadlines(plan, incident)
         if one.due and not (one.met or one.declined)
     ]

@@ -1,4 +1,4 @@
-"""What the doors answer, as /openapi.json describes it."""
+"""The models of the responder's HTTP responses, as /openapi.json describes them."""
 
 from __future__ import annotations
 
@@ -11,76 +11,76 @@ from allclear.domain.action import ActStatus
 from allclear.domain.approval import AskKind
 
 
-class Problem(BaseModel):
-    """Why a request was not done, in one or two sentences."""
+class ProblemDetails(BaseModel):
+    """Why a request was rejected or failed, in one or two sentences."""
 
     detail: str = Field(description="What is wrong, and what to do about it.")
 
 
-class TakenIn(BaseModel):
-    """An alert that is durable by now."""
+class AlertAccepted(BaseModel):
+    """An alert that is stored durably."""
 
-    id: str = Field(description="What became of it is at GET /alerts/{id}.")
+    id: str = Field(description="The id of the delivery; GET /alerts/{id} shows the result.")
 
 
-class HeardShown(BaseModel):
-    """One alert of a request, and what became of it. Its texts are a stranger's, on one line each."""
+class AlertDecisionView(BaseModel):
+    """One alert of a delivery and what allclear decided. Its texts are untrusted; each is on one line."""
 
-    key: str = Field(description="What its source knows it by: the same for every firing and the end of one trouble.")
+    key: str = Field(description="Identifies the problem at its source, both while it fires and when it is resolved.")
     status: str = Field(description="firing or resolved.")
-    severity: str = Field(description="As the source said it; may be empty.")
-    service: str = Field(description="By the route of the plan; else as the source said it.")
+    severity: str = Field(description="The source's severity; may be empty.")
+    service: str = Field(description="The service of the plan's route; without a route, the source's.")
     title: str
     at: datetime | None = Field(description="The source's own time.")
-    last_seen_at: datetime = Field(description="When it came in last.")
+    last_seen_at: datetime = Field(description="When the alert was received last.")
     decision: str = Field(
         description="opened, joined, repeat, late, held, collapsed, old, below, ignored or quarantined."
     )
     reason: str = Field(description="The rule that decided, as a sentence.")
     incident: str | None = Field(description="The incident that it belongs to, if any.")
-    count: int = Field(description="How often it came to that.")
+    count: int = Field(description="How often this was decided.")
 
 
-class AlertShown(BaseModel):
+class DeliveryView(BaseModel):
     """One request of a monitoring system, which may hold several alerts."""
 
     id: str = Field(description="For `GET /alerts/{id}` and `allclear alert retry`.")
     source: str
     received_at: datetime
-    count: int = Field(description="How often the very same came in.")
-    state: str = Field(description="What became of it: of the alerts in it, the weightiest.")
-    reason: str = Field(description="By which rule, or what is wrong with it.")
-    incident: str | None = Field(description="The incident that its weightiest alert belongs to, if any.")
-    alerts: list[HeardShown] = Field(
-        description="None until it is read, and none of what cannot be. A list has the last 20, `GET /alerts/{id}` all."
+    count: int = Field(description="How often the same delivery was received.")
+    state: str = Field(description="`new`, or the most important decision about its alerts.")
+    reason: str = Field(description="The rule that decided, or why the delivery cannot be read.")
+    incident: str | None = Field(description="The incident of its most important alert, if any.")
+    alerts: list[AlertDecisionView] = Field(
+        description="Empty until the delivery is read. A list has the last 20, `GET /alerts/{id}` all."
     )
-    alerts_in_all: int = Field(description="How many there are; in a list they may be more than are shown.")
+    total_alerts: int = Field(description="How many alerts there are; a list may show fewer.")
 
 
-class AskShown(BaseModel):
-    """Something that people are asked for."""
+class QuestionView(BaseModel):
+    """A question that waits for people."""
 
     id: str = Field(description="For `allclear approve` and `allclear deny`.")
     kind: AskKind
     title: str
     asked: str = Field(description="Who may answer.")
     since: datetime
-    acts_at: datetime | None = Field(description="When something happens without an answer, where the plan says so.")
+    acts_at: datetime | None = Field(description="When allclear acts without an answer, if the plan allows that.")
 
 
-class LeftShown(BaseModel):
-    """Something that containment left in place."""
+class InPlaceView(BaseModel):
+    """A change that containment left in place."""
 
     act: str = Field(description="For `allclear undo`.")
     what: str
     status: ActStatus
     since: datetime | None
     owner: str | None
-    expires: datetime | None = Field(description="When somebody looks at it again.")
+    expires: datetime | None = Field(description="When the owner must review it.")
 
 
-class DeadlineShown(BaseModel):
-    """Something that is due and not met yet."""
+class DeadlineView(BaseModel):
+    """A deadline that is not met yet."""
 
     what: str = Field(description="target, duty, escalation or post-mortem.")
     title: str
@@ -88,73 +88,73 @@ class DeadlineShown(BaseModel):
     missed: bool
 
 
-class IncidentFacts(BaseModel):
-    """What is told of an incident wherever it is shown."""
+class IncidentSummary(BaseModel):
+    """The fields of an incident in every response."""
 
     id: str
     title: str
     severity: str = Field(description="On the plan's own scale, as P0.")
     status: str = Field(description="INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.")
-    phase: str | None = Field(description="detect, contain, investigate, resolve or review; none before the first.")
+    phase: str | None = Field(description="detect, contain, investigate, resolve or review; null before the first.")
     phase_title: str | None = Field(description="The plan's own name for the phase.")
     service: str
-    lead: str | None = Field(description="Who leads the response, once somebody does.")
-    simulated: bool = Field(description="Whether a simulated production stands behind it.")
+    lead: str | None = Field(description="Who leads the response, if it has a lead.")
+    simulated: bool = Field(description="Whether the incident is in a simulated production.")
     opened_at: datetime
-    contained_at: datetime | None = Field(description="When a look from outside proved the containment.")
-    recovered_at: datetime | None = Field(description="When a look from outside showed health again.")
+    contained_at: datetime | None = Field(description="When a probe from outside confirmed the containment.")
+    recovered_at: datetime | None = Field(description="When a probe from outside found the service healthy again.")
     ended_at: datetime | None
 
 
-class IncidentLine(IncidentFacts):
+class IncidentListItem(IncidentSummary):
     """An incident in a list."""
 
     open_asks: int = Field(description="How many questions wait for people.")
-    in_place: int = Field(description="How many acts left something that is still in place.")
-    next_deadline: DeadlineShown | None
+    in_place: int = Field(description="How many acts left a change that is still in place.")
+    next_deadline: DeadlineView | None
 
 
-class IncidentPage(IncidentFacts):
-    """An incident as it stands."""
+class IncidentDetails(IncidentSummary):
+    """The current state of one incident."""
 
-    began_at: datetime | None = Field(description="When the trouble began, where its source knew.")
+    began_at: datetime | None = Field(description="When the problem began, if its source knew.")
     acknowledged_at: datetime | None
-    open_asks: list[AskShown]
-    in_place: list[LeftShown]
-    next_deadlines: list[DeadlineShown]
+    open_asks: list[QuestionView]
+    in_place: list[InPlaceView]
+    next_deadlines: list[DeadlineView]
     roles: dict[str, str] = Field(description="Role -> who has it.")
 
 
 class Health(BaseModel):
-    """The process is up."""
+    """The process is running."""
 
     status: str
     company: str
-    simulated: bool = Field(description="Whether a simulated production stands behind it.")
+    simulated: bool = Field(description="Whether the responder works on a simulated production.")
 
 
 class Readiness(BaseModel):
     """Whether the responder can do its work."""
 
     status: str = Field(description="`ready` or `not ready`.")
-    troubles: list[str] = Field(default=[], description="A sentence for each thing that is wrong.")
+    problems: list[str] = Field(default=[], description="One sentence for each reason why it is not ready.")
 
 
-class Unfit(BaseModel):
-    """What of the query does not fit."""
+class InvalidQuery(BaseModel):
+    """The parameters of the query that are invalid."""
 
     detail: list[dict[str, Any]] = Field(description="For each: `loc` (which parameter) and `msg` (what is wrong).")
 
 
 Responses = dict[int | str, dict[str, Any]]
 
-NOT_FOUND: Responses = {404: {"model": Problem, "description": "There is none with that id."}}
-NO_TOKEN: Responses = {401: {"model": Problem, "description": "ALLCLEAR_ALERT_TOKEN is missing, or is another."}}
-UNFIT: Responses = {422: {"model": Unfit, "description": "A parameter of the query does not fit."}}
-BUSY: Responses = {
+NOT_FOUND: Responses = {404: {"model": ProblemDetails, "description": "Nothing has that id."}}
+UNAUTHORIZED: Responses = {401: {"model": ProblemDetails, "description": "ALLCLEAR_ALERT_TOKEN is missing or wrong."}}
+INVALID_QUERY: Responses = {422: {"model": InvalidQuery, "description": "A parameter of the query is invalid."}}
+UNAVAILABLE: Responses = {
     503: {
-        "model": Problem,
-        "description": "Not now: too much is under way, or the journal cannot be reached. Come again.",
+        "model": ProblemDetails,
+        "description": "The responder is overloaded, or the journal is unavailable. Retry later.",
         "headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}},
     }
 }

@@ -1,4 +1,4 @@
-"""What came in from monitoring systems, as it is shown: by GET /alerts and by `allclear alert list`."""
+"""Views of deliveries and their alerts, for GET /alerts and `allclear alert list`."""
 
 from __future__ import annotations
 
@@ -6,54 +6,54 @@ from typing import Literal, get_args
 
 from allclear.domain.alert import AlertDecision, Decision
 from allclear.journal.ports import Delivery, DeliverySummary, Journal
-from allclear.responder.routes.models import AlertShown, HeardShown
+from allclear.responder.routes.models import AlertDecisionView, DeliveryView
 
 DeliveryState = Literal["new", Decision]
-"""What can become of a request; `new` has not been read yet."""
+"""The states of a delivery; a `new` one has not been read yet."""
 
-_IN_A_LIST = 20
-"""Alerts of one request: a list may have a thousand requests, and a request a thousand alerts."""
+_MAX_ALERTS_IN_LIST = 20
+"""Alerts of one delivery in a list: there may be a thousand deliveries, with a thousand alerts each."""
 
 STATES: tuple[str, ...] = get_args(DeliveryState)
 
 
-def shown_in_list(journal: Journal, state: str | None, source: str | None, limit: int) -> list[AlertShown]:
-    """Return what came in, newest first, with what became of the last of its alerts."""
-    arrived = journal.delivery_summaries(state=state, source=source, limit=limit)
-    return [_shown(journal, one, _IN_A_LIST) for one in arrived]
+def list_deliveries(journal: Journal, state: str | None, source: str | None, limit: int) -> list[DeliveryView]:
+    """Return deliveries, the newest first, each with its last alerts."""
+    deliveries = journal.delivery_summaries(state=state, source=source, limit=limit)
+    return [_view(journal, delivery, _MAX_ALERTS_IN_LIST) for delivery in deliveries]
 
 
-def shown(journal: Journal, delivery: str) -> AlertShown:
-    """Return one request and what became of each of its alerts. Raises NotFound."""
-    return _shown(journal, journal.delivery(delivery), None)
+def show_delivery(journal: Journal, delivery: str) -> DeliveryView:
+    """Return one delivery with all its alerts. Raises NotFound."""
+    return _view(journal, journal.delivery(delivery), None)
 
 
-def _shown(journal: Journal, one: DeliverySummary | Delivery, limit: int | None) -> AlertShown:
-    heard = journal.decisions(delivery=one.id, limit=limit)
-    return AlertShown(
-        id=one.id,
-        source=one.source,
-        received_at=one.received_at,
-        count=one.count,
-        state=one.state,
-        reason=one.reason,
-        incident=one.incident,
-        alerts=[_heard(line) for line in heard],
-        alerts_in_all=journal.count_decisions(one.id) if len(heard) == limit else len(heard),
+def _view(journal: Journal, delivery: DeliverySummary | Delivery, limit: int | None) -> DeliveryView:
+    decisions = journal.decisions(delivery=delivery.id, limit=limit)
+    return DeliveryView(
+        id=delivery.id,
+        source=delivery.source,
+        received_at=delivery.received_at,
+        count=delivery.count,
+        state=delivery.state,
+        reason=delivery.reason,
+        incident=delivery.incident,
+        alerts=[_decision_view(decision) for decision in decisions],
+        total_alerts=journal.count_decisions(delivery.id) if len(decisions) == limit else len(decisions),
     )
 
 
-def _heard(heard: AlertDecision) -> HeardShown:
-    return HeardShown(
-        key=heard.key,
-        status=heard.state,
-        severity=heard.severity,
-        service=heard.service,
-        title=heard.title,
-        at=heard.source_time,
-        last_seen_at=heard.at,
-        decision=heard.decision,
-        reason=heard.reason,
-        incident=heard.incident,
-        count=heard.count,
+def _decision_view(decision: AlertDecision) -> AlertDecisionView:
+    return AlertDecisionView(
+        key=decision.key,
+        status=decision.state,
+        severity=decision.severity,
+        service=decision.service,
+        title=decision.title,
+        at=decision.source_time,
+        last_seen_at=decision.at,
+        decision=decision.decision,
+        reason=decision.reason,
+        incident=decision.incident,
+        count=decision.count,
     )

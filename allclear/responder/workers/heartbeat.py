@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from allclear.responder.readiness import Ready
+from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.workers.supervisor import report_progress
 from allclear.settings import Settings
 
@@ -24,7 +24,7 @@ _TIMEOUT = 10.0
 class Heartbeat:
     """The loop that calls one URL. The URL is a secret: a caller that knows it could silence the alarm."""
 
-    def __init__(self, url: str, every: float, ready: Ready) -> None:
+    def __init__(self, url: str, every: float, ready: ReadinessCheck) -> None:
         self._url = url
         self._every = every
         self._ready = ready
@@ -43,8 +43,8 @@ class Heartbeat:
 
     async def beat(self) -> None:
         """Call once if the responder is ready. Never raises for what the other side does."""
-        troubles = await self._ready.troubles()
-        self._log_change(f"is held back: {troubles[0]}" if troubles else await self._call())
+        problems = await self._ready.problems()
+        self._log_change(f"is held back: {problems[0]}" if problems else await self._call())
 
     async def close(self) -> None:
         """Release the connection and the readiness check."""
@@ -67,7 +67,7 @@ class Heartbeat:
         self._outage = outage
 
 
-def heartbeat_of(settings: Settings, ready: Ready) -> Heartbeat | None:
+def heartbeat_of(settings: Settings, ready: ReadinessCheck) -> Heartbeat | None:
     """Return the heartbeat that is configured, or None.
 
     A drill has none: it would hide that the real responder is gone.

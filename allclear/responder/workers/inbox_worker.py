@@ -20,7 +20,7 @@ from allclear.domain.errors import AllclearError, JournalError, Unreadable
 from allclear.domain.text import plain
 from allclear.engine.alerts.received import Taken
 from allclear.journal.ports import INCIDENTS, Delivery
-from allclear.responder.deliveries import is_authenticated, is_numbered
+from allclear.responder.deliveries import has_delivery_id, is_authenticated
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import stored_request
 from allclear.responder.sources.source import IncompleteAlerts, NoAlert
@@ -200,7 +200,7 @@ class InboxWorker:
 
     def _take_next(self, one: OpenDelivery) -> OpenDelivery:
         delivery, position = one.delivery, len(one.taken)
-        taken = self._intake.take(one.alerts[position], delivery.id, position, numbered=is_numbered(delivery))
+        taken = self._intake.take(one.alerts[position], delivery.id, position, numbered=has_delivery_id(delivery))
         return replace(one, taken=(*one.taken, taken))
 
     def _take_next_alone(self, one: OpenDelivery) -> OpenDelivery:

@@ -97,7 +97,7 @@ class Supervisor:
         """Return how often each loop was restarted."""
         return {name: max(0, running.starts - 1) for name, running in self._running.items()}
 
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return a sentence for each loop that is down or stuck."""
         ages = self.ages()
         stuck = {

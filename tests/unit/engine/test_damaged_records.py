@@ -22,7 +22,7 @@ from allclear.engine.actions.known_good import JournalRecord
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.people.declare import Declaration
 from allclear.responder.app import make_app
-from allclear.responder.deliveries import PROOF
+from allclear.responder.deliveries import AUTHENTICATION
 from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.workers.inbox_worker import InboxWorker
 from tests.scenario.response_support import ALERT, MACHINE, OPENED, engine_on, installed, new_journal, received
@@ -48,7 +48,9 @@ def damage(url: str, incident: str) -> None:
 def sent(engine: Any, key: str, name: str) -> str:  # noqa: ANN401 - the engine
     """Put an alert into the inbox and returns its id."""
     body = json.dumps({"key": key, "title": name, "labels": {"alertname": name}}).encode()
-    return received(engine.journal, "json", {PROOF: AuthenticationLevel.AUTHENTICATED.value}, body, f"{key}-{name}")[0]
+    return received(
+        engine.journal, "json", {AUTHENTICATION: AuthenticationLevel.AUTHENTICATED.value}, body, f"{key}-{name}"
+    )[0]
 
 
 async def test_a_damaged_record_holds_up_no_clock_and_no_other_alert(tmp_path: Path) -> None:

@@ -226,4 +226,4 @@ def test_a_journal_that_cannot_be_written_asks_the_sender_to_come_again(client: 
 def test_it_says_how_it_is(client: TestClient) -> None:
     """Health and readiness need no token and tell nothing secret."""
     assert client.get("/healthz").json() == {"status": "ok", "company": "vintstreet", "simulated": False}
-    assert client.get("/readyz").json() == {"status": "ready", "troubles": []}
+    assert client.get("/readyz").json() == {"status": "ready", "problems": []}

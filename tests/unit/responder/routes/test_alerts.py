@@ -22,7 +22,7 @@ from allclear.bootstrap import Engine
 from allclear.cli.alerts import app as commands
 from allclear.responder.app import make_app
 from allclear.responder.connection_limits import Connection
-from allclear.responder.deliveries import refusal
+from allclear.responder.deliveries import body_rejection
 from allclear.responder.limits import Limits
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
@@ -297,7 +297,7 @@ def test_the_json_in_a_form_is_held_to_the_same() -> None:
     as_form = (("Content-Type", "application/x-www-form-urlencoded"),)
     twice = RawRequest(urlencode({"payload": '{"action": 1, "action": 2}'}).encode(), as_form)
     nonsense = RawRequest(urlencode({"payload": "{", "a": "b"}).encode() + b"&a=c", as_form)
-    assert ("stands twice" in (refusal(github, twice) or ""), refusal(github, nonsense)) == (True, None)
+    assert ("stands twice" in (body_rejection(github, twice) or ""), body_rejection(github, nonsense)) == (True, None)
 
 
 @pytest.mark.parametrize(("body", "reason"), [(b"\x80", "UTF-8"), (b"{", "Expecting")])
@@ -316,9 +316,9 @@ def test_a_list_holds_some_of_many_alerts_and_says_how_many_there_are(
     """Of one request the last 20; itself shows all of them. The command says how many it leaves out."""
     alerts = [{"status": "firing", "labels": {"alertname": "x"}, "fingerprint": str(n)} for n in range(25)]
     sent = send(client, {"alerts": alerts}, "alertmanager")
-    assert (len(sent["alerts"]), sent["alerts_in_all"]) == (25, 25)
+    assert (len(sent["alerts"]), sent["total_alerts"]) == (25, 25)
     (listed,) = client.get("/alerts", headers=AUTH).json()
-    assert ([one["key"] for one in listed["alerts"]], listed["alerts_in_all"]) == (
+    assert ([one["key"] for one in listed["alerts"]], listed["total_alerts"]) == (
         [f"alertmanager:{n}" for n in range(5, 25)],
         25,
     )

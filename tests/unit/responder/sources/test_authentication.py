@@ -173,7 +173,7 @@ def test_no_secret_reaches_the_inbox(client: TestClient, engine: Engine) -> None
         text = json.dumps(row.headers) + row.body.decode()
         assert CANARY not in text
         assert token("acme", CANARY) not in text
-        own = {":proof", ":number"}
+        own = {":authentication", ":delivery-id"}
         assert set(row.headers) <= {"content-type", "user-agent", "x-github-event", "x-github-delivery"} | own
     assert sum(b"not+kept" in row.body for row in rows) == 1
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from allclear.responder.deliveries import to_keep
+from allclear.responder.deliveries import stored_parts
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest, stored_request
 from allclear.responder.sources.signatures import AuthenticationLevel
@@ -44,7 +44,7 @@ def check(case: tuple[str, str], request: RawRequest) -> None:
     proof = source.authenticate(request, credentials_for(case[0]), NOW)
     assert proof.level is not None or proof.reason
     try:
-        headers, body, known = to_keep(source, request, proof.level or AuthenticationLevel.WEAK)
+        headers, body, known = stored_parts(source, request, proof.level or AuthenticationLevel.WEAK)
         found = source.parse(stored_request(headers, body))
     except ValueError as error:
         assert str(error)  # noqa: PT017 - most bodies are refused, the others are looked at below

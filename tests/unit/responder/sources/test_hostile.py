@@ -33,7 +33,7 @@ from allclear.domain.runbook import Runbook
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from allclear.responder.app import make_app
-from allclear.responder.deliveries import refusal, to_keep
+from allclear.responder.deliveries import body_rejection, stored_parts
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest, stored_request
 from allclear.responder.sources.signatures import AuthenticationLevel
@@ -171,9 +171,9 @@ def test_twenty_thousand_mutations_are_refused_in_a_sentence_or_read() -> None:
         request, source = replace(requests[case], body=mutated(case, dice)), SOURCES[case[0]]
         if source.authenticate(request, credentials_for(case[0]), utc_now()).level is None and case[0] == "statuscake":
             continue  # its proof stands in the body, and is read before anything is kept
-        at_the_door = refusal(source, request)
+        at_the_door = body_rejection(source, request)
         assert at_the_door is None or at_the_door.startswith("The body is refused: ")
-        headers, body, known = to_keep(source, request, AuthenticationLevel.AUTHENTICATED)
+        headers, body, known = stored_parts(source, request, AuthenticationLevel.AUTHENTICATED)
         assert known.isascii()
         try:
             found = source.parse(stored_request(headers, body))

@@ -16,9 +16,8 @@ from allclear.domain.alert import AlertState
 from allclear.domain.errors import AllclearError, Unreadable
 from allclear.journal.ports import Journal
 from allclear.journal.sql_journal import SqlJournal
-from allclear.responder.deliveries import PROOF
-from allclear.responder.redelivery import retry_delivery
-from allclear.responder.routes.views import shown_in_list
+from allclear.responder.deliveries import AUTHENTICATION, retry_delivery
+from allclear.responder.routes.views import list_deliveries
 from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.workers.inbox_worker import InboxWorker
 from tests.scenario.response_support import Killed, Mortal, engine_on, new_journal, received, vintstreet
@@ -38,7 +37,9 @@ def group(first: int, end: int, status: str = "firing", name: str = "PaymentProc
 
 def arrives(journal: Journal, body: bytes, source: str = "alertmanager") -> str:
     """Put a request into the inbox and returns its id."""
-    return received(journal, source, {PROOF: AuthenticationLevel.AUTHENTICATED.value}, body, str(hash(body)))[0]
+    return received(journal, source, {AUTHENTICATION: AuthenticationLevel.AUTHENTICATED.value}, body, str(hash(body)))[
+        0
+    ]
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def test_each_company_takes_its_own_alerts_in(tmp_path: Path) -> None:
         InboxWorker(theirs).take_in()
         assert theirs.journal.delivery(other).state == "opened"
         assert theirs.journal.delivery(other).incident != ours.journal.delivery(mine).incident
-        shown = [shown_in_list(engine.journal, None, None, 10) for engine in (ours, theirs)]
+        shown = [list_deliveries(engine.journal, None, None, 10) for engine in (ours, theirs)]
         assert [{one.id for one in rows} for rows in shown] == [{mine}, {other}]
         with pytest.raises(AllclearError, match="belongs to other, not to vintstreet"):
             retry_delivery(ours.journal, other)
