@@ -115,7 +115,7 @@ def test_the_gauge_of_open_incidents_counts_its_own_scope(engine: Engine) -> Non
 
 DOORS = {
     ("post", "/alerts/{source}"): {"202", "400", "401", "403", "404", "413", "503"},
-    ("options", "/alerts/cloudevents"): {"200", "405"},
+    ("options", "/alerts/{source}"): {"200", "404", "405"},
     ("get", "/alerts"): {"200", "401", "422", "503"},
     ("get", "/alerts/{delivery}"): {"200", "401", "404", "503"},
     ("post", "/alerts/{delivery}/retry"): {"202", "401", "404", "409", "503"},
