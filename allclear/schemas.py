@@ -1,10 +1,10 @@
-"""A company's files as JSON Schemas, so that an editor completes and checks them while they are written.
+"""Makes JSON Schemas for a company's files, with which an editor completes and checks them.
 
-They are pydantic's own, and know what is installed: the names of actions and probes, third parties' included, the
-parameters of each, and the options of each system. What takes more than one file to say is `allclear check`'s part.
+The schemas are pydantic's, extended by what is installed: the names of actions and probes, also third parties', the
+parameters of each, and the options of each system. What depends on more than one file is left to `allclear check`.
 
-They hold to draft 2020-12, as pydantic writes it, and to those of its keywords that draft 7 has too: older editors know
-no newer draft. `enumDescriptions` is a word of editors alone; to others it says nothing.
+The schemas are pydantic's, extended by what is installed: the names of actions and probes, the
+newer draft. `enumDescriptions` is a keyword of editors; validators ignore it.
 
 *Source:* JSON Schema, draft 2020-12 and draft 7; the readme of yaml-language-server ("Supports JSON Schema 7 and
 below"; the comment `# yaml-language-server: $schema=`).
@@ -34,22 +34,22 @@ from allclear.simulator.scenario import Production
 FileKind = Literal["plan", "systems", "runbook", "common-steps", "drill"]
 FILE_KINDS: tuple[FileKind, ...] = ("plan", "systems", "runbook", "common-steps", "drill")
 FOLDER = ".schemas"
-"""Where `allclear init` puts them: beside the companies' folders."""
+"""The folder beside the companies' folders into which `allclear init` writes the schemas."""
 
 _PLACEHOLDER = {"type": "string", "pattern": r"\{[a-z][a-z0-9_]*\}"}
-"""Stands for any value in a step: it is filled in later."""
+"""A placeholder, which may take the place of any value in a step."""
 _ISO_DURATION = re.compile(r"P(\d+D)?(T.*)?")
 _FREE = {"type", "description", "default", "minLength", "maxLength", "title"}
-"""A string with nothing but these may hold a placeholder anyway."""
+"""The keywords of a plain string, which may hold a placeholder without an alternative in the schema."""
 
 
 def file_name(kind: FileKind) -> str:
-    """Return what the schema of that kind is called in a folder."""
+    """Return the file name of the schema for files of that kind."""
     return f"{kind}.schema.json"
 
 
 def write_schemas(folder: Path, capabilities: Capabilities) -> list[Path]:
-    """Write every schema into `folder` and returns their paths; what was there is replaced."""
+    """Write every schema into `folder`, over older ones, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for kind in FILE_KINDS:
@@ -88,7 +88,7 @@ def _plan(capabilities: Capabilities) -> JsonDict:
 
 
 def _systems(capabilities: Capabilities) -> JsonDict:
-    """Each system that an action or a probe talks to has its own options; another may have any."""
+    """Return the schema of systems.yaml: known systems have their client's options, other systems may have any."""
     made = _model(systems_model_of(capabilities))
     plain = made["$defs"]["System"]
     known: dict[str, JsonDict] = {}
@@ -147,7 +147,7 @@ def _steps(model: type[BaseModel], name: str, capabilities: Capabilities) -> Jso
 
 
 def _named(field: JsonDict, known: Mapping[str, ActionType | ProbeType]) -> JsonDict:
-    """Return the field with the names there are, each with its title for whoever chooses."""
+    """Return the field with the installed names, each with its title, which editors show."""
     return {
         "description": field["description"],
         "enum": sorted(known),
@@ -208,7 +208,7 @@ def _model(model: type[BaseModel]) -> JsonDict:
 
 
 def _tidy(part: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    """Return it without what only repeats a name; a mapping by short names takes no others."""
+    """Return `part` without titles that repeat a name; a mapping with a key pattern allows no other keys."""
     if isinstance(part, list):
         return [_tidy(one) for one in cast("list[Any]", part)]
     if not isinstance(part, dict):
@@ -229,5 +229,5 @@ def _each(named: JsonDict) -> JsonDict:
 
 
 def _iso(key: str, value: object) -> bool:
-    """A default duration as pydantic writes it is none that a file may hold."""
+    """Return whether `value` is a default in ISO form, in which a file must not write durations."""
     return key == "default" and isinstance(value, str) and bool(_ISO_DURATION.fullmatch(value)) and value != "P"

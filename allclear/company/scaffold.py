@@ -28,7 +28,7 @@ _WORDS = {"yes", "no", "true", "false", "null", "on", "off"}
 
 @dataclass(frozen=True)
 class Question:
-    """One question to whoever adds a company."""
+    """One question to the person who adds a company."""
 
     name: str
     question: str

@@ -121,7 +121,7 @@ def _too_few_people(
 ) -> Iterator[Diagnostic]:
     """Yield an error for an approval that the people of the plan cannot give.
 
-    A person whose name is still a blank counts, because whoever claims the role holds it. A role without a person
+    A person whose name is still a blank counts, because somebody can claim the role. A role without a person
     does not count.
     """
     if policy.one_of and not _count_able(plan, policy.one_of):

@@ -14,7 +14,7 @@ _FILL_IN = "Fill it in."
 
 
 def check_people(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield people that are listed twice, unknown roles, roles that nobody holds, and names that are still blanks."""
+    """Yield people that are listed twice, unknown roles, roles without a person, and names that are still blanks."""
     if draft.plan is None:
         return
     plan, file = draft.plan, draft.files[PLAN]
