@@ -108,7 +108,7 @@ def duties(plan: Plan, incident: Incident) -> list[Duty]:
     return [duty for duty in plan.duties if duty.name in found]
 
 
-def to_tell(plan: Plan, incident: Incident) -> list[Notification]:
+def notifications_due(plan: Plan, incident: Incident) -> list[Notification]:
     """Return the lines of the notification matrix that apply to the incident now."""
     return plan.applying(plan.notifications, incident.severity, incident.kind, incident.facets)
 
@@ -136,7 +136,7 @@ def escalation_policy(plan: Plan, incident: Incident) -> EscalationPolicy:
     return found[0] if found else DEFAULT_ESCALATION_POLICY
 
 
-def told_by(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
+def roles_to_notify(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
     """Return the roles to notify of an approval that has been unanswered for `waited`."""
     roles: list[str] = []
     for level in escalation_policy(plan, incident).levels:

@@ -5,16 +5,17 @@ AllclearError              one sentence, and the next step for a person         
 ├── ConfigError            a plan, runbook, scenario or setting is wrong                  3
 │   └── MissingSecret      a system's secret is not in the environment                    3
 ├── NotFound               no such incident, approval, service, flag, action ...          4
-├── NotAllowed             this person may not say that, or not any more                  5
-├── Refused                an act that must not be done as things stand                   6
+├── NotAllowed             this person may not do that, or no longer                      5
+├── Refused                an act that must not be done in the present state              6
 ├── VendorError            an outside system                                              7
 │   ├── Unreachable          nothing was sent, or a read went unanswered
 │   ├── Denied               our key lacks the permission
-│   ├── Conflict             the thing changed between our look and our write
-│   ├── VendorRefused        it understood us and said no
-│   └── AnswerLost           we wrote, and do not know whether it took effect
+│   ├── Conflict             the resource changed between our read and our write
+│   ├── VendorRefused        it understood the request and refused it
+│   └── AnswerLost           a write was sent, and its effect is unknown
 └── JournalError           locked, read-only, or not a journal                            8
-    └── Moved              the incident has a newer entry than the one decided upon
+    ├── ConcurrentWrite      the incident has a newer entry than the writer had read
+    └── Unreadable           the record of one incident is damaged
 ```
 """
 
@@ -60,16 +61,16 @@ class NotFound(AllclearError):
 
 
 class NotAllowed(AllclearError):
-    """A person said something that is not theirs to say, or no longer open."""
+    """A person may not do this, or no longer."""
 
     exit_code = 5
 
 
 class Refused(AllclearError):
-    """An act that must not be done as things stand.
+    """An act that must not be done in the present state.
 
     Attributes:
-        candidates: what a person could choose instead, where only that is missing; empty as a rule.
+        candidates: what a person can choose instead, if only the choice is missing; usually empty.
     """
 
     exit_code = 6
@@ -90,19 +91,19 @@ class Unreachable(VendorError):
 
 
 class Denied(VendorError):
-    """The system knows us and will not let us."""
+    """The system knows the key, and its permissions are not enough."""
 
 
 class Conflict(VendorError):
-    """The thing was changed by someone else after it was looked at."""
+    """The resource changed after it was read."""
 
 
 class VendorRefused(VendorError):
-    """The system understood the request and said no."""
+    """The system understood the request and refused it."""
 
 
 class AnswerLost(VendorError):
-    """A write was sent and no answer came: only a fresh look tells whether it took effect."""
+    """A write was sent and no answer came: only a new read can show whether it took effect."""
 
 
 class JournalError(AllclearError):
@@ -112,7 +113,7 @@ class JournalError(AllclearError):
 
 
 class ConcurrentWrite(JournalError):
-    """The incident has a newer entry than the one that the writer had seen: read again and decide again."""
+    """The incident has a newer entry than the writer had read: read and decide again."""
 
 
 class Unreadable(JournalError):

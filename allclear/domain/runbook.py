@@ -1,4 +1,4 @@
-"""A runbook: the procedure for one kind of trouble, phase by phase and step by step."""
+"""A runbook: the procedure for one kind of problem, phase by phase and step by step."""
 
 from __future__ import annotations
 
@@ -109,14 +109,14 @@ class Step(Model):
 
 
 _KEPT = re.compile(r"contained-manually$|undo-(detect|contain|investigate|resolve|review|manual)-|evidence-")
-"""How names begin under which the engine keeps what it does by itself: a step with one of them would be skipped."""
+"""How the names of the engine's own steps begin: a runbook's step with such a name would be skipped."""
 
 _BESIDE = ("-proof", "-choice", "-recheck", "-unanswered", "-left", "-window")
-"""What stands behind a step's id in the names of the looks and questions that go with it."""
+"""The suffixes that a step's id gets in the names of its checks and questions."""
 
 
 class Runbook(Model):
-    """What is done about one kind of trouble with one service."""
+    """The response to one kind of problem with one service."""
 
     name: Slug = Field(description="As the file is called, without .yaml.")
     title: str = Field(description="What people call it.")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 
-from allclear.domain.deadlines import deadlines, to_tell, update_schedule
+from allclear.domain.deadlines import deadlines, notifications_due, update_schedule
 from allclear.domain.durations import in_words, say_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
@@ -216,7 +216,7 @@ def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:
 
 def _to_notify(incident: Incident, plan: Plan) -> str:
     lines: list[str] = []
-    for line in to_tell(plan, incident):
+    for line in notifications_due(plan, incident):
         who = plain(plan.role_title(line.audience))
         unknown = [
             plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets

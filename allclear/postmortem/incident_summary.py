@@ -12,7 +12,7 @@ from rich.text import Text
 
 from allclear.domain.approval import AskKind
 from allclear.domain.base import person_key
-from allclear.domain.deadlines import told_by
+from allclear.domain.deadlines import roles_to_notify
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.plan import Plan
@@ -111,7 +111,7 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
     so_far = f", {given} of {ask.policy.people} so far" if ask.policy.people > 1 else ""
     asked = f"(asked: {asked_words(ask.policy, plan)}{so_far}; since {clock(state.opened)} UTC)"
     yield Text.assemble((plain(ask.title), "bold"), f"  {asked}")
-    overdue = told_by(plan, incident, now - state.opened) if ask.kind is AskKind.APPROVAL else []
+    overdue = roles_to_notify(plan, incident, now - state.opened) if ask.kind is AskKind.APPROVAL else []
     if overdue:
         names = ", ".join(role_words(role, plan) for role in overdue)
         yield _below(f"Unanswered for {say_duration(now - state.opened)}: tell {names}.", "bold red")

@@ -1,4 +1,4 @@
-"""What a post-mortem's template may hold, where each value comes from, and which words only a person can give."""
+"""The placeholders of a post-mortem's template, where each value comes from, and the fields that people write."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ PLACEHOLDERS: dict[str, str] = {
     "date": "The day it was detected, as YYYY-MM-DD.",
     "written": "When this document was written, in UTC.",
     "status": "How it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.",
-    "incident_lead": "Who wears the hat of the incident commander; blank where nobody does.",
-    "roles": "Who wore which hat last, a list.",
+    "incident_lead": "Who is incident commander; empty if nobody is.",
+    "roles": "Who had which role last, a list.",
     "severity": "Its severity at the end.",
     "severity_history": "Each severity it had, since when and why, a list.",
     "duration": "From the beginning (or the detection) to recovery, in hours and minutes.",
-    "detected_how": "How it became known, and how many alerts told of it.",
-    "timeline": "The scribe's lines in UTC, each with its way in and its entry's number; silences are marked.",
+    "detected_how": "How it became known, and the number of alerts.",
+    "timeline": "The timeline in UTC, each line with its channel and its entry's number; gaps are marked.",
     "gaps": "Where nothing was recorded for over ten minutes, a list.",
-    "measured_impact": "What the looks at the service said: the trouble, the containment, the recovery.",
+    "measured_impact": "What the health checks measured at detection, containment and recovery.",
     "services_affected": "The service's name for people.",
-    "mitigation": "What stopped the bleeding, apart from what fixed it.",
-    "times": "Time to detect, acknowledge, contain and recover, a table; an unknown stays blank.",
+    "mitigation": "What stopped the impact, apart from the fix.",
+    "times": "Time to detect, acknowledge, contain and recover, a table; an unknown time stays blank.",
     "kind": "The kind of incident, in the plan's words.",
-    "targets": "The plan's own times: by when each thing was due and when it was, a table; what was missed is marked.",
-    "acts": "Each act: before, after, who approved it, when, what became of it; a table.",
-    "in_place": "What containment left behind and is still in place, a list.",
+    "targets": "The plan's targets and duties, when each was due and met, a table; missed ones are marked.",
+    "acts": "Each act with before, after, approvals, time and outcome, a table.",
+    "in_place": "What containment left in place, a list.",
     "action_items": "The follow-ups with owner and date, a numbered list with boxes to tick.",
     "entries": "How many entries the record has.",
     "head_hash": "The hash of the record's last entry.",

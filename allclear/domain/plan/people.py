@@ -27,23 +27,23 @@ _YEARS = range(2000, 2200)
 
 
 class Role(Model):
-    """A hat that somebody wears in an incident."""
+    """A role in an incident."""
 
     title: str = Field(description="What the plan calls it.")
-    about: str = Field(default="", description="What whoever wears it does.")
-    deputies: list[Slug] = Field(default=[], description="Roles that act for it, in order, when nobody else does.")
+    about: str = Field(default="", description="What the person with this role does.")
+    deputies: list[Slug] = Field(default=[], description="Roles that act for it, in order, if nobody has it.")
     never_with: list[Slug] = Field(default=[], description="Roles that the same person must not have at once.")
 
 
 class Contact(Model):
-    """One way to reach somebody."""
+    """One way to reach a person."""
 
     address: str = Field(description="A number, an address or a handle.")
     hours: DayHours | None = Field(default=None, description="Only then, in local time; always when left out.")
 
 
 class Person(Model):
-    """Somebody of the company; a name in square brackets is a blank."""
+    """A person of the company; a name in square brackets is a blank to fill in."""
 
     name: Name = Field(description="The name, as it goes into the record.")
     roles: list[Slug] = Field(min_length=1, description="The roles that this person has.")
@@ -61,7 +61,7 @@ class Person(Model):
 
     @property
     def known(self) -> bool:
-        """Return whether a real name stands here."""
+        """Return whether the name is filled in."""
         return not is_blank(self.name)
 
     def reached_by(self, at: datetime, working_time: WorkingTime) -> list[str]:
@@ -93,7 +93,7 @@ class Layer(Model):
     days: list[Weekday] = Field(default=list(WEEKDAYS), min_length=1, description="The days that it covers.")
     hours: DayHours = Field(default="00:00-24:00", description="The hours of those days that it covers.")
     acknowledge_within: Duration = Field(
-        default=timedelta(minutes=5), description="Who has not acknowledged a page by then is passed over for the next."
+        default=timedelta(minutes=5), description="After this time without an acknowledgement, the next layer is paged."
     )
 
     @model_validator(mode="after")
@@ -126,7 +126,7 @@ class Layer(Model):
 
 
 class RotaOverride(Model):
-    """Somebody said that a turn is theirs now."""
+    """A person took over a turn of a rota."""
 
     role: str
     layer: str
@@ -141,13 +141,13 @@ class Shift(Model):
     person: str
     since: datetime
     until: datetime
-    """When the next turn begins; where turns are taken over, whoever is on duty stays until that happens."""
+    """When the next turn begins; with `hand_over`, the person stays on duty until the next one takes over."""
     acknowledge_within: timedelta
     next_person: str
 
 
 _EARLY = timedelta(hours=1)
-"""Whoever takes over this long before a turn begins has taken that turn."""
+"""Taking over this long before a turn begins counts as taking that turn."""
 
 
 def _when(takeover: RotaOverride) -> datetime:

@@ -17,9 +17,9 @@ from allclear.domain.deadlines import (
     deadlines,
     duties,
     escalation_policy,
+    notifications_due,
+    roles_to_notify,
     status_word,
-    to_tell,
-    told_by,
     update_schedule,
 )
 from allclear.domain.plan import DEFAULT_ESCALATION_POLICY, ClockStart, ClockStop, Plan
@@ -466,9 +466,9 @@ def test_who_is_told_follows_what_is_known() -> None:
         notifications=[{"audience": "cto", "severities": ["P0"]}, {"audience": "press", "when": {"breach": "yes"}}]
     )
     story = opened("P0")
-    assert [line.audience for line in to_tell(it, story.incident)] == ["cto", "press"]
+    assert [line.audience for line in notifications_due(it, story.incident)] == ["cto", "press"]
     story.say(Assessed(facets={"breach": "no"}), by=ANA)
-    assert [line.audience for line in to_tell(it, story.incident)] == ["cto"]
+    assert [line.audience for line in notifications_due(it, story.incident)] == ["cto"]
 
 
 def test_an_unanswered_approval_climbs() -> None:
@@ -483,9 +483,9 @@ def test_an_unanswered_approval_climbs() -> None:
         ]
     )
     grave, calm = opened("P0").incident, opened("P1").incident
-    told = [told_by(it, grave, timedelta(minutes=minute)) for minute in (0, 1, 2)]
+    told = [roles_to_notify(it, grave, timedelta(minutes=minute)) for minute in (0, 1, 2)]
     assert told == [[], ["tech_lead"], ["tech_lead", "on_call", "incident_commander", "cto"]]
-    assert [told_by(it, calm, timedelta(minutes=minute)) for minute in (4, 5, 9)] == [
+    assert [roles_to_notify(it, calm, timedelta(minutes=minute)) for minute in (4, 5, 9)] == [
         [],
         ["tech_lead"],
         ["tech_lead", "cto"],
