@@ -1,4 +1,4 @@
-"""What the actions' tests share: surroundings aimed at a simulated production, and the way of an act through it."""
+"""Shared by the actions' tests: a context for a simulated production, and carrying out an act on it."""
 
 # ruff: noqa: ANN401 - what is handed on to any action
 
@@ -32,7 +32,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class SimulatedContext:
-    """Surroundings whose every client talks to one simulation."""
+    """A context whose clients all talk to one simulation."""
 
     def __init__(self, sim: Simulated, **service: Any) -> None:
         self.sim = sim
@@ -87,7 +87,7 @@ class SimulatedContext:
 async def production(
     scenario: Production | None = None, **service: Any
 ) -> AsyncGenerator[tuple[Simulated, SimulatedContext]]:
-    """Run a simulated production, and yields it with surroundings aimed at it."""
+    """Run a simulated production, and yield it with a context whose clients talk to it."""
     async with Simulated(scenario or quick()) as sim:
         context = SimulatedContext(sim, **service)
         try:
@@ -98,7 +98,7 @@ async def production(
 
 @dataclass
 class Carried:
-    """An act that was carried out, and what was seen of it."""
+    """An act that was carried out, and what was observed."""
 
     params: Any
     change: Change[Any]
@@ -108,13 +108,13 @@ class Carried:
 
 
 async def worked_out(action: AnyAction, **raw: Any) -> tuple[Any, Change[Any]]:
-    """Return the parameters and the change, as a proposal has them."""
+    """Return the parameters and the change of a proposal."""
     params = action.params.model_validate(raw)
     return params, action.plan(params, await action.observe_for_plan(params))
 
 
 async def carried_out(action: AnyAction, **raw: Any) -> Carried:
-    """Carry an act out as the executor does: observe, plan, precheck, apply, look until it shows."""
+    """Carry an act out as the executor does: observe, plan, precheck, apply, and observe until the change shows."""
     params, change = await worked_out(action, **raw)
     assert await action.precheck(params, change) == []
     # The journal keeps a change as JSON: what is applied has been through it.
@@ -123,14 +123,14 @@ async def carried_out(action: AnyAction, **raw: Any) -> Carried:
 
 
 async def applied(action: AnyAction, params: Any, change: Change[Any]) -> Carried:
-    """Applies a change and looks until it shows."""
+    """Apply a change, and observe until it shows."""
     receipt = await action.apply(params, change, "VS-1/contain/one")
     after, finding = await proven(action, params, change, receipt)
     return Carried(params, change, receipt, after, finding)
 
 
 async def proven(action: AnyAction, params: Any, change: Change[Any], receipt: Receipt | None) -> tuple[Any, Finding]:
-    """Look until the change shows, or its deadline has passed."""
+    """Observe until the change shows, or its deadline has passed."""
     async with asyncio.timeout(5):
         while True:
             after = await action.observe(params)
@@ -140,7 +140,7 @@ async def proven(action: AnyAction, params: Any, change: Change[Any], receipt: R
 
 
 async def undone(action: AnyAction, done: Carried) -> Carried:
-    """Undo an act, the way the executor does: with the same action, and the change that `undo` returns."""
+    """Undo an act as the executor does: with the same action, and the change that `undo` returns."""
     now = await action.observe(done.params)
     change = action.undo(done.params, done.change, now)
     assert await action.precheck(done.params, change) == []
@@ -148,5 +148,5 @@ async def undone(action: AnyAction, done: Carried) -> Carried:
 
 
 def dumped(done: Carried) -> str:
-    """Return everything that a journal would keep of the act."""
+    """Return everything that a journal would store of the act."""
     return done.change.model_dump_json() + done.receipt.model_dump_json() + done.after.model_dump_json() + repr(done)

@@ -1,4 +1,4 @@
-"""What holds for every action: a dry run writes nothing, and no secret reaches what is kept."""
+"""What holds for every action: a dry run writes nothing, and no secret is stored."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EVERY: list[tuple[type[AnyAction], dict[str, Any]]] = [
 async def test_a_dry_run_writes_nothing_and_the_act_keeps_no_secret(
     kind: type[AnyAction], raw: dict[str, Any], mode: MaintenanceHandle
 ) -> None:
-    """Observing, planning and prechecking leave no write; all that is kept of the act is free of every key."""
+    """Observing, planning and prechecking write nothing, and what is stored of the act contains no key."""
     async with production(maintenance=mode) as (sim, context):
         action = kind(context)
         params, change = await worked_out(action, **raw)

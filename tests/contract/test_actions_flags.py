@@ -16,7 +16,7 @@ from tests.contract.simulator_support import control, fault, quick, recorded
 
 
 async def test_disabled_flag_is_off_and_its_undo_switches_it_on() -> None:
-    """Off, proven by a look, and on again."""
+    """It is off, which a read proves, and on again after the undo."""
     async with production() as (sim, context):
         action = DisableFlag(context)
         done = await carried_out(action, flag="live_streams", service="storefront")
@@ -28,7 +28,7 @@ async def test_disabled_flag_is_off_and_its_undo_switches_it_on() -> None:
 
 
 async def test_flag_applied_twice_is_applied_once() -> None:
-    """The second write finds the old value gone, sees why, and changes nothing."""
+    """The second write finds the old value gone, reads why, and changes nothing."""
     async with production() as (sim, context):
         action = DisableFlag(context)
         done = await carried_out(action, flag="live_streams")
@@ -38,7 +38,7 @@ async def test_flag_applied_twice_is_applied_once() -> None:
         assert not (await action.observe(done.params)).enabled
 
 
-async def test_undo_of_a_flag_refuses_after_somebody_switched_it() -> None:
+async def test_undo_of_a_flag_refuses_after_another_person_switched_it() -> None:
     """What another person set is not overwritten."""
     async with production() as (sim, context):
         action = DisableFlag(context)
@@ -49,7 +49,7 @@ async def test_undo_of_a_flag_refuses_after_somebody_switched_it() -> None:
 
 
 async def test_an_unknown_flag_is_not_found() -> None:
-    """Zero rows is not an error of Supabase's: the client tells."""
+    """Supabase answers with zero rows; the client makes an error of it."""
     async with production() as (_, context):
         with pytest.raises(NotFound, match="no flag nowhere"):
             await worked_out(DisableFlag(context), flag="nowhere")
@@ -63,7 +63,7 @@ async def test_a_flag_of_another_service_is_refused() -> None:
         assert "live_streams" in refused.value.next_step
 
 
-async def test_a_lost_answer_is_told_apart_and_the_next_check_proves_the_write() -> None:
+async def test_after_a_lost_answer_the_next_read_proves_the_write() -> None:
     """The write took effect although its answer never came."""
     async with production() as (sim, context):
         action = DisableFlag(context)
@@ -76,7 +76,7 @@ async def test_a_lost_answer_is_told_apart_and_the_next_check_proves_the_write()
 
 
 async def test_maintenance_by_flag_closes_the_shop_and_opens_it_again() -> None:
-    """Pages are in maintenance, which is inconclusive; the service behind them calls itself healthy."""
+    """The pages show maintenance, which is inconclusive; the health check behind them succeeds."""
     async with production(quick("healthy")) as (sim, context):
         service = CloudRunParams(service="storefront")
         done = await carried_out(EnableMaintenance(context), service="storefront")
@@ -92,7 +92,7 @@ async def test_maintenance_by_flag_closes_the_shop_and_opens_it_again() -> None:
 
 
 async def test_undo_of_maintenance_by_flag_switches_it_off() -> None:
-    """The flag is as it was."""
+    """The flag has its old value again."""
     async with production(quick("healthy")) as (_, context):
         action = EnableMaintenance(context)
         done = await carried_out(action, service="storefront")

@@ -21,7 +21,7 @@ OPEN = {
 
 
 async def test_a_page_sent_twice_is_one_page_and_its_undo_resolves_it() -> None:
-    """The key is the incident's: PagerDuty takes the second for the first."""
+    """The key is the incident's, so PagerDuty treats the second event as the first."""
     async with production() as (sim, context):
         action = Page(context)
         done = await carried_out(action, incident="VS-1", summary="Payments are failing")
@@ -35,7 +35,7 @@ async def test_a_page_sent_twice_is_one_page_and_its_undo_resolves_it() -> None:
 
 
 async def test_a_page_is_acknowledged_and_resolved() -> None:
-    """Each is taken by PagerDuty under the same key."""
+    """PagerDuty accepts each event under the same key."""
     async with production() as (sim, context):
         await carried_out(Page(context), incident="VS-1", summary="Payments are failing")
         await carried_out(Acknowledge(context), incident="VS-1")
@@ -70,8 +70,8 @@ async def test_a_message_is_posted_once_and_then_changed_in_place() -> None:
         assert sim.secrets["slack"] not in dumped(second)
 
 
-async def test_what_was_posted_cannot_be_unsaid() -> None:
-    """The undo of a message is refused with the way to correct it."""
+async def test_a_posted_message_cannot_be_undone() -> None:
+    """The refusal says how to correct the message."""
     async with production() as (_, context):
         action = PostMessage(context)
         done = await carried_out(action, message="VS-1", text="Investigating")
@@ -81,7 +81,7 @@ async def test_what_was_posted_cannot_be_unsaid() -> None:
 
 
 async def test_a_post_whose_answer_was_lost_is_found_before_a_second_one() -> None:
-    """Slack has no key of its own: the next look finds ours in the channel."""
+    """Slack has no idempotency key: the next observation finds ours in the channel."""
     async with production() as (sim, context):
         action = PostMessage(context)
         params, change = await worked_out(action, message="VS-1", text="Investigating")
@@ -91,7 +91,7 @@ async def test_a_post_whose_answer_was_lost_is_found_before_a_second_one() -> No
         assert action.target_reached(change, await action.observe(params))
 
 
-async def test_a_limited_post_waits_as_slack_says_and_is_sent_then() -> None:
+async def test_a_rate_limited_post_is_sent_after_the_pause_that_slack_asks_for() -> None:
     """A 429 did nothing, so the write goes out once."""
     async with production() as (sim, context):
         await fault(sim, "slack", "chat.postMessage", "rate_limited")
@@ -101,7 +101,7 @@ async def test_a_limited_post_waits_as_slack_says_and_is_sent_then() -> None:
 
 
 async def test_the_status_page_is_opened_updated_and_resolved() -> None:
-    """One incident of ours goes through its statuses and ends."""
+    """Our incident goes through its statuses and is resolved."""
     async with production() as (sim, context):
         opened = await carried_out(OpenIncident(context), **OPEN)
         await carried_out(UpdateIncident(context), incident="VS-1", message="The cause is known.", status="identified")
@@ -113,7 +113,7 @@ async def test_the_status_page_is_opened_updated_and_resolved() -> None:
 
 
 async def test_an_update_may_change_the_title_and_leaves_it_otherwise() -> None:
-    """A plan that names a title for each update gets it; without one the page keeps what it has."""
+    """An update with a title sets it; without one the page keeps the old title."""
     async with production() as (sim, context):
         await carried_out(OpenIncident(context), **OPEN)
         kept = await carried_out(UpdateIncident(context), incident="VS-1", message="Known.", status="identified")
@@ -126,7 +126,7 @@ async def test_an_update_may_change_the_title_and_leaves_it_otherwise() -> None:
 
 
 async def test_an_incident_opened_twice_is_on_the_page_once() -> None:
-    """Whoever opens it a second time finds it there: nothing is left to do."""
+    """The second act finds it open: nothing is left to do."""
     async with production() as (_, context):
         action = OpenIncident(context)
         await carried_out(action, **OPEN)
@@ -146,14 +146,14 @@ async def test_undo_of_an_opened_incident_resolves_it_once() -> None:
 
 
 async def test_an_update_without_an_open_incident_is_refused() -> None:
-    """The public is not told how something goes that it was never told of."""
+    """The public gets no update of an incident that was never published."""
     async with production() as (_, context):
         with pytest.raises(Refused, match="not open"):
             await worked_out(UpdateIncident(context), incident="VS-1", message="…", status="monitoring")
 
 
 async def test_an_opening_whose_answer_was_lost_is_found_by_its_key() -> None:
-    """Statuspage has no key of its own: the next look finds ours in the metadata."""
+    """Statuspage has no idempotency key: the next observation finds ours in the metadata."""
     async with production() as (sim, context):
         action = OpenIncident(context)
         params, change = await worked_out(action, **OPEN)

@@ -19,8 +19,8 @@ PAGE = "vintstreet-00030-mnt"
 BY_REVISION = MaintenanceHandle(revision_tag="maintenance")
 
 
-async def test_rollback_goes_to_the_newest_ready_revision_and_ends_the_trouble() -> None:
-    """The deployment that never started is passed over, tags stay, and the smoke test is well again."""
+async def test_rollback_goes_to_the_newest_ready_revision_and_ends_the_errors() -> None:
+    """The deployment that never started is skipped, tags stay, and the smoke test passes again."""
     async with production(maintenance=BY_REVISION) as (sim, context):
         trouble = await SmokeTest(context).check(CloudRunParams(service="storefront"))
         done = await carried_out(RollbackTraffic(context), service="storefront")
@@ -37,7 +37,7 @@ async def test_rollback_goes_to_the_newest_ready_revision_and_ends_the_trouble()
 
 
 async def test_rollback_applied_twice_is_applied_once() -> None:
-    """The second write carries the etag of the first look and is refused by Cloud Run."""
+    """The second write has the etag of the first observation, so Cloud Run refuses it."""
     async with production() as (sim, context):
         action = RollbackTraffic(context)
         done = await carried_out(action, service="storefront")
@@ -49,7 +49,7 @@ async def test_rollback_applied_twice_is_applied_once() -> None:
 
 
 async def test_a_second_rollback_to_previous_is_refused_before_it_goes_one_too_far() -> None:
-    """Whoever comes second is told that it looks rolled back already, with the name of what was left."""
+    """The refusal says that the service seems to be rolled back already, and names the newer revision."""
     async with production() as (_, context):
         action = RollbackTraffic(context)
         await carried_out(action, service="storefront")
@@ -60,7 +60,7 @@ async def test_a_second_rollback_to_previous_is_refused_before_it_goes_one_too_f
 
 
 async def test_undo_of_a_rollback_waits_for_the_fix() -> None:
-    """Going back to latest is refused while latest is the bad revision, and done once a fix is deployed."""
+    """Undo is refused while the latest revision is the bad one, and works once a fix is deployed."""
     async with production() as (sim, context):
         action = RollbackTraffic(context)
         done = await carried_out(action, service="storefront")
@@ -73,7 +73,7 @@ async def test_undo_of_a_rollback_waits_for_the_fix() -> None:
         assert sim.world.serving() == {"vintstreet-00043-fix": 100}
 
 
-async def test_undo_of_a_rollback_refuses_after_somebody_moved_the_traffic() -> None:
+async def test_undo_of_a_rollback_refuses_after_another_person_moved_the_traffic() -> None:
     """What another person set is not overwritten."""
     async with production() as (sim, context):
         action = RollbackTraffic(context)
@@ -85,7 +85,7 @@ async def test_undo_of_a_rollback_refuses_after_somebody_moved_the_traffic() -> 
 
 
 async def test_restore_latest_lets_deployments_have_users_again_and_can_be_undone() -> None:
-    """After the fix, latest serves; its undo pins the service again."""
+    """After the fix the latest revision serves; undo pins the service again."""
     async with production() as (sim, context):
         await carried_out(RollbackTraffic(context), service="storefront")
         await control(sim, "POST", "/deploy", {"revision": "vintstreet-00043-fix"})
@@ -127,7 +127,7 @@ async def test_missing_permission_is_found_before_anything_is_written() -> None:
             await action.apply(params, change, "key")
 
 
-async def test_somebody_who_writes_first_is_a_conflict() -> None:
+async def test_another_write_in_between_is_a_conflict() -> None:
     """A stale etag changes nothing."""
     async with production() as (sim, context):
         action = RollbackTraffic(context)
@@ -138,7 +138,7 @@ async def test_somebody_who_writes_first_is_a_conflict() -> None:
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_a_lost_answer_is_told_apart_and_the_next_check_proves_the_write() -> None:
+async def test_after_a_lost_answer_the_next_read_proves_the_write() -> None:
     """The write took effect although its answer never came."""
     async with production() as (sim, context):
         action = RollbackTraffic(context)
@@ -151,16 +151,16 @@ async def test_a_lost_answer_is_told_apart_and_the_next_check_proves_the_write()
         assert action.target_reached(change, after)
 
 
-async def test_a_refused_read_is_tried_again() -> None:
-    """A passing outage of Cloud Run does not reach the responder."""
+async def test_a_refused_read_is_retried() -> None:
+    """A short outage of Cloud Run does not reach the responder."""
     async with production() as (sim, context):
         await fault(sim, "cloud_run", "GetService", "unavailable")
         state = await RollbackTraffic(context).observe(CloudRunParams(service="storefront"))
         assert state.latest_ready == BAD
 
 
-async def test_maintenance_by_revision_shows_the_page_and_gives_back_what_was_there() -> None:
-    """The pin of an earlier rollback comes back with the undo: latest would be the bad revision."""
+async def test_maintenance_by_revision_shows_the_page_and_restores_the_traffic() -> None:
+    """Undo restores the pin of an earlier rollback: the latest revision would be the bad one."""
     async with production(maintenance=BY_REVISION) as (sim, context):
         await carried_out(RollbackTraffic(context), service="storefront")
         action = EnableMaintenance(context)
@@ -176,7 +176,7 @@ async def test_maintenance_by_revision_shows_the_page_and_gives_back_what_was_th
 
 
 async def test_maintenance_by_revision_ends_with_the_latest_revision() -> None:
-    """Without the memory of what was pinned, users meet the latest revision, and the approver reads so."""
+    """Which revision was pinned is not known, so users get the latest one, and the approver reads so."""
     async with production(quick("healthy"), maintenance=BY_REVISION) as (sim, context):
         await carried_out(EnableMaintenance(context), service="storefront")
         done = await carried_out(DisableMaintenance(context), service="storefront")
@@ -185,7 +185,7 @@ async def test_maintenance_by_revision_ends_with_the_latest_revision() -> None:
 
 
 async def test_rollback_is_refused_while_the_maintenance_page_is_served() -> None:
-    """What came before the maintenance page says nothing about the trouble."""
+    """While the page is served, which revision caused the incident cannot be told."""
     async with production(maintenance=BY_REVISION) as (_, context):
         await carried_out(EnableMaintenance(context), service="storefront")
         with pytest.raises(Refused, match="maintenance page"):
@@ -195,7 +195,7 @@ async def test_rollback_is_refused_while_the_maintenance_page_is_served() -> Non
 
 
 async def test_revisions_probe_says_what_serves_and_what_was_before() -> None:
-    """Evidence for whoever approves a rollback."""
+    """It is evidence for the person who approves a rollback."""
     async with production() as (_, context):
         finding = await Revisions(context).check(CloudRunParams(service="storefront"))
         assert finding.verdict is Verdict.SUCCESS

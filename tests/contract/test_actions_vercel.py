@@ -47,7 +47,7 @@ def site_down(**changes: Any) -> Production:
 async def hosted(
     scenario: Production | None = None, **service: Any
 ) -> AsyncGenerator[tuple[Simulated, SimulatedContext]]:
-    """Run RetailGen's production, and yields it with surroundings aimed at it."""
+    """Run RetailGen's production, and yield it with a context whose clients talk to it."""
     smoke = Smoke.model_validate(
         {"requests": 20, "paths": [SmokePath(path="/"), SmokePath(path="/api/export")], "timeout": "2s"}
     )
@@ -60,8 +60,8 @@ async def hosted(
         yield sim, context
 
 
-async def test_the_rollback_goes_to_what_served_before_and_users_are_well() -> None:
-    """Not to the newer builds that never served: neither the one that failed nor the one that was only staged."""
+async def test_the_rollback_goes_to_the_deployment_that_served_before() -> None:
+    """It skips the newer builds that never served: one failed, one was only staged."""
     async with hosted() as (sim, context):
         before = await SmokeTest(context).check(ServiceParams(service=SERVICE))
         done = await carried_out(RollBack(context), service=SERVICE)
@@ -74,7 +74,7 @@ async def test_the_rollback_goes_to_what_served_before_and_users_are_well() -> N
 
 
 async def test_accepted_is_not_done() -> None:
-    """While Vercel is still at it the look is inconclusive, and a second process finds nothing to ask for again."""
+    """While Vercel is working the result is inconclusive, and a second process need not ask again."""
     async with hosted(site_down(operation_takes=timedelta(milliseconds=500))) as (_, context):
         action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
@@ -101,8 +101,8 @@ async def test_its_undo_waits_for_the_fix_and_promotes_it() -> None:
         assert sim.world.serving() == {FIX["revision"]: 100}
 
 
-async def test_a_second_rollback_is_refused_for_it_checks_rolled_back() -> None:
-    """Else two people who both say `previous` would go one too far."""
+async def test_a_second_rollback_is_refused() -> None:
+    """Otherwise two people who both say `previous` would go back one deployment too far."""
     async with hosted() as (_, context):
         action = RollBack(context)
         await carried_out(action, service=SERVICE)
@@ -111,7 +111,7 @@ async def test_a_second_rollback_is_refused_for_it_checks_rolled_back() -> None:
         assert "seems to be rolled back already" in refusal.sentence
 
 
-async def test_promoting_the_newest_settles_a_rollback_and_can_be_taken_back() -> None:
+async def test_promoting_the_newest_reverses_a_rollback_and_can_be_undone() -> None:
     """Its own undo pins production to what served."""
     async with hosted() as (sim, context):
         await carried_out(RollBack(context), service=SERVICE)
@@ -123,7 +123,7 @@ async def test_promoting_the_newest_settles_a_rollback_and_can_be_taken_back() -
         assert back.after.serving == deployment_id(GOOD)
 
 
-async def test_an_undo_refuses_after_somebody_moved_the_domain() -> None:
+async def test_an_undo_refuses_after_another_person_moved_the_domain() -> None:
     """What another person chose is not overwritten."""
     async with hosted() as (sim, context):
         action = RollBack(context)
@@ -134,7 +134,7 @@ async def test_an_undo_refuses_after_somebody_moved_the_domain() -> None:
 
 
 async def test_a_domain_that_moved_after_the_check_is_a_conflict() -> None:
-    """Vercel has nothing to write against: the client looks once more just before."""
+    """Vercel offers no version to write against: the action reads once more just before."""
     async with hosted() as (sim, context):
         action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
@@ -144,8 +144,8 @@ async def test_a_domain_that_moved_after_the_check_is_a_conflict() -> None:
         assert recorded(sim, "write") == []
 
 
-async def test_another_change_under_way_speaks_against_it() -> None:
-    """The sentence says to find out who asked for it."""
+async def test_another_change_under_way_is_a_refusal() -> None:
+    """The next step is to find out who requested it."""
     async with hosted(site_down(operation_takes=timedelta(seconds=5))) as (_, context):
         action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
@@ -158,15 +158,15 @@ async def test_another_change_under_way_speaks_against_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["retailgen-e5f0bad", "retailgen-g6h2stg", "retailgen-nowhere"])
-async def test_what_never_served_is_refused_with_the_candidates(name: str) -> None:
-    """A build that failed, one that was only staged, and one that is not there."""
+async def test_a_deployment_that_never_served_is_refused_with_the_candidates(name: str) -> None:
+    """A build that failed, one that was only staged, and an unknown one."""
     async with hosted() as (_, context):
         with pytest.raises(Refused) as refused:
             await worked_out(RollBack(context), service=SERVICE, to=deployment_id(name))
         assert deployment_id(GOOD) in refused.value.next_step
 
 
-async def test_nothing_that_served_before_is_refused() -> None:
+async def test_a_rollback_of_the_first_deployment_is_refused() -> None:
     """The first deployment has none to roll back to; the probe says so too."""
     only = site_down(revisions=[RevisionSpec(name=GOOD)], outbreak=None)
     async with hosted(only) as (_, context):
@@ -177,7 +177,7 @@ async def test_nothing_that_served_before_is_refused() -> None:
 
 
 async def test_the_hobby_plan_goes_back_one_step_only() -> None:
-    """Vercel's 402 comes back as a plain no with its words."""
+    """Vercel's 402 becomes a refusal with its reason."""
     hobby = VercelSpec(project="retailgen", domain="retailgen.ai", plan="hobby")
     async with hosted(site_down(vercel=hobby)) as (sim, context):
         with pytest.raises(VendorRefused, match="upgrade to pro"):
@@ -185,7 +185,7 @@ async def test_the_hobby_plan_goes_back_one_step_only() -> None:
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_a_lost_answer_is_told_apart_and_the_next_check_proves_the_write() -> None:
+async def test_after_a_lost_answer_the_next_read_proves_the_write() -> None:
     """The rollback took effect although its answer never came."""
     async with hosted() as (sim, context):
         action = RollBack(context)
@@ -208,16 +208,16 @@ async def test_a_token_without_the_permission_is_denied() -> None:
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_the_check_names_what_serves_and_what_came_before() -> None:
-    """It is the evidence for whoever approves."""
+async def test_the_probe_names_what_serves_and_what_served_before() -> None:
+    """It is evidence for the person who approves."""
     async with hosted() as (_, context):
         check = await Deployments(context).check(ServiceParams(service=SERVICE))
         assert check.facts["previous"] == deployment_id(GOOD)
         assert f"{BAD}.vercel.app" in check.sentence
 
 
-async def test_a_service_without_a_project_makes_the_check_inconclusive() -> None:
-    """A probe reports what it met, and does not stop the response."""
+async def test_a_service_without_a_project_makes_the_probe_inconclusive() -> None:
+    """A probe reports the problem and does not stop the response."""
     async with hosted(vercel=None) as (_, context):
         check = await Deployments(context).check(ServiceParams(service=SERVICE))
         assert check.verdict is Verdict.INCONCLUSIVE
@@ -225,7 +225,7 @@ async def test_a_service_without_a_project_makes_the_check_inconclusive() -> Non
 
 
 async def test_a_staged_deployment_can_be_promoted() -> None:
-    """It never served, so nothing goes back to it; promoting it by its id is another matter."""
+    """A rollback never chooses it, because it never served; promoting it by its id works."""
     async with hosted() as (sim, context):
         staged = deployment_id("retailgen-g6h2stg")
         await carried_out(RollBack(context), service=SERVICE)

@@ -46,7 +46,7 @@ TO_TWO = (Traffic(revision="shop-2", percent=100),)
 
 @pytest.fixture(params=["grpc", "rest"])
 def transport(request: pytest.FixtureRequest) -> TransportKind:
-    """Which transport."""
+    """Return the transport of this run."""
     kind: TransportKind = request.param
     return kind
 
@@ -62,7 +62,7 @@ async def line(transport: TransportKind) -> AsyncGenerator[Line]:
 
 @pytest.fixture
 async def run(line: Line, transport: TransportKind) -> AsyncGenerator[CloudRun]:
-    """A client of it, with little patience."""
+    """A client of it that retries for a short time only."""
     client = aimed_at(line.address, transport, retry_seconds=0.3)
     yield client
     await client.close()
@@ -74,7 +74,7 @@ def aimed_at(address: str, transport: TransportKind, **limits: float) -> CloudRu
     return CloudRun(options, address, plain=True, **limits)
 
 
-async def test_the_service_is_read_in_our_words(run: CloudRun) -> None:
+async def test_the_service_is_read_into_our_types(run: CloudRun) -> None:
     """Full paths become short names, latest is resolved, all pages of revisions are read, newest first."""
     found, revisions = await asyncio.gather(run.service("shop"), run.revisions("shop"))
     assert (found.path, found.latest_ready, found.serving) == (PATH, "shop-3", {"shop-3": 100})
@@ -89,7 +89,7 @@ async def test_empty_traffic_means_latest(line: Line, run: CloudRun) -> None:
 
 
 async def test_a_write_holds_traffic_and_etag_and_no_template(line: Line, run: CloudRun) -> None:
-    """Anything more would be taken for a deployment; the fake refuses another mask."""
+    """Cloud Run would treat anything more as a deployment; the fake refuses another mask."""
     action, params = RollbackTraffic(FakeContext(run)), RollbackParams(service="shop", to="shop-2")
     etag = line.fake.places[PATH].service["etag"]
     change = action.plan(params, await action.observe(params))
@@ -106,7 +106,7 @@ async def test_a_write_holds_traffic_and_etag_and_no_template(line: Line, run: C
 async def test_an_operation_that_cannot_be_followed_does_not_undo_the_write(
     line: Line, run: CloudRun, fault: str
 ) -> None:
-    """The write was accepted: what became of it is for the next look to say, not for an error."""
+    """The write was accepted; the next observation shows its effect."""
     action, params = RollbackTraffic(FakeContext(run)), RollbackParams(service="shop", to="shop-2")
     change = action.plan(params, await action.observe(params))
     line.faults = {"GetOperation": [fault] * 50}
@@ -123,8 +123,8 @@ async def test_an_operation_is_followed_to_its_error(line: Line, run: CloudRun) 
     assert (finished.done, finished.error) == (True, "Revision shop-2 cannot serve")
 
 
-async def test_an_operation_that_goes_on_is_left_after_the_bound(line: Line, run: CloudRun) -> None:
-    """What it became is for the next look to say."""
+async def test_an_operation_is_followed_up_to_the_limit(line: Line, run: CloudRun) -> None:
+    """The next observation shows its effect."""
     line.fake.operation_seconds = 60
     finished = await run.finished(await run.set_traffic("shop", TO_TWO, ""), timedelta(milliseconds=20))
     assert not finished.done
@@ -146,10 +146,10 @@ async def test_an_operation_that_goes_on_is_left_after_the_bound(line: Line, run
         ("UNAVAILABLE", AnswerLost, Unreachable),
     ],
 )
-async def test_each_refusal_has_its_place_in_our_errors(
+async def test_each_refusal_becomes_one_of_our_errors(
     line: Line, run: CloudRun, code: str, on_write: type[VendorError], on_read: type[Exception]
 ) -> None:
-    """What was refused changed nothing; what was not answered may have. The same over both, and no write twice."""
+    """A refused request changed nothing; an unanswered one may have. No transport sends a write twice."""
     line.faults = {name: [code] * 50 for name in ("UpdateService", "GetService")}
     with pytest.raises(on_write) as write:
         await run.set_traffic("shop", TO_TWO, "one")
@@ -159,8 +159,8 @@ async def test_each_refusal_has_its_place_in_our_errors(
     assert (type(write.value), type(read.value)) == (on_write, on_read)
 
 
-async def test_the_other_sides_words_are_quoted_without_our_address(line: Line, run: CloudRun) -> None:
-    """A responder reads what Cloud Run said, not which URL was asked."""
+async def test_cloud_runs_reason_is_quoted_without_our_address(line: Line, run: CloudRun) -> None:
+    """The error has Cloud Run's sentence, not our URL."""
     line.faults = {"UpdateService": ["INVALID_ARGUMENT"]}
     with pytest.raises(VendorRefused) as refused:
         await run.set_traffic("shop", TO_TWO, "one")
@@ -168,7 +168,7 @@ async def test_the_other_sides_words_are_quoted_without_our_address(line: Line, 
 
 
 @pytest.mark.parametrize("fault", ["UNAVAILABLE", "cut"])
-async def test_a_passing_outage_of_a_read_is_not_seen(line: Line, run: CloudRun, fault: str) -> None:
+async def test_a_read_survives_a_short_outage(line: Line, run: CloudRun, fault: str) -> None:
     """Refused once, or the connection reset, then the answer."""
     line.faults = {"GetService": [fault], "ListRevisions": [fault]}
     found, revisions = await run.service("shop"), await run.revisions("shop")
@@ -185,7 +185,7 @@ async def test_a_write_whose_connection_breaks_is_lost_and_not_sent_again(line: 
 
 
 async def test_a_write_that_is_not_answered_in_time_is_lost(line: Line, transport: TransportKind) -> None:
-    """Whoever waits for it waits no longer than was promised."""
+    """The call ends at its timeout."""
     line.faults = {"UpdateService": ["hang"]}
     run = aimed_at(line.address, transport, write_seconds=0.3)
     with pytest.raises(AnswerLost, match="no answer in time"):
@@ -193,7 +193,7 @@ async def test_a_write_that_is_not_answered_in_time_is_lost(line: Line, transpor
     await run.close()
 
 
-async def test_a_write_to_nobody_was_not_sent(transport: TransportKind) -> None:
+async def test_a_write_without_a_connection_was_not_sent(transport: TransportKind) -> None:
     """No connection is Unreachable, not a lost answer."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -203,7 +203,7 @@ async def test_a_write_to_nobody_was_not_sent(transport: TransportKind) -> None:
         await run.close()
 
 
-async def test_a_name_that_leads_nowhere_was_not_sent(transport: TransportKind) -> None:
+async def test_a_write_to_an_unknown_host_was_not_sent(transport: TransportKind) -> None:
     """A mistyped host is Unreachable, not a lost answer."""
     run = aimed_at("nowhere.invalid:443", transport)
     with pytest.raises(Unreachable, match="nothing was changed"):
@@ -211,7 +211,7 @@ async def test_a_name_that_leads_nowhere_was_not_sent(transport: TransportKind) 
     await run.close()
 
 
-async def test_a_proxy_of_the_environment_is_not_for_this_machine(
+async def test_the_environments_proxy_is_not_used_for_this_machine(
     line: Line, transport: TransportKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A simulated system is reached directly whatever the shell says."""
@@ -226,8 +226,8 @@ async def test_a_proxy_of_the_environment_is_not_for_this_machine(
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 502 Bad Gateway\r\n"])
 @pytest.mark.parametrize("body", [b"<html>Welcome</html>", b'{"error": "no"}'])
-async def test_an_answer_that_is_no_message_leaves_a_write_open(answer: bytes, body: bytes) -> None:
-    """As from a gateway that speaks for itself: over REST anything may come back."""
+async def test_after_an_unreadable_answer_the_effect_of_a_write_is_unknown(answer: bytes, body: bytes) -> None:
+    """A gateway may answer with anything over REST."""
 
     async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -247,7 +247,7 @@ async def test_an_answer_that_is_no_message_leaves_a_write_open(answer: bytes, b
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 @pytest.mark.parametrize("elsewhere", ["/v2/other", "http://127.0.0.1:{port}/v2/elsewhere", ""])
 async def test_no_redirect_is_ever_followed(status: int, elsewhere: str) -> None:
-    """Neither our token nor a change of the traffic goes where Cloud Run did not stand; a write was refused."""
+    """Neither our token nor a write goes to another address; the write counts as refused."""
     seen: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -275,7 +275,7 @@ async def test_no_redirect_is_ever_followed(status: int, elsewhere: str) -> None
     ("raised", "code"), [(TransportError("reset"), NOT_SENT), (RefreshError("expired"), "UNAUTHENTICATED")]
 )
 def test_a_sign_in_that_fails_has_sent_nothing(raised: Exception, code: str) -> None:
-    """Whether the sign-in was refused or could not be reached is told apart; neither leaves a write open."""
+    """A refused sign-in and an unreachable one differ; after either the write was not sent."""
 
     def call() -> None:
         raise raised
@@ -286,7 +286,7 @@ def test_a_sign_in_that_fails_has_sent_nothing(raised: Exception, code: str) -> 
 
 
 def test_every_http_status_has_a_code() -> None:
-    """A 4xx nobody listed is a plain no; a 5xx nobody listed leaves it open."""
+    """An unlisted 4xx is a refusal; after an unlisted 5xx the effect is unknown."""
     assert {canonical_code(status) for status in (400, 405, 413, 418)} == {"INVALID_ARGUMENT"}
     assert {canonical_code(status) for status in (0, 302, 500, 502, 599)} == {"UNKNOWN"}
     assert canonical_code(HTTPStatus.CONFLICT) == "ABORTED"
@@ -319,7 +319,7 @@ async def test_another_region_goes_over_the_same_connections(line: Line, run: Cl
 
 
 def test_the_transport_is_named_in_systems_yaml() -> None:
-    """It is gRPC unless it says otherwise; anything else is a mistake with the choices in it."""
+    """The default is gRPC; an unknown transport is an error that names the choices."""
     options = {"project": PROJECT, "region": REGION}
     assert CloudRunOptions.model_validate(options).transport == "grpc"
     with pytest.raises(ConfigError, match="transport"):
@@ -331,8 +331,8 @@ def test_the_transport_is_named_in_systems_yaml() -> None:
 
 
 @pytest.mark.parametrize(("said", "endpoint"), [({}, "grpc:1"), ({"transport": "rest"}, "http://rest:2")])
-def test_a_simulation_is_reached_the_way_systems_yaml_says(said: dict[str, str], endpoint: str) -> None:
-    """A drill goes the way that an incident would."""
+def test_a_simulation_uses_the_transport_of_systems_yaml(said: dict[str, str], endpoint: str) -> None:
+    """A drill uses the same transport as an incident."""
     company = vintstreet()
     system = company.systems.systems["cloud_run"]
     changed = System.model_validate(system.model_dump() | said)
@@ -344,8 +344,8 @@ def test_a_simulation_is_reached_the_way_systems_yaml_says(said: dict[str, str],
     assert endpoint.removeprefix("http://") in repr(context.client(CloudRun))
 
 
-async def test_a_fresh_rollout_of_somebody_else_is_waited_out_and_a_hanging_one_is_not(run: CloudRun) -> None:
-    """A deployment at this very moment refuses; one that has hung for an hour does not keep us from acting."""
+async def test_a_fresh_rollout_of_another_person_is_a_refusal_and_a_hanging_one_is_not(run: CloudRun) -> None:
+    """A deployment that has just begun blocks the change; one that has hung for an hour does not."""
     action, params = RollbackTraffic(FakeContext(run)), RollbackParams(service="shop", to="shop-2")
     before = await action.observe(params)
     began = utc_now() - timedelta(hours=1)
@@ -358,7 +358,7 @@ async def test_a_fresh_rollout_of_somebody_else_is_waited_out_and_a_hanging_one_
 
 
 async def test_routes_that_are_ready_count_though_the_newest_deployment_failed(line: Line, run: CloudRun) -> None:
-    """The service's own condition stays failed after a bad deployment; traffic does not care."""
+    """The service's own condition stays failed after a bad deployment; traffic has its own."""
     line.fake.places[PATH].service |= {
         "terminalCondition": {"type": "Ready", "state": FAILED, "message": "shop-4"},
         "conditions": [{"type": "RoutesReady", "state": SUCCEEDED}],

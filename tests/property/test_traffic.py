@@ -1,4 +1,4 @@
-"""Whatever stands in the traffic: what is written adds up and keeps every tag, and an undo restores or refuses."""
+"""For any traffic: what is written adds up to 100 % and keeps every tag, and an undo restores or refuses."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ KINDS: tuple[type[AnyAction], ...] = (RollbackTraffic, RestoreLatest, EnableMain
 
 
 @dataclass
-class PaperCloudRun:
-    """What actions use of the Cloud Run client, on paper: what is written serves at once."""
+class InMemoryCloudRun:
+    """The part of the Cloud Run client that actions use, in memory: what is written serves at once."""
 
     ready: list[RunRevision]
     traffic: tuple[Traffic, ...]
@@ -40,8 +40,8 @@ class PaperCloudRun:
         """Return the latest ready revision."""
         return max((r for r in self.ready if r.ready), key=lambda r: r.created).name
 
-    def at(self, region: str) -> PaperCloudRun:
-        """Return itself: it has one region."""
+    def at(self, region: str) -> InMemoryCloudRun:
+        """Return itself, because it has one region."""
         assert region == self.region
         return self
 
@@ -75,24 +75,24 @@ class PaperCloudRun:
         return tuple(sorted(self.ready, key=lambda revision: revision.created, reverse=True))
 
     async def may(self, service: str, permission: str) -> bool:  # noqa: ARG002 - the client's
-        """Allows everything."""
+        """Allow everything."""
         return True
 
     async def set_traffic(self, service: str, traffic: tuple[Traffic, ...], etag: str) -> str:  # noqa: ARG002
-        """Take what adds up, against the newest etag."""
+        """Accept traffic that adds up to 100 %, against the newest etag."""
         assert etag == str(self.version)
         self.written.append(traffic)
         self.traffic, self.version = traffic, self.version + 1
         return "operation"
 
     async def finished(self, operation: str, within: timedelta) -> OperationResult:  # noqa: ARG002 - the client's
-        """Is done at once."""
+        """Return that the operation is done."""
         return OperationResult(done=True)
 
 
 @st.composite
-def cloud_runs(draw: st.DrawFn) -> PaperCloudRun:
-    """Draws a service: revisions ready or not, traffic split as one likes, tags anywhere."""
+def cloud_runs(draw: st.DrawFn) -> InMemoryCloudRun:
+    """Draw a service: revisions ready or not, any split of the traffic, any tags."""
     fit = draw(st.lists(st.booleans(), min_size=len(NAMES), max_size=len(NAMES)).filter(lambda some: sum(some) > 1))
     revisions = [made(name, 10 - n, ready=ready) for n, (name, ready) in enumerate(zip(NAMES, fit, strict=True))]
     may_serve = [*(r.name for r in revisions if r.ready), None]
@@ -107,11 +107,11 @@ def cloud_runs(draw: st.DrawFn) -> PaperCloudRun:
     entries += [Traffic(revision=draw(places), tag=next(tags)) for _ in range(draw(st.integers(0, 1)))]
     page = next(r.name for r in revisions if r.ready)
     entries.append(Traffic(revision=page, tag="maintenance"))
-    return PaperCloudRun(ready=revisions, traffic=tuple(draw(st.permutations(entries))))
+    return InMemoryCloudRun(ready=revisions, traffic=tuple(draw(st.permutations(entries))))
 
 
-def _seen(run: PaperCloudRun) -> FakeRecord:
-    """Return a record that saw each revision serve well, the oldest first: so that there is always one to choose."""
+def _seen(run: InMemoryCloudRun) -> FakeRecord:
+    """Return a record that saw each revision serve well, oldest first, so that a choice always exists."""
     resource = f"traffic:{run.path('vintstreet')}"
     return FakeRecord(
         *(Baseline(resource=resource, revision=r.name, at=r.created, noted_by="a test") for r in run.ready)
@@ -130,8 +130,8 @@ def _percents(traffic: tuple[Traffic, ...]) -> dict[str | None, int]:
     return found
 
 
-async def _taken(action: AnyAction, run: PaperCloudRun, change: Change[object]) -> None:
-    """Applies a change as the journal gives it back, and holds what was written to the rules."""
+async def _taken(action: AnyAction, run: InMemoryCloudRun, change: Change[object]) -> None:
+    """Apply a change as the journal returns it, and assert the rules on what was written."""
     tags = _tags(run.traffic)
     kept = Change[action.state].model_validate(change.model_dump(mode="json"))
     await action.apply(action.params(service="shop"), kept, "VS-1/contain/one")
@@ -145,10 +145,10 @@ async def _taken(action: AnyAction, run: PaperCloudRun, change: Change[object]) 
 
 @settings(deadline=None, max_examples=150)
 @given(cloud_runs(), st.sampled_from(KINDS), st.integers(0, 1))
-def test_what_is_written_adds_up_and_keeps_every_tag_and_undo_gives_back_or_refuses(
-    run: PaperCloudRun, kind: type[AnyAction], deployments: int
+def test_writes_add_up_and_keep_every_tag_and_undo_restores_or_refuses(
+    run: InMemoryCloudRun, kind: type[AnyAction], deployments: int
 ) -> None:
-    """For each action, from any allocation; in between, a deployment or nothing."""
+    """For each action and any allocation, with or without a deployment in between."""
     action = kind(CompanyContext(run, _seen(run), maintenance=MaintenanceHandle(revision_tag="maintenance")))
 
     async def there_and_back() -> None:
@@ -174,8 +174,8 @@ def test_what_is_written_adds_up_and_keeps_every_tag_and_undo_gives_back_or_refu
 
 @settings(deadline=None, max_examples=60)
 @given(cloud_runs(), cloud_runs())
-def test_an_undo_never_writes_over_what_somebody_set_since(run: PaperCloudRun, other: PaperCloudRun) -> None:
-    """Other traffic after the act: the undo refuses, and nothing is written."""
+def test_an_undo_never_overwrites_later_traffic(run: InMemoryCloudRun, other: InMemoryCloudRun) -> None:
+    """If the traffic was changed after the act, the undo refuses and writes nothing."""
     action = RollbackTraffic(CompanyContext(run, _seen(run)))
 
     async def meddled() -> None:

@@ -1,4 +1,4 @@
-"""Surroundings for actions and probes: services and clients that a test hands in."""
+"""The context of actions and probes, with the services and clients that a test gives it."""
 
 # ruff: noqa: ANN401 - what is handed on to a model
 
@@ -23,7 +23,7 @@ def service_of(**fields: Any) -> Service:
 
 
 def a_service(**more: Any) -> Service:
-    """Return a service with what every service needs."""
+    """Return a service with the required fields, and `more`."""
     fields: dict[str, Any] = {
         "title": "Shop",
         "url": "http://shop.test",
@@ -34,7 +34,7 @@ def a_service(**more: Any) -> Service:
 
 
 class FakeRecord:
-    """Our own record, as a test wants it: nothing seen before, and no incident, unless it says so."""
+    """Our own record: the baselines and the onset that a test gives it, otherwise none."""
 
     def __init__(self, *baselines: Baseline, onset: datetime | None = None) -> None:
         self._baselines = baselines
@@ -46,12 +46,12 @@ class FakeRecord:
         return sorted(found, key=lambda one: one.at, reverse=True)
 
     def onset(self, service: str) -> datetime | None:  # noqa: ARG002 - the port
-        """Return when the trouble began."""
+        """Return when the incident began."""
         return self._onset
 
 
 class FakeContext:
-    """Surroundings with one service, `shop`, and the clients that were handed in."""
+    """A context with one service, `shop`, and the clients that a test gives it."""
 
     def __init__(self, *clients: Client, **service: Any) -> None:
         self._clients = {type(client): client for client in clients}

@@ -1,4 +1,4 @@
-"""A vendor over HTTP that answers as a test says: a real transport, without a network."""
+"""An HTTP vendor whose answers a test gives: an httpx transport without a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 class FakeVendor(httpx.AsyncBaseTransport):
-    """Gives its answers in turn, the last one for ever, and keeps what it was asked."""
+    """Returns its answers in turn, the last one for ever, and stores the requests."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
@@ -33,11 +33,11 @@ class FakeVendor(httpx.AsyncBaseTransport):
 
 
 class Pauses:
-    """Stands for waiting: keeps the seconds, and returns at once."""
+    """Replaces waiting: stores the seconds and returns at once."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
     async def __call__(self, seconds: float) -> None:
-        """Wait no time."""
+        """Return at once."""
         self.seconds.append(seconds)

@@ -1,4 +1,4 @@
-"""What every action declares about itself, and the small things that need no vendor."""
+"""What every action declares, and small behaviour that needs no vendor."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_every_action_is_installed_under_its_own_name() -> None:
     assert {kind.name: kind for kind in ACTIONS}.items() <= installed.items()
 
 
-def test_approvals_are_the_houses_defaults() -> None:
-    """Nobody is asked to be woken; one person for traffic and flags; a reason for maintenance; speakers in public."""
+def test_approvals_have_the_documented_defaults() -> None:
+    """None for pages; one person for traffic and flags; a reason for maintenance; speakers for public messages."""
     asked = {kind.name: kind.approval for kind in ACTIONS}
     assert asked == {
         "cloud_run.rollback_traffic": ONE_PERSON,
@@ -72,14 +72,14 @@ def test_approvals_are_the_houses_defaults() -> None:
     }
 
 
-def test_what_is_settled_is_something_that_leaves_a_debt() -> None:
-    """Every action that pays names one that owes."""
+def test_an_action_reverses_only_actions_that_leave_something_in_place() -> None:
+    """`reverses` names an action that has `leaves`."""
     owing = {kind.name for kind in ACTIONS if kind.leaves}
     assert {kind.reverses for kind in ACTIONS if kind.reverses} == owing
 
 
-def test_fences_are_what_the_vendors_offer() -> None:
-    """An etag and an old value, PagerDuty's key, and nothing for Slack, Statuspage and Vercel."""
+def test_fences_match_what_the_vendors_offer() -> None:
+    """An etag or an old value, PagerDuty's key, and none for Slack, Statuspage and Vercel."""
     by_fence = {fence: {kind.name.split(".")[0] for kind in ACTIONS if kind.fence is fence} for fence in Fence}
     assert by_fence == {
         Fence.VERSION: {"cloud_run", "feature_flag", "maintenance"},
@@ -88,7 +88,7 @@ def test_fences_are_what_the_vendors_offer() -> None:
     }
 
 
-def test_a_long_page_key_is_cut_and_stays_the_only_one() -> None:
+def test_a_long_page_key_is_shortened_and_stays_unique() -> None:
     """PagerDuty takes 255 characters."""
     one, other = fitting("a" * 300), fitting("a" * 301)
     assert len(one) == len(other) == LONGEST_KEY

@@ -33,7 +33,7 @@ def ok(seconds: float = 0.08) -> WebAnswer:
     return WebAnswer(status=200, seconds=seconds)
 
 
-def test_failures_above_the_bound_are_a_failure_with_the_figures() -> None:
+def test_failures_above_the_limit_are_a_failure_with_the_figures() -> None:
     """The sentence is what a person reads first."""
     finding = judge(smoke(), answers((8, ok()), (12, WebAnswer(status=500, seconds=0.084))))
     assert finding.verdict is Verdict.FAILURE
@@ -42,7 +42,7 @@ def test_failures_above_the_bound_are_a_failure_with_the_figures() -> None:
     assert finding.facts["failed_by_path"] == {"GET /": 12}
 
 
-def test_a_share_within_the_bound_is_success() -> None:
+def test_a_failure_rate_within_the_limit_is_success() -> None:
     """One failure in two hundred is under one percent."""
     finding = judge(smoke(), answers((199, ok()), (1, WebAnswer(status=500, seconds=0.1))))
     assert finding.verdict is Verdict.SUCCESS
@@ -57,7 +57,7 @@ def test_a_slow_95th_percentile_is_a_failure_and_one_slow_request_is_not() -> No
 
 
 def test_an_unreachable_host_is_a_failure() -> None:
-    """It is trouble that users see."""
+    """Users cannot reach it either."""
     finding = judge(smoke(), answers((20, WebAnswer(status=None, seconds=0, trouble="no connection"))))
     assert finding.verdict is Verdict.FAILURE
     assert finding.sentence == "None of 20 requests was answered: no connection."
@@ -72,8 +72,8 @@ def test_an_unreachable_host_is_a_failure() -> None:
         WebAnswer(status=302, seconds=0.1, other_host="login.example.com"),
     ],
 )
-def test_what_says_nothing_about_the_service_is_inconclusive(answer: WebAnswer) -> None:
-    """A maintenance page hides it; a turned-away probe never reached it."""
+def test_an_answer_that_does_not_come_from_the_service_is_inconclusive(answer: WebAnswer) -> None:
+    """A maintenance page hides the service; a refused probe never reached it."""
     assert judge(smoke(), answers((20, answer))).verdict is Verdict.INCONCLUSIVE
 
 
@@ -102,16 +102,16 @@ async def test_the_smoke_test_spreads_its_requests_over_the_paths() -> None:
         (httpx.ReadError("no"), Verdict.FAILURE),
     ],
 )
-async def test_the_health_check_is_read_as_users_would_meet_it(
+async def test_the_health_check_gives_the_verdict_that_users_would(
     answer: httpx.Response | Exception, verdict: Verdict
 ) -> None:
-    """Down is a failure; a maintenance page, a wrong address and another host say nothing."""
+    """Down is a failure; a maintenance page, a wrong path and another host are inconclusive."""
     finding = await Health(FakeContext(Web(transport=FakeVendor(answer)))).check(SHOP)
     assert finding.verdict is verdict
 
 
 async def test_redirects_are_followed_on_the_same_host_only() -> None:
-    """A stranger's page is not taken for the service's."""
+    """Another host's page does not count as the service's."""
     vendor = FakeVendor(httpx.Response(301, headers={"location": "/up"}), httpx.Response(200))
     finding = await Health(FakeContext(Web(transport=vendor))).check(SHOP)
     assert finding.verdict is Verdict.SUCCESS

@@ -1,4 +1,4 @@
-"""What Cloud Monitoring and Cloud Logging are asked, and what is made of their answers; shapes as Google has them."""
+"""The requests to Cloud Monitoring and Cloud Logging, and how their answers are read; shapes as Google has them."""
 
 # ruff: noqa: ANN401 - JSON can be anything
 
@@ -43,7 +43,7 @@ def logs(vendor: FakeVendor) -> CloudLogs:
 
 
 async def counts(vendor: FakeVendor) -> dict[str, RequestCount]:
-    """Return what the client makes of the vendor's answer."""
+    """Return what the client reads from the vendor's answer."""
     client = metrics(vendor)
     try:
         return await client.requests(*PLACE, until=NOW, window=timedelta(hours=1))
@@ -61,7 +61,7 @@ def vector(*result: dict[str, Any]) -> httpx.Response:
     return httpx.Response(200, json={"status": "success", "data": {"resultType": "vector", "result": list(result)}})
 
 
-async def test_requests_are_summed_by_revision_and_failures_told_apart() -> None:
+async def test_requests_and_failures_are_summed_by_revision() -> None:
     """Extrapolated counts are rounded, a NaN is nothing, and 5xx are the failed ones."""
     answer = vector(
         series("b", "2xx", "17988.4"), series("b", "5xx", "12"), series("a", "4xx", "3"), series("c", "2xx", "NaN")
@@ -70,7 +70,7 @@ async def test_requests_are_summed_by_revision_and_failures_told_apart() -> None
     assert found == {"b": RequestCount(total=18_000, failed=12), "a": RequestCount(total=3)}
 
 
-async def test_the_query_names_the_service_the_place_and_the_hour_before() -> None:
+async def test_the_query_names_the_service_the_region_and_the_hour_before() -> None:
     """PromQL in a form, at the moment of the onset, with the token in the header alone."""
     vendor = FakeVendor(vector())
     assert await counts(vendor) == {}
@@ -104,13 +104,13 @@ async def test_the_query_names_the_service_the_place_and_the_hour_before() -> No
     ],
 )
 async def test_an_answer_that_cannot_be_read_is_unreachable_not_a_crash(answer: httpx.Response) -> None:
-    """A proxy's page or a changed shape gives no counts, and says so."""
+    """A proxy's page or a changed shape is an error that says so."""
     with pytest.raises(Unreachable, match="cannot be read"):
         await counts(FakeVendor(answer))
 
 
 async def test_a_refusal_is_told_in_googles_sentence_and_without_our_token() -> None:
-    """Even where the vendor echoes the token, no error and no repr holds it."""
+    """Even if the vendor echoes the token, no error and no repr contains it."""
     error = {"code": 403, "message": f"Permission denied for {CANARY}.", "status": "PERMISSION_DENIED"}
     vendor = FakeVendor(httpx.Response(403, json={"error": error}))
     with pytest.raises(Denied) as denied:
@@ -120,7 +120,7 @@ async def test_a_refusal_is_told_in_googles_sentence_and_without_our_token() -> 
 
 
 async def test_credentials_that_cannot_be_refreshed_are_denied() -> None:
-    """Signing in may fail at 3 a.m.; that is an error of ours, with no word of the library's in it."""
+    """Signing in may fail at 3 a.m.; that is an error of ours, without the library's text."""
 
     def fails() -> str:
         raise RefreshError(CANARY)
@@ -180,15 +180,15 @@ def v2_entry(generation: str, observed: str) -> dict[str, Any]:
     }
 
 
-def test_a_v1_write_tells_who_served_until_then() -> None:
-    """What goes to the latest was not asked for by name, and is resolved in the status."""
+def test_a_v1_write_tells_which_revision_served_until_then() -> None:
+    """Traffic for the latest revision was not requested by name; the status resolves it."""
     move = move_of(v1_entry())
     assert move is not None
     assert (move.requested, move.serving, move.settled) == ({}, {"shop-00022-rfg": 100}, False)
 
 
-def test_a_v2_write_tells_what_was_asked_for_and_who_served() -> None:
-    """Equal generations say that the status is of the time after it."""
+def test_a_v2_write_tells_the_requested_and_the_serving_traffic() -> None:
+    """With equal generations the status is that of the time after the write."""
     before, after = move_of(v2_entry("24", "23")), move_of(v2_entry("24", "24"))
     assert before is not None
     assert after is not None
@@ -213,13 +213,13 @@ def test_a_v2_write_tells_what_was_asked_for_and_who_served() -> None:
         "text",
     ],
 )
-def test_what_changed_nothing_or_cannot_be_read_is_left_out(entry: object) -> None:
-    """A refused write, a dry run, and what has another shape are no moves."""
+def test_entries_that_changed_nothing_or_cannot_be_read_are_left_out(entry: object) -> None:
+    """A refused write, a dry run, and an entry of another shape are no moves."""
     assert move_of(entry) is None
 
 
 async def test_the_log_is_asked_for_the_writes_of_this_service_newest_first() -> None:
-    """One project, one service, one place, and not for ever back; entries come out oldest first."""
+    """The filter has one project, service and region, and a start; entries are returned oldest first."""
     vendor = FakeVendor(httpx.Response(200, json={"entries": [v2_entry("24", "23"), v1_entry()]}))
     client = logs(vendor)
     moves = await client.traffic_moves(*PLACE, now=NOW)
@@ -240,7 +240,7 @@ async def test_the_log_is_asked_for_the_writes_of_this_service_newest_first() ->
 
 
 async def test_a_search_that_was_not_finished_is_continued() -> None:
-    """An empty page with a token means: ask on."""
+    """An empty page with a token is followed by another request."""
     vendor = FakeVendor(
         httpx.Response(200, json={"nextPageToken": "on"}), httpx.Response(200, json={"entries": [v1_entry()]})
     )
@@ -261,7 +261,7 @@ async def test_a_search_that_was_not_finished_is_continued() -> None:
         httpx.Response(200, text="[" * 100_000),
     ],
 )
-async def test_a_log_that_answers_nonsense_cannot_be_read(answer: httpx.Response) -> None:
+async def test_an_undocumented_answer_of_the_log_cannot_be_read(answer: httpx.Response) -> None:
     """Another shape than the documented one is an error of ours, with its sentence."""
     client = logs(FakeVendor(answer))
     with pytest.raises(Unreachable, match="its answer cannot be read"):
@@ -269,8 +269,8 @@ async def test_a_log_that_answers_nonsense_cannot_be_read(answer: httpx.Response
     await client.close()
 
 
-async def test_pages_without_end_are_turned_ten_times() -> None:
-    """Whoever always promises more is not believed for ever."""
+async def test_at_most_ten_pages_are_read() -> None:
+    """A vendor that always announces another page is not asked for ever."""
     vendor = FakeVendor(lambda _: httpx.Response(200, json={"nextPageToken": "on"}))
     client = logs(vendor)
     with pytest.raises(Unreachable, match="not finished after 10 pages"):
@@ -280,8 +280,8 @@ async def test_pages_without_end_are_turned_ten_times() -> None:
 
 
 @pytest.mark.parametrize("labels", [{"service_name": "till"}, {"location": "europe-west3"}, {"service_name": None}])
-async def test_an_entry_of_another_service_or_place_does_not_count(labels: dict[str, Any]) -> None:
-    """The filter asked for one service; what came back is looked at all the same."""
+async def test_an_entry_of_another_service_or_region_does_not_count(labels: dict[str, Any]) -> None:
+    """The filter names one service; the answers are checked all the same."""
     other = {**v1_entry(), "resource": {"labels": {**OF_SHOP["labels"], **labels}}}
     client = logs(FakeVendor(httpx.Response(200, json={"entries": [other, v2_entry("24", "23"), 7]})))
     moves = await client.traffic_moves(*PLACE, now=NOW)
@@ -290,7 +290,7 @@ async def test_an_entry_of_another_service_or_place_does_not_count(labels: dict[
 
 
 async def test_the_project_of_systems_yaml_comes_before_cloud_runs() -> None:
-    """Metrics may be kept in a project of their own."""
+    """Metrics may be stored in another project."""
     access = Access(name="cloud_logging", endpoint="http://127.0.0.1:1", options={"project": "vintstreet-ops"})
     vendor = FakeVendor(httpx.Response(200, json={}))
     client = CloudLogs(access.endpoint, GoogleOptions(project="vintstreet-ops"), None, vendor)
@@ -318,8 +318,8 @@ def test_one_client_works_in_several_loops() -> None:
 # --- signing in --------------------------------------------------------------------------------------
 
 
-class TokenOffice(BaseHTTPRequestHandler):
-    """Gives out the canary for an assertion, as Google's token endpoint does."""
+class TokenEndpoint(BaseHTTPRequestHandler):
+    """Answers an assertion with the canary, as Google's token endpoint does."""
 
     asked: ClassVar[list[str]] = []
 
@@ -334,13 +334,13 @@ class TokenOffice(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Write no log."""
 
 
 @pytest.fixture
 def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Application default credentials whose token endpoint is on this machine."""
-    with HTTPServer(("127.0.0.1", 0), TokenOffice) as server:
+    with HTTPServer(("127.0.0.1", 0), TokenEndpoint) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         key = rsa.generate_private_key(65537, 2048).private_bytes(
@@ -364,7 +364,7 @@ def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 @pytest.mark.usefixtures("service_account")
 async def test_a_real_system_is_signed_in_to_once_and_a_simulated_one_never() -> None:
     """google-auth itself fetches the token; the second request uses it again."""
-    TokenOffice.asked.clear()
+    TokenEndpoint.asked.clear()
     token = token_for(Access(name="cloud_logging", endpoint="https://logging.googleapis.com"), "scope")
     vendor = FakeVendor(httpx.Response(200, json={}))
     client = CloudLogs("https://logging.test", GoogleOptions(), token, vendor)
@@ -372,6 +372,6 @@ async def test_a_real_system_is_signed_in_to_once_and_a_simulated_one_never() ->
         await client.traffic_moves(*PLACE, now=NOW)
     await client.close()
     assert [request.headers["authorization"] for request in vendor.requests] == [f"Bearer {CANARY}"] * 2
-    assert len(TokenOffice.asked) == 1
+    assert len(TokenEndpoint.asked) == 1
     assert token_for(Access(name="x", endpoint="https://logging.googleapis.com", simulated=True), "scope") is None
     assert token_for(Access(name="x", endpoint="http://127.0.0.1:9"), "scope") is None

@@ -42,7 +42,7 @@ WRITE = VendorRequest("Vendor", "change it", write=True)
 
 
 def a_client(vendor: FakeVendor, pauses: Pauses | None = None) -> HttpClient:
-    """Return a wire to a fake vendor."""
+    """Return a client of a fake vendor."""
     return HttpClient("Vendor", "https://vendor.test", secret=SECRET, transport=vendor, pause=pauses or Pauses())
 
 
@@ -68,10 +68,10 @@ def broken(kind: type[httpx.TransportError]) -> httpx.TransportError:
         (broken(httpx.WriteError), AnswerLost, Unreachable),
     ],
 )
-async def test_each_refusal_has_its_place_in_our_errors(
+async def test_each_refusal_becomes_one_of_our_errors(
     answer: httpx.Response | httpx.TransportError, on_write: type[AllclearError], on_read: type[AllclearError]
 ) -> None:
-    """What was refused changed nothing; what was not answered may have. A write is sent once."""
+    """A refused request changed nothing; an unanswered one may have. A write is sent once."""
     vendor = FakeVendor(answer)
     client = a_client(vendor)
     with pytest.raises(on_write) as write:
@@ -83,8 +83,8 @@ async def test_each_refusal_has_its_place_in_our_errors(
     assert (type(write.value), type(read.value)) == (on_write, on_read)
 
 
-async def test_the_vendors_own_words_are_told_without_the_secret_that_they_echo() -> None:
-    """What a vendor quotes back is hidden."""
+async def test_the_vendors_reason_is_told_without_the_secret_that_it_echoes() -> None:
+    """A secret that a vendor quotes is hidden."""
     client = a_client(FakeVendor(httpx.Response(422, json={"error": {"message": f"No such key {SECRET}.", "code": 7}})))
     with pytest.raises(VendorRefused) as refused:
         await client.send(WRITE, "POST", "/x")
@@ -92,13 +92,13 @@ async def test_the_vendors_own_words_are_told_without_the_secret_that_they_echo(
     assert SECRET not in repr(refused.value) + repr(client)
 
 
-async def test_a_read_is_tried_again_after_trouble() -> None:
-    """Two failures and an answer are an answer."""
+async def test_a_read_is_retried_after_failures() -> None:
+    """After two failures the third answer counts."""
     vendor = FakeVendor(broken(httpx.ReadError), httpx.Response(503), httpx.Response(200, json={"fine": True}))
     assert await a_client(vendor).send(READ, "GET", "/x") == {"fine": True}
 
 
-async def test_a_limited_write_waits_as_long_as_the_vendor_says() -> None:
+async def test_a_rate_limited_write_waits_as_long_as_the_vendor_says() -> None:
     """A 429 did nothing, so the write may be sent again."""
     pauses = Pauses()
     vendor = FakeVendor(httpx.Response(429, headers={"retry-after": "3"}), httpx.Response(202, json={}))
@@ -106,8 +106,8 @@ async def test_a_limited_write_waits_as_long_as_the_vendor_says() -> None:
     assert pauses.seconds == [3.0]
 
 
-async def test_a_long_limit_is_told_to_a_person_instead() -> None:
-    """Nobody waits a minute in silence; the sentence says that nothing was done."""
+async def test_a_long_rate_limit_is_reported_to_a_person_instead() -> None:
+    """We do not wait for a minute; the error says that nothing was done."""
     pauses = Pauses()
     with pytest.raises(VendorRefused, match="another 60 s") as refused:
         await a_client(FakeVendor(httpx.Response(429, headers={"retry-after": "60"})), pauses).send(WRITE, "POST", "/x")
@@ -115,8 +115,8 @@ async def test_a_long_limit_is_told_to_a_person_instead() -> None:
     assert "Nothing was done" in refused.value.next_step
 
 
-async def test_statuspage_says_420_for_a_limit() -> None:
-    """Without Retry-After, the page's own second is kept."""
+async def test_statuspage_answers_420_for_a_rate_limit() -> None:
+    """Without Retry-After we wait for a second."""
     pauses = Pauses()
     vendor = FakeVendor(httpx.Response(420), httpx.Response(200, json=[]))
     page = Statuspage("https://api.statuspage.io", "abc", SECRET, transport=vendor, pause=pauses)
@@ -138,8 +138,8 @@ def test_a_client_serves_a_second_event_loop() -> None:
     assert [asyncio.run(once()), asyncio.run(once())] == [{"fine": True}] * 2
 
 
-async def test_a_post_to_nobody_was_not_sent() -> None:
-    """Slack's library tells a refused connection from a lost answer, and so do we."""
+async def test_a_post_without_a_connection_was_not_sent() -> None:
+    """Slack's library distinguishes a refused connection from a lost answer, and so do we."""
     slack = Slack("http://127.0.0.1:9", SECRET, SlackOptions(channel="C0123456789"), pause=Pauses())
     with pytest.raises(Unreachable, match="nothing was changed") as unreachable:
         await slack.post("C0123456789", "text", {"key": "VS-1"})
@@ -147,7 +147,7 @@ async def test_a_post_to_nobody_was_not_sent() -> None:
     assert SECRET not in repr(unreachable.value) + repr(slack)
 
 
-def test_untrusted_text_calls_nobody_in_slack() -> None:
+def test_untrusted_text_mentions_no_one_in_slack() -> None:
     """Mentions and links are shown as written."""
     assert escape("<!channel> a & b <https://x|y>") == "&lt;!channel&gt; a &amp; b &lt;https://x|y&gt;"
 
@@ -156,13 +156,13 @@ def test_untrusted_text_calls_nobody_in_slack() -> None:
     ("header", "seconds"),
     [("5", 5.0), ("0", 0.0), (None, None), ("soon", None), ("Fri, 20 Nov 2020 03:00:00 GMT", 0.0)],
 )
-def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
-    """Seconds or a date; anything else is no answer."""
+def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | None) -> None:
+    """It holds seconds or a date; any other value is ignored."""
     assert seconds_to_wait(header) == seconds
 
 
 def test_an_unknown_option_is_one_sentence_that_names_the_known_ones() -> None:
-    """And what stands at the wrong place is not repeated: it may be a secret."""
+    """The wrong value is not repeated, because it may be a secret."""
     access = Access(name="statuspage", endpoint="https://x", options={"page": "abc", "token": SECRET})
     with pytest.raises(ConfigError) as unknown:
         options_of(access, StatuspageOptions)
@@ -171,8 +171,8 @@ def test_an_unknown_option_is_one_sentence_that_names_the_known_ones() -> None:
     assert SECRET not in repr(unknown.value)
 
 
-def test_a_missing_or_impossible_secret_is_told_before_anything_is_sent() -> None:
-    """A line break in a key would otherwise be quoted by the library's error."""
+def test_a_missing_or_impossible_secret_is_reported_before_anything_is_sent() -> None:
+    """Otherwise the library's error would quote a key with a line break."""
     with pytest.raises(MissingSecret):
         secret_of(Access(name="slack", endpoint="https://x", secret=SecretStr(" ")))
     with pytest.raises(ConfigError) as impossible:
@@ -181,14 +181,14 @@ def test_a_missing_or_impossible_secret_is_told_before_anything_is_sent() -> Non
 
 
 @pytest.mark.parametrize("endpoint", ["http://api.example.com", "ftp://127.0.0.1", "api.example.com", ""])
-def test_a_secret_is_never_sent_in_the_clear(endpoint: str) -> None:
-    """Plain http is for this machine and simulations."""
+def test_a_secret_is_never_sent_unencrypted(endpoint: str) -> None:
+    """Plain http is allowed for this machine and for simulations only."""
     with pytest.raises(ConfigError):
         web_address(Access(name="slack", endpoint=endpoint))
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "shown"),
     [
         ("https://host.test/v1", "https://host.test/v1"),
         (f"https://u:{SECRET}@host.test:8443/v1?x={SECRET}", "https://host.test:8443/v1"),
@@ -199,16 +199,16 @@ def test_a_secret_is_never_sent_in_the_clear(endpoint: str) -> None:
         (f"https://u:{SECRET}/{SECRET}@host.test", "https://host.test"),
     ],
 )
-def test_an_address_is_told_without_what_is_secret_in_it(address: str, told: str) -> None:
+def test_an_address_is_shown_without_its_secrets(address: str, shown: str) -> None:
     """Neither a user's name, nor a password, nor a query."""
-    assert redacted(address) == told
+    assert redacted(address) == shown
 
 
 @pytest.mark.parametrize(
     "vendor", [CloudRun, CloudMetrics, CloudLogs, PagerDuty, Slack, Statuspage, SupabaseFlags, Vercel]
 )
 async def test_no_client_shows_the_secret_of_its_endpoint(vendor: type[Client]) -> None:
-    """Some write a key into the address: the repr of a client stands in logs and in tracebacks."""
+    """Some people write a key into the address, and the repr of a client appears in logs and tracebacks."""
     endpoint = f"https://u:{SECRET}@127.0.0.1:1/v1?x={SECRET}"
     known: dict[str, dict[str, str]] = {
         "cloud_run": {"project": "vintstreet-prod", "region": "us-central1"},
@@ -226,22 +226,22 @@ async def test_no_client_shows_the_secret_of_its_endpoint(vendor: type[Client]) 
 
 @pytest.mark.parametrize("endpoint", [f"https://u:{SECRET}/x@host.test", f"https://[u:{SECRET}@host.test"])
 def test_an_endpoint_that_cannot_be_read_is_refused_without_being_quoted(endpoint: str) -> None:
-    """The library would name the half of the password that it takes for a port."""
+    """The library would quote the half of the password that it takes for a port."""
     with pytest.raises(ConfigError) as refused:
         web_address(Access(name="slack", endpoint=endpoint))
     assert SECRET not in f"{refused.value!r} {refused.value} {refused.value.__cause__!r}"
 
 
 @pytest.mark.parametrize("url", [f"http://u:{SECRET}/x@host.test", f"http://[u:{SECRET}@host.test"])
-async def test_a_service_whose_address_cannot_be_read_is_told_without_it(url: str) -> None:
-    """A probe reports it as trouble, and quotes nothing."""
+async def test_an_unreadable_service_address_is_reported_without_it(url: str) -> None:
+    """A probe reports the problem and does not quote the address."""
     web = Web()
     answer = await web.send("GET", url, timeout=timedelta(seconds=1))
     await web.close()
     assert (answer.status, answer.trouble) == (None, "its address cannot be read")
 
 
-def test_this_machine_is_known_by_all_its_names() -> None:
-    """With and without scheme and port, and nothing that only looks alike."""
+def test_loopback_addresses_are_recognised() -> None:
+    """With and without scheme and port; similar names do not count."""
     assert all(is_loopback(a) for a in ("127.0.0.1:80", "http://localhost", "[::1]:50", "http://127.8.8.8:1/x"))
     assert not any(is_loopback(a) for a in ("https://localhost.example.com", "10.0.0.1:80", "run.googleapis.com"))

@@ -1,4 +1,4 @@
-"""The flag client: what it puts on the wire, and how it tells the three meanings of no row apart."""
+"""The flag client: its requests, and how it distinguishes the three meanings of no row."""
 
 # ruff: noqa: FBT003 - the values of a flag, as rows have them
 
@@ -26,7 +26,7 @@ def aimed_at(*answers: Answer) -> tuple[SupabaseFlags, FakeVendor]:
 
 
 async def test_a_write_is_a_compare_and_set() -> None:
-    """Name and old value are in the query, the new one alone in the body."""
+    """The query has the name and the old value; the body has only the new value."""
     flags, vendor = aimed_at(rows(False))
     assert await flags.set("live_streams", to=False, seen=True) is FlagWrite.CHANGED
     request = vendor.requests[0]
@@ -48,8 +48,8 @@ async def test_table_and_columns_are_the_companys_own() -> None:
     assert dict(vendor.requests[0].url.params) == {"select": "active", "key": "eq.a b,c"}
 
 
-async def test_no_row_is_told_apart_by_a_second_check() -> None:
-    """Gone, set by somebody else, or hidden from writing by row security."""
+async def test_a_second_read_tells_why_no_row_was_written() -> None:
+    """The flag is gone, was set by another person, or row security forbids the write."""
     gone, _ = aimed_at(rows())
     already, _ = aimed_at(rows(), rows(False))
     hidden, _ = aimed_at(rows(), rows(True))
@@ -61,7 +61,7 @@ async def test_no_row_is_told_apart_by_a_second_check() -> None:
 
 
 async def test_reading_an_absent_flag_is_not_found() -> None:
-    """With a hint at row security, which looks the same."""
+    """The next step mentions row security, which looks the same."""
     flags, _ = aimed_at(rows())
     with pytest.raises(NotFound) as missing:
         await flags.enabled("f")
@@ -83,7 +83,7 @@ async def test_reading_an_absent_flag_is_not_found() -> None:
     ],
 )
 async def test_refusals_of_a_write_keep_their_status(answer: Answer, expected: type[Exception]) -> None:
-    """The library forgets the HTTP status; we do not, and the write is sent once."""
+    """The library drops the HTTP status; our client keeps it, and sends the write once."""
     flags, vendor = aimed_at(answer)
     with pytest.raises(expected) as refused:
         await flags.set("f", to=False, seen=True)
@@ -92,8 +92,8 @@ async def test_refusals_of_a_write_keep_their_status(answer: Answer, expected: t
     assert SECRET not in repr(refused.value) + repr(flags)
 
 
-async def test_a_read_is_tried_again_and_a_limited_write_too() -> None:
-    """With our own patience instead of the library's seconds."""
+async def test_a_read_and_a_rate_limited_write_are_retried() -> None:
+    """With our own pauses instead of the library's."""
     flags, vendor = aimed_at(httpx.Response(503, json={"message": "x"}), rows(True))
     assert await flags.enabled("f")
     limited, again = aimed_at(httpx.Response(429, json={"message": "x"}), rows(False))

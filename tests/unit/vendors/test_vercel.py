@@ -1,4 +1,4 @@
-"""The Vercel client: what it puts on the wire, and how it reads a project, its domain and its deployments."""
+"""The Vercel client: its requests, and how it reads a project, its domain and its deployments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def aimed_at(*answers: Answer, team: str | None = "team_1") -> tuple[Vercel, Fak
 
 
 async def test_a_rollback_is_a_post_with_its_reason() -> None:
-    """The path names project and deployment; team and reason are in the query; the key is in the header alone."""
+    """The path names project and deployment; the query has team and reason; the key is only in the header."""
     vercel, vendor = aimed_at(httpx.Response(201))
     await vercel.roll_back("prj_1", "dpl_1", "allclear RG-1/contain/roll-back")
     [request] = vendor.requests
@@ -42,8 +42,8 @@ async def test_a_promotion_has_a_path_of_its_own() -> None:
     assert dict(vendor.requests[0].url.params) == {}
 
 
-async def test_a_project_tells_how_far_its_last_change_is() -> None:
-    """Times are in milliseconds; a status that is not known is called so, and a project without a change has none."""
+async def test_a_project_tells_the_status_of_its_last_change() -> None:
+    """Times are in milliseconds; an unknown status is `unknown`; a project without a change has none."""
     last = {"toDeploymentId": "dpl_1", "jobStatus": "in-progress", "requestedAt": MILLISECONDS, "type": "rollback"}
     vercel, _ = aimed_at(
         httpx.Response(200, json={"id": "prj_1", "name": "app", "lastAliasRequest": last}),
@@ -59,7 +59,7 @@ async def test_a_project_tells_how_far_its_last_change_is() -> None:
 
 
 async def test_deployments_are_sorted_and_both_generations_of_fields_are_read() -> None:
-    """`readyState` or `state`, `uid` or `id`; what never served is told from what did."""
+    """`readyState` or `state`, `uid` or `id`; a deployment that never served is marked as staged."""
     older = {"uid": "dpl_1", "url": "a.vercel.app", "created": MILLISECONDS - 1000, "state": "READY"}
     newer = {
         "id": "dpl_2",
@@ -86,14 +86,14 @@ async def test_deployments_are_sorted_and_both_generations_of_fields_are_read() 
         (500, AnswerLost),
     ],
 )
-async def test_each_refusal_is_an_error_of_ours_in_vercels_words(status: int, expected: type[Exception]) -> None:
-    """A write that was refused changed nothing; after a 500 nobody knows."""
+async def test_each_refusal_becomes_our_error_with_vercels_reason(status: int, expected: type[Exception]) -> None:
+    """A refused write changed nothing; after a 500 its effect is unknown."""
     vercel, _ = aimed_at(httpx.Response(status, json={"error": {"code": "no", "message": "Not this one."}}))
     with pytest.raises(expected, match="Not this one"):
         await vercel.roll_back("prj_1", "dpl_1", "reason")
 
 
-async def test_a_domain_that_is_not_there_is_not_found() -> None:
+async def test_an_unknown_domain_is_not_found() -> None:
     """The next step points to systems.yaml."""
     vercel, _ = aimed_at(httpx.Response(404, json={"error": {"code": "not_found", "message": "No alias."}}))
     with pytest.raises(NotFound) as missing:

@@ -1,4 +1,4 @@
-"""From what witnesses say to evidence: whose word it is, of whom, and from when."""
+"""How the data of each source becomes evidence: about which revision, and until when."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ def ago(minutes: float) -> datetime:
 
 
 def deployed(minutes: float, before: str) -> TrafficMove:
-    """A deployment that the latest followed: what served until then is in the answer."""
+    """A deployment that the traffic followed: the answer says which revision served until then."""
     return TrafficMove(at=ago(minutes), serving={before: 100})
 
 
 def sent(minutes: float, to: str) -> TrafficMove:
-    """Traffic sent to a revision by name; the entry does not say what served until then."""
+    """Traffic sent to a named revision; the entry does not say which revision served until then."""
     return TrafficMove(at=ago(minutes), requested={to: 100})
 
 
 def named(moves: list[TrafficMove]) -> list[str]:
-    """Return the revisions that the log speaks for."""
+    """Return the revisions that the audit log gives evidence for."""
     return [one.revision for one in by_audit_log(moves, ONSET, NOW)]
 
 
-def test_the_record_speaks_newest_first_and_only_of_the_time_before() -> None:
-    """A baseline after the onset is no word on what came before; an old one says its date."""
+def test_our_record_counts_newest_first_and_only_before_the_onset() -> None:
+    """A baseline from after the onset does not count; an old one is told with its date."""
     record = [
         Baseline(resource="traffic:x", revision=name, at=at, noted_by="VS-1")
         for name, at in (("old", ago(60 * 24 * 6)), ("good", ago(45)), ("late", ago(-3)))
@@ -45,7 +45,7 @@ def test_the_record_speaks_newest_first_and_only_of_the_time_before() -> None:
     assert statement[1].statement == "served 100 % and was healthy at 02:55 UTC on 14 Nov 2026, by our own record"
 
 
-def test_requests_are_told_with_what_failed_the_busiest_first() -> None:
+def test_requests_are_told_with_failures_the_busiest_first() -> None:
     """The approver reads exact numbers."""
     statement = by_requests({"a": RequestCount(total=400), "b": RequestCount(total=18_000, failed=12)}, ONSET, NOW)
     assert [one.statement for one in statement] == [
@@ -60,8 +60,8 @@ def test_an_onset_of_another_day_is_told_with_its_date() -> None:
     assert statement.statement.endswith("in the hour before 02:55 UTC on 20 Nov 2026")
 
 
-def test_the_log_names_who_served_until_each_write() -> None:
-    """Three deployments, and the one that is blamed came right before the onset."""
+def test_the_log_names_the_revision_that_served_until_each_write() -> None:
+    """There were three deployments; the suspect came right before the onset."""
     moves = [deployed(9000, "a"), deployed(4000, "b"), deployed(1, "c")]
     assert named(moves) == ["c", "b", "a"]
     [latest, *_] = by_audit_log(moves, ONSET, NOW)
@@ -71,32 +71,32 @@ def test_the_log_names_who_served_until_each_write() -> None:
 
 
 def test_a_deployment_that_never_served_leaves_the_traffic_where_it_was() -> None:
-    """It asked in vain: the next write found the old one serving, and both times are one."""
+    """The next write found the old revision serving, so both periods are one."""
     moves = [deployed(9000, "a"), deployed(1440, "b"), deployed(1, "b")]
     statement = by_audit_log(moves, ONSET, NOW)
     assert [one.revision for one in statement] == ["b", "a"]
     assert "from 20:55 UTC on 13 Nov 2026" in statement[0].statement
 
 
-def test_who_was_taken_back_within_minutes_is_not_named() -> None:
+def test_a_revision_that_was_reverted_within_minutes_is_not_named() -> None:
     """An earlier rollback: b had the traffic for seven minutes, and a before and after it."""
     moves = [deployed(600, "a"), TrafficMove(at=ago(593), serving={"b": 100}, requested={"a": 100}), deployed(1, "a")]
     assert named(moves) == ["a", "a"]
 
 
-def test_who_still_served_after_the_onset_is_not_named() -> None:
-    """A fix was deployed during the incident: what served until then is what broke."""
+def test_a_revision_that_still_served_after_the_onset_is_not_named() -> None:
+    """A fix was deployed during the incident: the revision that served until then is the bad one."""
     moves = [deployed(60, "good"), deployed(-20, "bad")]
     assert named(moves) == ["good"]
 
 
 def test_traffic_sent_by_name_counts_until_the_next_write() -> None:
-    """Without an answer in the log, what was asked for is taken for what served."""
+    """Without an answer in the log, the requested traffic counts as the serving traffic."""
     assert named([sent(600, "a"), TrafficMove(at=ago(1), requested={"b": 100})]) == ["a"]
 
 
-def test_a_settled_answer_speaks_of_the_time_after_it() -> None:
-    """The state after the write is no word on who served until then."""
+def test_a_settled_answer_is_about_the_time_after_it() -> None:
+    """The state after the write is no evidence for the time before."""
     moves = [
         TrafficMove(at=ago(600), serving={"a": 100}, settled=True),
         TrafficMove(at=ago(1), requested={"b": 100}),
@@ -105,6 +105,6 @@ def test_a_settled_answer_speaks_of_the_time_after_it() -> None:
     assert named([TrafficMove(at=ago(1), serving={"b": 100}, settled=True)]) == []
 
 
-def test_shared_traffic_speaks_for_nobody() -> None:
-    """A canary is not one revision with everything."""
+def test_shared_traffic_is_no_evidence() -> None:
+    """During a canary no revision has all traffic."""
     assert named([TrafficMove(at=ago(1), serving={"a": 90, "b": 10})]) == []

@@ -1,4 +1,4 @@
-"""How allocations are compared, given back and proven."""
+"""How allocations are compared, restored and verified."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PINNED = Traffic(revision="b", percent=100)
 
 
 def at_rest(state: TrafficState) -> TrafficState:
-    """Return the state with everyone served as asked."""
+    """Return the state with the configured traffic served."""
     return state.model_copy(update={"serving": state.shares()})
 
 
@@ -27,7 +27,7 @@ def test_two_spellings_of_one_allocation_are_equal() -> None:
     assert one.matters() == other.matters()
 
 
-def test_an_approval_signs_who_serves_and_not_the_etag() -> None:
+def test_an_approval_signs_the_traffic_and_not_the_etag() -> None:
     """An etag that moves is incidental; a new deployment behind latest is not."""
     state = seen([LATEST], *THREE)
     assert state.matters() == state.model_copy(update={"etag": "other", "generation": 9}).matters()
@@ -39,7 +39,7 @@ percents = st.lists(st.integers(1, 100), min_size=1, max_size=3)
 
 @given(percents, st.lists(st.sampled_from("abc"), max_size=3, unique=True))
 def test_sending_all_keeps_every_tag_and_adds_up(weights: list[int], tags: list[str]) -> None:
-    """However the traffic was split, a rollback gives 100 % to one and forgets no tag."""
+    """However the traffic was split, a rollback gives 100 % to one revision and keeps every tag."""
     traffic = [Traffic(revision=name, percent=weight) for name, weight in zip("abc", weights, strict=False)]
     before = seen([*traffic, *(Traffic(revision=name, tag=f"t-{name}") for name in tags)], *THREE)
     after = sending_all(before, "a")
@@ -48,15 +48,15 @@ def test_sending_all_keeps_every_tag_and_adds_up(weights: list[int], tags: list[
 
 
 @given(percents)
-def test_giving_back_restores_exactly_what_was_there(weights: list[int]) -> None:
-    """Undo of a move is the allocation before it, split and all."""
+def test_restoring_gives_the_exact_earlier_allocation(weights: list[int]) -> None:
+    """Undo of a change is the allocation before it, splits included."""
     before = seen([Traffic(revision=n, percent=w) for n, w in zip("abc", weights, strict=False)], *THREE)
     done = sending_all(before, "a")
     assert restored(before, done, done).intent() == before.intent()
 
 
-def test_giving_back_keeps_a_tag_that_came_later() -> None:
-    """Somebody who previews the fix does not stand in the way of the undo."""
+def test_restoring_keeps_a_tag_that_was_added_later() -> None:
+    """A preview of the fix does not block the undo."""
     before = seen([LATEST], *THREE)
     done = sending_all(before, "b")
     now = seen([PINNED, Traffic(revision="d", tag="fix")], *THREE, made("d", 0))
@@ -64,8 +64,8 @@ def test_giving_back_keeps_a_tag_that_came_later() -> None:
     assert (back.shares(), back.tagged("fix")) == ({"d": 100}, "d")
 
 
-def test_giving_back_refuses_a_revision_that_was_deleted() -> None:
-    """What cannot serve any more is not given users."""
+def test_restoring_refuses_a_revision_that_was_deleted() -> None:
+    """A revision that can no longer serve gets no users."""
     before = seen([Traffic(revision="c", percent=100)], *THREE)
     done = sending_all(before, "b")
     now = seen([PINNED], made("a", 72), made("b", 48), made("c", 1, deleted=True))
@@ -74,15 +74,15 @@ def test_giving_back_refuses_a_revision_that_was_deleted() -> None:
 
 
 def test_a_rollout_under_way_is_inconclusive_and_leaves_nothing_to_write() -> None:
-    """While Cloud Run reconciles, what it says of traffic is transient."""
+    """While Cloud Run reconciles, its traffic statuses are transient."""
     wanted = seen([PINNED], *THREE)
     now = wanted.model_copy(update={"reconciling": True, "serving": {"c": 100}})
     assert traffic_finding(wanted, now, None).verdict is Verdict.INCONCLUSIVE
     assert traffic_reached(wanted, now)
 
 
-def test_traffic_that_is_asked_for_and_not_sent_is_neither_proven_nor_settled() -> None:
-    """At rest, the statuses decide."""
+def test_configured_traffic_that_is_not_served_is_inconclusive() -> None:
+    """When Cloud Run is at rest, the statuses decide."""
     wanted = seen([PINNED], *THREE)
     now = wanted.model_copy(update={"serving": {"c": 100}})
     assert traffic_finding(wanted, now, None).verdict is Verdict.INCONCLUSIVE
@@ -90,13 +90,13 @@ def test_traffic_that_is_asked_for_and_not_sent_is_neither_proven_nor_settled() 
 
 
 def test_an_unseen_generation_is_inconclusive() -> None:
-    """Not reconciling says nothing while Cloud Run has not yet looked at the newest wish."""
+    """Until Cloud Run has observed the newest generation, `reconciling` means nothing."""
     wanted = at_rest(seen([PINNED], *THREE))
     now = wanted.model_copy(update={"generation": 2})
     assert traffic_finding(wanted, now, None).verdict is Verdict.INCONCLUSIVE
 
 
-def test_a_failed_rollout_says_why_in_cloud_runs_words() -> None:
+def test_a_failed_rollout_is_told_with_cloud_runs_reason() -> None:
     """An error of the operation, or routes that are not ready."""
     wanted = at_rest(seen([PINNED], *THREE))
     stuck = wanted.model_copy(update={"serving": {"c": 100}})
@@ -108,22 +108,22 @@ def test_a_failed_rollout_says_why_in_cloud_runs_words() -> None:
     assert "No route." in unrouted.sentence
 
 
-def test_somebody_elses_traffic_is_a_failure_with_both_names() -> None:
-    """The sentence says what is there and what was intended."""
+def test_traffic_of_another_person_is_a_failure_with_both_names() -> None:
+    """The sentence names the actual and the intended traffic."""
     finding = traffic_finding(seen([PINNED], *THREE), at_rest(seen([LATEST], *THREE)), None)
     assert finding.verdict is Verdict.FAILURE
     assert finding.sentence == "Traffic is set to 100 % latest (c), not to 100 % b."
 
 
-def test_an_operation_that_was_superseded_does_not_matter_where_users_arrive_as_intended() -> None:
-    """What users meet decides, not what became of our own operation."""
+def test_a_superseded_operation_does_not_matter_if_the_traffic_is_as_intended() -> None:
+    """The served traffic decides, not the outcome of our own operation."""
     wanted = at_rest(seen([PINNED], *THREE))
     finding = traffic_finding(wanted, wanted, Receipt(facts={"error": "superseded"}))
     assert finding.verdict is Verdict.SUCCESS
 
 
-def test_traffic_that_somebody_set_after_us_is_final_and_a_stale_check_is_not() -> None:
-    """While the etag is the one we wrote against, the look may be from before our write."""
+def test_traffic_set_after_our_write_is_final_and_a_stale_read_is_not() -> None:
+    """While the etag is the one that we wrote against, the read may be from before our write."""
     before, wanted = seen([LATEST], *THREE), seen([PINNED], *THREE)
     theirs = before.model_copy(update={"etag": "later"})
     assert traffic_finding(wanted, theirs, None, before).final
