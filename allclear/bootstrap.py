@@ -1,4 +1,4 @@
-"""The one place where journal, clients, actions and executor are put together."""
+"""Puts the engine together: journal, clients, actions, executor and all that uses them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ C = TypeVar("C", bound=Client)
 
 
 class CompanyContext:
-    """What actions and probes find around them: services and one client for each vendor."""
+    """The services, and one client for each vendor, that actions and probes use."""
 
     def __init__(
         self, company: Company, simulation: Simulation | None, environ: dict[str, str], record: OwnRecord
@@ -131,7 +131,7 @@ class Engine:
 
     @property
     def simulated(self) -> bool:
-        """Return whether a simulated production stands behind everything."""
+        """Return whether the engine works on a simulated production."""
         return self.settings.simulation is not None
 
     async def close(self) -> None:
@@ -190,7 +190,7 @@ def make_engine(
 
 @asynccontextmanager
 async def open_engine(settings: Settings | None = None) -> AsyncGenerator[Engine]:
-    """Yield the engine of this process's environment, and closes it."""
+    """Yield the engine of this process's environment, and close it afterwards."""
     import os  # noqa: PLC0415 - the only place that reads the environment's secrets
 
     engine = make_engine(settings or load_settings(), environ=dict(os.environ))

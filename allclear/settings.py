@@ -1,4 +1,4 @@
-"""What a process is told by its environment, with units and defaults."""
+"""The settings that a process reads from its environment, with units and defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from allclear.domain.errors import ConfigError
 
 
 class Simulation(Model):
-    """Where a simulated production answers, and its secrets: the first line of `allclear simulate --json`."""
+    """The addresses and secrets of a simulated production: the first line of `allclear simulate --json`."""
 
     endpoints: dict[str, str]
     control: str
@@ -42,14 +42,16 @@ class Settings(BaseSettings):
 
     company: str = Field(default="vintstreet", description="A folder under runbooks/.")
     journal_url: str = Field(
-        default="sqlite:///.allclear/journal.db", repr=False, description="Where the journal is; may hold a password."
+        default="sqlite:///.allclear/journal.db",
+        repr=False,
+        description="The address of the journal; may hold a password.",
     )
-    responder_url: str = Field(default="http://127.0.0.1:8077", description="Where the responder listens.")
+    responder_url: str = Field(default="http://127.0.0.1:8077", description="The address of the responder.")
     alert_token: SecretStr | None = Field(default=None, description="The bearer token that alerts carry.")
     simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")
-    user: str | None = Field(default=None, description="Who speaks on the command line, unless --as says so.")
+    user: str | None = Field(default=None, description="The person at the command line, unless --as names one.")
     heartbeat_url: SecretStr | None = Field(
-        default=None, description="What the responder calls while it is ready: a dead-man's switch outside."
+        default=None, description="What the responder calls while it is ready: an external dead-man's switch."
     )
     heartbeat_seconds: float = Field(default=30.0, ge=1, le=3600, description="Seconds between two such calls.")
     prefect_api_url: str = Field(
@@ -63,25 +65,25 @@ class Settings(BaseSettings):
             parts = urlsplit(value)
             good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
         except ValueError as error:
-            raise PydanticCustomError("address", "is no address like http://127.0.0.1:8077") from error
+            raise PydanticCustomError("address", "is not an address like http://127.0.0.1:8077") from error
         if not good:
-            raise PydanticCustomError("address", "is no address like http://127.0.0.1:8077")
+            raise PydanticCustomError("address", "is not an address like http://127.0.0.1:8077")
         return value
 
     @field_validator("heartbeat_url")
     @classmethod
     def _is_a_heartbeat(cls, value: SecretStr | None) -> SecretStr | None:
-        said = value.get_secret_value().strip() if value else ""
-        return SecretStr(cls._is_an_address(said)) if said else None
+        address = value.get_secret_value().strip() if value else ""
+        return SecretStr(cls._is_an_address(address)) if address else None
 
     @cached_property
     def simulated(self) -> Simulation | None:
-        """Return the simulated production that stands behind everything, or None for the real one."""
+        """Return the simulated production that this process works on, or None for the real one."""
         return Simulation.load(self.simulation) if self.simulation else None
 
 
 def load_settings() -> Settings:
-    """Return the settings of this process. Raises ConfigError for a value that does not fit."""
+    """Return the settings of this process. Raises ConfigError for an invalid value."""
     try:
         return Settings()
     except ValidationError as error:

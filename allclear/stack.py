@@ -1,6 +1,6 @@
-"""Everything of a response in child processes: Prefect's server, the runner, the responder, and a simulated production.
+"""Runs Prefect's server, the runner, the responder and, if asked for, a simulated production as child processes.
 
-`allclear up` keeps it up; a drill starts one of its own, so that a rehearsal cannot reach the real thing.
+`allclear up` keeps one stack running. Each drill starts its own, so that it cannot reach the real one.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from allclear.domain.errors import AllclearError, ConfigError
 from allclear.settings import Settings, Simulation
 
 _START_SECONDS = 120
-"""Prefect's server needs up to half a minute the first time: it makes its database."""
+"""Prefect's server needs up to half a minute the first time, because it creates its database."""
 
 _STOP_SECONDS = 4
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the parts listen on 127.0.0.1."""
+    """The ports on 127.0.0.1 that the parts listen on."""
 
     prefect: int
     responder: int
 
     @staticmethod
     def free() -> Ports:
-        """Return two ports that nobody listens on."""
+        """Return two free ports."""
         return Ports(_free_port(), _free_port())
 
 
 class Stack:
-    """The parts, started in their order and stopped in the reverse one."""
+    """The parts, started in order and stopped in reverse order."""
 
     def __init__(
         self, company: str, home: Path, ports: Ports, scenario: str | None = None, *, breaks: bool = True
     ) -> None:
-        """`home` holds journal, logs and Prefect's database; `scenario` puts a simulated production behind.
+        """`home` holds the journal, the logs and Prefect's database; `scenario` names the production to simulate.
 
-        Its trouble starts by itself with `breaks`, else when its control is told.
+        Its outbreak starts on its own if `breaks` is set, and otherwise when the control API is called.
         """
         self._breaks = breaks
         self.company = company
@@ -65,7 +65,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what every part, and whoever talks to them, has in its environment."""
+        """Return the environment of every part, and of the commands that use them."""
         journal = os.environ.get("ALLCLEAR_JOURNAL_URL") if self.scenario is None else None
         own = {
             "ALLCLEAR_COMPANY": self.company,
@@ -75,7 +75,7 @@ class Stack:
             "PREFECT_API_URL": f"http://127.0.0.1:{self.ports.prefect}/api",
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_API_BLOCKS_REGISTER_ON_START": "false",  # two seconds for what nothing here uses
+            "PREFECT_SERVER_API_BLOCKS_REGISTER_ON_START": "false",  # it takes two seconds
             "PREFECT_CLI_PROMPT": "false",
             "DO_NOT_TRACK": "1",
             "PYTHONUNBUFFERED": "1",
@@ -102,11 +102,11 @@ class Stack:
 
     @property
     def simulation(self) -> Simulation:
-        """Return where the simulated production answers. Raises ConfigError without one."""
+        """Return the addresses of the simulated production. Raises ConfigError if there is none."""
         return Simulation.load(self.home / "simulation.json")
 
     async def __aenter__(self) -> Self:
-        """Start everything and returns when it answers. Raises AllclearError, with the log's last words."""
+        """Start every part and return when all answer. Raises AllclearError with the last lines of the log."""
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         try:
             self.lay_out_prefect()
@@ -130,7 +130,7 @@ class Stack:
         await self.stop()
 
     async def stop(self) -> None:
-        """Stop every part, the last started first; what does not listen, or is left behind by a part, is killed."""
+        """Stop every part, the last started first, and kill it and its child processes if it does not stop."""
         for _, child in reversed(self._children):
             if child.returncode is None:
                 with suppress(ProcessLookupError):
@@ -143,7 +143,7 @@ class Stack:
         self._children.clear()
 
     async def watch(self) -> None:
-        """Return never, while all is well. Raises AllclearError when a part ends by itself."""
+        """Wait until a part ends. Raises AllclearError then."""
         waits = {asyncio.create_task(child.wait()): name for name, child in self._children}
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -171,7 +171,7 @@ class Stack:
         self._children.append((name, child))
 
     def lay_out_prefect(self) -> None:
-        """Spare Prefect's server the twenty seconds of making its database, where a copy of an empty one is kept."""
+        """Copy an empty Prefect database into `home` if one is kept, because creating it takes twenty seconds."""
         database = self.home / "prefect" / "prefect.db"
         if not database.exists() and empty_prefect().exists():
             database.parent.mkdir(parents=True, exist_ok=True)
@@ -213,17 +213,17 @@ class Stack:
     def _died(self, name: str) -> AllclearError:
         path = self.home / "logs" / f"{name}.log"
         last = [line for line in path.read_text(errors="replace").splitlines() if line.strip()][-3:]
-        said = " / ".join(last) or "it said nothing"
-        return ConfigError(f"The part `{name}` does not run: {said}", f"Read {path}.")
+        lines = " / ".join(last) or "its log is empty"
+        return ConfigError(f"The part `{name}` has stopped: {lines}", f"Read {path}.")
 
 
 def empty_prefect() -> Path:
-    """Return where the copy of an empty Prefect database is kept: one for each version of Prefect."""
+    """Return the path of the empty Prefect database that is kept for this version of Prefect."""
     return Path(".allclear") / f"prefect-{version('prefect')}-empty.db"
 
 
 async def prepare() -> Path:
-    """Make the empty Prefect database that later starts copy, unless it is there. Raises ConfigError."""
+    """Create the empty Prefect database that later starts copy, unless it exists. Raises ConfigError."""
     kept = empty_prefect().resolve()
     if not kept.exists():
         home = kept.with_suffix(".home")
@@ -242,10 +242,10 @@ async def prepare() -> Path:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        said, _ = await child.communicate()
+        output, _ = await child.communicate()
         if child.returncode:
             raise ConfigError(
-                f"Prefect's database cannot be made: {said.decode()[-300:]}", "Look at PREFECT_* settings."
+                f"Prefect's database cannot be created: {output.decode()[-300:]}", "Check the PREFECT_* settings."
             )
         (home / "prefect.db").rename(kept)
         shutil.rmtree(home)
@@ -253,7 +253,7 @@ async def prepare() -> Path:
 
 
 def _die_with_parent() -> None:
-    """On Linux, a part is told to stop when whoever started it is gone, however that ended."""
+    """Have Linux stop this child process when its parent ends, in whatever way."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
@@ -265,7 +265,7 @@ def _free_port() -> int:
 
 
 def port_taken(port: int) -> bool:
-    """Return whether somebody listens on 127.0.0.1:`port`."""
+    """Return whether a process listens on 127.0.0.1:`port`."""
     with socket.socket() as one:
         one.settimeout(0.5)
         return one.connect_ex(("127.0.0.1", port)) == 0

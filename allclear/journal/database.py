@@ -1,6 +1,6 @@
-"""The database under the journal: how it is read and written, brought up to date, and how its troubles read.
+"""The database under the journal: reading and writing transactions, migrations, and errors as sentences.
 
-What SQLite and PostgreSQL do each in their own way is in `sqlite.py` and `postgres.py`; `address.py` chooses.
+`sqlite.py` and `postgres.py` hold what differs between the two databases; `url.py` chooses one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEAD = "0001"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
 
 Sentence = tuple[str, str]
-"""What is wrong, to follow "The journal X", and the next step."""
+"""What is wrong, as the end of a sentence that begins with "The journal X", and the next step."""
 
 
 class Database(ABC):
@@ -37,21 +37,21 @@ class Database(ABC):
 
     def __init__(self) -> None:
         self._own = local()
-        """The connection of the transaction that this thread holds together."""
+        """Holds the connection of this thread's open `transaction`."""
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
-        """Yield a connection that sees one state of the database."""
+        """Yield a connection that sees one snapshot of the database."""
         joined = self._joined
         with self.plain_errors(), nullcontext(joined) if joined else self._reader() as connection:
             yield connection
 
     @contextmanager
     def writing(self, *locks: str) -> Generator[Connection]:
-        """Yield a connection that may write; all of it is durable on leaving, or nothing when that raises.
+        """Yield a connection that may write; the transaction commits at the end, and rolls back on an exception.
 
-        `turns` name what nobody else may be writing meanwhile: whoever names the same waits. They are taken before
-        any row is locked, so that no two wait for each other.
+        Only one transaction at a time holds each of `locks`. They are taken before any row is locked, so that no two
+        transactions wait for each other.
         """
         if joined := self._joined:
             with self.plain_errors():
@@ -63,9 +63,9 @@ class Database(ABC):
 
     @contextmanager
     def transaction(self, *locks: str) -> Generator[None]:
-        """Make all that this thread reads and writes inside one transaction; one inside another is part of it.
+        """Make one transaction of all that this thread reads and writes inside; one inside another is part of it.
 
-        Name all turns here that are taken inside, and let nothing inside wait for anything but the database.
+        Name all locks here that are taken inside, and wait for nothing but the database inside.
         """
         if joined := self._joined:
             self._take_locks(joined, locks)
@@ -84,7 +84,7 @@ class Database(ABC):
 
     @contextmanager
     def plain_errors(self) -> Generator[None]:
-        """Make every trouble of the database a JournalError: one sentence and a next step."""
+        """Turn every error of the database into a JournalError: one sentence and a next step."""
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
@@ -96,22 +96,22 @@ class Database(ABC):
         self.engine.dispose()
 
     def version(self) -> int | None:
-        """Return a number that changes with whatever is committed; None where nothing as cheap tells."""
+        """Return a number that changes with every commit; None if the database has no cheap one."""
         return None
 
-    # --- what each database does in its own way ----------------------------------------------------
+    # --- what differs between the databases ----------------------------------------------------
 
     @abstractmethod
     def liveness(self) -> Liveness:
-        """Make this process known among the holders of claims. Raises JournalError."""
+        """Register this process among the holders of claims. Raises JournalError."""
 
     @abstractmethod
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
-        """Add a row, unless one with its `key` is there."""
+        """Insert a row, unless there is one with the same `key`."""
 
     @abstractmethod
     def _take_locks(self, connection: Connection, locks: tuple[str, ...]) -> None:
-        """Wait until nobody else who names one of `turns` writes."""
+        """Wait until this transaction holds each of `locks`."""
 
     @abstractmethod
     def _reader(self) -> AbstractContextManager[Connection]: ...
@@ -121,12 +121,12 @@ class Database(ABC):
 
     @abstractmethod
     def _sentence(self, error: Exception) -> Sentence:
-        """Return what a trouble means."""
+        """Return the sentence for an error."""
 
     # --- its tables ----------------------------------------------------------------------------------
 
     def _bring_up_to_date(self) -> None:
-        """Make the tables of a new database, and migrates an old one; two processes may come at once."""
+        """Migrate an empty or older database. Two processes may do so at once."""
         with self.reading() as connection:
             if self._version(connection) == HEAD:
                 return
@@ -137,12 +137,12 @@ class Database(ABC):
                 upgrade(connection)
 
     def _version(self, connection: Connection) -> str | None:
-        """Return the version of the tables; None where there are none. Raises JournalError for others' tables."""
+        """Return the version of the tables, or None for an empty database. Raises JournalError for foreign tables."""
         tables = set(inspect(connection).get_table_names())
         if not tables:
             return None
         version = None
-        if {"alembic_version", "entries"} <= tables:  # others use Alembic, too: Prefect does
+        if {"alembic_version", "entries"} <= tables:  # because other programs, as Prefect, have the first table too
             version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         if version is None:
             raise JournalError(
@@ -158,6 +158,6 @@ class Database(ABC):
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what the database itself said."""
+    """Return the first line of the database's own error message."""
     words = str(error.orig if isinstance(error, DBAPIError) else error).strip()
     return (words.splitlines() or ["nothing"])[0].rstrip(".")

@@ -1,8 +1,8 @@
-"""Who is alive among the processes that share a journal.
+"""Liveness of the processes that share a journal.
 
-Each process is known by a lock that it holds for as long as it lives, and that whoever keeps the lock lets go of when
-the process dies, however it dies. So a claim whose holder is gone is seen at once, and nobody waits out a lease. On
-SQLite it is a lock on a file (`sqlite.py`), on PostgreSQL one that belongs to a session (`postgres.py`).
+Each process holds a lock while it lives. The kernel or the database server releases the lock when the process dies, in
+whatever way. So the claim of a dead process is free at once, and no other process has to wait until the lease is over.
+On SQLite the lock is on a file (`sqlite.py`), on PostgreSQL it belongs to a session (`postgres.py`).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class Liveness(Protocol):
 
     @property
     def sure(self) -> bool:
-        """Return whether a holder that is gone has surely ended, and was not merely cut off."""
+        """Return whether a holder that is gone has certainly ended, and not only lost its connection."""
         ...
 
     def hold(self) -> None:
-        """Sees to it that we are known to be alive. Raises JournalError where that cannot be."""
+        """Take the lock again if it was lost. Raises JournalError."""
         ...
 
     def gone(self, connection: Connection, holder: str) -> bool:
-        """Return whether that holder is gone; a stopped one is not. Within the caller's transaction it stays so."""
+        """Return whether that holder is gone; a stopped one is not. The answer holds until the transaction ends."""
         ...
 
     def leave(self) -> None:
-        """Goes."""
+        """Release the lock."""
         ...

@@ -1,16 +1,16 @@
-"""The journal on PostgreSQL: settings that keep it, turns on advisory locks, sentences for what can go wrong.
+"""The journal on PostgreSQL: durable settings, advisory locks, and sentences for errors.
 
-*Durable*: a commit returns when it is on the server's disk. Where the server's `synchronous_commit` is off, our
-sessions put it on; with `fsync` off no session can help, and the journal is refused.
+*Durability*: a commit returns when it is on the server's disk. If the server's `synchronous_commit` is off, each
+session turns it on. If `fsync` is off, no session can turn it on, and the journal is refused.
 
-*Turns*: the transactions are READ COMMITTED, so none fails because another wrote meanwhile: each waits, takes what it
-needs in one order (its turns by name, then the incident's row, then errands by key), and sees all that was committed
-before. Two that need nothing of each other write at the same time. Reading sees one state (REPEATABLE READ).
+*Locks*: transactions are READ COMMITTED, so none fails because another wrote meanwhile. Each takes its locks in one
+order (named locks by name, then the incident's row, then outbox messages by key) and sees all that was committed
+before. Transactions that need different locks write at the same time. Reading sees one snapshot (REPEATABLE READ).
 
-Nobody waits for ever: for a lock, an answer or the network see `_PATIENCE`; a process that is stopped in the middle of
-a transaction loses it.
+*Timeouts*: waiting for a lock, an answer or the network ends (`_PATIENCE`, `_SESSION`). A process that is stopped in
+the middle of a transaction loses the transaction.
 
-The address must lead to the server itself or to a pooler that gives each client a session of its own.
+The address must lead to the server itself, or to a pooler that gives each client a session of its own.
 
 *Source:* PostgreSQL 18: 13.2 Transaction Isolation, 13.3.5 Advisory Locks, 19.5.1 (fsync, synchronous_commit), 19.11.1
 (timeouts), 32.1.2 (the connection's parameters), appendix A (SQLSTATE).
@@ -47,7 +47,7 @@ _PATIENCE: dict[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # milliseconds
 }
-"""How long the network is waited for; `?connect_timeout=20` in the address is stronger."""
+"""Network timeouts; an option in the address, as `?connect_timeout=20`, replaces one."""
 
 _SESSION = text(
     "SELECT set_config('lock_timeout', '5s', false),"
@@ -58,7 +58,7 @@ _SESSION = text(
 
 _SERVER_PROCESS = select(func.pg_backend_pid())
 _BROKEN_OFF = {"57P01", "57P02", "57P03", "57P05", "25P03"}
-"""The server ended the session: it stops, or we were stopped in the middle of a transaction."""
+"""The server ended the session: it is stopping, or this process was stopped in the middle of a transaction."""
 
 _BY_STATE = {
     "55P03": ("is locked by another program", "Close what holds it (a psql session, a backup) and try again."),
@@ -67,7 +67,7 @@ _BY_STATE = {
         "does not let this user do all it must",
         "Give it the right to everything there: let it own the database, or the schema and its tables.",
     ),
-    "53100": ("cannot grow: the disk is full", "Make room on its server, then try again: nothing was lost."),
+    "53100": ("cannot grow: the disk is full", "Free disk space on its server and try again; nothing was lost."),
     "53300": ("has no connection left", "Raise max_connections on its server, or close other programs."),
     "40001": ("was written by another at the same moment", "Try again: nothing was written."),
     "40P01": ("was written by another at the same moment", "Try again: nothing was written."),
@@ -86,7 +86,7 @@ _CONNECTING = (
     ("timeout", "cannot be reached: it does not answer", "Check the host, the port and what is between."),
     ("connection option|connection is bad", "has an option that cannot be", "Correct what follows ? in the address."),
 )
-"""What is said before there is a connection; such errors have no SQLSTATE."""
+"""Errors before there is a connection, which have no SQLSTATE."""
 
 
 class PostgresDatabase(Database):
@@ -105,11 +105,11 @@ class PostgresDatabase(Database):
                 raise
 
     def liveness(self) -> Liveness:
-        """Make this process known by a session of its own. Raises JournalError."""
+        """Register this process by a session of its own. Raises JournalError."""
         return SessionLiveness(self)
 
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
-        """Add a row, unless one with its `key` is there."""
+        """Insert a row, unless there is one with the same `key`."""
         connection.execute(_unless_there(table, key), row)
 
     def _take_locks(self, connection: Connection, locks: tuple[str, ...]) -> None:
@@ -159,7 +159,7 @@ class PostgresDatabase(Database):
 
 @lru_cache
 def _unless_there(table: Table, key: str) -> Insert:
-    """Return the statement, made once."""
+    """Return the statement; cached."""
     return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 
@@ -195,7 +195,10 @@ class SessionLiveness:
         with self._lock, self._db.plain_errors():
             if self._stands():
                 return
-            log.warning("Our session at the journal %s ended; claims that others took are lost.", self._db.shown)
+            log.warning(
+                "The session at the journal %s ended; opening a new one. Claims that others took over are lost.",
+                self._db.shown,
+            )
             self._end()
             self._session, self._server_process = self._take()
 

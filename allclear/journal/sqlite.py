@@ -1,7 +1,7 @@
-"""The journal on SQLite: a file, its write-ahead log, a file to take turns on, and a folder of who is alive.
+"""The journal on SQLite: a file, its write-ahead log, a lock file for writers, and a folder of liveness locks.
 
-With WAL and `synchronous=FULL` what was committed survives a power cut. A write takes its turn on a file lock first,
-for SQLite's own waiting is unfair between processes.
+With WAL and `synchronous=FULL` a commit survives a power cut. A writer takes a lock on a file first, because SQLite's
+own waiting is unfair between processes.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _BUSY_SECONDS = 3
 
 _NOT_OURS = "Give this user the right to write to the file and its folder."
 _SENTENCES = (
-    ("not a database", "is not a journal: it is some other file", "Point ALLCLEAR_JOURNAL_URL at a journal."),
+    ("not a database", "is not a journal: it is another file", "Point ALLCLEAR_JOURNAL_URL at a journal."),
     ("readonly", "is read-only", _NOT_OURS),
     ("read-only", "is read-only", _NOT_OURS),
     ("locked", "is locked by another program", "Close what holds it (a database browser, a backup) and try again."),
     ("unable to open", "cannot be opened", "Check that its folder exists and that this user may write there."),
-    ("malformed", "is damaged", "Restore it from a backup; `allclear verify` shows what is whole."),
-    ("disk is full", "cannot grow: the disk is full", "Make room, then try again: nothing was lost."),
+    ("malformed", "is damaged", "Restore it from a backup; `allclear verify` shows which records are whole."),
+    ("disk is full", "cannot grow: the disk is full", "Free disk space and try again; nothing was lost."),
 )
 
 
 class SqliteDatabase(Database):
-    """A journal in a file. There is one turn for everything that is written."""
+    """A journal in a file. All writers share one lock."""
 
     def __init__(self, url: URL) -> None:
         super().__init__()
@@ -62,16 +62,16 @@ class SqliteDatabase(Database):
                 raise
 
     def liveness(self) -> Liveness:
-        """Make this process known in the folder of holders. Raises JournalError."""
+        """Register this process in the folder of holders. Raises JournalError."""
         with self.plain_errors():
             return FileLiveness(self._holders)
 
     def add_unless_there(self, connection: Connection, table: Table, row: Mapping[str, Any], key: str) -> None:
-        """Add a row, unless one with its `key` is there."""
+        """Insert a row, unless there is one with the same `key`."""
         connection.execute(_unless_there(table, key), row)
 
     def version(self) -> int | None:
-        """Return SQLite's number of the database as one connection, which never writes, sees it."""
+        """Return SQLite's `data_version`, read by one connection that never writes."""
         with self.plain_errors(), self._watching:
             if self._watcher is None:
                 self._watcher = self.engine.raw_connection()
@@ -93,7 +93,7 @@ class SqliteDatabase(Database):
             self._turn_file = None
 
     def _take_locks(self, connection: Connection, locks: tuple[str, ...]) -> None:
-        """Here there is one turn for all, and whoever writes has it."""
+        """Do nothing, because every writer holds the one lock already."""
 
     @contextmanager
     def _reader(self) -> Generator[Connection]:
@@ -101,7 +101,7 @@ class SqliteDatabase(Database):
             yield connection
 
     @contextmanager
-    def _writer(self, locks: tuple[str, ...]) -> Generator[Connection]:  # noqa: ARG002 - here there is one for all
+    def _writer(self, locks: tuple[str, ...]) -> Generator[Connection]:  # noqa: ARG002 - all writers share one lock
         with (
             self._turn(),
             self.engine.connect() as connection,
@@ -111,7 +111,7 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def _turn(self) -> Generator[None]:
-        """Take this process's turn; within one it may be taken again."""
+        """Hold the writers' lock; it is re-entrant."""
         with self._lock:
             if self._turn_file is not None and not self._turns:
                 fcntl.flock(self._turn_file, fcntl.LOCK_EX)
@@ -127,17 +127,17 @@ class SqliteDatabase(Database):
         engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
 
         def on_connect(dbapi_connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
-            dbapi_connection.isolation_level = None  # we say BEGIN ourselves, see on_begin
+            dbapi_connection.isolation_level = None  # because `on_begin` begins transactions
             cursor = dbapi_connection.cursor()
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute("PRAGMA synchronous=FULL")
-            with self._turn():  # two that open a new journal at once would lock each other out
+            with self._turn():  # because two processes that open a new journal at once would lock each other out
                 if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                     cursor.execute("PRAGMA journal_mode=WAL")
             cursor.close()
 
         def on_begin(connection: Connection) -> None:
-            # A deferred BEGIN that writes later fails at once when another wrote meanwhile, whatever the timeout.
+            # A deferred BEGIN that writes later fails at once if another process wrote meanwhile, whatever the timeout.
             write = connection.get_execution_options().get("allclear_write")
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -159,17 +159,17 @@ class SqliteDatabase(Database):
 
 @lru_cache
 def _unless_there(table: Table, key: str) -> Insert:
-    """Return the statement, made once."""
+    """Return the statement; cached."""
     return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 
 class FileLiveness:
-    """A lock on a file of our own in `folder`: the kernel lets go of it the moment the process ends."""
+    """A lock on a file of this process in `folder`, which the kernel releases when the process ends."""
 
     sure = True
 
     def __init__(self, folder: Path) -> None:
-        """Make ourselves known; `folder` is made when it is missing. Raises OSError."""
+        """Take the lock; create `folder` if it is missing. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         self.holder = uuid.uuid4().hex
         self._folder = folder
@@ -177,10 +177,10 @@ class FileLiveness:
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def hold(self) -> None:
-        """Nothing takes the lock from a process that lives."""
+        """Do nothing, because a living process cannot lose the lock."""
 
-    def gone(self, connection: Connection, holder: str) -> bool:  # noqa: ARG002 - it is not in the database
-        """Return whether that holder's process has ended; a stopped one is not gone."""
+    def gone(self, connection: Connection, holder: str) -> bool:  # noqa: ARG002 - liveness is not in the database
+        """Return whether that holder's process has ended; a stopped process is not gone."""
         if holder == self.holder:
             return False
         try:
@@ -197,7 +197,7 @@ class FileLiveness:
             os.close(other)
 
     def leave(self) -> None:
-        """Goes, and takes the file along."""
+        """Release the lock and delete its file."""
         with suppress(OSError):
             self._path(self.holder).unlink()
         with suppress(OSError):

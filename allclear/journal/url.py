@@ -1,6 +1,6 @@
-"""Which database ALLCLEAR_JOURNAL_URL names.
+"""Opens the database that ALLCLEAR_JOURNAL_URL names.
 
-An address may hold a password: no sentence here repeats one, and no error of a parser is chained to ours.
+An address may hold a password. No error message repeats it, and the errors of the parser are not chained.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _WRITE = "Write it as sqlite:///path/to/journal.db or postgresql://user@host/dat
 
 
 def open_database(url: str) -> Database:
-    """Open the database at `url`, makes its tables when new, brings them up to date when old.
+    """Open the database at `url`; create its tables if it is empty, and migrate them if they are older.
 
-    Raises ConfigError for an address that cannot be, JournalError for a database that is not a journal, cannot be
-    reached, or would not keep what it was given.
+    Raises ConfigError for an invalid address, JournalError for a database that is not a journal, cannot be reached, or
+    is not durable.
     """
     parsed = _parsed(url)
     match parsed.drivername:
         case "sqlite" | "sqlite+pysqlite":
             if not parsed.database or parsed.database == ":memory:":
-                raise ConfigError("A journal in memory would forget everything.", _WRITE)
+                raise ConfigError("A journal in memory is lost when the process ends.", _WRITE)
             from allclear.journal.sqlite import SqliteDatabase  # noqa: PLC0415 - only what is asked for is loaded
 
             return SqliteDatabase(parsed)
@@ -58,4 +58,4 @@ def _parsed(url: str) -> URL:
     try:
         return make_url(url)
     except (ArgumentError, ValueError):
-        raise ConfigError("ALLCLEAR_JOURNAL_URL is no database address.", _WRITE) from None
+        raise ConfigError("ALLCLEAR_JOURNAL_URL is not a database address.", _WRITE) from None

@@ -1,4 +1,4 @@
-"""Makes an old or new database a journal of today, by Alembic."""
+"""Migrates an empty or older database to the current tables, with Alembic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alembic's way in: it migrates on the connection that `upgrade` hands over."""
+"""Alembic's entry point, which migrates on the connection that `upgrade` passes."""
 
 from __future__ import annotations
 

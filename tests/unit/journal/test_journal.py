@@ -408,7 +408,7 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     """Some other file stands there; it is left as it was."""
     path = tmp_path / "notes.txt"
     path.write_text("Buy milk.\n" * 1000)
-    assert "it is some other file" in _complaint(f"sqlite:///{path}")
+    assert "it is another file" in _complaint(f"sqlite:///{path}")
     assert path.read_text() == "Buy milk.\n" * 1000
 
 
