@@ -87,7 +87,7 @@ def test_a_broken_connection_is_taken_up_again(url: str, journal: SqlJournal, ca
         assert gone.gone
         with caplog.at_level(logging.WARNING, "allclear.journal"):
             assert journal.renew("dial:1", mine.token, LEASE)
-        assert "claims that others took are lost" in caplog.text
+        assert "Claims that others took over are lost" in caplog.text
         alive = _claim(other, incident, "b")
         assert isinstance(alive, Held)
         assert not alive.gone
