@@ -3,7 +3,7 @@
 The schemas are pydantic's, extended by what is installed: the names of actions and probes, also third parties', the
 parameters of each, and the options of each system. What depends on more than one file is left to `allclear check`.
 
-The schemas are pydantic's, extended by what is installed: the names of actions and probes, the
+They follow draft 2020-12 as pydantic writes it, and use only keywords that draft 7 has too: some editors know no
 newer draft. `enumDescriptions` is a keyword of editors; validators ignore it.
 
 *Source:* JSON Schema, draft 2020-12 and draft 7; the readme of yaml-language-server ("Supports JSON Schema 7 and
