@@ -1,1 +1,1 @@
-"""The small, always-on HTTP service that hears alerts: it keeps each before it answers, then works."""
+"""The small, always-on HTTP service that takes in alerts: it stores each alert before it answers, then acts on it."""

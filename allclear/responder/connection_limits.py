@@ -1,4 +1,4 @@
-"""Cuts off who holds a connection without saying anything: what uvicorn itself waits for without end.
+"""Limits on connections that uvicorn itself waits for without end.
 
 uvicorn bounds the pause between two requests. It does not bound how long the head of a request takes to arrive, nor how
 long somebody goes on sending a body that was answered already. While an answer is being made, the doors count the time
@@ -17,17 +17,17 @@ _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: clos
 
 
 class Connection(H11Protocol):
-    """One connection: it has a time for each head, and there are only so many at once."""
+    """One connection, with a time limit for each head, and a limit on the number of connections."""
 
     head_seconds: ClassVar[float] = 10.0
-    """From the first byte of a request (of a connection: from its beginning) to the end of its head."""
+    """Seconds from a request's first byte (at first: from the start of the connection) to the end of its head."""
     most: ClassVar[int] = 900
     """Connections; processes may mostly have 1024 files open, and some are the journal's and the vendors'."""
 
     _cut: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start a connection, or tells one too many to come again."""
+        """Start a connection, or answer 503 if there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.most:
             transport.write(_BUSY)
@@ -36,7 +36,7 @@ class Connection(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived."""
+        """Process received bytes."""
         if not self.transport.is_closing():
             super().data_received(data)
         self._watch()
@@ -47,7 +47,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        """Count the time as long as nobody but the sender can bring this connection on."""
+        """Limit the time while the connection waits only for its client."""
         cycle = cast("RequestResponseCycle | None", self.cycle)  # there is none before the first head
         answered = cycle is None or cycle.response_complete
         theirs = self.conn.their_state is h11.IDLE or (self.conn.their_state is h11.SEND_BODY and answered)

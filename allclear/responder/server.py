@@ -1,4 +1,4 @@
-"""Runs the responder until it is told to stop."""
+"""Runs the responder until a signal stops it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from allclear.settings import Settings
 
 
 async def serve(settings: Settings) -> None:
-    """Listen at ALLCLEAR_RESPONDER_URL until SIGINT or SIGTERM, and ends the process then.
+    """Listen at ALLCLEAR_RESPONDER_URL until SIGINT or SIGTERM, then end the process.
 
-    Raises AllclearError where it cannot start.
+    Raises AllclearError if it cannot start.
     """
     where = urlsplit(settings.responder_url)
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends by itself, and hands on to us what told it to
-        signal.signal(number, _heard)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn handles the signal, then raises it again
+        signal.signal(number, _ignore)
     async with open_engine(settings) as engine:
         app = make_app(engine, settings.alert_token)
         config = uvicorn.Config(
@@ -36,8 +36,8 @@ async def serve(settings: Settings) -> None:
         server = uvicorn.Server(config)
         await server.serve()
     if server.started:
-        os._exit(0)  # any other way out waits for the threads, and one may hang in a journal that does not answer
+        os._exit(0)  # a normal exit would wait for threads, and one may hang in a journal that does not answer
 
 
-def _heard(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: all is closed in its order."""
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Ignore the signal: `serve` closes everything in order."""

@@ -1,4 +1,4 @@
-"""What a body must be before anyone looks at what it says."""
+"""Strict JSON: the limits of a body that is parsed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 from allclear.domain.text import plain
 
 MOST_BYTES = 1024 * 1024
-"""A larger body is refused."""
+"""A larger body is rejected."""
 
 MOST_DEPTH = 32
-"""A body nested deeper is refused."""
+"""A body that is nested deeper is rejected."""
 
 _LONGEST_KEY = 60
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
