@@ -14,7 +14,7 @@ from allclear.cli.root import READ, AsJson, app, run, say, say_heading, say_json
 from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
-from allclear.engine.alerts.explain import became_words, heard_words
+from allclear.engine.alerts.explain import alert_text, decision_text
 from allclear.responder.authentication import AlertAuthenticator, make_authenticator
 from allclear.responder.deliveries import retry_delivery
 from allclear.responder.routes.models import DeliveryView
@@ -148,8 +148,8 @@ def _print_alerts(rows: list[DeliveryView]) -> None:
         if more := row.total_alerts - len(row.alerts):
             say(f"    ({more} before these: GET /alerts/{row.id} shows all)")
         for one in row.alerts:
-            say(f"    {heard_words(one.status, one.severity, one.title)}")
-            say(f"        {became_words(one.decision, one.status, one.incident, one.reason)}")
+            say(f"    {alert_text(one.status, one.severity, one.title)}")
+            say(f"        {decision_text(one.decision, one.status, one.incident, one.reason)}")
 
 
 def _labels(source: str, name: str) -> dict[str, str]:

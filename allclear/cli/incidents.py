@@ -30,7 +30,7 @@ from allclear.domain.template_values import left_in_place, status, waiting
 from allclear.domain.text import asked_words, plain
 from allclear.engine.actions.manual import PHASE, ManualRequest
 from allclear.engine.actions.proposals import ActionRequest
-from allclear.engine.alerts.explain import Explanation, became_words, explain, heard_words
+from allclear.engine.alerts.explain import Explanation, alert_text, decision_text, explain
 from allclear.engine.incidents import readable
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.incident_summary import show as show_page
@@ -100,18 +100,18 @@ def show(
 
 
 def _say_why(reason: Explanation) -> None:
-    for line in (*reason.opened, *reason.alone, *reason.stale):
+    for line in (*reason.opened, *reason.automatic, *reason.stale):
         say(line)
-    if not reason.heard:
+    if not reason.decisions:
         say("No alert belongs to this incident.")
         return
     say_heading(f"\n{'Heard (UTC)':19}  {'Source':12}  What the alert said, and what became of it by which rule")
-    for place, one in enumerate(reason.heard):
+    for place, one in enumerate(reason.decisions):
         if place == 1 and reason.left_out:
             say(f"{'':21}({reason.left_out} more, which are not shown)")
         times = f" ({one.count} times)" if one.count > 1 else ""
-        say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.source:12}  {heard_words(one.state, one.severity, one.title)}{times}")
-        say(f"{'':21}{became_words(one.decision, one.state, one.incident, one.reason)}")
+        say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.source:12}  {alert_text(one.state, one.severity, one.title)}{times}")
+        say(f"{'':21}{decision_text(one.decision, one.state, one.incident, one.reason)}")
 
 
 @app.command(rich_help_panel=READ)

@@ -150,12 +150,12 @@ async def test_a_channel_that_is_away_is_tried_again(tmp_path: Path) -> None:
         assert "Status: CONTAINED" in team_reads(it)
 
 
-def test_a_page_is_never_kept_up(tmp_path: Path) -> None:
-    """It would page again at each turn, and its own end is a turn: `check` refuses it."""
+def test_a_page_is_never_a_live_message(tmp_path: Path) -> None:
+    """It would page again at each change, also at its own end: `check` refuses it."""
     folder = tmp_path / "vintstreet"
     shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder)
-    book = folder / "common-steps.yaml"
+    steps = folder / "common-steps.yaml"
     page = "    action: pagerduty.page\n"
-    book.write_text(book.read_text().replace(page, f"{page}    live: true\n", 1))
+    steps.write_text(steps.read_text().replace(page, f"{page}    live: true\n", 1))
     said = [str(one) for one in check_company(folder, Registry.installed(), PLACEHOLDERS)]
     assert any("`pagerduty.page` does more than send a message" in one for one in said)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import Finding, Verdict
-from allclear.domain.runbook import Phase, ProbeCall
+from allclear.domain.incident import Incident
+from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.alerts.recovery import RecoveryWatcher
 from allclear.engine.response.conductor import Conductor
@@ -95,7 +96,7 @@ async def test_who_is_engaged_is_asked_and_a_yes_ends_it(tmp_path: Path) -> None
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="Nobody writes to us any more.")
         assert await it.engine.recovery.check() == [it.incident_id]
         assert it.incident.ended is not None
-        assert "Ana said so" in it.incident.ended.reason
+        assert "Ana confirmed that it is over" in it.incident.ended.reason
 
 
 async def test_a_no_keeps_it_open_until_the_alerts_come_and_go_once_more(tmp_path: Path) -> None:
@@ -150,8 +151,8 @@ async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> Non
         assert it.incident.over
 
 
-class Looker:
-    """A conductor (by delegation) of whose looks one meets a fault and the others wait for each other."""
+class HealthChecks:
+    """A conductor (by delegation) in which one incident's health check fails and two others wait for each other."""
 
     def __init__(self, inner: Conductor, broken: str | None) -> None:
         self._inner = inner
@@ -162,30 +163,30 @@ class Looker:
         """Return the conductor's own."""
         return getattr(self._inner, name)
 
-    async def check(self, _call: ProbeCall, words: dict[str, str]) -> Finding:
-        """Record that all is well."""
-        if words["incident"] == self._broken:
+    async def check_health(self, incident: Incident) -> Finding:
+        """Return success once both checks have started."""
+        if incident.id == self._broken:
             raise ZeroDivisionError
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._both.wait()
-        return Finding(verdict=Verdict.SUCCESS, sentence="All is well.")
+        return Finding(verdict=Verdict.SUCCESS, sentence="The service is healthy.")
 
 
-async def test_one_fault_and_one_slow_check_hold_up_no_other_incident(
+async def test_a_failing_and_a_slow_health_check_hold_up_no_other_incident(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Incidents are looked at beside each other, each counts as a round, and a fault stays where it is."""
+    """Incidents are checked beside each other, each check counts as progress, and an error is logged."""
     with storm_room(tmp_path) as room:
         opened = [room.hear(f"k{number}", service=number).incident for number in range(3)]
         for number in range(3):
             room.hear(f"k{number}", "resolved", service=number)
         room.watch.now += 11 * MINUTE
-        looker: Any = Looker(room.engine.conductor, opened[1])
-        rounds: list[None] = []
-        recovery = RecoveryWatcher(room.engine.journal, looker, many_services(), room.watch)
+        conductor: Any = HealthChecks(room.engine.conductor, opened[1])
+        visits: list[None] = []
+        recovery = RecoveryWatcher(room.engine.journal, conductor, many_services(), room.watch)
         with caplog.at_level(logging.ERROR, "allclear.recovery"):
-            written = await recovery.check(each=lambda: rounds.append(None))
+            written = await recovery.check(each=lambda: visits.append(None))
         assert sorted(written) == [opened[0], opened[2]]
-        assert len(rounds) == 3
+        assert len(visits) == 3
         assert [room.incident(one).over for one in opened] == [True, False, True]
         assert f"Could not check the recovery of {opened[1]}; will retry." in caplog.text

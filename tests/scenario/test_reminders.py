@@ -178,7 +178,9 @@ async def test_each_is_said_once_whoever_checks(tmp_path: Path) -> None:
             await asyncio.gather(it.engine.reminders.wait(), second.reminders.wait())
         finally:
             await second.close()
-        topics = [(topic, [one.reminder.level for one in states]) for topic, states in it.incident.reminders.items()]
+        topics = [
+            (topic, [state.reminder.level for state in states]) for topic, states in it.incident.reminders.items()
+        ]
         assert sorted(topic for topic, _ in topics) == ["acknowledge", "target:P0:respond", "update:status_page"]
         assert all(len(rungs) == 1 for _, rungs in topics)
         assert dict(topics)["acknowledge"] == [3]  # who was away for half an hour says the last word only

@@ -1,8 +1,8 @@
-"""What follows when alerts go quiet: a flapping one settles, the collapsed are counted, and recovery is looked for.
+"""Recovery: what follows when all alerts of an incident are resolved.
 
-That every alert is over is what monitoring says; that the service is well is seen by a look from outside, after the
-alerts have been clear for a while. Silence says nothing: an alert that is not heard of any more goes on firing. Only
-where nobody is engaged and nothing is in place does an incident end by itself; else people are asked.
+Resolved alerts are only what monitoring says. Whether the service is healthy is found by a probe from outside, after
+the alerts have been clear for a while. A firing alert of which nothing is received any more still counts as firing.
+An incident ends automatically only if no person is engaged and no change is in place; otherwise people are asked.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ BY = By(actor="allclear", via="recovery")
 _CHECK, _OVER = "all-clear", "over"
 
 AGAIN = timedelta(minutes=5)
-"""How often a service is looked at again that is not well although every alert is over."""
+"""How often an unhealthy service is probed again although all its alerts are clear."""
 
 _AT_ONCE = 20
-"""Incidents that are seen to at the same time: one client's connections are shared by all of them."""
+"""Incidents that are checked at the same time: they share each client's connections."""
 
 
 class RecoveryWatcher:
@@ -67,7 +67,7 @@ class RecoveryWatcher:
 
         async def visit(incident: Incident) -> None:
             try:
-                await asyncio.to_thread(self._let_flapping_alerts_count, incident)
+                await asyncio.to_thread(self._record_stable_alerts, incident)
                 await self._recover(self._conductor.incident(incident.id))
             finally:
                 if self._journal.head(incident.id)[0] != incident.length:
@@ -78,28 +78,29 @@ class RecoveryWatcher:
 
     # --- alerts ------------------------------------------------------------------------------------
 
-    def _let_flapping_alerts_count(self, incident: Incident) -> None:
+    def _record_stable_alerts(self, incident: Incident) -> None:
+        """Record the state of alerts that do not flap any more, and the number of alerts that were only counted."""
         if not incident.flapping and not self._journal.count_collapsed(incident.id, incident.collapsed_up_to)[0]:
-            return  # to write takes a turn that those who take alerts in wait for
+            return  # nothing to write, so do not make the intake wait for this transaction
         with self._journal.transaction(INCIDENTS):
             count_collapsed(self._journal, incident, self._company.plan, self._clock())
             for known in self._journal.alerts_of(incident.id) if incident.flapping else []:
                 if known.state != known.source_state and not self._flaps(known):
-                    self._let_count(incident, known)
+                    self._record_stable(incident, known)
 
     def _flaps(self, known: AlertState) -> bool:
         return is_flapping(self._storm, recent_changes(self._storm, known, self._clock(), changed=False))
 
-    def _let_count(self, incident: Incident, known: AlertState) -> None:
-        """The last word of an alert that flapped counts, now that it has been quiet."""
+    def _record_stable(self, incident: Incident, known: AlertState) -> None:
+        """Let the last state that the source sent count, now that it has been stable."""
         held = incident.alerts.get(known.key)
         if held is None:
             return
-        said = held.model_copy(
+        stable = held.model_copy(
             update={"state": known.source_state, "at": known.source_time, "flapping": False, "news": ""}
         )
         by = By(actor=f"alert from {known.source}", via=known.source)
-        self._journal.append(incident.id, [said], by)
+        self._journal.append(incident.id, [stable], by)
         self._journal.save_alert(replace(known, state=known.source_state))
 
     # --- recovery ----------------------------------------------------------------------------------
@@ -118,31 +119,34 @@ class RecoveryWatcher:
         if asked and asked.opened > clear:
             if asked.granted and _may_end(incident):
                 who = asked.answers[-1].by.actor
-                self._write(incident, [_ended(f"{who} said so, and every alert is clear.")])
+                self._write(incident, [_ended(f"{who} confirmed that it is over, and all alerts are clear.")])
             return
         if seen and seen.at > clear and self._clock() - seen.at < AGAIN:
             return
         finding = await self._conductor.check_health(incident)
-        # A look takes its time: only what this look bears on must not have moved.
+        # Other entries may have been written during the probe; only the alerts must still be clear.
         now = read_incident(self._journal, incident.id)
         if not now.over and all(
             "firing" not in {one.state, one.source_state} for one in self._journal.alerts_of(incident.id)
         ):
-            self._write(now, self._found(now, finding))
+            self._write(now, self._records(now, finding))
 
-    def _found(self, incident: Incident, finding: Finding) -> list[Any]:
-        title = f"Every alert has been clear for {say_duration(self._storm.clear_for)}"
+    def _records(self, incident: Incident, finding: Finding) -> list[Any]:
+        title = f"All alerts have been clear for {say_duration(self._storm.clear_for)}"
         records: list[Any] = [
             StepDone(phase=QUIET, step=_CHECK, title=title, finding=finding, health_check=True),
         ]
         if finding.verdict is not Verdict.SUCCESS:
             return records
         if incident.contained is None:
-            records.append(Contained(by="its alerts are clear", finding=finding))
+            records.append(Contained(by="its alerts are clear and the service is healthy", finding=finding))
         if incident.recovered_at is None:
             records.append(Recovered(finding=finding))
         if _nobody_engaged(incident) and _may_end(incident):
-            return [*records, _ended(f"{title}, the service is well, nothing is in place, and nobody was engaged.")]
+            return [
+                *records,
+                _ended(f"{title}, the service is healthy, no change is in place, and nobody was engaged."),
+            ]
         return [*records, AskOpened(ask=self._ask(incident, title, finding))]
 
     def _ask(self, incident: Incident, title: str, finding: Finding) -> Ask:
@@ -153,8 +157,8 @@ class RecoveryWatcher:
             phase=QUIET,
             step=_OVER,
             title=f"Is it over? {incident.title}",
-            text=f"{title}, and the service looks well: {markdown_safe(finding.sentence)}{left}",
-            yes="The incident ends, as soon as nothing is in place any more.",
+            text=f"{title}, and the service looks healthy: {markdown_safe(finding.sentence)}{left}",
+            yes="The incident ends as soon as no change is in place any more.",
             no="The response goes on.",
             policy=approval_requests.response_policy(self._company.plan, reason=True),
         )
@@ -174,7 +178,7 @@ def _may_end(incident: Incident) -> bool:
 
 
 def _nobody_engaged(incident: Incident) -> bool:
-    """Many troubles that one incident gathers are more than one look can tell of: that is for people to end."""
+    """Return whether nobody responds. The incident of an alert storm is for people to end: one probe is not enough."""
     if incident.opened.umbrella:
         return False
     return incident.acknowledged_at is None and not incident.opened_by.person and not incident.in_place

@@ -1,1 +1,1 @@
-"""Who is told what and when: reminders, updates of pages, messages that are kept current."""
+"""Notifying people: reminders, updates of pages, and live messages."""

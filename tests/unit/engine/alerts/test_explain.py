@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from allclear.cli.incidents import app
 from allclear.domain.runbook import AutoApproval
-from allclear.engine.alerts.explain import became_words, explain
+from allclear.engine.alerts.explain import decision_text, explain
 from tests.scenario.response_support import ALERT, engine_on, new_journal
 from tests.unit.engine.alerts.storm_support import storm_room
 
@@ -29,15 +29,15 @@ def test_each_alert_says_what_became_of_it_and_by_which_rule(tmp_path: Path) -> 
         room.hear("down", name="Down")
         assert first.incident is not None
         reason = explain(room.engine.journal, room.engine.company, first.incident, room.watch.now)
-    assert [one.decision for one in reason.heard] == ["opened", "joined", "collapsed", "repeat", "repeat"]
+    assert [one.decision for one in reason.decisions] == ["opened", "joined", "collapsed", "repeat", "repeat"]
     assert reason.opened == [
         "Opened as P1, with the runbook bad-deployment: alert from alertmanager.",
         "The route 'Slow-0' matches: P1, with the runbook bad-deployment.",
         "Severity P1 became P0: an alert by the route Down-0.",
     ]
-    assert "more than 2 alerts of alertmanager within 5m" in reason.heard[2].reason
+    assert "more than 2 alerts of alertmanager within 5m" in reason.decisions[2].reason
     assert [line.partition(" ")[0] for line in reason.stale] == ["alertmanager:k", "alertmanager:more"]
-    assert reason.alone == ["No step of the runbook bad-deployment acts by itself."]
+    assert reason.automatic == ["No step of the runbook bad-deployment is automatic."]
 
 
 def test_the_command_tells_it_and_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_the_command_tells_it_and_as_json(tmp_path: Path, monkeypatch: pytest.Mo
         in told.output
     )
     shown = json.loads(CliRunner().invoke(app, ["show", incident, "--why", "--json"]).output)
-    assert [one["decision"] for one in shown["heard"]] == ["opened"]
+    assert [one["decision"] for one in shown["decisions"]] == ["opened"]
 
 
 def test_the_opening_is_shown_however_much_was_heard(tmp_path: Path) -> None:
@@ -72,12 +72,12 @@ def test_the_opening_is_shown_however_much_was_heard(tmp_path: Path) -> None:
             for number in range(1200):
                 room.engine.journal.add_decision(replace(opened, delivery=f"m{number}", decision="collapsed"))
         reason = explain(room.engine.journal, room.engine.company, first, room.watch.now)
-    assert [reason.heard[0].decision, reason.heard[1].delivery, reason.heard[-1].delivery] == [
+    assert [reason.decisions[0].decision, reason.decisions[1].delivery, reason.decisions[-1].delivery] == [
         "opened",
         "m201",
         "m1199",
     ]
-    assert (len(reason.heard), reason.left_out, reason.as_json()["left_out"]) == (1000, 201, 201)
+    assert (len(reason.decisions), reason.left_out, reason.as_json()["left_out"]) == (1000, 201, 201)
     assert reason.opened[1] == "The route 'Down-0' matches: P0, with the runbook bad-deployment."
 
 
@@ -112,14 +112,14 @@ def test_a_weak_proof_is_told_when_the_alert_comes_again(tmp_path: Path) -> None
         company = replace(room.engine.company, runbooks={"bad-deployment": book})
         first = room.hear("k", authenticated=False).incident
         assert first is not None
-        stays = "It stays with approvals: alertmanager:k was weakly proven when it came, and a repeat is no proof."
-        assert stays not in explain(room.engine.journal, company, first, room.watch.now).alone
+        stays = "Approvals stay required: alertmanager:k came unauthenticated at first, and a repeat proves nothing."
+        assert stays not in explain(room.engine.journal, company, first, room.watch.now).automatic
         assert room.hear("k").state == "repeat"
-        told = explain(room.engine.journal, company, first, room.watch.now).alone
-        assert "Nothing acts by itself: no firing alert is authenticated." in told
+        told = explain(room.engine.journal, company, first, room.watch.now).automatic
+        assert "No action is automatic: no firing alert is authenticated." in told
         assert stays in told
         room.hear("proven")
-        assert stays not in explain(room.engine.journal, company, first, room.watch.now).alone
+        assert stays not in explain(room.engine.journal, company, first, room.watch.now).automatic
 
 
 def test_what_a_resolve_became_reads_as_an_end(tmp_path: Path) -> None:
@@ -128,7 +128,9 @@ def test_what_a_resolve_became_reads_as_an_end(tmp_path: Path) -> None:
         first = room.hear("k").incident
         room.hear("k", "resolved")
         assert first is not None
-        _, end = explain(room.engine.journal, room.engine.company, first, room.watch.now).heard
-    told = became_words(end.decision, end.state, end.incident, end.reason)
-    assert told == f"noted in {first}: its source calls it over. A look decides whether the service is well."
-    assert became_words("quarantined", "firing", None, "Why.") == "quarantined: Why."
+        _, end = explain(room.engine.journal, room.engine.company, first, room.watch.now).decisions
+    told = decision_text(end.decision, end.state, end.incident, end.reason)
+    assert (
+        told == f"noted in {first}: its source reports it as resolved. A probe decides whether the service is healthy."
+    )
+    assert decision_text("quarantined", "firing", None, "Why.") == "quarantined: Why."

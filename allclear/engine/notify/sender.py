@@ -1,0 +1,184 @@
+"""Sends reminders, and updates pages and live messages. Each message is an act, and is sent once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+
+from allclear.company import Company
+from allclear.domain.base import Clock
+from allclear.domain.errors import NotFound, Refused
+from allclear.domain.incident import LIVE_MESSAGE, Incident, ReminderState
+from allclear.domain.placeholders import render, render_all
+from allclear.domain.plan import MessageAction, Rota
+from allclear.domain.records import By, ReminderDue
+from allclear.domain.text import plain
+from allclear.engine.actions.executor import Executor
+from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
+from allclear.engine.notify.page_updates import PHASE, PageUpdate, next_try, page_updates
+from allclear.engine.response.conductor import Conductor
+from allclear.journal.ports import Journal
+
+BY = By(actor="allclear", via="clock")
+
+_LONGEST_RECIPIENTS = 1000
+"""Characters."""
+
+
+class Sender:
+    """Sends what is due in one incident, and retries what could not be sent."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        conductor: Conductor,
+        proposer: Proposer,
+        executor: Executor,
+        company: Company,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
+        self._conductor = conductor
+        self._proposer = proposer
+        self._executor = executor
+        self._company = company
+        self._clock = clock
+
+    def due_times(self, incident: Incident) -> Iterator[datetime]:
+        """Yield when each message of the incident that is not sent yet is to be sent."""
+        yield from (at for _, at in self._unsent(incident))
+        yield from (update.due for update in self._page_updates(incident))
+        yield from (message.due for message in self._live_messages(incident))
+
+    async def send_due(self, incident_id: str) -> None:
+        """Send the messages that are due. Raises AllclearError for the first that fails."""
+        for state, at in self._unsent(self._conductor.incident(incident_id)):
+            if at <= self._clock():
+                await self._send_reminder(incident_id, state)
+        for update in self._page_updates(self._conductor.incident(incident_id)):
+            if update.due <= self._clock():
+                await self._update_page(incident_id, update)
+        for message in self._live_messages(self._conductor.incident(incident_id)):
+            if message.due <= self._clock():
+                await self._update_live_message(incident_id, message)
+
+    # --- reminders -------------------------------------------------------------------------------------
+
+    def _unsent(self, incident: Incident) -> Iterator[tuple[ReminderState, datetime]]:
+        """Yield the reminders that were recorded and not sent, each with the time of the next try."""
+        for states in incident.reminders.values():
+            for state in states:
+                if self._message_action(state.reminder) is None or not state.reminder.roles:
+                    continue
+                if at := next_try(incident, PHASE, str(state.number), state.at):
+                    yield state, at
+
+    async def _send_reminder(self, incident_id: str, state: ReminderState) -> None:
+        message, incident = self._message_action(state.reminder), self._conductor.incident(incident_id)
+        if message is None:
+            return
+        act = incident.act_of(PHASE, str(state.number))
+        if act is None or (act.outcome is not None and not act.outcome.good):
+            self._require_message(message.action)
+            reminder = {
+                "reminder": state.reminder.sentence,
+                "for": self._recipients(state.reminder.roles),
+                "number": str(state.number),
+            }
+            params = render_all(message.with_, self._conductor.values(incident).extended(reminder))
+            request = ActionRequest(PHASE, str(state.number), message.action, params, "Remind people", authorised=True)
+            await self._carry_out(incident, request)
+        elif act.outcome is None:
+            await self._executor.carry_out(incident_id, act.id, BY)
+
+    def _message_action(self, reminder: ReminderDue) -> MessageAction | None:
+        rules = self._company.plan.reminders
+        return (rules.page or rules.message) if reminder.urgent else rules.message
+
+    # --- pages -----------------------------------------------------------------------------------------
+
+    def _page_updates(self, incident: Incident) -> list[PageUpdate]:
+        updates = page_updates(incident)
+        return [update for update in updates if update.over or self._acknowledging(update.page.proposed.action)]
+
+    def _acknowledging(self, action: str) -> str | None:
+        """Return the action that acknowledges such a page; None if the pager has none, or is not installed any more."""
+        with suppress(NotFound):
+            return self._executor.action(action).taken_by
+        return None
+
+    async def _update_page(self, incident_id: str, update: PageUpdate) -> None:
+        """Resolve a page that is over, or acknowledge a page that a person has taken, so that it wakes no one else."""
+        page, incident = update.page.proposed, self._conductor.incident(incident_id)
+        act = incident.act_of(PHASE, update.step)
+        if act and act.outcome is None:
+            await self._executor.carry_out(incident_id, act.id, BY)
+            return
+        request = ActionRequest(
+            PHASE, update.step, page.action, page.params, "Close the page", undoes=update.page, authorised=True
+        )
+        if not update.over and (acknowledging := self._acknowledging(page.action)):
+            kind = self._executor.action(acknowledging)
+            params = {name: value for name, value in page.params.items() if name in kind.params.model_fields}
+            request = ActionRequest(PHASE, update.step, acknowledging, params, kind.title, authorised=True)
+        await self._carry_out(incident, request)
+
+    # --- live messages ---------------------------------------------------------------------------------
+
+    def _live_messages(self, incident: Incident) -> list[LiveMessage]:
+        with suppress(NotFound):  # a runbook that was removed has no messages to update
+            return list(due_live_messages(incident, self._conductor.runbook(incident)))
+        return []
+
+    async def _update_live_message(self, incident_id: str, message: LiveMessage) -> None:
+        incident, step = self._conductor.incident(incident_id), message.step
+        act = incident.act_of(LIVE_MESSAGE, message.key)
+        if act is not None and act.outcome is None:
+            await self._executor.carry_out(incident_id, act.id, BY)
+            return
+        self._require_message(step.action or "")
+        values = self._conductor.values(incident)
+        title = f"Keep up to date: {render(step.title, values) or step.id}"
+        params = render_all(step.with_, values)
+        await self._carry_out(
+            incident, ActionRequest(LIVE_MESSAGE, message.key, step.action or "", params, title, authorised=True)
+        )
+
+    # --- all of them -----------------------------------------------------------------------------------
+
+    async def _carry_out(self, incident: Incident, request: ActionRequest) -> None:
+        act = await self._proposer.propose(incident, request, BY)
+        await self._executor.carry_out(incident.id, act, BY)
+
+    def _require_message(self, action: str) -> None:
+        """Raise Refused for an action that does more than send a message, because nobody approves it here."""
+        kind = type(self._executor.action(action))
+        if not kind.speaks or kind.approval is not None:
+            raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
+
+    # --- recipients ------------------------------------------------------------------------------------
+
+    def _recipients(self, roles: list[str]) -> str:
+        """Return the people in these roles now, with how to reach them: `CTO: Ana (phone +49 …)`."""
+        now, plan = self._clock(), self._company.plan
+        lines: list[str] = []
+        for role in roles:
+            rota = next((rota for rota in plan.rotas if rota.role == role), None)
+            on_duty = self._on_duty(rota, now) if rota else [person.name for person in plan.holders(role)]
+            names = [self._reached(name, now) for name in dict.fromkeys(on_duty)]
+            lines.append(f"{plan.role_title(role)}: {', '.join(names) or 'nobody is named'}")
+        return plain("; ".join(lines), _LONGEST_RECIPIENTS) or "everybody"
+
+    def _on_duty(self, rota: Rota, now: datetime) -> list[str]:
+        overrides = self._journal.overrides(rota.role)
+        return [shift.person for shift in rota.on_duty(now, self._company.plan.working_time, overrides)]
+
+    def _reached(self, name: str, now: datetime) -> str:
+        plan = self._company.plan
+        person = next((one for one in plan.people if one.name == name), None)
+        if person is None:
+            return name
+        contacts = [f"{kind} {person.contacts[kind].address}" for kind in person.reached_by(now, plan.working_time)]
+        return f"{name} ({', '.join(contacts)})" if contacts else name
