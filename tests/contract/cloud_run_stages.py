@@ -1,4 +1,4 @@
-"""Where the ugly cases of Cloud Run are played: the simulator and the tests' own fake, each over gRPC and REST.
+"""The two kinds of Cloud Run for the difficult cases: the simulator and the tests' own fake, over gRPC and REST.
 
 A `Stage` is set up from one `Setting`, and lets a test do what others do meanwhile. `Acts` takes an act the real way:
 proposer, approval and executor, on a journal of its own.
@@ -51,26 +51,26 @@ ALL_LATEST: list[Entry] = [(None, 100, "")]
 
 @dataclass(frozen=True)
 class Setting:
-    """How Cloud Run stands at the start of a case."""
+    """Cloud Run at the start of a case."""
 
     revisions: dict[str, bool] = field(default_factory=lambda: {OLDER: True, GOOD: True, BAD: True})
-    """The oldest first, with whether they are ready."""
+    """The revisions, oldest first, and whether each is ready."""
     traffic: list[Entry] = field(default_factory=lambda: list(ALL_LATEST))
     seen: tuple[str, ...] = (OLDER, GOOD)
-    """What our own record saw serve all users well, the oldest first."""
+    """The revisions that our own record saw healthy with all users, oldest first."""
     elsewhere: dict[tuple[str, str], dict[str, bool]] = field(default_factory=dict[tuple[str, str], dict[str, bool]])
-    """Further services by region and name, with their revisions; all traffic is for the latest."""
+    """Other services by region and name, with their revisions; all traffic is on the latest."""
     operation_takes: float = 0.05
     serves_after: float = 0.0
     deadline: timedelta = timedelta(seconds=5)
     """How long an act's change may take to show."""
     service: dict[str, Any] = field(default_factory=dict[str, Any])
     options: dict[str, str] = field(default_factory=dict[str, str])
-    """What systems.yaml says otherwise of the service and of the system."""
+    """What differs in systems.yaml, for the service and for the system."""
 
 
 class Stage(Protocol):
-    """A Cloud Run that a test looks at from behind, and what others do to it."""
+    """A Cloud Run that a test inspects directly, and what other people do to it."""
 
     client: CloudRun
     path: str
@@ -80,7 +80,7 @@ class Stage(Protocol):
         ...
 
     def asked(self) -> list[Entry]:
-        """Return the traffic that was asked for."""
+        """Return the configured traffic."""
         ...
 
     def writes(self) -> int:
@@ -88,44 +88,44 @@ class Stage(Protocol):
         ...
 
     def deploy(self, name: str) -> None:
-        """Another person deploys."""
+        """Deploy, as another person."""
         ...
 
     def redirect(self, traffic: list[Entry]) -> None:
-        """Another person moves the traffic."""
+        """Move the traffic, as another person."""
         ...
 
     def label(self) -> None:
-        """Another person edits a part that has nothing to do with traffic."""
+        """Edit a part that does not concern traffic, as another person."""
         ...
 
     def spoil(self, name: str) -> None:
-        """A revision stops being ready."""
+        """Make a revision stop being ready."""
         ...
 
     def forbid(self) -> None:
-        """Our permission to write is taken away."""
+        """Take away our permission to write."""
         ...
 
     def delete(self, name: str) -> None:
-        """A revision is deleted."""
+        """Delete a revision."""
         ...
 
     def before_write(self, do: Callable[[], None]) -> None:
-        """Has something happen between our last look and our write."""
+        """Make something happen between our last read and our write."""
         ...
 
     def during(self, do: Callable[[], None]) -> None:
-        """Has something happen while our operation runs."""
+        """Make something happen while our operation runs."""
         ...
 
     def lose_answer(self) -> None:
-        """Has the next write take effect and its answer lost."""
+        """Make the next write take effect and lose its answer."""
         ...
 
 
 class OnFake:
-    """The tests' own fake, behind a wire."""
+    """The tests' own fake, behind a network connection."""
 
     def __init__(self, setting: Setting, fake: FakeCloudRun, line: Line, client: CloudRun) -> None:
         self.fake, self.line, self.client = fake, line, client
@@ -146,7 +146,7 @@ class OnFake:
         return self.fake.serving(path or self.path)
 
     def asked(self) -> list[Entry]:
-        """Return the traffic that was asked for."""
+        """Return the configured traffic."""
         return self.fake.asked(self.path)
 
     def writes(self) -> int:
@@ -155,7 +155,7 @@ class OnFake:
 
 
 class OnSimulator:
-    """The simulated production; what happens meanwhile happens while its faults hold a call back."""
+    """The simulated production; other people act while one of its faults delays a call."""
 
     def __init__(self, sim: Simulated, client: CloudRun) -> None:
         self.sim, self.client, self.path = sim, client, SERVICE
@@ -170,7 +170,7 @@ class OnSimulator:
         ).serving()
 
     def asked(self) -> list[Entry]:
-        """Return the traffic that was asked for."""
+        """Return the configured traffic."""
         return [(one.revision, one.percent, one.tag) for one in self.sim.world.service.state.traffic]
 
     def writes(self) -> int:
@@ -178,43 +178,43 @@ class OnSimulator:
         return sum(len(site.service.operations) for site in self.sim.world.regional_services)
 
     def deploy(self, name: str) -> None:
-        """Another person deploys."""
+        """Deploy, as another person."""
         self.sim.world.deploy(RevisionSpec(name=name), by="somebody")
 
     def redirect(self, traffic: list[Entry]) -> None:
-        """Another person moves the traffic."""
+        """Move the traffic, as another person."""
         self.sim.world.redirect(_specs(traffic), by="somebody")
 
     def label(self) -> None:
-        """Another person edits a part that has nothing to do with traffic."""
+        """Edit a part that does not concern traffic, as another person."""
         self.sim.world.service.touch()
 
     def spoil(self, name: str) -> None:
-        """A revision stops being ready."""
+        """Make a revision stop being ready."""
         revisions = self.sim.world.service.revisions
         revisions[name] = replace(revisions[name], ready=False, not_ready_because="It was evicted.")
 
     def delete(self, name: str) -> None:
-        """A revision is deleted."""
+        """Delete a revision."""
         revisions = self.sim.world.service.revisions
         revisions[name] = replace(revisions[name], deleted_at=utc_now())
 
     def forbid(self) -> None:
-        """Our permission to write is taken away."""
+        """Take away our permission to write."""
         self.sim.world.scenario.permissions.remove("run.services.update")
 
     def before_write(self, do: Callable[[], None]) -> None:
-        """Has something happen between our last look and our write."""
+        """Make something happen between our last read and our write."""
         faults = self.sim.world.faults
         faults.set(Fault(api="cloud_run", method="UpdateService", kind="slow", seconds=0.1))
         self._when(lambda: all(one.kind != "slow" for one in faults.waiting()), do)
 
     def during(self, do: Callable[[], None]) -> None:
-        """Has something happen while our operation runs."""
+        """Make something happen while our operation runs."""
         self._when(lambda: self.sim.world.service.state.reconciling, do)
 
     def lose_answer(self) -> None:
-        """Has the next write take effect and its answer lost."""
+        """Make the next write take effect and lose its answer."""
         self.sim.world.faults.set(Fault(api="cloud_run", method="UpdateService", kind="answer_lost"))
 
     def _when(self, true: Callable[[], bool], do: Callable[[], None]) -> None:
@@ -231,7 +231,7 @@ def full_name(region: str, name: str) -> str:
 
 
 def _revisions(known: dict[str, bool]) -> list[RevisionSpec]:
-    """Return them as a scenario has them, an hour between each two."""
+    """Return the revisions as in a scenario, one hour apart."""
     return [
         RevisionSpec.model_validate({"name": name, "ready": ready, "age": f"{len(known) - number}h"})
         for number, (name, ready) in enumerate(known.items())
@@ -280,7 +280,7 @@ async def _on_simulator(transport: str, setting: Setting) -> AsyncGenerator[Stag
 
 @asynccontextmanager
 async def staged(where: str, transport: str, setting: Setting) -> AsyncGenerator[Stage]:
-    """Yield the stage `where` (`simulator` or `fake`), with our client aimed at it over `transport`."""
+    """Yield the stage `where` (`simulator` or `fake`), with our client connected over `transport`."""
     async with (_on_fake if where == "fake" else _on_simulator)(transport, setting) as stage:
         try:
             yield stage
@@ -292,12 +292,12 @@ async def staged(where: str, transport: str, setting: Setting) -> AsyncGenerator
 
 
 def _within(kind: type[Action[Any, Any]], deadline: timedelta) -> type[Action[Any, Any]]:
-    """Return the action with another deadline: its own, a minute, is more than a test can wait for."""
+    """Return the action with another deadline: its own, a minute, is too long for a test."""
     return type(kind.__name__, (kind,), {"deadline": deadline})
 
 
 class CompanyContext:
-    """Surroundings with one service, `shop`, and the stage's client."""
+    """A context with one service, `shop`, and the stage's client."""
 
     def __init__(self, client: Any, record: FakeRecord, **service: Any) -> None:
         self._client = client
@@ -341,39 +341,39 @@ class Acts:
 
     @property
     def incident(self) -> Incident:
-        """Return how the incident stands."""
+        """Return the incident."""
         incident = replay(self.journal.entries(self.id))
         assert incident is not None
         return incident
 
     async def proposed(self, kind: type[AnyAction] = RollbackTraffic, undoes: Act | None = None, **params: Any) -> Act:
-        """Propose an act on the service, and returns it."""
+        """Propose an act on the service, and return it."""
         raw = {"service": "shop"} | params if undoes is None else undoes.proposed.params
         request = ActionRequest("contain", "undo" if undoes else "act", kind.name, raw, kind.title, undoes=undoes)
         act = await self._proposer.propose(self.incident, request, MACHINE)
         return self.incident.acts[act]
 
     async def approved(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Act:
-        """Propose an act, has it approved, and returns it."""
+        """Propose an act, approve it, and return it."""
         act = await self.proposed(kind, **params)
         self.approve(act)
         return act
 
     def approve(self, act: Act) -> None:
-        """Ana says yes to whatever is asked about the act."""
+        """Approve, as Ana, each question about the act."""
         for ask in act.asks:
             self.journal.append(self.id, [AskAnswered(ask=ask, yes=True)], ANA)
 
     async def carried_out(self, act: Act) -> Outcome:
-        """Carry an approved act out."""
+        """Carry out an approved act."""
         return await self.executor.carry_out(self.id, act.id, MACHINE)
 
     async def done(self, kind: type[AnyAction] = RollbackTraffic, **params: Any) -> Outcome:
-        """Take an act all the way."""
+        """Propose, approve and carry out an act."""
         return await self.carried_out(await self.approved(kind, **params))
 
     async def undone(self) -> Outcome:
-        """Take the undo of the incident's first act all the way."""
+        """Propose, approve and carry out the undo of the incident's first act."""
         first = next(iter(self.incident.acts.values()))
         undo = await self.proposed(type(self.executor.action(first.proposed.action)), undoes=first)
         if undo.outcome:

@@ -1,7 +1,7 @@
-"""Cloud Run in every ugly case: over gRPC and REST, against the simulator and a fake that shares nothing with it.
+"""Difficult cases of Cloud Run: over gRPC and REST, against the simulator and a fake that shares no code with it.
 
-Each act goes the real way: proposed, approved, carried out by the executor, written down in a journal. What a case
-needs of Cloud Run stands in its `Setting`; what others do meanwhile is done by the stage.
+Each act is proposed, approved, carried out by the executor and recorded in a journal. `Setting` describes Cloud Run at
+the start of a case; the stage does what other people do in the meantime.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Scene = Callable[..., Awaitable[tuple[Stage, Acts]]]
 
 @pytest.fixture(params=["simulator", "fake"])
 def where(request: pytest.FixtureRequest) -> str:
-    """Which Cloud Run."""
+    """Return the transport and the kind of Cloud Run."""
     return str(request.param)
 
 
@@ -67,7 +67,7 @@ async def scene(request: pytest.FixtureRequest, where: str, tmp_path: Path) -> A
 
 
 async def test_tags_are_kept(scene: Scene) -> None:
-    """A rollback rewrites the traffic, and every preview address stays where it was."""
+    """A rollback rewrites the traffic, and every preview address stays."""
     stage, acts = await scene(Setting(traffic=[(None, 100, ""), (OLDER, 0, "old"), (BAD, 0, "preview")]))
     outcome = await acts.done()
     assert outcome.status is ActStatus.VERIFIED
@@ -76,7 +76,7 @@ async def test_tags_are_kept(scene: Scene) -> None:
 
 
 async def test_a_first_entry_that_is_only_a_tag_is_not_what_serves(scene: Scene) -> None:
-    """Nothing depends on the order of the entries."""
+    """The order of the entries does not matter."""
     stage, acts = await scene(Setting(traffic=[(OLDER, 0, "old"), (BAD, 100, "")]))
     act = await acts.approved()
     assert act.change is not None
@@ -86,7 +86,7 @@ async def test_a_first_entry_that_is_only_a_tag_is_not_what_serves(scene: Scene)
 
 
 async def test_a_canary_goes_back_to_what_serves_beside_it_and_its_undo_restores_the_split(scene: Scene) -> None:
-    """Ninety to ten becomes all to the ninety; undone, it is ninety to ten again."""
+    """90 to 10 becomes 100 to the former; undo restores 90 to 10."""
     stage, acts = await scene(Setting(traffic=[(BAD, 10, "canary"), (OLDER, 90, "")], seen=(OLDER,)))
     assert (await acts.done()).good
     assert stage.serving() == {OLDER: 100}
@@ -95,7 +95,7 @@ async def test_a_canary_goes_back_to_what_serves_beside_it_and_its_undo_restores
 
 
 async def test_latest_and_named_entries_side_by_side(scene: Scene) -> None:
-    """The share of latest belongs to the revision that it means now."""
+    """The share of `latest` belongs to the revision that it resolves to now."""
     stage, acts = await scene(Setting(traffic=[(None, 60, ""), (GOOD, 30, ""), (OLDER, 10, "")]))
     act = await acts.approved()
     assert act.change is not None
@@ -107,7 +107,7 @@ async def test_latest_and_named_entries_side_by_side(scene: Scene) -> None:
 # --- which revision is there to go back to -------------------------------------------------------------
 
 
-async def test_a_previous_revision_that_was_deleted_is_passed_over(scene: Scene) -> None:
+async def test_a_previous_revision_that_was_deleted_is_skipped(scene: Scene) -> None:
     """The next older one takes its place."""
     stage, acts = await scene()
     stage.delete(GOOD)
@@ -115,15 +115,15 @@ async def test_a_previous_revision_that_was_deleted_is_passed_over(scene: Scene)
     assert stage.serving() == {OLDER: 100}
 
 
-async def test_a_previous_revision_that_is_not_ready_is_passed_over(scene: Scene) -> None:
-    """A deployment that never started has served nobody."""
+async def test_a_previous_revision_that_is_not_ready_is_skipped(scene: Scene) -> None:
+    """A deployment that never started has never served users."""
     stage, acts = await scene(Setting(revisions={OLDER: True, GOOD: False, BAD: True}))
     assert (await acts.done()).good
     assert stage.serving() == {OLDER: 100}
 
 
 async def test_a_target_that_is_lost_after_the_approval_is_refused(scene: Scene) -> None:
-    """Between the approval and the write it was evicted: users are not sent there."""
+    """The target was evicted between approval and write, so users are not sent there."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.spoil(GOOD)
@@ -133,7 +133,7 @@ async def test_a_target_that_is_lost_after_the_approval_is_refused(scene: Scene)
 
 
 async def test_no_previous_revision_is_refused_with_what_else_there_is_to_do(scene: Scene) -> None:
-    """A service's first deployment has nothing behind it."""
+    """A service's first deployment has no earlier revision."""
     stage, acts = await scene(Setting(revisions={BAD: True}))
     act = await acts.proposed()
     assert (act.status, stage.writes()) == (ActStatus.REFUSED, 0)
@@ -146,7 +146,7 @@ async def test_no_previous_revision_is_refused_with_what_else_there_is_to_do(sce
 
 
 async def test_already_rolled_back_is_refused_before_it_goes_one_too_far(scene: Scene) -> None:
-    """Somebody pinned the good revision: `previous` would be the one before it."""
+    """The good revision is pinned already: `previous` would be the one before it."""
     stage, acts = await scene(Setting(traffic=[(GOOD, 100, "")]))
     act = await acts.proposed()
     assert (act.status, act.asks, stage.writes()) == (ActStatus.REFUSED, [], 0)
@@ -155,7 +155,7 @@ async def test_already_rolled_back_is_refused_before_it_goes_one_too_far(scene: 
 
 
 async def test_a_named_target_that_serves_already_is_found_done(scene: Scene) -> None:
-    """Nothing is written, and nobody is asked."""
+    """Nothing is written, and no one is asked."""
     stage, acts = await scene(Setting(traffic=[(GOOD, 100, "")]))
     act = await acts.proposed(to=GOOD)
     assert act.outcome is not None
@@ -163,8 +163,8 @@ async def test_a_named_target_that_serves_already_is_found_done(scene: Scene) ->
     assert stage.writes() == 0
 
 
-async def test_pinned_by_somebody_else_after_the_approval_to_the_same_revision_is_found_done(scene: Scene) -> None:
-    """Theirs is ours: there is nothing left to write, and nothing of ours to undo."""
+async def test_the_same_pin_by_another_person_after_the_approval_is_found_done(scene: Scene) -> None:
+    """There is nothing left to write, and nothing of ours to undo."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.redirect([(GOOD, 100, "")])
@@ -172,8 +172,8 @@ async def test_pinned_by_somebody_else_after_the_approval_to_the_same_revision_i
     assert (outcome.status, outcome.changed, stage.writes()) == (ActStatus.VERIFIED, False, 0)
 
 
-async def test_pinned_by_somebody_else_after_the_approval_to_another_revision_voids_it(scene: Scene) -> None:
-    """Who decided something else meanwhile is not overruled by an approval that knew nothing of it."""
+async def test_another_pin_by_another_person_after_the_approval_voids_it(scene: Scene) -> None:
+    """An approval does not overrule a later decision that it did not know of."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.redirect([(OLDER, 100, "")])
@@ -186,7 +186,7 @@ async def test_pinned_by_somebody_else_after_the_approval_to_another_revision_vo
 
 
 async def test_an_unrelated_edit_at_the_moment_of_the_write_is_read_again_and_it_goes_on(scene: Scene) -> None:
-    """A new label makes the etag stale; what the approval signed still stands."""
+    """A new label makes the etag stale, but what the approval signed is unchanged."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.before_write(stage.label)
@@ -196,7 +196,7 @@ async def test_an_unrelated_edit_at_the_moment_of_the_write_is_read_again_and_it
 
 
 async def test_traffic_that_changed_at_the_moment_of_the_write_stops_it_and_needs_a_new_approval(scene: Scene) -> None:
-    """Nothing is written; worked out again it is another change, and people are asked again."""
+    """Nothing is written; the new proposal is another change, and people are asked again."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.before_write(lambda: stage.redirect([(BAD, 50, ""), (OLDER, 50, "")]))
@@ -213,7 +213,7 @@ async def test_traffic_that_changed_at_the_moment_of_the_write_stops_it_and_need
 
 
 async def test_a_rollout_that_outlasts_the_deadline_is_unverified_until_a_later_check_proves_it(scene: Scene) -> None:
-    """The record does not claim what was not seen, not even when asked again too early."""
+    """The record claims only what was observed, even if it is checked again too early."""
     stage, acts = await scene(Setting(operation_takes=0.9, deadline=SHORT))
     outcome = await acts.done()
     assert (outcome.status, outcome.changed) == (ActStatus.UNVERIFIED, True)
@@ -227,8 +227,8 @@ async def test_a_rollout_that_outlasts_the_deadline_is_unverified_until_a_later_
     assert (later.status, later.changed, stage.writes()) == (ActStatus.VERIFIED, False, 1)
 
 
-async def test_a_rollout_that_somebody_else_has_begun_is_waited_for_and_not_written_again(scene: Scene) -> None:
-    """The same traffic is on its way already: found done only once users are there, and theirs to undo."""
+async def test_a_rollout_that_another_person_began_is_waited_for_and_not_written_again(scene: Scene) -> None:
+    """The same traffic is being rolled out: the act is found done once users are there."""
     stage, acts = await scene(Setting(operation_takes=0.5))
     act = await acts.approved()
     await stage.client.set_traffic(NAME, (Traffic(revision=GOOD, percent=100),), "")
@@ -238,8 +238,8 @@ async def test_a_rollout_that_somebody_else_has_begun_is_waited_for_and_not_writ
     assert not acts.incident.in_place
 
 
-async def test_an_operation_that_fails_is_said_at_once_and_with_who_still_serves(scene: Scene) -> None:
-    """The target was evicted after the last look: the wanted traffic stands in the service, the old one serves."""
+async def test_a_failed_operation_is_reported_at_once_with_what_still_serves(scene: Scene) -> None:
+    """The target was evicted after the last read: the wanted traffic is configured, the old revision serves."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.before_write(lambda: stage.spoil(GOOD))
@@ -262,7 +262,7 @@ async def test_an_operation_that_is_done_is_not_proof_until_users_are_sent_there
 
 
 async def test_users_who_never_arrive_leave_it_unverified(scene: Scene) -> None:
-    """The operation was a success, and the statuses say otherwise until the deadline."""
+    """The operation succeeded, but the statuses say otherwise until the deadline."""
     _, acts = await scene(Setting(serves_after=30, deadline=SHORT))
     outcome = await acts.done()
     assert outcome.status is ActStatus.UNVERIFIED
@@ -270,7 +270,7 @@ async def test_users_who_never_arrive_leave_it_unverified(scene: Scene) -> None:
 
 
 async def test_an_answer_that_is_lost_after_the_change_is_written_once_and_recorded_once(scene: Scene) -> None:
-    """The connection breaks when Cloud Run has accepted it: the next look proves it, and nothing is sent again."""
+    """The connection breaks after Cloud Run accepted the write: the next read proves it, and nothing is sent again."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.lose_answer()
@@ -285,7 +285,7 @@ async def test_an_answer_that_is_lost_after_the_change_is_written_once_and_recor
 # --- permission and names ------------------------------------------------------------------------------
 
 
-async def test_a_missing_permission_is_found_before_anybody_is_asked(scene: Scene) -> None:
+async def test_a_missing_permission_is_found_before_people_are_asked(scene: Scene) -> None:
     """The sentence names the permission, the next step the role that has it."""
     stage, acts = await scene()
     stage.forbid()
@@ -297,7 +297,7 @@ async def test_a_missing_permission_is_found_before_anybody_is_asked(scene: Scen
 
 
 async def test_a_permission_that_is_taken_away_at_the_last_moment_changes_nothing(scene: Scene) -> None:
-    """The write is refused, and the record says that nothing came of it."""
+    """The write is refused, and the record says that nothing was changed."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.before_write(stage.forbid)
@@ -317,10 +317,10 @@ async def test_a_permission_that_is_taken_away_at_the_last_moment_changes_nothin
     ],
     ids=["wrong region", "unknown service", "wrong project"],
 )
-async def test_a_wrong_name_is_said_in_full_with_where_to_correct_it(
+async def test_a_wrong_name_is_told_in_full_with_the_place_to_correct_it(
     scene: Scene, setting: Setting, looked_for: str
 ) -> None:
-    """A wrong project may look like a missing permission: either way it says what was looked for."""
+    """A wrong project may look like a missing permission: either error gives the full name."""
     _, acts = await scene(setting)
     act = await acts.proposed()
     assert act.outcome is not None
@@ -333,7 +333,7 @@ async def test_a_wrong_name_is_said_in_full_with_where_to_correct_it(
 
 
 async def test_a_deployment_after_the_approval_voids_it_where_latest_serves(scene: Scene) -> None:
-    """It may be the fix: users meet another revision than the approver saw."""
+    """It may be the fix: users get another revision than the approver saw."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.deploy(FIX)
@@ -343,7 +343,7 @@ async def test_a_deployment_after_the_approval_voids_it_where_latest_serves(scen
 
 
 async def test_a_deployment_at_the_moment_of_the_write_voids_it_where_latest_serves(scene: Scene) -> None:
-    """The etag stops the write; the look after it sees that somebody else serves."""
+    """The etag stops the write; the next read shows that another revision serves."""
     stage, acts = await scene()
     act = await acts.approved()
     stage.before_write(lambda: stage.deploy(FIX))
@@ -352,8 +352,8 @@ async def test_a_deployment_at_the_moment_of_the_write_voids_it_where_latest_ser
     assert stage.serving() == {FIX: 100}
 
 
-async def test_a_deployment_that_gets_no_users_does_not_stand_in_the_way(scene: Scene) -> None:
-    """Where traffic is named, a new revision changes nothing of what was approved."""
+async def test_a_deployment_that_gets_no_users_does_not_block_the_change(scene: Scene) -> None:
+    """If the traffic names its revision, a new one does not change what was approved."""
     stage, acts = await scene(Setting(traffic=[(BAD, 100, "")]))
     act = await acts.approved()
     stage.before_write(lambda: stage.deploy(FIX))
@@ -362,7 +362,7 @@ async def test_a_deployment_that_gets_no_users_does_not_stand_in_the_way(scene: 
 
 
 async def test_a_deployment_while_the_operation_runs_gets_no_users(scene: Scene) -> None:
-    """The traffic is pinned by then."""
+    """The traffic is already pinned."""
     stage, acts = await scene(Setting(operation_takes=0.3))
     act = await acts.approved()
     stage.during(lambda: stage.deploy(FIX))
@@ -370,8 +370,8 @@ async def test_a_deployment_while_the_operation_runs_gets_no_users(scene: Scene)
     assert stage.serving() == {GOOD: 100}
 
 
-async def test_traffic_that_somebody_moves_while_the_operation_runs_is_theirs(scene: Scene) -> None:
-    """It is not written over, and the record says what is there instead."""
+async def test_traffic_that_another_person_moves_during_the_operation_is_kept(scene: Scene) -> None:
+    """It is not overwritten, and the record names the actual traffic."""
     stage, acts = await scene(Setting(operation_takes=0.3))
     act = await acts.approved()
     stage.during(lambda: stage.redirect([(OLDER, 100, "")]))
@@ -380,7 +380,7 @@ async def test_traffic_that_somebody_moves_while_the_operation_runs_is_theirs(sc
     assert outcome.sentence == f"Traffic is set to 100 % {OLDER}, not to 100 % {GOOD}."
 
 
-async def test_the_way_back_waits_for_the_fix(scene: Scene) -> None:
+async def test_undo_waits_for_the_fix(scene: Scene) -> None:
     """Undo is refused while the latest revision is the bad one; once a fix is deployed, undo sends users to it."""
     stage, acts = await scene()
     await acts.done()
@@ -398,7 +398,7 @@ BY_REVISION = {"maintenance": MaintenanceHandle(revision_tag="maintenance")}
 
 
 async def test_maintenance_by_revision_survives_a_lost_answer_and_an_unrelated_edit(scene: Scene) -> None:
-    """The same traffic underneath, so the same fence."""
+    """It changes traffic too, so the etag protects it in the same way."""
     revisions = {PAGE: True, GOOD: True, BAD: True}
     stage, acts = await scene(Setting(revisions, [(None, 100, ""), (PAGE, 0, "maintenance")], service=BY_REVISION))
     act = await acts.approved(EnableMaintenance)
@@ -432,8 +432,8 @@ async def test_one_act_changes_one_region(scene: Scene) -> None:
     assert finding.sentence.startswith(f"Traffic is 100 % {EUROPEAN}-1, pinned")
 
 
-async def test_what_somebody_does_in_one_region_leaves_an_approval_for_the_other_alone(scene: Scene) -> None:
-    """A deployment and moved traffic here, at the moment of the write there: it is carried out as approved."""
+async def test_changes_in_one_region_do_not_affect_an_approval_for_the_other(scene: Scene) -> None:
+    """A deployment and moved traffic in one region do not stop the approved write in the other."""
     stage, acts = await scene(TWO_REGIONS)
     act = await acts.approved(region=EUROPE)
     stage.deploy(FIX)
@@ -444,10 +444,10 @@ async def test_what_somebody_does_in_one_region_leaves_an_approval_for_the_other
 
 
 @pytest.mark.parametrize("kind", [RollbackTraffic, EnableMaintenance])
-async def test_a_service_in_two_regions_asks_for_one(
+async def test_a_service_in_two_regions_needs_a_region(
     scene: Scene, kind: type[RollbackTraffic | EnableMaintenance]
 ) -> None:
-    """None named, or one that it is not in: refused with the regions there are."""
+    """Without a region, or with a wrong one, the refusal lists the regions."""
     stage, acts = await scene(TWO_REGIONS)
     unnamed, elsewhere = await acts.proposed(kind), await acts.proposed(kind, region="asia-east1")
     assert unnamed.outcome is not None

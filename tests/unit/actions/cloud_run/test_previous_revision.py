@@ -71,7 +71,7 @@ def counted(**totals: int | tuple[int, int]) -> tuple[Evidence, ...]:
 
 
 def past(*evidence: Evidence, unknown: tuple[str, ...] = ()) -> Past:
-    """Return what the witnesses said."""
+    """Return the past with this evidence."""
     return Past(onset=NOW, asked_at=NOW, evidence=evidence, unknown=unknown)
 
 
