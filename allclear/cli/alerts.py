@@ -10,7 +10,7 @@ import httpx
 import typer
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import READ, AsJson, app, run, say, say_heading, say_json
+from allclear.cli.root import READ, AsJson, app, print_heading, print_json, print_line, run
 from allclear.company import find_company
 from allclear.domain.base import utc_now
 from allclear.domain.errors import NotFound
@@ -49,15 +49,15 @@ def samples(as_json: AsJson = False) -> None:
         for name in SOURCES[source].samples
     ]
     if as_json:
-        say_json(rows)
+        print_json(rows)
         return
     authenticator = _authenticator(load_settings())
     for source in SOURCES:
         missing = lacks(authenticator, source)
-        say(f"{source}: {SOURCES[source].title}{f'  ({missing})' if missing else ''}")
+        print_line(f"{source}: {SOURCES[source].title}{f'  ({missing})' if missing else ''}")
         for name in SOURCES[source].samples:
             shown = ", ".join(f"{label}={value}" for label, value in _labels(source, name).items())
-            say(f"  {name:20} {shown or 'no alert'}")
+            print_line(f"  {name:20} {shown or 'no alert'}")
 
 
 @alert.command()
@@ -74,14 +74,14 @@ def send(
     with httpx.Client(base_url=settings.responder_url, timeout=10) as http:
         sent = send_sample(_authenticator(settings), http, source, name, utc_now())
     if as_json:
-        say_json({"id": sent.delivery, **(sent.decision or {})})
+        print_json({"id": sent.delivery, **(sent.decision or {})})
         return
-    say(f"Sent: {source}, {name}, as {sent.delivery}.")
+    print_line(f"Sent: {source}, {name}, as {sent.delivery}.")
     if sent.decision is None:
-        say("To see the responder's decision, set ALLCLEAR_ALERT_TOKEN as it is set for the responder.")
+        print_line("To see the responder's decision, set ALLCLEAR_ALERT_TOKEN as it is set for the responder.")
         return
     incident = f" ({sent.decision['incident']})" if sent.decision["incident"] else ""
-    say(f"It is {sent.decision['state']}{incident}. {sent.decision['reason']}")
+    print_line(f"It is {sent.decision['state']}{incident}. {sent.decision['reason']}")
 
 
 @alert.command("list")
@@ -101,12 +101,12 @@ def list_alerts(
 
     rows = run(work())
     if as_json:
-        say_json([row.model_dump(mode="json") for row in rows])
+        print_json([row.model_dump(mode="json") for row in rows])
         return
     if rows:
         _print_alerts(rows)
     else:
-        say("No such alert was received." if state or source else f"No alert was received yet. {_TRY}")
+        print_line("No such alert was received." if state or source else f"No alert was received yet. {_TRY}")
 
 
 @alert.command()
@@ -123,11 +123,11 @@ def retry(
 
     row = run(work())
     if as_json:
-        say_json(row.model_dump(mode="json"))
+        print_json(row.model_dump(mode="json"))
         return
     _print_alerts([row])
     if row.state == "new":
-        say("The responder will process it. If it is not running, start it: allclear up.")
+        print_line("The responder will process it. If it is not running, start it: allclear up.")
 
 
 def _wait_for(engine: Engine, delivery: str) -> DeliveryView:
@@ -139,17 +139,17 @@ def _wait_for(engine: Engine, delivery: str) -> DeliveryView:
 
 
 def _print_alerts(rows: list[DeliveryView]) -> None:
-    say_heading(f"{'Received (UTC)':16}  {'Source':12}  {'State':11}  ID, and what became of each alert in it")
+    print_heading(f"{'Received (UTC)':16}  {'Source':12}  {'State':11}  ID, and what became of each alert in it")
     for row in rows:
         count = f" ({row.count} times)" if row.count > 1 else ""
-        say(f"{row.received_at:%Y-%m-%d %H:%M}  {row.source:12}  {row.state:11}  {row.id}{count}")
+        print_line(f"{row.received_at:%Y-%m-%d %H:%M}  {row.source:12}  {row.state:11}  {row.id}{count}")
         if not row.alerts and row.reason:
-            say(f"    {row.reason}")
+            print_line(f"    {row.reason}")
         if more := row.total_alerts - len(row.alerts):
-            say(f"    ({more} before these: GET /alerts/{row.id} shows all)")
+            print_line(f"    ({more} before these: GET /alerts/{row.id} shows all)")
         for one in row.alerts:
-            say(f"    {alert_text(one.status, one.severity, one.title)}")
-            say(f"        {decision_text(one.decision, one.status, one.incident, one.reason)}")
+            print_line(f"    {alert_text(one.status, one.severity, one.title)}")
+            print_line(f"        {decision_text(one.decision, one.status, one.incident, one.reason)}")
 
 
 def _labels(source: str, name: str) -> dict[str, str]:

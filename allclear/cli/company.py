@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from allclear.cli.root import AsJson, app, out, say, say_json
+from allclear.cli.root import PREPARE, AsJson, app, out, print_json, print_line
 from allclear.company import Diagnostic, check_company, companies_root, company_names
 from allclear.company.diagnostics import display_path, suggestion
 from allclear.company.scaffold import NewCompany, Question, new_folder, questions, valid_answer, write_new_company
@@ -25,7 +25,7 @@ from allclear.schemas import FILE_KINDS, FOLDER, file_name, schema_of, write_sch
 _STYLE = {"error": "bold red", "warning": "yellow", "assumed": "dim"}
 
 
-@app.command()
+@app.command(rich_help_panel=PREPARE)
 def check(
     company: Annotated[str, typer.Argument(help="A folder under runbooks/; all of them if left out.")] = "",
     as_json: AsJson = False,
@@ -43,7 +43,7 @@ def check(
     }
     every = [diagnostic for diagnostics in found.values() for diagnostic in diagnostics]
     if as_json:
-        say_json([vars(diagnostic) for diagnostic in every])
+        print_json([vars(diagnostic) for diagnostic in every])
     else:
         for name, diagnostics in found.items():
             _print_diagnostics(name, diagnostics)
@@ -60,12 +60,12 @@ def _require_company(name: str) -> None:
 def _print_diagnostics(company: str, found: list[Diagnostic]) -> None:
     for diagnostic in found:
         out.print(f"{diagnostic.level:8}", style=_STYLE[diagnostic.level], end=" ")
-        say(str(diagnostic) if diagnostic.level == "assumed" else f"{diagnostic} {diagnostic.next_step}")
+        print_line(str(diagnostic) if diagnostic.level == "assumed" else f"{diagnostic} {diagnostic.next_step}")
     count = Counter(diagnostic.level for diagnostic in found)
-    say(f"{company}: {count['error']} errors, {count['warning']} warnings, {count['assumed']} assumed defaults.")
+    print_line(f"{company}: {count['error']} errors, {count['warning']} warnings, {count['assumed']} assumed defaults.")
 
 
-@app.command("show-runbook")
+@app.command("show-runbook", rich_help_panel=PREPARE)
 def show_runbook(
     company: Annotated[str, typer.Argument(help="A folder under runbooks/.")],
     runbook: Annotated[str, typer.Argument(help="A runbook of that company.")],
@@ -75,12 +75,12 @@ def show_runbook(
     _require_company(company)
     whole = ShownRunbook(companies_root() / company, runbook)
     if as_json:
-        say_json(whole.as_json())
+        print_json(whole.as_json())
     else:
         print(whole.as_yaml(), end="")  # noqa: T201 - a file, without any wrapping
 
 
-@app.command()
+@app.command(rich_help_panel=PREPARE)
 def schema(
     file: Annotated[str, typer.Argument(metavar=f"[{'|'.join(FILE_KINDS)}]", help="Of which file.")] = "",
     write: Annotated[Path | None, typer.Option(metavar="DIR", help="Write all of them into this folder.")] = None,
@@ -91,16 +91,18 @@ def schema(
         if write.exists() and not write.is_dir():
             raise ConfigError(f"{write} is not a folder.", "Name a folder.")
         for path in write_schemas(write, capabilities):
-            say(display_path(path.resolve()))
-        say(f"Name the schema in the first line of a file: # yaml-language-server: $schema=PATH/{file_name('plan')}")
+            print_line(display_path(path.resolve()))
+        print_line(
+            f"Name the schema in the first line of a file: # yaml-language-server: $schema=PATH/{file_name('plan')}"
+        )
         return
     if file and file not in FILE_KINDS:
         raise NotFound(f"There is no schema for {file!r}.", suggestion(file, FILE_KINDS))
     made = {kind: schema_of(kind, capabilities) for kind in FILE_KINDS if file in ("", kind)}
-    say_json(made.get(file, made))
+    print_json(made.get(file, made))
 
 
-@app.command()
+@app.command(rich_help_panel=PREPARE)
 def init(  # noqa: PLR0913, PLR0917 - one option for each question; typer passes them by name
     company: Annotated[str, typer.Argument(help="The folder's name, as acme.")],
     title: Annotated[str | None, typer.Option(help="The company's name, as people write it.")] = None,
@@ -133,7 +135,7 @@ def init(  # noqa: PLR0913, PLR0917 - one option for each question; typer passes
     }
     answers = {name: text.strip() for name, text in given.items() if text is not None}
     if not yes and sys.stdin.isatty():
-        say("Press Enter to take the answer in [brackets], or to leave a blank that `allclear check` reports.")
+        print_line("Press Enter to take the answer in [brackets], or to leave a blank that `allclear check` reports.")
         answers |= {asked.name: _ask(asked) for asked in questions(company) if asked.name not in answers}
     start = NewCompany.read(company, answers)
     write_new_company(start, folder)
@@ -150,7 +152,7 @@ def _ask(question: Question) -> str:
         try:
             valid_answer(question, answer)
         except ConfigError as error:
-            say(str(error))
+            print_line(str(error))
         else:
             return answer
 
@@ -159,13 +161,13 @@ def _print_next_steps(folder: Path) -> None:
     name = folder.name
     found = check_company(folder, Registry.installed(), PLACEHOLDERS, check_drills)
     blanks = sum(diagnostic.level == "warning" for diagnostic in found)
-    say(f"Wrote {display_path(folder)}{f', with {blanks} blanks to fill in' if blanks else ''}. Next:")
-    say(f"  allclear check {name}")
-    say(f"  allclear drill --company {name}")
-    say(f"  ALLCLEAR_COMPANY={name} allclear up --simulated")
+    print_line(f"Wrote {display_path(folder)}{f', with {blanks} blanks to fill in' if blanks else ''}. Next:")
+    print_line(f"  allclear check {name}")
+    print_line(f"  allclear drill --company {name}")
+    print_line(f"  ALLCLEAR_COMPANY={name} allclear up --simulated")
 
 
-@app.command()
+@app.command(rich_help_panel=PREPARE)
 def lines(
     company: Annotated[str | None, typer.Argument(help="A folder under runbooks/; all of them if left out.")] = None,
     document: Annotated[
@@ -185,12 +187,12 @@ def lines(
         return
     for one in found:
         for line in one.missing:
-            say(f"{one.name}: not yet: {line.line}: {line.not_yet}")
-        say(f"{one.name}: {len(one.lines.lines)} lines, {len(one.missing)} not yet.")
+            print_line(f"{one.name}: not yet: {line.line}: {line.not_yet}")
+        print_line(f"{one.name}: {len(one.lines.lines)} lines, {len(one.missing)} not yet.")
     if document is not None:
         unmapped = [text for text in document_lines(document.read_text(encoding="utf-8")) if text not in _texts(found)]
         for text in unmapped:
-            say(f"not mapped: {text}")
+            print_line(f"not mapped: {text}")
         if unmapped:
             raise typer.Exit(1)
 

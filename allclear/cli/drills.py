@@ -13,7 +13,7 @@ import typer
 from rich.markdown import Markdown
 from rich.text import Text
 
-from allclear.cli.root import REHEARSE, app, out, run_until_stopped, say, say_heading, say_json
+from allclear.cli.root import REHEARSE, app, out, print_heading, print_json, print_line, run_until_stopped
 from allclear.company import Company, check_company, find_company
 from allclear.domain.approval import Ask
 from allclear.domain.durations import say_duration
@@ -71,7 +71,7 @@ def drill(
     played = run_until_stopped(play(company, name, place, told=print_entry, said=print_progress, person=person))
     _tidy(place)
     if as_json:
-        say_json(_as_json(played))
+        print_json(_as_json(played))
     else:
         out.rule("Post-mortem")
         if sys.stdout.isatty():
@@ -80,7 +80,7 @@ def drill(
             print(played.post_mortem)  # noqa: T201 - rich would wrap the document
         out.rule()
         _score(played, company.plan)
-        say(
+        print_line(
             f"Read more: ALLCLEAR_COMPANY={company.name} ALLCLEAR_JOURNAL_URL=sqlite:///{place / 'journal.db'} "
             f"allclear show {played.incident.id}"
         )
@@ -110,7 +110,7 @@ async def _ask_at_terminal(ask: Ask) -> tuple[By, bool, str] | None:
 
 
 async def _ask(ask: Ask) -> tuple[By, bool, str]:
-    say_heading(f"\n{plain(ask.title)}")
+    print_heading(f"\n{plain(ask.title)}")
     out.print(Markdown(ask.text, hyperlinks=False))
     answer = await asyncio.to_thread(out.input, f"{ask.yes} [y] / {ask.no} [n] ? ", markup=False)
     reason = await asyncio.to_thread(out.input, "Reason or note: ", markup=False)
@@ -134,12 +134,12 @@ def _score(played: Played, plan: Plan) -> None:
         ("Time to contain", incident.time_to_contain, ""),
         ("Time to recover", incident.time_to_recover, ""),
     ):
-        say(f"{name:16} {say_duration(span) if span is not None else ''}{note}")
+        print_line(f"{name:16} {say_duration(span) if span is not None else ''}{note}")
     if played.passed:
         out.print(f"The drill went as planned, in {played.seconds:.0f} s.", style="bold green")
     for miss in played.misses:
         out.print(f"Fell short: {miss}", style="bold red", markup=False)
-    say(f"Journal, logs and post-mortem: {played.home}")
+    print_line(f"Journal, logs and post-mortem: {played.home}")
 
 
 def _as_json(played: Played) -> dict[str, object]:

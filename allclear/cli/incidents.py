@@ -19,10 +19,10 @@ from allclear.cli.root import (
     app,
     engine_with_delivery,
     out,
+    print_heading,
+    print_json,
+    print_line,
     run,
-    say,
-    say_heading,
-    say_json,
 )
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
@@ -59,18 +59,18 @@ def list_incidents(as_json: AsJson = False) -> None:
 
     rows = run(work())
     if as_json:
-        say_json(rows)
+        print_json(rows)
         return
     if not rows:
-        say("This journal has no incidents. Declare one: allclear respond --help.")
+        print_line("This journal has no incidents. Declare one: allclear respond --help.")
         return
-    say_heading(f"{'Incident':9} {'Severity':8} {'Status':13}  {'Opened (UTC)':16}  Title, and its open questions")
+    print_heading(f"{'Incident':9} {'Severity':8} {'Status':13}  {'Opened (UTC)':16}  Title, and its open questions")
     for row in rows:
         title = f"{'[SIMULATED] ' if row['simulated'] else ''}{plain(row['title'])}"
         opened = row["opened_at"][:16].replace("T", " ")
-        say(f"{row['id']:9} {row['severity']:8} {row['status']:13}  {opened}  {title}")
+        print_line(f"{row['id']:9} {row['severity']:8} {row['status']:13}  {opened}  {title}")
         for ask in row["waiting"]:
-            say(f"{'':10}{ask}")
+            print_line(f"{'':10}{ask}")
 
 
 @app.command(rich_help_panel=READ)
@@ -88,30 +88,32 @@ def show(
         async with open_engine() as engine:
             if reason:
                 reasons = explain(engine.journal, engine.company, incident, utc_now())
-                say_json(reasons.as_json()) if as_json else _say_why(reasons)
+                print_json(reasons.as_json()) if as_json else _print_explanation(reasons)
                 return
             state, entries = engine.conductor.incident(incident), engine.journal.entries(incident)
             if as_json:
-                say_json([entry.model_dump(mode="json", by_alias=True) for entry in entries])
+                print_json([entry.model_dump(mode="json", by_alias=True) for entry in entries])
             else:
                 out.print(show_page(state, entries, engine.company.plan, utc_now(), routine=every), crop=False)
 
     run(work())
 
 
-def _say_why(reason: Explanation) -> None:
+def _print_explanation(reason: Explanation) -> None:
     for line in (*reason.opened, *reason.automatic, *reason.stale):
-        say(line)
+        print_line(line)
     if not reason.decisions:
-        say("No alert belongs to this incident.")
+        print_line("No alert belongs to this incident.")
         return
-    say_heading(f"\n{'Heard (UTC)':19}  {'Source':12}  What the alert said, and what became of it by which rule")
+    print_heading(f"\n{'Heard (UTC)':19}  {'Source':12}  What the alert said, and what became of it by which rule")
     for place, one in enumerate(reason.decisions):
         if place == 1 and reason.left_out:
-            say(f"{'':21}({reason.left_out} more, which are not shown)")
+            print_line(f"{'':21}({reason.left_out} more, which are not shown)")
         times = f" ({one.count} times)" if one.count > 1 else ""
-        say(f"{one.at:%Y-%m-%d %H:%M:%S}  {one.source:12}  {alert_text(one.state, one.severity, one.title)}{times}")
-        say(f"{'':21}{decision_text(one.decision, one.state, one.incident, one.reason)}")
+        print_line(
+            f"{one.at:%Y-%m-%d %H:%M:%S}  {one.source:12}  {alert_text(one.state, one.severity, one.title)}{times}"
+        )
+        print_line(f"{'':21}{decision_text(one.decision, one.state, one.incident, one.reason)}")
 
 
 @app.command(rich_help_panel=READ)
@@ -131,7 +133,7 @@ def verify(incident: IncidentId) -> None:
         raise JournalError(
             f"The record of {incident} was changed at entry {broken}.", "Restore the journal from a backup."
         )
-    say(f"The record of {incident} is unchanged: {length} entries, the last one's hash is {head}")
+    print_line(f"The record of {incident} is unchanged: {length} entries, the last one's hash is {head}")
 
 
 @app.command("in-place", rich_help_panel=READ)
@@ -158,14 +160,14 @@ def in_place(as_json: AsJson = False) -> None:
 
     rows = run(work())
     if as_json:
-        say_json(rows)
+        print_json(rows)
         return
     for row in rows:
-        say(f"{row['incident']:9} {row['told']}")
-        say(f"{'':10}{row['change']}")
-        say(f"{'':10}allclear undo {row['incident']} {row['act']} --as NAME")
+        print_line(f"{row['incident']:9} {row['told']}")
+        print_line(f"{'':10}{row['change']}")
+        print_line(f"{'':10}allclear undo {row['incident']} {row['act']} --as NAME")
     if not rows:
-        say("Nothing is left in place.")
+        print_line("Nothing is left in place.")
 
 
 @app.command(rich_help_panel=ACT)
@@ -176,7 +178,7 @@ def actions() -> None:
         async with open_engine() as engine:
             for kind in [*engine.registry.actions.values(), *engine.registry.probes.values()]:
                 takes = ", ".join(kind.params.model_fields)
-                say(f"{kind.name:30} {kind.title}  ({takes})")
+                print_line(f"{kind.name:30} {kind.title}  ({takes})")
 
     run(work())
 
@@ -220,28 +222,28 @@ def act(  # noqa: PLR0913, PLR0917 - one action and how it is carried out
             request = ActionRequest(PHASE, "preview", action, given, "")
             preview, policy = await engine.proposer.preview(request)
             change, refusals = preview.change, preview.refusals
-            say(f"{change.summary}\n  risk: {change.risk}\n  undo: {change.undo}")
+            print_line(f"{change.summary}\n  risk: {change.risk}\n  undo: {change.undo}")
             for refusal in refusals:
-                say(f"  refused: {refusal.sentence} {refusal.next_step}")
+                print_line(f"  refused: {refusal.sentence} {refusal.next_step}")
             if preview.done:
-                say("There is nothing to change: the action's target is reached already.")
+                print_line("There is nothing to change: the action's target is reached already.")
             if dry_run:
                 who = asked_words(policy, engine.company.plan) if policy else "no approval is needed"
-                say(f"Dry run: nothing was changed. Approval: {who}.")
+                print_line(f"Dry run: nothing was changed. Approval: {who}.")
                 return
             if refusals:
                 raise Refused(refusals[0].sentence, refusals[0].next_step)
             by = acting_person(engine, name, role)
             if not yes and not typer.confirm("Do it now?"):
-                say("Nothing was changed.")
+                print_line("Nothing was changed.")
                 return
             request = ManualRequest(action, given, reason, incident, severity, shown=change.digest)
             result = await engine.manual.do(request, by)
             if result.outcome is None:
-                say(f"{result.act} of {result.incident} needs an approval:")
-                say(f"    allclear approve {result.waiting[0]} --as NAME")
+                print_line(f"{result.act} of {result.incident} needs an approval:")
+                print_line(f"    allclear approve {result.waiting[0]} --as NAME")
                 return
-            say(f"{result.incident}: {result.outcome.status.value}. {result.outcome.sentence}")
+            print_line(f"{result.incident}: {result.outcome.status.value}. {result.outcome.sentence}")
             if not result.outcome.good:
                 raise Refused(f"{result.act} is {result.outcome.status.value}.", result.outcome.next_step)
 
@@ -267,7 +269,7 @@ def undo(
                 raise Refused(f"{act_id} is not undone: {result.outcome.sentence}", result.outcome.next_step)
             return f"{act_id} is undone. {result.outcome.sentence}"
 
-    say(run(work()))
+    print_line(run(work()))
 
 
 @app.command(rich_help_panel=READ)

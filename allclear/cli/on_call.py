@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.cli.root import READ, RESPOND, As, acting_person, app, run, say
+from allclear.cli.root import READ, RESPOND, As, acting_person, app, print_line, run
 from allclear.domain.base import utc_now
 from allclear.domain.durations import say_duration
 from allclear.domain.text import stamp
@@ -33,12 +33,12 @@ def _print_shifts(engine: Engine, moment: datetime) -> None:
     plan = engine.company.plan
     for rota in plan.rotas:
         for shift in rota.on_duty(moment, plan.working_time, engine.journal.overrides(rota.role)):
-            say(
+            print_line(
                 f"{plan.role_title(rota.role)}, {shift.layer}: {shift.person} until {stamp(shift.until)}, then "
                 f"{shift.next_person}; pages are to be acknowledged within {say_duration(shift.acknowledge_within)}"
             )
     if not plan.rotas:
-        say(f"The plan of {plan.company} has no rota. The holders of its roles are under `people` in plan.yaml.")
+        print_line(f"The plan of {plan.company} has no rota. The holders of its roles are under `people` in plan.yaml.")
 
 
 @app.command("take-over", rich_help_panel=RESPOND)
@@ -53,4 +53,4 @@ def take_over(
             by = acting_person(engine, name, role)
             return engine.people.take_over(role, by)
 
-    say(run(work()))
+    print_line(run(work()))

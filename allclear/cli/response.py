@@ -19,9 +19,9 @@ from allclear.cli.root import (
     app,
     engine_with_delivery,
     out,
+    print_heading,
+    print_line,
     run,
-    say,
-    say_heading,
 )
 from allclear.domain.approval import AskKind
 from allclear.domain.errors import NotFound, Refused
@@ -53,7 +53,7 @@ def _give(name: str | None, role: str | None, command: Callable[[Engine, By], st
         async with engine_with_delivery() as engine:
             return command(engine, acting_person(engine, name, role))
 
-    say(run(work()))
+    print_line(run(work()))
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -90,12 +90,12 @@ async def _walk(declared: Declaration) -> None:
         async for step in engine.dry_run.walk(dry_run_incident(opened), engine.company.runbook(declared.runbook)):
             if step.phase is not phase:
                 phase = step.phase
-                say_heading(f"\n{engine.company.plan.phases[phase].label}")
+                print_heading(f"\n{engine.company.plan.phases[phase].label}")
             asked = " or ".join(engine.company.plan.role_title(role) for role in step.roles)
-            say(f"{step.title}: {step.sentence}{f'  [asks {asked}]' if asked else ''}")
+            print_line(f"{step.title}: {step.sentence}{f'  [asks {asked}]' if asked else ''}")
             for line in (*step.details, *(f"refused: {refusal}" for refusal in step.refusals)):
-                say(f"    {line}")
-    say("Dry run: nothing was written, sent or changed.")
+                print_line(f"    {line}")
+    print_line("Dry run: nothing was written, sent or changed.")
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -137,7 +137,7 @@ def _answer(  # noqa: PLR0913 - the fields of an answer
         async with engine_with_delivery() as engine:
             by = acting_person(engine, name, role)
             state = _find_ask(engine, ask, kinds)
-            say_heading(plain(state.ask.title))
+            print_heading(plain(state.ask.title))
             out.print(Markdown(state.ask.text, hyperlinks=False))
             sentence = engine.people.answer(state.ask.id, by, yes=yes, reason=reason, choice=choice)
             result = await engine.manual.after_answer(state.ask.id, by)
@@ -147,7 +147,7 @@ def _answer(  # noqa: PLR0913 - the fields of an answer
                 raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
             return f"{sentence} {result.outcome.sentence}"
 
-    say(run(work()))
+    print_line(run(work()))
 
 
 _QUESTIONS = {AskKind.APPROVAL, AskKind.FALSE_ALARM, AskKind.RETRY, AskKind.CHOICE}

@@ -33,6 +33,7 @@ RESPOND = "Respond to an incident"
 READ = "Read the record"
 ACT = "Act by hand, and undo"
 REHEARSE = "Rehearse"
+PREPARE = "Prepare a company's plan"
 RUN = "Run allclear"
 """The panels of `allclear --help`."""
 
@@ -100,16 +101,16 @@ def acting_person(engine: Engine, name: str | None, role: str | None) -> By:
     return engine.people.who(given, role, "cli")
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line as it is, whatever brackets it holds."""
     out.print(text, markup=False, soft_wrap=True)
 
 
-def say_heading(text: str) -> None:
+def print_heading(text: str) -> None:
     """Print a heading."""
     out.print(text, style="bold", markup=False, soft_wrap=True)
 
 
-def say_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Print a value as JSON, without wrapping."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201 - rich would wrap it

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from allclear.cli.root import REHEARSE, RUN, app, out, run, run_until_stopped, say
+from allclear.cli.root import REHEARSE, RUN, app, out, print_line, run, run_until_stopped
 from allclear.company import find_company
 from allclear.domain.errors import ConfigError
 from allclear.drill.script import find_script, first_script
@@ -56,7 +56,7 @@ def simulate(
 @app.command(rich_help_panel=RUN)
 def prepare() -> None:
     """Make Prefect's empty database, which later starts copy to be quick. `make setup` runs this."""
-    say(f"Ready: {run(make_ready())}")
+    print_line(f"Ready: {run(make_ready())}")
 
 
 @app.command(rich_help_panel=RUN)
@@ -90,30 +90,32 @@ def up(
 
 
 async def _keep_up(stack: Stack, company: str) -> None:
-    say(f"Starting everything for {company}; the first time takes half a minute …")
+    print_line(f"Starting everything for {company}; the first time takes half a minute …")
     async with stack:
-        say_where(stack)
+        print_addresses(stack)
         try:
             await stack.watch()
         except asyncio.CancelledError:  # Ctrl-C, SIGTERM, SIGHUP
-            say("Stopping …")
+            print_line("Stopping …")
 
 
-def say_where(stack: Stack) -> None:
+def print_addresses(stack: Stack) -> None:
     """Print the addresses of all parts, and the environment that commands in another terminal need."""
     if stack.scenario:
         out.print("SIMULATED: this acts on a simulated production; nothing real is touched.", style="bold yellow")
-        say(f"  the shop             {stack.simulation.endpoints['storefront']}")
-        say(f"  the simulator        {stack.simulation.control}  (how to control it: docs/reference/simulator.md)")
-    say(f"  Prefect              http://127.0.0.1:{stack.ports.prefect}  (Deployments → Start an incident)")
-    say(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
+        print_line(f"  the shop             {stack.simulation.endpoints['storefront']}")
+        print_line(
+            f"  the simulator        {stack.simulation.control}  (how to control it: docs/reference/simulator.md)"
+        )
+    print_line(f"  Prefect              http://127.0.0.1:{stack.ports.prefect}  (Deployments → Start an incident)")
+    print_line(f"  alerts               POST http://127.0.0.1:{stack.ports.responder}/alerts/json  (token below)")
     journal = stack.environment["ALLCLEAR_JOURNAL_URL"]
-    say(f"  the journal          {shown(journal)}")
-    say(f"  logs                 {stack.home / 'logs'}")
-    say("In another terminal:")
+    print_line(f"  the journal          {shown(journal)}")
+    print_line(f"  logs                 {stack.home / 'logs'}")
+    print_line("In another terminal:")
     for name in _EXPORTED:
         if name == "ALLCLEAR_JOURNAL_URL" and has_secrets(journal):
-            say(f"  # {name} as in this terminal: it holds a password")
+            print_line(f"  # {name} as in this terminal: it holds a password")
         elif name in stack.environment:
-            say(f"  export {name}={stack.environment[name]}")
-    say("Ctrl-C stops everything.")
+            print_line(f"  export {name}={stack.environment[name]}")
+    print_line("Ctrl-C stops everything.")

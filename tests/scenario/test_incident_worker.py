@@ -121,7 +121,7 @@ async def test_an_incident_that_waits_for_its_second_probe_holds_up_no_other(tmp
         incidents = [opened_incident(engine) for _ in range(2)]
 
         def probed() -> StepState | None:
-            found = (engine.conductor.incident(one).step(Phase.CONTAIN, "roll-back-again") for one in incidents)
+            found = (engine.conductor.incident(one).step(Phase.CONTAIN, "roll-back-recheck") for one in incidents)
             return next((one for one in found if one), None)
 
         first_second_probe = await until(probed, PATIENCE)

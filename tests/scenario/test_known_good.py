@@ -273,7 +273,7 @@ async def test_without_evidence_the_proposal_is_refused_with_the_candidates(tmp_
     told = {one.name: one.reason for one in refusal.candidates}
     page = "vintstreet-00030-mnt"
     assert list(told) == [GOOD, "vintstreet-00040-kip", "vintstreet-00039-dex", page]
-    assert told[GOOD].endswith(" d before the trouble, ready")
+    assert told[GOOD].endswith(" d before the incident, ready")
     assert told[page].endswith("tagged maintenance")
     assert "is not known" in refusal.sentence
     assert refusal.next_step == "Choose one of them, and name it in `to`."

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from allclear.cli.start import say_where
+from allclear.cli.start import print_addresses
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.errors import JournalError
 from allclear.domain.records import ActFinished, ActIntended, NoteAdded
@@ -308,7 +308,7 @@ def test_where_the_journal_is_can_be_shown(
 ) -> None:
     """`allclear up` says where it is, and how other terminals reach it, without a password."""
     monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", address)
-    say_where(Stack("vintstreet", tmp_path, Ports(4200, 8077)))
+    print_addresses(Stack("vintstreet", tmp_path, Ports(4200, 8077)))
     said = capsys.readouterr().out
     assert "s3cret" not in said
     assert (f"export ALLCLEAR_JOURNAL_URL={address}" in said) != secret
