@@ -20,7 +20,7 @@ from allclear.domain.baseline import OwnRecord
 from allclear.domain.systems import Access, Handle, Service
 
 AS_INTENDED = "It is as intended."
-"""The sentence of a verification that has nothing else to say."""
+"""The sentence of a successful verification without further facts."""
 
 
 class Verdict(StrEnum):
@@ -53,7 +53,7 @@ class Params(Model):
 
 
 class ParamProblem(Model):
-    """Why parameters do not fit the company's services, as far as systems.yaml can tell."""
+    """A parameter that does not fit the company's services, as systems.yaml describes them."""
 
     param: str = Field(default="", description="The parameter that is wrong; empty if one is missing.")
     sentence: str
@@ -65,8 +65,8 @@ class ParamProblem(Model):
 class State(Model):
     """The state that an action observes.
 
-    `incidental` names fields that may move without anyone minding (an etag, a time): an approval does
-    not sign them, and they are read again before the write.
+    `incidental` names the fields whose change does not matter (an etag, a time): an approval does
+    not cover them, and they are read again before the write.
     """
 
     incidental: ClassVar[frozenset[str]] = frozenset()
@@ -76,7 +76,7 @@ class State(Model):
         return self.model_dump(mode="json", exclude=set(self.incidental))
 
     def say(self) -> str:
-        """Return the state as a person reads it, as `100 % latest (web-00042)`; empty leaves it to its fields."""
+        """Return the state in words, as `100 % latest (web-00042)`. If it is empty, people see the fields."""
         return ""
 
 
@@ -85,28 +85,28 @@ S = TypeVar("S", bound=State)
 
 
 class Change(Model, Generic[S]):
-    """A change as a person approves it: exact names, before and after, and the way back."""
+    """A change as a person approves it: exact names, the state before and after, and how to undo it."""
 
     action: str
     resource: str = Field(description="What is changed, as family:name. One open change at a time for each.")
     summary: str = Field(description="The sentence that a person approves.")
     before: S
     after: S
-    was: str = Field(default="", description="What is there, in a person's words.")
-    becomes: str = Field(default="", description="What is intended, in a person's words.")
+    was: str = Field(default="", description="The state before, in words; the fields are shown if it is empty.")
+    becomes: str = Field(default="", description="The intended state, in words; the fields are shown if it is empty.")
     risk: str
     undo: str = Field(description="What undoing would do, or why it cannot be undone.")
-    known_good: bool = Field(default=False, description="Whether what it leads to is known to have served well.")
-    deadline: timedelta = Field(description="How long the change may take to show in the world.")
+    known_good: bool = Field(default=False, description="Whether its target is known to be good.")
+    deadline: timedelta = Field(description="How long it may take until the change can be observed.")
 
     @property
     def digest(self) -> str:
-        """Return the hash an approval signs: target, the fields to be changed as they are, intent."""
+        """Return the hash that an approval signs: action, resource, and the fields that matter before and after."""
         return digest([self.action, self.resource, self.before.matters(), self.after.matters()])
 
 
 class Receipt(Model):
-    """What the vendor answered to a write; empty for vendors whose answer says nothing."""
+    """The vendor's answer to a write; empty if the answer holds no facts."""
 
     facts: JsonDict = {}
 
@@ -117,13 +117,13 @@ class Fence(StrEnum):
     VERSION = "version"
     """The vendor compares a version (an etag, an old value): a second write is refused."""
     KEY = "key"
-    """The vendor knows our key: a second write changes nothing."""
+    """The vendor recognises our key: a second write with the same key changes nothing."""
     NONE = "none"
     """Nothing stops it: if the holder may still be alive, the act is indeterminate and is never issued again."""
 
 
 class Client(Protocol):
-    """A vendor's client, as actions get it."""
+    """The interface that every vendor's client has."""
 
     system: ClassVar[str]
     """Its name in systems.yaml."""
@@ -149,7 +149,7 @@ class ActionContext(Protocol):
         ...
 
     def client(self, vendor: type[C]) -> C:
-        """Return the one client of that vendor; raises ConfigError or MissingSecret."""
+        """Return the client of that vendor, always the same one. Raises ConfigError or MissingSecret."""
         ...
 
     @property
@@ -162,7 +162,7 @@ class Action(ABC, Generic[P, S]):
     """One way to change production. A subclass has one instance in a process, with its context."""
 
     name: ClassVar[str]
-    """`system.verb_noun`, as plans and the journal call it."""
+    """`system.verb_noun`, as plans and the journal write it."""
     title: ClassVar[str]
     """What it does, in a few words: `Roll back traffic`."""
     params: ClassVar[type[Params]]
@@ -177,7 +177,7 @@ class Action(ABC, Generic[P, S]):
     chooses: ClassVar[str] = ""
     """The parameter that a person chooses if `plan` was refused with candidates."""
     if_unanswered: ClassVar[Fallback | None] = None
-    """What is sent instead if nobody answers while the service is failing."""
+    """What is sent instead if no one answers while the service is failing."""
     approval: ClassVar[ApprovalPolicy | None] = ONE_PERSON
     """Who must approve if the plan does not say; None for pages and messages, which need no approval."""
     speaks: ClassVar[tuple[str, ...]] = ()
@@ -185,7 +185,7 @@ class Action(ABC, Generic[P, S]):
     pages: ClassVar[bool] = False
     """Whether it pages people."""
     taken_by: ClassVar[str | None] = None
-    """For a page: the action that acknowledges it at the vendor, so that nobody else is paged."""
+    """For a page: the action that acknowledges it at the vendor, so that no one else is paged."""
     leaves: ClassVar[str | None] = None
     """What it leaves in place, in a few words; None if nothing has to be undone."""
     reverses: ClassVar[str | None] = None
@@ -196,7 +196,7 @@ class Action(ABC, Generic[P, S]):
 
     @classmethod
     def service_of(cls, params: P, services: Mapping[str, Service]) -> str | None:  # noqa: ARG003 - the port
-        """Return the name of the service that it acts on, or None if the parameters do not tell."""
+        """Return the name of the service that it acts on, or None if the parameters do not name one."""
         return getattr(params, "service", None)
 
     @classmethod
@@ -213,9 +213,9 @@ class Action(ABC, Generic[P, S]):
         """Read the current state; change nothing. Raises VendorError."""
 
     async def observe_for_plan(self, params: P) -> S:
-        """Read the world for `plan`: what `observe` sees, and whatever else only a decision needs.
+        """Read the state that `observe` returns, and facts that only `plan` needs; change nothing.
 
-        Once for each proposal; every other look is `observe`. Raises VendorError.
+        Called once for each proposal; every other read calls `observe`. Raises VendorError.
         """
         return await self.observe(params)
 
@@ -229,7 +229,7 @@ class Action(ABC, Generic[P, S]):
 
     @abstractmethod
     async def apply(self, params: P, change: Change[S], key: str) -> Receipt:
-        """Write, once; the only part that does. `key` is the same for the same act, whoever carries it out.
+        """Write once; no other part writes. `key` is the same for one act in every process that carries it out.
 
         Raises Conflict, Denied, VendorRefused or Unreachable when nothing was changed, AnswerLost when
         that is not known.
@@ -242,7 +242,7 @@ class Action(ABC, Generic[P, S]):
         return Finding(verdict=Verdict.FAILURE, sentence="It is not as intended.")
 
     def target_reached(self, change: Change[S], now: S) -> bool:
-        """Return whether `now` is what the change intended: then there is nothing left to do."""
+        """Return whether `now` is what the change intended, so that nothing is left to do."""
         return now.matters() == change.after.matters()
 
     @abstractmethod
@@ -260,7 +260,7 @@ class Probe(ABC, Generic[P]):
     uses: ClassVar[tuple[type[Client], ...]] = ()
     handles: ClassVar[tuple[type[Handle], ...]] = ()
     tells_serving: ClassVar[bool] = False
-    """Whether its facts name under `serving_all` what has all users of the `service` that it is asked about."""
+    """Whether its fact `serving_all` names the revisions that serve all users of the `service` in its parameters."""
 
     def __init__(self, context: ActionContext) -> None:
         self.context = context
@@ -279,7 +279,7 @@ AnyAction = Action[Any, Any]
 
 
 class ActStatus(StrEnum):
-    """How far an act has come."""
+    """The state of an act, from its proposal to its undo."""
 
     PLANNED = "planned"
     REFUSED = "refused"

@@ -13,17 +13,19 @@ from allclear.domain.durations import Duration
 
 
 class ApprovalPolicy(Model):
-    """Who must say yes before an act."""
+    """Who must approve an act before it is carried out."""
 
-    roles: list[Slug] = Field(min_length=1, description="Any of these roles may give it, and their deputies.")
-    people: int = Field(default=1, ge=1, le=5, description="How many different people.")
-    one_of: list[Slug] = Field(default=[], description="At least one of these people has one of these roles.")
-    reason_needed: bool = Field(default=False, description="Whether it takes a reason.")
-    in_prefect: bool = Field(default=True, description="Whether Prefect's UI, which knows no users, may give it.")
+    roles: list[Slug] = Field(min_length=1, description="These roles, and their deputies, may approve.")
+    people: int = Field(default=1, ge=1, le=5, description="How many different people must approve.")
+    one_of: list[Slug] = Field(default=[], description="At least one approval must come from one of these roles.")
+    reason_needed: bool = Field(default=False, description="Whether an approval needs a reason.")
+    in_prefect: bool = Field(
+        default=True, description="Whether people may approve in Prefect's UI, which does not know who they are."
+    )
 
     @property
     def prefect_may(self) -> bool:
-        """Return whether Prefect's UI may give it; never if it needs two people."""
+        """Return whether people may approve in Prefect's UI; never if two people must approve."""
         return self.in_prefect and self.people == 1
 
     def looser_than(self, default: ApprovalPolicy | None) -> str | None:
@@ -32,17 +34,17 @@ class ApprovalPolicy(Model):
             return None
         leaders = " or ".join(default.one_of)
         others = [role for role in self.one_of if role not in default.one_of] if default.one_of else []
-        ways = {
-            f"asks for {self.people} and not {default.people} people": self.people < default.people,
+        differences = {
+            f"asks for {self.people} instead of {default.people} people": self.people < default.people,
             "asks for no reason": default.reason_needed and not self.reason_needed,
-            f"does not ask that one of them is {leaders}": default.one_of and not self.one_of,
-            f"is content with {' or '.join(others)} where one of them must be {leaders}": others,
-            "lets Prefect's UI give it": self.prefect_may and not default.prefect_may,
+            f"does not require one of them to be {leaders}": default.one_of and not self.one_of,
+            f"accepts {' or '.join(others)} although one of them must be {leaders}": others,
+            "allows approval in Prefect's UI": self.prefect_may and not default.prefect_may,
         }
-        return next((less for less, so in ways.items() if so), None)
+        return next((difference for difference, weaker in differences.items() if weaker), None)
 
     def also_lets(self, default: ApprovalPolicy | None) -> list[str]:
-        """Return the roles that may give it here but not by `default`."""
+        """Return the roles that may approve by this policy but not by `default`."""
         if default is None:
             return []
         named = {*default.roles, *default.one_of}
@@ -50,7 +52,10 @@ class ApprovalPolicy(Model):
 
     @property
     def takes(self) -> str | None:
-        """Return what it needs beyond one person's yes, or None; only then a veto window can replace it."""
+        """Return what it requires beyond one person's approval, or None.
+
+        A veto window can replace the approval only if it is None.
+        """
         if self.people > 1:
             return f"{self.people} people"
         if self.reason_needed:
@@ -65,27 +70,28 @@ ONE_PERSON = ApprovalPolicy(roles=_RESPONDERS)
 """For traffic rollbacks, feature flags, and every action that declares no other policy."""
 
 ONE_PERSON_WITH_REASON = ApprovalPolicy(roles=_RESPONDERS, reason_needed=True)
-"""For what users notice, as maintenance mode or blocked addresses."""
+"""For changes that users notice, as maintenance mode or blocked addresses."""
 
 SPEAKERS = ApprovalPolicy(roles=["communications_lead", "incident_commander"])
-"""For what is published: the status page, mail to customers."""
+"""For publications: the status page, mail to customers."""
 
 TWO_PEOPLE = ApprovalPolicy(roles=_RESPONDERS, people=2, one_of=_LEADERS, reason_needed=True, in_prefect=False)
-"""For what cannot be undone, as restoring a database."""
+"""For changes that cannot be undone, as restoring a database."""
 
 
 def _long_enough(veto_window: timedelta) -> timedelta:
     if veto_window < timedelta(seconds=10):
-        msg = "nobody could stop it in less than 10s"
+        msg = "it must be at least 10s, so that people can stop the action"
         raise ValueError(msg)
     return veto_window
 
 
 class AutoApproval(Model):
-    """A step may act without an approval, after a veto window in which any person can stop it.
+    """Permission for a step to act without an approval, after a veto window in which any person can stop it.
 
-    Only if the alert's source is authenticated, two checks 10 s apart failed, the target is known to be good, no alert
-    is flapping, and no action on the same resource was automatic within the hour. Otherwise an approval is needed.
+    It holds only if the alert's source is authenticated, two checks 10 s apart failed, the target is known to be good,
+    no alert is flapping, and no action on the same resource was automatic within the last hour. Otherwise an approval
+    is needed.
     """
 
     veto_window: Annotated[Duration, AfterValidator(_long_enough)] = Field(
@@ -94,9 +100,9 @@ class AutoApproval(Model):
 
 
 class Fallback(Model):
-    """The message that is sent instead if nobody answers while the service is still failing."""
+    """The message that is sent instead if no one answers while the service is still failing."""
 
-    after: Duration = Field(default=timedelta(minutes=15), description="How long people have first.")
+    after: Duration = Field(default=timedelta(minutes=15), description="How long people have to answer first.")
     with_: dict[Slug, str] = Field(alias="with", min_length=1, description="Parameters that replace the step's own.")
 
 
@@ -106,13 +112,13 @@ class AskKind(StrEnum):
     APPROVAL = "approval"
     """Yes or no to a change."""
     STEP = "step"
-    """To do something themselves and say so, or to say that it cannot be done."""
+    """To do something and confirm it, or to answer that it cannot be done."""
     FALSE_ALARM = "false-alarm"
     """Whether the response should end because the service looks healthy."""
     RETRY = "retry"
-    """What to do after a check that did not show health: yes checks again, no goes on without it."""
+    """What to do after a check that did not find the service healthy: yes checks again, no continues without it."""
     CHOICE = "choice"
-    """Which of several candidates to use, if the evidence does not decide; no goes on without one."""
+    """Which of several candidates to use, if the evidence does not decide; no continues without one."""
 
 
 class AnswerWindow(Model):

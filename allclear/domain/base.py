@@ -43,7 +43,7 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class Candidate(Model):
-    """Something that a person can choose, and a few words about it."""
+    """Something that a person can choose, and what speaks for it."""
 
     name: str
     reason: str
@@ -54,12 +54,12 @@ def person_key(name: str) -> str:
 
     It applies NFKC, drops invisible characters (category Cf), folds case and joins spaces.
     """
-    seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
-    return unicodedata.normalize("NFKC", " ".join(seen.split()).casefold())
+    visible = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
+    return unicodedata.normalize("NFKC", " ".join(visible.split()).casefold())
 
 
 def utc_now() -> datetime:
-    """Return the present in UTC: the clock of everything but tests."""
+    """Return the present in UTC; tests use a clock of their own."""
     return datetime.now(UTC)
 
 

@@ -11,25 +11,25 @@ from pydantic import Field
 from allclear.domain.base import Model, Moment
 
 SERVING_ALL = "serving_all"
-"""The fact of a probe that lists what serves all users, as `ServingAll`."""
+"""The name of the fact in which a probe lists the revisions that serve all users, as `ServingAll`."""
 
 
 class ServingAll(Model):
     """A revision that served all users of a resource when it was checked."""
 
-    resource: str = Field(description="What it serves for, as family:name, as actions name what they change.")
+    resource: str = Field(description="The resource that it serves, as family:name.")
     revision: str
 
 
 class Baseline(ServingAll):
-    """A revision that served all users while a check from outside was healthy."""
+    """A revision that served all users while a check from outside found the service healthy."""
 
     at: Moment
-    noted_by: str = Field(description="What saw it: an incident's check, or the nightly readiness check.")
+    noted_by: str = Field(description="What recorded it: an incident's check, or the nightly readiness check.")
 
 
 class OwnRecord(Protocol):
-    """What actions may read of allclear's own record."""
+    """The part of allclear's own record that actions may read."""
 
     def baselines(self, resource: str, before: datetime) -> Sequence[Baseline]:
         """Return the baselines of `resource` up to the moment `before`, the newest first. Raises JournalError."""

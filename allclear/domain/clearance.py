@@ -1,4 +1,4 @@
-"""Whether an act may go ahead. Everything that carries out acts, or waits for their approval, decides it here."""
+"""Whether an act may go ahead: the one rule for carrying out acts and for waiting for their approval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Clearance(StrEnum):
     FINISHED = "finished"
     """It has an outcome, so nothing is left to do."""
     INTERRUPTED = "interrupted"
-    """It has begun and has no outcome yet. Whoever goes on with it reconciles it; it was approved before it began."""
+    """It has begun and has no outcome yet. It was approved before it began, and is reconciled before it continues."""
     NOT_NEEDED = "not-needed"
     """No approval was asked for."""
     APPROVED = "approved"

@@ -86,26 +86,29 @@ def _first(*moments: datetime | None) -> datetime | None:
 
 def deadlines(plan: Plan, incident: Incident) -> list[Deadline]:
     """Return the deadlines of the incident, the earliest first; those whose clock has not started come last."""
-    found = [
+    all_deadlines = [
         *_targets(plan, incident),
         *_duties(plan, incident),
         *_escalation(plan, incident),
         *_reviews(plan, incident),
     ]
-    return sorted(found, key=lambda one: (one.due is None, one.due.timestamp() if one.due else 0.0))
+    return sorted(all_deadlines, key=_due_order)
+
+
+def _due_order(deadline: Deadline) -> tuple[bool, float]:
+    return deadline.due is None, deadline.due.timestamp() if deadline.due else 0.0
 
 
 def duties(plan: Plan, incident: Incident) -> list[Duty]:
     """Return the duties that apply, or that could apply while a facet is unknown."""
-    had = incident.severities_had
     if _false_alarm(incident):
         return [duty for duty in plan.duties if incident.step(DUTY, duty.name)]
-    found = {
-        duty.name: duty
-        for severity in dict.fromkeys(had)
+    names = {
+        duty.name
+        for severity in dict.fromkeys(incident.severities_had)
         for duty in plan.applying(plan.duties, severity, incident.kind, incident.facets)
     }
-    return [duty for duty in plan.duties if duty.name in found]
+    return [duty for duty in plan.duties if duty.name in names]
 
 
 def notifications_due(plan: Plan, incident: Incident) -> list[Notification]:
@@ -132,8 +135,8 @@ def status_word(incident: Incident) -> StatusWord:
 
 def escalation_policy(plan: Plan, incident: Incident) -> EscalationPolicy:
     """Return the escalation policy that applies to the incident."""
-    found = plan.applying(plan.escalation_policies, incident.severity, incident.kind, incident.facets)
-    return found[0] if found else DEFAULT_ESCALATION_POLICY
+    policies = plan.applying(plan.escalation_policies, incident.severity, incident.kind, incident.facets)
+    return policies[0] if policies else DEFAULT_ESCALATION_POLICY
 
 
 def roles_to_notify(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
@@ -153,22 +156,22 @@ def _due(plan: Plan, incident: Incident, start: ClockStart, span: Span) -> datet
 
 
 def _targets(plan: Plan, incident: Incident) -> list[Deadline]:
-    found: dict[tuple[str, str], Deadline] = {}
+    kept: dict[tuple[str, str], Deadline] = {}
     changes = [at for at, _ in incident.severities]
     scale = [plan.severity(name) for name in incident.severities_had]
     for index, severity in enumerate(scale):
         for target in severity.targets if severity else ():
-            one = _target(plan, incident, target, severity.name if severity else "")
+            deadline = _target(plan, incident, target, severity.name if severity else "")
             # A later severity replaces it only with a target for the same event.
-            heirs = (
+            replacements = (
                 at
                 for at, later in zip(changes[index:], scale[index + 1 :], strict=True)
                 if later and any(other.until == target.until for other in later.targets)
             )
-            until = next(heirs, None)
-            if until is None or (one.due is not None and one.due <= until):
-                found[one.severity, target.name] = one
-    return list(found.values())
+            replaced = next(replacements, None)
+            if replaced is None or (deadline.due is not None and deadline.due <= replaced):
+                kept[deadline.severity, target.name] = deadline
+    return list(kept.values())
 
 
 def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> Deadline:
@@ -185,11 +188,11 @@ def _target(plan: Plan, incident: Incident, target: Target, severity: str) -> De
 
 
 def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
-    found: list[Deadline] = []
+    result: list[Deadline] = []
     for duty in duties(plan, incident):
         answer = incident.step(DUTY, duty.name)
         done = answer is not None and answer.finding.verdict is Verdict.SUCCESS
-        found.append(
+        result.append(
             Deadline(
                 what="duty",
                 name=duty.name,
@@ -201,7 +204,7 @@ def _duties(plan: Plan, incident: Incident) -> list[Deadline]:
                 declined=answer.at if answer and not done else None,
             )
         )
-    return found
+    return result
 
 
 def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
@@ -210,7 +213,7 @@ def _escalation(plan: Plan, incident: Incident) -> list[Deadline]:
     if rule is None or incident.over or clock_stop(incident, rule.unless):
         return []
     begun = clock_start(incident, rule.from_)
-    if begun and incident.severities:  # a new P1 gets the whole time of a P1
+    if begun and incident.severities:  # an incident that has just become a P1 gets the full time of a P1
         begun = max(begun, incident.severities[-1][0])
     due = plan.working_time.after(begun, rule.after) if begun else None
     return [

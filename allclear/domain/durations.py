@@ -12,30 +12,30 @@ _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])", re.ASCII)
 
 LONGEST = timedelta(days=3660)
-"""Nothing that a company writes down takes longer: what does was mistyped, and would leave the calendar."""
+"""The longest duration that is accepted. A longer one is a typing error, and could exceed the range of dates."""
 
 _SHOWN = 40
-"""So many characters of what cannot be read are shown."""
+"""How many characters of an unreadable text an error shows."""
 
 
 def parse_duration(text: str) -> timedelta:
-    """Return what `text` says, as `1h 30m`; raises ValueError for anything else."""
+    """Return the duration that `text` states, as `1h 30m`. Raises ValueError for any other text."""
     rest = _PART.sub("", text).strip()
     parts = _PART.findall(text)
     if rest or not parts:
-        msg = f"{_short(text)} is no duration: write it as 90s, 10m, 1h 30m or 2d"
+        msg = f"{_short(text)} is not a duration: write it as 90s, 10m, 1h 30m or 2d"
         raise ValueError(msg)
     try:
         return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
     except OverflowError as error:
-        msg = f"{_short(text)} is longer than any duration can be"
+        msg = f"{_short(text)} is too long for a duration"
         raise ValueError(msg) from error
 
 
 def plausible(span: timedelta) -> timedelta:
     """Return `span`; raises ValueError for one that is negative or longer than `LONGEST`."""
     if span > LONGEST:
-        msg = "nothing in a plan takes longer than ten years"
+        msg = "a duration cannot be longer than ten years"
         raise ValueError(msg)
     if span < timedelta(0):
         msg = "a duration cannot be negative"
@@ -94,7 +94,7 @@ def _from_yaml(value: object) -> object:
 
 
 DURATION_PATTERN = r"^\s*([0-9]+(\.[0-9]+)?\s*[dhms]\s*)+$"
-"""What editors hold a duration to."""
+"""The pattern by which editors check a duration."""
 
 Duration = Annotated[
     timedelta,

@@ -1,4 +1,4 @@
-"""How an incident stands: the state that `allclear.domain.replay` builds from the journal's entries."""
+"""The state of an incident, which `allclear.domain.replay` builds from the journal's entries."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AskState:
     withdrawn: str | None = None
     veto_window_ended: bool = False
     number: int = 0
-    """The number of the entry that opened it: order follows from numbers, never from clocks."""
+    """The number of the entry that opened it: numbers give the order, because clocks can differ."""
 
     @property
     def granted(self) -> bool:

@@ -190,7 +190,7 @@ class AskAnswered(Model):
 
 
 class VetoWindowEnded(Model):
-    """The veto window of an automatic act ended, and nobody stopped it."""
+    """The veto window of an automatic act ended, and no one stopped it."""
 
     kind: Literal["veto-window.ended"] = "veto-window.ended"
     ask: str

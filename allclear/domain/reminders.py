@@ -112,10 +112,10 @@ def _pages(plan: Plan, incident: Incident, taken: Sequence[RotaOverride]) -> Ite
         )
         yield Reminder("acknowledge", level, paged + waited, sentence, (rota.role,) if rota else (), urgent=True)
     waited += shifts[-1].acknowledge_within if shifts else timedelta(0)
-    for climb in escalation_policy(plan, incident).levels:
-        after, level = waited + climb.after, level + 1
-        sentence = f"Nobody has acknowledged the page within {in_words(after)}."
-        yield Reminder("acknowledge", level, paged + after, sentence, _of(plan, climb), urgent=True)
+    for escalation in escalation_policy(plan, incident).levels:
+        after, level = waited + escalation.after, level + 1
+        sentence = f"No one has acknowledged the page within {in_words(after)}."
+        yield Reminder("acknowledge", level, paged + after, sentence, _of(plan, escalation), urgent=True)
 
 
 def _rota(plan: Plan) -> Rota | None:
@@ -128,7 +128,7 @@ def _rota(plan: Plan) -> Rota | None:
 def _answers(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     """Yield the escalation of every open question; a person's step has targets of its own instead."""
     if incident.paged_at and incident.acknowledged_at is None:
-        return  # the page escalates already, to the same people
+        return  # the page itself escalates to the same people
     for state in incident.open_asks:
         if state.ask.kind is not AskKind.STEP or state.ask.phase == QUIET:
             for number, level in enumerate(escalation_policy(plan, incident).levels, start=1):
@@ -140,7 +140,7 @@ def _unanswered(plan: Plan, incident: Incident, state: AskState, level: Escalati
     title, (yes, no) = plain(ask.title).rstrip(". "), answer_commands(ask, plan)
     how = f"{yes} or {no}" if ask.kind is AskKind.FALSE_ALARM else yes
     sentence = f'"{title}" has had no answer for {in_words(level.after)}. Answer with: {how}'
-    # A service that looks healthy pages nobody, even if a page was sent before.
+    # While the service looks healthy no one is paged, even if a page was sent before.
     urgent = incident.paged_at is not None and incident.contained_at is None and ask.kind is not AskKind.FALSE_ALARM
     return Reminder(f"answer:{ask.id}", number, state.opened + level.after, sentence, _of(plan, level), urgent=urgent)
 
@@ -206,7 +206,7 @@ def _escalation(plan: Plan, incident: Incident, one: Deadline, due: datetime) ->
     return Reminder(topic, level, last.at + POSTPONED_BY if last else due, sentence, roles, becomes=one.name)
 
 
-# --- status updates, and news of alerts---------------------------------------------------------------
+# --- status updates, and news of alerts --------------------------------------------------------------
 
 
 def _updates(plan: Plan, incident: Incident) -> Iterator[Reminder]:

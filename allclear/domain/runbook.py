@@ -35,11 +35,11 @@ class ProbeCall(Model):
 
     probe: str = Field(description="The probe's name, as http.smoke.")
     with_: dict[str, Any] = Field(default={}, alias="with", description="The probe's parameters.")
-    within: Duration | None = Field(default=None, description="Look again until it is well, this long at most.")
+    within: Duration | None = Field(default=None, description="Check again until healthy, for this long at most.")
 
 
 class Step(Model):
-    """One line of a runbook: an action, a probe, a person's step, or the undoing of what is in place.
+    """One step of a runbook: an action, a probe, something that a person does, or the undo of what is in place.
 
     Strings in `with`, `ask` and `title` may hold the placeholders of `allclear.domain.placeholders`.
     """
@@ -47,36 +47,40 @@ class Step(Model):
     id: Slug = Field(description="A short name, once in its phase; its ask is `phase/id`.")
     title: str = Field(default="", description="What people read; the action's or the probe's own title if left out.")
     action: str | None = Field(default=None, description="What is done, as slack.post.")
-    probe: str | None = Field(default=None, description="What is looked at, as http.smoke.")
+    probe: str | None = Field(default=None, description="What is checked, as http.smoke.")
     person: Slug | None = Field(default=None, description="The role that is asked.")
     undo: Literal["everything"] | list[str] | None = Field(
-        default=None, description="Propose the undo of all that is in place, or of what these actions left."
+        default=None, description="Proposes to undo everything that is in place, or what these actions left."
     )
     with_: dict[str, Any] = Field(default={}, alias="with", description="The parameters of the action or the probe.")
     ask: str = Field(default="", description="What the person is asked to do.")
-    within: Duration | None = Field(default=None, description="For a probe: look again until well, this long at most.")
-    severities: list[str] | None = Field(default=None, description="Only for these; all when left out.")
+    within: Duration | None = Field(
+        default=None, description="For a probe: check again until healthy, for this long at most."
+    )
+    severities: list[str] | None = Field(default=None, description="Only for these severities; all when left out.")
     kinds: list[Slug] | None = Field(default=None, description="Only for these kinds of incident; all when left out.")
-    measure: bool = Field(default=False, description="A way to contain: tried in order until one is proven to work.")
+    measure: bool = Field(
+        default=False, description="A containment measure; they are tried in order until one is proven to work."
+    )
     meanwhile: bool = Field(default=False, description="May be done while another step waits for a person.")
     live: bool = Field(
         default=False,
-        description="For a message: it is brought up to date whenever the incident takes a turn; it waits for nobody.",
+        description="For a message: it is updated whenever the incident changes, and no step waits for it.",
     )
     expects: Literal["trouble", "health"] | None = Field(
         default=None,
-        description="`trouble`: health means a false alarm is offered. `health`: anything else asks a person.",
+        description="`trouble`: a healthy result suggests a false alarm. `health`: any other result asks a person.",
     )
     proof: ProbeCall | None = Field(
-        default=None, description="What proves a measure; the runbook's `health` if left out."
+        default=None, description="The check that proves a measure; the runbook's `health` if left out."
     )
-    approval: ApprovalPolicy | None = Field(default=None, description="Asks for more than the plan does.")
+    approval: ApprovalPolicy | None = Field(default=None, description="A stricter approval policy than the plan's.")
     auto_approve: AutoApproval | None = Field(
-        default=None, description="For a measure: it acts without approval after a veto window, where that is safe."
+        default=None, description="For a measure: it acts without approval after a veto window, if that is safe."
     )
     if_unanswered: Fallback | Literal["never"] | None = Field(
         default=None,
-        description="What goes out when nobody answers while the service is failing; the action's own if left out.",
+        description="What is sent if no one answers while the service is failing; the action's own if left out.",
     )
     owner: Slug | None = Field(default=None, description="The role that owns what the act leaves in place.")
     expires: Duration | None = Field(default=None, description="When to remind of what the act leaves in place.")
@@ -85,33 +89,33 @@ class Step(Model):
     def _one_kind(self) -> Step:
         kinds = [name for name in ("action", "probe", "person", "undo") if getattr(self, name) is not None]
         if len(kinds) != 1:
-            msg = "a step names exactly one of `action`, `probe`, `person` and `undo`"
+            msg = "a step must have exactly one of `action`, `probe`, `person` and `undo`"
             raise ValueError(msg)
         if self.person and not self.ask:
-            msg = "a person's step says in `ask` what the person is asked to do"
+            msg = "a step with `person` needs `ask`: what the person is asked to do"
             raise ValueError(msg)
         if self.measure and not self.action:
-            msg = "a `measure` is an action"
+            msg = "only an action can be a `measure`"
             raise ValueError(msg)
         if self.auto_approve and not self.measure:
-            msg = "only a `measure` acts `auto_approve`"
+            msg = "only a `measure` can have `auto_approve`"
             raise ValueError(msg)
         if self.live and (self.measure or not self.action):
-            msg = "only a message `live`"
+            msg = "only a message can be `live`"
             raise ValueError(msg)
         if self.if_unanswered and not self.action:
-            msg = "only an action has something that goes out `if_unanswered`"
+            msg = "only an action can have `if_unanswered`"
             raise ValueError(msg)
         if self.expects and not self.probe:
-            msg = "only a probe has something it `expects`"
+            msg = "only a probe can have `expects`"
             raise ValueError(msg)
         return self
 
 
-_KEPT = re.compile(r"contained-manually$|undo-(detect|contain|investigate|resolve|review|manual)-|evidence-")
-"""How the names of the engine's own steps begin: a runbook's step with such a name would be skipped."""
+_RESERVED = re.compile(r"contained-manually$|undo-(detect|contain|investigate|resolve|review|manual)-|evidence-")
+"""How the ids of the engine's own steps begin: a runbook's step with such an id would be skipped."""
 
-_BESIDE = ("-proof", "-choice", "-recheck", "-unanswered", "-left", "-window")
+_SUFFIXES = ("-proof", "-choice", "-recheck", "-unanswered", "-left", "-window")
 """The suffixes that a step's id gets in the names of its checks and questions."""
 
 
@@ -120,17 +124,17 @@ class Runbook(Model):
 
     name: Slug = Field(description="As the file is called, without .yaml.")
     title: str = Field(description="What people call it.")
-    about: str = Field(description="When this runbook is the right one, in a sentence.")
+    about: str = Field(description="When to use this runbook, in a sentence.")
     service: Slug = Field(description="The service in systems.yaml that it is about.")
-    kind: Slug = Field(default="outage", description="The kind of incident it opens.")
-    health: ProbeCall = Field(description="The look from outside that says whether users are well served.")
-    detect: list[Step] = Field(default=[], description="Is it real, and who has to know?")
+    kind: Slug = Field(default="outage", description="The kind of incident that it opens.")
+    health: ProbeCall = Field(description="The check from outside that shows whether the service is healthy.")
+    detect: list[Step] = Field(default=[], description="Verifies the trouble, and notifies people.")
     contain: list[Step] = Field(
-        default=[], description="What stops the harm: measures in the order in which they are tried."
+        default=[], description="Stops the harm, with measures in the order in which they are tried."
     )
-    investigate: list[Step] = Field(default=[], description="Why did it happen?")
-    resolve: list[Step] = Field(default=[], description="The fix, and the undoing of what containment left.")
-    review: list[Step] = Field(default=[], description="What is learnt from it.")
+    investigate: list[Step] = Field(default=[], description="Gathers evidence, and finds the cause.")
+    resolve: list[Step] = Field(default=[], description="Fixes the cause, and undoes what containment left in place.")
+    review: list[Step] = Field(default=[], description="Records what was learnt.")
 
     def steps(self, phase: Phase) -> list[Step]:
         """Return the steps of `phase`, in order."""
@@ -152,7 +156,7 @@ class Runbook(Model):
             seen: set[str] = set()
             for step in self.steps(phase):
                 if step.id in seen:
-                    msg = f"the step `{step.id}` stands twice in `{phase.value}`"
+                    msg = f"the step `{step.id}` is listed twice in `{phase.value}`"
                     raise ValueError(msg)
                 seen.add(step.id)
         return self
@@ -160,12 +164,13 @@ class Runbook(Model):
     @model_validator(mode="after")
     def _ids_free(self) -> Runbook:
         ids = [step.id for phase in Phase for step in self.steps(phase)]
-        beside = {one + end: one for one in ids for end in _BESIDE}
-        for one in ids:
-            if _KEPT.match(one):
-                msg = f"the id `{one}` is one that allclear gives itself: call the step otherwise"
+        derived = {step_id + suffix: step_id for step_id in ids for suffix in _SUFFIXES}
+        for step_id in ids:
+            if _RESERVED.match(step_id):
+                msg = f"the id `{step_id}` is reserved for a step of allclear's own: choose another id"
                 raise ValueError(msg)
-            if one in beside:
-                msg = f"the id `{one}` is kept for what goes with the step `{beside[one]}`: call it otherwise"
+            if step_id in derived:
+                owner = derived[step_id]
+                msg = f"the id `{step_id}` is reserved for a check or question of the step `{owner}`: choose another id"
                 raise ValueError(msg)
         return self

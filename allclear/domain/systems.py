@@ -74,7 +74,7 @@ H = TypeVar("H", bound=Handle)
 
 
 class Service(Model):
-    """Something users reach. Its handles are the fields that `systems_model` adds."""
+    """A service that users reach. Its handles are the fields that `systems_model` adds."""
 
     title: str = Field(description="What people call it.")
     url: str = Field(description="The address at which users reach it.")
@@ -95,7 +95,7 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 class AlertSource(Model):
     """How one monitoring system authenticates itself. Alerts of a source that is not configured are rejected.
 
-    The source's own options, as a user name, stand beside `secret`; the installed source declares which there are.
+    Other fields, as a user name, are options of the source, which the installed source declares.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -128,8 +128,8 @@ class AlertSource(Model):
 class Systems(Model):
     """A company's `systems.yaml`."""
 
-    systems: dict[Slug, System] = Field(description="The outside systems, by the names that the actions know them by.")
-    services: dict[Slug, Service] = Field(description="What users reach, by short name.")
+    systems: dict[Slug, System] = Field(description="The outside systems, by the names that actions use.")
+    services: dict[Slug, Service] = Field(description="The services that users reach, by short name.")
     alerts: dict[str, AlertSource] = Field(default={}, description="Who may send alerts, and with which secret.")
 
 

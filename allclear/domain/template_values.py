@@ -59,7 +59,7 @@ def in_storm(incident: Incident) -> str:
 
 
 def lead(incident: Incident) -> str | None:
-    """Return who leads the incident, or None while nobody does."""
+    """Return who leads the incident, or None while no one does."""
     person = incident.roles.get(LEAD)
     return plain(person, 60) if person else None
 
@@ -222,9 +222,9 @@ def _to_notify(incident: Incident, plan: Plan) -> str:
             plain(plan.facets[name].title) for name in not_known(line.when, incident.facets) if name in plan.facets
         ]
         how = f" by {', '.join(line.by)}" if line.by else ""
-        hangs = f" (depends: {', '.join(unknown)})" if unknown else ""
-        lines.append(f"{who}{how}{hangs}")
-    return "; ".join(dict.fromkeys(lines)) or "nobody by the plan"
+        depends = f" (depends: {', '.join(unknown)})" if unknown else ""
+        lines.append(f"{who}{how}{depends}")
+    return "; ".join(dict.fromkeys(lines)) or "no one by the plan"
 
 
 def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool = False) -> list[str]:

@@ -50,7 +50,7 @@ def markdown_safe(text: str, limit: int = LONG) -> str:
 def differences(
     before: JsonDict, after: JsonDict, safe: Callable[[str], str] = markdown_safe
 ) -> list[tuple[str, str, str]]:
-    """Return the fields that differ, as (name, before, after) in words; safe in Markdown unless told otherwise."""
+    """Return the fields that differ, as (name, before, after) in words, each made safe by `safe`."""
     return [
         (safe(key.replace("_", " ")), safe(value_words(before.get(key))), safe(value_words(after.get(key))))
         for key in dict.fromkeys([*before, *after])
@@ -73,9 +73,9 @@ def value_words(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, dict):
         pairs = cast("dict[str, object]", value)
-        return ", ".join(f"{key.replace('_', ' ')} {value_words(one)}" for key, one in pairs.items())
+        return ", ".join(f"{key.replace('_', ' ')} {value_words(item)}" for key, item in pairs.items())
     if isinstance(value, list):
-        return "; ".join(value_words(one) for one in cast("list[object]", value))
+        return "; ".join(value_words(item) for item in cast("list[object]", value))
     return plain(str(value))
 
 
@@ -99,7 +99,7 @@ def role_words(role: str, plan: Plan | None = None) -> str:
     elif role == "on_call":
         words = ["on-call"]
     else:
-        # Nobody says how it is written: a word of three letters is taken for an abbreviation (CTO, CEO).
+        # The plan has no title for it, so a word of up to three letters is taken for an abbreviation (CTO, CEO).
         words = [word.upper() if len(word) <= 3 else word for word in role.split("_")]  # noqa: PLR2004
     return plain(" ".join(words), 60)
 
@@ -112,10 +112,10 @@ def asked_words(policy: ApprovalPolicy, plan: Plan | None = None) -> str:
 
 
 def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
-    """Return the commands that say yes and no to `ask`; with a role to say where the plan names nobody for it."""
+    """Return the commands that answer `ask` with yes and with no; with `--role` if the plan names no person for it."""
     verb = "done" if ask.kind is AskKind.STEP else "approve"
-    nobody = plan is not None and not any(plan.holders(role) for role in ask.policy.roles)
-    role = f" --role {ask.policy.roles[0]}" if nobody else ""
+    unnamed = plan is not None and not any(plan.holders(role) for role in ask.policy.roles)
+    role = f" --role {ask.policy.roles[0]}" if unnamed else ""
     which = " --choose NAME" if ask.kind is AskKind.CHOICE else ""
     rest = f"{plain(ask.id)} --as NAME{role}" + (' --reason "..."' if ask.policy.reason_needed else "")
     return f"allclear {verb} {rest}{which}", f"allclear deny {rest}"

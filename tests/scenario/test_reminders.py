@@ -75,7 +75,7 @@ async def test_silence_wakes_the_next_person_and_an_answer_lets_them_sleep(tmp_p
         move = await it.past_detection()
         assert await round_of(it) == []
         it.watch.now += timedelta(minutes=3)
-        assert await round_of(it) == ["Nobody has acknowledged the page within 3 minutes."]
+        assert await round_of(it) == ["No one has acknowledged the page within 3 minutes."]
         assert [status for _, status in pages(it)] == ["triggered", "triggered"]
         it.engine.people.note(it.incident_id, "I am here.", ANA)
         (waits,) = await round_of(it)

@@ -1,4 +1,4 @@
-"""A company's plan as data. `plan.py` is the whole; the other files are its parts."""
+"""A company's plan as data. `plan.py` holds the whole plan, the other files its parts."""
 
 from allclear.domain.plan.alert_storm import Limit, Storm
 from allclear.domain.plan.alert_threshold import Threshold

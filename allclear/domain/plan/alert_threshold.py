@@ -19,20 +19,22 @@ _UNITS = {"%": 0.01, "ms": 0.001, "s": 1.0, "": 1.0}
 class Threshold(MayBeAssumed):
     """What counts as an alert.
 
-    A rate means something over a window, with enough samples in it: `allclear check` warns where one is missing.
+    A rate needs a window and a smallest number of samples: `allclear check` warns if one of them is missing.
     """
 
-    name: Slug = Field(description="A short name for it; a route names it to be held to it.")
-    words: str = Field(description="The plan's own line.")
-    above: float | None = Field(default=None, description="A share from 0 to 1, or seconds for a time.")
-    window: Duration | None = Field(default=None, description="Over how long a rate is counted.")
-    samples: int | None = Field(default=None, ge=1, description="Fewer than these say nothing.")
+    name: Slug = Field(description="A short name, which routes refer to.")
+    words: str = Field(description="The plan's own words.")
+    above: float | None = Field(
+        default=None, description="The value that must be exceeded: a share from 0 to 1, or a time in seconds."
+    )
+    window: Duration | None = Field(default=None, description="The time over which a rate is counted.")
+    samples: int | None = Field(default=None, ge=1, description="The smallest number of samples that counts.")
 
     def objection(self, labels: Mapping[str, str]) -> str | None:
-        """Return why an alert with these labels does not count, as a sentence; None where it does.
+        """Return the sentence why an alert with these labels does not count, or None if it counts.
 
-        Looked at are `samples`, `window` and `value`. What its source does not tell, or tells in words that cannot be
-        read, counts as enough: the monitoring system has decided already.
+        The labels are `samples`, `window` and `value`. A label that is missing or cannot be read counts as enough,
+        because the monitoring system has already decided to alert.
         """
         samples, value, window = (
             _number(labels.get("samples")),
@@ -40,23 +42,23 @@ class Threshold(MayBeAssumed):
             _span(labels.get("window")),
         )
         if self.samples is not None and samples is not None and samples < self.samples:
-            return f"{samples:g} samples say nothing yet: the threshold {self.name!r} asks for {self.samples}."
+            return f"{samples:g} samples are too few: the threshold {self.name!r} needs {self.samples}."
         if self.window is not None and window is not None and window < self.window:
             spans = say_duration(window), say_duration(self.window)
-            return f"It was counted over {spans[0]}: the threshold {self.name!r} asks for {spans[1]}."
+            return f"A window of {spans[0]} is too short: the threshold {self.name!r} needs {spans[1]}."
         if self.above is not None and value is not None and value <= self.above:
-            return f"{value:g} is not above {self.above:g}, the threshold {self.name!r}."
+            return f"The value {value:g} is not above {self.above:g}, the limit of the threshold {self.name!r}."
         return None
 
 
 def _number(text: str | None) -> float | None:
-    """Return what `12`, `1.5%` (a share: 0.015), `730ms` or `0.7s` (seconds) says; None for anything else."""
+    """Return the number in `12`, `1.5%` (a share: 0.015), `730ms` or `0.7s` (seconds); None for any other text."""
     found = _NUMBER.fullmatch(text or "")
     return float(found[1]) * _UNITS[(found[2] or "").lower()] if found else None
 
 
 def _span(text: str | None) -> timedelta | None:
-    """Return a length as `5m` or `1h 30m`, or a number of seconds; None for anything else."""
+    """Return the time in `5m`, `1h 30m` or a number of seconds; None for any other text."""
     try:
         return parse_duration(text or "")
     except ValueError:

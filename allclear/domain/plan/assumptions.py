@@ -1,4 +1,4 @@
-"""What a plan says, and what was assumed because it does not say it."""
+"""Assumptions and blanks: what the company's document does not state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _HOLLOW = re.compile(r"^\s*\[.*\]\s*$")
 
 
 def is_blank(text: str) -> bool:
-    """Return whether `text` is a blank that nobody filled in, as `[Phone Number]`."""
+    """Return whether `text` is empty, or a blank that still has to be filled in, as `[Phone Number]`."""
     return not text.strip() or bool(_HOLLOW.match(text))
 
 
 class MayBeAssumed(Model):
-    """A part of a plan; `assumed: true` marks what the company's document does not say. `allclear check` lists it."""
+    """A part of a plan. `assumed: true` marks what the company's document does not state; `allclear check` lists it."""
 
-    assumed: bool = Field(default=False, description="True for a default that the document does not state.")
+    assumed: bool = Field(default=False, description="Whether the document does not state this.")
     because: str = Field(default="", description="Why this was assumed.")

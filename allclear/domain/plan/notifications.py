@@ -26,7 +26,7 @@ EVERYONE = "everyone"
 class Applies(MayBeAssumed):
     """The incidents that a line applies to; all of them by default."""
 
-    severities: list[str] | None = Field(default=None, description="Only for these; all when left out.")
+    severities: list[str] | None = Field(default=None, description="Only for these severities; all when left out.")
     kinds: list[Slug] | None = Field(default=None, description="Only for these kinds of incident; all when left out.")
     when: Wanted = Field(default={}, description="Only with these facets; an unknown facet counts as a match.")
 
@@ -81,7 +81,7 @@ class Evidence(Applies):
 class EscalationLevel(Model):
     """Who is notified of an unanswered question, and after how long."""
 
-    after: Duration = Field(description="How long it has waited.")
+    after: Duration = Field(description="How long the question has waited.")
     roles: list[Slug] | Literal["everyone"] = Field(description="Who is notified then; `everyone` for all roles.")
 
 
@@ -100,14 +100,14 @@ DEFAULT_ESCALATION_POLICY = EscalationPolicy(
         EscalationLevel(after=timedelta(minutes=10), roles=EVERYONE),
     ],
     assumed=True,
-    because="silence at an approval climbs to the tech lead after 3, the CTO after 6 and everyone after 10 minutes",
+    because="the tech lead is notified of an unanswered question after 3, the CTO after 6, everyone after 10 minutes",
 )
 
 
 class MessageAction(Model):
     """An action that sends a message, and its parameters."""
 
-    action: str = Field(description="As slack.post; one that only sends messages and needs no approval.")
+    action: str = Field(description="The action, as slack.post; it must only send messages and need no approval.")
     with_: dict[str, Any] = Field(
         alias="with",
         description="Its parameters; besides every placeholder, {reminder}, {for} and {number} are filled.",
@@ -124,17 +124,19 @@ class ReminderRules(Model):
 class DueReview(Applies):
     """When something of the post-mortem is due."""
 
-    what: Slug = Field(default="document", description="As `meeting` or `document`.")
+    what: Slug = Field(default="document", description="What is due, as `meeting` or `document`.")
     within: Span = Field(description="By when.")
     not_before: Span | None = Field(default=None, description="Not earlier than this.")
     from_: ClockStart = Field(default=ClockStart.RECOVERY, alias="from", description="What starts its clock.")
 
 
 class PostMortemRules(Model):
-    """What a post-mortem looks like, and when it is due."""
+    """The template of the post-mortem, and when it is due."""
 
     template: str = Field(description="Its file, relative to the company's folder.")
-    due: list[DueReview] = Field(min_length=1, description="One span alone is that of the document, from recovery.")
+    due: list[DueReview] = Field(
+        min_length=1, description="What is due when; a span alone is the time for the document, from recovery on."
+    )
     title: str = Field(default="Post-Mortem", description="What the plan calls it.")
 
     @field_validator("due", mode="before", json_schema_input_type=Span | list[DueReview])

@@ -20,10 +20,10 @@ def _spaced(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_spaced)]
-"""A person's name; spaces around it, and more than one within, are folded."""
+"""A person's name, without spaces around it and with single spaces within."""
 
 _YEARS = range(2000, 2200)
-"""When a rota may begin: farther off, its turns would leave the calendar."""
+"""The years in which a rota may begin; in any other, its turns could exceed the range of dates."""
 
 
 class Role(Model):
@@ -31,7 +31,7 @@ class Role(Model):
 
     title: str = Field(description="What the plan calls it.")
     about: str = Field(default="", description="What the person with this role does.")
-    deputies: list[Slug] = Field(default=[], description="Roles that act for it, in order, if nobody has it.")
+    deputies: list[Slug] = Field(default=[], description="Roles that act for it, in order, while no person has it.")
     never_with: list[Slug] = Field(default=[], description="Roles that the same person must not have at once.")
 
 
@@ -39,7 +39,7 @@ class Contact(Model):
     """One way to reach a person."""
 
     address: str = Field(description="A number, an address or a handle.")
-    hours: DayHours | None = Field(default=None, description="Only then, in local time; always when left out.")
+    hours: DayHours | None = Field(default=None, description="Only in these local hours; always when left out.")
 
 
 class Person(Model):
@@ -50,14 +50,14 @@ class Person(Model):
     contacts: dict[Slug, Contact] = Field(
         default={}, description="slack, phone, email ... -> the address; tried in this order."
     )
-    zone: Zone | None = Field(default=None, description="Where this person is; the company's zone when left out.")
+    zone: Zone | None = Field(default=None, description="This person's time zone; the company's when left out.")
 
     @field_validator("contacts", mode="before", json_schema_input_type=dict[Slug, str | Contact])
     @classmethod
     def _address_alone(cls, value: object) -> object:
         if not isinstance(value, dict):
             return value
-        return {kind: {"address": it} if isinstance(it, str) else it for kind, it in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {kind: {"address": given} if isinstance(given, str) else given for kind, given in value.items()}  # pyright: ignore[reportUnknownVariableType]
 
     @property
     def known(self) -> bool:
@@ -99,10 +99,10 @@ class Layer(Model):
     @model_validator(mode="after")
     def _whole_days(self) -> Layer:
         if self.turn < timedelta(days=1) or self.turn % timedelta(days=1):
-            msg = "a `turn` is a number of whole days, as 7d"
+            msg = "`turn` must be a number of whole days, as 7d"
             raise ValueError(msg)
         if datetime.fromisoformat(self.starts).year not in _YEARS:
-            msg = f"`starts` lies between the years {_YEARS[0]} and {_YEARS[-1]}"
+            msg = f"`starts` must lie between the years {_YEARS[0]} and {_YEARS[-1]}"
             raise ValueError(msg)
         return self
 
@@ -147,15 +147,15 @@ class Shift(Model):
 
 
 _EARLY = timedelta(hours=1)
-"""Taking over this long before a turn begins counts as taking that turn."""
+"""A person who takes over this long before a turn begins takes that turn."""
 
 
-def _when(takeover: RotaOverride) -> datetime:
-    return takeover.at
+def _when(override: RotaOverride) -> datetime:
+    return override.at
 
 
 class Rota(MayBeAssumed):
-    """Who has a role when: layers, the first to be paged first."""
+    """Who has a role at which time, in layers; the first layer is paged first."""
 
     role: Slug = Field(description="The role that is taken in turns.")
     zone: Zone | None = Field(default=None, description="The company's zone when left out.")
@@ -166,11 +166,11 @@ class Rota(MayBeAssumed):
     )
 
     def on_duty(self, at: datetime, working_time: WorkingTime, taken: Sequence[RotaOverride] = ()) -> Iterator[Shift]:
-        """Yield who is on duty at `at`, layer by layer.
+        """Yield the person on duty at `at`, layer by layer.
 
-        With `hand_over`, a person whose turn began counts once they have taken it over; until then it is whoever took
-        over last (or the one before), and whose turn it is comes next. Turns change at the same local time, also where
-        the clocks are put forward or back.
+        With `hand_over`, a turn begins when its person takes it over. Until then the person who took over last stays on
+        duty (without an override: the person of the turn before), and the person of the turn comes next. Turns change
+        at the same local time, also when the clocks are put forward or back.
         """
         zone = WorkingTime(zone=self.zone or working_time.zone).zone_info
         local = at.astimezone(zone)
@@ -178,18 +178,19 @@ class Rota(MayBeAssumed):
             turn = layer.turn_at(at, zone)
             if turn < 0 or WEEKDAYS[local.weekday()] not in layer.days or not _within(f"{local:%H:%M}", layer.hours):
                 continue
-            last = max((one for one in taken if one.layer == layer.name and one.at <= at), key=_when, default=None)
+            overrides = (override for override in taken if override.layer == layer.name and override.at <= at)
+            last = max(overrides, key=_when, default=None)
             waits = (
                 self.hand_over
                 and turn > 0
                 and not (last and last.person == layer.person(turn) and last.at >= layer.begins(turn, zone) - _EARLY)
             )
             held = turn - 1 if waits else turn
-            kept = waits and last is not None
+            stays = last if waits else None
             yield Shift(
                 layer=layer.name,
-                person=last.person if kept and last else layer.person(held),
-                since=last.at if kept and last else layer.begins(held, zone),
+                person=stays.person if stays else layer.person(held),
+                since=stays.at if stays else layer.begins(held, zone),
                 until=layer.begins(turn + 1, zone),
                 acknowledge_within=layer.acknowledge_within,
                 next_person=layer.person(turn if waits else turn + 1),

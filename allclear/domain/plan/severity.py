@@ -1,4 +1,4 @@
-"""How grave an incident is: the plan's own scale, its time targets, and what a severity follows from."""
+"""The plan's own scale of severities, its time targets, and the rules that give an incident its severity."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from allclear.domain.plan.assumptions import MayBeAssumed
 from allclear.domain.plan.working_time import Span
 
 UNKNOWN = "unknown"
-"""What a facet is as long as nobody knows."""
+"""The value of a facet that is not known yet."""
 
 YES_OR_NO = ("no", "yes")
 
 
 class ClockStart(StrEnum):
-    """What starts a clock. Each starts once in an incident, whatever its severity becomes."""
+    """What starts a clock. Each starts once in an incident, and a change of severity does not restart it."""
 
     ALERT = "alert"
-    """The first alert, or the declaration where there was none."""
+    """The first alert, or the declaration if there was none."""
     AWARENESS = "awareness"
-    """The first word of a person: from then on the company knows."""
+    """The first entry by a person: from then on the company is aware."""
     DECLARATION = "declaration"
     """The incident is opened."""
     RECOVERY = "recovery"
-    """A look from outside showed health, or the incident was ended without one."""
+    """A check from outside found the service healthy, or the incident ended without one."""
 
 
 class ClockStop(StrEnum):
-    """What a target waits for. The incident's end comes in place of what has not happened by then."""
+    """What a target waits for. If it has not happened when the incident ends, the end counts."""
 
     ACKNOWLEDGED = "acknowledged"
     CONTAINED = "contained"
@@ -40,7 +40,7 @@ class ClockStop(StrEnum):
 
 
 class Target(MayBeAssumed):
-    """By when something has to have happened."""
+    """A time by which something has to have happened."""
 
     name: Slug = Field(description="The plan's own name for it, as `respond`.")
     within: Span = Field(description="By when.")
@@ -50,13 +50,13 @@ class Target(MayBeAssumed):
 
 
 class Escalation(MayBeAssumed):
-    """When an incident becomes graver by itself."""
+    """When the severity is raised automatically."""
 
     to: str = Field(description="The graver severity.")
     after: Span = Field(description="How long after its clock's start.")
     from_: ClockStart = Field(default=ClockStart.ALERT, alias="from", description="What starts its clock.")
     unless: ClockStop = Field(
-        default=ClockStop.CONTAINED, description="What is contained and stable wakes nobody; `recovered` is stricter."
+        default=ClockStop.CONTAINED, description="What prevents it; `recovered` is stricter than `contained`."
     )
 
 
@@ -65,22 +65,24 @@ class Severity(Model):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$", description="As the plan writes it: P0, SEV1, high.")
     title: str = Field(description="What it is called, as Critical.")
-    definition: str = Field(description="When an incident is this grave.")
-    examples: list[str] = Field(default=[], description="What it was, or could be.")
+    definition: str = Field(description="When an incident has this severity.")
+    examples: list[str] = Field(default=[], description="Examples of such incidents.")
     targets: list[Target] = Field(default=[], description="Time targets, each with the clock that it starts from.")
     contain: bool = Field(default=True, description="Whether containment measures are taken at all.")
     ticket_only: bool = Field(
-        default=False, description="Only a ticket is made: a runbook does the steps that name this severity, no others."
+        default=False,
+        description="Whether only a ticket is made: of a runbook, only the steps that name this severity are run.",
     )
-    escalates: Escalation | None = Field(default=None, description="When it becomes graver by itself.")
-    escalation: list[str] = Field(default=[], description="The plan's lines on who is told, in order.")
+    escalates: Escalation | None = Field(default=None, description="When it is raised automatically.")
+    escalation: list[str] = Field(default=[], description="The plan's own words on who is notified, in order.")
 
     @model_validator(mode="after")
     def _targets_once(self) -> Severity:
         names = [target.name for target in self.targets]
-        if len(set(names)) != len(names):
-            msg = "a target stands twice"
-            raise ValueError(msg)
+        for name in names:
+            if names.count(name) > 1:
+                msg = f"the target `{name}` is listed twice"
+                raise ValueError(msg)
         if self.ticket_only and self.contain and "contain" in self.model_fields_set:
             msg = "a severity with `ticket_only` cannot `contain`"
             raise ValueError(msg)
@@ -97,17 +99,17 @@ class Severity(Model):
 
 
 class Facet(MayBeAssumed):
-    """One thing that a severity follows from, as the share of users; `unknown` is always an answer."""
+    """A fact that a severity depends on, as the share of users affected; it can always be `unknown`."""
 
     title: str = Field(description="The question that it answers, as `Share of users affected`.")
     values: list[Slug] = Field(
-        default=list(YES_OR_NO), min_length=2, description="What it can be; `unknown` need not be listed."
+        default=list(YES_OR_NO), min_length=2, description="Its possible values, without `unknown`."
     )
 
     @model_validator(mode="after")
     def _values_once(self) -> Facet:
         if len(set(self.values)) != len(self.values) or UNKNOWN in self.values:
-            msg = "each value stands once, and `unknown` is always there without being listed"
+            msg = "list each value once, and do not list `unknown`, which is always possible"
             raise ValueError(msg)
         return self
 
@@ -120,22 +122,22 @@ Wanted = dict[Slug, Slug | list[Slug]]
 
 
 class SeverityRule(MayBeAssumed):
-    """A severity, and the facets that give it. An empty `when` always fits."""
+    """A severity, and the facets that give it. An empty `when` always matches."""
 
-    severity: str = Field(description="What it is then.")
+    severity: str = Field(description="The severity that the rule gives.")
     when: Wanted = Field(default={}, description="Facet -> the value, or one of the values, that it must have.")
 
 
 class Assessment(Model):
-    """The severity that the plan's rules give, and what could still make it another."""
+    """The severity that the plan's rules give, and the unknown facets that could change it."""
 
     severity: str
     because: str
-    unknown: list[str] = Field(default=[], description="Facets that nobody knows yet and that would matter.")
+    unknown: list[str] = Field(default=[], description="Facets that are not known yet and could change it.")
 
 
 def holds(wanted: Mapping[str, str | list[str]], facets: Facets) -> bool | None:
-    """Return whether `facets` are as `wanted`; None where that hangs on what nobody knows yet."""
+    """Return whether `facets` are as `wanted`; None if that depends on a facet that is not known yet."""
     answer: bool | None = True
     for name, values in wanted.items():
         value = facets.get(name, UNKNOWN)
@@ -148,21 +150,20 @@ def holds(wanted: Mapping[str, str | list[str]], facets: Facets) -> bool | None:
 
 
 def not_known(wanted: Mapping[str, str | list[str]], facets: Facets) -> list[str]:
-    """Return the facets in `wanted` that nobody knows yet."""
+    """Return the facets in `wanted` that are not known yet."""
     return [name for name in wanted if facets.get(name, UNKNOWN) == UNKNOWN]
 
 
 def assess(rules: list[SeverityRule], facets: Facets) -> Assessment | None:
-    """Return the severity of the first rule that fits, rules being in order; None where none does.
+    """Return the severity that the first matching rule gives, or None if no rule matches.
 
-    What is not known yet is taken for the graver: a rule that could still fit fits, and says on what that hangs.
+    A facet that is not known yet counts as a match, so that the graver severity is given; `unknown` lists it.
     """
     for rule in rules:
-        fits = holds(rule.when, facets)
-        if fits is False:
+        if holds(rule.when, facets) is False:
             continue
         unknown = not_known(rule.when, facets)
         known = [f"{name} is {facets[name]}" for name in rule.when if name not in unknown]
-        because = " and ".join(known + [f"{name} is not known yet" for name in unknown]) or "nothing graver fits"
+        because = " and ".join(known + [f"{name} is not known yet" for name in unknown]) or "no graver rule matches"
         return Assessment(severity=rule.severity, because=because, unknown=unknown)
     return None

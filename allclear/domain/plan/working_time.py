@@ -1,4 +1,4 @@
-"""Times as plans write them: by the clock, in business hours, in business days, with a zone and holidays."""
+"""Times as plans write them: by the clock, in business hours or in business days, with a time zone and holidays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from allclear.domain.plan.assumptions import MayBeAssumed
 _BUSINESS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*business\s*(hour|day)s?\s*", re.IGNORECASE | re.ASCII)
 _HOURS = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\s*-\s*([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
 _FARTHEST = LONGEST
-"""No working day within ten years: the calendar is wrong."""
+"""If no working day comes within this time, the calendar is wrong."""
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -45,20 +45,20 @@ class Span:
 
     @classmethod
     def parse(cls, text: str) -> Span:
-        """Return what `text` says. Raises ValueError for anything else."""
-        found = _BUSINESS.fullmatch(text)
-        if found is None:
+        """Return the span that `text` states. Raises ValueError for any other text."""
+        business = _BUSINESS.fullmatch(text)
+        if business is None:
             try:
                 return cls(plausible(parse_duration(text)))
             except ValueError as error:
                 msg = f"{error}; or as 4 business hours, 1 business day"
                 raise ValueError(msg) from error
-        amount, unit = float(found.group(1)), found.group(2).lower()
+        amount, unit = float(business.group(1)), business.group(2).lower()
         plausible(timedelta(hours=min(amount, 1e6)) if unit == "hour" else timedelta(days=min(amount, 1e6)))
         if unit == "hour":
             return cls(timedelta(hours=amount), "business hours")
         if amount != int(amount) or amount < 1:
-            msg = f"{text!r} is no span: business days are whole ones, as `2 business days`"
+            msg = f"{text!r} is not a span: write a whole number of business days, as `2 business days`"
             raise ValueError(msg)
         return cls(timedelta(days=amount), "business days")
 
@@ -72,7 +72,7 @@ class Span:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401
-        """Read it from text, and writes it as text."""
+        """Return the schema that reads it from text and writes it as text."""
         del source, handler
         return core_schema.no_info_plain_validator_function(
             _span, serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json")
@@ -80,7 +80,7 @@ class Span:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Describe it for editors."""
+        """Return the pattern and the examples that editors show."""
         del schema, handler
         return {
             "type": "string",
@@ -104,7 +104,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        msg = f"{name!r} is no time zone: write it as Europe/Berlin"
+        msg = f"{name!r} is not a time zone: write it as Europe/Berlin"
         raise ValueError(msg) from error
     return name
 
@@ -116,7 +116,7 @@ Zone = Annotated[str, AfterValidator(_zone)]
 def _hours(text: str) -> str:
     found = _HOURS.fullmatch(text.strip())
     if found is None or not found.group(1) + found.group(2) < found.group(3) + found.group(4) <= "2400":
-        msg = f"{text!r} are no hours of a day: write them as 09:00-17:30"
+        msg = f"{text!r} is not a range of hours: write it as 09:00-17:30"
         raise ValueError(msg)
     return text.strip()
 
@@ -124,7 +124,7 @@ def _hours(text: str) -> str:
 DayHours = Annotated[
     str, AfterValidator(_hours), WithJsonSchema({"type": "string", "pattern": rf"^\s*{_HOURS.pattern}\s*$"})
 ]
-"""A stretch of one day in local time, as `09:00-17:30`; `24:00` is its end."""
+"""A range of hours of one day in local time, as `09:00-17:30`; `24:00` is the end of the day."""
 
 
 class WorkingTime(MayBeAssumed):
@@ -135,11 +135,12 @@ class WorkingTime(MayBeAssumed):
         default=["mon", "tue", "wed", "thu", "fri"], min_length=1, description="The working days."
     )
     hours: DayHours = Field(default="09:00-17:00", description="The working hours in local time, as 09:00-17:30.")
-    holidays: list[date] = Field(default=[], description="Days on which nobody works, as 2026-12-25.")
+    holidays: list[date] = Field(default=[], description="The company's own days off, as 2026-12-25.")
     holidays_of: str | None = Field(
         default=None,
         pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
-        description="A country's or a region's public holidays too, as DE or DE-BE. Source: the package `holidays`.",
+        description="The country or region whose public holidays are days off too, as DE or DE-BE. "
+        "Source: the package `holidays`.",
     )
 
     @model_validator(mode="after")
@@ -164,8 +165,8 @@ class WorkingTime(MayBeAssumed):
     def after(self, start: datetime, span: Span) -> datetime:
         """Return the moment `span` after `start`, in UTC.
 
-        Business hours count only while the company works; a number of business days ends with the last working hour
-        of that many working days after the day of `start`. Raises ConfigError where no working day comes.
+        Business hours count only while the company works. Business days end with the last working hour of that many
+        working days after the day of `start`. Raises ConfigError if no working day comes.
         """
         if span.unit == "clock":
             return start.astimezone(UTC) + span.length
@@ -202,17 +203,17 @@ class WorkingTime(MayBeAssumed):
         return datetime.combine(day, time.fromisoformat(hour), self.zone_info).astimezone(UTC)
 
     def _never(self) -> ConfigError:
-        return ConfigError("By this plan nobody ever works.", "Correct `working_time` in plan.yaml.")
+        return ConfigError("The plan's `working_time` has no working day.", "Correct `working_time` in plan.yaml.")
 
 
-@cache  # every message asks for every deadline, and each deadline for every day up to it
+@cache  # called for every day up to each deadline of each message
 def _public(place: str, year: int) -> frozenset[date]:
-    """Return a country's or a region's public holidays. Raises ValueError for one that nobody knows."""
-    import holidays  # noqa: PLC0415 - 0.15 s, and few plans name a country
+    """Return a country's or a region's public holidays. Raises ValueError if the package does not know it."""
+    import holidays  # noqa: PLC0415 - importing it takes 0.15 s, and few plans name a country
 
     country, _, part = place.partition("-")
     try:
         return frozenset(holidays.country_holidays(country, subdiv=part or None, years=year))
     except NotImplementedError as error:
-        msg = f"nobody knows the holidays of {place}: write DE or DE-BE, or list them in `holidays`"
+        msg = f"the holidays of {place} are not known: write DE or DE-BE, or list the days in `holidays`"
         raise ValueError(msg) from error

@@ -51,7 +51,7 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
         case VetoWindowEnded(ask=ask):
             title = _title(context, ask)
             return Sentence(
-                f'Nobody stopped "{title}" during its veto window: it is carried out, as the plan allows.', "bad"
+                f'No one stopped "{title}" during its veto window: it is carried out, as the plan allows.', "bad"
             )
         case AskWithdrawn() as withdrawn:
             title, reason = _title(context, withdrawn.ask), with_full_stop(bare(withdrawn.reason))

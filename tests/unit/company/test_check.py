@@ -128,7 +128,7 @@ ERRORS: list[tuple[Edit, str]] = [
     ),
     (
         (BOOK, "    ask: Fix {incident}.\n", "    ask: Fix {incident}.\n    live: true\n"),
-        "only a message `live`",
+        "only a message can be `live`",
     ),
     (
         ("systems.yaml", "    channel:", "    chanel:"),

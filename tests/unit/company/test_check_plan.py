@@ -163,7 +163,7 @@ ERRORS: list[tuple[list[Edit], str]] = [
     ),
     (
         [(BOOK, "  - id: move\n    action: traffic.move\n", "  - id: move\n")],
-        "outage.yaml:14: `contain` no. 1: a step names exactly one of `action`, `probe`, `person` and `undo`.",
+        "outage.yaml:14: `contain` no. 1: a step must have exactly one of `action`, `probe`, `person` and `undo`.",
     ),
 ]
 

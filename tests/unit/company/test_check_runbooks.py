@@ -75,7 +75,7 @@ def strict(approval: ApprovalPolicy) -> Registry:
     return Registry.of([*rest, *KINDS.probes.values(), action("traffic.move", Whatever, approval=approval)])
 
 
-YEARS = "nothing in a plan takes longer than ten years"
+YEARS = "a duration cannot be longer than ten years"
 
 REFUSED: list[tuple[Edit, str]] = [
     (line("evidence", ask='""'), f"plan.yaml:{ADDED + 1}: `ask`: string should have at least 1 character."),
@@ -87,26 +87,32 @@ REFUSED: list[tuple[Edit, str]] = [
     (rota("turn: 3000000d"), f"plan.yaml:{ADDED + 1}: `turn`: {YEARS}."),
     (rota("acknowledge_within: 999999999d"), f"plan.yaml:{ADDED + 1}: `acknowledge_within`: {YEARS}."),
     (rota("acknowledge_within: -5"), f"plan.yaml:{ADDED + 1}: `acknowledge_within`: a duration cannot be negative."),
-    (rota("starts: 9999-12-31T09:00"), f"plan.yaml:{ADDED + 1}: `layers` no. 1: `starts` lies between the years 2000"),
-    (rota("starts: 0001-01-01T00:00"), f"plan.yaml:{ADDED + 1}: `layers` no. 1: `starts` lies between the years 2000"),
+    (
+        rota("starts: 9999-12-31T09:00"),
+        f"plan.yaml:{ADDED + 1}: `layers` no. 1: `starts` must lie between the years 2000",
+    ),
+    (
+        rota("starts: 0001-01-01T00:00"),
+        f"plan.yaml:{ADDED + 1}: `layers` no. 1: `starts` must lie between the years 2000",
+    ),
     (rota("starts: 202٦-11-02T09:00"), f"plan.yaml:{ADDED + 1}: `starts`: string should match pattern"),
-    (rota("hours: 0٩:00-17:00"), f"plan.yaml:{ADDED + 1}: `hours`: '0٩:00-17:00' are no hours of a day"),
-    (rota("acknowledge_within: ٣m"), f"plan.yaml:{ADDED + 1}: `acknowledge_within`: '٣m' is no duration"),
+    (rota("hours: 0٩:00-17:00"), f"plan.yaml:{ADDED + 1}: `hours`: '0٩:00-17:00' is not a range of hours"),
+    (rota("acknowledge_within: ٣m"), f"plan.yaml:{ADDED + 1}: `acknowledge_within`: '٣m' is not a duration"),
     (plan("updates:\n  - {audience: x, every: 900000000d}\n"), f"plan.yaml:{ADDED + 1}: `every`: {YEARS}."),
     (("plan.yaml", "after: 5m", "after: 3661d"), f"plan.yaml:{ADDED + 1}: `after`: {YEARS}."),
-    (("plan.yaml", "due: 48h", f"due: {LONG}"), f"plan.yaml:33: `within`: '{'9' * 40}...' is longer than any duration"),
-    (("systems.yaml", "timeout: 2s", f"timeout: {LONG}"), f"systems.yaml:12: `timeout`: '{'9' * 40}...' is longer"),
+    (("plan.yaml", "due: 48h", f"due: {LONG}"), f"plan.yaml:33: `within`: '{'9' * 40}...' is too long for a"),
+    (("systems.yaml", "timeout: 2s", f"timeout: {LONG}"), f"systems.yaml:12: `timeout`: '{'9' * 40}...' is too long"),
     (move("expires: 999999999d"), f"outage.yaml:18: `expires`: {YEARS}."),
-    (move("expires: 9999999999999d"), "outage.yaml:18: `expires`: '9999999999999d' is longer than any duration"),
+    (move("expires: 9999999999999d"), "outage.yaml:18: `expires`: '9999999999999d' is too long for a"),
     (move("auto_approve: {veto_window: 999999999d}"), f"outage.yaml:18: `veto_window`: {YEARS}."),
-    (move("auto_approve: {veto_window: 9s}"), "outage.yaml:18: `veto_window`: nobody could stop it in less than 10s."),
+    (move("auto_approve: {veto_window: 9s}"), "outage.yaml:18: `veto_window`: it must be at least 10s, so that people"),
     (told("{after: 9999d, with: {text: x}}"), f"outage.yaml:13: `after`: {YEARS}."),
     *(
-        (one_more(f"move{end}"), f"outage.yaml:1: The file: the id `move{end}` is kept for what goes with the step")
+        (one_more(f"move{end}"), f"outage.yaml:1: The file: the id `move{end}` is reserved for a check or question")
         for end in ("-proof", "-choice", "-recheck", "-unanswered", "-left", "-window")
     ),
     *(
-        (one_more(name), f"outage.yaml:1: The file: the id `{name}` is one that allclear gives itself")
+        (one_more(name), f"outage.yaml:1: The file: the id `{name}` is reserved for a step of allclear's own")
         for name in ("contained-manually", "evidence-logs", "undo-contain-move", "undo-manual-move")
     ),
 ]
@@ -272,7 +278,7 @@ def test_another_leader_is_less(tmp_path: Path) -> None:
     default = TWO_PEOPLE.model_copy(update={"one_of": ["communications_lead"], "in_prefect": True})
     wanted = "traffic.move: {roles: [on_call], people: 2, one_of: [on_call], reason_needed: true}"
     [said] = found(company_folder(tmp_path, ("plan.yaml", LAX, wanted), people("Bo")), "error", strict(default))
-    less = "is content with on_call where one of them must be communications_lead, which is less than its default."
+    less = "accepts on_call although one of them must be communications_lead, which is less than its default."
     assert said.startswith(f"plan.yaml:31: The approval of `traffic.move` {less} Ask for as much")
 
 

@@ -49,7 +49,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
         (("plan.yaml", "    title: Crit", "    titel: Crit"), "plan.yaml:4: `title` is missing in `severities` no. 1."),
         (
             ("plan.yaml", "due: 48h", "due: two days"),
-            "plan.yaml:33: `within`: 'two days' is no duration: write it",
+            "plan.yaml:33: `within`: 'two days' is not a duration: write it",
         ),
         (
             ("plan.yaml", "company: Acme", "company: 2"),

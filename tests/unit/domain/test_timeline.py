@@ -128,7 +128,7 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     (
         VetoWindowEnded(ask="VS-12/contain/roll-back"),
         MACHINE,
-        'Nobody stopped "VS-12/contain/roll-back" during its veto window: it is carried out, as the plan allows.',
+        'No one stopped "VS-12/contain/roll-back" during its veto window: it is carried out, as the plan allows.',
     ),
     (
         Assessed(facets={"users": "many"}, incident_kind="outage", reason="tickets"),

@@ -129,7 +129,7 @@ def test_facets_add_up_and_raise_the_severity(room: Room) -> None:
     """The last value of each facet counts, and the rules may raise the severity; the reason is in the record."""
     assert room.people.assess(room.id, {"breach": "no"}, None, "the logs are clean", ANA) == f"Noted in {room.id}."
     assert room.people.assess(room.id, {"users": "few"}, "security", "", ANA) == (
-        f"Noted in {room.id}. The plan's rules give P2 (nothing graver fits); lower it if that is right."
+        f"Noted in {room.id}. The plan's rules give P2 (no graver rule matches); lower it if that is right."
     )
     assert (room.incident.facets, room.incident.kind) == ({"breach": "no", "users": "few"}, "security")
     told = room.people.assess(room.id, {"breach": "yes"}, None, "", BEN)
