@@ -50,7 +50,7 @@ class FlagState(State):
     enabled: bool
 
     @override
-    def say(self) -> str:
+    def in_words(self) -> str:
         return word(enabled=self.enabled)
 
 

@@ -55,7 +55,7 @@ class MaintenanceState(State):
         return {"on": self.on, "handle": decides.matters() if decides else None}
 
     @override
-    def say(self) -> str:
+    def in_words(self) -> str:
         return "in maintenance" if self.on else "open to users"
 
 
@@ -238,4 +238,4 @@ def _by_traffic(traffic: TrafficState, tag: str | None) -> MaintenanceState:
 def _say(state: MaintenanceState) -> str:
     if state.flag:
         return f"the flag {state.flag.flag} {feature_flags.word(enabled=state.flag.enabled)}"
-    return state.traffic.say() if state.traffic else "nothing"
+    return state.traffic.in_words() if state.traffic else "nothing"

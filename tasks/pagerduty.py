@@ -43,7 +43,7 @@ class PageState(State):
     status: PageStatus
 
     @override
-    def say(self) -> str:
+    def in_words(self) -> str:
         return self.status
 
 

@@ -43,7 +43,7 @@ class MessageState(State):
     text: str = ""
 
     @override
-    def say(self) -> str:
+    def in_words(self) -> str:
         return self.text.strip().partition("\n")[0] or "nothing posted"
 
 

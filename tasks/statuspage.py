@@ -64,7 +64,7 @@ class PageIncident(State):
     link: str = ""
 
     @override
-    def say(self) -> str:
+    def in_words(self) -> str:
         return "nothing published" if self.status == "none" else f"{self.status}: {self.title}. {self.message}"
 
     @property

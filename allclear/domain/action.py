@@ -75,7 +75,7 @@ class State(Model):
         """Return the fields that an approval signs."""
         return self.model_dump(mode="json", exclude=set(self.incidental))
 
-    def say(self) -> str:
+    def in_words(self) -> str:
         """Return the state in words, as `100 % latest (web-00042)`. If it is empty, people see the fields."""
         return ""
 

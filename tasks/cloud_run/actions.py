@@ -151,9 +151,9 @@ class RollbackTraffic(_TrafficAction):
             params,
             before,
             after,
-            summary=f"Send all traffic of {params.service} from {before.say()} to {choice.target}.",
+            summary=f"Send all traffic of {params.service} from {before.in_words()} to {choice.target}.",
             risk=_risk(choice, before, tag),
-            undo=f"Restores the traffic to {before.say()}, once a fix is deployed.",
+            undo=f"Restores the traffic to {before.in_words()}, once a fix is deployed.",
         ).model_copy(update={"known_good": choice.known_good})
 
     @override
@@ -164,7 +164,7 @@ class RollbackTraffic(_TrafficAction):
         if _target(params) is None and ahead and backwards:
             refusals.append(
                 Refusal(
-                    sentence=f"{params.service} seems to be rolled back already: traffic is {change.before.say()},"
+                    sentence=f"{params.service} seems to be rolled back already: traffic is {change.before.in_words()},"
                     f" and the newer {ahead} is ready and gets none.",
                     next_step="To go back further, name the revision in `to`.",
                 )
@@ -188,11 +188,11 @@ class RollbackTraffic(_TrafficAction):
             params,
             now,
             after,
-            summary=f"Restore the traffic of {params.service} from {now.say()} to {after.say()}.",
+            summary=f"Restore the traffic of {params.service} from {now.in_words()} to {after.in_words()}.",
             risk=f"Users get {', '.join(named)} again, which was rolled back."
             if named
             else "Users get the newer revision again.",
-            undo=f"Restores the traffic to {now.say()}.",
+            undo=f"Restores the traffic to {now.in_words()}.",
         )
 
 
@@ -218,9 +218,9 @@ class RestoreLatest(_TrafficAction):
             params,
             before,
             after,
-            summary=f"Send all traffic of {params.service} from {before.say()} to the latest revision, {latest}.",
+            summary=f"Send all traffic of {params.service} from {before.in_words()} to the latest revision, {latest}.",
             risk=f"Users get {latest}, and then each later deployment.{waiting}",
-            undo=f"Restores the traffic to {before.say()}.",
+            undo=f"Restores the traffic to {before.in_words()}.",
         )
 
     @override
@@ -230,7 +230,7 @@ class RestoreLatest(_TrafficAction):
             params,
             now,
             after,
-            summary=f"Restore the traffic of {params.service} from {now.say()} to {after.say()}.",
+            summary=f"Restore the traffic of {params.service} from {now.in_words()} to {after.in_words()}.",
             risk="The service is pinned again: later deployments get no users.",
             undo="Sends all traffic to the latest revision again.",
         )
@@ -278,7 +278,7 @@ class Revisions(Probe[CloudRunParams]):
             names = ", ".join(candidate.name for candidate in refused.candidates)
             previous = f"which served before is not known (it could be {names})" if names else "none to roll back to"
         pinned = "" if any(share.latest and share.percent for share in state.allocation) else ", pinned"
-        sentence = f"Traffic is {state.say()}{pinned}; {previous}."
+        sentence = f"Traffic is {state.in_words()}{pinned}; {previous}."
         return Finding(verdict=Verdict.SUCCESS, sentence=sentence, facts=facts)
 
 

@@ -246,7 +246,7 @@ def _suspect(state: TrafficState, page: str | None) -> RunRevision:
         )
     serving = [revision for revision in state.revisions if revision.name in shares]
     if not serving:
-        raise Refused(f"What serves now ({state.say()}) is not among the revisions.", "Name the revision in `to`.")
+        raise Refused(f"What serves now ({state.in_words()}) is not among the revisions.", "Name the revision in `to`.")
     return max(serving, key=lambda revision: revision.created)
 
 

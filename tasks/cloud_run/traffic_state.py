@@ -98,7 +98,7 @@ class TrafficState(State):
             if tags or share.percent
         )
 
-    def say(self) -> str:
+    def in_words(self) -> str:
         """Return the allocation as a person reads it: `100 % latest (web-00042)`."""
         parts = [
             f"{share.percent} % " + (f"latest ({share.revision})" if share.latest else share.revision)
@@ -178,7 +178,7 @@ def restored(earlier: TrafficState, done: TrafficState, now: TrafficState) -> Tr
     """
     if now.intent(tags=False) != done.intent(tags=False):
         raise Refused(
-            f"The traffic was changed since: it is {now.say()}, and we left it at {done.say()}.",
+            f"The traffic was changed since: it is {now.in_words()}, and we left it at {done.in_words()}.",
             "Find out who changed it and why. Then set it by hand, or leave it.",
         )
     served = [
@@ -258,20 +258,20 @@ def traffic_finding(
     if now.intent() != wanted.intent():
         changed_by_others = before is not None and now.etag != before.etag
         return finding(
-            Verdict.FAILURE, f"Traffic is set to {now.say()}, not to {wanted.say()}.", final=changed_by_others
+            Verdict.FAILURE, f"Traffic is set to {now.in_words()}, not to {wanted.in_words()}.", final=changed_by_others
         )
     if not _rolled_out(now):
         return finding(Verdict.INCONCLUSIVE, "Cloud Run is still rolling out the change.")
     if now.routed and now.serving == now.shares():
         # Our own operation may have failed: a later one may have superseded it and kept our traffic.
-        return finding(Verdict.SUCCESS, f"Traffic is served by {now.say()}.")
+        return finding(Verdict.SUCCESS, f"Traffic is served by {now.in_words()}.")
     if error or not now.routed:
         # Cloud Run has stopped trying.
         reason = error or now.trouble.rstrip(".") or "no reason given"
         return finding(
             Verdict.FAILURE, f"Cloud Run could not carry out the change: {reason}.{_served(now)}", final=True
         )
-    return finding(Verdict.INCONCLUSIVE, f"Traffic is set to {now.say()}, and not all users are sent there yet.")
+    return finding(Verdict.INCONCLUSIVE, f"Traffic is set to {now.in_words()}, and not all users are sent there yet.")
 
 
 def _served(now: TrafficState) -> str:

@@ -198,7 +198,7 @@ class RollBack(_DomainAction):
         if moves and not named and goes_back(change.before, change.after.serving) and (ahead := passed_over(now)):
             refusals.append(
                 Refusal(
-                    sentence=f"{params.service} seems to be rolled back already: {now.say()}, and the newer"
+                    sentence=f"{params.service} seems to be rolled back already: {now.in_words()}, and the newer"
                     f" {name_of(ahead)} has served.",
                     next_step="To go back further, name the deployment in `to`.",
                 )
@@ -272,7 +272,7 @@ class Deployments(Probe[ServiceParams]):
             facts["previous"], previous = target.id, f"before it {name_of(target)} served"
         except Refused:
             facts["previous"], previous = None, "none to roll back to"
-        return Finding(verdict=Verdict.SUCCESS, sentence=f"{state.say()}; {previous}.", facts=facts)
+        return Finding(verdict=Verdict.SUCCESS, sentence=f"{state.in_words()}; {previous}.", facts=facts)
 
 
 def _promotion(

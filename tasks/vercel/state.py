@@ -34,7 +34,7 @@ class HostingState(State):
     job: AliasJob | None = None
 
     @override
-    def say(self) -> str:
+    def in_words(self) -> str:
         return f"{self.domain} on {self.url or self.serving}"
 
     @property

@@ -85,7 +85,7 @@ def test_what_nobody_wrote_says_how_to_write_it() -> None:
 
 def test_the_last_words_count() -> None:
     """Writing a field again replaces it."""
-    story = Story().opened().say(*(PostMortemWritten(field="summary", text=text) for text in ("one", "two")), by=BEN)
+    story = Story().opened().record(*(PostMortemWritten(field="summary", text=text) for text in ("one", "two")), by=BEN)
     assert "## Summary\n\ntwo\n\n## Timeline" in _written(story)
 
 
@@ -94,7 +94,7 @@ def test_an_unknown_time_stays_blank() -> None:
     opened = IncidentOpened(
         company="VintStreet", title="Slow", severity="P1", service="vintstreet", runbook="slow", reported="by Ana"
     )
-    document = _written(Story().say(opened))
+    document = _written(Story().record(opened))
     assert "| Trouble began | |  | |" in document
     assert "| Time to detect |  | 2026-11-22 14:30 UTC |" in document
     assert "| Time to contain |  |  |" in document
@@ -123,7 +123,7 @@ def test_a_hostile_title_changes_nothing_in_the_document(title: str) -> None:
 @given(STORED)
 def test_hostile_words_of_a_person_stay_words(text: str) -> None:
     """A person's words may have lines and points, and nothing more: no headings, tables, HTML or links."""
-    story = Story().opened().say(*(PostMortemWritten(field=name, text=text) for name in FIELDS), by=BEN)
+    story = Story().opened().record(*(PostMortemWritten(field=name, text=text) for name in FIELDS), by=BEN)
     document = _written(story)
     tokens = _MARKDOWN.parse(document)
     assert [t.tag for t in tokens].count("h2") == [t.tag for t in _MARKDOWN.parse(TEMPLATE)].count("h2")
@@ -136,8 +136,8 @@ def test_ten_thousand_entries_become_a_document_within_a_second() -> None:
     """Even the longest incident is told at once."""
     story, check = Story().opened(), StepDone(phase="contain", step="look", title="Look", finding=TROUBLE)
     for _ in range(2_500):
-        story.after(0.1).say(check, NoteAdded(text="Still <b>failing</b>, und \u202ekeiner weiß warum"), by=ANA)
-        story.say(check, check)
+        story.after(0.1).record(check, NoteAdded(text="Still <b>failing</b>, und \u202ekeiner weiß warum"), by=ANA)
+        story.record(check, check)
     incident = story.incident
     started = time.process_time()
     document = write_post_mortem(

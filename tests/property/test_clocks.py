@@ -117,7 +117,7 @@ def _event(draw: Callable[..., Any], incident: Incident) -> tuple[Any, Any]:
 @st.composite
 def lives(draw: Callable[..., Any]) -> tuple[Plan, Story]:
     """A plan, and any life of an incident under it."""
-    story = Story().say(
+    story = Story().record(
         IncidentOpened(
             company="vintstreet",
             title="Trouble",
@@ -131,7 +131,7 @@ def lives(draw: Callable[..., Any]) -> tuple[Plan, Story]:
     for _ in range(draw(st.integers(1, 12))):
         story.after(draw(st.sampled_from([0, 1, 4, 30, 300, 2000])))
         record, by = _event(draw, story.incident)
-        story.say(record, by=by)
+        story.record(record, by=by)
     return draw(PLANS), story
 
 
@@ -184,9 +184,9 @@ def test_going_to_a_severity_and_back_gives_the_same_dues(life: tuple[Plan, Stor
     """Nothing is lost but what gave way to the other's target; what comes on top was due there, or is its duty."""
     it, story = life
     was = story.incident.severity
-    story.say(NoteAdded(text="so"), by=ANA)  # somebody is there: the changes' authors start no clock
+    story.record(NoteAdded(text="so"), by=ANA)  # somebody is there: the changes' authors start no clock
     before = deadlines(it, story.incident)
-    story.say(
+    story.record(
         SeverityChanged(was=was, now=there, reason="so"), SeverityChanged(was=there, now=was, reason="so"), by=ANA
     )
     after = deadlines(it, story.incident)

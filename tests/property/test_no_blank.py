@@ -86,7 +86,7 @@ class Case(NamedTuple):
         """Return it, where every outsider says `said`: the alert, whoever leads, the notes, the post-mortem."""
         story = Story()
         alert = AlertJoined(delivery="1", source="json", key="k", state="firing", title=said)
-        story.say(
+        story.record(
             IncidentOpened(
                 company=self.company.name,
                 title=said,
@@ -106,11 +106,11 @@ class Case(NamedTuple):
         for stage in STAGES[: self.stages]:
             stage(story)
         now = story.incident.severity
-        story.say(SeverityChanged(was=now, now=self.later, reason=said), NoteAdded(text=said), by=ANA)
-        story.say(Assessed(facets=self.facets, reason=said), RoleTaken(role=LEAD, person=said), by=ANA)
+        story.record(SeverityChanged(was=now, now=self.later, reason=said), NoteAdded(text=said), by=ANA)
+        story.record(Assessed(facets=self.facets, reason=said), RoleTaken(role=LEAD, person=said), by=ANA)
         if self.written:
-            story.say(*(PostMortemWritten(field=name, text=said) for name in FIELDS), by=ANA)
-            story.say(FollowUpAdded(text=said, owner=said, due=datetime(2026, 12, 1, tzinfo=UTC)), by=ANA)
+            story.record(*(PostMortemWritten(field=name, text=said) for name in FIELDS), by=ANA)
+            story.record(FollowUpAdded(text=said, owner=said, due=datetime(2026, 12, 1, tzinfo=UTC)), by=ANA)
         return story
 
     def told(self, said: str) -> dict[str, str]:

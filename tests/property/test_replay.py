@@ -193,7 +193,7 @@ def histories(draw: Callable[..., Any]) -> Story:
         make = draw(st.sampled_from([_proposed, _asked, _about_an_ask, _about_an_act, None]))
         record = make(draw, story.incident) if make else draw(st.one_of(FREE))
         if record is not None:
-            story.say(record, by=draw(st.sampled_from([MACHINE, *PEOPLE])))
+            story.record(record, by=draw(st.sampled_from([MACHINE, *PEOPLE])))
     return story
 
 

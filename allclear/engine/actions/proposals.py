@@ -92,7 +92,7 @@ class Proposer:
     def _with_change(self, incident: Incident, request: ActionRequest, act: str, preview: Preview, by: By) -> list[Any]:
         """Return the records of a proposal whose change was worked out."""
         action = preview.action
-        sentences = {"was": preview.change.before.say(), "becomes": preview.change.after.say()}
+        sentences = {"was": preview.change.before.in_words(), "becomes": preview.change.after.in_words()}
         change = preview.change.model_copy(update=sentences)
         if request.shown and not preview.done and change.digest != request.shown:
             raise Refused(

@@ -145,7 +145,7 @@ def test_health_is_the_bases_unless_the_runbook_has_its_own(tmp_path: Path) -> N
         ("leave_out: contain/ticket\n", "outage.yaml:6: `leave_out`: input should be a valid list."),
         (
             "contain:\n" + person("look-proof"),
-            "outage.yaml:1: The file: the id `look-proof` is kept for what",
+            "outage.yaml:1: The file: the id `look-proof` is reserved for a",
         ),
     ],
 )

@@ -57,7 +57,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
         ),
         (("plan.yaml", "  on_call: {title", "  On Call: {title"), "plan.yaml:8: `On Call` is not a short name."),
         (("plan.yaml", "  review: {", "  revue: {"), "plan.yaml:20: `revue` is not one of 'detect', 'contain'"),
-        (("plan.yaml", "  review: {label: Review}\n", ""), "plan.yaml:1: The file: `phases` lacks review."),
+        (("plan.yaml", "  review: {label: Review}\n", ""), "plan.yaml:1: The file: `phases` has no review."),
         (
             ("plan.yaml", "support:\n", "support: none\nchannels:\n"),
             "plan.yaml:34: `support`: input should be a valid list.",
@@ -76,7 +76,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
         ),
         (
             ("runbooks/outage.yaml", "ask: Fix {incident}.", "title: x"),
-            "outage.yaml:24: `resolve` no. 1: a person's step says in `ask`",
+            "outage.yaml:24: `resolve` no. 1: a step with `person` needs `ask`",
         ),
         (
             ("runbooks/outage.yaml", "  - id: off", "  - id: move"),

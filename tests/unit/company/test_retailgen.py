@@ -55,7 +55,7 @@ def opened(company: Company, severity: str = "SEV-1", alert: str = "SiteDown") -
     """Return an incident that such an alert opened."""
     route = company.plan.route({"alertname": alert})
     assert route is not None
-    return Story("RG-1").say(
+    return Story("RG-1").record(
         IncidentOpened(
             company=company.plan.company,
             title="retailgen.ai does not answer",

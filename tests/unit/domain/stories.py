@@ -105,7 +105,7 @@ class Story:
         self.now += timedelta(minutes=minutes)
         return self
 
-    def say(self, *records: Record, by: By = MACHINE) -> Self:
+    def record(self, *records: Record, by: By = MACHINE) -> Self:
         """Seals `records` in their order, all at the present."""
         for record in records:
             number, before = len(self.entries) + 1, self.entries[-1].hash if self.entries else GENESIS
@@ -135,7 +135,7 @@ class Story:
 
     def opened(self, title: str = "Payment processing down", *, simulated: bool = False) -> Self:
         """An alert opens it."""
-        return self.say(
+        return self.record(
             IncidentOpened(
                 company="vintstreet",
                 title=title,
@@ -153,7 +153,7 @@ class Story:
 
     def verified(self) -> Self:
         """A look from outside confirms it, and it weighs more than was thought."""
-        return self.after(0.5).say(
+        return self.after(0.5).record(
             StepDone(phase="detect", step="verify", title="Verification", finding=TROUBLE),
             SeverityChanged(was="P1", now="P0", reason="payments have stopped altogether"),
         )
@@ -162,8 +162,8 @@ class Story:
         """The on-call is woken, the channel is told, and Ana is on it."""
         self._unasked("detect", "page", "Page the on-call", "Page on-call by PagerDuty: VS-12, P0", pages=True)
         self._unasked("detect", "announce", "Tell #incidents", "Post to #incidents: Payment processing down")
-        self.after(2).say(Acknowledged(), by=ANA).say(RoleTaken(role="incident_commander", person="Ben"), by=BEN)
-        return self.say(PhaseLeft(phase="detect"))
+        self.after(2).record(Acknowledged(), by=ANA).record(RoleTaken(role="incident_commander", person="Ben"), by=BEN)
+        return self.record(PhaseLeft(phase="detect"))
 
     def paged_only(self) -> Self:
         """The on-call is woken, and has not said a word yet."""
@@ -172,7 +172,7 @@ class Story:
 
     def _unasked(self, phase: str, step: str, title: str, summary: str, *, pages: bool = False) -> None:
         act, made = f"{phase}/{step}", change(summary, {}, {"sent": True}, "message.send")
-        self.say(
+        self.record(
             ActProposed(
                 act=act,
                 phase=phase,
@@ -204,7 +204,7 @@ class Story:
             {"traffic": {"vintstreet-00042-zub": 100}, "etag": "a1"},
             {"traffic": {"vintstreet-00041-wex": 100}, "etag": "a2"},
         )
-        self.say(RunStarted(phase="contain", run="7c9e6680"), PhaseEntered(phase="contain"))
+        self.record(RunStarted(phase="contain", run="7c9e6680"), PhaseEntered(phase="contain"))
         return self.ask(
             ActProposed(
                 act="contain/roll-back",
@@ -224,7 +224,7 @@ class Story:
 
     def ask(self, proposed: ActProposed, policy: ApprovalPolicy = ONE_PERSON) -> Self:
         """A proposal, and the question that it needs."""
-        return self.say(
+        return self.record(
             proposed,
             AskOpened(
                 ask=Ask(
@@ -245,33 +245,33 @@ class Story:
 
     def answered(self, act: str, reason: str, *, yes: bool = True, by: By = ANA) -> Self:
         """A person answers."""
-        return self.say(AskAnswered(ask=f"{self.id}/{act}", yes=yes, reason=reason), by=by)
+        return self.record(AskAnswered(ask=f"{self.id}/{act}", yes=yes, reason=reason), by=by)
 
     def done(self, act: str, sentence: str, status: ActStatus = ActStatus.VERIFIED) -> Self:
         """The act is carried out."""
         proposed = self.incident.acts[act].proposed
         outcome = Outcome(status=status, changed=True, sentence=sentence, after=(proposed.change or {}).get("after"))
         return (
-            self.say(
+            self.record(
                 ActIntended(act=act, digest=proposed.digest or "", change=proposed.change or {}, holder="responder-1")
             )
             .after(0.1)
-            .say(ActFinished(act=act, outcome=outcome))
+            .record(ActFinished(act=act, outcome=outcome))
         )
 
     def contained(self) -> Self:
         """Ana has looked at the evidence, says yes, and the bleeding stops; the flag could not be turned off."""
         evidence = Finding(verdict=Verdict.SUCCESS, sentence="42 errors since 14:28, all from vintstreet-00042-zub.")
-        self.say(StepDone(phase="investigate", step="errors", title="Errors in Sentry", finding=evidence))
+        self.record(StepDone(phase="investigate", step="errors", title="Errors in Sentry", finding=evidence))
         self.after(1.5).answered("contain/roll-back", "errors started with 42")
         self.done("contain/roll-back", "vintstreet-00041-wex serves 100 %.")
-        self.say(
+        self.record(
             StepDone(phase="contain", step="roll-back-proof", title="Roll back traffic", finding=HEALTH),
             Contained(by="Roll back traffic", finding=HEALTH),
         )
         refusal = Refusal(sentence="There is no flag called new-checkout.", next_step="Name one of: search, wallets.")
         outcome = Outcome(status=ActStatus.REFUSED, changed=False, sentence=refusal.sentence)
-        return self.say(
+        return self.record(
             ActProposed(
                 act="contain/flag-off",
                 phase="contain",
@@ -299,11 +299,11 @@ class Story:
             no="It cannot be done.",
             policy=ApprovalPolicy(roles=["tech_lead", "cto"]),
         )
-        self.after(14).say(NoteAdded(text="Revision 42 reads the new Stripe key, which is empty."), by=ANA)
-        self.say(DecisionMade(text="Fix forward with revision 43", reason="41 lacks the tax change"), by=BEN)
-        self.say(PhaseEntered(phase="resolve"), AskOpened(ask=fix))
+        self.after(14).record(NoteAdded(text="Revision 42 reads the new Stripe key, which is empty."), by=ANA)
+        self.record(DecisionMade(text="Fix forward with revision 43", reason="41 lacks the tax change"), by=BEN)
+        self.record(PhaseEntered(phase="resolve"), AskOpened(ask=fix))
         self.after(9).answered("resolve/fix", "vintstreet-00043-kal is deployed, without traffic")
-        self.say(StepDone(phase="resolve", step="fix", title="Deploy the fix", finding=HEALTH))
+        self.record(StepDone(phase="resolve", step="fix", title="Deploy the fix", finding=HEALTH))
         made = change(
             "Send vintstreet's traffic to the latest revision again.",
             {"traffic": {"vintstreet-00041-wex": 100}},
@@ -325,10 +325,10 @@ class Story:
         )
         self.after(1).answered("resolve/undo-contain-roll-back", "", by=BEN)
         self.done("resolve/undo-contain-roll-back", "The latest revision serves 100 %.")
-        self.after(2).say(
+        self.after(2).record(
             StepDone(phase="resolve", step="monitor", title="Monitoring", finding=HEALTH), Recovered(finding=HEALTH)
         )
-        return self.say(IncidentEnded(ending="resolved", reason="well for five minutes on revision 43"), by=BEN)
+        return self.record(IncidentEnded(ending="resolved", reason="well for five minutes on revision 43"), by=BEN)
 
     def reviewed(self) -> Self:
         """A day later, people write what only they know."""
@@ -342,9 +342,9 @@ class Story:
             "went_well": "- the rollback took seconds\n- Ana was there in two minutes",
             "could_improve": "Nobody had named a flag for the new checkout",
         }
-        self.say(*(PostMortemWritten(field=field, text=text) for field, text in words.items()), by=BEN)
+        self.record(*(PostMortemWritten(field=field, text=text) for field, text in words.items()), by=BEN)
         due = datetime(2026, 12, 1, tzinfo=UTC)
-        return self.say(FollowUpAdded(text="Refuse to start without a key", owner="Ana", due=due), by=BEN)
+        return self.record(FollowUpAdded(text="Refuse to start without a key", owner="Ana", due=due), by=BEN)
 
     def whole(self) -> Self:
         """The whole incident, from the alert to the review."""

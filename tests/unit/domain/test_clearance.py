@@ -22,7 +22,7 @@ def _proposed() -> Story:
 
 def _without_ask() -> Story:
     story = Story().opened()
-    story.say(_proposed().incident.acts[ACT].proposed)
+    story.record(_proposed().incident.acts[ACT].proposed)
     return story
 
 
@@ -34,7 +34,7 @@ def _for_two_people() -> Story:
 def _begun() -> Story:
     story = _proposed().answered(ACT, "errors since 42")
     change = story.incident.acts[ACT].proposed.change or {}
-    return story.say(ActIntended(act=ACT, digest="2" * 64, change=change, holder="responder-1"))
+    return story.record(ActIntended(act=ACT, digest="2" * 64, change=change, holder="responder-1"))
 
 
 TABLE: dict[str, tuple[Callable[[], Story], Clearance, bool]] = {
@@ -42,8 +42,8 @@ TABLE: dict[str, tuple[Callable[[], Story], Clearance, bool]] = {
     "open ask": (_proposed, Clearance.WAITING, False),
     "approved": (lambda: _proposed().answered(ACT, "errors since 42"), Clearance.APPROVED, True),
     "denied": (lambda: _proposed().answered(ACT, "not now", yes=False), Clearance.BLOCKED, False),
-    "withdrawn": (lambda: _proposed().say(AskWithdrawn(ask=ASK, reason="changed")), Clearance.BLOCKED, False),
-    "veto window ended": (lambda: _proposed().say(VetoWindowEnded(ask=ASK)), Clearance.APPROVED, True),
+    "withdrawn": (lambda: _proposed().record(AskWithdrawn(ask=ASK, reason="changed")), Clearance.BLOCKED, False),
+    "veto window ended": (lambda: _proposed().record(VetoWindowEnded(ask=ASK)), Clearance.APPROVED, True),
     "one of two people": (lambda: _for_two_people().answered(ACT, "yes"), Clearance.WAITING, False),
     "two people": (
         lambda: _for_two_people().answered(ACT, "yes").answered(ACT, "yes", by=BEN),

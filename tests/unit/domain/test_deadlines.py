@@ -57,7 +57,7 @@ def target(name: str, within: str, start: str = "alert", until: str = "acknowled
 
 def opened(severity: str = "P1", by: By = MACHINE, **more: Any) -> Story:
     """Return an incident that was just opened."""
-    return Story().say(
+    return Story().record(
         IncidentOpened(
             company="VintStreet",
             title="Trouble",
@@ -73,7 +73,7 @@ def opened(severity: str = "P1", by: By = MACHINE, **more: Any) -> Story:
 
 def changed(story: Story, now: str) -> Story:
     """Let the severity become `now`."""
-    return story.say(SeverityChanged(was=story.incident.severity, now=now, reason="so"), by=ANA)
+    return story.record(SeverityChanged(was=story.incident.severity, now=now, reason="so"), by=ANA)
 
 
 def of(it: Plan, story: Story, what: str) -> list[Deadline]:
@@ -98,8 +98,8 @@ def test_every_clock_starts_once_with_its_own_event() -> None:
     starts: list[dict[ClockStart, datetime | None]] = []
     for records in ((NoteAdded(text="by the machine"),), (RECOVERED,), (RECOVERED, RESOLVED)):
         starts.append({start: clock_start(story.incident, start) for start in ClockStart})
-        story.after(10).say(*records)
-    story.after(10).say(Acknowledged(), by=ANA).after(10).say(NoteAdded(text="me too"), by=ANA)
+        story.after(10).record(*records)
+    story.after(10).record(Acknowledged(), by=ANA).after(10).record(NoteAdded(text="me too"), by=ANA)
     starts.append({start: clock_start(story.incident, start) for start in ClockStart})
     assert [one[ClockStart.ALERT] for one in starts] == [START] * 4
     assert [one[ClockStart.DECLARATION] for one in starts] == [START] * 4
@@ -109,14 +109,14 @@ def test_every_clock_starts_once_with_its_own_event() -> None:
 
 def test_whoever_declares_knows() -> None:
     """Awareness begins with the declaration, and so does acknowledgement."""
-    story = opened(by=ANA).after(5).say(Acknowledged(), by=ANA)
+    story = opened(by=ANA).after(5).record(Acknowledged(), by=ANA)
     assert clock_start(story.incident, ClockStart.AWARENESS) == START
     assert clock_stop(story.incident, ClockStop.ACKNOWLEDGED) == START
 
 
 def test_an_end_without_proof_starts_the_clock_of_recovery() -> None:
     """A look that shows health later does not set it back."""
-    story = opened(by=ANA).after(10).say(RESOLVED, by=ANA).after(10).say(RECOVERED)
+    story = opened(by=ANA).after(10).record(RESOLVED, by=ANA).after(10).record(RECOVERED)
     assert clock_start(story.incident, ClockStart.RECOVERY) == START + timedelta(minutes=10)
 
 
@@ -137,7 +137,7 @@ def test_every_stop_is_the_first_of_its_kind(records: list[tuple[float, Any]], s
     story = opened()
     for minute, record in records:
         story.after(minute - (story.now - START) / timedelta(minutes=1))
-        story.say(record, by=ANA if isinstance(record, Acknowledged) else MACHINE)
+        story.record(record, by=ANA if isinstance(record, Acknowledged) else MACHINE)
     found = [clock_stop(story.incident, stop) for stop in ClockStop]
     assert found == [None if minute is None else START + timedelta(minutes=minute) for minute in stops]
 
@@ -171,7 +171,7 @@ def test_what_has_no_clock_yet_comes_last() -> None:
     it, story = made(**SCALE), opened("P0")
     assert [one.what for one in deadlines(it, story.incident)] == ["target", "target", "post-mortem"]
     assert [minutes(one) for one in deadlines(it, story.incident)] == [5, None, None]
-    story.after(2).say(Acknowledged(), by=ANA)
+    story.after(2).record(Acknowledged(), by=ANA)
     assert [minutes(one) for one in deadlines(it, story.incident)] == [5, 62, None]
 
 
@@ -192,7 +192,7 @@ def test_a_target_is_met_in_time_met_late_or_overdue(
     """On the very moment is in time; what was met late was missed, for ever."""
     it, story = made(p0={"targets": [target("respond", "5m")]}), opened("P0")
     if acknowledged:
-        story.after(acknowledged).say(Acknowledged(), by=ANA)
+        story.after(acknowledged).record(Acknowledged(), by=ANA)
     (one,) = of(it, story, "target")
     assert ((one.met is not None), one.missed(START + timedelta(minutes=now))) == (met, missed)
 
@@ -213,10 +213,10 @@ def test_what_never_starts_is_never_missed() -> None:
 def test_an_incident_that_people_ended_in_time_missed_nothing() -> None:
     """Days later, what was not proven does not count as overdue: the incident was over."""
     it = made(p0={"targets": [target("contain", "1h", until="contained"), target("mend", "4h", until="recovered")]})
-    story = opened("P0").after(30).say(RESOLVED, by=ANA)
+    story = opened("P0").after(30).record(RESOLVED, by=ANA)
     later = story.now + timedelta(days=3)
     assert [one.missed(later) for one in of(it, story, "target")] == [False, False]
-    late = opened("P0").after(90).say(RESOLVED, by=ANA)
+    late = opened("P0").after(90).record(RESOLVED, by=ANA)
     assert [one.missed(later) for one in of(it, late, "target")] == [True, False]
 
 
@@ -250,7 +250,7 @@ def test_raising_asks_for_what_the_graver_severity_asks() -> None:
 
 def test_going_and_coming_back_changes_nothing() -> None:
     """Neither a moment nor a name."""
-    story = opened("P1").after(10).say(Acknowledged(), by=ANA)
+    story = opened("P1").after(10).record(Acknowledged(), by=ANA)
     before = _targets(story)
     assert _targets(changed(changed(story, "P2"), "P1")) == before
 
@@ -285,16 +285,16 @@ def _duties(story: Story) -> list[str]:
 def _answered(story: Story, duty: str, *, done: bool) -> Story:
     verdict = Verdict.SUCCESS if done else Verdict.INCONCLUSIVE
     finding = Finding(verdict=verdict, sentence="So it is.")
-    return story.say(StepDone(phase=DUTY, step=duty, title=duty, finding=finding), by=ANA)
+    return story.record(StepDone(phase=DUTY, step=duty, title=duty, finding=finding), by=ANA)
 
 
 def test_a_duty_applies_as_long_as_nothing_speaks_against_it() -> None:
     """What is not known yet counts as fitting; a facet that rules it out takes it away, and may bring it back."""
     story = opened("P1")
     assert _duties(story) == ["regulator"]
-    assert _duties(story.say(Assessed(facets={"breach": "no"}), by=ANA)) == []
-    assert _duties(story.say(Assessed(facets={"breach": "unknown"}), by=ANA)) == ["regulator"]
-    assert _duties(story.say(Assessed(facets={"breach": "yes"}), by=ANA)) == ["regulator"]
+    assert _duties(story.record(Assessed(facets={"breach": "no"}), by=ANA)) == []
+    assert _duties(story.record(Assessed(facets={"breach": "unknown"}), by=ANA)) == ["regulator"]
+    assert _duties(story.record(Assessed(facets={"breach": "yes"}), by=ANA)) == ["regulator"]
 
 
 def test_a_duty_of_a_severity_that_it_once_had_stays() -> None:
@@ -310,7 +310,7 @@ def test_a_duty_of_another_kind_of_incident_is_not_there() -> None:
     it = made(duties=[REGULATOR | {"kinds": ["security"], "when": {}}])
     story = opened("P1")
     assert duties(it, story.incident) == []
-    story.say(Assessed(incident_kind="security"), by=ANA)
+    story.record(Assessed(incident_kind="security"), by=ANA)
     assert [duty.name for duty in duties(it, story.incident)] == ["regulator"]
 
 
@@ -343,7 +343,7 @@ def test_a_no_does_not_meet_a_duty() -> None:
 
 def test_a_false_alarm_owes_nothing() -> None:
     """There was nothing to tell anybody; what was told stands."""
-    story = _answered(changed(opened("P1"), "P0"), "board", done=True).say(NOTHING, by=ANA)
+    story = _answered(changed(opened("P1"), "P0"), "board", done=True).record(NOTHING, by=ANA)
     assert _duties(story) == ["board"]
     assert [(one.what, one.name) for one in deadlines(LAWFUL, story.incident)] == [("duty", "board")]
 
@@ -379,7 +379,7 @@ def test_an_incident_grows_graver_by_its_clock() -> None:
 )
 def test_it_escalates_unless_that_has_happened(severity: str, record: Any, *, stops: bool) -> None:
     """What is contained wakes nobody, where the plan does not ask for recovery; what is over wakes nobody at all."""
-    assert (of(CLIMBING, opened(severity).after(5).say(record), "escalation") == []) is stops
+    assert (of(CLIMBING, opened(severity).after(5).record(record), "escalation") == []) is stops
 
 
 def test_a_change_of_severity_takes_the_other_ones_escalation() -> None:
@@ -407,7 +407,7 @@ def test_the_post_mortem_is_due_from_recovery_on() -> None:
     """Each part by its own time; it has no clock before."""
     story = opened("P1")
     assert [one.due for one in of(REVIEWED, story, "post-mortem")] == [None, None]
-    story.after(30).say(RECOVERED)
+    story.after(30).record(RECOVERED)
     assert [(one.title, one.due) for one in of(REVIEWED, story, "post-mortem")] == [
         ("Review: meeting", story.now + timedelta(hours=48)),
         ("Review: document", datetime(2026, 11, 27, 17, tzinfo=UTC)),
@@ -426,7 +426,7 @@ def test_the_post_mortem_is_that_of_the_worst_severity() -> None:
 
 def test_a_false_alarm_has_no_post_mortem() -> None:
     """Nothing happened."""
-    assert of(REVIEWED, opened("P0").say(NOTHING, by=ANA), "post-mortem") == []
+    assert of(REVIEWED, opened("P0").record(NOTHING, by=ANA), "post-mortem") == []
 
 
 # --- telling ---------------------------------------------------------------------------------------------
@@ -450,10 +450,10 @@ def test_how_often_an_audience_hears_follows_stage_and_age() -> None:
 
     assert [every("status_page", minute) for minute in (0, 20, 239, 240, 900)] == [30, 30, 30, 120, 120]
     assert [every("ceo", 20), every("customers", 20)] == [60, None]
-    story.after(15).say(CONTAINED)
+    story.after(15).record(CONTAINED)
     assert status_word(story.incident) == "contained"
     assert [every("status_page", minute) for minute in (5, 20, 240)] == [30, 60, 120]
-    story.after(15).say(RECOVERED)
+    story.after(15).record(RECOVERED)
     assert status_word(story.incident) == "resolved"
     assert every("status_page", 40) is None
     story = opened("P1")
@@ -467,7 +467,7 @@ def test_who_is_told_follows_what_is_known() -> None:
     )
     story = opened("P0")
     assert [line.audience for line in notifications_due(it, story.incident)] == ["cto", "press"]
-    story.say(Assessed(facets={"breach": "no"}), by=ANA)
+    story.record(Assessed(facets={"breach": "no"}), by=ANA)
     assert [line.audience for line in notifications_due(it, story.incident)] == ["cto"]
 
 

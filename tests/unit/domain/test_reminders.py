@@ -38,7 +38,7 @@ def minutes(found: list[Reminder]) -> list[float]:
 
 def said(story: Story, one: Reminder) -> Story:
     """Record that it was said."""
-    return story.say(ReminderDue(topic=one.topic, level=one.level, sentence=one.sentence, roles=list(one.roles)))
+    return story.record(ReminderDue(topic=one.topic, level=one.level, sentence=one.sentence, roles=list(one.roles)))
 
 
 # --- pages ---------------------------------------------------------------------------------------------
@@ -71,12 +71,12 @@ def test_a_page_goes_through_the_layers_of_the_rota_first() -> None:
     found = of(made(**ROTA), Story().opened().paged_only(), "acknowledge")
     assert minutes(found) == [4, 13, 15]
     assert found[0].sentence == "Ana has not acknowledged the page within 4 minutes: Ben is paged next."
-    assert found[1].sentence == "Nobody has acknowledged the page within 13 minutes."
+    assert found[1].sentence == "No one has acknowledged the page within 13 minutes."
 
 
 def test_a_word_of_a_person_ends_the_climb() -> None:
     """Whoever speaks has heard the page; where nobody was paged nobody is woken."""
-    assert of(made(), Story().opened().paged_only().say(NoteAdded(text="on it"), by=ANA), "acknowledge") == []
+    assert of(made(), Story().opened().paged_only().record(NoteAdded(text="on it"), by=ANA), "acknowledge") == []
     assert of(made(), Story().opened(), "acknowledge") == []
 
 
@@ -92,7 +92,7 @@ def test_an_unanswered_approval_climbs_and_names_the_command() -> None:
     assert not any(one.urgent for one in found)
     paged = Story().opened().paged_only().roll_back_proposed()
     assert of(made(), paged, "answer") == []  # the page itself climbs, to the same people
-    assert all(one.urgent for one in of(made(), paged.say(Acknowledged(), by=ANA), "answer"))
+    assert all(one.urgent for one in of(made(), paged.record(Acknowledged(), by=ANA), "answer"))
     assert of(made(), story.answered("contain/roll-back", "yes"), "answer") == []
 
 
@@ -112,12 +112,12 @@ def test_every_open_question_climbs(kind: AskKind, *, urgent: bool) -> None:
         no="No.",
         policy=ONE_PERSON,
     )
-    unpaged = of(made(), Story().opened().say(AskOpened(ask=ask)), "answer")
+    unpaged = of(made(), Story().opened().record(AskOpened(ask=ask)), "answer")
     assert minutes(unpaged) == [3, 6, 10]
     assert not any(one.urgent for one in unpaged)
     assert "allclear approve VS-12/detect/look" in unpaged[0].sentence
     assert ("allclear deny VS-12/detect/look" in unpaged[0].sentence) == (kind is AskKind.FALSE_ALARM)
-    paged = Story().opened().paged_only().say(Acknowledged(), by=ANA).say(AskOpened(ask=ask))
+    paged = Story().opened().paged_only().record(Acknowledged(), by=ANA).record(AskOpened(ask=ask))
     assert {one.urgent for one in of(made(), paged, "answer")} == {urgent}
 
 
@@ -134,7 +134,7 @@ def test_what_a_person_is_doing_does_not_climb() -> None:
         no="No.",
         policy=ONE_PERSON,
     )
-    assert of(made(), Story().opened().say(AskOpened(ask=ask)), "answer") == []
+    assert of(made(), Story().opened().record(AskOpened(ask=ask)), "answer") == []
 
 
 def test_what_was_said_is_not_said_again() -> None:
@@ -157,7 +157,7 @@ def test_a_missed_target_is_said_once() -> None:
     assert found[1].sentence == f"{over}: it is not contained yet."
     story = said(story.after(31), found[0])
     assert [one.topic for one in of(it, story, "target")] == ["target:P1:contain"]
-    assert of(it, story.say(Contained(by="x", finding=HEALTH)), "target") == []
+    assert of(it, story.record(Contained(by="x", finding=HEALTH)), "target") == []
 
 
 def test_each_severity_has_its_whole_time_before_it_grows() -> None:
@@ -168,7 +168,7 @@ def test_each_severity_has_its_whole_time_before_it_grows() -> None:
     assert (first.becomes, minutes([first])) == ("P1", [480])
     (second,) = of(it, changed(said(story.after(480), first), "P1"), "escalation")
     assert (second.becomes, minutes([second])) == ("P0", [600])
-    assert of(it, story.say(Contained(by="x", finding=HEALTH)), "escalation") == []
+    assert of(it, story.record(Contained(by="x", finding=HEALTH)), "escalation") == []
 
 
 def test_an_escalation_that_was_held_comes_again() -> None:
@@ -200,12 +200,12 @@ def test_an_update_is_due_again_and_again() -> None:
     )
     story = opened("P0")
     assert minutes(of(it, story, "update")) == [30]
-    story.after(20).say(*_told("status_page.update"))
+    story.after(20).record(*_told("status_page.update"))
     (second,) = of(it, story, "update")
     assert minutes([second]) == [50]
     story = said(story.after(100), second)
     assert minutes(of(it, story, "update")) == [180]
-    assert of(it, story.say(Contained(by="x", finding=HEALTH)), "update")  # it is still told while it is watched
+    assert of(it, story.record(Contained(by="x", finding=HEALTH)), "update")  # it is still told while it is watched
 
 
 def _told(action: str) -> list[Any]:
@@ -220,11 +220,11 @@ def test_alerts_that_join_are_told_together() -> None:
     """The first at once, whatever comes in the next five minutes in one word; what is no news is not told."""
     story = Story().opened()
     assert of(made(), story, "news") == []
-    (first,) = of(made(), story.after(1).say(_joins("1", "a new alert")), "news")
+    (first,) = of(made(), story.after(1).record(_joins("1", "a new alert")), "news")
     assert minutes([first]) == [1]
     story = said(story, first)
     for key in ("2", "3"):
-        story.after(1).say(_joins(key, "a new alert"), _joins(key, ""))
+        story.after(1).record(_joins(key, "a new alert"), _joins(key, ""))
     (second,) = of(made(), story, "news")
     assert minutes([second]) == [6]
     assert second.sentence == "2 alerts since 14:32 (a new alert). For details: allclear show VS-12 --why"
@@ -246,7 +246,7 @@ def test_what_is_in_place_is_spoken_of_each_day() -> None:
     (again,) = of(made(), said(story.after(25 * 60), first), "left")
     assert again.due - story.now == timedelta(days=1)
     due = datetime(2026, 12, 1, tzinfo=UTC)
-    (handed_over,) = of(made(), story.say(LedgerHandedOver(act="contain/roll-back", to="Ana", due=due)), "left")
+    (handed_over,) = of(made(), story.record(LedgerHandedOver(act="contain/roll-back", to="Ana", due=due)), "left")
     assert handed_over.due == due
     assert "Ana has taken it over" in handed_over.sentence
 
@@ -256,7 +256,7 @@ def test_an_act_by_hand_is_told_at_once() -> None:
     story = (
         Story()
         .opened()
-        .say(
+        .record(
             ActProposed(
                 act="manual/flag",
                 phase="manual",
@@ -271,7 +271,7 @@ def test_an_act_by_hand_is_told_at_once() -> None:
     )
     assert of(made(), story, "manual") == []
     outcome = {"status": "verified", "changed": True, "sentence": "It is off."}
-    story.after(1).say(ActFinished.model_validate({"act": "manual/flag", "outcome": outcome}))
+    story.after(1).record(ActFinished.model_validate({"act": "manual/flag", "outcome": outcome}))
     (one,) = of(made(), story, "manual")
     assert one.sentence == "MANUAL action outside the runbook by Ana: Flag off."
     assert one.due == story.now
@@ -291,5 +291,5 @@ def test_nothing_is_said_of_what_is_over() -> None:
     """An incident that has ended climbs no more; its post-mortem is still due."""
     story = Story().whole()
     assert {one.topic.partition(":")[0] for one in reminders(made(), story.incident)} == {"post-mortem"}
-    acknowledged = Story().opened().paged_only().say(Acknowledged(), by=By(actor="Zoe", role="cto", via="cli"))
+    acknowledged = Story().opened().paged_only().record(Acknowledged(), by=By(actor="Zoe", role="cto", via="cli"))
     assert of(made(), acknowledged, "acknowledge") == []

@@ -35,20 +35,20 @@ def test_applying_the_rest_equals_replaying_everything() -> None:
 
 def test_the_first_entry_of_a_person_acknowledges() -> None:
     """A note is enough; the entries of allclear itself are not."""
-    story = Story().opened().say(NoteAdded(text="x"), by=MACHINE)
+    story = Story().opened().record(NoteAdded(text="x"), by=MACHINE)
     assert story.incident.acknowledged_at is None
-    story.after(1).say(NoteAdded(text="looking at it"), by=ANA)
+    story.after(1).record(NoteAdded(text="looking at it"), by=ANA)
     assert (story.incident.acknowledged_at, story.incident.acknowledged_by) == (story.now, "Ana")
     first = story.now
-    story.after(1).say(Acknowledged(), by=ANA)
+    story.after(1).record(Acknowledged(), by=ANA)
     assert story.incident.acknowledged_at == first
 
 
 def test_the_first_containment_counts() -> None:
     """A later proof does not move the time to contain."""
-    story = Story().opened().say(Contained(by="one", finding=HEALTH))
+    story = Story().opened().record(Contained(by="one", finding=HEALTH))
     first = story.now
-    story.after(5).say(Contained(by="two", finding=HEALTH))
+    story.after(5).record(Contained(by="two", finding=HEALTH))
     assert story.incident.contained_at == first
     assert story.incident.contained is not None
     assert story.incident.contained.by == "one"
@@ -58,7 +58,7 @@ def test_severities_are_kept_in_order() -> None:
     """The last one counts, and the earlier ones are known."""
     story = Story().opened()
     opened = story.incident.severity
-    story.say(
+    story.record(
         SeverityChanged(was=opened, now="P0", reason="worse"), SeverityChanged(was="P0", now="P2", reason="better")
     )
     assert (story.incident.severity, story.incident.severities_had) == ("P2", [opened, "P0", "P2"])
@@ -67,6 +67,6 @@ def test_severities_are_kept_in_order() -> None:
 def test_an_alert_that_stops_flapping_is_no_longer_held() -> None:
     """The record of an alert says whether it is flapping now."""
     alert = AlertJoined(delivery="1", source="sentry", key="k", state="firing", title="Errors", flapping=True)
-    story = Story().opened().say(alert)
+    story = Story().opened().record(alert)
     assert list(story.incident.flapping) == ["k"]
-    assert not story.say(alert.model_copy(update={"flapping": False})).incident.flapping
+    assert not story.record(alert.model_copy(update={"flapping": False})).incident.flapping

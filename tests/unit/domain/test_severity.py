@@ -88,7 +88,7 @@ def test_the_reason_tells_what_is_known_and_what_is_not() -> None:
     assert hanging is not None
     assert last is not None
     assert hanging.because == "money is yes and users is not known yet"
-    assert last.because == "nothing graver fits"
+    assert last.because == "no graver rule matches"
 
 
 def test_no_rule_no_severity() -> None:
@@ -140,7 +140,7 @@ def test_a_time_that_never_comes_is_found_when_the_plan_is_read(span: str) -> No
     """And not in the night, by whoever is sent a message: a minute's work a week gives a hundred hours never."""
     calendar = WorkingTime(days=["mon"], hours="09:00-09:01")
     duty = Duty(name="tell", title="Tell", ask="Tell.", role="cto", within=Span.parse(span))
-    with pytest.raises(ValidationError, match=f"`{span}` never passes"):
+    with pytest.raises(ValidationError, match=f"`{span}` never ends"):
         Plan.model_validate(_told(working_time=calendar, duties=[duty]))
 
 
@@ -170,11 +170,11 @@ TWO = ApprovalPolicy(roles=["on_call", "cto"], people=2, one_of=["cto"], reason_
         (TWO, LEADERS, None),
         (TWO, TWO, None),
         (TWO.model_copy(update={"people": 3}), TWO, None),
-        (TWO.model_copy(update={"people": 1}), TWO, "asks for 1 and not 2 people"),
+        (TWO.model_copy(update={"people": 1}), TWO, "asks for 1 instead of 2 people"),
         (TWO.model_copy(update={"reason_needed": False}), TWO, "asks for no reason"),
-        (TWO.model_copy(update={"one_of": []}), TWO, "does not ask that one of them is cto"),
+        (TWO.model_copy(update={"one_of": []}), TWO, "does not require one of them to be cto"),
         (TWO.model_copy(update={"in_prefect": True}), TWO, None),  # two people never come from there anyway
-        (LEADERS, LEADERS.model_copy(update={"in_prefect": False}), "lets Prefect's UI give it"),
+        (LEADERS, LEADERS.model_copy(update={"in_prefect": False}), "allows approval in Prefect's UI"),
     ],
 )
 def test_a_plan_may_tighten_and_not_loosen(

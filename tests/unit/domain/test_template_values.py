@@ -78,11 +78,13 @@ def test_the_status_follows_what_is_proven() -> None:
         no="Not known.",
         policy=ONE_PERSON,
     )
-    known = Story().opened().say(AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason="an empty key"), by=ANA)
+    known = (
+        Story().opened().record(AskOpened(ask=ask), AskAnswered(ask=ask.id, yes=True, reason="an empty key"), by=ANA)
+    )
     assert status(known.incident) == "IDENTIFIED"
     assert status(story.verified().paged().roll_back_proposed().contained().incident) == "CONTAINED"
     assert status(story.resolved().incident) == "RESOLVED"
-    alarm = Story().opened().say(IncidentEnded(ending="false-alarm", reason="healthy"), by=BEN)
+    alarm = Story().opened().record(IncidentEnded(ending="false-alarm", reason="healthy"), by=BEN)
     assert status(alarm.incident) == "FALSE ALARM"
 
 
@@ -94,7 +96,7 @@ def test_the_duration_ends_with_recovery() -> None:
 
 def test_many_updates_stay_a_message() -> None:
     """A long incident shows its beginning, its latest lines, and where the rest is."""
-    story = Story().opened().say(*(NoteAdded(text=f"note {number}") for number in range(100)), by=ANA)
+    story = Story().opened().record(*(NoteAdded(text=f"note {number}") for number in range(100)), by=ANA)
     lines = _values(story)["updates"].splitlines()
     assert len(lines) == UPDATES
     assert lines[0].startswith("14:30 - Opened as P1")

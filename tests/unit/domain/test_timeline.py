@@ -214,7 +214,7 @@ EXAMPLES: list[tuple[Any, By, str]] = [
 
 
 def _told(record: Any, by: By = MACHINE) -> Line:  # noqa: ANN401 - any record
-    return line_of(Story().say(record, by=by).entries[0], plan=plan())
+    return line_of(Story().record(record, by=by).entries[0], plan=plan())
 
 
 @pytest.mark.parametrize(("record", "by", "sentence"), EXAMPLES, ids=[example[0].kind for example in EXAMPLES])
@@ -243,7 +243,7 @@ def test_nothing_that_happened_is_told_twice() -> None:
     story = (
         Story()
         .opened()
-        .say(
+        .record(
             *(
                 AlertJoined(delivery=str(n), source="alertmanager", key="payments", state="firing", title="Payments")
                 for n in range(2, 50)
@@ -292,7 +292,7 @@ def test_a_persons_answer_says_who_how_and_why() -> None:
 )
 def test_each_kind_of_question_has_its_own_answers(kind: AskKind, yes: str, no: str) -> None:
     """Yes to a change and yes to a false alarm are different things, and read so."""
-    story = Story().opened().say(AskOpened(ask=_ask(kind)))
+    story = Story().opened().record(AskOpened(ask=_ask(kind)))
     for answer, words in ((True, yes), (False, no)):
         story.answered("resolve/fix", "", yes=answer)
         assert line_of(story.entries[-1], story.incident, plan()).text == f"Ana (Tech Lead) {words}"
@@ -360,7 +360,7 @@ def test_who_is_asked_reads_as_a_sentence() -> None:
 )
 def test_beside_its_speaker_nobody_is_named_twice(record: Record, by: By, said: str) -> None:
     """A line stands alone, and is shorter where its speaker's name stands before it."""
-    line = line_of(Story().opened().say(record, by=by).entries[-1], plan=plan())
+    line = line_of(Story().opened().record(record, by=by).entries[-1], plan=plan())
     assert beside_its_author(line) == said
 
 

@@ -57,7 +57,7 @@ def test_a_question_that_is_no_act_says_what_each_answer_does() -> None:
         policy=ApprovalPolicy(roles=["on_call"]),
         choices=[Candidate(name="web-40", reason="it answered well")],
     )
-    lines = [line.strip() for line in _printed(story.say(AskOpened(ask=ask))).splitlines()]
+    lines = [line.strip() for line in _printed(story.record(AskOpened(ask=ask))).splitlines()]
     at = lines.index("web-40: it answered well")
     assert lines[at + 1 : at + 5 : 2] == ["The change is worked out.", "It is not done."]
     assert lines[at + 2].startswith("allclear approve VS-12/contain/which")
@@ -69,7 +69,7 @@ def test_what_happens_without_an_answer_is_told() -> None:
     ask = story.incident.open_asks[0].ask.model_copy(
         update={"id": "VS-12/contain/alone", "window": AnswerWindow(until=START, then="act")}
     )
-    assert "If nobody answers by 2026-11-22 14:30 UTC, it is carried out." in _printed(story.say(AskOpened(ask=ask)))
+    assert "If nobody answers by 2026-11-22 14:30 UTC, it is carried out." in _printed(story.record(AskOpened(ask=ask)))
 
 
 def test_after_the_end_only_the_review_waits() -> None:
@@ -77,7 +77,7 @@ def test_after_the_end_only_the_review_waits() -> None:
     story = Story().opened().roll_back_proposed()
     assert "Nothing." in _printed(Story().opened())
     review = story.incident.open_asks[0].ask.model_copy(update={"id": "VS-12/review/meet", "phase": "review"})
-    story.say(IncidentEnded(ending="resolved", reason="well"), AskOpened(ask=review))
+    story.record(IncidentEnded(ending="resolved", reason="well"), AskOpened(ask=review))
     printed = _printed(story)
     assert "allclear approve VS-12/review/meet" in printed
     assert "allclear approve VS-12/contain/roll-back" not in printed
@@ -105,7 +105,7 @@ def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:
     """Pinned traffic is not forgotten: the page says whose it is, until when, and who took it over."""
     story = _waiting().contained()
     assert "traffic pinned to one revision (run:vintstreet), owner Tech Lead, to be reviewed by" in _printed(story)
-    story.say(LedgerHandedOver(act="contain/roll-back", to="Ana", due=START), by=BEN)
+    story.record(LedgerHandedOver(act="contain/roll-back", to="Ana", due=START), by=BEN)
     assert "taken over by Ana, to be reviewed by 2026-11-22 14:30 UTC" in _printed(story)
     assert "Still in place" not in _printed(Story().whole())
 

@@ -25,10 +25,10 @@ def _story(*checks: tuple[int, Finding], turns: int = 1, authenticated: bool = T
                 "authenticated": authenticated,
             }
         )
-        story.say(alert)
+        story.record(alert)
     for seconds, finding in checks:
         story.now = START + timedelta(seconds=seconds)
-        story.say(StepDone(phase="detect", step="verify", title="Verify", finding=finding, health_check=True))
+        story.record(StepDone(phase="detect", step="verify", title="Verify", finding=finding, health_check=True))
     return reasons_against(story.incident, story.entries, Storm(), START + timedelta(seconds=60))
 
 
@@ -40,7 +40,7 @@ def test_two_failed_checks_and_an_authenticated_alert_are_enough() -> None:
 def test_a_check_that_is_not_recorded_yet_counts() -> None:
     """A finding that was made just now counts as the second check."""
     story = Story().opened()
-    story.say(StepDone(phase="detect", step="verify", title="Verify", finding=TROUBLE, health_check=True))
+    story.record(StepDone(phase="detect", step="verify", title="Verify", finding=TROUBLE, health_check=True))
     later = story.now + timedelta(seconds=10)
     twice = "the health check has not failed twice, 10 s apart"
     assert twice in reasons_against(story.incident, story.entries, Storm(), later)
@@ -67,8 +67,8 @@ def test_the_standard_text_needs_no_authenticated_alert_if_a_person_declared_the
     """The person who declared it has seen the trouble. An automatic action still needs an authenticated alert."""
     opened = Story().opened().entries[0].record
     story = Story()
-    story.say(opened, by=ANA)
-    story.say(StepDone(phase="detect", step="verify", title="Verify", finding=TROUBLE, health_check=True))
+    story.record(opened, by=ANA)
+    story.record(StepDone(phase="detect", step="verify", title="Verify", finding=TROUBLE, health_check=True))
     assert story.incident.opened_by.person
     later = story.now + timedelta(seconds=10)
     source = "no firing alert is authenticated"

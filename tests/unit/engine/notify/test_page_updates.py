@@ -18,7 +18,7 @@ def test_what_failed_is_tried_again_after_ever_longer_and_at_last_no_more() -> N
     for tries in range(1, 41):
         story.now = START + timedelta(hours=tries)
         act = f"reminder/1-{tries}"
-        story.say(
+        story.record(
             ActProposed(
                 act=act, phase=REMINDER, step="1", action="pagerduty.resolve", title="Resolve", params={}, change=None
             ),

@@ -74,7 +74,7 @@ class Course(Story):
     def __init__(self, phase: Phase, *steps: dict[str, Any], severity: str = "P0", kind: str = "outage") -> None:
         super().__init__()
         self.phase, self.book = phase, book(phase, *steps)
-        self.say(
+        self.record(
             IncidentOpened(
                 company="VintStreet",
                 title="Trouble",
@@ -95,13 +95,13 @@ class Course(Story):
     def found(self, step: str, finding: Finding) -> Self:
         """Add the finding of a probe."""
         self.after(1)
-        return self.say(StepDone(phase=self.phase.value, step=step, title=step, finding=finding))
+        return self.record(StepDone(phase=self.phase.value, step=step, title=step, finding=finding))
 
     def asked(self, step: str, kind: AskKind, number: int = 1, act: str | None = None) -> Self:
         """Add a question to people."""
         self.after(1)
         policy = ApprovalPolicy(roles=["on_call"]) if kind is not AskKind.APPROVAL else ONE_PERSON
-        return self.say(
+        return self.record(
             AskOpened(
                 ask=Ask(
                     id=self.ask_id(step, number),
@@ -126,7 +126,7 @@ class Course(Story):
     def answer(self, step: str, *, yes: bool, number: int = 1) -> Self:
         """Add Ana's answer."""
         self.after(1)
-        return self.say(AskAnswered(ask=self.ask_id(step, number), yes=yes, reason="so"), by=ANA)
+        return self.record(AskAnswered(ask=self.ask_id(step, number), yes=yes, reason="so"), by=ANA)
 
     def act_id(self, step: str, number: int = 1) -> str:
         """Return the id of a step's act."""
@@ -136,7 +136,7 @@ class Course(Story):
         self, step: str, number: int = 1, *, ask: bool = True, leaves: str | None = None, undoes: str | None = None
     ) -> Self:
         """Add a step's proposed act, and its approval."""
-        self.after(1).say(
+        self.after(1).record(
             ActProposed(
                 act=self.act_id(step, number),
                 phase=self.phase.value,
@@ -158,7 +158,7 @@ class Course(Story):
     ) -> Self:
         """Add the outcome of a step's act."""
         outcome = Outcome(status=status, changed=changed, drifted=drifted, sentence="So it went.", next_step="See.")
-        return self.after(1).say(ActFinished(act=self.act_id(step, number), outcome=outcome))
+        return self.after(1).record(ActFinished(act=self.act_id(step, number), outcome=outcome))
 
 
 def _step(move: Move) -> str:
@@ -174,14 +174,14 @@ def test_a_phase_is_entered_done_and_left() -> None:
     course = Course(Phase.DETECT)
     assert next_move(course.incident, PLAN, course.book, Phase.CONTAIN) == Enter(Phase.CONTAIN)
     assert course.next == Leave(Phase.DETECT)
-    course.say(PhaseLeft(phase="detect"))
+    course.record(PhaseLeft(phase="detect"))
     assert course.next == Over()
 
 
 def test_an_incident_that_has_ended_goes_on_in_its_review_only() -> None:
     """Every other phase is over; the review still follows."""
     course = Course(Phase.CONTAIN, {"id": "tell", "action": "chat.post"})
-    course.say(IncidentEnded(ending="resolved", reason="so"))
+    course.record(IncidentEnded(ending="resolved", reason="so"))
     assert course.next == Over()
     assert next_move(course.incident, PLAN, course.book, Phase.RESOLVE) == Over()
     assert next_move(course.incident, PLAN, course.book, Phase.REVIEW) == Enter(Phase.REVIEW)
@@ -278,7 +278,7 @@ def test_an_act_that_needs_no_approval_is_carried_out_at_once() -> None:
 def test_an_act_that_has_begun_is_carried_out() -> None:
     """An intent without an outcome is never waited for, because it has to be reconciled."""
     course = Course(Phase.DETECT, PAGE).propose("page")
-    course.say(ActIntended(act="detect/page", digest="1" * 64, change={"summary": "page"}, holder="gone"))
+    course.record(ActIntended(act="detect/page", digest="1" * 64, change={"summary": "page"}, holder="gone"))
     assert course.next == CarryOut(Phase.DETECT, "detect/page", "page")
 
 
@@ -350,7 +350,7 @@ def test_a_measure_that_is_proven_contains() -> None:
     check = course.finish("roll-back", ActStatus.VERIFIED).next
     assert isinstance(check, RunProbe)
     assert (check.key, check.call, check.contained_by) == ("roll-back-proof", course.book.health, "roll-back")
-    course.found("roll-back-proof", HEALTH).say(Contained(by="roll-back", finding=HEALTH))
+    course.found("roll-back-proof", HEALTH).record(Contained(by="roll-back", finding=HEALTH))
     assert _step(course.next) == "status"
 
 
@@ -404,7 +404,7 @@ def test_when_no_measure_helps_people_contain_by_hand() -> None:
             (course.ask_id(MANUAL_CONTAINMENT, number),)
         )
         course.answer(MANUAL_CONTAINMENT, yes=True, number=number)
-    course.found(MANUAL_CONTAINMENT, HEALTH).say(Contained(by="Found healthy again", finding=HEALTH))
+    course.found(MANUAL_CONTAINMENT, HEALTH).record(Contained(by="Found healthy again", finding=HEALTH))
     assert _step(course.next) == "status"
 
 
@@ -488,7 +488,7 @@ def test_an_undo_that_fails_is_put_to_people(status: ActStatus) -> None:
         )
         course.answer(f"{FIRST}-left", yes=number == 1, number=number)
     assert course.next == HandOver(Phase.RESOLVE, "resolve/one", course.ask_id(f"{FIRST}-left", 2))
-    course.say(LedgerHandedOver(act="resolve/one", to="Ana", due=START + timedelta(days=1)))
+    course.record(LedgerHandedOver(act="resolve/one", to="Ana", due=START + timedelta(days=1)))
     following = course.next
     assert isinstance(following, ProposeUndo)
     assert following.act == "resolve/two"

@@ -79,7 +79,7 @@ class Course(Story):
                 phase.value: list(steps),
             }
         )
-        self.say(
+        self.record(
             IncidentOpened(
                 company="VintStreet",
                 title="Trouble",
@@ -107,7 +107,7 @@ class Course(Story):
         """Add a question to people, and return its id."""
         phase = phase or self.phase.value
         ask = f"{self.id}/{phase}/{step}" + (f"~{number}" if number > 1 else "")
-        self.after(1).say(
+        self.after(1).record(
             AskOpened(
                 ask=Ask(
                     id=ask,
@@ -130,12 +130,12 @@ class Course(Story):
         """Add a person's result of a step."""
         phase = phase or self.phase.value
         ask = f"{self.id}/{phase}/{step}"
-        self.after(1).say(AskAnswered(ask=ask, yes=True, reason="so"), by=ANA)
-        return self.say(StepDone(phase=phase, step=step, title=step, finding=HEALTH), by=ANA)
+        self.after(1).record(AskAnswered(ask=ask, yes=True, reason="so"), by=ANA)
+        return self.record(StepDone(phase=phase, step=step, title=step, finding=HEALTH), by=ANA)
 
     def known(self, **facets: str) -> Self:
         """Add an assessment."""
-        return self.after(1).say(Assessed(facets=facets), by=ANA)
+        return self.after(1).record(Assessed(facets=facets), by=ANA)
 
     def propose(self, step: str, number: int = 1, *names: str, ask: bool = True) -> Self:
         """Add a step's proposed act; with `names`, it is refused with these candidates."""
@@ -147,7 +147,7 @@ class Course(Story):
                 candidates=[Candidate(name=name, reason="It is there.") for name in names],
             )
         ]
-        self.after(1).say(
+        self.after(1).record(
             ActProposed(
                 act=act,
                 phase=self.phase.value,
@@ -169,7 +169,7 @@ class Course(Story):
     def finish(self, act: str, status: ActStatus, *, drifted: bool = False) -> Self:
         """Add the outcome of an act."""
         changed = status is ActStatus.VERIFIED
-        return self.say(
+        return self.record(
             ActFinished(
                 act=act, outcome=Outcome(status=status, changed=changed, drifted=drifted, sentence="So it went.")
             )
@@ -215,7 +215,7 @@ def test_without_a_measure_no_evidence_is_asked_for() -> None:
     it = made(evidence=[IMAGE | {"severities": None}])
     assert isinstance(Course(it, TELL).next, Propose)
     assert Course(it, ROLL_BACK, severity="P3").next == Leave(Phase.CONTAIN)
-    assert Course(it, ROLL_BACK).say(Contained(by="itself", finding=HEALTH)).next == Leave(Phase.CONTAIN)
+    assert Course(it, ROLL_BACK).record(Contained(by="itself", finding=HEALTH)).next == Leave(Phase.CONTAIN)
 
 
 def test_evidence_that_applies_later_comes_before_the_pending_measure() -> None:
@@ -226,7 +226,7 @@ def test_evidence_that_applies_later_comes_before_the_pending_measure() -> None:
     assert course.known(breach="yes").asks == "evidence-logs"
     logs = course.asked("evidence-logs")
     assert course.next == Wait((roll_back, logs))
-    course.say(AskAnswered(ask=roll_back, yes=True), by=ANA)
+    course.record(AskAnswered(ask=roll_back, yes=True), by=ANA)
     assert course.next == Wait((logs,))
     assert isinstance(course.done("evidence-logs").next, CarryOut)
 
@@ -234,14 +234,14 @@ def test_evidence_that_applies_later_comes_before_the_pending_measure() -> None:
 def test_a_measure_that_has_begun_waits_for_no_evidence() -> None:
     """It has no outcome yet, so it is reconciled first."""
     course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").propose("roll-back", ask=False)
-    course.say(ActIntended(act="contain/roll-back", digest="1" * 64, change={}, holder="gone")).known(breach="yes")
+    course.record(ActIntended(act="contain/roll-back", digest="1" * 64, change={}, holder="gone")).known(breach="yes")
     assert isinstance(course.next, CarryOut)
 
 
 def test_a_message_that_has_begun_lets_no_measure_skip_the_evidence() -> None:
     """Only a measure that has begun may have changed something."""
     course = Course(made(evidence=[LOGS]), ROLL_BACK, NUDGE).propose("nudge", ask=False)
-    course.say(ActIntended(act="contain/nudge", digest="1" * 64, change={}, holder="gone"))
+    course.record(ActIntended(act="contain/nudge", digest="1" * 64, change={}, holder="gone"))
     assert course.asks == "evidence-logs"
 
 
@@ -293,13 +293,13 @@ def test_a_duty_is_withdrawn_when_it_is_ruled_out_and_asked_for_again_when_it_ap
     move = course.known(breach="no").next
     assert isinstance(move, WithdrawAsk)
     assert move.ask == ask
-    course.say(AskWithdrawn(ask=ask, reason=move.reason))
+    course.record(AskWithdrawn(ask=ask, reason=move.reason))
     assert course.next == Leave(Phase.CONTAIN)
     for number, value in ((2, "unknown"), (3, "yes")):
         assert course.known(breach=value).asks == "regulator"
         again = course.asked("regulator", phase=DUTY, number=number)
         assert course.next == Leave(Phase.CONTAIN)
-        course.known(breach="no").say(AskWithdrawn(ask=again, reason="no"))
+        course.known(breach="no").record(AskWithdrawn(ask=again, reason="no"))
         assert course.next == Leave(Phase.CONTAIN)
 
 
@@ -317,20 +317,22 @@ def test_a_duty_stays_when_the_severity_is_lowered() -> None:
     it = made(duties=[REGULATOR | {"when": {}, "severities": ["P0"]}])
     course = Course(it, phase=Phase.REVIEW)
     ask = course.asked("regulator", phase=DUTY)
-    course.say(SeverityChanged(was="P0", now="P1", reason="so"), by=ANA)
+    course.record(SeverityChanged(was="P0", now="P1", reason="so"), by=ANA)
     assert course.next == Wait((ask,))
     late = Course(it, phase=Phase.REVIEW, severity="P1")
     assert late.next == Leave(Phase.REVIEW)
-    late.say(SeverityChanged(was="P1", now="P0", reason="so"), SeverityChanged(was="P0", now="P1", reason="so"), by=ANA)
+    late.record(
+        SeverityChanged(was="P1", now="P0", reason="so"), SeverityChanged(was="P0", now="P1", reason="so"), by=ANA
+    )
     assert late.asks == "regulator"
 
 
 def test_a_review_after_the_end_still_asks_for_the_duties() -> None:
     """If people end the incident before its containment, its duties still apply."""
     course = Course(made(duties=[REGULATOR]), phase=Phase.DETECT)
-    course.say(IncidentEnded(ending="resolved", reason="so"), by=ANA)
+    course.record(IncidentEnded(ending="resolved", reason="so"), by=ANA)
     assert next_move(course.incident, course.plan, course.book, Phase.REVIEW) == Enter(Phase.REVIEW)
-    course.say(PhaseEntered(phase="review"))
+    course.record(PhaseEntered(phase="review"))
     course.phase = Phase.REVIEW
     assert course.asks == "regulator"
 
@@ -358,9 +360,9 @@ def test_a_ticket_whose_severity_is_raised_gets_a_response() -> None:
     """Raised, it goes through the steps of the phase that it left out; lowered to a ticket, it leaves them out."""
     course = Course(made(), TELL, ROLL_BACK, severity="P3")
     assert course.next == Leave(Phase.CONTAIN)
-    course.say(SeverityChanged(was="P3", now="P0", reason="so"), by=ANA)
+    course.record(SeverityChanged(was="P3", now="P0", reason="so"), by=ANA)
     assert isinstance(course.next, Propose)
-    course.say(SeverityChanged(was="P0", now="P3", reason="so"), by=ANA)
+    course.record(SeverityChanged(was="P0", now="P3", reason="so"), by=ANA)
     assert course.next == Leave(Phase.CONTAIN)
 
 
@@ -375,7 +377,7 @@ def test_people_choose_among_the_candidates() -> None:
     assert course.next == AskPeople(Phase.CONTAIN, course.book.contain[0], AskKind.CHOICE, "contain/roll-back")
     ask = course.asked(KEY, AskKind.CHOICE)
     assert course.next == Wait((ask,))
-    course.say(AskAnswered(ask=ask, yes=True, choice="40"), by=ANA)
+    course.record(AskAnswered(ask=ask, yes=True, choice="40"), by=ANA)
     assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "40")
     course.propose("roll-back", 2)
     assert course.next == Wait((f"{course.id}/contain/roll-back~2",))
@@ -384,7 +386,7 @@ def test_people_choose_among_the_candidates() -> None:
 def test_people_may_choose_no_candidate() -> None:
     """The next measure follows, or the next step."""
     course = Course(made(), ROLL_BACK, CLOSE).propose("roll-back", 1, "41", "40")
-    course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=False), by=ANA)
+    course.record(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=False), by=ANA)
     move = course.next
     assert isinstance(move, Propose)
     assert move.step.id == "close"
@@ -400,7 +402,7 @@ def test_after_a_chosen_candidate_is_refused_people_choose_again() -> None:
         assert move.kind is AskKind.CHOICE
         assert move.about == "contain/roll-back" + (f"~{number}" if number > 1 else "")
         ask = course.asked(KEY, AskKind.CHOICE, number=number)
-        course.say(AskAnswered(ask=ask, yes=True, choice="41"), by=ANA)
+        course.record(AskAnswered(ask=ask, yes=True, choice="41"), by=ANA)
         assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "41")
     course.propose("roll-back", 4, "41", "40")
     move = course.next
@@ -411,8 +413,8 @@ def test_after_a_chosen_candidate_is_refused_people_choose_again() -> None:
 def test_a_choice_is_kept_when_the_target_changes() -> None:
     """If the chosen act has drifted, it is proposed again for the same candidate."""
     course = Course(made(), ROLL_BACK).propose("roll-back", 1, "41", "40")
-    course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
-    course.propose("roll-back", 2).say(AskAnswered(ask=f"{course.id}/contain/roll-back~2", yes=True), by=ANA)
+    course.record(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
+    course.propose("roll-back", 2).record(AskAnswered(ask=f"{course.id}/contain/roll-back~2", yes=True), by=ANA)
     course.finish("contain/roll-back~2", ActStatus.FAILED, drifted=True)
     assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "40")
 
@@ -420,6 +422,6 @@ def test_a_choice_is_kept_when_the_target_changes() -> None:
 def test_a_chosen_measure_is_checked_like_any_other() -> None:
     """A health check shows whether it helped."""
     course = Course(made(), ROLL_BACK).propose("roll-back", 1, "41", "40")
-    course.say(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
+    course.record(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
     course.propose("roll-back", 2, ask=False).finish("contain/roll-back~2", ActStatus.VERIFIED)
     assert isinstance(course.next, RunProbe)
