@@ -160,7 +160,7 @@ def test_an_error_is_one_sentence_with_its_line(tmp_path: Path, own: str, says: 
     ("name", "says"),
     [
         ("common-step.yaml", "The base `common-step.yaml` does not exist. Did you mean `common-steps.yaml`?"),
-        ("../other.yaml", "The base `../other.yaml` lies outside of the company's folder."),
+        ("../other.yaml", "The base `../other.yaml` lies outside the company's folder."),
     ],
 )
 def test_a_base_is_a_file_of_the_companys_folder(tmp_path: Path, name: str, says: str) -> None:
