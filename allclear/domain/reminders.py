@@ -32,7 +32,7 @@ ON_CALL = "on_call"
 MANUAL = "manual"
 """Stands in place of a phase in acts that people started themselves, outside the runbook."""
 
-QUIET = "quiet"
+RECOVERY = "recovery"
 """Stands in place of a phase in the checks and questions that follow when all alerts have resolved."""
 
 LEFT_AGAIN_AFTER = timedelta(days=1)
@@ -130,7 +130,7 @@ def _answers(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     if incident.paged_at and incident.acknowledged_at is None:
         return  # the page itself escalates to the same people
     for state in incident.open_asks:
-        if state.ask.kind is not AskKind.STEP or state.ask.phase == QUIET:
+        if state.ask.kind is not AskKind.STEP or state.ask.phase == RECOVERY:
             for number, level in enumerate(escalation_policy(plan, incident).levels, start=1):
                 yield _unanswered(plan, incident, state, level, number)
 

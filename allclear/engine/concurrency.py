@@ -1,4 +1,4 @@
-"""Concurrency: slots, keyed tasks, and `Sweep`, the one way to visit many incidents beside each other.
+"""Concurrency: slots, keyed tasks, and `Sweep`, which visits many incidents concurrently.
 
 Incidents share the clients' connections and the processor, so only some are worked on at once. A task that is only
 sleeping (until the next probe, or until a service has had its time to recover) gives its slot to another task.
@@ -116,9 +116,9 @@ class KeyedTasks:
 
 
 class Sweep:
-    """Visits many items beside each other, usually open incidents.
+    """Visits many items concurrently, usually open incidents.
 
-    Only some visits work at once, and a visit that fails is logged and holds up no other visit.
+    A limited number of visits works at once. A visit that fails is logged and holds up no other visit.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""How an incident stands, read from the journal: the one way in for everything in the engine.
+"""The state of an incident, read from the journal. Everything in the engine reads incidents through this module.
 
-Replaying thousands of entries for every question would take longer with each of them, so a process remembers how an
-incident stood when it was read last, and applies only what was written since.
+Replaying thousands of entries at every read would be slow. So a process remembers each incident as it was read last,
+and applies only the entries that were written since.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from allclear.domain.incident import Incident
 from allclear.domain.replay import apply_to, replay
 from allclear.journal.ports import IncidentRow, Journal
 
-log = logging.getLogger("allclear.reading")
+log = logging.getLogger("allclear.incidents")
 
 _REMEMBERED = 2000
-"""Incidents; which was not asked for longest is forgotten first."""
+"""Incidents. The one that was read longest ago is forgotten first."""
 
 
 class Incidents:
-    """The incidents of one journal, each remembered as it stood last. Thread-safe.
+    """The incidents of one journal, each remembered as it was read last. Thread-safe.
 
-    What it returns is never changed afterwards: whoever holds an incident decides by what it was, and its length says
-    so when the decision is written.
+    A returned incident never changes. A caller that decides by it writes with its length, so the journal refuses the
+    decision if other entries were written meanwhile.
     """
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Incident] = OrderedDict()
         self._lock = Lock()
 
-    def read(self, journal: Journal, incident_id: str, stands: tuple[int, str] | None = None) -> Incident:
-        """Return the incident as it stands. Raises NotFound for an unknown one, JournalError.
+    def read(self, journal: Journal, incident_id: str, head: tuple[int, str] | None = None) -> Incident:
+        """Return the incident as the journal has it now. Raises NotFound for an unknown one, JournalError.
 
-        `stands` is its length and the hash of its last entry, for whoever has read them already.
+        `head` is its length and the hash of its last entry, if the caller has read them already.
         """
         with self._lock:
             known = self._known.get(incident_id)
-        if stands is None or (known and known.length > stands[0]):  # a list may be older than what we know
-            stands = journal.head(incident_id)
-        if known is None or (known.length, known.head) != stands:
+        if head is None or (known and known.length > head[0]):  # a list may be older than the remembered incident
+            head = journal.head(incident_id)
+        if known is None or (known.length, known.head) != head:
             known = _newer(journal, incident_id, known)
         self._remember(known)
         return known
@@ -60,7 +60,7 @@ class Incidents:
 def _newer(journal: Journal, incident_id: str, known: Incident | None) -> Incident:
     if known is not None:
         new = journal.entries(incident_id, after=known.length)
-        # What was read within a transaction that came to nothing is not what the new entries follow.
+        # If `known` was read within a transaction that was rolled back, the new entries do not follow it.
         if new and new[0].previous_hash == known.head:
             return apply_to(known, new)
     incident = replay(journal.entries(incident_id))
@@ -74,7 +74,7 @@ _MAKING = Lock()
 
 
 def _reader(journal: Journal) -> Incidents:
-    """Return the one reader of a journal, so that everybody in this process shares what it remembers."""
+    """Return the one reader of a journal, so that all callers in this process share what it remembers."""
     with _MAKING:
         return _READERS.setdefault(journal, Incidents())
 
@@ -85,21 +85,21 @@ def read_incident(journal: Journal, incident_id: str) -> Incident:
 
 
 def read_or_none(journal: Journal, incident_id: str) -> Incident | None:
-    """Return the incident as it stands; None where its record cannot be read, which is logged.
+    """Return the incident as the journal has it now; None if its record cannot be read, which is logged.
 
     Raises NotFound for an unknown one, JournalError.
     """
     try:
         return read_incident(journal, incident_id)
-    except Unreadable as error:  # one damaged record never holds up the others
+    except Unreadable as error:  # one damaged record must not hold up the other incidents
         log.warning("%s", error)
         return None
 
 
 def open_under(journal: Journal, key: str) -> tuple[Incident | None, str]:
-    """Return the open incident with `key`, or None, and the key that it has or that a new one is to be opened with.
+    """Return the open incident with `key`, or None, and the key that it has or that a new incident is to get.
 
-    One whose record cannot be read keeps its key for itself: who comes after it goes by another. Raises JournalError.
+    An incident whose record cannot be read keeps its key, so a new incident gets another key. Raises JournalError.
     """
     while found := journal.open_with_key(key):
         incident = read_or_none(journal, found)
@@ -112,7 +112,7 @@ def open_under(journal: Journal, key: str) -> tuple[Incident | None, str]:
 def find_open(
     journal: Journal, service: str, *, runbook: str | None = None, opened_since: datetime | None = None
 ) -> Incident | None:
-    """Return the newest open incident of a service, or None. Its age does not matter without `opened_since`.
+    """Return the newest open incident of a service, or None. Without `opened_since` its age does not matter.
 
     With `runbook`, only an incident that follows that runbook. Raises JournalError.
     """
@@ -122,10 +122,10 @@ def find_open(
 
 
 def readable(journal: Journal, rows: Iterable[IncidentRow]) -> Iterator[Incident]:
-    """Yield those of a list of incidents that can be read; of any other it is logged that it cannot."""
+    """Yield the incidents of a list that can be read, and log a warning for each of the others."""
     reader = _reader(journal)
     for row in rows:
         try:
             yield reader.read(journal, row.id, (row.length, row.head))
-        except Unreadable as error:  # one damaged record never holds up the others
+        except Unreadable as error:  # one damaged record must not hold up the other incidents
             log.warning("%s", error)

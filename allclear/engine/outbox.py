@@ -19,27 +19,28 @@ log = logging.getLogger("allclear.outbox")
 
 _PAUSED = "PAUSED"
 
-_ON_ITS_WAY = {"SCHEDULED", "PENDING", "RUNNING", _PAUSED}
+_UNFINISHED = {"SCHEDULED", "PENDING", "RUNNING", _PAUSED}
 
 _RESUME_TRIES = 12
-"""How often to retry a run that is not suspended yet, because it may be about to be."""
+"""How often to retry a run that is not suspended yet, because it may be about to suspend."""
 
 _CHECK_AGAIN = 2.0
 """Seconds between two checks whether Prefect answers again."""
 
 _ROUND = 5
-"""Messages in one round; the next round starts with the most severe incident of that time."""
+"""Messages in one round, so that a more severe incident, opened meanwhile, comes first in the next round."""
 
 PACE = 1.0
-"""Seconds between two starts of runs: each run starts one more, and Prefect manages one or two a second."""
+"""Seconds between two starts of runs: each run starts one more, and Prefect can start one or two a second."""
 
-_MOST_OUTBOX = 500
+_MOST_READ = 500
+"""Messages that one round reads and orders."""
 
 _AFTER_THE_END = {"respond", "review"}
 """The flows that are started even if the incident has ended: to show it in Prefect, and to review it."""
 
 ANSWERED_ELSEWHERE = {"decision": "answered elsewhere", "name": "allclear", "reason": "answered elsewhere"}
-"""The form's content that resumes a run whose question was answered elsewhere; it then reads the journal."""
+"""The form's content that resumes a run whose question was answered elsewhere; the run then reads the journal."""
 
 
 class OutboxDelivery:
@@ -55,10 +56,10 @@ class OutboxDelivery:
     async def deliver(self, incident: str | None = None, each: Callable[[], None] = lambda: None) -> int:
         """Deliver one round of the messages that are due, of one incident or of all; return how many were delivered.
 
-        Answers go first, because a person waits. Then runs are started at Prefect's own pace, the most severe
-        incident's first and then the oldest's. While Prefect is away all messages stay due, and one check every two
-        seconds finds out when it is back. A message that fails alone is retried with back-off. `each` is called before
-        each message, because one message to a Prefect that does not answer may take most of a minute.
+        Answers go first, because a person waits. Then runs are started at Prefect's own pace, ordered by severity and
+        then by age. While Prefect does not answer, all messages stay due, and it is checked every two seconds. A
+        message that fails while Prefect answers is retried with back-off. `each` is called before each message,
+        because a message to a Prefect that does not answer may take most of a minute.
         """
         if time.monotonic() < self._not_before:
             return 0
@@ -92,7 +93,7 @@ class OutboxDelivery:
 
     def _due(self, incident: str | None) -> list[OutboxMessage]:
         """Return the messages that are due, in the order of their delivery."""
-        due = self._journal.outbox(limit=_MOST_OUTBOX, incident=incident)
+        due = self._journal.outbox(limit=_MOST_READ, incident=incident)
         rank = {incident_id: self._rank(incident_id) for incident_id in {message.incident for message in due}}
 
         def weight(message: OutboxMessage) -> tuple[bool, int]:
@@ -112,7 +113,7 @@ class OutboxDelivery:
         """Return whether Prefect answers; if not, the next check is due in two seconds."""
         ready = await self._prefect.ready()
         if self._away and ready:
-            log.warning("Prefect is back.")
+            log.warning("Prefect answers again; delivering its outbox messages.")
         self._away, self._not_before = not ready, 0.0 if ready else time.monotonic() + _CHECK_AGAIN
         return ready
 
@@ -136,7 +137,7 @@ class OutboxDelivery:
             if states[run] == _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):
                 return True
         # A run that is about to suspend for this answer is retried; any other run reads the answer from the journal.
-        return not _ON_ITS_WAY & set(states.values()) or message.attempts > _RESUME_TRIES
+        return not _UNFINISHED & set(states.values()) or message.attempts > _RESUME_TRIES
 
 
 async def start_run(prefect: PrefectApi, incident: Incident, flow: str, key: str) -> None:
@@ -155,7 +156,7 @@ async def start_run(prefect: PrefectApi, incident: Incident, flow: str, key: str
 
 
 def tags_of(incident: Incident) -> list[str]:
-    """Return the tags of an incident's runs; they also tell them from another journal's."""
+    """Return the tags of an incident's runs, which differ from those of another journal's incident with the same id."""
     return [incident.id, incident.severity, "SIMULATED" if incident.opened.simulated else "real", _opened(incident)]
 
 

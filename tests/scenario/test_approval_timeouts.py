@@ -306,7 +306,7 @@ async def test_the_standard_text_is_not_lost_when_the_process_dies_before_it_is_
         act = it.incident.act_of(Phase.CONTAIN, "status-page")
         assert act is not None
         assert act.outcome is not None
-        assert act.outcome.sentence == "Nobody answered; the standard text is sent."
+        assert act.outcome.sentence == "No one answered; the standard text is sent."
         woken = [message for message in it.engine.journal.outbox() if message.kind is OutboxKind.RESUME]
         assert "status-page" in str(woken[-1].detail["ask"])
         await it.to(Phase.CONTAIN)

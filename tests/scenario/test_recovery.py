@@ -1,4 +1,4 @@
-"""When every alert is over: a look says whether the service is, and only where nobody is engaged it ends by itself."""
+"""When all alerts are resolved, a probe decides; the incident ends automatically only if no person is engaged."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import pytest
 
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.incident import Incident
+from allclear.domain.reminders import RECOVERY
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.manual import ManualRequest
-from allclear.engine.alerts.recovery import RecoveryWatcher
+from allclear.engine.alerts.recovery import CLOSE, HEALTH_CHECK, RecoveryWatcher
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import OutboxKind
 from tests.scenario.response_support import ALERT, broken
@@ -30,83 +31,84 @@ MINUTE = timedelta(minutes=1)
 
 
 @asynccontextmanager
-async def over(folder: Path, *, well: bool = True, paged: bool = False) -> AsyncGenerator[Scene]:
-    """Yield an incident whose two alerts have just been resolved, and whose service is well again or not."""
+async def resolved_alerts(folder: Path, *, healthy: bool = True, paged: bool = False) -> AsyncGenerator[Scene]:
+    """Yield an incident whose two alerts have just been resolved, and whose service is healthy or not."""
     async with scene(folder, small_vintstreet(), broken(), replace(ALERT, at=None)) as it:
         it.engine.intake.take(replace(ALERT, key="second", at=None), "d2")
         it.engine.intake.take(replace(ALERT, key="second", state="resolved", at=None), "d3")
         if paged:
             await it.to(Phase.DETECT)
         it.watch.now += MINUTE
-        if well:
+        if healthy:
             it.simulated.world.service.revisions[BAD].faults.clear()
         it.engine.intake.take(replace(ALERT, state="resolved", at=None), "d4")
         yield it
 
 
-async def test_an_incident_that_nobody_is_at_ends_when_it_has_been_clear_and_is_well(tmp_path: Path) -> None:
-    """Ten minutes after the last alert was over, and not earlier, the look decides; its review is begun."""
-    async with over(tmp_path) as it:
+async def test_an_incident_without_people_ends_when_its_service_is_healthy_after_the_alerts(tmp_path: Path) -> None:
+    """Ten minutes after the last alert was resolved, and not earlier, a probe ends it, and its review starts."""
+    async with resolved_alerts(tmp_path) as it:
         it.watch.now += 9 * MINUTE
         assert await it.engine.recovery.check() == []
         it.watch.now += MINUTE
         assert await it.engine.recovery.check() == [it.incident_id]
         incident = it.incident
         assert incident.ended is not None
-        assert (incident.ended.ending, "nobody was engaged" in incident.ended.reason) == ("resolved", True)
+        assert (incident.ended.ending, "no one was engaged" in incident.ended.reason) == ("resolved", True)
         assert incident.recovered_at is not None
         flows = [one.detail["flow"] for one in it.engine.journal.outbox() if one.kind is OutboxKind.START]
         assert flows.count("review") == 1
 
 
 async def test_one_alert_that_fires_keeps_it_open(tmp_path: Path) -> None:
-    """Every alert counts, and one that is not heard of any more fires on: silence is no recovery."""
-    async with over(tmp_path) as it:
+    """Every alert counts. An alert that is not received any more still counts as firing."""
+    async with resolved_alerts(tmp_path) as it:
         it.engine.intake.take(replace(ALERT, key="third", at=None), "d5")
         it.watch.now += timedelta(days=1)
         assert await it.engine.recovery.check() == []
         assert not it.incident.over
 
 
-async def test_clear_alerts_about_a_service_that_fails_are_no_recovery(tmp_path: Path) -> None:
-    """The look is written down, and made again after five minutes; nothing ends."""
-    async with over(tmp_path, well=False) as it:
+async def test_resolved_alerts_of_a_failing_service_are_no_recovery(tmp_path: Path) -> None:
+    """The failed probe is recorded and repeated after five minutes, and the incident stays open."""
+    async with resolved_alerts(tmp_path, healthy=False) as it:
         it.watch.now += 11 * MINUTE
         assert await it.engine.recovery.check() == [it.incident_id]
         assert await it.engine.recovery.check() == []
         it.watch.now += 5 * MINUTE
         assert await it.engine.recovery.check() == [it.incident_id]
-        seen = it.incident.step("quiet", "all-clear")
-        assert seen is not None
-        assert (seen.finding.verdict, seen.times) == (Verdict.FAILURE, 2)
+        probed = it.incident.step(RECOVERY, HEALTH_CHECK)
+        assert probed is not None
+        assert (probed.finding.verdict, probed.times) == (Verdict.FAILURE, 2)
         assert (it.incident.recovered_at, it.incident.over) == (None, False)
 
 
-async def test_who_is_engaged_is_asked_and_a_yes_ends_it(tmp_path: Path) -> None:
-    """Recovery is written down; that it is over, the people say who are at it. They are asked once."""
-    async with over(tmp_path) as it:
+async def test_if_a_person_is_engaged_people_are_asked_and_a_yes_ends_the_incident(tmp_path: Path) -> None:
+    """Recovery is recorded, and people are asked once whether to close the incident."""
+    async with resolved_alerts(tmp_path) as it:
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.acknowledge(it.incident_id, by)
         it.watch.now += 11 * MINUTE
         assert await it.engine.recovery.check() == [it.incident_id]
         assert await it.engine.recovery.check() == []
-        ask = it.incident.ask_of("quiet", "over")
+        ask = it.incident.ask_of(RECOVERY, CLOSE)
         assert ask is not None
+        assert ask.ask.id == f"{it.incident_id}/recovery/close"
         assert (it.incident.over, it.incident.recovered_at is not None) == (False, True)
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="Nobody writes to us any more.")
         assert await it.engine.recovery.check() == [it.incident_id]
         assert it.incident.ended is not None
-        assert "Ana confirmed that it is over" in it.incident.ended.reason
+        assert "Ana confirmed the end" in it.incident.ended.reason
 
 
-async def test_a_no_keeps_it_open_until_the_alerts_come_and_go_once_more(tmp_path: Path) -> None:
-    """Who knows better is not asked again and again."""
-    async with over(tmp_path) as it:
+async def test_after_a_no_people_are_asked_again_only_after_new_alerts_are_resolved(tmp_path: Path) -> None:
+    """The incident stays open, and an hour later no one is asked; once an alert has fired and ended, people are."""
+    async with resolved_alerts(tmp_path) as it:
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.acknowledge(it.incident_id, by)
         it.watch.now += 11 * MINUTE
         await it.engine.recovery.check()
-        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == RECOVERY]
         it.engine.people.answer(ask.ask.id, by, yes=False, reason="We are still looking into it.")
         it.watch.now += timedelta(hours=1)
         assert await it.engine.recovery.check() == []
@@ -114,15 +116,15 @@ async def test_a_no_keeps_it_open_until_the_alerts_come_and_go_once_more(tmp_pat
             it.engine.intake.take(replace(ALERT, state=state, at=None), f"again-{state}")
         it.watch.now += 11 * MINUTE
         assert await it.engine.recovery.check() == [it.incident_id]
-        assert [one.ask.id for one in it.incident.open_asks if one.ask.phase == "quiet"] == [f"{ask.ask.id}~2"]
+        assert [one.ask.id for one in it.incident.open_asks if one.ask.phase == RECOVERY] == [f"{ask.ask.id}~2"]
 
 
-async def test_a_page_is_closed_by_the_end_and_keeps_nothing_open(tmp_path: Path) -> None:
-    """Somebody was paged, so somebody is asked; their yes ends the incident, and the end lets the pager rest."""
-    async with over(tmp_path, paged=True) as it:
+async def test_an_open_page_does_not_keep_an_incident_open_and_is_closed_at_its_end(tmp_path: Path) -> None:
+    """A person was paged, so people are asked. A yes ends the incident, and the page is resolved."""
+    async with resolved_alerts(tmp_path, paged=True) as it:
         it.watch.now += 11 * MINUTE
         assert await it.engine.recovery.check() == [it.incident_id]
-        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == RECOVERY]
         assert "still in place" not in ask.ask.text
         by = it.engine.people.who("Ana", "on_call", "cli")
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
@@ -134,15 +136,15 @@ async def test_a_page_is_closed_by_the_end_and_keeps_nothing_open(tmp_path: Path
         assert it.incident.in_place == []
 
 
-async def test_what_is_in_place_keeps_it_open_after_a_yes(tmp_path: Path) -> None:
-    """A flag that is off still is somebody's: the incident ends when it is on again."""
-    async with over(tmp_path) as it:
+async def test_after_a_yes_a_change_in_place_keeps_the_incident_open_until_it_is_undone(tmp_path: Path) -> None:
+    """A flag is still switched off; the incident ends when the flag is on again."""
+    async with resolved_alerts(tmp_path) as it:
         by = it.engine.people.who("Ana", "on_call", "cli")
         request = ManualRequest("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
         act = (await it.engine.manual.do(request, by)).act
         it.watch.now += 11 * MINUTE
         assert await it.engine.recovery.check() == [it.incident_id]
-        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == "quiet"]
+        (ask,) = [one for one in it.incident.open_asks if one.ask.phase == RECOVERY]
         assert "still in place: Switch a feature flag off" in ask.ask.text
         it.engine.people.answer(ask.ask.id, by, yes=True, reason="It is over.")
         assert await it.engine.recovery.check() == []
@@ -160,7 +162,7 @@ class HealthChecks:
         self._both = asyncio.Barrier(2)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the conductor has
-        """Return the conductor's own."""
+        """Return the conductor's attribute."""
         return getattr(self._inner, name)
 
     async def check_health(self, incident: Incident) -> Finding:
@@ -175,11 +177,11 @@ class HealthChecks:
 async def test_a_failing_and_a_slow_health_check_hold_up_no_other_incident(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Incidents are checked beside each other, each check counts as progress, and an error is logged."""
+    """Incidents are checked concurrently, each check counts as progress, and an error is logged."""
     with storm_room(tmp_path) as room:
-        opened = [room.hear(f"k{number}", service=number).incident for number in range(3)]
+        opened = [room.send(f"k{number}", service=number).incident for number in range(3)]
         for number in range(3):
-            room.hear(f"k{number}", "resolved", service=number)
+            room.send(f"k{number}", "resolved", service=number)
         room.watch.now += 11 * MINUTE
         conductor: Any = HealthChecks(room.engine.conductor, opened[1])
         visits: list[None] = []

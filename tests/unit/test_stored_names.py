@@ -17,12 +17,16 @@ from pydantic import BaseModel
 import allclear
 from allclear.company.runbook_file import CommonSteps, WrittenRunbook
 from allclear.company.traceability import DocumentLines
+from allclear.domain.incident import LIVE_MESSAGE, REMINDER
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry, Record
+from allclear.domain.reminders import MANUAL, RECOVERY
+from allclear.domain.runbook import Phase
 from allclear.domain.scope import Scope
 from allclear.domain.systems import Systems
 from allclear.drill.script import Script
 from allclear.engine.actions.approval_requests import ask_id
+from allclear.engine.alerts.recovery import CLOSE, HEALTH_CHECK
 from allclear.engine.response.flow_starts import start_message
 from allclear.engine.response.step_keys import (
     choice_key,
@@ -67,6 +71,8 @@ KEYS_IN_SOURCE = {
 def _key_shapes() -> Iterator[str]:
     incident: Any = SimpleNamespace(id="INCIDENT", asks={})
     yield f"ask: {ask_id(incident, 'PHASE', 'STEP')}"
+    yield f"phases: {' '.join([*Phase, MANUAL, RECOVERY, REMINDER, LIVE_MESSAGE])}"
+    yield f"steps of {RECOVERY}: {HEALTH_CHECK} {CLOSE}"
     yield f"outbox, start: {start_message('INCIDENT', 'FLOW').key}"
     for key in (choice_key, proof_key, second_check_key, window_check_key):
         yield f"step, {key.__name__}: {key('STEP')}"

@@ -1,4 +1,4 @@
-"""What happens when an answer window ends without an answer: an action the plan allows, or its standard text."""
+"""Applies the timeout of an unanswered ask: does the action that the plan allows, or sends its standard text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger("allclear.approval_timeouts")
 BY = By(actor="allclear", via="window")
 
 RECHECK = timedelta(minutes=5)
-"""How often a service is checked again as long as its unanswered question may send the standard text."""
+"""How often a service is checked again while the standard text may still be sent for its unanswered ask."""
 
 STALE = timedelta(minutes=5)
 """A veto window that ended longer ago than this, while no process was running, allows nothing."""
@@ -44,7 +44,7 @@ class ApprovalTimeouts:
         self._sweep = Sweep(log, "apply the timeout of", _AT_ONCE)
 
     def waiting(self) -> list[tuple[datetime, str, str]]:
-        """Return the time, the incident and the ask of each pending timeout, the earliest first."""
+        """Return the time, the incident and the ask of each pending timeout, in order of time."""
         pending: list[tuple[datetime, str, str]] = []
         for incident in self._conductor.incidents():
             times = ((_timeout_of(incident, state), state) for state in incident.open_asks)
@@ -65,9 +65,9 @@ class ApprovalTimeouts:
         return await self._sweep.visit_all(((ask, ask) for ask in due), visit, each)
 
     async def _apply(self, incident: Incident, ask_id: str) -> None:
-        """Check the service once more. If it still fails, and nothing rules it out, do what the window allows.
+        """Check the service once more. If it still fails and no reason rules it out, do what the window allows.
 
-        Otherwise the ask stays open, like one without a window.
+        Otherwise the ask stays open, like an ask without a window.
         """
         state = incident.asks[ask_id]
         window, act = state.ask.window, incident.acts.get(state.ask.act or "")
@@ -96,7 +96,7 @@ class ApprovalTimeouts:
         self._journal.append(incident.id, [checked, *consequences], BY, expect=incident.length, outbox=outbox)
 
     def _may_act(self, incident: Incident, act: Act, until: datetime, finding: Finding) -> bool:
-        """Return whether the act may be carried out without an approval because nobody stopped it in time."""
+        """Return whether the act may be carried out without an approval, because no one vetoed it in time."""
         return (
             finding.verdict is Verdict.FAILURE
             and clearance(incident, act) is Clearance.WAITING
@@ -106,7 +106,7 @@ class ApprovalTimeouts:
         )
 
     def _may_send_text(self, incident: Incident, finding: Finding) -> bool:
-        """Return whether the plan's standard text may be sent, because nobody answered."""
+        """Return whether the plan's standard text may be sent, because no one answered."""
         return finding.verdict is Verdict.FAILURE and not self._reasons_against(incident, finding, only_text=True)
 
     def _reasons_against(self, incident: Incident, finding: Finding, *, only_text: bool = False) -> list[str]:
@@ -116,8 +116,8 @@ class ApprovalTimeouts:
 
 def _give_up(state: AskState, act: str, finding: Finding) -> list[AskWithdrawn | ActFinished | NoteAdded]:
     """Return the records that withdraw an unanswered ask; the next move then proposes the standard text."""
-    reason = f"nobody answered in time, and the service still fails: {finding.sentence.rstrip('.')}"
-    outcome = Outcome(status=ActStatus.REFUSED, changed=False, sentence="Nobody answered; the standard text is sent.")
+    reason = f"no one answered in time, and the service still fails: {finding.sentence.rstrip('.')}"
+    outcome = Outcome(status=ActStatus.REFUSED, changed=False, sentence="No one answered; the standard text is sent.")
     return [
         AskWithdrawn(ask=state.ask.id, reason=reason),
         ActFinished(act=act, outcome=outcome),
@@ -128,7 +128,7 @@ def _give_up(state: AskState, act: str, finding: Finding) -> list[AskWithdrawn |
 def _timeout_of(incident: Incident, state: AskState) -> datetime | None:
     """Return when the ask's timeout is to be applied; None if it has no window, or if its veto window allowed nothing.
 
-    An ask whose window may send the standard text is checked again and again, because the service may fail later.
+    An ask whose window may send the standard text is checked repeatedly, because the service may fail later.
     """
     window, checked = state.ask.window, incident.step(state.ask.phase, window_check_key(state.ask.step))
     if window is None or checked is None or checked.number < state.number:

@@ -25,18 +25,18 @@ class Explanation:
 
     incident: str
     opened: list[str]
-    """Why it was opened with its severity and runbook, and how the severity has changed."""
+    """Why the incident was opened with its severity and runbook, and how the severity has changed."""
     automatic: list[str]
-    """Which actions were automatic, or why none may be."""
+    """Which actions were automatic, or why no action may be."""
     stale: list[str]
-    """Firing alerts of which nothing was received for long: they still count as firing."""
+    """Firing alerts that were not received again for long: they still count as firing."""
     decisions: list[AlertDecision]
-    """What was decided about its alerts, in order: the first decision and the newest."""
+    """What was decided about the incident's alerts, in order: the first decision and the newest ones."""
     left_out: int
     """How many decisions are left out after the first."""
 
     def as_json(self) -> JsonDict:
-        """Return it as JSON."""
+        """Return the explanation as JSON."""
         rows = [
             vars(one)
             | {"at": one.at.isoformat(), "source_time": one.source_time.isoformat() if one.source_time else None}
@@ -55,15 +55,15 @@ class Explanation:
 def explain(journal: Journal, company: Company, incident_id: str, now: datetime) -> Explanation:
     """Return the explanation of an incident. Raises NotFound, JournalError."""
     incident = read_incident(journal, incident_id)
-    heard = journal.decisions(incident=incident_id, limit=None)
-    shown = heard if len(heard) <= _SHOWN else [heard[0], *heard[1 - _SHOWN :]]
+    decisions = journal.decisions(incident=incident_id, limit=None)
+    shown = decisions if len(decisions) <= _SHOWN else [decisions[0], *decisions[1 - _SHOWN :]]
     return Explanation(
         incident_id,
-        _opened(incident, heard),
+        _opened(incident, decisions),
         _automatic(journal, company, incident, now),
         _stale(journal, company, incident, now),
         shown,
-        len(heard) - len(shown),
+        len(decisions) - len(shown),
     )
 
 
@@ -81,49 +81,49 @@ def decision_text(decision: str, state: str, incident: str | None, reason: str) 
     return f"{decision}{f' {incident}' if incident else ''}: {reason}"
 
 
-def _opened(incident: Incident, heard: list[AlertDecision]) -> list[str]:
+def _opened(incident: Incident, decisions: list[AlertDecision]) -> list[str]:
     opened = incident.opened
-    by = next((one.reason for one in heard if one.decision == "opened"), "")
+    reason = next((decision.reason for decision in decisions if decision.decision == "opened"), "")
     if opened.umbrella:
-        by = "Alert storm: many incidents were opened at once, and the response is that of the most severe one."
+        reason = "Alert storm: many incidents were opened at once. The response is that of the most severe incident."
     first = f"{opened.severity}, with the runbook {opened.runbook}: {opened.reported}."
     changes = [f"Severity {change.was} became {change.now}: {change.reason}." for _, change in incident.severities]
     off = "" if incident.storm_umbrella is None else f"No action is automatic here: {in_storm(incident)}."
-    return [line for line in (f"Opened as {first}", by, *changes, off) if line]
+    return [line for line in (f"Opened as {first}", reason, *changes, off) if line]
 
 
 def _automatic(journal: Journal, company: Company, incident: Incident, now: datetime) -> list[str]:
     acted = [act for act in incident.acts.values() if act.proposed.auto_approve and act.intended_at]
     if acted:
-        return [f"{act.id} was automatic, because nobody vetoed it: {act.proposed.title}." for act in acted]
+        return [f"{act.id} was automatic, because no one vetoed it: {act.proposed.title}." for act in acted]
     if incident.over:
         return ["No action was automatic."]
     book = company.runbook(incident.opened.runbook)
     if not any(step.auto_approve for step in book.contain):
         return [f"No step of the runbook {incident.opened.runbook} is automatic."]
     against = reasons_against(incident, journal.entries(incident.id), company.plan.storm, now)
-    told = [f"No action is automatic: {one}." for one in against] or [
-        "A step that the plan allows to be automatic may be."
+    reasons = [f"No action is automatic: {reason}." for reason in against] or [
+        "The steps that the plan allows to be automatic are automatic."
     ]
-    return [*told, *_unauthenticated(journal, incident)]
+    return [*reasons, *_unauthenticated(journal, incident)]
 
 
 def _unauthenticated(journal: Journal, incident: Incident) -> list[str]:
-    """Return why an authenticated repeat changes nothing: a repeat is not recorded, and proves nothing."""
+    """Return why an authenticated repeat changes nothing: only an alert that is recorded can prove its source."""
     firing = {key: one for key, one in incident.alerts.items() if one.state == "firing"}
     if any(one.authenticated for one in firing.values()):
         return []
     again = [one.key for one in journal.alerts_of(incident.id) if one.key in firing and one.count > 1]
     return [
-        f"Approvals stay required: {key} came unauthenticated at first, and a repeat proves nothing." for key in again
+        f"Approvals stay required: {key} was not authenticated at first, and a repeat proves nothing." for key in again
     ]
 
 
 def _stale(journal: Journal, company: Company, incident: Incident, now: datetime) -> list[str]:
-    """Return the firing alerts of which nothing was received for long."""
+    """Return the firing alerts that were not received again for long."""
     known = [one for one in journal.alerts_of(incident.id) if one.state == "firing"] if not incident.over else []
     return [
-        f"{one.key} is stale: nothing was received for {say_duration(now - one.last_seen_at)}. It counts as firing."
+        f"{one.key} is stale: not received again for {say_duration(now - one.last_seen_at)}. It counts as firing."
         for one in known
         if now - one.last_seen_at > company.plan.storm.stale_after
     ]

@@ -19,7 +19,7 @@ def recent_changes(storm: Storm, known: AlertState, now: datetime, *, changed: b
 
 
 def is_flapping(storm: Storm, changes: tuple[datetime, ...]) -> bool:
-    """Return whether so many recent changes are flapping."""
+    """Return whether an alert with these recent changes is flapping."""
     return len(changes) >= storm.flapping.times
 
 

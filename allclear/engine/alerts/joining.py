@@ -61,7 +61,7 @@ class IncidentJoiner:
         return Taken("joined", reason, incident.id)
 
     def record(self, alert: ReceivedAlert, incident: Incident, raised: list[Any], *, news: str) -> None:
-        """Record an alert in an open incident with the changes that it causes; `news` is what people are told."""
+        """Record an alert in an open incident with the changes that it causes; `news` goes into people's messages."""
         # An incident that a manual action opened has no flow yet, and needs one now.
         outbox = [] if incident.entered else [start_message(incident.id, "respond")]
         for change in raised:

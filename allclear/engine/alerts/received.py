@@ -1,4 +1,4 @@
-"""An alert as it was received just now: normalised, with its route, and what the journal keeps of it."""
+"""An alert that was just received: normalised, with its route, and the state that the journal keeps for it."""
 
 from __future__ import annotations
 
@@ -111,5 +111,8 @@ def received(alert: Alert, delivery: str, plan: Plan, now: datetime, *, numbered
 
 
 def _not_ahead(at: datetime | None, now: datetime) -> datetime | None:
-    """Return the source's time, or ours if its clock is wrong: a time years ahead would make all later ones late."""
+    """Return the source's time, or ours if the source's clock is ahead.
+
+    After a time that is years ahead, every later alert would count as late.
+    """
     return now if at and at > now + _CLOCK_SKEW else at

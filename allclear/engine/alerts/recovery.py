@@ -2,7 +2,7 @@
 
 Resolved alerts are only what monitoring says. Whether the service is healthy is found by a probe from outside, after
 the alerts have been clear for a while. A firing alert of which nothing is received any more still counts as firing.
-An incident ends automatically only if no person is engaged and no change is in place; otherwise people are asked.
+An incident ends automatically only if no person is engaged and no change is in place. Otherwise people are asked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from allclear.domain.base import Clock
 from allclear.domain.durations import say_duration
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
-from allclear.domain.reminders import QUIET
+from allclear.domain.reminders import RECOVERY
 from allclear.domain.text import markdown_safe
 from allclear.engine.actions import approval_requests
 from allclear.engine.alerts.flapping import is_flapping, recent_changes
@@ -37,9 +37,10 @@ log = logging.getLogger("allclear.recovery")
 
 BY = By(actor="allclear", via="recovery")
 
-_CHECK, _OVER = "all-clear", "over"
+HEALTH_CHECK, CLOSE = "health-check", "close"
+"""The steps of the stored phase `recovery`: the probe, and the question whether the incident is to be closed."""
 
-AGAIN = timedelta(minutes=5)
+_RECHECK_AFTER = timedelta(minutes=5)
 """How often an unhealthy service is probed again although all its alerts are clear."""
 
 _AT_ONCE = 20
@@ -62,7 +63,7 @@ class RecoveryWatcher:
 
         `each` is called after each incident. Raises JournalError.
         """
-        standing = await asyncio.to_thread(lambda: list(self._conductor.incidents()))
+        incidents = await asyncio.to_thread(lambda: list(self._conductor.incidents()))
         changed = list[str]()
 
         async def visit(incident: Incident) -> None:
@@ -73,7 +74,7 @@ class RecoveryWatcher:
                 if self._journal.head(incident.id)[0] != incident.length:
                     changed.append(incident.id)
 
-        await self._sweep.visit_all(((incident.id, incident) for incident in standing), visit, each)
+        await self._sweep.visit_all(((incident.id, incident) for incident in incidents), visit, each)
         return changed
 
     # --- alerts ------------------------------------------------------------------------------------
@@ -107,34 +108,34 @@ class RecoveryWatcher:
 
     async def _recover(self, incident: Incident) -> None:
         known = [] if incident.over else await asyncio.to_thread(self._journal.alerts_of, incident.id)
-        quiet_since = [one.changed_at for one in known]
-        if incident.opened.umbrella and incident.joined_at:  # it may have no alert of its own
-            quiet_since.append(incident.joined_at)
-        if not quiet_since or any("firing" in {one.state, one.source_state} for one in known):
+        changes = [alert.changed_at for alert in known]
+        if incident.opened.umbrella and incident.joined_at:  # an alert storm's incident may have no alert of its own
+            changes.append(incident.joined_at)
+        if not changes or any("firing" in {alert.state, alert.source_state} for alert in known):
             return
-        clear = max(quiet_since)
-        if self._clock() - clear < self._storm.clear_for:
+        clear_since = max(changes)
+        if self._clock() - clear_since < self._storm.clear_for:
             return
-        seen, asked = incident.step(QUIET, _CHECK), incident.ask_of(QUIET, _OVER)
-        if asked and asked.opened > clear:
+        probed, asked = incident.step(RECOVERY, HEALTH_CHECK), incident.ask_of(RECOVERY, CLOSE)
+        if asked and asked.opened > clear_since:
             if asked.granted and _may_end(incident):
                 who = asked.answers[-1].by.actor
-                self._write(incident, [_ended(f"{who} confirmed that it is over, and all alerts are clear.")])
+                self._write(incident, [_ended(f"{who} confirmed the end, and all alerts are clear.")])
             return
-        if seen and seen.at > clear and self._clock() - seen.at < AGAIN:
+        if probed and probed.at > clear_since and self._clock() - probed.at < _RECHECK_AFTER:
             return
         finding = await self._conductor.check_health(incident)
         # Other entries may have been written during the probe; only the alerts must still be clear.
         now = read_incident(self._journal, incident.id)
         if not now.over and all(
-            "firing" not in {one.state, one.source_state} for one in self._journal.alerts_of(incident.id)
+            "firing" not in {alert.state, alert.source_state} for alert in self._journal.alerts_of(incident.id)
         ):
             self._write(now, self._records(now, finding))
 
     def _records(self, incident: Incident, finding: Finding) -> list[Any]:
         title = f"All alerts have been clear for {say_duration(self._storm.clear_for)}"
         records: list[Any] = [
-            StepDone(phase=QUIET, step=_CHECK, title=title, finding=finding, health_check=True),
+            StepDone(phase=RECOVERY, step=HEALTH_CHECK, title=title, finding=finding, health_check=True),
         ]
         if finding.verdict is not Verdict.SUCCESS:
             return records
@@ -142,24 +143,24 @@ class RecoveryWatcher:
             records.append(Contained(by="its alerts are clear and the service is healthy", finding=finding))
         if incident.recovered_at is None:
             records.append(Recovered(finding=finding))
-        if _nobody_engaged(incident) and _may_end(incident):
+        if _no_one_engaged(incident) and _may_end(incident):
             return [
                 *records,
-                _ended(f"{title}, the service is healthy, no change is in place, and nobody was engaged."),
+                _ended(f"{title}, the service is healthy, no change is in place, and no one was engaged."),
             ]
         return [*records, AskOpened(ask=self._ask(incident, title, finding))]
 
     def _ask(self, incident: Incident, title: str, finding: Finding) -> Ask:
         left = "".join(f"\n- still in place: {markdown_safe(act.proposed.title)}" for act in incident.blocks_ending)
         return Ask(
-            id=approval_requests.ask_id(incident, QUIET, _OVER),
+            id=approval_requests.ask_id(incident, RECOVERY, CLOSE),
             kind=AskKind.STEP,
-            phase=QUIET,
-            step=_OVER,
-            title=f"Is it over? {incident.title}",
+            phase=RECOVERY,
+            step=CLOSE,
+            title=f"Close the incident? {incident.title}",
             text=f"{title}, and the service looks healthy: {markdown_safe(finding.sentence)}{left}",
             yes="The incident ends as soon as no change is in place any more.",
-            no="The response goes on.",
+            no="The incident stays open, and the response goes on.",
             policy=approval_requests.response_policy(self._company.plan, reason=True),
         )
 
@@ -177,8 +178,8 @@ def _may_end(incident: Incident) -> bool:
     return not incident.blocks_ending and not incident.unfinished
 
 
-def _nobody_engaged(incident: Incident) -> bool:
-    """Return whether nobody responds. The incident of an alert storm is for people to end: one probe is not enough."""
+def _no_one_engaged(incident: Incident) -> bool:
+    """Return whether no person responds. Only people end the incident of an alert storm: one probe is not enough."""
     if incident.opened.umbrella:
         return False
     return incident.acknowledged_at is None and not incident.opened_by.person and not incident.in_place

@@ -1,7 +1,8 @@
-"""Which messages are to be brought up to date: what a runbook's step with `live` posted tells how it stands.
+"""Which live messages have to be updated: a runbook's step with `live` posts a message that shows the incident's state.
 
-Pure, as reminders are: it follows from the record alone. The messages wait for nobody and nothing waits for them, so
-a team reads that somebody is on it, what was answered, and that it is contained, whatever else waits for an approval.
+What has to be updated follows from the record alone, as for reminders. An update needs no approval, and no step waits
+for it. So the team reads who responds, which answers were given and when the incident is contained, even while an
+approval is open.
 """
 
 from __future__ import annotations
@@ -15,21 +16,24 @@ from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.engine.notify.page_updates import next_try
 
 SPACE = timedelta(seconds=2)
-"""How far apart two updates of a message lie: what comes meanwhile is told together. Slack takes one a second."""
+"""The shortest time between two updates of a message; changes in between are shown together.
+
+Slack allows about one message a second.
+"""
 
 
 @dataclass(frozen=True)
 class LiveMessage:
-    """A message that tells of what was."""
+    """A message whose content is older than the incident's last change."""
 
     step: Step
     key: str
-    """Its step in the record, as `detect-internal-alert`."""
+    """The update's step in the record, as `detect-internal-alert`."""
     due: datetime
 
 
 def due_live_messages(incident: Incident, runbook: Runbook) -> Iterator[LiveMessage]:
-    """Yield the messages that the incident has overtaken since they were posted or brought up to date."""
+    """Yield the messages that were posted or updated before the incident's last change."""
     for phase in Phase:
         for step in runbook.steps(phase):
             key = f"{phase.value}-{step.id}"
@@ -42,7 +46,7 @@ def _due(incident: Incident, phase: Phase, step: Step, key: str) -> datetime | N
     if posted is None or posted.outcome is None or not posted.outcome.good or incident.last_change is None:
         return None
     number, at = incident.last_change
-    told = last or posted
-    if told.outcome is not None and number > told.number:
-        return max(at, (told.finished_at or at) + SPACE)
+    shown = last or posted
+    if shown.outcome is not None and number > shown.number:
+        return max(at, (shown.finished_at or at) + SPACE)
     return next_try(incident, LIVE_MESSAGE, key, at) if last else None

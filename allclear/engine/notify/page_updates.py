@@ -1,7 +1,7 @@
-"""What a pager still has to be told: that somebody has taken a page, and that it is over.
+"""Which updates of pages have to be sent to the pager: that a person has taken a page, and that a page is over.
 
-Pure: it follows from the record alone, so whoever looks after a crash finds what is missing. What is told is an act
-like any other, in the phase `reminder`: it is sent once, and tried again where the pager is away.
+The updates follow from the record alone, so after a crash the next process finds the missing ones. An update is an act
+in the phase `reminder`: it is sent once, and retried if the pager does not answer.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from allclear.domain.incident import REMINDER as PHASE
 from allclear.domain.incident import Act, Incident
 
 TRIES, PAUSE, LONGEST = 10, timedelta(seconds=30), timedelta(minutes=15)
-"""How often a message is tried that could not be sent, and after how long, times the tries so far."""
+"""How often a failing message is sent, the back-off for each failed try, and the longest back-off."""
 
-_TRIES = 100
-"""How often a pager is told that a page is over, which is for about a day: somebody may be woken until it is."""
+_PAGE_TRIES = 100
+"""How often an update of a page is sent, which takes about a day: until it arrives, the page may wake a person."""
 
 
 @dataclass(frozen=True)
 class PageUpdate:
-    """Something to be said of an open page."""
+    """An update of an open page that has to be sent."""
 
     page: Act
     over: bool
-    """Whether it is over; else somebody has taken it."""
+    """Whether the page is over; otherwise a person has taken it."""
     due: datetime
 
     @property
     def step(self) -> str:
-        """Return the name under which it stands in the record: `detect-page-taken`."""
+        """Return the update's step in the record, as `detect-page-taken`."""
         return _step(self.page, over=self.over)
 
 
 def page_updates(incident: Incident) -> Iterator[PageUpdate]:
-    """Yield what has not been said, or could not be.
+    """Yield the updates that were not sent yet, or failed.
 
-    A page for a reminder is over with its reason and never merely taken: who was woken to answer has to answer.
+    A reminder's page is over when its reason is gone, and cannot be taken: the person that it wakes has to answer.
     """
     unacknowledged_pages = {act.id for act in incident.unacknowledged_pages}
     for act in incident.acts.values():
@@ -47,13 +47,13 @@ def page_updates(incident: Incident) -> Iterator[PageUpdate]:
             continue
         over, taken = _over(incident, act), act.id not in unacknowledged_pages and act.proposed.phase != PHASE
         if over or taken:
-            due = next_try(incident, PHASE, _step(act, over=over), act.finished_at or act.at, _TRIES)
+            due = next_try(incident, PHASE, _step(act, over=over), act.finished_at or act.at, _PAGE_TRIES)
             if due:
                 yield PageUpdate(act, over, due)
 
 
 def next_try(incident: Incident, phase: str, step: str, first: datetime, tries: int = TRIES) -> datetime | None:
-    """Return when a message is to be sent that has not arrived; None once it has, or was tried often enough."""
+    """Return when a message is to be sent or sent again; None if it was sent, or was tried often enough."""
     acts = [act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (phase, step)]
     if not acts or acts[-1].outcome is None:
         return first
@@ -68,7 +68,7 @@ def _step(page: Act, *, over: bool) -> str:
 
 
 def _over(incident: Incident, page: Act) -> bool:
-    """Return whether nobody needs to be woken by it any more."""
+    """Return whether the page does not have to wake a person any more."""
     if incident.over:
         return True
     if page.proposed.phase != PHASE:

@@ -40,11 +40,11 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True)
 class _NextDue:
-    """When something is due in an incident, as of one length of its record."""
+    """When the next message of an incident is due, as of one length of its record."""
 
     length: int
     at: datetime | None
-    """None: nothing is due until the record grows."""
+    """None if nothing is due until the record grows."""
 
 
 class Reminders:
@@ -68,7 +68,7 @@ class Reminders:
         self._sweep = Sweep(log, "send what is due in", _AT_ONCE, on_end=self._forget)
 
     async def start_due(self) -> list[str]:
-        """Start to send everything that is due, and return the incidents; `wait` waits for it. Raises JournalError."""
+        """Start sending everything that is due, and return the incidents; `wait` waits for it. Raises JournalError."""
         due = await asyncio.to_thread(self._due_incidents, self._clock())
         return [incident for incident in due if self._sweep.start(incident, partial(self._visit, incident))]
 
@@ -95,7 +95,7 @@ class Reminders:
     def _find_next_due(self, row: IncidentRow) -> _NextDue:
         try:
             incident = self._conductor.incident(row.id)
-        except Unreadable as error:  # one damaged record must not hold up the others
+        except Unreadable as error:  # one damaged record must not hold up the other incidents
             log.warning("%s", error)
             return _NextDue(row.length, None)
         times = [reminder.due for reminder in self._reminders(incident)[:1]]
@@ -110,7 +110,7 @@ class Reminders:
         overrides = [override for rota in plan.rotas for override in self._journal.overrides(rota.role)]
         return reminders(plan, incident, overrides)
 
-    # --- recording it ----------------------------------------------------------------------------------
+    # --- recording reminders ---------------------------------------------------------------------------
 
     async def _record_due(self, incident_id: str) -> None:
         incident = self._conductor.incident(incident_id)
@@ -161,5 +161,5 @@ def _record(reminder: Reminder) -> ReminderDue:
 
 
 def _highest(found: list[Reminder], now: datetime) -> list[Reminder]:
-    """Return what is due, of each topic only the highest level: the lower levels are overtaken."""
+    """Return the reminders that are due, only the highest level of each topic, because it includes the lower levels."""
     return list({reminder.topic: reminder for reminder in found if reminder.due <= now}.values())

@@ -24,7 +24,7 @@ from allclear.journal.ports import Journal
 BY = By(actor="allclear", via="clock")
 
 _LONGEST_RECIPIENTS = 1000
-"""Characters."""
+"""Characters of a reminder's recipients."""
 
 
 class Sender:
@@ -146,14 +146,14 @@ class Sender:
             incident, ActionRequest(LIVE_MESSAGE, message.key, step.action or "", params, title, authorised=True)
         )
 
-    # --- all of them -----------------------------------------------------------------------------------
+    # --- acts ------------------------------------------------------------------------------------------
 
     async def _carry_out(self, incident: Incident, request: ActionRequest) -> None:
         act = await self._proposer.propose(incident, request, BY)
         await self._executor.carry_out(incident.id, act, BY)
 
     def _require_message(self, action: str) -> None:
-        """Raise Refused for an action that does more than send a message, because nobody approves it here."""
+        """Raise Refused for an action that does more than send a message, because no one approves it here."""
         kind = type(self._executor.action(action))
         if not kind.speaks or kind.approval is not None:
             raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
@@ -168,8 +168,8 @@ class Sender:
             rota = next((rota for rota in plan.rotas if rota.role == role), None)
             on_duty = self._on_duty(rota, now) if rota else [person.name for person in plan.holders(role)]
             names = [self._reached(name, now) for name in dict.fromkeys(on_duty)]
-            lines.append(f"{plan.role_title(role)}: {', '.join(names) or 'nobody is named'}")
-        return plain("; ".join(lines), _LONGEST_RECIPIENTS) or "everybody"
+            lines.append(f"{plan.role_title(role)}: {', '.join(names) or 'no one is named'}")
+        return plain("; ".join(lines), _LONGEST_RECIPIENTS) or "everyone"
 
     def _on_duty(self, rota: Rota, now: datetime) -> list[str]:
         overrides = self._journal.overrides(rota.role)

@@ -88,17 +88,17 @@ def opened_again(engine: Engine, company: Company, watch: Watch) -> Engine:
 def test_an_alert_whose_record_is_damaged_opens_a_new_incident(tmp_path: Path, *, ended: bool) -> None:
     """The very alert that was heard before is responded to; it says why, and from then on it belongs to the new one."""
     with storm_room(tmp_path) as room:
-        first = room.hear(at=room.watch.now).incident
+        first = room.send(at=room.watch.now).incident
         assert first is not None
         if ended:
             room.engine.journal.append(first, [IncidentEnded(ending="resolved", reason="over")], MACHINE)
         damage(room.engine.settings.journal_url, first)
         later = Room(opened_again(room.engine, many_services(), room.watch), room.watch)
-        assert LOST.format(first) in later.hear(state="resolved").reason
-        again = later.hear(at=room.watch.now, delivery="again")
+        assert LOST.format(first) in later.send(state="resolved").reason
+        again = later.send(at=room.watch.now, delivery="again")
         assert (again.state, LOST.format(first) in again.reason) == ("opened", True)
         assert f"{again.incident}/respond" in [message.key for message in later.engine.journal.outbox()]
-        assert (later.hear(delivery="more").state, later.hear(delivery="more").incident) == ("repeat", again.incident)
+        assert (later.send(delivery="more").state, later.send(delivery="more").incident) == ("repeat", again.incident)
         later.engine.journal.close()
 
 
@@ -106,13 +106,13 @@ def test_a_damaged_storm_takes_no_new_alert_with_it(tmp_path: Path) -> None:
     """New troubles open incidents of their own, and where there are many, one more gathers them."""
     with storm_room(tmp_path) as room:
         for number in range(20):
-            room.hear(f"k{number}", service=number)
-        gathers = room.hear("k20", service=20).incident
+            room.send(f"k{number}", service=number)
+        gathers = room.send("k20", service=20).incident
         assert room.incident(gathers).opened.umbrella
         damage(room.engine.settings.journal_url, str(gathers))
         later = Room(opened_again(room.engine, many_services(), room.watch), room.watch)
-        assert later.hear("k21", service=21).state == "opened"
-        following = later.hear("k22", service=22)
+        assert later.send("k21", service=21).state == "opened"
+        following = later.send("k22", service=22)
         assert (following.state, later.incident(following.incident).opened.umbrella) == ("joined", True)
         assert following.incident != gathers
         later.engine.journal.close()
@@ -141,9 +141,9 @@ def test_the_list_and_the_figures_leave_out_what_is_damaged(tmp_path: Path) -> N
 def test_the_onset_is_that_of_the_newest_incident_that_can_be_read(tmp_path: Path) -> None:
     """A damaged one beside it never keeps a target from being chosen."""
     with storm_room(tmp_path) as room:
-        room.hear("old")
+        room.send("old")
         room.watch.now += timedelta(hours=1)
-        damaged = room.hear("new").incident
+        damaged = room.send("new").incident
         assert JournalRecord(room.engine.journal).onset("shop-0") == room.watch.now
         damage(room.engine.settings.journal_url, str(damaged))
         later = opened_again(room.engine, many_services(), room.watch)

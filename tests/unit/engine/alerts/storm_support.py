@@ -54,7 +54,7 @@ class Room:
         self.watch = watch
         self._deliveries = count(1)
 
-    def hear(  # noqa: PLR0913 - what an alert can say, each with its default
+    def send(  # noqa: PLR0913 - what an alert can say, each with its default
         self,
         key: str = "k",
         state: State = "firing",

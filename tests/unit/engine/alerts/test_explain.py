@@ -21,12 +21,12 @@ from tests.unit.engine.alerts.storm_support import storm_room
 def test_each_alert_says_what_became_of_it_and_by_which_rule(tmp_path: Path) -> None:
     """In the order of what was heard first, with the storm's rules, and the reason for severity and runbook."""
     with storm_room(tmp_path, per_source={"times": 2, "within": "5m"}) as room:
-        first = room.hear("k", name="Slow")
-        room.hear("down", name="Down")
-        room.hear("more")
-        room.hear("k", name="Slow")
+        first = room.send("k", name="Slow")
+        room.send("down", name="Down")
+        room.send("more")
+        room.send("k", name="Slow")
         room.watch.now += timedelta(hours=7)
-        room.hear("down", name="Down")
+        room.send("down", name="Down")
         assert first.incident is not None
         reason = explain(room.engine.journal, room.engine.company, first.incident, room.watch.now)
     assert [one.decision for one in reason.decisions] == ["opened", "joined", "collapsed", "repeat", "repeat"]
@@ -65,7 +65,7 @@ def test_the_command_tells_it_and_as_json(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_opening_is_shown_however_much_was_heard(tmp_path: Path) -> None:
     """Of more lines than anybody reads the first stays, and the newest; how many are between them is said."""
     with storm_room(tmp_path) as room:
-        first = room.hear("k").incident
+        first = room.send("k").incident
         assert first is not None
         (opened,) = room.engine.journal.decisions(incident=first)
         with room.engine.journal.transaction():
@@ -110,23 +110,23 @@ def test_a_weak_proof_is_told_when_the_alert_comes_again(tmp_path: Path) -> None
         alone = step.model_copy(update={"auto_approve": AutoApproval(veto_window=timedelta(seconds=60))})
         book = room.engine.company.runbook("bad-deployment").model_copy(update={"contain": [alone]})
         company = replace(room.engine.company, runbooks={"bad-deployment": book})
-        first = room.hear("k", authenticated=False).incident
+        first = room.send("k", authenticated=False).incident
         assert first is not None
-        stays = "Approvals stay required: alertmanager:k came unauthenticated at first, and a repeat proves nothing."
+        stays = "Approvals stay required: alertmanager:k was not authenticated at first, and a repeat proves nothing."
         assert stays not in explain(room.engine.journal, company, first, room.watch.now).automatic
-        assert room.hear("k").state == "repeat"
+        assert room.send("k").state == "repeat"
         told = explain(room.engine.journal, company, first, room.watch.now).automatic
         assert "No action is automatic: no firing alert is authenticated." in told
         assert stays in told
-        room.hear("proven")
+        room.send("proven")
         assert stays not in explain(room.engine.journal, company, first, room.watch.now).automatic
 
 
 def test_what_a_resolve_became_reads_as_an_end(tmp_path: Path) -> None:
     """An alert that ends joins nothing in anybody's eyes: it is noted, and is no recovery."""
     with storm_room(tmp_path) as room:
-        first = room.hear("k").incident
-        room.hear("k", "resolved")
+        first = room.send("k").incident
+        room.send("k", "resolved")
         assert first is not None
         _, end = explain(room.engine.journal, room.engine.company, first, room.watch.now).decisions
     told = decision_text(end.decision, end.state, end.incident, end.reason)
