@@ -253,7 +253,7 @@ async def prepare() -> Path:
 
 
 def _die_with_parent() -> None:
-    """Have Linux stop this child process when its parent ends, in whatever way."""
+    """Have Linux stop this child process when its parent ends or is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 

@@ -1,7 +1,7 @@
 """Liveness of the processes that share a journal.
 
-Each process holds a lock while it lives. The kernel or the database server releases the lock when the process dies, in
-whatever way. So the claim of a dead process is free at once, and no other process has to wait until the lease is over.
+Each process holds a lock while it lives. The kernel or the database server releases the lock when the process ends or
+is killed. So the claim of a dead process is free at once, and no other process waits until the lease expires.
 On SQLite the lock is on a file (`sqlite.py`), on PostgreSQL it belongs to a session (`postgres.py`).
 """
 

@@ -80,11 +80,15 @@ _CONNECTING = (
     ('database ".*" does not exist', "does not exist", "Create it (createdb), or correct ALLCLEAR_JOURNAL_URL."),
     ("too many clients|connection slots", *_BY_STATE["53300"]),
     ("the database system is", "is starting or stopping", "Wait a moment and try again."),
-    ("resolve host", "cannot be reached: nobody knows its host", "Correct the host in ALLCLEAR_JOURNAL_URL."),
-    ("refused|no such file", "cannot be reached: nobody listens there", "Start PostgreSQL, or correct host and port."),
+    ("resolve host", "cannot be reached: its host is unknown", "Correct the host in ALLCLEAR_JOURNAL_URL."),
+    (
+        "refused|no such file",
+        "cannot be reached: no server listens there",
+        "Start PostgreSQL, or correct host and port.",
+    ),
     ("closed the connection", "cannot be reached: its server closed the connection", "Wait a moment and try again."),
-    ("timeout", "cannot be reached: it does not answer", "Check the host, the port and what is between."),
-    ("connection option|connection is bad", "has an option that cannot be", "Correct what follows ? in the address."),
+    ("timeout", "cannot be reached: it does not answer", "Check the host, the port and the network between."),
+    ("connection option|connection is bad", "has an invalid option", "Correct what follows ? in the address."),
 )
 """Errors before there is a connection, which have no SQLSTATE."""
 
@@ -149,7 +153,7 @@ class PostgresDatabase(Database):
             if state in _BY_STATE:
                 return _BY_STATE[state]
             if error.connection_invalidated or state in _BROKEN_OFF:
-                return "broke off", "Try again, and look first whether the last write is there."
+                return "broke off", "Check whether the last write is there before you try again."
             if state is None:
                 for pattern, what, next_step in _CONNECTING:
                     if re.search(pattern, words, re.IGNORECASE):
@@ -159,31 +163,31 @@ class PostgresDatabase(Database):
 
 @lru_cache
 def _unless_there(table: Table, key: str) -> Insert:
-    """Return the statement; cached."""
+    """Return the statement, built once for each table and key."""
     return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 
 class SessionLiveness:
-    """An advisory lock that belongs to a session of our own: the server lets go of it when the session ends.
+    """An advisory lock that belongs to a session of this process: the server releases it when the session ends.
 
-    That is at once when the process dies, for the kernel closes its connection. A connection can also break while the
-    process lives (the server is started again, the network fails). Then:
+    When the process dies, the kernel closes its connection and the session ends at once. A connection can also break
+    while the process lives (the server restarts, the network fails). Then:
 
-    - others see us as gone and may take our claims over; as `sure` is False, an act that no vendor fences becomes
-      indeterminate and is not done a second time
-    - before each claim and with each renewal we look whether our session still stands; where it does not, that is
-      logged, and the lock is taken in a new one
-    - a claim that nobody took over meanwhile is still ours, by its token; one that somebody took is lost: `renew` and
-      `finish` say False
+    - other processes see this one as gone and may take over its claims. `sure` is False, so an act that no vendor
+      fences becomes indeterminate and is not done a second time
+    - this process checks its session before each claim and with each renewal. If the session has ended, it logs that
+      and takes the lock in a new session
+    - a claim that no process took over meanwhile stays with this process, by its token. A claim that was taken over is
+      lost: `renew` and `finish` return False
 
-    The lock is a shared one, so that a new session never waits for what the server has left of the old one. Who asks
-    whether we are gone tries to have it alone.
+    The lock is shared, so a new session never waits for the remains of the old one. A process that checks whether
+    another is gone tries to take that lock exclusively.
     """
 
     sure = False
 
     def __init__(self, database: PostgresDatabase) -> None:
-        """Make ourselves known. Raises JournalError."""
+        """Open the session and take the lock. Raises JournalError."""
         self.holder = uuid.uuid4().hex
         self._db = database
         self._lock = Lock()
@@ -191,7 +195,7 @@ class SessionLiveness:
             self._session, self._server_process = self._take()
 
     def hold(self) -> None:
-        """Look whether our session still stands, and takes the lock again when not. Raises JournalError."""
+        """Check the session, and take the lock in a new one if it has ended. Raises JournalError."""
         with self._lock, self._db.plain_errors():
             if self._stands():
                 return
@@ -203,9 +207,9 @@ class SessionLiveness:
             self._session, self._server_process = self._take()
 
     def gone(self, connection: Connection, holder: str) -> bool:
-        """Return whether no session of that holder is left; until the caller's transaction ends, it cannot return.
+        """Return whether that holder has no session. It cannot open one until the caller's transaction ends.
 
-        Of two that ask at the same moment, one may hear that it is not gone yet.
+        If two processes ask at the same moment, one of them may get False although the holder is gone.
         """
         if holder == self.holder:
             return False
@@ -221,7 +225,7 @@ class SessionLiveness:
         session = self._db.engine.connect()
         try:
             session.execution_options(isolation_level="AUTOCOMMIT")
-            session.detach()  # the pool would hand it to others
+            session.detach()  # otherwise the pool would give it to other callers
             session.execute(select(func.pg_advisory_lock_shared(lock_key(f"holder {self.holder}"))))
             return session, session.execute(_SERVER_PROCESS).scalar_one()
         except BaseException:
@@ -240,7 +244,7 @@ class SessionLiveness:
 
 
 def lock_key(name: str) -> int:
-    """Return the 64-bit key of an advisory lock. Two names with one key would merely wait for each other."""
+    """Return the 64-bit key of an advisory lock. Two names with one key would only wait for each other."""
     return int.from_bytes(hashlib.sha256(f"allclear {name}".encode()).digest()[:8], signed=True)
 
 
@@ -248,7 +252,7 @@ def _engine(url: URL) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         isolation_level="READ COMMITTED",
-        pool_pre_ping=True,  # after the server was restarted, nobody meets the broken connections
+        pool_pre_ping=True,  # replaces connections that broke when the server restarted
         connect_args={name: value for name, value in _PATIENCE.items() if name not in url.query}
         | {"client_encoding": "utf8"},
     )
@@ -266,7 +270,7 @@ def _engine(url: URL) -> Engine:
         _context: object,
         _many: bool,  # noqa: FBT001 - as above
     ) -> tuple[str, Any]:
-        """PostgreSQL's text cannot hold the character zero; its picture stands for it."""
+        """Replace the character zero, which PostgreSQL's text cannot hold, by its symbol."""
         if isinstance(parameters, dict):
             row = cast("dict[str, Any]", parameters)
             return statement, {

@@ -159,7 +159,7 @@ class SqliteDatabase(Database):
 
 @lru_cache
 def _unless_there(table: Table, key: str) -> Insert:
-    """Return the statement; cached."""
+    """Return the statement, built once for each table and key."""
     return insert(table).on_conflict_do_nothing(index_elements=[key])
 
 

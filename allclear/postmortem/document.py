@@ -31,7 +31,7 @@ _POINT = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 def write_post_mortem(
     incident: Incident, entries: Sequence[Entry], plan: Plan, *, service_title: str, template: str, now: datetime
 ) -> str:
-    """Return the post-mortem as Markdown; a field that nobody has written yet shows the command that writes it.
+    """Return the post-mortem as Markdown; a field without a text shows the command that writes it.
 
     `template` is the text of the plan's template. Everything filled in is escaped, so that the texts of alerts and
     people cannot change the document's structure. Raises ConfigError for an unknown placeholder.
@@ -42,8 +42,8 @@ def write_post_mortem(
             f"The post-mortem's template holds {{{unknown[0]}}}, which has no source.",
             f"Use one of: {', '.join(sorted(PLACEHOLDERS))}.",
         )
-    told = _from_journal(incident, entries, plan, service_title, now) | _from_people(incident)
-    document = render(template, told)
+    values = _from_journal(incident, entries, plan, service_title, now) | _from_people(incident)
+    document = render(template, values)
     return re.sub(r"\n{3,}", "\n\n", document).strip() + "\n"
 
 

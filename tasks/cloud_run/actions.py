@@ -34,7 +34,7 @@ from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.handle import CloudRunHandle
 from tasks.cloud_run import traffic_state
 from tasks.cloud_run.evidence import Past
-from tasks.cloud_run.evidence_sources import EVIDENCE_CLIENTS, ServiceIdentity, gather_evidence
+from tasks.cloud_run.evidence_sources import EVIDENCE_CLIENTS, SOURCE_SECONDS, ServiceIdentity, gather_evidence
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
@@ -127,13 +127,15 @@ class RollbackTraffic(_TrafficAction):
     leaves = "traffic pinned to a revision"
     chooses = "to"
     uses = EVIDENCE_CLIENTS
+    evidence_seconds: ClassVar[float] = SOURCE_SECONDS
+    """How long to wait for each source of evidence, in seconds."""
 
     @override
     async def observe_for_plan(self, params: CloudRunParams) -> TrafficState:
         if _target(params):
             return await self.observe(params)
         # The evidence about the past is gathered while the present is read.
-        evidence = gather_evidence(self.context, self.identity(params))
+        evidence = gather_evidence(self.context, self.identity(params), seconds=self.evidence_seconds)
         state, past = await asyncio.gather(self.observe(params), evidence)
         return state.model_copy(update={"past": past})
 
@@ -246,6 +248,8 @@ class Revisions(Probe[CloudRunParams]):
     uses = EVIDENCE_CLIENTS
     handles = (CloudRunHandle,)
     tells_serving = True
+    evidence_seconds: ClassVar[float] = SOURCE_SECONDS
+    """How long to wait for each source of evidence, in seconds."""
 
     @classmethod
     @override
@@ -258,9 +262,8 @@ class Revisions(Probe[CloudRunParams]):
         try:
             run, name = locate(self.context, params)
             identity = identity_of(run, params.service, name)
-            state, past = await asyncio.gather(
-                traffic_state.read_traffic(run, name), gather_evidence(self.context, identity)
-            )
+            evidence = gather_evidence(self.context, identity, seconds=self.evidence_seconds)
+            state, past = await asyncio.gather(traffic_state.read_traffic(run, name), evidence)
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
         facts = state.model_dump(mode="json", include={"allocation", "serving", "latest_ready", "reconciling"})

@@ -50,15 +50,17 @@ class _Source:
     read: Callable[[], Awaitable[list[Evidence]]]
 
 
-async def gather_evidence(context: ActionContext, identity: ServiceIdentity, now: datetime | None = None) -> Past:
-    """Return what is known about the time before the incident. Raises nothing."""
+async def gather_evidence(
+    context: ActionContext, identity: ServiceIdentity, now: datetime | None = None, seconds: float = SOURCE_SECONDS
+) -> Past:
+    """Return what is known about the time before the incident, waiting `seconds` for each source. Raises nothing."""
     now = now or utc_now()
     try:
         onset = min(context.record.onset(identity.service) or now, now)
     except AllclearError:
         onset = now  # the journal cannot be reached; its own source reports that below
     sources = _sources(context, identity, onset, now)
-    answers = await asyncio.gather(*(_read(source) for source in sources))
+    answers = await asyncio.gather(*(_read(source, seconds) for source in sources))
     return Past(
         onset=onset,
         asked_at=now,
@@ -94,13 +96,13 @@ def _sources(
     )
 
 
-async def _read(source: _Source) -> tuple[list[Evidence], str]:
+async def _read(source: _Source, seconds: float) -> tuple[list[Evidence], str]:
     """Return the evidence, and the reason if there is none."""
     try:
-        async with asyncio.timeout(SOURCE_SECONDS):
+        async with asyncio.timeout(seconds):
             return (await source.read())[:MOST_EVIDENCE], source.none_found
     except TimeoutError:
-        return [], f"no answer within {SOURCE_SECONDS:.0f} s"
+        return [], f"no answer within {seconds:.0f} s"
     except AllclearError as error:
         return [], error.message.rstrip(".")
     except _UNEXPECTED as error:

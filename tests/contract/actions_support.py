@@ -17,6 +17,7 @@ from allclear.domain.baseline import OwnRecord
 from allclear.domain.errors import NotFound
 from allclear.domain.systems import Access, Service, Smoke, SmokePath
 from allclear.simulator.scenario import Production
+from tasks.cloud_run.actions import Revisions, RollbackTraffic
 from tasks.maintenance_handle import MaintenanceHandle
 from tests.contract.simulator_support import Simulated, quick
 from tests.unit.fakes_context import FakeRecord, service_of
@@ -29,6 +30,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "statuspage": {"page": "vintstreet"},
     "vercel": {"team": "team_simulated"},
 }
+
+
+class PatientRollback(RollbackTraffic):
+    """Rolls back traffic, and waits long enough for its evidence on a machine that is busy."""
+
+    evidence_seconds = 60.0
+
+
+class PatientRevisions(Revisions):
+    """Lists the revisions, and waits as long."""
+
+    evidence_seconds = 60.0
 
 
 class SimulatedContext:
@@ -131,7 +144,7 @@ async def applied(action: AnyAction, params: Any, change: Change[Any]) -> Carrie
 
 async def proven(action: AnyAction, params: Any, change: Change[Any], receipt: Receipt | None) -> tuple[Any, Finding]:
     """Observe until the change shows, or its deadline has passed."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             after = await action.observe(params)
             finding = action.verify(change, after, receipt)

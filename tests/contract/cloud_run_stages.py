@@ -1,7 +1,7 @@
 """The two kinds of Cloud Run for the difficult cases: the simulator and the tests' own fake, over gRPC and REST.
 
-A `Stage` is set up from one `Setting`, and lets a test do what others do meanwhile. `Acts` takes an act the real way:
-proposer, approval and executor, on a journal of its own.
+A `Stage` is set up from one `Setting`, and lets a test act as other people. `Acts` has a journal with one incident, and
+takes an act through proposer, approval and executor.
 """
 
 # ruff: noqa: ANN401 - what is handed on to a model
@@ -9,7 +9,7 @@ proposer, approval and executor, on a journal of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ from tasks.cloud_run.actions import RestoreLatest, Revisions, RollbackTraffic
 from tasks.maintenance import DisableMaintenance, EnableMaintenance
 from tests.contract.fake_cloud_run import Entry, FakeCloudRun
 from tests.contract.fake_cloud_run_servers import Line, serving
-from tests.contract.simulator_support import SERVICE, Simulated, quick, until
+from tests.contract.simulator_support import SERVICE, Simulated, end_operations, quick, until
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
 from tests.unit.domain.stories import MACHINE, plan
@@ -62,8 +62,8 @@ class Setting:
     """Other services by region and name, with their revisions; all traffic is on the latest."""
     operation_takes: float = 0.05
     serves_after: float = 0.0
-    deadline: timedelta = timedelta(seconds=5)
-    """How long an act's change may take to show."""
+    deadline: timedelta = timedelta(seconds=60)
+    """How long an act's change may take to show. Longer than a busy machine needs."""
     service: dict[str, Any] = field(default_factory=dict[str, Any])
     options: dict[str, str] = field(default_factory=dict[str, str])
     """What differs in systems.yaml, for the service and for the system."""
@@ -112,15 +112,19 @@ class Stage(Protocol):
         ...
 
     def before_write(self, do: Callable[[], None]) -> None:
-        """Make something happen between our last read and our write."""
+        """Call `do` between our last read and our write."""
         ...
 
     def during(self, do: Callable[[], None]) -> None:
-        """Make something happen while our operation runs."""
+        """Call `do` while our operation runs."""
         ...
 
     def lose_answer(self) -> None:
         """Make the next write take effect and lose its answer."""
+        ...
+
+    def end_rollouts(self) -> None:
+        """End every rollout now, as its operation would later."""
         ...
 
 
@@ -139,7 +143,7 @@ class OnFake:
         self.delete = lambda name: fake.delete(self.path, name)
         self.forbid = lambda: fake.permissions.discard("run.services.update")
         self.before_write, self.during = fake.before_write.append, fake.after_write.append
-        self.lose_answer = line.lose_answer
+        self.lose_answer, self.end_rollouts = line.lose_answer, fake.end_operations
 
     def serving(self, path: str = "") -> dict[str, int]:
         """Return where users are sent, by the service of that full name if one is named."""
@@ -179,11 +183,11 @@ class OnSimulator:
 
     def deploy(self, name: str) -> None:
         """Deploy, as another person."""
-        self.sim.world.deploy(RevisionSpec(name=name), by="somebody")
+        self.sim.world.deploy(RevisionSpec(name=name), by="another person")
 
     def redirect(self, traffic: list[Entry]) -> None:
         """Move the traffic, as another person."""
-        self.sim.world.redirect(_specs(traffic), by="somebody")
+        self.sim.world.redirect(_specs(traffic), by="another person")
 
     def label(self) -> None:
         """Edit a part that does not concern traffic, as another person."""
@@ -204,18 +208,22 @@ class OnSimulator:
         self.sim.world.scenario.permissions.remove("run.services.update")
 
     def before_write(self, do: Callable[[], None]) -> None:
-        """Make something happen between our last read and our write."""
+        """Call `do` between our last read and our write."""
         faults = self.sim.world.faults
         faults.set(Fault(api="cloud_run", method="UpdateService", kind="slow", seconds=0.1))
         self._when(lambda: all(one.kind != "slow" for one in faults.waiting()), do)
 
     def during(self, do: Callable[[], None]) -> None:
-        """Make something happen while our operation runs."""
+        """Call `do` while our operation runs."""
         self._when(lambda: self.sim.world.service.state.reconciling, do)
 
     def lose_answer(self) -> None:
         """Make the next write take effect and lose its answer."""
         self.sim.world.faults.set(Fault(api="cloud_run", method="UpdateService", kind="answer_lost"))
+
+    def end_rollouts(self) -> None:
+        """End every rollout now, as its operation would later."""
+        end_operations(self.sim)
 
     def _when(self, true: Callable[[], bool], do: Callable[[], None]) -> None:
         async def wait() -> None:
@@ -223,6 +231,10 @@ class OnSimulator:
             do()
 
         self.tasks.append(asyncio.create_task(wait()))
+
+
+Scene = Callable[..., Awaitable[tuple[Stage, "Acts"]]]
+"""Opens a stage as a `Setting` describes it, with an incident on it."""
 
 
 def full_name(region: str, name: str) -> str:
@@ -288,7 +300,7 @@ async def staged(where: str, transport: str, setting: Setting) -> AsyncGenerator
             await stage.client.close()
 
 
-# --- taking an act the real way ------------------------------------------------------------------------
+# --- an act from proposal to outcome ------------------------------------------------------------------------
 
 
 def _within(kind: type[Action[Any, Any]], deadline: timedelta) -> type[Action[Any, Any]]:

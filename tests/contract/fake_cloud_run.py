@@ -117,6 +117,12 @@ class FakeCloudRun:
         place = self.places[path]
         place.revisions = [one for one in place.revisions if not one["name"].endswith(f"/{name}")]
 
+    def end_operations(self) -> None:
+        """Every operation that runs ends now; its own timer finds it done."""
+        for place in self.places.values():
+            if place.running:
+                self._end(place, place.running)
+
     # --- what it is asked ------------------------------------------------------------------------------
 
     def get_service(self, name: str) -> Json:
@@ -199,6 +205,8 @@ class FakeCloudRun:
         return self.operations[name]
 
     def _end(self, place: ServiceIdentity, name: str) -> None:
+        if self.operations[name]["done"]:
+            return
         if place.running != name:  # a newer one has taken over
             self.operations[name] |= {"done": True, "error": {"code": 10, "message": "A newer one took over."}}
             return

@@ -53,8 +53,8 @@ def quick(name: str = "payment-processing-down", **changes: Any) -> Production:
     return load_scenario(DRILLS / f"{name}.yaml").model_copy(update=short | changes)
 
 
-async def until(true: Callable[[], Any], seconds: float = 5.0) -> Any:
-    """Poll until something is true; fails the test if that takes too long."""
+async def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Return the value of `true` as soon as it is truthy; fail the test if that takes too long."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while loop.time() < end:
@@ -95,6 +95,13 @@ async def control(simulation: Simulation, method: str, path: str, body: Any = No
 async def fault(simulation: Simulation, api: str, method: str, kind: str, **more: Any) -> None:
     """Let one call of a face meet a fault."""
     await control(simulation, "POST", "/faults", {"api": api, "method": method, "kind": kind, **more})
+
+
+def end_operations(simulation: Simulated) -> None:
+    """End every operation of Cloud Run now; its own timer finds it done."""
+    for site in simulation.world.regional_services:
+        for operation in list(site.service.operations.values()):
+            site.service._end(operation)  # noqa: SLF001 - only tests choose the moment
 
 
 def recorded(simulation: Simulation, kind: str, **facts: Any) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from tests.contract.actions_support import (
     undone,
     worked_out,
 )
-from tests.contract.simulator_support import REPOSITORY, Simulated, control, fault, recorded
+from tests.contract.simulator_support import REPOSITORY, Simulated, control, end_operations, fault, recorded
 
 GOOD, BAD = "retailgen-d4e7k1p", "retailgen-j9m3qoz"
 FIX = {"revision": "retailgen-k2v9fix", "faults": {}, "ready": True}
@@ -75,13 +75,14 @@ async def test_the_rollback_goes_to_the_deployment_that_served_before() -> None:
 
 async def test_accepted_is_not_done() -> None:
     """While Vercel is working the result is inconclusive, and a second process need not ask again."""
-    async with hosted(site_down(operation_takes=timedelta(milliseconds=500))) as (_, context):
+    async with hosted(site_down(operation_takes=timedelta(hours=1))) as (sim, context):
         action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
         receipt = await action.apply(params, change, "RG-1/contain/roll-back")
         now = await action.observe(params)
         assert action.verify(change, now, receipt).verdict is Verdict.INCONCLUSIVE
         assert action.target_reached(change, now)
+        end_operations(sim)
         _, finding = await proven(action, params, change, receipt)
         assert finding.verdict is Verdict.SUCCESS
 
@@ -146,7 +147,7 @@ async def test_a_domain_that_moved_after_the_check_is_a_conflict() -> None:
 
 async def test_another_change_under_way_is_a_refusal() -> None:
     """The next step is to find out who requested it."""
-    async with hosted(site_down(operation_takes=timedelta(seconds=5))) as (_, context):
+    async with hosted(site_down(operation_takes=timedelta(hours=1))) as (_, context):
         action = RollBack(context)
         params, change = await worked_out(action, service=SERVICE)
         await action.apply(params, change, "one")

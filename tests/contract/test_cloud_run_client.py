@@ -62,7 +62,15 @@ async def line(transport: TransportKind) -> AsyncGenerator[Line]:
 
 @pytest.fixture
 async def run(line: Line, transport: TransportKind) -> AsyncGenerator[CloudRun]:
-    """A client of it that retries for a short time only."""
+    """A client of it."""
+    client = aimed_at(line.address, transport, retry_seconds=60)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def hasty(line: Line, transport: TransportKind) -> AsyncGenerator[CloudRun]:
+    """A client of it that soon stops retrying, for faults that do not end."""
     client = aimed_at(line.address, transport, retry_seconds=0.3)
     yield client
     await client.close()
@@ -104,10 +112,10 @@ async def test_a_write_holds_traffic_and_etag_and_no_template(line: Line, run: C
 
 @pytest.mark.parametrize("fault", ["NOT_FOUND", "PERMISSION_DENIED", "INTERNAL"])
 async def test_an_operation_that_cannot_be_followed_does_not_undo_the_write(
-    line: Line, run: CloudRun, fault: str
+    line: Line, hasty: CloudRun, fault: str
 ) -> None:
     """The write was accepted; the next observation shows its effect."""
-    action, params = RollbackTraffic(FakeContext(run)), RollbackParams(service="shop", to="shop-2")
+    action, params = RollbackTraffic(FakeContext(hasty)), RollbackParams(service="shop", to="shop-2")
     change = action.plan(params, await action.observe(params))
     line.faults = {"GetOperation": [fault] * 50}
     receipt = await action.apply(params, change, "VS-1/contain/one")
@@ -119,13 +127,13 @@ async def test_an_operation_is_followed_to_its_error(line: Line, run: CloudRun) 
     """The error's words reach the receipt."""
     line.fake.before_write.append(lambda: line.fake.spoil(PATH, "shop-2"))
     name = await run.set_traffic("shop", TO_TWO, "")
-    finished = await run.finished(name, timedelta(seconds=5))
+    finished = await run.finished(name, timedelta(seconds=60))
     assert (finished.done, finished.error) == (True, "Revision shop-2 cannot serve")
 
 
 async def test_an_operation_is_followed_up_to_the_limit(line: Line, run: CloudRun) -> None:
     """The next observation shows its effect."""
-    line.fake.operation_seconds = 60
+    line.fake.operation_seconds = 3600
     finished = await run.finished(await run.set_traffic("shop", TO_TWO, ""), timedelta(milliseconds=20))
     assert not finished.done
 
@@ -147,14 +155,14 @@ async def test_an_operation_is_followed_up_to_the_limit(line: Line, run: CloudRu
     ],
 )
 async def test_each_refusal_becomes_one_of_our_errors(
-    line: Line, run: CloudRun, code: str, on_write: type[VendorError], on_read: type[Exception]
+    line: Line, hasty: CloudRun, code: str, on_write: type[VendorError], on_read: type[Exception]
 ) -> None:
     """A refused request changed nothing; an unanswered one may have. No transport sends a write twice."""
     line.faults = {name: [code] * 50 for name in ("UpdateService", "GetService")}
     with pytest.raises(on_write) as write:
-        await run.set_traffic("shop", TO_TWO, "one")
+        await hasty.set_traffic("shop", TO_TWO, "one")
     with pytest.raises(on_read) as read:
-        await run.service("shop")
+        await hasty.service("shop")
     assert line.calls.count("UpdateService") == 1
     assert (type(write.value), type(read.value)) == (on_write, on_read)
 

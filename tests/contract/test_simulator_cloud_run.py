@@ -28,6 +28,7 @@ from tests.contract.simulator_support import (
     Simulated,
     all_to,
     control,
+    end_operations,
     fault,
     quick,
     recorded,
@@ -79,8 +80,9 @@ async def test_service_shows_what_serves_with_full_and_short_names() -> None:
 
 async def test_rollback_is_an_operation_and_the_old_traffic_serves_until_it_ends() -> None:
     """While it reconciles the bad revision still serves; afterwards the errors stop."""
-    async with Simulated(quick(operation_takes=timedelta(milliseconds=400))) as sim:
+    async with Simulated(quick(operation_takes=timedelta(hours=1))) as sim:
         client = run_client(sim)
+        await until(lambda: recorded(sim, "errors_started"))
         before = await client.get_service(name=SERVICE)
         operation = await client.update_service(all_to(GOOD, before.etag))
         during = await client.get_service(name=SERVICE)
@@ -89,6 +91,7 @@ async def test_rollback_is_an_operation_and_the_old_traffic_serves_until_it_ends
         assert during.traffic_statuses[0].type_ == _LATEST
         assert during.observed_generation < during.generation
         assert sim.world.serving() == {BAD: 100}
+        end_operations(sim)
         await _ended(sim, operation.operation.name)
         after = await client.get_service(name=SERVICE)
         assert not after.reconciling
@@ -97,7 +100,7 @@ async def test_rollback_is_an_operation_and_the_old_traffic_serves_until_it_ends
         assert after.observed_generation == after.generation
         assert sim.world.serving() == {GOOD: 100}
         await until(lambda: recorded(sim, "errors_stopped"))
-        result = await operation.result(timeout=5)
+        result = await operation.result(timeout=60)
         assert result.etag == after.etag
 
 
@@ -148,12 +151,14 @@ async def test_lost_answer_over_rest_is_a_broken_connection() -> None:
 
 async def test_slow_write_is_done_after_the_caller_has_given_up() -> None:
     """A deadline that passes does not take the request back."""
-    async with Simulated(quick()) as sim:
+    async with Simulated(quick(operation_takes=timedelta(hours=1))) as sim:
         await fault(sim, "cloud_run", "UpdateService", "slow", seconds=0.4)
         with pytest.raises(google_errors.DeadlineExceeded):
             await run_client(sim).update_service(all_to(GOOD), timeout=0.1)
         assert sim.world.serving() == {BAD: 100}
-        await until(lambda: sim.world.serving() == {GOOD: 100})
+        await until(lambda: sim.world.service.operations)
+        end_operations(sim)
+        assert sim.world.serving() == {GOOD: 100}
 
 
 @pytest.mark.parametrize(
@@ -245,7 +250,7 @@ async def test_operation_fails_for_a_revision_that_cannot_serve(revision: str, r
         operation = await client.update_service(all_to(revision))
         await _ended(sim, operation.operation.name)
         with pytest.raises(google_errors.GoogleAPICallError, match=reason):
-            await operation.result(timeout=5)
+            await operation.result(timeout=60)
         service = await client.get_service(name=SERVICE)
         assert service.terminal_condition.state == run_v2.Condition.State.CONDITION_FAILED
         assert service.traffic[0].revision == revision
@@ -264,14 +269,15 @@ async def test_traffic_that_forgets_the_tag_drops_it() -> None:
 
 async def test_second_update_supersedes_the_first() -> None:
     """The older operation ends as aborted, the newer one decides."""
-    async with Simulated(quick(operation_takes=timedelta(milliseconds=150))) as sim:
+    async with Simulated(quick(operation_takes=timedelta(hours=1))) as sim:
         client = run_client(sim)
         first = await client.update_service(all_to("vintstreet-00040-kip"))
         await client.update_service(all_to(GOOD))
-        await until(lambda: sim.world.serving() == {GOOD: 100})
+        end_operations(sim)
+        assert sim.world.serving() == {GOOD: 100}
         # The asynchronous operation knows no finer error than this one.
         with pytest.raises(google_errors.GoogleAPICallError, match="superseded"):
-            await first.result(timeout=5)
+            await first.result(timeout=60)
 
 
 async def test_validate_only_checks_and_changes_nothing() -> None:
@@ -280,7 +286,7 @@ async def test_validate_only_checks_and_changes_nothing() -> None:
         client = run_client(sim)
         before = await client.get_service(name=SERVICE)
         operation = await client.update_service(all_to(GOOD, before.etag, validate_only=True))
-        assert (await operation.result(timeout=5)).traffic[0].revision == GOOD
+        assert (await operation.result(timeout=60)).traffic[0].revision == GOOD
         assert await client.get_service(name=SERVICE) == before
         with pytest.raises(google_errors.Aborted):
             await client.update_service(all_to(GOOD, '"stale"', validate_only=True))
@@ -292,7 +298,7 @@ async def test_rest_client_rolls_back_and_polls_its_operation() -> None:
         client = _rest(sim)
         before = await _apart(client.get_service, name=SERVICE)
         operation = await _apart(client.update_service, all_to(GOOD, before.etag))
-        result = await _apart(operation.result, timeout=10)
+        result = await _apart(operation.result, timeout=60)
         assert result.traffic_statuses[0].revision == GOOD
         assert sim.world.serving() == {GOOD: 100}
         write = recorded(sim, "write", method="UpdateService")[0]

@@ -17,9 +17,8 @@ from allclear.simulator.scenario import Production
 from allclear.simulator.scenario_schema import HistorySpec, TrafficSpec
 from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_monitoring import CloudMetrics
-from tasks.cloud_run.actions import Revisions, RollbackTraffic
 from tasks.cloud_run.location import CloudRunParams
-from tests.contract.actions_support import SimulatedContext, carried_out, production
+from tests.contract.actions_support import PatientRevisions, PatientRollback, SimulatedContext, carried_out, production
 from tests.contract.discovery_support import description
 from tests.contract.simulator_support import BAD, GOOD, NOT_READY, Simulated, all_to, control, fault, quick, run_client
 
@@ -260,7 +259,7 @@ async def test_the_rollback_goes_where_the_requests_went_though_a_newer_revision
     """41 was a canary: ready, newer, and without users for days. Age alone would choose it."""
     async with production(pinned(HistorySpec(ago="9d", serving={KIP: 100}, by_name=True))) as (sim, context):
         await release(sim)
-        done = await carried_out(RollbackTraffic(context), service="storefront")
+        done = await carried_out(PatientRollback(context), service="storefront")
         assert sim.world.serving() == {KIP: 100}
     assert f"{KIP} was chosen because it answered" in done.change.risk
     assert "Against it" not in done.change.risk
@@ -272,7 +271,7 @@ async def test_without_metrics_the_log_decides() -> None:
     """And the approver reads which evidence source did not answer and why."""
     async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "permission_denied")
-        done = await carried_out(RollbackTraffic(context), service="storefront")
+        done = await carried_out(PatientRollback(context), service="storefront")
         assert sim.world.serving() == {GOOD: 100}
     assert "by the audit log" in done.change.risk
     assert (
@@ -291,8 +290,8 @@ async def test_an_earlier_rollback_is_not_rolled_back_to() -> None:
     async with production(pinned(*history)) as (sim, context):
         await release(sim)
         await fault(sim, "cloud_monitoring", "query", "permission_denied", times=2)
-        finding = await Revisions(context).check(CloudRunParams(service="storefront"))
-        done = await carried_out(RollbackTraffic(context), service="storefront")
+        finding = await PatientRevisions(context).check(CloudRunParams(service="storefront"))
+        done = await carried_out(PatientRollback(context), service="storefront")
         assert sim.world.serving() == {KIP: 100}
     assert finding.facts["previous"] == KIP
     assert "by the audit log" in done.change.risk
@@ -303,6 +302,6 @@ async def test_the_probe_says_so_when_nobody_can_tell() -> None:
     async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "permission_denied")
         await fault(sim, "cloud_logging", "entries.list", "permission_denied")
-        finding = await Revisions(context).check(CloudRunParams(service="storefront"))
+        finding = await PatientRevisions(context).check(CloudRunParams(service="storefront"))
     assert finding.facts["previous"] is None
     assert f"it could be {GOOD}, {KIP}" in finding.sentence

@@ -123,7 +123,7 @@ async def test_limit_is_429() -> None:
 async def test_slow_event_is_taken_after_the_caller_has_given_up() -> None:
     """A time-out on our side does not take the page back."""
     async with Simulated(quick("healthy")) as sim:
-        await fault(sim, "pagerduty", "enqueue", "slow", seconds=0.3)
+        await fault(sim, "pagerduty", "enqueue", "slow", seconds=2)
         async with httpx.AsyncClient(timeout=0.1) as client:
             with pytest.raises(httpx.ReadTimeout):
                 await client.post(f"{sim.endpoints['pagerduty']}/v2/enqueue", json=_event(sim))

@@ -1,4 +1,4 @@
-"""A simulated production in two regions: each service lives for itself, and users fare as the one that serves them."""
+"""A simulated production in two regions: each has its own service, which serves its share of the users."""
 
 # ruff: noqa: ANN401 - the vendors' answers can be anything
 
@@ -23,8 +23,7 @@ from allclear.domain.errors import ConfigError
 from allclear.simulator.scenario import Production, load_scenario
 from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_monitoring import CloudMetrics
-from tasks.cloud_run.actions import RollbackTraffic
-from tests.contract.actions_support import carried_out, production
+from tests.contract.actions_support import PatientRollback, carried_out, production
 from tests.contract.cloud_run_v1_support import NAMESPACE
 from tests.contract.discovery_support import described_client
 from tests.contract.simulator_support import (
@@ -60,7 +59,7 @@ def documented() -> list[dict[str, Any]]:
 
 
 def written(folder: Path, **changes: Any) -> Path:
-    """Write VintStreet's drill with those changes of its production; returns where."""
+    """Write VintStreet's drill with these changes to its production, and return the path."""
     yaml: Any = YAML(typ="safe", pure=True)
     drill = yaml.load((DRILLS / "payment-processing-down.yaml").read_text(encoding="utf-8"))
     drill["production"] |= changes
@@ -73,7 +72,7 @@ def written(folder: Path, **changes: Any) -> Path:
 
 @pytest.fixture
 def both(tmp_path: Path) -> Production:
-    """VintStreet's shop in two regions, as the documentation spells it, with short times."""
+    """VintStreet's shop in two regions, as in the documentation, with short times."""
     others = load_scenario(written(tmp_path, other_services=documented())).other_services
     return quick(other_services=others, metrics_lag=timedelta(0))
 
@@ -82,7 +81,7 @@ async def visited(sim: Simulated, requests: int = 100, path: str = "/api/checkou
     """Return how often each region answered, and whether it failed."""
     async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
         answers = [await client.get(path) for _ in range(requests)]
-    return Counter((one.headers["x-region"], one.status_code >= 500) for one in answers)
+    return Counter((answer.headers["x-region"], answer.status_code >= 500) for answer in answers)
 
 
 async def logged(sim: Simulated, region: str) -> list[str]:
@@ -112,12 +111,12 @@ def to_good_eu(etag: str = "") -> run_v2.UpdateServiceRequest:
 
 
 def only_europe_breaks(both: Production, **users: float) -> Production:
-    """Return it with trouble in Europe alone, and with that many users."""
+    """Return the production with failures only in Europe, and with this number of users."""
     return both.model_copy(update={"outbreak": None, "users": both.users.model_copy(update=users)})
 
 
-async def test_users_arrive_by_share_and_fare_as_their_region_does(both: Production) -> None:
-    """Only Europe is broken: of ten users seven are well, and the failures are all among the other three."""
+async def test_users_arrive_by_share_and_only_those_of_a_broken_region_fail(both: Production) -> None:
+    """Only Europe is broken: seven of ten users are served well, and all failures are among the other three."""
     async with Simulated(only_europe_breaks(both)) as sim:
         await until(lambda: sum(sim.world.users.totals.values()) > 300)
         regions = (await control(sim, "GET", "/state"))["users"]["regions"]
@@ -129,8 +128,8 @@ async def test_users_arrive_by_share_and_fare_as_their_region_does(both: Product
     assert (started["region"], started["revision"]) == (EUROPE, BAD_EU)
 
 
-async def test_a_prober_at_the_shop_s_address_meets_the_regions_by_share(both: Production) -> None:
-    """Of a hundred checkouts thirty are Europe's, and six of ten of those fail."""
+async def test_requests_to_the_shop_s_address_reach_the_regions_by_share(both: Production) -> None:
+    """Thirty of a hundred checkouts reach Europe, and six of ten of those fail."""
     async with Simulated(only_europe_breaks(both, per_second=0.0)) as sim:
         seen = await visited(sim)
     assert seen["us-central1", False] == pytest.approx(70, abs=2)
@@ -139,7 +138,7 @@ async def test_a_prober_at_the_shop_s_address_meets_the_regions_by_share(both: P
 
 
 async def test_a_split_within_a_region_is_a_split_of_its_own_users(both: Production) -> None:
-    """Half of Europe's users meet either revision: which region and which revision are not tied together."""
+    """Half of Europe's users reach each revision, because region and revision are drawn independently."""
     async with Simulated(only_europe_breaks(both, per_second=0.0)) as sim:
         split = [{"revision": OLD_EU, "percent": 50}, {"revision": GOOD_EU, "percent": 50}]
         await control(sim, "POST", "/traffic", {"region": EUROPE, "traffic": split})
@@ -150,15 +149,16 @@ async def test_a_split_within_a_region_is_a_split_of_its_own_users(both: Product
 
 
 async def test_errors_stop_when_the_last_broken_region_is_rolled_back(both: Production) -> None:
-    """Our own action, one region at a time: each goes back to what that region's own record says was good."""
+    """Our action rolls back one region at a time, each to the revision that answered its own requests."""
     async with production(both, **BOTH) as (sim, context):
-        first = await carried_out(RollbackTraffic(context), service="storefront", region="us-central1")
+        await until(lambda: recorded(sim, "errors_started"))
+        first = await carried_out(PatientRollback(context), service="storefront", region="us-central1")
         assert f"{GOOD} was chosen because it answered" in first.change.risk
         seen = await visited(sim)
         assert seen["us-central1", True] == 0
         assert seen[EUROPE, True] > 0
         assert not recorded(sim, "errors_stopped")
-        second = await carried_out(RollbackTraffic(context), service="storefront", region=EUROPE)
+        second = await carried_out(PatientRollback(context), service="storefront", region=EUROPE)
         assert f"{GOOD_EU} was chosen because it answered" in second.change.risk
         assert (await visited(sim))[EUROPE, True] == 0
         await until(lambda: recorded(sim, "errors_stopped"))
@@ -177,25 +177,27 @@ async def test_each_service_answers_at_its_own_address(both: Production) -> None
 # --- what every interface shows ------------------------------------------------------------------------
 
 
-async def test_v2_lists_each_region_by_itself(both: Production) -> None:
-    """Over gRPC, and over REST as Google describes it; a region must be named."""
+async def test_v2_lists_one_region_at_a_time(both: Production) -> None:
+    """Both gRPC and REST need the region; REST is checked against Google's description."""
     async with Simulated(both) as sim, described_client(sim.endpoints["cloud_run"], "run.v2") as client:
         run = run_client(sim)
         for place, name in ((LOCATION, SERVICE), (THERE, IN_EUROPE)):
-            assert [one.name async for one in await run.list_services(parent=place)] == [name]
+            assert [service.name async for service in await run.list_services(parent=place)] == [name]
             [shown] = (await client.get(f"/v2/{place}/services", params={"pageSize": 1})).json()["services"]
             assert shown["name"] == name
         assert (await client.get("/v2/projects/vintstreet-prod/locations/asia-east1/services")).json() == {}
         with pytest.raises(google_errors.InvalidArgument):
             await run.list_services(parent="projects/vintstreet-prod/locations/-")
-        found = [one.name async for one in await revisions_client(sim).list_revisions(parent=f"{THERE}/services/-")]
-        assert found == [f"{IN_EUROPE}/revisions/{name}" for name in (BAD_EU, GOOD_EU, OLD_EU)]
+        names = [
+            revision.name async for revision in await revisions_client(sim).list_revisions(parent=f"{THERE}/services/-")
+        ]
+        assert names == [f"{IN_EUROPE}/revisions/{name}" for name in (BAD_EU, GOOD_EU, OLD_EU)]
         with pytest.raises(google_errors.NotFound):
             await revisions_client(sim).get_revision(name=f"{SERVICE}/revisions/{GOOD_EU}")
 
 
-async def test_v1_shows_a_region_by_its_host_by_its_location_and_all_at_once(both: Production) -> None:
-    """What gcloud asks for: a region's own host by namespace, and every region for a list of all."""
+async def test_v1_selects_a_region_by_host_or_location_and_can_list_all(both: Production) -> None:
+    """As for gcloud, a region's own host selects it, and location `-` lists the services of every region."""
     async with Simulated(both) as sim:
         host = sim.endpoints["cloud_run"].removeprefix("http://")
         regional = {"host": f"{EUROPE}-run.sim.test"}
@@ -225,8 +227,8 @@ async def test_v1_shows_a_region_by_its_host_by_its_location_and_all_at_once(bot
         assert [site.serving() for site in sim.world.regional_services] == [{BAD: 100}, {GOOD_EU: 100}]
 
 
-async def test_an_update_changes_one_region_and_its_operation_lives_there(both: Production) -> None:
-    """The other region keeps its etag; the operation is not known there; the record says where."""
+async def test_an_update_and_its_operation_are_in_one_region(both: Production) -> None:
+    """The other region keeps its etag and does not know the operation. The event log names the region."""
     async with Simulated(both) as sim, httpx.AsyncClient(base_url=sim.endpoints["cloud_run"]) as client:
         run = run_client(sim)
         before = (await run.get_service(name=SERVICE)).etag
@@ -235,7 +237,7 @@ async def test_an_update_changes_one_region_and_its_operation_lives_there(both: 
         assert name.startswith(f"{THERE}/operations/")
         assert (await client.get(f"/v2/{name}")).is_success
         assert (await client.get(f"/v2/{name.replace(EUROPE, 'us-central1')}")).status_code == 404
-        await operation.result(timeout=5)
+        await operation.result(timeout=60)
         assert (await run.get_service(name=SERVICE)).etag == before
         assert [site.serving() for site in sim.world.regional_services] == [{BAD: 100}, {GOOD_EU: 100}]
         [write], [ended] = recorded(sim, "write"), recorded(sim, "operation_finished")
@@ -243,8 +245,8 @@ async def test_an_update_changes_one_region_and_its_operation_lives_there(both: 
     assert (ended["region"], ended["service"]) == (EUROPE, SHOP)
 
 
-async def test_metrics_and_the_audit_log_are_of_each_region(both: Production) -> None:
-    """Before the beginning three of ten requests went to Europe; each region's log has its own deployments."""
+async def test_each_region_has_its_own_metrics_and_audit_log(both: Production) -> None:
+    """Three of ten past requests went to Europe, and each region's log has its own deployments."""
     async with production(both, **BOTH) as (sim, context):
         now = datetime.now(UTC)
         yesterday = now - timedelta(days=1)
@@ -272,7 +274,7 @@ async def test_metrics_and_the_audit_log_are_of_each_region(both: Production) ->
 
 
 async def test_the_control_changes_the_region_that_is_named(both: Production) -> None:
-    """Without one the first service is meant; one that is not there is refused with what is."""
+    """Without a region it changes the first service. An unknown region is refused with the list of regions."""
     async with Simulated(both) as sim:
         fix = {"region": EUROPE, "revision": f"{SHOP}-00014-fix"}
         assert (await control(sim, "POST", "/deploy", fix))["serving"] == {f"{SHOP}-00014-fix": 100}
@@ -290,11 +292,11 @@ async def test_the_control_changes_the_region_that_is_named(both: Production) ->
     assert "there is vintstreet in us-central1, vintstreet-eu in europe-west1" in refusal.json()["error"]
 
 
-async def test_a_fault_of_one_region_is_not_met_in_another(both: Production) -> None:
-    """Europe's Cloud Run is down, in v1 and over both transports of v2; the other region answers."""
+async def test_a_fault_in_one_region_does_not_affect_another(both: Production) -> None:
+    """Europe's Cloud Run fails in v1 and over both transports of v2, and the other region answers."""
     async with Simulated(both) as sim, httpx.AsyncClient(base_url=sim.endpoints["cloud_run"]) as http:
         await fault(sim, "cloud_run", "GetService", "unavailable", region=EUROPE, times=1000)
-        assert (await run_client(sim).get_service(name=SERVICE, timeout=5)).etag
+        assert (await run_client(sim).get_service(name=SERVICE, timeout=60)).etag
         with pytest.raises(google_errors.ServiceUnavailable):
             await run_client(sim).get_service(name=IN_EUROPE, retry=None)
         assert [(await http.get(f"/v2/{one}")).status_code for one in (SERVICE, IN_EUROPE)] == [200, 503]
@@ -303,8 +305,8 @@ async def test_a_fault_of_one_region_is_not_met_in_another(both: Production) -> 
     assert answer.status_code == 422
 
 
-async def test_somebody_who_writes_first_writes_to_the_same_service(both: Production) -> None:
-    """The etag that was read is stale, and the other region's is not."""
+async def test_the_fault_of_a_stale_etag_changes_the_service_that_is_written(both: Production) -> None:
+    """The etag that was read is stale, and that of the other region is not."""
     async with Simulated(both) as sim:
         run = run_client(sim)
         etag, other = [(await run.get_service(name=name)).etag for name in (IN_EUROPE, SERVICE)]
@@ -316,7 +318,7 @@ async def test_somebody_who_writes_first_writes_to_the_same_service(both: Produc
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"share": 101}, "share"),
         ({"region": "us-central1", "service": "vintstreet"}, "Cloud Run has 'us-central1/vintstreet' twice"),
@@ -327,23 +329,23 @@ async def test_somebody_who_writes_first_writes_to_the_same_service(both: Produc
         ({"history": [{"ago": "9d", "serving": {GOOD: 100}}]}, f"other_services[0].history names '{GOOD}'"),
     ],
 )
-def test_a_further_service_that_makes_no_sense_is_one_clear_sentence(
-    change: dict[str, Any], said: str, tmp_path: Path
+def test_an_invalid_service_among_the_others_is_one_clear_error(
+    change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    """It says which of the services is wrong, and what."""
+    """It names the service and the mistake."""
     others = documented()
     others[0] |= change
     with pytest.raises(ConfigError) as caught:
         load_scenario(written(tmp_path, other_services=others))
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
-def test_shares_are_parts_of_one_whole_and_stand_beside_no_vercel(tmp_path: Path) -> None:
-    """More than everybody cannot be sent away; a project on Vercel has one production."""
-    one = documented()[0] | {"share": 60}
-    two = one | {"region": "asia-east1"}
+def test_shares_add_up_to_at_most_100_and_exclude_vercel(tmp_path: Path) -> None:
+    """More than all users cannot be sent to other regions. A project on Vercel has one production."""
+    europe = documented()[0] | {"share": 60}
+    asia = europe | {"region": "asia-east1"}
     with pytest.raises(ConfigError, match="more than 100 percent, and they are 120"):
-        load_scenario(written(tmp_path, other_services=[one, two]))
+        load_scenario(written(tmp_path, other_services=[europe, asia]))
     vercel = {"project": "shop", "domain": "shop.test"}
     with pytest.raises(ConfigError, match="cannot stand beside vercel"):
-        load_scenario(written(tmp_path, other_services=[one], vercel=vercel))
+        load_scenario(written(tmp_path, other_services=[europe], vercel=vercel))

@@ -1,4 +1,4 @@
-"""A Prefect of our own on 127.0.0.1, which answers, half answers or does not answer, as a test says."""
+"""A Prefect for tests on 127.0.0.1, which answers, answers in part or does not answer, as a test asks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class FakePrefect:
-    """Its runs, by idempotency key, and what it was asked."""
+    """The runs by idempotency key, the requests that came, and the faults to come."""
 
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
@@ -22,17 +22,17 @@ class FakePrefect:
         self.away = False
         self.registered = True
         self.lost_answers = 0
-        """How many runs are made without anybody being told."""
+        """How many runs are created without an answer to the request."""
         self.busy = 0
-        """How often a new run is answered 503 although it was made."""
+        """How often a new run is answered 503 although it was created."""
         self.at_once = 0
-        """The most calls that were under way together."""
+        """The largest number of calls that were under way at the same time."""
         self._lock = threading.Lock()
         self._under_way = 0
 
     @property
     def started(self) -> list[str]:
-        """Return the names of the runs in the order in which they were made."""
+        """Return the names of the runs in the order in which they were created."""
         return [run["name"] for run in self.runs.values()]
 
     @property
@@ -41,14 +41,14 @@ class FakePrefect:
         return [key.partition(" ")[0] for key in self.runs]
 
     def add(self, name: str, state: str, *, since: datetime | None = None, tags: Sequence[str] = ()) -> str:
-        """Put a run there and returns its id."""
+        """Add a run, and return its id."""
         run = self.make(f"manual-{len(self.runs)}", name, tags)
         run["state_type"] = state
         run["state"] = {"timestamp": (since or datetime.now(UTC)).isoformat()}
         return run["id"]
 
     def make(self, key: str, name: str, tags: Sequence[str]) -> dict[str, Any]:
-        """Return the one run with that key."""
+        """Return the run with that key; create it if there is none."""
         with self._lock:
             now = datetime.now(UTC).isoformat()
             fresh = {
@@ -66,13 +66,13 @@ class FakePrefect:
         return next(one["state_type"] for one in self.runs.values() if one["id"] == run)
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, Any] | None:
-        """Return status and body; None cuts the connection."""
+        """Return status and body, or None to cut the connection."""
         with self._lock:
             self._under_way += 1
             self.at_once = max(self.at_once, self._under_way)
         try:
             self.asked.append(path)
-            time.sleep(0.01)  # long enough for two to meet
+            time.sleep(0.01)  # so that calls that are sent together overlap
             return (503, {}) if self.away else self._answer(path.removeprefix("/api/"), body)
         finally:
             with self._lock:

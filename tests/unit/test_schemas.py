@@ -1,4 +1,4 @@
-"""The JSON Schemas for editors: what fits them, what does not, and what they tell whoever writes."""
+"""The JSON Schemas for editors: what they accept and refuse, and the descriptions that an author sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checking a company's drills: that they can be played, and that their names stand for something."""
+"""Checking a company's drills: they can be run, and the names in them exist."""
 
 from __future__ import annotations
 
@@ -55,13 +55,15 @@ def with_drill(root: Path, text: str = DRILL, *edits: Edit) -> Path:
 
 
 def found(folder: Path) -> list[str]:
-    """Return the complaints as `level pay.yaml:7: sentence next step`."""
-    every = check_company(folder, KINDS, extra_check=check_drills)
-    return [f"{one.level} {one.location.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every]
+    """Return the diagnostics as `level pay.yaml:7: sentence next step`."""
+    diagnostics = check_company(folder, KINDS, extra_check=check_drills)
+    return [
+        f"{line.level} {line.location.rsplit('/', 1)[-1]}: {line.sentence} {line.next_step}" for line in diagnostics
+    ]
 
 
-def test_a_drill_that_can_be_played_has_nothing_to_complain_about(tmp_path: Path) -> None:
-    """The drill of these tests is clean, and so are answers to undos, duties, evidence and a look by hand."""
+def test_a_drill_that_can_be_run_has_no_diagnostics(tmp_path: Path) -> None:
+    """The drill of these tests has none, and neither have answers about undos, duties, evidence and manual work."""
     asks = (
         "resolve/undo-contain-move",
         "resolve/undo-contain-move-left",
@@ -74,10 +76,10 @@ def test_a_drill_that_can_be_played_has_nothing_to_complain_about(tmp_path: Path
     assert found(with_drill(tmp_path, DRILL.replace("answers:\n", more), UNDO, DUTY)) == []
 
 
-def test_a_region_that_the_drill_does_not_have_is_told(tmp_path: Path) -> None:
-    """A service in two regions is rehearsed in two: with the second one under `other_services` all is well."""
+def test_a_region_that_the_drill_lacks_is_a_warning(tmp_path: Path) -> None:
+    """A service in two regions needs both in the drill: the second one under `other_services`."""
     regions = ("systems.yaml", "    cloud_run: shop\n", "    cloud_run: {us-central1: shop, europe-west1: shop-eu}\n")
-    said = (
+    warning = (
         "warning pay.yaml:14: `shop` in systems.yaml is `shop-eu` in europe-west1, which the drill's production"
         " has not. Add it under `other_services`, or leave that region's steps out of the drill."
     )
@@ -85,10 +87,10 @@ def test_a_region_that_the_drill_does_not_have_is_told(tmp_path: Path) -> None:
     without, within = (
         found(with_drill(tmp_path / name, text, regions)) for name, text in (("one", DRILL), ("two", DRILL + other))
     )
-    assert [one for one in without if one not in within] == [said]
+    assert [line for line in without if line not in within] == [warning]
 
 
-SLIPS: list[tuple[str, str, str]] = [
+MISTAKES: list[tuple[str, str, str]] = [
     ("role: on_call}", "role: oncall}", "error pay.yaml:6: The plan has no role `oncall`. Did you mean `on_call`?"),
     ("by: on_call", "by: boss", "error pay.yaml:8: The plan has no role `boss`."),
     ("notes: {on_call:", "notes: {scribe:", "error pay.yaml:10: The plan has no role `scribe`."),
@@ -127,30 +129,29 @@ SLIPS: list[tuple[str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "says"), SLIPS)
-def test_a_slip_in_a_drill_is_told_at_its_line(tmp_path: Path, old: str, new: str, says: str) -> None:
-    """What would break the drill half-way is known before it starts."""
+@pytest.mark.parametrize(("old", "new", "says"), MISTAKES)
+def test_a_mistake_in_a_drill_is_reported_with_its_line(tmp_path: Path, old: str, new: str, says: str) -> None:
+    """A mistake that would break the drill half-way is found before it starts."""
     assert DRILL.count(old) == 1
-    told = found(with_drill(tmp_path, DRILL.replace(old, new)))
-    assert any(one.startswith(says) for one in told), told
+    diagnostics = found(with_drill(tmp_path, DRILL.replace(old, new)))
+    assert any(line.startswith(says) for line in diagnostics), diagnostics
 
 
-def test_a_drill_without_a_production_is_told(tmp_path: Path) -> None:
-    """Nothing can break where nothing is simulated."""
-    told = found(with_drill(tmp_path, DRILL[: DRILL.index("production:")]))
-    [one] = told
-    assert one.startswith("error pay.yaml:1: The drill has no `production` that could break. Add it:")
+def test_a_drill_without_a_production_is_an_error(tmp_path: Path) -> None:
+    """Without a simulated production nothing can break."""
+    [error] = found(with_drill(tmp_path, DRILL[: DRILL.index("production:")]))
+    assert error.startswith("error pay.yaml:1: The drill has no `production` that could break. Add it:")
 
 
-def test_a_production_alone_is_no_drill_and_no_fault(tmp_path: Path) -> None:
-    """A file without an alert is there for `allclear simulate`; it is neither complained about nor played."""
+def test_a_file_with_only_a_production_is_not_a_drill(tmp_path: Path) -> None:
+    """`allclear simulate` uses it. It is not an error, and it is not run as a drill."""
     folder = with_drill(tmp_path, DRILL[DRILL.index("production:") :])
     assert found(folder) == []
     assert scripts(load_company(folder)) == []
 
 
 def test_the_first_drill_is_the_plans_or_the_first_by_name(tmp_path: Path) -> None:
-    """Without a word of the plan the first by name is played; a first drill that is not there is told."""
+    """If the plan names none, the first by name is run. A name that does not exist is an error."""
     folder = with_drill(tmp_path)
     (folder / "drills" / "a.yaml").write_text(DRILL, encoding="utf-8")
     assert first_script(load_company(folder)) == "a"
@@ -158,11 +159,11 @@ def test_the_first_drill_is_the_plans_or_the_first_by_name(tmp_path: Path) -> No
     plan.write_text(plan.read_text() + "first_drill: pay\n", encoding="utf-8")
     assert scripts(load_company(folder)) == ["pay", "a"]
     plan.write_text(plan.read_text().replace("first_drill: pay", "first_drill: pai"), encoding="utf-8")
-    assert any("There is no drill `pai`. Did you mean `pay`?" in one for one in found(folder))
+    assert any("There is no drill `pai`. Did you mean `pay`?" in line for line in found(folder))
 
 
-def test_a_company_without_a_drill_is_told_how_to_have_one(tmp_path: Path) -> None:
-    """Playing the first drill of a company that has none names the file to write."""
+def test_the_error_for_a_company_without_a_drill_names_the_file_to_write(tmp_path: Path) -> None:
+    """There is no first drill to run."""
     company: Company = load_company(company_folder(tmp_path))
     with pytest.raises(NotFound, match="acme has no drill"):
         first_script(company)

@@ -1,4 +1,4 @@
-"""The journal on PostgreSQL: what its server and the way there can do to it."""
+"""The journal on PostgreSQL: broken connections, locks, settings of the server, and errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import socket
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -16,17 +15,16 @@ import pytest
 from allclear.cli.start import print_addresses
 from allclear.domain.action import ActStatus, Outcome
 from allclear.domain.errors import JournalError
-from allclear.domain.records import ActFinished, ActIntended, NoteAdded
-from allclear.journal.ports import Acquired, Claim, Held
+from allclear.domain.records import ActFinished, NoteAdded
+from allclear.journal.ports import Acquired, Held
 from allclear.journal.sql_journal import SqlJournal
 from allclear.journal.url import shown
 from allclear.settings import Settings
 from allclear.stack import Ports, Stack
-from tests.journal_support import OnPostgres, manual
+from tests.journal_support import LEASE, OnPostgres, claim, manual
 from tests.scenario.response_support import MACHINE, OPENED, received
 from tests.scopes import REAL
 
-LEASE = timedelta(seconds=30)
 FINISHED = ActFinished(act="a", outcome=Outcome(status=ActStatus.VERIFIED, changed=True, sentence="Done."))
 
 
@@ -53,11 +51,6 @@ def other(url: str, journal: SqlJournal) -> Generator[SqlJournal]:
     journal.close()
 
 
-def _claim(journal: SqlJournal, incident: str, act: str = "a") -> Claim:
-    intent = ActIntended(act=act, digest="d", change={}, holder=journal.holder)
-    return journal.claim("dial:1", incident, act, LEASE, intent, MACHINE)
-
-
 def _sessions(url: str) -> set[int]:
     with manual(url) as connection:
         asked = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -67,28 +60,30 @@ def _sessions(url: str) -> set[int]:
 def _cut(url: str, sessions: set[int]) -> None:
     """End these sessions, as a failing network or a restart of the server would."""
     with manual(url) as connection:
-        for one in sessions:
-            assert connection.exec_driver_sql(f"SELECT pg_terminate_backend({one}, 5000)").scalar()
+        for session in sessions:
+            assert connection.exec_driver_sql(f"SELECT pg_terminate_backend({session}, 60000)").scalar()
 
 
-# --- who is alive ----------------------------------------------------------------------------------------
+# --- liveness ----------------------------------------------------------------------------------------
 
 
-def test_a_broken_connection_is_taken_up_again(url: str, journal: SqlJournal, caplog: pytest.LogCaptureFixture) -> None:
-    """Every session of a living process is cut: it says so, is known as alive again, and its claim is still its own."""
+def test_a_process_whose_connections_break_keeps_its_claim(
+    url: str, journal: SqlJournal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It logs a warning, opens a new session, and other processes see it as alive again."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
-    mine = _claim(journal, incident)
+    mine = claim(journal, incident)
     assert isinstance(mine, Acquired)
     _cut(url, _sessions(url))
     other = SqlJournal(url, REAL)
     try:
-        gone = _claim(other, incident, "b")
+        gone = claim(other, incident, "b")
         assert isinstance(gone, Held)
         assert gone.gone
         with caplog.at_level(logging.WARNING, "allclear.journal"):
             assert journal.renew("dial:1", mine.token, LEASE)
         assert "Claims that others took over are lost" in caplog.text
-        alive = _claim(other, incident, "b")
+        alive = claim(other, incident, "b")
         assert isinstance(alive, Held)
         assert not alive.gone
         assert journal.finish("dial:1", mine.token, incident, FINISHED, MACHINE)
@@ -99,15 +94,15 @@ def test_a_broken_connection_is_taken_up_again(url: str, journal: SqlJournal, ca
 def test_a_claim_that_was_taken_while_the_connection_was_broken_is_lost(
     url: str, journal: SqlJournal, other: SqlJournal
 ) -> None:
-    """Another took it over: whoever had it can neither prolong nor finish, and nobody is sure that it is dead."""
+    """Another process took it over. The former holder can neither renew nor finish it, and may still be alive."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     others = _sessions(url)
     stranger = SqlJournal(url, REAL)
     try:
-        lost = _claim(stranger, incident)
+        lost = claim(stranger, incident)
         assert isinstance(lost, Acquired)
         _cut(url, _sessions(url) - others)
-        mine = _claim(other, incident)
+        mine = claim(other, incident)
         assert isinstance(mine, Acquired)
         assert (mine.resumed, mine.holder_dead) == (True, False)
         assert not stranger.renew("dial:1", lost.token, LEASE)
@@ -117,11 +112,11 @@ def test_a_claim_that_was_taken_while_the_connection_was_broken_is_lost(
         stranger.close()
 
 
-# --- turns -----------------------------------------------------------------------------------------------
+# --- locks -----------------------------------------------------------------------------------------------
 
 
-def test_who_needs_nothing_of_another_does_not_wait_for_it(url: str, journal: SqlJournal) -> None:
-    """While one incident is being written to, another is opened and written to."""
+def test_a_write_to_one_incident_does_not_wait_for_another_incident(url: str, journal: SqlJournal) -> None:
+    """While the row of one incident is locked, another is opened and written."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     with manual(url) as connection:
         connection.exec_driver_sql("BEGIN; SELECT * FROM incidents FOR UPDATE")
@@ -130,14 +125,14 @@ def test_who_needs_nothing_of_another_does_not_wait_for_it(url: str, journal: Sq
         assert len(journal.entries(incident)) == 1
 
 
-def test_a_connection_that_breaks_in_a_write_is_one_sentence(url: str, journal: SqlJournal) -> None:
-    """It says to look whether the write is there; nothing is, and the next one goes through."""
+def test_a_connection_that_breaks_during_a_write_is_one_error(url: str, journal: SqlJournal) -> None:
+    """Its next step is to check whether the write is there. It is not, and the next write succeeds."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     with manual(url) as connection, ThreadPoolExecutor(1) as pool:
         connection.exec_driver_sql("BEGIN; LOCK TABLE entries")
         writing = pool.submit(journal.append, incident, [NoteAdded(text="lost")], MACHINE)
         _cut(url, {_waiting(url)})
-        with pytest.raises(JournalError, match=r"broke off.*look first") as raised:
+        with pytest.raises(JournalError, match=r"broke off.*before you try again") as raised:
             writing.result()
         assert "\n" not in str(raised.value)
     journal.append(incident, [NoteAdded(text="live-message")], MACHINE)
@@ -146,17 +141,17 @@ def test_a_connection_that_breaks_in_a_write_is_one_sentence(url: str, journal: 
 
 def _waiting(url: str) -> int:
     asked = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    end = monotonic() + 4
+    end = monotonic() + 60
     while monotonic() < end:
         with manual(url) as connection:
             if (found := connection.exec_driver_sql(asked).scalar()) is not None:
                 return found
         sleep(0.01)
-    pytest.fail("Nobody waits.")
+    pytest.fail("No session waits for a lock.")
 
 
-def test_sessions_that_ended_meanwhile_trouble_nobody(url: str, journal: SqlJournal) -> None:
-    """After the server was started again, the next reading and writing simply work."""
+def test_sessions_that_ended_are_replaced(url: str, journal: SqlJournal) -> None:
+    """After a restart of the server, reading and writing work."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     _cut(url, _sessions(url))
     assert len(journal.entries(incident)) == 1
@@ -164,31 +159,31 @@ def test_sessions_that_ended_meanwhile_trouble_nobody(url: str, journal: SqlJour
     journal.append(incident, [NoteAdded(text="after")], MACHINE)
 
 
-# --- durable, and every text -----------------------------------------------------------------------------
+# --- durability, and texts -----------------------------------------------------------------------------
 
 
-def test_a_server_that_does_not_keep_its_word_is_refused(postgres: OnPostgres, url: str) -> None:
-    """With fsync off a power cut takes what was committed: that is no journal."""
+def test_a_server_with_fsync_off_is_refused(postgres: OnPostgres, url: str) -> None:
+    """A power cut would lose committed entries."""
     with _server_with(postgres, "fsync", "off"):
-        assert "would not survive a power cut" in _complaint(url)
+        assert "would not survive a power cut" in _error(url)
     SqlJournal(url, REAL).close()
 
 
 def test_a_database_that_cannot_hold_every_text_is_refused(postgres: OnPostgres) -> None:
-    """People write names and signs of every script: the encoding must be UTF-8."""
-    postgres.tell("CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    """People write in every script, so the encoding must be UTF-8."""
+    postgres.run("CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
     try:
-        assert "ENCODING 'UTF8'" in _complaint(postgres.address("ascii"))
+        assert "ENCODING 'UTF8'" in _error(postgres.address("ascii"))
     finally:
-        postgres.tell("DROP DATABASE ascii")
+        postgres.run("DROP DATABASE ascii")
 
 
-def test_commits_wait_for_the_disk_whatever_the_server_prefers(postgres: OnPostgres, url: str) -> None:
-    """synchronous_commit is off on the server: each of our sessions has it on."""
+def test_commits_wait_for_the_disk_if_the_server_has_that_off(postgres: OnPostgres, url: str) -> None:
+    """synchronous_commit is off on the server, and on in each of our sessions."""
     with _server_with(postgres, "synchronous_commit", "off"):
         journal = SqlJournal(url, REAL)
         try:
-            with journal._db.writing() as connection:  # noqa: SLF001 - a setting shows nowhere else
+            with journal._db.writing() as connection:  # noqa: SLF001 - the setting is visible only in a session
                 assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
         finally:
             journal.close()
@@ -196,7 +191,7 @@ def test_commits_wait_for_the_disk_whatever_the_server_prefers(postgres: OnPostg
 
 @contextmanager
 def _server_with(postgres: OnPostgres, setting: str, value: str) -> Generator[None]:
-    before = postgres.tell(f"SHOW {setting}")
+    before = postgres.run(f"SHOW {setting}")
     try:
         _set(postgres, setting, value)
         yield
@@ -205,14 +200,14 @@ def _server_with(postgres: OnPostgres, setting: str, value: str) -> Generator[No
 
 
 def _set(postgres: OnPostgres, setting: str, value: str) -> None:
-    postgres.tell(f"ALTER SYSTEM SET {setting} = {value}")
-    postgres.tell("SELECT pg_reload_conf()")
-    while postgres.tell(f"SHOW {setting}") != value:
+    postgres.run(f"ALTER SYSTEM SET {setting} = {value}")
+    postgres.run("SELECT pg_reload_conf()")
+    while postgres.run(f"SHOW {setting}") != value:
         sleep(0.01)
 
 
-def test_the_character_zero_stops_nothing(journal: SqlJournal) -> None:
-    """PostgreSQL's text cannot hold it, JSON can smuggle it in: its picture stands there, and the same is the same."""
+def test_the_character_zero_is_stored_as_its_symbol(journal: SqlJournal) -> None:
+    """JSON can contain it, and PostgreSQL's text cannot. A key with it is still found."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE, key="a\0b", records=[NoteAdded(text="c\0d")])
     assert journal.open_incident("VS", OPENED, MACHINE, key="a\0b") == (incident, False)
     assert journal.entries(incident)[-1].record.text == "c\0d"
@@ -222,43 +217,43 @@ def test_the_character_zero_stops_nothing(journal: SqlJournal) -> None:
     assert journal.delivery(delivery).body == b"\0"
 
 
-# --- what can be wrong -----------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------
 
 
-def _complaint(url: str) -> str:
-    """Open the journal and returns what is said: one sentence and a next step, without a secret."""
+def _error(url: str) -> str:
+    """Return the error of opening the journal, after checking that it is plain and has no password."""
     with pytest.raises(JournalError) as raised:
         SqlJournal(url, REAL).close()
-    said = raised.value
-    for text in (said.message, said.next_step):
+    error = raised.value
+    for text in (error.message, error.next_step):
         assert "\n" not in text
         assert "sqlalche.me" not in text
         assert text.endswith(".")
-    assert "s3cret" not in repr(said)
-    return str(said)
+    assert "s3cret" not in repr(error)
+    return str(error)
 
 
-def test_a_wrong_password_says_so(postgres: OnPostgres, url: str) -> None:
-    """And one that is missing; neither is ever shown."""
+def test_a_wrong_or_missing_password(postgres: OnPostgres, url: str) -> None:
+    """The error does not contain the password."""
     name = url.partition("?")[0].rpartition("/")[2]
-    postgres.tell("CREATE ROLE ana LOGIN PASSWORD 'right'")
-    rules = Path(postgres.tell("SHOW hba_file"))
+    postgres.run("CREATE ROLE ana LOGIN PASSWORD 'right'")
+    rules = Path(postgres.run("SHOW hba_file"))
     before = rules.read_text()
     try:
         rules.write_text(f"local all ana scram-sha-256\n{before}")
-        postgres.tell("SELECT pg_reload_conf()")
-        while "password" not in (said := _complaint_of(postgres.address(name, "ana:s3cret"))):
+        postgres.run("SELECT pg_reload_conf()")
+        while "password" not in (error := _error_or_nothing(postgres.address(name, "ana:s3cret"))):
             sleep(0.01)
-        assert "refuses this user's password" in said
-        assert "asks for a password" in _complaint(postgres.address(name, "ana"))
-        assert "right to everything" in _complaint(postgres.address(name, "ana:right"))
+        assert "refuses this user's password" in error
+        assert "asks for a password" in _error(postgres.address(name, "ana"))
+        assert "right to everything" in _error(postgres.address(name, "ana:right"))
     finally:
         rules.write_text(before)
-        postgres.tell("SELECT pg_reload_conf()")
-        postgres.tell("DROP ROLE ana")
+        postgres.run("SELECT pg_reload_conf()")
+        postgres.run("DROP ROLE ana")
 
 
-def _complaint_of(url: str) -> str:
+def _error_or_nothing(url: str) -> str:
     try:
         SqlJournal(url, REAL).close()
     except JournalError as error:
@@ -266,29 +261,29 @@ def _complaint_of(url: str) -> str:
     return ""
 
 
-def test_who_and_what_is_not_there_says_so(postgres: OnPostgres, url: str) -> None:
-    """A database or a user that the server does not know, and an option that nobody knows."""
-    assert "does not exist. Create it" in _complaint(postgres.address("missing", "postgres:s3cret"))
-    assert "knows no such user" in _complaint(postgres.address("postgres", "nobody:s3cret"))
-    assert "option that cannot be" in _complaint(f"{url}&sslmod=require")
-    assert "option that cannot be" in _complaint(f"{url}&sslmode=s3cret")
+def test_an_unknown_database_user_or_option(postgres: OnPostgres, url: str) -> None:
+    """Each has an error of its own."""
+    assert "does not exist. Create it" in _error(postgres.address("missing", "postgres:s3cret"))
+    assert "knows no such user" in _error(postgres.address("postgres", "nobody:s3cret"))
+    assert "invalid option" in _error(f"{url}&sslmod=require")
+    assert "invalid option" in _error(f"{url}&sslmode=s3cret")
 
 
-def test_a_server_that_is_out_of_reach_says_so() -> None:
-    """Nobody listens, nobody knows the host, or whoever listens never answers."""
-    assert "nobody listens there" in _complaint("postgresql://ana:s3cret@127.0.0.1:1/journal")
-    assert "nobody listens there" in _complaint("postgresql:///journal?host=/nowhere&password=s3cret")
-    assert "nobody knows its host" in _complaint("postgresql://ana:s3cret@nowhere.invalid/journal")
+def test_a_server_that_cannot_be_reached() -> None:
+    """No process listens, the host is unknown, or the server never answers."""
+    assert "no server listens there" in _error("postgresql://ana:s3cret@127.0.0.1:1/journal")
+    assert "no server listens there" in _error("postgresql:///journal?host=/nowhere&password=s3cret")
+    assert "its host is unknown" in _error("postgresql://ana:s3cret@nowhere.invalid/journal")
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         port = silent.getsockname()[1]
-        assert "does not answer" in _complaint(f"postgresql://ana:s3cret@127.0.0.1:{port}/journal?connect_timeout=2")
+        assert "does not answer" in _error(f"postgresql://ana:s3cret@127.0.0.1:{port}/journal?connect_timeout=2")
 
 
-def test_a_journal_that_may_not_be_written_says_so(postgres: OnPostgres, url: str, journal: SqlJournal) -> None:
-    """A server that only reads, as a standby does."""
-    postgres.tell(f"ALTER DATABASE {url.partition('?')[0].rpartition('/')[2]} SET default_transaction_read_only = on")
+def test_a_server_that_is_read_only(postgres: OnPostgres, url: str, journal: SqlJournal) -> None:
+    """A standby is read-only: the next step names the primary."""
+    postgres.run(f"ALTER DATABASE {url.partition('?')[0].rpartition('/')[2]} SET default_transaction_read_only = on")
     _cut(url, _sessions(url))
     with pytest.raises(JournalError, match=r"is read-only.*primary"):
         journal.open_incident("VS", OPENED, MACHINE)
@@ -303,27 +298,27 @@ def test_a_journal_that_may_not_be_written_says_so(postgres: OnPostgres, url: st
         ("sqlite:////var/lib/journal.db", False),
     ],
 )
-def test_where_the_journal_is_can_be_shown(
+def test_the_journal_s_address_is_printed_without_its_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str, *, secret: bool
 ) -> None:
-    """`allclear up` says where it is, and how other terminals reach it, without a password."""
+    """`allclear up` prints it, and the command for other terminals if that has no secret."""
     monkeypatch.setenv("ALLCLEAR_JOURNAL_URL", address)
     print_addresses(Stack("vintstreet", tmp_path, Ports(4200, 8077)))
-    said = capsys.readouterr().out
-    assert "s3cret" not in said
-    assert (f"export ALLCLEAR_JOURNAL_URL={address}" in said) != secret
-    assert shown(address) in said
+    printed = capsys.readouterr().out
+    assert "s3cret" not in printed
+    assert (f"export ALLCLEAR_JOURNAL_URL={address}" in printed) != secret
+    assert shown(address) in printed
     assert "host:5432/journal" in shown(address) or "/var/lib/journal.db" in shown(address)
 
 
 def test_a_password_is_in_no_description(url: str) -> None:
-    """Neither of the settings, nor of the journal and its database."""
+    """The repr of the settings, the journal and its database leaves it out."""
     secret = url.replace("//postgres@", "//postgres:s3cret@")
     settings, journal = Settings(journal_url=secret), SqlJournal(secret, REAL)
     try:
         shown = [repr(one) for one in (settings, journal, journal._db, journal._db.engine)]  # noqa: SLF001 - all
         assert "s3cret" in settings.journal_url
         assert not [one for one in shown if "s3cret" in one]
-        assert "s3cret" not in journal._db.shown  # noqa: SLF001 - it is in every sentence
+        assert "s3cret" not in journal._db.shown  # noqa: SLF001 - it is in every error
     finally:
         journal.close()

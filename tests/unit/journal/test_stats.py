@@ -1,4 +1,4 @@
-"""What the journal shows to whoever watches it, on each database."""
+"""The journal's figures for monitoring, and the check that it can be written, on each database."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def journal(url: str) -> Generator[SqlJournal]:
 
 
 def carried_out(journal: SqlJournal, act: str, status: ActStatus) -> None:
-    """Open an incident in which one act came to its end."""
+    """Open an incident in which one act has this outcome."""
     message = OutboxMessage(OutboxKind.START, "", "{incident}/respond", {})
     opened = OPENED.model_copy(update={"company": journal.scope.company})
     incident, _ = journal.open_incident("VS", opened, MACHINE, outbox=[message])
     intent = ActIntended(act=act, digest="", change={}, holder=journal.holder)
-    mine = journal.claim("dial", incident, act, timedelta(seconds=30), intent, MACHINE)
-    assert isinstance(mine, Acquired)
+    claim = journal.claim("dial", incident, act, timedelta(seconds=30), intent, MACHINE)
+    assert isinstance(claim, Acquired)
     outcome = Outcome(status=status, sentence='It says "status".', changed=True)
-    assert journal.finish("dial", mine.token, incident, ActFinished(act=act, outcome=outcome), MACHINE)
+    assert journal.finish("dial", claim.token, incident, ActFinished(act=act, outcome=outcome), MACHINE)
 
 
 def counts(journal: SqlJournal) -> Counts:
@@ -50,21 +50,21 @@ def counts(journal: SqlJournal) -> Counts:
     return journal.counts()
 
 
-def test_what_came_in_is_listed_without_its_words(journal: SqlJournal) -> None:
-    """The newest comes first; by state, by source, and no more than was asked for."""
+def test_deliveries_are_listed_without_their_bodies(journal: SqlJournal) -> None:
+    """The newest is first. The list can be limited to a state, to a source, and to a number."""
     first, _ = received(journal, "json", {}, b"{}", "a")
     received(journal, "grafana", {}, b"[]", "b")
     received(journal, "json", {}, b"{}", "a")
     journal.set_delivery_state(first, "ignored", "reason")
     (shown,) = journal.delivery_summaries(source="json")
     assert (shown.id, shown.count, shown.state, shown.reason) == (first, 2, "ignored", "reason")
-    assert [one.source for one in journal.delivery_summaries()] == ["grafana", "json"]
-    assert [one.source for one in journal.delivery_summaries(limit=1)] == ["grafana"]
+    assert [summary.source for summary in journal.delivery_summaries()] == ["grafana", "json"]
+    assert [summary.source for summary in journal.delivery_summaries(limit=1)] == ["grafana"]
     assert journal.delivery_summaries(state="new", source="json") == []
 
 
-def test_deliveries_are_counted_by_what_became_of_them(journal: SqlJournal) -> None:
-    """The oldest unread one is the oldest that was never read; one that is read again does not count."""
+def test_deliveries_are_counted_by_state(journal: SqlJournal) -> None:
+    """`unread_since` is the time of the oldest that was never handled. A repeat of a handled one does not count."""
     assert (counts(journal).deliveries, counts(journal).unread_since) == ({}, None)
     first, _ = received(journal, "json", {}, b"{}", "a")
     second, _ = received(journal, "grafana", {}, b"[]", "b")
@@ -77,7 +77,7 @@ def test_deliveries_are_counted_by_what_became_of_them(journal: SqlJournal) -> N
 
 
 def test_acts_and_outbox_are_counted(journal: SqlJournal) -> None:
-    """Outcomes are counted by status, whatever words stand in them; errands as long as they are not done."""
+    """Acts are counted by the status of their outcome, and outbox messages while they are not done."""
     carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
     carried_out(journal, "contain/flag", ActStatus.FAILED)
     carried_out(journal, "contain/flag", ActStatus.VERIFIED)
@@ -88,7 +88,7 @@ def test_acts_and_outbox_are_counted(journal: SqlJournal) -> None:
 
 
 def test_each_company_counts_its_own(url: str, journal: SqlJournal) -> None:
-    """What another company on the same journal has left unread or has done is not among these figures."""
+    """The figures leave out the other company on the same journal."""
     with closing(SqlJournal(url, Scope("other", simulated=False))) as other:
         received(other, "json", {}, b"{}", "theirs")
         carried_out(other, "contain/roll-back", ActStatus.FAILED)
@@ -97,8 +97,8 @@ def test_each_company_counts_its_own(url: str, journal: SqlJournal) -> None:
     assert (theirs.deliveries, theirs.acts, theirs.outbox) == ({"new": 1}, {"failed": 1}, ["VS-1/respond"])
 
 
-def test_the_proof_that_it_can_be_written_leaves_no_trace(journal: SqlJournal) -> None:
-    """Nothing that anybody counts or claims is changed by it, however often it is made."""
+def test_the_check_that_it_can_be_written_changes_no_figure(journal: SqlJournal) -> None:
+    """Three checks leave all counts as they were."""
     carried_out(journal, "contain/roll-back", ActStatus.VERIFIED)
     before = counts(journal)
     for _ in range(3):
@@ -106,8 +106,8 @@ def test_the_proof_that_it_can_be_written_leaves_no_trace(journal: SqlJournal) -
     assert counts(journal) == before
 
 
-def test_the_proof_that_it_can_be_written_reaches_the_disk(tmp_path: Path) -> None:
-    """Each proof writes, so that a disk that is full or gone is noticed."""
+def test_the_check_that_it_can_be_written_writes_to_the_disk(tmp_path: Path) -> None:
+    """Each check writes, so a disk that is full or gone is noticed."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     log = tmp_path / "journal.db-wal"
     journal.check_writable()

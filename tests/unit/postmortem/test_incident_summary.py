@@ -24,16 +24,16 @@ def _waiting() -> Story:
     return Story().opened(simulated=True).verified().paged().roll_back_proposed()
 
 
-def test_the_page_says_how_it_stands() -> None:
-    """Id, title, severity, status and lead stand on top, and a drill says so first."""
+def test_the_page_begins_with_the_state_of_the_incident() -> None:
+    """Its id, title, severity, status and lead are at the top, and a drill is marked first."""
     lines = _printed(_waiting()).splitlines()
     assert lines[0].startswith("[SIMULATED] VS-12  Payment processing down")
-    words = [line.split(maxsplit=1)[1].strip() for line in lines[1:5]]
-    assert words == ["P0 Critical", "INVESTIGATING", "Initial Response", "Ben"]
+    values = [line.split(maxsplit=1)[1].strip() for line in lines[1:5]]
+    assert values == ["P0 Critical", "INVESTIGATING", "Initial Response", "Ben"]
 
 
-def test_what_waits_shows_the_change_and_the_commands_unbroken() -> None:
-    """Whoever has to decide sees before and after, and copies one line, however narrow the window is."""
+def test_an_open_question_shows_the_change_and_each_command_on_one_line() -> None:
+    """The approver sees before and after, and can copy a command from a window of any width."""
     printed = _printed(_waiting(), width=70)
     assert "traffic: vintstreet-00042-zub 100 -> vintstreet-00041-wex 100" in printed
     assert {
@@ -43,7 +43,7 @@ def test_what_waits_shows_the_change_and_the_commands_unbroken() -> None:
 
 
 def test_a_question_that_is_no_act_says_what_each_answer_does() -> None:
-    """That `approve` means "it is a false alarm" nobody guesses; the candidates of a choice are named, too."""
+    """Each command has its consequence above it, and the candidates of a choice are listed."""
     story = Story().opened()
     ask = Ask(
         id="VS-12/contain/which",
@@ -63,8 +63,8 @@ def test_a_question_that_is_no_act_says_what_each_answer_does() -> None:
     assert lines[at + 2].startswith("allclear approve VS-12/contain/which")
 
 
-def test_what_happens_without_an_answer_is_told() -> None:
-    """A veto window that runs is on the page, with its end in UTC."""
+def test_the_page_says_what_happens_without_an_answer() -> None:
+    """An open veto window is on the page, with its end in UTC."""
     story = Story().opened().roll_back_proposed()
     ask = story.incident.open_asks[0].ask.model_copy(
         update={"id": "VS-12/contain/alone", "window": AnswerWindow(until=START, then="act")}
@@ -73,7 +73,7 @@ def test_what_happens_without_an_answer_is_told() -> None:
 
 
 def test_after_the_end_only_the_review_waits() -> None:
-    """What was left unanswered is over; the post-mortem's steps are not."""
+    """Questions that were left unanswered are closed, and those of the review stay open."""
     story = Story().opened().roll_back_proposed()
     assert "Nothing." in _printed(Story().opened())
     review = story.incident.open_asks[0].ask.model_copy(update={"id": "VS-12/review/meet", "phase": "review"})
@@ -83,15 +83,15 @@ def test_after_the_end_only_the_review_waits() -> None:
     assert "allclear approve VS-12/contain/roll-back" not in printed
 
 
-def test_what_has_not_happened_says_so() -> None:
-    """An empty field would look like a fault; how long something took says from when."""
+def test_a_time_that_is_not_known_yet_is_shown_as_not_yet() -> None:
+    """An empty field would look like an error. A duration says from when it is counted."""
     printed = _printed(_waiting().contained())
     assert "Recovered     not yet" in printed
     assert "after it began)" in printed
 
 
-def test_what_waits_for_two_people_says_how_many_have_answered() -> None:
-    """One of two is not enough, and the page shows it."""
+def test_a_question_for_two_people_shows_how_many_have_answered() -> None:
+    """One of two has approved."""
     story = Story().opened()
     story.roll_back_proposed()
     proposed = story.incident.acts["contain/roll-back"].proposed.model_copy(
@@ -101,8 +101,8 @@ def test_what_waits_for_two_people_says_how_many_have_answered() -> None:
     assert "(asked: two of Tech Lead or CTO, 1 of 2 so far; since 14:30 UTC)" in _printed(story, width=160)
 
 
-def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:
-    """Pinned traffic is not forgotten: the page says whose it is, until when, and who took it over."""
+def test_a_change_that_is_left_in_place_has_an_owner_and_a_date() -> None:
+    """For pinned traffic the page names the owner, the date of the review, and the person who took it over."""
     story = _waiting().contained()
     assert "traffic pinned to one revision (run:vintstreet), owner Tech Lead, to be reviewed by" in _printed(story)
     story.record(LedgerHandedOver(act="contain/roll-back", to="Ana", due=START), by=BEN)
@@ -110,15 +110,15 @@ def test_what_is_still_in_place_has_an_owner_and_a_date() -> None:
     assert "Still in place" not in _printed(Story().whole())
 
 
-def test_auditors_get_everything() -> None:
-    """With routine lines the intents, runs and details are there too."""
+def test_routine_lines_are_shown_on_request() -> None:
+    """They include intents, runs and details, for auditors."""
     story = _waiting().contained()
     assert "Starting: " not in _printed(story)
     assert "Issued by responder-1." in _printed(story, routine=True)
 
 
-def test_artifacts_hold_the_timeline_and_the_acts() -> None:
-    """Prefect's pages show the same lines, and a table with who approved what."""
+def test_artifacts_have_the_timeline_and_the_acts() -> None:
+    """They have the lines of the page, and a table of acts with their approvers."""
     story = Story().whole()
     assert "- **14:34** Contained (Roll back traffic)" in markdown_timeline(story.incident, story.entries, plan())
     row = next(line for line in markdown_acts(story.incident, plan()).splitlines() if "| Roll back traffic" in line)
@@ -126,12 +126,12 @@ def test_artifacts_hold_the_timeline_and_the_acts() -> None:
 
 
 def test_an_incident_without_acts_says_so() -> None:
-    """An empty table would look like a fault."""
+    """An empty table would look like an error."""
     assert markdown_acts(Story().opened().incident) == "allclear took no action."
 
 
-def test_a_no_is_told_in_the_table_of_acts() -> None:
-    """What a person refused is neither done nor open."""
+def test_a_denied_act_is_in_the_table_of_acts() -> None:
+    """It is shown as not done, with the reason of the person who denied it."""
     story = _waiting().answered("contain/roll-back", "wrong revision", yes=False)
     rows = [line for line in markdown_acts(story.incident, plan()).splitlines() if line.startswith("|")]
     row = rows[-1]

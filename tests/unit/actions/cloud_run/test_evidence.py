@@ -34,7 +34,7 @@ def named(moves: list[TrafficMove]) -> list[str]:
 
 
 def test_our_record_counts_newest_first_and_only_before_the_onset() -> None:
-    """A baseline from after the onset does not count; an old one is told with its date."""
+    """A baseline from after the onset does not count. The sentence about an old one has its date."""
     record = [
         Baseline(resource="traffic:x", revision=name, at=at, noted_by="VS-1")
         for name, at in (("old", ago(60 * 24 * 6)), ("good", ago(45)), ("late", ago(-3)))
@@ -45,7 +45,7 @@ def test_our_record_counts_newest_first_and_only_before_the_onset() -> None:
     assert statement[1].statement == "served 100 % and was healthy at 02:55 UTC on 14 Nov 2026, by our own record"
 
 
-def test_requests_are_told_with_failures_the_busiest_first() -> None:
+def test_requests_are_listed_with_failures_the_busiest_first() -> None:
     """The approver reads exact numbers."""
     statement = by_requests({"a": RequestCount(total=400), "b": RequestCount(total=18_000, failed=12)}, ONSET, NOW)
     assert [one.statement for one in statement] == [
@@ -54,7 +54,7 @@ def test_requests_are_told_with_failures_the_busiest_first() -> None:
     ]
 
 
-def test_an_onset_of_another_day_is_told_with_its_date() -> None:
+def test_an_onset_of_another_day_is_written_with_its_date() -> None:
     """An incident that was left open for a week must not look like tonight's."""
     [statement] = by_requests({"a": RequestCount(total=400)}, ONSET, ONSET + timedelta(days=7))
     assert statement.statement.endswith("in the hour before 02:55 UTC on 20 Nov 2026")

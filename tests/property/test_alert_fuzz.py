@@ -1,4 +1,4 @@
-"""Whatever a stranger sends: proving never raises, and reading raises nothing but ValueError."""
+"""Any request to an alert source: authentication never raises, and parsing raises only ValueError."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ ODD = st.one_of(
     st.just("0001-01-01"),
     st.sampled_from(["resolved", "firing", "$X", "9" * 50, "\x00", "\u202e", "9999-12-31T23:59:59-10:00"]),
 )
-"""What may stand where something else was meant."""
+"""Values that a body can have in place of the documented one."""
 
 
 def check(case: tuple[str, str], request: RawRequest) -> None:
-    """Take a request the whole way; asserts that only what may happen does."""
+    """Authenticate, store and parse a request, and check the alerts that are found."""
     source = SOURCES[case[0].partition("-")[0]]
-    proof = source.authenticate(request, credentials_for(case[0]), NOW)
-    assert proof.level is not None or proof.reason
+    authentication = source.authenticate(request, credentials_for(case[0]), NOW)
+    assert authentication.level is not None or authentication.reason
     try:
-        headers, body, known = stored_parts(source, request, proof.level or AuthenticationLevel.WEAK)
-        found = source.parse(stored_request(headers, body))
+        headers, body, key = stored_parts(source, request, authentication.level or AuthenticationLevel.WEAK)
+        parsed = source.parse(stored_request(headers, body))
     except ValueError as error:
-        assert str(error)  # noqa: PT017 - most bodies are refused, the others are looked at below
+        assert str(error)  # noqa: PT017 - most bodies are refused, the others are checked below
         return
-    assert known.startswith(source.name)
-    for alert in [] if isinstance(found, NoAlert) else found:
+    assert key.startswith(source.name)
+    for alert in [] if isinstance(parsed, NoAlert) else parsed:
         assert alert.state in {"firing", "resolved"}
         assert alert.key
         assert not alert.authenticated
@@ -59,8 +59,8 @@ def check(case: tuple[str, str], request: RawRequest) -> None:
 
 @MANY
 @given(st.sampled_from(CASES), st.data())
-def test_bytes_that_are_touched_anywhere_do_no_harm(case: tuple[str, str], data: st.DataObject) -> None:
-    """Bytes that were changed, cut or put in, in the body or in a header, are refused or read, and nothing else."""
+def test_a_request_with_changed_bytes_is_refused_or_parsed(case: tuple[str, str], data: st.DataObject) -> None:
+    """Bytes are changed, removed or inserted, in the body, a header or the query."""
     request = REQUESTS[case]
     body = bytearray(request.body)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -69,8 +69,8 @@ def test_bytes_that_are_touched_anywhere_do_no_harm(case: tuple[str, str], data:
     headers = [*request.headers]
     if data.draw(st.booleans()):
         index = data.draw(st.integers(0, len(headers) - 1))
-        said = data.draw(st.text(st.characters(max_codepoint=255), max_size=80))
-        headers[index] = (headers[index][0], said)
+        value = data.draw(st.text(st.characters(max_codepoint=255), max_size=80))
+        headers[index] = (headers[index][0], value)
         if data.draw(st.booleans()):
             headers.append(headers[index])
     query = data.draw(st.one_of(st.just(request.query), st.text(max_size=30)))
@@ -82,8 +82,8 @@ BODIES = {case: json.loads(request.body) for case, request in REQUESTS.items() i
 
 @MANY
 @given(st.sampled_from(sorted(BODIES)), st.data())
-def test_json_with_something_else_in_it_does_no_harm(case: tuple[str, str], data: st.DataObject) -> None:
-    """Wherever another type stands than was meant, the body is refused in a sentence, or what is left is read."""
+def test_a_body_with_values_of_other_types_is_refused_or_parsed(case: tuple[str, str], data: st.DataObject) -> None:
+    """Up to three values anywhere in the JSON are replaced."""
     body = BODIES[case]
     for _ in range(data.draw(st.integers(1, 3))):
         body = put(body, data.draw(st.sampled_from(places(body))), data.draw(ODD))
