@@ -36,7 +36,7 @@ async def drill(scenario: str) -> str:
         if not line.routine:
             log.info("%s", line.text)
 
-    played = await play(company, scenario, home.resolve(), told=log_entry, said=log.info)
+    played = await play(company, scenario, home.resolve(), on_entry=log_entry, on_progress=log.info)
     await acreate_markdown_artifact(
         key=f"drill-{scenario}", markdown=played.post_mortem, description=f"The post-mortem of the drill {scenario}"
     )

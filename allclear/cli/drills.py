@@ -68,7 +68,9 @@ def drill(
 
     print_progress("All times are UTC.")
     person = _ask_at_terminal if interactive else None
-    played = run_until_stopped(play(company, name, place, told=print_entry, said=print_progress, person=person))
+    played = run_until_stopped(
+        play(company, name, place, on_entry=print_entry, on_progress=print_progress, person=person)
+    )
     _tidy(place)
     if as_json:
         print_json(_as_json(played))

@@ -1,1 +1,1 @@
-"""A rehearsal on the production engine: a simulated production breaks, simulated people answer, the rest is real."""
+"""Drills: a simulated production breaks and simulated people answer; everything else is the production code."""

@@ -1,4 +1,4 @@
-"""The simulated people: they acknowledge, answer what is asked, deploy the fix, and write the post-mortem's words."""
+"""The simulated people: they acknowledge, answer questions, deploy the fix, and write the post-mortem."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ AskedPerson = Callable[[Ask], Awaitable[tuple[By, bool, str] | None]]
 """Asks the person at the terminal; None leaves the answer to the cast."""
 
 _CHECKS = 0.1
-"""Seconds between two looks at the journal."""
+"""Seconds between two reads of the journal."""
 
 
 class Cast:
-    """The people of a drill, playing against one incident."""
+    """The people of a drill, who respond to one incident."""
 
     def __init__(self, script: Script, engine: Engine, control: str, person: AskedPerson | None = None) -> None:
         self._script = script
@@ -33,7 +33,7 @@ class Cast:
         self._answering: dict[str, asyncio.Task[None]] = {}
 
     async def play(self, incident_id: str) -> None:
-        """Play until the incident is over and reviewed; whatever one of the cast trips over is raised."""
+        """Act until the incident is over and reviewed. Raise the error of a member who fails."""
         acknowledged = wrote = noted = False
         while True:
             incident = self._engine.conductor.incident(incident_id)
@@ -63,7 +63,7 @@ class Cast:
         return True
 
     async def _answer(self, ask: Ask) -> None:
-        """Answer `ask`; where several people have to, one after the other until it is settled."""
+        """Answer `ask`. If it needs several people, they answer one after the other until it is closed."""
         for number in range(ask.policy.people):
             await self._answer_once(ask, number)
             state = self._engine.conductor.incident(ask.id.partition("/")[0]).asks[ask.id]
@@ -72,35 +72,35 @@ class Cast:
 
     async def _answer_once(self, ask: Ask, number: int) -> None:
         line = self._line(ask, number)
-        if self._person is not None and (said := await self._person(ask)) is not None:
-            by, yes, reason = said
+        if self._person is not None and (given := await self._person(ask)) is not None:
+            by, yes, reason = given
         else:
             member = self._member(ask, line, number)
             await asyncio.sleep((line.after or member.answers_after).total_seconds())
             by, yes, reason = self._by(member), line.yes, line.reason or "Looks right."
         if line.deploy is not None and yes and not number:
-            async with httpx.AsyncClient(base_url=self._control, timeout=10) as http:
+            async with httpx.AsyncClient(base_url=self._control, timeout=60) as http:
                 (await http.post("/deploy", json=line.deploy)).raise_for_status()
         choice = (line.choose or ask.choices[0].name) if ask.choices and yes else None
         self._engine.people.answer(ask.id, by, yes=yes, reason=reason, choice=choice)
 
     def _line(self, ask: Ask, number: int) -> Line:
-        """Return the script's line for the person who answers as `number`; the second of two may have their own."""
+        """Return the line for answer `number`, from 0. The second of two people can have a line of their own."""
         place = f"{ask.phase}/{ask.step}"
         lines = [line for line in self._script.answers if line.ask == place]
         return lines[min(number, len(lines) - 1)] if lines else Line(ask=place)
 
     def _member(self, ask: Ask, line: Line, number: int) -> Member:
-        """Return the member who answers: each person once, first those whose role is required, else a stand-in."""
+        """Return the member who answers: no one answers twice, required roles come first, and a stand-in comes last."""
         policy = ask.policy
         first = [line.by] if line.by and not number else []
         roles: list[str] = list(dict.fromkeys([*first, *policy.one_of, *policy.roles]))
-        may = [one for role in roles for one in self._script.people if one.role == role]
-        told = self._engine.conductor.incident(ask.id.partition("/")[0]).asks[ask.id].answers
-        said = {person_key(answer.by.actor) for answer in told}
-        fresh = [one for one in may if person_key(self._by(one).actor) not in said]
+        allowed = [member for role in roles for member in self._script.people if member.role == role]
+        answers = self._engine.conductor.incident(ask.id.partition("/")[0]).asks[ask.id].answers
+        answered = {person_key(answer.by.actor) for answer in answers}
+        fresh = [member for member in allowed if person_key(self._by(member).actor) not in answered]
         if line.by and not number:
-            fresh = [one for one in fresh if one.role == line.by] or fresh
+            fresh = [member for member in fresh if member.role == line.by] or fresh
         return fresh[0] if fresh else Member(name=f"Stand-in for {roles[0]}", role=roles[0])
 
     def _by(self, member: Member) -> By:
@@ -117,14 +117,14 @@ class Cast:
         scribe = self._by(self._script.people[-1])
         for field, text in self._script.words.items():
             self._engine.people.write_post_mortem(incident_id, field, text, scribe)
-        for one in self._script.follow_ups:
-            due = utc_now() + timedelta(days=one.in_days)
-            self._engine.people.follow_up(incident_id, one.text, one.owner, due, scribe)
+        for follow_up in self._script.follow_ups:
+            due = utc_now() + timedelta(days=follow_up.in_days)
+            self._engine.people.follow_up(incident_id, follow_up.text, follow_up.owner, due, scribe)
         return True
 
 
 def finished(incident: Incident) -> bool:
-    """Return whether nothing more will happen: a false alarm, or resolved and reviewed."""
+    """Return whether the incident was a false alarm, or is resolved and reviewed."""
     if incident.ended is None:
         return False
     return incident.ended.ending == "false-alarm" or "review" in incident.left

@@ -1,4 +1,4 @@
-"""Says what is wrong with a company's drills before they are played: names, alerts, asks, and their production."""
+"""Checks a company's drills before they are run: names, alerts, questions, and the simulated production."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRODUCTION = "production"
 
 
 def check_drills(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the files under `drills/`, and with the plan's word on which comes first."""
+    """Yield the mistakes in the files under `drills/`, and in the plan's `first_drill`."""
     paths = sorted((draft.folder / "drills").glob("*.yaml"))
     for path in paths:
         file = read_yaml(path)
@@ -47,7 +47,7 @@ def check_drills(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def _drill(draft: Draft, file: YamlFile) -> Iterator[Diagnostic]:
-    """Yield what is wrong with one drill file. A file without an alert describes a production only."""
+    """Yield the mistakes in one drill file. A file without an alert only describes a production."""
     production = _production(file)
     if isinstance(production, list):
         yield from production
@@ -58,7 +58,7 @@ def _drill(draft: Draft, file: YamlFile) -> Iterator[Diagnostic]:
     if isinstance(script, list):
         yield from script
         return
-    yield from _Sheet(draft, file, script, None if isinstance(production, list) else production).diagnostics()
+    yield from _DrillCheck(draft, file, script, None if isinstance(production, list) else production).diagnostics()
 
 
 def _production(file: YamlFile) -> Production | list[Diagnostic]:
@@ -67,15 +67,16 @@ def _production(file: YamlFile) -> Production | list[Diagnostic]:
     try:
         return Production.model_validate(file.data[PRODUCTION])
     except ValidationError as error:
-        found = validation_problems(error, Production)
         return [
-            file.error((PRODUCTION, *one.place), one.sentence.replace("The file:", "`production`:"), one.next_step)
-            for one in found
+            file.error(
+                (PRODUCTION, *problem.place), problem.sentence.replace("The file:", "`production`:"), problem.next_step
+            )
+            for problem in validation_problems(error, Production)
         ]
 
 
-class _Sheet:
-    """One drill under the eye."""
+class _DrillCheck:
+    """The check of one drill against the plan, its runbook and its systems."""
 
     def __init__(self, draft: Draft, file: YamlFile, script: Script, production: Production | None) -> None:
         self._draft = draft
@@ -87,7 +88,7 @@ class _Sheet:
         plan = self._draft.plan
         if plan is not None:
             yield from self._roles(plan)
-            yield from self._followed(plan)
+            yield from self._routed(plan)
         yield from self._known("words", self._script.words, FIELDS, "The post-mortem has no field")
         yield from self._braces()
 
@@ -106,8 +107,8 @@ class _Sheet:
             if name not in known:
                 yield self._file.error((field, name), f"{what} `{name}`.", suggestion(name, known))
 
-    def _followed(self, plan: Plan) -> Iterator[Diagnostic]:
-        """Return what the alert leads to: its route, and that route's runbook and service."""
+    def _routed(self, plan: Plan) -> Iterator[Diagnostic]:
+        """Yield the mistakes that the alert's route shows: in the answers, and in the simulated service."""
         route = plan.route(dict(self._script.alert.labels))
         if route is None:
             yield self._file.error(
@@ -120,14 +121,14 @@ class _Sheet:
             yield from self._asks(plan, runbook)
         services = self._draft.systems.services if self._draft.systems else {}
         if self._production is not None and route.service in services:
-            yield from self._stage(route, services[route.service], self._production)
+            yield from self._simulated(route, services[route.service], self._production)
 
     def _asks(self, plan: Plan, runbook: Runbook) -> Iterator[Diagnostic]:
         asks, acts = _asks(plan, runbook), _acts(runbook)
         for index, line in enumerate(self._script.answers):
             if line.ask not in asks:
                 yield self._file.error(
-                    ("answers", index, "ask"), f"Nobody is ever asked `{line.ask}`.", suggestion(line.ask, asks)
+                    ("answers", index, "ask"), f"No one is ever asked `{line.ask}`.", suggestion(line.ask, asks)
                 )
         for index, act in enumerate(self._script.expect.verified):
             if act not in acts:
@@ -137,8 +138,8 @@ class _Sheet:
                     suggestion(act, acts),
                 )
 
-    def _stage(self, route: Route, service: Service, production: Production) -> Iterator[Diagnostic]:
-        """Yield where the simulated production differs from the systems that the response will use."""
+    def _simulated(self, route: Route, service: Service, production: Production) -> Iterator[Diagnostic]:
+        """Yield the differences between the simulated production and the systems that the response uses."""
         handle = service.handle(CloudRunHandle)
         known = handle.names if handle else []
         if known and production.service not in known:
@@ -153,7 +154,7 @@ class _Sheet:
             if (region, name) not in played:
                 yield self._file.warning(
                     (PRODUCTION,),
-                    f"`{route.service}` in systems.yaml is `{name}` in {region}, which the drill's production has not.",
+                    f"`{route.service}` in systems.yaml is `{name}` in {region}, which the drill's production lacks.",
                     "Add it under `other_services`, or leave that region's steps out of the drill.",
                 )
         pages = [page.path for page in production.pages]
@@ -166,11 +167,13 @@ class _Sheet:
                 )
 
     def _braces(self) -> Iterator[Diagnostic]:
-        """Yield braces in the drill's texts: they are used as they stand."""
+        """Yield the placeholders in the drill's texts, because none of them is filled in."""
         for place, text in texts(self._script.model_dump(mode="json", by_alias=True)):
             for name in unknown_placeholders(text, {}):
-                like = " It is filled in templates and steps only." if name in PLACEHOLDERS else ""
-                yield self._file.warning(place, f"{{{name}}} stays as it is in a drill.{like}", "Write the words out.")
+                note = " It is filled in templates and steps only." if name in PLACEHOLDERS else ""
+                yield self._file.warning(
+                    place, f"{{{name}}} stays as it is in a drill.{note}", "Write the text itself."
+                )
 
 
 def _acts(runbook: Runbook) -> list[str]:
@@ -178,14 +181,14 @@ def _acts(runbook: Runbook) -> list[str]:
 
 
 def _asks(plan: Plan, runbook: Runbook) -> list[str]:
-    """Return the names of all that people can be asked in an incident of this runbook."""
+    """Return the names of all questions that an incident with this runbook can have."""
     acts = _acts(runbook)
-    found = [f"{phase.value}/{step.id}" for phase in Phase for step in runbook.steps(phase)]
-    found += [choice_key(act) for act in acts]
+    names = [f"{phase.value}/{step.id}" for phase in Phase for step in runbook.steps(phase)]
+    names += [choice_key(act) for act in acts]
     for phase in Phase:
         if any(step.undo for step in runbook.steps(phase)):
             undone = [f"{phase.value}/{undo_key(act)}" for act in acts]
-            found += [*undone, *(f"{name}-left" for name in undone)]
-    found.append(f"{Phase.CONTAIN.value}/{MANUAL_CONTAINMENT}")
-    found += [f"{DUTY}/{duty.name}" for duty in plan.duties]
-    return found + [f"{Phase.CONTAIN.value}/evidence-{one.name}" for one in plan.evidence]
+            names += [*undone, *(f"{name}-left" for name in undone)]
+    names.append(f"{Phase.CONTAIN.value}/{MANUAL_CONTAINMENT}")
+    names += [f"{DUTY}/{duty.name}" for duty in plan.duties]
+    return names + [f"{Phase.CONTAIN.value}/evidence-{evidence.name}" for evidence in plan.evidence]

@@ -1,4 +1,4 @@
-"""Plays a drill from the first error to the post-mortem, on everything that a real response runs on."""
+"""Runs a drill from the first error to the post-mortem, on the same stack as a real response."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from allclear.postmortem.document import write_post_mortem
 from allclear.stack import Ports, Stack
 
 _LONGEST = 900
-"""Seconds after which a drill is given up, unless a person at the terminal takes part."""
+"""Seconds after which a drill is stopped, unless a person at the terminal takes part."""
 
-Told = Callable[[Entry, Incident], None]
-"""Hears each entry of the journal as it is written."""
+EntryListener = Callable[[Entry, Incident], None]
+"""Receives each entry of the journal when it is written, with the incident."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """How a drill went."""
+    """The result of a drill."""
 
     incident: Incident
     entries: list[Entry]
@@ -44,7 +44,7 @@ class Played:
 
     @property
     def passed(self) -> bool:
-        """Return whether the response came to what the script expects."""
+        """Return whether the response did what the script expects."""
         return not self.misses
 
 
@@ -53,27 +53,27 @@ async def play(
     scenario: str,
     home: Path,
     *,
-    told: Told,
-    said: Callable[[str], None],
+    on_entry: EntryListener,
+    on_progress: Callable[[str], None],
     person: AskedPerson | None = None,
 ) -> Played:
-    """Play the drill and returns how it went. Raises AllclearError where it cannot be played at all.
+    """Run the drill, and return its result. Raises AllclearError if it cannot be run at all.
 
-    It runs on a stack of its own under `home`: nothing it does can reach anything real.
+    It runs on a stack of its own under `home`, which cannot reach any real system.
     """
     _, script = find_script(company.folder, scenario)
-    said("Starting the simulated production, Prefect, the runner and the responder …")
+    on_progress("Starting the simulated production, Prefect, the runner and the responder …")
     async with Stack(company.name, home, Ports.free(), scenario, breaks=False) as stack:
         engine = make_engine(stack.settings, environ={}, company=company)
         try:
-            said(f"Everything is up. {script.title}: users arrive; the alert follows.")
+            on_progress(f"Everything is up. {script.title}: users arrive; the alert follows.")
             begun = time.monotonic()
             control = stack.simulation.control
             incident_id = await _alert(script, stack, control)
             cast = Cast(script, engine, control, person)
             limit = None if person else _LONGEST
             async with asyncio.timeout(limit):
-                await _play_on(stack, engine, incident_id, cast, told)
+                await _play_on(stack, engine, incident_id, cast, on_entry)
             return await _report(script, company, engine, control, home, incident_id, time.monotonic() - begun)
         except TimeoutError as error:
             raise ConfigError(f"The drill did not end in {_LONGEST} s.", f"Read the logs in {home}/logs.") from error
@@ -82,7 +82,7 @@ async def play(
 
 
 async def _alert(script: Script, stack: Stack, control: str) -> str:
-    """Do what monitoring does: notices, and posts to the responder as Alertmanager would. Returns the incident."""
+    """Wait for the first error, send the alert as Alertmanager would, and return the incident's id."""
     began = await _first_error(control) if script.expect.ending == "resolved" else utc_now()
     await asyncio.sleep(script.alert.after.total_seconds())
     body = {
@@ -102,14 +102,14 @@ async def _alert(script: Script, stack: Stack, control: str) -> str:
         ],
     }
     headers = {"Authorization": f"Bearer {stack.token}"}
-    async with httpx.AsyncClient(base_url=stack.settings.responder_url, headers=headers, timeout=10) as http:
+    async with httpx.AsyncClient(base_url=stack.settings.responder_url, headers=headers, timeout=60) as http:
         answer = await http.post("/alerts/alertmanager", json=body)
         if not answer.is_success:
             raise ConfigError(
                 f"The responder refused the alert: {answer.text}", f"Read {stack.home}/logs/responder.log."
             )
         delivery = answer.json()["id"]
-        for _ in range(200):
+        for _ in range(1200):
             state = (await http.get(f"/alerts/{delivery}")).json()
             if state["incident"]:
                 return str(state["incident"])
@@ -120,7 +120,7 @@ async def _alert(script: Script, stack: Stack, control: str) -> str:
 
 
 async def _first_error(control: str) -> datetime:
-    async with httpx.AsyncClient(base_url=control, timeout=10) as http:
+    async with httpx.AsyncClient(base_url=control, timeout=60) as http:
         (await http.post("/break")).raise_for_status()
         for _ in range(600):
             log = (await http.get("/log")).json()
@@ -131,11 +131,11 @@ async def _first_error(control: str) -> datetime:
     raise ConfigError("No user of the simulated production saw an error in a minute.", "Correct the scenario.")
 
 
-async def _play_on(stack: Stack, engine: Engine, incident_id: str, cast: Cast, told: Told) -> None:
-    """Play until the end. A part of the stack or a member of the cast that fails ends the drill at once."""
+async def _play_on(stack: Stack, engine: Engine, incident_id: str, cast: Cast, on_entry: EntryListener) -> None:
+    """Run until the end. If a part of the stack or a member of the cast fails, the drill ends at once."""
     tasks = [
         asyncio.create_task(cast.play(incident_id)),
-        asyncio.create_task(_tell(engine, incident_id, told)),
+        asyncio.create_task(_follow_entries(engine, incident_id, on_entry)),
     ]
     watch = asyncio.create_task(stack.watch())
     try:
@@ -150,25 +150,25 @@ async def _play_on(stack: Stack, engine: Engine, incident_id: str, cast: Cast, t
             task.cancel()
 
 
-async def _tell(engine: Engine, incident_id: str, told: Told) -> None:
+async def _follow_entries(engine: Engine, incident_id: str, on_entry: EntryListener) -> None:
     seen = 0
     while True:
         fresh = engine.journal.entries(incident_id, after=seen)
         incident = engine.conductor.incident(incident_id)
         for entry in fresh:
-            told(entry, incident)
+            on_entry(entry, incident)
             seen = entry.number
         if finished(incident) and seen == incident.length:
             return
         await asyncio.sleep(0.1)
 
 
-async def _report(  # noqa: PLR0913 - all that a drill leaves behind
+async def _report(  # noqa: PLR0913 - the parts of a result
     script: Script, company: Company, engine: Engine, control: str, home: Path, incident_id: str, seconds: float
 ) -> Played:
     incident = engine.conductor.incident(incident_id)
     entries = engine.journal.entries(incident_id)
-    async with httpx.AsyncClient(base_url=control, timeout=10) as http:
+    async with httpx.AsyncClient(base_url=control, timeout=60) as http:
         event_log = (await http.get("/log")).json()
     service = company.systems.services[incident.opened.service]
     document = write_post_mortem(
@@ -184,7 +184,7 @@ async def _report(  # noqa: PLR0913 - all that a drill leaves behind
 
 
 def _misses(script: Script, engine: Engine, incident: Incident, seconds: float) -> list[str]:
-    """Return where the response fell short of what the script expects, a sentence each."""
+    """Return a sentence for each of the script's expectations that the response did not meet."""
     expect, misses = script.expect, list[str]()
     ending = incident.ended.ending if incident.ended else "still open"
     if ending != expect.ending:

@@ -1,4 +1,4 @@
-"""What a drill plays: its alert, its cast, what they do and say, and what is expected of the response."""
+"""The script of a drill: its alert, its people, their answers and texts, and what the response must achieve."""
 
 from __future__ import annotations
 
@@ -22,52 +22,54 @@ _ALERT = re.compile(r"^alert:", re.MULTILINE)
 
 
 class ScriptedAlert(Model):
-    """What monitoring sends, and when."""
+    """The alert that monitoring sends, and when."""
 
-    labels: dict[str, str] = Field(description="As the plan's routes match them.")
-    summary: str = Field(description="What monitoring says.")
+    labels: dict[str, str] = Field(description="Labels that a route of the plan matches.")
+    summary: str = Field(description="The alert's text.")
     after: Duration = Field(
-        default=timedelta(seconds=1), description="How long after users see the first error (or the start)."
+        default=timedelta(seconds=1), description="How long after the first user sees an error, or after the start."
     )
 
 
 class Member(Model):
     """One member of the cast."""
 
-    name: str = Field(description="A stand-in, where the plan's role has no name yet.")
-    role: Slug = Field(description="The role of the plan that is played.")
+    name: str = Field(description="The name that is used if the plan has no person in this role.")
+    role: Slug = Field(description="The person's role in the plan.")
     acknowledges_after: Duration | None = Field(
-        default=None, description="From the page; nobody acknowledges if left out."
+        default=None, description="How long after the page. Without it this person does not acknowledge."
     )
     answers_after: Duration = Field(default=timedelta(seconds=1), description="How long an answer takes.")
 
 
 class Line(Model):
-    """How the cast answers one ask. An ask without a line is answered yes, by any member who may."""
+    """How the cast answers one question. A question without a line is answered yes by any member who may."""
 
     ask: str = Field(description="phase/step, as contain/roll-back.")
     yes: bool = Field(default=True, description="Whether the answer is yes.")
-    by: Slug | None = Field(default=None, description="The role that answers; anybody who may, if left out.")
-    reason: str = Field(default="", description="The reason or note that goes with it.")
+    by: Slug | None = Field(default=None, description="The role that answers. Without it, any member who may.")
+    reason: str = Field(default="", description="The reason or note that is recorded with the answer.")
     choose: str | None = Field(
-        default=None, description="Which candidate, where that is the question; the first if left out."
+        default=None, description="The chosen candidate, if the question is a choice. Without it, the first."
     )
-    after: Duration | None = Field(default=None, description="How long it takes; the person's own time if left out.")
+    after: Duration | None = Field(
+        default=None, description="How long the answer takes. Without it, the person's own time."
+    )
     deploy: JsonDict | None = Field(
-        default=None, description="What is deployed first, as the simulation's control takes it."
+        default=None, description="A deployment before the answer, as the simulation's control takes it."
     )
 
 
 class FollowUp(Model):
-    """Something the cast resolves to do."""
+    """A follow-up that the cast records."""
 
     text: str = Field(description="What is to be done.")
-    owner: str = Field(description="By whom.")
+    owner: str = Field(description="Who does it.")
     in_days: int = Field(default=14, description="In how many days it is due.")
 
 
 class Expected(Model):
-    """What a good response comes to."""
+    """What the response must achieve."""
 
     ending: Literal["resolved", "false-alarm"] = Field(default="resolved", description="How the incident ends.")
     verified: list[str] = Field(default=[], description="Acts that must be verified, as contain/roll-back.")
@@ -79,41 +81,43 @@ class Script(Model):
 
     title: str = Field(description="What is rehearsed.")
     about: str = Field(default="", description="What goes wrong, and what helps.")
-    alert: ScriptedAlert = Field(description="What monitoring sends, and when.")
-    people: list[Member] = Field(min_length=1, description="Who plays.")
-    answers: list[Line] = Field(default=[], description="How they answer what is asked.")
-    notes: dict[str, str] = Field(default={}, description="Role -> what that person notes once it is contained.")
-    words: dict[str, str] = Field(default={}, description="Field of the post-mortem -> what the cast writes.")
-    follow_ups: list[FollowUp] = Field(default=[], description="What they resolve to do.")
-    expect: Expected = Field(default=Expected(), description="What a good response comes to.")
+    alert: ScriptedAlert = Field(description="The alert that monitoring sends, and when.")
+    people: list[Member] = Field(min_length=1, description="The people who take part.")
+    answers: list[Line] = Field(default=[], description="How they answer questions.")
+    notes: dict[str, str] = Field(
+        default={}, description="Role -> the note of that person when the incident is contained."
+    )
+    words: dict[str, str] = Field(default={}, description="Field of the post-mortem -> the text that the cast writes.")
+    follow_ups: list[FollowUp] = Field(default=[], description="The follow-ups that they record.")
+    expect: Expected = Field(default=Expected(), description="What the response must achieve.")
 
 
 def scripts(company: Company) -> list[str]:
-    """Return the company's drills that can be played, the plan's `first_drill` first.
+    """Return the names of the company's drills, the plan's `first_drill` first.
 
-    A file without an alert is a production to look at (`allclear simulate`), and nothing to play.
+    A file without an alert is a production for `allclear simulate`, and no drill.
     """
-    found = sorted((company.folder / "drills").glob("*.yaml"))
-    playable = [path.stem for path in found if _ALERT.search(path.read_text(encoding="utf-8", errors="replace"))]
+    paths = sorted((company.folder / "drills").glob("*.yaml"))
+    playable = [path.stem for path in paths if _ALERT.search(path.read_text(encoding="utf-8", errors="replace"))]
     return sorted(playable, key=lambda name: name != company.plan.first_drill)
 
 
 def first_script(company: Company) -> str:
-    """Return the drill that is played when none is named. Raises NotFound where the company has none."""
-    found = scripts(company)
-    if not found:
+    """Return the drill that is run if none is named. Raises NotFound if the company has none."""
+    names = scripts(company)
+    if not names:
         raise NotFound(
             f"{company.name} has no drill.", f"Write one, as {display_path(company.folder)}/drills/first.yaml."
         )
-    return found[0]
+    return names[0]
 
 
 def find_script(folder: Path, name: str) -> tuple[Path, Script]:
     """Return the drill called `name` of the company in `folder`. Raises NotFound, or ConfigError naming the field."""
     path = folder / "drills" / f"{name}.yaml"
     if "/" in name or not path.is_file():
-        there = ", ".join(sorted(one.stem for one in (folder / "drills").glob("*.yaml"))) or "none"
-        raise NotFound(f"{folder.name} has no drill called {name!r}.", f"There are: {there}.")
+        known = ", ".join(sorted(path.stem for path in (folder / "drills").glob("*.yaml"))) or "none"
+        raise NotFound(f"{folder.name} has no drill called {name!r}.", f"There are: {known}.")
     file = read_yaml(path)
     if isinstance(file, Diagnostic):
         raise ConfigError(str(file), file.next_step)
@@ -121,4 +125,4 @@ def find_script(folder: Path, name: str) -> tuple[Path, Script]:
     script = read_model(Script, replace(file, data=own))
     if isinstance(script, Script):
         return path, script
-    raise ConfigError(" ".join(str(complaint) for complaint in script[:2]), script[0].next_step)
+    raise ConfigError(" ".join(str(diagnostic) for diagnostic in script[:2]), script[0].next_step)

@@ -81,7 +81,7 @@ def test_a_region_that_the_drill_lacks_is_a_warning(tmp_path: Path) -> None:
     regions = ("systems.yaml", "    cloud_run: shop\n", "    cloud_run: {us-central1: shop, europe-west1: shop-eu}\n")
     warning = (
         "warning pay.yaml:14: `shop` in systems.yaml is `shop-eu` in europe-west1, which the drill's production"
-        " has not. Add it under `other_services`, or leave that region's steps out of the drill."
+        " lacks. Add it under `other_services`, or leave that region's steps out of the drill."
     )
     other = "  other_services: [{region: europe-west1, service: shop-eu, share: 30, revisions: [{name: shop-eu-1}]}]\n"
     without, within = (
@@ -98,7 +98,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         "ask: contain/move",
         "ask: contain/mvoe",
-        "error pay.yaml:8: Nobody is ever asked `contain/mvoe`. Did you mean `contain/move`?",
+        "error pay.yaml:8: No one is ever asked `contain/mvoe`. Did you mean `contain/move`?",
     ),
     (
         "[contain/move]",
