@@ -82,10 +82,12 @@ def show_runbook(
 
 @app.command(rich_help_panel=PREPARE)
 def schema(
-    file: Annotated[str, typer.Argument(metavar=f"[{'|'.join(FILE_KINDS)}]", help="Of which file.")] = "",
+    file: Annotated[
+        str, typer.Argument(metavar=f"[{'|'.join(FILE_KINDS)}]", help="The kind of file; all of them if left out.")
+    ] = "",
     write: Annotated[Path | None, typer.Option(metavar="DIR", help="Write all of them into this folder.")] = None,
 ) -> None:
-    """Print what a company's files may hold, as JSON Schema for editors; actions and probes as they are installed."""
+    """Print JSON Schemas for editors: the fields of a company's files, and the installed actions and probes."""
     capabilities = Registry.installed()
     if write is not None:
         if write.exists() and not write.is_dir():
@@ -104,19 +106,21 @@ def schema(
 
 @app.command(rich_help_panel=PREPARE)
 def init(  # noqa: PLR0913, PLR0917 - one option for each question; typer passes them by name
-    company: Annotated[str, typer.Argument(help="The folder's name, as acme.")],
+    company: Annotated[str, typer.Argument(help="The folder's name, for example acme.")],
     title: Annotated[str | None, typer.Option(help="The company's name, as people write it.")] = None,
-    service: Annotated[str | None, typer.Option(help="A short name for what users reach, as shop.")] = None,
+    service: Annotated[str | None, typer.Option(help="A short name for what users reach, for example shop.")] = None,
     service_url: Annotated[str | None, typer.Option(help="Where users reach it.")] = None,
     cloud_run: Annotated[str | None, typer.Option(help="Its service in Cloud Run.")] = None,
     project: Annotated[str | None, typer.Option(help="The Google Cloud project.")] = None,
-    region: Annotated[str | None, typer.Option(help="The project's region, as europe-west3.")] = None,
-    slack_channel: Annotated[str | None, typer.Option(help="Where the team is told.")] = None,
+    region: Annotated[str | None, typer.Option(help="The project's region, for example europe-west3.")] = None,
+    slack_channel: Annotated[str | None, typer.Option(help="The Slack channel for incidents.")] = None,
     alert: Annotated[str | None, typer.Option(help="The alert's name in monitoring (`alertname`).")] = None,
-    zone: Annotated[str | None, typer.Option(help="The time zone, as Europe/Berlin.")] = None,
+    zone: Annotated[str | None, typer.Option(help="The time zone, for example Europe/Berlin.")] = None,
     on_call: Annotated[str | None, typer.Option(help="Who is on call.")] = None,
     tech_lead: Annotated[str | None, typer.Option(help="Who leads the engineers.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; what no option gives stays a blank.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask no questions; a value without an option stays a blank.")
+    ] = False,
 ) -> None:
     """Write a small folder for a company that passes `check` and can be drilled at once; its blanks are marked."""
     folder = new_folder(company)
@@ -180,15 +184,15 @@ def lines(
     found = [traced for traced in traced_companies(companies_root()) if company in (None, traced.name)]
     if not found:
         raise NotFound(
-            f"No company {company or ''} has a {LINES}.", "docs/traceability.md shows what such a file gives."
+            f"No company {company or ''} has a {LINES}.", "docs/traceability.md shows what is made from such a file."
         )
     if as_page:
         print(traceability_page(found), end="")  # noqa: T201 - a file, without any wrapping
         return
-    for one in found:
-        for line in one.missing:
-            print_line(f"{one.name}: not yet: {line.line}: {line.not_yet}")
-        print_line(f"{one.name}: {len(one.lines.lines)} lines, {len(one.missing)} not yet.")
+    for traced in found:
+        for line in traced.missing:
+            print_line(f"{traced.name}: not yet: {line.line}: {line.not_yet}")
+        print_line(f"{traced.name}: {len(traced.lines.lines)} lines, {len(traced.missing)} not yet.")
     if document is not None:
         unmapped = [text for text in document_lines(document.read_text(encoding="utf-8")) if text not in _texts(found)]
         for text in unmapped:
@@ -198,4 +202,4 @@ def lines(
 
 
 def _texts(found: list[TracedCompany]) -> set[str]:
-    return {line.line for one in found for line in one.lines.lines}
+    return {line.line for traced in found for line in traced.lines.lines}

@@ -1,4 +1,4 @@
-"""A company's folder under runbooks/ in, its checked plan, systems, runbooks and templates out."""
+"""Reads and checks a company's folder under runbooks/: its plan, systems, runbooks and templates."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class _Expansion:
         return [_placed(self.base, phase, index, from_base=True) for index in range(count)]
 
     def _place(self, steps: list[_Placed], new: _Placed, step: WrittenStep, last: str | None) -> None:
-        """Put `new` into `steps`; where that cannot be done, note why and put it at the end."""
+        """Put `new` into `steps`. If its place cannot be found, note the error and put it at the end."""
         phase = str(new.origin.place[0])
         ids = [one.id for one in steps]
         if step.replaces:
@@ -106,14 +106,14 @@ class _Expansion:
             steps.insert(ids.index(anchor) + (step.before is None), new)
         else:
             steps.append(new)
-            word = "before" if step.before else "after"
+            relation = "before" if step.before else "after"
             if anchor in (step.before, step.after):
-                sentence = f"`{phase}` has no step `{anchor}` above this one, so `{word}` names nothing."
-                self._wrong((*new.origin.place, word), sentence, suggestion(anchor, ids))
+                sentence = f"`{phase}` has no step `{anchor}` above this one, so `{relation}` names nothing."
+                self._wrong((*new.origin.place, relation), sentence, suggestion(anchor, ids))
 
     def _twice(self, new: _Placed, other: _Placed) -> None:
         phase = str(new.origin.place[0])
-        sentence, next_step = f"The step `{new.id}` stands twice in `{phase}`.", "Give one of them another id."
+        sentence, next_step = f"The step `{new.id}` appears twice in `{phase}`.", "Give one of them another id."
         if other.from_base:
             path, line = other.origin.file.locate(other.origin.place)
             sentence = f"The base has a step `{phase}/{new.id}` already ({path.name}:{line})."
@@ -147,13 +147,13 @@ def expand_runbook(own: YamlFile, written: WrittenRunbook, base: YamlFile | None
 
 
 def check_common_steps(base: YamlFile) -> Iterable[Diagnostic]:
-    """Yield an error for each id that stands twice in a phase of `base`, a file that fits `CommonSteps`."""
+    """Yield an error for each id that appears twice in a phase of `base`, a file that fits `CommonSteps`."""
     for phase in Phase:
         seen: set[str] = set()
         for index, step in enumerate(_items(base, phase)):
             name = str(step["id"])
             if name in seen:
-                sentence = f"The step `{name}` stands twice in `{phase.value}`."
+                sentence = f"The step `{name}` appears twice in `{phase.value}`."
                 yield base.error((phase.value, index, "id"), sentence, "Give one of them another id.")
             seen.add(name)
 

@@ -1,6 +1,6 @@
-"""How a runbook is written: what it takes from its base, and where its own steps stand among the base's.
+"""How a runbook is written: what it takes from its base, and where its own steps are put among the base's.
 
-`expand_runbook` makes the runbook that the engine knows of it.
+`expand_runbook` turns it into the runbook that the engine uses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from allclear.domain.base import Model, Slug
 from allclear.domain.runbook import ProbeCall, Runbook, Step
 
 PLACEMENT = ("before", "after", "replaces")
-"""The fields of a written step that say where it stands; the engine's step has none of them."""
+"""The fields of a written step that give its place in the phase; the engine's step has none of them."""
 
 
 def _as_in_runbook(field: str, **more: Any) -> Any:  # noqa: ANN401 - what pydantic's Field takes and returns
@@ -23,12 +23,12 @@ def _as_in_runbook(field: str, **more: Any) -> Any:  # noqa: ANN401 - what pydan
 class WrittenStep(Step):
     """One step as a runbook's file holds it.
 
-    Without `before`, `after` and `replaces` it stands right after the step that is written before it. The first one
-    of a phase stands at the end of the base's steps.
+    Without `before`, `after` and `replaces`, it follows the step that is written before it. The first one of a phase
+    follows the base's steps.
     """
 
-    before: Slug | None = Field(default=None, description="The id of the step that this one stands right before.")
-    after: Slug | None = Field(default=None, description="The id of the step that this one stands right after.")
+    before: Slug | None = Field(default=None, description="The id of the step that this one comes right before.")
+    after: Slug | None = Field(default=None, description="The id of the step that this one comes right after.")
     replaces: bool = Field(default=False, description="Take the place of the base's step with the same id.")
 
     @model_validator(mode="after")
@@ -49,10 +49,10 @@ class WrittenRunbook(Model):
     kind: Slug = _as_in_runbook("kind", default="outage")
     base: str | None = Field(
         default=None,
-        description="The file in the company's folder with steps that several runbooks share, as common-steps.yaml.",
+        description="The file in the company's folder with the shared steps, for example common-steps.yaml.",
     )
     leave_out: list[str] = Field(
-        default=[], description="The base's steps that this runbook does without, as contain/ticket."
+        default=[], description="The base's steps that this runbook leaves out, for example contain/ticket."
     )
     health: ProbeCall | None = Field(
         default=None, description=f"{Runbook.model_fields['health'].description} The base's if left out."

@@ -42,7 +42,7 @@ class TracedCompany:
         if isinstance(read, list):
             raise ConfigError(str(read[0]), read[0].next_step)
         self.lines: DocumentLines = read[0]
-        self.leads = [[_led(self.draft, reference) for reference in line.runs] for line in self.lines.lines]
+        self.targets = [[_target(self.draft, reference) for reference in line.runs] for line in self.lines.lines]
 
     @property
     def company(self) -> str:
@@ -53,7 +53,7 @@ class TracedCompany:
     @property
     def counts(self) -> Counter[str]:
         """Return the number of lines of each kind."""
-        return Counter(_how(leads) for leads in self.leads)
+        return Counter(_how(targets) for targets in self.targets)
 
     @property
     def missing(self) -> list[DocumentLine]:
@@ -68,36 +68,35 @@ def traced_companies(root: Path) -> list[TracedCompany]:
 
 def traceability_page(companies: list[TracedCompany]) -> str:
     """Return the page: first the counts and the lines that nothing runs yet, then each document line by line."""
-    return "\n".join([_HEAD, *_top(companies), *(line for one in companies for line in _of(one))]) + "\n"
+    return "\n".join([_HEAD, *_top(companies), *(line for traced in companies for line in _table(traced))]) + "\n"
 
 
 def _top(companies: list[TracedCompany]) -> Iterator[str]:
     yield "| Company | Lines | Done | Asked | Data | Not yet |"
     yield "|---|---|---|---|---|---|"
-    for one in companies:
-        counts = one.counts
-        cells = [len(one.lines.lines), *(counts[how] for how in _COLUMNS), counts["not yet"]]
-        yield f"| {one.company} | {' | '.join(str(cell) for cell in cells)} |"
+    for traced in companies:
+        counts = traced.counts
+        cells = [len(traced.lines.lines), *(counts[how] for how in _COLUMNS), counts["not yet"]]
+        yield f"| {traced.company} | {' | '.join(str(cell) for cell in cells)} |"
     yield from ("", "## Not yet", "")
-    none = True
-    for one in companies:
-        for line in one.missing:
-            yield f"- {one.company}: {_code(line.line)}: {line.not_yet}"
-            none = False
-    if none:
-        yield "Nothing: something runs every line."
+    missing = [(traced.company, line) for traced in companies for line in traced.missing]
+    for company, line in missing:
+        yield f"- {company}: {_code(line.line)}: {line.not_yet}"
+    if not missing:
+        yield "Nothing: every line is done, asked or data."
 
 
-def _of(one: TracedCompany) -> Iterator[str]:
-    yield from ("", f"## {one.company}", "", f"Of `{one.lines.document}`.", "", "| Line | What runs it |", "|---|---|")
-    for line, leads in zip(one.lines.lines, one.leads, strict=True):
-        cell = "<br>".join(_reference(text, lead) for text, lead in zip(line.runs, leads, strict=True))
+def _table(traced: TracedCompany) -> Iterator[str]:
+    document = traced.lines.document
+    yield from ("", f"## {traced.company}", "", f"Of `{document}`.", "", "| Line | What runs it |", "|---|---|")
+    for line, targets in zip(traced.lines.lines, traced.targets, strict=True):
+        cell = "<br>".join(_reference(text, target) for text, target in zip(line.runs, targets, strict=True))
         yield f"| {_code(line.line)} | {cell or f'**Not yet**: {line.not_yet}'} |"
 
 
-def _reference(text: str, lead: Target) -> str:
-    words = {"done": f" (done: {lead.by})", "asked": f" (asked: {lead.by})", "data": ""}
-    return _code(text) + words[lead.how]
+def _reference(text: str, target: Target) -> str:
+    suffixes = {"done": f" (done: {target.by})", "asked": f" (asked: {target.by})", "data": ""}
+    return _code(text) + suffixes[target.how]
 
 
 def _code(text: str) -> str:
@@ -106,7 +105,7 @@ def _code(text: str) -> str:
     return f"{fence}{text}{fence}".replace("|", "\\|")
 
 
-def _led(draft: Draft, reference: str) -> Target:
+def _target(draft: Draft, reference: str) -> Target:
     found = resolve_reference(draft, reference)
     if isinstance(found, str):
         raise ConfigError(
@@ -115,6 +114,6 @@ def _led(draft: Draft, reference: str) -> Target:
     return found
 
 
-def _how(leads: list[Target]) -> str:
-    hows = {lead.how for lead in leads}
+def _how(targets: list[Target]) -> str:
+    hows = {target.how for target in targets}
     return next((how for how in _ORDER if how in hows), "not yet")

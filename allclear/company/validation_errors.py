@@ -50,7 +50,7 @@ def validation_problems(error: ValidationError, model: type[BaseModel]) -> Itera
 
 
 def _is_secondary(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """Return whether `detail` only says that a mapping is not a word, while another detail names its wrong field.
+    """Return whether `detail` only reports that a mapping is no text, while another detail names its wrong field.
 
     pydantic reports both for a value that may be either.
     """
@@ -116,13 +116,13 @@ def _field_description(model: type[BaseModel], place: Place) -> str:
     return (field.description or "") if field else ""
 
 
-def _field_names(kind: Any) -> list[str]:  # noqa: ANN401 - whatever an annotation holds
+def _field_names(kind: Any) -> list[str]:  # noqa: ANN401 - an annotation may hold anything
     if not _is_model(kind):
         return []
     return [field.alias or name for name, field in cast("type[BaseModel]", kind).model_fields.items()]
 
 
-def _type_at(kind: Any, place: Place) -> Any:  # noqa: ANN401 - whatever an annotation holds
+def _type_at(kind: Any, place: Place) -> Any:  # noqa: ANN401 - an annotation may hold anything
     """Return the type at `place` inside `kind`, or None if a part of the way has no type."""
     for part in place:
         kind = _unwrap(kind)
@@ -137,7 +137,7 @@ def _type_at(kind: Any, place: Place) -> Any:  # noqa: ANN401 - whatever an anno
     return _unwrap(kind)
 
 
-def _unwrap(kind: Any) -> Any:  # noqa: ANN401 - whatever an annotation holds
+def _unwrap(kind: Any) -> Any:  # noqa: ANN401 - an annotation may hold anything
     """Return `kind` without its annotations and without `| None`."""
     while True:
         if get_origin(kind) is Annotated:
@@ -148,5 +148,5 @@ def _unwrap(kind: Any) -> Any:  # noqa: ANN401 - whatever an annotation holds
             return kind
 
 
-def _is_model(kind: Any) -> bool:  # noqa: ANN401 - whatever an annotation holds
+def _is_model(kind: Any) -> bool:  # noqa: ANN401 - an annotation may hold anything
     return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -108,7 +108,7 @@ def _check_size(data: object) -> None:
             waiting.extend((value, depth + 1) for value in cast("list[object]", part))
 
 
-def _load(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file
+def _load(text: str) -> Any:  # noqa: ANN401 - a file may hold any value
     """Return what `text` holds.
 
     The parser in C is five times as fast, but it refuses some valid YAML, such as `{url: https://x}`. So it is tried
@@ -146,7 +146,7 @@ def _broken(path: Path, error: MarkedYAMLError) -> Diagnostic:
             "error",
             display_path(path),
             line,
-            f"The key `{key}` stands twice.",
+            f"The key `{key}` appears twice.",
             f"Keep one of them; the mapping begins in line {int(context.line) + 1 if context else 1}.",
         )
     begins = f" ({marked.context}, which begins in line {context.line + 1})" if marked.context and context else ""

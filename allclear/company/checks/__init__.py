@@ -1,1 +1,1 @@
-"""What `allclear check` looks for in a company's folder: one module for each part of it."""
+"""The checks of `allclear check`: one module for each part of a company's folder."""

@@ -52,7 +52,7 @@ def check_step_approval(
 def check_auto_approval(
     draft: Draft, file: YamlFile, place: Place, kind: ActionType, step: Step
 ) -> Iterator[Diagnostic]:
-    """Yield an error for `auto_approve` where the approval takes more than the plain yes of one person."""
+    """Yield an error for `auto_approve` if the approval takes more than the plain yes of one person."""
     by_plan = draft.plan.approvals.get(kind.name) if draft.plan else None
     policy = step.approval or by_plan or kind.approval
     if step.auto_approve and policy and policy.takes:
@@ -121,21 +121,21 @@ def _too_few_people(
 ) -> Iterator[Diagnostic]:
     """Yield an error for an approval that the people of the plan cannot give.
 
-    A person whose name is still a blank counts, because somebody can claim the role. A role without a person
+    A person whose name is still a blank counts, because a person can claim the role. A role without a person
     does not count.
     """
     if policy.one_of and not _count_able(plan, policy.one_of):
         yield file.error(
             place,
-            f"`{action}` waits for one of {', '.join(policy.one_of)}, and nobody in the plan has such a role.",
-            "Give one of these roles to somebody under `people`, or name other roles in `one_of`.",
+            f"`{action}` waits for one of {', '.join(policy.one_of)}, and no one in the plan has such a role.",
+            "Give one of these roles to a person under `people`, or name other roles in `one_of`.",
         )
     able = _count_able(plan, [*policy.roles, *policy.one_of])
     if able < policy.people:
         yield file.error(
             place,
-            f"`{action}` waits for {policy.people} of {', '.join(policy.roles)}, and the plan has {able or 'nobody'}.",
-            "Give one of these roles to somebody under `people`, or name other roles in `approval`.",
+            f"`{action}` waits for {policy.people} of {', '.join(policy.roles)}, and the plan has {able or 'no one'}.",
+            "Give one of these roles to a person under `people`, or name other roles in `approval`.",
         )
 
 

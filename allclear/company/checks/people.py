@@ -25,7 +25,7 @@ def check_people(draft: Draft) -> Iterator[Diagnostic]:
             other = "" if seen[key] == person.name else f", first as {seen[key]}"
             yield file.error(
                 ("people", index, "name"),
-                f"{person.name} stands twice under `people`{other}.",
+                f"{person.name} appears twice under `people`{other}.",
                 "List all roles of one person in one place. If these are two people, give them different names.",
             )
         seen.setdefault(key, person.name)
@@ -36,8 +36,8 @@ def check_people(draft: Draft) -> Iterator[Diagnostic]:
         yield from _person_blanks(plan, file, index, person)
     for role in plan.roles:
         if not any(role in person.roles for person in plan.people):
-            next_step = "Give it to somebody under `people`; until then whoever claims it holds it."
-            yield file.warning(("roles", role), f"Nobody holds the role `{role}`.", next_step)
+            next_step = "Give it to a person under `people`; until then, any person may claim it."
+            yield file.warning(("roles", role), f"No one holds the role `{role}`.", next_step)
 
 
 def _person_blanks(plan: Plan, file: YamlFile, index: int, person: Person) -> Iterator[Diagnostic]:

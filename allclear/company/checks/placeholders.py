@@ -78,7 +78,7 @@ def check_plan_placeholders(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def check_route_texts(draft: Draft) -> Iterator[Diagnostic]:
-    """Yield a warning for braces in a route's `impact` or `feature`: both go into pages as they stand."""
+    """Yield a warning for braces in a route's `impact` or `feature`: both go into pages unchanged."""
     if draft.plan is None:
         return
     for index, route in enumerate(draft.plan.routes):

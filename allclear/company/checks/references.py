@@ -144,7 +144,7 @@ class _PlanReferences:
                     yield self._file.error(
                         ("people", index, "roles"),
                         f"{person.name} has `{name}` and `{both}`, which one person must not hold together.",
-                        "Give one of them to somebody else.",
+                        "Give one of them to another person.",
                     )
 
     def _roles_elsewhere(self) -> Iterator[Diagnostic]:

@@ -24,7 +24,7 @@ def check_reminders(draft: Draft, capabilities: Capabilities) -> Iterator[Diagno
     if rules.message is None and rules.page is None:
         yield file.warning(
             ("reminders",),
-            "The plan has no `reminders`: nobody learns that an approval waits or that a deadline has passed.",
+            "The plan has no `reminders`: no one is reminded of an approval that waits or of a missed deadline.",
             "Add `reminders: {message: {action: slack.post, with: {...}}}`; docs/reference/plan.md shows an example.",
         )
     for name, message in (("message", rules.message), ("page", rules.page)):

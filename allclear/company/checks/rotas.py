@@ -38,7 +38,7 @@ def _check_people(plan: Plan, file: YamlFile, place: Place, layer: Layer, role: 
     people = {person.name: person for person in plan.people}
     for turn, name in enumerate(layer.people):
         if name not in people:
-            sentence = f"Nobody under `people` is called `{name}`."
+            sentence = f"No person under `people` is called `{name}`."
             yield file.error((*place, turn), sentence, suggestion(name, people))
         elif role not in people[name].roles:
             sentence = f"{name} has a turn as `{role}` and does not hold that role."

@@ -104,16 +104,16 @@ class _RunbookChecker:
         yield from check_step_placeholders(self._draft, self._file, (*place, "with"), dict(raw))
 
     def _unknown(
-        self, place: Place, word: str, name: str, known: Mapping[str, Any], others: Mapping[str, Any]
+        self, place: Place, expected: str, name: str, known: Mapping[str, Any], others: Mapping[str, Any]
     ) -> Diagnostic:
         if name in others:
-            other = "probe" if word == "action" else "action"
+            other = "probe" if expected == "action" else "action"
             return self._file.error(
                 place,
-                f"`{name}` is not {_an(word)} but {_an(other)}.",
+                f"`{name}` is not {_with_article(expected)} but {_with_article(other)}.",
                 f"Write `{other}: {name}`.",
             )
-        return self._file.error(place, f"There is no {word} `{name}`.", suggestion(name, known))
+        return self._file.error(place, f"There is no {expected} `{name}`.", suggestion(name, known))
 
     def _params(self, place: Place, kind: ActionType | ProbeType, raw: Mapping[str, Any]) -> Iterator[Diagnostic]:
         params: dict[str, Any] = with_examples(self._draft, dict(raw), self._runbook.service)
@@ -166,5 +166,5 @@ class _RunbookChecker:
                 yield self._file.error((*place, index), sentence, suggestion(name, list(known)))
 
 
-def _an(word: str) -> str:
-    return f"an {word}" if word == "action" else f"a {word}"
+def _with_article(noun: str) -> str:
+    return f"an {noun}" if noun == "action" else f"a {noun}"

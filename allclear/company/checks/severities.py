@@ -30,7 +30,7 @@ def check_severities(draft: Draft, capabilities: Capabilities) -> Iterator[Diagn
         if draft.runbooks and not severity.ticket_only and not _reaches_people(draft, capabilities, severity.name):
             yield file.warning(
                 ("severities", index, "name"),
-                f"At {severity.name}, no step of any runbook pages anybody or sends a message.",
+                f"At {severity.name}, no step of any runbook pages a person or sends a message.",
                 "Add a step that does, for example `action: pagerduty.page`, or write `ticket_only: true`.",
             )
 

@@ -46,12 +46,12 @@ def check_systems(draft: Draft, capabilities: Capabilities) -> Iterator[Diagnost
         yield from _blanks(file, texts(service.model_dump(mode="json"), ("services", name)))
 
 
-def _blanks(file: YamlFile, held: Iterable[tuple[Place, str]]) -> Iterator[Diagnostic]:
-    for where, text in held:
-        found = _BLANK.search(text)
-        if found or is_blank(text):
-            blank = found.group() if found else text
-            yield file.warning(where, f"`{where[-1]}` still holds the blank `{blank}`.", "Fill it in.")
+def _blanks(file: YamlFile, values: Iterable[tuple[Place, str]]) -> Iterator[Diagnostic]:
+    for place, text in values:
+        match = _BLANK.search(text)
+        if match or is_blank(text):
+            blank = match.group() if match else text
+            yield file.warning(place, f"`{place[-1]}` still contains the blank `{blank}`.", "Fill it in.")
 
 
 def _options(file: YamlFile, name: str, system: System, client: type[Client]) -> Iterator[Diagnostic]:
@@ -65,8 +65,9 @@ def _options(file: YamlFile, name: str, system: System, client: type[Client]) ->
     try:
         model.model_validate(system.options)
     except ValidationError as error:
-        for one in validation_problems(error, model):
-            yield file.error(("systems", name, *one.place), f"The system `{name}`: {one.sentence}", one.next_step)
+        for problem in validation_problems(error, model):
+            sentence = f"The system `{name}`: {problem.sentence}"
+            yield file.error(("systems", name, *problem.place), sentence, problem.next_step)
 
 
 def _clients(capabilities: Capabilities) -> dict[str, type[Client]]:

@@ -54,6 +54,6 @@ class PauseQueue(Action[QueueParams, QueueState]):
             before=before,
             after=QueueState(paused=paused),
             risk="Jobs wait until the queue is resumed." if paused else "The jobs that waited are run.",
-            undo=f"{'Resumes' if paused else 'Pauses'} the queue, unless somebody has changed it.",
+            undo=f"{'Resumes' if paused else 'Pauses'} the queue, unless it was changed since.",
             deadline=timedelta(seconds=30),
         )

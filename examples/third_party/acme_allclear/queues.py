@@ -1,4 +1,4 @@
-"""The client of Acme's queues, as `acme_queues` in systems.yaml says where they are."""
+"""The client of Acme's queues; their address is that of `acme_queues` in systems.yaml."""
 
 from allclear.domain.systems import Access
 from allclear.vendors.access import secret_of, web_address

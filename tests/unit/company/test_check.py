@@ -150,7 +150,10 @@ def test_what_an_incident_would_stumble_over_is_an_error(tmp_path: Path, edit: E
 
 
 WARNINGS: list[tuple[Edit, str]] = [
-    (("systems.yaml", '"#incidents"', '"[Channel]"'), "systems.yaml:5: `channel` still holds the blank `[Channel]`."),
+    (
+        ("systems.yaml", '"#incidents"', '"[Channel]"'),
+        "systems.yaml:5: `channel` still contains the blank `[Channel]`.",
+    ),
     (
         ("plan.yaml", "name: Ana", 'name: "[Name]"'),
         "plan.yaml:11: The name of On-Call, Speaker is still the blank `[Name]`.",
@@ -166,7 +169,7 @@ WARNINGS: list[tuple[Edit, str]] = [
     ),
     (
         ("plan.yaml", "title: Speaker}", "title: Speaker}\n  scribe: {title: S}"),
-        "plan.yaml:10: Nobody holds the role `scribe`.",
+        "plan.yaml:10: No one holds the role `scribe`.",
     ),
     (("plan.yaml", "runbook: outage", "runbook: other"), "outage.yaml:1: No alert reaches the runbook `outage`."),
     ((BOOK, "{t_internal_alert}", "{updates}"), "plan.yaml:28: No runbook uses the template `internal-alert`."),
@@ -184,7 +187,7 @@ WARNINGS: list[tuple[Edit, str]] = [
     ),
     (
         ("systems.yaml", "chat.example", "YOUR-PROJECT.example"),
-        "systems.yaml:3: `endpoint` still holds the blank `YOUR-PROJECT`",
+        "systems.yaml:3: `endpoint` still contains the blank `YOUR-PROJECT`",
     ),
     (
         ("systems.yaml", "services:", "  chatty: {endpoint: https://x}\nservices:"),

@@ -121,7 +121,7 @@ ERRORS: list[tuple[list[Edit], str]] = [
     ),
     (
         [plan("rotas:\n  - {role: on_call, layers: [{name: a, people: [Anna], starts: 2026-11-02T09:00}]}\n")],
-        "plan.yaml:{2}: Nobody under `people` is called `Anna`. Did you mean `Ana`?",
+        "plan.yaml:{2}: No person under `people` is called `Anna`. Did you mean `Ana`?",
     ),
     (
         [
@@ -139,7 +139,7 @@ ERRORS: list[tuple[list[Edit], str]] = [
             ("plan.yaml", "traffic.move: {roles: [on_call]}", "traffic.move: {roles: [on_call], one_of: [cto]}"),
             ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  cto: {title: CTO}"),
         ],
-        "plan.yaml:31: `traffic.move` waits for one of cto, and nobody in the plan has such a role.",
+        "plan.yaml:31: `traffic.move` waits for one of cto, and no one in the plan has such a role.",
     ),
     (
         [
@@ -191,7 +191,7 @@ WARNINGS: list[tuple[list[Edit], str]] = [
     ),
     (
         [severity(), (BOOK, "    action: chat.post\n", "    action: chat.post\n    severities: [P0]\n")],
-        "plan.yaml:7: At P1, no step of any runbook pages anybody or sends a message. Add a step that does",
+        "plan.yaml:7: At P1, no step of any runbook pages a person or sends a message. Add a step that does",
     ),
     (
         [plan("rotas:\n  - {role: on_call, layers: [{name: a, people: [Ana], starts: 2026-11-01T02:30}]}\n")],
@@ -203,7 +203,7 @@ WARNINGS: list[tuple[list[Edit], str]] = [
     ),
     (
         [("systems.yaml", "https://shop.example.com", "https://YOUR-SHOP.example.com")],
-        "systems.yaml:9: `url` still holds the blank `YOUR-SHOP`.",
+        "systems.yaml:9: `url` still contains the blank `YOUR-SHOP`.",
     ),
 ]
 

@@ -162,7 +162,7 @@ def test_one_person_stands_once(tmp_path: Path, name: str) -> None:
     """A second spelling of one name is no second person: it is an error, and does not make two who may approve."""
     two = ("plan.yaml", LAX, "traffic.move: {roles: [on_call], people: 2}")
     twice, few = found(company_folder(tmp_path, people(name), two), "error")
-    assert twice.startswith("plan.yaml:12: Ana stands twice under `people`")
+    assert twice.startswith("plan.yaml:12: Ana appears twice under `people`")
     assert "`traffic.move` waits for 2 of on_call, and the plan has 1." in few
 
 

@@ -125,7 +125,7 @@ def test_health_is_the_bases_unless_the_runbook_has_its_own(tmp_path: Path) -> N
             "contain:\n" + person("ticket"),
             "outage.yaml:7: The base has a step `contain/ticket` already (common-steps.yaml:8). Add `replaces: true`",
         ),
-        ("contain:\n" + person("a") + person("a"), "outage.yaml:8: The step `a` stands twice in `contain`. Give one"),
+        ("contain:\n" + person("a") + person("a"), "outage.yaml:8: The step `a` appears twice in `contain`. Give one"),
         (
             "contain:\n" + person("a", ", before: tickte"),
             "outage.yaml:7: `contain` has no step `tickte` above this one, so `before` names nothing. Did you mean",
@@ -150,7 +150,7 @@ def test_health_is_the_bases_unless_the_runbook_has_its_own(tmp_path: Path) -> N
     ],
 )
 def test_an_error_is_one_sentence_with_its_line(tmp_path: Path, own: str, says: str) -> None:
-    """An unknown id, an id that stands twice, an anchor that is missing."""
+    """An unknown id, an id that appears twice, an anchor that is missing."""
     with pytest.raises(ConfigError) as caught:
         load_company(folder(tmp_path, own))
     assert says in str(caught.value)
@@ -174,7 +174,7 @@ def test_a_base_is_a_file_of_the_companys_folder(tmp_path: Path, name: str, says
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("{id: tell,", "{id: look,", "common-steps.yaml:6: The step `look` stands twice in `detect`."),
+        ("{id: tell,", "{id: look,", "common-steps.yaml:6: The step `look` appears twice in `detect`."),
         ("{id: tell,", "{id: tell, befor: look,", "common-steps.yaml:6: `befor` is not a field in `detect` no. 2."),
         ("{id: tell,", "{id: tell, after: look,", "common-steps.yaml:6: `after` is not a field in `detect` no. 2."),
         ("chat.post", "chat.pots", "common-steps.yaml:6: There is no action `chat.pots`. Did you mean `chat.post`?"),

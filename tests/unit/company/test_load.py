@@ -39,7 +39,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
         ),
         (("plan.yaml", "short: AC", "\tshort: AC"), "plan.yaml:2: It is not valid YAML"),
         (("plan.yaml", "[on_call, communications_lead]", "[on_call"), "plan.yaml:13: It is not valid YAML"),
-        (("plan.yaml", "short: AC", "company: AC"), "plan.yaml:2: The key `company` stands twice."),
+        (("plan.yaml", "short: AC", "company: AC"), "plan.yaml:2: The key `company` appears twice."),
         (("plan.yaml", "short: AC", "short: *nobody"), "plan.yaml:2: It is not valid YAML: found undefined alias"),
         (("plan.yaml", "short: AC", "shrot: AC"), "plan.yaml:1: `short` is missing."),
         (
@@ -80,7 +80,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
         ),
         (
             ("runbooks/outage.yaml", "  - id: off", "  - id: move"),
-            "outage.yaml:19: The step `move` stands twice in `contain`. Give one of them another id.",
+            "outage.yaml:19: The step `move` appears twice in `contain`. Give one of them another id.",
         ),
         (
             ("runbooks/outage.yaml", "name: outage", "name: outrage"),

@@ -106,8 +106,8 @@ def test_it_checks_without_an_error_and_its_blanks_are_told() -> None:
     assert [str(one) for one in found if one.level == "error"] == []
     warned = " ".join(one.sentence for one in found if one.level == "warning")
     assert "The name of CTO is still the blank `[Name]`." in warned
-    assert "Nobody holds the role `ceo`." in warned
-    assert "`endpoint` still holds the blank `YOUR-PROJECT`." in warned
+    assert "No one holds the role `ceo`." in warned
+    assert "`endpoint` still contains the blank `YOUR-PROJECT`." in warned
     assert "No runbook uses" not in warned
     assert "No alert reaches" not in warned
     assert any(one.level == "assumed" for one in found)

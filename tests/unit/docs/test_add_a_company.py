@@ -50,7 +50,7 @@ def test_the_page_from_top_to_bottom(
     runbook = load_company(folder).runbook("slow-checkout")
     assert {phase.value: [step.id for step in runbook.steps(phase)] for phase in Phase} == {
         "detect": ["verify", "page"],
-        "contain": ["look"],
+        "contain": ["provider"],
         "investigate": [],
         "resolve": ["fix", "tell", "undo-rest"],
         "review": [],
