@@ -18,7 +18,7 @@ class AlertSourceType(Protocol):
 
     title: ClassVar[str]
     options: ClassVar[type[BaseModel]]
-    """What may or must stand beside `secret`."""
+    """The options that a source may or must have beside `secret`."""
 
 
 class Capabilities(Protocol):

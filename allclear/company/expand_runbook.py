@@ -113,7 +113,7 @@ class _Expansion:
 
     def _twice(self, new: _Placed, other: _Placed) -> None:
         phase = str(new.origin.place[0])
-        sentence, next_step = f"The step `{new.id}` appears twice in `{phase}`.", "Give one of them another id."
+        sentence, next_step = f"The step `{new.id}` is listed twice in `{phase}`.", "Give one of them another id."
         if other.from_base:
             path, line = other.origin.file.locate(other.origin.place)
             sentence = f"The base has a step `{phase}/{new.id}` already ({path.name}:{line})."
@@ -147,13 +147,13 @@ def expand_runbook(own: YamlFile, written: WrittenRunbook, base: YamlFile | None
 
 
 def check_common_steps(base: YamlFile) -> Iterable[Diagnostic]:
-    """Yield an error for each id that appears twice in a phase of `base`, a file that fits `CommonSteps`."""
+    """Yield an error for each id that is listed twice in a phase of `base`, a file that fits `CommonSteps`."""
     for phase in Phase:
         seen: set[str] = set()
         for index, step in enumerate(_items(base, phase)):
             name = str(step["id"])
             if name in seen:
-                sentence = f"The step `{name}` appears twice in `{phase.value}`."
+                sentence = f"The step `{name}` is listed twice in `{phase.value}`."
                 yield base.error((phase.value, index, "id"), sentence, "Give one of them another id.")
             seen.add(name)
 

@@ -168,12 +168,12 @@ def _of_step(plan: Plan | None, step: Step) -> Target:
 
 
 def _template(draft: Draft, parts: list[str]) -> Target | str:
-    name, words = [*parts, "", ""][:2]
+    name, text = [*parts, "", ""][:2]
     texts = draft.templates | ({"post_mortem": draft.post_mortem} if draft.post_mortem is not None else {})
     if name not in texts:
         return f"There is no template `{name}`. {suggestion(name, texts)}"
-    if words and words not in texts[name]:
-        return f"The template `{name}` does not hold `{words}`."
+    if text and text not in texts[name]:
+        return f"The template `{name}` does not hold `{text}`."
     return Target(how="done", by="text that is sent or written")
 
 

@@ -93,14 +93,14 @@ def _describe(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
 
 
 def _name(place: Place) -> str:
-    """Return the last part of `place` in words: "`due`", or "`people` no. 2"."""
-    words = [part for part in place if part != _ANY_KEY]
-    if not words:
+    """Return the last part of `place` as text: "`due`", or "`people` no. 2"."""
+    keys = [part for part in place if part != _ANY_KEY]
+    if not keys:
         return "The file"
-    if isinstance(words[-1], int):
-        lists = [part for part in words if isinstance(part, str)]
-        return f"`{lists[-1]}` no. {words[-1] + 1}" if lists else f"No. {words[-1] + 1}"
-    return f"`{words[-1]}`"
+    if isinstance(keys[-1], int):
+        lists = [part for part in keys if isinstance(part, str)]
+        return f"`{lists[-1]}` no. {keys[-1] + 1}" if lists else f"No. {keys[-1] + 1}"
+    return f"`{keys[-1]}`"
 
 
 def _in_parent(place: Place) -> str:

@@ -30,21 +30,21 @@ WHERE: dict[FileKind, str] = {
 INSTALLED = Registry.installed()
 
 
-def read(path: Path) -> Any:  # noqa: ANN401 - whatever stands in the file
-    """Return a YAML file as an editor sees it: dates are text."""
+def read(path: Path) -> Any:  # noqa: ANN401 - a file may hold any value
+    """Return a YAML file as an editor reads it: dates are text."""
     yaml: Any = YAML(typ="safe", pure=True)
     return json.loads(json.dumps(yaml.load(path.read_text(encoding="utf-8")), default=str))
 
 
 def wrong(kind: FileKind, data: object) -> list[str]:
-    """Return where `data` does not fit the schema, and why."""
+    """Return each place at which `data` does not fit the schema, and the reason."""
     schema = schema_of(kind, INSTALLED)
     return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(data)]
 
 
 @pytest.mark.parametrize("kind", FILE_KINDS)
 def test_each_is_a_schema_and_every_companys_files_fit(kind: FileKind) -> None:
-    """The schemas are valid themselves, and every company's own files are."""
+    """Each schema is valid, and every company's files fit it."""
     Draft202012Validator.check_schema(schema_of(kind, INSTALLED))
     files = [path for folder in FOLDERS for path in sorted(folder.glob(WHERE[kind]))]
     assert len(files) >= (2 if kind == "common-steps" else len(FOLDERS)) >= 2
@@ -52,24 +52,24 @@ def test_each_is_a_schema_and_every_companys_files_fit(kind: FileKind) -> None:
 
 
 @pytest.mark.parametrize("kind", FILE_KINDS)
-def test_every_field_says_what_it_is(kind: FileKind) -> None:
-    """An editor shows a sentence for each field, in the field itself or in what it refers to."""
+def test_every_field_has_a_description(kind: FileKind) -> None:
+    """An editor shows a sentence for each field: that of the field itself, or of the definition that it refers to."""
     schema = schema_of(kind, INSTALLED)
-    silent = [
+    undescribed = [
         f"{name}.{field}"
         for name, part in [("", schema), *schema["$defs"].items()]
         for field, shape in part.get("properties", {}).items()
-        if "description" not in shape and "description" not in schema["$defs"].get(_aim(shape), {})
+        if "description" not in shape and "description" not in schema["$defs"].get(_definition_name(shape), {})
     ]
-    assert silent == []
+    assert undescribed == []
 
 
-def _aim(shape: dict[str, Any]) -> str:
+def _definition_name(shape: dict[str, Any]) -> str:
     return str(shape.get("$ref", "")).rsplit("/", 1)[-1]
 
 
 def test_the_names_of_actions_and_probes_are_offered() -> None:
-    """A step's action and probe are chosen from what is installed, each with its title."""
+    """An editor offers the installed actions and probes for a step, each with its title."""
     step = schema_of("runbook", INSTALLED)["$defs"]["WrittenStep"]["properties"]
     assert schema_of("common-steps", INSTALLED)["$defs"]["Step"]["properties"]["action"] == step["action"]
     assert step["action"]["enum"] == sorted(INSTALLED.actions)
@@ -79,14 +79,14 @@ def test_the_names_of_actions_and_probes_are_offered() -> None:
 
 
 class Blocking(Params):
-    """Who is kept out."""
+    """The address to block."""
 
     address: str
     minutes: int = 5
 
 
 def test_a_third_partys_action_is_offered_with_its_parameters() -> None:
-    """What another package brings is completed and checked like our own, and its numbers may be placeholders."""
+    """Another package's action is completed and checked like our own, and its numbers may be placeholders."""
     kinds = Registry({**INSTALLED.actions, "wall.block": action("wall.block", Blocking)}, INSTALLED.probes)
     check = Draft202012Validator(schema_of("runbook", kinds))
     book = read(ROOT / "runbooks/vintstreet/runbooks/bad-deployment.yaml")
@@ -103,15 +103,15 @@ def test_a_third_partys_action_is_offered_with_its_parameters() -> None:
     assert not check.is_valid({**book, "contain": [step]})
 
 
-SLIPS: list[tuple[FileKind, str, tuple[str | int, ...], object]] = [
+MISTAKES: list[tuple[FileKind, str, tuple[str | int, ...], object]] = [
     ("plan", "a misspelled field", ("companny",), "VintStreet"),
     ("plan", "a misspelled field in a list", ("severities", 0, "titel"), "Critical"),
-    ("plan", "a span that is none", ("severities", 0, "targets", 0, "within"), "5 minutes"),
-    ("plan", "a duration that is none", ("updates", 0, "every"), "soon"),
+    ("plan", "an invalid span", ("severities", 0, "targets", 0, "within"), "5 minutes"),
+    ("plan", "an invalid duration", ("updates", 0, "every"), "soon"),
     ("plan", "an approval of an unknown action", ("approvals",), {"cloud_run.rollback": {"roles": ["cto"]}}),
-    ("plan", "a clock that nothing starts", ("severities", 0, "targets", 0, "from"), "monday"),
-    ("plan", "a phase that is none", ("phases", "celebrate"), {"label": "Party"}),
-    ("plan", "hours that are none", ("working_time",), {"hours": "9-17"}),
+    ("plan", "an unknown start of a clock", ("severities", 0, "targets", 0, "from"), "monday"),
+    ("plan", "an unknown phase", ("phases", "celebrate"), {"label": "Party"}),
+    ("plan", "invalid hours", ("working_time",), {"hours": "9-17"}),
     ("systems", "a misspelled option", ("systems", "slack", "chanel"), "#incidents"),
     ("systems", "a service without its smoke test", ("services", "storefront"), {"title": "S", "url": "https://x"}),
     ("runbook", "an unknown action", ("contain", 0, "action"), "cloud_run.rollback"),
@@ -121,12 +121,12 @@ SLIPS: list[tuple[FileKind, str, tuple[str | int, ...], object]] = [
     ("runbook", "an unknown probe of a proof", ("contain", 1, "proof", "probe"), "http.smok"),
     ("runbook", "an unknown probe of health", ("health",), {"probe": "http.smok"}),
     ("common-steps", "an unknown probe", ("detect", 0, "probe"), "http.smok"),
-    ("common-steps", "a status that is none", ("contain", 5, "with", "status"), "wondering"),
+    ("common-steps", "an unknown status", ("contain", 5, "with", "status"), "wondering"),
     ("common-steps", "an unknown probe of health", ("health", "probe"), "http.smok"),
-    ("common-steps", "a place among steps that it does not know", ("detect", 0, "after"), "page"),
+    ("common-steps", "a place, which only a runbook may give", ("detect", 0, "after"), "page"),
     ("drill", "a misspelled field", ("alert", "sumary"), "x"),
     ("drill", "a misspelled field of the production", ("production", "page"), []),
-    ("drill", "a duration that is none", ("production", "operation_takes"), "soon"),
+    ("drill", "an invalid duration", ("production", "operation_takes"), "soon"),
 ]
 FILES: dict[FileKind, str] = {
     "plan": "plan.yaml",
@@ -137,9 +137,9 @@ FILES: dict[FileKind, str] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "what", "place", "value"), SLIPS)
-def test_a_slip_does_not_fit(kind: FileKind, what: str, place: tuple[str | int, ...], value: object) -> None:
-    """What `allclear check` would refuse is underlined by the editor already."""
+@pytest.mark.parametrize(("kind", "what", "place", "value"), MISTAKES)
+def test_a_mistake_does_not_fit(kind: FileKind, what: str, place: tuple[str | int, ...], value: object) -> None:
+    """An editor underlines what `allclear check` would refuse."""
     data = read(ROOT / "runbooks/vintstreet" / FILES[kind])
     part = data
     for step in place[:-1]:
@@ -149,15 +149,15 @@ def test_a_slip_does_not_fit(kind: FileKind, what: str, place: tuple[str | int, 
 
 
 def test_a_runbook_without_a_base_needs_its_own_health() -> None:
-    """An editor asks for `health` only where no base can bring it."""
+    """An editor requires `health` only if no base can provide it."""
     book = read(ROOT / "runbooks/vintstreet/runbooks/bad-deployment.yaml")
     assert wrong("runbook", book) == []
     alone = {key: value for key, value in book.items() if key != "base"}
     assert wrong("runbook", alone) == ["$: 'health' is a required property"]
 
 
-def test_they_are_written_into_a_folder(tmp_path: Path) -> None:
-    """All are written, also over older ones, and read back as they are printed."""
+def test_the_schemas_are_written_into_a_folder(tmp_path: Path) -> None:
+    """All schemas are written, also over older files, and read back unchanged."""
     folder = tmp_path / "deep" / "schemas"
     write_schemas(folder, INSTALLED)
     written = write_schemas(folder, INSTALLED)

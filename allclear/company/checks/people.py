@@ -25,7 +25,7 @@ def check_people(draft: Draft) -> Iterator[Diagnostic]:
             other = "" if seen[key] == person.name else f", first as {seen[key]}"
             yield file.error(
                 ("people", index, "name"),
-                f"{person.name} appears twice under `people`{other}.",
+                f"{person.name} is listed twice under `people`{other}.",
                 "List all roles of one person in one place. If these are two people, give them different names.",
             )
         seen.setdefault(key, person.name)

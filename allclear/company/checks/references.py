@@ -66,7 +66,7 @@ class _PlanReferences:
                 yield self._file.warning(
                     ("thresholds", index),
                     f"The threshold `{threshold.name}` has `above` and no {lacks}.",
-                    "Add what it is counted over and the samples it needs, as `window: 5m` and `samples: 100`.",
+                    "Add the window and the samples that it needs, for example `window: 5m` and `samples: 100`.",
                 )
 
     def _lines(self) -> Iterator[tuple[Place, Applies]]:

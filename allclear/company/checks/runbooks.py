@@ -70,7 +70,7 @@ class _RunbookChecker:
                 yield self._file.error(
                     (*place, "live"),
                     f"`{name}` does more than send a message, and `live` would run it without an approval.",
-                    "Take `live` out: only a message that needs no approval can be kept up to date, as slack.post.",
+                    "Take `live` out: only a message without an approval can be kept up to date, such as slack.post.",
                 )
             if isinstance(step.if_unanswered, Fallback):
                 yield from self._unanswered((*place, "if_unanswered"), kind, step, step.if_unanswered)

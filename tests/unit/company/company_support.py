@@ -1,4 +1,4 @@
-"""A small company's folder, whole in every part, and a registry of kinds that do nothing."""
+"""A complete folder of a small company, and a registry of actions and probes that do nothing."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ FILES = {
 }
 
 Edit = tuple[str, str, str]
-"""A file, what stands in it, and what shall stand there instead."""
+"""A file, a text in it, and the text that replaces it."""
 
 
 def company_folder(root: Path, *edits: Edit, name: str = "acme") -> Path:
@@ -133,18 +133,18 @@ def company_folder(root: Path, *edits: Edit, name: str = "acme") -> Path:
 
 
 class ChatOptions(Model):
-    """What the chat's client knows."""
+    """The options of the chat's client."""
 
     channel: str
 
 
 def client(name: str, known: type[Model] | None = None) -> type[Any]:
-    """Return a client's class: its name in systems.yaml, and the options it says that it knows."""
+    """Return a client's class with its name in systems.yaml and the model of its options."""
     return type(name, (), {"system": name, **({"options": known} if known else {})})
 
 
-class Whatever(Params):
-    """The parameters of all our actions in one."""
+class ActionParams(Params):
+    """The parameters of all actions of these tests."""
 
     service: str | None = None
     region: str | None = None
@@ -161,8 +161,8 @@ class Text(Params):
     urgency: int = 1
 
 
-class OfService(Params):
-    """The parameters of a look at a service."""
+class ServiceParams(Params):
+    """The parameters of a probe of a service."""
 
     service: str
 
@@ -173,18 +173,18 @@ def action(
     needs: tuple[type[Any], ...] = (),
     **more: Any,  # noqa: ANN401 - class attributes
 ) -> type[Action[Any, Any]]:
-    """Return an action's class as a check sees it: it is never made, so it need not do anything."""
+    """Return an action's class as a check reads it. It is never instantiated, so it needs no methods."""
     return type(
         name, (Action,), {"name": name, "title": name, "params": params, "state": State, "needs": needs, **more}
     )
 
 
-class Smoke(Probe[OfService], ABC):
-    """A look that is never taken."""
+class Smoke(Probe[ServiceParams], ABC):
+    """A probe that never runs."""
 
     name: ClassVar[str] = "http.smoke"
     title: ClassVar[str] = "Smoke test"
-    params: ClassVar[type[Params]] = OfService
+    params: ClassVar[type[Params]] = ServiceParams
 
 
 CHAT = client("chat", ChatOptions)
@@ -192,8 +192,8 @@ CHAT = client("chat", ChatOptions)
 KINDS = Registry.of(
     [
         action("chat.post", Text, (CHAT,), approval=None, speaks=("text",)),
-        action("traffic.move", Whatever, approval=ONE_PERSON, check_params=staticmethod(check_region)),
-        action("flag.disable", Whatever, approval=ONE_PERSON, check_params=staticmethod(DisableFlag.check_params)),
+        action("traffic.move", ActionParams, approval=ONE_PERSON, check_params=staticmethod(check_region)),
+        action("flag.disable", ActionParams, approval=ONE_PERSON, check_params=staticmethod(DisableFlag.check_params)),
         action("public.tell", Text, approval=SPEAKERS),
         Smoke,
     ]

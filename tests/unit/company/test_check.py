@@ -1,4 +1,4 @@
-"""Checking a company's folder: each kind of complaint, with its file, its line and the next step."""
+"""The check of a company's folder: each diagnostic has its file, its line and the next step."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ templates:
 
 
 def check(folder: Path) -> list[str]:
-    """Return each complaint as `level file:line: sentence next step`, the file within the folder."""
-    return [told(one, folder) for one in check_company(folder, KINDS)]
+    """Return each diagnostic as `level file:line: sentence next step`, the file relative to the folder."""
+    return [in_one_line(diagnostic, folder) for diagnostic in check_company(folder, KINDS)]
 
 
-def told(one: Diagnostic, folder: Path) -> str:
-    """Return a complaint in one line."""
-    return f"{one.level} {str(one).removeprefix(str(folder) + '/')} {one.next_step}"
+def in_one_line(diagnostic: Diagnostic, folder: Path) -> str:
+    """Return a diagnostic in one line."""
+    return f"{diagnostic.level} {str(diagnostic).removeprefix(str(folder) + '/')} {diagnostic.next_step}"
 
 
-def test_a_whole_folder_has_nothing_to_complain_about(tmp_path: Path) -> None:
-    """The small company of these tests is clean, so that each complaint below has the one cause that was put there."""
+def test_a_correct_folder_has_no_diagnostics(tmp_path: Path) -> None:
+    """The small company of these tests has no error, so each diagnostic below has exactly one cause."""
     assert check(company_folder(tmp_path)) == []
 
 
-# One slip each, and what is said of it.
+# One mistake each, and a part of its diagnostic.
 ERRORS: list[tuple[Edit, str]] = [
     (
         (BOOK, "traffic.move", "trafic.move"),
@@ -142,11 +142,11 @@ ERRORS: list[tuple[Edit, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("edit", "says"), ERRORS)
-def test_what_an_incident_would_stumble_over_is_an_error(tmp_path: Path, edit: Edit, says: str) -> None:
-    """Each slip is an error at its own line, with the nearest name where one is near."""
+@pytest.mark.parametrize(("edit", "expected"), ERRORS)
+def test_a_mistake_that_would_stop_an_incident_is_an_error(tmp_path: Path, edit: Edit, expected: str) -> None:
+    """Each mistake is an error at its own line, with the nearest name if one resembles it."""
     found = [one for one in check(company_folder(tmp_path, edit)) if one.startswith("error ")]
-    assert any(says in one for one in found), found
+    assert any(expected in one for one in found), found
 
 
 WARNINGS: list[tuple[Edit, str]] = [
@@ -200,15 +200,15 @@ WARNINGS: list[tuple[Edit, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("edit", "says"), WARNINGS)
-def test_what_is_hollow_or_unused_is_a_warning(tmp_path: Path, edit: Edit, says: str) -> None:
-    """Blanks, roles without people, and things that nothing reaches are warnings at their line."""
+@pytest.mark.parametrize(("edit", "expected"), WARNINGS)
+def test_a_blank_or_an_unused_part_is_a_warning(tmp_path: Path, edit: Edit, expected: str) -> None:
+    """Blanks, roles without people and parts that nothing uses are warnings at their line."""
     found = [one for one in check(company_folder(tmp_path, edit)) if one.startswith("warning ")]
-    assert any(says in one for one in found), found
+    assert any(expected in one for one in found), found
 
 
 def test_assumptions_are_listed_last(tmp_path: Path) -> None:
-    """What the plan does not state itself comes after errors and warnings, for people to confirm."""
+    """Assumptions, which people have to confirm, come after errors and warnings."""
     assumed = "assumed:\n  - {field: short, because: the plan does not say}\nsupport:"
     folder = company_folder(tmp_path, ("plan.yaml", "support:", assumed), ("plan.yaml", "name: Ana", 'name: "[Name]"'))
     found = check(folder)
@@ -217,23 +217,23 @@ def test_assumptions_are_listed_last(tmp_path: Path) -> None:
 
 
 def test_one_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
-    """With plan and systems beyond reading, a runbook's unknown action and another file's slip are still told."""
+    """If plan.yaml and systems.yaml cannot be read, the errors in the runbooks are still reported."""
     folder = company_folder(tmp_path, (BOOK, "traffic.move", "trafic.move"))
     (folder / "plan.yaml").write_text("company: [\n", encoding="utf-8")
     (folder / "systems.yaml").write_text("systems: {}\n", encoding="utf-8")
     (folder / "runbooks" / "second.yaml").write_text("name: second\n", encoding="utf-8")
     found = check(folder)
-    told = ("plan.yaml:", "systems.yaml:1: `services` is missing", "no action `trafic.move`", "second.yaml:1: `title`")
-    for says in told:
-        assert any(says in one for one in found), (says, found)
+    every = ("plan.yaml:", "systems.yaml:1: `services` is missing", "no action `trafic.move`", "second.yaml:1: `title`")
+    for expected in every:
+        assert any(expected in one for one in found), (expected, found)
     assert not any("t_internal_alert" in one for one in found), "the plan's templates are not known now"
 
 
-def test_nobody_who_may_approve_is_an_error_once_and_a_blank_counts_as_somebody(tmp_path: Path) -> None:
-    """An action by default of roles that nobody holds would wait for ever; a blank can be claimed by a person."""
+def test_an_approval_that_no_one_can_give_is_reported_once_and_a_blank_counts_as_a_person(tmp_path: Path) -> None:
+    """An action whose approvers are missing would wait forever; a role with a blank name can be claimed by a person."""
     step = (BOOK, "  - id: off", "  - id: public\n    action: public.tell\n    with: {text: x}\n  - id: off")
-    nobody = ("plan.yaml", "[on_call, communications_lead]", "[on_call]")
-    errors = [one for one in check(company_folder(tmp_path, step, nobody)) if one.startswith("error ")]
+    missing = ("plan.yaml", "[on_call, communications_lead]", "[on_call]")
+    errors = [one for one in check(company_folder(tmp_path, step, missing)) if one.startswith("error ")]
     assert len(errors) == 1
     assert "outage.yaml:20: `public.tell` waits for 1 of communications_lead, incident_commander" in errors[0]
     blank = ("plan.yaml", "name: Ana", 'name: "[Name]"')
@@ -241,13 +241,13 @@ def test_nobody_who_may_approve_is_an_error_once_and_a_blank_counts_as_somebody(
 
 
 def test_the_secret_itself_is_never_repeated(tmp_path: Path) -> None:
-    """Whoever writes a secret where its variable's name belongs does not find it again in the output."""
+    """If a person writes the secret in place of its variable's name, the output does not contain it."""
     folder = company_folder(tmp_path, ("systems.yaml", "secret: CHAT_TOKEN", "secret: xoxb-hunter2"))
     assert not any("hunter2" in one for one in check(folder))
 
 
-def test_files_that_nothing_names_are_told(tmp_path: Path) -> None:
-    """A template that the plan does not name and a runbook called .yml would be missed in silence."""
+def test_files_that_are_never_read_are_reported(tmp_path: Path) -> None:
+    """A template that the plan does not name, and a runbook called .yml, would otherwise be ignored silently."""
     folder = company_folder(tmp_path)
     (folder / "templates" / "old.txt").write_text("x", encoding="utf-8")
     (folder / "runbooks" / "second.yml").write_text("x", encoding="utf-8")
@@ -257,10 +257,10 @@ def test_files_that_nothing_names_are_told(tmp_path: Path) -> None:
 
 
 def test_a_post_mortem_is_checked_against_its_own_placeholders(tmp_path: Path) -> None:
-    """Its template is not held to the closed list of the others, but to the mapping that is given."""
+    """Its template may use the placeholders of the given mapping instead of those of the other templates."""
     folder = company_folder(tmp_path)
     assert check_company(folder, KINDS, {"title": "", "timeline": ""}) == []
-    found = [told(one, folder) for one in check_company(folder, KINDS, {"title": ""})]
+    found = [in_one_line(diagnostic, folder) for diagnostic in check_company(folder, KINDS, {"title": ""})]
     assert found == [
         "error templates/post-mortem.md:3: The placeholder {timeline} has no source. Did you mean `title`?"
     ]
@@ -270,7 +270,7 @@ TWO_REGIONS = ("systems.yaml", "    flags:", "    cloud_run: {us-central1: shop,
 
 
 @pytest.mark.parametrize(
-    ("named", "says"),
+    ("named", "expected"),
     [
         (
             "percent: 10",
@@ -283,17 +283,17 @@ TWO_REGIONS = ("systems.yaml", "    flags:", "    cloud_run: {us-central1: shop,
         ("percent: 10, region: europe-west1", ""),
     ],
 )
-def test_a_step_for_a_service_in_two_regions_names_one(tmp_path: Path, named: str, says: str) -> None:
-    """Said when the runbook is written, not when it is needed."""
+def test_a_step_for_a_service_in_two_regions_names_one(tmp_path: Path, named: str, expected: str) -> None:
+    """A missing or unknown region is reported before an incident needs the step."""
     folder = company_folder(tmp_path, TWO_REGIONS, (BOOK, "percent: 10", named))
     found = [one for one in check(folder) if one.startswith("error ")]
-    assert (says in found[0]) if says else (found == []), found
+    assert (expected in found[0]) if expected else (found == []), found
 
 
 @pytest.mark.parametrize("value", ["{US: shop}", "{}", "[shop]"])
-def test_a_cloud_run_that_is_no_name_and_no_region_is_an_error_at_its_line(tmp_path: Path, value: str) -> None:
-    """A region is misspelled, or nothing is named."""
+def test_an_invalid_cloud_run_handle_is_an_error_at_its_line(tmp_path: Path, value: str) -> None:
+    """An unknown region, an empty mapping and a list are refused."""
     found = check(company_folder(tmp_path, ("systems.yaml", "    flags:", f"    cloud_run: {value}\n    flags:")))
-    said = "`cloud_run`: it must be a service's name, or one for each region, as `us-central1: web`."
+    sentence = "`cloud_run`: it must be a service's name, or one for each region, as `us-central1: web`."
     assert len(found) == 1
-    assert f"systems.yaml:10: {said}" in found[0]
+    assert f"systems.yaml:10: {sentence}" in found[0]

@@ -1,4 +1,4 @@
-"""Approvals in a company's folder: a plan asks for no less than the default, and a step for no less than the plan."""
+"""Approvals in a company's folder: a plan may not ask for less than the default, nor a step for less than the plan."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from allclear.company import check_company
 from allclear.domain.approval import ONE_PERSON_WITH_REASON
 from allclear.engine.actions.registry import Registry
-from tests.unit.company.company_support import KINDS, Whatever, action, company_folder
+from tests.unit.company.company_support import KINDS, ActionParams, action, company_folder
 
 STRICT = Registry.of(
     [
         *(kind for name, kind in KINDS.actions.items() if name != "traffic.move"),
         *KINDS.probes.values(),
-        action("traffic.move", Whatever, approval=ONE_PERSON_WITH_REASON),
+        action("traffic.move", ActionParams, approval=ONE_PERSON_WITH_REASON),
     ]
 )
 REASON = "{roles: [on_call], reason_needed: true}"
@@ -23,7 +23,7 @@ LAX = "{roles: [on_call]}"
 
 
 @pytest.mark.parametrize(
-    ("kinds", "plan", "step", "said"),
+    ("kinds", "plan", "step", "expected"),
     [
         (KINDS, LAX, None, ""),
         (KINDS, REASON, None, ""),
@@ -35,12 +35,12 @@ LAX = "{roles: [on_call]}"
         (STRICT, REASON, LAX, "asks for no reason, which is less than its default."),
     ],
 )
-def test_an_approval_is_only_ever_tightened(
-    tmp_path: Path, kinds: Registry, plan: str, step: str | None, said: str
+def test_an_approval_can_only_be_tightened(
+    tmp_path: Path, kinds: Registry, plan: str, step: str | None, expected: str
 ) -> None:
-    """From the default to the plan, and from the plan to the step; each slip is told once."""
+    """A looser approval in the plan or in a step is reported once."""
     edits = [("plan.yaml", LAX, plan)]
     if step:
         edits.append(("runbooks/outage.yaml", "    measure: true\n", f"    measure: true\n    approval: {step}\n"))
-    told = [str(one) for one in check_company(company_folder(tmp_path, *edits), kinds) if one.level == "error"]
-    assert [line.partition("`traffic.move` ")[2] for line in told] == ([said] if said else [])
+    errors = [str(one) for one in check_company(company_folder(tmp_path, *edits), kinds) if one.level == "error"]
+    assert [line.partition("`traffic.move` ")[2] for line in errors] == ([expected] if expected else [])

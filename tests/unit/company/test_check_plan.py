@@ -1,4 +1,4 @@
-"""Checking what a plan's lines say of each other: severities, facets, kinds, rotas, duties, silence."""
+"""The check of the references within a plan: severities, facets, kinds, rotas, duties, escalation policies."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def plan(added: str) -> Edit:
 
 
 def severity(*lines: str) -> Edit:
-    """Return the edit that adds a second severity, P1, with these lines; `name: P1` stands in line 7."""
-    told = "".join(f"    {line}\n" for line in ("name: P1", "title: High", "definition: Half down", *lines))
-    return ("plan.yaml", "    definition: All down\n", "    definition: All down\n  -" + told[3:])
+    """Return the edit that adds a second severity, P1, with these lines; `name: P1` is line 7."""
+    added = "".join(f"    {line}\n" for line in ("name: P1", "title: High", "definition: Half down", *lines))
+    return ("plan.yaml", "    definition: All down\n", "    definition: All down\n  -" + added[3:])
 
 
-def found(root: Path, level: str, *edits: Edit) -> list[str]:
-    """Return the complaints of that level as `plan.yaml:7: sentence next step`."""
+def diagnostics_of(root: Path, level: str, *edits: Edit) -> list[str]:
+    """Return the diagnostics of that level as `plan.yaml:7: sentence next step`."""
     every = check_company(company_folder(root, *edits), KINDS)
     return [f"{one.location.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every if one.level == level]
 
@@ -208,57 +208,57 @@ WARNINGS: list[tuple[list[Edit], str]] = [
 ]
 
 
-def at_its_line(says: str) -> str:
-    """Return `says` with `{2}` as the second line that the test added."""
+def at_its_line(expected: str) -> str:
+    """Return `expected` with `{2}` as the second line that the test added."""
     for ahead in range(1, 10):
-        says = says.replace(f"{{{ahead}}}", str(AFTER + ahead))
-    return says
+        expected = expected.replace(f"{{{ahead}}}", str(AFTER + ahead))
+    return expected
 
 
-@pytest.mark.parametrize(("edits", "says"), ERRORS)
-def test_a_name_that_stands_for_nothing_is_an_error(tmp_path: Path, edits: list[Edit], says: str) -> None:
+@pytest.mark.parametrize(("edits", "expected"), ERRORS)
+def test_a_name_that_refers_to_nothing_is_an_error(tmp_path: Path, edits: list[Edit], expected: str) -> None:
     """Each unknown name, circle and contradiction is an error at its own line."""
-    told = found(tmp_path, "error", *edits)
-    assert any(one.startswith(at_its_line(says)) for one in told), told
+    errors = diagnostics_of(tmp_path, "error", *edits)
+    assert any(error.startswith(at_its_line(expected)) for error in errors), errors
 
 
-@pytest.mark.parametrize(("edits", "says"), WARNINGS)
-def test_what_could_never_happen_is_a_warning(tmp_path: Path, edits: list[Edit], says: str) -> None:
-    """A rule, target or hand-over that never comes, and a severity that nobody hears of, are warnings."""
-    told = found(tmp_path, "warning", *edits)
-    assert any(one.startswith(at_its_line(says)) for one in told), told
+@pytest.mark.parametrize(("edits", "expected"), WARNINGS)
+def test_a_part_without_effect_is_a_warning(tmp_path: Path, edits: list[Edit], expected: str) -> None:
+    """A rule or target that never applies, a hand-over that fails, and a severity without a message are warnings."""
+    warnings = diagnostics_of(tmp_path, "warning", *edits)
+    assert any(warning.startswith(at_its_line(expected)) for warning in warnings), warnings
 
 
-def test_a_ticket_needs_nobody_told(tmp_path: Path) -> None:
-    """A severity that only makes a ticket may stay without a page, and needs no step that tells."""
+def test_a_ticket_only_severity_needs_no_message(tmp_path: Path) -> None:
+    """A severity that only creates a ticket needs no step that pages people or sends a message."""
     quiet = (BOOK, "    action: chat.post\n", "    action: chat.post\n    severities: [P0]\n")
-    assert found(tmp_path, "warning", severity("ticket_only: true"), quiet) == []
+    assert diagnostics_of(tmp_path, "warning", severity("ticket_only: true"), quiet) == []
 
 
-def test_a_deputy_counts_among_those_who_may_say_yes(tmp_path: Path) -> None:
-    """Where the only person is deputy of the role that an action waits for, there is somebody to ask."""
+def test_a_deputy_counts_as_an_approver(tmp_path: Path) -> None:
+    """If the only person is a deputy for the role that an action waits for, that person can approve."""
     boss = ("plan.yaml", "traffic.move: {roles: [on_call]}", "traffic.move: {roles: [boss]}")
     roles = "on_call: {title: On-Call}\n  boss: {title: Boss, deputies: [on_call]}"
     deputy = ("plan.yaml", "on_call: {title: On-Call}", roles)
-    assert found(tmp_path, "error", boss, deputy) == []
+    assert diagnostics_of(tmp_path, "error", boss, deputy) == []
 
 
-def test_rules_that_all_count_are_well(tmp_path: Path) -> None:
-    """Rules in the right order, with one at the end for all the rest, have nothing to complain about."""
+def test_rules_that_all_apply_are_not_reported(tmp_path: Path) -> None:
+    """Rules in the right order, with a last rule for all other cases, cause no warning."""
     rules = (
         "assess:\n  - {severity: P0, when: {users: all}}\n  - {severity: P0, when: {data: yes}}\n  - {severity: P0}\n"
     )
-    assert found(tmp_path, "warning", plan(FACETS + rules)) == []
+    assert diagnostics_of(tmp_path, "warning", plan(FACETS + rules)) == []
 
 
-def test_many_facets_are_looked_at_rule_against_rule(tmp_path: Path) -> None:
-    """Where the cases are too many to try, a rule behind a wider one is still found, and at once."""
+def test_with_many_facets_rules_are_compared_in_pairs(tmp_path: Path) -> None:
+    """If there are too many cases to try, a rule behind a wider one is still found."""
     many = "".join(f"  f{n}: {{title: F, values: [a, b, c, d]}}\n" for n in range(12))
     wide = ", ".join(f"f{n}: a" for n in range(6))
     narrow = ", ".join(f"f{n}: a" for n in range(12))
     rules = f"assess:\n  - {{severity: P0, when: {{{wide}}}}}\n  - {{severity: P0, when: {{{narrow}}}}}\n"
-    [told] = found(tmp_path, "warning", plan("facets:\n" + many + rules))
-    assert "Rule no. 2, for P0, never applies" in told
+    [warning] = diagnostics_of(tmp_path, "warning", plan("facets:\n" + many + rules))
+    assert "Rule no. 2, for P0, never applies" in warning
 
 
 # --- reminders -------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ TELL = '  message: {action: chat.post, with: {key: "{number}", text: "{reminder}
 
 
 @pytest.mark.parametrize(
-    ("instead", "told"),
+    ("instead", "expected"),
     [
         (TELL.replace("chat.post", "traffic.move"), "`traffic.move` does more than send a message"),
         (TELL.replace("chat.post", "chat.pots"), "There is no action `chat.pots`."),
@@ -277,12 +277,12 @@ TELL = '  message: {action: chat.post, with: {key: "{number}", text: "{reminder}
         (TELL.replace("key:", "urgency: much, key:"), "chat.post: `urgency`:"),
     ],
 )
-def test_a_reminder_that_would_do_harm_or_say_nothing_is_an_error(tmp_path: Path, instead: str, told: str) -> None:
-    """Reminders go out unasked, so their actions may only speak; and each has words and a key of its own."""
-    assert any(told in one for one in found(tmp_path, "error", ("plan.yaml", TELL, instead)))
+def test_an_unsafe_or_empty_reminder_is_an_error(tmp_path: Path, instead: str, expected: str) -> None:
+    """Reminders need no approval, so their actions may only send messages. Each has its own key and names its cause."""
+    assert any(expected in error for error in diagnostics_of(tmp_path, "error", ("plan.yaml", TELL, instead)))
 
 
-def test_a_plan_without_reminders_is_warned_of(tmp_path: Path) -> None:
-    """Nobody would hear of an approval that waits."""
-    warned = found(tmp_path, "warning", ("plan.yaml", "reminders:\n" + TELL, ""))
-    assert any("The plan has no `reminders`" in one for one in warned)
+def test_a_plan_without_reminders_is_a_warning(tmp_path: Path) -> None:
+    """No one would be reminded of an approval that waits."""
+    warnings = diagnostics_of(tmp_path, "warning", ("plan.yaml", "reminders:\n" + TELL, ""))
+    assert any("The plan has no `reminders`" in warning for warning in warnings)

@@ -1,4 +1,4 @@
-"""Folders that would fail only in an incident: each is refused before, or warned of, in one sentence at its line."""
+"""Folders that would fail only during an incident: the check reports each in one sentence at its line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from allclear.company import check_company, load_company
 from allclear.domain.approval import ONE_PERSON_WITH_REASON, TWO_PEOPLE, ApprovalPolicy, AutoApproval
 from allclear.domain.errors import ConfigError
 from allclear.engine.actions.registry import Registry
-from tests.unit.company.company_support import KINDS, PLAN, Edit, Whatever, action, company_folder
+from tests.unit.company.company_support import KINDS, PLAN, ActionParams, Edit, action, company_folder
 
 BOOK = "runbooks/outage.yaml"
 END = "working_time: {zone: Europe/Berlin}\n"
 ADDED = PLAN[: PLAN.index(END)].count("\n") + 2
-"""The line in which what a test adds to the plan begins."""
+"""The first line of the text that a test adds to the plan."""
 ROUTE = "    runbook: outage\n"
 TEXT = '      text: "{t_internal_alert}"\n'
 LAX = "traffic.move: {roles: [on_call]}"
@@ -30,25 +30,25 @@ def plan(added: str) -> Edit:
 
 
 def rota(field: str) -> Edit:
-    """Return the edit that adds a rota; `field` stands in its layer."""
+    """Return the edit that adds a rota with `field` in its layer."""
     starts = "starts: 2026-11-02T09:00"
     return plan(ROTA.replace(starts, field if field.startswith("starts") else f"{starts}, {field}"))
 
 
-def line(kind: str, **told: str) -> Edit:
+def line(kind: str, **changed: str) -> Edit:
     """Return the edit that adds a duty or a piece of evidence."""
-    fields = {"name": "logs", "title": "Logs", "ask": "Keep them", "role": "on_call", **told}
+    fields = {"name": "logs", "title": "Logs", "ask": "Keep them", "role": "on_call", **changed}
     within = ", within: 72h" if kind == "duties" else ""
     return plan(f"{kind}:\n  - {{{', '.join(f'{name}: {value}' for name, value in fields.items())}{within}}}\n")
 
 
 def move(added: str) -> Edit:
-    """Return the edit that adds a line to the step that moves traffic; it stands in line 18."""
+    """Return the edit that adds a line to the step that moves traffic, as line 18."""
     return (BOOK, "    measure: true\n", f"    measure: true\n    {added}\n")
 
 
-def told(if_unanswered: str) -> Edit:
-    """Return the edit that says what is told when nobody answers; it stands in line 13."""
+def unanswered(if_unanswered: str) -> Edit:
+    """Return the edit that adds what is done without an answer, as line 13."""
     return (BOOK, TEXT, f"{TEXT}    if_unanswered: {if_unanswered}\n")
 
 
@@ -59,12 +59,12 @@ def one_more(step: str) -> Edit:
 
 def people(*names: str) -> Edit:
     """Return the edit that puts more people on call, before Ana."""
-    told = "".join(f"  - {{name: {name}, roles: [on_call]}}\n" for name in names)
-    return ("plan.yaml", "people:\n", f"people:\n{told}")
+    added = "".join(f"  - {{name: {name}, roles: [on_call]}}\n" for name in names)
+    return ("plan.yaml", "people:\n", f"people:\n{added}")
 
 
 def found(folder: Path, level: str, kinds: Registry = KINDS) -> list[str]:
-    """Return the complaints of that level as `plan.yaml:7: sentence next step`."""
+    """Return the diagnostics of that level as `plan.yaml:7: sentence next step`."""
     every = check_company(folder, kinds)
     return [f"{one.location.rsplit('/', 1)[-1]}: {one.sentence} {one.next_step}" for one in every if one.level == level]
 
@@ -72,7 +72,7 @@ def found(folder: Path, level: str, kinds: Registry = KINDS) -> list[str]:
 def strict(approval: ApprovalPolicy) -> Registry:
     """Return the kinds with another default approval for moving traffic."""
     rest = [kind for name, kind in KINDS.actions.items() if name != "traffic.move"]
-    return Registry.of([*rest, *KINDS.probes.values(), action("traffic.move", Whatever, approval=approval)])
+    return Registry.of([*rest, *KINDS.probes.values(), action("traffic.move", ActionParams, approval=approval)])
 
 
 YEARS = "a duration cannot be longer than ten years"
@@ -106,7 +106,7 @@ REFUSED: list[tuple[Edit, str]] = [
     (move("expires: 9999999999999d"), "outage.yaml:18: `expires`: '9999999999999d' is too long for a"),
     (move("auto_approve: {veto_window: 999999999d}"), f"outage.yaml:18: `veto_window`: {YEARS}."),
     (move("auto_approve: {veto_window: 9s}"), "outage.yaml:18: `veto_window`: it must be at least 10s, so that people"),
-    (told("{after: 9999d, with: {text: x}}"), f"outage.yaml:13: `after`: {YEARS}."),
+    (unanswered("{after: 9999d, with: {text: x}}"), f"outage.yaml:13: `after`: {YEARS}."),
     *(
         (one_more(f"move{end}"), f"outage.yaml:1: The file: the id `move{end}` is reserved for a check or question")
         for end in ("-proof", "-choice", "-recheck", "-unanswered", "-left", "-window")
@@ -118,12 +118,12 @@ REFUSED: list[tuple[Edit, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("edit", "says"), REFUSED)
-def test_what_would_fail_in_the_night_is_not_read(tmp_path: Path, edit: Edit, says: str) -> None:
-    """One sentence at its line from the check, and the same file is refused when it is loaded."""
+@pytest.mark.parametrize(("edit", "expected"), REFUSED)
+def test_a_folder_that_would_fail_in_an_incident_is_refused(tmp_path: Path, edit: Edit, expected: str) -> None:
+    """The check reports one sentence at its line, and loading the same folder fails."""
     folder = company_folder(tmp_path, edit)
-    [said] = found(folder, "error")
-    assert said.startswith(says)
+    [error] = found(folder, "error")
+    assert error.startswith(expected)
     with pytest.raises(ConfigError):
         load_company(folder)
 
@@ -140,40 +140,40 @@ def test_what_would_fail_in_the_night_is_not_read(tmp_path: Path, edit: Edit, sa
         move("auto_approve: {veto_window: 10s}"),
     ],
 )
-def test_what_only_checks_like_it_is_read(tmp_path: Path, edit: Edit) -> None:
-    """What is next to a limit, or an id that is nobody else's, has nothing against it."""
+def test_values_at_a_limit_and_ids_like_reserved_ones_are_accepted(tmp_path: Path, edit: Edit) -> None:
+    """A value at its limit, and an id that only resembles a reserved one, cause no error."""
     assert found(company_folder(tmp_path, edit), "error") == []
 
 
 @pytest.mark.parametrize("name", ["impact", "feature"])
-def test_braces_in_a_route_are_told(tmp_path: Path, name: str) -> None:
-    """A route's words fill pages as they are: each pair of braces is a warning, a known placeholder's too."""
+def test_braces_in_a_route_are_a_warning(tmp_path: Path, name: str) -> None:
+    """A route's texts go into pages unchanged, so each pair of braces is a warning, even a known placeholder."""
     route = ("plan.yaml", ROUTE, f"{ROUTE}    {name}: '{{nope}} {{severity}}'\n")
-    told = found(company_folder(tmp_path, route), "warning")
-    says = (
+    warnings = found(company_folder(tmp_path, route), "warning")
+    expected = (
         "is not replaced: `NAME` takes no placeholders. Write it in words; only templates and steps take placeholders."
     )
-    says = says.replace("NAME", name)
-    assert told == [f"plan.yaml:27: {{nope}} {says}", f"plan.yaml:27: {{severity}} {says}"]
+    expected = expected.replace("NAME", name)
+    assert warnings == [f"plan.yaml:27: {{nope}} {expected}", f"plan.yaml:27: {{severity}} {expected}"]
 
 
 @pytest.mark.parametrize("name", ["ana", "ANA", "'  Ana '", "'A\u200bna'", "'\uff21na'"])
-def test_one_person_stands_once(tmp_path: Path, name: str) -> None:
-    """A second spelling of one name is no second person: it is an error, and does not make two who may approve."""
+def test_one_person_is_listed_once(tmp_path: Path, name: str) -> None:
+    """Another spelling of the same name is an error, and does not count as a second approver."""
     two = ("plan.yaml", LAX, "traffic.move: {roles: [on_call], people: 2}")
     twice, few = found(company_folder(tmp_path, people(name), two), "error")
-    assert twice.startswith("plan.yaml:12: Ana appears twice under `people`")
+    assert twice.startswith("plan.yaml:12: Ana is listed twice under `people`")
     assert "`traffic.move` waits for 2 of on_call, and the plan has 1." in few
 
 
-def test_blanks_are_not_one_person(tmp_path: Path) -> None:
-    """Two blanks that read alike stand for two people who are not known yet."""
+def test_equal_blanks_are_different_people(tmp_path: Path) -> None:
+    """Two equal blanks are two people whose names are not known yet."""
     two = ("plan.yaml", LAX, "traffic.move: {roles: [on_call], people: 3}")
     assert found(company_folder(tmp_path, people("'[Name]'", "'[Name]'"), two), "error") == []
 
 
 def test_spaces_in_names_are_folded(tmp_path: Path) -> None:
-    """A name is read without spare spaces, under `people` and in a rota alike."""
+    """Extra spaces are removed from a name, both under `people` and in a rota."""
     added = plan(ROTA.replace("[Ana]", "['Bo   Li']"))
     folder = company_folder(tmp_path, people("' Bo  Li '"), added)
     assert found(folder, "error") == []
@@ -182,14 +182,14 @@ def test_spaces_in_names_are_folded(tmp_path: Path) -> None:
     assert read.rotas[0].layers[0].people == ["Bo Li"]
 
 
-def test_a_deputy_counts_as_the_one_who_must_be_among_them(tmp_path: Path) -> None:
-    """Where nobody holds the role in `one_of` but its deputy's is held, somebody can answer."""
+def test_a_deputy_can_be_the_required_approver(tmp_path: Path) -> None:
+    """If no one holds the role in `one_of`, a person with a deputy's role can approve."""
     wanted = ("plan.yaml", LAX, "traffic.move: {roles: [cto], one_of: [cto]}")
     assert found(company_folder(tmp_path, CTO, wanted), "error") == []
 
 
-def test_whoever_must_be_among_them_counts_as_one_of_them(tmp_path: Path) -> None:
-    """Whoever stands under `one_of` alone may approve too, so both together are two."""
+def test_the_required_approver_counts_toward_the_number_of_approvers(tmp_path: Path) -> None:
+    """A person with a role that only `one_of` names may approve too, so there are two approvers."""
     held = ("plan.yaml", "people:\n", "people:\n  - {name: Bo, roles: [boss]}\n")
     roles = ("plan.yaml", "on_call: {title: On-Call}", "on_call: {title: On-Call}\n  boss: {title: Boss}")
     wanted = ("plan.yaml", LAX, "traffic.move: {roles: [on_call], one_of: [boss], people: 2}")
@@ -205,51 +205,51 @@ def test_whoever_must_be_among_them_counts_as_one_of_them(tmp_path: Path) -> Non
         ([move("auto_approve: {}\n    approval: {roles: [on_call], people: 2}"), people("Bo")], KINDS, "2 people"),
     ],
 )
-def test_nothing_acts_by_itself_that_takes_more_than_a_yes(
+def test_auto_approval_replaces_only_one_plain_yes(
     tmp_path: Path, edits: list[Edit], kinds: Registry, takes: str
 ) -> None:
-    """The step's approval, the plan's and the default: a window in which nobody says no stands for none of these."""
+    """A veto window replaces no stricter approval, whether the step, the plan or the default requires it."""
     if kinds is not KINDS:
         edits = [*edits, ("plan.yaml", f"approvals:\n  {LAX}\n", "")]
-    told = found(company_folder(tmp_path, *edits), "error", kinds)
-    [said] = [one.partition(": ")[2] for one in told]
-    assert said.startswith(
+    errors = found(company_folder(tmp_path, *edits), "error", kinds)
+    [sentence] = [error.partition(": ")[2] for error in errors]
+    assert sentence.startswith(
         f"`traffic.move` has `auto_approve`, and its approval takes {takes}. Take `auto_approve` out"
     )
 
 
-def test_a_window_is_long_enough_by_default() -> None:
-    """What acts by itself waits for a minute where nothing else is said."""
+def test_the_default_veto_window_is_one_minute() -> None:
+    """Unless the step sets another time, an automatic action waits for a minute."""
     assert AutoApproval().veto_window.total_seconds() == 60
 
 
 @pytest.mark.parametrize(
-    ("edit", "says"),
+    ("edit", "expected"),
     [
         (
             move("if_unanswered: {with: {percent: '100'}}"),
             "outage.yaml:18: `traffic.move` has no text that could be sent `if_unanswered`. Take it out",
         ),
         (
-            told("{with: {text: Later., urgency: '3'}}"),
+            unanswered("{with: {text: Later., urgency: '3'}}"),
             ("outage.yaml:13: `urgency` is not a text of `chat.post`. `if_unanswered` can replace only: text."),
         ),
     ],
 )
-def test_silence_changes_words_only(tmp_path: Path, edit: Edit, says: str) -> None:
-    """What goes out unanswered is another text, never another change."""
-    [said] = found(company_folder(tmp_path, edit), "error")
-    assert said.startswith(says)
+def test_a_fallback_changes_only_texts(tmp_path: Path, edit: Edit, expected: str) -> None:
+    """Without an answer, another text may be sent, but no other parameter may change."""
+    [error] = found(company_folder(tmp_path, edit), "error")
+    assert error.startswith(expected)
 
 
-def test_silence_may_change_words(tmp_path: Path) -> None:
-    """The words of a message may be others when nobody answers, and a change may say `never`."""
-    folder = company_folder(tmp_path, told("{with: {text: Later.}}"), move("if_unanswered: never"))
+def test_a_fallback_may_change_a_text(tmp_path: Path) -> None:
+    """A message may have another text if no one answers, and a change may have `if_unanswered: never`."""
+    folder = company_folder(tmp_path, unanswered("{with: {text: Later.}}"), move("if_unanswered: never"))
     assert found(folder, "error") == []
 
 
 @pytest.mark.parametrize(
-    ("edits", "said"),
+    ("edits", "expected"),
     [
         (
             [("plan.yaml", LAX, "traffic.move: {roles: [on_call, communications_lead]}")],
@@ -266,22 +266,22 @@ def test_silence_may_change_words(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_who_else_may_approve_is_told(tmp_path: Path, edits: list[Edit], said: str | None) -> None:
-    """A role that the default does not name may be meant: it is a warning; one that it names is none."""
-    told = [one for one in found(company_folder(tmp_path, *edits), "warning") if "approve, which" in one]
-    assert len(told) == (1 if said else 0)
-    assert not said or told[0].startswith(said)
+def test_an_additional_approver_role_is_a_warning(tmp_path: Path, edits: list[Edit], expected: str | None) -> None:
+    """A role that the default does not name may be intended, so it is a warning; a role that it names is not."""
+    warnings = [one for one in found(company_folder(tmp_path, *edits), "warning") if "approve, which" in one]
+    assert len(warnings) == (1 if expected else 0)
+    assert not expected or warnings[0].startswith(expected)
 
 
-def test_another_leader_is_less(tmp_path: Path) -> None:
-    """Where one of two must be a leader, a plan cannot name somebody else for it."""
+def test_another_required_role_is_an_error(tmp_path: Path) -> None:
+    """If one of two approvers must be a leader, a plan cannot require another role instead."""
     default = TWO_PEOPLE.model_copy(update={"one_of": ["communications_lead"], "in_prefect": True})
     wanted = "traffic.move: {roles: [on_call], people: 2, one_of: [on_call], reason_needed: true}"
-    [said] = found(company_folder(tmp_path, ("plan.yaml", LAX, wanted), people("Bo")), "error", strict(default))
+    [error] = found(company_folder(tmp_path, ("plan.yaml", LAX, wanted), people("Bo")), "error", strict(default))
     less = "accepts on_call although one of them must be communications_lead, which is less than its default."
-    assert said.startswith(f"plan.yaml:31: The approval of `traffic.move` {less} Ask for as much")
+    assert error.startswith(f"plan.yaml:31: The approval of `traffic.move` {less} Ask for as much")
 
 
-def test_fewer_leaders_are_not_less() -> None:
-    """A plan may narrow who must be among them."""
+def test_fewer_required_roles_are_allowed() -> None:
+    """A plan may narrow the roles of the required approver."""
     assert TWO_PEOPLE.model_copy(update={"one_of": ["cto"]}).looser_than(TWO_PEOPLE) is None

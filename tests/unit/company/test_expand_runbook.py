@@ -1,4 +1,4 @@
-"""A runbook with a base: which steps it has, in which order, and what its errors say."""
+"""A runbook with a base: its steps, their order, and its errors."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ health:
   probe: http.smoke
   with: {service: "{service}"}
 detect:
-  - {id: look, probe: http.smoke, with: {service: shop}}
-  - {id: tell, action: chat.post, with: {text: "{t_internal_alert}"}}
+  - {id: verify, probe: http.smoke, with: {service: shop}}
+  - {id: post, action: chat.post, with: {text: "{t_internal_alert}"}}
 contain:
   - {id: ticket, person: on_call, ask: Make a ticket.}
   - {id: ask-host, person: on_call, ask: Call the host.}
@@ -40,7 +40,7 @@ base: common-steps.yaml
 
 
 def folder(root: Path, own: str, base: str = BASE) -> Path:
-    """Return a company's folder with one runbook, `own` behind its head, and its base."""
+    """Return a company's folder with a base and one runbook, whose own steps are `own`."""
     made = company_folder(root)
     (made / "common-steps.yaml").write_text(base, encoding="utf-8")
     (made / "runbooks/outage.yaml").write_text(OWN + own, encoding="utf-8")
@@ -58,8 +58,8 @@ def person(name: str, more: str = "") -> str:
 
 
 @pytest.mark.parametrize("golden", sorted(EXPANDED.glob("*.json")), ids=lambda path: path.stem)
-def test_the_shipped_runbooks_have_the_steps_that_they_had_when_each_was_written_out(golden: Path) -> None:
-    """Sharing steps changes no response: the golden files hold each runbook whole."""
+def test_the_shipped_runbooks_expand_to_their_golden_files(golden: Path) -> None:
+    """A change of shared steps cannot change a response unnoticed: each golden file is a whole runbook."""
     company, _, name = golden.stem.partition("-")
     assert load_company(ROOT / "runbooks" / company).runbook(name) == Runbook.model_validate(
         json.loads(golden.read_text())
@@ -67,7 +67,7 @@ def test_the_shipped_runbooks_have_the_steps_that_they_had_when_each_was_written
 
 
 def test_every_shipped_runbook_has_its_golden_file() -> None:
-    """A runbook that is added gets one too."""
+    """A new runbook needs one too."""
     shipped = {f"{path.parts[-3]}-{path.stem}" for path in ROOT.glob("runbooks/*/runbooks/*.yaml")}
     assert {path.stem for path in EXPANDED.glob("*.json")} == shipped
 
@@ -86,15 +86,15 @@ def test_every_shipped_runbook_has_its_golden_file() -> None:
         ("leave_out: [contain/ticket, contain/ask-host]\n", []),
     ],
 )
-def test_steps_stand_where_the_runbook_puts_them(tmp_path: Path, own: str, expected: list[str]) -> None:
-    """Before or after the step that is named, in the place of one, or after the one that is written above."""
+def test_each_step_has_the_place_that_the_runbook_gives_it(tmp_path: Path, own: str, expected: list[str]) -> None:
+    """A step comes before or after the named one, replaces one, or follows the one that is written above it."""
     runbook = load_company(folder(tmp_path, own)).runbook("outage")
     assert ids(runbook, Phase.CONTAIN) == expected
-    assert (ids(runbook, Phase.DETECT), ids(runbook, Phase.RESOLVE)) == (["look", "tell"], ["fix"])
+    assert (ids(runbook, Phase.DETECT), ids(runbook, Phase.RESOLVE)) == (["verify", "post"], ["fix"])
 
 
 def test_a_replacement_is_the_runbooks_own_step(tmp_path: Path) -> None:
-    """Nothing of the base's step is left in it."""
+    """No field of the base's step is kept."""
     runbook = load_company(folder(tmp_path, "contain:\n" + person("ticket", ", replaces: true"))).runbook("outage")
     step = runbook.step(Phase.CONTAIN, "ticket")
     assert step is not None
@@ -102,14 +102,14 @@ def test_a_replacement_is_the_runbooks_own_step(tmp_path: Path) -> None:
 
 
 def test_health_is_the_bases_unless_the_runbook_has_its_own(tmp_path: Path) -> None:
-    """A runbook that is proven otherwise says so."""
+    """A runbook with another health probe names it."""
     assert load_company(folder(tmp_path, "")).runbook("outage").health.with_ == {"service": "{service}"}
     own = "health: {probe: http.smoke, with: {service: shop}, within: 30s}\n"
     assert load_company(folder(tmp_path, own)).runbook("outage").health.with_ == {"service": "shop"}
 
 
 @pytest.mark.parametrize(
-    ("own", "says"),
+    ("own", "expected"),
     [
         ("leave_out: [contain/tickte]\n", "outage.yaml:6: The base has no step `contain/tickte` to leave out. Did you"),
         ("leave_out: [ticket]\n", "outage.yaml:6: The base has no step `ticket` to leave out. "),
@@ -125,7 +125,10 @@ def test_health_is_the_bases_unless_the_runbook_has_its_own(tmp_path: Path) -> N
             "contain:\n" + person("ticket"),
             "outage.yaml:7: The base has a step `contain/ticket` already (common-steps.yaml:8). Add `replaces: true`",
         ),
-        ("contain:\n" + person("a") + person("a"), "outage.yaml:8: The step `a` appears twice in `contain`. Give one"),
+        (
+            "contain:\n" + person("a") + person("a"),
+            "outage.yaml:8: The step `a` is listed twice in `contain`. Give one",
+        ),
         (
             "contain:\n" + person("a", ", before: tickte"),
             "outage.yaml:7: `contain` has no step `tickte` above this one, so `before` names nothing. Did you mean",
@@ -144,69 +147,77 @@ def test_health_is_the_bases_unless_the_runbook_has_its_own(tmp_path: Path) -> N
         ),
         ("leave_out: contain/ticket\n", "outage.yaml:6: `leave_out`: input should be a valid list."),
         (
-            "contain:\n" + person("look-proof"),
-            "outage.yaml:1: The file: the id `look-proof` is reserved for a",
+            "contain:\n" + person("verify-proof"),
+            "outage.yaml:1: The file: the id `verify-proof` is reserved for a",
         ),
     ],
 )
-def test_an_error_is_one_sentence_with_its_line(tmp_path: Path, own: str, says: str) -> None:
-    """An unknown id, an id that appears twice, an anchor that is missing."""
+def test_an_error_is_one_sentence_with_its_line(tmp_path: Path, own: str, expected: str) -> None:
+    """An unknown id, an id that is listed twice and a missing anchor are each reported at their line."""
     with pytest.raises(ConfigError) as caught:
         load_company(folder(tmp_path, own))
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "expected"),
     [
         ("common-step.yaml", "The base `common-step.yaml` does not exist. Did you mean `common-steps.yaml`?"),
         ("../other.yaml", "The base `../other.yaml` lies outside the company's folder."),
     ],
 )
-def test_a_base_is_a_file_of_the_companys_folder(tmp_path: Path, name: str, says: str) -> None:
-    """As templates are: another file is refused where the runbook names it."""
+def test_a_base_is_a_file_of_the_companys_folder(tmp_path: Path, name: str, expected: str) -> None:
+    """Another file is refused at the line that names it."""
     made = folder(tmp_path, "")
     (made / "runbooks/outage.yaml").write_text(OWN.replace("common-steps.yaml", name), encoding="utf-8")
     [found] = [one for one in check_company(made, KINDS) if one.level == "error"]
-    assert f"{found} {found.next_step}".startswith(f"{made}/runbooks/outage.yaml:5: {says}")
+    assert f"{found} {found.next_step}".startswith(f"{made}/runbooks/outage.yaml:5: {expected}")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "expected"),
     [
-        ("{id: tell,", "{id: look,", "common-steps.yaml:6: The step `look` appears twice in `detect`."),
-        ("{id: tell,", "{id: tell, befor: look,", "common-steps.yaml:6: `befor` is not a field in `detect` no. 2."),
-        ("{id: tell,", "{id: tell, after: look,", "common-steps.yaml:6: `after` is not a field in `detect` no. 2."),
+        ("{id: post,", "{id: verify,", "common-steps.yaml:6: The step `verify` is listed twice in `detect`."),
+        (
+            "{id: post,",
+            "{id: post, befor: verify,",
+            "common-steps.yaml:6: `befor` is not a field in `detect` no. 2.",
+        ),
+        (
+            "{id: post,",
+            "{id: post, after: verify,",
+            "common-steps.yaml:6: `after` is not a field in `detect` no. 2.",
+        ),
         ("chat.post", "chat.pots", "common-steps.yaml:6: There is no action `chat.pots`. Did you mean `chat.post`?"),
         ("Make a ticket.", '"Make {tickte}."', "common-steps.yaml:8: The placeholder {tickte} has no source."),
         ("probe: http.smoke\n", "probe: http.smok\n", "common-steps.yaml:2: There is no probe `http.smok`."),
         ("detect:", "detect: [", "common-steps.yaml:"),
     ],
 )
-def test_what_is_wrong_in_the_base_is_told_once_with_the_bases_line(
-    tmp_path: Path, old: str, new: str, says: str
+def test_an_error_in_the_base_is_reported_once_with_the_bases_line(
+    tmp_path: Path, old: str, new: str, expected: str
 ) -> None:
-    """Two runbooks share it, and `allclear check` names it once."""
+    """Two runbooks share the base, and `allclear check` reports the error once."""
     made = folder(tmp_path, "", BASE.replace(old, new, 1))
     (made / "runbooks/second.yaml").write_text(OWN.replace("name: outage", "name: second"), encoding="utf-8")
     [found] = [one for one in check_company(made, KINDS) if one.level == "error"]
-    assert f"{found} {found.next_step}".startswith(f"{made}/{says}")
+    assert f"{found} {found.next_step}".startswith(f"{made}/{expected}")
 
 
 def test_a_step_of_the_runbook_itself_keeps_its_own_line(tmp_path: Path) -> None:
-    """Behind steps of the base, too."""
+    """The line is right although the step follows steps of the base."""
     made = folder(tmp_path, "contain:\n" + person("a", ", after: ticket").replace("on_call", "on_cal"))
     [found] = [one for one in check_company(made, KINDS) if one.level == "error"]
     assert str(found) == f"{made}/runbooks/outage.yaml:7: The plan has no role `on_cal`."
 
 
-def test_a_runbook_without_a_base_is_whole_by_itself(tmp_path: Path) -> None:
-    """It needs its own `health`, and has nothing to leave out or to replace."""
+def test_a_runbook_without_a_base_must_be_complete(tmp_path: Path) -> None:
+    """It needs its own `health`, and has no steps to leave out."""
     made = company_folder(tmp_path)
     path = made / "runbooks/outage.yaml"
-    path.write_text(path.read_text().replace("health:\n", "leave_out: [detect/look]\nhealth:\n"), encoding="utf-8")
+    path.write_text(path.read_text().replace("health:\n", "leave_out: [detect/verify]\nhealth:\n"), encoding="utf-8")
     with pytest.raises(
-        ConfigError, match=r"outage\.yaml:5: The base has no step `detect/look` to leave out\. There are"
+        ConfigError, match=r"outage\.yaml:5: The base has no step `detect/verify` to leave out\. There are"
     ):
         load_company(made)
     path.write_text(OWN.replace("base: common-steps.yaml\n", ""), encoding="utf-8")

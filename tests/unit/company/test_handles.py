@@ -1,4 +1,4 @@
-"""Services carry handles that the vendors' modules declare: read, refused, and offered by the schema."""
+"""The handles of services, which the vendors' modules declare: they are read, refused, and offered by the schema."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class HerokuHandle(Model):
 ROLL_BACK = action("heroku.rollback", Params, handles=(HerokuHandle,))
 
 
-def read(**fields: Any) -> Service:  # noqa: ANN401 - whatever the file holds
-    """Return a service with these fields, as a systems.yaml gives it."""
+def read(**fields: Any) -> Service:  # noqa: ANN401 - a file may hold any value
+    """Return a service with these fields, as it is read from a systems.yaml."""
     document = {"systems": {}, "services": {"shop": GENERIC | fields}}
     return installed_systems_model().model_validate(document).services["shop"]
 
@@ -70,7 +70,7 @@ def test_a_service_in_several_regions_has_a_name_in_each() -> None:
     ],
 )
 def test_a_wrong_handle_is_refused_with_a_hint(fields: dict[str, Any], sentence: str, next_step: str) -> None:
-    """A misspelt key, a wrong shape and a missing field are each told in one sentence."""
+    """A misspelt key, a wrong shape and a missing field are each reported in one sentence."""
     model = installed_systems_model()
     with pytest.raises(ValidationError) as refused:
         model.model_validate({"systems": {}, "services": {"shop": GENERIC | fields}})
@@ -79,8 +79,8 @@ def test_a_wrong_handle_is_refused_with_a_hint(fields: dict[str, Any], sentence:
     assert problem.next_step.startswith(next_step)
 
 
-def test_a_third_partys_handle_needs_no_change_of_ours() -> None:
-    """Its action declares it: services may carry it, and the schema offers it."""
+def test_a_third_partys_handle_needs_no_change_in_allclear() -> None:
+    """Its action declares the handle, so services may carry it and the schema offers it."""
     kinds = Registry.of([ROLL_BACK])
     model = systems_model_of(kinds)
     service = model.model_validate({"systems": {}, "services": {"shop": GENERIC | {"heroku": {"app": "shop-1"}}}})
@@ -90,7 +90,7 @@ def test_a_third_partys_handle_needs_no_change_of_ours() -> None:
 
 
 def test_two_handles_under_one_key_are_refused() -> None:
-    """Neither silently wins."""
+    """Neither silently replaces the other."""
 
     class OtherHandle(Model):
         """Another vendor's."""

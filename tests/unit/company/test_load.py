@@ -1,4 +1,4 @@
-"""Loading a company's folder: what comes out, and the one sentence where it cannot."""
+"""Loading a company's folder: its parts, or one sentence on why it cannot be loaded."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from allclear.domain.errors import ConfigError, NotFound
 from tests.unit.company.company_support import ALERT, RUNBOOK, Edit, company_folder
 
 
-def test_a_whole_folder_is_loaded(tmp_path: Path) -> None:
-    """Plan, systems, runbooks and templates come out, each under its name."""
+def test_a_complete_folder_is_loaded(tmp_path: Path) -> None:
+    """Plan, systems, runbooks and templates are loaded, each under its name."""
     company = load_company(company_folder(tmp_path))
     assert (company.name, company.plan.company, company.folder) == ("acme", "Acme", tmp_path / "acme")
     assert company.runbook("outage").title == "Outage"
@@ -21,8 +21,8 @@ def test_a_whole_folder_is_loaded(tmp_path: Path) -> None:
     assert company.post_mortem.startswith("# {title}")
 
 
-def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path) -> None:
-    """An unknown runbook or service is NotFound, with the nearest name or all there are."""
+def test_an_unknown_name_is_an_error_with_the_known_names(tmp_path: Path) -> None:
+    """An unknown runbook or service raises NotFound, with the nearest name or all names."""
     company = load_company(company_folder(tmp_path))
     with pytest.raises(NotFound, match=r"no runbook called outtage\. Did you mean `outage`"):
         company.runbook("outtage")
@@ -31,7 +31,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("edit", "says"),
+    ("edit", "expected"),
     [
         (
             ("plan.yaml", "short: AC", "short: AC: x"),
@@ -80,7 +80,7 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
         ),
         (
             ("runbooks/outage.yaml", "  - id: off", "  - id: move"),
-            "outage.yaml:19: The step `move` appears twice in `contain`. Give one of them another id.",
+            "outage.yaml:19: The step `move` is listed twice in `contain`. Give one of them another id.",
         ),
         (
             ("runbooks/outage.yaml", "name: outage", "name: outrage"),
@@ -97,19 +97,19 @@ def test_names_that_do_not_exist_are_answered_with_those_that_do(tmp_path: Path)
         (("plan.yaml", "post-mortem.md", "pir.md"), "plan.yaml:32: The template `templates/pir.md` does not exist."),
     ],
 )
-def test_a_malformed_file_is_one_sentence_with_its_line(tmp_path: Path, edit: Edit, says: str) -> None:
-    """Whatever is wrong with a file, the error says where and what in one sentence, and what to do."""
+def test_a_malformed_file_is_one_sentence_with_its_line(tmp_path: Path, edit: Edit, expected: str) -> None:
+    """The error has the file, the line, one sentence about the mistake, and the next step."""
     folder = company_folder(tmp_path, edit)
     with pytest.raises(ConfigError) as caught:
         load_company(folder)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
     assert str(caught.value).startswith(str(folder))
     assert "\n" not in caught.value.message
     assert caught.value.next_step
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         ("", "plan.yaml:1: The file is empty."),
         ("- one\n- two\n", "plan.yaml:1: The file is not a mapping of fields."),
@@ -121,17 +121,17 @@ def test_a_malformed_file_is_one_sentence_with_its_line(tmp_path: Path, edit: Ed
         ("a: " + "[" * 5000 + "]" * 5000, "plan.yaml: A value in it cannot be read"),
     ],
 )
-def test_strange_yaml_is_refused_without_a_traceback(tmp_path: Path, text: str, says: str) -> None:
-    """Files that are no mapping of fields, or that no plan should hold, are refused in a sentence."""
+def test_strange_yaml_is_refused_without_a_traceback(tmp_path: Path, text: str, expected: str) -> None:
+    """A file that is not a mapping of fields, and a file with unsafe or endless values, is refused in one sentence."""
     folder = company_folder(tmp_path)
     (folder / "plan.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load_company(folder)
-    assert says in caught.value.message
+    assert expected in caught.value.message
 
 
 def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
-    """A folder, a file that is missing, and one that is not text are each told apart."""
+    """A missing folder, a missing file and a file that is not text have different errors."""
     with pytest.raises(ConfigError, match="nowhere: There is no such folder"):
         load_company(tmp_path / "nowhere")
     folder = company_folder(tmp_path)
@@ -144,14 +144,14 @@ def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
 
 
 def test_several_errors_are_counted(tmp_path: Path) -> None:
-    """Loading tells the first error and how many there are in all."""
+    """Loading reports the first error and the number of all errors."""
     folder = company_folder(tmp_path, ("plan.yaml", "short: AC", "short: a"), ("plan.yaml", "due: 48h", "due: x"))
     with pytest.raises(ConfigError, match=r"plan\.yaml:2: .*`allclear check acme` lists all 2"):
         load_company(folder)
 
 
 def test_companies_are_found_by_name_under_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The root is ALLCLEAR_RUNBOOKS; unknown names, and names that are paths, are NotFound with those there are."""
+    """The root is ALLCLEAR_RUNBOOKS; an unknown name, or a path, raises NotFound with the known names."""
     root = tmp_path / "books"
     company_folder(root)
     company_folder(tmp_path, name="outside")
@@ -164,8 +164,10 @@ def test_companies_are_found_by_name_under_the_root(tmp_path: Path, monkeypatch:
             find_company(name)
 
 
-def test_the_root_is_here_else_beside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the variable, `runbooks` under the current directory is taken, else the one that comes with allclear."""
+def test_the_default_root_is_in_the_working_directory_or_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the variable, `runbooks` in the working directory is used, else the folder that comes with allclear."""
     monkeypatch.delenv("ALLCLEAR_RUNBOOKS", raising=False)
     monkeypatch.chdir(tmp_path)
     assert "vintstreet" in company_names()
@@ -176,7 +178,7 @@ def test_the_root_is_here_else_beside_the_package(tmp_path: Path, monkeypatch: p
         companies_root()
 
 
-def test_lines_are_those_of_block_and_flow_style_and_of_long_texts(tmp_path: Path) -> None:
+def test_an_error_has_the_right_line_in_block_and_flow_style(tmp_path: Path) -> None:
     """A comment, a folded text and a mapping in braces before an error do not shift its line."""
     folder = company_folder(tmp_path)
     text = "# first\n\nabout: >-\n  a\n  b\n" + RUNBOOK.replace("about: All is down.\n", "") + "wrong: {a: 1}\n"

@@ -47,7 +47,7 @@ KINDS = Registry.of(
 
 @pytest.fixture(scope="module")
 def retailgen() -> Company:
-    """Return the company as it is loaded."""
+    """Return the loaded company."""
     return load_company(FOLDER)
 
 
@@ -71,12 +71,12 @@ def opened(company: Company, severity: str = "SEV-1", alert: str = "SiteDown") -
 
 
 def steps(company: Company, incident: Incident, phase: Phase) -> list[Step]:
-    """Return what that incident's runbook does in a phase."""
+    """Return the steps of that incident's runbook that apply in a phase."""
     return applicable(incident, company.plan, company.runbook(incident.opened.runbook), phase)
 
 
-def test_it_checks_without_an_error_and_its_blanks_are_told() -> None:
-    """Nothing would stop an incident; the plan's own blanks and each assumption are listed."""
+def test_the_folder_has_no_errors_and_its_blanks_are_reported() -> None:
+    """No error would stop an incident; the plan's own blanks and each assumption are listed."""
     found = check_company(FOLDER, KINDS, PLACEHOLDERS)
     assert [str(one) for one in found if one.level == "error"] == []
     warned = " ".join(one.sentence for one in found if one.level == "warning")
@@ -107,7 +107,7 @@ def test_severities_are_the_plans_own(retailgen: Company) -> None:
 )
 @pytest.mark.parametrize("alert", ["SiteDown", "ExportFailing", "DataLeak"])
 def test_only_sev_1_and_sev_2_are_contained(retailgen: Company, severity: str, alert: str, *, contains: bool) -> None:
-    """For the others no step touches production in the second phase, and nobody is asked to."""
+    """At the other levels, no step of the containment phase changes production or asks a person to change it."""
     incident = opened(retailgen, severity, alert).incident
     found = [step for step in steps(retailgen, incident, Phase.CONTAIN) if not step.probe]
     assert any(step.action == "vercel.rollback" for step in found) is contains
@@ -126,7 +126,7 @@ def test_only_sev_1_and_sev_2_are_contained(retailgen: Company, severity: str, a
     ],
 )
 def test_each_example_of_the_plan_has_its_route(retailgen: Company, alert: str, severity: str, runbook: str) -> None:
-    """The plan's examples of trouble open an incident of their level with a runbook that is there."""
+    """Each example of the plan opens an incident of its severity, with a runbook that exists."""
     route = retailgen.plan.route({"alertname": alert, "source": "uptime"})
     assert route is not None
     assert (route.severity, route.runbook) == (severity, runbook)
@@ -148,13 +148,13 @@ def test_each_runbook_has_all_five_phases(retailgen: Company) -> None:
 
 @pytest.mark.parametrize("name", ["bad-deployment", "broken-feature"])
 def test_nothing_is_written_before_the_trouble_is_verified(retailgen: Company, name: str) -> None:
-    """The first step of all looks for trouble, so that a false alarm pages nobody."""
+    """The first step probes for trouble, so that no one is paged for a false alarm."""
     first = retailgen.runbook(name).steps(Phase.DETECT)[0]
     assert (first.probe, first.expects) == ("http.smoke", "trouble")
 
 
 def test_a_security_incident_keeps_evidence_and_trusts_no_check(retailgen: Company) -> None:
-    """Evidence is for this kind alone; a healthy look neither calls a leak a false alarm nor contains it."""
+    """Evidence is kept for this kind only; a successful probe neither makes a leak a false alarm nor contains it."""
     incident = opened(retailgen, alert="DataLeak").incident
     plan, book = retailgen.plan, retailgen.runbook("security-incident")
     assert [one.name for one in plan.applying(plan.evidence, "SEV-1", incident.kind, {})] == ["before-containment"]
@@ -164,7 +164,7 @@ def test_a_security_incident_keeps_evidence_and_trusts_no_check(retailgen: Compa
 
 
 def test_the_review_is_due_when_the_plan_says(retailgen: Company) -> None:
-    """The meeting within 24 hours for SEV-1 and SEV-2, and for no other."""
+    """The meeting is due within 24 hours for SEV-1 and SEV-2, and not for the other levels."""
     plan = retailgen.plan
     assert plan.post_mortem.title == "Post-Incident Review"
     due = {
@@ -180,10 +180,10 @@ def test_the_review_is_due_when_the_plan_says(retailgen: Company) -> None:
 
 @pytest.mark.parametrize("alert", ["SiteDown", "ExportFailing"])
 def test_every_template_renders_without_a_blank(retailgen: Company, alert: str) -> None:
-    """No brace and no bracket is left, neither in a template nor in what a step says or asks."""
+    """No rendered template contains a brace or a bracket."""
     story = opened(retailgen, alert=alert)
     service = retailgen.service("app")
-    told = values(
+    filled = values(
         story.incident,
         story.entries,
         retailgen.plan,
@@ -192,16 +192,16 @@ def test_every_template_renders_without_a_blank(retailgen: Company, alert: str) 
         now=story.now,
         templates=retailgen.templates,
     )
-    rendered = {name: text for name, text in told.items() if name.startswith("t_")}
+    rendered = {name: text for name, text in filled.items() if name.startswith("t_")}
     assert sorted(rendered) == sorted(f"t_{name}" for name in retailgen.plan.templates)
     assert {name: text for name, text in rendered.items() if re.search(r"[\[\]{}]", text)} == {}
     assert not any("\n" in rendered[name].strip() for name in rendered if name.startswith("t_status_page"))
 
 
 def test_the_status_page_reads_as_in_the_plan(retailgen: Company) -> None:
-    """Feature, time and cause stand where the plan has blanks."""
+    """Feature, time and cause replace the plan's blanks."""
     story = opened(retailgen, alert="ExportFailing", severity="SEV-2")
-    told = values(
+    filled = values(
         story.incident,
         story.entries,
         retailgen.plan,
@@ -210,17 +210,17 @@ def test_the_status_page_reads_as_in_the_plan(retailgen: Company) -> None:
         now=story.now,
         templates=retailgen.templates,
     )
-    assert told["t_status_page_title"].strip() == "Service Issue - Export"
-    assert told["t_status_page_resolved_title"].strip() == "Resolved - Service Issue - Export"
-    assert told["t_status_page_investigating"].strip() == (
+    assert filled["t_status_page_title"].strip() == "Service Issue - Export"
+    assert filled["t_status_page_resolved_title"].strip() == "Resolved - Service Issue - Export"
+    assert filled["t_status_page_investigating"].strip() == (
         "We are currently investigating reports of issues with Export. Our team is working to identify the cause. "
         "We will provide an update in 1 hour."
     )
-    assert "the issue affecting Export as still being investigated." in told["t_status_page_identified"]
+    assert "the issue affecting Export as still being investigated." in filled["t_status_page_identified"]
 
 
 def test_the_review_document_renders(retailgen: Company) -> None:
-    """Under the plan's own title, with its Root Cause Analysis and its action items."""
+    """The document has the plan's own title, its Root Cause Analysis and its action items."""
     story = opened(retailgen)
     document = write_post_mortem(
         story.incident,
@@ -237,7 +237,7 @@ def test_the_review_document_renders(retailgen: Company) -> None:
 
 
 def test_the_drill_expects_the_rollback(retailgen: Company) -> None:
-    """Its alert is one that the plan routes, and everybody who is asked has a stand-in."""
+    """A route matches its alert, and each role that is asked has a stand-in."""
     _, script = find_script(FOLDER, "site-down")
     route = retailgen.plan.route(script.alert.labels)
     assert route is not None

@@ -1,4 +1,4 @@
-"""Beginning a company's folder: it works as it is, its blanks are told, and nothing half-written stays."""
+"""`allclear init`: the new folder works unchanged, its blanks are reported, and a failure leaves no partial folder."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ ALL = {
 }
 
 
-class Said(NamedTuple):
-    """How a command ended."""
+class Result(NamedTuple):
+    """The exit code and the output of a command."""
 
     code: int
     out: str
     err: str
 
 
-Cli = Callable[..., Said]
+Cli = Callable[..., Result]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def run(*words: str) -> Said:
+    def run(*words: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["allclear", *words])
         code = 0
         try:
@@ -69,41 +69,41 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         printed = capsys.readouterr()
-        return Said(code, printed.out, printed.err)
+        return Result(code, printed.out, printed.err)
 
     return run
 
 
 def diagnostics(folder: Path, level: str) -> list[str]:
-    """Return what `allclear check` says of the folder at that level."""
+    """Return the sentences of `allclear check` at that level."""
     found = check_company(folder, Registry.installed(), PLACEHOLDERS, check_drills)
-    return [f"{one.sentence}" for one in found if one.level == level]
+    return [diagnostic.sentence for diagnostic in found if diagnostic.level == level]
 
 
-def test_a_new_folder_works_as_it_is_and_its_blanks_are_told(cli: Cli, tmp_path: Path) -> None:
-    """Without a single answer it checks without an error; each blank is a warning; there are fewer than forty."""
-    said = cli("init", "acme", "--yes")
-    assert said.code == 0, said
+def test_a_new_folder_works_unchanged_and_its_blanks_are_reported(cli: Cli, tmp_path: Path) -> None:
+    """Without any answer the check finds no error; each blank is a warning, and there are fewer than forty."""
+    result = cli("init", "acme", "--yes")
+    assert result.code == 0, result
     folder = tmp_path / "runbooks" / "acme"
     assert diagnostics(folder, "error") == []
-    told = diagnostics(folder, "warning")
-    assert all("blank" in one for one in told)
-    assert 5 < len(told) < 40
-    assert cli("check").out.splitlines()[-1] == f"acme: 0 errors, {len(told)} warnings, 2 assumed defaults."
+    warnings = diagnostics(folder, "warning")
+    assert all("blank" in warning for warning in warnings)
+    assert 5 < len(warnings) < 40
+    assert cli("check").out.splitlines()[-1] == f"acme: 0 errors, {len(warnings)} warnings, 2 assumed defaults."
 
 
-def test_it_says_what_to_do_next(cli: Cli) -> None:
+def test_init_prints_the_next_commands(cli: Cli) -> None:
     """The next three commands name the company."""
-    said = cli("init", "acme", "--yes").out.splitlines()
-    assert [line.strip() for line in said[1:]] == [
+    result = cli("init", "acme", "--yes").out.splitlines()
+    assert [line.strip() for line in result[1:]] == [
         "allclear check acme",
         "allclear drill --company acme",
         "ALLCLEAR_COMPANY=acme allclear up --simulated",
     ]
 
 
-def test_every_answer_stands_where_it_belongs(cli: Cli, tmp_path: Path) -> None:
-    """Answers with quotes, colons and umlauts, and one that YAML would take for false, are read back as they were."""
+def test_every_answer_is_written_to_its_place(cli: Cli, tmp_path: Path) -> None:
+    """Answers with quotes, colons and umlauts, and one that YAML would read as false, are read back unchanged."""
     flags = [word for name, text in ALL.items() for word in (f"--{name.replace('_', '-')}", text)]
     assert cli("init", "acme", *flags, "--yes").code == 0
     company = load_company(tmp_path / "runbooks" / "acme")
@@ -119,8 +119,8 @@ def test_every_answer_stands_where_it_belongs(cli: Cli, tmp_path: Path) -> None:
     assert diagnostics(company.folder, "error") == []
 
 
-def test_a_terminal_is_asked_until_the_answer_fits(tmp_path: Path) -> None:
-    """At a terminal each answer is asked for; one that does not fit is asked for again, and the rest is not lost."""
+def test_a_question_is_repeated_until_the_answer_fits(tmp_path: Path) -> None:
+    """At a terminal each question is asked; an answer that does not fit does not lose the other answers."""
     (tmp_path / "runbooks").mkdir()
     ours, theirs = pty.openpty()
     answers = ["Nova", "shop", "nova.shop", "https://nova.shop", "", "nova-prod", "", "", "", "", "Mia Berg", ""]
@@ -135,18 +135,18 @@ def test_a_terminal_is_asked_until_the_answer_fits(tmp_path: Path) -> None:
         text=True,
     ) as asking:
         os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
-        said, _ = asking.communicate(timeout=60)
+        result, _ = asking.communicate(timeout=60)
     os.close(ours)
     os.close(theirs)
-    assert asking.returncode == 0, said
-    assert "'nova.shop' does not fit. Write it like https://acme.com." in said
+    assert asking.returncode == 0, result
+    assert "'nova.shop' does not fit. Write it like https://acme.com." in result
     company = load_company(tmp_path / "runbooks" / "nova")
     assert company.service("shop").url == "https://nova.shop"
     assert company.systems.systems["cloud_run"].options["project"] == "nova-prod"
     assert [person.name for person in company.plan.people] == ["Mia Berg", "[Name]"]
 
 
-def test_its_first_drill_fits_it(cli: Cli, tmp_path: Path) -> None:
+def test_the_first_drill_fits_the_new_company(cli: Cli, tmp_path: Path) -> None:
     """The drill breaks the service that systems.yaml names, and the simulated Slack has the company's channel."""
     cli("init", "acme", "--yes", "--slack-channel", "#alarm")
     company = load_company(tmp_path / "runbooks" / "acme")
@@ -158,7 +158,7 @@ def test_its_first_drill_fits_it(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_an_editor_finds_the_schema_of_each_file(cli: Cli, tmp_path: Path) -> None:
-    """The first line of every YAML file names a schema by a relative path; it is there, and the file fits it."""
+    """The first line of every YAML file names a schema by a relative path. The schema exists, and the file fits it."""
     cli("init", "acme", "--yes")
     files = sorted((tmp_path / "runbooks" / "acme").rglob("*.yaml"))
     assert len(files) == 4
@@ -170,13 +170,13 @@ def test_an_editor_finds_the_schema_of_each_file(cli: Cli, tmp_path: Path) -> No
         assert list(Draft202012Validator(schema).iter_errors(yaml.load(path.read_text()))) == []
 
 
-def test_what_is_there_already_stays_as_it_is(cli: Cli, tmp_path: Path) -> None:
-    """A folder of that name, also an empty one and a file, is refused in one sentence and not touched."""
+def test_an_existing_folder_is_not_changed(cli: Cli, tmp_path: Path) -> None:
+    """If a folder of that name exists, even an empty one, the command refuses the name and does not change it."""
     place = tmp_path / "runbooks" / "acme"
     place.mkdir()
-    said = cli("init", "acme", "--yes")
-    assert said.code == 3
-    assert said.err.splitlines() == [
+    result = cli("init", "acme", "--yes")
+    assert result.code == 3
+    assert result.err.splitlines() == [
         "runbooks/acme exists already and was not changed.",
         "→ Choose another name, or move that folder away.",
     ]
@@ -186,11 +186,11 @@ def test_what_is_there_already_stays_as_it_is(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"), [("Acme Ltd.", "acme-ltd"), ("../x", "x"), ("", "acme"), (".hidden", "hidden"), ("a/b", "a-b")]
 )
-def test_a_name_that_cannot_be_is_refused(cli: Cli, tmp_path: Path, name: str, hint: str) -> None:
-    """A name that is none is refused in one sentence, with one that would do."""
-    said = cli("init", name, "--yes")
-    assert said.code == 3
-    assert said.err.endswith(f"→ Try: allclear init {hint}.\n")
+def test_an_invalid_name_is_refused(cli: Cli, tmp_path: Path, name: str, hint: str) -> None:
+    """The command refuses the name and proposes a valid one."""
+    result = cli("init", name, "--yes")
+    assert result.code == 3
+    assert result.err.endswith(f"→ Try: allclear init {hint}.\n")
     assert list((tmp_path / "runbooks").iterdir()) == []
 
 
@@ -209,15 +209,15 @@ def test_a_name_that_cannot_be_is_refused(cli: Cli, tmp_path: Path, name: str, h
     ],
 )
 def test_an_answer_that_does_not_fit_is_refused(cli: Cli, tmp_path: Path, flag: str, answer: str) -> None:
-    """A malformed answer is one sentence with an example, and nothing is written."""
-    said = cli("init", "acme", flag, answer, "--yes")
-    assert said.code == 3
-    assert "does not fit.\n→ Write it " in said.err
+    """An invalid answer is refused in one sentence with an example, and nothing is written."""
+    result = cli("init", "acme", flag, answer, "--yes")
+    assert result.code == 3
+    assert "does not fit.\n→ Write it " in result.err
     assert list((tmp_path / "runbooks").iterdir()) == []
 
 
-def test_nothing_half_written_stays(tmp_path: Path) -> None:
-    """A starter that cannot be filled in leaves no folder behind, neither the company's nor the one beside it."""
+def test_a_failure_leaves_no_partial_folder(tmp_path: Path) -> None:
+    """If the starter cannot be filled in, neither the company's folder nor the temporary one is left."""
     good = NewCompany.read("acme", {})
     bad = NewCompany("acme", {**good.marks, "region": "nowhere: at all\n"} | {"short": "not a number"})
     with pytest.raises(ConfigError):
@@ -227,8 +227,8 @@ def test_nothing_half_written_stays(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["acme"]
 
 
-def test_every_mark_of_the_starter_has_a_word() -> None:
-    """No file of the starter holds a mark that is never filled, and nothing of it names another company."""
+def test_every_mark_of_the_starter_has_a_value() -> None:
+    """No filled-in file of the starter contains a mark or names another company."""
     start = NewCompany.read("acme", {})
     for path in STARTER.rglob("*"):
         if path.is_file():
@@ -239,7 +239,7 @@ def test_every_mark_of_the_starter_has_a_word() -> None:
 
 
 def test_all_companies_are_checked_when_none_is_named(cli: Cli, tmp_path: Path) -> None:
-    """Every company has its own last line, and one with an error makes the whole fail."""
+    """Each company has a summary line, and an error in one of them makes the command fail."""
     assert cli("check").err.startswith("There is no company in runbooks.")
     cli("init", "acme", "--yes")
     cli("init", "beta", "--yes")
@@ -253,10 +253,10 @@ def test_all_companies_are_checked_when_none_is_named(cli: Cli, tmp_path: Path) 
 
 
 def test_schemas_are_printed_and_written(cli: Cli, tmp_path: Path) -> None:
-    """One by its name, all by none, and into a folder; an unknown name is told with what there is."""
+    """The command prints one schema or all, or writes them into a folder. An unknown name is an error with a hint."""
     one = json.loads(cli("schema", "plan").out)
     assert json.loads(cli("schema").out)["plan"] == one
     assert cli("schema", "--write", "made").code == 0
     assert json.loads((tmp_path / "made" / "plan.schema.json").read_text()) == one
-    said = cli("schema", "plans")
-    assert (said.code, said.err) == (4, "There is no schema for 'plans'.\n→ Did you mean `plan`?\n")
+    result = cli("schema", "plans")
+    assert (result.code, result.err) == (4, "There is no schema for 'plans'.\n→ Did you mean `plan`?\n")

@@ -1,4 +1,4 @@
-"""`allclear show-runbook` prints a runbook whole, with the file and line of each step."""
+"""`allclear show-runbook` prints a whole runbook, with the file and line of each step."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def printed(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize(("company", "name"), RUNBOOKS)
-def test_what_it_prints_is_the_whole_runbook(company: str, name: str) -> None:
-    """Read back as a file without a base, it is the runbook that an incident follows."""
+def test_the_command_prints_the_whole_runbook(company: str, name: str) -> None:
+    """The output, read as a runbook without a base, equals the runbook that an incident follows."""
     yaml: Any = YAML(typ="safe", pure=True)
     expanded = Runbook.model_validate(yaml.load(printed(company, name)))
     assert expanded == load_company(ROOT / "runbooks" / company).runbook(name)
@@ -43,7 +43,7 @@ def test_what_it_prints_is_the_whole_runbook(company: str, name: str) -> None:
 
 @pytest.mark.parametrize(("company", "name"), RUNBOOKS)
 def test_each_step_names_the_line_that_holds_its_id(company: str, name: str) -> None:
-    """In the runbook's own file or in its base, for people and for scripts."""
+    """The line is in the runbook's own file or in its base. YAML and JSON give the same line."""
     text, data = printed(company, name), json.loads(printed(company, name, "--json"))
     files: set[str] = set()
     for phase in Phase:
@@ -55,12 +55,12 @@ def test_each_step_names_the_line_that_holds_its_id(company: str, name: str) -> 
     assert files == {"common-steps.yaml", f"{name}.yaml"}
 
 
-def test_an_unknown_company_or_runbook_is_answered_with_those_there_are() -> None:
-    """The nearest name is proposed."""
-    for arguments, says in (
+def test_an_unknown_company_or_runbook_is_an_error() -> None:
+    """The error repeats the unknown name."""
+    for arguments, expected in (
         (["acme", "outage"], "There is no company 'acme'."),
         (["vintstreet", "bad-deploy"], "vintstreet has no runbook 'bad-deploy'."),
     ):
         done = CliRunner().invoke(app, ["show-runbook", *arguments])
         assert done.exit_code != 0
-        assert says in str(done.exception)
+        assert expected in str(done.exception)

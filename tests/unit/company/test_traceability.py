@@ -25,15 +25,15 @@ COMPANIES = ["retailgen", "vintstreet"]
 
 @pytest.mark.parametrize("company", COMPANIES)
 def test_every_line_of_the_document_is_mapped_in_its_order(company: str) -> None:
-    """Nothing is left out, nothing is made up, and nothing is out of date."""
+    """No line is missing, invented or outdated."""
     lines = TracedCompany(RUNBOOKS / company).lines
     document = (RUNBOOKS / company / lines.document).read_text(encoding="utf-8")
     assert [line.line for line in lines.lines] == document_lines(document)
 
 
 @pytest.mark.parametrize("company", COMPANIES)
-def test_every_reference_leads_to_something_that_is_there(company: str) -> None:
-    """In plan, systems, runbooks, templates and drills as they are loaded."""
+def test_every_reference_leads_to_something_that_exists(company: str) -> None:
+    """References are resolved in the loaded plan, systems, runbooks, templates and drills."""
     draft, read = read_draft(RUNBOOKS / company), read_lines(RUNBOOKS / company)
     assert not isinstance(read, list)
     references = [reference for line in read[0].lines for reference in line.runs]
@@ -42,7 +42,7 @@ def test_every_reference_leads_to_something_that_is_there(company: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "said"),
+    ("reference", "expected"),
     [
         ("plan severities SEV-9", "plan.yaml has no `severities SEV-9`."),
         ("plan severities SEV-1 targets repair", "has no `severities SEV-1 targets repair`"),
@@ -61,15 +61,15 @@ def test_every_reference_leads_to_something_that_is_there(company: str) -> None:
         ('plan "severities', "cannot be read"),
     ],
 )
-def test_a_wrong_reference_is_told_with_the_nearest_right_one(reference: str, said: str) -> None:
-    """A step that was renamed, words that were changed, a typing error."""
+def test_a_wrong_reference_is_reported_with_the_nearest_name(reference: str, expected: str) -> None:
+    """The causes are a renamed step, a changed text or a typing error."""
     found = resolve_reference(read_draft(RUNBOOKS / "retailgen"), reference)
     assert isinstance(found, str)
-    assert said in found
+    assert expected in found
 
 
 @pytest.mark.parametrize(
-    ("reference", "lead"),
+    ("reference", "target"),
     [
         ("runbook bad-deployment contain/roll-back", Target(how="done", by="vercel.rollback")),
         ("runbook bad-deployment detect/verify", Target(how="done", by="http.smoke")),
@@ -78,13 +78,13 @@ def test_a_wrong_reference_is_told_with_the_nearest_right_one(reference: str, sa
         ("journal acknowledged", Target(how="done", by="the journal")),
     ],
 )
-def test_a_reference_says_who_runs_it(reference: str, lead: Target) -> None:
-    """The engine, a person, or neither: then it is data that both go by."""
-    assert resolve_reference(read_draft(RUNBOOKS / "retailgen"), reference) == lead
+def test_a_reference_leads_to_what_runs_the_line(reference: str, target: Target) -> None:
+    """The engine runs the line, a person is asked, or the line is data that both use."""
+    assert resolve_reference(read_draft(RUNBOOKS / "retailgen"), reference) == target
 
 
 def test_the_check_finds_a_reference_that_leads_nowhere(tmp_path: Path) -> None:
-    """With file and line; the page cannot be made of it either."""
+    """The error has file and line, and the page cannot be written."""
     folder = tmp_path / "retailgen"
     shutil.copytree(RUNBOOKS / "retailgen", folder)
     book = folder / "common-steps.yaml"
@@ -98,8 +98,8 @@ def test_the_check_finds_a_reference_that_leads_nowhere(tmp_path: Path) -> None:
         TracedCompany(folder)
 
 
-def test_a_line_says_what_runs_it_or_why_nothing_does(tmp_path: Path) -> None:
-    """Neither and both are mistakes."""
+def test_a_line_names_what_runs_it_or_why_nothing_does(tmp_path: Path) -> None:
+    """A line with neither is an error."""
     folder = tmp_path / "acme"
     folder.mkdir()
     (folder / LINES).write_text('document: a.md\nlines:\n  - line: "One"\n', encoding="utf-8")
@@ -108,8 +108,8 @@ def test_a_line_says_what_runs_it_or_why_nothing_does(tmp_path: Path) -> None:
     assert "either `runs` or `not_yet`" in read[0].sentence
 
 
-def test_the_command_tells_a_line_that_is_not_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever changes their plan sees what the mapping lacks; exit code 1."""
+def test_the_command_prints_a_line_that_is_not_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who changes the plan sees which lines are not mapped; the exit code is 1."""
     monkeypatch.setenv("ALLCLEAR_RUNBOOKS", str(RUNBOOKS))
     document = tmp_path / "plan.md"
     document.write_text("## 2. Severity Levels\n- Call the mayor.\n", encoding="utf-8")
@@ -121,21 +121,21 @@ def test_the_command_tells_a_line_that_is_not_mapped(tmp_path: Path, monkeypatch
     assert "not mapped: ##" not in done.output
 
 
-def test_rules_fences_and_borders_say_nothing() -> None:
-    """What is left are the words, table rows and code lines among them."""
+def test_rules_fences_and_borders_are_left_out() -> None:
+    """Text, table rows and lines of code are kept."""
     text = "# A\n\n---\n| a | b |\n|---|:-:|\n```bash\n  git push \n```\n- [ ] c\n"
     assert document_lines(text) == ["# A", "| a | b |", "git push", "- [ ] c"]
 
 
-def test_the_page_is_what_the_mapping_gives() -> None:
-    """Whoever changes a `lines.yaml` runs `make traceability`."""
+def test_the_page_is_up_to_date() -> None:
+    """After a change of a `lines.yaml`, `make traceability` must be run."""
     assert (ROOT / "docs" / "traceability.md").read_text(encoding="utf-8") == traceability_page(
         traced_companies(RUNBOOKS)
     )
 
 
-def test_what_nothing_runs_yet_stands_at_the_top_counted() -> None:
-    """Before the first line of any document; the numbers of a row add up to its lines."""
+def test_the_page_begins_with_the_lines_that_nothing_runs() -> None:
+    """They come before the first document, and the numbers of a row add up to its lines."""
     every = traced_companies(RUNBOOKS)
     top = traceability_page(every).split("## RetailGen AI")[0]
     assert [one.name for one in every] == COMPANIES

@@ -15,7 +15,7 @@ from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON, SPEAKER
 from allclear.domain.runbook import Phase
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
-from tests.unit.company.company_support import OfService, action, client
+from tests.unit.company.company_support import ServiceParams, action, client
 
 FOLDER = Path(allclear.__file__).resolve().parents[1] / "runbooks" / "vintstreet"
 
@@ -55,7 +55,7 @@ class Opening(Update):
     title: str
 
 
-class Rollback(OfService):
+class Rollback(ServiceParams):
     """Where traffic goes."""
 
     to: str = "previous"
@@ -69,8 +69,8 @@ class Flag(Params):
 
 
 def probe(name: str, *needs: type[Any]) -> type[Probe[Any]]:
-    """Return a probe's class as a check sees it."""
-    return type(name, (Probe,), {"name": name, "title": name, "params": OfService, "needs": needs})
+    """Return a probe's class as a check reads it."""
+    return type(name, (Probe,), {"name": name, "title": name, "params": ServiceParams, "needs": needs})
 
 
 CLOUD, FLAGS, SLACK, PAGER, PUBLIC = (
@@ -80,7 +80,7 @@ KINDS = Registry.of(
     [
         action("cloud_run.rollback_traffic", Rollback, (CLOUD,), approval=ONE_PERSON),
         action("feature_flag.disable", Flag, (FLAGS,), approval=ONE_PERSON),
-        action("maintenance.enable", OfService, (FLAGS,), approval=ONE_PERSON_WITH_REASON),
+        action("maintenance.enable", ServiceParams, (FLAGS,), approval=ONE_PERSON_WITH_REASON),
         action("pagerduty.page", Page, (PAGER,), approval=None, speaks=("summary",)),
         action("pagerduty.resolve", OfIncident, (PAGER,), approval=None),
         action("slack.post", Message, (SLACK,), approval=None, speaks=("text",)),
@@ -96,12 +96,12 @@ KINDS = Registry.of(
 
 @pytest.fixture(scope="module")
 def vintstreet() -> Company:
-    """Return the company as it is loaded."""
+    """Return the loaded company."""
     return load_company(FOLDER)
 
 
-def test_it_checks_without_an_error_and_its_blanks_are_told() -> None:
-    """Nothing would stop an incident; the plan's own blanks and each assumption are listed."""
+def test_the_folder_has_no_errors_and_its_blanks_are_reported() -> None:
+    """No error would stop an incident; the plan's own blanks and each assumption are listed."""
     found = check_company(FOLDER, KINDS, PLACEHOLDERS)
     assert [str(one) for one in found if one.level == "error"] == []
     warned = " ".join(one.sentence for one in found if one.level == "warning")
@@ -140,7 +140,7 @@ def test_severities_are_the_plans_own(vintstreet: Company) -> None:
     ],
 )
 def test_each_critical_alert_has_its_route(vintstreet: Company, alert: str, severity: str, runbook: str) -> None:
-    """Every critical alert of the plan opens an incident of the right severity with a runbook that is there."""
+    """Each critical alert of the plan opens an incident of its severity, with a runbook that exists."""
     route = vintstreet.plan.route({"alertname": alert, "job": "web"})
     assert route is not None
     assert (route.severity, route.runbook) == (severity, runbook)
@@ -149,12 +149,12 @@ def test_each_critical_alert_has_its_route(vintstreet: Company, alert: str, seve
 
 @pytest.mark.parametrize("name", ["bad-deployment", "broken-feature"])
 def test_nothing_is_written_before_the_trouble_is_verified(vintstreet: Company, name: str) -> None:
-    """The first step of all looks for trouble, so that a false alarm pages nobody."""
+    """The first step probes for trouble, so that no one is paged for a false alarm."""
     first = vintstreet.runbook(name).steps(Phase.DETECT)[0]
     assert (first.probe, first.expects) == ("http.smoke", "trouble")
 
 
-def test_the_measures_stand_in_the_order_in_which_they_are_tried(vintstreet: Company) -> None:
+def test_the_measures_are_in_the_order_in_which_they_are_tried(vintstreet: Company) -> None:
     """The rollback comes before maintenance, and the flag before the rollback."""
     tried = {name: [step.action for step in book.contain if step.measure] for name, book in vintstreet.runbooks.items()}
     assert tried == {

@@ -30,10 +30,10 @@ def run(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     assert code == 0, command
 
 
-def test_the_page_from_top_to_bottom(
+def test_the_commands_and_files_of_the_page_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Commands and files in order, in an empty folder; the second runbook has the steps that the page explains."""
+    """They are used in order, in an empty folder; the second runbook has the steps that the page explains."""
     for name in [key for key in os.environ if key.startswith(("ALLCLEAR_", "PREFECT_"))]:
         monkeypatch.delenv(name)
     (tmp_path / "runbooks").mkdir()

@@ -26,7 +26,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILIN
 
 @pytest.fixture
 def heroku() -> Iterator[Any]:
-    """A module with the page's code, the client first."""
+    """Give a module with the page's code."""
     module = ModuleType("heroku_of_the_page")
     sys.modules[module.__name__] = module
     for language, code in BLOCKS:

@@ -33,7 +33,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """The package of the page, installed with both of its classes; gives the entry points that the page shows."""
+    """Install the page's package with both of its classes, and give the entry points that the page shows."""
     (toml,) = blocks("toml")
     points = tomllib.loads(toml)["project"]["entry-points"]["allclear.sources"]
     code = "\n\n".join(blocks("python"))
@@ -64,7 +64,7 @@ def test_the_source_of_the_page_authenticates_and_parses_its_samples(name: str) 
     assert alerts[0].at == NOW
 
 
-def test_the_configuration_of_the_page_is_known(package: dict[str, str], tmp_path: Path) -> None:
+def test_the_configuration_of_the_page_is_accepted(package: dict[str, str], tmp_path: Path) -> None:
     """`allclear check` accepts the source and refuses an option that it lacks; the schema offers it to editors."""
     assert package == {"acme": "acme_alerts:Acme"}
     (yaml,) = blocks("yaml")

@@ -40,7 +40,7 @@ def configured(alerts: dict[str, Any]) -> dict[str, AlertSource]:
 
 
 def test_the_page_has_a_section_for_every_source() -> None:
-    """Each source says where the vendor shall send to, and what is configured on our side."""
+    """Each section names the address for the vendor, and the configuration in systems.yaml."""
     assert set(SECTIONS) == set(SOURCES)
     for name, text in SECTIONS.items():
         assert f"/alerts/{name}" in text or name == "json", name
@@ -56,13 +56,13 @@ def test_the_configuration_that_the_page_shows_loads() -> None:
 
 @pytest.mark.parametrize("line", [line for line in WRITTEN if "secret" in line])
 def test_each_line_of_configuration_fits(line: str) -> None:
-    """What a section tells to write is a source with its secret and known options."""
+    """Each configuration in a section is a source with its secret and known options."""
     yaml: Any = YAML(typ="safe", pure=True)
     assert len(configured(yaml.load(line))) == 1
 
 
 def test_datadogs_template_is_the_one_that_is_read() -> None:
-    """Its fields are those of our sample, each filled by the variable of its name; all that is read is there."""
+    """Its fields are those of our sample, each with the variable of its name, and include every field that is read."""
     (template,) = re.findall(r"```json\n(.*?)```", SECTIONS["datadog"], flags=re.DOTALL)
     fields = cast("dict[str, str]", json.loads(template))
     assert fields == {name: f"${name.upper()}" for name in fields}
@@ -77,24 +77,24 @@ def test_the_json_that_the_page_shows_is_read() -> None:
     assert (alert.key, alert.state) == ("checkout", "firing")
 
 
-def test_the_figures_that_the_page_names_are_the_ones_there_are(tmp_path: Path) -> None:
-    """The table has every figure of ours, and each that is told to be watched exists."""
+def test_the_page_names_exactly_the_metrics_that_exist(tmp_path: Path) -> None:
+    """The table has every metric of allclear, and no other."""
     engine = engine_in(tmp_path)
     with TestClient(make_app(engine, SecretStr("token"), drives=False), client=("127.0.0.1", 5)) as client:
         families = list(text_string_to_metric_families(client.get("/metrics").text))
     engine.journal.close()
-    there = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
-    assert set(re.findall(r"`(allclear_[a-z_]+)", PAGE)) == {name for name in there if name.startswith("allclear_")}
+    names = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+    assert set(re.findall(r"`(allclear_[a-z_]+)", PAGE)) == {name for name in names if name.startswith("allclear_")}
 
 
-def test_the_bounds_that_the_page_names_are_the_ones_in_force() -> None:
-    """What is said of sizes and times is what the code has."""
+def test_the_limits_on_the_page_are_those_of_the_code() -> None:
+    """The page gives the sizes and times that the code uses."""
     limits = Limits()
-    said = " ".join(PAGE.split())
-    assert f"took over {limits.journal_seconds:g} s; over {limits.most_requests} alerts" in said
-    assert f"or {limits.most_bytes // MOST_BYTES} MiB of them" in said
-    assert f"the body took over {limits.body_seconds:g} s" in said
-    assert f"A head that takes over {Connection.head_seconds:g} s" in said
-    assert f"Beyond {Connection.most} connections" in said
-    assert f"nested deeper than {MOST_DEPTH}" in said
-    assert f"`ALLCLEAR_HEARTBEAT_SECONDS` ({Settings().heartbeat_seconds:g})" in said
+    page = " ".join(PAGE.split())
+    assert f"took over {limits.journal_seconds:g} s; over {limits.most_requests} alerts" in page
+    assert f"or {limits.most_bytes // MOST_BYTES} MiB of them" in page
+    assert f"the body took over {limits.body_seconds:g} s" in page
+    assert f"A head that takes over {Connection.head_seconds:g} s" in page
+    assert f"Beyond {Connection.most} connections" in page
+    assert f"nested deeper than {MOST_DEPTH}" in page
+    assert f"`ALLCLEAR_HEARTBEAT_SECONDS` ({Settings().heartbeat_seconds:g})" in page

@@ -1,4 +1,4 @@
-"""Every page of the documentation leads somewhere: its links, and the paths that it names."""
+"""The links and paths on every page of the documentation lead to files that exist."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_page_links_only_to_files_that_exist(page: str) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
 def test_a_page_names_only_paths_that_exist(page: str) -> None:
-    """A file or folder that moves, moves on every page; names in capitals are placeholders."""
+    """If a file or folder moves, every page must follow; names in capitals are placeholders."""
     paths = PATH.findall((REPOSITORY / page).read_text(encoding="utf-8"))
     real = [path for path in paths if not re.search("[A-Z]{3}", path)]
     assert [path for path in real if not any(REPOSITORY.glob(path.rstrip("/")))] == []
