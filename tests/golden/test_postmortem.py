@@ -1,6 +1,6 @@
-"""The post-mortem, letter by letter.
+"""The post-mortem, compared with golden files.
 
-The golden files are written anew by `ALLCLEAR_GOLDEN=write pytest tests/golden/test_postmortem.py`; read the
+The golden files are written again by `ALLCLEAR_GOLDEN=write pytest tests/golden/test_postmortem.py`; read the
 difference before you commit it.
 """
 
@@ -41,8 +41,8 @@ def _drill() -> Story:
 
 
 @pytest.mark.parametrize(("name", "story"), [("vintstreet-p0", Story().whole()), ("vintstreet-unwritten", _drill())])
-def test_the_post_mortem_is_what_it_was(name: str, story: Story) -> None:
-    """A whole P0 with everything written, and a drill of which nobody has written a word yet."""
+def test_the_post_mortem_equals_its_golden_file(name: str, story: Story) -> None:
+    """One is of a whole P0 with every field written, one of a drill with no field written."""
     golden, document = HERE / f"{name}.md", _written(story)
     if os.environ.get("ALLCLEAR_GOLDEN") == "write":
         golden.write_text(document)
@@ -50,13 +50,13 @@ def test_the_post_mortem_is_what_it_was(name: str, story: Story) -> None:
 
 
 def test_every_placeholder_has_a_value() -> None:
-    """A template may use each name that is listed, and what fills it leaves none out."""
+    """A template may use each placeholder of the list."""
     document = _written(Story().whole(), "\n".join(f"{name}: {{{name}}}" for name in PLACEHOLDERS))
     assert not unknown_placeholders(document, {})
 
 
-def test_the_plans_headings_come_in_its_order() -> None:
-    """VintStreet's own post-mortem is in there, only extended."""
+def test_the_template_has_the_plans_headings_in_order() -> None:
+    """VintStreet's template begins with the headings of the plan's own post-mortem."""
     document = (HERE.parents[1] / "runbooks/vintstreet/templates/post-mortem.md").read_text()
     headings = re.findall(r"^## (.+)$", document, re.MULTILINE)
     assert headings[:7] == [
@@ -71,26 +71,26 @@ def test_the_plans_headings_come_in_its_order() -> None:
 
 
 def test_an_unknown_placeholder_is_refused() -> None:
-    """A template's blank without a source is an error."""
+    """A placeholder without a source is an error."""
     with pytest.raises(ConfigError, match=r"\{cause\}, which has no source"):
         _written(Story().opened(), "{cause}")
 
 
-def test_what_nobody_wrote_says_how_to_write_it() -> None:
-    """No blank of the template stays in silence: each field names its command."""
+def test_an_unwritten_field_names_the_command_that_writes_it() -> None:
+    """No field of the template is left empty without a hint."""
     document = _written(Story().opened())
     for name in FIELDS:
         assert f'_Not written yet: allclear postmortem VS-12 --write {name} "..."_' in document
 
 
-def test_the_last_words_count() -> None:
-    """Writing a field again replaces it."""
+def test_writing_a_field_again_replaces_it() -> None:
+    """The last text counts."""
     story = Story().opened().record(*(PostMortemWritten(field="summary", text=text) for text in ("one", "two")), by=BEN)
     assert "## Summary\n\ntwo\n\n## Timeline" in _written(story)
 
 
-def test_an_unknown_time_stays_blank() -> None:
-    """Where no source knew when it began, no zero is made up."""
+def test_an_unknown_time_stays_empty() -> None:
+    """If no source knew when the trouble began, no duration is invented."""
     opened = IncidentOpened(
         company="VintStreet", title="Slow", severity="P1", service="vintstreet", runbook="slow", reported="by Ana"
     )
@@ -100,8 +100,8 @@ def test_an_unknown_time_stays_blank() -> None:
     assert "| Time to contain |  |  |" in document
 
 
-def test_silences_are_marked_until_the_end() -> None:
-    """More than ten minutes without an entry is a gap; the day between the all clear and the review is none."""
+def test_gaps_are_marked_until_the_end() -> None:
+    """More than ten minutes without an entry is a gap; the time between the end and the review is none."""
     story = Story().whole()
     assert [(end - start).total_seconds() / 60 for start, end in gaps(story.incident, story.entries)] == [14]
     assert "- 14:34 - _nothing was recorded for 14m_\n- 14:48 - Note by Ana" in _written(story)
@@ -109,20 +109,20 @@ def test_silences_are_marked_until_the_end() -> None:
 
 @given(STORED)
 def test_a_hostile_title_changes_nothing_in_the_document(title: str) -> None:
-    """Whatever an alert is called, the document keeps its structure and holds no HTML and no unseen character."""
+    """With any title, the document keeps its structure and has no HTML and no invisible character."""
     document = _written(Story().opened(title))
     shape = [token.type for token in _MARKDOWN.parse(document)]
     assert shape == [token.type for token in _MARKDOWN.parse(_written(Story().opened("calm")))]
     assert "<" not in document
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", document)
     heading = next(token for token in _MARKDOWN.parse(document) if token.type == "inline")
-    told = "".join(child.content for child in heading.children or [])
-    assert told.strip() == f"Post-Mortem: {plain(title, 1000)}".strip()
+    shown = "".join(child.content for child in heading.children or [])
+    assert shown.strip() == f"Post-Mortem: {plain(title, 1000)}".strip()
 
 
 @given(STORED)
-def test_hostile_words_of_a_person_stay_words(text: str) -> None:
-    """A person's words may have lines and points, and nothing more: no headings, tables, HTML or links."""
+def test_a_persons_text_adds_no_markup(text: str) -> None:
+    """A person's text may have lines and list items, but no headings, tables, HTML or links."""
     story = Story().opened().record(*(PostMortemWritten(field=name, text=text) for name in FIELDS), by=BEN)
     document = _written(story)
     tokens = _MARKDOWN.parse(document)
@@ -133,7 +133,7 @@ def test_hostile_words_of_a_person_stay_words(text: str) -> None:
 
 
 def test_ten_thousand_entries_become_a_document_within_a_second() -> None:
-    """Even the longest incident is told at once."""
+    """A very long incident has its document quickly; the processor time is measured, not the wall clock."""
     story, check = Story().opened(), StepDone(phase="contain", step="look", title="Look", finding=TROUBLE)
     for _ in range(2_500):
         story.after(0.1).record(check, NoteAdded(text="Still <b>failing</b>, und \u202ekeiner weiß warum"), by=ANA)

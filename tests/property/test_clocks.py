@@ -1,4 +1,4 @@
-"""No clock is lost and none is set back, whatever happens to an incident; and working time only ever goes on."""
+"""For any incident, no clock is lost or moved; for any calendar, a longer span never ends earlier."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SOME = st.sampled_from([None, ["P0"], ["P1", "P2"], ["P0", "P2"]])
 
 
 def _named(names: tuple[str, ...], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Return up to so many dictionaries, each with its own name."""
+    """Return lists of dictionaries, at most one for each name."""
     return st.tuples(*(st.fixed_dictionaries({"name": st.just(name), **fields}) for name in names)).flatmap(
         lambda each: st.integers(0, len(names)).map(lambda count: list(each[:count]))
     )
@@ -92,7 +92,7 @@ PLANS = st.fixed_dictionaries(
 
 
 def _event(draw: Callable[..., Any], incident: Incident) -> tuple[Any, Any]:
-    """Return what happens next, and who says so."""
+    """Return the next record, and its author."""
     open_duties = [duty for duty in DUTIES if incident.step(DUTY, duty) is None]
     match draw(st.sampled_from(["severity", "severity", "assess", "duty", "note", "stage"])):
         case "severity":
@@ -116,7 +116,7 @@ def _event(draw: Callable[..., Any], incident: Incident) -> tuple[Any, Any]:
 
 @st.composite
 def lives(draw: Callable[..., Any]) -> tuple[Plan, Story]:
-    """A plan, and any life of an incident under it."""
+    """Draw a plan, and any history of an incident under it."""
     story = Story().record(
         IncidentOpened(
             company="vintstreet",
@@ -146,7 +146,7 @@ def _kept(it: Plan, incident: Incident, *what: str) -> dict[tuple[str, str, str]
 @given(lives())
 @settings(max_examples=150, deadline=None)
 def test_no_clock_is_lost_or_set_back(life: tuple[Plan, Story]) -> None:
-    """What was due stays due, and what was missed stays missed; starts and stops stand once they are there."""
+    """What was due stays due, and what was missed stays missed; the start and the stop of a clock never change."""
     it, story = life
     before = replay(story.entries[:1])
     assert before is not None
@@ -164,7 +164,7 @@ def test_no_clock_is_lost_or_set_back(life: tuple[Plan, Story]) -> None:
 
 
 def _stays(it: Plan, before: Incident, after: Incident, at: datetime) -> None:
-    """What was due by `at` is due then, still; what was missed then is missed, then and ever after."""
+    """Check that what was due by `at` keeps its time, and that what was missed by then stays missed."""
     known = _kept(it, after, "target", "duty")
     ruled_out = {duty.name for duty in duties(it, before)} - {duty.name for duty in duties(it, after)}
     for key, one in _kept(it, before, "target", "duty").items():
@@ -181,20 +181,20 @@ def _stays(it: Plan, before: Incident, after: Incident, at: datetime) -> None:
 @given(lives(), st.sampled_from(NAMES))
 @settings(max_examples=100, deadline=None)
 def test_going_to_a_severity_and_back_gives_the_same_dues(life: tuple[Plan, Story], there: str) -> None:
-    """Nothing is lost but what gave way to the other's target; what comes on top was due there, or is its duty."""
+    """A target is lost only if the other severity's replaced it; a target that is added belongs to that severity."""
     it, story = life
     was = story.incident.severity
-    story.record(NoteAdded(text="so"), by=ANA)  # somebody is there: the changes' authors start no clock
+    story.record(NoteAdded(text="so"), by=ANA)  # so that the changes below do not start the clock of awareness
     before = deadlines(it, story.incident)
     story.record(
         SeverityChanged(was=was, now=there, reason="so"), SeverityChanged(was=there, now=was, reason="so"), by=ANA
     )
     after = deadlines(it, story.incident)
-    came = [one for one in after if one not in before and (one.what, one.severity) == ("target", there)]
+    added = [one for one in after if one not in before and (one.what, one.severity) == ("target", there)]
     for one in before:
-        # A post-mortem is the worst severity's, whichever that is by now; an escalation counts from the last change.
+        # The worst severity, which may be another now, decides the post-mortem; an escalation counts from the change.
         if one.what not in {"post-mortem", "escalation"}:
-            assert one in after or (one.what == "target" and came)
+            assert one in after or (one.what == "target" and added)
     for one in after:
         if one.what == "target" and one not in before:
             assert (one.what, one.severity) == ("target", there)
@@ -229,7 +229,7 @@ def _span(minutes: int, unit: Any) -> Span:  # noqa: ANN401 - one of three words
 def test_later_or_longer_is_never_earlier(
     calendar: WorkingTime, one: datetime, other: datetime, short: int, long: int, unit: str
 ) -> None:
-    """Who begins later or is given more time is never due earlier; and nothing is due before it begins."""
+    """A later start or a longer span never ends earlier, and no span ends before its start."""
     (one, other), (short, long) = sorted((one, other)), sorted((short, long))
     assert one <= calendar.after(one, _span(short, unit))
     assert calendar.after(one, _span(short, unit)) <= calendar.after(other, _span(short, unit))
@@ -238,10 +238,8 @@ def test_later_or_longer_is_never_earlier(
 
 @given(CALENDARS, MOMENTS, MINUTES, UNITS.filter(lambda unit: unit != "clock"))
 @settings(max_examples=150, deadline=None)
-def test_business_time_ends_while_somebody_works(
-    calendar: WorkingTime, start: datetime, minutes: int, unit: str
-) -> None:
-    """On a working day within its hours, its last moment counted; business days end with that moment."""
+def test_business_time_ends_in_working_hours(calendar: WorkingTime, start: datetime, minutes: int, unit: str) -> None:
+    """The end is within the hours of a working day, its last moment included; business days end with that moment."""
     end = calendar.after(start, _span(minutes, unit)).astimezone(calendar.zone_info)
     names = [(end.date(), f"{end:%H:%M:%S.%f}")]
     if names[0][1] == "00:00:00.000000":  # midnight is the end of one day and the beginning of the next
@@ -252,7 +250,7 @@ def test_business_time_ends_while_somebody_works(
 def _works(calendar: WorkingTime, day: date, clock: str, unit: str) -> bool:
     opens, closes = calendar.hours.split("-")
     begins = datetime.combine(day, datetime.min.time(), calendar.zone_info)
-    if begins.utcoffset() != (begins + timedelta(days=1)).utcoffset():  # the odd hour is called by two names
+    if begins.utcoffset() != (begins + timedelta(days=1)).utcoffset():  # an hour that is skipped or repeated
         return calendar.works_on(day)
     inside = opens <= clock < closes or clock.removesuffix(":00.000000") == closes
     return calendar.works_on(day) and inside and (unit == "business hours" or clock[:5] == closes)
@@ -261,6 +259,6 @@ def _works(calendar: WorkingTime, day: date, clock: str, unit: str) -> bool:
 @given(CALENDARS, MOMENTS, MINUTES, MINUTES)
 @settings(max_examples=150, deadline=None)
 def test_business_hours_add_up(calendar: WorkingTime, start: datetime, one: int, other: int) -> None:
-    """Two spans after each other are one of both lengths."""
+    """Two spans, one after the other, end when one span of both lengths ends."""
     both = calendar.after(start, _span(one + other, "business hours"))
     assert calendar.after(calendar.after(start, _span(one, "business hours")), _span(other, "business hours")) == both

@@ -1,6 +1,6 @@
-"""No message and no document holds a blank: every placeholder of a company's words is filled, and filled once.
+"""No message and no document has a blank: every placeholder of a company's texts is filled, and filled once.
 
-What an alert or a person says is left as it is, braces and all: it is a value, and no value is ever a template.
+Text from alerts and people is a value and never a template, so braces in it stay as they are.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ COMPANIES = sorted(path.parent for path in (REPOSITORY / "runbooks").glob("*/pla
 TOKEN = "Zitronenfalter"
 PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
 BLANK = re.compile(r"\[[A-Z][^\]\n]*[a-z][^\]\n]*\](?!\()")
-"""As `[Phone Number]`; neither `[P0]`, nor a box to tick, nor a link."""
+"""A blank as `[Phone Number]`; `[P0]`, a check box and a link are none."""
 STAGES: list[Callable[[Story], Story]] = [
     Story.verified,
     Story.paged,
@@ -67,7 +67,7 @@ def _company(folder: Path) -> Company:
 
 
 class Case(NamedTuple):
-    """An incident of a company, but for what outsiders say in it."""
+    """An incident of a company, without the texts that come from outside."""
 
     company: Company
     runbook: Runbook
@@ -83,7 +83,7 @@ class Case(NamedTuple):
     hours: int
 
     def story(self, said: str) -> Story:
-        """Return it, where every outsider says `said`: the alert, whoever leads, the notes, the post-mortem."""
+        """Return its story with `said` as every text from outside: alert, notes, the lead's name, the post-mortem."""
         story = Story()
         alert = AlertJoined(delivery="1", source="json", key="k", state="firing", title=said)
         story.record(
@@ -113,8 +113,8 @@ class Case(NamedTuple):
             story.record(FollowUpAdded(text=said, owner=said, due=datetime(2026, 12, 1, tzinfo=UTC)), by=ANA)
         return story
 
-    def told(self, said: str) -> dict[str, str]:
-        """Return everything that the company's words become, by where they stand."""
+    def filled(self, said: str) -> dict[str, str]:
+        """Return all filled texts of the company, by their place."""
         story, company = self.story(said), self.company
         incident = story.incident
         title, now = company.systems.services[self.runbook.service].title, story.now + timedelta(hours=self.hours)
@@ -128,7 +128,7 @@ class Case(NamedTuple):
             templates=company.templates,
             runbook_title=self.runbook.title,
         )
-        told = {
+        filled = {
             f"{place} {where}": text
             for place, value in _words(company)
             for where, text in texts(render_all(value, words))
@@ -136,11 +136,11 @@ class Case(NamedTuple):
         document = write_post_mortem(
             incident, story.entries, company.plan, service_title=title, template=company.post_mortem, now=now
         )
-        return told | dict(words) | {"post-mortem": document.replace(incident.head, "HASH")}
+        return filled | dict(words) | {"post-mortem": document.replace(incident.head, "HASH")}
 
 
 def _words(company: Company) -> Iterator[tuple[str, Any]]:
-    """Yield all that a company's files, and the actions that they name, give to be filled."""
+    """Yield the place and the texts with placeholders in a company's files and the actions that they name."""
     for book in company.runbooks.values():
         yield f"{book.name} health", book.health.with_
         for phase in Phase:
@@ -155,7 +155,7 @@ def _words(company: Company) -> Iterator[tuple[str, Any]]:
 
 @st.composite
 def cases(draw: Callable[..., Any]) -> Case:
-    """Any incident of any company: each severity, kind, facet and stage."""
+    """Draw any incident of any company: any severity, kind, facets and stage."""
     company = _company(draw(st.sampled_from(COMPANIES)))
     plan, names = company.plan, [severity.name for severity in company.plan.severities]
     facets = {name: draw(st.sampled_from([None, UNKNOWN, *facet.values])) for name, facet in plan.facets.items()}
@@ -179,9 +179,9 @@ def cases(draw: Callable[..., Any]) -> Case:
 @given(cases())
 @settings(max_examples=80, deadline=None)
 def test_no_message_and_no_document_has_a_blank(case: Case) -> None:
-    """Nobody reads `{impact}` on a status page, or `[Phone Number]` in the night."""
+    """No text shows `{impact}` or `[Phone Number]`."""
     levels = {f"[{severity.name}]" for severity in case.company.plan.severities}
-    for place, text in case.told(TOKEN).items():
+    for place, text in case.filled(TOKEN).items():
         assert PLACEHOLDER.findall(text) == [], place
         assert set(BLANK.findall(text.replace("\\", ""))) <= levels, place
 
@@ -231,12 +231,12 @@ PIECES = st.sampled_from(
     said="{lead}",
 )
 @settings(max_examples=80, deadline=None)
-def test_what_outsiders_say_is_left_as_it_is(case: Case, said: str) -> None:
-    """An alert called {lead} becomes nobody's name: its words stand where any other word would, letter by letter."""
-    meant = case.told(TOKEN)
-    for place, text in case.told(said).items():
+def test_text_from_outside_is_never_filled(case: Case, said: str) -> None:
+    """An alert with the title {lead} is shown with that title, in the place where any other title would be."""
+    expected = case.filled(TOKEN)
+    for place, text in case.filled(said).items():
         shown = markdown_safe(said) if place == "post-mortem" else plain(said)
-        assert text == meant[place].replace(TOKEN, shown), place
+        assert text == expected[place].replace(TOKEN, shown), place
 
 
 # --- through the engine ----------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_what_outsiders_say_is_left_as_it_is(case: Case, said: str) -> None:
 
 @pytest.mark.parametrize("said", ["{lead}", "{incident} {t_internal_alert}", "{x}"])
 async def test_questions_to_people_are_filled_once(tmp_path: Path, said: str) -> None:
-    """Each step that a person is asked for, and a duty of the plan, as they stand in the journal."""
+    """The journal has filled questions for each step of a person and for a duty of the plan."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     duty = Duty(
         name="tell",

@@ -1,4 +1,4 @@
-"""An incident is what replaying its entries gives: of any history, up to any entry, before and after it was stored."""
+"""For any history, replaying gives the incident: up to any entry, and before and after the entries were stored."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ FREE: list[st.SearchStrategy[Any]] = [
     st.builds(RunStarted, phase=PHASES, run=WORDS),
     st.builds(IncidentEnded, ending=st.sampled_from(["resolved", "false-alarm"]), reason=WORDS),
 ]
-"""Records that refer to nothing."""
+"""Records that refer to no other record."""
 
 
 CANDIDATES = [Candidate(name=name, reason="It is there.") for name in ("red", "blue")]
@@ -186,7 +186,7 @@ def _about_an_act(draw: Callable[..., Any], incident: Incident) -> Record | None
 
 @st.composite
 def histories(draw: Callable[..., Any]) -> Story:
-    """Any history of one incident, in which whatever is referred to is there."""
+    """Draw any history of one incident in which every reference has its record."""
     story = Story("VS-1").opened()
     for _ in range(draw(st.integers(0, 30))):
         story.after(draw(st.floats(0, 100)))
@@ -199,20 +199,20 @@ def histories(draw: Callable[..., Any]) -> Story:
 
 @given(histories())
 @settings(max_examples=150, deadline=None)
-def test_any_beginning_of_a_history_is_an_incident(story: Story) -> None:
-    """Up to any entry it can be replayed, holds together, and what was known stays known."""
+def test_every_history_can_be_replayed_up_to_any_entry(story: Story) -> None:
+    """Each state is consistent, and keeps what the earlier states knew."""
     before: Incident | None = None
     for number in range(1, len(story.entries) + 1):
         incident = replay(story.entries[:number])
         assert incident is not None
         assert (incident.length, incident.head) == (number, story.entries[number - 1].hash)
-        _holds_together(incident)
+        _assert_consistent(incident)
         if before is not None:
-            _goes_on(before, incident)
+            _assert_continues(before, incident)
         before = incident
 
 
-def _holds_together(incident: Incident) -> None:
+def _assert_consistent(incident: Incident) -> None:
     for state in incident.asks.values():
         assert [state.granted, state.denied, state.open, state.withdrawn is not None].count(True) == 1
         if state.granted and not state.veto_window_ended:
@@ -230,7 +230,7 @@ def _holds_together(incident: Incident) -> None:
     assert incident.over == (incident.ended_at is not None)
 
 
-def _goes_on(before: Incident, after: Incident) -> None:
+def _assert_continues(before: Incident, after: Incident) -> None:
     assert list(after.acts)[: len(before.acts)] == list(before.acts)
     assert list(after.asks)[: len(before.asks)] == list(before.asks)
     assert set(before.steps) <= set(after.steps)
@@ -258,15 +258,15 @@ def _goes_on(before: Incident, after: Incident) -> None:
 
 @given(histories())
 @settings(max_examples=100, deadline=None)
-def test_replaying_changes_nothing(story: Story) -> None:
-    """Twice the same entries are twice the same incident; the entries stay as they were."""
-    kept = [entry.model_copy(deep=True) for entry in story.entries]
+def test_replaying_does_not_change_the_entries(story: Story) -> None:
+    """Replaying the same entries twice gives the same incident."""
+    copies = [entry.model_copy(deep=True) for entry in story.entries]
     assert replay(story.entries) == replay(story.entries)
-    assert story.entries == kept
+    assert story.entries == copies
 
 
 class _Times:
-    """A clock that shows, at each write, the time of the history's entry."""
+    """A clock that returns the time of the entry that is written next."""
 
     def __init__(self, story: Story) -> None:
         self.now = story.entries[0].at
@@ -277,8 +277,8 @@ class _Times:
 
 @given(histories())
 @settings(max_examples=60, deadline=None)
-def test_what_is_stored_and_loaded_is_the_same_incident(story: Story) -> None:
-    """The journal gives back every entry, hash and all, so that nobody can tell the difference."""
+def test_storing_and_loading_gives_the_same_incident(story: Story) -> None:
+    """The journal returns every entry as it was, with its hash."""
     with tempfile.TemporaryDirectory() as folder:
         times = _Times(story)
         with contextlib.closing(SqlJournal(new_journal(Path(folder)), REAL, times)) as journal:
@@ -292,8 +292,8 @@ def test_what_is_stored_and_loaded_is_the_same_incident(story: Story) -> None:
             assert journal.broken_link(incident) is None
 
 
-def test_nothing_is_no_incident() -> None:
-    """No entries give no incident, and a history begins with its opening."""
+def test_a_history_begins_with_its_opening() -> None:
+    """Without entries there is no incident, and a history without its opening is refused."""
     assert replay([]) is None
     with pytest.raises(JournalError):
         replay(Story().opened().entries[1:])
@@ -301,8 +301,8 @@ def test_nothing_is_no_incident() -> None:
 
 @given(histories(), st.data())
 @settings(max_examples=60, deadline=None)
-def test_wherever_replaying_stops_it_goes_on_to_the_same_incident(story: Story, data: st.DataObject) -> None:
-    """Cut in two and sent through JSON, as a process that stops and one that goes on, it is what the whole gives."""
+def test_stored_entries_and_later_entries_give_the_same_incident(story: Story, data: st.DataObject) -> None:
+    """Entries from JSON, continued in another process, give the incident of the whole history."""
     cut = data.draw(st.integers(1, len(story.entries)))
     first = replay(story.entries[:cut])
     stored = [Entry.model_validate_json(entry.model_dump_json(by_alias=True)) for entry in story.entries]
@@ -312,8 +312,8 @@ def test_wherever_replaying_stops_it_goes_on_to_the_same_incident(story: Story, 
 
 @given(histories(), st.data())
 @settings(max_examples=60, deadline=None)
-def test_applying_what_is_new_gives_the_same_and_changes_nobodys_incident(story: Story, data: st.DataObject) -> None:
-    """From any entry on, what is added to what was read is what the whole gives; what was read stays as it was."""
+def test_applying_later_entries_gives_the_same_and_changes_no_earlier_state(story: Story, data: st.DataObject) -> None:
+    """From any entry on, applying the rest gives the whole incident; the earlier state stays as it was."""
     cut = data.draw(st.integers(1, len(story.entries)))
     first = replay(story.entries[:cut])
     assert first is not None

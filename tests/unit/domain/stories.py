@@ -1,4 +1,4 @@
-"""Incidents to tell about: a `Story` seals entries as the journal does, and knows a whole P0 by heart."""
+"""Incidents for tests: a `Story` records entries as the journal does, and has the steps of a whole P0."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def plan() -> Plan:
 
 
 def change(summary: str, before: JsonDict, after: JsonDict, action: str = "traffic.roll_back") -> JsonDict:
-    """Return a change as the journal keeps it."""
+    """Return a change as the journal stores it."""
     return {
         "action": action,
         "resource": "run:vintstreet",
@@ -94,23 +94,23 @@ def change(summary: str, before: JsonDict, after: JsonDict, action: str = "traff
 
 
 class Story:
-    """Entries of one incident, sealed one by one; the clock moves only when told to."""
+    """The entries of one incident, in their hash chain; its clock moves only with `after`."""
 
     def __init__(self, incident: str = "VS-12", start: datetime = START) -> None:
         self.id, self.now = incident, start
         self.entries: list[Entry] = []
 
     def after(self, minutes: float) -> Self:
-        """Let time pass."""
+        """Move the clock on."""
         self.now += timedelta(minutes=minutes)
         return self
 
     def record(self, *records: Record, by: By = MACHINE) -> Self:
-        """Seals `records` in their order, all at the present."""
+        """Append `records` in order, all at the present time."""
         for record in records:
             number, before = len(self.entries) + 1, self.entries[-1].hash if self.entries else GENESIS
             stored = record.model_dump_json(by_alias=True)
-            sealed = link(self.id, number, self.now.isoformat(), by.model_dump_json(), stored, before)
+            own_hash = link(self.id, number, self.now.isoformat(), by.model_dump_json(), stored, before)
             self.entries.append(
                 Entry(
                     incident=self.id,
@@ -119,22 +119,22 @@ class Story:
                     by=by,
                     record=record,
                     previous_hash=before,
-                    hash=sealed,
+                    hash=own_hash,
                 )
             )
         return self
 
     @property
     def incident(self) -> Incident:
-        """Return how it stands."""
+        """Return the state of the incident."""
         incident = replay(self.entries)
         assert incident is not None
         return incident
 
-    # --- how it goes -----------------------------------------------------------------------------------
+    # --- the course of the incident ----------------------------------------------------------------------
 
     def opened(self, title: str = "Payment processing down", *, simulated: bool = False) -> Self:
-        """An alert opens it."""
+        """Record that an alert opened the incident."""
         return self.record(
             IncidentOpened(
                 company="vintstreet",
@@ -152,21 +152,21 @@ class Story:
         )
 
     def verified(self) -> Self:
-        """A look from outside confirms it, and it weighs more than was thought."""
+        """Record that a check from outside confirmed the trouble, and that the severity was raised."""
         return self.after(0.5).record(
             StepDone(phase="detect", step="verify", title="Verification", finding=TROUBLE),
             SeverityChanged(was="P1", now="P0", reason="payments have stopped altogether"),
         )
 
     def paged(self) -> Self:
-        """The on-call is woken, the channel is told, and Ana is on it."""
+        """Record that the on-call was paged, the channel informed, and the page acknowledged by Ana."""
         self._unasked("detect", "page", "Page the on-call", "Page on-call by PagerDuty: VS-12, P0", pages=True)
         self._unasked("detect", "announce", "Tell #incidents", "Post to #incidents: Payment processing down")
         self.after(2).record(Acknowledged(), by=ANA).record(RoleTaken(role="incident_commander", person="Ben"), by=BEN)
         return self.record(PhaseLeft(phase="detect"))
 
     def paged_only(self) -> Self:
-        """The on-call is woken, and has not said a word yet."""
+        """Record that the on-call was paged and has not acknowledged yet."""
         self._unasked("detect", "page", "Page the on-call", "Page on-call by PagerDuty: VS-12, P0", pages=True)
         return self
 
@@ -198,7 +198,7 @@ class Story:
         )
 
     def roll_back_proposed(self) -> Self:
-        """The rollback is worked out, and people are asked."""
+        """Record that the rollback was proposed and people were asked to approve it."""
         made = change(
             "Send 100 % of vintstreet's traffic to vintstreet-00041-wex.",
             {"traffic": {"vintstreet-00042-zub": 100}, "etag": "a1"},
@@ -223,7 +223,7 @@ class Story:
         )
 
     def ask(self, proposed: ActProposed, policy: ApprovalPolicy = ONE_PERSON) -> Self:
-        """A proposal, and the question that it needs."""
+        """Record a proposal, and the question that asks for its approval."""
         return self.record(
             proposed,
             AskOpened(
@@ -244,11 +244,11 @@ class Story:
         )
 
     def answered(self, act: str, reason: str, *, yes: bool = True, by: By = ANA) -> Self:
-        """A person answers."""
+        """Record a person's answer."""
         return self.record(AskAnswered(ask=f"{self.id}/{act}", yes=yes, reason=reason), by=by)
 
     def done(self, act: str, sentence: str, status: ActStatus = ActStatus.VERIFIED) -> Self:
-        """The act is carried out."""
+        """Record that the act was carried out."""
         proposed = self.incident.acts[act].proposed
         outcome = Outcome(status=status, changed=True, sentence=sentence, after=(proposed.change or {}).get("after"))
         return (
@@ -260,7 +260,7 @@ class Story:
         )
 
     def contained(self) -> Self:
-        """Ana has looked at the evidence, says yes, and the bleeding stops; the flag could not be turned off."""
+        """Record evidence, Ana's approval, the rollback and its proof, and a flag that could not be turned off."""
         evidence = Finding(verdict=Verdict.SUCCESS, sentence="42 errors since 14:28, all from vintstreet-00042-zub.")
         self.record(StepDone(phase="investigate", step="errors", title="Errors in Sentry", finding=evidence))
         self.after(1.5).answered("contain/roll-back", "errors started with 42")
@@ -287,7 +287,7 @@ class Story:
         )
 
     def resolved(self) -> Self:
-        """The cause is found, a person deploys the fix, and what was pinned is set free."""
+        """Record the cause, the fix that a person deployed, and the undo of the rollback."""
         fix = Ask(
             id=f"{self.id}/resolve/fix",
             kind=AskKind.STEP,
@@ -331,7 +331,7 @@ class Story:
         return self.record(IncidentEnded(ending="resolved", reason="well for five minutes on revision 43"), by=BEN)
 
     def reviewed(self) -> Self:
-        """A day later, people write what only they know."""
+        """Record what people wrote for the post-mortem a day later."""
         self.after(60 * 20)
         words = {
             "summary": "Payments failed for 7 minutes.\n\nRevision 42 read a key that was empty.",
@@ -347,5 +347,5 @@ class Story:
         return self.record(FollowUpAdded(text="Refuse to start without a key", owner="Ana", due=due), by=BEN)
 
     def whole(self) -> Self:
-        """The whole incident, from the alert to the review."""
+        """Record the whole incident, from the alert to the review."""
         return self.opened().verified().paged().roll_back_proposed().contained().resolved().reviewed()

@@ -1,4 +1,4 @@
-"""A route with a threshold: too few samples say nothing, and what is not told counts as enough."""
+"""A route with a threshold: too few samples do not count, and a figure that is not sent counts as enough."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ERRORS = Threshold(name="errors", words="> 1 %", above=0.01, window=timedelta(mi
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("labels", "objection"),
     [
         ({}, None),
         ({"samples": "100", "window": "5m", "value": "0.011"}, None),
@@ -36,18 +36,18 @@ ERRORS = Threshold(name="errors", words="> 1 %", above=0.01, window=timedelta(mi
         ({"window": "1e400"}, None),
     ],
 )
-def test_what_is_told_is_held_to_the_threshold(told: dict[str, str], said: str | None) -> None:
-    """Each of the three can be too little; what cannot be read was not told."""
-    assert ERRORS.objection(told) == said
+def test_the_labels_of_an_alert_are_compared_with_the_threshold(labels: dict[str, str], objection: str | None) -> None:
+    """Samples, window and value can each be too small; a label that cannot be read counts as missing."""
+    assert ERRORS.objection(labels) == objection
 
 
-def test_too_few_samples_open_nothing_and_the_reason_is_kept(tmp_path: Path) -> None:
-    """The same trouble with enough of them opens its incident."""
+def test_too_few_samples_open_no_incident_and_the_reason_is_stored(tmp_path: Path) -> None:
+    """The same alert with enough samples opens an incident."""
     company = vintstreet()
     plan = company.plan.model_copy(
         update={
             "thresholds": [ERRORS],
-            "routes": [one.model_copy(update={"threshold": "errors"}) for one in company.plan.routes],
+            "routes": [route.model_copy(update={"threshold": "errors"}) for route in company.plan.routes],
         }
     )
     engine = make_engine(
@@ -59,16 +59,16 @@ def test_too_few_samples_open_nothing_and_the_reason_is_kept(tmp_path: Path) -> 
     try:
         few = engine.intake.take(replace(ALERT, labels=ALERT.labels | {"samples": "3"}), "d1")
         assert (few.state, few.incident) == ("below", None)
-        (heard,) = engine.journal.decisions(delivery="d1")
-        assert "3 samples" in heard.reason
+        (decision,) = engine.journal.decisions(delivery="d1")
+        assert "3 samples" in decision.reason
         enough = engine.intake.take(replace(ALERT, labels=ALERT.labels | {"samples": "300"}), "d2")
         assert enough.state == "opened"
     finally:
         engine.journal.close()
 
 
-def test_alertmanagers_annotations_tell_it_too() -> None:
-    """Labels identify an alert, so what changes with each look stands among the annotations."""
+def test_alertmanagers_annotations_are_read_too() -> None:
+    """Labels identify an alert, so figures that change with each evaluation are annotations."""
     body = (
         b'{"alerts": [{"status": "firing", "labels": {"alertname": "A", "value": "label"},'
         b' "annotations": {"samples": "12", "value": "0.2", "summary": "x"}}]}'
@@ -78,12 +78,11 @@ def test_alertmanagers_annotations_tell_it_too() -> None:
     assert read[0].labels == {"alertname": "A", "value": "label", "samples": "12"}
 
 
-def test_a_route_with_an_unknown_threshold_is_told(tmp_path: Path) -> None:
-    """A slip in the name would hold alerts to nothing."""
+def test_a_route_with_an_unknown_threshold_is_reported(tmp_path: Path) -> None:
+    """With a misspelt name, alerts would not be compared with any threshold."""
     named = "    runbook: outage\ntemplates", "    runbook: outage\n    threshold: nope\ntemplates"
     folder = company_folder(tmp_path, ("plan.yaml", *named))
-    said = [str(one) for one in check_company(folder, KINDS)]
-    assert any("no threshold `nope`" in one for one in said)
+    assert any("no threshold `nope`" in str(diagnostic) for diagnostic in check_company(folder, KINDS))
 
 
 @pytest.mark.parametrize(
@@ -91,18 +90,19 @@ def test_a_route_with_an_unknown_threshold_is_told(tmp_path: Path) -> None:
     [("", "`window` and no `samples`"), (", window: 5m", "`samples`"), (", samples: 9", "`window`")],
 )
 def test_a_rate_without_window_or_samples_is_a_warning(tmp_path: Path, holds: str, lacks: str) -> None:
-    """It is told where it stands, with what to add; a threshold with both, or in words alone, is not."""
+    """The warning names the line and what to add; a threshold with both, or without figures, gives none."""
     rates = f"thresholds:\n  - {{name: words, words: x}}\n  - {{name: rate, words: x, above: 0.01{holds}}}\n"
     whole = "  - {name: whole, words: x, above: 0.01, window: 5m, samples: 9}\n"
     folder = company_folder(tmp_path, ("plan.yaml", "templates:\n", f"{rates}{whole}templates:\n"))
-    (told,) = [one for one in check_company(folder, KINDS) if "threshold" in one.sentence]
-    assert told.level == "warning"
-    assert told.sentence == f"The threshold `rate` has `above` and no {lacks}."
-    assert "plan.yaml:29" in str(told)
+    (warning,) = [diagnostic for diagnostic in check_company(folder, KINDS) if "threshold" in diagnostic.sentence]
+    assert warning.level == "warning"
+    assert warning.sentence == f"The threshold `rate` has `above` and no {lacks}."
+    assert "plan.yaml:29" in str(warning)
 
 
-def test_vintstreets_critical_alerts_are_held_to_their_thresholds() -> None:
-    """Each of the plan's five lines has its route."""
+def test_each_threshold_of_vintstreet_has_a_route() -> None:
+    """Each of the plan's five thresholds is used, and each rate has a window and a number of samples."""
     plan = vintstreet().plan
-    assert {route.threshold for route in plan.routes if route.threshold} == {one.name for one in plan.thresholds}
-    assert all(one.window and one.samples for one in plan.thresholds if one.above is not None)
+    names = {threshold.name for threshold in plan.thresholds}
+    assert {route.threshold for route in plan.routes if route.threshold} == names
+    assert all(threshold.window and threshold.samples for threshold in plan.thresholds if threshold.above is not None)

@@ -1,4 +1,4 @@
-"""Names of people are compared, not their spellings."""
+"""Names of people are compared without differences of spelling."""
 
 import pytest
 
@@ -17,10 +17,10 @@ from allclear.domain.base import person_key
     ],
 )
 def test_one_name_has_one_key(spelling: str) -> None:
-    """Case, spaces, unseen and compatibility characters do not make another person."""
+    """Case, spaces, invisible characters and compatibility characters make no difference."""
     assert person_key(spelling) == person_key("Ada Lovelace")
 
 
 def test_other_names_have_other_keys() -> None:
-    """People whose names differ stay apart, also by an accent only."""
+    """Names that differ, even by one accent, belong to different people."""
     assert len({person_key(name) for name in ("Jose Ruiz", "José Ruiz", "JoseRuiz")}) == 3

@@ -10,8 +10,8 @@ from allclear.domain.replay import apply_to, replay
 from tests.unit.domain.stories import ANA, HEALTH, MACHINE, Story
 
 
-def test_no_entries_are_no_incident() -> None:
-    """An empty record has no state."""
+def test_without_entries_there_is_no_incident() -> None:
+    """Replaying an empty record gives None."""
     assert replay([]) is None
 
 
@@ -64,8 +64,8 @@ def test_severities_are_kept_in_order() -> None:
     assert (story.incident.severity, story.incident.severities_had) == ("P2", [opened, "P0", "P2"])
 
 
-def test_an_alert_that_stops_flapping_is_no_longer_held() -> None:
-    """The record of an alert says whether it is flapping now."""
+def test_an_alert_that_stops_flapping_is_no_longer_listed() -> None:
+    """The last record of an alert decides whether it is flapping."""
     alert = AlertJoined(delivery="1", source="sentry", key="k", state="firing", title="Errors", flapping=True)
     story = Story().opened().record(alert)
     assert list(story.incident.flapping) == ["k"]

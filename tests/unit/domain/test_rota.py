@@ -1,4 +1,4 @@
-"""Who is on duty, and by which channel somebody is reached, also while the clocks change."""
+"""Who is on duty, and by which channels a person is reached, also when the clocks change."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ WEEKLY = layer("Ana", "Ben", "Chi")
         ("2026-03-09T09:00", "Ben", "Chi"),
         ("2026-03-16T09:00", "Chi", "Ana"),
         ("2026-03-23T09:00", "Ana", "Ben"),
-        # The clocks went forward on Sunday: the turn still changes at nine by the clock on the wall.
+        # The clocks went forward on Sunday; the turn still changes at nine in local time.
         ("2026-03-30T08:59", "Ana", "Ben"),
         ("2026-03-30T09:00", "Ben", "Chi"),
-        # And back.
+        # The clocks went back.
         ("2026-10-26T08:59", "Ana", "Ben"),
         ("2026-10-26T09:00", "Ben", "Chi"),
     ],
 )
 def test_turns_change_at_the_same_local_time(moment: str, person: str, following: str) -> None:
-    """Week after week, all year round."""
+    """The hand-over stays at nine when the clocks change."""
     (shift,) = on_duty(at(moment), WEEKLY)
     assert (shift.person, shift.next_person) == (person, following)
     assert shift.since <= at(moment) < shift.until
 
 
-def test_nobody_is_on_duty_before_the_first_turn() -> None:
-    """A rota begins when it says so."""
+def test_no_one_is_on_duty_before_the_first_turn() -> None:
+    """A rota begins at `starts`."""
     assert on_duty(at("2026-03-02T08:59"), WEEKLY) == []
 
 
@@ -65,7 +65,7 @@ def test_nobody_is_on_duty_before_the_first_turn() -> None:
     [("2026-03-18T12:00", 7 * 24), ("2026-03-28T12:00", 7 * 24 - 1), ("2026-10-24T12:00", 7 * 24 + 1)],
 )
 def test_a_week_has_an_hour_less_or_more_when_the_clocks_change(inside: str, hours: int) -> None:
-    """The shift's ends are moments, so that its length is the true one."""
+    """A shift begins and ends at moments in UTC, so its length is the real one."""
     (shift,) = on_duty(at(inside), WEEKLY)
     assert shift.until - shift.since == timedelta(hours=hours)
 
@@ -78,7 +78,7 @@ def test_a_week_has_an_hour_less_or_more_when_the_clocks_change(inside: str, hou
     ],
 )
 def test_a_turn_that_changes_in_the_odd_hour_changes_once(starts: str, change: datetime) -> None:
-    """In the hour that is skipped or repeated nobody is on duty twice, and every moment lies in its own shift."""
+    """Around the hour that is skipped or repeated, the person changes once, and every moment lies in its shift."""
     odd = layer("Ana", "Ben", starts=starts)
     before = on_duty(change - timedelta(seconds=1), odd)[0].person
     seen: list[str] = []
@@ -92,7 +92,7 @@ def test_a_turn_that_changes_in_the_odd_hour_changes_once(starts: str, change: d
 
 
 def test_the_shifts_of_a_year_meet_end_to_end() -> None:
-    """One begins when the one before ends, over both changes of the clocks."""
+    """Each shift begins when the previous one ends, also when the clocks change."""
     (shift,) = on_duty(at("2026-03-02T09:00"), WEEKLY)
     for turn in range(1, 53):
         (following,) = on_duty(shift.until, WEEKLY)
@@ -102,7 +102,7 @@ def test_the_shifts_of_a_year_meet_end_to_end() -> None:
 
 
 def test_layers_cover_their_own_days_and_hours() -> None:
-    """By day one, at night another, at weekends a third, and behind them all the same one; the first pages first."""
+    """Day, night and weekend have layers of their own, and a last layer covers all times; the first is paged first."""
     workdays = ["mon", "tue", "wed", "thu", "fri"]
     day = layer("Day", name="day", days=workdays, hours="09:00-17:00")
     late = layer("Late", name="late", days=workdays, hours="17:00-24:00")
@@ -128,7 +128,7 @@ def test_layers_cover_their_own_days_and_hours() -> None:
 
 
 def test_a_rota_has_its_own_zone() -> None:
-    """Else the company's."""
+    """Without one, the company's zone counts."""
     shop = Rota(role="on_call", zone="America/New_York", layers=[WEEKLY])
     nine = datetime(2026, 3, 9, 9, tzinfo=ZoneInfo("America/New_York"))
     assert [one.person for one in shop.on_duty(nine - timedelta(seconds=1), BERLIN)] == ["Ana"]
@@ -138,20 +138,20 @@ def test_a_rota_has_its_own_zone() -> None:
 @pytest.mark.parametrize(
     ("moment", "taken", "person", "following"),
     [
-        ("2026-03-03T12:00", [], "Ana", "Ben"),  # nobody was before the first
-        ("2026-03-10T12:00", [], "Ana", "Ben"),  # Ben's turn, and Ben has not taken it: he is who comes next
+        ("2026-03-03T12:00", [], "Ana", "Ben"),  # the first turn needs no hand-over
+        ("2026-03-10T12:00", [], "Ana", "Ben"),  # Ben's turn, and Ben has not taken it over: Ana stays
         ("2026-03-10T12:00", [("Ben", "2026-03-09T09:05")], "Ben", "Chi"),
         ("2026-03-10T12:00", [("Ben", "2026-03-09T08:30")], "Ben", "Chi"),  # a little early is in time
-        ("2026-03-10T12:00", [("Chi", "2026-03-09T09:05")], "Chi", "Ben"),  # a swap: whoever took it has it
-        ("2026-03-17T12:00", [("Ben", "2026-03-09T09:05")], "Ben", "Chi"),  # Chi has not come: Ben stays
-        ("2026-03-31T12:00", [("Ben", "2026-03-09T09:05")], "Ben", "Ben"),  # two turns nobody took: Ben still
+        ("2026-03-10T12:00", [("Chi", "2026-03-09T09:05")], "Chi", "Ben"),  # a swap: Chi took the turn over
+        ("2026-03-17T12:00", [("Ben", "2026-03-09T09:05")], "Ben", "Chi"),  # Chi has not taken it over: Ben stays
+        ("2026-03-31T12:00", [("Ben", "2026-03-09T09:05")], "Ben", "Ben"),  # two turns were not taken over: Ben stays
         ("2026-03-24T12:00", [("Chi", "2026-03-17T09:00"), ("Ana", "2026-03-23T09:00")], "Ana", "Ben"),
     ],
 )
 def test_with_a_hand_over_a_turn_begins_when_it_is_taken(
     moment: str, taken: list[tuple[str, str]], person: str, following: str
 ) -> None:
-    """Until somebody takes it over, whoever took over last stays on duty."""
+    """Until the next person takes over, the person who took over last stays on duty."""
     took = [RotaOverride(role="on_call", layer=WEEKLY.name, person=name, at=at(when)) for name, when in taken]
     rota = Rota(role="on_call", layers=[WEEKLY], hand_over=True)
     (shift,) = rota.on_duty(at(moment), BERLIN, took)
@@ -173,8 +173,8 @@ def test_with_a_hand_over_a_turn_begins_when_it_is_taken(
         {"starts": "2026-03-02T25:00"},
     ],
 )
-def test_a_layer_that_nobody_can_keep_is_refused(wrong: dict[str, Any]) -> None:
-    """Turns are whole days, and a night is two layers."""
+def test_a_layer_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
+    """Turns are whole days, and hours over midnight need two layers."""
     with pytest.raises(ValidationError):
         Layer.model_validate({"name": "first", "people": ["Ana"], "starts": "2026-03-02T09:00"} | wrong)
 
@@ -202,12 +202,12 @@ CONTACTS = {
     ],
 )
 def test_a_person_is_reached_in_their_own_hours(zone: str | None, moment: str, channels: list[str]) -> None:
-    """In their order, by their own clock; a blank of the plan reaches nobody."""
+    """Channels come in their order, by the person's own time zone; a blank is left out."""
     ana = Person.model_validate({"name": "Ana", "roles": ["on_call"], "contacts": CONTACTS, "zone": zone})
     assert ana.reached_by(at(moment), BERLIN) == channels
 
 
 @pytest.mark.parametrize(("name", "known"), [("Ana", True), ("[Name]", False), (" [Rotation] ", False), ("", False)])
-def test_a_blank_is_nobody(name: str, *, known: bool) -> None:
-    """What stands in square brackets was never filled in."""
+def test_a_blank_is_not_a_person(name: str, *, known: bool) -> None:
+    """A name in square brackets, or an empty one, still has to be filled in."""
     assert Person(name=name, roles=["on_call"]).known is known

@@ -1,4 +1,4 @@
-"""Which severity the plan's rules give, also while much is not known, and what a plan's scale must hold to."""
+"""Which severity the plan's rules give, also while facets are unknown, and which plans are refused."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ CALM = {"breach": "no", "money": "no", "users": "few"}
         ({"users": ["most", "all"]}, {"users": "most"}, True),
         ({"users": "all"}, {}, None),
         ({"users": "all"}, {"users": "unknown"}, None),
-        # What speaks against it decides, whatever else is not known, in whichever order it stands.
+        # One facet that does not match decides, also while others are unknown, in any order.
         ({"users": "all", "money": "yes"}, {"money": "no"}, False),
         ({"money": "yes", "users": "all"}, {"money": "no"}, False),
         ({"users": "all", "money": "yes"}, {"money": "yes"}, None),
-        # A line may be for what is not known yet.
+        # A condition may ask for `unknown` itself.
         ({"users": "unknown"}, {}, True),
         ({"users": ["few", "unknown"]}, {"users": "unknown"}, True),
         ({"users": "unknown"}, {"users": "all"}, False),
     ],
 )
-def test_a_condition_holds_does_not_or_hangs(wanted: Any, facets: dict[str, str], answer: bool | None) -> None:  # noqa: ANN401, FBT001 - as in YAML
-    """True, False, or None as long as it hangs on what nobody knows."""
+def test_a_condition_holds_or_not_or_is_undecided(wanted: Any, facets: dict[str, str], answer: bool | None) -> None:  # noqa: ANN401, FBT001 - as in YAML
+    """The answer is None as long as it depends on an unknown facet."""
     assert holds(wanted, facets) is answer
 
 
@@ -65,7 +65,7 @@ def test_a_condition_holds_does_not_or_hangs(wanted: Any, facets: dict[str, str]
         (CALM | {"users": "all"}, "P1", []),
         (CALM | {"users": "all", "money": "yes"}, "P0", []),
         (CALM | {"breach": "yes"}, "P0", []),
-        # What nobody knows is taken for the graver.
+        # An unknown facet counts as the graver value.
         ({}, "P0", ["breach"]),
         ({"breach": "no"}, "P0", ["users", "money"]),
         ({"breach": "no", "money": "no"}, "P1", ["users"]),
@@ -76,29 +76,29 @@ def test_a_condition_holds_does_not_or_hangs(wanted: Any, facets: dict[str, str]
 def test_the_first_rule_that_could_fit_gives_the_severity(
     facets: dict[str, str], severity: str, unknown: list[str]
 ) -> None:
-    """And it says what it hangs on."""
+    """The assessment lists the unknown facets on which it depends."""
     found = assess(RULES, facets)
     assert found is not None
     assert (found.severity, found.unknown) == (severity, unknown)
 
 
-def test_the_reason_tells_what_is_known_and_what_is_not() -> None:
-    """A person can judge it without reading the plan."""
-    hanging, last = assess(RULES, {"breach": "no", "money": "yes"}), assess(RULES, CALM)
-    assert hanging is not None
+def test_the_reason_names_known_and_unknown_facets() -> None:
+    """A person can judge the severity without reading the plan."""
+    undecided, last = assess(RULES, {"breach": "no", "money": "yes"}), assess(RULES, CALM)
+    assert undecided is not None
     assert last is not None
-    assert hanging.because == "money is yes and users is not known yet"
+    assert undecided.because == "money is yes and users is not known yet"
     assert last.because == "no graver rule matches"
 
 
-def test_no_rule_no_severity() -> None:
-    """A plan without a rule that fits gives none."""
+def test_without_a_matching_rule_there_is_no_severity() -> None:
+    """Neither an empty list nor rules that do not match give one."""
     assert assess([], {}) is None
     assert assess(RULES[:1], {"breach": "no"}) is None
 
 
-def test_what_is_not_known_is_listed() -> None:
-    """A facet that was said to be unknown is as unknown as one that nobody spoke of."""
+def test_unknown_facets_are_listed() -> None:
+    """A facet with the value `unknown` counts like a missing facet."""
     assert not_known({"users": "all", "money": "yes", "breach": "yes"}, {"money": "unknown", "breach": "no"}) == [
         "users",
         "money",
@@ -107,20 +107,20 @@ def test_what_is_not_known_is_listed() -> None:
 
 @pytest.mark.parametrize("values", [["yes"], ["yes", "yes"], ["yes", "unknown"], ["Yes", "no"]])
 def test_a_facet_has_at_least_two_values_each_once(values: list[str]) -> None:
-    """And `unknown` is always one without being listed."""
+    """`unknown` is always possible and must not be listed."""
     with pytest.raises(ValidationError):
         Facet(title="Users", values=values)
 
 
-def test_a_target_stands_once_in_a_severity() -> None:
-    """Else nobody could say by when."""
+def test_a_target_is_listed_once_in_a_severity() -> None:
+    """Two targets with one name could contradict each other."""
     respond = Target(name="respond", within=Span.parse("5m"))
     with pytest.raises(ValidationError, match="twice"):
         Severity(name="P0", title="Critical", definition="All down", targets=[respond, respond])
 
 
 def test_a_severity_that_only_makes_a_ticket_contains_nothing() -> None:
-    """Without saying so; and saying the contrary is an error."""
+    """It needs no `contain: false`, and `contain: true` is an error."""
     ticket = {"name": "P3", "title": "Low", "definition": "Typos", "ticket_only": True}
     assert not Severity.model_validate(ticket).contains
     assert not Severity.model_validate(ticket | {"contain": False}).contains
@@ -131,21 +131,21 @@ def test_a_severity_that_only_makes_a_ticket_contains_nothing() -> None:
 # --- the plan --------------------------------------------------------------------------------------------
 
 
-def _told(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a plan
+def _as_yaml(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a plan
     return plan().model_dump(mode="json", by_alias=True) | more
 
 
 @pytest.mark.parametrize("span", ["100 business hours", "700 business days"])
-def test_a_time_that_never_comes_is_found_when_the_plan_is_read(span: str) -> None:
-    """And not in the night, by whoever is sent a message: a minute's work a week gives a hundred hours never."""
+def test_a_span_that_never_ends_is_found_when_the_plan_is_read(span: str) -> None:
+    """With one working minute a week, a hundred business hours never end within ten years."""
     calendar = WorkingTime(days=["mon"], hours="09:00-09:01")
     duty = Duty(name="tell", title="Tell", ask="Tell.", role="cto", within=Span.parse(span))
     with pytest.raises(ValidationError, match=f"`{span}` never ends"):
-        Plan.model_validate(_told(working_time=calendar, duties=[duty]))
+        Plan.model_validate(_as_yaml(working_time=calendar, duties=[duty]))
 
 
-def test_a_deputy_speaks_for_whom_it_stands_in() -> None:
-    """For that role, not for another, and not the other way round."""
+def test_a_deputy_may_act_for_its_role() -> None:
+    """It may act for that role, not for another; and the role may not act for its deputy."""
     roles = plan().roles
     roles["cto"] = roles["cto"].model_copy(update={"deputies": ["tech_lead"]})
     it = plan().model_copy(update={"roles": roles})
@@ -173,12 +173,12 @@ TWO = ApprovalPolicy(roles=["on_call", "cto"], people=2, one_of=["cto"], reason_
         (TWO.model_copy(update={"people": 1}), TWO, "asks for 1 instead of 2 people"),
         (TWO.model_copy(update={"reason_needed": False}), TWO, "asks for no reason"),
         (TWO.model_copy(update={"one_of": []}), TWO, "does not require one of them to be cto"),
-        (TWO.model_copy(update={"in_prefect": True}), TWO, None),  # two people never come from there anyway
+        (TWO.model_copy(update={"in_prefect": True}), TWO, None),  # two people can never approve there anyway
         (LEADERS, LEADERS.model_copy(update={"in_prefect": False}), "allows approval in Prefect's UI"),
     ],
 )
-def test_a_plan_may_tighten_and_not_loosen(
+def test_a_policy_may_be_stricter_and_not_weaker(
     policy: ApprovalPolicy, default: ApprovalPolicy | None, less: str | None
 ) -> None:
-    """It is told in what it asks for less."""
+    """The answer names what it asks for less."""
     assert policy.looser_than(default) == less

@@ -1,4 +1,4 @@
-"""Every placeholder of a message has its value."""
+"""Every placeholder of a message has a value."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def _values(story: Story, **more: Any) -> TemplateValues:  # noqa: ANN401 - temp
 
 
 def test_every_placeholder_has_a_value_and_nothing_else_does() -> None:
-    """The list of placeholders and what fills them cannot drift apart."""
+    """The values have exactly the names of the list of placeholders, and one for each template."""
     templates = {"internal": "{title}", "status-page": "{status}"}
-    told = _values(Story().opened(), templates=templates)
-    assert set(told) == set(PLACEHOLDERS) | {"t_internal", "t_status_page"}
+    filled = _values(Story().opened(), templates=templates)
+    assert set(filled) == set(PLACEHOLDERS) | {"t_internal", "t_status_page"}
 
 
-def test_an_internal_message_reads_as_in_the_plan() -> None:
-    """The plan's own example of an alert comes out, filled."""
+def test_an_internal_message_is_written_as_in_the_plan() -> None:
+    """A template with the words of the plan's own example is filled."""
     template = "[{severity}] {company} Incident\nStatus: {status}\nImpact: {impact}\nStarted: {began}\n{updates}"
-    told = _values(Story().opened(), templates={"internal": template})["t_internal"]
-    assert told == (
+    filled = _values(Story().opened(), templates={"internal": template})["t_internal"]
+    assert filled == (
         "[P1] VintStreet Incident\nStatus: INVESTIGATING\nImpact: Payment processing down\n"
         "Started: 2026-11-22 14:28 UTC\n14:30 - Opened as P1: Payment processing down (alert from alertmanager)."
     )
 
 
-def test_what_is_not_known_is_called_so() -> None:
-    """Nothing is made up where nobody knows."""
-    told = _values(Story().opened())
-    assert (told["lead"], told["resolved"], told["waiting"], told["in_place"]) == (
+def test_an_unknown_value_is_called_unknown() -> None:
+    """A value that is not known yet is not invented."""
+    filled = _values(Story().opened())
+    assert (filled["lead"], filled["resolved"], filled["waiting"], filled["in_place"]) == (
         "not yet named",
         "not yet",
         "nothing",
@@ -54,8 +54,8 @@ def test_what_is_not_known_is_called_so() -> None:
     )
 
 
-def test_what_waits_says_how_to_answer() -> None:
-    """The line holds the command, and later what is left in place."""
+def test_an_open_question_names_the_command_that_answers_it() -> None:
+    """After the approval, `in_place` lists what the act left."""
     story = Story().opened().verified().paged().roll_back_proposed()
     assert _values(story)["waiting"] == (
         "Send 100 % of vintstreet's traffic to vintstreet-00041-wex: allclear approve VS-12/contain/roll-back --as NAME"
@@ -63,8 +63,8 @@ def test_what_waits_says_how_to_answer() -> None:
     assert _values(story.contained())["in_place"].startswith("traffic pinned to one revision (run:vintstreet)")
 
 
-def test_the_status_follows_what_is_proven() -> None:
-    """Investigating, identified with the cause, contained, resolved once recovered; a false alarm is called so."""
+def test_the_status_depends_on_what_is_proven() -> None:
+    """Investigating, identified (the cause is known), contained, resolved once recovered, or a false alarm."""
     story = Story().opened()
     assert status(story.incident) == "INVESTIGATING"
     ask = Ask(
@@ -89,12 +89,12 @@ def test_the_status_follows_what_is_proven() -> None:
 
 
 def test_the_duration_ends_with_recovery() -> None:
-    """It runs until now while the trouble lasts, and stands still afterwards."""
+    """It grows while the trouble lasts, and does not change afterwards."""
     assert _values(Story().opened().after(5))["duration"] == "7m"
     assert _values(Story().whole().after(600))["duration"] == "32m 12s"
 
 
-def test_many_updates_stay_a_message() -> None:
+def test_a_long_list_of_updates_is_shortened() -> None:
     """A long incident shows its beginning, its latest lines, and where the rest is."""
     story = Story().opened().record(*(NoteAdded(text=f"note {number}") for number in range(100)), by=ANA)
     lines = _values(story)["updates"].splitlines()
@@ -104,10 +104,10 @@ def test_many_updates_stay_a_message() -> None:
     assert lines[-1] == "14:30 - Note by Ana (Tech Lead): note 99."
 
 
-def test_a_title_cannot_smuggle_in_a_placeholder() -> None:
-    """An alert called {status} is shown as it is."""
-    told = _values(Story().opened("{status} \x1b[31m{t_x}"), templates={"internal": "{title}"})
-    assert told["t_internal"] == "{status} {t_x}"
+def test_a_placeholder_in_a_title_is_not_filled() -> None:
+    """An alert with the title {status} is shown as it is."""
+    filled = _values(Story().opened("{status} \x1b[31m{t_x}"), templates={"internal": "{title}"})
+    assert filled["t_internal"] == "{status} {t_x}"
 
 
 def test_a_template_with_another_template_in_it_is_refused() -> None:
@@ -118,11 +118,11 @@ def test_a_template_with_another_template_in_it_is_refused() -> None:
 
 def test_only_the_template_that_is_read_is_rendered() -> None:
     """A broken template stops only the message that uses it."""
-    told = _values(Story().opened(), templates={"internal": "{title}", "public": "Issue - {colour}"})
-    assert told["t_internal"] == "Payment processing down"
+    filled = _values(Story().opened(), templates={"internal": "{title}", "public": "Issue - {colour}"})
+    assert filled["t_internal"] == "Payment processing down"
 
 
 def test_an_unknown_placeholder_is_refused() -> None:
-    """A blank without a source is an error, not a hole in a message to customers."""
+    """A placeholder without a value is an error, so that no message to customers has a blank."""
     with pytest.raises(ConfigError, match=r"\{colour\} has no source"):
         _values(Story().opened(), templates={"public": "Issue - {colour}"})["t_public"]

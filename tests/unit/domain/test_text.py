@@ -1,4 +1,4 @@
-"""Titles of alerts are hostile until shown otherwise: no line of ours carries their tricks on."""
+"""Titles of alerts are untrusted: no line of ours passes on their control characters or their markup."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _TRICKS = st.sampled_from(
 )
 HOSTILE = st.lists(st.one_of(_TRICKS, st.text(max_size=8)), max_size=12).map("".join)
 STORED = HOSTILE.map(lambda text: text.encode(errors="ignore").decode())
-"""What the journal can hold: a lone surrogate is no UTF-8, and cannot be sealed."""
+"""Texts that the journal can store: a lone surrogate is not valid UTF-8."""
 _MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
@@ -74,21 +74,21 @@ def _inline(markdown: str) -> list[Token]:
     return [child for token in _MARKDOWN.parse(markdown) for child in token.children or []]
 
 
-def _unseen(text: str) -> list[str]:
+def _invisible(text: str) -> list[str]:
     return [sign for sign in text if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
 
 
 @given(HOSTILE, st.integers(min_value=1, max_value=60))
-def test_plain_text_is_one_short_line_without_unseen_characters(text: str, limit: int) -> None:
-    """No escape, no bidi override and no line break reaches a terminal; doing it twice changes nothing."""
-    told = plain(text, limit)
-    assert not _unseen(told)
-    assert len(told) <= limit
-    assert plain(told, limit) == told
+def test_plain_text_is_one_short_line_without_invisible_characters(text: str, limit: int) -> None:
+    """No escape, no bidi override and no line break reaches a terminal; a second call changes nothing."""
+    shown = plain(text, limit)
+    assert not _invisible(shown)
+    assert len(shown) <= limit
+    assert plain(shown, limit) == shown
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "shown"),
     [
         ("\x1b[31mred\x1b[0m alert", "red alert"),
         ("\x1b]0;title\x07shown", "shown"),
@@ -97,14 +97,14 @@ def test_plain_text_is_one_short_line_without_unseen_characters(text: str, limit
         ("Störung in Köln 😀", "Störung in Köln 😀"),
     ],
 )
-def test_what_a_person_meant_stays(text: str, told: str) -> None:
-    """Only the tricks go; umlauts, signs and words stay."""
-    assert plain(text) == told
+def test_visible_text_stays(text: str, shown: str) -> None:
+    """Only escapes and invisible characters are removed; umlauts, symbols and words stay."""
+    assert plain(text) == shown
 
 
 @given(HOSTILE)
 def test_markdown_shows_hostile_text_as_it_is(text: str) -> None:
-    """A Markdown reader gets plain words back: no markup, no HTML, no link, wherever the text stands."""
+    """A Markdown parser finds only text: no markup, no HTML, no link, in a paragraph, a list or a heading."""
     for markdown in (markdown_safe(text), f"- {markdown_safe(text)}", f"# {markdown_safe(text)}"):
         tokens = _inline(markdown)
         assert {token.type for token in tokens} <= {"text"}
@@ -112,8 +112,8 @@ def test_markdown_shows_hostile_text_as_it_is(text: str) -> None:
 
 
 @given(HOSTILE)
-def test_a_cell_stays_one_cell(text: str) -> None:
-    """Text in a table neither ends its cell nor its row."""
+def test_hostile_text_stays_in_its_table_cell(text: str) -> None:
+    """It ends neither its cell nor its row."""
     tokens = _MARKDOWN.parse(f"| a | b |\n|---|---|\n| {markdown_safe(text)} | x |")
     assert [token.type for token in tokens].count("td_open") == 2
     assert not any(token.type == "html_block" for token in tokens)
@@ -122,10 +122,10 @@ def test_a_cell_stays_one_cell(text: str) -> None:
 @given(STORED)
 def test_a_hostile_alert_changes_nothing_in_the_artifacts(title: str) -> None:
     """An alert's title cannot add a line, a row or a link to what Prefect shows."""
-    told, calm = _artifacts(title), _artifacts("calm")
-    assert [token.type for token in _MARKDOWN.parse(told)] == [token.type for token in _MARKDOWN.parse(calm)]
-    assert not _unseen(told.replace("\n", ""))
-    assert "<" not in told
+    hostile, harmless = _artifacts(title), _artifacts("calm")
+    assert [token.type for token in _MARKDOWN.parse(hostile)] == [token.type for token in _MARKDOWN.parse(harmless)]
+    assert not _invisible(hostile.replace("\n", ""))
+    assert "<" not in hostile
 
 
 def _artifacts(title: str) -> str:
@@ -136,20 +136,20 @@ def _artifacts(title: str) -> str:
 
 
 @given(STORED)
-def test_a_hostile_alert_does_nothing_to_the_terminal(title: str) -> None:
-    """`allclear show` takes no title for rich's markup and lets no escape through."""
+def test_a_hostile_alert_changes_nothing_in_the_terminal(title: str) -> None:
+    """`allclear show` prints no title as rich's markup, and no escape."""
     story = Story().opened(title).roll_back_proposed()
     out = io.StringIO()
     Console(file=out, width=400, color_system=None).print(
         show(story.incident, story.entries, plan(), START, routine=True)
     )
-    assert not _unseen(out.getvalue().replace("\n", ""))
+    assert not _invisible(out.getvalue().replace("\n", ""))
     assert plain(title) in " ".join(out.getvalue().split()) or len(plain(title)) > 60
-    assert all(not _unseen(line.text) for line in timeline(story.entries))
+    assert all(not _invisible(line.text) for line in timeline(story.entries))
 
 
-def test_differences_are_told_in_words() -> None:
-    """An approver reads fields and values, not JSON; what did not change and what means nothing is left out."""
+def test_differences_are_shown_in_words() -> None:
+    """An approver reads fields and values, not JSON; unchanged fields and etags are left out."""
     before: JsonDict = {"traffic": {"web-42": 100}, "enabled": True, "etag": "a", "allowed_hosts": [], "same": 1}
     after: JsonDict = before | {"traffic": {"web-41": 90, "web-42": 10}, "enabled": False, "etag": "b"}
     after["allowed_hosts"] = ["a|b"]

@@ -213,33 +213,33 @@ EXAMPLES: list[tuple[Any, By, str]] = [
 ]
 
 
-def _told(record: Any, by: By = MACHINE) -> Line:  # noqa: ANN401 - any record
+def _line(record: Any, by: By = MACHINE) -> Line:  # noqa: ANN401 - any record
     return line_of(Story().record(record, by=by).entries[0], plan=plan())
 
 
 @pytest.mark.parametrize(("record", "by", "sentence"), EXAMPLES, ids=[example[0].kind for example in EXAMPLES])
 def test_each_kind_of_record_has_its_own_sentence(record: Any, by: By, sentence: str) -> None:  # noqa: ANN401
-    """What stands in the journal reads as a person would say it."""
-    assert _told(record, by).text == sentence
+    """Each record becomes a plain sentence."""
+    assert _line(record, by).text == sentence
 
 
 def test_no_kind_of_record_is_forgotten() -> None:
-    """A new kind of record fails here until it has an example, and so a sentence."""
+    """A new kind of record fails here until it has an example, and with it a sentence."""
     union = get_args(get_args(Record)[0])
     assert {type(record) for record, _, _ in EXAMPLES} == set(union)
 
 
 def test_lines_for_auditors_are_left_out_unless_asked_for() -> None:
-    """A tired reader is spared runs, phases that begin, and intents."""
+    """Flow runs, the start of phases, and intents are left out."""
     story = Story().whole()
-    told, everything = timeline(story.entries, plan()), timeline(story.entries, plan(), routine=True)
+    short, everything = timeline(story.entries, plan()), timeline(story.entries, plan(), routine=True)
     assert len(everything) == len(story.entries)
-    assert not any(line.text.startswith(("Prefect started", "Phase started", "Starting")) for line in told)
-    assert [line for line in everything if not line.routine] == told
+    assert not any(line.text.startswith(("Prefect started", "Phase started", "Starting")) for line in short)
+    assert [line for line in everything if not line.routine] == short
 
 
-def test_nothing_that_happened_is_told_twice() -> None:
-    """The end of an act, a repeated alert and the look behind a proof are told once."""
+def test_no_event_has_two_lines() -> None:
+    """The end of an act, a repeated alert, and the check behind a proof have one line each."""
     story = (
         Story()
         .opened()
@@ -261,8 +261,8 @@ def test_nothing_that_happened_is_told_twice() -> None:
     assert sum("no flag called" in text for text in texts) == 1
 
 
-def test_a_persons_answer_says_who_how_and_why() -> None:
-    """Whoever reads it later knows who allowed the rollback."""
+def test_a_persons_answer_names_the_person_the_channel_and_the_reason() -> None:
+    """A later reader sees who approved the rollback, how and why."""
     texts = [line.text for line in timeline(Story().whole().entries, plan())]
     answer = """Ana (Tech Lead) approved "Roll back traffic" from the command line: 'errors started with 42'."""
     assert answer in texts
@@ -291,24 +291,24 @@ def test_a_persons_answer_says_who_how_and_why() -> None:
     ],
 )
 def test_each_kind_of_question_has_its_own_answers(kind: AskKind, yes: str, no: str) -> None:
-    """Yes to a change and yes to a false alarm are different things, and read so."""
+    """A yes to a change and a yes to a false alarm have different sentences."""
     story = Story().opened().record(AskOpened(ask=_ask(kind)))
     for answer, words in ((True, yes), (False, no)):
         story.answered("resolve/fix", "", yes=answer)
         assert line_of(story.entries[-1], story.incident, plan()).text == f"Ana (Tech Lead) {words}"
 
 
-def test_a_role_that_the_plan_gives_to_nobody_is_said_with_the_answer() -> None:
-    """The command works as it is printed, also in a plan whose names are still blanks."""
+def test_the_command_names_the_role_if_the_plan_names_no_person() -> None:
+    """The command works as it is printed, also with a plan whose names are still blanks."""
     yes, no = answer_commands(_ask(AskKind.APPROVAL, ApprovalPolicy(roles=["cto"])), plan())
     assert yes == "allclear approve VS-12/resolve/fix --as NAME --role cto"
     assert no == "allclear deny VS-12/resolve/fix --as NAME --role cto"
 
 
-def test_the_question_says_how_to_answer_it() -> None:
-    """The details of a question hold the commands for yes and no."""
+def test_a_question_names_the_commands_that_answer_it() -> None:
+    """Its details have the commands for yes and for no."""
     policy = ApprovalPolicy(roles=["tech_lead"], reason_needed=True)
-    line = _told(AskOpened(ask=_ask(AskKind.STEP, policy)))
+    line = _line(AskOpened(ask=_ask(AskKind.STEP, policy)))
     assert line.detail == [
         'Yes: It is done. allclear done VS-12/resolve/fix --as NAME --reason "..."',
         'No: It is not done. allclear deny VS-12/resolve/fix --as NAME --reason "..."',
@@ -317,25 +317,25 @@ def test_the_question_says_how_to_answer_it() -> None:
 
 @pytest.mark.parametrize("status", list(ActStatus))
 def test_every_outcome_has_words_and_a_bad_one_a_next_step(status: ActStatus) -> None:
-    """Nobody has to know what `indeterminate` means; what went wrong says what to do next."""
+    """Each status has words that need no explanation, and a bad outcome shows its next step."""
     outcome = Outcome(status=status, changed=True, sentence="It is so.", next_step="Look at it by hand.")
-    line = _told(ActFinished(act="contain/roll-back", outcome=outcome))
+    line = _line(ActFinished(act="contain/roll-back", outcome=outcome))
     assert line.text.startswith(f"{outcome_words(outcome)}: contain/roll-back. It is so.")
     assert ("Next: Look at it by hand." in line.text) is not outcome.good
 
 
-def test_what_was_found_done_or_had_moved_is_not_called_done() -> None:
-    """An act that changed nothing does not read as if it had."""
-    found = Outcome(status=ActStatus.VERIFIED, changed=False, sentence="")
-    moved = Outcome(status=ActStatus.FAILED, changed=False, sentence="", drifted=True)
-    assert [outcome_words(found), outcome_words(moved)] == [
+def test_an_act_that_changed_nothing_is_not_called_done() -> None:
+    """If the state was already as intended, or had changed before the write, the words say so."""
+    already = Outcome(status=ActStatus.VERIFIED, changed=False, sentence="")
+    drifted = Outcome(status=ActStatus.FAILED, changed=False, sentence="", drifted=True)
+    assert [outcome_words(already), outcome_words(drifted)] == [
         "Already done",
         "Not done, because its target had changed",
     ]
 
 
-def test_who_is_asked_reads_as_a_sentence() -> None:
-    """Roles have the plan's words, in small letters where they are not abbreviations."""
+def test_the_roles_that_are_asked_read_as_part_of_a_sentence() -> None:
+    """A role has the plan's title, or else its name in lower case, with abbreviations in capitals."""
     assert asked_words(ApprovalPolicy(roles=["cto"]), plan()) == "CTO"
     assert asked_words(ApprovalPolicy(roles=["on_call", "tech_lead", "cto"], people=2)) == (
         "two of on-call, tech lead or CTO"
@@ -344,7 +344,7 @@ def test_who_is_asked_reads_as_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "by", "said"),
+    ("record", "by", "text"),
     [
         (Acknowledged(), ANA, "acknowledged the incident."),
         (RoleTaken(role="tech_lead", person="Ana"), ANA, "is now Tech Lead."),
@@ -358,14 +358,14 @@ def test_who_is_asked_reads_as_a_sentence() -> None:
         ),
     ],
 )
-def test_beside_its_speaker_nobody_is_named_twice(record: Record, by: By, said: str) -> None:
-    """A line stands alone, and is shorter where its speaker's name stands before it."""
+def test_beside_its_author_a_line_does_not_repeat_the_author(record: Record, by: By, text: str) -> None:
+    """In a table with a column for the author, the line is shorter."""
     line = line_of(Story().opened().record(record, by=by).entries[-1], plan=plan())
-    assert beside_its_author(line) == said
+    assert beside_its_author(line) == text
 
 
-def test_a_tail_of_the_journal_can_be_told_without_its_beginning() -> None:
-    """The last lines alone are told too, with the ids of acts where their titles are unknown."""
+def test_the_last_entries_have_lines_without_the_first() -> None:
+    """Without the earlier entries, an act whose title is unknown is shown by its id."""
     story = Story().whole()
     tail = story.entries[-30:]
     assert len(timeline(tail, routine=True)) == len(timeline(tail, routine=True, incident=story.incident)) == 30

@@ -1,4 +1,4 @@
-"""Times as plans write them: what a span reads and writes as, and when it is over, by whichever calendar."""
+"""Times as plans write them: how a span is read and written, and when it ends by the company's calendar."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def after(start: str, span: str, calendar: WorkingTime = BERLIN) -> str:
         (" 1 business day ", timedelta(days=1), "business days"),
     ],
 )
-def test_a_span_reads_as_plans_write_it(text: str, length: timedelta, unit: str) -> None:
-    """By the clock, in business hours, or in business days."""
+def test_a_span_is_read_as_plans_write_it(text: str, length: timedelta, unit: str) -> None:
+    """It counts by the clock, in business hours, or in business days."""
     assert Span.parse(text) == Span(length, unit)  # type: ignore[arg-type]
     assert SPAN.validate_python(text) == Span.parse(text)
 
@@ -63,8 +63,8 @@ def test_a_span_reads_as_plans_write_it(text: str, length: timedelta, unit: str)
         "4000 business days",
     ],
 )
-def test_what_is_no_span_is_refused(text: str) -> None:
-    """Whatever is no span, or is longer than a company lives, is an error of the plan and never a crash."""
+def test_a_text_that_is_not_a_span_is_refused(text: str) -> None:
+    """Other texts, and spans of more than ten years, are validation errors."""
     with pytest.raises(ValidationError):
         SPAN.validate_python(text)
 
@@ -90,7 +90,7 @@ def test_a_span_is_text(wrong: object) -> None:
     ],
 )
 def test_a_span_is_written_as_it_was_read(text: str) -> None:
-    """Nothing of it is lost on the way to JSON and back."""
+    """Writing it as JSON and reading it again gives the same span."""
     assert str(Span.parse(text)) == text
     assert SPAN.validate_json(SPAN.dump_json(Span.parse(text))) == Span.parse(text)
 
@@ -125,8 +125,8 @@ def test_a_duration_keeps_its_length_when_it_is_written(text: str) -> None:
         {"holidays": ["Christmas"]},
     ],
 )
-def test_a_calendar_that_nobody_can_keep_is_refused(wrong: dict[str, object]) -> None:
-    """A zone, a country, days or hours that there are not."""
+def test_an_impossible_calendar_is_refused(wrong: dict[str, object]) -> None:
+    """Zones, countries, days and hours have to exist."""
     with pytest.raises(ValidationError):
         WorkingTime.model_validate(wrong)
 
@@ -143,13 +143,13 @@ def test_a_calendar_that_nobody_can_keep_is_refused(wrong: dict[str, object]) ->
     ],
 )
 def test_days_off_are_weekends_public_holidays_and_the_companys_own(day: date, *, works: bool) -> None:
-    """Whichever list says so, nobody works; years are told apart."""
+    """A day off in any of the lists is not a working day; holidays depend on the year."""
     calendar = WorkingTime(zone="Europe/Berlin", holidays_of="DE-BE", holidays=[date(2027, 12, 24)])
     assert calendar.works_on(day) is works
 
 
-def test_a_region_has_holidays_that_the_country_has_not() -> None:
-    """The eighth of March is one in Berlin, and a working Monday elsewhere."""
+def test_a_region_has_holidays_that_the_country_does_not_have() -> None:
+    """The eighth of March is a holiday in Berlin, and a working Monday elsewhere in Germany."""
     assert WorkingTime(holidays_of="DE").works_on(date(2027, 3, 8))
 
 
@@ -163,18 +163,18 @@ def test_a_region_has_holidays_that_the_country_has_not() -> None:
         ("2026-11-20 16:00", "3h", "2026-11-20 19:00"),
         ("2026-03-29 01:30", "1h", "2026-03-29 03:30"),
         ("2026-10-25 01:30", "3h", "2026-10-25 03:30"),
-        # Business hours: within a day, overnight, over a weekend; and from outside of them.
+        # Business hours: within a day, overnight, over a weekend, and from a time outside them.
         ("2026-11-20 09:00", "4 business hours", "2026-11-20 13:00"),
         ("2026-11-19 16:00", "4 business hours", "2026-11-20 12:00"),
         ("2026-11-20 16:00", "4 business hours", "2026-11-23 12:00"),
         ("2026-11-21 11:00", "4 business hours", "2026-11-23 13:00"),
         ("2026-11-20 06:00", "4 business hours", "2026-11-20 13:00"),
         ("2026-11-20 22:00", "30m", "2026-11-20 22:30"),
-        # Up to the very end of a day, and from it.
+        # Exactly to the end of a day, and from it.
         ("2026-11-20 09:00", "8 business hours", "2026-11-20 17:00"),
         ("2026-11-20 17:00", "1 business hour", "2026-11-23 10:00"),
         ("2026-11-16 09:00", "40 business hours", "2026-11-20 17:00"),
-        # Business days end with the day's work; the day of the start does not count, at whatever hour.
+        # Business days end with the last working hour; the day of the start never counts.
         ("2026-11-19 00:01", "1 business day", "2026-11-20 17:00"),
         ("2026-11-19 23:59", "1 business day", "2026-11-20 17:00"),
         ("2026-11-20 10:00", "1 business day", "2026-11-23 17:00"),
@@ -186,20 +186,20 @@ def test_a_region_has_holidays_that_the_country_has_not() -> None:
         ("2026-03-27 16:00", "1 business day", "2026-03-30 17:00"),
     ],
 )
-def test_a_span_is_over_by_the_calendar(start: str, span: str, end: str) -> None:
-    """Start and end by the clock on the wall in Berlin, Monday to Friday from nine to five."""
+def test_a_span_ends_by_the_calendar(start: str, span: str, end: str) -> None:
+    """Start and end are in Berlin's local time; the company works Monday to Friday from nine to five."""
     assert after(start, span) == end
 
 
-def test_the_day_that_counts_is_the_companys() -> None:
+def test_the_day_of_the_start_is_the_companys_local_day() -> None:
     """At 23:30 UTC on Thursday it is Friday in Berlin: the next business day is Monday."""
     start = datetime(2026, 11, 19, 23, 30, tzinfo=UTC)
     assert BERLIN.after(start, Span.parse("1 business day")) == at("2026-11-23 17:00")
     assert WorkingTime().after(start, Span.parse("1 business day")) == datetime(2026, 11, 20, 17, tzinfo=UTC)
 
 
-def test_whoever_never_closes_works_by_the_clock() -> None:
-    """Around the clock on all days, business hours are hours, also while the clocks change."""
+def test_business_hours_around_the_clock_are_hours_by_the_clock() -> None:
+    """A company that works at all hours of all days has the same hours, also when the clocks change."""
     always = WorkingTime(
         zone="Europe/Berlin", days=["mon", "tue", "wed", "thu", "fri", "sat", "sun"], hours="00:00-24:00"
     )
@@ -207,7 +207,7 @@ def test_whoever_never_closes_works_by_the_clock() -> None:
         assert always.after(at(start), Span.parse("48 business hours")) == at(start) + timedelta(hours=48)
 
 
-def test_holidays_put_it_off() -> None:
+def test_holidays_do_not_count_as_working_time() -> None:
     """Christmas Eve, Christmas, Boxing Day and the weekend do not count."""
     calendar = WorkingTime(zone="Europe/Berlin", holidays_of="DE", holidays=[date(2026, 12, 24)])
     assert after("2026-12-23 16:00", "2 business hours", calendar) == "2026-12-28 10:00"
@@ -216,7 +216,7 @@ def test_holidays_put_it_off() -> None:
 
 @pytest.mark.parametrize("span", ["1 business hour", "1 business day"])
 def test_a_calendar_without_a_working_day_is_an_error(span: str) -> None:
-    """It ends with a sentence that names the place to correct, and not in an endless search."""
+    """The search for a working day ends, and the error names what to correct."""
     off = [date(2026, 1, 5) + timedelta(weeks=week) for week in range(53 * 11)]
     calendar = WorkingTime(days=["mon"], holidays=off)
     with pytest.raises(ConfigError, match="has no working day"):
