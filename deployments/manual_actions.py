@@ -33,7 +33,7 @@ class ManualAction:
 def manual_actions(company: Company, registry: Registry, choices: Choices) -> Iterator[ManualAction]:
     """Yield the actions that a person may start by hand and that at least one service of the company can run."""
     for action in registry.actions.values():
-        if action.approval is None or action.pages or action.speaks:
+        if action.approval is None or action.pages or action.text_params:
             continue
         if any(client.system not in company.systems.systems for client in action.needs):
             continue

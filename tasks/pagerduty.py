@@ -126,8 +126,8 @@ class Page(_Page):
     title = "Page the on-call"
     params = PageParams
     pages = True
-    taken_by = "pagerduty.acknowledge"
-    speaks = ("summary",)
+    acknowledge_action = "pagerduty.acknowledge"
+    text_params = ("summary",)
     leaves = "page open"
     to = "triggered"
 

@@ -57,7 +57,7 @@ class PostMessage(Action[MessageParams, MessageState]):
     needs: ClassVar[tuple[type[Client], ...]] = (Slack,)
     fence = Fence.NONE
     approval: ClassVar[ApprovalPolicy | None] = None
-    speaks = ("text",)
+    text_params = ("text",)
 
     @override
     def resource(self, params: MessageParams) -> str:

@@ -164,7 +164,7 @@ class OpenIncident(_OnPage):
     """Opens an incident on the status page."""
 
     name = "status_page.open"
-    speaks = ("title", "message")
+    text_params = ("title", "message")
     title = "Open an incident on the status page"
     params = OpenParams
     leaves = "status page incident open"
@@ -202,7 +202,7 @@ class UpdateIncident(_OnPage):
     """Publishes an update of the incident."""
 
     name = "status_page.update"
-    speaks = ("title", "message")
+    text_params = ("title", "message")
     title = "Update the status page"
     params = UpdateParams
 
@@ -217,7 +217,7 @@ class ResolveIncident(_OnPage):
     """Resolves the incident on the status page."""
 
     name = "status_page.resolve"
-    speaks = ("title", "message")
+    text_params = ("title", "message")
     title = "Resolve the incident on the status page"
     params = RetitledParams
     reverses = "status_page.open"

@@ -180,11 +180,11 @@ class Action(ABC, Generic[P, S]):
     """What is sent instead if no one answers while the service is failing."""
     approval: ClassVar[ApprovalPolicy | None] = ONE_PERSON
     """Who must approve if the plan does not say; None for pages and messages, which need no approval."""
-    speaks: ClassVar[tuple[str, ...]] = ()
+    text_params: ClassVar[tuple[str, ...]] = ()
     """The parameters that people read; in a simulation each is marked as simulated."""
     pages: ClassVar[bool] = False
     """Whether it pages people."""
-    taken_by: ClassVar[str | None] = None
+    acknowledge_action: ClassVar[str | None] = None
     """For a page: the action that acknowledges it at the vendor, so that no one else is paged."""
     leaves: ClassVar[str | None] = None
     """What it leaves in place, in a few words; None if nothing has to be undone."""
@@ -259,7 +259,7 @@ class Probe(ABC, Generic[P]):
     needs: ClassVar[tuple[type[Client], ...]] = ()
     uses: ClassVar[tuple[type[Client], ...]] = ()
     handles: ClassVar[tuple[type[Handle], ...]] = ()
-    tells_serving: ClassVar[bool] = False
+    reports_serving: ClassVar[bool] = False
     """Whether its fact `serving_all` names the revisions that serve all users of the `service` in its parameters."""
 
     def __init__(self, context: ActionContext) -> None:

@@ -28,7 +28,7 @@ class ApprovalPolicy(Model):
         """Return whether people may approve in Prefect's UI; never if two people must approve."""
         return self.in_prefect and self.people == 1
 
-    def looser_than(self, default: ApprovalPolicy | None) -> str | None:
+    def weaker_than(self, default: ApprovalPolicy | None) -> str | None:
         """Return how this policy is weaker than `default`, or None; a plan may only make it stricter."""
         if default is None:
             return None
@@ -43,7 +43,7 @@ class ApprovalPolicy(Model):
         }
         return next((difference for difference, weaker in differences.items() if weaker), None)
 
-    def also_lets(self, default: ApprovalPolicy | None) -> list[str]:
+    def added_roles(self, default: ApprovalPolicy | None) -> list[str]:
         """Return the roles that may approve by this policy but not by `default`."""
         if default is None:
             return []
@@ -51,7 +51,7 @@ class ApprovalPolicy(Model):
         return [role for role in dict.fromkeys([*self.roles, *self.one_of]) if role not in named]
 
     @property
-    def takes(self) -> str | None:
+    def extra_requirement(self) -> str | None:
         """Return what it requires beyond one person's approval, or None.
 
         A veto window can replace the approval only if it is None.

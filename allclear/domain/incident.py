@@ -111,7 +111,7 @@ class Act:
 
     @property
     def status(self) -> ActStatus:
-        """Return how far it has come."""
+        """Return its status."""
         if self.undone_by:
             return ActStatus.UNDONE
         if self.outcome:

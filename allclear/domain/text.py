@@ -27,7 +27,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
 _MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]|~#$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LINE_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=]))")
 _MEANINGLESS = frozenset({"etag"})
-"""Fields of a state that differ after every write and tell a reader nothing."""
+"""Fields of a state that differ after every write and mean nothing to a reader."""
 _LINK = re.compile(r"(?i)(?<=www)\.|:(?=//)")
 
 
@@ -59,7 +59,7 @@ def differences(
 
 
 def change_rows(change: JsonDict, safe: Callable[[str], str] = markdown_safe) -> list[tuple[str, str, str]]:
-    """Return a change of the journal as (name, before, after); in the action's own words where it has any."""
+    """Return a change of the journal as (name, before, after); in the action's own words if it has any."""
     if change.get("was") or change.get("becomes"):
         return [("", safe(str(change.get("was") or "")), safe(str(change.get("becomes") or "")))]
     return differences(change.get("before") or {}, change.get("after") or {}, safe)

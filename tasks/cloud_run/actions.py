@@ -247,7 +247,7 @@ class Revisions(Probe[CloudRunParams]):
     needs = (CloudRun,)
     uses = EVIDENCE_CLIENTS
     handles = (CloudRunHandle,)
-    tells_serving = True
+    reports_serving = True
     evidence_seconds: ClassVar[float] = SOURCE_SECONDS
     """How long to wait for each source of evidence, in seconds."""
 

@@ -115,7 +115,7 @@ def _event(draw: Callable[..., Any], incident: Incident) -> tuple[Any, Any]:
 
 
 @st.composite
-def lives(draw: Callable[..., Any]) -> tuple[Plan, Story]:
+def histories(draw: Callable[..., Any]) -> tuple[Plan, Story]:
     """Draw a plan, and any history of an incident under it."""
     story = Story().record(
         IncidentOpened(
@@ -135,19 +135,19 @@ def lives(draw: Callable[..., Any]) -> tuple[Plan, Story]:
     return draw(PLANS), story
 
 
-def _kept(it: Plan, incident: Incident, *what: str) -> dict[tuple[str, str, str], Deadline]:
+def _by_key(company_plan: Plan, incident: Incident, *what: str) -> dict[tuple[str, str, str], Deadline]:
     return {
         (one.what, one.severity if one.what == "target" else "", one.name): one
-        for one in deadlines(it, incident)
+        for one in deadlines(company_plan, incident)
         if one.what in what
     }
 
 
-@given(lives())
+@given(histories())
 @settings(max_examples=150, deadline=None)
-def test_no_clock_is_lost_or_set_back(life: tuple[Plan, Story]) -> None:
+def test_no_clock_is_lost_or_set_back(history: tuple[Plan, Story]) -> None:
     """What was due stays due, and what was missed stays missed; the start and the stop of a clock never change."""
-    it, story = life
+    company_plan, story = history
     before = replay(story.entries[:1])
     assert before is not None
     for number, entry in enumerate(story.entries[1:], start=2):
@@ -157,17 +157,21 @@ def test_no_clock_is_lost_or_set_back(life: tuple[Plan, Story]) -> None:
             assert clock_start(before, start) in {None, clock_start(after, start)}
         for stop in ClockStop:
             assert clock_stop(before, stop) in {None, clock_stop(after, stop)}
-        _stays(it, before, after, entry.at)
+        _assert_kept(company_plan, before, after, entry.at)
         if not isinstance(entry.record, Assessed):
-            assert {duty.name for duty in duties(it, before)} <= {duty.name for duty in duties(it, after)}
+            assert {duty.name for duty in duties(company_plan, before)} <= {
+                duty.name for duty in duties(company_plan, after)
+            }
         before = after
 
 
-def _stays(it: Plan, before: Incident, after: Incident, at: datetime) -> None:
+def _assert_kept(company_plan: Plan, before: Incident, after: Incident, at: datetime) -> None:
     """Check that what was due by `at` keeps its time, and that what was missed by then stays missed."""
-    known = _kept(it, after, "target", "duty")
-    ruled_out = {duty.name for duty in duties(it, before)} - {duty.name for duty in duties(it, after)}
-    for key, one in _kept(it, before, "target", "duty").items():
+    known = _by_key(company_plan, after, "target", "duty")
+    ruled_out = {duty.name for duty in duties(company_plan, before)} - {
+        duty.name for duty in duties(company_plan, after)
+    }
+    for key, one in _by_key(company_plan, before, "target", "duty").items():
         if one.due is None or one.due > at or (one.what == "duty" and one.name in ruled_out):
             continue
         assert known[key].due == one.due
@@ -178,18 +182,18 @@ def _stays(it: Plan, before: Incident, after: Incident, at: datetime) -> None:
             assert not known[key].missed(at + timedelta(days=400))
 
 
-@given(lives(), st.sampled_from(NAMES))
+@given(histories(), st.sampled_from(NAMES))
 @settings(max_examples=100, deadline=None)
-def test_going_to_a_severity_and_back_gives_the_same_dues(life: tuple[Plan, Story], there: str) -> None:
+def test_going_to_a_severity_and_back_gives_the_same_dues(history: tuple[Plan, Story], there: str) -> None:
     """A target is lost only if the other severity's replaced it; a target that is added belongs to that severity."""
-    it, story = life
+    company_plan, story = history
     was = story.incident.severity
     story.record(NoteAdded(text="so"), by=ANA)  # so that the changes below do not start the clock of awareness
-    before = deadlines(it, story.incident)
+    before = deadlines(company_plan, story.incident)
     story.record(
         SeverityChanged(was=was, now=there, reason="so"), SeverityChanged(was=there, now=was, reason="so"), by=ANA
     )
-    after = deadlines(it, story.incident)
+    after = deadlines(company_plan, story.incident)
     added = [one for one in after if one not in before and (one.what, one.severity) == ("target", there)]
     for one in before:
         # The worst severity, which may be another now, decides the post-mortem; an escalation counts from the change.

@@ -146,9 +146,9 @@ def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:
     assert sum(write["result"] != "done" for write in writes(world)) == late
     once: list[tuple[str, str]] = []
     for write in writes(world):  # the pager deduplicates by key, so a repeat changes nothing: see the one page above
-        told = (write["api"], write["action"] if write["api"] == "pagerduty" else write["method"])
-        if told[0] != "pagerduty" or told not in once:
-            once.append(told)
+        sent = (write["api"], write["action"] if write["api"] == "pagerduty" else write["method"])
+        if sent[0] != "pagerduty" or sent not in once:
+            once.append(sent)
     return once
 
 

@@ -82,14 +82,14 @@ class Case(NamedTuple):
     written: bool
     hours: int
 
-    def story(self, said: str) -> Story:
-        """Return its story with `said` as every text from outside: alert, notes, the lead's name, the post-mortem."""
+    def story(self, outside_text: str) -> Story:
+        """Return its story, in which every text from outside (alert, notes, names, post-mortem) is `outside_text`."""
         story = Story()
-        alert = AlertJoined(delivery="1", source="json", key="k", state="firing", title=said)
+        alert = AlertJoined(delivery="1", source="json", key="k", state="firing", title=outside_text)
         story.record(
             IncidentOpened(
                 company=self.company.name,
-                title=said,
+                title=outside_text,
                 severity=self.severity,
                 service=self.runbook.service,
                 runbook=self.runbook.name,
@@ -106,16 +106,22 @@ class Case(NamedTuple):
         for stage in STAGES[: self.stages]:
             stage(story)
         now = story.incident.severity
-        story.record(SeverityChanged(was=now, now=self.later, reason=said), NoteAdded(text=said), by=ANA)
-        story.record(Assessed(facets=self.facets, reason=said), RoleTaken(role=LEAD, person=said), by=ANA)
+        story.record(
+            SeverityChanged(was=now, now=self.later, reason=outside_text), NoteAdded(text=outside_text), by=ANA
+        )
+        story.record(
+            Assessed(facets=self.facets, reason=outside_text), RoleTaken(role=LEAD, person=outside_text), by=ANA
+        )
         if self.written:
-            story.record(*(PostMortemWritten(field=name, text=said) for name in FIELDS), by=ANA)
-            story.record(FollowUpAdded(text=said, owner=said, due=datetime(2026, 12, 1, tzinfo=UTC)), by=ANA)
+            story.record(*(PostMortemWritten(field=name, text=outside_text) for name in FIELDS), by=ANA)
+            story.record(
+                FollowUpAdded(text=outside_text, owner=outside_text, due=datetime(2026, 12, 1, tzinfo=UTC)), by=ANA
+            )
         return story
 
-    def filled(self, said: str) -> dict[str, str]:
+    def filled(self, outside_text: str) -> dict[str, str]:
         """Return all filled texts of the company, by their place."""
-        story, company = self.story(said), self.company
+        story, company = self.story(outside_text), self.company
         incident = story.incident
         title, now = company.systems.services[self.runbook.service].title, story.now + timedelta(hours=self.hours)
         words = values(
@@ -228,22 +234,22 @@ PIECES = st.sampled_from(
         written=True,
         hours=0,
     ),
-    said="{lead}",
+    outside_text="{lead}",
 )
 @settings(max_examples=80, deadline=None)
-def test_text_from_outside_is_never_filled(case: Case, said: str) -> None:
+def test_text_from_outside_is_never_filled(case: Case, outside_text: str) -> None:
     """An alert with the title {lead} is shown with that title, in the place where any other title would be."""
     expected = case.filled(TOKEN)
-    for place, text in case.filled(said).items():
-        shown = markdown_safe(said) if place == "post-mortem" else plain(said)
+    for place, text in case.filled(outside_text).items():
+        shown = markdown_safe(outside_text) if place == "post-mortem" else plain(outside_text)
         assert text == expected[place].replace(TOKEN, shown), place
 
 
 # --- through the engine ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("said", ["{lead}", "{incident} {t_internal_alert}", "{x}"])
-async def test_questions_to_people_are_filled_once(tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("outside_text", ["{lead}", "{incident} {t_internal_alert}", "{x}"])
+async def test_questions_to_people_are_filled_once(tmp_path: Path, outside_text: str) -> None:
     """The journal has filled questions for each step of a person and for a duty of the plan."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     duty = Duty(
@@ -272,7 +278,7 @@ async def test_questions_to_people_are_filled_once(tmp_path: Path, said: str) ->
     for book in company.runbooks.values():
         opened = IncidentOpened(
             company="vintstreet",
-            title=said,
+            title=outside_text,
             severity="P0",
             service=book.service,
             runbook=book.name,
@@ -283,12 +289,16 @@ async def test_questions_to_people_are_filled_once(tmp_path: Path, said: str) ->
         for phase, step in [*steps, ("duty", duty_step(duty))]:
             await engine.conductor.make(incident, AskPeople(phase, step, AskKind.STEP), MACHINE)
         for state in engine.conductor.incident(incident).asks.values():
-            text = f"{state.ask.title} {state.ask.text}".replace(markdown_safe(said), "").replace(said, "")
+            text = f"{state.ask.title} {state.ask.text}".replace(markdown_safe(outside_text), "").replace(
+                outside_text, ""
+            )
             assert PLACEHOLDER.findall(text) == [], state.ask.id
         asked = {state.ask.step: state.ask for state in engine.conductor.incident(incident).asks.values()}
-        assert (asked["tell"].title, f"({markdown_safe(said)})" in asked["tell-leaders"].text) == (
-            f"Tell of {said}",
+        assert (asked["tell"].title, f"({markdown_safe(outside_text)})" in asked["tell-leaders"].text) == (
+            f"Tell of {outside_text}",
             True,
         )
-        assert asked["tell"].text.startswith(f"Tell of {markdown_safe(said)}: {markdown_safe(said)}. Due 20")
+        assert asked["tell"].text.startswith(
+            f"Tell of {markdown_safe(outside_text)}: {markdown_safe(outside_text)}. Due 20"
+        )
     await engine.close()

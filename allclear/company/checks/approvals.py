@@ -55,10 +55,10 @@ def check_auto_approval(
     """Yield an error for `auto_approve` if the approval takes more than the plain yes of one person."""
     by_plan = draft.plan.approvals.get(kind.name) if draft.plan else None
     policy = step.approval or by_plan or kind.approval
-    if step.auto_approve and policy and policy.takes:
+    if step.auto_approve and policy and policy.extra_requirement:
         yield file.error(
             (*place, "auto_approve"),
-            f"`{kind.name}` has `auto_approve`, and its approval takes {policy.takes}.",
+            f"`{kind.name}` has `auto_approve`, and its approval takes {policy.extra_requirement}.",
             "Take `auto_approve` out: no veto window replaces that.",
         )
 
@@ -68,7 +68,7 @@ def _looser(
 ) -> Iterator[Diagnostic]:
     """Yield an error for a policy that asks for less than the action's default, or than the plan does."""
     for default, owner in ((kind.approval, "its default"), (by_plan, "the plan's own")):
-        less = policy.looser_than(default)
+        less = policy.weaker_than(default)
         if less:
             yield file.error(
                 place,
@@ -94,7 +94,7 @@ def _wider(
     if default is None:
         return
     named = [*default.roles, *default.one_of]
-    others = [role for role in policy.also_lets(default) if role in plan.roles and not plan.stands_in(role, named)]
+    others = [role for role in policy.added_roles(default) if role in plan.roles and not plan.may_act_for(role, named)]
     if others:
         yield file.warning(
             place,
@@ -141,6 +141,6 @@ def _too_few_people(
 
 def _count_able(plan: Plan, roles: list[str]) -> int:
     """Return how many people have one of `roles` or are deputy for one. The same name counts once."""
-    able = [person for person in plan.people if any(plan.stands_in(role, roles) for role in person.roles)]
+    able = [person for person in plan.people if any(plan.may_act_for(role, roles) for role in person.roles)]
     blanks = sum(not person.known for person in able)
     return blanks + len({person_key(person.name) for person in able if person.known})

@@ -42,7 +42,7 @@ def _message(draft: Draft, capabilities: Capabilities, name: str, message: Messa
             suggestion(message.action, capabilities.actions),
         )
         return
-    if not kind.speaks or kind.approval is not None:
+    if not kind.text_params or kind.approval is not None:
         yield file.error(
             (*place, "action"),
             f"`{message.action}` does more than send a message, and a reminder would run it without an approval.",
@@ -59,7 +59,7 @@ def _message(draft: Draft, capabilities: Capabilities, name: str, message: Messa
     texts = {key: str(value) for key, value in message.with_.items()}
     if not any("{reminder}" in text for text in texts.values()):
         yield file.error((*place, "with"), f"`{name}` does not say what is overdue.", "Put {reminder} into its text.")
-    if not any("{number}" in text for key, text in texts.items() if key not in kind.speaks):
+    if not any("{number}" in text for key, text in texts.items() if key not in kind.text_params):
         yield file.error(
             (*place, "with"),
             f"Each `{name}` would replace the one before.",

@@ -66,7 +66,7 @@ class _RunbookChecker:
             yield from self._params(place, kind, step.with_)
             yield from check_step_approval(self._draft, self._file, place, kind, step)
             yield from check_auto_approval(self._draft, self._file, place, kind, step)
-            if step.live and (not kind.speaks or kind.pages or kind.approval is not None):
+            if step.live and (not kind.text_params or kind.pages or kind.approval is not None):
                 yield self._file.error(
                     (*place, "live"),
                     f"`{name}` does more than send a message, and `live` would run it without an approval.",
@@ -78,7 +78,7 @@ class _RunbookChecker:
 
     def _unanswered(self, place: Place, kind: ActionType, step: Step, fallback: Fallback) -> Iterator[Diagnostic]:
         """Yield an error for a fallback that changes more than words: without an answer nothing else may change."""
-        if not kind.speaks:
+        if not kind.text_params:
             yield self._file.error(
                 place,
                 f"`{kind.name}` has no text that could be sent `if_unanswered`.",
@@ -86,11 +86,11 @@ class _RunbookChecker:
             )
             return
         for name in fallback.with_:
-            if name not in kind.speaks and name in kind.params.model_fields:
+            if name not in kind.text_params and name in kind.params.model_fields:
                 yield self._file.error(
                     (*place, "with", name),
                     f"`{name}` is not a text of `{kind.name}`.",
-                    f"`if_unanswered` can replace only: {', '.join(kind.speaks)}.",
+                    f"`if_unanswered` can replace only: {', '.join(kind.text_params)}.",
                 )
         yield from self._params(place, kind, {**step.with_, **fallback.with_})
         yield from check_step_placeholders(self._draft, self._file, (*place, "with"), fallback.with_)

@@ -108,6 +108,6 @@ def _reaches_people(draft: Draft, capabilities: Capabilities, severity: str) -> 
     )
     for step in steps:
         kind = capabilities.actions.get(step.action or "")
-        if kind and (kind.pages or kind.speaks) and (step.severities is None or severity in step.severities):
+        if kind and (kind.pages or kind.text_params) and (step.severities is None or severity in step.severities):
             return True
     return False

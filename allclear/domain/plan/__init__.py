@@ -19,15 +19,7 @@ from allclear.domain.plan.notifications import (
     UpdateSchedule,
 )
 from allclear.domain.plan.people import Contact, Layer, Person, Role, Rota, RotaOverride, Shift
-from allclear.domain.plan.plan import (
-    OUTAGE,
-    Assumption,
-    Kind,
-    PhaseLabel,
-    Plan,
-    Route,
-    Support,
-)
+from allclear.domain.plan.plan import OUTAGE, Assumption, Kind, PhaseLabel, Plan, Route, Support
 from allclear.domain.plan.severity import (
     UNKNOWN,
     Assessment,

@@ -74,7 +74,7 @@ class Evidence(Applies):
 
     name: LineName = Field(description="A short name; the ask is `contain/evidence-NAME`.")
     title: Words = Field(description="What it is, in a few words.")
-    ask: Words = Field(description="What has to be kept.")
+    ask: Words = Field(description="What has to be kept, for the person who does it.")
     role: Slug = Field(description="Who has to do it.")
 
 

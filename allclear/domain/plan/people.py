@@ -45,7 +45,7 @@ class Contact(Model):
 class Person(Model):
     """A person of the company; a name in square brackets is a blank to fill in."""
 
-    name: Name = Field(description="The name, as it goes into the record.")
+    name: Name = Field(description="The name, as the record shows it.")
     roles: list[Slug] = Field(min_length=1, description="The roles that this person has.")
     contacts: dict[Slug, Contact] = Field(
         default={}, description="slack, phone, email ... -> the address; tried in this order."

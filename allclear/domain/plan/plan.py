@@ -192,7 +192,7 @@ class Plan(Model):
         deputies = [deputy for role in roles if role in self.roles for deputy in self.roles[role].deputies]
         return list(dict.fromkeys([*roles, *deputies]))
 
-    def stands_in(self, role: str, wanted: Sequence[str]) -> bool:
+    def may_act_for(self, role: str, wanted: Sequence[str]) -> bool:
         """Return whether a person with `role` may act for one of the `wanted` roles: with that role, or as deputy."""
         return any(role == other or (other in self.roles and role in self.roles[other].deputies) for other in wanted)
 
@@ -203,7 +203,7 @@ class Plan(Model):
                 return route
         return None
 
-    def too_little(self, route: Route, labels: dict[str, str]) -> str | None:
+    def below_threshold(self, route: Route, labels: dict[str, str]) -> str | None:
         """Return why an alert by `route` does not exceed its threshold; None if it does, or if there is none."""
         threshold = next((threshold for threshold in self.thresholds if threshold.name == route.threshold), None)
         return threshold.objection(labels) if threshold else None

@@ -18,16 +18,7 @@ from allclear.domain.records import (
     VetoWindowEnded,
 )
 from allclear.domain.sentences.sentence import Sentence, SentenceContext, Tone
-from allclear.domain.text import (
-    LONG,
-    SHORT,
-    answer_commands,
-    asked_words,
-    bare,
-    differences,
-    plain,
-    with_full_stop,
-)
+from allclear.domain.text import LONG, SHORT, answer_commands, asked_words, bare, differences, plain, with_full_stop
 
 _ANSWERED_VIA = {
     "cli": "from the command line",

@@ -14,7 +14,7 @@ from allclear.domain.runbook import Phase
 from allclear.domain.text import plain, role_words
 
 Tone = Literal["plain", "good", "bad", "ask", "person"]
-"""How a line is coloured: good news, bad news, a question to people, or what a person said."""
+"""How a line is coloured: good news, bad news, a question to people, or an entry by a person."""
 
 
 class Sentence(NamedTuple):

@@ -39,7 +39,7 @@ def fallback_for(action: type[Action[Any, Any]], step: Step | None) -> Fallback 
     Only parameters that people read may be replaced.
     """
     fallback = None if step is None or step.if_unanswered == "never" else step.if_unanswered or action.if_unanswered
-    return fallback if fallback and set(fallback.with_) <= set(action.speaks) else None
+    return fallback if fallback and set(fallback.with_) <= set(action.text_params) else None
 
 
 def ask_id(incident: Incident, phase: str, step: str) -> str:
@@ -93,8 +93,8 @@ def with_window(ask: Ask, step: Step, fallback: Fallback | None, against: list[s
     `against` are the reasons that rule out automatic action. `fallback` is the standard text that is sent otherwise.
     """
     if step.auto_approve:
-        if ask.policy.takes:
-            against = [*against, f"its approval takes {ask.policy.takes}"]
+        if ask.policy.extra_requirement:
+            against = [*against, f"its approval takes {ask.policy.extra_requirement}"]
         if against:
             return ask.model_copy(update={"text": f"{ask.text}\n\nIt is not done automatically: {'; '.join(against)}."})
         until = now + step.auto_approve.veto_window

@@ -50,7 +50,7 @@ async def serving_all(registry: Registry, context: ActionContext, service: str) 
     """Return what serves all users of `service` now; empty if no probe can tell, or if the traffic is split."""
     found: list[ServingAll] = []
     for kind in registry.probes.values():
-        if kind.tells_serving:
+        if kind.reports_serving:
             try:
                 async with asyncio.timeout(_CHECK_SECONDS):
                     finding = await kind(context).check(read_params(kind, {"service": service}))

@@ -66,7 +66,7 @@ class Proposer:
         """
         kind = type(self._executor.action(request.action))
         act = _act_id(incident, request)
-        request = self._mark_simulated(request, kind.speaks)
+        request = self._mark_simulated(request, kind.text_params)
         try:
             preview = await (
                 self._executor.preview_undo(request.undoes)
@@ -86,7 +86,7 @@ class Proposer:
         Raises Refused if no change can be worked out, ConfigError, NotFound, VendorError.
         """
         kind = type(self._executor.action(request.action))
-        preview = await self._executor.preview(request.action, self._mark_simulated(request, kind.speaks).params)
+        preview = await self._executor.preview(request.action, self._mark_simulated(request, kind.text_params).params)
         return preview, policy_for(self._plan, kind, request.step)
 
     def _with_change(self, incident: Incident, request: ActionRequest, act: str, preview: Preview, by: By) -> list[Any]:
@@ -155,12 +155,12 @@ class Proposer:
         recent = acted_recently(self._journal, incident, change.resource, self._clock())
         return [*reasons, recent] if recent else reasons
 
-    def _mark_simulated(self, request: ActionRequest, speaks: tuple[str, ...]) -> ActionRequest:
+    def _mark_simulated(self, request: ActionRequest, text_params: tuple[str, ...]) -> ActionRequest:
         """In a simulation, put the prefix before every text that people read, whether or not its template has it."""
         if not self._journal.scope.simulated or request.undoes:
             return request
         params = {
-            name: f"{SIMULATED} {text}" if name in speaks and SIMULATED not in str(text) else text
+            name: f"{SIMULATED} {text}" if name in text_params and SIMULATED not in str(text) else text
             for name, text in request.params.items()
         }
         return replace(request, params=params)

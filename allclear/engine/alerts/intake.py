@@ -73,7 +73,7 @@ class Intake:
             return Taken("ignored", "No open incident has this alert.")
         if alert.route is None:
             return Taken("ignored", "No route of the plan matches its labels; add one under `routes` in plan.yaml.")
-        if below := self._plan.too_little(alert.route, alert.labels):
+        if below := self._plan.below_threshold(alert.route, alert.labels):
             return Taken("below", below)
         return self._joiner.place(alert, alert.route)
 

@@ -106,7 +106,7 @@ class Sender:
     def _acknowledging(self, action: str) -> str | None:
         """Return the action that acknowledges such a page; None if the pager has none, or is not installed any more."""
         with suppress(NotFound):
-            return self._executor.action(action).taken_by
+            return self._executor.action(action).acknowledge_action
         return None
 
     async def _update_page(self, incident_id: str, update: PageUpdate) -> None:
@@ -155,7 +155,7 @@ class Sender:
     def _require_message(self, action: str) -> None:
         """Raise Refused for an action that does more than send a message, because no one approves it here."""
         kind = type(self._executor.action(action))
-        if not kind.speaks or kind.approval is not None:
+        if not kind.text_params or kind.approval is not None:
             raise Refused(f"`{action}` does more than send a message.", "Name a message action, such as slack.post.")
 
     # --- recipients ------------------------------------------------------------------------------------

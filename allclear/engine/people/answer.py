@@ -64,7 +64,7 @@ class Answers:
     def _check_may_answer(self, state: AskState, by: By, reason: str, *, yes: bool) -> None:
         policy, plan = state.ask.policy, self._company.plan
         # A role that is only in `one_of` may answer too. Otherwise an approval that needs it could never be granted.
-        if not plan.stands_in(by.role or "", policy.roles) and by.role not in policy.one_of:
+        if not plan.may_act_for(by.role or "", policy.roles) and by.role not in policy.one_of:
             roles = " or ".join(plan.role_title(role) for role in dict.fromkeys([*policy.roles, *policy.one_of]))
             raise NotAllowed(
                 f"{state.ask.id} is for {roles}, not for {plan.role_title(by.role or '')}.", "Ask one of them."

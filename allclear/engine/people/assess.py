@@ -35,7 +35,7 @@ class Assessments:
 
         def decide(incident: Incident) -> list[Any]:
             lowered = plan.rank(now) > plan.rank(incident.severity)
-            if lowered and plan.may_lower is not None and not plan.stands_in(by.role or "", plan.may_lower):
+            if lowered and plan.may_lower is not None and not plan.may_act_for(by.role or "", plan.may_lower):
                 roles = " or ".join(plan.role_title(role) for role in plan.may_lower) or "nobody"
                 raise NotAllowed(f"{by.actor} may not lower a severity: {roles} may.", "Ask one of them, or raise it.")
             was[:] = [incident.severity]

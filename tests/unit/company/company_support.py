@@ -191,7 +191,7 @@ CHAT = client("chat", ChatOptions)
 
 KINDS = Registry.of(
     [
-        action("chat.post", Text, (CHAT,), approval=None, speaks=("text",)),
+        action("chat.post", Text, (CHAT,), approval=None, text_params=("text",)),
         action("traffic.move", ActionParams, approval=ONE_PERSON, check_params=staticmethod(check_region)),
         action("flag.disable", ActionParams, approval=ONE_PERSON, check_params=staticmethod(DisableFlag.check_params)),
         action("public.tell", Text, approval=SPEAKERS),

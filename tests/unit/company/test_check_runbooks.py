@@ -284,4 +284,4 @@ def test_another_required_role_is_an_error(tmp_path: Path) -> None:
 
 def test_fewer_required_roles_are_allowed() -> None:
     """A plan may narrow the roles of the required approver."""
-    assert TWO_PEOPLE.model_copy(update={"one_of": ["cto"]}).looser_than(TWO_PEOPLE) is None
+    assert TWO_PEOPLE.model_copy(update={"one_of": ["cto"]}).weaker_than(TWO_PEOPLE) is None

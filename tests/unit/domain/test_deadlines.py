@@ -7,16 +7,9 @@ from typing import Any
 
 import pytest
 
-from allclear.domain.deadlines import (
-    clock_start,
-    clock_stop,
-    deadlines,
-)
+from allclear.domain.deadlines import clock_start, clock_stop, deadlines
 from allclear.domain.plan import ClockStart, ClockStop
-from allclear.domain.records import (
-    Acknowledged,
-    NoteAdded,
-)
+from allclear.domain.records import Acknowledged, NoteAdded
 from allclear.domain.template_values import deadline_lines
 from tests.unit.domain.deadlines_support import (
     CONTAINED,

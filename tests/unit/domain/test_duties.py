@@ -5,24 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from allclear.domain.action import Finding, Verdict
-from allclear.domain.deadlines import (
-    DUTY,
-    deadlines,
-    duties,
-)
-from allclear.domain.records import (
-    Assessed,
-    StepDone,
-)
+from allclear.domain.deadlines import DUTY, deadlines, duties
+from allclear.domain.records import Assessed, StepDone
 from allclear.domain.template_values import deadline_lines
-from tests.unit.domain.deadlines_support import (
-    FALSE_ALARM,
-    RECOVERED,
-    changed,
-    of_kind,
-    opened,
-    plan_with,
-)
+from tests.unit.domain.deadlines_support import FALSE_ALARM, RECOVERED, changed, of_kind, opened, plan_with
 from tests.unit.domain.stories import ANA, START, Story
 
 # --- duties --------------------------------------------------------------------------------------------
@@ -45,11 +31,11 @@ BOARD = {
     "from": "alert",
     "severities": ["P0"],
 }
-LAWFUL = plan_with(duties=[REGULATOR, BOARD])
+WITH_DUTIES = plan_with(duties=[REGULATOR, BOARD])
 
 
 def _duties(story: Story) -> list[str]:
-    return [duty.name for duty in duties(LAWFUL, story.incident)]
+    return [duty.name for duty in duties(WITH_DUTIES, story.incident)]
 
 
 def _answered(story: Story, duty: str, *, done: bool) -> Story:
@@ -87,12 +73,12 @@ def test_a_duty_applies_only_to_its_kinds_of_incident() -> None:
 def test_a_duty_is_due_by_its_clock_and_met_by_a_yes() -> None:
     """72 hours count from awareness; four business hours after an alert on a Sunday end on Monday at 13:00."""
     story = changed(opened("P1"), "P0")
-    assert {deadline.name: deadline.due for deadline in of_kind(LAWFUL, story, "duty")} == {
+    assert {deadline.name: deadline.due for deadline in of_kind(WITH_DUTIES, story, "duty")} == {
         "board": datetime(2026, 11, 23, 13, tzinfo=UTC),
         "regulator": START + timedelta(hours=72),
     }
     _answered(story.after(60), "board", done=True)
-    (board, regulator) = of_kind(LAWFUL, story, "duty")
+    (board, regulator) = of_kind(WITH_DUTIES, story, "duty")
     assert (board.met, regulator.met) == (story.now, None)
     assert not board.missed(START + timedelta(days=30))
     assert regulator.missed(START + timedelta(hours=73))
@@ -101,21 +87,23 @@ def test_a_duty_is_due_by_its_clock_and_met_by_a_yes() -> None:
 def test_a_no_does_not_meet_a_duty() -> None:
     """It is declined: no longer open, and not met. It is missed if the no came too late."""
     story = _answered(changed(opened("P1"), "P0").after(60), "board", done=False)
-    board = of_kind(LAWFUL, story, "duty")[0]
+    board = of_kind(WITH_DUTIES, story, "duty")[0]
     assert (board.met, board.declined) == (None, story.now)
     assert not board.missed(START + timedelta(days=30))
-    assert [line for line in deadline_lines(story.incident, LAWFUL, story.now) if "board" in line] == []
-    lines = [line for line in deadline_lines(story.incident, LAWFUL, story.now, met=True) if "board" in line]
+    assert [line for line in deadline_lines(story.incident, WITH_DUTIES, story.now) if "board" in line] == []
+    lines = [line for line in deadline_lines(story.incident, WITH_DUTIES, story.now, met=True) if "board" in line]
     assert lines[0].endswith("declined 2026-11-22 15:30 UTC")
     late = _answered(changed(opened("P1"), "P0").after(60 * 24), "board", done=False)
-    assert of_kind(LAWFUL, late, "duty")[0].missed(late.now)
+    assert of_kind(WITH_DUTIES, late, "duty")[0].missed(late.now)
 
 
 def test_a_false_alarm_has_no_duties() -> None:
     """Only the duties that were done before stay listed."""
     story = _answered(changed(opened("P1"), "P0"), "board", done=True).record(FALSE_ALARM, by=ANA)
     assert _duties(story) == ["board"]
-    assert [(deadline.what, deadline.name) for deadline in deadlines(LAWFUL, story.incident)] == [("duty", "board")]
+    assert [(deadline.what, deadline.name) for deadline in deadlines(WITH_DUTIES, story.incident)] == [
+        ("duty", "board")
+    ]
 
 
 # --- the post-mortem -----------------------------------------------------------------------------------

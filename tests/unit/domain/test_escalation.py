@@ -8,14 +8,9 @@ from typing import Any
 
 import pytest
 
-from allclear.domain.deadlines import (
-    escalation_policy,
-    roles_to_notify,
-)
+from allclear.domain.deadlines import escalation_policy, roles_to_notify
 from allclear.domain.plan import DEFAULT_ESCALATION_POLICY
-from allclear.domain.records import (
-    NoteAdded,
-)
+from allclear.domain.records import NoteAdded
 from tests.unit.domain.deadlines_support import (
     CONTAINED,
     FALSE_ALARM,
@@ -31,7 +26,7 @@ from tests.unit.domain.stories import ANA
 
 # --- severities ----------------------------------------------------------------------------------------
 
-CLIMBING = plan_with(
+ESCALATING = plan_with(
     p1={"escalates": {"to": "P0", "after": "2h"}},
     p2={"escalates": {"to": "P1", "after": "8h", "from": "awareness", "unless": "recovered"}},
 )
@@ -39,11 +34,11 @@ CLIMBING = plan_with(
 
 def test_the_severity_is_raised_by_its_clock() -> None:
     """The deadline names the next severity and the time; the gravest severity has none."""
-    (deadline,) = of_kind(CLIMBING, opened("P1"), "escalation")
+    (deadline,) = of_kind(ESCALATING, opened("P1"), "escalation")
     assert (deadline.name, minutes(deadline), deadline.title) == ("P0", 120, "becomes P0, unless contained")
-    assert of_kind(CLIMBING, opened("P0"), "escalation") == []
-    assert [minutes(deadline) for deadline in of_kind(CLIMBING, opened("P2"), "escalation")] == [None]
-    assert [minutes(deadline) for deadline in of_kind(CLIMBING, opened("P2", by=ANA), "escalation")] == [480]
+    assert of_kind(ESCALATING, opened("P0"), "escalation") == []
+    assert [minutes(deadline) for deadline in of_kind(ESCALATING, opened("P2"), "escalation")] == [None]
+    assert [minutes(deadline) for deadline in of_kind(ESCALATING, opened("P2", by=ANA), "escalation")] == [480]
 
 
 @pytest.mark.parametrize(
@@ -60,12 +55,12 @@ def test_the_severity_is_raised_by_its_clock() -> None:
 )
 def test_containment_or_the_end_stops_the_escalation(severity: str, record: Any, *, stops: bool) -> None:
     """If the plan says `unless: recovered`, containment is not enough; the end is enough in every case."""
-    assert (of_kind(CLIMBING, opened(severity).after(5).record(record), "escalation") == []) is stops
+    assert (of_kind(ESCALATING, opened(severity).after(5).record(record), "escalation") == []) is stops
 
 
 def test_a_new_severity_has_its_full_time_before_it_is_raised() -> None:
     """Otherwise a P2 that becomes a P1 after 8 h would be a P0 at once."""
-    (deadline,) = of_kind(CLIMBING, changed(opened("P2", by=ANA).after(60), "P1"), "escalation")
+    (deadline,) = of_kind(ESCALATING, changed(opened("P2", by=ANA).after(60), "P1"), "escalation")
     assert (deadline.name, minutes(deadline)) == ("P0", 180)
 
 

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from allclear.domain.deadlines import (
-    notifications_due,
-    status_word,
-    update_schedule,
-)
-from allclear.domain.records import (
-    Assessed,
-)
-from tests.unit.domain.deadlines_support import (
-    CONTAINED,
-    RECOVERED,
-    opened,
-    plan_with,
-)
+from allclear.domain.deadlines import notifications_due, status_word, update_schedule
+from allclear.domain.records import Assessed
+from tests.unit.domain.deadlines_support import CONTAINED, RECOVERED, opened, plan_with
 from tests.unit.domain.stories import ANA, START
 
 

@@ -220,10 +220,10 @@ def test_a_status_update_is_due_at_every_interval() -> None:
 
 def _updated(action: str) -> list[Any]:
     proposed = ActProposed(
-        act="contain/tell", phase="contain", step="tell", action=action, title="Tell", params={}, change=None
+        act="contain/publish", phase="contain", step="publish", action=action, title="Publish", params={}, change=None
     )
-    outcome = {"status": "verified", "changed": True, "sentence": "It stands there."}
-    return [proposed, ActFinished.model_validate({"act": "contain/tell", "outcome": outcome})]
+    outcome = {"status": "verified", "changed": True, "sentence": "It is published."}
+    return [proposed, ActFinished.model_validate({"act": "contain/publish", "outcome": outcome})]
 
 
 def test_alerts_that_join_are_reported_together() -> None:
