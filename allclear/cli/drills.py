@@ -16,7 +16,7 @@ from rich.text import Text
 from allclear.cli.root import REHEARSE, app, out, print_heading, print_json, print_line, run_until_stopped
 from allclear.company import Company, check_company, find_company
 from allclear.domain.approval import Ask
-from allclear.domain.durations import say_duration
+from allclear.domain.durations import short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStop, Plan
@@ -136,7 +136,7 @@ def _score(played: Played, plan: Plan) -> None:
         ("Time to contain", incident.time_to_contain, ""),
         ("Time to recover", incident.time_to_recover, ""),
     ):
-        print_line(f"{name:16} {say_duration(span) if span is not None else ''}{note}")
+        print_line(f"{name:16} {short_duration(span) if span is not None else ''}{note}")
     if played.passed:
         out.print(f"The drill went as planned, in {played.seconds:.0f} s.", style="bold green")
     for miss in played.misses:

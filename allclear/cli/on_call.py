@@ -10,7 +10,7 @@ import typer
 from allclear.bootstrap import Engine, open_engine
 from allclear.cli.root import READ, RESPOND, As, acting_person, app, print_line, run
 from allclear.domain.base import utc_now
-from allclear.domain.durations import say_duration
+from allclear.domain.durations import short_duration
 from allclear.domain.text import stamp
 
 
@@ -35,7 +35,7 @@ def _print_shifts(engine: Engine, moment: datetime) -> None:
         for shift in rota.on_duty(moment, plan.working_time, engine.journal.overrides(rota.role)):
             print_line(
                 f"{plan.role_title(rota.role)}, {shift.layer}: {shift.person} until {stamp(shift.until)}, then "
-                f"{shift.next_person}; pages are to be acknowledged within {say_duration(shift.acknowledge_within)}"
+                f"{shift.next_person}; pages are to be acknowledged within {short_duration(shift.acknowledge_within)}"
             )
     if not plan.rotas:
         print_line(f"The plan of {plan.company} has no rota. The holders of its roles are under `people` in plan.yaml.")

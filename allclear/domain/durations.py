@@ -47,11 +47,11 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
-def say_duration(span: timedelta) -> str:
+def short_duration(span: timedelta) -> str:
     """Return `span` in its two largest units, as `1h 30m`; under a minute in seconds, as `4.2s`."""
     seconds = span.total_seconds()
     if seconds < 0:
-        return f"-{say_duration(-span)}"
+        return f"-{short_duration(-span)}"
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.1f}".removesuffix(".0") + "s"
     whole = round(seconds)

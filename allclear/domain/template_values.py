@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 
 from allclear.domain.deadlines import deadlines, notifications_due, update_schedule
-from allclear.domain.durations import in_words, say_duration
+from allclear.domain.durations import in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.placeholders import PLACEHOLDERS, render, unknown_placeholders
@@ -155,7 +155,7 @@ def values(  # noqa: PLR0913 - everything that placeholders refer to
         "began": stamp(incident.began_at) if incident.began_at else "unknown",
         "detected": stamp(incident.opened_at),
         "resolved": stamp(incident.recovered_at) if incident.recovered_at else "not yet",
-        "duration": say_duration(duration(incident, now)),
+        "duration": short_duration(duration(incident, now)),
         "status_page": plan.status_page_url,
         "runbook": plain(runbook_title or incident.opened.runbook),
         "simulated": "[SIMULATED] " if incident.opened.simulated else "",
@@ -233,7 +233,7 @@ def deadline_lines(incident: Incident, plan: Plan, now: datetime, *, met: bool =
     for one in deadlines(plan, incident):
         if one.due is None or ((one.met or one.declined) and not met):
             continue
-        late = f"MISSED by {say_duration((one.met or one.declined or now) - one.due)}, " if one.missed(now) else ""
+        late = f"MISSED by {short_duration((one.met or one.declined or now) - one.due)}, " if one.missed(now) else ""
         done = f", met {stamp(one.met)}" if one.met else f", declined {stamp(one.declined)}" if one.declined else ""
         early = f", not before {stamp(one.not_before)}" if one.not_before else ""
         clock_of = f"{one.severity}, counted from the {one.starts.value}"

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from allclear.domain.action import Verdict
 from allclear.domain.deadlines import Deadline, deadlines
-from allclear.domain.durations import counted, in_words, say_duration
+from allclear.domain.durations import counted, in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.placeholders import render, unknown_placeholders
@@ -67,7 +67,8 @@ def _from_journal(
         "detected_how": _detected_how(incident),
         "timeline": _timeline(incident, entries, plan),
         "gaps": "\n".join(
-            f"- {clock(start)} to {clock(end)} ({say_duration(end - start)})" for start, end in gaps(incident, entries)
+            f"- {clock(start)} to {clock(end)} ({short_duration(end - start)})"
+            for start, end in gaps(incident, entries)
         )
         or "None.",
         "measured_impact": _measured(incident, entries),
@@ -129,7 +130,7 @@ def _lines(incident: Incident, lines: Sequence[Line], gaps: Sequence[tuple[datet
     for line in lines:
         while left and left[-1][1] <= line.at:
             start, end = left.pop()
-            yield f"- {start:{shape}} - _nothing was recorded for {say_duration(end - start)}_"
+            yield f"- {start:{shape}} - _nothing was recorded for {short_duration(end - start)}_"
         if line.at.date() != day:
             day = line.at.date()
             yield f"- {day:%Y-%m-%d}:"
@@ -190,7 +191,7 @@ def _times(incident: Incident) -> str:
         "Time to recover": (incident.time_to_recover, incident.recovered_at, "from the beginning of the trouble"),
     }
     rows = [
-        f"| {name} | {'' if span is None else say_duration(span)} | {stamp(at) if at else ''} | {since} |"
+        f"| {name} | {'' if span is None else short_duration(span)} | {stamp(at) if at else ''} | {since} |"
         for name, (span, at, since) in marks.items()
     ]
     began = stamp(incident.began_at) if incident.began_at else ""

@@ -13,7 +13,7 @@ from rich.text import Text
 from allclear.domain.approval import AskKind
 from allclear.domain.base import person_key
 from allclear.domain.deadlines import roles_to_notify
-from allclear.domain.durations import say_duration
+from allclear.domain.durations import short_duration
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry
@@ -88,7 +88,7 @@ def _head(incident: Incident, plan: Plan) -> Group:
             Text(storm),
         )
     for name, at, span, start in _times(incident):
-        after = f"  ({say_duration(span)} after {start})" if span is not None else ""
+        after = f"  ({short_duration(span)} after {start})" if span is not None else ""
         grid.add_row(name, Text(f"{stamp(at)}{after}" if at else "not known" if name == "Began" else "not yet"))
     return Group(title, grid)
 
@@ -114,7 +114,7 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
     overdue = roles_to_notify(plan, incident, now - state.opened) if ask.kind is AskKind.APPROVAL else []
     if overdue:
         names = ", ".join(role_words(role, plan) for role in overdue)
-        yield _below(f"Unanswered for {say_duration(now - state.opened)}: tell {names}.", "bold red")
+        yield _below(f"Unanswered for {short_duration(now - state.opened)}: tell {names}.", "bold red")
     act = incident.acts.get(ask.act or "")
     change = act.proposed.change if act and ask.kind is AskKind.APPROVAL else None
     for name, was, then in change_rows(change or {}, plain):

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from allclear.domain.base import Slug
-from allclear.domain.durations import Duration, parse_duration, say_duration
+from allclear.domain.durations import Duration, parse_duration, short_duration
 from allclear.domain.plan.assumptions import MayBeAssumed
 
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*(%|ms|s)?\s*", re.ASCII | re.IGNORECASE)
@@ -44,7 +44,7 @@ class Threshold(MayBeAssumed):
         if self.samples is not None and samples is not None and samples < self.samples:
             return f"{samples:g} samples are too few: the threshold {self.name!r} needs {self.samples}."
         if self.window is not None and window is not None and window < self.window:
-            spans = say_duration(window), say_duration(self.window)
+            spans = short_duration(window), short_duration(self.window)
             return f"A window of {spans[0]} is too short: the threshold {self.name!r} needs {spans[1]}."
         if self.above is not None and value is not None and value <= self.above:
             return f"The value {value:g} is not above {self.above:g}, the limit of the threshold {self.name!r}."

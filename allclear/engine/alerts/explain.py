@@ -8,7 +8,7 @@ from datetime import datetime
 from allclear.company import Company
 from allclear.domain.alert import AlertDecision
 from allclear.domain.base import JsonDict
-from allclear.domain.durations import say_duration
+from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.template_values import in_storm
 from allclear.engine.actions.auto_approval import reasons_against
@@ -123,7 +123,7 @@ def _stale(journal: Journal, company: Company, incident: Incident, now: datetime
     """Return the firing alerts that were not received again for long."""
     known = [one for one in journal.alerts_of(incident.id) if one.state == "firing"] if not incident.over else []
     return [
-        f"{one.key} is stale: not received again for {say_duration(now - one.last_seen_at)}. It counts as firing."
+        f"{one.key} is stale: not received again for {short_duration(now - one.last_seen_at)}. It counts as firing."
         for one in known
         if now - one.last_seen_at > company.plan.storm.stale_after
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from allclear.domain.alert import AlertState
-from allclear.domain.durations import say_duration
+from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Storm
 from allclear.engine.alerts.received import ReceivedAlert, Taken
@@ -30,6 +30,6 @@ def hold(journal: Journal, storm: Storm, alert: ReceivedAlert, incident: Inciden
         news = "flapping" if last is None else ""
         held = alert.record.model_copy(update={"state": "firing", "flapping": True, "news": news})
         journal.append(incident.id, [held], alert.by)
-    within = say_duration(storm.flapping.within)
+    within = short_duration(storm.flapping.within)
     reason = f"It is flapping, with {changes} changes within {within}: it counts as firing, and no action is automatic."
     return Taken("held", reason, incident.id)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from allclear.company import Company
 from allclear.domain.alert import Alert, AlertState
 from allclear.domain.base import Clock
-from allclear.domain.durations import say_duration
+from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.records import FIRES_AGAIN
 from allclear.domain.text import plain
@@ -119,7 +119,7 @@ class Intake:
             return Taken("joined", f"{incident.id} has this alert, which is more severe now.", incident.id)
         since = alert.now - incident.news_at
         if alert.firing and since >= self._storm.renotify_after:
-            news = f"still firing, {say_duration(since)} after the last news"
+            news = f"still firing, {short_duration(since)} after the last news"
             self._joiner.record(alert, incident, [], news=news)
             return Taken("repeat", f"{incident.id} has this alert; it is {news}.", incident.id)
         return Taken("repeat", f"{incident.id} has this alert.", incident.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allclear.company import Company
-from allclear.domain.durations import say_duration
+from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Route
 from allclear.domain.records import Assessed, IncidentOpened, SeverityChanged, StormJoined, StormPassed
@@ -33,7 +33,7 @@ class IncidentJoiner:
             return self._open(alert, route)
         since = alert.now - self._storm.join_within
         if incident := find_open(self._journal, route.service, opened_since=since):
-            limit = say_duration(self._storm.join_within)
+            limit = short_duration(self._storm.join_within)
             return self.join(alert, incident, f"{incident.id} is open for {route.service}, opened within {limit}.")
         if umbrella := self._umbrella.active(alert.now):
             incident = read_incident(self._journal, umbrella)
@@ -55,7 +55,7 @@ class IncidentJoiner:
             self._journal.save_alert(alert.first_state(incident.id))
         if not room and not raised:
             limit = self._storm.per_source
-            many = f"more than {limit.times} alerts of {alert.record.source} within {say_duration(limit.within)}"
+            many = f"more than {limit.times} alerts of {alert.record.source} within {short_duration(limit.within)}"
             return Taken("collapsed", f"{reason} It is only counted there: {many}.", incident.id)
         self.record(alert, incident, raised, news=news)
         return Taken("joined", reason, incident.id)

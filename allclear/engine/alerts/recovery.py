@@ -19,7 +19,7 @@ from allclear.domain.action import Finding, Verdict
 from allclear.domain.alert import AlertState
 from allclear.domain.approval import Ask, AskKind
 from allclear.domain.base import Clock
-from allclear.domain.durations import say_duration
+from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
 from allclear.domain.reminders import RECOVERY
@@ -133,7 +133,7 @@ class RecoveryWatcher:
             self._write(now, self._records(now, finding))
 
     def _records(self, incident: Incident, finding: Finding) -> list[Any]:
-        title = f"All alerts have been clear for {say_duration(self._storm.clear_for)}"
+        title = f"All alerts have been clear for {short_duration(self._storm.clear_for)}"
         records: list[Any] = [
             StepDone(phase=RECOVERY, step=HEALTH_CHECK, title=title, finding=finding, health_check=True),
         ]
