@@ -19,8 +19,7 @@ from allclear.responder.authentication import AlertAuthenticator, make_authentic
 from allclear.responder.deliveries import retry_delivery
 from allclear.responder.routes.models import DeliveryView
 from allclear.responder.routes.views import STATES, list_deliveries, show_delivery
-from allclear.responder.send_sample import lacks
-from allclear.responder.send_sample import send as send_sample
+from allclear.responder.send_sample import missing_configuration, send_sample
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import stored_request
 from allclear.responder.sources.source import NoAlert
@@ -53,7 +52,7 @@ def samples(as_json: AsJson = False) -> None:
         return
     authenticator = _authenticator(load_settings())
     for source in SOURCES:
-        missing = lacks(authenticator, source)
+        missing = missing_configuration(authenticator, source)
         print_line(f"{source}: {SOURCES[source].title}{f'  ({missing})' if missing else ''}")
         for name in SOURCES[source].samples:
             shown = ", ".join(f"{label}={value}" for label, value in _labels(source, name).items())

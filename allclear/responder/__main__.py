@@ -13,7 +13,7 @@ if __name__ == "__main__":
     try:
         asyncio.run(serve(load_settings()))
     except AllclearError as error:
-        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - a command's own voice
+        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - the command's error message
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(0)

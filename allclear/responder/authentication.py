@@ -17,7 +17,7 @@ from allclear.responder.sources.signatures import AuthenticationResult, Credenti
 
 @dataclass(frozen=True)
 class AlertAuthenticator:
-    """Authenticates the alerts of one company's configured sources."""
+    """The authentication of the alerts of one company's configured sources."""
 
     configured: Mapping[str, AlertSource]
     secret: Callable[[str], str]

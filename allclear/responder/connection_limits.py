@@ -1,8 +1,7 @@
 """Limits on connections that uvicorn itself waits for without end.
 
-uvicorn bounds the pause between two requests. It does not bound how long the head of a request takes to arrive, nor how
-long somebody goes on sending a body that was answered already. While an answer is being made, the doors count the time
-themselves (`limits.py`).
+uvicorn limits the pause between two requests. It does not limit how long the head of a request takes to arrive, nor how
+long a client goes on sending a body after the response. While a request is being handled, `limits.py` limits the time.
 """
 
 from __future__ import annotations
@@ -21,42 +20,42 @@ class Connection(H11Protocol):
 
     head_seconds: ClassVar[float] = 10.0
     """Seconds from a request's first byte (at first: from the start of the connection) to the end of its head."""
-    most: ClassVar[int] = 900
-    """Connections; processes may mostly have 1024 files open, and some are the journal's and the vendors'."""
+    max_connections: ClassVar[int] = 900
+    """Most processes may have 1024 files open, and the journal and the vendors' clients need some of them."""
 
-    _cut: asyncio.TimerHandle | None = None
+    _timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start a connection, or answer 503 if there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > self.most:
+        if len(self.connections) > self.max_connections:
             transport.write(_BUSY)
             transport.close()
             return
-        self._watch()
+        self._update_timeout()
 
     def data_received(self, data: bytes) -> None:
         """Process received bytes."""
         if not self.transport.is_closing():
             super().data_received(data)
-        self._watch()
+        self._update_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""
-        self._stop_watching()
+        self._cancel_timeout()
         super().connection_lost(exc)
 
-    def _watch(self) -> None:
+    def _update_timeout(self) -> None:
         """Limit the time while the connection waits only for its client."""
         cycle = cast("RequestResponseCycle | None", self.cycle)  # there is none before the first head
         answered = cycle is None or cycle.response_complete
-        theirs = self.conn.their_state is h11.IDLE or (self.conn.their_state is h11.SEND_BODY and answered)
-        if not theirs:
-            self._stop_watching()
-        elif self._cut is None:
-            self._cut = self.loop.call_later(self.head_seconds, self.transport.close)
+        state = self.conn.their_state
+        if not (state is h11.IDLE or (state is h11.SEND_BODY and answered)):
+            self._cancel_timeout()
+        elif self._timeout is None:
+            self._timeout = self.loop.call_later(self.head_seconds, self.transport.close)
 
-    def _stop_watching(self) -> None:
-        if self._cut is not None:
-            self._cut.cancel()
-            self._cut = None
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None

@@ -24,13 +24,13 @@ RETRYABLE = ("quarantined", "ignored")
 def body_rejection(source: Source, request: RawRequest) -> str | None:
     """Return why a body is rejected before it is stored; None for strict JSON and for anything that is not JSON.
 
-    A body that cannot be parsed may be our own mistake, so it is stored and quarantined. JSON that is rejected is made
-    to do harm, or could be understood in two ways.
+    If a body cannot be parsed, the mistake may be ours, so it is stored and quarantined. JSON that is rejected was made
+    to do harm, or two parsers could understand it differently.
     """
     try:
         decode(source.json_document(request))
     except NotStrict as error:
-        return f"The body is refused: {error}."
+        return f"The body is rejected: {error}."
     except ValueError:
         return None
     return None

@@ -14,28 +14,28 @@ from typing import TypeVar
 
 from fastapi import HTTPException, Request
 
-from allclear.responder.strict_json import MOST_BYTES
+from allclear.responder.strict_json import MAX_BYTES
 
 T = TypeVar("T")
 
 RETRY_AFTER = {"Retry-After": "2"}
-"""Seconds; senders that do not know the header have a pause of their own."""
+"""Seconds; senders that ignore the header choose their own pause."""
 
-TOO_LARGE = f"The body is over {MOST_BYTES} bytes."
+TOO_LARGE = f"The body is over {MAX_BYTES} bytes."
 
 
-def unavailable(reason: str, **more: str) -> HTTPException:
+def unavailable(reason: str, **headers: str) -> HTTPException:
     """Return the 503 response to a request that cannot be accepted now and should be retried."""
-    return HTTPException(503, reason, RETRY_AFTER | more)
+    return HTTPException(503, reason, RETRY_AFTER | headers)
 
 
 @dataclass
 class Limits:
-    """The limits of this process, and the alerts that are in progress."""
+    """The limits of this process, and its alerts in progress."""
 
-    most_requests: int = 512
+    max_requests: int = 512
     """Alerts in progress, from the first byte of the body to the response."""
-    most_bytes: int = 32 * MOST_BYTES
+    max_bytes: int = 32 * MAX_BYTES
     """Bytes of all their bodies together."""
     body_seconds: float = 10.0
     """Seconds for a body to arrive; then the request is answered 503 and the connection is closed."""
@@ -43,13 +43,14 @@ class Limits:
     """Seconds for the journal to store an alert; then the request is answered 503. Most senders wait 5 to 15 seconds,
     Sentry one. If the journal has stored the alert after all, the retry counts as a repeat."""
     requests: int = 0
-    held: int = 0
-    """Bytes of bodies in memory."""
+    """Alerts in progress now."""
+    bytes_in_progress: int = 0
+    """Bytes of their bodies now."""
 
     @contextmanager
     def admit(self) -> Generator[BoundedBody]:
-        """Admit one request for as long as the context lasts. Raises HTTPException 503 if there are too many."""
-        if self.requests >= self.most_requests:
+        """Count one request as in progress inside the block. Raises HTTPException 503 if there are too many."""
+        if self.requests >= self.max_requests:
             raise unavailable("Too many alerts are in progress.")
         self.requests += 1
         body = BoundedBody(self)
@@ -57,7 +58,7 @@ class Limits:
             yield body
         finally:
             self.requests -= 1
-            self.held -= body.bytes
+            self.bytes_in_progress -= body.bytes
 
     async def in_time(self, work: Awaitable[T]) -> T:
         """Return the result of `work`. Raises HTTPException 503 if it takes too long; it is then cancelled."""
@@ -70,10 +71,11 @@ class Limits:
 
 @dataclass
 class BoundedBody:
-    """The body of one admitted request, which counts towards the limits."""
+    """The body of one request in progress; its bytes count towards the limits."""
 
     limits: Limits
     bytes: int = 0
+    """Bytes received so far."""
 
     async def read(self, request: Request) -> bytes:
         """Return the body.
@@ -82,7 +84,7 @@ class BoundedBody:
         and starlette's ClientDisconnect if the sender disconnects.
         """
         length = request.headers.get("content-length", "")
-        if length.isascii() and length.isdigit() and int(length[:20]) > MOST_BYTES:
+        if length.isascii() and length.isdigit() and int(length[:20]) > MAX_BYTES:
             raise HTTPException(413, TOO_LARGE)
         try:
             async with asyncio.timeout(self.limits.body_seconds):
@@ -94,11 +96,11 @@ class BoundedBody:
     async def _read(self, request: Request) -> bytes:
         body = bytearray()
         async for chunk in request.stream():
-            if len(body) + len(chunk) > MOST_BYTES:
+            if len(body) + len(chunk) > MAX_BYTES:
                 raise HTTPException(413, TOO_LARGE)
-            if self.limits.held + len(chunk) > self.limits.most_bytes:
+            if self.limits.bytes_in_progress + len(chunk) > self.limits.max_bytes:
                 raise unavailable("Too many bytes are in progress.")
             self.bytes += len(chunk)
-            self.limits.held += len(chunk)
+            self.limits.bytes_in_progress += len(chunk)
             body += chunk
         return bytes(body)

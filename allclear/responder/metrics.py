@@ -119,7 +119,7 @@ def _source_of(scope: Scope) -> str | None:
 
 
 class _ProcessState(Collector):
-    """Collects the state of this process."""
+    """The collector of this process's state."""
 
     def __init__(self, supervisor: Supervisor, limits: Limits) -> None:
         self._supervisor = supervisor
@@ -140,11 +140,13 @@ class _ProcessState(Collector):
             again.add_metric([name], times)
         yield again
         yield GaugeMetricFamily("allclear_alerts_in_progress", "Alerts being received.", self._limits.requests)
-        yield GaugeMetricFamily("allclear_alerts_in_progress_bytes", "Bytes of their bodies.", self._limits.held)
+        yield GaugeMetricFamily(
+            "allclear_alerts_in_progress_bytes", "Bytes of their bodies.", self._limits.bytes_in_progress
+        )
 
 
 class _JournalState(Collector):
-    """Collects the state that the journal holds."""
+    """The collector of the journal's state."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -21,7 +21,7 @@ _CACHED = 1.0
 
 
 class ReadinessCheck:
-    """Checks whether the journal is writable, and whether each background loop makes progress."""
+    """The check whether the journal is writable, and whether each background loop makes progress."""
 
     def __init__(self, journal: Journal, supervisor: Supervisor, limits: Limits) -> None:
         self._journal = journal

@@ -1,4 +1,4 @@
-"""Sends a sample to a responder as its vendor would, and follows what becomes of it."""
+"""Sends a sample alert to a responder as the vendor would, and waits for the responder's decision."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ from allclear.responder.sources import SOURCES
 from allclear.responder.sources.source import MakeSample
 
 _CHECKS, _BETWEEN = 40, 0.25
-"""How often, and after how many seconds each, it is looked what became of a delivery."""
+"""How often the decision is requested, and the seconds between two requests."""
 
 
 @dataclass(frozen=True)
-class Sent:
-    """A sample that was taken in."""
+class SentSample:
+    """A sample that the responder has accepted."""
 
     delivery: str
     decision: dict[str, Any] | None
-    """What GET /alerts/{id} says of it; None without the responder's token, which alone may look."""
+    """The answer of GET /alerts/{id}; None if the responder's token is missing or wrong here."""
 
 
-def lacks(authenticator: AlertAuthenticator, source: str) -> str:
-    """Return what is missing here for samples of `source`, in a few words; nothing where it is configured."""
+def missing_configuration(authenticator: AlertAuthenticator, source: str) -> str:
+    """Return what is missing here for samples of `source`, in a few words; empty if it is configured."""
     if authenticator.credentials(source) is not None:
         return ""
     variables = authenticator.variables(source)
     return f"{' or '.join(variables)} is not set here" if variables else "not configured in systems.yaml"
 
 
-def send(authenticator: AlertAuthenticator, http: httpx.Client, source: str, name: str, now: datetime) -> Sent:
-    """Send a sample of `source` through `http`, whose base address is the responder's.
+def send_sample(
+    authenticator: AlertAuthenticator, http: httpx.Client, source: str, name: str, now: datetime
+) -> SentSample:
+    """Send a sample of `source` through `http`, whose base address is the responder's, and wait for the decision.
 
-    Raises NotFound for a sample there is not, ConfigError where this side or the responder lacks the secret or has
-    another, VendorRefused for what is turned away otherwise, Unreachable.
+    Raises NotFound if there is no such sample, MissingSecret or ConfigError if the secret is missing or differs here or
+    at the responder, Unreachable if the responder does not answer or is busy, and VendorRefused for other rejections.
     """
     make_sample = _sample(source, name)
     credentials = authenticator.credentials(source)
@@ -50,20 +52,20 @@ def send(authenticator: AlertAuthenticator, http: httpx.Client, source: str, nam
     request = SOURCES[source].sign(make_sample(now), credentials, now)
     address = f"/alerts/{source}" + (f"?{request.query}" if request.query else "")
     try:
-        answer = http.post(address, content=request.body, headers=list(request.headers))
+        response = http.post(address, content=request.body, headers=list(request.headers))
     except httpx.HTTPError as error:
         raise Unreachable(
             f"Nothing answers at {http.base_url}: {type(error).__name__}.",
-            "Start the responder (allclear up, or allclear responder), or set ALLCLEAR_RESPONDER_URL to where it is.",
+            "Start the responder (allclear up, or allclear responder), or set ALLCLEAR_RESPONDER_URL to its address.",
         ) from error
-    if not answer.is_success:
-        raise _turned_away(authenticator, source, answer)
-    delivery = str(answer.json()["id"])
-    return Sent(delivery, _became(http, delivery, authenticator.token))
+    if not response.is_success:
+        raise _rejected(authenticator, source, response)
+    delivery = str(response.json()["id"])
+    return SentSample(delivery, _wait_for_decision(http, delivery, authenticator.token))
 
 
 def _sample(source: str, name: str) -> MakeSample:
-    """Return what makes the sample `name` of `source`. Raises NotFound with the samples or sources there are."""
+    """Return the function that makes the sample. Raises NotFound with the names that exist."""
     if source not in SOURCES:
         raise NotFound(f"There is no alert source {source!r}.", f"There are: {', '.join(SOURCES)}.")
     samples = SOURCES[source].samples
@@ -77,7 +79,7 @@ def _cannot_sign(authenticator: AlertAuthenticator, source: str) -> AllclearErro
     if variables:
         return MissingSecret(
             f"A sample of {source} cannot be signed: {variables} is not set here.",
-            f"Set {variables} here to what it is where the responder runs.",
+            f"Set {variables} here to the same value as where the responder runs.",
         )
     return ConfigError(
         f"A sample of {source} cannot be signed: systems.yaml names no secret for it.",
@@ -86,54 +88,57 @@ def _cannot_sign(authenticator: AlertAuthenticator, source: str) -> AllclearErro
     )
 
 
-def _turned_away(authenticator: AlertAuthenticator, source: str, answer: httpx.Response) -> AllclearError:
-    """Return the refusal, with what a person does about it on which side."""
-    variables, address = " or ".join(authenticator.variables(source)), answer.request.url.copy_with(query=None)
-    said = f"The responder turned the sample of {source} away ({answer.status_code}): {_detail(answer)}"
-    match answer.status_code:
+def _rejected(authenticator: AlertAuthenticator, source: str, response: httpx.Response) -> AllclearError:
+    """Return the error for a rejected sample; its next step names the side on which something must be changed."""
+    variables, address = " or ".join(authenticator.variables(source)), response.request.url.copy_with(query=None)
+    message = f"The responder rejected the sample of {source} ({response.status_code}): {_detail(response)}"
+    match response.status_code:
         case 401:
-            return ConfigError(said, f"Set {variables} to the same value here and where the responder runs.")
+            return ConfigError(message, f"Set {variables} to the same value here and where the responder runs.")
         case 403:
             return ConfigError(
-                said,
-                f"Where the responder runs, `alerts: {source}` must stand in systems.yaml and {variables} be set; then "
-                "start it again.",
+                message,
+                f"Where the responder runs, add `alerts: {source}` to systems.yaml and set {variables}; then restart "
+                "the responder.",
             )
         case 404 | 405:
             return ConfigError(
-                f"{address} is no door for alerts of {source} ({answer.status_code}): {_detail(answer)}",
-                "Set ALLCLEAR_RESPONDER_URL to the responder's address; if it is that, update the responder.",
+                f"{address} does not accept alerts of {source} ({response.status_code}): {_detail(response)}",
+                "Set ALLCLEAR_RESPONDER_URL to the responder's address; if it is correct, update the responder.",
             )
         case 503:
-            wait = answer.headers.get("retry-after", "a few")
-            return Unreachable(said, f"Send it again in {plain(wait, 10)} seconds; GET /readyz says what is wrong.")
+            wait = response.headers.get("retry-after", "a few")
+            return Unreachable(
+                message, f"Send the sample again in {plain(wait, 10)} seconds; GET /readyz says what is wrong."
+            )
         case _:
-            return VendorRefused(said, "Read the responder's log.")
+            return VendorRefused(message, "Read the responder's log.")
 
 
-def _detail(answer: httpx.Response) -> str:
-    """Return why, in the answer's own words: its `detail`, or its text."""
+def _detail(response: httpx.Response) -> str:
+    """Return the reason that the response gives: its `detail`, or its text."""
     try:
-        said = str(answer.json()["detail"])
+        reason = str(response.json()["detail"])
     except (ValueError, LookupError, TypeError):
-        said = answer.text
-    return plain(said, LONG) or "it does not say why."
+        reason = response.text
+    return plain(reason, LONG) or "it gives no reason."
 
 
-def _became(http: httpx.Client, delivery: str, token: SecretStr | None) -> dict[str, Any] | None:
+def _wait_for_decision(http: httpx.Client, delivery: str, token: SecretStr | None) -> dict[str, Any] | None:
+    """Return the delivery with its decision; still `new` if there is none in time, None if it cannot be requested."""
     if token is None:
         return None
     headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
-    said: dict[str, Any] = {}
+    view: dict[str, Any] = {}
     for _ in range(_CHECKS):
         try:
-            answer = http.get(f"/alerts/{delivery}", headers=headers)
-        except httpx.HTTPError:  # it is taken in: only what became of it is not known
+            response = http.get(f"/alerts/{delivery}", headers=headers)
+        except httpx.HTTPError:  # the sample is accepted; only the decision is not known
             return None
-        if not answer.is_success:
+        if not response.is_success:
             return None
-        said = answer.json()
-        if said["state"] != "new":
+        view = response.json()
+        if view["state"] != "new":
             break
         time.sleep(_BETWEEN)
-    return said
+    return view

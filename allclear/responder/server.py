@@ -20,15 +20,15 @@ async def serve(settings: Settings) -> None:
 
     Raises AllclearError if it cannot start.
     """
-    where = urlsplit(settings.responder_url)
+    address = urlsplit(settings.responder_url)
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn handles the signal, then raises it again
         signal.signal(number, _ignore)
     async with open_engine(settings) as engine:
         app = make_app(engine, settings.alert_token)
         config = uvicorn.Config(
             app,
-            host=where.hostname or "127.0.0.1",
-            port=where.port or 8077,
+            host=address.hostname or "127.0.0.1",
+            port=address.port or 8077,
             log_level="warning",
             access_log=False,
             http=Connection,

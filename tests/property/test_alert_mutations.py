@@ -26,7 +26,7 @@ def test_twenty_thousand_mutations_are_refused_with_a_reason_or_parsed() -> None
         if source.authenticate(request, credentials_for(case[0]), utc_now()).level is None and case[0] == "statuscake":
             continue  # its signature is in the body, and is checked before anything is stored
         rejection = body_rejection(source, request)
-        assert rejection is None or rejection.startswith("The body is refused: ")
+        assert rejection is None or rejection.startswith("The body is rejected: ")
         headers, body, key = stored_parts(source, request, AuthenticationLevel.AUTHENTICATED)
         assert key.isascii()
         try:

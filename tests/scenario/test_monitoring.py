@@ -1,4 +1,4 @@
-"""Who watches the responder: its figures, its readiness, its loops, and the heartbeat that goes out."""
+"""The monitoring of the responder: its metrics, its readiness, its background loops, and its heartbeat."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import re
 import sqlite3
 import threading
-import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,13 +24,25 @@ from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.workers.heartbeat import Heartbeat, heartbeat_of
 from allclear.responder.workers.supervisor import Supervisor, report_progress
 from allclear.settings import Settings
-from tests.contract.simulator_support import until as patiently
-from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, engine_in, send, until
+from tests.contract.simulator_support import until as until_async
+from tests.unit.responder.responder_support import (
+    AUTH,
+    PAYMENTS,
+    TOKEN,
+    WAIT,
+    engine_in,
+    running_responder,
+    send,
+    until,
+)
+
+JOURNAL_SECONDS = 1.0
+"""The responder's limit for the journal in tests in which the journal hangs."""
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine on a journal of its own; Prefect is away."""
+    """An engine on its own journal; Prefect is unreachable."""
     engine = engine_in(tmp_path)
     yield engine
     engine.journal.close()
@@ -39,8 +50,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
-    """The responder, with its loops running, asked from this machine."""
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False), client=("127.0.0.1", 5)) as client:
+    """A client of the responder on this machine; the workers run."""
+    with running_responder(engine) as client:
         yield client
 
 
@@ -50,39 +61,39 @@ def file_of(engine: Engine) -> str:
 
 
 @contextmanager
-def held(engine: Engine) -> Generator[None]:
-    """Keep everybody else from writing into the journal; it can still be read."""
+def write_locked(engine: Engine) -> Generator[None]:
+    """Hold the journal's write lock inside the block; the journal can still be read."""
     with closing(sqlite3.connect(file_of(engine), isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         yield
 
 
-# --- figures ---------------------------------------------------------------------------------------------
+# --- metrics ---------------------------------------------------------------------------------------------
 
-Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def figures(client: TestClient) -> Figures:
+def metrics(client: TestClient) -> Samples:
     """Return every sample of /metrics by its name and labels."""
-    said = client.get("/metrics")
-    assert said.headers["content-type"].startswith("text/plain; version=0.0.4")
+    response = client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(said.text)
+        for family in text_string_to_metric_families(response.text)
         for sample in family.samples
     }
 
 
-def test_the_figures_follow_what_happens(client: TestClient) -> None:
-    """Alerts, answers, deliveries, incidents and errands are counted, by names and labels of our own alone."""
+def test_the_metrics_count_alerts_responses_and_incidents(client: TestClient) -> None:
+    """Alerts, responses, deliveries, incidents and outbox messages are counted; no label holds text from a request."""
     send(client, {**PAYMENTS, "title": "Zitronenfalter"})
     client.post("/alerts/json", json=PAYMENTS)
     client.post("/alerts/Zitronenfalter", json=PAYMENTS)
     client.post("/alerts/json", content=b"x" * (1024 * 1024 + 1), headers=AUTH)
-    found = figures(client)
+    samples = metrics(client)
 
     def value(name: str, **labels: str) -> float:
-        return found[name, tuple(sorted(labels.items()))]
+        return samples[name, tuple(sorted(labels.items()))]
 
     assert value("allclear_alerts_received_total", source="json") == 3
     assert value("allclear_alerts_received_total", source="other") == 1
@@ -95,20 +106,20 @@ def test_the_figures_follow_what_happens(client: TestClient) -> None:
     assert value("allclear_deliveries", state="quarantined") == 0
     assert value("allclear_open_incidents", severity="P0") == 1
     assert value("allclear_outbox_messages") == 1
-    assert value("allclear_oldest_outbox_message_age_seconds") == 0  # it is counted from the first look
-    assert 0 < figures(client)["allclear_oldest_outbox_message_age_seconds", ()] < 60
+    assert value("allclear_oldest_outbox_message_age_seconds") == 0  # measured from the first scrape
+    assert metrics(client)["allclear_oldest_outbox_message_age_seconds", ()] > 0
     assert value("allclear_oldest_unread_delivery_age_seconds") == 0
     assert value("allclear_open_questions") == 0
     assert value("allclear_acts_total", status="verified") == 0
-    assert value("allclear_loop_last_progress_age_seconds", loop="inbox") < 20
+    assert value("allclear_loop_last_progress_age_seconds", loop="inbox") >= 0
     assert value("allclear_loop_restarts_total", loop="outbox") == 0
     assert value("allclear_journal_up") == 1
-    assert any(name == "allclear_build_info" for name, _ in found)
+    assert any(name == "allclear_build_info" for name, _ in samples)
     assert "Zitronenfalter" not in client.get("/metrics").text
 
 
-def test_names_follow_prometheus_rules(client: TestClient) -> None:
-    """Our names are in snake case with base units; counters, and counters alone, end in _total; each has its help."""
+def test_the_names_of_metrics_follow_prometheus_rules(client: TestClient) -> None:
+    """Names are in snake case with base units, only counters end in `_total`, and each metric has a help text."""
     families = list(text_string_to_metric_families(client.get("/metrics").text))
     ours = [family for family in families if family.name.startswith("allclear_")]
     assert len(ours) >= 17
@@ -120,55 +131,54 @@ def test_names_follow_prometheus_rules(client: TestClient) -> None:
             assert (family.type == "counter") == sample.name.endswith("_total"), sample.name
 
 
-def test_the_figures_are_open_to_this_machine_alone(engine: Engine) -> None:
-    """From elsewhere, or through a proxy here, they need the token; so a stranger learns nothing of the company."""
-    app = make_app(engine, SecretStr(TOKEN), drives=False)
-    with TestClient(app, client=("127.0.0.1", 5)) as near:
-        assert near.get("/metrics").status_code == 200
-        for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
-            assert near.get("/metrics", headers={header: "127.0.0.1"}).status_code == 401
-        far = TestClient(app, client=("203.0.113.7", 5))
-        assert far.get("/metrics").status_code == 401
-        assert far.get("/metrics", headers=AUTH).status_code == 200
+def test_the_metrics_need_the_token_unless_the_client_is_local(client: TestClient) -> None:
+    """Requests from another machine, or through a proxy on this machine, need the token."""
+    assert client.get("/metrics").status_code == 200
+    for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
+        assert client.get("/metrics", headers={header: "127.0.0.1"}).status_code == 401
+    remote = TestClient(client.app, client=("203.0.113.7", 5))
+    assert remote.get("/metrics").status_code == 401
+    assert remote.get("/metrics", headers=AUTH).status_code == 200
 
 
-def test_the_figures_tell_that_the_journal_is_away(client: TestClient, engine: Engine) -> None:
-    """While the journal cannot be read, the figures of the process still come."""
+def test_the_metrics_report_a_journal_that_cannot_be_read(client: TestClient, engine: Engine) -> None:
+    """While the journal cannot be read, the metrics of the process are still returned."""
     send(client, PAYMENTS)
     with closing(sqlite3.connect(file_of(engine))) as connection:
         connection.execute("ALTER TABLE inbox RENAME TO lost")
-    found = figures(client)
-    assert found["allclear_journal_up", ()] == 0
-    assert found["allclear_alerts_received_total", (("source", "json"),)] == 1
-    assert ("allclear_outbox_messages", ()) not in found
+    samples = metrics(client)
+    assert samples["allclear_journal_up", ()] == 0
+    assert samples["allclear_alerts_received_total", (("source", "json"),)] == 1
+    assert ("allclear_outbox_messages", ()) not in samples
 
 
 # --- readiness -------------------------------------------------------------------------------------------
 
 
-def test_a_journal_that_can_only_be_read_is_not_ready(tmp_path: Path) -> None:
-    """Where every read still works but a write does not, /readyz is 503; it names no path to strangers."""
+def test_the_responder_is_not_ready_if_the_journal_can_only_be_read(tmp_path: Path) -> None:
+    """If reads work and writes do not, /readyz answers 503. The answer names no file, because it needs no token."""
     engine = engine_in(tmp_path)
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(journal_seconds=0.3))) as client:
-        assert client.get("/readyz").json()["status"] == "ready"
-        with held(engine):
+    limits = Limits(journal_seconds=JOURNAL_SECONDS)
+    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=limits)) as client:
+        until(lambda: client.get("/readyz").json()["status"] == "ready")
+        with write_locked(engine):
 
             def not_ready() -> bool:
                 return client.get("/readyz").status_code == 503
 
             until(not_ready)
-            said = client.get("/readyz")
-            assert said.json() == {"status": "not ready", "problems": ["The journal cannot be written."]}
-            assert said.headers["Retry-After"]
+            response = client.get("/readyz")
+            assert response.json() == {"status": "not ready", "problems": ["The journal cannot be written."]}
+            assert response.headers["Retry-After"]
             assert engine.journal.counts().deliveries == {}
         until(lambda: client.get("/readyz").status_code == 200)
     engine.journal.close()
 
 
-async def test_a_loop_that_dies_is_named_and_started_again(caplog: pytest.LogCaptureFixture) -> None:
-    """A loop that raises, or simply ends, is down until it makes a round again; that is logged and counted."""
+async def test_a_loop_that_ends_is_reported_and_restarted(caplog: pytest.LogCaptureFixture) -> None:
+    """A loop that raises or returns is down until it reports progress again; the restart is logged and counted."""
     runs: list[int] = []
-    goes = asyncio.Event()
+    repaired = asyncio.Event()
 
     async def loop() -> None:
         runs.append(1)
@@ -177,56 +187,59 @@ async def test_a_loop_that_dies_is_named_and_started_again(caplog: pytest.LogCap
             raise RuntimeError(msg)
         if len(runs) == 2:
             return
-        await goes.wait()
+        await repaired.wait()
         while True:
             report_progress()
             await asyncio.sleep(0.01)
 
     loops = Supervisor(pauses=(0.01,))
-    loops.start("outbox", loop, stuck_after=5)
-    await patiently(lambda: len(runs) == 3)
+    loops.start("outbox", loop, stuck_after=WAIT)
+    await until_async(lambda: len(runs) == 3, WAIT)
     assert loops.problems() == ["The outbox loop ended and is being restarted."]
     assert loops.restarts() == {"outbox": 2}
-    goes.set()
-    await patiently(lambda: not loops.problems())
-    assert loops.ages()["outbox"] < 1
+    repaired.set()
+    await until_async(lambda: not loops.problems(), WAIT)
     await loops.stop()
     assert "The outbox loop failed" in caplog.text
 
 
-async def test_a_loop_that_hangs_is_named() -> None:
-    """Without a round for its time a loop counts as stuck; work in a thread for it counts as its round."""
-    hold = asyncio.Event()
+async def test_a_loop_that_hangs_is_reported() -> None:
+    """A loop that reports no progress in time counts as stuck; a thread that works for a loop can report progress."""
+    may_report, reported = asyncio.Event(), asyncio.Event()
 
     async def hangs() -> None:
-        await hold.wait()
+        await asyncio.Event().wait()
 
     async def works() -> None:
-        while True:
-            await asyncio.to_thread(report_progress)
-            await asyncio.sleep(0.01)
+        await may_report.wait()
+        await asyncio.to_thread(report_progress)
+        reported.set()
+        await asyncio.Event().wait()
 
     loops = Supervisor()
+    loops.start("works", works, stuck_after=WAIT)
     loops.start("hangs", hangs, stuck_after=0.1)
-    loops.start("works", works, stuck_after=0.1)
-    await asyncio.sleep(0.3)
-    (trouble,) = loops.problems()
-    assert trouble.startswith("The hangs loop has made no progress")
+    (problem,) = await until_async(loops.problems, WAIT)
+    assert problem.startswith("The hangs loop has made no progress")
+    may_report.set()
+    await reported.wait()
+    ages = loops.ages()
+    assert ages["works"] < ages["hangs"]  # `works` was started first, and has reported progress since
     await loops.stop()
 
 
-async def test_a_stuck_loop_is_not_ready(engine: Engine) -> None:
-    """What keeps a loop from its rounds keeps the responder from being ready, whatever the journal says."""
+async def test_the_responder_is_not_ready_while_a_loop_is_stuck(engine: Engine) -> None:
+    """A stuck loop makes the responder not ready, even if the journal is writable."""
     loops = Supervisor()
 
     async def outbox() -> None:
         await asyncio.Event().wait()
 
     loops.start("outbox", outbox, stuck_after=0.05)
-    await asyncio.sleep(0.1)
-    ready = ReadinessCheck(engine.journal, loops, Limits())
-    (trouble,) = await ready.problems()
-    assert "outbox" in trouble
+    await until_async(loops.problems, WAIT)
+    ready = ReadinessCheck(engine.journal, loops, Limits(journal_seconds=WAIT))
+    (problem,) = await ready.problems()
+    assert "outbox" in problem
     ready.close()
     await loops.stop()
 
@@ -235,87 +248,105 @@ async def test_a_stuck_loop_is_not_ready(engine: Engine) -> None:
 
 
 class Switch(BaseHTTPRequestHandler):
-    """A dead-man's switch: notes when it is called."""
+    """A dead-man's switch that records its calls."""
 
     calls: list[str]
     status: int = 200
 
     def do_GET(self) -> None:
-        """Take a call."""
+        """Record a call."""
         type(self).calls.append(self.path)
         self.send_response(type(self).status)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Says nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def switch() -> Generator[tuple[type[Switch], str]]:
     """Yield a switch and its address."""
-    mine = type("MySwitch", (Switch,), {"calls": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), mine)
+    handler = type("OwnSwitch", (Switch,), {"calls": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield mine, f"http://127.0.0.1:{server.server_address[1]}/ping/a-secret-number"
+        yield handler, f"http://127.0.0.1:{server.server_address[1]}/ping/a-secret-number"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def test_the_heartbeat_goes_out_while_the_responder_is_ready(tmp_path: Path) -> None:
-    """The switch is called again and again; while the journal cannot be written it is not, and then it is again."""
-    with switch() as (calls, url):
+def test_the_heartbeat_is_sent_while_the_responder_is_ready(tmp_path: Path) -> None:
+    """The responder calls the configured switch repeatedly."""
+    with switch() as (handler, url):
         engine = engine_in(tmp_path, heartbeat_url=url, heartbeat_seconds=1)
-        limits = Limits(journal_seconds=0.3)
-        with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=limits)) as client:
-            until(lambda: len(calls.calls) >= 2, 8)
-            assert set(calls.calls) == {"/ping/a-secret-number"}
-            with held(engine):
-                until(lambda: client.get("/readyz").status_code == 503)
-                time.sleep(0.2)
-                before = len(calls.calls)
-                time.sleep(2.2)
-                assert len(calls.calls) == before
-            until(lambda: len(calls.calls) > before, 8)
+        with running_responder(engine):
+            until(lambda: len(handler.calls) >= 2)
+        assert set(handler.calls) == {"/ping/a-secret-number"}
         engine.journal.close()
 
 
-async def test_an_outage_of_the_switch_is_logged_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
-    """Failing calls raise nothing; the outage is one line without the address's secret, and its end another."""
-    ready = ReadinessCheck(engine.journal, Supervisor(), Limits())
-    with caplog.at_level(logging.WARNING), switch() as (calls, url):
+async def test_no_heartbeat_is_sent_while_the_journal_cannot_be_written(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two beats during the outage call nothing and are logged once; the next beat after it calls the switch again."""
+    limits = Limits(journal_seconds=JOURNAL_SECONDS)
+    with switch() as (handler, url), caplog.at_level(logging.WARNING):
+        ready = ReadinessCheck(engine.journal, Supervisor(), limits)
         heartbeat = Heartbeat(url, 30, ready)
-        calls.status = 500
-        for _ in range(3):
+        with write_locked(engine):
+            for _ in range(2):
+                await heartbeat.beat()
+            assert handler.calls == []
+        for _ in range(1000):
             await heartbeat.beat()
-        calls.status = 200
-        await heartbeat.beat()
+            if handler.calls:
+                break
+            await asyncio.sleep(0.05)
         await heartbeat.close()
-        gone = Heartbeat("http://127.0.0.1:9/a-secret-number", 30, ready)
-        for _ in range(3):
-            await gone.beat()
-        await gone.close()
-    ready.close()
-    assert [record.getMessage() for record in caplog.records if record.name == "allclear.responder"] == [
-        "The heartbeat was answered 500 by 127.0.0.1.",
-        "The heartbeat goes out again.",
-        "The heartbeat does not get through to 127.0.0.1 (ConnectError).",
+    assert handler.calls == ["/ping/a-secret-number"]
+    messages = [record.getMessage() for record in caplog.records if "heartbeat" in record.getMessage()]
+    assert messages == [
+        "The heartbeat is not sent, because the responder is not ready: The journal cannot be written.",
+        "The heartbeat is sent again.",
     ]
 
 
-def test_a_rehearsal_has_no_heartbeat(tmp_path: Path, engine: Engine) -> None:
-    """With a simulated production behind it, a responder never calls: it would hide that the real one is gone."""
-    described = tmp_path / "simulation.json"
-    described.write_text('{"endpoints": {}, "control": "", "secrets": {}}')
+async def test_an_outage_of_the_switch_is_logged_once(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """Failing calls raise nothing. The outage is one log line without the address's secret, and its end another."""
+    ready = ReadinessCheck(engine.journal, Supervisor(), Limits(journal_seconds=WAIT))
+    with caplog.at_level(logging.WARNING), switch() as (handler, url):
+        heartbeat = Heartbeat(url, 30, ready)
+        handler.status = 500
+        for _ in range(3):
+            await heartbeat.beat()
+        handler.status = 200
+        await heartbeat.beat()
+        await heartbeat.close()
+        unreachable = Heartbeat("http://127.0.0.1:9/a-secret-number", 30, ready)
+        for _ in range(3):
+            await unreachable.beat()
+        await unreachable.close()
+    ready.close()
+    assert [record.getMessage() for record in caplog.records if record.name == "allclear.responder"] == [
+        "The heartbeat call to 127.0.0.1 failed (HTTP 500); will retry in 30 s.",
+        "The heartbeat is sent again.",
+        "The heartbeat call to 127.0.0.1 failed (ConnectError); will retry in 30 s.",
+    ]
+
+
+def test_a_simulated_responder_has_no_heartbeat(tmp_path: Path, engine: Engine) -> None:
+    """A responder with a simulated production never calls, because that would hide that the real one is down."""
+    simulation = tmp_path / "simulation.json"
+    simulation.write_text('{"endpoints": {}, "control": "", "secrets": {}}')
     ready = ReadinessCheck(engine.journal, Supervisor(), Limits())
     url = "https://switch.example/a-secret-number"
     assert heartbeat_of(Settings(heartbeat_url=SecretStr(url)), ready) is not None
-    assert heartbeat_of(Settings(heartbeat_url=SecretStr(url), simulation=described), ready) is None
+    assert heartbeat_of(Settings(heartbeat_url=SecretStr(url), simulation=simulation), ready) is None
     assert heartbeat_of(Settings(heartbeat_url=SecretStr(" ")), ready) is None
     assert "a-secret-number" not in repr(Settings(heartbeat_url=SecretStr(url)))
-    with pytest.raises(ValidationError, match="no address"):
+    with pytest.raises(ValidationError, match="not an address"):
         Settings(heartbeat_url=SecretStr("switch.example"))
     ready.close()

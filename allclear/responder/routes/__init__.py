@@ -1,5 +1,5 @@
-"""What can be asked of the responder over HTTP: one file for each kind of door.
+"""The HTTP routes of the responder, one file for each group.
 
-`alerts` takes alerts in and says what became of them, `incidents` shows how incidents stand, `health` says how the
-responder itself is. `token` guards, `answers` is what they answer.
+`alerts` takes alerts in, shows and retries them; `incidents` shows incidents; `health` reports on the responder itself.
+`auth` checks the token, `models` has the models of the responses, and `views` builds those of alerts.
 """

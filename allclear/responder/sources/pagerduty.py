@@ -2,7 +2,7 @@
 
 *Source:* PagerDuty's developer documentation, "Webhooks Overview" and "Verifying Signatures", 2026-11:
 `X-PagerDuty-Signature` lists `v1=` and the hex HMAC-SHA256 of the body, several while a secret is being replaced;
-one must fit. `X-Webhook-Id` is the delivery's id. PagerDuty waits 5 s, retries after 429 and 5xx for 48 h and drops a
+one must match. `X-Webhook-Id` is the delivery's id. PagerDuty waits 5 s, retries after 429 and 5xx for 48 h and drops a
 request after another 4xx; three drops in a row disable the webhook for a day. `pagey.ping` is its test.
 
 PagerDuty "resolves" an incident that was merged into another; the problem has not ended, so this is ignored.

@@ -25,7 +25,7 @@ from allclear.responder.sources.signatures import WEAK, AuthenticationResult, Cr
 from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source
 
 _TOKEN = "Token"  # noqa: S105 - the name of a field
-_HIDDEN = "[not kept]"
+_HIDDEN = "[not stored]"
 
 
 class Report(Body):

@@ -1,1 +1,1 @@
-"""The background workers of the responder, and what supervises them."""
+"""The background workers of the responder, and their supervisor."""

@@ -1,8 +1,8 @@
 """Runs the background workers on their own event loop and thread, so that a slow journal cannot block the endpoints.
 
-The engine writes to the journal synchronously, because the next move may follow only from what is durable. A slow disk
-or a database that does not answer for seconds then delays the moves, but not the HTTP endpoints: they go on accepting
-alerts, or answer that they cannot.
+The engine writes to the journal synchronously, because the next move may depend only on durable entries. A slow disk or
+a database that does not answer for seconds then delays the moves. It does not delay the HTTP endpoints, which still
+accept alerts or answer 503.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _TIMEOUT = 10.0
 
 
 class Heartbeat:
-    """The loop that calls one URL. The URL is a secret: a caller that knows it could silence the alarm."""
+    """The loop that calls one URL. The URL is a secret, because every call to it suppresses the alarm."""
 
     def __init__(self, url: str, every: float, ready: ReadinessCheck) -> None:
         self._url = url
@@ -32,7 +32,7 @@ class Heartbeat:
         """Seconds without a call after which this loop counts as stuck."""
         self._http = httpx.AsyncClient(timeout=_TIMEOUT)
         self._outage = ""
-        """Why no call gets through at present; empty if calls do."""
+        """Why the last call was not made or failed; empty if it succeeded."""
 
     async def run(self) -> None:
         """Call until cancelled."""
@@ -42,9 +42,10 @@ class Heartbeat:
             await asyncio.sleep(self._every)
 
     async def beat(self) -> None:
-        """Call once if the responder is ready. Never raises for what the other side does."""
+        """Call once if the responder is ready. A call that fails is logged; nothing is raised."""
         problems = await self._ready.problems()
-        self._log_change(f"is held back: {problems[0]}" if problems else await self._call())
+        not_ready = f"is not sent, because the responder is not ready: {' '.join(problems)}"
+        self._log_change(not_ready if problems else await self._call())
 
     async def close(self) -> None:
         """Release the connection and the readiness check."""
@@ -53,17 +54,20 @@ class Heartbeat:
 
     async def _call(self) -> str:
         try:
-            answer = await self._http.get(self._url)
+            response = await self._http.get(self._url)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return f"does not get through to {urlsplit(self._url).hostname} ({type(error).__name__})."
-        return "" if answer.is_success else f"was answered {answer.status_code} by {urlsplit(self._url).hostname}."
+            return self._failed(type(error).__name__)
+        return "" if response.is_success else self._failed(f"HTTP {response.status_code}")
+
+    def _failed(self, reason: str) -> str:
+        return f"call to {urlsplit(self._url).hostname} failed ({reason}); will retry in {self._every:g} s."
 
     def _log_change(self, outage: str) -> None:
         """Log the beginning and the end of an outage, not each failed call."""
         if outage and not self._outage:
             log.error("The heartbeat %s", outage)
         elif self._outage and not outage:
-            log.warning("The heartbeat goes out again.")
+            log.warning("The heartbeat is sent again.")
         self._outage = outage
 
 

@@ -1,7 +1,7 @@
 """Takes in the deliveries that wait in the inbox, in short transactions, so that other writers get their turn.
 
-A delivery may hold thousands of alerts. It is taken in over many transactions, each durable by itself, while the
-deliveries of other sources go on beside it. Further deliveries of its own source wait, because a firing and its resolve
+A delivery may hold thousands of alerts. It is taken in over many transactions, each durable by itself. Deliveries of
+other sources are taken in between them. Further deliveries of its own source wait, because an alert and its resolution
 must stay in order.
 """
 
@@ -44,7 +44,7 @@ _READ_AHEAD = 50
 """Alerts that are parsed before a transaction begins, unless a single delivery holds more."""
 
 _POLL = 1.0
-"""Seconds after which the inbox is read even if nothing announced a new delivery."""
+"""Seconds after which the inbox is read even if `arrived` is not set."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,11 @@ class OpenDelivery:
     delivery: Delivery
     alerts: tuple[Alert, ...] = ()
     taken: tuple[Taken, ...] = ()
-    """What became of the alerts taken in so far."""
+    """The decisions about the alerts taken in so far."""
     result: tuple[str, str] | None = None
     """The delivery's state and reason, if it holds no alerts."""
     note: str = ""
+    """A sentence about the delivery that comes before the reasons of its alerts."""
 
     @property
     def finished(self) -> bool:
@@ -66,7 +67,7 @@ class OpenDelivery:
 
 
 class InboxWorker:
-    """Reads the inbox. `take_in` is for one thread at a time."""
+    """The reader of the inbox. `take_in` is for one thread at a time."""
 
     def __init__(self, engine: Engine, wake: asyncio.Event | None = None) -> None:
         """`wake` is set when the worker has written something that the incident worker must see."""
@@ -74,12 +75,12 @@ class InboxWorker:
         self._intake = engine.intake
         self._wake = wake or asyncio.Event()
         self._open: dict[str, OpenDelivery] = {}
-        """Deliveries that are parsed and not yet taken in to the end."""
+        """Deliveries that are parsed and not completely taken in."""
         self.arrived = asyncio.Event()
         """Set whenever a new delivery is in the inbox."""
 
     async def run(self) -> None:
-        """Take in what arrives, until cancelled; first of all what an earlier process left."""
+        """Take in deliveries until cancelled, beginning with those that an earlier process left."""
         while True:
             with suppress(TimeoutError):
                 # `wait_for` of Python 3.11 drops a cancellation if the event is set in the same moment.
@@ -96,7 +97,7 @@ class InboxWorker:
             report_progress()
 
     def take_in(self) -> None:
-        """Take in every delivery that waits. Raises JournalError; what is not taken in by then waits in the inbox."""
+        """Take in every delivery that waits. Raises JournalError; the remaining deliveries then stay in the inbox."""
         while waiting := self._journal.unread():
             self._open = {one: self._open[one] for one, _ in waiting if one in self._open}
             while waiting:
@@ -109,7 +110,7 @@ class InboxWorker:
     # --- one transaction -------------------------------------------------------------------------------
 
     def _next(self, waiting: list[tuple[str, str]]) -> list[OpenDelivery]:
-        """Parse the first deliveries, as many as one transaction may take in: parsing takes time outside of it."""
+        """Parse the first deliveries, as many as one transaction may take in, before that transaction begins."""
         parsed, alerts = list[OpenDelivery](), 0
         for delivery_id, _ in waiting:
             if delivery_id not in self._open:
@@ -121,7 +122,7 @@ class InboxWorker:
         return parsed
 
     def _turn(self, waiting: list[OpenDelivery]) -> list[OpenDelivery]:
-        """Take in as many deliveries as one transaction has time for, and return those that it came to."""
+        """Take in as many deliveries as one transaction has time for, and return them; the last may be unfinished."""
         end, reached = monotonic() + _TURN, list[OpenDelivery]()
         try:
             with self._journal.transaction(INCIDENTS):
@@ -145,9 +146,9 @@ class InboxWorker:
         return one
 
     def _take_alone(self, one: OpenDelivery) -> OpenDelivery:
-        """Take in the rest of a delivery, each alert in its own transaction; quarantine what cannot be taken in.
+        """Take in the rest of a delivery, each alert in its own transaction; quarantine alerts that fail.
 
-        Raises JournalError: the rest stays in the inbox until the journal is back.
+        Raises JournalError if the journal fails: the rest stays in the inbox until the journal works again.
         """
         while not one.finished:
             try:
@@ -191,7 +192,7 @@ class InboxWorker:
         return OpenDelivery(delivery, checked, self._taken_before(delivery)[: len(checked)], note=note)
 
     def _taken_before(self, delivery: Delivery) -> tuple[Taken, ...]:
-        """Return what became of the first alerts, which an earlier process took in."""
+        """Return the decisions about the first alerts, which an earlier process took in."""
         if not delivery.taken_in:
             return ()
         rows = sorted(self._journal.decisions(delivery=delivery.id, limit=None), key=lambda row: row.at)

@@ -1,7 +1,7 @@
 """Makes alerts durable in batches: all that arrive while the journal is busy go into the next transaction.
 
-Each alert is answered only after its transaction is on disk. So hundreds at once need few disk syncs, and a single
-alert waits for no other.
+Each alert is answered after its transaction is on disk. So hundreds of alerts at once need few disk syncs, and a single
+alert does not wait for others.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _BATCH = 256
 """Deliveries in one transaction."""
 
 Receipt = tuple[str, bool]
-"""A delivery's id, and whether it is new work."""
+"""A delivery's id, and whether the inbox worker has to read it."""
 
 
 class InboxWriter:
-    """Writes deliveries into the inbox. It belongs to the event loop that first calls it."""
+    """The writer of the inbox. It belongs to the event loop that first calls it."""
 
     def __init__(self, journal: Journal, observe: Callable[[float], None]) -> None:
         """`observe` is called with the duration of each transaction, in seconds."""

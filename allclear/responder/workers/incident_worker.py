@@ -1,7 +1,7 @@
-"""Carries incidents through detection and containment without waiting for Prefect, and carries out what is approved.
+"""Carries incidents through detection and containment without waiting for Prefect, and carries out approved acts.
 
-Flows make the same moves: the responder or the flow makes a move first, and the other finds it in the journal. So
-nothing here depends on Prefect.
+Flows make the same moves. The journal records each move that the responder or a flow has made, so the other does not
+make it again, and nothing here depends on Prefect.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _PHASES = (Phase.DETECT, Phase.CONTAIN)
 
 
 class IncidentWorker:
-    """Watches the open incidents of one company, and carries each on until a person must answer.
+    """The worker that carries on the open incidents of one company, each until a person must answer.
 
     Approved acts are carried out beside the incident's other moves: a probe that lasts minutes delays no act.
     """
@@ -159,7 +159,7 @@ def _approved(incident: Incident) -> list[str]:
     return [
         act.id
         for act in incident.acts.values()
-        # A reminder or a live message is finished by the worker that sends it, and nothing waits for it.
+        # The worker that sends reminders and live messages finishes them, and nothing waits for them.
         if act.proposed.phase not in {REMINDER, LIVE_MESSAGE}
         and clearance(incident, act) in {Clearance.INTERRUPTED, Clearance.APPROVED}
     ]

@@ -36,7 +36,7 @@ _NAMES = 25
 """Incidents in one query to Prefect, which returns at most two hundred runs."""
 
 _SILENT_FOR = timedelta(minutes=5)
-"""How long a run may be under way before its first line: after a storm, runs wait for a processor."""
+"""How long a run may take to record its process: after an alert storm, runs wait for a processor."""
 
 _LONGEST_PAUSE = timedelta(minutes=30)
 """The longest back-off between two restarts of a phase whose runs keep dying."""
@@ -46,7 +46,7 @@ _REVIEWED_WITHIN = timedelta(days=14)
 
 
 class RunRecovery:
-    """Watches the flow runs of one company's incidents."""
+    """The loop that checks the flow runs of one company's incidents."""
 
     def __init__(self, engine: Engine, prefect: PrefectApi) -> None:
         self._engine = engine
@@ -54,7 +54,7 @@ class RunRecovery:
         self._sweep = Sweep(log, "restart the flow run", at_once=1)
 
     async def run(self) -> None:
-        """Watch until cancelled; the first check is the one after a restart of the responder."""
+        """Check until cancelled. The first check is made at once: the responder may have been restarted."""
         while True:
             checked = await run_round(self._check_if_reachable, "Checking the flow runs failed; will retry.")
             await asyncio.sleep(_INTERVAL if checked else _RETRY)
@@ -89,8 +89,8 @@ class RunRecovery:
 
     def _incidents(self) -> Iterator[Incident]:
         """Yield the company's incidents that may have a run under way."""
-        standing = self._engine.conductor.incidents(ended_since=utc_now() - _REVIEWED_WITHIN)
-        return (incident for incident in standing if incident.responds)
+        incidents = self._engine.conductor.incidents(ended_since=utc_now() - _REVIEWED_WITHIN)
+        return (incident for incident in incidents if incident.responds)
 
     def _phase(self, incident: Incident) -> str | None:
         """Return the phase in which something is left to do."""
@@ -110,7 +110,7 @@ class RunRecovery:
 
     def _dead(self, incident: Incident, run: FlowRun) -> bool:
         holder, began = incident.run_holders.get(run.id, ("", datetime.min.replace(tzinfo=run.since.tzinfo)))
-        if holder and began >= run.since:  # this start of the run has reached its first line
+        if holder and began >= run.since:  # this start of the run has recorded its process
             return self._engine.journal.gone(holder)
         return utc_now() - run.since > _SILENT_FOR and (not holder or self._engine.journal.gone(holder))
 

@@ -1,8 +1,8 @@
-"""Runs the responder's worker loops, restarts those that end, and knows when each last reported progress.
+"""Runs the responder's worker loops, restarts those that end, and records when each last reported progress.
 
-A loop that ends or fails is restarted after a pause, and that is logged: as long as the process lives, it takes alerts
-in. A loop that hangs is left alone, because what it holds is not known. In both cases the responder is not ready until
-the loop reports progress again (`readiness.py`, `heartbeat.py`).
+A loop that ends or fails is logged and restarted after a pause, so that the process goes on taking in alerts. A loop
+that hangs is not restarted, because the locks and connections that it holds are not known. In both cases the responder
+is not ready until the loop reports progress again (`readiness.py`, `heartbeat.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Timers: the loops that act when a time is over, whatever else happens."""
+"""Timers: the loops that apply approval timeouts, start reminders and check for recovery when these are due."""
 
 from __future__ import annotations
 

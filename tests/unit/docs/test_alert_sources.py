@@ -20,7 +20,7 @@ from allclear.responder.limits import Limits
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.datadog import Template
 from allclear.responder.sources.request import RawRequest
-from allclear.responder.strict_json import MOST_BYTES, MOST_DEPTH
+from allclear.responder.strict_json import MAX_BYTES, MAX_DEPTH
 from allclear.settings import Settings
 from tests.contract.simulator_support import REPOSITORY
 from tests.unit.responder.responder_support import engine_in
@@ -91,10 +91,10 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     """The page gives the sizes and times that the code uses."""
     limits = Limits()
     page = " ".join(PAGE.split())
-    assert f"took over {limits.journal_seconds:g} s; over {limits.most_requests} alerts" in page
-    assert f"or {limits.most_bytes // MOST_BYTES} MiB of them" in page
+    assert f"took over {limits.journal_seconds:g} s; over {limits.max_requests} alerts" in page
+    assert f"or {limits.max_bytes // MAX_BYTES} MiB of them" in page
     assert f"the body took over {limits.body_seconds:g} s" in page
     assert f"A head that takes over {Connection.head_seconds:g} s" in page
-    assert f"Beyond {Connection.most} connections" in page
-    assert f"nested deeper than {MOST_DEPTH}" in page
+    assert f"Beyond {Connection.max_connections} connections" in page
+    assert f"nested deeper than {MAX_DEPTH}" in page
     assert f"`ALLCLEAR_HEARTBEAT_SECONDS` ({Settings().heartbeat_seconds:g})" in page

@@ -1,4 +1,4 @@
-"""What the tests of the responder's doors share: an engine, the doors on a real socket, and waiting."""
+"""Shared parts of the responder's tests: an engine, the HTTP service on a real socket, and waiting."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ AUTH = {"Authorization": f"Bearer {TOKEN}"}
 PAYMENTS = {"key": "payments", "title": "Payments fail", "labels": {"alertname": "PaymentProcessingFailures"}}
 
 
+WAIT = 60.0
+"""Seconds to wait for a condition: enough on a machine that is busy with other work."""
+
+
 def engine_in(folder: Path, prefect: str = "http://127.0.0.1:9/api", **more: Any) -> Engine:  # noqa: ANN401 - settings
-    """Return VintStreet's engine on a journal in `folder`; Prefect is away unless its address is told."""
+    """Return VintStreet's engine on a journal in `folder`; by default Prefect is unreachable."""
     return make_engine(Settings(journal_url=new_journal(folder), PREFECT_API_URL=prefect, **more), environ={})
 
 
-def incidents_beside(engine: Engine) -> list[str]:
+def open_incidents_of_other_scopes(engine: Engine) -> list[str]:
     """Open an incident of another company and one of a drill in the engine's journal, and return their ids."""
     opened: list[str] = []
     for short, scope in (("AC", Scope("acme", simulated=False)), ("VS", DRILL)):
@@ -48,72 +52,77 @@ def incidents_beside(engine: Engine) -> list[str]:
     return opened
 
 
-def until(true: Callable[[], Any], seconds: float = 5.0) -> Any:  # noqa: ANN401 - what it waits for
-    """Return what `true` gives as soon as that is something."""
-    end = time.monotonic() + seconds
+def until(condition: Callable[[], Any]) -> Any:  # noqa: ANN401 - the condition's value
+    """Return the value of `condition` once it is true; fail the test if it stays false."""
+    end = time.monotonic() + WAIT
     while time.monotonic() < end:
-        if found := true():
-            return found
+        if value := condition():
+            return value
         time.sleep(0.02)
-    return pytest.fail(f"nothing within {seconds} s")
+    return pytest.fail(f"the condition stayed false for {WAIT:.0f} s")
 
 
-def settled(client: TestClient, delivery: str) -> dict[str, Any]:
-    """Return an alert once something has become of it."""
+def when_decided(client: TestClient, delivery: str) -> dict[str, Any]:
+    """Return a delivery once the inbox worker has decided about its alerts."""
 
-    def check() -> dict[str, Any] | None:
-        found = client.get(f"/alerts/{delivery}", headers=AUTH).json()
-        return None if found["state"] == "new" else found
+    def decided() -> dict[str, Any] | None:
+        view = client.get(f"/alerts/{delivery}", headers=AUTH).json()
+        return None if view["state"] == "new" else view
 
-    return until(check)
+    return until(decided)
 
 
 def send(client: TestClient, body: object, source: str = "json") -> dict[str, Any]:
-    """Send an alert and returns what became of it."""
-    answer = client.post(f"/alerts/{source}", json=body, headers=AUTH)
-    assert answer.status_code == 202, answer.text
-    return settled(client, answer.json()["id"])
+    """Send an alert and return its delivery with the decision."""
+    response = client.post(f"/alerts/{source}", json=body, headers=AUTH)
+    assert response.status_code == 202, response.text
+    return when_decided(client, response.json()["id"])
+
+
+def make_patient_app(engine: Engine, **limits: Any) -> FastAPI:  # noqa: ANN401 - limits
+    """Return the HTTP service, whose journal may be as slow as on a busy machine; it does not act on incidents."""
+    return make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(**{"journal_seconds": WAIT} | limits))
 
 
 @contextmanager
-def patient(engine: Engine) -> Generator[TestClient]:
-    """Yield the responder, with its loops running; it waits for a journal as long as a slow machine takes."""
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False, limits=Limits(journal_seconds=60))) as client:
+def running_responder(engine: Engine) -> Generator[TestClient]:
+    """Yield a client of the responder, whose workers run; it counts as a client on this machine."""
+    with TestClient(make_patient_app(engine), client=("127.0.0.1", 5)) as client:
         yield client
 
 
 @contextmanager
 def served(app: FastAPI, connection: type[Connection] = Connection) -> Generator[int]:
-    """Yield the port on which uvicorn serves the application, as `serve` lets it."""
+    """Yield the port on which uvicorn serves the application, configured as in `serve`."""
     config = uvicorn.Config(app, port=0, log_level="warning", access_log=False, http=connection)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until(lambda: server.started, 10)
+        until(lambda: server.started)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(WAIT)
 
 
-def head(port: int, *lines: str, path: str = "/alerts/json") -> bytes:
-    """Return the head of an alert's request, with the token and these lines more."""
-    said = (f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: Bearer {TOKEN}", *lines)
-    return "\r\n".join([*said, "", ""]).encode()
+def head(port: int, *more: str, path: str = "/alerts/json") -> bytes:
+    """Return the head of a request that sends an alert, with the token and more header lines."""
+    lines = (f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: Bearer {TOKEN}", *more)
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 @contextmanager
 def connected(port: int) -> Generator[socket.socket]:
-    """Yield a connection to the doors."""
-    with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as one:
-        yield one
+    """Yield a connection to the responder."""
+    with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=WAIT)) as connection:
+        yield connection
 
 
-def hear(connection: socket.socket) -> bytes:
-    """Return all that comes until the other side closes."""
-    said = b""
+def receive_all(connection: socket.socket) -> bytes:
+    """Return all bytes that arrive until the responder closes the connection."""
+    received = b""
     with contextlib.suppress(ConnectionResetError):
-        while more := connection.recv(65536):
-            said += more
-    return said
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received

@@ -1,4 +1,4 @@
-"""The doors to the incidents, and whether /openapi.json says what every door answers."""
+"""The routes of incidents, and the description of all routes in /openapi.json."""
 
 from __future__ import annotations
 
@@ -28,12 +28,20 @@ from tests.scenario.response_support import (
     respond,
     run_phase,
 )
-from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, engine_in, incidents_beside, send
+from tests.unit.responder.responder_support import (
+    AUTH,
+    PAYMENTS,
+    TOKEN,
+    engine_in,
+    open_incidents_of_other_scopes,
+    running_responder,
+    send,
+)
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine on a journal of its own; Prefect is away."""
+    """An engine on its own journal; Prefect is unreachable."""
     engine = engine_in(tmp_path)
     yield engine
     engine.journal.close()
@@ -41,14 +49,14 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
-    """The responder, with its loops running."""
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False)) as client:
+    """A client of the responder, whose workers run."""
+    with running_responder(engine) as client:
         yield client
 
 
 @asynccontextmanager
-async def asking(engine: Engine) -> AsyncGenerator[httpx.AsyncClient]:
-    """Yield a client of the doors, without their loops: the test is the one who drives."""
+async def client_without_workers(engine: Engine) -> AsyncGenerator[httpx.AsyncClient]:
+    """Yield a client of the routes. The background workers do not run: the test makes the moves itself."""
     app = make_app(engine, SecretStr(TOKEN))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://responder", headers=AUTH
@@ -56,11 +64,11 @@ async def asking(engine: Engine) -> AsyncGenerator[httpx.AsyncClient]:
         yield client
 
 
-async def test_an_incident_is_shown_as_it_stands(tmp_path: Path) -> None:
-    """Who is asked, what is in place, what is due and who leads: from the alert to all clear."""
+async def test_the_current_state_of_an_incident_is_shown(tmp_path: Path) -> None:
+    """GET /incidents/ID has the open questions, the changes in place, the deadlines and the lead, until the end."""
     async with Simulated(broken()) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
-        async with asking(engine) as http:
+        async with client_without_workers(engine) as http:
             incident = engine.intake.take(ALERT, "delivery-1").incident
             assert incident is not None
             page = (await http.get(f"/incidents/{incident}")).json()
@@ -93,8 +101,8 @@ async def test_an_incident_is_shown_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_an_incident_of_another_scope_is_not_shown(client: TestClient, engine: Engine) -> None:
-    """If two companies and a drill share a journal, each sees its own incidents; without the token none is shown."""
-    theirs, drill = incidents_beside(engine)
+    """If two companies and a drill share a journal, each shows its own incidents; without the token none is shown."""
+    theirs, drill = open_incidents_of_other_scopes(engine)
     ours = send(client, PAYMENTS)["incident"]
     assert [one["id"] for one in client.get("/incidents", headers=AUTH).json()] == [ours]
     for other in (theirs, drill):
@@ -106,14 +114,14 @@ def test_an_incident_of_another_scope_is_not_shown(client: TestClient, engine: E
 
 def test_the_gauge_of_open_incidents_counts_its_own_scope(engine: Engine) -> None:
     """The open incidents of another company and of a drill are in neither the gauge nor its open questions."""
-    incidents_beside(engine)
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False), client=("127.0.0.1", 5)) as here:
-        assert 'allclear_open_incidents{severity="P0"} 0.0' in here.get("/metrics").text
-        send(here, PAYMENTS)
-        assert 'allclear_open_incidents{severity="P0"} 1.0' in here.get("/metrics").text
+    open_incidents_of_other_scopes(engine)
+    with running_responder(engine) as client:
+        assert 'allclear_open_incidents{severity="P0"} 0.0' in client.get("/metrics").text
+        send(client, PAYMENTS)
+        assert 'allclear_open_incidents{severity="P0"} 1.0' in client.get("/metrics").text
 
 
-DOORS = {
+ROUTES = {
     ("post", "/alerts/{source}"): {"202", "400", "401", "403", "404", "413", "503"},
     ("options", "/alerts/{source}"): {"200", "404", "405"},
     ("get", "/alerts"): {"200", "401", "422", "503"},
@@ -127,29 +135,30 @@ DOORS = {
 }
 
 
-def test_the_description_names_every_door_and_what_it_answers(client: TestClient) -> None:
-    """/openapi.json has each door with its statuses, errors included, each in words, and which need the token."""
-    described = client.get("/openapi.json").json()
+def test_the_description_has_every_route_and_its_responses(client: TestClient) -> None:
+    """/openapi.json describes each route, its parameters and all its responses, and marks routes that need a token."""
+    description = client.get("/openapi.json").json()
     found = {
-        (method, path): set(door["responses"])
-        for path, doors in described["paths"].items()
-        for method, door in doors.items()
+        (method, path): set(operation["responses"])
+        for path, operations in description["paths"].items()
+        for method, operation in operations.items()
     }
-    assert found == DOORS
-    guarded = {path for path, doors in described["paths"].items() for door in doors.values() if door.get("security")}
-    for path, doors in described["paths"].items():
-        for method, door in doors.items():
-            assert len(door["summary"].split()) > 2, (method, path)  # the function's name, where nobody wrote one
-            assert door["description"].endswith("."), (method, path)
-            said = [answer["description"] for answer in door["responses"].values()]
-            assert not {"Successful Response", "Validation Error"} & set(said), (method, path)
-            assert all(option.get("description") for option in door.get("parameters", [])), (method, path)
-    assert guarded == {path for _, path in DOORS} - {"/alerts/cloudevents", "/alerts/{source}", "/healthz", "/readyz"}
+    assert found == ROUTES
+    guarded = set[str]()
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            assert len(operation["summary"].split()) > 2, (method, path)  # FastAPI's default is the function's name
+            assert operation["description"].endswith("."), (method, path)
+            texts = {response["description"] for response in operation["responses"].values()}
+            assert not {"Successful Response", "Validation Error"} & texts, (method, path)
+            assert all(option.get("description") for option in operation.get("parameters", [])), (method, path)
+            guarded |= {path} if operation.get("security") else set()
+    assert guarded == {path for _, path in ROUTES} - {"/alerts/cloudevents", "/alerts/{source}", "/healthz", "/readyz"}
 
 
-def test_the_doors_answer_as_they_are_described(client: TestClient) -> None:
-    """Each answer fits the schema that /openapi.json has for its door and status."""
-    described = client.get("/openapi.json").json()
+def test_the_responses_fit_their_description(client: TestClient) -> None:
+    """Each response fits the schema that /openapi.json has for its route and status."""
+    description = client.get("/openapi.json").json()
     sent = send(client, PAYMENTS)
     client.post("/alerts/json", content=b"{", headers=AUTH)
     incident = sent["incident"]
@@ -170,16 +179,16 @@ def test_the_doors_answer_as_they_are_described(client: TestClient) -> None:
         ("get", "/healthz", "/healthz", {}),
         ("get", "/readyz", "/readyz", {}),
     ]
-    seen: list[int] = []
-    for method, door, path, more in calls:
-        answer = client.request(method, path, **more)
-        seen.append(answer.status_code)
-        said = described["paths"][door][method]["responses"][str(answer.status_code)]
-        schema = said["content"]["application/json"]["schema"] | {"components": described["components"]}
-        jsonschema.validate(answer.json(), schema)
-    assert seen == [202, 401, 403, 404, 413, 200, 422, 200, 404, 409, 200, 200, 404, 200, 200]
+    statuses: list[int] = []
+    for method, route, path, arguments in calls:
+        response = client.request(method, path, **arguments)
+        statuses.append(response.status_code)
+        described = description["paths"][route][method]["responses"][str(response.status_code)]
+        schema = described["content"]["application/json"]["schema"] | {"components": description["components"]}
+        jsonschema.validate(response.json(), schema)
+    assert statuses == [202, 401, 403, 404, 413, 200, 422, 200, 404, 409, 200, 200, 404, 200, 200]
 
 
-def test_a_page_of_other_peoples_scripts_is_not_served(client: TestClient) -> None:
-    """FastAPI's own pages load theirs from elsewhere: they are off."""
+def test_fastapis_own_pages_are_not_served(client: TestClient) -> None:
+    """FastAPI's pages load scripts from another site, so they are off."""
     assert {client.get(path).status_code for path in ("/docs", "/redoc")} == {404}

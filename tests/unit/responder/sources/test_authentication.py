@@ -1,10 +1,9 @@
-"""The sources behind the responder's door: who gets in, what is kept, and what may set off an action."""
+"""Authentication of the configured sources through HTTP: what is accepted, what is stored, and how it is marked."""
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,13 +27,13 @@ from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import Credentials
 from allclear.responder.sources.status_cake import token
 from allclear.settings import Settings
-from tests.unit.responder.responder_support import patient
+from tests.unit.responder.responder_support import TOKEN, running_responder, when_decided
 from tests.unit.responder.sources.sources_support import sample
 
-TOKEN, CANARY, OLDER = "a-long-secret-token", "canary-4711", "canary-before"
+CANARY, OLDER = "canary-4711", "canary-before"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 ROUTED = "PaymentProcessingFailures"
-"""An alert that VintStreet's plan routes."""
+"""The name of an alert for which VintStreet's plan has a route."""
 
 CONFIGURED: dict[str, dict[str, Any]] = {
     "sentry": {"secret": "SENTRY"},
@@ -54,15 +53,15 @@ ENVIRON = dict.fromkeys(NAMES.split(), CANARY) | {"OLD": f" {OLDER}\n"}
 
 
 def company_with(configured: dict[str, dict[str, Any]]) -> Any:  # noqa: ANN401 - a company
-    """Return VintStreet with these sources of alerts."""
+    """Return VintStreet with these alert sources."""
     company = find_company("vintstreet")
-    alerts = {name: AlertSource.model_validate(one) for name, one in configured.items()}
+    alerts = {name: AlertSource.model_validate(config) for name, config in configured.items()}
     return replace(company, systems=company.systems.model_copy(update={"alerts": alerts}))
 
 
 @contextmanager
 def configured(folder: Path) -> Generator[Engine]:
-    """Yield an engine whose company has configured some sources; Prefect is away."""
+    """Yield an engine whose company has configured most sources; Prefect is unreachable."""
     settings = Settings(
         journal_url=f"sqlite:///{folder / 'journal.db'}",
         PREFECT_API_URL="http://127.0.0.1:9/api",  # pyright: ignore[reportCallIssue] - its alias
@@ -74,27 +73,27 @@ def configured(folder: Path) -> Generator[Engine]:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine whose company has configured some sources."""
+    """An engine whose company has configured most sources."""
     with configured(tmp_path) as engine:
         yield engine
 
 
 @pytest.fixture
 def client(engine: Engine) -> Iterator[TestClient]:
-    """The responder, with its loops running."""
-    with patient(engine) as client:
+    """A client of the responder, whose workers run."""
+    with running_responder(engine) as client:
         yield client
 
 
 def credentials_of(source: str) -> Credentials:
-    """Return what is configured for a source."""
+    """Return the credentials of a configured source."""
     config = CONFIGURED[source]
-    more = {name: config[name] for name in ("username", "header", "timestamp_header") if name in config}
-    return Credentials((CANARY,), more)
+    options = {name: config[name] for name in ("username", "header", "timestamp_header") if name in config}
+    return Credentials((CANARY,), options)
 
 
 def routed(source: str, name: str = "firing") -> RawRequest:
-    """Return a signed sample that a route of VintStreet's plan takes."""
+    """Return a signed sample that matches a route of VintStreet's plan."""
     now = utc_now()
     made = sample(source, name, now)
     body = made.body
@@ -106,8 +105,8 @@ def routed(source: str, name: str = "firing") -> RawRequest:
         "Sample shop",
         "Sample: error rate of the shop is high",
     )
-    for one in (*titles, "Sample+shop"):
-        body = body.replace(f'"{one}"'.encode(), f'"{ROUTED}"'.encode())
+    for title in (*titles, "Sample+shop"):
+        body = body.replace(f'"{title}"'.encode(), f'"{ROUTED}"'.encode())
     body = body.replace(b"Name=Sample+shop", f"Name={ROUTED}".encode())
     return SOURCES[source].sign(replace(made, body=body), credentials_of(source), now)
 
@@ -118,19 +117,14 @@ def post(client: TestClient, source: str, request: RawRequest) -> Response:
     return client.post(address, content=request.body, headers=list(request.headers))
 
 
-def decision(client: TestClient, answer: Response) -> dict[str, Any]:
-    """Return what became of a delivery that was taken in."""
-    assert answer.status_code == 202, answer.text
-    for _ in range(200):
-        said = client.get(f"/alerts/{answer.json()['id']}", headers=AUTH).json()
-        if said["state"] != "new":
-            return said
-        time.sleep(0.02)
-    pytest.fail("nothing within four seconds")
+def decision(client: TestClient, response: Response) -> dict[str, Any]:
+    """Return the delivery of an accepted request with its decision."""
+    assert response.status_code == 202, response.text
+    return when_decided(client, response.json()["id"])
 
 
 @pytest.mark.parametrize(
-    ("source", "proven"),
+    ("source", "authenticated"),
     [
         ("sentry", True),
         ("pagerduty", True),
@@ -142,26 +136,26 @@ def decision(client: TestClient, answer: Response) -> dict[str, Any]:
         ("statuscake", False),
     ],
 )
-def test_what_was_proven_at_the_door_is_what_the_incident_knows(
-    client: TestClient, engine: Engine, source: str, *, proven: bool
+def test_the_incident_records_whether_its_alert_was_authenticated(
+    client: TestClient, engine: Engine, source: str, *, authenticated: bool
 ) -> None:
-    """A signed alert is authenticated in the incident; one with a fixed secret opens it and is not."""
-    said = decision(client, post(client, source, routed(source)))
-    assert said["state"] == "opened", said
-    (alert,) = engine.conductor.incident(said["incident"]).alerts.values()
-    assert (alert.source, alert.authenticated) == (source, proven)
+    """A signed alert is recorded as authenticated. A weakly authenticated one opens an incident and is not."""
+    delivery = decision(client, post(client, source, routed(source)))
+    assert delivery["state"] == "opened", delivery
+    (alert,) = engine.conductor.incident(delivery["incident"]).alerts.values()
+    assert (alert.source, alert.authenticated) == (source, authenticated)
 
 
-def test_the_end_finds_the_incident(client: TestClient, engine: Engine) -> None:
-    """What PagerDuty resolves joins the incident that its alert opened."""
+def test_a_resolution_joins_the_incident_of_its_alert(client: TestClient, engine: Engine) -> None:
+    """PagerDuty's resolved event joins the incident that the triggered event opened."""
     opened = decision(client, post(client, "pagerduty", routed("pagerduty")))
-    ended = decision(client, post(client, "pagerduty", routed("pagerduty", "resolved")))
-    assert (ended["state"], ended["incident"]) == ("joined", opened["incident"])
-    assert {one.state for one in engine.conductor.incident(opened["incident"]).alerts.values()} >= {"resolved"}
+    resolved = decision(client, post(client, "pagerduty", routed("pagerduty", "resolved")))
+    assert (resolved["state"], resolved["incident"]) == ("joined", opened["incident"])
+    assert {alert.state for alert in engine.conductor.incident(opened["incident"]).alerts.values()} >= {"resolved"}
 
 
 def test_no_secret_reaches_the_inbox(client: TestClient, engine: Engine) -> None:
-    """Neither the address nor a header nor a form's token is kept, and what is needed to read is."""
+    """The inbox stores the headers that parsing needs, and no query, no secret header and no token of a form."""
     for source in ("google", "pingdom", "statuscake", "datadog", "cloudevents", "github"):
         request = routed(source)
         if source == "google":
@@ -175,20 +169,21 @@ def test_no_secret_reaches_the_inbox(client: TestClient, engine: Engine) -> None
         assert token("acme", CANARY) not in text
         own = {":authentication", ":delivery-id"}
         assert set(row.headers) <= {"content-type", "user-agent", "x-github-event", "x-github-delivery"} | own
-    assert sum(b"not+kept" in row.body for row in rows) == 1
+    assert sum(b"not+stored" in row.body for row in rows) == 1
 
 
-def test_a_weak_repeat_of_a_proven_delivery_is_another_delivery(client: TestClient) -> None:
-    """The same body with the secret in the address does not count as the one with it in a header."""
-    made = sample("google", "firing", utc_now())
-    proven = post(client, "google", RawRequest(made.body, (("Authorization", f"Bearer {CANARY}"),)))
-    weak = post(client, "google", RawRequest(made.body, query=f"auth_token={CANARY}"))
-    again = post(client, "google", RawRequest(made.body, (("Authorization", f"Bearer {CANARY}"),)))
-    assert proven.json()["id"] == again.json()["id"] != weak.json()["id"]
+def test_a_weakly_authenticated_repeat_is_another_delivery(client: TestClient) -> None:
+    """The same body with the secret in the address is no repeat of the delivery with the secret in a header."""
+    body = sample("google", "firing", utc_now()).body
+    in_header = RawRequest(body, (("Authorization", f"Bearer {CANARY}"),))
+    first = post(client, "google", in_header)
+    weak = post(client, "google", RawRequest(body, query=f"auth_token={CANARY}"))
+    repeat = post(client, "google", in_header)
+    assert first.json()["id"] == repeat.json()["id"] != weak.json()["id"]
 
 
-def test_a_delivery_is_known_by_its_number_and_its_body(client: TestClient) -> None:
-    """GitHub's repeat of a delivery is counted; another number, or another body under that number, is another."""
+def test_a_delivery_is_identified_by_its_id_and_its_body(client: TestClient) -> None:
+    """A repeat with GitHub's id and body is the same delivery. Another id, or another body, is another delivery."""
     request = routed("github")
     first = post(client, "github", request).json()["id"]
     assert post(client, "github", request).json()["id"] == first
@@ -196,8 +191,8 @@ def test_a_delivery_is_known_by_its_number_and_its_body(client: TestClient) -> N
     assert len({first, *(post(client, "github", other).json()["id"] for other in others)}) == 3
 
 
-def test_what_is_not_configured_is_refused_and_says_what_is_missing(client: TestClient) -> None:
-    """A source without a section, and one whose variable is empty, are answered 403 in a sentence; nothing is kept."""
+def test_a_source_that_is_not_configured_is_answered_403(client: TestClient) -> None:
+    """The answer names what is missing: the line in systems.yaml, or the variable. Nothing is stored."""
     unset, unknown = client.post("/alerts/vercel", content=b"{}"), client.post("/alerts/supabase", content=b"{}")
     assert (unset.status_code, "NOT_SET" in unset.text) == (403, True)
     assert (unknown.status_code, "systems.yaml" in unknown.text) == (403, True)
@@ -207,57 +202,58 @@ def test_what_is_not_configured_is_refused_and_says_what_is_missing(client: Test
     assert client.get("/alerts", headers=AUTH).json() == []
 
 
-def test_the_token_opens_alertmanager_and_json_alone(client: TestClient) -> None:
-    """ALLCLEAR_ALERT_TOKEN works for the two beside what is configured, and for no other source."""
+def test_only_alertmanager_and_json_accept_the_token(client: TestClient) -> None:
+    """ALLCLEAR_ALERT_TOKEN is accepted for these two beside the configured secret, and for no other source."""
     for source in SOURCES:
-        made = sample(source, "firing", utc_now())
-        status = client.post(f"/alerts/{source}", content=made.body, headers=AUTH).status_code
+        body = sample(source, "firing", utc_now()).body
+        status = client.post(f"/alerts/{source}", content=body, headers=AUTH).status_code
         assert (status == 202) is (source in {"alertmanager", "json"}), source
     own = {"Authorization": f"Bearer {CANARY}"}
-    made = sample("alertmanager", "firing", utc_now())
-    assert client.post("/alerts/alertmanager", content=made.body, headers=own).status_code == 202
+    body = sample("alertmanager", "firing", utc_now()).body
+    assert client.post("/alerts/alertmanager", content=body, headers=own).status_code == 202
     assert client.post("/alerts/json", content=b"{}", headers=own).status_code == 401
     assert client.get("/alerts", headers=own).status_code == 401
 
 
-def test_both_secrets_open_while_one_replaces_the_other(client: TestClient) -> None:
-    """PagerDuty's old secret still opens, also where its variable was written with a line's end."""
-    made, now = sample("pagerduty", "test", utc_now()), utc_now()
+def test_both_secrets_are_accepted_while_one_replaces_the_other(client: TestClient) -> None:
+    """PagerDuty's old secret is still accepted, even if its variable ends with a line break."""
+    unsigned, now = sample("pagerduty", "test", utc_now()), utc_now()
     for secret in (CANARY, OLDER):
-        said = decision(client, post(client, "pagerduty", SOURCES["pagerduty"].sign(made, Credentials((secret,)), now)))
-        assert (said["state"], said["reason"].startswith("A test call")) == ("ignored", True)
+        signed = SOURCES["pagerduty"].sign(unsigned, Credentials((secret,)), now)
+        delivery = decision(client, post(client, "pagerduty", signed))
+        assert (delivery["state"], delivery["reason"].startswith("A test call")) == ("ignored", True)
 
 
-def test_a_test_call_and_other_news_open_nothing(client: TestClient, engine: Engine) -> None:
-    """A vendor's test and an event of another kind are answered 202, and say what they were."""
+def test_a_vendors_test_opens_no_incident(client: TestClient, engine: Engine) -> None:
+    """A vendor's test is answered 202 and ignored, and the reason says that it was a test."""
     for source in ("sentry", "pagerduty", "google", "github", "grafana"):
-        made = SOURCES[source].sign(sample(source, "test", utc_now()), credentials_of(source), utc_now())
-        said = decision(client, post(client, source, made))
-        assert (said["state"], "test call" in said["reason"]) == ("ignored", True)
+        request = SOURCES[source].sign(sample(source, "test", utc_now()), credentials_of(source), utc_now())
+        delivery = decision(client, post(client, source, request))
+        assert (delivery["state"], "test call" in delivery["reason"]) == ("ignored", True)
     assert engine.journal.incidents() == []
 
 
-def test_what_a_signed_body_does_not_say_is_kept_aside(client: TestClient) -> None:
-    """A genuine request that cannot be read is answered 202 and quarantined with the reason."""
-    made = RawRequest(b'{"data": {"issue": {}}}')
-    said = decision(client, post(client, "sentry", SOURCES["sentry"].sign(made, Credentials((CANARY,)), utc_now())))
-    assert (said["state"], "data.issue.id" in said["reason"]) == ("quarantined", True)
+def test_a_signed_body_with_a_missing_field_is_quarantined(client: TestClient) -> None:
+    """An authenticated request that cannot be parsed is answered 202; the reason names the field."""
+    request = SOURCES["sentry"].sign(RawRequest(b'{"data": {"issue": {}}}'), Credentials((CANARY,)), utc_now())
+    delivery = decision(client, post(client, "sentry", request))
+    assert (delivery["state"], "data.issue.id" in delivery["reason"]) == ("quarantined", True)
 
 
-def test_a_producer_of_cloud_events_is_welcome_where_it_is_configured(client: TestClient, engine: Engine) -> None:
-    """The handshake is answered with the origin and the rate; where nothing is configured, or asked, with 405."""
-    asked = {"WebHook-Request-Origin": "events.example.com", "WebHook-Request-Rate": "120"}
-    answer = client.options("/alerts/cloudevents", headers=asked)
-    assert answer.status_code == 200
-    assert answer.headers["WebHook-Allowed-Origin"] == "events.example.com"
-    assert answer.headers["WebHook-Allowed-Rate"] == "120"
-    assert "POST" in answer.headers["Allow"]
-    odd = client.options("/alerts/cloudevents", headers={"WebHook-Request-Origin": "<script>"})
-    assert (odd.status_code, "WebHook-Allowed-Origin" in odd.headers) == (405, False)
-    assert client.options("/alerts/sentry", headers=asked).status_code == 405
-    closed = make_engine(engine.settings, environ={}, company=company_with({}), journal=engine.journal)
-    with TestClient(make_app(closed, SecretStr(TOKEN), drives=False)) as other:
-        assert other.options("/alerts/cloudevents", headers=asked).status_code == 405
+def test_the_cloud_events_handshake_is_answered_if_the_source_is_configured(client: TestClient, engine: Engine) -> None:
+    """The answer has the origin and the rate. Without a configured source, or a valid origin, it is 405."""
+    headers = {"WebHook-Request-Origin": "events.example.com", "WebHook-Request-Rate": "120"}
+    response = client.options("/alerts/cloudevents", headers=headers)
+    assert response.status_code == 200
+    assert response.headers["WebHook-Allowed-Origin"] == "events.example.com"
+    assert response.headers["WebHook-Allowed-Rate"] == "120"
+    assert "POST" in response.headers["Allow"]
+    invalid = client.options("/alerts/cloudevents", headers={"WebHook-Request-Origin": "<script>"})
+    assert (invalid.status_code, "WebHook-Allowed-Origin" in invalid.headers) == (405, False)
+    assert client.options("/alerts/sentry", headers=headers).status_code == 405
+    unconfigured = make_engine(engine.settings, environ={}, company=company_with({}), journal=engine.journal)
+    with TestClient(make_app(unconfigured, SecretStr(TOKEN), drives=False)) as other:
+        assert other.options("/alerts/cloudevents", headers=headers).status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -272,7 +268,7 @@ def test_a_producer_of_cloud_events_is_welcome_where_it_is_configured(client: Te
     ],
 )
 def test_a_wrong_alert_source_stops_the_responder(source: str, config: dict[str, Any], sentence: str) -> None:
-    """A source that is not installed, or an option that it does not have or lacks, is named with file and line."""
+    """The error names the source that is not installed, or the unknown or missing option, with file and line."""
     company = company_with({source: config})
     with pytest.raises(ConfigError, match=sentence) as error:
         make_authenticator(company, lambda _: "", None)
@@ -280,18 +276,19 @@ def test_a_wrong_alert_source_stops_the_responder(source: str, config: dict[str,
     assert error.value.next_step
 
 
-def test_a_reason_that_quotes_a_stranger_is_short_and_on_one_line(client: TestClient) -> None:
-    """Whatever length and signs a status has, the reason that names it is a sentence."""
-    made = sample("pingdom", "firing", utc_now())
-    body = made.body.replace(b'"DOWN"', json.dumps("\x1b[31m\n" + "x" * 100_000).encode())
-    request = SOURCES["pingdom"].sign(replace(made, body=body), Credentials((CANARY,)), utc_now())
-    said = decision(client, post(client, "pingdom", request))
-    assert (said["state"], said["reason"].isprintable(), len(said["reason"]) <= 300) == ("ignored", True, True)
+def test_a_reason_that_quotes_a_request_is_short_and_on_one_line(client: TestClient) -> None:
+    """A status with control characters and 100,000 characters gives a printable reason of at most 300 characters."""
+    unsigned = sample("pingdom", "firing", utc_now())
+    body = unsigned.body.replace(b'"DOWN"', json.dumps("\x1b[31m\n" + "x" * 100_000).encode())
+    request = SOURCES["pingdom"].sign(replace(unsigned, body=body), Credentials((CANARY,)), utc_now())
+    delivery = decision(client, post(client, "pingdom", request))
+    reason = delivery["reason"]
+    assert (delivery["state"], reason.isprintable(), len(reason) <= 300) == ("ignored", True, True)
 
 
 @pytest.mark.parametrize("secret", ["hunter2-in-the-clear", "", [], ["GOOD", "bad one"], 7, None])
-def test_a_secret_in_systems_yaml_is_refused_and_not_repeated(secret: object) -> None:
-    """What is no variable's name may be the secret itself: the complaint does not show it."""
+def test_a_secret_in_systems_yaml_is_rejected_and_not_shown(secret: object) -> None:
+    """A value that is not the name of a variable may be the secret itself, so the error does not show it."""
     with pytest.raises(ValidationError) as error:
         AlertSource.model_validate({"secret": secret})
     assert "never the secret itself" in error.value.errors(include_input=False)[0]["msg"]

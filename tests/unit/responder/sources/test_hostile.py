@@ -23,7 +23,6 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from markdown_it import MarkdownIt
-from pydantic import SecretStr
 from rich.console import Console
 
 from allclear.bootstrap import Engine, make_engine
@@ -32,7 +31,6 @@ from allclear.domain.base import utc_now
 from allclear.domain.runbook import Runbook
 from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
-from allclear.responder.app import make_app
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
 from allclear.settings import Settings
@@ -46,7 +44,7 @@ from tests.scenario.response_support import (
     respond,
     vintstreet,
 )
-from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, until
+from tests.unit.responder.responder_support import AUTH, PAYMENTS, make_patient_app, running_responder, until
 from tests.unit.responder.sources.mutations import CANARY, PREFECT_BLOCK, TRICKS, mutated
 from tests.unit.responder.sources.sources_support import EVERY, sample
 from tests.unit.responder.sources.test_authentication import CONFIGURED, ENVIRON, company_with, credentials_of
@@ -147,11 +145,11 @@ def test_prefect_receives_only_ids_and_checked_values(
         deep,
     ]
     calls, _ = prefect
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False)) as client:
+    with running_responder(engine) as client:
         for body in bodies:
             assert client.post("/alerts/json", content=json.dumps(body), headers=AUTH).status_code == 202
-        until(lambda: not client.get("/alerts?state=new", headers=AUTH).json(), 60)
-        until(lambda: not engine.journal.counts().outbox, 60)
+        until(lambda: not client.get("/alerts?state=new", headers=AUTH).json())
+        until(lambda: not engine.journal.counts().outbox)
         shown = client.get("/alerts", headers=AUTH).json()
     assert {delivery["state"] for delivery in shown} >= {"opened", "quarantined"}
     starts = [json.loads(body) for path, body in calls if path.endswith("/create_flow_run")]
@@ -170,11 +168,10 @@ def test_three_hundred_mutated_requests_are_answered_without_a_server_error(
     """Signed bodies, and odd paths and headers, are answered 2xx or 4xx, and each stored delivery is handled."""
     dice, now = random.Random(815), utc_now()  # noqa: S311 - the same each time
     cases = [case for case in EVERY if case[0] in CONFIGURED and case[0] != "vercel"]
-    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False), raise_server_exceptions=False) as client:
+    with TestClient(make_patient_app(engine), raise_server_exceptions=False) as client:
         for number in range(300):
             source, name = cases[number % len(cases)]
-            made = sample(source, name, now)
-            changed = replace(made, body=mutated((source, name), dice))
+            changed = replace(sample(source, name, now), body=mutated((source, name), dice))
             request = SOURCES[source].sign(changed, credentials_of(source), now)
             assert send(client, source, request) in {202, 401}, (source, name, request.body)
         for odd_path in ("%00", "..%2f..%2fetc", "json%0d%0aX: y", "{{x}}", "%ff%fe", "json?" + "a=1&" * 500):
@@ -186,7 +183,7 @@ def test_three_hundred_mutated_requests_are_answered_without_a_server_error(
             for source in SOURCES:
                 headers = {"Authorization": header}
                 assert client.post(f"/alerts/{source}", json=PAYMENTS, headers=headers).status_code in {401, 403}
-        until(lambda: not client.get("/alerts?state=new", headers=AUTH).json(), 60)
+        until(lambda: not client.get("/alerts?state=new", headers=AUTH).json())
         shown = client.get("/alerts?limit=1000", headers=AUTH).json()
     assert len(shown) > 100
     assert not [delivery for delivery in shown if "An internal error occurred" in delivery["reason"]]

@@ -1,4 +1,4 @@
-"""What each source reads in a body: identity, state, labels, time; tests and other news open nothing."""
+"""How each source parses a body: identity, state, labels, time, and requests without an alert."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ Change = Callable[[dict[str, Any]], object]
 
 
 def changed(source: str, name: str, change: Change) -> RawRequest:
-    """Return a sample whose body was changed; the proof is another test's business."""
-    made = sample(source, name, NOW)
-    body = json.loads(made.body)
+    """Return an unsigned sample whose body was changed; parsing does not depend on the signature."""
+    unchanged = sample(source, name, NOW)
+    body = json.loads(unchanged.body)
     change(body)
-    return RawRequest(json.dumps(body).encode(), made.headers)
+    return RawRequest(json.dumps(body).encode(), unchanged.headers)
 
 
-def nothing(source: str, request: RawRequest) -> str:
-    """Return why a request tells of no alert."""
-    found = read(source, request)
-    assert isinstance(found, NoAlert), found
-    return found.reason
+def reason_for_no_alert(source: str, request: RawRequest) -> str:
+    """Return why a request holds no alert."""
+    result = read(source, request)
+    assert isinstance(result, NoAlert), result
+    return result.reason
 
 
 def test_every_source_has_samples_of_an_alert_and_of_its_resolution() -> None:
@@ -56,8 +56,8 @@ def test_every_source_has_samples_of_an_alert_and_of_its_resolution() -> None:
     ("source", "begins", "ends"),
     [(source, *pair) for source, names in SAMPLES.items() for pair in ENDS if set(pair) <= set(names)],
 )
-def test_the_end_has_the_key_of_the_beginning(source: str, begins: str, ends: str) -> None:
-    """What fired and what is over are known by the same key, with labels and a short title."""
+def test_an_alert_and_its_resolution_have_the_same_key(source: str, begins: str, ends: str) -> None:
+    """Both have the same key. The alert has labels, a printable title, and a time in UTC or none."""
     first, last = alert_of(source, request_of(source, begins)), alert_of(source, request_of(source, ends))
     assert (first.state, last.state) == ("firing", "resolved")
     assert first.key == last.key
@@ -70,9 +70,9 @@ def test_the_end_has_the_key_of_the_beginning(source: str, begins: str, ends: st
 
 
 @pytest.mark.parametrize("source", [source for source, names in SAMPLES.items() if "test" in names])
-def test_a_vendors_test_call_opens_nothing(source: str) -> None:
-    """The vendor's own test is known as one."""
-    assert nothing(source, request_of(source, "test")).startswith("A test call: ")
+def test_a_vendors_test_is_no_alert(source: str) -> None:
+    """The vendor's own test request is recognised as a test."""
+    assert reason_for_no_alert(source, request_of(source, "test")).startswith("A test call: ")
 
 
 @pytest.mark.parametrize(
@@ -107,21 +107,19 @@ def test_a_vendors_test_call_opens_nothing(source: str) -> None:
         ("cloudevents", "firing", lambda body: body["data"].update(status="pending"), "data.status"),
     ],
 )
-def test_what_tells_of_no_trouble_is_left_out_with_the_reason(
-    source: str, name: str, change: Change, reason: str
-) -> None:
-    """News of another kind is neither a trouble nor its end, and what reads it says why."""
-    assert reason in nothing(source, changed(source, name, change))
+def test_events_of_other_kinds_are_no_alerts(source: str, name: str, change: Change, reason: str) -> None:
+    """An event that is neither a problem nor its end is ignored, and the reason says why."""
+    assert reason in reason_for_no_alert(source, changed(source, name, change))
 
 
 def test_a_github_push_is_no_alert() -> None:
-    """An event that was subscribed to by accident is named in the reason."""
+    """The reason names the event, which was subscribed to by accident."""
     request = RawRequest(b'{"ref": "refs/heads/main"}', (("X-GitHub-Event", "push"),))
-    assert "'push'" in nothing("github", request)
+    assert "'push'" in reason_for_no_alert("github", request)
 
 
 @pytest.mark.parametrize(
-    ("source", "name", "change", "wanted"),
+    ("source", "name", "change", "expected"),
     [
         ("sentry", "issue", lambda body: body["data"]["issue"].update(id=5512740981), {}),
         ("sentry", "firing", lambda body: body["data"]["event"].update(issue_id=5512740981, release=None), {}),
@@ -166,11 +164,13 @@ def test_a_github_push_is_no_alert() -> None:
         ),
     ],
 )
-def test_numbers_and_texts_mean_the_same(source: str, name: str, change: Change, wanted: dict[str, str]) -> None:
-    """An id that comes as a number here and as a text there is the same; what is null is left out."""
+def test_numbers_and_texts_have_the_same_meaning(
+    source: str, name: str, change: Change, expected: dict[str, str]
+) -> None:
+    """An id is the same as a number and as a text; null and nested values are left out of the labels."""
     alert, usual = alert_of(source, changed(source, name, change)), alert_of(source, request_of(source, name))
     assert (alert.key, alert.state) == (usual.key, usual.state)
-    assert wanted.items() <= alert.labels.items()
+    assert expected.items() <= alert.labels.items()
     assert "nested" not in alert.labels
 
 
@@ -198,24 +198,24 @@ def test_numbers_and_texts_mean_the_same(source: str, name: str, change: Change,
         ("json", "firing", lambda body: body.update(key="")),
     ],
 )
-def test_what_names_no_trouble_is_refused_in_one_sentence(source: str, name: str, change: Change) -> None:
-    """Without an identity or a state there is no alert: nothing is guessed."""
+def test_a_body_without_identity_or_state_is_rejected_with_one_sentence(source: str, name: str, change: Change) -> None:
+    """If the identity or the state of an alert is missing, it is not guessed."""
     with pytest.raises(ValueError, match=r"^[^\n]{5,300}$"):
         read(source, changed(source, name, change))
 
 
-def test_a_group_may_hold_whatever_the_door_lets_in() -> None:
-    """Thousands of alerts in one body are all read."""
+def test_a_group_may_hold_thousands_of_alerts() -> None:
+    """Five thousand alerts in one body are all parsed."""
     alert = {"status": "firing", "labels": {"alertname": "Down"}}
     alerts = [alert | {"fingerprint": str(number)} for number in range(5000)]
     request = RawRequest(json.dumps({"alerts": alerts}).encode())
-    read = SOURCES["alertmanager"].parse(request)
-    assert isinstance(read, list)
-    assert len({one.key for one in read}) == 5000
+    alerts_read = SOURCES["alertmanager"].parse(request)
+    assert isinstance(alerts_read, list)
+    assert len({alert.key for alert in alerts_read}) == 5000
 
 
-def test_each_alert_of_a_group_counts_for_itself() -> None:
-    """A group that says resolved holds one that fires, and gives two alerts with keys of their own."""
+def test_each_alert_of_a_group_has_its_own_state() -> None:
+    """A resolved group with a firing and a resolved alert gives two alerts with different keys."""
 
     def add(body: dict[str, Any]) -> None:
         body["status"] = "resolved"
@@ -228,28 +228,28 @@ def test_each_alert_of_a_group_counts_for_itself() -> None:
         assert len({alert.key for alert in alerts}) == 2
 
 
-def test_an_old_alertmanager_is_known_by_its_labels() -> None:
-    """Without a fingerprint the labels identify the alert, in whatever order they come."""
+def test_an_alert_of_an_old_alertmanager_is_identified_by_its_labels() -> None:
+    """Without a fingerprint the labels identify the alert, in any order."""
     keys = set[str]()
-    for turn in (1, -1):
+    for direction in (1, -1):
 
-        def drop(body: dict[str, Any], turn: int = turn) -> None:
+        def drop_fingerprint(body: dict[str, Any], direction: int = direction) -> None:
             alert = body["alerts"][0]
-            alert["labels"] = dict(list(alert["labels"].items())[::turn])
+            alert["labels"] = dict(list(alert["labels"].items())[::direction])
             del alert["fingerprint"]
 
-        keys.add(alert_of("alertmanager", changed("alertmanager", "firing", drop)).key)
+        keys.add(alert_of("alertmanager", changed("alertmanager", "firing", drop_fingerprint)).key)
     assert len(keys) == 1
 
 
-def test_grafanas_organisations_are_told_apart() -> None:
-    """The same rule in two organisations is two troubles."""
+def test_the_same_rule_in_two_organisations_of_grafana_has_two_keys() -> None:
+    """Two organisations may have a rule of the same id."""
     other = alert_of("grafana", changed("grafana", "firing", lambda body: body.update(orgId=2)))
     assert other.key != alert_of("grafana", request_of("grafana")).key
 
 
-def test_old_grafana_is_read() -> None:
-    """A legacy notification fires and ends by its `state`; no data says neither; rule 0 is its test."""
+def test_grafanas_legacy_notifications_are_parsed() -> None:
+    """Their `state` decides; `no_data` is neither firing nor resolved, and the rule 0 is Grafana's test."""
 
     def legacy(**more: object) -> RawRequest:
         body = {
@@ -265,41 +265,41 @@ def test_old_grafana_is_read() -> None:
     first, last = alert_of("grafana", legacy()), alert_of("grafana", legacy(state="ok"))
     assert (first.key, first.state, first.labels) == ("1/rule/7", "firing", {"alertname": "Errors"})
     assert (last.key, last.state) == ("1/rule/7", "resolved")
-    assert "no_data" in nothing("grafana", legacy(state="no_data"))
-    assert nothing("grafana", legacy(ruleId=0)).startswith("A test call")
+    assert "no_data" in reason_for_no_alert("grafana", legacy(state="no_data"))
+    assert reason_for_no_alert("grafana", legacy(ruleId=0)).startswith("A test call")
 
 
-def test_a_sentry_issue_alert_and_its_issue_are_one_trouble() -> None:
-    """The alert of a rule never ends by itself; what ends it is the issue of the same number."""
+def test_a_sentry_issue_alert_is_resolved_by_its_issue() -> None:
+    """An issue alert is never resolved by itself; the resolved issue of the same id has the same key."""
     alert = alert_of("sentry", changed("sentry", "firing", lambda body: body.update(action="resolved")))
     assert alert.state == "firing"
     assert alert.key == alert_of("sentry", request_of("sentry", "resolved")).key
     assert alert_of("sentry", request_of("sentry", "resolved")).at is None
 
 
-def test_sentry_is_read_without_its_header() -> None:
-    """What a body is about follows from its data where no header says so."""
+def test_sentrys_body_is_parsed_without_its_header() -> None:
+    """If the header with the resource is missing, the fields of the data decide."""
     for name in ("firing", "issue", "metric"):
         bare = RawRequest(sample("sentry", name, NOW).body)
         assert alert_of("sentry", bare) == alert_of("sentry", request_of("sentry", name))
 
 
-def test_closed_at_google_claims_no_recovery() -> None:
-    """The alert is over, and its title says no more than that it was closed."""
+def test_an_incident_closed_by_google_is_not_called_recovered() -> None:
+    """The alert is resolved, and its title says only that the incident was closed."""
     alert = alert_of("google", request_of("google", "resolved"))
     assert (alert.state, alert.title.startswith("closed: ")) == ("resolved", True)
     assert alert.at == NOW
 
 
-def test_an_expiry_is_another_trouble_than_being_down() -> None:
-    """A certificate that ends soon has a key of its own, which "up" does not end."""
+def test_a_certificate_that_expires_has_its_own_key() -> None:
+    """The "up" event of the same monitor does not resolve it."""
     expiry, up = (alert_of("uptimerobot", request_of("uptimerobot", name)) for name in ("expiry", "resolved"))
     assert (expiry.state, expiry.labels["severity"]) == ("firing", "warning")
     assert expiry.key != up.key
 
 
 def test_uptimerobot_may_send_a_form() -> None:
-    """The variables as POST parameters are read like JSON; an empty body says what to change at UptimeRobot."""
+    """POST parameters are parsed like JSON; the error for an empty body says what to change at UptimeRobot."""
     form = RawRequest(
         b"monitorID=790123456&alertType=1&monitorFriendlyName=Shop",
         (("Content-Type", "application/x-www-form-urlencoded"),),
@@ -312,11 +312,11 @@ def test_uptimerobot_may_send_a_form() -> None:
 @pytest.mark.parametrize(
     ("status", "state"), [("UP", "resolved"), ("up", "resolved"), ("Down", "firing"), ("DOWN ", "firing")]
 )
-def test_statuscakes_status_is_read_in_any_case(status: str, state: str) -> None:
-    """Up and Down come in several cases, and tags become labels; a status of another kind is left out."""
+def test_the_case_of_statuscakes_status_does_not_matter(status: str, state: str) -> None:
+    """Up and Down may be written in any case. Tags become labels, and another status is ignored."""
     alert = alert_of("statuscake", RawRequest(f"TestID=9&Status={status}&Tags=env%3Aprod,web".encode()))
     assert (alert.key, alert.state, alert.labels["env"]) == ("9", state, "prod")
-    assert "Paused" in nothing("statuscake", RawRequest(b"TestID=9&Status=Paused"))
+    assert "Paused" in reason_for_no_alert("statuscake", RawRequest(b"TestID=9&Status=Paused"))
 
 
 @pytest.mark.parametrize(
@@ -331,58 +331,57 @@ def test_statuscakes_status_is_read_in_any_case(status: str, state: str) -> None
         ("Recovered", "resolved"),
     ],
 )
-def test_datadogs_transitions(transition: str, state: str) -> None:
-    """Every word of Datadog's for trouble fires; recovery alone ends it."""
+def test_datadogs_transition_decides_the_state(transition: str, state: str) -> None:
+    """Every transition for a problem fires; only `Recovered` resolves."""
     request = changed("datadog", "firing", lambda body: body.update(alert_transition=transition))
     assert alert_of("datadog", request).state == state
 
 
-def test_datadogs_identity_falls_back() -> None:
-    """Without a cycle the group identifies the alert, and without both monitor and scope."""
+def test_datadogs_identity_falls_back_to_group_and_monitor() -> None:
+    """Without a cycle the group identifies the alert; without both, the monitor with its scope."""
     no_cycle = changed("datadog", "firing", lambda body: body.update(alert_cycle_key=""))
     bare = changed("datadog", "firing", lambda body: body.update(alert_cycle_key="null", aggreg_key=""))
     assert alert_of("datadog", no_cycle).key == "1234/group/sampleaggregkey0"
     assert alert_of("datadog", bare).key.startswith("1234/monitor/1234567/")
 
 
-def test_githubs_form_is_read_like_its_json() -> None:
-    """A webhook whose content type was left at GitHub's default carries its JSON in a form."""
-    made = sample("github", "firing", NOW)
+def test_githubs_form_is_parsed_like_its_json() -> None:
+    """With GitHub's default content type, the JSON is in a field of a form."""
     form = RawRequest(
-        urlencode({"payload": made.body.decode()}).encode(),
+        urlencode({"payload": sample("github", "firing", NOW).body.decode()}).encode(),
         (("Content-Type", "application/x-www-form-urlencoded"), ("X-GitHub-Event", "workflow_run")),
     )
     assert alert_of("github", form) == alert_of("github", request_of("github"))
 
 
-def test_a_binary_cloud_event_is_the_structured_one() -> None:
-    """The attributes in headers and the data in the body are the same event; source and id number the delivery."""
+def test_a_binary_cloud_event_equals_the_structured_one() -> None:
+    """Attributes in headers and data in the body are the same event; its source and id identify the delivery."""
     binary = request_of("cloudevents", "binary")
     assert alert_of("cloudevents", binary) == alert_of("cloudevents", request_of("cloudevents"))
-    number = SOURCES["cloudevents"].delivery_id(binary)
-    assert number
-    assert number != SOURCES["cloudevents"].delivery_id(request_of("cloudevents", "binary"))
+    delivery_id = SOURCES["cloudevents"].delivery_id(binary)
+    assert delivery_id
+    assert delivery_id != SOURCES["cloudevents"].delivery_id(request_of("cloudevents", "binary"))
     with pytest.raises(ValueError, match="no CloudEvent"):
         read("cloudevents", RawRequest(b"{}", (("Content-Type", "application/json"),)))
 
 
-def test_a_batch_of_cloud_events_explodes() -> None:
-    """Each event of a batch is an alert; those that tell of no trouble are left out; a batch of nothing is nothing."""
+def test_each_event_of_a_batch_is_an_alert() -> None:
+    """Events that are neither firing nor resolved are left out; an empty batch holds no alert."""
 
     def batch(*kinds: str) -> RawRequest:
-        one = json.loads(sample("cloudevents", "firing", NOW).body)
-        body = [{**one, "type": f"com.example.{kind}", "subject": kind} for kind in kinds]
+        event = json.loads(sample("cloudevents", "firing", NOW).body)
+        body = [{**event, "type": f"com.example.{kind}", "subject": kind} for kind in kinds]
         return RawRequest(json.dumps(body).encode(), (("Content-Type", "application/cloudevents-batch+json"),))
 
-    found = read("cloudevents", batch("a.failed", "b.recovered", "c.created"))
-    assert isinstance(found, list)
-    assert [alert.state for alert in found] == ["firing", "resolved"]
-    assert nothing("cloudevents", batch()) == "The batch is empty."
-    assert "c.created" in nothing("cloudevents", batch("c.created"))
+    alerts = read("cloudevents", batch("a.failed", "b.recovered", "c.created"))
+    assert isinstance(alerts, list)
+    assert [alert.state for alert in alerts] == ["firing", "resolved"]
+    assert reason_for_no_alert("cloudevents", batch()) == "The batch is empty."
+    assert "c.created" in reason_for_no_alert("cloudevents", batch("c.created"))
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted"),
+    ("value", "expected"),
     [
         (1795323600, NOW),
         ("1795323600", NOW),
@@ -408,13 +407,13 @@ def test_a_batch_of_cloud_events_explodes() -> None:
         ("²", None),
     ],
 )
-def test_times_come_in_many_ways(said: object, wanted: datetime | None) -> None:
-    """Seconds, milliseconds and ISO 8601 are the same time in UTC; what is no time is none, and nothing crashes."""
-    assert parse_time(said) == wanted
+def test_times_are_parsed_from_several_formats(value: object, expected: datetime | None) -> None:
+    """Seconds, milliseconds and ISO 8601 become the same time in UTC; any other value becomes None."""
+    assert parse_time(value) == expected
 
 
 def test_different_ids_never_give_the_same_key() -> None:
-    """A slash within an id, or an id that is very long, does not run into another."""
+    """Ids with a slash, very long ids, and ids with different spaces have different keys."""
     keys = [
         key("a", "b/c"),
         key("a/b", "c"),
@@ -428,7 +427,7 @@ def test_different_ids_never_give_the_same_key() -> None:
         key("ab"),
     ]
     assert len(set(keys)) == len(keys)
-    assert all(len(one) <= 200 and one.isascii() and one.isprintable() for one in keys)
+    assert all(len(text) <= 200 and text.isascii() and text.isprintable() for text in keys)
 
 
 @pytest.mark.parametrize(
@@ -444,7 +443,7 @@ def test_different_ids_never_give_the_same_key() -> None:
         ("sentry-issue-created.json", "sentry", "firing"),
     ],
 )
-def test_a_whole_body_as_a_vendor_sends_it_is_read(file: str, source: str, state: str) -> None:
-    """Bodies with every field that the vendor sends, which no sample of ours was made from, give one alert each."""
+def test_a_complete_body_of_a_vendor_is_parsed(file: str, source: str, state: str) -> None:
+    """Bodies with every field that the vendor sends, independent of our samples, give one alert each."""
     alert: Alert = alert_of(source, RawRequest((BODIES / file).read_bytes()))
     assert (alert.state, bool(alert.key), bool(alert.title)) == (state, True, True)

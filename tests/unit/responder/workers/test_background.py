@@ -23,17 +23,17 @@ async def test_the_background_loop_has_its_own_thread_until_it_stops() -> None:
     """Work on it returns its result or raises its error. After the end, work is refused and a call is ignored."""
     background, called = BackgroundLoop(), threading.Event()
 
-    async def where() -> tuple[str, bool]:
+    async def thread_and_loop() -> tuple[str, bool]:
         await asyncio.sleep(0)
-        return threading.current_thread().name, asyncio.get_running_loop() is here
+        return threading.current_thread().name, asyncio.get_running_loop() is test_loop
 
     async def fails() -> None:
         raise LookupError
 
-    here = asyncio.get_running_loop()
+    test_loop = asyncio.get_running_loop()
     for _ in range(2):  # it can be entered again
         async with background.running():
-            assert await background.run(where) == ("background", False)
+            assert await background.run(thread_and_loop) == ("background", False)
             with pytest.raises(LookupError):
                 await background.run(fails)
             background.call_soon(called.set)
@@ -41,7 +41,7 @@ async def test_the_background_loop_has_its_own_thread_until_it_stops() -> None:
     background.call_soon(called.clear)
     assert called.is_set()
     with pytest.raises(RuntimeError):
-        await background.run(where)
+        await background.run(thread_and_loop)
     assert "background" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -54,7 +54,7 @@ class Blocked:
         self.released = threading.Event()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the journal's own
-        """Return the journal's own."""
+        """Return the attribute of the journal."""
         return getattr(self.inner, name)
 
     def append(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as the journal's own

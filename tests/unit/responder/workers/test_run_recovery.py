@@ -1,4 +1,4 @@
-"""Runs that died are started again, once, and never beside one that lives."""
+"""A phase whose flow run died gets one new run, and never a second run beside a living one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ from tests.unit.fakes_prefect import FakePrefect, prefect_at
 
 MACHINE = By(actor="allclear", via="test")
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+SOON = timedelta(minutes=10)
+"""Longer than a test takes on a busy machine."""
 
 
-class Room:
-    """An incident in its containment, whose run has begun in another process."""
+class Containment:
+    """An incident in containment, whose flow run began in another process (`other`)."""
 
     def __init__(self, engine: Engine, runs: RunRecovery, prefect: FakePrefect, other: SqlJournal) -> None:
         self.engine, self.runs, self.prefect, self.other = engine, runs, prefect, other
@@ -41,117 +43,117 @@ class Room:
         done = [PhaseEntered(phase="detect"), PhaseLeft(phase="detect"), PhaseEntered(phase="contain")]
         other.append(self.incident, done, MACHINE)
 
-    def begun(self, state: str, *, since: datetime | None = None) -> str:
-        """Put a run of the containment into Prefect, which has come to its first line, and returns its id."""
+    def add_run(self, state: str, *, since: datetime | None = None) -> str:
+        """Add a run of the containment that has recorded its process to Prefect, and return its id."""
         run = self.prefect.add(f"{self.incident} contain", state, since=since)
         self.other.append(self.incident, [RunStarted(phase="contain", run=run, holder=self.other.holder)], MACHINE)
         return run
 
 
 @asynccontextmanager
-async def room_in(folder: Path) -> AsyncGenerator[Room]:
-    """Yield a room; its other process is one more holder of the same journal."""
+async def containment_in(folder: Path) -> AsyncGenerator[Containment]:
+    """Yield an incident in containment; the other process is a second holder of the same journal."""
     url = f"sqlite:///{folder / 'journal.db'}"
     with prefect_at() as (prefect, api):
         settings = Settings(journal_url=url, PREFECT_API_URL=api)  # pyright: ignore[reportCallIssue] - its alias
         engine, client, other = make_engine(settings, environ={}), PrefectApi(api, "vintstreet"), SqlJournal(url, REAL)
         try:
-            yield Room(engine, RunRecovery(engine, client), prefect, other)
+            yield Containment(engine, RunRecovery(engine, client), prefect, other)
         finally:
             other.close()
             await client.close()
             await engine.close()
 
 
-async def test_a_run_whose_process_is_gone_is_called_crashed_and_started_again_once(tmp_path: Path) -> None:
-    """Prefect believes that it is running; it is told better, and the phase gets one new run, however often we look."""
-    async with room_in(tmp_path) as room:
-        dead = room.begun("RUNNING")
-        assert await room.runs.check() == []
-        room.other.close()
-        assert await room.runs.check() == [f"{room.incident} contain"]
-        assert await room.runs.check() == []
-        assert room.prefect.state(dead) == "CRASHED"
-        assert room.prefect.keys[1:] == [f"{room.incident}/contain/again-1"]
+async def test_a_run_whose_process_is_gone_is_marked_as_crashed_and_replaced_once(tmp_path: Path) -> None:
+    """Prefect shows the run as running until it is marked. Further checks start no second replacement."""
+    async with containment_in(tmp_path) as case:
+        dead = case.add_run("RUNNING")
+        assert await case.runs.check() == []
+        case.other.close()
+        assert await case.runs.check() == [f"{case.incident} contain"]
+        assert await case.runs.check() == []
+        assert case.prefect.state(dead) == "CRASHED"
+        assert case.prefect.keys[1:] == [f"{case.incident}/contain/again-1"]
 
 
 @pytest.mark.parametrize("state", ["SCHEDULED", "PAUSED", "COMPLETED", "CANCELLED", "CANCELLING"])
-async def test_what_waits_or_was_cancelled_is_left_alone(tmp_path: Path, state: str) -> None:
-    """A run that waits for people has no process and is not dead; one that a person cancelled stays cancelled."""
-    async with room_in(tmp_path) as room:
-        room.begun(state, since=LONG_AGO)
-        room.other.close()
-        assert await room.runs.check() == []
-        assert len(room.prefect.runs) == 1
+async def test_waiting_and_cancelled_runs_are_not_replaced(tmp_path: Path, state: str) -> None:
+    """A run that waits for people has no process and is not dead. A run that a person cancelled stays cancelled."""
+    async with containment_in(tmp_path) as case:
+        case.add_run(state, since=LONG_AGO)
+        case.other.close()
+        assert await case.runs.check() == []
+        assert len(case.prefect.runs) == 1
 
 
 @pytest.mark.parametrize("state", ["CRASHED", "FAILED"])
-async def test_what_keeps_dying_is_started_again_ever_more_rarely(tmp_path: Path, state: str) -> None:
-    """The first time at once; when the second dies too, not within the next minute."""
-    async with room_in(tmp_path) as room:
-        room.begun(state)
-        assert await room.runs.check() == [f"{room.incident} contain"]
-        again = list(room.prefect.runs.values())[1]
-        again["state_type"], again["state"] = state, {"timestamp": datetime.now(UTC).isoformat()}
-        assert await room.runs.check() == []
-        again["state"] = {"timestamp": LONG_AGO.isoformat()}
-        assert await room.runs.check() == [f"{room.incident} contain"]
-        assert room.prefect.keys[2:] == [f"{room.incident}/contain/again-2"]
+async def test_restarts_of_a_phase_back_off(tmp_path: Path, state: str) -> None:
+    """The first restart is immediate. If the second run dies too, the next restart waits at least a minute."""
+    async with containment_in(tmp_path) as case:
+        case.add_run(state)
+        assert await case.runs.check() == [f"{case.incident} contain"]
+        second = list(case.prefect.runs.values())[1]
+        second["state_type"], second["state"] = state, {"timestamp": datetime.now(UTC).isoformat()}
+        assert await case.runs.check() == []
+        second["state"] = {"timestamp": LONG_AGO.isoformat()}
+        assert await case.runs.check() == [f"{case.incident} contain"]
+        assert case.prefect.keys[2:] == [f"{case.incident}/contain/again-2"]
 
 
-async def test_a_run_that_begins_again_after_an_answer_is_not_taken_for_dead(tmp_path: Path) -> None:
-    """Its first process ended when it was suspended; the new one has not come to its first line yet."""
-    async with room_in(tmp_path) as room:
-        room.begun("RUNNING", since=datetime.now(UTC) + timedelta(seconds=1))
-        room.other.close()
-        assert await room.runs.check() == []
+async def test_a_run_that_resumes_after_an_answer_does_not_count_as_dead(tmp_path: Path) -> None:
+    """Its first process ended when it was suspended, and the new process has not recorded itself yet."""
+    async with containment_in(tmp_path) as case:
+        case.add_run("RUNNING", since=datetime.now(UTC) + SOON)
+        case.other.close()
+        assert await case.runs.check() == []
 
 
-async def test_a_run_that_never_came_to_its_first_line_is_given_up_after_a_while(tmp_path: Path) -> None:
-    """Its runner was killed between Prefect's word and the first line: five minutes later, another one is started."""
-    async with room_in(tmp_path) as room:
-        tags = tags_of(room.engine.conductor.incident(room.incident))
-        dead = room.prefect.add(f"{room.incident} contain", "PENDING", since=LONG_AGO, tags=tags)
-        assert await room.runs.check() == [f"{room.incident} contain"]
-        assert room.prefect.state(dead) == "CRASHED"
+async def test_a_run_that_never_recorded_its_process_is_replaced_after_five_minutes(tmp_path: Path) -> None:
+    """The runner was killed between the start of the run and its first line."""
+    async with containment_in(tmp_path) as case:
+        tags = tags_of(case.engine.conductor.incident(case.incident))
+        dead = case.prefect.add(f"{case.incident} contain", "PENDING", since=LONG_AGO, tags=tags)
+        assert await case.runs.check() == [f"{case.incident} contain"]
+        assert case.prefect.state(dead) == "CRASHED"
 
 
-async def test_the_dead_run_of_a_phase_that_is_over_is_only_buried(tmp_path: Path) -> None:
-    """Somebody else went on: Prefect tells the truth of it, and nothing is started."""
-    async with room_in(tmp_path) as room:
-        dead = room.begun("RUNNING")
+async def test_the_dead_run_of_a_finished_phase_is_only_marked_as_crashed(tmp_path: Path) -> None:
+    """The incident has ended without the run, so no new run is started."""
+    async with containment_in(tmp_path) as case:
+        dead = case.add_run("RUNNING")
         ended = [PhaseLeft(phase="contain"), IncidentEnded(ending="false-alarm", reason="all is well")]
-        room.other.append(room.incident, ended, MACHINE)
-        room.other.close()
-        assert await room.runs.check() == []
-        assert room.prefect.state(dead) == "CRASHED"
+        case.other.append(case.incident, ended, MACHINE)
+        case.other.close()
+        assert await case.runs.check() == []
+        assert case.prefect.state(dead) == "CRASHED"
 
 
-async def test_the_incidents_of_another_company_are_not_ours_to_watch(tmp_path: Path) -> None:
-    """Two companies in one journal: neither starts the other's runs."""
-    async with room_in(tmp_path) as room:
+async def test_runs_of_another_companys_incidents_are_not_replaced(tmp_path: Path) -> None:
+    """If two companies share a journal, each replaces the runs of its own incidents only."""
+    async with containment_in(tmp_path) as case:
         opened = IncidentOpened(
             company="retailgen", title="Errors", severity="SEV-1", service="web", runbook="bad", reported="by Ana"
         )
-        journal = SqlJournal(room.engine.settings.journal_url, Scope("retailgen", simulated=False))
+        journal = SqlJournal(case.engine.settings.journal_url, Scope("retailgen", simulated=False))
         theirs = journal.open_incident("RG", opened, MACHINE)[0]
         journal.close()
-        dead = room.prefect.add(f"{theirs} detect", "CRASHED")
-        room.begun("SCHEDULED")
-        assert await room.runs.check() == []
-        assert room.prefect.state(dead) == "CRASHED"
+        dead = case.prefect.add(f"{theirs} detect", "CRASHED")
+        case.add_run("SCHEDULED")
+        assert await case.runs.check() == []
+        assert case.prefect.state(dead) == "CRASHED"
 
 
-async def test_the_runs_of_another_journal_are_not_ours_to_bury(tmp_path: Path) -> None:
-    """On the same Prefect it has an incident of the same name: its runs are left alone, and ours are made beside."""
-    async with room_in(tmp_path) as room:
-        opened = room.engine.conductor.incident(room.incident).opened_at
-        tags = [room.incident, "P0", "real", f"opened {opened - timedelta(days=1):%Y-%m-%dT%H:%M:%S.%fZ}"]
+async def test_runs_of_another_journal_are_not_marked(tmp_path: Path) -> None:
+    """Two journals on one Prefect may have incidents of the same id. Only the runs of ours are marked and replaced."""
+    async with containment_in(tmp_path) as case:
+        opened = case.engine.conductor.incident(case.incident).opened_at
+        tags = [case.incident, "P0", "real", f"opened {opened - timedelta(days=1):%Y-%m-%dT%H:%M:%S.%fZ}"]
         theirs = [
-            room.prefect.add(f"{room.incident} contain", state, since=LONG_AGO, tags=tags)
+            case.prefect.add(f"{case.incident} contain", state, since=LONG_AGO, tags=tags)
             for state in ("PENDING", "CRASHED")
         ]
-        room.begun("CRASHED")
-        assert await room.runs.check() == [f"{room.incident} contain"]
-        assert [room.prefect.state(one) for one in theirs] == ["PENDING", "CRASHED"]
-        assert room.prefect.keys[-1] == f"{room.incident}/contain/again-1"
+        case.add_run("CRASHED")
+        assert await case.runs.check() == [f"{case.incident} contain"]
+        assert [case.prefect.state(one) for one in theirs] == ["PENDING", "CRASHED"]
+        assert case.prefect.keys[-1] == f"{case.incident}/contain/again-1"
