@@ -46,7 +46,15 @@ ANSWERED_ELSEWHERE = {"decision": "answered elsewhere", "name": "allclear", "rea
 class OutboxDelivery:
     """Delivers a company's outbox to Prefect; each message is kept until it is delivered."""
 
-    def __init__(self, journal: Journal, prefect: PrefectApi, company: Company) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        prefect: PrefectApi,
+        company: Company,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`monotonic` returns seconds, and is read for the time between two checks whether Prefect answers again."""
+        self._monotonic = monotonic
         self._journal = journal
         self._prefect = prefect
         self._company = company
@@ -61,7 +69,7 @@ class OutboxDelivery:
         message that fails while Prefect answers is retried with back-off. `each` is called before each message,
         because a message to a Prefect that does not answer may take most of a minute.
         """
-        if time.monotonic() < self._not_before:
+        if self._monotonic() < self._not_before:
             return 0
         due = await asyncio.to_thread(self._due, incident)
         if not due or (self._away and not await self._back()):
@@ -114,7 +122,7 @@ class OutboxDelivery:
         ready = await self._prefect.ready()
         if self._away and ready:
             log.warning("Prefect answers again; delivering its outbox messages.")
-        self._away, self._not_before = not ready, 0.0 if ready else time.monotonic() + _CHECK_AGAIN
+        self._away, self._not_before = not ready, 0.0 if ready else self._monotonic() + _CHECK_AGAIN
         return ready
 
     async def _do(self, message: OutboxMessage) -> bool:

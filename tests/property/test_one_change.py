@@ -32,11 +32,11 @@ from tests.scenario.response_support import (
     MACHINE,
     OPENED,
     announced,
-    anybody,
     broken,
     claim_all,
     engine_on,
     new_journal,
+    person_for,
     writes,
 )
 from tests.scopes import REAL
@@ -129,7 +129,7 @@ async def test_two_conductors_carry_one_incident_on_once(tmp_path: Path, journal
     """Two processes run the same phase of the same incident: each vendor gets each write once."""
     async with Simulated(broken()) as sim, _two_engines(sim, tmp_path, journals) as (one, two):
         incident = _declared(one)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             for phase in (Phase.DETECT, Phase.CONTAIN):
                 await asyncio.gather(*(_run(engine, incident, phase) for engine in (one, two)))
         it = one.conductor.incident(incident)
@@ -148,7 +148,7 @@ async def _run(engine: Engine, incident: str, phase: Phase) -> None:
         for ask in move.asks:
             state = engine.conductor.incident(incident).asks[ask]
             if state.open:
-                engine.people.answer(ask, anybody(state.ask), yes=True, reason="It is so.")
+                engine.people.answer(ask, person_for(state.ask), yes=True, reason="It is so.")
         await asyncio.sleep(0.01)
 
 
@@ -172,7 +172,7 @@ async def test_a_rollback_proposed_while_another_is_under_way_does_not_go_one_re
         act = await _approved(one, first)
         sim.world.faults.set(Fault(api="cloud_run", method="GetOperation", kind="slow", seconds=0.5))
         going = asyncio.create_task(one.executor.carry_out(first, act, MACHINE))
-        await until(lambda: sim.world.serving() == {GOOD: 100})
+        await until(lambda: sim.world.serving() == {GOOD: 100}, 60)
         outcome = (await _proposed(two, second)).outcome
         assert outcome is not None
         assert not outcome.changed
@@ -186,7 +186,7 @@ async def test_after_an_undo_a_rollback_changes_the_traffic_again(tmp_path: Path
     async with Simulated(broken()) as sim, _two_engines(sim, tmp_path) as (one, two):
         first, second = _declared(one), _declared(two)
         await one.executor.carry_out(first, await _approved(one, first), MACHINE)
-        sim.world.redirect([TrafficSpec(revision="latest", percent=100)], by="somebody")
+        sim.world.redirect([TrafficSpec(revision="latest", percent=100)], by="an engineer")
         assert sim.world.serving() == {BAD: 100}
         outcome = await two.executor.carry_out(second, await _approved(two, second), MACHINE)
         assert (outcome.status, outcome.changed) == (ActStatus.VERIFIED, True)

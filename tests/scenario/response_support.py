@@ -1,6 +1,6 @@
 """Helpers for a whole response in one process: a quick simulated production, an engine, and people who answer at once.
 
-`Mortal` is a journal that kills its process at a chosen write; `die` leaves behind what the kernel would leave.
+`Mortal` is a journal that kills its process at a chosen write. `die` leaves the process's files as a kill does.
 """
 
 # ruff: noqa: ANN401 - arguments that are passed on to the journal
@@ -159,13 +159,13 @@ class Mortal:
         inner: SqlJournal,
         at: int = 0,
         when: Literal["before", "after"] = "after",
-        told: Callable[[], int] = lambda: 0,
+        vendor_writes: Callable[[], int] = lambda: 0,
     ) -> None:
         self.inner = inner
         self.writes: list[str] = []
-        self.told: list[int] = []
+        self.vendor_writes: list[int] = []
         """How many writes the vendors had received at each write to the journal."""
-        self._at, self._when, self._count = at, when, told
+        self._at, self._when, self._count = at, when, vendor_writes
 
     def __getattr__(self, name: str) -> Any:
         """Return the journal's attribute; a method that writes is counted, and may kill the process."""
@@ -175,7 +175,7 @@ class Mortal:
 
         def mortal(*args: Any, **more: Any) -> Any:
             self.writes.append(name)
-            self.told.append(self._count())
+            self.vendor_writes.append(self._count())
             if len(self.writes) == self._at and self._when == "before":
                 raise Killed
             done = own(*args, **more)
@@ -187,7 +187,7 @@ class Mortal:
 
 
 async def die(engine: Engine, journal: SqlJournal) -> None:
-    """Leave behind what the kernel leaves of a process: a liveness file without its lock, and closed connections."""
+    """Leave behind what a killed process leaves: a liveness file without its lock, and closed connections."""
     url = engine.settings.journal_url
     await engine.context.close()
     journal.close()
@@ -195,7 +195,7 @@ async def die(engine: Engine, journal: SqlJournal) -> None:
         (Path(f"{url.removeprefix('sqlite:///')}.holders") / f"{journal.holder}.alive").touch()
 
 
-# --- a process of its own --------------------------------------------------------------------------------
+# --- another process -------------------------------------------------------------------------------------
 
 
 class Held:
@@ -269,7 +269,7 @@ def append_all(url: str, folder: str, incidents: list[str], count: int, me: str)
 
 
 def open_all(urls: list[str], folder: str, me: str) -> list[str]:
-    """Open each new journal at the same moment as one other, open an incident in it, and return what went wrong."""
+    """Open each new journal at the same moment as one other process, open an incident in it, and return the errors."""
     wrong: list[str] = []
     for number, url in enumerate(urls):
         _meet(folder, f"ready-{number}", me)
@@ -282,11 +282,11 @@ def open_all(urls: list[str], folder: str, me: str) -> list[str]:
     return wrong
 
 
-def hold_claim(url: str, incident: str, told: str) -> None:
-    """Claim a resource, touch the file `told`, and block until the process is killed."""
+def hold_claim(url: str, incident: str, claimed: str) -> None:
+    """Claim a resource, touch the file `claimed`, and block until the process is killed."""
     journal = SqlJournal(url, REAL)
     assert isinstance(_claim(journal, incident, 1), Acquired)
-    Path(told).touch()
+    Path(claimed).touch()
     threading.Event().wait()
 
 
@@ -297,7 +297,7 @@ def _claim(journal: SqlJournal, incident: str, number: int) -> Claim:
 
 
 def _meet(folder: str, place: str, me: str) -> None:
-    """Wait until both participants have come to that place."""
+    """Wait until both participants have reached that place."""
     (Path(folder) / f"{place}-{me}").touch()
     while len(list(Path(folder).glob(f"{place}-[ab]"))) < 2:
         time.sleep(0.001)
@@ -308,7 +308,7 @@ def _meet(folder: str, place: str, me: str) -> None:
 Answerer = Callable[[Engine, World, Ask], None]
 
 
-def anybody(ask: Ask) -> By:
+def person_for(ask: Ask) -> By:
     """Return a person who may answer."""
     role = ask.policy.roles[0]
     return By(actor=f"Ana ({role})", role=role, via="cli")
@@ -318,7 +318,7 @@ def say_yes(engine: Engine, world: World, ask: Ask) -> None:
     """Answer yes; before the answer about the fix, deploy it once."""
     if ask.step == "fix" and FIX not in world.service.revisions:
         world.deploy(RevisionSpec(name=FIX), by="an engineer")
-    engine.people.answer(ask.id, anybody(ask), yes=True, reason="It is so.")
+    engine.people.answer(ask.id, person_for(ask), yes=True, reason="It is so.")
 
 
 def report(engine: Engine) -> str:
@@ -340,15 +340,15 @@ async def run_phase(engine: Engine, world: World, incident: str, phase: Phase, a
 
 
 async def respond(engine: Engine, world: World, answer: Answerer = say_yes) -> str:
-    """Carry the whole response to its end, from wherever it stands, and return the incident's id."""
+    """Carry the whole response on to its end, and return the incident's id."""
     incident = report(engine)
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(300):
         for phase in Phase:
             await run_phase(engine, world, incident, phase, answer)
     return incident
 
 
-# --- what the simulator saw ----------------------------------------------------------------------------
+# --- what the simulator received -----------------------------------------------------------------------
 
 
 def writes(world: World, api: str | None = None, method: str | None = None) -> list[dict[str, Any]]:

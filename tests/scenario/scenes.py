@@ -27,7 +27,7 @@ class Watch:
     now: datetime = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
     def __call__(self) -> datetime:
-        """Return the present."""
+        """Return the time that the test has set."""
         return self.now
 
 
@@ -42,17 +42,17 @@ class Scene:
 
     @property
     def incident(self) -> Incident:
-        """Return how it stands."""
+        """Return the incident as it is now."""
         return self.engine.conductor.incident(self.incident_id)
 
     async def to(self, phase: Phase) -> Wait | Over:
-        """Go on until somebody is waited for."""
+        """Carry the incident on in `phase` until it waits for people or the phase is over."""
         move = await self.engine.conductor.run(self.incident_id, phase, MACHINE)
         assert isinstance(move, Wait | Over)
         return move
 
     async def past_detection(self) -> Wait:
-        """Confirm the trouble, let time go by so that a second look may follow, and propose the containment."""
+        """Confirm the trouble, advance the clock so that a second check may follow, and propose the containment."""
         assert isinstance(await self.to(Phase.DETECT), Over)
         self.watch.now += timedelta(seconds=11)
         move = await self.to(Phase.CONTAIN)

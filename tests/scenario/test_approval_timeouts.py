@@ -18,20 +18,20 @@ from allclear.engine.response.moves import Over, Wait
 from allclear.journal.ports import OutboxKind
 from allclear.simulator.scenario import Production
 from tests.contract.simulator_support import quick
-from tests.scenario.response_support import ALERT, MACHINE, anybody, broken
+from tests.scenario.response_support import ALERT, MACHINE, broken, person_for
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import Scene, scene
 
 STREAMS = replace(ALERT, key="streams", labels={"alertname": "LiveStreamFailures"}, authenticated=True)
 
 
-def alone() -> Company:
+def automatic() -> Company:
     """Return VintStreet with a broken-feature runbook that switches the flag off without an approval."""
     company = small_vintstreet()
     book = company.runbooks["broken-feature"]
     first, *rest = book.contain
-    lone = first.model_copy(update={"auto_approve": AutoApproval()})
-    changed: Runbook = book.model_copy(update={"contain": [lone, *rest]})
+    unasked = first.model_copy(update={"auto_approve": AutoApproval()})
+    changed: Runbook = book.model_copy(update={"contain": [unasked, *rest]})
     return replace(company, runbooks=company.runbooks | {"broken-feature": changed})
 
 
@@ -46,9 +46,9 @@ def streams() -> Production:
     return scenario.model_copy(update={"flags": flags, "users": users})
 
 
-async def test_an_automatic_action_is_done_when_nobody_stops_it(tmp_path: Path) -> None:
+async def test_an_automatic_action_is_done_when_no_one_vetoes_it(tmp_path: Path) -> None:
     """The flag is switched off when the veto window of 60 s has ended, and not a second earlier."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
@@ -72,12 +72,12 @@ async def test_an_automatic_action_is_done_when_nobody_stops_it(tmp_path: Path) 
 
 async def test_a_no_within_the_window_stops_it(tmp_path: Path) -> None:
     """A person who may approve may also stop it; when the window ends, nothing is done."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         move = await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
         assert ask.ask.id in move.asks
-        it.engine.people.answer(ask.ask.id, anybody(ask.ask), yes=False, reason="The big show is on.")
+        it.engine.people.answer(ask.ask.id, person_for(ask.ask), yes=False, reason="The big show is on.")
         it.watch.now += timedelta(minutes=2)
         assert await it.engine.approval_timeouts.apply_due() == []
         act = it.incident.act_of(Phase.CONTAIN, "disable-flag")
@@ -87,7 +87,7 @@ async def test_a_no_within_the_window_stops_it(tmp_path: Path) -> None:
 
 async def test_an_unauthenticated_alert_allows_no_automatic_action(tmp_path: Path) -> None:
     """Without an authenticated alert people are asked, and the question gives the reason."""
-    async with scene(tmp_path, alone(), streams(), replace(STREAMS, authenticated=False)) as it:
+    async with scene(tmp_path, automatic(), streams(), replace(STREAMS, authenticated=False)) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
@@ -97,7 +97,7 @@ async def test_an_unauthenticated_alert_allows_no_automatic_action(tmp_path: Pat
 
 async def test_a_flapping_alert_allows_no_automatic_action(tmp_path: Path) -> None:
     """After three changes of its state in a quarter of an hour, people must approve."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         for turn in ("resolved", "firing", "resolved", "firing"):
             it.watch.now += timedelta(seconds=20)
             it.engine.intake.take(replace(STREAMS, state=turn), f"delivery-{turn}-{it.watch.now}")
@@ -110,14 +110,14 @@ async def test_a_flapping_alert_allows_no_automatic_action(tmp_path: Path) -> No
 
 async def test_there_is_one_automatic_action_an_hour(tmp_path: Path) -> None:
     """For a second action on the same flag within the hour, a person is asked."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         await it.past_detection()
         it.watch.now += timedelta(seconds=61)
         await it.engine.approval_timeouts.apply_due()
         await it.to(Phase.CONTAIN)
         _switch_streams(it, on=True)
         again = it.engine.intake.take(replace(STREAMS, key="streams-2"), "delivery-2")
-        assert again.incident == it.incident_id  # within ten minutes it joins
+        assert again.incident == it.incident_id  # a new alert joins within ten minutes
         it.watch.now += timedelta(minutes=11)
         later = it.engine.intake.take(replace(STREAMS, key="streams-3"), "delivery-3")
         assert later.state == "opened"
@@ -130,7 +130,7 @@ async def test_there_is_one_automatic_action_an_hour(tmp_path: Path) -> None:
         assert "within the hour" in ask.ask.text
 
 
-async def test_the_standard_text_is_sent_when_nobody_answers_and_the_service_still_fails(tmp_path: Path) -> None:
+async def test_the_standard_text_is_sent_when_no_one_answers_and_the_service_still_fails(tmp_path: Path) -> None:
     """After 15 minutes without an answer, the standard text is published, and the ask for the own text is withdrawn."""
     async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, authenticated=True)) as it:
         await _reach_the_status_page(it)
@@ -229,13 +229,13 @@ async def _reach_the_status_page(it: Scene) -> None:
                 return
         for ask_id in move.asks:
             state = it.incident.asks[ask_id]
-            it.engine.people.answer(ask_id, anybody(state.ask), yes=False, reason="Not now.")
+            it.engine.people.answer(ask_id, person_for(state.ask), yes=False, reason="Not now.")
     pytest.fail("The status page was never asked for.")
 
 
 async def test_a_veto_window_that_ends_on_a_healthy_service_does_nothing(tmp_path: Path) -> None:
     """The service is checked once more; if it is healthy, the ask waits for people like any other."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
@@ -249,7 +249,7 @@ async def test_a_veto_window_that_ends_on_a_healthy_service_does_nothing(tmp_pat
 
 async def test_a_veto_window_that_ended_hours_ago_allows_nothing(tmp_path: Path) -> None:
     """No process was running when the window ended, so people must decide."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
@@ -260,7 +260,7 @@ async def test_a_veto_window_that_ended_hours_ago_allows_nothing(tmp_path: Path)
 
 async def test_an_alert_that_is_resolved_allows_nothing(tmp_path: Path) -> None:
     """Its source resolved it before the window ended."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         await it.past_detection()
         ask = it.incident.ask_of(Phase.CONTAIN, "disable-flag")
         assert ask is not None
@@ -274,8 +274,8 @@ async def test_a_timeout_sends_texts_only(tmp_path: Path) -> None:
     """A runbook may name anything under `if_unanswered`, but a rollback is never done because of it."""
     company = small_vintstreet()
     book = company.runbooks["bad-deployment"]
-    loud = Fallback.model_validate({"after": "1m", "with": {"service": "storefront"}})
-    first = book.contain[0].model_copy(update={"if_unanswered": loud})
+    fallback = Fallback.model_validate({"after": "1m", "with": {"service": "storefront"}})
+    first = book.contain[0].model_copy(update={"if_unanswered": fallback})
     changed = book.model_copy(update={"contain": [first, *book.contain[1:]]})
     company = replace(company, runbooks=company.runbooks | {"bad-deployment": changed})
     async with scene(tmp_path, company, broken(), replace(ALERT, authenticated=True)) as it:
@@ -289,7 +289,7 @@ async def test_a_timeout_sends_texts_only(tmp_path: Path) -> None:
 
 async def test_two_processes_that_check_at_once_propose_it_once(tmp_path: Path) -> None:
     """Processes on one incident open one window, so that one no is enough to stop it."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         assert isinstance(await it.to(Phase.DETECT), Over)
         it.watch.now += timedelta(seconds=11)
         await asyncio.gather(*(it.to(Phase.CONTAIN) for _ in range(4)))

@@ -16,9 +16,9 @@ from tests.contract.simulator_support import Simulated, quick, recorded
 async def test_a_dry_run_goes_through_every_step_and_writes_nothing(tmp_path: Path) -> None:
     """A dry run shows the exact change of every step, and writes neither to a system nor to the journal."""
     async with Simulated(quick()) as sim:
-        described = tmp_path / "simulation.json"
-        described.write_text(json.dumps(sim.announcement()))
-        settings = Settings(journal_url=f"sqlite:///{tmp_path / 'journal.db'}", simulation=described)
+        simulation = tmp_path / "simulation.json"
+        simulation.write_text(json.dumps(sim.announcement()))
+        settings = Settings(journal_url=f"sqlite:///{tmp_path / 'journal.db'}", simulation=simulation)
         engine = make_engine(settings, environ={})
         declaration = Declaration("Payment processing down", "P0", "storefront", "bad-deployment")
         runbook = engine.company.runbook(declaration.runbook)

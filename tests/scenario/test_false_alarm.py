@@ -13,10 +13,10 @@ from tests.contract.simulator_support import Simulated, quick
 from tests.scenario.response_support import (
     MACHINE,
     announced,
-    anybody,
     broken,
     engine_on,
     new_journal,
+    person_for,
     report,
     run_phase,
     writes,
@@ -35,7 +35,9 @@ async def test_a_healthy_service_makes_a_false_alarm(tmp_path: Path) -> None:
             assert [state.ask.kind for state in incident.open_asks] == [AskKind.FALSE_ALARM]
             assert "looks healthy" in incident.open_asks[0].ask.text
             assert incident.acts == {}
-            engine.people.answer(move.asks[0], anybody(incident.open_asks[0].ask), yes=True, reason="A flapping check.")
+            engine.people.answer(
+                move.asks[0], person_for(incident.open_asks[0].ask), yes=True, reason="A flapping check."
+            )
             assert isinstance(await engine.conductor.run(incident_id, Phase.DETECT, MACHINE), Over)
             incident = engine.conductor.incident(incident_id)
             assert incident.ended is not None
@@ -51,11 +53,11 @@ async def test_a_healthy_service_makes_a_false_alarm(tmp_path: Path) -> None:
 
 
 def _say_no(engine: Engine, _: World, ask: Ask) -> None:
-    engine.people.answer(ask.id, anybody(ask), yes=False, reason="Users write to us.")
+    engine.people.answer(ask.id, person_for(ask), yes=False, reason="Users write to us.")
 
 
 async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
-    """If a person knows better than the probe, the on-call is paged and the team is told, as for any incident."""
+    """If a person contradicts the probe, the on-call is paged and the team gets its message, as in any incident."""
     async with Simulated(quick("healthy")) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
@@ -71,8 +73,8 @@ async def test_a_no_goes_on_and_pages(tmp_path: Path) -> None:
             await engine.close()
 
 
-async def test_a_service_that_is_not_well_is_no_question(tmp_path: Path) -> None:
-    """If the probe fails, detection asks nobody and pages at once."""
+async def test_if_the_first_probe_fails_the_page_is_sent_without_a_question(tmp_path: Path) -> None:
+    """Detection asks no one, pages and informs the team at once."""
     async with Simulated(broken()) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:

@@ -1,4 +1,4 @@
-"""The responder carries out what is approved by itself, with or without Prefect; a later flow adopts the outcome."""
+"""The responder carries out approved acts automatically, with or without Prefect; a later flow adopts the outcome."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from allclear.bootstrap import make_engine
 from allclear.company import Company
 from allclear.domain.approval import AutoApproval
-from allclear.domain.incident import StepState
+from allclear.domain.base import Clock, utc_now
 from allclear.domain.runbook import Phase, Step
 from allclear.engine.actions.manual import ManualRequest
 from allclear.engine.response.moves import Over
+from allclear.engine.response.step_keys import second_check_key
+from allclear.journal.sql_journal import SqlJournal
 from allclear.responder.workers.incident_worker import AT_ONCE, IncidentWorker
+from allclear.settings import Settings
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, until
 from tests.scenario.response_support import (
@@ -24,13 +28,14 @@ from tests.scenario.response_support import (
     OPENED,
     Engine,
     announced,
-    anybody,
     broken,
-    engine_on,
+    installed,
     new_journal,
+    person_for,
     writes,
 )
 from tests.scenario.response_support import vintstreet as small_vintstreet
+from tests.scopes import DRILL
 
 PATIENCE = 60
 """Seconds after which a test gives up waiting for an event; nothing is asserted about how long it takes."""
@@ -38,11 +43,22 @@ PATIENCE = 60
 
 @asynccontextmanager
 async def working(
-    folder: Path, company: Company | None = None, at_once: int = AT_ONCE
+    folder: Path, company: Company | None = None, at_once: int = AT_ONCE, clock: Clock = utc_now
 ) -> AsyncGenerator[tuple[Engine, World]]:
-    """Yield an engine with a running incident worker, and the simulated production."""
+    """Yield an engine with a running incident worker, and the simulated production.
+
+    `clock` is the engine's; the journal has the real time.
+    """
     async with Simulated(broken()) as sim:
-        engine = engine_on(new_journal(folder), announced(sim, folder), company=company)
+        settings = Settings(company="vintstreet", journal_url=new_journal(folder), simulation=announced(sim, folder))
+        engine = make_engine(
+            settings,
+            environ={},
+            clock=clock,
+            company=company or small_vintstreet(),
+            registry=installed(),
+            journal=SqlJournal(settings.journal_url, DRILL),
+        )
         worker = asyncio.create_task(IncidentWorker(engine, at_once).run())
         try:
             yield engine, sim.world
@@ -73,15 +89,15 @@ def an_hour_to_recover() -> Step:
     return Step(id="wait", title="Is it healthy yet?", probe="http.smoke", with_=health, within=timedelta(hours=1))
 
 
-async def test_an_alert_is_verified_paged_and_asked_about_and_an_approval_is_carried_out(tmp_path: Path) -> None:
-    """No flow runs: the worker alone pages, asks, and rolls back once the approval is given. A flow adopts that."""
+async def test_the_worker_alone_verifies_pages_asks_and_carries_out_an_approval(tmp_path: Path) -> None:
+    """No flow runs: the worker pages, asks, and rolls back once the approval is given. A later flow adopts that."""
     async with working(tmp_path) as (engine, world):
         incident = engine.intake.take(ALERT, "delivery-1").incident
         assert incident is not None
         ask = await until(lambda: engine.conductor.incident(incident).ask_of(Phase.CONTAIN, "roll-back"), PATIENCE)
         assert [entry["method"] for entry in writes(world, "pagerduty")]
         assert not writes(world, "cloud_run")
-        engine.people.answer(ask.ask.id, anybody(ask.ask), yes=True)
+        engine.people.answer(ask.ask.id, person_for(ask.ask), yes=True)
         await until(lambda: writes(world, "cloud_run"), PATIENCE)
         await until(lambda: engine.conductor.incident(incident).contained, PATIENCE)
         flow = await engine.conductor.run(incident, Phase.DETECT, MACHINE)
@@ -90,7 +106,7 @@ async def test_an_alert_is_verified_paged_and_asked_about_and_an_approval_is_car
 
 
 async def test_an_incident_opened_for_one_manual_action_starts_no_response(tmp_path: Path) -> None:
-    """A person who rolls back by hand has not asked for pages and messages; a later incident is paged all the same."""
+    """A person who acts manually wants no pages and messages; a later incident is paged all the same."""
     async with working(tmp_path) as (engine, world):
         by = engine.people.who("Ana", "on_call", "cli")
         request = ManualRequest(
@@ -114,19 +130,20 @@ async def test_an_incident_that_waits_for_a_probe_holds_up_no_other(tmp_path: Pa
 
 
 async def test_an_incident_that_waits_for_its_second_probe_holds_up_no_other(tmp_path: Path) -> None:
-    """With one slot: the second incident is paged before the first makes its second probe."""
+    """With one slot: the second incident is paged while the first waits for its second probe.
+
+    The engine's clock is an hour behind the journal's, so the second probe is due an hour from now.
+    """
     step = small_vintstreet().runbooks["bad-deployment"].contain[0]
     company = with_containment(step.model_copy(update={"auto_approve": AutoApproval()}))
-    async with working(tmp_path, company, at_once=1) as (engine, _):
-        incidents = [opened_incident(engine) for _ in range(2)]
-
-        def probed() -> StepState | None:
-            found = (engine.conductor.incident(one).step(Phase.CONTAIN, "roll-back-recheck") for one in incidents)
-            return next((one for one in found if one), None)
-
-        first_second_probe = await until(probed, PATIENCE)
-        paged = [engine.conductor.incident(one).paged_at for one in incidents]
-        assert all(at is not None and at < first_second_probe.at for at in paged)
+    async with working(tmp_path, company, at_once=1, clock=lambda: utc_now() - timedelta(hours=1)) as (engine, _):
+        incidents: list[str] = []
+        for _number in range(2):
+            incidents.append(opened_incident(engine))
+            await until(lambda: "contain" in engine.conductor.incident(incidents[-1]).entered, PATIENCE)
+        assert all(engine.conductor.incident(one).paged_at for one in incidents)
+        key = second_check_key("roll-back")
+        assert [engine.conductor.incident(one).step(Phase.CONTAIN, key) for one in incidents] == [None, None]
 
 
 async def test_an_approved_act_waits_for_no_probe(tmp_path: Path) -> None:
@@ -142,5 +159,5 @@ async def test_an_approved_act_waits_for_no_probe(tmp_path: Path) -> None:
         assert (result.outcome, len(result.waiting)) == (None, 1)
         state = engine.conductor.incident(incident).asks[result.waiting[0]]
         assert not writes(world, "cloud_run")
-        engine.people.answer(state.ask.id, anybody(state.ask), yes=True)
+        engine.people.answer(state.ask.id, person_for(state.ask), yes=True)
         await until(lambda: writes(world, "cloud_run"), PATIENCE)

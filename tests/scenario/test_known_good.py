@@ -1,14 +1,17 @@
-"""Known good: what served all users while a health check succeeded, recorded once and never changed."""
+"""Known good: the revision that served all users while a health check succeeded, recorded once and never changed."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from sqlalchemy import create_engine, text
+from typing_extensions import override
 
+from allclear.bootstrap import make_engine
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.base import JsonDict
 from allclear.domain.baseline import Baseline, ServingAll
@@ -22,16 +25,20 @@ from allclear.engine.actions.known_good import (
     with_check_count,
     with_serving,
 )
+from allclear.engine.actions.registry import Registry
 from allclear.journal.sql_journal import SqlJournal
+from allclear.settings import Settings
+from tasks.http_probes import SmokeTest
+from tasks.service_params import ServiceParams
 from tests.contract.simulator_support import BAD, GOOD, SERVICE, Simulated, control, quick
 from tests.scenario.response_support import (
     FIX,
     MACHINE,
     announced,
-    anybody,
     broken,
     engine_on,
     new_journal,
+    person_for,
     report,
     respond,
     run_phase,
@@ -43,7 +50,7 @@ NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 TRAFFIC = f"traffic:{SERVICE}"
 
 
-def seen(revision: str, hours: float, resource: str = TRAFFIC) -> Baseline:
+def baseline(revision: str, hours: float, resource: str = TRAFFIC) -> Baseline:
     """Return a baseline from `hours` ago."""
     return Baseline(resource=resource, revision=revision, at=NOW - timedelta(hours=hours), noted_by="VS-1, recovered")
 
@@ -64,16 +71,18 @@ def opened(began: datetime | None, service: str = "storefront") -> IncidentOpene
 # --- the journal -------------------------------------------------------------------------------------
 
 
-def test_the_newest_baselines_of_a_resource_come_first_and_none_from_later(tmp_path: Path) -> None:
+def test_baselines_of_a_resource_are_read_newest_first_and_none_after_the_given_time(tmp_path: Path) -> None:
     """The order in which they were written does not matter."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
-    journal.add_baselines([seen("old", 90), seen("new", 2), seen("late", -1), seen("other", 1, "traffic:x")])
-    journal.add_baselines([seen("middle", 5)])
+    journal.add_baselines(
+        [baseline("old", 90), baseline("new", 2), baseline("late", -1), baseline("other", 1, "traffic:x")]
+    )
+    journal.add_baselines([baseline("middle", 5)])
     journal.add_baselines([])
     found = journal.baselines(TRAFFIC, NOW, limit=2)
     journal.close()
     assert [one.revision for one in found] == ["new", "middle"]
-    assert found[0] == seen("new", 2)
+    assert found[0] == baseline("new", 2)
 
 
 @pytest.mark.parametrize("change", ["UPDATE baselines SET revision = 'x'", "DELETE FROM baselines"])
@@ -81,7 +90,7 @@ def test_a_baseline_cannot_be_changed_or_deleted(tmp_path: Path, change: str) ->
     """The database itself refuses it."""
     url = new_journal(tmp_path)
     journal = SqlJournal(url, REAL)
-    journal.add_baselines([seen("good", 1)])
+    journal.add_baselines([baseline("good", 1)])
     engine = create_engine(url)
     with pytest.raises(Exception, match="append-only"), engine.begin() as connection:
         connection.execute(text(change))
@@ -95,7 +104,7 @@ def test_a_baseline_cannot_be_changed_or_deleted(tmp_path: Path, change: str) ->
 
 
 def test_the_onset_is_that_of_the_newest_open_incident_of_the_service(tmp_path: Path) -> None:
-    """It is when the source says it began, else when it was opened. Ended incidents and other services do not count."""
+    """The source's time counts, or else the time of opening. Ended incidents and other services do not count."""
     journal = SqlJournal(new_journal(tmp_path), REAL, lambda: NOW)
     record = JournalRecord(journal)
     assert record.onset("storefront") is None
@@ -112,7 +121,7 @@ def test_the_onset_is_that_of_the_newest_open_incident_of_the_service(tmp_path: 
 
 
 def test_a_journal_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    """It can be told apart from an empty record."""
+    """An unreadable journal does not look like an empty one."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     engine = create_engine(f"sqlite:///{tmp_path / 'journal.db'}")
     with engine.begin() as connection:
@@ -137,13 +146,13 @@ async def test_a_false_alarm_records_what_served_once_people_have_agreed(tmp_pat
             later = datetime.now(UTC) + timedelta(hours=1)
             assert engine.journal.baselines(TRAFFIC, later) == []
             [ask] = engine.conductor.incident(incident_id).open_asks
-            engine.people.answer(ask.ask.id, anybody(ask.ask), yes=True, reason="A flapping check.")
+            engine.people.answer(ask.ask.id, person_for(ask.ask), yes=True, reason="A flapping check.")
             await engine.conductor.run(incident_id, Phase.DETECT, MACHINE)
             [noted] = engine.journal.baselines(TRAFFIC, later)
-            looked = engine.conductor.incident(incident_id).steps["detect", "verify"]
+            verified = engine.conductor.incident(incident_id).steps["detect", "verify"]
         finally:
             await engine.close()
-    assert (noted.revision, noted.at) == (GOOD, looked.at)
+    assert (noted.revision, noted.at) == (GOOD, verified.at)
     assert noted.noted_by == f"{incident_id}, a false alarm"
 
 
@@ -165,7 +174,7 @@ def test_a_check_that_may_be_chance_makes_no_revision_known_good(
     """A check with few requests, or repeated until it succeeded, proves little of a revision that fails sometimes."""
     journal = SqlJournal(new_journal(tmp_path), REAL)
     finding = with_serving(
-        Finding(verdict=verdict, sentence="Looked.", facts=facts), [ServingAll(resource=TRAFFIC, revision=GOOD)]
+        Finding(verdict=verdict, sentence="Checked.", facts=facts), [ServingAll(resource=TRAFFIC, revision=GOOD)]
     )
     record_known_good(journal, with_check_count(finding, checks), NOW, "VS-1, recovered")
     kept = journal.baselines(TRAFFIC, NOW)
@@ -174,7 +183,7 @@ def test_a_check_that_may_be_chance_makes_no_revision_known_good(
 
 
 async def test_a_response_with_a_small_smoke_test_records_nothing(tmp_path: Path) -> None:
-    """Four requests may end an incident, which people watch; they do not make a revision known good."""
+    """Four successful requests can end an incident that people watch, but make no revision known good."""
     async with Simulated(broken()) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
@@ -187,14 +196,31 @@ async def test_a_response_with_a_small_smoke_test_records_nothing(tmp_path: Path
     assert noted == []
 
 
+class ObservedSmokeTest(SmokeTest):
+    """The smoke test, which sets an event after each run."""
+
+    finished: ClassVar[asyncio.Event]
+
+    @override
+    async def check(self, params: ServiceParams) -> Finding:
+        finding = await super().check(params)
+        self.finished.set()
+        return finding
+
+
 async def test_a_repeated_check_has_the_number_of_checks_in_its_finding(tmp_path: Path) -> None:
     """With `within`, the finding has the number of checks; if the first one succeeds, it has none."""
     async with Simulated(broken()) as sim:
-        engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
-        call = ProbeCall.model_validate({"probe": "http.smoke", "with": {"service": "storefront"}, "within": "30s"})
+        settings = Settings(
+            company="vintstreet", journal_url=new_journal(tmp_path), simulation=announced(sim, tmp_path)
+        )
+        engine = make_engine(settings, environ={}, company=vintstreet(20), registry=Registry.of([ObservedSmokeTest]))
+        call = ProbeCall.model_validate({"probe": "http.smoke", "with": {"service": "storefront"}, "within": "2m"})
         try:
+            ObservedSmokeTest.finished = asyncio.Event()
             check = asyncio.create_task(engine.conductor.check(call, {}))
-            await asyncio.sleep(1.0)
+            async with asyncio.timeout(60):
+                await ObservedSmokeTest.finished.wait()
             await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
             repeated, once = await check, await engine.conductor.check(call, {})
         finally:
@@ -204,8 +230,8 @@ async def test_a_repeated_check_has_the_number_of_checks_in_its_finding(tmp_path
     assert "checks" not in once.facts
 
 
-async def test_a_readiness_check_can_record_what_serves(tmp_path: Path) -> None:
-    """One call records it without an incident; if the traffic is split, nothing is recorded."""
+async def test_a_readiness_check_can_record_the_serving_revision(tmp_path: Path) -> None:
+    """One call records the revision without an incident; if the traffic is split, nothing is recorded."""
     async with Simulated(quick("healthy")) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
         try:
@@ -224,7 +250,7 @@ async def test_a_readiness_check_can_record_what_serves(tmp_path: Path) -> None:
     assert shared == []
 
 
-async def test_what_cannot_be_read_is_not_recorded(tmp_path: Path) -> None:
+async def test_if_the_traffic_cannot_be_read_nothing_is_recorded(tmp_path: Path) -> None:
     """A service without Cloud Run, or a Cloud Run that refuses, is not an error."""
     async with Simulated(quick("healthy", permissions=[])) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path))
@@ -238,7 +264,7 @@ async def test_what_cannot_be_read_is_not_recorded(tmp_path: Path) -> None:
 async def test_a_response_records_what_contained_and_what_recovered_for_the_next_rollback(
     tmp_path: Path,
 ) -> None:
-    """41 contained the trouble and 43 ended it; when 44 breaks the shop again, 43 is known good."""
+    """Revision 41 contained the trouble and 43 ended it; when 44 breaks the shop again, 43 is known good."""
     async with Simulated(broken()) as sim:
         engine = engine_on(new_journal(tmp_path), announced(sim, tmp_path), company=vintstreet(20))
         try:
@@ -270,11 +296,11 @@ async def test_without_evidence_the_proposal_is_refused_with_the_candidates(tmp_
             await engine.close()
     act = incident.acts["contain/roll-back"]
     [refusal] = act.proposed.refusals
-    told = {one.name: one.reason for one in refusal.candidates}
+    reasons = {one.name: one.reason for one in refusal.candidates}
     page = "vintstreet-00030-mnt"
-    assert list(told) == [GOOD, "vintstreet-00040-kip", "vintstreet-00039-dex", page]
-    assert told[GOOD].endswith(" d before the incident, ready")
-    assert told[page].endswith("tagged maintenance")
+    assert list(reasons) == [GOOD, "vintstreet-00040-kip", "vintstreet-00039-dex", page]
+    assert reasons[GOOD].endswith(" d before the incident, ready")
+    assert reasons[page].endswith("tagged maintenance")
     assert "is not known" in refusal.sentence
     assert refusal.next_step == "Choose one of them, and name it in `to`."
     assert sim.world.serving() == {BAD: 100}

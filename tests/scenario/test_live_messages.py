@@ -1,4 +1,4 @@
-"""The team hears how it stands without waiting for anybody to approve public words."""
+"""Live messages: the team reads the state of an incident without waiting for an approval of the public texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from allclear.engine.response.moves import Over
 from allclear.journal.sql_journal import SqlJournal
 from allclear.simulator.faults import Fault
 from tests.contract.simulator_support import REPOSITORY
-from tests.scenario.response_support import ALERT, Mortal, anybody, broken, die, installed
+from tests.scenario.response_support import ALERT, Mortal, broken, die, installed, person_for
 from tests.scenario.response_support import vintstreet as small_vintstreet
 from tests.scenario.scenes import Scene, scene
 from tests.scopes import DRILL
@@ -30,7 +30,7 @@ LEAD = By(actor="Ana", role="cto", via="cli")
 
 
 def team_reads(it: Scene) -> str:
-    """Return the message that tells the team how it stands."""
+    """Return the live message in the team's channel."""
     (text,) = [
         str(message["text"])
         for channel in it.simulated.world.workspace.channels
@@ -41,28 +41,28 @@ def team_reads(it: Scene) -> str:
 
 
 async def later(it: Scene) -> None:
-    """Let a moment pass, and the responder's clock come round."""
+    """Advance the clock by five seconds, and send everything that is due."""
     it.watch.now += timedelta(seconds=5)
     await it.engine.reminders.start_due()
     await it.engine.reminders.wait()
 
 
 def answer(it: Scene, step: str, *, yes: bool = True) -> None:
-    """Somebody who may answers the latest question about a step."""
+    """Answer the latest question about a step, as a person who may answer it."""
     ask = next(state.ask for state in reversed(it.incident.open_asks) if state.ask.step == step)
-    it.engine.people.answer(ask.id, anybody(ask), yes=yes, reason="So it is.")
+    it.engine.people.answer(ask.id, person_for(ask), yes=yes, reason="So it is.")
 
 
 @pytest.mark.parametrize("company", ["vintstreet", "retailgen"])
-def test_every_message_to_the_team_is_kept_up_to_date(company: str) -> None:
-    """It stands in detection, before anything that waits; no later step has to repeat it."""
+def test_the_message_to_the_team_is_a_live_message(company: str) -> None:
+    """It is posted once in detection, before any step that waits, and no later step repeats it."""
     for runbook in load_company(REPOSITORY / "runbooks" / company).runbooks.values():
-        told = [step for phase in Phase for step in runbook.steps(phase) if "{t_internal_alert}" in str(step.with_)]
-        assert [(step.id, step.live) for step in told] == [("internal-alert", True)]
+        steps = [step for phase in Phase for step in runbook.steps(phase) if "{t_internal_alert}" in str(step.with_)]
+        assert [(step.id, step.live) for step in steps] == [("internal-alert", True)]
 
 
-async def test_the_team_hears_each_turn_while_public_words_wait(tmp_path: Path) -> None:
-    """Who is on it, what is asked and answered, containment: in one message, and nobody has to approve it."""
+async def test_the_live_message_shows_each_change_while_public_texts_wait_for_approval(tmp_path: Path) -> None:
+    """One message shows who leads, the questions, the answers and the containment, without an approval."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
         await later(it)
@@ -80,8 +80,8 @@ async def test_the_team_hears_each_turn_while_public_words_wait(tmp_path: Path) 
         assert all(words in team_reads(it) for words in ("Status: CONTAINED", "traffic pinned"))
 
 
-async def test_the_team_hears_of_the_end(tmp_path: Path) -> None:
-    """Recovery and the end are turns as well; then the message rests."""
+async def test_the_live_message_shows_the_end_and_is_not_updated_afterwards(tmp_path: Path) -> None:
+    """After the update that shows the end, nothing more is recorded or sent."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         assert isinstance(await it.to(Phase.DETECT), Over)
         it.engine.people.resolve(it.incident_id, "It was nothing much.", ANA)
@@ -93,25 +93,25 @@ async def test_the_team_hears_of_the_end(tmp_path: Path) -> None:
         assert it.incident.length == length
 
 
-async def test_what_comes_within_a_moment_is_told_together(tmp_path: Path) -> None:
-    """Ten turns in a second are one update of the message, and each is in it."""
+async def test_changes_within_a_moment_are_one_update(tmp_path: Path) -> None:
+    """Ten changes at one moment are one update of the message, which shows each of them."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         assert isinstance(await it.to(Phase.DETECT), Over)
         for number in range(10):
-            it.engine.people.severity(it.incident_id, ("P1", "P0")[number % 2], f"look {number}", LEAD)
+            it.engine.people.severity(it.incident_id, ("P1", "P0")[number % 2], f"reason {number}", LEAD)
         await later(it)
         await later(it)
-        kept = [act for act in it.incident.acts.values() if act.proposed.phase == LIVE_MESSAGE]
-        assert len(kept) == 1
-        assert all(f"look {number}" in team_reads(it) for number in range(10))
+        updates = [act for act in it.incident.acts.values() if act.proposed.phase == LIVE_MESSAGE]
+        assert len(updates) == 1
+        assert all(f"reason {number}" in team_reads(it) for number in range(10))
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
 async def test_an_interrupted_update_is_finished(tmp_path: Path, at: int) -> None:
-    """Killed at the proposal, the intent or the outcome: whoever starts next finishes it, and it stands there once."""
+    """After a kill at the proposal, the intent or the outcome, the next process finishes the one update."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         assert isinstance(await it.to(Phase.DETECT), Over)
-        it.engine.people.severity(it.incident_id, "P1", "a look", LEAD)
+        it.engine.people.severity(it.incident_id, "P1", "fewer users", LEAD)
         it.watch.now += timedelta(seconds=5)
         inner = SqlJournal(it.engine.settings.journal_url, DRILL)
         journal: Any = Mortal(inner, at + 3)  # the first three are about the page
@@ -130,13 +130,13 @@ async def test_an_interrupted_update_is_finished(tmp_path: Path, at: int) -> Non
         for _ in range(2):
             it.watch.now += timedelta(minutes=1)
             await later(it)
-        assert "lowered from P0 to P1: a look" in team_reads(it)
-        kept = [act for act in it.incident.acts.values() if act.proposed.phase == LIVE_MESSAGE]
-        assert [act.status.value for act in kept] == ["verified"]
+        assert "lowered from P0 to P1: fewer users" in team_reads(it)
+        updates = [act for act in it.incident.acts.values() if act.proposed.phase == LIVE_MESSAGE]
+        assert [act.status.value for act in updates] == ["verified"]
 
 
-async def test_a_channel_that_is_away_is_tried_again(tmp_path: Path) -> None:
-    """An update that did not arrive is tried later, and holds up nothing that is to be done."""
+async def test_an_update_that_failed_is_retried_and_holds_up_no_step(tmp_path: Path) -> None:
+    """While Slack refuses the update, the incident is contained; later the update is sent."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
         it.simulated.world.faults.set(Fault(api="slack", kind="permission_denied", times=50))
@@ -151,11 +151,11 @@ async def test_a_channel_that_is_away_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_page_is_never_a_live_message(tmp_path: Path) -> None:
-    """It would page again at each change, also at its own end: `check` refuses it."""
+    """`check` refuses `live` on a page, because it would page again at each change."""
     folder = tmp_path / "vintstreet"
     shutil.copytree(REPOSITORY / "runbooks" / "vintstreet", folder)
     steps = folder / "common-steps.yaml"
     page = "    action: pagerduty.page\n"
     steps.write_text(steps.read_text().replace(page, f"{page}    live: true\n", 1))
-    said = [str(one) for one in check_company(folder, Registry.installed(), PLACEHOLDERS)]
-    assert any("`pagerduty.page` does more than send a message" in one for one in said)
+    findings = [str(finding) for finding in check_company(folder, Registry.installed(), PLACEHOLDERS)]
+    assert any("`pagerduty.page` does more than send a message" in finding for finding in findings)

@@ -161,7 +161,7 @@ class HealthChecks:
         self._broken = broken
         self._both = asyncio.Barrier(2)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the conductor has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - attributes of any type
         """Return the conductor's attribute."""
         return getattr(self._inner, name)
 

@@ -1,4 +1,4 @@
-"""Times that pass on the real engine: who is told in Slack and by PagerDuty, once, also across crashes and restarts."""
+"""Reminders and pages on the real engine: each is sent once by Slack or PagerDuty, also across crashes and restarts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.unit.domain.stories import ANA, HEALTH
 
 
 def posts(it: Scene) -> list[str]:
-    """Return the reminders that stand in the simulated channel."""
+    """Return the reminders in the simulated channel."""
     return [
         str(message["text"])
         for channel in it.simulated.world.workspace.channels
@@ -37,12 +37,12 @@ def posts(it: Scene) -> list[str]:
 
 
 def pages(it: Scene) -> list[tuple[str, str]]:
-    """Return the pages that woke somebody, with how each stands."""
+    """Return the key and the status of each page."""
     return [(page.dedup_key, page.status) for page in it.simulated.world.pagerduty.pages]
 
 
 async def round_of(it: Scene) -> list[str]:
-    """Goes one round, and returns what it said."""
+    """Record and send everything that is due, and return the sentences of the new reminders."""
     before = {state.number for states in it.incident.reminders.values() for state in states}
     await it.engine.reminders.start_due()
     await it.engine.reminders.wait()
@@ -54,8 +54,8 @@ async def round_of(it: Scene) -> list[str]:
     ]
 
 
-def grave() -> Company:
-    """Return VintStreet where a P1 grows after an hour."""
+def escalating() -> Company:
+    """Return VintStreet with a P1 that becomes a P0 after an hour."""
     company = small_vintstreet()
     severities = [
         one.model_copy(update={"escalates": Escalation(to="P0", after=Span(timedelta(hours=1)))})
@@ -69,8 +69,8 @@ def grave() -> Company:
 SLOW = replace(ALERT, key="slow", labels={"alertname": "ErrorRateHigh"})
 
 
-async def test_silence_wakes_the_next_person_and_an_answer_lets_them_sleep(tmp_path: Path) -> None:
-    """Three minutes after the page and the proposal the tech lead is paged; with a word and a no the pages end."""
+async def test_an_unacknowledged_page_escalates_until_a_person_responds(tmp_path: Path) -> None:
+    """Three minutes after the page the tech lead is paged; a note and an answer take and resolve the pages."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         move = await it.past_detection()
         assert await round_of(it) == []
@@ -78,16 +78,16 @@ async def test_silence_wakes_the_next_person_and_an_answer_lets_them_sleep(tmp_p
         assert await round_of(it) == ["No one has acknowledged the page within 3 minutes."]
         assert [status for _, status in pages(it)] == ["triggered", "triggered"]
         it.engine.people.note(it.incident_id, "I am here.", ANA)
-        (waits,) = await round_of(it)
-        assert "allclear approve VS-1/contain/roll-back --as NAME --role on_call" in waits
+        (unanswered,) = await round_of(it)
+        assert "allclear approve VS-1/contain/roll-back --as NAME --role on_call" in unanswered
         assert [status for _, status in pages(it)] == ["acknowledged", "resolved", "triggered"]
         it.engine.people.answer(move.asks[0], ANA.model_copy(update={"via": "cli"}), yes=False, reason="wait")
         await round_of(it)
         assert [status for _, status in pages(it)] == ["acknowledged", "resolved", "resolved"]
 
 
-async def test_a_word_of_a_person_stops_the_pager(tmp_path: Path) -> None:
-    """Whoever acknowledges has taken the page: PagerDuty learns it once, and wakes nobody else."""
+async def test_an_acknowledged_incident_acknowledges_its_page_once(tmp_path: Path) -> None:
+    """The person who acknowledges has taken the page; PagerDuty gets one update, and wakes no one else."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         assert isinstance(await it.to(Phase.DETECT), Over)
         await round_of(it)
@@ -99,11 +99,11 @@ async def test_a_word_of_a_person_stops_the_pager(tmp_path: Path) -> None:
         assert it.simulated.world.pagerduty.pages[0].events == 2
 
 
-async def test_who_declared_has_not_taken_the_page_that_follows(tmp_path: Path) -> None:
-    """A page goes on ringing until somebody speaks who could have heard it; `ack` takes it then."""
+async def test_declaring_an_incident_does_not_take_its_page(tmp_path: Path) -> None:
+    """The page was sent after the declaration, so it stays triggered until a person acknowledges it."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
-        people, declared = it.engine.people, Declaration("Checkout fails", "P0", "storefront", "broken-feature")
-        it.incident_id = people.declare(declared, ANA)
+        people, declaration = it.engine.people, Declaration("Checkout fails", "P0", "storefront", "broken-feature")
+        it.incident_id = people.declare(declaration, ANA)
         await it.to(Phase.DETECT)
         await round_of(it)
         assert [status for _, status in pages(it)] == ["triggered"]
@@ -113,8 +113,8 @@ async def test_who_declared_has_not_taken_the_page_that_follows(tmp_path: Path) 
         assert "already" in people.acknowledge(it.incident_id, ANA)
 
 
-async def test_who_pages_by_hand_has_not_taken_the_page(tmp_path: Path) -> None:
-    """To wake somebody is no answer to the page."""
+async def test_a_manual_page_is_not_taken_by_its_sender(tmp_path: Path) -> None:
+    """A page that a person sends stays triggered, although that person has written to the incident."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         request = ManualRequest(
             "pagerduty.page", {"incident": "VS-1-more", "summary": "Help"}, "alone", incident=it.incident_id
@@ -124,11 +124,11 @@ async def test_who_pages_by_hand_has_not_taken_the_page(tmp_path: Path) -> None:
         assert pages(it) == [("allclear/VS-1-more", "triggered")]
 
 
-async def test_the_end_of_an_incident_lets_the_pager_rest(tmp_path: Path) -> None:
-    """An incident that people end closes its page, tried again where PagerDuty is away."""
+async def test_the_end_of_an_incident_resolves_its_page(tmp_path: Path) -> None:
+    """When people end the incident its page is resolved, with a retry if PagerDuty refuses."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         assert isinstance(await it.to(Phase.DETECT), Over)
-        it.engine.people.resolve(it.incident_id, "well again", ANA)
+        it.engine.people.resolve(it.incident_id, "healthy again", ANA)
         it.simulated.world.faults.set(Fault(api="pagerduty", kind="permission_denied", times=1))
         await round_of(it)
         assert [status for _, status in pages(it)] == ["triggered"]
@@ -138,8 +138,8 @@ async def test_the_end_of_an_incident_lets_the_pager_rest(tmp_path: Path) -> Non
         assert it.incident.in_place == []
 
 
-async def test_an_interrupted_word_to_the_pager_is_finished(tmp_path: Path) -> None:
-    """Killed at any write of the acknowledgement, the next process sends it, and not twice once it is known."""
+async def test_an_interrupted_acknowledgement_of_a_page_is_finished(tmp_path: Path) -> None:
+    """After a kill at any write of the acknowledgement, the next process finishes the one act."""
     for at in (1, 2, 3):
         async with scene(tmp_path / str(at), small_vintstreet(), broken(), ALERT) as it:
             assert isinstance(await it.to(Phase.DETECT), Over)
@@ -160,12 +160,12 @@ async def test_an_interrupted_word_to_the_pager_is_finished(tmp_path: Path) -> N
             await die(doomed, inner)
             await round_of(it)
             assert [status for _, status in pages(it)] == ["acknowledged"]
-            told = [act for act in it.incident.acts.values() if act.proposed.phase == PHASE]
-            assert [act.status.value for act in told] == ["verified"]
+            updates = [act for act in it.incident.acts.values() if act.proposed.phase == PHASE]
+            assert [act.status.value for act in updates] == ["verified"]
 
 
-async def test_each_is_said_once_whoever_checks(tmp_path: Path) -> None:
-    """Four rounds at once, and a process that starts anew, say no more than one."""
+async def test_each_reminder_is_sent_once_by_several_processes(tmp_path: Path) -> None:
+    """Four rounds at once in two processes, and one more round, send each reminder once."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
         it.watch.now += timedelta(minutes=30)
@@ -182,22 +182,22 @@ async def test_each_is_said_once_whoever_checks(tmp_path: Path) -> None:
             (topic, [state.reminder.level for state in states]) for topic, states in it.incident.reminders.items()
         ]
         assert sorted(topic for topic, _ in topics) == ["acknowledge", "target:P0:respond", "update:status_page"]
-        assert all(len(rungs) == 1 for _, rungs in topics)
-        assert dict(topics)["acknowledge"] == [3]  # who was away for half an hour says the last word only
+        assert all(len(levels) == 1 for _, levels in topics)
+        assert dict(topics)["acknowledge"] == [3]  # after half an hour without a process only the highest level is sent
         assert len(posts(it)) == 2
         assert len(pages(it)) == 2
 
 
 async def test_a_message_that_was_not_sent_is_sent_after_a_crash(tmp_path: Path) -> None:
-    """The entry is written first; whoever starts next finds that its message is missing."""
+    """The entry is written first, so the next process finds that the message is missing."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
-        quiet = it.engine.company.plan.model_copy(update={"reminders": ReminderRules()})
+        without_messages = it.engine.company.plan.model_copy(update={"reminders": ReminderRules()})
         mute = make_engine(
             it.engine.settings,
             environ={},
             clock=it.watch,
-            company=replace(it.engine.company, plan=quiet),
+            company=replace(it.engine.company, plan=without_messages),
             registry=installed(),
         )
         it.watch.now += timedelta(minutes=3)
@@ -211,8 +211,8 @@ async def test_a_message_that_was_not_sent_is_sent_after_a_crash(tmp_path: Path)
         assert len(pages(it)) == 2
 
 
-async def test_a_pager_that_is_away_is_tried_again(tmp_path: Path) -> None:
-    """A page that was refused is tried again half a minute later, a minute after that, and ever more seldom."""
+async def test_a_page_that_was_refused_is_retried_with_back_off(tmp_path: Path) -> None:
+    """It is sent again after half a minute, a minute after that, and then after longer and longer pauses."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         await it.past_detection()
         it.simulated.world.faults.set(Fault(api="pagerduty", kind="permission_denied", times=20))
@@ -226,9 +226,9 @@ async def test_a_pager_that_is_away_is_tried_again(tmp_path: Path) -> None:
         assert tries == [1, 1, 2, 2, 3, 4]
 
 
-async def test_what_is_left_too_long_becomes_graver_and_is_taken_up_again(tmp_path: Path) -> None:
-    """After an hour the P1 is a P0, its phases start again, and the team is told; a second look says the same."""
-    async with scene(tmp_path, grave(), broken(), SLOW) as it:
+async def test_an_incident_that_is_not_contained_in_time_becomes_more_severe_once(tmp_path: Path) -> None:
+    """After an hour the P1 becomes a P0 and the team gets a message; a second round changes nothing."""
+    async with scene(tmp_path, escalating(), broken(), SLOW) as it:
         await it.past_detection()
         assert it.incident.severity == "P1"
         it.watch.now += timedelta(minutes=61)
@@ -238,17 +238,17 @@ async def test_what_is_left_too_long_becomes_graver_and_is_taken_up_again(tmp_pa
         assert any("P1 is not contained in time: the severity becomes P0." in text for text in posts(it))
 
 
-async def test_a_service_that_checks_well_holds_the_escalation(tmp_path: Path) -> None:
-    """Nobody is woken for what got well by itself; it is looked at again, and grows when it fails again."""
-    async with scene(tmp_path, grave(), broken(), SLOW) as it:
+async def test_an_escalation_is_postponed_while_the_service_is_healthy(tmp_path: Path) -> None:
+    """The service is checked again ten minutes later; it fails then, and the severity is raised."""
+    async with scene(tmp_path, escalating(), broken(), SLOW) as it:
         await it.past_detection()
         faults = it.simulated.world.service.revisions["vintstreet-00042-qoz"].faults
-        kept = dict(faults)
+        removed = dict(faults)
         faults.clear()
         it.watch.now += timedelta(minutes=61)
         await round_of(it)
         assert it.incident.severity == "P1"
-        faults.update(kept)
+        faults.update(removed)
         it.watch.now += timedelta(minutes=9)
         await round_of(it)
         assert it.incident.severity == "P1"
@@ -257,9 +257,9 @@ async def test_a_service_that_checks_well_holds_the_escalation(tmp_path: Path) -
         assert it.incident.severity == "P0"
 
 
-async def test_what_is_contained_wakes_nobody(tmp_path: Path) -> None:
-    """Contained and stable, it stays what it is, however long the fix takes."""
-    async with scene(tmp_path, grave(), broken(), SLOW) as it:
+async def test_a_contained_incident_is_not_escalated(tmp_path: Path) -> None:
+    """Its severity stays, even if the fix takes hours."""
+    async with scene(tmp_path, escalating(), broken(), SLOW) as it:
         await it.past_detection()
         it.engine.journal.append(it.incident_id, [Contained(by="a rollback", finding=HEALTH)], MACHINE)
         it.watch.now += timedelta(hours=9)
@@ -267,13 +267,13 @@ async def test_what_is_contained_wakes_nobody(tmp_path: Path) -> None:
         assert it.incident.severity == "P1"
 
 
-async def test_only_what_tells_people_may_remind_them(tmp_path: Path) -> None:
-    """A plan that would roll back as a reminder does nothing, whatever it says: nobody would be asked."""
+async def test_only_a_message_action_can_be_a_reminder(tmp_path: Path) -> None:
+    """A plan that names a rollback as its reminder sends and does nothing, because no one would approve it."""
     company = small_vintstreet()
-    wild = MessageAction.model_validate(
+    rollback = MessageAction.model_validate(
         {"action": "cloud_run.rollback_traffic", "with": {"service": "storefront", "to": "previous"}}
     )
-    plan = company.plan.model_copy(update={"reminders": ReminderRules(message=wild, page=wild)})
+    plan = company.plan.model_copy(update={"reminders": ReminderRules(message=rollback, page=rollback)})
     async with scene(tmp_path, replace(company, plan=plan), broken(), ALERT) as it:
         assert isinstance(await it.to(Phase.DETECT), object)
         move = await it.to(Phase.CONTAIN)

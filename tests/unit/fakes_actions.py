@@ -1,6 +1,6 @@
-"""Actions on dials that stand in memory: one for each fence, with every misfortune that a vendor can bring.
+"""Actions on dials in memory: one for each kind of fence, with every failure that a vendor can cause.
 
-`Dials` is the world. `Desk` is a process at work on it: a journal of its own on a shared file, an executor, a proposer.
+`Dials` are the simulated target. `Desk` is one process: its journal on a shared file, an executor and a proposer.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from tests.unit.fakes_context import FakeRecord, a_service
 C = TypeVar("C", bound=Client)
 
 Misfortune = Callable[["Dials", str], Awaitable[None]]
-"""What happens at a call: told the world and the dial's name; may change the one or raise."""
+"""What goes wrong at a call: gets the dials and a dial's name, and may turn a dial or raise an error."""
 
 ANA = By(actor="Ana", role="tech_lead", via="cli")
 
 
 class DialState(State):
-    """Where a dial points; its version moves with every write, and nobody minds."""
+    """Where a dial points. Its version changes with every write, which is incidental."""
 
     incidental: ClassVar[frozenset[str]] = frozenset({"version"})
 
@@ -59,7 +59,7 @@ class DialState(State):
 
 @dataclass
 class Dials:
-    """The world: dials that point somewhere, and what is going to go wrong with them."""
+    """The dials, and what goes wrong at the next calls."""
 
     system: ClassVar[str] = "dials"
     options: ClassVar[type[Model]] = Model
@@ -68,40 +68,40 @@ class Dials:
     version: dict[str, int] = field(default_factory=lambda: {"main": 1})
     keys: set[str] = field(default_factory=set[str])
     sent: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
-    """Every write that came in: dial, where to, and under which key."""
+    """Every write that was received: the dial, its new position and the idempotency key."""
     last_turn: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-    """Those that had an effect."""
+    """The writes that had an effect."""
     at_check: list[Misfortune] = field(default_factory=list[Misfortune])
-    """One for each look to come, then none."""
+    """One for each of the next checks."""
     before_write: list[Misfortune] = field(default_factory=list[Misfortune])
     after_write: list[Misfortune] = field(default_factory=list[Misfortune])
     hidden: int = 0
-    """How many looks do not show the last write yet."""
+    """How many of the next checks do not show the last write."""
     refusals: list[Refusal] = field(default_factory=list[Refusal])
     shown: dict[str, DialState] = field(default_factory=dict[str, DialState])
 
     @classmethod
     def connect(cls, access: Access) -> Self:
-        """Return a world of its own; tests hand theirs in."""
+        """Raise NotImplementedError: tests pass their own dials."""
         raise NotImplementedError(access.name)
 
     async def close(self) -> None:
-        """Holds nothing."""
+        """Do nothing."""
 
     def turn(self, dial: str, to: int) -> None:
-        """Somebody turns it, however: it points elsewhere, under a new version."""
+        """Turn a dial, which gives it a new version."""
         self.points[dial], self.version[dial] = to, self.version[dial] + 1
 
     def touch(self, dial: str) -> None:
-        """Somebody writes something that is of no matter: only the version moves."""
+        """Give a dial a new version without turning it."""
         self.version[dial] += 1
 
     def state(self, dial: str) -> DialState:
-        """Return what is so."""
+        """Return the true state of a dial."""
         return DialState(dial=dial, points=self.points[dial], version=self.version[dial])
 
     async def check(self, dial: str) -> DialState:
-        """Return what is to be seen: while it is hidden, what was before."""
+        """Return the visible state of a dial: while the last write is hidden, the state before it."""
         if self.at_check:
             await self.at_check.pop(0)(self, dial)
         if self.hidden:
@@ -111,11 +111,11 @@ class Dials:
 
 
 async def nothing(_: Dials, __: str) -> None:
-    """Let this call go well."""
+    """Let this call succeed."""
 
 
 def raising(error: Exception) -> Misfortune:
-    """Return the misfortune that a call ends with `error`."""
+    """Return the misfortune that a call raises `error`."""
 
     async def happen(_: Dials, __: str) -> None:
         raise error
@@ -124,7 +124,7 @@ def raising(error: Exception) -> Misfortune:
 
 
 def turned_to(points: int) -> Misfortune:
-    """Return the misfortune that somebody else turns the dial at that moment."""
+    """Return the misfortune that another writer turns the dial at that moment."""
 
     async def happen(dials: Dials, dial: str) -> None:
         dials.turn(dial, points)
@@ -133,15 +133,15 @@ def turned_to(points: int) -> Misfortune:
 
 
 async def touched(dials: Dials, dial: str) -> None:
-    """Somebody else writes something of no matter at that moment."""
+    """Give the dial a new version at that moment, as another writer's unrelated change does."""
     dials.touch(dial)
 
 
-LOST = raising(AnswerLost("The dial did not answer.", "Look at it."))
+LOST = raising(AnswerLost("The dial did not answer.", "Check the dial."))
 
 
 class DialParams(Params):
-    """Which dial, and where to."""
+    """The dial, and its new position."""
 
     to: int
     dial: str = "main"
@@ -161,7 +161,7 @@ class TurnDial(Action[DialParams, DialState]):
 
     @property
     def dials(self) -> Dials:
-        """Return the world."""
+        """Return the dials."""
         return self.context.client(Dials)
 
     @override
@@ -175,7 +175,7 @@ class TurnDial(Action[DialParams, DialState]):
     @override
     def plan(self, params: DialParams, before: DialState) -> Change[DialState]:
         if params.to < 0:
-            raise Refused("A dial has no such place.", "Name one from 0 on.")
+            raise Refused("A dial has no such position.", "Name a position from 0 on.")
         return self._change(params, before, params.to)
 
     @override
@@ -197,7 +197,7 @@ class TurnDial(Action[DialParams, DialState]):
     def _write(self, dials: Dials, change: Change[DialState], key: str) -> None:
         dial = change.after.dial
         if self.fence is Fence.VERSION and change.before.version != dials.version[dial]:
-            raise Conflict("Somebody else wrote first.", "Look again.")
+            raise Conflict("Another writer was first.", "Read the dial again.")
         if self.fence is Fence.KEY:
             if f"{key} {change.after.points}" in dials.keys:
                 return
@@ -214,7 +214,7 @@ class TurnDial(Action[DialParams, DialState]):
     @override
     def undo(self, params: DialParams, done: Change[DialState], now: DialState) -> Change[DialState]:
         if now.points != done.after.points:
-            raise Refused(f"Somebody has turned the dial to {now.points} since.", "Ask who, and why.")
+            raise Refused(f"The dial was turned to {now.points} since.", "Ask who turned it, and why.")
         return self._change(params, now, done.before.points)
 
     def _change(self, params: DialParams, before: DialState, to: int) -> Change[DialState]:
@@ -262,8 +262,15 @@ class CallDial(TurnDial):
         return self._change(params, now, 0)
 
 
+class PatientDial(TurnDial):
+    """Turns a dial whose deadline is never reached in a test, also on a slow machine."""
+
+    name = "dial.patient"
+    deadline: ClassVar[timedelta] = timedelta(seconds=60)
+
+
 class PlainDial(TurnDial):
-    """Turns a dial whose looks are taken at their word: what does not show has failed."""
+    """Turns a dial whose checks are final: a change that is not visible has failed."""
 
     name = "dial.plain"
 
@@ -273,63 +280,63 @@ class PlainDial(TurnDial):
 
 
 class UnaskedDial(TurnDial):
-    """Turns a dial that nobody has to allow."""
+    """Turns a dial without an approval."""
 
     name = "dial.unasked"
     approval = None
 
 
-class LookParams(Params):
-    """Which dial is looked at, and where it should point."""
+class CheckDialParams(Params):
+    """The dial to check, and its healthy position."""
 
-    well: int
+    healthy: int
     dial: str = "main"
 
 
-class LookAtDial(Probe[LookParams]):
-    """Says whether a dial points where it should."""
+class CheckDial(Probe[CheckDialParams]):
+    """Checks whether a dial has its healthy position."""
 
-    name = "dial.look"
-    title = "Look at the dial"
-    params = LookParams
+    name = "dial.check"
+    title = "Check the dial"
+    params = CheckDialParams
 
     @override
-    async def check(self, params: LookParams) -> Finding:
+    async def check(self, params: CheckDialParams) -> Finding:
         points = self.context.client(Dials).points[params.dial]
-        good = points == params.well
+        good = points == params.healthy
         return Finding(verdict=Verdict.SUCCESS if good else Verdict.FAILURE, sentence=f"It points to {points}.")
 
 
-KINDS = Registry.of([TurnDial, SetDial, CallDial, PlainDial, UnaskedDial, LookAtDial])
+KINDS = Registry.of([TurnDial, SetDial, CallDial, PatientDial, PlainDial, UnaskedDial, CheckDial])
 
 
-class DialsAround:
-    """Surroundings with nothing but dials."""
+class DialContext:
+    """An action context with nothing but dials."""
 
     def __init__(self, dials: Dials) -> None:
         self.dials = dials
         self.record: OwnRecord = FakeRecord()
 
     def service(self, name: str) -> Service:  # noqa: ARG002 - the port
-        """Return the one service there is."""
+        """Return the only service."""
         return a_service()
 
     def client(self, vendor: type[C]) -> C:  # noqa: ARG002 - the port
         """Return the dials."""
-        found: Any = self.dials
-        return found
+        dials: Any = self.dials
+        return dials
 
 
 class Desk:
-    """One process at work: its journal, its executor, and the words to write a test in."""
+    """One process: its journal, its executor, its proposer, and short methods for tests."""
 
     def __init__(self, journal: Journal, dials: Dials, clock: Clock = utc_now) -> None:
         self.journal, self.dials = journal, dials
-        self.executor = Executor(journal, KINDS, DialsAround(dials))
+        self.executor = Executor(journal, KINDS, DialContext(dials))
         self.proposer = Proposer(journal, self.executor, plan(), clock)
 
     def opened(self) -> str:
-        """Open an incident and returns its id."""
+        """Open an incident, and return its id."""
         opened = IncidentOpened(
             company=self.journal.scope.company,
             title="Trouble",
@@ -341,33 +348,33 @@ class Desk:
         return self.journal.open_incident("VS", opened, MACHINE)[0]
 
     def incident(self, incident_id: str) -> Incident:
-        """Return how it stands."""
+        """Return the incident as it is now."""
         incident = replay(self.journal.entries(incident_id))
         assert incident is not None
         return incident
 
     def act(self, incident_id: str, act: str) -> Act:
-        """Return how the act stands."""
+        """Return the act as it is now."""
         return self.incident(incident_id).acts[act]
 
     async def proposed(self, incident_id: str, kind: type[TurnDial], to: int, key: str = "turn") -> str:
-        """Propose to turn the dial and returns the act's id."""
+        """Propose to turn the dial, and return the act's id."""
         request = ActionRequest("contain", key, kind.name, {"to": to}, kind.title)
         return await self.proposer.propose(self.incident(incident_id), request, MACHINE)
 
     def answered(self, incident_id: str, act: str, *, yes: bool = True) -> None:
-        """Ana answers what is asked about the act."""
+        """Answer every question about the act, as Ana."""
         for ask in self.act(incident_id, act).asks:
             self.journal.append(incident_id, [AskAnswered(ask=ask, yes=yes)], ANA)
 
     async def approved(self, incident_id: str, kind: type[TurnDial], to: int, key: str = "turn") -> str:
-        """Propose to turn the dial, has it approved, and returns the act's id."""
+        """Propose to turn the dial, approve it, and return the act's id."""
         act = await self.proposed(incident_id, kind, to, key)
         self.answered(incident_id, act)
         return act
 
     async def undo_approved(self, incident_id: str, act: str) -> str:
-        """Propose to undo the act, has it approved, and returns the undo's id."""
+        """Propose to undo the act, approve it, and return the undo's id."""
         done = self.act(incident_id, act)
         key = f"undo-{act.replace('/', '-')}"
         request = ActionRequest("resolve", key, done.proposed.action, done.proposed.params, "Undo", undoes=done)

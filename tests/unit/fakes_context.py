@@ -1,6 +1,6 @@
 """The context of actions and probes, with the services and clients that a test gives it."""
 
-# ruff: noqa: ANN401 - what is handed on to a model
+# ruff: noqa: ANN401 - fields that are passed on to a model
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a_service(**more: Any) -> Service:
 
 
 class FakeRecord:
-    """Our own record: the baselines and the onset that a test gives it, otherwise none."""
+    """The journal's record as actions read it: the baselines and the onset that a test gives it, otherwise none."""
 
     def __init__(self, *baselines: Baseline, onset: datetime | None = None) -> None:
         self._baselines = baselines

@@ -42,7 +42,7 @@ LEASE = timedelta(seconds=30)
 _POLL = 0.05
 """Seconds between two reads of the journal while another process carries out the act."""
 
-_RETRY_CLAIM = 1.0
+RETRY_CLAIM = 1.0
 """Seconds between two attempts to claim a resource that another act holds. Each attempt reads the target first."""
 
 _LONGEST_WAIT = 2 * LEASE.total_seconds()
@@ -190,7 +190,7 @@ class Executor:
         """
         if not held.gone:
             loop = asyncio.get_running_loop()
-            end = loop.time() + _RETRY_CLAIM
+            end = loop.time() + RETRY_CLAIM
             while loop.time() < end and self._read(held.incident, held.act)[1].outcome is None:
                 await sleep_without_slot(_POLL)
             return

@@ -81,7 +81,7 @@ async def test_tasks_started_by_a_task_without_its_slot_take_their_own() -> None
 
 
 async def test_a_cancelled_task_neither_keeps_nor_adds_a_slot() -> None:
-    """Whether it is cancelled at work, asleep or in the queue."""
+    """Tasks are cancelled while they work, sleep or wait for a slot; afterwards all three slots are free."""
     slots, counter = ConcurrencySlots(3), Counter()
 
     async def task(ticks: int) -> None:
@@ -105,8 +105,8 @@ async def test_a_cancelled_task_neither_keeps_nor_adds_a_slot() -> None:
     assert counter.most == 3
 
 
-async def test_without_a_slot_it_is_an_ordinary_sleep() -> None:
-    """Flows and commands have no slot to give away; an error inside the block is passed on."""
+async def test_a_task_without_a_slot_just_sleeps() -> None:
+    """Flows and commands have no slot to give to another task; an error inside the block is passed on."""
     await sleep_without_slot(0)
     with pytest.raises(RuntimeError):
         async with slot_released():
@@ -173,7 +173,7 @@ async def test_a_slow_or_failing_visit_holds_up_no_other(caplog: pytest.LogCaptu
     ]
 
 
-async def test_no_more_than_so_many_visits_work_at_once() -> None:
+async def test_a_sweep_limits_how_many_visits_work_at_once() -> None:
     """Of ten visits three work at a time."""
     counter = Counter()
 

@@ -1,4 +1,4 @@
-"""One record that cannot be read holds up nothing else: not the clock, not other alerts."""
+"""One record that cannot be read holds up neither the timers nor other alerts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.workers.inbox_worker import InboxWorker
 from tests.scenario.response_support import ALERT, MACHINE, OPENED, engine_on, installed, new_journal, received
 from tests.scenario.scenes import Scene, Watch, scene
-from tests.scenario.test_approval_timeouts import STREAMS, alone, streams
+from tests.scenario.test_approval_timeouts import STREAMS, automatic, streams
 from tests.unit.engine.alerts.storm_support import Room, many_services, storm_room
 from tests.unit.responder.responder_support import AUTH, PAYMENTS, TOKEN, engine_in, send
 
@@ -46,15 +46,15 @@ def damage(url: str, incident: str) -> None:
 
 
 def sent(engine: Any, key: str, name: str) -> str:  # noqa: ANN401 - the engine
-    """Put an alert into the inbox and returns its id."""
+    """Put an alert into the inbox, and return the delivery's id."""
     body = json.dumps({"key": key, "title": name, "labels": {"alertname": name}}).encode()
     return received(
         engine.journal, "json", {AUTHENTICATION: AuthenticationLevel.AUTHENTICATED.value}, body, f"{key}-{name}"
     )[0]
 
 
-async def test_a_damaged_record_holds_up_no_clock_and_no_other_alert(tmp_path: Path) -> None:
-    """It is left out; its own alerts find another incident, and say why; all else goes on."""
+async def test_a_damaged_record_holds_up_no_timer_and_no_other_alert(tmp_path: Path) -> None:
+    """Its incident is left out, and its alerts join another incident with the reason; everything else goes on."""
     url = new_journal(tmp_path)
     engine = engine_on(url, None)
     first = engine.intake.take(replace(ALERT, source="json"), "delivery-1").incident
@@ -80,13 +80,13 @@ async def test_a_damaged_record_holds_up_no_clock_and_no_other_alert(tmp_path: P
 
 
 def opened_again(engine: Engine, company: Company, watch: Watch) -> Engine:
-    """Return another process on the same journal, which remembers nothing."""
+    """Return the engine of another process on the same journal, which remembers no incident."""
     return make_engine(engine.settings, environ={}, clock=watch, company=company, registry=installed())
 
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_an_alert_whose_record_is_damaged_opens_a_new_incident(tmp_path: Path, *, ended: bool) -> None:
-    """The very alert that was heard before is responded to; it says why, and from then on it belongs to the new one."""
+    """A repeat of its alert opens a new incident, with the reason; from then on the alert belongs to the new one."""
     with storm_room(tmp_path) as room:
         first = room.send(at=room.watch.now).incident
         assert first is not None
@@ -102,24 +102,24 @@ def test_an_alert_whose_record_is_damaged_opens_a_new_incident(tmp_path: Path, *
         later.engine.journal.close()
 
 
-def test_a_damaged_storm_takes_no_new_alert_with_it(tmp_path: Path) -> None:
-    """New troubles open incidents of their own, and where there are many, one more gathers them."""
+def test_no_new_alert_joins_a_damaged_alert_storm(tmp_path: Path) -> None:
+    """New problems open their own incidents, and if there are many, a new storm incident is opened."""
     with storm_room(tmp_path) as room:
         for number in range(20):
             room.send(f"k{number}", service=number)
-        gathers = room.send("k20", service=20).incident
-        assert room.incident(gathers).opened.umbrella
-        damage(room.engine.settings.journal_url, str(gathers))
+        umbrella = room.send("k20", service=20).incident
+        assert room.incident(umbrella).opened.umbrella
+        damage(room.engine.settings.journal_url, str(umbrella))
         later = Room(opened_again(room.engine, many_services(), room.watch), room.watch)
         assert later.send("k21", service=21).state == "opened"
         following = later.send("k22", service=22)
         assert (following.state, later.incident(following.incident).opened.umbrella) == ("joined", True)
-        assert following.incident != gathers
+        assert following.incident != umbrella
         later.engine.journal.close()
 
 
-def test_the_list_and_the_figures_leave_out_what_is_damaged(tmp_path: Path) -> None:
-    """GET /incidents and /metrics tell of the others, however few may be listed; its own page says what is wrong."""
+def test_the_list_and_the_metrics_leave_out_a_damaged_incident(tmp_path: Path) -> None:
+    """GET /incidents and /metrics show the others, with any limit; GET of the damaged incident answers 503."""
     engine = engine_in(tmp_path)
     second, _ = engine.journal.open_incident("VS", OPENED.model_copy(update={"company": "vintstreet"}), MACHINE)
     first, _ = engine.journal.open_incident(
@@ -130,16 +130,16 @@ def test_the_list_and_the_figures_leave_out_what_is_damaged(tmp_path: Path) -> N
         for most in (1, 50):
             listed = client.get(f"/incidents?limit={most}", headers=AUTH)
             assert (listed.status_code, [one["id"] for one in listed.json()]) == (200, [second])
-        figures = client.get("/metrics").text
-        assert 'allclear_open_incidents{severity="P0"} 1.0' in figures
-        assert "allclear_journal_up 1.0" in figures
+        metrics = client.get("/metrics").text
+        assert 'allclear_open_incidents{severity="P0"} 1.0' in metrics
+        assert "allclear_journal_up 1.0" in metrics
         assert client.get(f"/incidents/{first}", headers=AUTH).status_code == 503
         assert send(client, PAYMENTS)["incident"] == second
     engine.journal.close()
 
 
 def test_the_onset_is_that_of_the_newest_incident_that_can_be_read(tmp_path: Path) -> None:
-    """A damaged one beside it never keeps a target from being chosen."""
+    """A damaged newer incident is left out, so a target can still be chosen."""
     with storm_room(tmp_path) as room:
         room.send("old")
         room.watch.now += timedelta(hours=1)
@@ -152,24 +152,24 @@ def test_the_onset_is_that_of_the_newest_incident_that_can_be_read(tmp_path: Pat
         later.journal.close()
 
 
-async def test_a_person_declares_what_has_a_damaged_record(tmp_path: Path) -> None:
-    """The second declaration of one trouble opens a new incident, where the first one's cannot be read."""
+async def test_a_declaration_of_a_damaged_incident_opens_a_new_one(tmp_path: Path) -> None:
+    """The first incident cannot be read, so the second declaration opens an incident, which the third one joins."""
     with storm_room(tmp_path) as room:
-        said = Declaration(title="Payments fail", severity="P0", service="shop-1", runbook="bad-deployment")
+        declaration = Declaration(title="Payments fail", severity="P0", service="shop-1", runbook="bad-deployment")
         by = room.engine.people.who("Ana", "on_call", "cli")
-        first = room.engine.people.declare(said, by)
+        first = room.engine.people.declare(declaration, by)
         damage(room.engine.settings.journal_url, first)
         later = opened_again(room.engine, many_services(), room.watch)
-        second = later.people.declare(said, by)
-        assert (second != first, later.people.declare(said, by)) == (True, second)
+        second = later.people.declare(declaration, by)
+        assert (second != first, later.people.declare(declaration, by)) == (True, second)
         later.journal.close()
 
 
-async def test_what_a_damaged_record_may_tell_speaks_against_acting_alone(tmp_path: Path) -> None:
-    """The step is proposed, people are asked, and are told which record cannot be read."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+async def test_while_a_record_is_damaged_no_action_is_automatic(tmp_path: Path) -> None:
+    """It may hold a recent automatic action, so people are asked, and the question names the damaged record."""
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         damage(it.engine.settings.journal_url, it.incident_id)
-        engine = opened_again(it.engine, alone(), it.watch)
+        engine = opened_again(it.engine, automatic(), it.watch)
         taken = engine.intake.take(replace(STREAMS, key="streams-2"), "delivery-2")
         assert (taken.state, taken.incident != it.incident_id) == ("opened", True)
         second = Scene(engine, it.watch, it.simulated, str(taken.incident))
@@ -181,14 +181,14 @@ async def test_what_a_damaged_record_may_tell_speaks_against_acting_alone(tmp_pa
         await engine.close()
 
 
-async def test_what_a_damaged_record_touched_can_be_acted_upon(tmp_path: Path) -> None:
-    """An act by hand on the same flag finds an incident of its own, and that the flag is off already."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+async def test_a_manual_action_does_not_need_the_damaged_record_of_its_target(tmp_path: Path) -> None:
+    """A manual action on the same flag opens a new incident, and finds that the flag is off already."""
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         request = ManualRequest("feature_flag.disable", {"flag": "live_streams", "service": "storefront"}, "to be safe")
         by = it.engine.people.who("Ana", "on_call", "cli")
         assert (await it.engine.manual.do(request, by)).incident == it.incident_id
         damage(it.engine.settings.journal_url, it.incident_id)
-        engine = opened_again(it.engine, alone(), it.watch)
+        engine = opened_again(it.engine, automatic(), it.watch)
         result = await engine.manual.do(request, by)
         assert result.incident != it.incident_id
         assert result.outcome is not None

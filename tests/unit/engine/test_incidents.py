@@ -1,4 +1,4 @@
-"""Reading an incident again reads what is new, and is always what the journal has."""
+"""A second read of an incident reads only new entries, and the result is always what the journal has."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Counting:
         self._inner = inner
         self.read = 0
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the journal has
-        """Return the journal's own."""
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - attributes of any type
+        """Return the journal's attribute."""
         return getattr(self._inner, name)
 
     def entries(self, incident: str, *, after: int = 0) -> Any:  # noqa: ANN401 - as above
@@ -47,8 +47,8 @@ def _noted(journal: Any, incident: str, text: str) -> None:  # noqa: ANN401 - as
     journal.append(incident, [NoteAdded(text=text)], MACHINE)
 
 
-def test_only_what_is_new_is_read(journal: Any) -> None:  # noqa: ANN401 - as above
-    """Each entry is read once, however often is asked; an incident that somebody holds stays as it was."""
+def test_only_new_entries_are_read(journal: Any) -> None:  # noqa: ANN401 - as above
+    """Twenty reads read each entry once, and an incident that was read before stays as it was."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
     held = read_incident(journal, incident)
     for number in range(20):
@@ -59,8 +59,8 @@ def test_only_what_is_new_is_read(journal: Any) -> None:  # noqa: ANN401 - as ab
     assert read_incident(journal, incident) == replay(journal.entries(incident))
 
 
-def test_what_came_to_nothing_is_forgotten(journal: Any) -> None:  # noqa: ANN401 - as above
-    """What was read within a transaction that failed is not taken for the record, whatever is written in its place."""
+def test_entries_of_a_transaction_that_failed_are_forgotten(journal: Any) -> None:  # noqa: ANN401 - as above
+    """Entries that were read inside the failed transaction do not stay, even if others are written in their place."""
     incident, _ = journal.open_incident("VS", OPENED, MACHINE)
 
     def fails() -> None:
@@ -77,8 +77,8 @@ def test_what_came_to_nothing_is_forgotten(journal: Any) -> None:  # noqa: ANN40
     assert [note.text for _, _, note in read_incident(journal, incident).notes] == ["live-message", "and more"]
 
 
-def test_two_journals_are_told_apart(tmp_path: Path) -> None:
-    """Two journals of one process may have incidents of one name."""
+def test_incidents_of_two_journals_are_not_mixed_up(tmp_path: Path) -> None:
+    """Two journals in one process have incidents with the same id."""
     journals = [SqlJournal(new_journal(tmp_path / name), REAL) for name in ("one", "two")]
     for number, journal in enumerate(journals):
         incident, _ = journal.open_incident("VS", OPENED.model_copy(update={"title": str(number)}), MACHINE)

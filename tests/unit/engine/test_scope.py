@@ -1,4 +1,4 @@
-"""A rehearsal that shares a journal with the real response: neither takes the other's incidents for its own."""
+"""A drill that shares a journal with the real response: neither finds the other's incidents."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from allclear.journal.sql_journal import SqlJournal
 from allclear.settings import Settings
 from tests.scenario.response_support import installed, new_journal
 from tests.scenario.scenes import Scene, scene
-from tests.scenario.test_approval_timeouts import STREAMS, alone, streams
+from tests.scenario.test_approval_timeouts import STREAMS, automatic, streams
 from tests.scopes import DRILL, REAL
 
 
 def real_beside(it: Scene) -> Engine:
-    """Return the real company's engine on the rehearsal's journal."""
+    """Return the real company's engine on the drill's journal."""
     settings = Settings(company="vintstreet", journal_url=it.engine.settings.journal_url)
-    return make_engine(settings, environ={}, clock=it.watch, company=alone(), registry=installed())
+    return make_engine(settings, environ={}, clock=it.watch, company=automatic(), registry=installed())
 
 
-async def test_what_a_rehearsal_did_by_itself_keeps_nothing_real_from_acting(tmp_path: Path) -> None:
-    """The rehearsal switched the flag off a moment ago; of the real flag of that name nothing is known."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+async def test_an_automatic_action_of_a_drill_rules_out_no_real_one(tmp_path: Path) -> None:
+    """The drill has just switched a flag off automatically; for the real flag of that name this does not count."""
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         await it.past_detection()
         it.watch.now += timedelta(seconds=61)
         await it.engine.approval_timeouts.apply_due()
@@ -55,24 +55,24 @@ async def test_what_a_rehearsal_did_by_itself_keeps_nothing_real_from_acting(tmp
         real.journal.close()
 
 
-async def test_a_declaration_never_joins_a_rehearsal(tmp_path: Path) -> None:
-    """The rehearsal's incident is open on the same service, by the same runbook: a real one is opened beside it."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+async def test_a_real_declaration_never_joins_the_incident_of_a_drill(tmp_path: Path) -> None:
+    """The drill has an open incident of the same service and runbook, and a real incident is opened all the same."""
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         real = real_beside(it)
-        rehearsed = it.incident.opened
-        said = Declaration(title="Down", severity="P0", service=rehearsed.service, runbook=rehearsed.runbook)
+        opened = it.incident.opened
+        declaration = Declaration(title="Down", severity="P0", service=opened.service, runbook=opened.runbook)
         by = real.people.who("Ana", "on_call", "cli")
-        incident = real.people.declare(said, by)
+        incident = real.people.declare(declaration, by)
         assert incident != it.incident.id
-        assert real.people.declare(said, by) == incident
-        onset = JournalRecord(it.engine.journal).onset(rehearsed.service)
+        assert real.people.declare(declaration, by) == incident
+        onset = JournalRecord(it.engine.journal).onset(opened.service)
         assert onset == (it.incident.began_at or it.incident.opened_at)
         real.journal.close()
 
 
 async def test_nothing_acts_on_an_incident_of_another_scope(tmp_path: Path) -> None:
     """A drill's incident is not found by the real engine: no move, no act, no answer and no note is written to it."""
-    async with scene(tmp_path, alone(), streams(), STREAMS) as it:
+    async with scene(tmp_path, automatic(), streams(), STREAMS) as it:
         await it.past_detection()
         real, length = real_beside(it), it.incident.length
         intent = ActIntended(act="contain/disable-flag", digest="", change={}, holder=real.journal.holder)
@@ -93,7 +93,7 @@ async def test_nothing_acts_on_an_incident_of_another_scope(tmp_path: Path) -> N
 
 
 def test_claims_baselines_and_overrides_are_those_of_the_scope(tmp_path: Path) -> None:
-    """What a drill noted as healthy, or who took a rota over in it, is unknown to the real company."""
+    """A baseline and an override of a drill are unknown to the real company."""
     url = new_journal(tmp_path)
     with closing(SqlJournal(url, REAL)) as real, closing(SqlJournal(url, DRILL)) as drill:
         drill.add_baselines([Baseline(resource="traffic:x", revision="good", at=utc_now(), noted_by="VS-1")])

@@ -1,4 +1,4 @@
-"""A company of many services, its intake, and a clock that a test moves: for alerts that come in masses."""
+"""A company of many services, its intake, and a clock that a test moves: for tests with many alerts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ State = Literal["firing", "resolved"]
 
 
 def many_services(**storm: Any) -> Company:  # noqa: ANN401 - fields of the storm policy
-    """Return VintStreet with forty services, each with a grave and a lesser alert, and its storm policy changed."""
+    """Return VintStreet with forty services, each with alerts of P0, P1 and P2, and with a changed storm policy."""
     company = vintstreet()
     (service,) = company.systems.services.values()
     routes = [
@@ -67,13 +67,13 @@ class Room:
         delivery: str = "",
         numbered: bool = False,
     ) -> Taken:
-        """Take an alert in."""
-        labels = {"alertname": name, "n": str(service), "severity": "as said"}
+        """Send an alert to the intake, and return what was decided."""
+        labels = {"alertname": name, "n": str(service), "severity": "any"}
         alert = Alert(source, key, state, f"{name} {service}", labels, authenticated, at)
         return self.engine.intake.take(alert, delivery or f"d{next(self._deliveries)}", numbered=numbered)
 
     def incident(self, incident_id: str | None) -> Incident:
-        """Return how an incident stands."""
+        """Return an incident as it is now."""
         assert incident_id is not None
         return self.engine.conductor.incident(incident_id)
 
@@ -83,8 +83,8 @@ class Room:
         found = [entry.record for entry in self.engine.journal.entries(incident_id)]
         return [record for record in found if isinstance(record, kind)]
 
-    def decision(self, incident_id: str | None = None, delivery: str | None = None) -> list[str]:
-        """Return what became of what was heard."""
+    def decisions(self, incident_id: str | None = None, delivery: str | None = None) -> list[str]:
+        """Return what was decided about the received alerts, in order."""
         return [
             one.decision for one in self.engine.journal.decisions(incident=incident_id, delivery=delivery, limit=10_000)
         ]
@@ -92,7 +92,7 @@ class Room:
 
 @contextmanager
 def storm_room(folder: Path, **storm: Any) -> Generator[Room]:  # noqa: ANN401 - fields of the storm policy
-    """Yield an engine on a new journal that nothing is connected to."""
+    """Yield an engine on a new journal, without any outside system."""
     watch = Watch()
     settings = Settings(company="vintstreet", journal_url=new_journal(folder))
     engine = make_engine(settings, environ={}, clock=watch, company=many_services(**storm), registry=installed())

@@ -1,4 +1,4 @@
-"""Alerts in masses, repeated, late, flapping: one trouble is one incident, and nothing that counts is lost."""
+"""Many, repeated, late and flapping alerts: one problem is one incident, and no important alert is lost."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.unit.domain.stories import HEALTH
 from tests.unit.engine.alerts.storm_support import Room, State, storm_room
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-_TURNS: list[State] = ["resolved", "firing"]
+_CHANGES: list[State] = ["resolved", "firing"]
 
 
 @pytest.fixture
 def room(tmp_path: Path) -> Generator[Room]:
-    """An engine with the policy as it is where a plan says nothing."""
+    """An engine with the default storm policy."""
     with storm_room(tmp_path) as room:
         yield room
 
@@ -40,11 +40,11 @@ def _reasons_against(room: Room, incident: str | None) -> list[str]:
     return reasons_against(room.incident(incident), room.engine.journal.entries(incident), storm, room.watch.now)
 
 
-# --- one trouble, one incident ---------------------------------------------------------------------------
+# --- one problem, one incident ---------------------------------------------------------------------------
 
 
-def test_an_alert_is_heard_once_in_the_record_however_often_it_comes(room: Room) -> None:
-    """A hundred firings are one entry; each is counted, and says what became of it."""
+def test_a_repeated_alert_is_one_entry(room: Room) -> None:
+    """An alert that is received a hundred times is one entry; each repeat is counted and has its decision."""
     first = room.send()
     for _ in range(99):
         room.watch.now += SECOND
@@ -53,11 +53,11 @@ def test_an_alert_is_heard_once_in_the_record_however_often_it_comes(room: Room)
     assert known is not None
     assert (known.count, known.incident) == (100, first.incident)
     assert len(room.records(first.incident, AlertJoined)) == 1
-    assert room.decision(first.incident) == ["opened"] + ["repeat"] * 99
+    assert room.decisions(first.incident) == ["opened"] + ["repeat"] * 99
 
 
 def test_joining_never_starts_a_second_response(room: Room) -> None:
-    """However many alerts join, one run was asked for, and one phase of each kind."""
+    """After twenty alerts have joined, the outbox has one message, which starts the response."""
     first = room.send()
     for number in range(20):
         assert room.send(f"k{number}", name="Slow").incident == first.incident
@@ -65,7 +65,7 @@ def test_joining_never_starts_a_second_response(room: Room) -> None:
 
 
 def test_another_service_or_a_later_alert_is_another_incident(room: Room) -> None:
-    """A new alert joins what is ten minutes old on its own service, and nothing else."""
+    """A new alert joins only an incident of its own service that was opened within ten minutes."""
     first = room.send()
     assert room.send("other", service=1).state == "opened"
     room.watch.now += 11 * MINUTE
@@ -74,8 +74,8 @@ def test_another_service_or_a_later_alert_is_another_incident(room: Room) -> Non
     assert room.send().incident == first.incident
 
 
-def test_two_alerts_with_one_key_of_two_sources_are_two(room: Room) -> None:
-    """The key belongs to its source."""
+def test_alerts_with_one_key_from_two_sources_are_two_alerts(room: Room) -> None:
+    """A key is unique within its source only."""
     room.send("same")
     room.send("same", source="sentry")
     assert [one.key for one in room.engine.journal.alerts_of("VS-1")] == ["alertmanager:same", "sentry:same"]
@@ -85,7 +85,7 @@ def test_two_alerts_with_one_key_of_two_sources_are_two(room: Room) -> None:
 
 
 def test_a_resolve_older_than_the_last_firing_is_recorded_and_changes_nothing(room: Room) -> None:
-    """It fired again at 3:05; that it was over at 3:02 arrives afterwards."""
+    """The alert fired again at 3:05; its resolve of 3:02 arrives afterwards."""
     now = room.watch.now
     first = room.send(at=now)
     assert room.send(at=now + 5 * MINUTE).state == "repeat"
@@ -96,8 +96,8 @@ def test_a_resolve_older_than_the_last_firing_is_recorded_and_changes_nothing(ro
     assert room.send(state="resolved", at=now + 6 * MINUTE).state == "joined"
 
 
-def test_a_firing_older_than_the_resolve_does_not_fire_again(room: Room) -> None:
-    """The two overtook each other on their way."""
+def test_a_firing_older_than_the_last_resolve_changes_nothing(room: Room) -> None:
+    """The two messages arrived in the wrong order, and the alert stays resolved."""
     now = room.watch.now
     first = room.send(at=now)
     room.send(state="resolved", at=now + 2 * MINUTE)
@@ -105,22 +105,22 @@ def test_a_firing_older_than_the_resolve_does_not_fire_again(room: Room) -> None
     assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
 
 
-def test_a_clock_that_is_years_ahead_silences_nothing(room: Room) -> None:
-    """Its word counts as of now: what the source says afterwards is heard."""
+def test_after_an_alert_with_a_time_years_ahead_later_alerts_still_count(room: Room) -> None:
+    """A time in the future counts as now, so a later resolve is not late."""
     first = room.send(at=room.watch.now.replace(year=2199))
     room.watch.now += MINUTE
-    over = room.send(state="resolved", at=room.watch.now)
-    assert (over.state, over.incident) == ("joined", first.incident)
+    resolved = room.send(state="resolved", at=room.watch.now)
+    assert (resolved.state, resolved.incident) == ("joined", first.incident)
 
 
-def test_a_rehearsal_in_the_same_journal_is_another_scope(tmp_path: Path) -> None:
-    """A real alert never joins what a drill left open: nobody would be paged for it."""
+def test_a_real_alert_never_joins_the_incident_of_a_drill(tmp_path: Path) -> None:
+    """In a shared journal the drill's incident is of another scope: a joined real alert would page no one."""
     with storm_room(tmp_path) as room:
         engine = room.engine
         journal = SqlJournal(engine.settings.journal_url, DRILL, room.watch)
-        rehearsed = Intake(journal, engine.company, room.watch)
-        told = Alert("alertmanager", "k", "firing", "Down 0", {"alertname": "Down", "n": "0"}, authenticated=True)
-        drilled = rehearsed.take(told, "delivery-of-a-drill")
+        drill_intake = Intake(journal, engine.company, room.watch)
+        alert = Alert("alertmanager", "k", "firing", "Down 0", {"alertname": "Down", "n": "0"}, authenticated=True)
+        drilled = drill_intake.take(alert, "delivery-of-a-drill")
         real = room.send()
         assert (drilled.state, real.state) == ("opened", "opened")
         assert drilled.incident != real.incident
@@ -128,18 +128,18 @@ def test_a_rehearsal_in_the_same_journal_is_another_scope(tmp_path: Path) -> Non
         journal.close()
 
 
-def test_without_a_time_of_its_own_an_alert_counts_as_it_comes(room: Room) -> None:
-    """Not every source tells the time."""
+def test_alerts_without_a_time_count_in_order_of_arrival(room: Room) -> None:
+    """Some sources send no time."""
     first = room.send(at=room.watch.now)
     assert room.send(state="resolved").state == "joined"
     assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
 
 
-# --- who hears of it -------------------------------------------------------------------------------------
+# --- notifications ---------------------------------------------------------------------------------------
 
 
-def test_people_hear_again_of_a_new_alert_a_graver_one_and_after_four_hours(room: Room) -> None:
-    """And of nothing else: not of repeats, nor of an end."""
+def test_people_are_notified_of_new_and_more_severe_alerts_and_after_four_hours(room: Room) -> None:
+    """A repeat within four hours and a resolve notify no one."""
     first = room.send(name="Slow")
     assert room.incident(first.incident).news == []
     room.send(name="Slow")
@@ -152,25 +152,25 @@ def test_people_hear_again_of_a_new_alert_a_graver_one_and_after_four_hours(room
     room.watch.now += timedelta(hours=4)
     room.send()
     room.send()
-    told = [reason for _, _, reason in room.incident(first.incident).news]
-    assert told[2:] == ["still firing, 4h after the last news"]
+    news = [reason for _, _, reason in room.incident(first.incident).news]
+    assert news[2:] == ["still firing, 4h after the last news"]
 
 
 def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None:
-    """Before it, people are at it and nothing is new; after it, they took it for contained, and hear of it once."""
+    """Before containment it is no news. After containment, people are notified once."""
     first = room.send()
-    for state in _TURNS:
+    for state in _CHANGES:
         room.watch.now += 20 * MINUTE
         room.send(state=state)
     assert room.incident(first.incident).news == []
     room.engine.journal.append(first.incident or "", [Contained(by="a rollback", finding=HEALTH)], MACHINE)
-    for state in (*_TURNS, "firing"):
+    for state in (*_CHANGES, "firing"):
         room.watch.now += 20 * MINUTE
         room.send(state=state)
     incident = room.incident(first.incident)
     assert [reason for _, _, reason in incident.news] == ["it fires again"]
-    (told,) = [one for one in reminders(room.engine.company.plan, incident) if one.topic == "news"]
-    assert told.sentence == "1 alert since 04:20 (it fires again). For details: allclear show VS-1 --why"
+    (reminder,) = [one for one in reminders(room.engine.company.plan, incident) if one.topic == "news"]
+    assert reminder.sentence == "1 alert since 04:20 (it fires again). For details: allclear show VS-1 --why"
     last = room.engine.journal.entries(incident.id)[-1]
     assert line_of(last, incident).text == "Alert from alertmanager is firing again: Down 0."
 
@@ -178,24 +178,24 @@ def test_an_alert_that_fires_again_after_containment_is_news(room: Room) -> None
 # --- flapping --------------------------------------------------------------------------------------------
 
 
-async def test_people_hear_once_that_an_alert_comes_and_goes(tmp_path: Path) -> None:
-    """At its third turn, not at each; and again when it begins anew after it was quiet."""
+async def test_people_are_notified_once_that_an_alert_is_flapping(tmp_path: Path) -> None:
+    """They are notified at the third change of its state, and again if it flaps anew after it was stable."""
     with storm_room(tmp_path, clear_for="1h") as room:
         first = room.send()
-        for told in (1, 2):
-            for state in _TURNS * 20:
+        for times in (1, 2):
+            for state in _CHANGES * 20:
                 room.watch.now += SECOND
                 room.send(state=state)
-            assert [reason for _, _, reason in room.incident(first.incident).news] == ["flapping"] * told
+            assert [reason for _, _, reason in room.incident(first.incident).news] == ["flapping"] * times
             room.watch.now += 16 * MINUTE
             await room.engine.recovery.check()
 
 
-def test_a_flapping_alert_is_held_and_nothing_acts_by_itself(room: Room) -> None:
-    """From the third turn in a quarter of an hour on it counts as firing; the record is not filled with its turns."""
+def test_a_flapping_alert_counts_as_firing_and_allows_no_automatic_action(room: Room) -> None:
+    """From the third change within a quarter of an hour on it counts as firing, and few of its changes are recorded."""
     first = room.send()
     decision: list[str] = []
-    for state in _TURNS * 20:
+    for state in _CHANGES * 20:
         room.watch.now += SECOND
         decision.append(room.send(state=state).state)
     assert decision == ["joined", "joined"] + ["held"] * 38
@@ -204,11 +204,11 @@ def test_a_flapping_alert_is_held_and_nothing_acts_by_itself(room: Room) -> None
     assert "its alert is flapping" in _reasons_against(room, first.incident)
 
 
-async def test_the_last_word_counts_when_it_is_quiet_again(tmp_path: Path) -> None:
-    """A quarter of an hour after its last turns, the alert is over, as it said last."""
+async def test_the_last_state_counts_once_a_flapping_alert_is_stable(tmp_path: Path) -> None:
+    """A quarter of an hour after its last change the alert is resolved, as its source reported last."""
     with storm_room(tmp_path, clear_for="1h") as room:
         first = room.send()
-        for state in (*_TURNS, _TURNS[0]):
+        for state in (*_CHANGES, _CHANGES[0]):
             room.send(state=state)
         assert await room.engine.recovery.check() == []
         assert room.incident(first.incident).alerts["alertmanager:k"].state == "firing"
@@ -219,11 +219,11 @@ async def test_the_last_word_counts_when_it_is_quiet_again(tmp_path: Path) -> No
         assert "its alert is flapping" not in _reasons_against(room, first.incident)
 
 
-# --- masses ----------------------------------------------------------------------------------------------
+# --- many alerts -----------------------------------------------------------------------------------------
 
 
-def test_over_its_share_a_source_is_counted_and_resolves_never_are(tmp_path: Path) -> None:
-    """Of 50 alerts where 10 have room, the rest is counted in entries of which there are few; each end is told."""
+def test_alerts_over_the_limit_of_their_source_are_only_counted_and_resolves_never_are(tmp_path: Path) -> None:
+    """Of 50 alerts with a limit of 10, 40 are counted in a few entries; every resolve is recorded."""
     with storm_room(tmp_path, per_source={"times": 10, "within": "5m"}) as room:
         first = room.send("k0")
         decision = [room.send(f"k{number}").state for number in range(1, 50)]
@@ -240,38 +240,38 @@ def test_over_its_share_a_source_is_counted_and_resolves_never_are(tmp_path: Pat
         assert len([one for one in room.records(first.incident, AlertJoined) if one.state == "resolved"]) == 51
 
 
-def test_lesser_alerts_are_collapsed_first_and_a_graver_one_never(tmp_path: Path) -> None:
-    """The last share of the bucket is for what weighs more; what raises the incident is always written."""
+def test_less_severe_alerts_are_collapsed_first_and_a_more_severe_one_never(tmp_path: Path) -> None:
+    """The last share of the bucket is for more severe alerts; an alert that raises the severity is always recorded."""
     with storm_room(tmp_path, per_source={"times": 20, "within": "5m"}) as room:
         first = room.send("k", name="Odd")
         decision = [room.send(f"odd{number}", name="Odd").state for number in range(30)]
-        few = decision.index("collapsed")
-        assert decision[few:] == ["collapsed"] * (30 - few)
+        recorded = decision.index("collapsed")
+        assert decision[recorded:] == ["collapsed"] * (30 - recorded)
         decision = [room.send(f"slow{number}", name="Slow").state for number in range(10)]
         assert decision[0] == "joined"
         assert room.incident(first.incident).severity == "P1"
         for number in range(30):
             room.send(f"more{number}", name="Slow")
-        graver = room.send("down", name="Down")
-        assert (graver.state, room.incident(first.incident).severity) == ("joined", "P0")
+        more_severe = room.send("down", name="Down")
+        assert (more_severe.state, room.incident(first.incident).severity) == ("joined", "P0")
 
 
 def test_a_bucket_fills_again(tmp_path: Path) -> None:
-    """After the time there is room again."""
+    """Five minutes later another alert of the source is recorded."""
     with storm_room(tmp_path, per_source={"times": 5, "within": "5m"}) as room:
         assert [room.send(f"a{number}").state for number in range(7)][-2:] == ["collapsed"] * 2
         room.watch.now += 5 * MINUTE
         assert room.send("later").state == "joined"
 
 
-def test_many_new_incidents_open_one_that_gathers_the_rest(room: Room) -> None:
-    """The twentieth within five minutes; no more are opened, and everywhere people approve every act."""
+def test_many_new_incidents_open_one_that_all_further_alerts_join(room: Room) -> None:
+    """After the twentieth within five minutes no more are opened, and every action of them needs an approval."""
     opened = [room.send(f"k{number}", service=number) for number in range(20)]
     assert {one.state for one in opened} == {"opened"}
     umbrella = room.engine.journal.open_with_key("storm")
     assert umbrella is not None
-    gathered = [room.send(f"k{number}", service=number) for number in range(20, 40)]
-    assert {(one.state, one.incident) for one in gathered} == {("joined", umbrella)}
+    joined = [room.send(f"k{number}", service=number) for number in range(20, 40)]
+    assert {(one.state, one.incident) for one in joined} == {("joined", umbrella)}
     assert len(room.engine.journal.incidents()) == 21
     assert room.incident(umbrella).title == "Alert storm: 20 incidents within 5 min"
     for one in (opened[0].incident, opened[-1].incident, umbrella):
@@ -279,8 +279,8 @@ def test_many_new_incidents_open_one_that_gathers_the_rest(room: Room) -> None:
     assert len(room.records(opened[3].incident, StormJoined)) == 1
 
 
-def test_after_the_storm_new_troubles_are_incidents_of_their_own_again(room: Room) -> None:
-    """Five minutes without anything new end it, though what gathered it is open; it may be taken up again."""
+def test_after_the_storm_new_problems_open_their_own_incidents_again(room: Room) -> None:
+    """Without a new alert for five minutes the storm is over, although its incident is open; a new storm reuses it."""
     for number in range(20):
         room.send(f"k{number}", service=number)
     room.watch.now += 11 * MINUTE
@@ -294,8 +294,8 @@ def test_after_the_storm_new_troubles_are_incidents_of_their_own_again(room: Roo
     assert room.send("more", service=35).state == "joined"
 
 
-def test_an_alert_after_the_storm_makes_a_covered_incident_ordinary_again(room: Room) -> None:
-    """Until then it stays covered, and its page says why and what to do; what gathered the storm stays covered."""
+def test_an_incident_leaves_the_storm_with_its_first_alert_after_it(room: Room) -> None:
+    """Until then every action needs an approval, and the summary says so; the storm's own incident never leaves it."""
     opened = [room.send(f"k{number}", service=number).incident for number in range(20)]
     joined = room.send("k20", service=20).incident
     room.send("more", service=3)
@@ -315,16 +315,16 @@ def test_an_alert_after_the_storm_makes_a_covered_incident_ordinary_again(room: 
 
 
 def test_with_the_policy_off_each_new_alert_opens_an_incident(tmp_path: Path) -> None:
-    """And none is held, joined by its service, collapsed or gathered; the same alert is known all the same."""
+    """No alert is held, joined by its service or collapsed; a repeat of a known alert is still a repeat."""
     with storm_room(tmp_path, enabled=False, per_source={"times": 1, "within": "5m"}) as room:
         assert {room.send(f"k{number}").state for number in range(30)} == {"opened"}
         assert len(room.engine.journal.incidents()) == 30
         assert room.send("k3").state == "repeat"
-        for state in _TURNS * 2:
+        for state in _CHANGES * 2:
             assert room.send("k3", state).state == "joined"
 
 
-# --- what was heard before -------------------------------------------------------------------------------
+# --- old alerts ------------------------------------------------------------------------------------------
 
 
 def _end(room: Room, incident: str | None) -> None:
@@ -332,8 +332,8 @@ def _end(room: Room, incident: str | None) -> None:
     room.engine.people.false_alarm(incident, "a test", room.engine.people.who("Ana", "on_call", "cli"))
 
 
-def test_what_was_heard_before_the_end_opens_nothing_afterwards(room: Room) -> None:
-    """A captured request, sent again weeks later, tells of a time that was heard; a new trouble begins later."""
+def test_a_request_that_is_replayed_after_the_end_opens_nothing(room: Room) -> None:
+    """A captured request, sent again weeks later, has an old time; an alert with a later time opens an incident."""
     began = room.watch.now
     first = room.send(at=began)
     _end(room, first.incident)
@@ -344,8 +344,8 @@ def test_what_was_heard_before_the_end_opens_nothing_afterwards(room: Room) -> N
     assert room.send(at=room.watch.now).state == "opened"
 
 
-def test_what_fired_before_it_was_resolved_is_old_too(room: Room) -> None:
-    """The end is heard after the incident's; the firing from before it opens nothing."""
+def test_a_firing_from_before_the_last_resolve_is_old_too(room: Room) -> None:
+    """The resolve is received after the end of the incident; a firing with an earlier time opens nothing."""
     began = room.watch.now
     first = room.send(at=began)
     _end(room, first.incident)
@@ -354,8 +354,8 @@ def test_what_fired_before_it_was_resolved_is_old_too(room: Room) -> None:
     assert room.send(at=began + 2 * MINUTE).state == "opened"
 
 
-def test_without_a_time_the_vendors_number_tells_an_old_delivery(room: Room) -> None:
-    """The same numbered delivery is nothing new, another one is; where nothing is numbered, the words count anew."""
+def test_without_a_time_the_number_of_a_delivery_shows_that_it_is_old(room: Room) -> None:
+    """The same numbered delivery is old, and another one is new; a delivery without a number always counts as new."""
     first = room.send(delivery="n1", numbered=True)
     _end(room, first.incident)
     assert room.send(delivery="n1", numbered=True).state == "old"

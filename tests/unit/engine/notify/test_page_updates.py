@@ -1,4 +1,4 @@
-"""How long a pager is told that a page is over."""
+"""How often and how long a failing message or page update is retried."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from allclear.engine.notify.page_updates import LONGEST, PAUSE, next_try
 from tests.unit.domain.stories import START, Story
 
 
-def test_what_failed_is_tried_again_after_ever_longer_and_at_last_no_more() -> None:
-    """A message ten times; what somebody may be woken by for longer, at least every quarter of an hour."""
+def test_a_failing_message_is_retried_with_back_off_and_a_limit() -> None:
+    """A message is sent at most ten times; an update of a page more often, at least every quarter of an hour."""
     story = Story().opened()
     assert next_try(story.incident, REMINDER, "1", START) == START
     for tries in range(1, 41):

@@ -103,7 +103,7 @@ class Late:
     def __init__(self, inner: SqlJournal, write: Callable[[], None]) -> None:
         self._inner, self._write = inner, [write]
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the journal has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - attributes of any type
         """Return the journal's attribute."""
         return getattr(self._inner, name)
 
@@ -242,7 +242,7 @@ def test_everyone_may_raise_and_some_may_lower(room: Room, by: By, now: str, *, 
 
 
 def test_without_a_rule_everyone_may_lower(room: Room) -> None:
-    """If `may_lower` is left out, everyone may; if it is empty, nobody may."""
+    """If `may_lower` is left out, everyone may; if it is empty, no one may."""
     for may_lower, refused in ((None, False), ([], True)):
         plan = room.company.plan.model_copy(update={"may_lower": may_lower})
         people = People(room.journal, replace(room.company, plan=plan), utc_now)
@@ -301,7 +301,7 @@ TWO = ApprovalPolicy(roles=["on_call", "cto", "tech_lead"], people=2, one_of=["c
 
 
 def test_a_deputy_may_answer(room: Room) -> None:
-    """DevOps may answer for the CTO; the on-call may answer for nobody."""
+    """DevOps may answer for the CTO; the on-call may answer for no other role."""
     ask = room.asked(OF_CTO)
     with pytest.raises(NotAllowed, match="is for CTO, not for On-Call"):
         room.people.answer(ask, ANA, yes=True, reason="so")

@@ -63,7 +63,7 @@ def made(**parts: Any) -> Plan:
     return Plan.model_validate(whole | more | parts)
 
 
-class Course(Story):
+class PhaseStory(Story):
     """An incident in one phase of a runbook, under a plan, and its next move."""
 
     def __init__(self, it: Plan, *steps: dict[str, Any], phase: Phase = Phase.CONTAIN, severity: str = "P0") -> None:
@@ -181,19 +181,19 @@ class Course(Story):
 
 def test_evidence_is_saved_before_the_first_measure() -> None:
     """The steps before the measures are done, then people save the evidence, and only then a measure is proposed."""
-    course = Course(made(evidence=[LOGS, IMAGE]), TELL, ROLL_BACK, CLOSE, NUDGE)
-    assert isinstance(course.next, Propose)
-    course.propose("tell", ask=False).finish("contain/tell", ActStatus.VERIFIED)
-    assert course.asks == "evidence-logs"
-    logs = course.asked("evidence-logs")
-    nudge = course.next
+    story = PhaseStory(made(evidence=[LOGS, IMAGE]), TELL, ROLL_BACK, CLOSE, NUDGE)
+    assert isinstance(story.next, Propose)
+    story.propose("tell", ask=False).finish("contain/tell", ActStatus.VERIFIED)
+    assert story.asks == "evidence-logs"
+    logs = story.asked("evidence-logs")
+    nudge = story.next
     assert isinstance(nudge, Propose)
     assert nudge.step.id == "nudge", "what may be done meanwhile is"
-    course.propose("nudge", ask=False).finish("contain/nudge", ActStatus.VERIFIED)
-    assert course.next == Wait((logs,))
-    assert course.done("evidence-logs").asks == "evidence-image"
-    course.asked("evidence-image")
-    move = course.done("evidence-image").next
+    story.propose("nudge", ask=False).finish("contain/nudge", ActStatus.VERIFIED)
+    assert story.next == Wait((logs,))
+    assert story.done("evidence-logs").asks == "evidence-image"
+    story.asked("evidence-image")
+    move = story.done("evidence-image").next
     assert isinstance(move, Propose)
     assert move.step.id == "roll-back"
 
@@ -206,43 +206,43 @@ def test_evidence_that_does_not_apply_blocks_nothing(
     evidence: list[dict[str, Any]], severity: str, facets: dict[str, str]
 ) -> None:
     """A facet rules it out, or it is for another severity or another kind."""
-    course = Course(made(evidence=evidence), ROLL_BACK, severity=severity).known(**facets)
-    assert isinstance(course.next, Propose)
+    story = PhaseStory(made(evidence=evidence), ROLL_BACK, severity=severity).known(**facets)
+    assert isinstance(story.next, Propose)
 
 
 def test_without_a_measure_no_evidence_is_asked_for() -> None:
     """Nor for a severity that is not contained, nor once the incident is contained."""
     it = made(evidence=[IMAGE | {"severities": None}])
-    assert isinstance(Course(it, TELL).next, Propose)
-    assert Course(it, ROLL_BACK, severity="P3").next == Leave(Phase.CONTAIN)
-    assert Course(it, ROLL_BACK).record(Contained(by="itself", finding=HEALTH)).next == Leave(Phase.CONTAIN)
+    assert isinstance(PhaseStory(it, TELL).next, Propose)
+    assert PhaseStory(it, ROLL_BACK, severity="P3").next == Leave(Phase.CONTAIN)
+    assert PhaseStory(it, ROLL_BACK).record(Contained(by="itself", finding=HEALTH)).next == Leave(Phase.CONTAIN)
 
 
 def test_evidence_that_applies_later_comes_before_the_pending_measure() -> None:
     """If a breach is found while the rollback waits for approval, the logs come first, even after the approval."""
-    course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").propose("roll-back")
-    roll_back = f"{course.id}/contain/roll-back"
-    assert course.next == Wait((roll_back,))
-    assert course.known(breach="yes").asks == "evidence-logs"
-    logs = course.asked("evidence-logs")
-    assert course.next == Wait((roll_back, logs))
-    course.record(AskAnswered(ask=roll_back, yes=True), by=ANA)
-    assert course.next == Wait((logs,))
-    assert isinstance(course.done("evidence-logs").next, CarryOut)
+    story = PhaseStory(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").propose("roll-back")
+    roll_back = f"{story.id}/contain/roll-back"
+    assert story.next == Wait((roll_back,))
+    assert story.known(breach="yes").asks == "evidence-logs"
+    logs = story.asked("evidence-logs")
+    assert story.next == Wait((roll_back, logs))
+    story.record(AskAnswered(ask=roll_back, yes=True), by=ANA)
+    assert story.next == Wait((logs,))
+    assert isinstance(story.done("evidence-logs").next, CarryOut)
 
 
 def test_a_measure_that_has_begun_waits_for_no_evidence() -> None:
     """It has no outcome yet, so it is reconciled first."""
-    course = Course(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").propose("roll-back", ask=False)
-    course.record(ActIntended(act="contain/roll-back", digest="1" * 64, change={}, holder="gone")).known(breach="yes")
-    assert isinstance(course.next, CarryOut)
+    story = PhaseStory(made(evidence=[LOGS]), ROLL_BACK).known(breach="no").propose("roll-back", ask=False)
+    story.record(ActIntended(act="contain/roll-back", digest="1" * 64, change={}, holder="gone")).known(breach="yes")
+    assert isinstance(story.next, CarryOut)
 
 
 def test_a_message_that_has_begun_lets_no_measure_skip_the_evidence() -> None:
     """Only a measure that has begun may have changed something."""
-    course = Course(made(evidence=[LOGS]), ROLL_BACK, NUDGE).propose("nudge", ask=False)
-    course.record(ActIntended(act="contain/nudge", digest="1" * 64, change={}, holder="gone"))
-    assert course.asks == "evidence-logs"
+    story = PhaseStory(made(evidence=[LOGS]), ROLL_BACK, NUDGE).propose("nudge", ask=False)
+    story.record(ActIntended(act="contain/nudge", digest="1" * 64, change={}, holder="gone"))
+    assert story.asks == "evidence-logs"
 
 
 # --- duties ----------------------------------------------------------------------------------------------
@@ -251,8 +251,8 @@ def test_a_message_that_has_begun_lets_no_measure_skip_the_evidence() -> None:
 @pytest.mark.parametrize("phase", list(Phase))
 def test_a_duty_is_asked_for_once_the_trouble_is_verified(phase: Phase) -> None:
     """In every phase after detection, before anything else, the person in its role is asked."""
-    course = Course(made(duties=[REGULATOR]), TELL, phase=phase)
-    move = course.next
+    story = PhaseStory(made(duties=[REGULATOR]), TELL, phase=phase)
+    move = story.next
     if phase is Phase.DETECT:
         assert isinstance(move, Propose)
         return
@@ -263,63 +263,63 @@ def test_a_duty_is_asked_for_once_the_trouble_is_verified(phase: Phase) -> None:
 def test_a_duty_blocks_only_the_review() -> None:
     """The other phases go on and end without it; the review waits for it."""
     for phase in (Phase.CONTAIN, Phase.INVESTIGATE, Phase.RESOLVE):
-        course = Course(made(duties=[REGULATOR]), TELL, phase=phase)
-        course.asked("regulator", phase=DUTY)
-        assert isinstance(course.next, Propose)
-        course.propose("tell", ask=False).finish(f"{phase.value}/tell", ActStatus.VERIFIED)
-        assert course.next == Leave(phase)
-    course = Course(made(duties=[REGULATOR]), TELL, phase=Phase.REVIEW)
-    ask = course.asked("regulator", phase=DUTY)
-    assert isinstance(course.next, Propose)
-    course.propose("tell", ask=False).finish("review/tell", ActStatus.VERIFIED)
-    assert course.next == Wait((ask,))
-    assert course.done("regulator", DUTY).next == Leave(Phase.REVIEW)
+        story = PhaseStory(made(duties=[REGULATOR]), TELL, phase=phase)
+        story.asked("regulator", phase=DUTY)
+        assert isinstance(story.next, Propose)
+        story.propose("tell", ask=False).finish(f"{phase.value}/tell", ActStatus.VERIFIED)
+        assert story.next == Leave(phase)
+    story = PhaseStory(made(duties=[REGULATOR]), TELL, phase=Phase.REVIEW)
+    ask = story.asked("regulator", phase=DUTY)
+    assert isinstance(story.next, Propose)
+    story.propose("tell", ask=False).finish("review/tell", ActStatus.VERIFIED)
+    assert story.next == Wait((ask,))
+    assert story.done("regulator", DUTY).next == Leave(Phase.REVIEW)
 
 
 def test_a_duty_is_asked_for_while_a_measure_waits() -> None:
     """It blocks nothing, and nothing blocks it."""
-    course = Course(made(duties=[REGULATOR]), ROLL_BACK).known(breach="no").propose("roll-back")
-    assert isinstance(course.next, Wait)
-    assert course.known(breach="yes").asks == "regulator"
-    course.asked("regulator", phase=DUTY)
-    assert course.next == Wait((f"{course.id}/contain/roll-back",))
+    story = PhaseStory(made(duties=[REGULATOR]), ROLL_BACK).known(breach="no").propose("roll-back")
+    assert isinstance(story.next, Wait)
+    assert story.known(breach="yes").asks == "regulator"
+    story.asked("regulator", phase=DUTY)
+    assert story.next == Wait((f"{story.id}/contain/roll-back",))
 
 
 def test_a_duty_is_withdrawn_when_it_is_ruled_out_and_asked_for_again_when_it_applies() -> None:
     """Its ask is withdrawn; a new ask is opened when the facet changes again, or is unknown again."""
-    course = Course(made(duties=[REGULATOR]))
-    ask = course.asked("regulator", phase=DUTY)
-    assert course.next == Leave(Phase.CONTAIN)
-    move = course.known(breach="no").next
+    story = PhaseStory(made(duties=[REGULATOR]))
+    ask = story.asked("regulator", phase=DUTY)
+    assert story.next == Leave(Phase.CONTAIN)
+    move = story.known(breach="no").next
     assert isinstance(move, WithdrawAsk)
     assert move.ask == ask
-    course.record(AskWithdrawn(ask=ask, reason=move.reason))
-    assert course.next == Leave(Phase.CONTAIN)
+    story.record(AskWithdrawn(ask=ask, reason=move.reason))
+    assert story.next == Leave(Phase.CONTAIN)
     for number, value in ((2, "unknown"), (3, "yes")):
-        assert course.known(breach=value).asks == "regulator"
-        again = course.asked("regulator", phase=DUTY, number=number)
-        assert course.next == Leave(Phase.CONTAIN)
-        course.known(breach="no").record(AskWithdrawn(ask=again, reason="no"))
-        assert course.next == Leave(Phase.CONTAIN)
+        assert story.known(breach=value).asks == "regulator"
+        again = story.asked("regulator", phase=DUTY, number=number)
+        assert story.next == Leave(Phase.CONTAIN)
+        story.known(breach="no").record(AskWithdrawn(ask=again, reason="no"))
+        assert story.next == Leave(Phase.CONTAIN)
 
 
 def test_a_duty_that_was_answered_is_not_asked_for_again() -> None:
     """Neither when it is ruled out afterwards, nor when it applies once more; its answer stays."""
-    course = Course(made(duties=[REGULATOR]), phase=Phase.REVIEW)
-    course.asked("regulator", phase=DUTY)
-    course.done("regulator", DUTY)
+    story = PhaseStory(made(duties=[REGULATOR]), phase=Phase.REVIEW)
+    story.asked("regulator", phase=DUTY)
+    story.done("regulator", DUTY)
     for value in ("no", "yes", "unknown", "no"):
-        assert course.known(breach=value).next == Leave(Phase.REVIEW)
+        assert story.known(breach=value).next == Leave(Phase.REVIEW)
 
 
 def test_a_duty_stays_when_the_severity_is_lowered() -> None:
     """It applied at the higher severity, so its ask is not withdrawn."""
     it = made(duties=[REGULATOR | {"when": {}, "severities": ["P0"]}])
-    course = Course(it, phase=Phase.REVIEW)
-    ask = course.asked("regulator", phase=DUTY)
-    course.record(SeverityChanged(was="P0", now="P1", reason="so"), by=ANA)
-    assert course.next == Wait((ask,))
-    late = Course(it, phase=Phase.REVIEW, severity="P1")
+    story = PhaseStory(it, phase=Phase.REVIEW)
+    ask = story.asked("regulator", phase=DUTY)
+    story.record(SeverityChanged(was="P0", now="P1", reason="so"), by=ANA)
+    assert story.next == Wait((ask,))
+    late = PhaseStory(it, phase=Phase.REVIEW, severity="P1")
     assert late.next == Leave(Phase.REVIEW)
     late.record(
         SeverityChanged(was="P1", now="P0", reason="so"), SeverityChanged(was="P0", now="P1", reason="so"), by=ANA
@@ -329,41 +329,41 @@ def test_a_duty_stays_when_the_severity_is_lowered() -> None:
 
 def test_a_review_after_the_end_still_asks_for_the_duties() -> None:
     """If people end the incident before its containment, its duties still apply."""
-    course = Course(made(duties=[REGULATOR]), phase=Phase.DETECT)
-    course.record(IncidentEnded(ending="resolved", reason="so"), by=ANA)
-    assert next_move(course.incident, course.plan, course.book, Phase.REVIEW) == Enter(Phase.REVIEW)
-    course.record(PhaseEntered(phase="review"))
-    course.phase = Phase.REVIEW
-    assert course.asks == "regulator"
+    story = PhaseStory(made(duties=[REGULATOR]), phase=Phase.DETECT)
+    story.record(IncidentEnded(ending="resolved", reason="so"), by=ANA)
+    assert next_move(story.incident, story.plan, story.book, Phase.REVIEW) == Enter(Phase.REVIEW)
+    story.record(PhaseEntered(phase="review"))
+    story.phase = Phase.REVIEW
+    assert story.asks == "regulator"
 
 
 # --- severities that only make a ticket ------------------------------------------------------------------
 
 
 def test_a_ticket_only_severity_makes_only_a_ticket() -> None:
-    """Only the steps that name the severity are done, and acts in place are undone; nobody is paged or told."""
+    """Only the steps that name the severity are done, and acts in place are undone; no one gets a page or message."""
     ticket = {"id": "ticket", "person": "on_call", "ask": "Make one.", "severities": ["P3"]}
     both = {"id": "both", "action": "chat.post", "severities": ["P1", "P3"]}
     undo = {"id": "undo", "undo": "everything"}
-    check = {"id": "look", "probe": "http.smoke", "expects": "trouble"}
-    course = Course(made(), check, TELL, ROLL_BACK, undo, ticket, both, severity="P3")
-    assert course.asks == "ticket"
-    course.asked("ticket")
-    move = course.done("ticket").next
+    check = {"id": "verify", "probe": "http.smoke", "expects": "trouble"}
+    story = PhaseStory(made(), check, TELL, ROLL_BACK, undo, ticket, both, severity="P3")
+    assert story.asks == "ticket"
+    story.asked("ticket")
+    move = story.done("ticket").next
     assert isinstance(move, Propose)
     assert move.step.id == "both"
-    course.propose("both", ask=False).finish("contain/both", ActStatus.VERIFIED)
-    assert course.next == Leave(Phase.CONTAIN)
+    story.propose("both", ask=False).finish("contain/both", ActStatus.VERIFIED)
+    assert story.next == Leave(Phase.CONTAIN)
 
 
 def test_a_ticket_whose_severity_is_raised_gets_a_response() -> None:
     """Raised, it goes through the steps of the phase that it left out; lowered to a ticket, it leaves them out."""
-    course = Course(made(), TELL, ROLL_BACK, severity="P3")
-    assert course.next == Leave(Phase.CONTAIN)
-    course.record(SeverityChanged(was="P3", now="P0", reason="so"), by=ANA)
-    assert isinstance(course.next, Propose)
-    course.record(SeverityChanged(was="P0", now="P3", reason="so"), by=ANA)
-    assert course.next == Leave(Phase.CONTAIN)
+    story = PhaseStory(made(), TELL, ROLL_BACK, severity="P3")
+    assert story.next == Leave(Phase.CONTAIN)
+    story.record(SeverityChanged(was="P3", now="P0", reason="so"), by=ANA)
+    assert isinstance(story.next, Propose)
+    story.record(SeverityChanged(was="P0", now="P3", reason="so"), by=ANA)
+    assert story.next == Leave(Phase.CONTAIN)
 
 
 # --- choices ---------------------------------------------------------------------------------------------
@@ -373,55 +373,55 @@ KEY = choice_key("roll-back")
 
 def test_people_choose_among_the_candidates() -> None:
     """If an act is refused with candidates, people are asked, and the chosen one is proposed."""
-    course = Course(made(), ROLL_BACK, TELL).propose("roll-back", 1, "41", "40")
-    assert course.next == AskPeople(Phase.CONTAIN, course.book.contain[0], AskKind.CHOICE, "contain/roll-back")
-    ask = course.asked(KEY, AskKind.CHOICE)
-    assert course.next == Wait((ask,))
-    course.record(AskAnswered(ask=ask, yes=True, choice="40"), by=ANA)
-    assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "40")
-    course.propose("roll-back", 2)
-    assert course.next == Wait((f"{course.id}/contain/roll-back~2",))
+    story = PhaseStory(made(), ROLL_BACK, TELL).propose("roll-back", 1, "41", "40")
+    assert story.next == AskPeople(Phase.CONTAIN, story.book.contain[0], AskKind.CHOICE, "contain/roll-back")
+    ask = story.asked(KEY, AskKind.CHOICE)
+    assert story.next == Wait((ask,))
+    story.record(AskAnswered(ask=ask, yes=True, choice="40"), by=ANA)
+    assert story.next == Propose(Phase.CONTAIN, story.book.contain[0], "40")
+    story.propose("roll-back", 2)
+    assert story.next == Wait((f"{story.id}/contain/roll-back~2",))
 
 
 def test_people_may_choose_no_candidate() -> None:
     """The next measure follows, or the next step."""
-    course = Course(made(), ROLL_BACK, CLOSE).propose("roll-back", 1, "41", "40")
-    course.record(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=False), by=ANA)
-    move = course.next
+    story = PhaseStory(made(), ROLL_BACK, CLOSE).propose("roll-back", 1, "41", "40")
+    story.record(AskAnswered(ask=story.asked(KEY, AskKind.CHOICE), yes=False), by=ANA)
+    move = story.next
     assert isinstance(move, Propose)
     assert move.step.id == "close"
 
 
 def test_after_a_chosen_candidate_is_refused_people_choose_again() -> None:
     """They choose among the present candidates; the fourth proposal of the step is the last."""
-    course = Course(made(), ROLL_BACK, CLOSE)
+    story = PhaseStory(made(), ROLL_BACK, CLOSE)
     for number in (1, 2, 3):
-        course.propose("roll-back", number, "41", "40")
-        move = course.next
+        story.propose("roll-back", number, "41", "40")
+        move = story.next
         assert isinstance(move, AskPeople)
         assert move.kind is AskKind.CHOICE
         assert move.about == "contain/roll-back" + (f"~{number}" if number > 1 else "")
-        ask = course.asked(KEY, AskKind.CHOICE, number=number)
-        course.record(AskAnswered(ask=ask, yes=True, choice="41"), by=ANA)
-        assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "41")
-    course.propose("roll-back", 4, "41", "40")
-    move = course.next
+        ask = story.asked(KEY, AskKind.CHOICE, number=number)
+        story.record(AskAnswered(ask=ask, yes=True, choice="41"), by=ANA)
+        assert story.next == Propose(Phase.CONTAIN, story.book.contain[0], "41")
+    story.propose("roll-back", 4, "41", "40")
+    move = story.next
     assert isinstance(move, Propose)
     assert move.step.id == "close"
 
 
 def test_a_choice_is_kept_when_the_target_changes() -> None:
     """If the chosen act has drifted, it is proposed again for the same candidate."""
-    course = Course(made(), ROLL_BACK).propose("roll-back", 1, "41", "40")
-    course.record(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
-    course.propose("roll-back", 2).record(AskAnswered(ask=f"{course.id}/contain/roll-back~2", yes=True), by=ANA)
-    course.finish("contain/roll-back~2", ActStatus.FAILED, drifted=True)
-    assert course.next == Propose(Phase.CONTAIN, course.book.contain[0], "40")
+    story = PhaseStory(made(), ROLL_BACK).propose("roll-back", 1, "41", "40")
+    story.record(AskAnswered(ask=story.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
+    story.propose("roll-back", 2).record(AskAnswered(ask=f"{story.id}/contain/roll-back~2", yes=True), by=ANA)
+    story.finish("contain/roll-back~2", ActStatus.FAILED, drifted=True)
+    assert story.next == Propose(Phase.CONTAIN, story.book.contain[0], "40")
 
 
 def test_a_chosen_measure_is_checked_like_any_other() -> None:
     """A health check shows whether it helped."""
-    course = Course(made(), ROLL_BACK).propose("roll-back", 1, "41", "40")
-    course.record(AskAnswered(ask=course.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
-    course.propose("roll-back", 2, ask=False).finish("contain/roll-back~2", ActStatus.VERIFIED)
-    assert isinstance(course.next, RunProbe)
+    story = PhaseStory(made(), ROLL_BACK).propose("roll-back", 1, "41", "40")
+    story.record(AskAnswered(ask=story.asked(KEY, AskKind.CHOICE), yes=True, choice="40"), by=ANA)
+    story.propose("roll-back", 2, ask=False).finish("contain/roll-back~2", ActStatus.VERIFIED)
+    assert isinstance(story.next, RunProbe)

@@ -1,0 +1,139 @@
+"""Notes, severities, roles, and the end of an incident by people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from allclear.domain.approval import AskKind
+from allclear.domain.base import utc_now
+from allclear.domain.errors import NotAllowed, NotFound
+from allclear.domain.records import (
+    LedgerHandedOver,
+    PhaseEntered,
+)
+from allclear.engine.people.people import People
+from allclear.journal.ports import OutboxKind
+from tests.unit.engine.people.people_support import ANA, BEN, CHI, DECLARED, NAMED, Room
+
+# --- notes -----------------------------------------------------------------------------------------------
+
+
+def test_notes_and_decisions_are_entries(room: Room) -> None:
+    """They are recorded with their authors, in order."""
+    room.people.note(room.id, "Support has 14 tickets", CHI)
+    room.people.decide(room.id, "Fix forward", "41 lacks the tax change", BEN)
+    assert [(by.actor, note.text) for _, by, note in room.incident.notes] == [
+        ("Chi", "Support has 14 tickets"),
+        ("Ben", "Fix forward"),
+    ]
+
+
+def test_empty_texts_are_refused(room: Room) -> None:
+    """A blank note, decision, reason or text is refused."""
+    length = room.incident.length
+    due = datetime(2026, 12, 1, tzinfo=UTC)
+    for say in (
+        lambda: room.people.note(room.id, " ", ANA),
+        lambda: room.people.decide(room.id, "", "reason", ANA),
+        lambda: room.people.severity(room.id, "P1", " ", ANA),
+        lambda: room.people.resolve(room.id, "", ANA),
+        lambda: room.people.false_alarm(room.id, " ", ANA),
+        lambda: room.people.write_post_mortem(room.id, "summary", "", ANA),
+        lambda: room.people.follow_up(room.id, "Test it", " ", due, ANA),
+    ):
+        with pytest.raises(NotAllowed):
+            say()
+    assert room.incident.length == length
+
+
+def test_the_severity_changes_to_one_of_the_plan(room: Room) -> None:
+    """The record has the former severity; the same severity again writes nothing; an unknown one is not found."""
+    assert room.people.severity(room.id, "P1", "payments work again", BEN) == "VS-1 is P1 now (was P0)."
+    assert room.people.severity(room.id, "P1", "so", BEN) == "VS-1 is P1 already."
+    with pytest.raises(NotFound, match="P0, P1, P2, P3"):
+        room.people.severity(room.id, "SEV-1", "so", BEN)
+    assert [change.was for _, change in room.incident.severities] == ["P0"]
+
+
+def test_a_role_is_handed_over(room: Room) -> None:
+    """A role without holders goes to anyone; a role with holders only to them; an unknown role is not found."""
+    room.people.acknowledge(room.id, ANA)
+    room.people.hand_over(room.id, "incident_commander", "Ben", ANA)
+    assert room.incident.roles == {"incident_commander": "Ben"}
+    with pytest.raises(NotFound):
+        room.people.hand_over(room.id, "king", "Ben", ANA)
+    strict = People(room.journal, NAMED, utc_now)
+    with pytest.raises(NotAllowed):
+        strict.hand_over(room.id, "on_call", "Eve", ANA)
+
+
+# --- ending ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["resolved", "false-alarm"])
+def test_an_incident_does_not_end_while_an_act_is_in_place(room: Room, ending: str) -> None:
+    """The act is undone or handed over first; then the incident ends."""
+    act = room.in_place()
+    end = room.people.resolve if ending == "resolved" else room.people.false_alarm
+    with pytest.raises(NotAllowed, match=f"still in place: {act}"):
+        end(room.id, "all is well", ANA)
+    assert not room.incident.over
+    room.wrote(LedgerHandedOver(act=act, to="Ana", due=datetime(2026, 12, 1, tzinfo=UTC)))
+    end(room.id, "all is well", ANA)
+    assert room.incident.ended is not None
+    assert room.incident.ended.ending == ending
+
+
+def test_an_end_starts_the_review_and_resumes_the_waiting_flow_runs(room: Room) -> None:
+    """After a resolved incident the review starts; after a false alarm it does not. Open asks are resumed in both."""
+    ask = room.asked()
+    room.people.resolve(room.id, "all is well", ANA)
+    outbox = room.journal.outbox()
+    assert [one.detail for one in outbox if one.kind is OutboxKind.RESUME] == [{"ask": ask}]
+    assert {"flow": "review"} in [one.detail for one in outbox]
+    other = room.people.declare(DECLARED, ANA)
+    room.people.false_alarm(other, "nothing there", ANA)
+    assert [one.detail for one in room.journal.outbox() if one.incident == other] == [{"flow": "respond"}]
+
+
+def test_after_the_end_only_the_post_mortem_is_written(room: Room) -> None:
+    """Notes, answers, severities and a second end are refused; texts of the post-mortem and follow-ups are not."""
+    ask = room.asked()
+    room.people.resolve(room.id, "all is well", ANA)
+    for say in (
+        lambda: room.people.note(room.id, "late", ANA),
+        lambda: room.people.answer(ask, ANA, yes=True),
+        lambda: room.people.severity(room.id, "P1", "late", ANA),
+        lambda: room.people.resolve(room.id, "again", ANA),
+        lambda: room.people.false_alarm(room.id, "after all", ANA),
+    ):
+        with pytest.raises(NotAllowed, match="over"):
+            say()
+    room.people.write_post_mortem(room.id, "summary", "It broke.", ANA)
+    room.people.write_post_mortem(room.id, "summary", "It broke, and was mended.", ANA)
+    room.people.follow_up(room.id, "Test it", "Ben", datetime(2026, 12, 1, tzinfo=UTC), ANA)
+    assert room.incident.written == {"summary": "It broke, and was mended."}
+    assert [one.owner for one in room.incident.follow_ups] == ["Ben"]
+
+
+def test_in_the_review_people_may_answer_and_write_again(room: Room) -> None:
+    """Asks of the review are answered and notes are recorded, although the incident has ended."""
+    room.people.resolve(room.id, "all is well", ANA)
+    room.wrote(PhaseEntered(phase="review"))
+    ask = room.asked(AskKind.STEP)
+    room.people.answer(ask, ANA, yes=True, reason="tomorrow at three")
+    room.people.note(room.id, "The meeting is booked", ANA)
+    assert room.incident.asks[ask].granted
+
+
+@pytest.mark.parametrize("again", ["resolve", "false_alarm"])
+def test_an_incident_ends_once(room: Room, again: str) -> None:
+    """An incident that has ended cannot end again in its review, with the same ending or another."""
+    room.people.resolve(room.id, "all is well", ANA)
+    room.wrote(PhaseEntered(phase="review"))
+    with pytest.raises(NotAllowed):
+        getattr(room.people, again)(room.id, "after all", BEN)
+    assert room.incident.ended is not None
+    assert (room.incident.ended.ending, room.incident.ended.reason) == ("resolved", "all is well")
