@@ -105,7 +105,7 @@ def _print_explanation(reason: Explanation) -> None:
     if not reason.decisions:
         print_line("No alert belongs to this incident.")
         return
-    print_heading(f"\n{'Heard (UTC)':19}  {'Source':12}  What the alert said, and what became of it by which rule")
+    print_heading(f"\n{'Received (UTC)':19}  {'Source':12}  The alert, and the decision with its rule")
     for place, one in enumerate(reason.decisions):
         if place == 1 and reason.left_out:
             print_line(f"{'':21}({reason.left_out} more, which are not shown)")

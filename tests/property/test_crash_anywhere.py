@@ -41,7 +41,7 @@ from tests.scenario.response_support import (
     respond,
     run_phase,
     say_yes,
-    start_alone,
+    start_process,
     writes,
 )
 from tests.scopes import DRILL
@@ -258,7 +258,7 @@ async def _killed(engine: Engine, sim: Simulated, incident: str, hold: Hold) -> 
     """Start the rollback in another process, wait until it is held, and kill it."""
     if hold.method:
         sim.world.faults.set(Fault(api="cloud_run", method=hold.method, kind="slow", seconds=hold.seconds))
-    process = await start_alone(engine, incident, "contain/roll-back", held=hold.method is None)
+    process = await start_process(engine, incident, "contain/roll-back", held=hold.method is None)
     try:
         await until(lambda: _is_held(engine, sim, incident, hold), seconds=60)
     finally:

@@ -217,8 +217,8 @@ class Held:
         return hold
 
 
-async def start_alone(engine: Engine, incident: str, act: str, *, held: bool = False) -> asyncio.subprocess.Process:
-    """Start another process that carries out one act."""
+async def start_process(engine: Engine, incident: str, act: str, *, held: bool = False) -> asyncio.subprocess.Process:
+    """Start another process, which carries out one act."""
     settings = engine.settings
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -233,7 +233,7 @@ async def start_alone(engine: Engine, incident: str, act: str, *, held: bool = F
     )
 
 
-async def _alone(url: str, simulation: str, incident: str, act: str, held: str) -> None:
+async def _run_process(url: str, simulation: str, incident: str, act: str, held: str) -> None:
     journal: Any = Held(SqlJournal(url, DRILL)) if held == "held" else None
     engine = engine_on(url, Path(simulation), journal)
     await engine.executor.carry_out(incident, act, MACHINE)
@@ -361,4 +361,4 @@ def writes(world: World, api: str | None = None, method: str | None = None) -> l
 
 
 if __name__ == "__main__":
-    asyncio.run(_alone(*sys.argv[1:]))
+    asyncio.run(_run_process(*sys.argv[1:]))

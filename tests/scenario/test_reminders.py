@@ -117,7 +117,7 @@ async def test_a_manual_page_is_not_taken_by_its_sender(tmp_path: Path) -> None:
     """A page that a person sends stays triggered, although that person has written to the incident."""
     async with scene(tmp_path, small_vintstreet(), broken(), ALERT) as it:
         request = ManualRequest(
-            "pagerduty.page", {"incident": "VS-1-more", "summary": "Help"}, "alone", incident=it.incident_id
+            "pagerduty.page", {"incident": "VS-1-more", "summary": "Help"}, "I need help", incident=it.incident_id
         )
         await it.engine.manual.do(request, ANA)
         await round_of(it)

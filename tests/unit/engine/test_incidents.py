@@ -67,7 +67,7 @@ def test_entries_of_a_transaction_that_failed_are_forgotten(journal: Any) -> Non
         with journal.transaction():
             _noted(journal, incident, "lost")
             assert len(read_incident(journal, incident).notes) == 1
-            raise NotFound("gone", "look")
+            raise NotFound("gone", "Check the id.")
 
     with pytest.raises(NotFound):
         fails()

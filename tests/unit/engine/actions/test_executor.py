@@ -52,7 +52,7 @@ async def test_an_act_that_cannot_be_done_is_refused_before_people_are_asked(des
 
 
 async def test_a_vendor_that_does_not_answer_fails_the_proposal(desk: Desk) -> None:
-    """If the target cannot be read, the act fails and says what to do."""
+    """If the target cannot be read, the act fails, with a next step for a person."""
     incident = desk.opened()
     desk.dials.at_check = [raising(Denied("The key lacks the right.", "Give it."))]
     act = await desk.proposed(incident, TurnDial, 5)

@@ -52,7 +52,7 @@ def test_the_command_shows_the_explanation_as_text_and_as_json(tmp_path: Path, m
     assert incident is not None
     printed = CliRunner().invoke(app, ["show", incident, "--why"])
     assert printed.exit_code == 0
-    assert "Heard (UTC)          Source        What the alert said" in printed.output
+    assert "Received (UTC)       Source        The alert, and the decision with its rule" in printed.output
     assert "alertmanager  firing: Payment processing fails" in printed.output
     assert (
         f"opened {incident}: The route 'payment-processing' matches: P0, with the runbook bad-deployment."
@@ -107,8 +107,8 @@ def test_an_authenticated_repeat_of_an_unauthenticated_alert_allows_no_automatic
     """Approvals stay required, and the explanation gives the reason until another authenticated alert joins."""
     with storm_room(tmp_path) as room:
         step = room.engine.company.runbook("bad-deployment").contain[0]
-        alone = step.model_copy(update={"auto_approve": AutoApproval(veto_window=timedelta(seconds=60))})
-        book = room.engine.company.runbook("bad-deployment").model_copy(update={"contain": [alone]})
+        automatic = step.model_copy(update={"auto_approve": AutoApproval(veto_window=timedelta(seconds=60))})
+        book = room.engine.company.runbook("bad-deployment").model_copy(update={"contain": [automatic]})
         company = replace(room.engine.company, runbooks={"bad-deployment": book})
         first = room.send("k", authenticated=False).incident
         assert first is not None

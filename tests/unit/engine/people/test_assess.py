@@ -132,23 +132,23 @@ def test_facets_add_up_and_raise_the_severity(room: Room) -> None:
         f"Noted in {room.id}. The plan's rules give P2 (no graver rule matches); lower it if that is right."
     )
     assert (room.incident.facets, room.incident.kind) == ({"breach": "no", "users": "few"}, "security")
-    told = room.people.assess(room.id, {"breach": "yes"}, None, "", BEN)
-    assert told == f"Noted in {room.id}. It is P0 now: breach is yes."
+    answer = room.people.assess(room.id, {"breach": "yes"}, None, "", BEN)
+    assert answer == f"Noted in {room.id}. It is P0 now: breach is yes."
     assert (room.incident.severity, room.incident.facets["breach"]) == ("P0", "yes")
     assert [change.reason for _, change in room.incident.severities] == ["breach is yes"]
 
 
-def test_an_unknown_facet_counts_as_its_gravest_value(room: Room) -> None:
+def test_an_unknown_facet_counts_as_its_most_severe_value(room: Room) -> None:
     """The first assessment that leaves the breach open raises the severity; it is never lowered automatically."""
-    told = room.people.assess(room.id, {"users": "few"}, None, "", ANA)
-    assert "P0 now: breach is not known yet" in told
-    told = room.people.assess(room.id, {"breach": "no"}, None, "", ANA)
-    assert "lower it if that is right" in told
+    answer = room.people.assess(room.id, {"users": "few"}, None, "", ANA)
+    assert "P0 now: breach is not known yet" in answer
+    answer = room.people.assess(room.id, {"breach": "no"}, None, "", ANA)
+    assert "lower it if that is right" in answer
     assert room.incident.severity == "P0"
 
 
 @pytest.mark.parametrize(
-    ("facets", "kind", "error", "said"),
+    ("facets", "kind", "error", "sentence"),
     [
         ({}, None, NotAllowed, "Nothing to record"),
         ({"colour": "red"}, None, NotFound, "no facet 'colour'"),
@@ -157,11 +157,11 @@ def test_an_unknown_facet_counts_as_its_gravest_value(room: Room) -> None:
     ],
 )
 def test_only_facets_of_the_plan_are_recorded(
-    room: Room, facets: dict[str, str], kind: str | None, error: type[Exception], said: str
+    room: Room, facets: dict[str, str], kind: str | None, error: type[Exception], sentence: str
 ) -> None:
     """An unknown facet, value or kind, or nothing at all, writes nothing."""
     length = room.incident.length
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=sentence):
         room.people.assess(room.id, facets, kind, "", ANA)
     assert room.incident.length == length
 
@@ -173,12 +173,12 @@ def test_an_assessment_is_decided_on_the_newest_entries(room: Room) -> None:
     assert len(room.incident.severities) == 1
 
 
-@pytest.mark.parametrize("said", ["users", "", "users:all"])
-def test_a_fact_is_facet_and_value(said: str) -> None:
+@pytest.mark.parametrize("fact", ["users", "", "users:all"])
+def test_a_fact_is_facet_and_value(fact: str) -> None:
     """Other texts are refused; spaces around facet and value do not count."""
     assert read_facts([" users = all ", "breach=no=yes"]) == {"users": "all", "breach": "no=yes"}
     with pytest.raises(NotAllowed):
-        read_facts([said])
+        read_facts([fact])
 
 
 # --- declaring -------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_a_fact_is_facet_and_value(said: str) -> None:
     ],
 )
 def test_a_severity_that_is_not_named_follows_from_the_rules(room: Room, facets: dict[str, str], severity: str) -> None:
-    """Given facets are recorded, and the others count as their gravest value."""
+    """Given facets are recorded, and the others count as their most severe value."""
     opened = room.people.opening(replace(DECLARED, severity=None, facets=facets), ANA)
     assert (opened.severity, opened.facets) == (severity, facets)
 
@@ -209,7 +209,7 @@ def test_a_named_severity_takes_precedence_over_the_rules(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "severity"),
+    ("declaration", "severity"),
     [
         (DECLARED, "P1"),
         (replace(DECLARED, severity="P2"), "P1"),
@@ -218,10 +218,10 @@ def test_a_named_severity_takes_precedence_over_the_rules(room: Room) -> None:
         (replace(DECLARED, severity=None, facets={"breach": "no", "users": "few"}), "P1"),
     ],
 )
-def test_a_second_declaration_adds_its_facets(room: Room, said: Declaration, severity: str) -> None:
+def test_a_second_declaration_adds_its_facets(room: Room, declaration: Declaration, severity: str) -> None:
     """It joins the open incident; it may raise the severity, and never lowers it."""
-    assert room.people.declare(said, BEN) == room.id
-    assert (room.incident.severity, room.incident.facets) == (severity, dict(said.facets))
+    assert room.people.declare(declaration, BEN) == room.id
+    assert (room.incident.severity, room.incident.facets) == (severity, dict(declaration.facets))
 
 
 # --- lowering --------------------------------------------------------------------------------------------
@@ -352,7 +352,7 @@ def test_a_veto_window_that_ended_grants_the_ask(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "yes", "choice", "said"),
+    ("kind", "yes", "choice", "sentence"),
     [
         (AskKind.CHOICE, True, None, "Nothing was chosen"),
         (AskKind.CHOICE, True, "green", "green is none of the candidates"),
@@ -366,11 +366,11 @@ def test_a_choice_is_one_of_the_candidates(
     kind: AskKind,
     yes: bool,  # noqa: FBT001 - as the table has it
     choice: str | None,
-    said: str,
+    sentence: str,
 ) -> None:
     """Other names are refused, and so is a choice for an ask without candidates."""
     ask = room.asked(OF_CTO, kind, "red", "blue")
-    with pytest.raises(NotAllowed, match=said):
+    with pytest.raises(NotAllowed, match=sentence):
         room.people.answer(ask, BEN, yes=yes, reason="so", choice=choice)
     assert room.incident.asks[ask].open
 

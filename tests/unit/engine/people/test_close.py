@@ -48,7 +48,7 @@ def test_empty_texts_are_refused(room: Room) -> None:
     assert room.incident.length == length
 
 
-def test_the_severity_changes_to_one_of_the_plan(room: Room) -> None:
+def test_the_severity_changes_to_a_severity_of_the_plan(room: Room) -> None:
     """The record has the former severity; the same severity again writes nothing; an unknown one is not found."""
     assert room.people.severity(room.id, "P1", "payments work again", BEN) == "VS-1 is P1 now (was P0)."
     assert room.people.severity(room.id, "P1", "so", BEN) == "VS-1 is P1 already."

@@ -109,7 +109,7 @@ def test_a_drifted_measure_is_proposed_again_before_the_next() -> None:
     assert step_of(story.next) == "roll-back"
 
 
-def test_when_no_measure_helps_people_contain_by_hand() -> None:
+def test_when_no_measure_helps_people_contain_manually() -> None:
     """The service is checked, people are asked, and it is checked again after each yes."""
     story = _contain(ROLL_BACK, STATUS).propose("roll-back", ask=False)
     story.finish("roll-back", ActStatus.REFUSED, changed=False)
