@@ -49,7 +49,7 @@ def display_path(path: Path) -> str:
 
 
 def suggestion(name: str, names: Collection[str]) -> str:
-    """Return the one of `names` that resembles `name`, as a question; all of them if none does."""
+    """Return a question with the one of `names` that resembles `name`, or a list of all of them if none does."""
     near = difflib.get_close_matches(name, list(names), n=1)
     if near:
         return f"Did you mean `{near[0]}`?"

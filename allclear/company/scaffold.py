@@ -123,7 +123,7 @@ def write_new_company(company: NewCompany, folder: Path) -> None:
     """Write the company's folder, whole or not at all. Raises ConfigError if it cannot be written."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its final place, so that one rename completes it, and hidden, so that it is not taken for a company.
+        # The folder is hidden, so that it is not listed as a company, and one rename moves it to its final place.
         aside = Path(tempfile.mkdtemp(prefix=f".{company.name}-", dir=folder.parent))
     except OSError as error:
         raise _unwritable(folder, error) from error
