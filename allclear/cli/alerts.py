@@ -138,7 +138,7 @@ def _wait_for(engine: Engine, delivery: str) -> DeliveryView:
 
 
 def _print_alerts(rows: list[DeliveryView]) -> None:
-    print_heading(f"{'Received (UTC)':16}  {'Source':12}  {'State':11}  ID, and what became of each alert in it")
+    print_heading(f"{'Received (UTC)':16}  {'Source':12}  {'State':11}  ID, and the decision on each alert in it")
     for row in rows:
         count = f" ({row.count} times)" if row.count > 1 else ""
         print_line(f"{row.received_at:%Y-%m-%d %H:%M}  {row.source:12}  {row.state:11}  {row.id}{count}")

@@ -147,7 +147,7 @@ def in_place(as_json: AsJson = False) -> None:
                     "incident": incident.id,
                     "act": act.id,
                     "what": act.proposed.leaves,
-                    "told": left_in_place(act, engine.company.plan),
+                    "summary": left_in_place(act, engine.company.plan),
                     "change": (act.change or {}).get("summary", ""),
                     "since": act.finished_at.isoformat() if act.finished_at else None,
                     "owner": act.handed_over.to if act.handed_over else act.proposed.owner,
@@ -163,7 +163,7 @@ def in_place(as_json: AsJson = False) -> None:
         print_json(rows)
         return
     for row in rows:
-        print_line(f"{row['incident']:9} {row['told']}")
+        print_line(f"{row['incident']:9} {row['summary']}")
         print_line(f"{'':10}{row['change']}")
         print_line(f"{'':10}allclear undo {row['incident']} {row['act']} --as NAME")
     if not rows:

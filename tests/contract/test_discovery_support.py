@@ -1,4 +1,4 @@
-"""The check against Google's descriptions: what it must find, and what it must let pass."""
+"""The check against Google's descriptions: it finds wrong values and accepts right ones."""
 
 # ruff: noqa: ANN401 - JSON can be anything
 
@@ -64,8 +64,8 @@ _SHOP: dict[str, Any] = {
 }
 
 
-def test_value_that_is_as_described_has_no_problems() -> None:
-    """Every kind of field passes with a right value, and none of them is required."""
+def test_a_value_that_fits_has_no_problems() -> None:
+    """Every kind of field accepts a right value, and none is required."""
     assert Description(_DOCUMENT).problems("Shop", _SHOP) == []
     assert Description(_DOCUMENT).problems("Shop", {}) == []
 
@@ -100,13 +100,13 @@ def test_value_that_is_as_described_has_no_problems() -> None:
         ("packed", {"@type": "type.example.com/Pub"}, "Shop.packed: 'type.example.com/Pub' is not described"),
     ],
 )
-def test_value_that_is_not_as_described_is_a_problem_with_its_place(field: str, value: Any, said: str) -> None:
-    """One wrong field is one problem, said with where it is."""
+def test_a_value_that_does_not_fit_is_a_problem_with_its_place(field: str, value: Any, said: str) -> None:
+    """One wrong field is one problem, which names the field."""
     assert Description(_DOCUMENT).problems("Shop", {**_SHOP, field: value}) == [said]
 
 
-def test_requests_mean_the_method_that_google_describes() -> None:
-    """A path is held to its pattern, and a path that is not described fails."""
+def test_a_request_is_matched_with_the_method_that_google_describes() -> None:
+    """Its path must fit the pattern of a method."""
     shops = Description(_DOCUMENT)
     assert shops.method("GET", "/v1/shops/one")["id"] == "a.get"
     assert shops.method("POST", "/v1/shops/one:wait")["id"] == "a.wait"
@@ -115,8 +115,8 @@ def test_requests_mean_the_method_that_google_describes() -> None:
             shops.method(verb, path)
 
 
-def test_parameter_that_the_method_does_not_have_fails() -> None:
-    """Parameters of the method and of the whole interface pass, another does not."""
+def test_an_unknown_parameter_fails() -> None:
+    """Parameters of the method and of the whole API pass."""
     shops = Description(_DOCUMENT)
     method = shops.method("GET", "/v1/shops/one")
     shops.check_query(method, httpx.QueryParams({"name": "one", "alt": "json", "$alt": "json;enum-encoding=int"}))
@@ -124,14 +124,14 @@ def test_parameter_that_the_method_does_not_have_fails() -> None:
         shops.check_query(method, httpx.QueryParams({"nmae": "one"}))
 
 
-def test_keyword_that_the_check_does_not_know_fails_instead_of_passing_everything() -> None:
-    """A description with more than the check understands is not taken for a yes."""
+def test_a_keyword_that_the_check_does_not_know_fails() -> None:
+    """Otherwise a new keyword would accept every value."""
     with pytest.raises(AssertionError, match="pattern"):
         Description({"schemas": {"Shop": {"type": "string", "pattern": "^a"}}}).problems("Shop", "b")
 
 
-def test_google_s_own_documents_can_refuse() -> None:
-    """The real descriptions are read: a right v1 traffic passes, v2's and an integer enum do not."""
+def test_googles_own_documents_refuse_wrong_values() -> None:
+    """Traffic of v1 passes, and traffic of v2 and an integer enum do not."""
     v1, v2 = description("run.v1"), description("run.v2")
     assert v1.problems("ServiceSpec", {"traffic": [{"latestRevision": True, "percent": 100}]}) == []
     assert v1.problems("ServiceSpec", {"traffic": [{"type": "LATEST", "percent": 100}]}) != []

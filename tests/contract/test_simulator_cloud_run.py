@@ -1,4 +1,4 @@
-"""The simulated Cloud Run, held to Google's own clients over gRPC and REST."""
+"""The simulated Cloud Run, used by Google's own clients over gRPC and REST."""
 
 # ruff: noqa: ANN401 - the vendors' answers can be anything
 
@@ -65,8 +65,8 @@ async def _ended(simulation: Simulated, name: str) -> Any:
     return await until(lambda: simulation.world.service.operations[identity].done)
 
 
-async def test_service_shows_what_serves_with_full_and_short_names() -> None:
-    """Revisions are full paths in the service, short names in traffic; LATEST has no name."""
+async def test_a_service_has_full_and_short_names_of_revisions() -> None:
+    """They are full paths in the service and short names in the traffic. LATEST has no name."""
     async with Simulated(quick()) as sim:
         service = await run_client(sim).get_service(name=SERVICE)
     assert service.latest_ready_revision == f"{SERVICE}/revisions/{BAD}"
@@ -78,8 +78,8 @@ async def test_service_shows_what_serves_with_full_and_short_names() -> None:
     assert service.uri == sim.endpoints["storefront"]
 
 
-async def test_rollback_is_an_operation_and_the_old_traffic_serves_until_it_ends() -> None:
-    """While it reconciles the bad revision still serves; afterwards the errors stop."""
+async def test_a_rollback_is_an_operation_and_the_old_traffic_serves_until_it_ends() -> None:
+    """While the service reconciles, the bad revision serves. Afterwards the errors stop."""
     async with Simulated(quick(operation_takes=timedelta(hours=1))) as sim:
         client = run_client(sim)
         await until(lambda: recorded(sim, "errors_started"))
@@ -104,8 +104,8 @@ async def test_rollback_is_an_operation_and_the_old_traffic_serves_until_it_ends
         assert result.etag == after.etag
 
 
-async def test_stale_etag_is_aborted_and_nothing_is_written() -> None:
-    """A write with an etag that is not the newest is refused, over both transports."""
+async def test_a_write_with_a_stale_etag_is_aborted() -> None:
+    """Nothing is written, over both transports."""
     async with Simulated(quick()) as sim:
         client = run_client(sim)
         stale = (await client.get_service(name=SERVICE)).etag
@@ -117,8 +117,8 @@ async def test_stale_etag_is_aborted_and_nothing_is_written() -> None:
         assert sim.world.serving() == {"vintstreet-00043-new": 100}
 
 
-async def test_stale_etag_fault_is_a_write_of_somebody_else_just_before_ours() -> None:
-    """The etag that was right a moment ago is refused once; a fresh look helps."""
+async def test_the_stale_etag_fault_is_a_write_by_another_client_just_before() -> None:
+    """The etag is refused once, and a write after a new read succeeds."""
     async with Simulated(quick()) as sim:
         await fault(sim, "cloud_run", "UpdateService", "stale_etag")
         client = run_client(sim)
@@ -130,8 +130,8 @@ async def test_stale_etag_fault_is_a_write_of_somebody_else_just_before_ours() -
         await client.update_service(all_to(GOOD, fresh))
 
 
-async def test_lost_answer_really_did_the_write() -> None:
-    """The caller sees UNAVAILABLE, and the traffic moves all the same."""
+async def test_a_write_whose_answer_is_lost_takes_effect() -> None:
+    """The caller gets UNAVAILABLE, and the traffic moves."""
     async with Simulated(quick()) as sim:
         await fault(sim, "cloud_run", "UpdateService", "answer_lost")
         with pytest.raises(google_errors.ServiceUnavailable):
@@ -140,8 +140,8 @@ async def test_lost_answer_really_did_the_write() -> None:
         assert recorded(sim, "write", api="cloud_run", result="done, answer lost")
 
 
-async def test_lost_answer_over_rest_is_a_broken_connection() -> None:
-    """REST callers see their connection break, and the traffic moves all the same."""
+async def test_over_rest_a_lost_answer_is_a_broken_connection() -> None:
+    """The traffic moves."""
     async with Simulated(quick()) as sim:
         await fault(sim, "cloud_run", "UpdateService", "answer_lost")
         with pytest.raises(Exception, match=r"(?i)connection"):
@@ -149,8 +149,8 @@ async def test_lost_answer_over_rest_is_a_broken_connection() -> None:
         await until(lambda: sim.world.serving() == {GOOD: 100})
 
 
-async def test_slow_write_is_done_after_the_caller_has_given_up() -> None:
-    """A deadline that passes does not take the request back."""
+async def test_a_slow_write_takes_effect_after_the_caller_timed_out() -> None:
+    """The caller's deadline does not cancel the request."""
     async with Simulated(quick(operation_takes=timedelta(hours=1))) as sim:
         await fault(sim, "cloud_run", "UpdateService", "slow", seconds=0.4)
         with pytest.raises(google_errors.DeadlineExceeded):
@@ -170,8 +170,8 @@ async def test_slow_write_is_done_after_the_caller_has_given_up() -> None:
         ("permission_denied", google_errors.PermissionDenied),
     ],
 )
-async def test_refusing_fault_is_google_s_own_error_and_writes_nothing(kind: str, error: type[Exception]) -> None:
-    """Each kind of refusal arrives as the client library's own exception, on both transports."""
+async def test_a_fault_that_refuses_is_googles_error_and_writes_nothing(kind: str, error: type[Exception]) -> None:
+    """Each kind of refusal is an exception of the client library, over both transports."""
     async with Simulated(quick()) as sim:
         await fault(sim, "cloud_run", "UpdateService", kind, times=2)
         with pytest.raises(error):
@@ -184,8 +184,8 @@ async def test_refusing_fault_is_google_s_own_error_and_writes_nothing(kind: str
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_write_without_a_mask_and_with_an_echoed_template_is_refused() -> None:
-    """Reading the service and sending all of it back would make the same revision again."""
+async def test_a_write_of_the_whole_service_without_a_mask_is_refused() -> None:
+    """It would create a revision with the name of an existing one."""
     async with Simulated(quick()) as sim:
         client = run_client(sim)
         service = await client.get_service(name=SERVICE)
@@ -195,7 +195,7 @@ async def test_write_without_a_mask_and_with_an_echoed_template_is_refused() -> 
 
 
 async def test_empty_traffic_means_all_to_latest() -> None:
-    """An update of traffic with nothing in it sends everybody to the newest ready revision."""
+    """An update with empty traffic sends all users to the newest ready revision."""
     async with Simulated(quick(breaks_after=None)) as sim:
         pin = {"traffic": [{"revision": "vintstreet-00040-kip", "percent": 100}]}
         await control(sim, "POST", "/traffic", pin)
@@ -227,8 +227,8 @@ async def test_empty_traffic_means_all_to_latest() -> None:
         ({}, "template"),
     ],
 )
-async def test_impossible_update_is_an_invalid_argument(change: dict[str, Any], mask: str) -> None:
-    """What Cloud Run would not accept is refused before anything changes."""
+async def test_an_impossible_update_is_an_invalid_argument(change: dict[str, Any], mask: str) -> None:
+    """An update that Cloud Run would refuse is refused before anything changes."""
     async with Simulated(quick()) as sim:
         generation = sim.world.service.state.generation
         with pytest.raises(google_errors.InvalidArgument):
@@ -243,8 +243,8 @@ async def test_impossible_update_is_an_invalid_argument(change: dict[str, Any], 
     ("revision", "reason"),
     [(NOT_READY, "is not ready"), ("vintstreet-00099-nil", "does not exist or is deleted")],
 )
-async def test_operation_fails_for_a_revision_that_cannot_serve(revision: str, reason: str) -> None:
-    """The update is accepted, its operation ends in an error, and the old traffic serves on."""
+async def test_an_operation_fails_for_a_revision_that_cannot_serve(revision: str, reason: str) -> None:
+    """The update is accepted, its operation ends in an error, and the old traffic still serves."""
     async with Simulated(quick()) as sim:
         client = run_client(sim)
         operation = await client.update_service(all_to(revision))
@@ -257,8 +257,8 @@ async def test_operation_fails_for_a_revision_that_cannot_serve(revision: str, r
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_traffic_that_forgets_the_tag_drops_it() -> None:
-    """Tags live inside traffic: an entry that is not sent is gone."""
+async def test_traffic_without_the_tag_removes_it() -> None:
+    """A tag is an entry of the traffic."""
     async with Simulated(quick()) as sim:
         client, request = run_client(sim), all_to(GOOD)
         request.service.traffic = [request.service.traffic[0]]
@@ -267,8 +267,8 @@ async def test_traffic_that_forgets_the_tag_drops_it() -> None:
         assert [t.tag for t in (await client.get_service(name=SERVICE)).traffic] == [""]
 
 
-async def test_second_update_supersedes_the_first() -> None:
-    """The older operation ends as aborted, the newer one decides."""
+async def test_a_second_update_supersedes_the_first() -> None:
+    """The older operation ends as aborted, and the newer one takes effect."""
     async with Simulated(quick(operation_takes=timedelta(hours=1))) as sim:
         client = run_client(sim)
         first = await client.update_service(all_to("vintstreet-00040-kip"))
@@ -281,7 +281,7 @@ async def test_second_update_supersedes_the_first() -> None:
 
 
 async def test_validate_only_checks_and_changes_nothing() -> None:
-    """A dry run answers with the service as it would be, and refuses what would be refused."""
+    """It returns the service as it would be, and refuses an update that would be refused."""
     async with Simulated(quick()) as sim:
         client = run_client(sim)
         before = await client.get_service(name=SERVICE)
@@ -292,8 +292,8 @@ async def test_validate_only_checks_and_changes_nothing() -> None:
             await client.update_service(all_to(GOOD, '"stale"', validate_only=True))
 
 
-async def test_rest_client_rolls_back_and_polls_its_operation() -> None:
-    """The REST client, with integer enums, does the same as gRPC."""
+async def test_the_rest_client_rolls_back_and_polls_its_operation() -> None:
+    """It uses integer enums, and has the same effect as gRPC."""
     async with Simulated(quick()) as sim:
         client = _rest(sim)
         before = await _apart(client.get_service, name=SERVICE)
@@ -320,8 +320,8 @@ async def test_rest_answers_like_grpc() -> None:
         assert list(answer.permissions) == ["run.services.update"]
 
 
-async def test_permissions_tell_what_the_caller_may_do() -> None:
-    """Only granted permissions come back, and a missing one refuses the write."""
+async def test_only_granted_permissions_are_returned() -> None:
+    """A write without its permission is refused."""
     asked = iam_policy_pb2.TestIamPermissionsRequest(
         resource=SERVICE, permissions=["run.services.get", "run.services.update"]
     )
@@ -333,8 +333,8 @@ async def test_permissions_tell_what_the_caller_may_do() -> None:
             await client.update_service(all_to(GOOD))
 
 
-async def test_revisions_are_listed_newest_first_page_by_page() -> None:
-    """Every revision appears once, newest first, however small the pages; one is not ready."""
+async def test_revisions_are_listed_in_pages_newest_first() -> None:
+    """Every revision is listed once for any page size. One is not ready."""
     async with Simulated(quick()) as sim:
         pager = await _revisions(sim).list_revisions(run_v2.ListRevisionsRequest(parent=SERVICE, page_size=2))
         found = [revision async for revision in pager]
@@ -354,8 +354,8 @@ async def test_revisions_are_listed_newest_first_page_by_page() -> None:
         f"{LOCATION}/services/other",
     ],
 )
-async def test_what_does_not_exist_is_not_found(name: str) -> None:
-    """Another region or service is NOT_FOUND, over both transports."""
+async def test_an_unknown_region_or_service_is_not_found(name: str) -> None:
+    """The error is NOT_FOUND over both transports."""
     async with Simulated(quick()) as sim:
         with pytest.raises(google_errors.NotFound):
             await run_client(sim).get_service(name=name)
@@ -365,8 +365,8 @@ async def test_what_does_not_exist_is_not_found(name: str) -> None:
             await _revisions(sim).get_revision(name=f"{SERVICE}/revisions/vintstreet-00099-nil")
 
 
-async def test_another_project_is_refused_as_one_that_we_may_not_see() -> None:
-    """Google does not tell whether it exists."""
+async def test_another_project_is_permission_denied() -> None:
+    """Google does not show whether it exists."""
     async with Simulated(quick()) as sim:
         name = SERVICE.replace("vintstreet-prod", "other-project")
         with pytest.raises(google_errors.PermissionDenied, match="may not exist"):

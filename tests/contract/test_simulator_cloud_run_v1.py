@@ -1,4 +1,4 @@
-"""The simulated Cloud Run's v1: a service read and replaced, as gcloud does; Google's description is the judge."""
+"""The simulated Cloud Run's v1: reading and replacing a service, checked against Google's description."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from tests.contract.simulator_support import (
 )
 
 
-async def test_service_is_the_one_that_v2_shows() -> None:
-    """The same service in Knative's words: LATEST by name in the status, tags with an address, everything ready."""
+async def test_a_service_is_the_same_as_in_v2() -> None:
+    """It has Knative's fields: LATEST by name in the status, tags with a URL, and conditions that are True."""
     async with production() as (sim, client):
         service = (await client.get(SHOP)).json()
         v2 = await run_client(sim).get_service(name=SERVICE)
@@ -48,8 +48,8 @@ async def test_service_is_the_one_that_v2_shows() -> None:
     assert conditions(service) == {"Ready": "True", "ConfigurationsReady": "True", "RoutesReady": "True"}
 
 
-async def test_replaced_traffic_is_an_operation_that_both_versions_show() -> None:
-    """A rollback through v1 is not ready at first, ends with its operation, and gives v2 a new etag."""
+async def test_replaced_traffic_is_an_operation_in_both_versions() -> None:
+    """After a rollback through v1 the service is not ready until the operation ends, and v2 has a new etag."""
     async with production() as (sim, client):
         before = await run_client(sim).get_service(name=SERVICE)
         sent = await send(client, [{"revisionName": GOOD, "percent": 100}, TAGGED])
@@ -70,8 +70,8 @@ async def test_replaced_traffic_is_an_operation_that_both_versions_show() -> Non
         assert sim.world.serving() == {GOOD: 100}
 
 
-async def test_replaced_traffic_is_written_down_as_v2_s_update() -> None:
-    """A reader of the log can compare writes without knowing which API version a client used."""
+async def test_replaced_traffic_is_logged_like_an_update_of_v2() -> None:
+    """The event log's writes have the same fields for both versions."""
     async with production() as (sim, client):
         etag = sim.world.service.state.etag
         await send(client, [{"revisionName": GOOD, "percent": 100}, TAGGED])
@@ -83,8 +83,8 @@ async def test_replaced_traffic_is_written_down_as_v2_s_update() -> None:
         assert over_v1["operation"] in sim.world.service.operations
 
 
-async def test_change_through_v2_makes_the_resource_version_stale() -> None:
-    """A write that is based on an outdated read is refused with both versions in the answer, and changes nothing."""
+async def test_a_change_through_v2_makes_the_resource_version_stale() -> None:
+    """A write with the old version is refused, changes nothing, and the error has both versions."""
     async with production() as (sim, client):
         service = (await client.get(SHOP)).json()
         operation = await run_client(sim).update_service(all_to("vintstreet-00040-kip"))
@@ -100,8 +100,8 @@ async def test_change_through_v2_makes_the_resource_version_stale() -> None:
         assert recorded(sim, "write")[-1]["result"] == f"refused: ABORTED {said}"
 
 
-async def test_service_without_a_resource_version_replaces_whatever_is_there() -> None:
-    """The version is optional, as v2's etag is."""
+async def test_a_service_without_a_resource_version_replaces_any_version() -> None:
+    """The version is optional, like the etag of v2."""
     async with production() as (sim, client):
         service = (await client.get(SHOP)).json()
         await control(sim, "POST", "/traffic", {"traffic": [{"revision": "vintstreet-00040-kip", "percent": 100}]})
@@ -111,8 +111,8 @@ async def test_service_without_a_resource_version_replaces_whatever_is_there() -
         await until(lambda: sim.world.serving() == {GOOD: 100})
 
 
-async def test_split_with_latest_and_tags_is_kept_as_sent() -> None:
-    """Named shares, a share for the latest and a tag on it all come back in the same order."""
+async def test_a_split_with_latest_and_tags_keeps_its_order() -> None:
+    """Named shares, a share for the latest and a tag on it are returned as they were sent."""
     wanted = [
         {"revisionName": GOOD, "percent": 90},
         {"latestRevision": True, "percent": 10},
@@ -130,8 +130,8 @@ async def test_split_with_latest_and_tags_is_kept_as_sent() -> None:
         assert sim.world.serving() == {GOOD: 90, BAD: 10}
 
 
-async def test_no_traffic_at_all_is_all_to_latest() -> None:
-    """An empty list is what a fresh service has."""
+async def test_empty_traffic_means_all_to_latest() -> None:
+    """A new service has an empty list."""
     async with production(breaks_after=None) as (sim, client):
         await control(sim, "POST", "/traffic", {"traffic": [{"revision": "vintstreet-00040-kip", "percent": 100}]})
         service = (await send(client, [])).json()
@@ -140,8 +140,8 @@ async def test_no_traffic_at_all_is_all_to_latest() -> None:
 
 
 @pytest.mark.parametrize(("revision", "reason"), [(NOT_READY, "is not ready"), (UNKNOWN, "does not exist or")])
-async def test_operation_fails_for_a_revision_that_cannot_serve(revision: str, reason: str) -> None:
-    """It is accepted, its operation ends in an error, the service is not Ready, and the old traffic serves on."""
+async def test_an_operation_fails_for_a_revision_that_cannot_serve(revision: str, reason: str) -> None:
+    """The update is accepted, its operation ends in an error, and the old traffic still serves."""
     async with production() as (sim, client):
         ended = await wait(client, (await send(client, [{"revisionName": revision, "percent": 100}])).json())
         assert reason in ended["error"]["message"]
@@ -154,8 +154,8 @@ async def test_operation_fails_for_a_revision_that_cannot_serve(revision: str, r
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_waiting_ends_with_the_operation_or_with_its_own_time() -> None:
-    """A short wait answers with an operation that is not done, a long one as soon as it is."""
+async def test_waiting_ends_with_the_operation_or_its_timeout() -> None:
+    """After a short timeout the operation is not done. Otherwise the answer comes when it is."""
     async with production(operation_takes=timedelta(hours=1)) as (sim, client):
         service = (await send(client, [{"revisionName": GOOD, "percent": 100}])).json()
         assert "done" not in await wait(client, service, "0.05s")
@@ -178,8 +178,8 @@ async def test_waiting_does_not_hold_up_the_end_of_the_simulation() -> None:
         assert "done" not in await waiting
 
 
-async def test_dry_run_answers_and_changes_nothing() -> None:
-    """``dryRun=all`` shows the service as it would be, and refuses what would be refused."""
+async def test_a_dry_run_answers_and_changes_nothing() -> None:
+    """``dryRun=all`` returns the service as it would be, and refuses an update that would be refused."""
     async with production() as (sim, client):
         service = (await client.get(SHOP)).json()
         service["spec"]["traffic"] = [{"revisionName": GOOD, "percent": 100}]
@@ -192,8 +192,8 @@ async def test_dry_run_answers_and_changes_nothing() -> None:
         refused(await client.put(SHOP, json=service, params={"dryRun": "all"}), 400, "INVALID_ARGUMENT")
 
 
-async def test_template_sent_back_unchanged_deploys_nothing_and_a_new_image_does() -> None:
-    """The same template is no deployment; another image under the same name is refused, without a name it is new."""
+async def test_an_unchanged_template_deploys_nothing_and_a_new_image_does() -> None:
+    """Another image with the same name is refused, and without a name it is a new revision."""
     async with production() as (sim, client):
         before = len(sim.world.service.revisions)
         service = (await client.get(SHOP)).json()
@@ -210,8 +210,8 @@ async def test_template_sent_back_unchanged_deploys_nothing_and_a_new_image_does
         assert newest.name.startswith("vintstreet-00043-"), "Cloud Run counts on from the newest"
 
 
-async def test_labels_annotations_and_description_go_through_to_v2() -> None:
-    """What people write arrives in v2's own fields; Google's own labels and annotations are not theirs to set."""
+async def test_labels_annotations_and_description_are_in_v2() -> None:
+    """They have fields of their own there. Google's own labels and annotations cannot be set."""
     async with production() as (sim, client):
         service = (await client.get(SHOP)).json()
         service["metadata"]["labels"] |= {"team": "shop", "cloud.googleapis.com/location": "elsewhere"}
@@ -240,7 +240,7 @@ async def test_labels_annotations_and_description_go_through_to_v2() -> None:
     ],
 )
 async def test_impossible_traffic_is_refused_before_anything_changes(traffic: list[Any]) -> None:
-    """What Knative does not accept is an invalid argument, and a write that was refused."""
+    """The error is an invalid argument, and the event log has a refused write."""
     async with production() as (sim, client):
         generation = sim.world.service.state.generation
         refused(await send(client, traffic), 400, "INVALID_ARGUMENT")
@@ -263,8 +263,8 @@ async def test_impossible_traffic_is_refused_before_anything_changes(traffic: li
         {"spec": {"template": {"metadata": {"name": "x"}, "spec": {"containers": [{"image": "shop:43"}]}}}},
     ],
 )
-async def test_body_that_is_no_such_service_is_refused(change: dict[str, Any]) -> None:
-    """Anything else than this service, as Knative spells it, is an invalid argument."""
+async def test_a_body_that_is_not_this_service_is_refused(change: dict[str, Any]) -> None:
+    """It must be this service in Knative's format."""
     async with production() as (sim, client):
         sent = (await client.get(SHOP)).json() | change
         refused(await client.put(SHOP, json=sent), 400, "INVALID_ARGUMENT")

@@ -1,4 +1,4 @@
-"""The simulated Cloud Run's v1 around the service: lists, refusals, faults, and ways to reach it."""
+"""The simulated Cloud Run's v1 around the service: lists, refusals, faults, proxies, and addresses of tags."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from tests.contract.simulator_support import (
 )
 
 
-async def test_revisions_are_listed_newest_first_page_by_page() -> None:
-    """Each page names the next; the ready, the failed and the retired ones say so."""
+async def test_revisions_are_listed_in_pages_newest_first() -> None:
+    """Each page names the next. The conditions show which are ready, failed or retired."""
     async with production() as (sim, client):
         found: list[dict[str, Any]] = []
         query = {"labelSelector": "serving.knative.dev/service = vintstreet", "limit": "4"}
@@ -66,8 +66,8 @@ async def test_revisions_are_listed_newest_first_page_by_page() -> None:
         ("serving.knative.dev/service=vintstreet,team=shop", False),
     ],
 )
-async def test_label_selector_takes_all_revisions_or_none(selector: str, found: bool) -> None:  # noqa: FBT001
-    """Every way in which Kubernetes compares labels."""
+async def test_a_label_selector_matches_all_revisions_or_none(selector: str, found: bool) -> None:  # noqa: FBT001
+    """Every comparison of Kubernetes works."""
     async with production() as (_, client):
         page = (await client.get(f"{NAMESPACE}/revisions", params={"labelSelector": selector})).json()
         assert bool(page["items"]) is found
@@ -75,8 +75,8 @@ async def test_label_selector_takes_all_revisions_or_none(selector: str, found: 
         refused(refusal, 400, "INVALID_ARGUMENT")
 
 
-async def test_services_are_listed_by_namespace_by_location_and_everywhere() -> None:
-    """Also from the project's number, and from another region, which has none."""
+async def test_services_are_listed_by_namespace_by_location_and_for_all_regions() -> None:
+    """The project can be its number. Another region has no service."""
     async with production() as (_, client):
         service = (await client.get(SHOP)).json()
         number = service["metadata"]["namespace"]
@@ -102,8 +102,8 @@ async def test_services_are_listed_by_namespace_by_location_and_everywhere() -> 
         (f"/v1/{LOCATION}/operations/none", "OPERATION"),
     ],
 )
-async def test_what_does_not_exist_is_not_found_in_its_region_and_project(path: str, kind: str) -> None:
-    """The answer says what was looked for, and where."""
+async def test_an_unknown_name_is_not_found(path: str, kind: str) -> None:
+    """The error has its kind, name, region and project."""
     async with production() as (_, client):
         said = refused(await client.get(path), 404, "NOT_FOUND")
         name = path.rpartition("/")[2]
@@ -112,8 +112,8 @@ async def test_what_does_not_exist_is_not_found_in_its_region_and_project(path: 
         assert said == f"Resource '{name}' of kind '{kind}' {where} does not exist."
 
 
-async def test_other_project_is_denied_without_saying_whether_it_exists() -> None:
-    """Its services and operations look the same as ones that do not exist."""
+async def test_another_project_is_permission_denied() -> None:
+    """Its services and operations have the same error as unknown ones."""
     async with production() as (_, client):
         said = refused(await client.get(SHOP.replace("-prod", "-test")), 403, "PERMISSION_DENIED")
         named = "resource 'namespaces/vintstreet-test/services/vintstreet' (or resource may not exist)"
@@ -132,8 +132,8 @@ async def test_other_project_is_denied_without_saying_whether_it_exists() -> Non
         ("stale_etag", 409, "ABORTED"),
     ],
 )
-async def test_fault_set_for_an_update_meets_a_replacement(kind: str, code: int, status: str) -> None:
-    """The faults of v2's update are those of v1's, once, and nothing is written."""
+async def test_a_fault_of_an_update_affects_a_replacement(kind: str, code: int, status: str) -> None:
+    """A fault of v2's update happens once in v1, and nothing is written."""
     async with production() as (sim, client):
         await fault(sim, "cloud_run", "UpdateService", kind)
         traffic = [{"revisionName": GOOD, "percent": 100}]
@@ -142,8 +142,8 @@ async def test_fault_set_for_an_update_meets_a_replacement(kind: str, code: int,
         assert (await send(client, traffic)).is_success
 
 
-async def test_lost_answer_really_did_the_write() -> None:
-    """The connection breaks, and the traffic moves all the same."""
+async def test_a_write_whose_answer_is_lost_takes_effect() -> None:
+    """The connection breaks, and the traffic moves."""
     async with production() as (sim, client):
         await fault(sim, "cloud_run", "UpdateService", "answer_lost")
         with pytest.raises(httpx.RemoteProtocolError):
@@ -152,7 +152,7 @@ async def test_lost_answer_really_did_the_write() -> None:
         assert recorded(sim, "write", api="cloud_run", result="done, answer lost")
 
 
-async def test_missing_permission_refuses_each_method() -> None:
+async def test_each_method_needs_its_permission() -> None:
     """The permission to read does not include writing, listing or waiting."""
     async with production(permissions=["run.services.get"]) as (_, client):
         assert "run.services.update" in refused(await send(client, []), 403, "PERMISSION_DENIED")
@@ -167,15 +167,15 @@ async def test_missing_permission_refuses_each_method() -> None:
     ("method", "path"),
     [("GET", "/"), ("GET", "/v1/nothing"), ("DELETE", SHOP), ("POST", f"{NAMESPACE}/services"), ("GET", "/v2/x")],
 )
-async def test_unknown_path_or_method_gets_google_s_json(method: str, path: str) -> None:
-    """A client that parses errors finds one, for v1 and v2."""
+async def test_an_unknown_path_or_method_has_googles_json(method: str, path: str) -> None:
+    """A client can parse the error, in v1 and v2."""
     async with Simulated(quick()) as sim, httpx.AsyncClient(base_url=sim.endpoints["cloud_run"]) as client:
         said = refused(await client.request(method, path), 404, "NOT_FOUND")
         assert said == f"Method not found: {method} {path}"
 
 
-async def test_client_that_takes_the_simulation_for_its_proxy_is_served() -> None:
-    """A request line with a whole address is served by its host, whose region counts; the header's host does not."""
+async def test_a_client_can_use_the_simulation_as_its_proxy() -> None:
+    """The host in the request line selects the region, and the host in the header does not."""
     async with Simulated(quick()) as sim:
         async with httpx.AsyncClient(proxy=sim.endpoints["cloud_run"], trust_env=False) as client:
             service = await client.get(f"http://us-central1-run.sim.test{SHOP}?alt=json")
@@ -190,8 +190,8 @@ async def test_client_that_takes_the_simulation_for_its_proxy_is_served() -> Non
             assert (await client.get("http://shop.sim.test")).json()["revision"] == BAD
 
 
-async def test_tagged_address_reaches_its_revision() -> None:
-    """The address that a tag is shown with serves that revision whatever the traffic, and an unknown tag nothing."""
+async def test_the_address_of_a_tag_reaches_its_revision() -> None:
+    """It serves that revision for any traffic. The address of an unknown tag serves nothing."""
     async with production() as (sim, client):
         await wait(
             client,

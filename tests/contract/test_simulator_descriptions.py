@@ -1,4 +1,4 @@
-"""What v2 answers over REST, and what our client sends there, held to Google's published description.
+"""The answers of v2 over REST, and the requests of our client, checked against Google's published description.
 
 What v1 answers is held to it by each test in ``test_simulator_cloud_run_v1*.py``.
 """
@@ -37,8 +37,8 @@ async def _update(client: httpx.AsyncClient, revision: str, **query: str) -> dic
     return (await client.patch(f"/v2/{SERVICE}", json=body, params={"updateMask": "traffic", **query})).json()
 
 
-async def test_every_answer_of_v2_is_as_google_describes_it() -> None:
-    """Service, revisions, operations under way, done and failed, and permissions, each by its method's schema."""
+async def test_every_answer_of_v2_fits_googles_description() -> None:
+    """The service, revisions, permissions, and operations that run, are done or have failed fit their schemas."""
     async with Simulated(quick()) as sim, described_client(sim.endpoints["cloud_run"], "run.v2") as client:
 
         async def ask(path: str) -> dict[str, Any]:
@@ -62,8 +62,8 @@ async def test_every_answer_of_v2_is_as_google_describes_it() -> None:
         assert (await _update(client, GOOD, validateOnly="true"))["done"]
 
 
-async def test_check_of_the_answers_sees_a_wrong_one() -> None:
-    """Enums as numbers, which Google's own clients ask for, are not what the description has."""
+async def test_the_check_finds_an_answer_that_does_not_fit() -> None:
+    """Google's own clients ask for enums as numbers, which the description does not have."""
     async with Simulated(quick()) as sim, described_client(sim.endpoints["cloud_run"], "run.v2") as client:
         with pytest.raises(AssertionError, match="is no string"):
             await client.get(f"/v2/{SERVICE}", params={"$alt": "json;enum-encoding=int"})
@@ -73,7 +73,7 @@ async def test_check_of_the_answers_sees_a_wrong_one() -> None:
 
 @asynccontextmanager
 async def _recorder(seen: list[tuple[Request, Any]]) -> AsyncGenerator[str]:
-    """A server that keeps every request and answers it with an operation."""
+    """Yield a server that records every request and answers it with an operation."""
 
     async def keep(request: Request) -> Response:
         seen.append((request, json.loads(await request.body())))
@@ -89,7 +89,7 @@ async def _recorder(seen: list[tuple[Request, Any]]) -> AsyncGenerator[str]:
 
 
 def _with_names(body: Any) -> Any:
-    """The body of an update with its enums by name; fails for a field that Google's messages do not have."""
+    """Return the body of an update with its enums by name. Fails for a field that Google's messages lack."""
     return json_format.MessageToDict(json_format.ParseDict(body, run_v2.Service.pb(run_v2.Service())))
 
 
@@ -100,8 +100,8 @@ def _with_names(body: Any) -> Any:
         (Traffic(revision=None, percent=90), Traffic(revision=GOOD, percent=10, tag="canary")),
     ],
 )
-async def test_update_that_we_send_over_rest_is_as_google_describes_it(traffic: tuple[Traffic, ...]) -> None:
-    """Our traffic, sent by Google's REST client: its path, its parameters and its body, and nothing but traffic."""
+async def test_our_update_over_rest_fits_googles_description(traffic: tuple[Traffic, ...]) -> None:
+    """Path, parameters and body fit, and the body has only the traffic."""
     seen: list[tuple[Request, Any]] = []
     service = run_v2.Service(name=SERVICE, traffic=traffic_message(traffic), etag='"one"')
     async with _recorder(seen) as address:

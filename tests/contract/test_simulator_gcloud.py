@@ -1,4 +1,4 @@
-"""The simulated Cloud Run, held to the real gcloud, which none of us wrote; each call takes it seconds.
+"""The simulated Cloud Run, used by the real gcloud. Each call takes some seconds.
 
 What it asks for is asked by httpx in ``test_simulator_cloud_run_v1*.py``, also where there is no gcloud.
 """
@@ -41,7 +41,7 @@ _PATIENCE = 120
 
 
 def _bare() -> dict[str, str]:
-    """This process's environment without the variables that would point gcloud elsewhere."""
+    """Return this process's environment without the variables that would point gcloud elsewhere."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -68,7 +68,7 @@ def _environment(simulation: Simulated, home: Path) -> dict[str, str]:
 
 
 async def _run(words: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
-    """A command's exit code, its output and its errors, without colours."""
+    """Run a command, and return its exit code, output and errors, without colours."""
     process = await asyncio.create_subprocess_exec(
         *words,
         env=environment,
@@ -88,7 +88,7 @@ async def _run(words: list[str], environment: dict[str, str]) -> tuple[int, str,
 
 
 async def _gcloud(simulation: Simulated, home: Path, *words: str) -> Any:
-    """What `gcloud run` says in JSON; fails with its own words."""
+    """Return the JSON that `gcloud run` prints. Fails with its errors."""
     command = ["gcloud", "run", *words, "--format=json"]
     code, out, errors = await _run(command, _environment(simulation, home))
     assert code == 0, errors
@@ -96,7 +96,7 @@ async def _gcloud(simulation: Simulated, home: Path, *words: str) -> Any:
 
 
 async def test_the_plan_s_own_command_rolls_back(tmp_path: Path) -> None:
-    """``update-traffic --to-revisions=PREVIOUS_REVISION=100`` does what our own action does, and v2 shows it."""
+    """``update-traffic --to-revisions=PREVIOUS_REVISION=100`` has the same effect as our action, and v2 shows it."""
     async with Simulated(quick()) as sim:
         before = await run_client(sim).get_service(name=SERVICE)
         pairs = await _gcloud(sim, tmp_path, "services", "update-traffic", "vintstreet", f"--to-revisions={GOOD}=100")
@@ -116,7 +116,7 @@ async def test_the_plan_s_own_command_rolls_back(tmp_path: Path) -> None:
 
 
 async def test_revisions_are_listed_with_every_column(tmp_path: Path) -> None:
-    """Newest first, with who serves, who never started, when and by whom."""
+    """The newest is first. The columns show which one serves, which never started, and who deployed it when."""
     async with Simulated(quick()) as sim:
         command = ["gcloud", "run", "revisions", "list", "--service=vintstreet"]
         code, out, errors = await _run(command, _environment(sim, tmp_path))
@@ -131,8 +131,8 @@ async def test_revisions_are_listed_with_every_column(tmp_path: Path) -> None:
     assert "None" not in out
 
 
-async def test_revision_that_cannot_serve_fails_the_command(tmp_path: Path) -> None:
-    """It ends with an error, the operation's reason and the traffic as it is, and the old revision serves on."""
+async def test_a_rollback_to_a_revision_that_cannot_serve_fails(tmp_path: Path) -> None:
+    """The command prints the operation's reason and the actual traffic, and the old revision still serves."""
     async with Simulated(quick()) as sim:
         command = ["gcloud", "run", "services", "update-traffic", "vintstreet", f"--to-revisions={NOT_READY}=100"]
         code, out, errors = await _run(command, _environment(sim, tmp_path))
@@ -143,7 +143,7 @@ async def test_revision_that_cannot_serve_fails_the_command(tmp_path: Path) -> N
 
 
 async def test_a_service_in_another_region_is_listed_and_rolled_back_there(tmp_path: Path) -> None:
-    """The list of all regions has both; ``--region`` changes the one, and the other serves on."""
+    """The list of all regions has both services, and ``--region`` changes only one of them."""
     there = OtherServiceSpec(
         region="europe-west1",
         service="vintstreet-eu",
@@ -159,8 +159,8 @@ async def test_a_service_in_another_region_is_listed_and_rolled_back_there(tmp_p
         assert [site.serving() for site in sim.world.regional_services] == [{BAD: 100}, {"vintstreet-eu-1": 100}]
 
 
-async def test_what_the_documentation_says_to_type_works(tmp_path: Path) -> None:
-    """The snippet of docs/reference/simulator.md, word for word, lists the revisions and rolls back."""
+async def test_the_commands_in_the_documentation_work(tmp_path: Path) -> None:
+    """The commands of docs/reference/simulator.md, unchanged, list the revisions and roll back."""
     page = (REPOSITORY / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
     _control, _address, snippet = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)
     async with Simulated(quick()) as sim:

@@ -1,4 +1,4 @@
-"""The simulated Cloud Monitoring and Cloud Logging: what they remember follows from what happens."""
+"""The simulated Cloud Monitoring and Cloud Logging: their data follow from the events of the simulation."""
 
 # ruff: noqa: ANN401 - JSON can be anything
 
@@ -34,13 +34,13 @@ def now() -> datetime:
 
 
 async def posted(sim: Simulated, api: str, path: str, **more: Any) -> httpx.Response:
-    """Return the answer of a face to a POST."""
+    """Return the answer of an API to a POST."""
     async with httpx.AsyncClient(base_url=sim.endpoints[api]) as http:
         return await http.post(path, **more)
 
 
 async def queried(sim: Simulated, **fields: str) -> httpx.Response:
-    """Return the answer to a query by form, as Prometheus takes it."""
+    """Return the answer to a query in a form, as Prometheus accepts it."""
     path = "/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query"
     return await posted(sim, "cloud_monitoring", path, data=fields)
 
@@ -61,8 +61,8 @@ async def counted(context: SimulatedContext, until: datetime, window: timedelta 
 # --- metrics -----------------------------------------------------------------------------------------
 
 
-async def test_before_the_beginning_users_came_as_often_to_whom_the_history_names() -> None:
-    """40 users a second for the hour before; three minutes of it do not show yet."""
+async def test_past_requests_are_counted_for_the_revisions_of_the_history() -> None:
+    """There were 40 users a second in the hour before, of which three minutes are not visible yet."""
     users = quick("healthy").users.model_copy(update={"per_second": 40.0})
     async with production(quick("healthy", users=users)) as (sim, context):
         began = sim.world.clock()
@@ -74,8 +74,8 @@ async def test_before_the_beginning_users_came_as_often_to_whom_the_history_name
         assert split == {KIP: pytest.approx(72_000, abs=200), GOOD: pytest.approx(72_000, abs=200)}
 
 
-async def test_what_users_meet_is_counted_by_revision_and_status() -> None:
-    """The live counts are those of the shop itself, failures among them."""
+async def test_requests_are_counted_by_revision_and_status() -> None:
+    """The counts are those of the shop, with its failures."""
     scenario = quick(metrics_lag=timedelta(0))
     async with production(scenario) as (sim, context):
         users = sim.world.users.totals
@@ -86,8 +86,8 @@ async def test_what_users_meet_is_counted_by_revision_and_status() -> None:
         assert found[BAD].failed == pytest.approx(240 + users["failed"], abs=25)
 
 
-async def test_the_answer_is_an_instant_vector_as_prometheus_has_it() -> None:
-    """By form and by JSON the same; the value is a pair of a time and a text."""
+async def test_the_answer_is_an_instant_vector_of_prometheus() -> None:
+    """A form and JSON get the same answer. A value is a pair of a time and a text."""
     async with Simulated(quick("healthy")) as sim:
         at = "2026-11-20T02:55:00+00:00"
         by_form = await queried(sim, query=QUERY, time=at)
@@ -103,8 +103,8 @@ async def test_the_answer_is_an_instant_vector_as_prometheus_has_it() -> None:
     assert isinstance(series["value"][1], str)
 
 
-async def test_the_path_and_the_fields_are_those_that_google_describes() -> None:
-    """The discovery document has the path our client asks and the fields it sends."""
+async def test_the_path_and_the_fields_are_in_googles_description() -> None:
+    """The discovery document has the path and the fields of our client's request."""
     monitoring = description("monitoring.v1")
     method = monitoring.method("POST", "/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query")
     sent = {"query": QUERY, "time": "1763607300"}
@@ -121,8 +121,8 @@ async def test_the_path_and_the_fields_are_those_that_google_describes() -> None
         (QUERY.replace("request_count", "request_latencies"), 200),
     ],
 )
-async def test_a_query_that_cannot_be_read_is_refused_and_one_without_data_is_empty(query: str, status: int) -> None:
-    """An error looks as Prometheus's own; no data is an empty vector."""
+async def test_an_invalid_query_is_refused_and_one_without_data_is_empty(query: str, status: int) -> None:
+    """An error has Prometheus's format, and no data is an empty vector."""
     async with Simulated(quick("healthy")) as sim:
         answer = await queried(sim, query=query)
     assert answer.status_code == status
@@ -133,8 +133,8 @@ async def test_a_query_that_cannot_be_read_is_refused_and_one_without_data_is_em
 # --- logs --------------------------------------------------------------------------------------------
 
 
-async def test_the_log_holds_the_history_and_every_write_through_any_face() -> None:
-    """Four entries from before, the deployment by an engineer, and our own update, each with its principal."""
+async def test_the_log_has_the_history_and_every_write_through_any_api() -> None:
+    """Four past entries, an engineer's deployment and our update are there, each with its principal."""
     async with Simulated(quick()) as sim:
         await run_client(sim).update_service(all_to(GOOD))
         await control(sim, "POST", "/traffic", {"traffic": [{"revision": KIP, "percent": 100}]})
@@ -158,8 +158,8 @@ async def test_the_log_holds_the_history_and_every_write_through_any_face() -> N
     ]
 
 
-async def test_our_client_reads_who_served_until_each_write() -> None:
-    """From both kinds of entries; the one that never started served no one."""
+async def test_our_client_reads_which_revision_served_until_each_write() -> None:
+    """It reads both kinds of entries. The revision that never started served no user."""
     async with production() as (sim, context):
         await run_client(sim).update_service(all_to(GOOD))
         moves = await context.client(CloudLogs).traffic_moves(*PLACE, now=now())
@@ -184,7 +184,7 @@ async def test_a_dry_run_leaves_no_entry() -> None:
 
 
 async def test_entries_are_paged_ordered_and_filtered() -> None:
-    """The newest first, two a page, and only those that the filter lets through."""
+    """The newest is first, a page has two, and only entries that match the filter are listed."""
     async with Simulated(quick()) as sim:
         every = (await listed(sim)).json()["entries"]
         first = (await listed(sim, orderBy="timestamp desc", pageSize=2)).json()
@@ -210,16 +210,16 @@ async def test_entries_are_paged_ordered_and_filtered() -> None:
         {"filter": 'timestamp>="yesterday"'},
     ],
 )
-async def test_a_request_that_makes_no_sense_is_refused_in_googles_words(wrong: dict[str, Any]) -> None:
-    """400 INVALID_ARGUMENT with a sentence."""
+async def test_an_invalid_request_has_googles_error(wrong: dict[str, Any]) -> None:
+    """It is 400 INVALID_ARGUMENT with a sentence."""
     async with Simulated(quick("healthy")) as sim:
         answer = await listed(sim, **wrong)
     assert answer.status_code == 400
     assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
 
 
-async def test_whoever_lacks_the_permission_is_denied() -> None:
-    """Both interfaces, and both by the permission's name."""
+async def test_a_missing_permission_is_denied() -> None:
+    """Both APIs name the permission."""
     allowed = [one for one in quick().permissions if one not in (READ_LOGS, READ_METRICS)]
     async with production(quick(permissions=allowed)) as (_, context):
         with pytest.raises(Denied, match=READ_METRICS):
@@ -228,8 +228,8 @@ async def test_whoever_lacks_the_permission_is_denied() -> None:
             await context.client(CloudLogs).traffic_moves(*PLACE, now=now())
 
 
-async def test_both_can_be_made_unwell() -> None:
-    """A fault that lasts longer than the client's patience reaches it."""
+async def test_both_apis_can_have_faults() -> None:
+    """A fault that outlasts the client's retries is raised."""
     async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "unavailable", times=3)
         await fault(sim, "cloud_logging", "entries.list", "unavailable", times=3)
@@ -243,20 +243,20 @@ async def test_both_can_be_made_unwell() -> None:
 
 
 def pinned(*history: HistorySpec) -> Production:
-    """Return a production whose users are on 40 by name, while the newer 41 is ready; its trouble waits."""
+    """Return a production with traffic pinned to 40 while the newer 41 is ready. It breaks on command."""
     to_kip = [TrafficSpec(revision=KIP, percent=100)]
     return quick(traffic=to_kip, history=list(history), breaks_after=None)
 
 
 async def release(sim: Simulated) -> None:
-    """An engineer lets users follow the latest again, and deploys 42 at once."""
+    """Send users to the latest revision again, and deploy 42 at once."""
     await control(sim, "POST", "/traffic", {"traffic": [{"revision": "latest", "percent": 100}]})
     await control(sim, "POST", "/break")
     assert sim.world.serving() == {BAD: 100}
 
 
-async def test_the_rollback_goes_where_the_requests_went_though_a_newer_revision_is_ready() -> None:
-    """41 was a canary: ready, newer, and without users for days. Age alone would choose it."""
+async def test_a_rollback_goes_to_the_revision_that_answered_before_and_not_to_a_newer_one() -> None:
+    """41 was a canary: it is ready and newer, and had no users for days."""
     async with production(pinned(HistorySpec(ago="9d", serving={KIP: 100}, by_name=True))) as (sim, context):
         await release(sim)
         done = await carried_out(PatientRollback(context), service="storefront")
@@ -267,8 +267,8 @@ async def test_the_rollback_goes_where_the_requests_went_though_a_newer_revision
     assert done.change.after.past.evidence == ()
 
 
-async def test_without_metrics_the_log_decides() -> None:
-    """And the approver reads which evidence source did not answer and why."""
+async def test_without_metrics_the_audit_log_decides() -> None:
+    """The approver sees which evidence source did not answer, and why."""
     async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "permission_denied")
         done = await carried_out(PatientRollback(context), service="storefront")
@@ -280,8 +280,8 @@ async def test_without_metrics_the_log_decides() -> None:
     )
 
 
-async def test_an_earlier_rollback_is_not_rolled_back_to() -> None:
-    """Three days ago 41 was bad for seven minutes, and traffic went back to 40; 42 goes back to 40 as well."""
+async def test_a_rollback_does_not_go_to_a_revision_that_was_rolled_back_before() -> None:
+    """Three days ago 41 was bad for seven minutes and traffic went back to 40. From 42 it goes to 40, too."""
     history = [
         HistorySpec(ago="9d", serving={KIP: 100}),
         HistorySpec(ago="4320m", serving={GOOD: 100}),
@@ -297,8 +297,8 @@ async def test_an_earlier_rollback_is_not_rolled_back_to() -> None:
     assert "by the audit log" in done.change.risk
 
 
-async def test_the_probe_says_so_when_nobody_can_tell() -> None:
-    """If no evidence source answers, the candidates are named and nothing is guessed."""
+async def test_the_probe_names_the_candidates_without_evidence() -> None:
+    """No evidence source answers, so the probe chooses none of them."""
     async with production() as (sim, context):
         await fault(sim, "cloud_monitoring", "query", "permission_denied")
         await fault(sim, "cloud_logging", "entries.list", "permission_denied")

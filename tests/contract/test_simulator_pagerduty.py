@@ -47,7 +47,7 @@ async def test_page_is_opened_joined_acknowledged_and_resolved() -> None:
         assert len(recorded(sim, "write", api="pagerduty", result="done")) == 5
 
 
-async def test_key_is_made_when_none_is_given() -> None:
+async def test_a_key_is_created_if_none_is_given() -> None:
     """A trigger without a dedup_key is answered with a new one."""
     async with Simulated(quick("healthy")) as sim:
         event = _event(sim)
@@ -56,7 +56,7 @@ async def test_key_is_made_when_none_is_given() -> None:
         assert answer["dedup_key"] == sim.world.pagerduty.pages[0].dedup_key
 
 
-async def test_answer_is_as_the_vendor_describes_it() -> None:
+async def test_an_answer_fits_pagerdutys_description() -> None:
     """The 202 body fits PagerDuty's own schema."""
     async with Simulated(quick("healthy")) as sim:
         answer = await _send(sim, _event(sim))
@@ -79,7 +79,7 @@ async def test_answer_is_as_the_vendor_describes_it() -> None:
     ],
 )
 async def test_invalid_event_is_400_with_its_errors(change: dict[str, Any]) -> None:
-    """What PagerDuty would refuse is refused with the same error format, and no one is paged."""
+    """An event that PagerDuty would refuse is refused in the same format, and no one is paged."""
     async with Simulated(quick("healthy")) as sim:
         answer = await _send(sim, _event(sim) | change)
         assert answer.status_code == 400
@@ -88,14 +88,14 @@ async def test_invalid_event_is_400_with_its_errors(change: dict[str, Any]) -> N
     _conforms(answer.json(), "Error")
 
 
-async def test_body_that_is_no_object_is_unrecognized() -> None:
-    """A list, or no JSON at all, is 400 too."""
+async def test_a_body_that_is_not_an_object_is_400() -> None:
+    """It is a list, or not JSON."""
     async with Simulated(quick("healthy")) as sim:
         assert (await _send(sim, ["event"])).json()["status"] == "Unrecognized object"
 
 
-async def test_event_above_its_limit_is_refused() -> None:
-    """More than 512 KB is too much."""
+async def test_an_event_that_is_too_large_is_refused() -> None:
+    """The limit is 512 KB."""
     async with Simulated(quick("healthy")) as sim:
         details = {"custom_details": {"log": "x" * 600_000}}
         event = _event(sim)
@@ -103,8 +103,8 @@ async def test_event_above_its_limit_is_refused() -> None:
         assert (await _send(sim, event)).status_code == 413
 
 
-async def test_lost_answer_really_paged() -> None:
-    """The connection breaks, and the pager rang all the same."""
+async def test_an_event_whose_answer_is_lost_pages() -> None:
+    """The connection breaks, and the page exists."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "pagerduty", "enqueue", "answer_lost")
         with pytest.raises(httpx.RemoteProtocolError):
@@ -112,16 +112,16 @@ async def test_lost_answer_really_paged() -> None:
         assert len(sim.world.pagerduty.pages) == 1
 
 
-async def test_limit_is_429() -> None:
-    """A key that sends too many events gets 429."""
+async def test_too_many_events_are_429() -> None:
+    """The key has reached its limit."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "pagerduty", "enqueue", "rate_limited")
         assert (await _send(sim, _event(sim))).status_code == 429
         assert not sim.world.pagerduty.pages
 
 
-async def test_slow_event_is_taken_after_the_caller_has_given_up() -> None:
-    """A time-out on our side does not take the page back."""
+async def test_a_slow_event_pages_after_the_caller_timed_out() -> None:
+    """The caller's timeout does not cancel the page."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "pagerduty", "enqueue", "slow", seconds=2)
         async with httpx.AsyncClient(timeout=0.1) as client:

@@ -1,4 +1,4 @@
-"""The simulated production as its users and the drill see it."""
+"""The simulated production: its users, its control, its faults, and its process."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ async def _share_failed(simulation: Simulated, path: str, requests: int = 50) ->
     return sum(status >= 500 for status in statuses) / requests
 
 
-async def test_bad_deployment_makes_checkout_fail_at_its_rate() -> None:
-    """The deployed revision fails 60 % of checkouts and nothing else."""
+async def test_a_bad_deployment_fails_checkouts_at_its_rate() -> None:
+    """The revision fails 60 % of checkouts and no other request."""
     async with Simulated(quick(users=quick().users.model_copy(update={"per_second": 0.0}))) as sim:
         assert 0.5 <= await _share_failed(sim, "/api/checkout") <= 0.7
         assert await _share_failed(sim, "/api/listings", 10) == 0
 
 
-async def test_moving_traffic_away_stops_the_errors_and_tells_the_true_last_one() -> None:
-    """With traffic on the good revision, errors stop, and the last one's time is on record."""
+async def test_a_rollback_stops_the_errors_and_the_time_of_the_last_is_logged() -> None:
+    """The event log has the time of the last failure."""
     async with Simulated(quick()) as sim:
         await until(lambda: recorded(sim, "errors_started"))
         await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
@@ -57,15 +57,15 @@ async def test_moving_traffic_away_stops_the_errors_and_tells_the_true_last_one(
 
 
 async def test_moving_traffic_to_another_bad_revision_does_not_help() -> None:
-    """A newer deployment with the same fault goes on failing."""
+    """A newer deployment with the same fault fails, too."""
     async with Simulated(quick()) as sim:
         worse = {"revision": "vintstreet-00043-dud", "faults": {"/api/checkout": 1.0}}
         await control(sim, "POST", "/deploy", worse)
         assert await _share_failed(sim, "/api/checkout", 10) == 1
 
 
-async def test_deployment_gets_no_traffic_while_traffic_is_pinned() -> None:
-    """After a rollback by name a new revision becomes the latest but serves no one."""
+async def test_a_deployment_gets_no_traffic_while_traffic_is_pinned() -> None:
+    """After a rollback to a named revision, a new one becomes the latest and serves no user."""
     async with Simulated(quick()) as sim:
         await control(sim, "POST", "/traffic", {"traffic": [{"revision": GOOD, "percent": 100}]})
         await control(sim, "POST", "/deploy", {"revision": "vintstreet-00043-fix"})
@@ -74,8 +74,8 @@ async def test_deployment_gets_no_traffic_while_traffic_is_pinned() -> None:
         assert state["latest_ready"] == "vintstreet-00043-fix"
 
 
-async def test_maintenance_flag_closes_every_page_but_the_health_check() -> None:
-    """Pages answer 503 with the marks of maintenance; users are counted as turned away."""
+async def test_the_maintenance_flag_closes_every_page_except_the_health_check() -> None:
+    """Pages answer 503 with the headers of maintenance, and users are counted as such."""
     async with Simulated(quick()) as sim:
         await control(sim, "POST", "/flags", {"name": "maintenance_mode", "enabled": True})
         async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
@@ -87,8 +87,8 @@ async def test_maintenance_flag_closes_every_page_but_the_health_check() -> None
         await until(lambda: sim.world.users.totals["maintenance"] > 0)
 
 
-async def test_maintenance_revision_serves_the_maintenance_page() -> None:
-    """All traffic on the prepared revision closes the shop the same way."""
+async def test_the_maintenance_revision_serves_the_maintenance_page() -> None:
+    """All traffic on this revision closes the shop in the same way."""
     async with Simulated(quick()) as sim:
         target = [{"revision": "vintstreet-00030-mnt", "percent": 100}]
         await control(sim, "POST", "/traffic", {"traffic": target})
@@ -110,16 +110,16 @@ async def test_split_traffic_reaches_both_revisions_in_proportion() -> None:
         assert 9 <= served.count("vintstreet-00040-kip") <= 21
 
 
-async def test_broken_feature_heals_when_its_flag_is_switched_off() -> None:
-    """The flag carries the fault: no revision is to blame."""
+async def test_a_broken_feature_stops_failing_when_its_flag_is_off() -> None:
+    """The fault belongs to the flag, and to no revision."""
     async with Simulated(quick("broken-feature")) as sim:
         assert await _share_failed(sim, "/api/streams", 10) > 0.5
         await control(sim, "POST", "/flags", {"name": "live_streams", "enabled": False})
         assert await _share_failed(sim, "/api/streams", 10) == 0
 
 
-async def test_trouble_waits_for_its_time_or_for_the_command() -> None:
-    """A scenario that does not break by itself breaks once, when told."""
+async def test_a_scenario_breaks_at_its_time_or_on_command() -> None:
+    """A scenario without a time breaks once, on the command."""
     async with Simulated(quick(breaks_after=None)) as sim:
         assert sim.world.serving() == {GOOD: 100}
         await control(sim, "POST", "/break")
@@ -128,8 +128,8 @@ async def test_trouble_waits_for_its_time_or_for_the_command() -> None:
             assert (await client.post(f"{sim.control}/break")).status_code == 422
 
 
-async def test_record_is_numbered_timed_and_can_be_read_from_a_point() -> None:
-    """Entries have seq and aware UTC times; ``after`` leaves out what was read already."""
+async def test_the_event_log_is_numbered_and_can_be_read_from_an_entry() -> None:
+    """Entries have seq and aware UTC times, and ``after`` leaves out earlier ones."""
     async with Simulated(quick()) as sim:
         entries: list[dict[str, Any]] = await control(sim, "GET", "/log")
         assert [e["seq"] for e in entries] == list(range(len(entries)))
@@ -149,16 +149,16 @@ async def test_record_is_numbered_timed_and_can_be_read_from_a_point() -> None:
         ["not", "an", "object"],
     ],
 )
-async def test_fault_that_makes_no_sense_is_refused(body: object) -> None:
-    """A misspelt fault is refused at once instead of never happening."""
+async def test_an_invalid_fault_is_refused(body: object) -> None:
+    """Otherwise a misspelt fault would never happen."""
     async with Simulated(quick("healthy")) as sim, httpx.AsyncClient() as client:
         answer = await client.post(f"{sim.control}/faults", json=body)
     assert answer.status_code == 422
     assert answer.json()["error"]
 
 
-async def test_storefront_fault_is_met_once_and_then_gone() -> None:
-    """A fault is used up by the calls it was set for."""
+async def test_a_fault_of_the_storefront_affects_its_number_of_calls() -> None:
+    """After that it is gone."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "storefront", "/", "server_error")
         async with httpx.AsyncClient(base_url=sim.endpoints["storefront"]) as client:
@@ -181,8 +181,8 @@ async def test_storefront_fault_is_met_once_and_then_gone() -> None:
         ("\x00", "YAML"),
     ],
 )
-def test_malformed_scenario_is_one_clear_sentence(text: str, names: str, tmp_path: Path) -> None:
-    """Whatever is wrong, the error is a ConfigError that names the file and the field."""
+def test_a_malformed_scenario_is_one_clear_error(text: str, names: str, tmp_path: Path) -> None:
+    """It is a ConfigError that names the file and the field."""
     path = tmp_path / "broken.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
@@ -203,8 +203,8 @@ def test_malformed_scenario_is_one_clear_sentence(text: str, names: str, tmp_pat
         ("maintenance: true\n    - name", "maintenence: true\n    - name", "maintenence"),
     ],
 )
-def test_inconsistent_scenario_is_refused(old: str, new: str, says: str, tmp_path: Path) -> None:
-    """A scenario that contradicts itself does not start."""
+def test_an_inconsistent_scenario_is_refused(old: str, new: str, says: str, tmp_path: Path) -> None:
+    """Its parts contradict each other."""
     good = (DRILLS / "payment-processing-down.yaml").read_text(encoding="utf-8")
     assert old in good
     path = tmp_path / "broken.yaml"
@@ -213,8 +213,8 @@ def test_inconsistent_scenario_is_refused(old: str, new: str, says: str, tmp_pat
         load_scenario(path)
 
 
-def test_missing_scenario_is_told_without_a_traceback(tmp_path: Path) -> None:
-    """A file that is not there is a ConfigError too."""
+def test_a_missing_scenario_is_one_clear_error(tmp_path: Path) -> None:
+    """It is a ConfigError, too."""
     with pytest.raises(ConfigError, match=r"absent\.yaml"):
         load_scenario(tmp_path / "absent.yaml")
 
@@ -235,8 +235,8 @@ async def _process(*parent: str) -> asyncio.subprocess.Process:
     )
 
 
-async def test_process_announces_itself_and_ends_cleanly_when_told() -> None:
-    """The first line is one JSON object; SIGTERM ends the process without a complaint."""
+async def test_the_process_prints_its_addresses_and_ends_on_sigterm() -> None:
+    """The first line is one JSON object. SIGTERM ends the process without an error."""
     process = await _process()
     assert process.stdout is not None
     said = json.loads(await process.stdout.readline())
@@ -248,8 +248,8 @@ async def test_process_announces_itself_and_ends_cleanly_when_told() -> None:
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
-async def test_process_ends_with_the_process_it_watches() -> None:
-    """When the watched process is gone, the simulation goes too."""
+async def test_the_process_ends_with_the_process_that_it_watches() -> None:
+    """The watched process has ended."""
     watched = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=-1)
     process = await _process(str(watched.pid))
     assert process.stdout is not None
@@ -261,8 +261,8 @@ async def test_process_ends_with_the_process_it_watches() -> None:
     assert (process.returncode, err) == (0, b"")
 
 
-async def test_the_page_says_where_the_control_is_and_what_it_takes(tmp_path: Path) -> None:
-    """The first snippet of docs/reference/simulator.md works word for word, and its table has every route."""
+async def test_the_documentation_of_the_control_is_complete(tmp_path: Path) -> None:
+    """The first snippet of docs/reference/simulator.md works unchanged, and its table has every route."""
     page = (REPOSITORY / "docs" / "reference" / "simulator.md").read_text(encoding="utf-8")
     snippet = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)[0]
     async with Simulated(quick()) as sim:

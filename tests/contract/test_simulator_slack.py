@@ -1,4 +1,4 @@
-"""The simulated Slack, held to ``slack_sdk``'s web client."""
+"""The simulated Slack, used by the web client of ``slack_sdk``."""
 
 # ruff: noqa: ANN401 - the vendors' answers can be anything
 
@@ -18,7 +18,7 @@ _METADATA = {"event_type": "allclear_act", "event_payload": {"intent": "in-1"}}
 
 
 class _Slack:
-    """The blocking client in a thread: the asynchronous one needs a package we do not use."""
+    """Run the blocking client in a thread, because the asynchronous one needs a package that we do not use."""
 
     def __init__(self, simulation: Simulated, token: str | None = None) -> None:
         token = token or simulation.secrets["slack"]
@@ -34,8 +34,8 @@ async def _channel(slack: _Slack, name: str = "incidents") -> str:
     return next(channel["id"] for channel in found if channel["name"] == name)
 
 
-async def test_message_is_posted_by_name_and_changed_by_id() -> None:
-    """A message goes to #incidents, is changed in place, and is read back."""
+async def test_a_message_is_posted_by_channel_name_and_changed_by_id() -> None:
+    """It is posted to #incidents, changed in place, and read again."""
     async with Simulated(quick("healthy")) as sim:
         slack = _Slack(sim)
         posted = await slack("chat_postMessage", channel="#incidents", text="P0: checkout")
@@ -48,8 +48,8 @@ async def test_message_is_posted_by_name_and_changed_by_id() -> None:
         assert [e["action"] for e in recorded(sim, "message")] == ["posted", "changed"]
 
 
-async def test_history_is_newest_first_in_pages_and_shows_metadata_when_asked() -> None:
-    """Paging, oldest and include_all_metadata find the message that was already sent."""
+async def test_the_history_has_pages_and_metadata_on_request() -> None:
+    """The newest is first. Paging, oldest and include_all_metadata find a message that was sent before."""
     async with Simulated(quick("healthy")) as sim:
         slack = _Slack(sim)
         channel = await _channel(slack)
@@ -68,8 +68,8 @@ async def test_history_is_newest_first_in_pages_and_shows_metadata_when_asked() 
         assert len(set(stamps)) == 3
 
 
-async def test_replies_are_in_their_thread_and_not_in_the_history() -> None:
-    """A reply is found through its thread only."""
+async def test_replies_are_only_in_their_thread() -> None:
+    """The history does not have them."""
     async with Simulated(quick("healthy")) as sim:
         slack = _Slack(sim)
         parent = await slack("chat_postMessage", channel="incidents", text="P0")
@@ -81,8 +81,8 @@ async def test_replies_are_in_their_thread_and_not_in_the_history() -> None:
         assert [m["text"] for m in replies["messages"]] == ["P0", "update"]
 
 
-async def test_form_bodies_are_understood() -> None:
-    """Arguments in a form, with blocks and metadata as JSON text, are the same as JSON."""
+async def test_a_form_body_works_like_json() -> None:
+    """In a form, blocks and metadata are JSON text."""
     async with Simulated(quick("healthy")) as sim, httpx.AsyncClient() as client:
         form = {
             "channel": "#incidents",
@@ -98,8 +98,8 @@ async def test_form_bodies_are_understood() -> None:
     assert answer.json()["message"]["text"] == "ä & b"
 
 
-async def test_token_is_checked() -> None:
-    """The right token is a known bot; a wrong one is invalid_auth."""
+async def test_a_wrong_token_is_refused() -> None:
+    """The right token belongs to a bot, and a wrong one is invalid_auth."""
     async with Simulated(quick("healthy")) as sim:
         assert (await _Slack(sim)("auth_test"))["user"] == "allclear"
         with pytest.raises(SlackApiError) as caught:
@@ -132,8 +132,8 @@ async def test_token_is_checked() -> None:
         ("conversations_history", {"channel": "incidents"}, "channel_not_found"),
     ],
 )
-async def test_wrong_call_is_told_in_slack_s_words(method: str, arguments: dict[str, Any], error: str) -> None:
-    """Errors come as ``ok: false`` with the vendor's code, and nothing is posted."""
+async def test_an_invalid_call_has_slacks_error(method: str, arguments: dict[str, Any], error: str) -> None:
+    """The answer is ``ok: false`` with Slack's code, and nothing is posted."""
     async with Simulated(quick("healthy")) as sim:
         with pytest.raises(SlackApiError) as caught:
             await _Slack(sim)(method, **arguments)
@@ -141,7 +141,7 @@ async def test_wrong_call_is_told_in_slack_s_words(method: str, arguments: dict[
         assert not recorded(sim, "message")
 
 
-async def test_message_that_is_not_there_cannot_be_changed() -> None:
+async def test_an_unknown_message_cannot_be_changed() -> None:
     """chat.update of an unknown ts is message_not_found."""
     async with Simulated(quick("healthy")) as sim:
         slack = _Slack(sim)
@@ -150,8 +150,8 @@ async def test_message_that_is_not_there_cannot_be_changed() -> None:
         assert caught.value.response["error"] == "message_not_found"
 
 
-async def test_rate_limit_is_429_with_its_retry_after() -> None:
-    """The limit says how long to wait."""
+async def test_a_rate_limit_is_429_with_retry_after() -> None:
+    """The header has the seconds to wait."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "slack", "chat.postMessage", "rate_limited", seconds=7)
         with pytest.raises(SlackApiError) as caught:
@@ -160,8 +160,8 @@ async def test_rate_limit_is_429_with_its_retry_after() -> None:
         assert caught.value.response.headers["retry-after"] == "7"
 
 
-async def test_lost_answer_really_posted_the_message() -> None:
-    """The connection breaks, and the message is there all the same."""
+async def test_a_message_whose_answer_is_lost_is_posted() -> None:
+    """The connection breaks, and the message is in the channel."""
     async with Simulated(quick("healthy")) as sim:
         slack = _Slack(sim)
         await fault(sim, "slack", "chat.postMessage", "answer_lost")

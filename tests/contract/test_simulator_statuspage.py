@@ -65,8 +65,8 @@ async def test_incident_is_opened_updated_and_resolved() -> None:
         assert len(recorded(sim, "status_post")) == 2
 
 
-async def test_answers_are_as_the_description_has_them() -> None:
-    """Incident, its update and a component fit the published schemas."""
+async def test_answers_fit_the_published_description() -> None:
+    """An incident, its update and a component fit their schemas."""
     async with Simulated(quick("healthy")) as sim, _page(sim) as page:
         incident = (await page.post("/incidents", json={"incident": _INCIDENT})).json()
         component = (await page.get("/components")).json()[0]
@@ -89,7 +89,7 @@ async def test_answers_are_as_the_description_has_them() -> None:
     ],
 )
 async def test_wrong_incident_is_refused(incident: Any, status: int) -> None:
-    """What Statuspage would not take is refused with a message, and nothing is shown."""
+    """An incident that Statuspage would refuse is refused with a message, and is not shown."""
     async with Simulated(quick("healthy")) as sim, _page(sim) as page:
         answer = await page.post("/incidents", json={"incident": incident})
         assert answer.status_code == status
@@ -97,7 +97,7 @@ async def test_wrong_incident_is_refused(incident: Any, status: int) -> None:
         assert not sim.world.status_board.incidents
 
 
-async def test_key_page_and_incident_must_be_known() -> None:
+async def test_an_unknown_key_page_or_incident_is_refused() -> None:
     """A wrong key is 401; an unknown page or incident is 404."""
     async with Simulated(quick("healthy")) as sim:
         async with _page(sim) as page:
@@ -108,8 +108,8 @@ async def test_key_page_and_incident_must_be_known() -> None:
             assert (await page.get("/components")).status_code == 404
 
 
-async def test_lost_answer_really_told_the_customers() -> None:
-    """The connection breaks, and a search of the unresolved finds what was sent."""
+async def test_an_update_whose_answer_is_lost_is_published() -> None:
+    """The connection breaks, and the list of unresolved incidents has the new one."""
     async with Simulated(quick("healthy")) as sim, _page(sim) as page:
         await fault(sim, "statuspage", "create_incident", "answer_lost")
         with pytest.raises(httpx.RemoteProtocolError):

@@ -1,4 +1,4 @@
-"""The simulated Supabase, held to ``supabase-py`` in both its colours."""
+"""The simulated Supabase, used by the synchronous and the asynchronous client of ``supabase-py``."""
 
 # ruff: noqa: ANN401 - the vendors' answers can be anything
 
@@ -54,8 +54,8 @@ async def test_synchronous_client_reads_and_writes_too() -> None:
         assert [row["name"] for row in rows] == ["maintenance_mode", "new_checkout"]
 
 
-async def test_version_guards_a_write_and_no_row_is_not_an_error() -> None:
-    """Each write counts the version up; a filter that meets nothing is 200 with no rows."""
+async def test_a_write_with_an_old_version_changes_no_row_and_is_not_an_error() -> None:
+    """Each write increments the version. A filter that matches no row is answered 200 with no rows."""
     async with Simulated(quick("healthy")) as sim:
         flags = (await _client(sim)).table("feature_flags")
         first = await flags.update({"enabled": False}).match({"name": "new_checkout", "version": 1}).execute()
@@ -67,8 +67,8 @@ async def test_version_guards_a_write_and_no_row_is_not_an_error() -> None:
         assert [row["name"] for row in found.data] == ["new_checkout"]
 
 
-async def test_somebody_else_s_write_moves_the_version() -> None:
-    """The stale_etag fault makes a guarded write meet no row."""
+async def test_the_stale_etag_fault_is_a_write_by_another_client() -> None:
+    """It changes the version, so a write with the old one matches no row."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "supabase", "update", "stale_etag")
         flags = (await _client(sim)).table("feature_flags")
@@ -76,8 +76,8 @@ async def test_somebody_else_s_write_moves_the_version() -> None:
         assert missed.data == []
 
 
-async def test_rows_come_ordered_limited_counted_and_with_the_columns_asked_for() -> None:
-    """select, order, limit, in and count do what PostgREST does."""
+async def test_queries_select_order_limit_and_count() -> None:
+    """They work as in PostgREST."""
     async with Simulated(quick("healthy")) as sim:
         flags = (await _client(sim)).table("feature_flags")
         found = await flags.select("name", count="exact").order("name", desc=True).limit(2).execute()
@@ -87,8 +87,8 @@ async def test_rows_come_ordered_limited_counted_and_with_the_columns_asked_for(
         assert some.data == [{"name": "live_streams"}]
 
 
-async def test_single_row_asked_for_and_not_found_is_406() -> None:
-    """A client that wants exactly one row gets an error if there are more or none."""
+async def test_a_query_for_one_row_with_another_number_of_rows_is_406() -> None:
+    """There are several, or none."""
     async with Simulated(quick("healthy")) as sim:
         flags = (await _client(sim)).table("feature_flags")
         one = await flags.select("*").eq("name", "new_checkout").single().execute()
@@ -118,8 +118,8 @@ async def test_single_row_asked_for_and_not_found_is_406() -> None:
         ),
     ],
 )
-async def test_wrong_request_is_told_in_postgrest_s_words(table: str, ask: Any, code: str) -> None:
-    """Unknown tables and columns, wrong types and unsafe writes have the vendor's codes."""
+async def test_an_invalid_request_has_postgrests_error(table: str, ask: Any, code: str) -> None:
+    """Unknown tables and columns, wrong types and unsafe writes each have their code."""
     async with Simulated(quick("healthy")) as sim:
         before = sim.world.flags.rows()
         with pytest.raises(APIError) as caught:
@@ -129,7 +129,7 @@ async def test_wrong_request_is_told_in_postgrest_s_words(table: str, ask: Any, 
         assert sim.world.flags.rows() == before
 
 
-async def test_wrong_key_is_401() -> None:
+async def test_a_wrong_key_is_401() -> None:
     """Without the secret nothing is read or written."""
     async with Simulated(quick("healthy")) as sim:
         url = f"{sim.endpoints['supabase']}/rest/v1/feature_flags"
@@ -140,8 +140,8 @@ async def test_wrong_key_is_401() -> None:
         assert wrong.json()["message"] == "Invalid API key"
 
 
-async def test_lost_answer_really_switched_the_flag() -> None:
-    """The connection breaks, and the flag is off all the same."""
+async def test_a_write_whose_answer_is_lost_takes_effect() -> None:
+    """The connection breaks, and the flag is off."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "supabase", "update", "answer_lost")
         flags = (await _client(sim)).table("feature_flags")
@@ -150,7 +150,7 @@ async def test_lost_answer_really_switched_the_flag() -> None:
         assert (await control(sim, "GET", "/state"))["flags"]["new_checkout"] is False
 
 
-async def test_permission_fault_is_postgres_s_own_error() -> None:
+async def test_the_permission_fault_is_an_error_of_postgresql() -> None:
     """The database refuses a write with a key that may only read."""
     async with Simulated(quick("healthy")) as sim:
         await fault(sim, "supabase", "update", "permission_denied")
