@@ -61,8 +61,8 @@ class SimulatedContext:
                 {
                     "requests": 20,
                     "paths": [SmokePath(path="/"), SmokePath(path="/api/checkout")],
-                    "p95": "1s",
-                    "timeout": "2s",
+                    "p95": "60s",
+                    "timeout": "60s",
                 }
             ),
         }

@@ -1,4 +1,4 @@
-"""Google's published descriptions of its interfaces, and whether JSON is as they say.
+"""Google's published descriptions of its APIs, and the check of JSON against them.
 
 *Source:* the discovery documents in google-api-python-client; developers.google.com/discovery/v1
 "Type and Format Summary" (November 2026).
@@ -58,24 +58,24 @@ _KINDS: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "nu
 
 
 class Description:
-    """One interface as Google describes it: its methods and the shapes of what they take and give."""
+    """Google's description of one API: its methods and their schemas."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._schemas: dict[str, Any] = document["schemas"]
         self._methods = list(_methods(document))
 
     def method(self, verb: str, path: str) -> dict[str, Any]:
-        """The method that a request means; fails for one that Google does not have."""
+        """Return the method of a request. Fails if the description has none."""
         found = [m for m in self._methods if m["httpMethod"] == verb and _fits(m, path.lstrip("/"))]
         assert len(found) == 1, f"{verb} {path} means {len(found)} methods: {[m['id'] for m in found]}"
         return found[0]
 
     def problems(self, name: str, value: Any) -> list[str]:
-        """What is wrong with a value as the schema of that name, each with its place; nothing if all is well."""
+        """Return how a value does not fit the schema of that name, each problem with its place."""
         return list(self._compare(value, {"$ref": name}, name))
 
     def check_answer(self, response: httpx.Response) -> None:
-        """Fail if a response that went well is not what its request's method answers with."""
+        """Fail if a successful response does not fit the answer of its request's method."""
         method = self.method(response.request.method, response.request.url.path)
         self.check_query(method, response.request.url.params)
         if response.is_success:
@@ -83,7 +83,7 @@ class Description:
             assert not found, "; ".join(found)
 
     def check_query(self, method: dict[str, Any], query: httpx.QueryParams) -> None:
-        """Fail for a parameter that the method does not have; those with ``$`` belong to the whole interface."""
+        """Fail for a parameter that the method lacks. Parameters with ``$`` belong to the whole API."""
         unknown = {name for name in query if not name.startswith("$")} - {"alt", *method["parameters"]}
         assert not unknown, f"{method['id']} has no parameter {sorted(unknown)}"
 
@@ -155,13 +155,13 @@ def _fits(method: dict[str, Any], path: str) -> bool:
 
 @cache
 def description(interface: str) -> Description:
-    """Google's description of an interface, as ``run.v2`` or ``logging.v2``."""
+    """Return Google's description of an API, as ``run.v2`` or ``logging.v2``."""
     text = files("googleapiclient").joinpath(f"discovery_cache/documents/{interface}.json").read_text("utf-8")
     return Description(json.loads(text))
 
 
 def described_client(address: str, interface: str) -> httpx.AsyncClient:
-    """A client that holds every answer to Google's description of that interface."""
+    """Return a client that checks every answer against Google's description of that API."""
 
     async def check(response: httpx.Response) -> None:
         await response.aread()

@@ -1,8 +1,8 @@
-"""A second Cloud Run, for the tests alone: services as Google's JSON, and a hand for every misfortune.
+"""A second Cloud Run, only for tests: services as Google's JSON, and methods that cause every kind of problem.
 
 It shares nothing with the simulator, so that one misreading of Cloud Run does not pass on both sides.
 `fake_cloud_run_servers` puts it on sockets, over gRPC and REST. Where the two differ on purpose: it resolves `latest`
-in the statuses, gives two revisions a page, and tells a wrong project PERMISSION_DENIED.
+in the statuses, has two revisions a page, and answers PERMISSION_DENIED for a wrong project.
 
 Source: cloud.google.com/run/docs/reference/rest/v2/projects.locations.services (November 2026).
 """
@@ -24,11 +24,11 @@ _SERVICE_TYPE = "type.googleapis.com/google.cloud.run.v2.Service"
 
 Json = dict[str, Any]
 Entry = tuple[str | None, int, str]
-"""A share of the traffic: a revision or None for latest, percent, tag."""
+"""A share of the traffic: a revision (None for latest), its percent, and a tag."""
 
 
 class Rejection(Exception):
-    """A refusal: a name of google/rpc/code.proto, and words."""
+    """A refusal: a name of google/rpc/code.proto, and a message."""
 
     def __init__(self, code: str, words: str) -> None:
         super().__init__(code, words)
@@ -46,7 +46,7 @@ class ServiceIdentity:
 
 @dataclass
 class FakeCloudRun:
-    """What it holds, what it was asked, and what goes wrong next."""
+    """Its services and operations, the writes that it accepted, and the problems to come."""
 
     places: dict[str, ServiceIdentity] = field(default_factory=dict[str, ServiceIdentity])
     operations: dict[str, Json] = field(default_factory=dict[str, Json])
@@ -55,16 +55,16 @@ class FakeCloudRun:
     )
     operation_seconds: float = 0.05
     serves_after: float = 0.0
-    """Seconds from the end of an operation until users are sent where it says."""
+    """Seconds from the end of an operation until users are sent to its target."""
     updates: list[Json] = field(default_factory=list[Json])
     """The writes that were accepted."""
     before_write: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     after_write: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
 
-    # --- what stands there -----------------------------------------------------------------------------
+    # --- services -----------------------------------------------------------------------------
 
     def add(self, region: str, service: str, revisions: dict[str, bool], traffic: list[Entry]) -> str:
-        """Add a service at rest, its revisions the oldest first with whether they are ready; returns its name."""
+        """Add a service, and return its full name. `revisions` are oldest first, with whether each is ready."""
         path = f"projects/{PROJECT}/locations/{region}/services/{service}"
         start = datetime.now(UTC) - timedelta(hours=len(revisions))
         place = ServiceIdentity({"name": path, "generation": "1", "etag": _etag(), "traffic": _targets(traffic)}, [])
@@ -84,65 +84,65 @@ class FakeCloudRun:
         return found
 
     def asked(self, path: str) -> list[Entry]:
-        """Return the traffic that was asked for."""
+        """Return the configured traffic."""
         entries = self.places[path].service["traffic"]
         return [(entry.get("revision"), entry.get("percent", 0), entry.get("tag", "")) for entry in entries]
 
-    # --- what others do --------------------------------------------------------------------------------
+    # --- other people --------------------------------------------------------------------------------
 
     def deploy(self, path: str, name: str, *, ready: bool = True) -> None:
-        """Another person deploys; users get the new revision only if the latest one serves."""
+        """Deploy, as another person. Users get the new revision only if the latest one serves."""
         place = self.places[path]
         self._revision(place, name, datetime.now(UTC), ready=ready)
         self._edited(place)
 
     def redirect(self, path: str, traffic: list[Entry]) -> None:
-        """Another person moves the traffic."""
+        """Move the traffic, as another person."""
         self.places[path].service["traffic"] = _targets(traffic)
         self._edited(self.places[path])
 
     def label(self, path: str) -> None:
-        """Another person edits a part that has nothing to do with traffic."""
+        """Edit a part that does not concern traffic, as another person."""
         self.places[path].service["labels"] = {"edited": "yes"}
         self._edited(self.places[path])
 
     def spoil(self, path: str, name: str) -> None:
-        """A revision stops being ready."""
+        """Make a revision stop being ready."""
         for revision in self.places[path].revisions:
             if revision["name"].endswith(f"/{name}"):
                 revision["conditions"] = [_condition("Ready", FAILED, "It was evicted.")]
 
     def delete(self, path: str, name: str) -> None:
-        """A revision is deleted: it is listed no more."""
+        """Delete a revision, which is then not listed."""
         place = self.places[path]
         place.revisions = [one for one in place.revisions if not one["name"].endswith(f"/{name}")]
 
     def end_operations(self) -> None:
-        """Every operation that runs ends now; its own timer finds it done."""
+        """End every operation that runs. Its timer later finds it done."""
         for place in self.places.values():
             if place.running:
                 self._end(place, place.running)
 
-    # --- what it is asked ------------------------------------------------------------------------------
+    # --- calls ------------------------------------------------------------------------------
 
     def get_service(self, name: str) -> Json:
         """Answer GetService."""
         return copy.deepcopy(self._place(name, "run.services.get").service)
 
     def list_revisions(self, parent: str, token: str) -> Json:
-        """Answer ListRevisions, two a page, the newest first."""
+        """Answer ListRevisions: two a page, newest first."""
         found = self._place(parent, "run.revisions.list").revisions[::-1]
         start = int(token or 0)
         more = {"nextPageToken": str(start + 2)} if len(found) > start + 2 else {}
         return {"revisions": copy.deepcopy(found[start : start + 2])} | more
 
     def test_permissions(self, resource: str, asked: list[str]) -> Json:
-        """Answers TestIamPermissions: it needs none itself, and knows no resource that does not exist."""
+        """Answer TestIamPermissions. It needs no permission itself."""
         self._place(resource, None)
         return {"permissions": [one for one in asked if one in self.permissions]}
 
     def update_service(self, name: str, body: Json, mask: list[str]) -> Json:
-        """Answer UpdateService: accepted, and on its way."""
+        """Answer UpdateService: accept the write, and start its operation."""
         while self.before_write:
             self.before_write.pop(0)()
         place = self._place(name, "run.services.update")
@@ -167,7 +167,7 @@ class FakeCloudRun:
             raise Rejection("NOT_FOUND", f"There is no operation {name}.")
         return copy.deepcopy(self.operations[name])
 
-    # --- how it moves ----------------------------------------------------------------------------------
+    # --- operations ----------------------------------------------------------------------------------
 
     def _place(self, path: str, permission: str | None) -> ServiceIdentity:
         if permission is not None and permission not in self.permissions:

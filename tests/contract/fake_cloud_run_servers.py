@@ -1,4 +1,4 @@
-"""The tests' own Cloud Run on real sockets: gRPC and REST, each behind a wire that can be cut."""
+"""The tests' own Cloud Run on real sockets, over gRPC and REST. A test can cut its connections."""
 
 # ruff: noqa: ANN401 - grpc and protobuf have no types
 # pyright: basic
@@ -37,27 +37,27 @@ STATUS = {
 
 
 class Line:
-    """One protocol of a running fake: where it is, its faults, and the wire."""
+    """One protocol of a running fake: its address, its faults, and its connections."""
 
     def __init__(self, fake: FakeCloudRun) -> None:
         self.fake = fake
         self.address = ""
         self.calls: list[str] = []
         self.faults: dict[str, list[str]] = {}
-        """Codes that wait for calls of a method, as `UpdateService`; `cut` and `hang` do what they say."""
+        """Errors for the next calls of a method, as `UpdateService`: a code, `cut` (the connections) or `hang`."""
         self._open: set[asyncio.StreamWriter] = set()
 
     def lose_answer(self) -> None:
-        """Let the next write take effect, and cuts the wire before its answer."""
+        """Let the next write take effect, and cut the connections before its answer."""
         self.fake.after_write.append(self.cut)
 
     def cut(self) -> None:
-        """Resets every connection."""
+        """Reset every connection."""
         for writer in self._open:
             writer.transport.abort()
 
     async def answer(self, method: str, do: Callable[[], Json]) -> Json:
-        """Answer one call, through whatever waits for it. Raises SaidNo."""
+        """Answer one call, after the fault that waits for it. Raises Rejection."""
         self.calls.append(method)
         waiting = self.faults.get(method)
         if waiting:
@@ -72,7 +72,7 @@ class Line:
 
     @asynccontextmanager
     async def wired(self, port: int, here: int) -> AsyncGenerator[None]:
-        """Put the wire before a server's port."""
+        """Forward connections to a server's port, so that a test can cut them."""
 
         async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with suppress(OSError):
@@ -100,7 +100,7 @@ async def _listening(
     handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
     port: int = 0,
 ) -> AsyncGenerator[int]:
-    """Listen on that port, or a free one, and yields it; at the end every connection is over."""
+    """Listen on this port, or a free one, and yield it. Close every connection at the end."""
     under_way: set[asyncio.Task[Any]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -241,7 +241,7 @@ async def _grpc(line: Line) -> AsyncGenerator[int]:
 
 @asynccontextmanager
 async def serving(fake: FakeCloudRun, transport: str, port: int = 0) -> AsyncGenerator[Line]:
-    """Serve the fake over `grpc` or `rest`, on that port or a free one, and yields the line to it."""
+    """Serve the fake over `grpc` or `rest`, on this port or a free one, and yield the line to it."""
     line = Line(fake)
     async with (_rest if transport == "rest" else _grpc)(line) as behind, line.wired(behind, port):
         yield line

@@ -1,4 +1,4 @@
-"""What the simulator's tests share: a quick production, clients aimed at it, and waiting."""
+"""Shared by the simulator's tests: a quick production, clients of it, and waiting."""
 
 # ruff: noqa: ANN401 - the vendors' answers can be anything
 
@@ -31,7 +31,7 @@ SERVICE = f"{LOCATION}/services/vintstreet"
 
 
 class Simulated(Simulation):
-    """A simulation that also closes the clients which a test has aimed at it."""
+    """A simulation that also closes the clients of a test."""
 
     def __init__(self, scenario: Production) -> None:
         super().__init__(scenario)
@@ -44,7 +44,7 @@ class Simulated(Simulation):
 
 
 def quick(name: str = "payment-processing-down", **changes: Any) -> Production:
-    """One of VintStreet's productions with short times, so that a test need not wait for it."""
+    """Return one of VintStreet's productions with short times."""
     users = load_scenario(DRILLS / f"{name}.yaml").users
     short = {
         "operation_takes": timedelta(milliseconds=60),
@@ -66,7 +66,7 @@ async def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 def run_client(simulation: Simulated) -> run_v2.ServicesAsyncClient:
-    """Google's own asynchronous client, aimed at the simulation's gRPC."""
+    """Return Google's own asynchronous client of the simulation's gRPC."""
     channel = grpc.aio.insecure_channel(simulation.endpoints["cloud_run_grpc"])
     simulation.clients.push_async_callback(channel.close)
     transport = ServicesGrpcAsyncIOTransport(channel=channel)
@@ -74,7 +74,7 @@ def run_client(simulation: Simulated) -> run_v2.ServicesAsyncClient:
 
 
 def all_to(revision: str, etag: str = "", **more: Any) -> run_v2.UpdateServiceRequest:
-    """A request that sends all traffic to one revision and keeps the maintenance tag."""
+    """Return a request that sends all traffic to one revision and keeps the maintenance tag."""
     named = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
     traffic = [
         run_v2.TrafficTarget(type_=named, revision=revision, percent=100),
@@ -85,7 +85,7 @@ def all_to(revision: str, etag: str = "", **more: Any) -> run_v2.UpdateServiceRe
 
 
 async def control(simulation: Simulation, method: str, path: str, body: Any = None) -> Any:
-    """Ask the control for something, and expect it to do it."""
+    """Send a request to the control, which must succeed, and return its answer."""
     async with httpx.AsyncClient(base_url=simulation.control) as client:
         answer = await client.request(method, path, json=body)
     assert answer.is_success, answer.text
@@ -93,19 +93,19 @@ async def control(simulation: Simulation, method: str, path: str, body: Any = No
 
 
 async def fault(simulation: Simulation, api: str, method: str, kind: str, **more: Any) -> None:
-    """Let one call of a face meet a fault."""
+    """Set a fault for the next call of an API's method."""
     await control(simulation, "POST", "/faults", {"api": api, "method": method, "kind": kind, **more})
 
 
 def end_operations(simulation: Simulated) -> None:
-    """End every operation of Cloud Run now; its own timer finds it done."""
+    """End every operation of Cloud Run now. Its timer later finds it done."""
     for site in simulation.world.regional_services:
         for operation in list(site.service.operations.values()):
             site.service._end(operation)  # noqa: SLF001 - only tests choose the moment
 
 
 def recorded(simulation: Simulation, kind: str, **facts: Any) -> list[dict[str, Any]]:
-    """The ground truth's entries of that kind and with those facts."""
+    """Return the event log's entries of this kind with these facts."""
     return [
         entry
         for entry in simulation.world.event_log.entries()
@@ -114,7 +114,7 @@ def recorded(simulation: Simulation, kind: str, **facts: Any) -> list[dict[str, 
 
 
 def specification(name: str) -> dict[str, Any]:
-    """A vendor's published description; the test is skipped where it is absent."""
+    """Return a vendor's published description. Skips the test if it is absent."""
     path = SPECIFICATIONS / name
     if not path.exists():
         pytest.skip(f"{name} is not on this machine, so answers are not checked against it")

@@ -15,8 +15,8 @@ from tests.contract.actions_support import carried_out, dumped, production, prov
 from tests.contract.simulator_support import control, fault, quick, recorded
 
 
-async def test_disabled_flag_is_off_and_its_undo_switches_it_on() -> None:
-    """It is off, which a read proves, and on again after the undo."""
+async def test_a_disabled_flag_is_off_and_its_undo_switches_it_on() -> None:
+    """A read shows that it is off, and on again after the undo."""
     async with production() as (sim, context):
         action = DisableFlag(context)
         done = await carried_out(action, flag="live_streams", service="storefront")
@@ -27,8 +27,8 @@ async def test_disabled_flag_is_off_and_its_undo_switches_it_on() -> None:
         assert sim.secrets["supabase"] not in dumped(done)
 
 
-async def test_flag_applied_twice_is_applied_once() -> None:
-    """The second write finds the old value gone, reads why, and changes nothing."""
+async def test_a_flag_that_is_switched_twice_is_written_once() -> None:
+    """The second write does not find the old value, and changes nothing."""
     async with production() as (sim, context):
         action = DisableFlag(context)
         done = await carried_out(action, flag="live_streams")
@@ -39,7 +39,7 @@ async def test_flag_applied_twice_is_applied_once() -> None:
 
 
 async def test_undo_of_a_flag_refuses_after_another_person_switched_it() -> None:
-    """What another person set is not overwritten."""
+    """The other person's value is not overwritten."""
     async with production() as (sim, context):
         action = DisableFlag(context)
         done = await carried_out(action, flag="live_streams")
@@ -49,7 +49,7 @@ async def test_undo_of_a_flag_refuses_after_another_person_switched_it() -> None
 
 
 async def test_an_unknown_flag_is_not_found() -> None:
-    """Supabase answers with zero rows; the client makes an error of it."""
+    """Supabase answers with zero rows, and the client raises an error."""
     async with production() as (_, context):
         with pytest.raises(NotFound, match="no flag nowhere"):
             await worked_out(DisableFlag(context), flag="nowhere")

@@ -27,7 +27,7 @@ PAGE = "vintstreet-00030-mnt"
 BY_REVISION = MaintenanceHandle(revision_tag="maintenance")
 
 
-async def test_rollback_goes_to_the_newest_ready_revision_and_ends_the_errors() -> None:
+async def test_a_rollback_goes_to_the_newest_ready_revision_and_ends_the_errors() -> None:
     """The deployment that never started is skipped, tags stay, and the smoke test passes again."""
     async with production(maintenance=BY_REVISION) as (sim, context):
         trouble = await SmokeTest(context).check(CloudRunParams(service="storefront"))
@@ -44,7 +44,7 @@ async def test_rollback_goes_to_the_newest_ready_revision_and_ends_the_errors() 
         assert NOT_READY not in done.change.risk
 
 
-async def test_rollback_applied_twice_is_applied_once() -> None:
+async def test_a_rollback_that_is_applied_twice_is_written_once() -> None:
     """The second write has the etag of the first observation, so Cloud Run refuses it."""
     async with production() as (sim, context):
         action = PatientRollback(context)
@@ -82,7 +82,7 @@ async def test_undo_of_a_rollback_waits_for_the_fix() -> None:
 
 
 async def test_undo_of_a_rollback_refuses_after_another_person_moved_the_traffic() -> None:
-    """What another person set is not overwritten."""
+    """The other person's traffic is not overwritten."""
     async with production() as (sim, context):
         action = PatientRollback(context)
         done = await carried_out(action, service="storefront")
@@ -92,7 +92,7 @@ async def test_undo_of_a_rollback_refuses_after_another_person_moved_the_traffic
             action.undo(done.params, done.change, await action.observe(done.params))
 
 
-async def test_restore_latest_lets_deployments_have_users_again_and_can_be_undone() -> None:
+async def test_restore_latest_sends_users_to_new_deployments_and_can_be_undone() -> None:
     """After the fix the latest revision serves; undo pins the service again."""
     async with production() as (sim, context):
         await carried_out(PatientRollback(context), service="storefront")
@@ -123,7 +123,7 @@ async def test_a_named_target_may_be_given_by_its_full_path() -> None:
         assert sim.world.serving() == {"vintstreet-00040-kip": 100}
 
 
-async def test_missing_permission_is_found_before_anything_is_written() -> None:
+async def test_a_missing_permission_is_found_before_anything_is_written() -> None:
     """The precheck asks Cloud Run for the permission; the write itself would be Denied."""
     scenario = quick(permissions=["run.services.get", "run.revisions.list", "monitoring.timeSeries.list"])
     async with production(scenario) as (_, context):
@@ -184,7 +184,7 @@ async def test_maintenance_by_revision_shows_the_page_and_restores_the_traffic()
 
 
 async def test_maintenance_by_revision_ends_with_the_latest_revision() -> None:
-    """Which revision was pinned is not known, so users get the latest one, and the approver reads so."""
+    """Which revision was pinned is not known, so users get the latest one, and the approver sees that."""
     async with production(quick("healthy"), maintenance=BY_REVISION) as (sim, context):
         await carried_out(EnableMaintenance(context), service="storefront")
         done = await carried_out(DisableMaintenance(context), service="storefront")
@@ -192,7 +192,7 @@ async def test_maintenance_by_revision_ends_with_the_latest_revision() -> None:
         assert sim.world.serving() == {GOOD: 100}
 
 
-async def test_rollback_is_refused_while_the_maintenance_page_is_served() -> None:
+async def test_a_rollback_is_refused_while_the_maintenance_page_is_served() -> None:
     """While the page is served, it is not known which revision caused the incident."""
     async with production(maintenance=BY_REVISION) as (_, context):
         await carried_out(EnableMaintenance(context), service="storefront")
@@ -202,7 +202,7 @@ async def test_rollback_is_refused_while_the_maintenance_page_is_served() -> Non
             await worked_out(RestoreLatest(context), service="storefront")
 
 
-async def test_revisions_probe_says_what_serves_and_what_was_before() -> None:
+async def test_the_revisions_probe_names_the_revision_that_serves_and_the_one_before() -> None:
     """It is evidence for the person who approves a rollback."""
     async with production() as (_, context):
         finding = await PatientRevisions(context).check(CloudRunParams(service="storefront"))

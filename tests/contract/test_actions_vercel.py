@@ -38,7 +38,7 @@ SERVICE = "storefront"
 
 
 def site_down(**changes: Any) -> Production:
-    """RetailGen's drill with short times."""
+    """Return RetailGen's production with short times."""
     scenario = load_scenario(REPOSITORY / "runbooks" / "retailgen" / "drills" / "site-down.yaml")
     return scenario.model_copy(update={"operation_takes": timedelta(milliseconds=60)} | changes)
 
@@ -49,7 +49,7 @@ async def hosted(
 ) -> AsyncGenerator[tuple[Simulated, SimulatedContext]]:
     """Run RetailGen's production, and yield it with a context whose clients talk to it."""
     smoke = Smoke.model_validate(
-        {"requests": 20, "paths": [SmokePath(path="/"), SmokePath(path="/api/export")], "timeout": "2s"}
+        {"requests": 20, "paths": [SmokePath(path="/"), SmokePath(path="/api/export")], "timeout": "60s", "p95": "60s"}
     )
     fields: dict[str, Any] = {
         "vercel": VercelHandle(project="retailgen", domain="retailgen.ai"),
@@ -113,7 +113,7 @@ async def test_a_second_rollback_is_refused() -> None:
 
 
 async def test_promoting_the_newest_reverses_a_rollback_and_can_be_undone() -> None:
-    """Its own undo pins production to what served."""
+    """Its undo pins production to the deployment that served."""
     async with hosted() as (sim, context):
         await carried_out(RollBack(context), service=SERVICE)
         await control(sim, "POST", "/deploy", FIX)
@@ -125,7 +125,7 @@ async def test_promoting_the_newest_reverses_a_rollback_and_can_be_undone() -> N
 
 
 async def test_an_undo_refuses_after_another_person_moved_the_domain() -> None:
-    """What another person chose is not overwritten."""
+    """The other person's choice is not overwritten."""
     async with hosted() as (sim, context):
         action = RollBack(context)
         done = await carried_out(action, service=SERVICE)
@@ -209,7 +209,7 @@ async def test_a_token_without_the_permission_is_denied() -> None:
         assert sim.world.serving() == {BAD: 100}
 
 
-async def test_the_probe_names_what_serves_and_what_served_before() -> None:
+async def test_the_probe_names_the_deployment_that_serves_and_the_one_before() -> None:
     """It is evidence for the person who approves."""
     async with hosted() as (_, context):
         check = await Deployments(context).check(ServiceParams(service=SERVICE))

@@ -24,7 +24,7 @@ TOKEN = "a-long-secret-of-this-test"
 
 @dataclass
 class Alone:
-    """A responder, its environment, and the simulated production that it works on."""
+    """A responder, its environment, and its simulated production."""
 
     home: Path
     variables: dict[str, str]
@@ -37,7 +37,7 @@ class Alone:
         return self.variables["ALLCLEAR_RESPONDER_URL"]
 
     def incident(self, incident_id: str) -> Incident | None:
-        """Return an incident as its journal tells it, or None if there is none."""
+        """Return an incident, replayed from the journal, or None if there is none."""
         journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"], DRILL)
         try:
             known = {row.id for row in journal.incidents()}
@@ -68,7 +68,7 @@ class Alone:
         )
 
     def simulated(self, path: str) -> Any:  # noqa: ANN401 - the control face's JSON
-        """Return what the simulated production's control face says at `path`."""
+        """Return the answer of the simulated production's control at `path`."""
         return httpx.get(f"{self.simulation.control.rstrip('/')}/{path}", timeout=LIMIT).raise_for_status().json()
 
 

@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: the command line in processes of its own, as a user runs it, and waiting."""
+"""Shared by the end-to-end tests: the command line in other processes, as a user runs it, and waiting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 OWN = ("ALLCLEAR_", "PREFECT_")
 
 LIMIT = 600.0
-"""Seconds after which a wait is given up. Generous, also for a busy machine: it only ends a test that would hang."""
+"""Seconds after which a wait fails. It only ends a test that would hang, on a busy machine, too."""
 
 
 def until(condition: Callable[[], Any], otherwise: Callable[[], object] = lambda: "") -> Any:  # noqa: ANN401 - its value
@@ -52,7 +52,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def allclear(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `allclear` with `words` from the repository's root and return how it ended."""
+    """Run `allclear` with `words` from the repository's root, and return its result."""
     return subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "allclear", *words],
         cwd=ROOT,
@@ -70,7 +70,7 @@ def make(*words: str) -> list[str]:
 
 
 def drill(scenario: str, home: Path) -> dict[str, Any]:
-    """Play a drill by `make drill` and return its result, with `misses` as the shortcomings of the response.
+    """Run a drill by `make drill`, and return its result; `misses` are the shortcomings of the response.
 
     How long it took is left out of them: a busy machine takes longer. Fails with what it printed if it has no result.
     """

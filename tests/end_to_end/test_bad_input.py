@@ -25,7 +25,7 @@ DO_IT = ("--reason", "a test", "--yes", *ME)
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended and what it printed."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -37,7 +37,7 @@ Cli = Callable[..., Said]
 
 @pytest.fixture(scope="module")
 def simulation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A simulated production in a process of its own; the file that describes it."""
+    """The file that describes a simulated production in another process."""
     described = tmp_path_factory.mktemp("production") / "simulation.json"
     scenario = ROOT / "runbooks/vintstreet/drills/payment-processing-down.yaml"
     with subprocess.Popen(  # noqa: S603 - our own program
@@ -79,13 +79,13 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def declared(cli: Cli) -> str:
-    """Declares an incident and returns its id."""
+    """Declare an incident, and return its id."""
     words = ("--severity", "P0", "--service", "storefront", "--runbook", "bad-deployment")
     return cli("respond", "Payments fail", *words, *ME).out.split()[0]
 
 
 def plain(said: Said, code: int, *words: str) -> None:
-    """Holds an error to its form: the exit code, one sentence with these words, the next step, no traceback."""
+    """Check the form of an error: exit code, one sentence with these words, a next step, and no traceback."""
     assert said.code == code, said
     sentence, arrow, _ = said.err.partition("\n→ ")
     assert arrow, said.err
@@ -118,8 +118,8 @@ def plain(said: Said, code: int, *words: str) -> None:
         ((*ROLL_BACK, "--yes", "--reason", "x", "--as", "Ana", "--role", "king"), 4, "king"),
     ],
 )
-def test_what_does_not_exist_is_said_in_a_sentence(cli: Cli, words: tuple[str, ...], code: int, says: str) -> None:
-    """An unknown company, incident, severity, service, action, revision, flag or role is named, with what there is."""
+def test_an_unknown_name_is_one_clear_error(cli: Cli, words: tuple[str, ...], code: int, says: str) -> None:
+    """The error names it and lists the known companies, severities, services, actions, flags or roles."""
     plain(cli(*words), code, says)
 
 
@@ -130,8 +130,8 @@ def test_a_refused_act_changes_nothing(cli: Cli, simulation: Path) -> None:
     assert [line for line in log if line["kind"] == "write"] == []
 
 
-def test_an_answer_must_fit_what_was_asked(cli: Cli) -> None:
-    """An ask that was never asked, and an ended incident, are refused in a sentence."""
+def test_an_answer_needs_an_open_question(cli: Cli) -> None:
+    """An unknown question and an incident that has ended are refused in one sentence."""
     incident = declared(cli)
     plain(cli("approve", f"{incident}/contain/nothing", *ME), 4, "never asked")
     plain(cli("approve", incident, *ME), 4, "no open question", f"allclear show {incident}")

@@ -1,4 +1,4 @@
-"""Whole drills, as `make drill` plays them, held against the simulated production's own log."""
+"""Whole drills, run by `make drill` and checked against the simulated production's own log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The P0 drill, played once for this file."""
+    """The result of the P0 drill, which is run once for this file."""
     return drill("payment-processing-down", tmp_path_factory.mktemp("drill") / "home")
 
 
@@ -26,7 +26,7 @@ def entries(played: dict[str, Any], kind: str, **fields: object) -> list[dict[st
 
 
 def event_log(played: dict[str, Any], kind: str, **fields: object) -> list[dict[str, Any]]:
-    """Return what the simulated production itself logged."""
+    """Return the simulated production's log entries of a kind with these fields."""
     found = [line for line in played["truth"] if line["kind"] == kind]
     return [line for line in found if all(line.get(key) == value for key, value in fields.items())]
 
@@ -37,20 +37,20 @@ def at(line: dict[str, Any], name: str = "at") -> datetime:
 
 
 def test_the_drill_goes_as_planned(played: dict[str, Any]) -> None:
-    """The response ends resolved, its rollback verified, nothing left in place."""
+    """The incident is resolved, the rollback is verified, and nothing is left in place."""
     assert played["misses"] == []
 
 
-def test_the_beginning_is_when_users_met_the_first_error(played: dict[str, Any]) -> None:
-    """The incident's beginning is the production's own first error, and detection came after it."""
+def test_the_incident_begins_with_the_users_first_error(played: dict[str, Any]) -> None:
+    """Its beginning is the time of the production's first error, and detection is later."""
     [opened] = entries(played, "incident.opened")
     [started] = event_log(played, "errors_started")
     assert abs(at(opened["record"], "began_at") - at(started)) < timedelta(seconds=1)
     assert at(opened) > at(started)
 
 
-def test_containment_is_claimed_only_after_the_last_error(played: dict[str, Any]) -> None:
-    """The traffic moved between intent and outcome, and `contained` stands after users met their last error."""
+def test_containment_is_recorded_only_after_the_last_error(played: dict[str, Any]) -> None:
+    """The traffic moved between intent and outcome, and `contained` is later than the users' last error."""
     [contained] = entries(played, "contained")
     [stopped] = event_log(played, "errors_stopped")
     assert at(stopped, "last_failed_at") < at(contained)
@@ -61,7 +61,7 @@ def test_containment_is_claimed_only_after_the_last_error(played: dict[str, Any]
 
 
 def test_each_act_was_issued_once(played: dict[str, Any]) -> None:
-    """Production saw two traffic changes (the rollback and its undo), one page taken and closed, one public post."""
+    """Production received two traffic changes (rollback and undo), one page, and one public incident."""
     assert [line["result"] for line in event_log(played, "write", api="cloud_run")] == ["done", "done"]
     posts = [line for line in event_log(played, "write", api="slack") if line["method"] == "chat.postMessage"]
     assert len(posts) == 2
@@ -69,8 +69,8 @@ def test_each_act_was_issued_once(played: dict[str, Any]) -> None:
     assert [line["action"] for line in event_log(played, "page")] == ["trigger", "acknowledge", "resolve"]
 
 
-def test_the_post_mortem_tells_what_happened(played: dict[str, Any]) -> None:
-    """The document names the revisions, who approved, the measured times and the record's head, and says simulated."""
+def test_the_post_mortem_has_the_facts_of_the_incident(played: dict[str, Any]) -> None:
+    """It has the revisions, the approver, the measured times, the record's head, and the mark of a simulation."""
     document, head = played["post_mortem"], played["entries"][-1]["hash"]
     for words in ("vintstreet-00041-wex", "vintstreet-00042-qoz", "Ana Ruiz (On-Call)", "SIMULATED", head):
         assert words in document
@@ -80,15 +80,15 @@ def test_the_post_mortem_tells_what_happened(played: dict[str, Any]) -> None:
     assert f"{seconds:.1f}".removesuffix(".0") + "s" in row
 
 
-def test_nothing_that_left_the_drill_hides_that_it_was_one(played: dict[str, Any]) -> None:
-    """Every message, page and public post of a drill says that it is simulated."""
+def test_every_text_of_a_drill_is_marked_as_simulated(played: dict[str, Any]) -> None:
+    """That holds for messages, pages and public posts."""
     told = [*event_log(played, "message"), *event_log(played, "status_post")]
     assert told
     assert all("SIMULATED" in str(line) for line in told)
 
 
 def test_a_flag_that_stays_off_is_handed_to_a_person(tmp_path: Path) -> None:
-    """In the broken-feature drill the flag stays off, and the ledger names who sees to it and until when."""
+    """In the broken-feature drill the flag stays off, and the ledger names its owner and the date."""
     played = drill("broken-feature", tmp_path / "home")
     assert played["misses"] == []
     [handed_over] = entries(played, "ledger.handed-over")

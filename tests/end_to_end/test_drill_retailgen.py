@@ -1,4 +1,4 @@
-"""RetailGen's drill, as `make drill` plays it: a company of its own words, contained through Vercel."""
+"""RetailGen's drill, run by `make drill`: its incident is contained through Vercel."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.end_to_end.stack_support import drill
 pytestmark = pytest.mark.slow
 
 
-def test_a_site_that_is_down_is_rolled_back_and_later_given_the_fix(tmp_path: Path) -> None:
-    """Vercel saw one rollback to what served before and one promotion of the fix; the public read the plan's words."""
+def test_a_site_that_is_down_is_rolled_back_and_later_gets_the_fix(tmp_path: Path) -> None:
+    """Vercel received one rollback and one promotion of the fix, and the public posts have the plan's texts."""
     played = drill("retailgen/site-down", tmp_path / "home")
     assert played["misses"] == []
     event_log = played["truth"]

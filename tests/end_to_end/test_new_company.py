@@ -1,4 +1,4 @@
-"""A company that no line of code knows: another language, other levels, other clocks, played to its post-mortem.
+"""A company with another language, other severities and other clocks, whose drill runs to its post-mortem.
 
 *Source:* tests/companies/nordwind, which is made up; Art. 33 GDPR for its 72 hours.
 """
@@ -29,13 +29,13 @@ DUTY = "meldung-art-33"
 
 @pytest.fixture(scope="module")
 def nordwind() -> Company:
-    """The company, as an incident finds it."""
+    """The company, as a response loads it."""
     return load_company(COMPANIES / "nordwind")
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Its first drill, played once for this file."""
+    """The result of its first drill, which is run once for this file."""
     home = tmp_path_factory.mktemp("nordwind") / "home"
     done = allclear("drill", "--company", "nordwind", "--json", "--home", str(home), ALLCLEAR_RUNBOOKS=str(COMPANIES))
     assert done.stdout.startswith("{"), f"{done.stdout}\n{done.stderr}"
@@ -44,7 +44,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def incident(played: dict[str, Any]) -> Incident:
-    """The drill's incident, as its journal tells it."""
+    """The drill's incident, replayed from its journal."""
     return replay([Entry.model_validate(entry) for entry in played["entries"]])
 
 
@@ -53,14 +53,14 @@ def records(played: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [entry["record"] for entry in played["entries"] if entry["record"]["kind"] == kind]
 
 
-def test_its_folder_has_nothing_to_complain_about(nordwind: Company) -> None:
-    """Every kind of line that a plan can have passes the check, umlauts and all."""
+def test_its_folder_has_no_diagnostics(nordwind: Company) -> None:
+    """Every kind of line that a plan can have passes the check, with umlauts."""
     assert [str(one) for one in check_company(nordwind.folder, Registry.installed(), PLACEHOLDERS, check_drills)] == []
 
 
 @pytest.mark.slow
 def test_its_drill_goes_as_planned(played: dict[str, Any]) -> None:
-    """All five phases are gone through, and the rollback is verified and undone."""
+    """All five phases were entered, and the rollback was verified and undone."""
     assert played["misses"] == []
     assert [one["phase"] for one in records(played, "phase.left")] == [
         "detect",
@@ -72,8 +72,8 @@ def test_its_drill_goes_as_planned(played: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_people_are_asked_and_told_in_its_own_words(played: dict[str, Any]) -> None:
-    """Asks, messages and the post-mortem are the company's German, and none of its letters is lost."""
+def test_questions_and_messages_are_in_its_language(played: dict[str, Any]) -> None:
+    """They and the post-mortem have the company's German texts, with all letters."""
     titles = [one["ask"]["title"] for one in records(played, "ask.opened")]
     assert "Geschäftsleitung anrufen" in titles
     told = [line["text"] for line in played["truth"] if line["kind"] == "message"]
@@ -83,8 +83,8 @@ def test_people_are_asked_and_told_in_its_own_words(played: dict[str, Any]) -> N
 
 
 @pytest.mark.slow
-def test_what_could_be_a_breach_is_treated_as_one_until_somebody_knows(played: dict[str, Any]) -> None:
-    """Logs are kept before the rollback is asked for, and the duty to report is the data protection officer's."""
+def test_a_possible_breach_is_treated_as_one_until_it_is_known(played: dict[str, Any]) -> None:
+    """Logs are saved before the rollback is proposed, and the data protection officer has the duty to report."""
     asks = [one["ask"] for one in records(played, "ask.opened")]
     order = [f"{ask['phase']}/{ask['step']}" for ask in asks]
     assert order.index("contain/evidence-protokolle") < order.index("contain/zurueckrollen")
@@ -97,7 +97,7 @@ def test_what_could_be_a_breach_is_treated_as_one_until_somebody_knows(played: d
 
 @pytest.mark.slow
 def test_its_clocks_are_its_own(nordwind: Company, incident: Incident) -> None:
-    """The 72 hours run from the first word of a person; a day's work is counted in Hamburg, without its holidays."""
+    """The 72 hours start with the first sign of a person. Business days are counted in Hamburg."""
     due = {one.name: one for one in deadlines(nordwind.plan, incident)}
     assert incident.aware_at is not None
     assert due[DUTY].starts is ClockStart.AWARENESS
@@ -112,7 +112,7 @@ def test_its_clocks_are_its_own(nordwind: Company, incident: Incident) -> None:
 
 
 def test_its_holidays_stop_its_clock(nordwind: Company) -> None:
-    """Two business days from the day before Christmas Eve end on the 29th: the 24th to the 27th are free."""
+    """Two business days from the day before Christmas Eve end on the 29th, because the 24th to the 27th are free."""
     plan = nordwind.plan
     begun = datetime(2026, 12, 23, 15, 0, tzinfo=plan.working_time.zone_info)
     [span] = [target.within for target in plan.severities[1].targets if target.name == "behebung"]
@@ -129,8 +129,8 @@ def test_its_rota_has_two_layers_at_night_on_a_friday(nordwind: Company) -> None
     assert [one.layer for one in rota.on_duty(tuesday, plan.working_time)] == ["erste"]
 
 
-def test_no_code_knows_it() -> None:
-    """Neither its name nor a word of its German stands anywhere in the code."""
+def test_the_code_does_not_mention_it() -> None:
+    """Neither its name nor a word of its German is in the code."""
     for package in ("allclear", "tasks", "flows", "deployments"):
         for path in (ROOT / package).rglob("*.py"):
             text = path.read_text(encoding="utf-8").lower()
@@ -139,7 +139,7 @@ def test_no_code_knows_it() -> None:
 
 
 def test_only_the_settings_name_a_company() -> None:
-    """Our first company stands in the code once: as the default of ALLCLEAR_COMPANY."""
+    """Our first company is in the code once, as the default of ALLCLEAR_COMPANY."""
     naming = [
         str(path.relative_to(ROOT))
         for package in ("allclear", "tasks", "flows", "deployments")

@@ -64,7 +64,7 @@ class Parts:
             self.kill(name)
 
     def wait_for_line(self, name: str, start: str) -> str:
-        """Return the first line of a part's log that starts with `start`, as soon as it is there."""
+        """Wait for the first line of a part's log that starts with `start`, and return it."""
 
         def check() -> str | None:
             lines = (self._home / f"{name}.log").read_text(errors="replace").splitlines(keepends=True)
@@ -74,7 +74,7 @@ class Parts:
 
 
 class Production:
-    """A response as it stands: the journal, Prefect's runs, and what production itself has logged."""
+    """The state of a response: its journal, Prefect's runs, and the production's own log."""
 
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self.parts = parts
@@ -82,11 +82,11 @@ class Production:
         self.api = parts.stack.environment["PREFECT_API_URL"]
 
     def incident(self, incident: str) -> Incident:
-        """Return an incident as its journal tells it."""
+        """Return an incident, replayed from the journal."""
         return self.engine.conductor.incident(incident)
 
     def alert(self) -> str:
-        """Send an alert and return the incident that it opened."""
+        """Send an alert, and return the incident that it opens."""
         token = {"Authorization": f"Bearer {self.parts.stack.token}"}
         where = f"{self.parts.stack.environment['ALLCLEAR_RESPONDER_URL']}/alerts"
         body = {"key": "payments", "title": "Payments fail", "labels": {"alertname": "PaymentProcessingFailures"}}
@@ -98,7 +98,7 @@ class Production:
         return until(opened, lambda: "an incident")
 
     def answer(self, ask: str, *, yes: bool) -> None:
-        """Answer a question as soon as it is open, in a role that may."""
+        """Answer a question as soon as it is open, in a role that may answer."""
         incident = ask.partition("/")[0]
         until(lambda: ask in self.incident(incident).asks, lambda: ask)
         role = self.incident(incident).asks[ask].ask.policy.roles[0]
@@ -110,11 +110,11 @@ class Production:
         return httpx.post(f"{self.api}/flow_runs/filter", json=body, timeout=LIMIT).json()
 
     def flows(self, incident: str) -> dict[str, int]:
-        """Return how many runs of which flow Prefect has for an incident."""
+        """Return the number of runs that Prefect has for an incident, by flow."""
         return dict(Counter(run["name"].partition(" ")[2] for run in self.runs(incident)))
 
     def writes(self) -> dict[str, int]:
-        """Return how often each system was written to, without Slack: the team's message follows every change."""
+        """Return the number of writes to each system, except Slack, whose message is updated after every change."""
         log = httpx.get(f"{self.parts.stack.simulation.control}/log", timeout=LIMIT).json()
         return dict(Counter(line["api"] for line in log if line["kind"] == "write" and line["api"] != "slack"))
 

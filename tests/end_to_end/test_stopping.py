@@ -24,7 +24,7 @@ pytestmark = [
 
 
 def of_home(home: Path) -> dict[int, str]:
-    """Return the processes that belong to the stack in `home`, as their environment shows."""
+    """Return the processes of the stack in `home`, found by their environment."""
     found: dict[int, str] = {}
     for one in Path("/proc").iterdir():
         try:
@@ -77,8 +77,8 @@ def test_a_drill_that_is_ended_in_the_middle_leaves_no_process_behind(tmp_path: 
                 os.kill(pid, signal.SIGKILL)
 
 
-def test_up_ends_everything_when_its_terminal_is_closed(tmp_path: Path) -> None:
-    """SIGHUP, and SIGTERM right after it, end `up` as Ctrl-C does."""
+def test_up_stops_everything_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    """SIGHUP, and SIGTERM right after it, stop `up` as Ctrl-C does."""
     home, ports = tmp_path / "home", Ports.free()
     words = ("up", "--simulated", "--port", str(ports.prefect), "--responder-port", str(ports.responder))
     process = start(home, *words)
@@ -96,7 +96,7 @@ def test_up_ends_everything_when_its_terminal_is_closed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
 def test_a_responder_whose_journal_hangs_can_be_stopped(tmp_path: Path, word: signal.Signals) -> None:
-    """Another process holds the journal's lock: the responder stops all the same."""
+    """Another process holds the journal's lock."""
     home, port = tmp_path, free_port()
     more = {
         "ALLCLEAR_COMPANY": "vintstreet",

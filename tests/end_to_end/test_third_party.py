@@ -51,7 +51,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def use_it(company: Path) -> None:
-    """Write into a company's folder what the example's README shows."""
+    """Add the snippets of the example's README to a company's folder."""
     blocks = re.findall(r"```yaml\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
     for file, block in zip(("systems.yaml", "plan.yaml", "runbooks/bad-deployment.yaml"), blocks, strict=True):
         yaml = YAML()
@@ -86,7 +86,7 @@ def test_check_accepts_a_folder_that_uses_both(variables: dict[str, str]) -> Non
 
 
 def test_an_alert_of_its_source_opens_an_incident(here: Alone) -> None:
-    """The responder verifies the shared secret, and reads the alert as the source does."""
+    """The responder verifies the shared secret, and the source parses the alert."""
     where = f"{here.address}/alerts/acme-monitor"
     body = {"check": "checkout", "state": "down", "since": datetime.now(UTC).isoformat()}
     assert httpx.post(where, json=body, headers={"Authorization": "Bearer wrong"}, timeout=LIMIT).status_code == 401

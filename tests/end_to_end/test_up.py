@@ -1,4 +1,4 @@
-"""`make up SIMULATED=1`, and every command of the README run against it, as a newcomer would."""
+"""`make up SIMULATED=1`, with every command of the README run against it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Up:
         self.variables = variables
 
     def incident(self, incident_id: str) -> Incident:
-        """Return an incident as its journal tells it."""
+        """Return an incident, replayed from the journal."""
         journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"], DRILL)
         try:
             incident = replay(journal.entries(incident_id))
@@ -52,7 +52,7 @@ class Up:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """`make up SIMULATED=1` on free ports, ended by one Ctrl-C, which must end everything."""
+    """`make up SIMULATED=1` on free ports. One Ctrl-C at the end must stop everything."""
     home, printed = tmp_path_factory.mktemp("up"), tmp_path_factory.mktemp("printed") / "out"
     ports = f"--port {free_port()} --responder-port {free_port()}"
     with printed.open("w") as out:
@@ -84,7 +84,7 @@ def commands() -> list[str]:
 
 
 def test_every_command_of_the_readme_works(up: Up) -> None:
-    """Run in the order of the page, each command ends well, and `make drill` and `make up` are run by these tests."""
+    """They are run in the order of the page. Other tests here run `make drill` and `make up`."""
     made = re.findall(
         r"^make .*", "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)), flags=re.MULTILINE
     )
@@ -98,7 +98,7 @@ def test_every_command_of_the_readme_works(up: Up) -> None:
 
 
 def answered(up: Up, command: str) -> subprocess.CompletedProcess[str] | None:
-    """Run a command and return how it ended; None if a system did not answer in time, because the machine is busy."""
+    """Run a command, and return its result, or None if a system did not answer in time on a busy machine."""
     done = subprocess.run(  # noqa: S602 - a command of the README
         command,
         shell=True,
@@ -119,8 +119,8 @@ def test_the_readme_shows_commands_that_exist() -> None:
     assert {word for word in told if word.isalpha() and word not in helped and word != "-sS"} == set()
 
 
-def test_an_alert_becomes_one_run_and_an_approval_on_the_command_line_wakes_it(up: Up) -> None:
-    """One alert, sent three times, is one incident and one `respond`; its suspended run goes on after an approval."""
+def test_an_alert_becomes_one_run_and_an_approval_on_the_command_line_resumes_it(up: Up) -> None:
+    """One alert, sent three times, is one incident and one `respond`; its suspended run is resumed by an approval."""
     alert = {"key": "streams", "title": "Errors", "labels": {"alertname": "ErrorRateHigh"}}
     token = {"Authorization": f"Bearer {up.variables['ALLCLEAR_ALERT_TOKEN']}"}
     known = {row["id"] for row in json.loads(allclear("incidents", "--json", **up.variables).stdout)}
@@ -145,7 +145,7 @@ def test_an_alert_becomes_one_run_and_an_approval_on_the_command_line_wakes_it(u
 
 
 def end_all(up: Up, known: set[str]) -> None:
-    """End what earlier tests left open, so that an alert opens an incident of its own."""
+    """End the incidents of earlier tests, so that an alert opens a new one."""
     for incident_id in sorted(known):
         for act in up.incident(incident_id).in_place:
             allclear("undo", incident_id, act.id, "--as", "Ben", "--role", "tech_lead", **up.variables)
@@ -153,7 +153,7 @@ def end_all(up: Up, known: set[str]) -> None:
         allclear("false-alarm", incident_id, *words, **up.variables)
 
 
-def test_forms_offer_what_the_plan_has(up: Up) -> None:
+def test_forms_offer_the_values_of_the_plan(up: Up) -> None:
     """In Prefect, the form offers the plan's severities, services and runbooks, and refuses others and blanks."""
     api = up.variables["PREFECT_API_URL"]
     deployment = httpx.get(f"{api}/deployments/name/vintstreet-respond/Start an incident", timeout=LIMIT).json()
@@ -167,14 +167,14 @@ def test_forms_offer_what_the_plan_has(up: Up) -> None:
 
 
 def start(up: Up, deployment: dict[str, Any], parameters: dict[str, Any]) -> httpx.Response:
-    """Run a deployment with what a person has filled in."""
+    """Run a deployment with the values that a person filled in."""
     body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
     url = f"{up.variables['PREFECT_API_URL']}/deployments/{deployment['id']}/create_flow_run"
     return httpx.post(url, json=body, timeout=LIMIT)
 
 
 def test_an_action_is_started_by_hand_in_prefect(up: Up) -> None:
-    """*Switch a feature flag off* carries out its action in an incident, and the run says what came of it."""
+    """*Switch a feature flag off* carries out its action in an incident, and the run shows the result."""
     api = up.variables["PREFECT_API_URL"]
     name = "vintstreet-manual-action/Switch a feature flag off"
     deployment = httpx.get(f"{api}/deployments/name/{name}", timeout=LIMIT).json()
@@ -191,7 +191,7 @@ def test_an_action_is_started_by_hand_in_prefect(up: Up) -> None:
     assert "feature-flag-disable" in state["message"]
 
 
-def test_every_entrypoint_loads() -> None:
+def test_every_entry_point_loads() -> None:
     """Each deployment's module can be imported as the runner does it, without Prefect's placeholder."""
     code = (
         "from allclear.company import find_company; from deployments.catalog import deployments_of; "
@@ -208,8 +208,8 @@ def test_every_entrypoint_loads() -> None:
     assert done.stdout.strip() == "all", done.stderr
 
 
-def test_two_stacks_do_not_meet() -> None:
-    """A port that is taken is said in one sentence, before anything is started."""
+def test_a_port_that_is_taken_is_one_clear_error() -> None:
+    """It comes before anything is started."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         done = allclear("up", "--simulated", "--port", str(server.getsockname()[1]))
     assert done.returncode == 3

@@ -12,7 +12,7 @@ Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 class FakeVendor(httpx.AsyncBaseTransport):
-    """Returns its answers in turn, the last one for ever, and stores the requests."""
+    """Returns its answers in turn, then repeats the last one, and stores the requests."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)

@@ -15,7 +15,7 @@ from tests.unit.extensions_support import install
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
-    """Entry points are found anew before and after each test."""
+    """Forget the entry points that were found, before and after each test."""
     forget_installed()
     yield
     forget_installed()

@@ -65,7 +65,7 @@ KEYS_IN_SOURCE = {
         'f"{incident.id}/{phase}/again-{len(runs)}"',
     ),
 }
-"""Keys that the code builds in one place: the module below `allclear/`, and the expression that must stand in it."""
+"""Keys that the code builds in one place: the module below `allclear/`, and the expression that it must contain."""
 
 
 def _key_shapes() -> Iterator[str]:
@@ -96,7 +96,7 @@ def _fields(model: type[BaseModel]) -> list[str]:
 
 
 def _reachable(roots: Iterable[type[BaseModel]]) -> dict[str, list[str]]:
-    """Return the models that `roots` hold, with their fields, by name."""
+    """Return `roots` and the models within them: name -> fields."""
     found: dict[str, list[str]] = {}
     waiting = list(roots)
     while waiting:

@@ -1,4 +1,4 @@
-"""What the probes make of a service's answers."""
+"""The verdicts of the probes about a service's answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def smoke(**more: object) -> Smoke:
 
 
 def answers(*groups: tuple[int, WebAnswer]) -> list[tuple[SmokePath, WebAnswer]]:
-    """Return so many of each answer."""
+    """Return the given number of each answer."""
     path = smoke().paths[0]
     return [(path, answer) for count, answer in groups for _ in range(count)]
 

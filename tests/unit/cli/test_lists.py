@@ -1,4 +1,4 @@
-"""What the command line lists: whole commands, times with their zone, and headings."""
+"""Lists on the command line: commands are whole, times have their zone, and columns have headings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMMANDS = (alerts, incidents)
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """An engine on the journal that the command line finds, whose window has 80 columns."""
+    """An engine on the journal that the command line uses, in a window of 80 columns."""
     for name in [name for name in os.environ if name.startswith("ALLCLEAR_")]:
         monkeypatch.delenv(name)
     url = new_journal(tmp_path)
@@ -37,7 +37,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 
 def printed(*words: str) -> str:
-    """Return what a command prints, which must end well."""
+    """Run a command, which must succeed, and return its output."""
     done = CliRunner().invoke(app, list(words))
     assert done.exit_code == 0, done.output
     return done.output
@@ -63,8 +63,8 @@ def test_a_command_can_be_copied_from_a_narrow_window(engine: Engine) -> None:
     assert approve.endswith('--reason "..."')
 
 
-def test_incidents_stand_under_a_heading_that_names_the_zone(engine: Engine) -> None:
-    """Times are UTC, and the heading says so; an open question is below its incident, with its whole id."""
+def test_the_list_of_incidents_has_a_heading_with_the_time_zone(engine: Engine) -> None:
+    """Times are UTC. An open question is below its incident, with its whole id."""
     incident = opened(engine)
     heading, line, ask = printed("incidents").splitlines()
     assert "Opened (UTC)" in heading
@@ -73,7 +73,7 @@ def test_incidents_stand_under_a_heading_that_names_the_zone(engine: Engine) -> 
 
 
 def test_one_damaged_record_hides_no_other_incident(engine: Engine) -> None:
-    """The others are listed, as JSON too, and what is left in place."""
+    """The others are in the list, in its JSON, and in the list of what is in place."""
     damaged = engine.intake.take(ALERT, "d1").incident
     assert damaged is not None
     other, _ = engine.journal.open_incident(
@@ -85,7 +85,7 @@ def test_one_damaged_record_hides_no_other_incident(engine: Engine) -> None:
     assert "Nothing is left in place" in printed("in-place")
 
 
-def test_the_list_of_alerts_has_a_heading_and_says_each_thing_once(engine: Engine) -> None:
+def test_the_list_of_alerts_has_a_heading(engine: Engine) -> None:
     """Each alert has its time in UTC, its source, its state, and the id that `retry` takes."""
     kept = received(engine.journal, "json", {}, b"{", "1")[0]
     engine.journal.set_delivery_state(kept, "quarantined", "It cannot be read.")

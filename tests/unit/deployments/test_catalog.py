@@ -1,4 +1,4 @@
-"""The deployments of a company: what they are called, and that each form offers only what works."""
+"""The deployments of a company: their names, and forms that offer only what works."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def specs(company: str) -> dict[str, DeploymentSpec]:
 
 
 def actions(company: str) -> dict[str, str]:
-    """Return the actions that a person may start by hand: what the deployment is called → the action."""
+    """Return the actions that a person may start by hand: name of the deployment → action."""
     return {name: spec.parameters["action"] for name, spec in specs(company).items() if spec.kind == "action"}
 
 
 def faults(spec: DeploymentSpec, parameters: dict[str, Any]) -> list[str]:
-    """Return what the form has against these parameters, as Prefect's server checks them."""
+    """Return the form's errors for these parameters, as Prefect's server checks them."""
     merged = {**spec.parameters, **parameters}
     return [error.message for error in Draft202012Validator(spec.form).iter_errors(merged)]
 
 
 def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None:
-    """VintStreet has Cloud Run, flags and maintenance; RetailGen has Vercel, and nothing that could not work."""
+    """VintStreet has Cloud Run, flags and maintenance. RetailGen has only Vercel."""
     assert set(actions("vintstreet").values()) == {
         "cloud_run.rollback_traffic",
         "cloud_run.restore_latest",
@@ -44,8 +44,8 @@ def test_each_company_is_offered_the_actions_that_its_services_can_run() -> None
     assert set(actions("retailgen").values()) == {"vercel.rollback", "vercel.promote"}
 
 
-def test_an_action_is_called_by_what_it_does() -> None:
-    """The name that Prefect shows in bold is the action's title."""
+def test_a_deployment_of_an_action_has_the_action_s_title() -> None:
+    """Prefect shows it in bold."""
     assert actions("vintstreet")["Roll back traffic"] == "cloud_run.rollback_traffic"
 
 
@@ -58,7 +58,7 @@ def test_names_are_unique_and_do_not_repeat_the_company(company: str) -> None:
     assert all(spec.flow.name.startswith(f"{company}-") for spec in every)
 
 
-def test_what_allclear_starts_is_there_under_the_names_that_it_uses() -> None:
+def test_the_flows_that_allclear_starts_exist_under_the_names_that_it_uses() -> None:
     """The outbox finds the deployment of each flow by its path in Prefect's API, and needs the incident's id only."""
     every = deployments_of(find_company("vintstreet"), Registry.installed())
     for flow in STARTED_BY_ALLCLEAR:
@@ -70,8 +70,8 @@ def test_what_allclear_starts_is_there_under_the_names_that_it_uses() -> None:
         assert faults(spec, {"incident": "VS-1"}) == []
 
 
-def test_a_form_says_what_is_required_and_takes_no_blank() -> None:
-    """An incident needs a title and a name that are more than spaces."""
+def test_a_form_refuses_a_missing_or_blank_value() -> None:
+    """An incident needs a title and a name, which cannot be only spaces."""
     start = specs("vintstreet")["Start an incident"]
     assert faults(start, {"title": "Slow", "name": "Ana"}) == []
     assert faults(start, {"name": "Ana"}) == ["'title' is a required property"]
@@ -79,8 +79,8 @@ def test_a_form_says_what_is_required_and_takes_no_blank() -> None:
     assert faults(start, {"title": "Slow", "name": "Ana", "service": "shop"})
 
 
-def test_the_form_of_an_action_is_drawn_from_its_parameters() -> None:
-    """A service and a flag are chosen among those there are; an unknown parameter is refused."""
+def test_the_form_of_an_action_has_its_parameters() -> None:
+    """A service and a flag are chosen from the known ones, and an unknown parameter is refused."""
     flag = specs("vintstreet")["Switch a feature flag off"]
     given = {"reason": "errors", "name": "Ana"}
     assert faults(flag, {**given, "params": {"flag": "new_checkout"}}) == []
@@ -93,16 +93,16 @@ def test_the_form_of_an_action_is_drawn_from_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("company", ["vintstreet", "retailgen"])
-def test_a_role_that_the_plan_lacks_is_no_default(company: str) -> None:
-    """Each form begins with a role of the company's own plan."""
+def test_the_default_role_is_one_of_the_plan(company: str) -> None:
+    """That holds for each form with a role."""
     roles = find_company(company).plan.roles
     for spec in specs(company).values():
         if "role" in spec.form["properties"]:
             assert spec.parameters["role"] in roles
 
 
-def test_what_is_preloaded_follows_from_the_companys_systems() -> None:
-    """RetailGen's runs find Vercel's actions imported, and do not wait for Cloud Run's library."""
+def test_the_modules_of_the_companys_systems_are_preloaded() -> None:
+    """For RetailGen these are Vercel's actions, without Cloud Run's library."""
     ours, theirs = (preload(find_company(company), Registry.installed()) for company in ("vintstreet", "retailgen"))
     assert {"tasks.cloud_run.actions", "google.cloud.run_v2", "postgrest", "slack_sdk"} <= set(ours)
     assert "tasks.vercel.actions" in theirs

@@ -24,5 +24,5 @@ STEP = Step(id="roll-back", title="Roll back traffic", action="cloud_run.rollbac
     ],
 )
 def test_a_task_is_named_by_what_it_does(move: Move, title: str) -> None:
-    """A move about a step carries the step's title; another one says what it does."""
+    """The name has the title of the move's step, if it has one."""
     assert title_of(move) == title

@@ -12,7 +12,7 @@ BACKOFF = Backoff(first=0.2, longest=1.0)
 
 
 class Sender:
-    """Returns its attempts in turn, the last one for ever, and counts the calls."""
+    """Returns its attempts in turn, then repeats the last one, and counts the calls."""
 
     def __init__(self, *attempts: Attempt[str]) -> None:
         self._attempts = list(attempts)

@@ -1,4 +1,4 @@
-"""Asking who served before: all at once, two seconds at most, and never in the way of a rollback."""
+"""Reading the sources of evidence: all at once, for two seconds at most, and a rollback never fails because of one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Hangs(httpx.AsyncBaseTransport):
     waiting = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Wait for ever."""
+        """Never answer."""
         _ = request
         Hangs.waiting += 1
         return await asyncio.get_running_loop().create_future()
@@ -100,7 +100,9 @@ async def test_systems_that_hang_are_asked_together_and_given_two_seconds(monkey
         httpx.ReadError("broken"),
     ],
 )
-async def test_a_system_that_refuses_gives_no_evidence_and_no_secret_away(answer: httpx.Response | Exception) -> None:
+async def test_a_system_that_refuses_gives_no_evidence_and_reveals_no_secret(
+    answer: httpx.Response | Exception,
+) -> None:
     """Its own reason is reported, without our token in it."""
     found = await gather_evidence(context(lambda: FakeVendor(answer)), IDENTITY)
     assert found.evidence == ()

@@ -61,7 +61,7 @@ def logged(revision: str, hours: float = 1) -> Evidence:
 
 
 def counted(**totals: int | tuple[int, int]) -> tuple[Evidence, ...]:
-    """Return what the requests say: revision -> total, or total and failed."""
+    """Return the evidence of requests: revision -> total, or total and failed."""
     pairs = {name: (value, 0) if isinstance(value, int) else value for name, value in totals.items()}
     return tuple(
         by_requests(
@@ -88,7 +88,7 @@ class History:
     evidence: tuple[Evidence, ...]
     target: str | None
     words: str = ""
-    """What the reason, an objection, or the refusal must contain."""
+    """A text that the reason, an objection, or the refusal must contain."""
 
 
 HISTORIES = {
@@ -125,7 +125,7 @@ HISTORIES = {
     "the record is overtaken by well answered requests of a later revision": History(
         seen([LATEST], *FOUR), (recorded("a", 70), *counted(c=18_400)), "c", "Against it: a was healthy"
     ),
-    "the record is overtaken by the log alone: nobody knows how that one fared": History(
+    "the log alone has a newer one than the record: it is not known whether that one was healthy": History(
         seen([LATEST], *FOUR), (recorded("a", 70), logged("c")), None, "c had 100 %"
     ),
     "the requests contradict the record of the same time": History(
@@ -211,7 +211,7 @@ def test_candidates_come_with_what_is_known_of_each() -> None:
     assert told["a"] == "made 3 d before the incident, ready, answered 0 requests in the hour before"
 
 
-def test_what_is_not_known_is_told_beside_the_choice() -> None:
+def test_missing_evidence_is_reported_with_the_choice() -> None:
     """A source without evidence is reported, and is never an error."""
     missing = "Not known: which revision answered requests before (no answer within 2 s)."
     choice = choose_previous(seen([LATEST], *FOUR), None, past(recorded("c", 1), unknown=(missing,)))
@@ -252,8 +252,8 @@ def test_nothing_older_is_refused_with_what_is_wrong_with_each() -> None:
     assert refused.value.candidates == ()
 
 
-def test_serving_what_is_not_listed_is_refused() -> None:
-    """Without the age of what serves, nothing is known to be older."""
+def test_a_serving_revision_that_is_not_listed_is_refused() -> None:
+    """Without its age, no revision is known to be older."""
     with pytest.raises(Refused, match="not among the revisions"):
         choose_previous(seen([Traffic(revision="gone", percent=100)], *FOUR), None, past())
 
