@@ -1,7 +1,7 @@
 """A small client of Prefect's API.
 
 It uses HTTP itself: importing Prefect takes seconds, and the processes that must answer at once never import it.
-Only ids and checked words are sent: Prefect evaluates nested parameters, so no text of an alert may be among them.
+Only ids and checked values are sent, because Prefect evaluates nested parameters: no text of an alert is among them.
 
 *Source:* Prefect's REST API, version 3 (`POST /deployments/{id}/create_flow_run`, `POST /flow_runs/{id}/resume`).
 """

@@ -12,10 +12,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from allclear.domain.base import utc_now
+from allclear.domain.errors import AllclearError, JournalError
 from allclear.domain.records import ActIntended
 from allclear.journal.ports import Claim
 from allclear.journal.sql_journal import SqlJournal
@@ -141,3 +143,24 @@ def claim(journal: SqlJournal, incident: str, act: str = "a", resource: str = "d
     """Ask for the claim on a resource, for one act."""
     intent = ActIntended(act=act, digest="d", change={}, holder=journal.holder)
     return journal.claim(resource, incident, act, LEASE, intent, MACHINE)
+
+
+def error_of_opening(url: str, kind: type[AllclearError] = JournalError) -> str:
+    """Return the error of opening a journal and writing to it, after checking that it is plain."""
+    with pytest.raises(kind) as raised:
+        _open_and_write(url)
+    error = raised.value
+    assert error.next_step
+    for text in (error.message, error.next_step):
+        assert "\n" not in text
+        assert "sqlalche.me" not in text
+        assert text.endswith(".")
+    return str(error)
+
+
+def _open_and_write(url: str) -> None:
+    journal = SqlJournal(url, REAL)
+    try:
+        open_one(journal)
+    finally:
+        journal.close()

@@ -36,7 +36,7 @@ PLACEHOLDERS: dict[str, str] = {
     "date": "The day it was detected, as YYYY-MM-DD.",
     "written": "When this document was written, in UTC.",
     "status": "How it stands: INVESTIGATING, IDENTIFIED (the cause), CONTAINED, RESOLVED or FALSE ALARM.",
-    "incident_lead": "Who is incident commander; empty if nobody is.",
+    "incident_lead": "The incident commander; empty if there is none.",
     "roles": "Who had which role last, a list.",
     "severity": "Its severity at the end.",
     "severity_history": "Each severity it had, since when and why, a list.",

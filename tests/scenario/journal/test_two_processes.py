@@ -1,4 +1,4 @@
-"""Two processes on one journal: nothing is lost, and the claim of a process that was killed is free at once."""
+"""Two processes on one journal: nothing is lost, a killed process frees its claim, and a foreign lock is an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from allclear.journal.ports import Acquired, Held
 from allclear.journal.sql_journal import SqlJournal
-from tests.journal_support import Journals, SteppedClock, claim, open_one
+from tests.journal_support import Journals, SteppedClock, claim, error_of_opening, manual, open_one
 from tests.scenario.response_support import append_all, hold_claim, open_all
 from tests.scopes import REAL
 
@@ -96,3 +96,13 @@ def test_the_claim_of_a_killed_process_is_free_before_its_lease_expires(
         assert monotonic() < end, held
         sleep(0.01)
     assert isinstance(claim(journal, incident, "contain/1"), Acquired)
+
+
+def test_a_journal_that_another_program_has_locked(url: str) -> None:
+    """The error comes after a few seconds of waiting."""
+    with manual(url) as connection:
+        if url.startswith("sqlite"):
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        else:
+            connection.exec_driver_sql("BEGIN; LOCK TABLE incidents")
+        assert "locked by another program" in error_of_opening(url)

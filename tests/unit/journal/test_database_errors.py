@@ -14,42 +14,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from allclear.domain.errors import AllclearError, ConfigError, JournalError
+from allclear.domain.errors import ConfigError
 from allclear.journal.database import HEAD
 from allclear.journal.sql_journal import SqlJournal
 from allclear.journal.tables import METADATA
-from tests.journal_support import Journals, manual, open_one
+from tests.journal_support import Journals, error_of_opening, manual
 from tests.scopes import REAL
-
-
-def _error(url: str, kind: type[AllclearError] = JournalError) -> str:
-    """Return the error of opening the journal and writing to it, after checking that it is plain."""
-    with pytest.raises(kind) as raised:
-        _use(url)
-    error = raised.value
-    assert error.next_step
-    for text in (error.message, error.next_step):
-        assert "\n" not in text
-        assert "sqlalche.me" not in text
-        assert text.endswith(".")
-    return str(error)
-
-
-def test_a_journal_that_another_program_has_locked(url: str) -> None:
-    """The error comes after a few seconds of waiting."""
-    with manual(url) as connection:
-        if url.startswith("sqlite"):
-            connection.exec_driver_sql("BEGIN EXCLUSIVE")
-        else:
-            connection.exec_driver_sql("BEGIN; LOCK TABLE incidents")
-        assert "locked by another program" in _error(url)
 
 
 def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     """The file is not changed."""
     path = tmp_path / "notes.txt"
     path.write_text("Buy milk.\n" * 1000)
-    assert "it is another file" in _error(f"sqlite:///{path}")
+    assert "it is another file" in error_of_opening(f"sqlite:///{path}")
     assert path.read_text() == "Buy milk.\n" * 1000
 
 
@@ -63,7 +40,7 @@ def test_a_database_of_another_program(journals: Journals, tables: list[str]) ->
         for table in tables:
             connection.exec_driver_sql(f"CREATE TABLE {table} (version_num TEXT)")
             connection.exec_driver_sql(f"INSERT INTO {table} VALUES ('0001')")  # noqa: S608 - the names are above
-    assert "not a journal" in _error(url)
+    assert "not a journal" in error_of_opening(url)
     with manual(url) as connection:
         assert sorted(inspect(connection).get_table_names()) == tables
 
@@ -72,7 +49,7 @@ def test_a_journal_of_a_newer_version(url: str) -> None:
     """An older allclear refuses to use it."""
     with manual(url) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    assert "newer" in _error(url)
+    assert "newer" in error_of_opening(url)
 
 
 def test_the_migrations_create_the_tables_that_the_code_uses(journals: Journals) -> None:
@@ -88,7 +65,7 @@ def test_the_migrations_create_the_tables_that_the_code_uses(journals: Journals)
 def test_a_file_in_place_of_the_journal_s_folder(tmp_path: Path) -> None:
     """The folder cannot be made."""
     (tmp_path / "file").touch()
-    assert "cannot be opened" in _error(f"sqlite:///{tmp_path}/file/journal.db")
+    assert "cannot be opened" in error_of_opening(f"sqlite:///{tmp_path}/file/journal.db")
 
 
 @pytest.mark.parametrize(
@@ -105,20 +82,12 @@ def test_a_file_in_place_of_the_journal_s_folder(tmp_path: Path) -> None:
         "postgresql://ana:s3cret@host:port/db",
     ],
 )
-def test_a_journal_url_that_cannot_work_is_a_configuration_error(address: str) -> None:
+def test_a_journal_url_that_cannot_work_is_a_configurationerror_of_opening(address: str) -> None:
     """It is not a URL, has another kind of database or driver, names no database, or would be only in memory."""
-    error = _error(address, ConfigError)
+    error = error_of_opening(address, ConfigError)
     assert "sqlite:///path/to/journal.db" in error
     assert "postgresql://user@host/database" in error
     assert "s3cret" not in error
-
-
-def _use(url: str) -> None:
-    journal = SqlJournal(url, REAL)
-    try:
-        open_one(journal)
-    finally:
-        journal.close()
 
 
 @contextmanager
@@ -149,7 +118,7 @@ def _unprivileged() -> Generator[Path]:
 def test_a_journal_without_write_permission() -> None:
     """Neither the file nor its folder can be written."""
     with _unprivileged() as folder:
-        error = _error(f"sqlite:///{folder}/journal.db")
+        error = error_of_opening(f"sqlite:///{folder}/journal.db")
     assert "is read-only" in error or "cannot be opened" in error
 
 
@@ -157,5 +126,5 @@ def test_a_folder_without_write_permission() -> None:
     """A new journal cannot be created in the folder, nor in a folder below it that would have to be made."""
     with _unprivileged() as folder:
         for place in ("closed/journal.db", "closed/deeper/journal.db"):
-            error = _error(f"sqlite:///{folder}/{place}")
+            error = error_of_opening(f"sqlite:///{folder}/{place}")
             assert "is read-only" in error or "cannot be opened" in error
