@@ -186,7 +186,7 @@ async def test_a_dry_run_answers_and_changes_nothing() -> None:
         answer = await client.put(SHOP, json=service, params={"dryRun": "all"})
         assert answer.json()["spec"]["traffic"] == [{"revisionName": GOOD, "percent": 100}]
         assert recorded(sim, "write")[-1]["validate_only"] is True
-        await asyncio.sleep(0.1)
+        assert not [operation for operation in sim.world.service.operations.values() if not operation.done]
         assert sim.world.serving() == {BAD: 100}
         service["spec"]["traffic"] = [{"revisionName": GOOD, "percent": 90}]
         refused(await client.put(SHOP, json=service, params={"dryRun": "all"}), 400, "INVALID_ARGUMENT")
