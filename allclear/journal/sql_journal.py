@@ -18,7 +18,7 @@ from allclear.journal.url import open_database
 
 
 class SqlJournal(SqlClaims, SqlInbox, SqlOutbox, SqlAlerts, SqlOverrides, SqlBaselines, SqlStats):
-    """A journal in a SQL database; `allclear.journal.ports` says what each method promises."""
+    """A journal in a SQL database; `allclear.journal.ports` documents its methods."""
 
     def __init__(self, url: str, scope: Scope, clock: Clock = utc_now) -> None:
         """Open the journal at `url` in `scope`: `sqlite:///journal.db`, or `postgresql://user@host/database`.

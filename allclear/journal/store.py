@@ -1,4 +1,4 @@
-"""What the parts of a SQL journal share."""
+"""The base of the classes that make up a SQL journal."""
 
 from __future__ import annotations
 

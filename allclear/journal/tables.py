@@ -91,7 +91,7 @@ INBOX = Table(
     Column("reason", TEXT, nullable=False),
     Column("taken_in", Integer, nullable=False),
 )
-"""What monitoring sent, byte for byte; until it is settled, its first `read_to` alerts are taken in."""
+"""Requests of monitoring systems, byte for byte. While one is `new`, its first `taken_in` alerts are processed."""
 
 OUTBOX = Table(
     "outbox",
@@ -178,7 +178,7 @@ ALERT_DECISIONS = Table(
     Column("reason", TEXT, nullable=False),
     Column("count", Integer, nullable=False),
 )
-"""What was decided about each alert of each delivery, and why; `incident` is empty if there is none."""
+"""The decision on each alert of each delivery, with its reason; `incident` is empty if there is none."""
 Index(
     "alert_decisions_once",
     ALERT_DECISIONS.c.delivery,
