@@ -128,7 +128,13 @@ def labels_from_tags(tags: object) -> dict[str, str]:
 
 
 def key(*parts: str) -> str:
-    """Return the alert's key made of a vendor's ids; different ids never give the same key."""
+    """Return the alert's key made of a vendor's ids; different ids never give the same key.
+
+    Raises ValueError if all of them are empty: alerts without an id would count as one.
+    """
+    if not any(parts):
+        msg = "the alert has no id: every field that identifies it is empty"
+        raise ValueError(msg)
     whole = "/".join(quote(part, safe="@:+=,~", errors="replace") for part in parts)
     return whole if len(whole) <= _MAX_KEY else digest(list(parts))
 

@@ -447,3 +447,10 @@ def test_a_complete_body_of_a_vendor_is_parsed(file: str, source: str, state: st
     """Bodies with every field that the vendor sends, independent of our samples, give one alert each."""
     alert: Alert = alert_of(source, RawRequest((BODIES / file).read_bytes()))
     assert (alert.state, bool(alert.key), bool(alert.title)) == (state, True, True)
+
+
+def test_an_alert_whose_ids_are_all_empty_is_refused() -> None:
+    """Otherwise all such alerts would have one key."""
+    with pytest.raises(ValueError, match="has no id"):
+        key("", "")
+    assert key("", "1") == "/1"
