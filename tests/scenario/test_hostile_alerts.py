@@ -49,12 +49,12 @@ from tests.unit.responder.sources.mutations import CANARY, PREFECT_BLOCK, TRICKS
 from tests.unit.responder.sources.sources_support import EVERY, sample
 from tests.unit.responder.sources.test_authentication import CONFIGURED, ENVIRON, company_with, credentials_of
 
-UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
-def unseen(text: str) -> list[str]:
+def invisible(text: str) -> list[str]:
     """Return the invisible characters of a text, apart from line ends."""
-    return [character for character in text if character != "\n" and unicodedata.category(character) in UNSEEN]
+    return [character for character in text if character != "\n" and unicodedata.category(character) in INVISIBLE]
 
 
 # --- through the endpoints, with a Prefect that records every call -----------------------------------------
@@ -159,7 +159,7 @@ def test_prefect_receives_only_ids_and_checked_values(
         for name, form in RUN.items():
             assert form.fullmatch(json.dumps(start[name])), (name, start[name])
     assert all(CANARY not in path + body and "__prefect" not in body for path, body in calls)
-    assert all(not unseen(delivery["reason"]) and delivery["reason"].isprintable() for delivery in shown)
+    assert all(not invisible(delivery["reason"]) and delivery["reason"].isprintable() for delivery in shown)
 
 
 def test_three_hundred_mutated_requests_are_answered_without_a_server_error(
@@ -191,7 +191,7 @@ def test_three_hundred_mutated_requests_are_answered_without_a_server_error(
     fields = ("key", "title", "severity", "service", "reason")
     for delivery in shown:
         texts = [delivery["reason"], *(alert[name] for alert in delivery["alerts"] for name in fields)]
-        assert not [text for text in texts if unseen(text) or "\n" in text]
+        assert not [text for text in texts if invisible(text) or "\n" in text]
 
 
 def send(client: TestClient, source: str, request: RawRequest) -> int:
@@ -251,13 +251,13 @@ async def test_a_hostile_alert_stays_plain_text_in_every_text_for_people(tmp_pat
     assert any(CANARY in message for message in messages)
     for message in messages:
         assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", message), message
-        assert not unseen(message)
+        assert not invisible(message)
     assert [CANARY in page for page in pages] == [True]
-    assert not [page for page in pages if unseen(page) or "\n" in page or len(page) > 1024]
+    assert not [page for page in pages if invisible(page) or "\n" in page or len(page) > 1024]
     assert public
     assert not [line for line in public if CANARY in line], "public texts come from the plan, not from an alert"
     for text in markdown:
-        assert not unseen(text)
+        assert not invisible(text)
         tokens = MarkdownIt("commonmark").parse(text)
         inside = [child for token in tokens for child in token.children or []]
         assert not [token for token in tokens if token.type == "html_block"]
@@ -265,4 +265,4 @@ async def test_a_hostile_alert_stays_plain_text_in_every_text_for_people(tmp_pat
         assert not [token for token in inside if "evil" in str(token.attrs)]
     assert CANARY in document
     assert CANARY in terminal.getvalue()
-    assert not unseen(terminal.getvalue())
+    assert not invisible(terminal.getvalue())

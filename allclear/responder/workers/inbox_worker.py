@@ -99,11 +99,13 @@ class InboxWorker:
     def take_in(self) -> None:
         """Take in every delivery that waits. Raises JournalError; the remaining deliveries then stay in the inbox."""
         while waiting := self._journal.unread():
-            self._open = {one: self._open[one] for one, _ in waiting if one in self._open}
+            self._open = {delivery: self._open[delivery] for delivery, _ in waiting if delivery in self._open}
             while waiting:
                 reached = self._turn(self._next(waiting))
-                unfinished = {one.delivery.source for one in reached if not one.finished}
-                waiting = [(one, source) for one, source in waiting[len(reached) :] if source not in unfinished]
+                unfinished = {current.delivery.source for current in reached if not current.finished}
+                waiting = [
+                    (delivery, source) for delivery, source in waiting[len(reached) :] if source not in unfinished
+                ]
                 sleep(_PAUSE)
                 report_progress()  # a long queue is not a stuck loop
 
@@ -129,44 +131,44 @@ class InboxWorker:
                 while len(reached) < len(waiting) and (not reached or monotonic() < end):
                     reached.append(self._take_until(waiting[len(reached)], end))
         except Exception:  # noqa: BLE001 - a delivery that cannot be taken in must not roll the others back
-            reached = [self._take_alone(one) for one in waiting[: len(reached) + 1]]
-        for one in reached:
-            self._open.pop(one.delivery.id, None)
-        self._open |= {one.delivery.id: one for one in reached if not one.finished}
+            reached = [self._take_alone(current) for current in waiting[: len(reached) + 1]]
+        for current in reached:
+            self._open.pop(current.delivery.id, None)
+        self._open |= {current.delivery.id: current for current in reached if not current.finished}
         return reached
 
-    def _take_until(self, one: OpenDelivery, end: float) -> OpenDelivery:
+    def _take_until(self, current: OpenDelivery, end: float) -> OpenDelivery:
         """Take in the next alerts of a delivery, and record the delivery's result after the last."""
-        while not one.finished:
-            one = self._take_next(one)
-            if not one.finished and monotonic() >= end:
-                self._journal.set_taken_in(one.delivery.id, len(one.taken))
-                return one
-        self._finish(one)
-        return one
+        while not current.finished:
+            current = self._take_next(current)
+            if not current.finished and monotonic() >= end:
+                self._journal.set_taken_in(current.delivery.id, len(current.taken))
+                return current
+        self._finish(current)
+        return current
 
-    def _take_alone(self, one: OpenDelivery) -> OpenDelivery:
+    def _take_alone(self, current: OpenDelivery) -> OpenDelivery:
         """Take in the rest of a delivery, each alert in its own transaction; quarantine alerts that fail.
 
         Raises JournalError if the journal fails: the rest stays in the inbox until the journal works again.
         """
-        while not one.finished:
+        while not current.finished:
             try:
-                one = self._take_next_alone(one)
+                current = self._take_next_alone(current)
             except JournalError as error:
                 if not isinstance(error, Unreadable):
                     raise
-                one = self._quarantine(one, str(error))
+                current = self._quarantine(current, str(error))
             except AllclearError as error:
-                one = self._quarantine(one, str(error))
+                current = self._quarantine(current, str(error))
             except Exception as error:  # one alert must not keep the others from being taken in
-                log.exception("Taking in an alert of delivery %s failed; it is quarantined.", one.delivery.id)
-                one = self._quarantine(one, f"An internal error occurred: {type(error).__name__}.")
-            self._open[one.delivery.id] = one
+                log.exception("Taking in an alert of delivery %s failed; it is quarantined.", current.delivery.id)
+                current = self._quarantine(current, f"An internal error occurred: {type(error).__name__}.")
+            self._open[current.delivery.id] = current
             sleep(_PAUSE)
             report_progress()
-        self._finish(one)
-        return one
+        self._finish(current)
+        return current
 
     # --- steps -----------------------------------------------------------------------------------------
 
@@ -186,9 +188,9 @@ class InboxWorker:
             return OpenDelivery(delivery, result=("ignored", plain(alerts.reason, _LONGEST_REASON)))
         if not alerts:
             return OpenDelivery(delivery, result=("ignored", "It holds no alert."))
-        proven = is_authenticated(delivery)
+        authenticated = is_authenticated(delivery)
         note = alerts.note if isinstance(alerts, IncompleteAlerts) else ""
-        checked = tuple(replace(alert, authenticated=proven) for alert in alerts)
+        checked = tuple(replace(alert, authenticated=authenticated) for alert in alerts)
         return OpenDelivery(delivery, checked, self._taken_before(delivery)[: len(checked)], note=note)
 
     def _taken_before(self, delivery: Delivery) -> tuple[Taken, ...]:
@@ -199,29 +201,31 @@ class InboxWorker:
         last = {row.position: Taken(row.decision, row.reason, row.incident) for row in rows}
         return tuple(last[position] for position in range(delivery.taken_in))
 
-    def _take_next(self, one: OpenDelivery) -> OpenDelivery:
-        delivery, position = one.delivery, len(one.taken)
-        taken = self._intake.take(one.alerts[position], delivery.id, position, numbered=has_delivery_id(delivery))
-        return replace(one, taken=(*one.taken, taken))
+    def _take_next(self, current: OpenDelivery) -> OpenDelivery:
+        delivery, position = current.delivery, len(current.taken)
+        taken = self._intake.take(current.alerts[position], delivery.id, position, numbered=has_delivery_id(delivery))
+        return replace(current, taken=(*current.taken, taken))
 
-    def _take_next_alone(self, one: OpenDelivery) -> OpenDelivery:
+    def _take_next_alone(self, current: OpenDelivery) -> OpenDelivery:
         with self._journal.transaction(INCIDENTS):
-            one = self._take_next(one)
-            self._journal.set_taken_in(one.delivery.id, len(one.taken))
-        return one
+            current = self._take_next(current)
+            self._journal.set_taken_in(current.delivery.id, len(current.taken))
+        return current
 
-    def _quarantine(self, one: OpenDelivery, reason: str) -> OpenDelivery:
+    def _quarantine(self, current: OpenDelivery, reason: str) -> OpenDelivery:
         with self._journal.transaction(INCIDENTS):
-            position = len(one.taken)
-            taken = self._intake.quarantine(one.alerts[position], one.delivery.id, position, reason)
-            self._journal.set_taken_in(one.delivery.id, position + 1)
-        return replace(one, taken=(*one.taken, taken))
+            position = len(current.taken)
+            taken = self._intake.quarantine(current.alerts[position], current.delivery.id, position, reason)
+            self._journal.set_taken_in(current.delivery.id, position + 1)
+        return replace(current, taken=(*current.taken, taken))
 
-    def _finish(self, one: OpenDelivery) -> None:
-        if one.result:
-            self._journal.set_delivery_state(one.delivery.id, *one.result)
+    def _finish(self, current: OpenDelivery) -> None:
+        if current.result:
+            self._journal.set_delivery_state(current.delivery.id, *current.result)
             return
-        taken = sorted(one.taken, key=lambda taken: get_args(Decision).index(taken.state))
-        incident = next((one.incident for one in taken if one.incident), None)
-        reasons = plain(" ".join(dict.fromkeys([one.note, *(taken.reason for taken in one.taken)])), _LONGEST_REASONS)
-        self._journal.set_delivery_state(one.delivery.id, taken[0].state, reasons, incident)
+        taken = sorted(current.taken, key=lambda result: get_args(Decision).index(result.state))
+        incident = next((result.incident for result in taken if result.incident), None)
+        reasons = plain(
+            " ".join(dict.fromkeys([current.note, *(taken.reason for taken in current.taken)])), _LONGEST_REASONS
+        )
+        self._journal.set_delivery_state(current.delivery.id, taken[0].state, reasons, incident)
