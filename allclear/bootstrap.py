@@ -25,7 +25,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.engine.alerts.intake import Intake
 from allclear.engine.alerts.recovery import RecoveryWatcher
 from allclear.engine.notify.reminders import Reminders
-from allclear.engine.people.people import People
+from allclear.engine.people.facade import People
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.dry_run import DryRun
 from allclear.journal.ports import Journal

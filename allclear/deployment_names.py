@@ -1,4 +1,4 @@
-"""The names of allclear's deployments in Prefect, as `vintstreet-respond/Start an incident`.
+"""The names of allclear's deployments in Prefect, as `acme-respond/Start an incident`.
 
 Prefect names a deployment `FLOW/DEPLOYMENT`, and its list shows the second part in bold with the first below it. So the
 second part says what the deployment does, and the first keeps two companies on one server apart. The processes that
@@ -26,7 +26,7 @@ STARTED_BY_ALLCLEAR = {
 
 
 def flow_name(flow: str, company: str) -> str:
-    """Return the name of a company's flow in Prefect, as `vintstreet-respond`."""
+    """Return the name of a company's flow in Prefect, as `acme-respond`."""
     return f"{company}-{flow}".replace("_", "-")
 
 

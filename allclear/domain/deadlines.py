@@ -9,18 +9,15 @@ no duties.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from allclear.domain.action import Verdict
 from allclear.domain.incident import Incident
 from allclear.domain.plan import (
-    DEFAULT_ESCALATION_POLICY,
-    EVERYONE,
     ClockStart,
     ClockStop,
     Duty,
-    EscalationPolicy,
     Notification,
     Plan,
     Span,
@@ -131,23 +128,6 @@ def status_word(incident: Incident) -> StatusWord:
     if incident.over or incident.recovered_at:
         return "resolved"
     return "contained" if incident.contained_at else "investigating"
-
-
-def escalation_policy(plan: Plan, incident: Incident) -> EscalationPolicy:
-    """Return the escalation policy that applies to the incident."""
-    policies = plan.applying(plan.escalation_policies, incident.severity, incident.kind, incident.facets)
-    return policies[0] if policies else DEFAULT_ESCALATION_POLICY
-
-
-def roles_to_notify(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
-    """Return the roles to notify of an approval that has been unanswered for `waited`."""
-    roles: list[str] = []
-    for level in escalation_policy(plan, incident).levels:
-        if waited >= level.after:
-            roles += (
-                list(plan.roles) if level.roles == EVERYONE else [role for role in level.roles if role in plan.roles]
-            )
-    return list(dict.fromkeys(roles))
 
 
 def _due(plan: Plan, incident: Incident, start: ClockStart, span: Span) -> datetime | None:

@@ -14,7 +14,7 @@ class Scope:
     """One company's real incidents, or those of its drills.
 
     A journal is opened in one scope and lists only what belongs to it, so that no drill changes a real incident and no
-    company sees another's. As text, which is what the journal stores: `vintstreet` or `vintstreet/simulated`.
+    company sees another's. As text, which is what the journal stores: `acme` or `acme/simulated`.
     """
 
     company: str

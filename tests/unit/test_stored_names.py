@@ -20,7 +20,7 @@ from allclear.company.traceability import DocumentLines
 from allclear.domain.incident import LIVE_MESSAGE, REMINDER
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry, Record
-from allclear.domain.reminders import MANUAL, RECOVERY
+from allclear.domain.reminder import MANUAL, RECOVERY
 from allclear.domain.runbook import Phase
 from allclear.domain.scope import Scope
 from allclear.domain.systems import Systems

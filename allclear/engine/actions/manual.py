@@ -12,13 +12,13 @@ from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
 from allclear.domain.records import By, DecisionMade
-from allclear.domain.reminders import MANUAL as PHASE
+from allclear.domain.reminder import MANUAL as PHASE
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import read_params
 from allclear.engine.incidents import find_open, read_incident
 from allclear.engine.people.declare import Declaration
-from allclear.engine.people.people import People
+from allclear.engine.people.facade import People
 from allclear.engine.response.step_keys import undo_key
 from allclear.journal.ports import Journal
 

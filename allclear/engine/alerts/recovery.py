@@ -22,7 +22,7 @@ from allclear.domain.base import Clock
 from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.records import AskOpened, By, Contained, IncidentEnded, Recovered, StepDone
-from allclear.domain.reminders import RECOVERY
+from allclear.domain.reminder import RECOVERY
 from allclear.domain.text import markdown_safe
 from allclear.engine.actions import approval_requests
 from allclear.engine.alerts.flapping import is_flapping, recent_changes

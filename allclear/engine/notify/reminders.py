@@ -18,9 +18,11 @@ from allclear.domain.action import Verdict
 from allclear.domain.base import Clock
 from allclear.domain.durations import in_words
 from allclear.domain.errors import ConcurrentWrite, Unreadable
+from allclear.domain.escalation import POSTPONED_BY
 from allclear.domain.incident import Incident
 from allclear.domain.records import ReminderDue, SeverityChanged, StepDone
-from allclear.domain.reminders import POSTPONED_BY, Reminder, reminders
+from allclear.domain.reminder import Reminder
+from allclear.domain.reminders import reminders
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from allclear.domain.deadlines import escalation_policy, roles_to_notify
+from allclear.domain.escalation import escalation_policy, roles_to_notify
 from allclear.domain.plan import DEFAULT_ESCALATION_POLICY
 from allclear.domain.records import NoteAdded
 from tests.unit.domain.deadlines_support import (

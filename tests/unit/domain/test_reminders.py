@@ -21,7 +21,8 @@ from allclear.domain.records import (
     NoteAdded,
     ReminderDue,
 )
-from allclear.domain.reminders import Reminder, reminders
+from allclear.domain.reminder import Reminder
+from allclear.domain.reminders import reminders
 from tests.unit.domain.deadlines_support import changed, opened, plan_with, target
 from tests.unit.domain.stories import ANA, HEALTH, START, Story
 

@@ -20,7 +20,7 @@ from allclear.domain.records import (
 )
 from allclear.domain.replay import replay
 from allclear.engine.people.declare import Declaration
-from allclear.engine.people.people import People
+from allclear.engine.people.facade import People
 from allclear.journal.sql_journal import SqlJournal
 from tests.contract.simulator_support import REPOSITORY
 from tests.unit.domain.stories import MACHINE

@@ -13,11 +13,11 @@ from allclear.domain.errors import ConcurrentWrite, NotAllowed, NotFound
 from allclear.domain.records import (
     NoteAdded,
 )
-from allclear.engine.people.people import People
+from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
 from allclear.journal.sql_journal import SqlJournal
 from tests.unit.domain.stories import MACHINE
-from tests.unit.engine.people.people_support import ANA, BEN, CHI, TWO, Room, vintstreet
+from tests.unit.engine.people.facade_support import ANA, BEN, CHI, TWO, Room, vintstreet
 
 # --- answers ---------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from allclear.domain.records import AskOpened, By, RoleTaken, SeverityChanged, V
 from allclear.domain.replay import replay
 from allclear.engine.people.assess import read_facts
 from allclear.engine.people.declare import Declaration
-from allclear.engine.people.people import People
+from allclear.engine.people.facade import People
 from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal, vintstreet
 from tests.scopes import REAL

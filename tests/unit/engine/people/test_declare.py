@@ -13,9 +13,9 @@ from allclear.domain.records import (
     By,
     NoteAdded,
 )
-from allclear.engine.people.people import People
+from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
-from tests.unit.engine.people.people_support import ANA, BEN, DECLARED, NAMED, Room
+from tests.unit.engine.people.facade_support import ANA, BEN, DECLARED, NAMED, Room
 
 # --- identity ------------------------------------------------------------------------------------------
 

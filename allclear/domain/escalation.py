@@ -1,0 +1,110 @@
+"""When an escalation fires, and whom it reaches: unacknowledged pages, unanswered questions, severities. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from allclear.domain.approval import AskKind
+from allclear.domain.deadlines import Deadline
+from allclear.domain.durations import in_words
+from allclear.domain.incident import AskState, Incident
+from allclear.domain.plan import (
+    DEFAULT_ESCALATION_POLICY,
+    EVERYONE,
+    EscalationLevel,
+    EscalationPolicy,
+    Plan,
+    Rota,
+    RotaOverride,
+)
+from allclear.domain.reminder import ON_CALL, RECOVERY, Reminder, known_roles, last_given, level_given
+from allclear.domain.template_values import LEAD
+from allclear.domain.text import answer_commands, plain
+
+POSTPONED_BY = timedelta(minutes=10)
+"""How long an escalation is postponed when a new check finds the service healthy."""
+
+
+def escalation_policy(plan: Plan, incident: Incident) -> EscalationPolicy:
+    """Return the escalation policy that applies to the incident."""
+    policies = plan.applying(plan.escalation_policies, incident.severity, incident.kind, incident.facets)
+    return policies[0] if policies else DEFAULT_ESCALATION_POLICY
+
+
+def roles_to_notify(plan: Plan, incident: Incident, waited: timedelta) -> list[str]:
+    """Return the roles to notify of an approval that has been unanswered for `waited`."""
+    roles: list[str] = []
+    for level in escalation_policy(plan, incident).levels:
+        if waited >= level.after:
+            roles += (
+                list(plan.roles) if level.roles == EVERYONE else [role for role in level.roles if role in plan.roles]
+            )
+    return list(dict.fromkeys(roles))
+
+
+def _of(plan: Plan, level: EscalationLevel) -> tuple[str, ...]:
+    return tuple(plan.roles) if level.roles == EVERYONE else known_roles(plan, *level.roles)
+
+
+# --- an unacknowledged page ----------------------------------------------------------------------------
+
+
+def page_escalation(plan: Plan, incident: Incident, taken: Sequence[RotaOverride]) -> Iterator[Reminder]:
+    """Yield one reminder for each layer of the rota in turn, then those of the escalation policy."""
+    paged = incident.paged_at
+    if paged is None or incident.acknowledged_at is not None:
+        return
+    waited, level = timedelta(0), 0
+    shifts = list(rota.on_duty(paged, plan.working_time, taken)) if (rota := _rota(plan)) else []
+    for shift, following in pairwise(shifts):
+        waited, level = waited + shift.acknowledge_within, level + 1
+        sentence = (
+            f"{shift.person} has not acknowledged the page within {in_words(waited)}: {following.person} is paged next."
+        )
+        yield Reminder("acknowledge", level, paged + waited, sentence, (rota.role,) if rota else (), urgent=True)
+    waited += shifts[-1].acknowledge_within if shifts else timedelta(0)
+    for escalation in escalation_policy(plan, incident).levels:
+        after, level = waited + escalation.after, level + 1
+        sentence = f"No one has acknowledged the page within {in_words(after)}."
+        yield Reminder("acknowledge", level, paged + after, sentence, _of(plan, escalation), urgent=True)
+
+
+def _rota(plan: Plan) -> Rota | None:
+    return next((rota for rota in plan.rotas if rota.role == ON_CALL), plan.rotas[0] if plan.rotas else None)
+
+
+# --- an unanswered question --------------------------------------------------------------------------
+
+
+def question_escalation(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+    """Yield the escalation of every open question; a person's step has targets of its own instead."""
+    if incident.paged_at and incident.acknowledged_at is None:
+        return  # the page itself escalates to the same people
+    for state in incident.open_asks:
+        if state.ask.kind is not AskKind.STEP or state.ask.phase == RECOVERY:
+            for number, level in enumerate(escalation_policy(plan, incident).levels, start=1):
+                yield _unanswered(plan, incident, state, level, number)
+
+
+def _unanswered(plan: Plan, incident: Incident, state: AskState, level: EscalationLevel, number: int) -> Reminder:
+    ask = state.ask
+    title, (yes, no) = plain(ask.title).rstrip(". "), answer_commands(ask, plan)
+    how = f"{yes} or {no}" if ask.kind is AskKind.FALSE_ALARM else yes
+    sentence = f'"{title}" has had no answer for {in_words(level.after)}. Answer with: {how}'
+    # While the service looks healthy no one is paged, even if a page was sent before.
+    urgent = incident.paged_at is not None and incident.contained_at is None and ask.kind is not AskKind.FALSE_ALARM
+    return Reminder(f"answer:{ask.id}", number, state.opened + level.after, sentence, _of(plan, level), urgent=urgent)
+
+
+# --- a severity ---------------------------------------------------------------------------------
+
+
+def severity_escalation(plan: Plan, incident: Incident, one: Deadline, due: datetime) -> Reminder:
+    """Return the reminder with which the incident gets a higher severity. The service is probed first."""
+    topic = f"escalation:{one.severity}:{one.name}"
+    last = last_given(incident, topic)
+    sentence = f"{one.severity} is not contained in time: the severity becomes {one.name}."
+    roles, level = known_roles(plan, LEAD, "tech_lead", "cto"), level_given(incident, topic) + 1
+    return Reminder(topic, level, last.at + POSTPONED_BY if last else due, sentence, roles, becomes=one.name)

@@ -1,0 +1,48 @@
+"""One reminder, what stands in place of a phase where no step of a runbook is meant, and what was given so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from allclear.domain.incident import Incident, ReminderState
+from allclear.domain.plan import Plan
+
+ON_CALL = "on_call"
+MANUAL = "manual"
+"""Stands in place of a phase in acts that people started themselves, outside the runbook."""
+
+RECOVERY = "recovery"
+"""Stands in place of a phase in the checks and questions that follow when all alerts have resolved."""
+
+
+@dataclass(frozen=True)
+class Reminder:
+    """A reminder, and when it is due unless the incident changes first."""
+
+    topic: str
+    level: int
+    due: datetime
+    sentence: str
+    roles: tuple[str, ...] = ()
+    urgent: bool = False
+    """Whether it is sent as a page; otherwise it is a message to the team's channel."""
+    becomes: str | None = None
+    """For an escalation: the severity that the incident gets."""
+
+
+def last_given(incident: Incident, topic: str) -> ReminderState | None:
+    """Return the last reminder of a topic that was given, or None."""
+    given = incident.reminders.get(topic)
+    return given[-1] if given else None
+
+
+def level_given(incident: Incident, topic: str) -> int:
+    """Return the highest level of a topic that was given; 0 for none."""
+    last = last_given(incident, topic)
+    return last.reminder.level if last else 0
+
+
+def known_roles(plan: Plan, *roles: str | None) -> tuple[str, ...]:
+    """Return those of `roles` that the plan has, each once."""
+    return tuple(dict.fromkeys(role for role in roles if role in plan.roles))
