@@ -12,8 +12,8 @@ from rich.text import Text
 
 from allclear.domain.approval import AskKind
 from allclear.domain.base import person_key
-from allclear.domain.escalation import roles_to_notify
 from allclear.domain.durations import short_duration
+from allclear.domain.escalation import roles_to_notify
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.records import Entry

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.engine.people.facade_support import ANA, BEN, CHI, TWO, Room, vintstreet
 
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, AskKind
@@ -17,7 +18,6 @@ from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
 from allclear.journal.sql_journal import SqlJournal
 from tests.unit.domain.stories import MACHINE
-from tests.unit.engine.people.facade_support import ANA, BEN, CHI, TWO, Room, vintstreet
 
 # --- answers ---------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from tests.unit.engine.people.facade_support import ANA, BEN, CHI, DECLARED, NAMED, Room
 
 from allclear.domain.approval import AskKind
 from allclear.domain.base import utc_now
@@ -15,7 +16,6 @@ from allclear.domain.records import (
 )
 from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
-from tests.unit.engine.people.facade_support import ANA, BEN, CHI, DECLARED, NAMED, Room
 
 # --- notes -----------------------------------------------------------------------------------------------
 
