@@ -95,7 +95,7 @@ def _group_nine(took: Started, least: Started) -> Group:
         ),
     ]
     how = (
-        "The same rounds as row 4. The alert is sent anew every 5 ms until somebody listens. Memory is VmRSS once an"
+        "The same rounds as row 4. The alert is sent anew every 5 ms until a server answers. Memory is VmRSS once an"
         " incident was contained, so that everything is loaded."
     )
     return Group("9", "Start and memory", how, rows)

@@ -34,7 +34,7 @@ def response_policy(plan: Plan, *, reason: bool = False) -> ApprovalPolicy:
 
 
 def fallback_for(action: type[Action[Any, Any]], step: Step | None) -> Fallback | None:
-    """Return the standard text that is sent if nobody answers: the step's, or else the action's; None if there is none.
+    """Return the standard text that is sent if no one answers: the step's, or else the action's; None if there is none.
 
     Only parameters that people read may be replaced.
     """
@@ -88,7 +88,7 @@ def _situation(incident: Incident) -> str:
 
 
 def with_window(ask: Ask, step: Step, fallback: Fallback | None, against: list[str], now: datetime) -> Ask:
-    """Return `ask` with what happens if nobody answers, and with the text that says so.
+    """Return `ask` with what happens if no one answers, and with the text that says so.
 
     `against` are the reasons that rule out automatic action. `fallback` is the standard text that is sent otherwise.
     """

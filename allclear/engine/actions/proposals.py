@@ -81,7 +81,7 @@ class Proposer:
         return act
 
     async def preview(self, request: ActionRequest) -> tuple[Preview, ApprovalPolicy | None]:
-        """Return what `request` would change, and who must approve it (None: nobody).
+        """Return what `request` would change, and who must approve it (None: no approval is needed).
 
         Raises Refused if no change can be worked out, ConfigError, NotFound, VendorError.
         """

@@ -174,7 +174,7 @@ class Conductor:
                 pass
 
     async def _propose(self, incident: Incident, move: Propose, by: By) -> None:
-        """Propose the action of a step: with the chosen candidate, or with the standard text if nobody answered."""
+        """Propose the action of a step: with the chosen candidate, or with the standard text if no one answered."""
         phase, step = move.phase, move.step
         if move.fallback:
             fallback = fallback_for(self._registry.action(step.action or ""), step)

@@ -39,7 +39,7 @@ class Propose:
     chosen: str | None = None
     """The candidate that a person chose; None if there was no choice."""
     fallback: bool = False
-    """Whether the plan's standard text is sent because nobody answered."""
+    """Whether the plan's standard text is sent because no one answered."""
 
 
 @dataclass(frozen=True)
