@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from allclear.company import Company
 from allclear.domain.base import JsonDict
 from allclear.domain.systems import Service
+from allclear.engine.actions.manual import may_start_manually
 from allclear.engine.actions.registry import ActionType, Registry
 from deployments.forms import Choices, params_form
 
@@ -33,7 +34,7 @@ class ManualAction:
 def manual_actions(company: Company, registry: Registry, choices: Choices) -> Iterator[ManualAction]:
     """Yield the actions that a person may start by hand and that at least one service of the company can run."""
     for action in registry.actions.values():
-        if action.approval is None or action.pages or action.text_params:
+        if not may_start_manually(action):
             continue
         if any(client.system not in company.systems.systems for client in action.needs):
             continue

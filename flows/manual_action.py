@@ -8,8 +8,8 @@ from prefect import flow, get_run_logger
 from prefect.states import Completed
 
 from allclear.bootstrap import open_engine
-from allclear.domain.errors import AllclearError
-from allclear.engine.actions.manual import ManualRequest, ManualResult
+from allclear.domain.errors import AllclearError, NotAllowed
+from allclear.engine.actions.manual import ManualRequest, ManualResult, may_start_manually
 from flows.artifacts import publish
 from flows.phase_loop import deliver
 from flows.run_context import Ended, name_run, not_done, run_id
@@ -29,7 +29,8 @@ async def manual_action(
         role: The role in which you decide.
         incident: The incident that it belongs to, as VS-12. If empty, it joins the open incident or opens one.
     """
-    given = {key: value for key, value in params.items() if value not in (None, "")}
+    stripped = {key: value.strip() if isinstance(value, str) else value for key, value in params.items()}
+    given = {key: value for key, value in stripped.items() if value not in (None, "")}
     request = ManualRequest(action, given, reason, incident.strip().upper() or None, key=run_id()[:8] or None)
     try:
         result = await _carry_out(request, name, role)
@@ -37,7 +38,9 @@ async def manual_action(
         return not_done(str(error))
     if result.outcome is None:
         waiting = ", ".join(f"allclear approve {ask} --as NAME" for ask in result.waiting)
-        return not_done(f"{result.act} of {result.incident} is NOT done: somebody else has to approve it: {waiting}")
+        return not_done(
+            f"{result.act} of {result.incident} is NOT done. Another person must approve it first: {waiting}"
+        )
     if not result.outcome.good:
         return not_done(f"{result.act}: {result.outcome.sentence} {result.outcome.next_step}")
     sentence = f"{result.act} of {result.incident}: {result.outcome.sentence}"
@@ -48,9 +51,11 @@ async def manual_action(
 async def _carry_out(request: ManualRequest, name: str, role: str) -> ManualResult:
     """Return the action's result. Raises AllclearError if a parameter does not fit, or the person may not decide."""
     async with open_engine() as engine:
-        title = engine.registry.action(request.action).title
+        action = engine.registry.action(request.action)
+        if not may_start_manually(action):  # a run may name another action than its deployment does
+            raise NotAllowed(f"{action.name} is not an action to start by hand in Prefect.", "Use its own deployment.")
         result = await engine.manual.do(request, engine.people.who(name, role or None, "prefect"))
-        await name_run(engine.conductor.incident(result.incident), title)
+        await name_run(engine.conductor.incident(result.incident), action.title)
         await publish(engine, result.incident)
         await deliver(engine, result.incident)
     return result

@@ -152,7 +152,7 @@ def _as_json(played: Played) -> dict[str, object]:
         "seconds": round(played.seconds, 2),
         "post_mortem": played.post_mortem,
         "entries": [entry.model_dump(mode="json", by_alias=True) for entry in played.entries],
-        "truth": played.event_log,
+        "event_log": played.event_log,
         "home": str(played.home),
     }
 

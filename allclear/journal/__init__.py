@@ -1,1 +1,1 @@
-"""The durable record. `port` says what the rest of allclear may ask of it; `sql` is behind it."""
+"""The durable record. `ports.py` declares its interface, and `sql_journal.py` implements it."""

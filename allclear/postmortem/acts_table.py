@@ -83,7 +83,7 @@ def approvals(incident: Incident, act: Act, plan: Plan | None = None) -> str:
         return "" if act.outcome is None or act.refusals else "no approval needed"
     states = [incident.asks[ask] for ask in act.asks]
     answers = [_answer(state, answer, plan) for state in states for answer in state.answers]
-    automatic = "automatically, as the plan allows: nobody stopped it during the veto window"
+    automatic = "automatically, as the plan allows: no one stopped it during the veto window"
     answers += [automatic for state in states if state.veto_window_ended]
     return "; ".join(answers)
 

@@ -120,7 +120,7 @@ def _waiting(incident: Incident, state: AskState, plan: Plan, now: datetime) -> 
     for name, was, then in change_rows(change or {}, plain):
         yield _below(f"{name}: {was} -> {then}" if name else f"{was} -> {then}")
     if ask.window:
-        unanswered = f"If nobody answers by {stamp(ask.window.until)}"
+        unanswered = f"If no one answers by {stamp(ask.window.until)}"
         act, fallback = "it is carried out.", "the service is still failing, the standard text is sent."
         yield _below(f"{unanswered}, {act}" if ask.window.then == "act" else f"{unanswered} and {fallback}", "bold")
     for one in ask.choices:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from allclear.company import Company, require_alert_sources
 from allclear.domain.base import Clock, utc_now
+from allclear.domain.errors import ConfigError
 from allclear.domain.systems import AlertSource
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
@@ -28,7 +29,10 @@ class AlertAuthenticator:
 
     def authenticate(self, name: str, request: RawRequest) -> AuthenticationResult:
         """Return how well `request` authenticates the installed source called `name`. Never raises."""
-        credentials = self.credentials(name)
+        try:
+            credentials = self.credentials(name)
+        except ConfigError as error:  # an installed package whose source cannot be loaded
+            return reject(error.message, 403)
         if credentials is None:
             return self.not_configured(name)
         source, now = SOURCES[name], self.clock()

@@ -27,7 +27,7 @@ def entries(played: dict[str, Any], kind: str, **fields: object) -> list[dict[st
 
 def event_log(played: dict[str, Any], kind: str, **fields: object) -> list[dict[str, Any]]:
     """Return the simulated production's log entries of a kind with these fields."""
-    found = [line for line in played["truth"] if line["kind"] == kind]
+    found = [line for line in played["event_log"] if line["kind"] == kind]
     return [line for line in found if all(line.get(key) == value for key, value in fields.items())]
 
 

@@ -15,7 +15,7 @@ def test_a_site_that_is_down_is_rolled_back_and_later_gets_the_fix(tmp_path: Pat
     """Vercel received one rollback and one promotion of the fix, and the public posts have the plan's texts."""
     played = drill("retailgen/site-down", tmp_path / "home")
     assert played["misses"] == []
-    event_log = played["truth"]
+    event_log = played["event_log"]
     moved = [
         (line["method"], line["name"], line["result"])
         for line in event_log

@@ -76,7 +76,7 @@ def test_questions_and_messages_are_in_its_language(played: dict[str, Any]) -> N
     """They and the post-mortem have the company's German texts, with all letters."""
     titles = [one["ask"]["title"] for one in records(played, "ask.opened")]
     assert "Geschäftsleitung anrufen" in titles
-    told = [line["text"] for line in played["truth"] if line["kind"] == "message"]
+    told = [line["text"] for line in played["event_log"] if line["kind"] == "message"]
     assert any("Störung NW-1 (Großalarm) \u2013 Nordwind Versand GmbH" in text for text in told)
     for words in ("# Nachbereitung NW-1", "Artikelnamen mit Umlauten", "Käthe Björnsen", "Prüfsumme des letzten"):
         assert words in played["post_mortem"]

@@ -1,7 +1,7 @@
 """The names that are stored or typed: a journal, a company's files and other programs depend on them.
 
-The test computes them from the code and compares them with `stored_names.txt`. If a name has to change before the first
-release, rewrite the file with `ALLCLEAR_STORED_NAMES=write` and this test.
+The test computes them from the code and compares them with `stored_names.txt`. A change needs a migration and a line in
+CHANGELOG.md; then rewrite the file with `ALLCLEAR_STORED_NAMES=write` and this test.
 """
 
 from __future__ import annotations
@@ -64,8 +64,14 @@ KEYS_IN_SOURCE = {
         "responder/workers/run_recovery.py",
         'f"{incident.id}/{phase}/again-{len(runs)}"',
     ),
+    "claim, traffic of Cloud Run": ("../tasks/cloud_run/actions.py", 'f"traffic:{run.path(name)}"'),
+    "claim, feature flag": ("../tasks/feature_flags.py", 'f"flag:{params.flag}"'),
+    "claim, domain on Vercel": ("../tasks/vercel/actions.py", 'f"domain:{handle.project}/{handle.domain}"'),
+    "claim, page": ("../tasks/pagerduty.py", 'f"page:{_key(params)}"'),
+    "claim, message": ("../tasks/slack.py", 'f"message:{self._channel(params)}/{params.message}"'),
+    "claim, status page": ("../tasks/statuspage.py", 'f"status-page:{self.site.page}/{params.incident}"'),
 }
-"""Keys that the code builds in one place: the module below `allclear/`, and the expression that it must contain."""
+"""Keys that the code builds in one place: the module, relative to `allclear/`, and the expression in it."""
 
 
 def _key_shapes() -> Iterator[str]:

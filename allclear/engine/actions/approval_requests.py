@@ -104,7 +104,7 @@ def with_window(ask: Ask, step: Step, fallback: Fallback | None, against: list[s
     if fallback:
         until = now + fallback.after
         notice = (
-            f"If nobody answers by {until:%H:%M} UTC and the service is still failing, the standard text is sent. "
+            f"If no one answers by {until:%H:%M} UTC and the service is still failing, the standard text is sent. "
             "It is not sent if no alert is authenticated, an alert is flapping, or there is an alert storm."
         )
         window = AnswerWindow(until=until, then="fallback")
@@ -156,7 +156,7 @@ def false_alarm_ask(incident: Incident, phase: str, step: Step, finding: str, po
         phase=phase,
         step=step.id,
         title=f"False alarm? {incident.title}",
-        text=f"The service looks healthy: {markdown_safe(finding)} Nothing was changed, and nobody was paged.",
+        text=f"The service looks healthy: {markdown_safe(finding)} Nothing was changed, and no one was paged.",
         yes="The incident ends as a false alarm.",
         no="The response goes on, and pages the on-call.",
         policy=policy,

@@ -88,7 +88,7 @@ def _flapping(incident: Incident, entries: list[Entry], storm: Storm, now: datet
 
 def _storm(incident: Incident) -> Iterator[str]:
     if incident.storm_umbrella:
-        yield f"{in_storm(incident)}: approve what waits, or act by hand"
+        yield f"{in_storm(incident)}: approve the open questions, or start the action by hand"
 
 
 def acted_recently(journal: Journal, incident: Incident, resource: str, now: datetime) -> str | None:

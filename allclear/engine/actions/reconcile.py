@@ -54,11 +54,16 @@ async def after_interruption(loaded: LoadedAct, change: Change[Any], *, holder_d
         return await verified(loaded, change, None, "It had taken effect before the interruption.")
     same = now.matters() == change.before.matters()
     if not same or (action.fence is Fence.NONE and not holder_dead):
+        found = (
+            "the process that began it may still write. Its target is unchanged so far."
+            if same
+            else "its target is neither as it was before nor as intended."
+        )
         return Outcome(
             status=ActStatus.INDETERMINATE,
             changed=True,
             after=now.model_dump(mode="json"),
-            sentence="It was interrupted, and its target is neither as it was before nor as intended.",
+            sentence=f"It was interrupted, and {found}",
             next_step="Check it, and correct it by hand.",
         )
     return change.model_copy(update={"before": now})

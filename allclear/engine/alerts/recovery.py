@@ -64,18 +64,13 @@ class RecoveryWatcher:
         `each` is called after each incident. Raises JournalError.
         """
         incidents = await asyncio.to_thread(lambda: list(self._conductor.incidents()))
-        changed = list[str]()
 
         async def visit(incident: Incident) -> None:
-            try:
-                await asyncio.to_thread(self._record_stable_alerts, incident)
-                await self._recover(self._conductor.incident(incident.id))
-            finally:
-                if self._journal.head(incident.id)[0] != incident.length:
-                    changed.append(incident.id)
+            await asyncio.to_thread(self._record_stable_alerts, incident)
+            await self._recover(self._conductor.incident(incident.id))
 
         await self._sweep.visit_all(((incident.id, incident) for incident in incidents), visit, each)
-        return changed
+        return [incident.id for incident in incidents if self._journal.head(incident.id)[0] != incident.length]
 
     # --- alerts ------------------------------------------------------------------------------------
 

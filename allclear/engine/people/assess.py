@@ -36,7 +36,9 @@ class Assessments:
         def decide(incident: Incident) -> list[Any]:
             lowered = plan.rank(now) > plan.rank(incident.severity)
             if lowered and plan.may_lower is not None and not plan.may_act_for(by.role or "", plan.may_lower):
-                roles = " or ".join(plan.role_title(role) for role in plan.may_lower) or "nobody"
+                roles = " or ".join(plan.role_title(role) for role in plan.may_lower)
+                if not roles:
+                    raise NotAllowed("In this plan no role may lower a severity.", "Change `may_lower` in plan.yaml.")
                 raise NotAllowed(f"{by.actor} may not lower a severity: {roles} may.", "Ask one of them, or raise it.")
             was[:] = [incident.severity]
             return [SeverityChanged(was=incident.severity, now=now, reason=required_text(reason, "reason"))]

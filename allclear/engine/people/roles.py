@@ -65,7 +65,7 @@ class Roles:
         rotas = [rota for rota in plan.rotas if rota.role == role]
         layers = [layer for rota in rotas for layer in rota.layers if by.actor in layer.people]
         if not layers:
-            people = ", ".join(name for rota in rotas for layer in rota.layers for name in layer.people) or "nobody"
+            people = ", ".join(name for rota in rotas for layer in rota.layers for name in layer.people) or "no one"
             raise NotFound(f"{by.actor} takes no turns as {plan.role_title(role)}.", f"Turns are taken by: {people}.")
         now = self._clock()
         for layer in layers:

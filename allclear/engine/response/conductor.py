@@ -139,7 +139,7 @@ class Conductor:
         """Make `move`. If the incident has changed since it was computed, do nothing: compute the next move again.
 
         Nothing is done for Wait and Over. Raises JournalError; VendorError if what became of an interrupted act cannot
-        be read; Refused if the incident is simulated and this process is not, or the other way round.
+        be read; NotFound if the incident belongs to another scope.
         """
         await self._make_in(self.incident(incident_id), move, by)
 

@@ -113,7 +113,10 @@ def _duties(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step
         if duty.to_be_asked:
             yield duty.step, AskPeople(DUTY, duty.step, AskKind.STEP)
         elif duty.to_be_withdrawn and duty.ask:
-            yield duty.step, WithdrawAsk(duty.ask.ask.id, "By what is known now, it does not apply.")
+            yield (
+                duty.step,
+                WithdrawAsk(duty.ask.ask.id, "It does not apply, according to the facts that are recorded now."),
+            )
         elif phase is Phase.REVIEW and duty.ask and duty.ask.open:
             yield duty.step, Wait((duty.ask.ask.id,))
 

@@ -119,8 +119,11 @@ class IncidentWorker:
     # --- the moves of an incident ------------------------------------------------------------------------
 
     async def _carry_on(self, incident_id: str) -> None:
-        """Make every move that needs no answer of a person."""
+        """Make every move that needs no answer of a person. An incident that has ended needs none."""
         incident = self._engine.conductor.incident(incident_id)
+        if incident.over:
+            self._idle_at[incident_id] = incident.length
+            return
         while True:
             # An approved act contains: it goes before messages and questions.
             self._start_acts(incident)

@@ -16,6 +16,7 @@ from functools import partial
 
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
+from allclear.domain.errors import Unreachable
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.engine.concurrency import Sweep
@@ -74,17 +75,23 @@ class RunRecovery:
         await self._mark_crashed({incident.id: incident for incident in incidents})
         due = {f"{one.id} {phase}": (one, phase) for one in incidents if (phase := self._phase(one))}
         names, restarted = list(due), list[str]()
+        away: list[Unreachable] = []
 
         async def visit(name: str, runs: list[FlowRun]) -> None:
             incident, phase = due[name]
-            if await self._restart(incident, phase, _of(incident, name, runs)):
-                restarted.append(name)
-                await asyncio.sleep(PACE)
+            try:
+                if not away and await self._restart(incident, phase, _of(incident, name, runs)):
+                    restarted.append(name)
+                    await asyncio.sleep(PACE)
+            except Unreachable as error:  # Prefect is away: trying the other runs would only take time
+                away.append(error)
 
         for start in range(0, len(names), _NAMES):
             some = names[start : start + _NAMES]
             runs = await self._prefect.runs(names=some)
             await self._sweep.visit_all(((name, name) for name in some), partial(visit, runs=runs), report_progress)
+            if away:
+                raise away[0]
         return restarted
 
     def _incidents(self) -> Iterator[Incident]:

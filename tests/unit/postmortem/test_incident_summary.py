@@ -69,7 +69,7 @@ def test_the_page_says_what_happens_without_an_answer() -> None:
     ask = story.incident.open_asks[0].ask.model_copy(
         update={"id": "VS-12/contain/alone", "window": AnswerWindow(until=START, then="act")}
     )
-    assert "If nobody answers by 2026-11-22 14:30 UTC, it is carried out." in _printed(story.record(AskOpened(ask=ask)))
+    assert "If no one answers by 2026-11-22 14:30 UTC, it is carried out." in _printed(story.record(AskOpened(ask=ask)))
 
 
 def test_after_the_end_only_the_review_waits() -> None:
