@@ -6,11 +6,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from tests.unit.engine.people.facade_support import Room
 
 from allclear.journal.sql_journal import SqlJournal
 from tests.scenario.response_support import new_journal
 from tests.scopes import REAL
+from tests.unit.engine.people.people_support import Room
 
 
 @pytest.fixture

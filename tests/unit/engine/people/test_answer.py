@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.engine.people.facade_support import ANA, BEN, CHI, TWO, Room, vintstreet
 
 from allclear.domain.action import ActStatus, Verdict
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, AskKind
@@ -18,6 +17,7 @@ from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
 from allclear.journal.sql_journal import SqlJournal
 from tests.unit.domain.stories import MACHINE
+from tests.unit.engine.people.people_support import ANA, BEN, CHI, TWO, Room, vintstreet
 
 # --- answers ---------------------------------------------------------------------------------------------
 

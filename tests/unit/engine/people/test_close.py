@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from tests.unit.engine.people.facade_support import ANA, BEN, CHI, DECLARED, NAMED, Room
 
 from allclear.domain.approval import AskKind
 from allclear.domain.base import utc_now
@@ -16,6 +15,7 @@ from allclear.domain.records import (
 )
 from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
+from tests.unit.engine.people.people_support import ANA, BEN, CHI, DECLARED, NAMED, Room
 
 # --- notes -----------------------------------------------------------------------------------------------
 
