@@ -247,7 +247,7 @@ def test_without_a_rule_everyone_may_lower(room: Room) -> None:
         plan = room.company.plan.model_copy(update={"may_lower": may_lower})
         people = People(room.journal, replace(room.company, plan=plan), utc_now)
         if refused:
-            with pytest.raises(NotAllowed, match="nobody may"):
+            with pytest.raises(NotAllowed, match="no role may lower"):
                 people.severity(room.id, "P3", "so", ANA)
         else:
             people.severity(room.id, "P2", "so", ANA)
