@@ -17,7 +17,7 @@ from tests.unit.responder.sources.sources_support import NOW, SAMPLES, credentia
 
 CASES = [*((source, name) for source, names in SAMPLES.items() for name in names), ("grafana-timed", "firing")]
 REQUESTS = {case: request_of(*case) for case in CASES}
-MANY = settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=1000, derandomize=True, suppress_health_check=list(HealthCheck))
 
 ODD = st.one_of(
     st.none(),

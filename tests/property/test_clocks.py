@@ -144,7 +144,7 @@ def _by_key(company_plan: Plan, incident: Incident, *what: str) -> dict[tuple[st
 
 
 @given(histories())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_clock_is_lost_or_set_back(history: tuple[Plan, Story]) -> None:
     """What was due stays due, and what was missed stays missed; the start and the stop of a clock never change."""
     company_plan, story = history
@@ -183,7 +183,7 @@ def _assert_kept(company_plan: Plan, before: Incident, after: Incident, at: date
 
 
 @given(histories(), st.sampled_from(NAMES))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_going_to_a_severity_and_back_gives_the_same_dues(history: tuple[Plan, Story], there: str) -> None:
     """A target is lost only if the other severity has one for the same event; an added target is that severity's."""
     company_plan, story = history
@@ -229,7 +229,7 @@ def _span(minutes: int, unit: Any) -> Span:  # noqa: ANN401 - one of three words
 
 
 @given(CALENDARS, MOMENTS, MOMENTS, MINUTES, MINUTES, UNITS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_later_or_longer_is_never_earlier(
     calendar: WorkingTime, one: datetime, other: datetime, short: int, long: int, unit: str
 ) -> None:
@@ -241,7 +241,7 @@ def test_later_or_longer_is_never_earlier(
 
 
 @given(CALENDARS, MOMENTS, MINUTES, UNITS.filter(lambda unit: unit != "clock"))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_business_time_ends_in_working_hours(calendar: WorkingTime, start: datetime, minutes: int, unit: str) -> None:
     """The end is within the hours of a working day, its last moment included; business days end with that moment."""
     end = calendar.after(start, _span(minutes, unit)).astimezone(calendar.zone_info)
@@ -261,7 +261,7 @@ def _works(calendar: WorkingTime, day: date, clock: str, unit: str) -> bool:
 
 
 @given(CALENDARS, MOMENTS, MINUTES, MINUTES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_business_hours_add_up(calendar: WorkingTime, start: datetime, one: int, other: int) -> None:
     """Two spans, one after the other, end when one span of both lengths ends."""
     both = calendar.after(start, _span(one + other, "business hours"))

@@ -183,7 +183,7 @@ def cases(draw: Callable[..., Any]) -> Case:
 
 
 @given(cases())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_message_and_no_document_has_a_blank(case: Case) -> None:
     """No text shows `{impact}` or `[Phone Number]`."""
     levels = {f"[{severity.name}]" for severity in case.company.plan.severities}
@@ -236,7 +236,7 @@ PIECES = st.sampled_from(
     ),
     outside_text="{lead}",
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_text_from_outside_is_never_filled(case: Case, outside_text: str) -> None:
     """An alert with the title {lead} is shown with that title, in the place where any other title would be."""
     expected = case.filled(TOKEN)

@@ -198,7 +198,7 @@ def histories(draw: Callable[..., Any]) -> Story:
 
 
 @given(histories())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_history_can_be_replayed_up_to_any_entry(story: Story) -> None:
     """Each state is consistent, and keeps what the earlier states knew."""
     before: Incident | None = None
@@ -257,7 +257,7 @@ def _assert_continues(before: Incident, after: Incident) -> None:
 
 
 @given(histories())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_replaying_does_not_change_the_entries(story: Story) -> None:
     """Replaying the same entries twice gives the same incident."""
     copies = [entry.model_copy(deep=True) for entry in story.entries]
@@ -276,7 +276,7 @@ class _Times:
 
 
 @given(histories())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_storing_and_loading_gives_the_same_incident(story: Story) -> None:
     """The journal returns every entry as it was, with its hash."""
     with tempfile.TemporaryDirectory() as folder:
@@ -300,7 +300,7 @@ def test_a_history_begins_with_its_opening() -> None:
 
 
 @given(histories(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_stored_entries_and_later_entries_give_the_same_incident(story: Story, data: st.DataObject) -> None:
     """Entries from JSON, continued in another process, give the incident of the whole history."""
     cut = data.draw(st.integers(1, len(story.entries)))
@@ -311,7 +311,7 @@ def test_stored_entries_and_later_entries_give_the_same_incident(story: Story, d
 
 
 @given(histories(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_applying_later_entries_gives_the_same_and_changes_no_earlier_state(story: Story, data: st.DataObject) -> None:
     """From any entry on, applying the rest gives the whole incident; the earlier state stays as it was."""
     cut = data.draw(st.integers(1, len(story.entries)))

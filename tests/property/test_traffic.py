@@ -143,7 +143,7 @@ async def _taken(action: AnyAction, run: InMemoryCloudRun, change: Change[object
     assert sum(bool(entry.tag) for entry in written) == len(tags)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(cloud_runs(), st.sampled_from(KINDS), st.integers(0, 1))
 def test_writes_add_up_and_keep_every_tag_and_undo_restores_or_refuses(
     run: InMemoryCloudRun, kind: type[AnyAction], deployments: int
@@ -172,7 +172,7 @@ def test_writes_add_up_and_keep_every_tag_and_undo_restores_or_refuses(
     asyncio.run(there_and_back())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(cloud_runs(), cloud_runs())
 def test_an_undo_never_overwrites_later_traffic(run: InMemoryCloudRun, other: InMemoryCloudRun) -> None:
     """If the traffic was changed after the act, the undo refuses and writes nothing."""
