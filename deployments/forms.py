@@ -100,7 +100,7 @@ def params_form(params: type[BaseModel], choices: Choices) -> JsonDict:
 
 
 def prefilled(form: JsonDict) -> JsonDict:
-    """Return the values that a form begins with: the defaults of its dropdowns, which the flow may not have."""
+    """Return the initial values of a form: the defaults of its dropdowns, which the flow itself may lack."""
     return {
         name: field["default"]
         for name, field in cast("dict[str, JsonDict]", form["properties"]).items()
@@ -123,7 +123,7 @@ def _field(field: JsonDict, choices: list[str] | None, *, required: bool) -> Jso
 
 
 def _without_null(field: JsonDict) -> JsonDict:
-    """Return an optional field as what it takes if it is filled in: Prefect's form leaves out what is empty."""
+    """Return the schema of an optional field without `null`: Prefect's form omits an empty field."""
     parts = [part for part in cast("list[JsonDict]", field.get("anyOf", [])) if part.get("type") != "null"]
     if len(parts) != 1 or len(parts) == len(field.get("anyOf", [])):
         return field

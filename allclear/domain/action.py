@@ -236,7 +236,7 @@ class Action(ABC, Generic[P, S]):
         """
 
     def verify(self, change: Change[S], after: S, receipt: Receipt | None) -> Finding:  # noqa: ARG002 - the port
-        """Return whether the world is now as intended; `receipt` is None when the answer was lost."""
+        """Return whether the target is now as intended; `receipt` is None when the answer was lost."""
         if after.matters() == change.after.matters():
             return Finding(verdict=Verdict.SUCCESS, sentence=AS_INTENDED)
         return Finding(verdict=Verdict.FAILURE, sentence="It is not as intended.")

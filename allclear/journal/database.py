@@ -21,7 +21,7 @@ HEAD = "0001"
 """The newest migration; `allclear.journal.migrations` makes older journals as new as this."""
 
 Sentence = tuple[str, str]
-"""What is wrong, as the end of a sentence that begins with "The journal X", and the next step."""
+"""The fault, as the end of a sentence that begins with "The journal X", and the next step."""
 
 
 class Database(ABC):

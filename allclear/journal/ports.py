@@ -388,7 +388,7 @@ class Stats(Protocol):
 
 
 class Journal(Entries, Claims, Inbox, Outbox, Alerts, Overrides, Baselines, Stats, Protocol):
-    """The record of incidents, and what allclear must not forget beside it.
+    """The record of incidents, and everything else that allclear stores.
 
     A journal is opened in one scope: its lists, counts, alerts, claims and keys are those of that scope alone. An
     incident of another scope is not found, except by `entries` and `broken_link`, which only read.

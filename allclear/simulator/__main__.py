@@ -1,6 +1,6 @@
 """`python -m allclear.simulator FILE [--wait]`: a simulated production alone; one line says where everything is.
 
-With `--wait`, its trouble starts on ``POST /break`` of the control API, and not before.
+With `--wait`, its trouble starts on `POST /break` of the control API, and not before.
 """
 
 from __future__ import annotations

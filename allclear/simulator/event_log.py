@@ -24,7 +24,7 @@ def utc_now() -> datetime:
 
 
 def iso(moment: datetime | None) -> str | None:
-    """Return a moment as ISO 8601 in UTC with microseconds; ``None`` stays ``None``."""
+    """Return a moment as ISO 8601 in UTC with microseconds; `None` stays `None`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
 
 
@@ -41,5 +41,5 @@ class EventLog:
         self._entries.append({**facts, **entry})
 
     def entries(self, after: int = -1) -> list[Entry]:
-        """Return the facts whose number is above ``after``, oldest first."""
+        """Return the facts whose number is above `after`, oldest first."""
         return [dict(entry) for entry in self._entries[max(after, -1) + 1 :]]

@@ -1,6 +1,6 @@
 """Faults that are injected into an API: a call is refused, slow, or done with the answer lost.
 
-A fault waits for the next matching call of its API and is used up ``times`` times. Several faults
+A fault waits for the next matching call of its API and is used up `times` times. Several faults
 on one method are used in the order in which they were set.
 """
 
@@ -87,7 +87,7 @@ class FaultBoard:
         return dropped
 
     def take(self, api: str, method: str, region: str = "") -> Fault | None:
-        """Return the fault that this call meets, used up once; ``None`` for a call that goes well."""
+        """Return the fault that this call meets, used up once; `None` for a call that goes well."""
         for index, fault in enumerate(self._waiting):
             if fault.matches(api, method, region):
                 if fault.times == 1:

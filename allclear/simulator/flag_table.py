@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Flag:
-    """One row of ``feature_flags``, and what it does to the storefront while it is enabled."""
+    """One row of `feature_flags`, and what it does to the storefront while it is enabled."""
 
     name: str
     enabled: bool
@@ -37,7 +37,7 @@ class Flag:
 
 
 class FlagTable:
-    """The table ``feature_flags``: a trigger counts ``version`` up and dates every change."""
+    """The table `feature_flags`: a trigger counts `version` up and dates every change."""
 
     name = "feature_flags"
     columns: Mapping[str, type] = {
@@ -72,9 +72,9 @@ class FlagTable:
         return [row for row in (flag.as_row() for flag in self._flags.values()) if match(row)]
 
     def update(self, names: list[str], change: Mapping[str, Any], by: str) -> list[Row]:
-        """Write ``enabled`` or ``description`` into the named rows; the rows as they are then.
+        """Write `enabled` or `description` into the named rows; the rows as they are then.
 
-        ``version`` and ``updated_at`` belong to the trigger: what a client sends for them is
+        `version` and `updated_at` belong to the trigger: what a client sends for them is
         overwritten, as a trigger would.
         """
         changed: list[Row] = []

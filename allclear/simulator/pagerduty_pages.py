@@ -1,4 +1,4 @@
-"""The pager's incidents: one for each ``dedup_key`` that is open."""
+"""The pager's incidents: one for each `dedup_key` that is open."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PagerDutyPages:
         self.pages: list[Page] = []
 
     def event(self, action: EventAction, key: str, payload: dict[str, Any]) -> Page | None:
-        """Take one event; the page that it opened or moved, or ``None`` if it met none."""
+        """Take one event; the page that it opened or moved, or `None` if it met none."""
         page = next((p for p in self.pages if p.dedup_key == key and p.status != "resolved"), None)
         if page is not None:
             page.events += 1

@@ -24,7 +24,7 @@ class RegionalService:
     def __init__(
         self, scenario: Production, spec: ServiceSpec, share: int, *, later: Later, clock: Clock, event_log: EventLog
     ) -> None:
-        """``share`` is the percent of the shop's users whom it serves."""
+        """`share` is the percent of the shop's users whom it serves."""
         self.project, self.region, self.name, self.share = scenario.project, spec.region, spec.service, share
         self.url = ""
         """Where it is reached by itself, as soon as something listens there."""
@@ -63,7 +63,7 @@ class RegionalService:
     def deploy(self, spec: RevisionSpec, by: str) -> None:
         """Make a new revision; it gets traffic only where the traffic goes to the latest.
 
-        :raises RunError: ALREADY_EXISTS for a name that is taken.
+        Raises RunError: ALREADY_EXISTS for a name that is taken.
         """
         fresh = spec.model_copy(update={"age": timedelta(0), "deleted": False})
         revision = Revision.from_spec(fresh, self._clock(), self._registry)
@@ -148,10 +148,10 @@ class RegionalServices:
         """Return the services of that region, by name as Google lists them."""
         return sorted((site for site in self._all if site.region == region), key=lambda site: site.name)
 
-    def meant(self, region: str, service: str) -> RegionalService:
+    def named(self, region: str, service: str) -> RegionalService:
         """Return the one site that fits what was named of it; the first where nothing was.
 
-        :raises LookupError: none fits, or several do.
+        Raises LookupError: none fits, or several do.
         """
         if not region and not service:
             return self.main

@@ -24,7 +24,7 @@ class Revision:
 
     @classmethod
     def from_spec(cls, spec: RevisionSpec, now: datetime, registry: str) -> Revision:
-        """Return the revision that a scenario describes; its age counts back from ``now``."""
+        """Return the revision that a scenario describes; its age counts back from `now`."""
         return cls(
             name=spec.name,
             image=spec.image or f"{registry}:{spec.name}",
@@ -45,7 +45,7 @@ class Revision:
 
 @dataclass(frozen=True)
 class Target:
-    """A share of the traffic; ``revision`` is ``None`` for "the latest that is ready"."""
+    """A share of the traffic; `revision` is `None` for "the latest that is ready"."""
 
     revision: str | None
     percent: int
@@ -57,7 +57,7 @@ class Target:
         return cls(None if spec.revision == LATEST else spec.revision, spec.percent, spec.tag)
 
     def as_facts(self) -> dict[str, object]:
-        """Return the entry for the record and for people: ``latest`` or a name, percent, tag."""
+        """Return the entry for the record and for people: `latest` or a name, percent, tag."""
         tag = {"tag": self.tag} if self.tag else {}
         return {"revision": self.revision or LATEST, "percent": self.percent, **tag}
 

@@ -1,16 +1,16 @@
 """The Cloud Run service as a thing that changes: writes, operations and what serves meanwhile.
 
-It knows no wire format; ``apis/`` speaks gRPC and REST for it. What it keeps to:
+It knows no wire format; `apis/` speaks gRPC and REST for it. What it keeps to:
 
 - Every write needs the newest etag or none, and gives the service a new etag and generation.
-- A write is an operation. While it runs, ``reconciling`` is true and the old traffic still serves.
+- A write is an operation. While it runs, `reconciling` is true and the old traffic still serves.
 - Traffic to a revision that is unknown or not ready is accepted, then the operation fails: the
   wanted traffic stays in the service, the old one goes on serving.
   *Source:* github.com/terraform-google-modules/terraform-docs-samples/pull/269 (operation error 13,
   "does not exist or is deleted"), read November 2026.
 - A write during an operation supersedes it: the older operation ends as ABORTED. (Our choice; the
   vendor does not document it.)
-- With ``lags`` users are sent to the new traffic only a while after the operation has ended. (Our choice: the vendor
+- With `lags` users are sent to the new traffic only a while after the operation has ended. (Our choice: the vendor
   promises nothing about it.)
 - A revision that does not become ready fails the write that deployed it, not later ones: traffic
   can still be sent elsewhere. (Our choice, as above.)
@@ -54,7 +54,7 @@ class Wrote(Protocol):
 
 
 class RunError(Exception):
-    """What Cloud Run says no with: a canonical code and a sentence."""
+    """A refusal of Cloud Run: a canonical code and a sentence."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(code, message)
@@ -71,7 +71,7 @@ class ServiceState:
     etag: str
     traffic: tuple[Target, ...]
     serving: tuple[Target, ...]
-    """What really serves now, each entry with the latest revision resolved in ``serves``."""
+    """What really serves now, each entry with the latest revision resolved in `serves`."""
     latest_created: str
     latest_ready: str
     reconciling: bool
@@ -90,7 +90,7 @@ class ServiceState:
 
 @dataclass(frozen=True)
 class Edit:
-    """What a write changes; ``None`` leaves a part as it is."""
+    """What a write changes; `None` leaves a part as it is."""
 
     traffic: tuple[Target, ...] | None = None
     deploy: Revision | None = None
@@ -109,7 +109,7 @@ class Operation:
     result: ServiceState | None = None
     error: RunError | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when ``done``, or when the world closes and no operation will end any more."""
+    """Set when `done`, or when the world closes and no operation will end any more."""
 
     @property
     def done(self) -> bool:
@@ -157,7 +157,7 @@ class RunService:
     def update(self, edit: Edit, *, etag: str, validate_only: bool = False) -> Operation:
         """Start a write; it takes effect when the operation ends.
 
-        :raises RunError: ABORTED for an etag that is not the newest, ALREADY_EXISTS for the name of
+        Raises RunError: ABORTED for an etag that is not the newest, ALREADY_EXISTS for the name of
             an existing revision.
         """
         if etag and etag != self.state.etag:

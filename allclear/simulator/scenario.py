@@ -1,7 +1,7 @@
 """A drill's production, read from YAML and checked before anything starts.
 
-A scenario file is ``runbooks/<company>/drills/<scenario>.yaml``. This module reads its top-level
-key ``production:`` and nothing else; the other keys are the drill's script.
+A scenario file is `runbooks/<company>/drills/<scenario>.yaml`. This module reads its top-level
+key `production:` and nothing else; the other keys are the drill's script.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def _revisions(service: ServiceSpec) -> list[RevisionSpec]:
 def load_scenario(path: Path) -> Production:
     """Return the production that a scenario file describes.
 
-    :raises ConfigError: the file is missing, is not YAML, or breaks the schema; one sentence naming
+    Raises ConfigError: the file is missing, is not YAML, or breaks the schema; one sentence naming
         the file, the field and what is wrong with it.
     """
     content = _read(path)

@@ -1,6 +1,6 @@
 """The parts of a drill's production as a scenario file spells them: revisions, traffic, flags, pages, users, tools.
 
-Durations are written ``400ms``, ``3s``, ``10m``, ``2h`` or ``9d``.
+Durations are written `400ms`, `3s`, `10m`, `2h` or `9d`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 ALL_TRAFFIC = 100
 """Percent that the entries of a service's traffic add up to."""
 LATEST = "latest"
-"""In ``traffic``, stands for the newest revision that is ready, as Cloud Run's LATEST does."""
+"""In `traffic`, stands for the newest revision that is ready, as Cloud Run's LATEST does."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -75,7 +75,7 @@ class RevisionSpec(Part):
 
 
 class TrafficSpec(Part):
-    """One entry of the service's traffic: a revision's name, or ``latest``."""
+    """One entry of the service's traffic: a revision's name, or `latest`."""
 
     revision: str = Field(description="A revision's name, or `latest`.")
     percent: Annotated[int, Field(ge=0, le=100)] = Field(default=0, description="Its share.")

@@ -29,10 +29,10 @@ _PARENT_CHECK = 0.5
 
 
 class Simulation:
-    """A simulated production that runs for as long as the ``async with`` block.
+    """A simulated production that runs for as long as the `async with` block.
 
-    ``endpoints``, ``control`` and ``secrets`` are what clients need to connect;
-    ``world`` is the state itself, for code in the same process.
+    `endpoints`, `control` and `secrets` are what clients need to connect;
+    `world` is the state itself, for code in the same process.
     """
 
     world: World
@@ -87,16 +87,16 @@ class Simulation:
         await self._http.stop()
 
     def announcement(self) -> dict[str, Any]:
-        """Return where everything is, as the first line of ``--json`` has it."""
+        """Return where everything is, as the first line of `--json` has it."""
         options = {api.name: found for api in self._apis if (found := api.options(self.scenario))}
         return {"endpoints": self.endpoints, "control": self.control, "secrets": self.secrets, "options": options}
 
 
 def run(path: Path, *, as_json: bool, parent: int | None = None, waits: bool = False) -> None:
-    """Simulate a scenario until SIGINT or SIGTERM, or until process ``parent`` is gone.
+    """Simulate a scenario until SIGINT or SIGTERM, or until process `parent` is gone.
 
-    With ``waits`` the trouble starts on ``POST /break`` of the control API.
-    :raises ConfigError: the scenario cannot be used.
+    With `waits` the trouble starts on `POST /break` of the control API.
+    Raises ConfigError: the scenario cannot be used.
     """
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         asyncio.run(serve(path, as_json=as_json, parent=parent, waits=waits))
@@ -105,7 +105,7 @@ def run(path: Path, *, as_json: bool, parent: int | None = None, waits: bool = F
 async def serve(scenario_path: Path, *, as_json: bool, parent: int | None = None, waits: bool = False) -> None:
     """Simulate a scenario: print its addresses on standard output, then run until SIGINT or SIGTERM.
 
-    :raises ConfigError: the scenario cannot be used; nothing has been started then.
+    Raises ConfigError: the scenario cannot be used; nothing has been started then.
     """
     scenario = load_scenario(scenario_path)
     if waits:

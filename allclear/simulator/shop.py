@@ -53,13 +53,13 @@ class Shop:
         return "GET" if "GET" in methods else min(methods)
 
     def methods(self, path: str) -> list[str]:
-        """Return the methods that a page answers, for an ``Allow`` header."""
+        """Return the methods that a page answers, for an `Allow` header."""
         return sorted(self._methods.get(path, set()))
 
     def visit(self, method: str, path: str, site: RegionalService | None = None, tag: str = "") -> Visit:
         """Let one request be served now: by the site that was asked, else by one that has users, as their shares say.
 
-        With a ``tag`` it is served by the revision that has it.
+        With a `tag` it is served by the revision that has it.
         """
         site = site or self._choose_site()
         name = self._tagged(site, tag) if tag else self._choose_revision(site)

@@ -40,12 +40,12 @@ class SlackWorkspace:
         return next((c for c in self.channels if c.id == channel_id), None)
 
     def by_id_or_name(self, channel: str) -> Channel | None:
-        """Return the channel of that id or, with or without ``#``, of that name."""
+        """Return the channel of that id or, with or without `#`, of that name."""
         name = channel.removeprefix("#")
         return self.by_id(channel) or next((c for c in self.channels if c.name == name), None)
 
     def post(self, channel: Channel, content: Message) -> Message:
-        """Add a message; its ``ts`` is unique in the whole workspace."""
+        """Add a message; its `ts` is unique in the whole workspace."""
         message: Message = {
             "type": "message",
             "bot_id": self.bot_id,
@@ -59,7 +59,7 @@ class SlackWorkspace:
         return message
 
     def change(self, channel: Channel, message: Message, content: Message) -> None:
-        """Replace what a message says; its ``ts`` stays."""
+        """Replace what a message says; its `ts` stays."""
         message.update(content)
         message["edited"] = {"user": self.user_id, "ts": self._new_ts()}
         self._tell(channel, message, "changed")

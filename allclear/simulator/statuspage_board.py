@@ -26,7 +26,7 @@ _ENDED = ("resolved", "completed")
 
 @dataclass(frozen=True)
 class Report:
-    """What one post tells customers; ``None`` leaves a part as it is."""
+    """What one post tells customers; `None` leaves a part as it is."""
 
     name: str | None = None
     status: str | None = None

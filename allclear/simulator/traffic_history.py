@@ -1,6 +1,6 @@
 """What Google remembers of one simulated service: who answered how many requests, and who changed it when.
 
-Before the simulation begins this is what the scenario's ``history`` says, with users as many as ever; from then on it
+Before the simulation begins this is what the scenario's `history` says, with users as many as ever; from then on it
 is what really happens.
 """
 

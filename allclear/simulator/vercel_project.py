@@ -2,7 +2,7 @@
 
 What it keeps to:
 
-- A rollback or promotion is accepted at once and carried out later; ``lastAliasRequest`` tells how far it is.
+- A rollback or promotion is accepted at once and carried out later; `lastAliasRequest` tells how far it is.
 - After a rollback a new deployment does not get the domain (it is STAGED); after a promotion it does.
   *Source:* vercel.com/docs/instant-rollback, read November 2026.
 - One is carried out at a time: another is refused with 409 meanwhile. A deployment that cannot serve is refused with
@@ -28,7 +28,7 @@ _ID_LENGTH = 28
 
 
 class VercelError(Exception):
-    """What Vercel says no with: a status, a code and a sentence."""
+    """A refusal of Vercel: a status, a code and a sentence."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(status, code, message)
@@ -80,7 +80,7 @@ class VercelProject:
     def find(self, deployment: str) -> Revision:
         """Return the deployment with that id.
 
-        :raises VercelError: 404.
+        Raises VercelError: 404.
         """
         for revision in self.deployments():
             if deployment_id(revision.name) == deployment:
@@ -90,7 +90,7 @@ class VercelProject:
     def roll_back(self, deployment: str) -> None:
         """Ask for the domain to point to an earlier deployment.
 
-        :raises VercelError: 402, 404, 409 or 422; nothing was changed.
+        Raises VercelError: 402, 404, 409 or 422; nothing was changed.
         """
         target = self.find(deployment)
         if not target.can_serve or not self.has_served(target.name):
@@ -102,7 +102,7 @@ class VercelProject:
     def promote(self, deployment: str) -> None:
         """Ask for the domain to point to a deployment, and to each later one.
 
-        :raises VercelError: 404, 409 or 422; nothing was changed.
+        Raises VercelError: 404, 409 or 422; nothing was changed.
         """
         target = self.find(deployment)
         if not target.can_serve:
@@ -130,7 +130,7 @@ class VercelProject:
 
 
 def deployment_id(name: str) -> str:
-    """Return the id of the deployment that the scenario calls ``name``."""
+    """Return the id of the deployment that the scenario calls `name`."""
     return f"dpl_{_digest(name)}"
 
 

@@ -25,7 +25,7 @@ class World:
     """Everything that is true of the simulated production now.
 
     Make it and use it inside one running event loop. Nothing here waits: what takes time (an
-    operation, the trouble to come) is a timer, and ``close`` stops them all.
+    operation, the trouble to come) is a timer, and `close` stops them all.
     """
 
     def __init__(self, scenario: Production, clock: Clock = utc_now) -> None:
@@ -86,7 +86,7 @@ class World:
         self._timers.add(timer)
 
     def break_now(self) -> bool:
-        """Start the scenario's trouble; ``False`` if it has none, or has started already."""
+        """Start the scenario's trouble; `False` if it has none, or has started already."""
         if self.broken or not self.scenario.breaks:
             return False
         self.broken = True
@@ -105,7 +105,7 @@ class World:
     def deploy(self, spec: RevisionSpec, by: str) -> None:
         """Make a new revision of the first service.
 
-        :raises RunError: ALREADY_EXISTS for a name that is taken.
+        Raises RunError: ALREADY_EXISTS for a name that is taken.
         """
         self.regional_services.main.deploy(spec, by)
 

@@ -39,7 +39,7 @@ class Choice(Model):
     known_good: bool = False
     """Whether a source saw it serve well, and no other source contradicts."""
     against: tuple[str, ...] = ()
-    """Sentences about what speaks against it, and what is not known."""
+    """Sentences: each reason against it, and each fact that is not known."""
     others: tuple[str, ...] = ()
 
 
@@ -129,7 +129,7 @@ def passed_over(state: TrafficState, maintenance: str | None) -> str | None:
 
 @dataclass
 class _Assessment:
-    """What the evidence amounts to, given what serves now."""
+    """The assessment of the evidence, given the revision that serves now."""
 
     state: TrafficState
     suspect: RunRevision

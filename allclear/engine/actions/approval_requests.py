@@ -124,7 +124,7 @@ def choice_ask(incident: Incident, phase: str, key: str, title: str, act: Act, p
         step=key,
         title=f"Which one? {title}",
         text="\n".join([markdown_safe(reason), "", *lines]),
-        yes="The change to it is worked out, and put to you for approval.",
+        yes="The change is prepared and shown to you for approval.",
         no="It is not done; the runbook goes on without it.",
         policy=policy,
         choices=candidates,
@@ -142,8 +142,8 @@ def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
         step=step.id,
         title=step.title or text,
         text=markdown_safe(text),
-        yes="It is done; the note says how.",
-        no="It cannot be done, or need not be done; the note says why.",
+        yes="The step is done; the note says how.",
+        no="The step cannot or need not be done; the note says why.",
         policy=ApprovalPolicy(roles=roles, reason_needed=True),
     )
 
@@ -187,7 +187,7 @@ def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcom
         step=key,
         title=f"Still in place: {title}",
         text=markdown_safe(outcome),
-        yes="Its undo is worked out again.",
+        yes="The undo is prepared again and shown to you.",
         no="It stays in place. The person who answers no takes it over, and is reminded after a day.",
         policy=policy,
     )

@@ -1,7 +1,7 @@
 """Recovery: what follows when all alerts of an incident are resolved.
 
-Resolved alerts are only what monitoring says. Whether the service is healthy is found by a probe from outside, after
-the alerts have been clear for a while. A firing alert of which nothing is received any more still counts as firing.
+A resolved alert is only a report of the monitoring. A probe from outside decides whether the service is healthy, after
+the alerts have been resolved for a while. An alert that fired and then fell silent still counts as firing.
 An incident ends automatically only if no person is engaged and no change is in place. Otherwise people are asked.
 """
 

@@ -91,7 +91,7 @@ class Umbrella:
                 self._journal.append(one.id, [StormJoined(umbrella=found)], BY)
 
     def _opening(self, recent: list[Incident]) -> IncidentOpened:
-        """Return the opening: as of the most severe incident, because a common cause most likely shows there."""
+        """Return the opening record. It follows the most severe incident, which most likely shows the common cause."""
         worst = min(recent, key=lambda one: (self._plan.rank(one.severity), one.opened_at))
         moments = [one.opened.began_at for one in recent if one.opened.began_at]
         return worst.opened.model_copy(

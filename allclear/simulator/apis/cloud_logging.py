@@ -1,8 +1,8 @@
-"""Cloud Logging's ``entries:list``, for one log: who changed a Cloud Run service when, the admin activity.
+"""Cloud Logging's `entries:list`, for one log: who changed a Cloud Run service when, the admin activity.
 
 *Source:* the discovery document logging v2 (request, answer, order), and published entries of
-``google.cloud.run.v1.Services.ReplaceService`` for ``protoPayload``, read November 2026. The payload of
-``google.cloud.run.v2.Services.UpdateService`` has not been seen published: here it is the request and the service as
+`google.cloud.run.v1.Services.ReplaceService` for `protoPayload`, read November 2026. The payload of
+`google.cloud.run.v2.Services.UpdateService` has not been seen published: here it is the request and the service as
 the v2 interface spells them. (Our assumption.) Filters are a part of Google's language: comparisons joined by AND or
 line breaks, with alternatives in parentheses.
 """

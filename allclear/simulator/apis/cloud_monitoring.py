@@ -1,6 +1,6 @@
 """Cloud Monitoring's PromQL interface, for one metric: how many requests each revision answered.
 
-It knows the form ``sum by (…) (increase(metric{…}[…]))`` and the same with ``rate``; anything else is refused as a
+It knows the form `sum by (…) (increase(metric{…}[…]))` and the same with `rate`; anything else is refused as a
 query that cannot be parsed.
 
 *Source:* the discovery document monitoring v1 (path, fields), prometheus.io/docs/prometheus/latest/querying/api (the

@@ -29,7 +29,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Where(BaseModel):
-    """Which service is meant: the first one if neither its region nor its name is given."""
+    """A service by its region and name; without both it is the first one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,7 +38,7 @@ class Where(BaseModel):
 
 
 class Deployment(Where):
-    """``POST /deploy``: a revision's name, its pages' error rates, and whether it is ready."""
+    """`POST /deploy`: a revision's name, its pages' error rates, and whether it is ready."""
 
     revision: str
     faults: dict[str, float] = {}
@@ -56,13 +56,13 @@ class Deployment(Where):
 
 
 class Redirection(Where):
-    """``POST /traffic``: the whole new traffic, as in a scenario."""
+    """`POST /traffic`: the whole new traffic, as in a scenario."""
 
     traffic: list[TrafficSpec] = Field(min_length=1)
 
 
 class Switch(BaseModel):
-    """``POST /flags``: another person switches a flag."""
+    """`POST /flags`: another person switches a flag."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -107,7 +107,7 @@ class ControlApi:
 
     async def _deploy(self, request: Request) -> Response:
         asked = Deployment.model_validate(await _json(request))
-        site, spec = self._meant(asked), asked.as_spec()
+        site, spec = self._named_service(asked), asked.as_spec()
         try:
             site.deploy(spec, by="an engineer")
         except RunError as error:
@@ -116,7 +116,7 @@ class ControlApi:
 
     async def _traffic(self, request: Request) -> Response:
         asked = Redirection.model_validate(await _json(request))
-        site, traffic = self._meant(asked), asked.traffic
+        site, traffic = self._named_service(asked), asked.traffic
         if sum(entry.percent for entry in traffic) != ALL_TRAFFIC:
             raise _unprocessable("traffic: must add up to 100 percent")
         for name in (entry.revision for entry in traffic if entry.revision != LATEST):
@@ -126,9 +126,9 @@ class ControlApi:
         site.redirect(traffic, by=_SOMEBODY)
         return JSONResponse({**site.place, "serving": site.serving()})
 
-    def _meant(self, asked: Where) -> RegionalService:
+    def _named_service(self, asked: Where) -> RegionalService:
         try:
-            return self._world.regional_services.meant(asked.region, asked.service)
+            return self._world.regional_services.named(asked.region, asked.service)
         except LookupError as error:
             raise _unprocessable(f"region, service: {error}") from None
 

@@ -30,14 +30,14 @@ class GoogleApi(HttpApi):
     """One of Google's interfaces, of the one project that there is."""
 
     def refusal(self, fault: Fault) -> Response:
-        """Google's answers when it is unwell or unwilling."""
+        """Google's answers to a request that fails or is refused."""
         status, message = _REFUSALS.get(fault.kind, (503, "The service is currently unavailable."))
         return google_error(status, message)
 
     def allow(self, permission: str, project: str) -> None:
         """Let the caller go on who may do that in the project.
 
-        :raises SaidNo: 403; a project that does not exist is refused in the same words.
+        Raises RequestRefused: 403; a project that does not exist is refused in the same words.
         """
         scenario = self.world.scenario
         if project != scenario.project or permission not in scenario.permissions:

@@ -67,7 +67,7 @@ class FaultInjector:
         """Answer one call; a write is recorded with its facts and how it ended.
 
         A slow call is done after its wait, even if the caller has given up. With the
-        answer lost the call is done, and then ``hang_up`` breaks the connection.
+        answer lost the call is done, and then `hang_up` breaks the connection.
         """
         fault = self._take(method, region)
         kind = fault.kind if fault else None
@@ -117,7 +117,7 @@ class HttpApi:
         request: Request,
         handle: Callable[[Request, Call], Awaitable[Response]],
     ) -> Response:
-        """Answer one request as the vendor's ``method``."""
+        """Answer one request as the vendor's `method`."""
         try:
             # Before any wait: a caller that gives up takes an unread body with it.
             request.state.body = await _receive(request)
@@ -147,7 +147,7 @@ async def break_connection(request: Request) -> None:
 async def read_body(request: Request) -> bytes:
     """Return the request's body, which can be asked for again.
 
-    :raises SaidNo: 413 for a body above ``MAX_BODY``.
+    Raises RequestRefused: 413 for a body above `MAX_BODY`.
     """
     if not hasattr(request.state, "body"):
         request.state.body = await _receive(request)
@@ -167,8 +167,8 @@ async def _receive(request: Request) -> bytes:
 def parse_json(body: bytes | str) -> Any:
     """Return the value that a JSON text spells.
 
-    :raises ValueError: it is not JSON as the standard has it, or holds what no answer could repeat
-        (an endless number, half a character).
+    Raises ValueError: the text is not JSON by the standard, or holds a value that no response can repeat
+        (an infinite number, a lone surrogate).
     """
     try:
         value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
@@ -190,12 +190,12 @@ def _finite(text: str) -> float:
 
 
 def whole_number(text: str) -> int | None:
-    """Return the number that a parameter spells, or ``None`` if it is not one of at most nine digits."""
+    """Return the number that a parameter spells, or `None` if it is not one of at most nine digits."""
     return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def as_object(value: object) -> dict[str, Any] | None:
-    """Return the value if it is a JSON object, else ``None``."""
+    """Return the value if it is a JSON object, else `None`."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 

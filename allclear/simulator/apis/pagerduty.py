@@ -1,6 +1,6 @@
-"""PagerDuty's Events API v2: ``POST /v2/enqueue``.
+"""PagerDuty's Events API v2: `POST /v2/enqueue`.
 
-*Source:* PagerDuty/api-schema ``reference/events-v2/openapiv3.json`` (August 2026) for bodies and
+*Source:* PagerDuty/api-schema `reference/events-v2/openapiv3.json` (August 2026) for bodies and
 answers; developer.pagerduty.com, "Send an event", for the wording of a refused event, the 512 KB
 limit and keys of up to 255 characters (November 2026). That a too large event is answered 413 is
 from memory.

@@ -1,8 +1,8 @@
 """Slack's web API: the methods that post, change and read back messages.
 
-*Source:* docs.slack.dev/reference/methods and ``slack_sdk`` 3.47 (November 2026): errors come with
-HTTP 200 and ``ok: false``; arguments come as a query string, a form or JSON, with objects in the
-first two as JSON text; only ``chat.postMessage`` takes a channel's name, the others want its id;
+*Source:* docs.slack.dev/reference/methods and `slack_sdk` 3.47 (November 2026): errors come with
+HTTP 200 and `ok: false`; arguments come as a query string, a form or JSON, with objects in the
+first two as JSON text; only `chat.postMessage` takes a channel's name, the others want its id;
 history is newest first, without replies, and without metadata unless asked for; blocks have limits.
 From memory: the wording of single error codes beyond those of the methods' pages.
 """

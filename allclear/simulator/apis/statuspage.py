@@ -1,8 +1,8 @@
-"""Statuspage's API for incidents and components, under ``/v1/pages/{page}``.
+"""Statuspage's API for incidents and components, under `/v1/pages/{page}`.
 
-*Source:* the published description (sbecker59/statuspage-api-client-go ``swagger.json``, a mirror
-of 2024): 201 on create, ``metadata`` whose top-level values are objects, names up to 255 and bodies
-up to 25,000 characters, ``Authorization: OAuth KEY``, errors as ``{"message"}``. The 429 answer at
+*Source:* the published description (sbecker59/statuspage-api-client-go `swagger.json`, a mirror
+of 2024): 201 on create, `metadata` whose top-level values are objects, names up to 255 and bodies
+up to 25,000 characters, `Authorization: OAuth KEY`, errors as `{"message"}`. The 429 answer at
 more than one request a second exists as a fault only.
 """
 
@@ -55,7 +55,7 @@ class StatuspageApi(HttpApi):
         return Starlette(routes=[Mount("/v1/pages/{page}", routes=routes)])
 
     def refusal(self, fault: Fault) -> Response:
-        """Statuspage's answers when it is unwell or unwilling."""
+        """Statuspage's answers to a request that fails or is refused."""
         status, message = _REFUSALS.get(fault.kind, (503, "Service unavailable"))
         return _message(status, message)
 

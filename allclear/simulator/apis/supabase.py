@@ -1,12 +1,12 @@
-"""Supabase's ``/rest/v1``: the part of PostgREST that reads and changes feature flags.
+"""Supabase's `/rest/v1`: the part of PostgREST that reads and changes feature flags.
 
 *Source:* docs.postgrest.org/en/v13/references (errors, preferences, tables and views) and the
-``postgrest`` client 2.34.1 (November 2026): zero rows changed is 200 with ``[]``; a single object
+`postgrest` client 2.34.1 (November 2026): zero rows changed is 200 with `[]`; a single object
 asked for and not exactly one row is 406 PGRST116, with nothing changed. From memory: the gateway's
-401 bodies, and that Supabase refuses an UPDATE without a filter (``safeupdate``, 21000).
+401 bodies, and that Supabase refuses an UPDATE without a filter (`safeupdate`, 21000).
 
-Understood: ``select``, ``order``, ``limit``, ``offset``, the filters eq, neq, is and in (also with
-``not.``); GET and PATCH; ``return=``, ``count=exact`` and ``max-affected``.
+Understood: `select`, `order`, `limit`, `offset`, the filters eq, neq, is and in (also with
+`not.`); GET and PATCH; `return=`, `count=exact` and `max-affected`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _REFUSALS = {
 
 
 class SupabaseApi(HttpApi):
-    """The table ``feature_flags``, for callers with the secret key."""
+    """The table `feature_flags`, for callers with the secret key."""
 
     name = "supabase"
     writes = frozenset({"update"})
@@ -50,7 +50,7 @@ class SupabaseApi(HttpApi):
         return Starlette(routes=[route])
 
     def refusal(self, fault: Fault) -> Response:
-        """Supabase's answers when it is unwell or unwilling."""
+        """Supabase's answers to a request that fails or is refused."""
         status, code, message = _REFUSALS.get(
             fault.kind, (503, "PGRST000", "Database connection error. Retrying the connection.")
         )

@@ -71,7 +71,7 @@ class Query:
 def parse_query(items: list[tuple[str, str]], table: FlagTable) -> Query:
     """Return the query that a request's parameters spell.
 
-    :raises PostgrestError: 42703 for an unknown column, PGRST100 for what cannot be parsed, 22P02
+    Raises PostgrestError: 42703 for an unknown column, PGRST100 for what cannot be parsed, 22P02
         for a value that the column's type cannot hold.
     """
     given = dict(items)
@@ -93,7 +93,7 @@ def parse_query(items: list[tuple[str, str]], table: FlagTable) -> Query:
 def typed(table: FlagTable, column: str, value: object) -> object:
     """Return the value as the column's type.
 
-    :raises PostgrestError: 22P02 or 22007, as PostgreSQL has it.
+    Raises PostgrestError: 22P02 or 22007, as PostgreSQL has it.
     """
     kind = table.columns[column]
     text = str(value).strip()

@@ -1,7 +1,7 @@
 """Vercel's API for one project: its deployments, where its domain points, rollbacks and promotions.
 
 *Source:* the REST API reference (vercel.com/docs/rest-api, read November 2026): paths, parameters, status codes, the
-fields of projects, aliases and deployments, errors as ``{"error": {code, message}}``. Older versions of the paths,
+fields of projects, aliases and deployments, errors as `{"error": {code, message}}`. Older versions of the paths,
 which the vendor's own command line uses, are understood as well. From memory: the bodies of refusals.
 """
 
@@ -62,7 +62,7 @@ class VercelApi(HttpApi):
         )
 
     def refusal(self, fault: Fault) -> Response:
-        """Vercel's answers when it is unwell or unwilling."""
+        """Vercel's answers to a request that fails or is refused."""
         return _error(*_REFUSALS.get(fault.kind, (503, "service_unavailable", "Service unavailable."))).response
 
     def _post(self, path: str, method: str) -> Route:

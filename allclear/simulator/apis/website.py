@@ -24,12 +24,12 @@ _STATUS = {"rate_limited": 429, "permission_denied": 403, "server_error": 500}
 
 
 class WebsiteApi(HttpApi):
-    """Every page of the shop, each answer with who gave it: ``X-Region`` and ``X-Revision``."""
+    """Every page of the shop, each answer with who gave it: `X-Region` and `X-Revision`."""
 
     name = "storefront"
 
     def __init__(self, world: World, site: RegionalService | None = None) -> None:
-        """``site`` answers alone; without one, users are spread over all sites by their shares."""
+        """`site` answers alone; without one, users are spread over all sites by their shares."""
         super().__init__(world)
         self._site = site
 

@@ -1,4 +1,4 @@
-"""Cloud Run over gRPC, for ``google.cloud.run_v2``'s own clients.
+"""Cloud Run over gRPC, for `google.cloud.run_v2`'s own clients.
 
 The client library has no server side, so this is a generic handler that maps each method's path to
 its messages.
@@ -72,7 +72,7 @@ class CloudRunGrpc(grpc.GenericRpcHandler):
         )
 
     def service(self, handler_call_details: Any) -> Any:
-        """Return the handler of a method's path, or ``None``."""
+        """Return the handler of a method's path, or `None`."""
         return self._handlers.get(handler_call_details.method)
 
     def _answer_plus(self, path: str, handle: Callable[[Any, Call], Any], asked: Any, answered: Any) -> None:

@@ -1,4 +1,4 @@
-"""Kubernetes' label selectors, as lists in v1 take them: ``app = shop, tier in (web, api), !old``.
+"""Kubernetes' label selectors, as lists in v1 take them: `app = shop, tier in (web, api), !old`.
 
 *Source:* kubernetes.io/docs/concepts/overview/working-with-objects/labels, "Label selectors"
 (November 2026).
@@ -24,7 +24,7 @@ _COMMA = re.compile(r",(?![^()]*\))")
 def selector(text: str) -> Selector:
     """Return what says whether an object's labels match; an empty text matches everything.
 
-    :raises RunError: INVALID_ARGUMENT for a text that is no selector.
+    Raises RunError: INVALID_ARGUMENT for a text that is no selector.
     """
     asked = [_requirement(part.strip()) for part in _COMMA.split(text)] if text.strip() else []
     return lambda labels: all(matches(labels) for matches in asked)

@@ -1,8 +1,8 @@
 """The state of a simulated service as Cloud Run's own messages, and requests as edits of it.
 
-*Source:* ``google.cloud.run_v2`` 0.16.2 and cloud.google.com/run/docs/reference/rest/v2
-(November 2026). From memory: an entry for LATEST in ``traffic_statuses`` has an empty ``revision``;
-the revision's name is in ``latest_ready_revision``.
+*Source:* `google.cloud.run_v2` 0.16.2 and cloud.google.com/run/docs/reference/rest/v2
+(November 2026). From memory: an entry for LATEST in `traffic_statuses` has an empty `revision`;
+the revision's name is in `latest_ready_revision`.
 """
 
 # proto-plus and protobuf's dynamic modules come without type information.
@@ -143,7 +143,7 @@ def operation_message(site: RegionalService, operation: Operation) -> operations
 def edit_from_request(site: RegionalService, request: types.UpdateServiceRequest) -> Edit:
     """Return what an UpdateService request wants changed.
 
-    :raises RunError: INVALID_ARGUMENT for what the vendor does not accept, UNIMPLEMENTED for a
+    Raises RunError: INVALID_ARGUMENT for what the vendor does not accept, UNIMPLEMENTED for a
         field that the simulation keeps fixed.
     """
     wanted = request.service
@@ -183,7 +183,7 @@ def _targets(entries: Any) -> tuple[Target, ...]:
 def whole_traffic(targets: list[Target], where: str) -> tuple[Target, ...]:
     """Return the entries as a service's traffic; none at all is everything to the latest.
 
-    :raises RunError: INVALID_ARGUMENT naming ``where``, for entries that do not make up a whole.
+    Raises RunError: INVALID_ARGUMENT naming `where`, for entries that do not make up a whole.
     """
     if not targets:
         return ALL_TO_LATEST
@@ -202,7 +202,7 @@ def whole_traffic(targets: list[Target], where: str) -> tuple[Target, ...]:
 def new_revision(site: RegionalService, name: str, image: str, where: str) -> Revision:
     """Return a revision to deploy; without a name it is given one, as Cloud Run makes them up.
 
-    :raises RunError: INVALID_ARGUMENT for a name that does not begin with the service's.
+    Raises RunError: INVALID_ARGUMENT for a name that does not begin with the service's.
     """
     service = site.name
     numbers = [int(found[1]) for found in map(_NUMBER.search, site.service.revisions) if found]
@@ -232,7 +232,7 @@ def _target(target: Target) -> types.TrafficTarget:
 def tag_url(site: RegionalService, tag: str) -> str:
     """Return where a tagged revision is reached by itself; empty without a tag.
 
-    Every name under ``localhost`` is this machine. *Source:* RFC 6761, 6.3.
+    Every name under `localhost` is this machine. *Source:* RFC 6761, 6.3.
     """
     port = site.url.rpartition(":")[2]
     return f"http://{tag}---{site.name}.localhost:{port}" if tag else ""

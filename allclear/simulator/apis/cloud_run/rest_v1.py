@@ -1,7 +1,7 @@
 """Cloud Run's Admin API v1 (Knative) over HTTP, which gcloud speaks: the same services, read and replaced whole.
 
-*Source:* the discovery document of run v1 of 2026-10-31, and gcloud 528, which asks ``REGION-run…``
-by namespace and ``run…`` for a list of all regions. From memory: the wording of refusals. A replaced
+*Source:* the discovery document of run v1 of 2026-10-31, and gcloud 528, which asks `REGION-run…`
+by namespace and `run…` for a list of all regions. From memory: the wording of refusals. A replaced
 service is written down as v2's update, with its traffic in v2's terms.
 """
 
@@ -115,7 +115,7 @@ class CloudRunV1:
         return self._page(request, "ServiceList", services)
 
     def _replace_service(self, request: Request, call: Call) -> View:
-        """Start the change that makes the service what was sent, or only check it (``dryRun=all``)."""
+        """Start the change that makes the service what was sent, or only check it (`dryRun=all`)."""
         site = self._site(request)
         if call.concurrent_write:
             site.service.touch()

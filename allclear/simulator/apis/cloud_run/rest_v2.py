@@ -1,7 +1,7 @@
-"""Cloud Run over REST: ``/v2/projects/…``, the same methods as JSON.
+"""Cloud Run over REST: `/v2/projects/…`, the same methods as JSON.
 
-*Source:* the HTTP rules of ``google.cloud.run_v2`` 0.16.2 (November 2026). With
-``$alt=json;enum-encoding=int`` enums are numbers, both ways.
+*Source:* the HTTP rules of `google.cloud.run_v2` 0.16.2 (November 2026). With
+`$alt=json;enum-encoding=int` enums are numbers, both ways.
 """
 
 # proto-plus and protobuf's dynamic modules come without type information.

@@ -49,7 +49,7 @@ Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 ANY = "-"
 """Stands for every service in ListRevisions and GetRevision. ListServices takes no such region, says its request's
-description in ``google.cloud.run_v2`` 0.16.2."""
+description in `google.cloud.run_v2` 0.16.2."""
 _LOCATION = re.compile(r"projects/[^/]+/locations/([^/]+)")
 
 
@@ -69,7 +69,7 @@ class CloudRun:
     ) -> Answer:
         """Run one method through the faults that wait in its region, and the caller's permissions.
 
-        :raises RunError: whatever Cloud Run says no with.
+        Raises RunError: Cloud Run refuses the request.
         """
 
         async def at_once(call: Call) -> Answer:
@@ -85,9 +85,9 @@ class CloudRun:
         region: str,
         resource: str = "",
     ) -> Answer:
-        """As ``call``, for a method that may wait; ``resource`` is what a denial names.
+        """As `call`, for a method that may wait; `resource` is what a denial names.
 
-        :raises RunError: whatever Cloud Run says no with.
+        Raises RunError: Cloud Run refuses the request.
         """
 
         async def handled(call: Call) -> Answer:
@@ -120,7 +120,7 @@ class CloudRun:
         )
 
     def update_service(self, request: types.UpdateServiceRequest, call: Call) -> operations_pb2.Operation:
-        """Start a change of the service, or only check it (``validate_only``)."""
+        """Start a change of the service, or only check it (`validate_only`)."""
         call.facts.update(
             service=request.service.name,
             update_mask=list(request.update_mask.paths),
@@ -189,7 +189,7 @@ class CloudRun:
         raise _not_found(request.name, "OPERATION")
 
     def _site(self, name: str, kind: str, asked: str = "") -> RegionalService:
-        """Return the service of that full name; refusals speak of ``asked``."""
+        """Return the service of that full name; refusals speak of `asked`."""
         parent, _slash, short = name.rpartition("/services/")
         for site in self._region(parent, kind, asked or name):
             if site.name == short:
@@ -197,7 +197,7 @@ class CloudRun:
         raise _not_found(asked or name, kind)
 
     def _sites(self, name: str, kind: str, asked: str = "") -> list[RegionalService]:
-        """Return the service of that full name, or with ``-`` for its own name every service of the region."""
+        """Return the service of that full name, or with `-` for its own name every service of the region."""
         parent, _slash, short = name.rpartition("/services/")
         return self._region(parent, kind, asked or name) if short == ANY else [self._site(name, kind, asked)]
 
@@ -265,7 +265,7 @@ def page_token(offset: int) -> str:
 def page_start(token: str) -> int:
     """Return where the page of a token begins.
 
-    :raises RunError: INVALID_ARGUMENT for a token that was not given out.
+    Raises RunError: INVALID_ARGUMENT for a token that was not given out.
     """
     if not token:
         return 0

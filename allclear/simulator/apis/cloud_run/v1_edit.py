@@ -40,7 +40,7 @@ _TRAFFIC: Fields = {
 def parsed(body: bytes, where: str, known: Fields) -> dict[str, Any]:
     """Return the JSON object of a request.
 
-    :raises RunError: INVALID_ARGUMENT for anything that is not an object with those fields.
+    Raises RunError: INVALID_ARGUMENT for anything that is not an object with those fields.
     """
     try:
         value = parse_json(body or b"{}")
@@ -52,7 +52,7 @@ def parsed(body: bytes, where: str, known: Fields) -> dict[str, Any]:
 def service_from(body: bytes) -> dict[str, Any]:
     """Return the service that a replacement sends.
 
-    :raises RunError: INVALID_ARGUMENT.
+    Raises RunError: INVALID_ARGUMENT.
     """
     service = parsed(body, "service", _SERVICE)
     if (service.get("apiVersion"), service.get("kind")) != (API, "Service"):
@@ -68,9 +68,9 @@ def service_from(body: bytes) -> dict[str, Any]:
 
 
 def edit_from(site: RegionalService, service: dict[str, Any]) -> Edit:
-    """Return what would have to change for the service to be as sent; the parts that are equal stay ``None``.
+    """Return what would have to change for the service to be as sent; the parts that are equal stay `None`.
 
-    :raises RunError: INVALID_ARGUMENT, or ALREADY_EXISTS for an existing revision with other settings.
+    Raises RunError: INVALID_ARGUMENT, or ALREADY_EXISTS for an existing revision with other settings.
     """
     state, metadata, spec = site.service.state, service["metadata"], service["spec"]
     if metadata.get("name") != site.name:

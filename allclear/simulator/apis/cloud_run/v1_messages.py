@@ -1,9 +1,9 @@
 """The state of a simulated service as Cloud Run's v1 (Knative) shows it, and a replacement as an edit.
 
-*Source:* the discovery document of run v1 of 2026-10-31, and what ``gcloud run deploy --format json``
+*Source:* the discovery document of run v1 of 2026-10-31, and what `gcloud run deploy --format json`
 printed in github.com/google-github-actions/deploy-cloudrun/pull/556, read November 2026: the
 namespace is the project's number, a status entry for LATEST names its revision, too, and an
-operation's response begins with ``@type``. From memory: the reasons and severities of conditions.
+operation's response begins with `@type`. From memory: the reasons and severities of conditions.
 A resource version changes when v2's etag does, and is another string.
 """
 
@@ -132,13 +132,13 @@ def revision_labels(site: RegionalService) -> dict[str, str]:
 
 
 def list_view(kind: str, items: list[dict[str, Any]], after: str = "") -> dict[str, Any]:
-    """Return a list; ``after`` is the token of the next page."""
+    """Return a list; `after` is the token of the next page."""
     metadata = {"continue": after} if after else {}
     return {"apiVersion": API, "kind": kind, "metadata": metadata, "items": items}
 
 
 def operation_view(site: RegionalService, operation: Operation) -> dict[str, Any]:
-    """Return an operation: ``done`` and one of ``response`` and ``error`` once it has ended."""
+    """Return an operation: `done` and one of `response` and `error` once it has ended."""
     view: dict[str, Any] = {
         "name": Names(site).operation(operation.id),
         "metadata": {"@type": _TYPE, **service_view(site, operation.edited)},
