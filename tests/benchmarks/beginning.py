@@ -17,7 +17,7 @@ class Started:
     """What one side took from its start, in seconds, and its memory in MiB."""
 
     answered: list[float] = field(default_factory=list[float])
-    looked: list[float] = field(default_factory=list[float])
+    probed: list[float] = field(default_factory=list[float])
     paged: list[float] = field(default_factory=list[float])
     megabytes: list[float] = field(default_factory=list[float])
 
@@ -54,18 +54,18 @@ async def _first_alert(ground: Ground, side: Ours | Floor, service: str, body: b
     answered = asyncio.get_running_loop().time()  # time.monotonic(), as the production's
     answer.raise_for_status()
     took.answered.append(answered - process.started)
-    took.looked.append((await ground.wait(service, "look"))[0].arrived - answered)
+    took.probed.append((await ground.wait(service, "probe"))[0].arrived - answered)
     took.paged.append((await ground.wait(service, "page"))[0].arrived - answered)
 
 
 def _group_four(took: Started, least: Started) -> Group:
     rows = [
-        Row("from the first 202 to the first look", "ms", milliseconds(took.looked), milliseconds(least.looked)),
+        Row("from the first 202 to the first probe", "ms", milliseconds(took.probed), milliseconds(least.probed)),
         Row("from the first 202 to the page", "ms", milliseconds(took.paged), milliseconds(least.paged)),
     ]
     how = (
         "Each round starts the process and sends one alert until it is taken: a new process's first. What it loads"
-        " behind its answer is in these times. The page waits for the look."
+        " behind its answer is in these times. The page waits for the probe."
     )
     return Group("4", "The first alert after a start", how, rows)
 

@@ -2,7 +2,7 @@
 
 What a service's name begins with says how its trouble is contained:
 
-    a-0001   the plan lets the rollback act by itself, after two looks 10 s apart and a veto window of 10 s
+    a-0001   the plan lets the rollback act by itself, after two probes 10 s apart and a veto window of 10 s
     k-0001   one person approves the rollback
     r-0001   runs in four regions: four rollbacks, each approved
 """
@@ -16,7 +16,7 @@ from tests.benchmarks.production import PROJECT
 
 REGIONS = ("us-central1", "us-east1", "europe-west1", "asia-east1")
 POLICY_WAITS = 20.0
-"""Seconds that the plan itself waits before anything acts by itself: 10 between the looks, 10 of veto."""
+"""Seconds that the plan itself waits before anything acts by itself: 10 between the probes, 10 of veto."""
 
 _PLAN = """\
 company: Benchmark

@@ -86,8 +86,8 @@ async def _by_itself(ground: Ground, sides: Sequence[Ours], floor: Floor, rounds
         await ground.wait(service)
         calls = await ground.calls(service)
         write = next(call for call in calls if call.kind == WRITE)
-        # The plan's last word is the last answer of the look that is taken when the veto window is over.
-        verdict = max(call.answered for call in calls if call.kind == "look" and call.answered < write.arrived)
+        # The plan's last word is the last answer of the probe that is taken when the veto window is over.
+        verdict = max(call.answered for call in calls if call.kind == "probe" and call.answered < write.arrived)
         took[which].took(verdict, calls)
         incident = await side.until(service, lambda one: one.contained is not None)
         took[which].from_window.append(write.arrived - _window_end(incident))
@@ -138,13 +138,13 @@ def _group_one(times: tuple[Times, Times, Times]) -> Group:
         against_floor("from the verdict to the containing call", up.all, floor.all, times=LIMIT, because=up.dominates),
         Row("… of that, until the first read", "ms", milliseconds(up.noticed), milliseconds(floor.noticed)),
         Row("… of that, from the read to the write", "ms", milliseconds(up.acted), milliseconds(floor.acted)),
-        Row("from the end of the veto window, with the last look", "ms", milliseconds(up.from_window)),
-        Row("from the alert, with every look, less the 20 s that the plan waits", "ms", milliseconds(up.from_alert)),
+        Row("from the end of the veto window, with the last probe", "ms", milliseconds(up.from_window)),
+        Row("from the alert, with every probe, less the 20 s that the plan waits", "ms", milliseconds(up.from_alert)),
     ]
     how = (
-        "The plan lets the rollback act by itself. Two failing looks 10 s apart and a veto window of 10 s, the shortest"
-        " that a plan may name, are policy and not counted: the verdict is the last answer of the look that is taken"
-        " when the window is over. Both times are the production's own. Alerts come 0.65 s apart, so that about 15"
+        "The plan lets the rollback act by itself. Two failed probes 10 s apart and a veto window of 10 s, the shortest"
+        " that a plan may name, are policy and not counted: the verdict is the last response of the probe that runs"
+        " after the window. Both times are the production's own. Alerts come 0.65 s apart, so that about 15"
         " incidents of each responder are open at once. The floor's time begins as its alert is sent."
     )
     return Group("1", "Alert to containment, where the plan authorises it beforehand", how, rows)

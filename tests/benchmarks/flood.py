@@ -91,7 +91,7 @@ async def duplicates(ground: Ground, counts: Sequence[int], rounds: int) -> list
     floor.end()
     how = (
         f"One alert is sent over and over by {_CONNECTIONS} connections, each waiting for its answer. The first opens"
-        " an incident, which is looked at and paged meanwhile. Sender, responder and production share the cores."
+        " an incident, which is probed at and paged meanwhile. Sender, responder and production share the cores."
         f" {'; '.join(wrong) or 'Each flood opened one incident, and every repeat was counted'}."
     )
     return [Group("6", "Duplicates", how, rows)]
@@ -110,7 +110,7 @@ async def _paced(ours: Ours, floor: Floor, service: str, count: int) -> Row:
         f"99 % within {_PROMPT} ms",
         wanted=_PROMPT,
         reached=p99[0],
-        because="the incident that it opens is looked at and paged on the same cores",
+        because="the incident that it opens is probed at and paged on the same cores",
     )
 
 

@@ -6,7 +6,7 @@ done is noted. Started again, it does what it has not noted as done.
 
     POST /alerts   {"service": "f-0001", "regions": ["us-central1"], "way": "decided"}
 
-`decided`: everything after the decision, in all regions at once. `whole`: the looks, the page and the questions around
+`decided`: everything after the decision, in all regions at once. `whole`: the probes, the page and the questions around
 it, too. `keep`: none.
 """
 
@@ -33,7 +33,7 @@ import uvicorn
 from tests.benchmarks.asgi import Receive, Scope, Send, answer, body_of
 
 _CHECKS = 5
-"""Requests of one look, as in the benchmark's company."""
+"""Requests of one probe, as in the benchmark's company."""
 _CONNECTIONS = httpx.Limits(max_connections=50, max_keepalive_connections=50)
 
 

@@ -243,7 +243,7 @@ class Http:
 
     async def _store(self, path: str, _body: bytes) -> Message:
         name = path.split("/")[2]
-        call = await self._ledger.came("look", name)
+        call = await self._ledger.came("probe", name)
         places = [one for place, one in self._run.running.items() if place.startswith(f"{name}@")]
         well = bool(places) and all(one.traffic[0][0].endswith("good") for one in places)
         call[3] = time.monotonic()

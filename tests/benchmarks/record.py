@@ -140,7 +140,7 @@ def _journal_of(path: Path, entries: int, of_one: int = _OF_ONE) -> SqlJournal:
 
 
 def _incident(number: int, length: int) -> _Rows:
-    """Return the rows of one incident that has ended: a look or a note a second."""
+    """Return the rows of one incident that has ended: a probe or a note a second."""
     incident, head, said = f"BM-{number}", GENESIS, _BY.model_dump_json()
     began, rows = _BEGAN + timedelta(minutes=number), list[tuple[object, ...]]()
     at = began
@@ -156,7 +156,7 @@ def _records(length: int) -> Iterator[tuple[str, str]]:
     failure = Finding(
         verdict=Verdict.FAILURE, sentence="5 requests: 3 failed (60 %), p95 20 ms.", facts={"requests": 5}
     )
-    check = StepDone(phase="contain", step="look", title="Looked at it", finding=failure, health_check=True)
+    check = StepDone(phase="contain", step="probe", title="Probed it", finding=failure, health_check=True)
     note = NoteAdded(text="The queue is getting shorter; the second region is still failing.")
     middle = [(one.kind, one.model_dump_json(by_alias=True)) for one in (note, check)]
     for first in (_opened("k-0001"), PhaseEntered(phase="detect")):
