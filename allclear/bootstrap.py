@@ -163,7 +163,7 @@ def make_engine(
     proposer = Proposer(journal, executor, company.plan, clock)
     conductor = Conductor(journal, registry, executor, proposer, company, context, clock)
     people = People(journal, company, clock)
-    manual = ManualActions(journal, company, executor, proposer, people)
+    manual = ManualActions(journal, company, executor, proposer, conductor, people)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock)
     approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)

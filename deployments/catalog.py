@@ -96,7 +96,7 @@ def _starts(company: Company, choices: Choices) -> list[DeploymentSpec]:
         respond,
         choices,
         fields=("title", "severity", "service", "runbook", "name", "role"),
-        required=("title", "severity", "service", "runbook", "name", "role"),
+        required=("title", "severity", "service", "runbook", "name"),
     )
     continued = form_of(respond, choices, fields=("incident",), required=("incident",))
     flow = _named(respond, company)
@@ -126,7 +126,7 @@ def _declaration(company: Company) -> JsonDict:
 
 def _action(manual: ManualAction, choices: Choices, company: Company) -> DeploymentSpec:
     """Return the deployment of one action that a person may start by hand: its form has the action's parameters."""
-    form = form_of(manual_action, choices, fields=("params", "reason", "name", "role", "incident"), required=("role",))
+    form = form_of(manual_action, choices, fields=("params", "reason", "name", "role", "incident"))
     params = {key: value for key, value in manual.form.items() if key != "$defs"}
     form["properties"]["params"] = {**form["properties"]["params"], **params, "additionalProperties": False}
     form["definitions"] = {**form.get("definitions", {}), **manual.form["$defs"]}

@@ -16,6 +16,7 @@ from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
 from allclear.company import Company
+from allclear.domain.approval import AskKind
 from allclear.domain.base import JsonDict
 from allclear.drill.script import scripts
 from allclear.postmortem.placeholders import FIELDS
@@ -24,6 +25,7 @@ from tasks.feature_flags import flags_of
 _LABELS = {
     "ask": "Question",
     "choice": "Candidate",
+    "decision": "Decision",
     "due_in_days": "Due in days",
     "facts": "Facts",
     "false_alarm": "False alarm",
@@ -38,10 +40,12 @@ _LABELS = {
     "text": "Text",
     "title": "What is wrong",
     "to": "New holder",
-    "yes": "Yes",
 }
 
 Choices = Mapping[str, list[str]]
+
+_NO_BLANK: JsonDict = {"minLength": 1, "pattern": r"\S"}
+"""What a text must have that is not only spaces."""
 
 
 def choices_of(company: Company) -> dict[str, list[str]]:
@@ -55,6 +59,7 @@ def choices_of(company: Company) -> dict[str, list[str]]:
         "role_to_hand_over": list(plan.roles),
         "flag": sorted({flag for service in services.values() for flag in flags_of(service)}),
         "kind": list(plan.kinds),
+        "decision": [word for kind in AskKind for word in kind.words],
         "scenario": scripts(company),
         "field": list(FIELDS),
     }
@@ -66,12 +71,12 @@ def form_of(
     """Return the form of a flow.
 
     `fields` are the parameters that it shows, all of them if left out; `required` must be filled in although the flow
-    has a default for them.
+    has a default for them. A role is always required: a plan that names no people cannot tell it from the name.
     """
     schema = parameter_schema(flow).model_dump()
     properties = cast("dict[str, JsonDict]", schema["properties"])
     shown = {name: field for name, field in properties.items() if not fields or name in fields}
-    needed = [name for name in shown if name in required or name in schema.get("required", ())]
+    needed = [name for name in shown if name in {*required, *schema.get("required", ()), "role"}]
     return {
         **schema,
         "properties": {
@@ -109,7 +114,10 @@ def prefilled(form: JsonDict) -> JsonDict:
 
 
 def _field(field: JsonDict, choices: list[str] | None, *, required: bool) -> JsonDict:
-    """Return a field with its choices; one that is required takes no blank, and a single choice is filled in."""
+    """Return a field with its choices; one that is required takes no blank, and a single choice is filled in.
+
+    Neither does an item of a list.
+    """
     default = field.get("default")
     without = {key: value for key, value in field.items() if key != "default"}
     if choices:
@@ -118,7 +126,9 @@ def _field(field: JsonDict, choices: list[str] | None, *, required: bool) -> Jso
         chosen = {"default": choices[0]} if default or (required and len(choices) == 1) else {}
         return {**without, "enum": choices, **chosen}
     if required and field.get("type") == "string" and "enum" not in field:
-        return {"minLength": 1, "pattern": r"\S", **without}
+        return {**_NO_BLANK, **without}
+    if field.get("items") == {"type": "string"}:
+        return {**(without if required else field), "items": {"type": "string", **_NO_BLANK}}
     return without if required else field
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from itertools import count
 from typing import Any, Literal
 
 from prefect import get_run_logger
@@ -16,10 +17,12 @@ from prefect.input import RunInput
 from pydantic import Field, create_model
 
 from allclear.bootstrap import Engine
-from allclear.domain.approval import Ask, AskKind
-from allclear.domain.base import utc_now
-from allclear.domain.errors import AllclearError
-from allclear.domain.text import markdown_safe
+from allclear.domain.approval import Ask
+from allclear.domain.base import digest, utc_now
+from allclear.domain.decisions import decisions
+from allclear.domain.errors import AllclearError, JournalError
+from allclear.domain.records import AnswerRefused, By
+from allclear.domain.text import answer_commands, markdown_safe
 from allclear.engine.outbox import ANSWERED_ELSEWHERE
 from flows.run_context import run_id
 
@@ -31,27 +34,9 @@ _POLL_SECONDS = 0.2
 LONGEST_WAIT = 400 * 24 * 3600
 """Seconds. Prefect fails a run when its wait is over, so this must never be reached: the journal has the deadlines."""
 
-_MOST_FORMS = 100
-"""How often one run shows the form again, after answers that did not count."""
-
-_YES_NO: dict[AskKind, tuple[str, str]] = {
-    AskKind.APPROVAL: ("approve", "deny"),
-    AskKind.STEP: ("done", "not done"),
-    AskKind.FALSE_ALARM: ("false alarm", "it is real: go on"),
-    AskKind.RETRY: ("check again", "go on without"),
-}
-
 ELSEWHERE = ANSWERED_ELSEWHERE["decision"]
 
 _NOT_BLANK = r"\S"
-
-
-def _decisions(ask: Ask) -> tuple[tuple[str, ...], str]:
-    """Return the form's words for yes (one for each candidate, if there are any) and its word for no."""
-    if ask.kind is AskKind.CHOICE:
-        return tuple(candidate.name for candidate in ask.choices), "none of them"
-    yes, no = _YES_NO[ask.kind]
-    return (yes,), no
 
 
 class Answer(RunInput):
@@ -64,26 +49,27 @@ class Answer(RunInput):
 
 
 async def wait_for_answer(engine: Engine, incident: str, ask_id: str) -> None:
-    """Return once the question is answered in the journal; suspend the flow run until then."""
-    run = run_id()
+    """Return once the question is answered in the journal; suspend the flow run until then.
+
+    A run that starts again goes through its forms from the first one, and Prefect returns what was submitted before.
+    """
     if await _answered_quickly(engine, incident, ask_id):
         return
-    engine.journal.add_waiting_run(run, incident, ask_id)
+    engine.journal.add_waiting_run(run_id(), incident, ask_id)
     problem = ""
-    for attempt in range(1, _MOST_FORMS):
+    for attempt in count(1):
         state = engine.conductor.incident(incident).asks[ask_id]
         if not state.open:
             return
-        form = form_for(engine, state.ask, problem)
+        yes, no = answer_commands(state.ask, engine.company.plan)
         get_run_logger().info(
-            "Waiting for an answer: %s. Answer with Resume on this page, or: allclear approve %s --as NAME",
-            state.ask.title,
-            ask_id,
+            "Waiting for an answer: %s. Answer with Resume on this page, or: %s or: %s", state.ask.title, yes, no
         )
-        given = await asuspend_flow_run(wait_for_input=form, key=_key(ask_id, attempt), timeout=LONGEST_WAIT)
-        problem = _record(engine, state.ask, given)
+        form, key = form_for(engine, state.ask, problem), form_key(ask_id, attempt)
+        given = await asuspend_flow_run(wait_for_input=form, key=key, timeout=LONGEST_WAIT)
+        problem = record_answer(engine, ask_id, key, given)
         if problem:
-            get_run_logger().warning("The answer from Prefect's form did not count; asking again: %s", problem)
+            get_run_logger().error("The answer from Prefect's form did not count; asking again: %s", problem)
 
 
 async def _answered_quickly(engine: Engine, incident: str, ask_id: str) -> bool:
@@ -98,9 +84,10 @@ async def _answered_quickly(engine: Engine, incident: str, ask_id: str) -> bool:
 def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     """Return the form for `ask`: its decisions, the roles that may answer, and the question in Markdown.
 
-    `problem` says why the answer before did not count.
+    Each decision names the question, because a form may stay open in a browser while the run goes on to the next
+    question: Prefect's server then refuses the old decision. `problem` says why the answer before did not count.
     """
-    yes, no = _decisions(ask)
+    yes, no = ask.kind.words
     roles = [role for role in ask.policy.roles if role in engine.company.plan.roles]
     reason: Any = (
         Field(
@@ -111,12 +98,12 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
     )
     fields: dict[str, Any] = {
         "decision": (
-            Literal[(*yes, no, ELSEWHERE)],
+            Literal[(*(decision.text for decision in decisions(ask)), ELSEWHERE)],
             Field(
                 title="Decision",
                 description=(
-                    f"{' or '.join(yes)}: {ask.yes} {no}: {ask.no} "
-                    f"{ELSEWHERE}: this run only reads the answer from the journal."
+                    f'"{yes}": {ask.yes} "{no}": {ask.no} '
+                    f'"{ELSEWHERE}": this run only reads the answer from the journal.'
                 ),
             ),
         ),
@@ -139,33 +126,51 @@ def form_for(engine: Engine, ask: Ask, problem: str = "") -> type[Answer]:
         "reason": (str, reason),
     }
     form: type[Answer] = create_model("Answer", __base__=Answer, **fields)
-    return form.with_initial_data(description=_description(engine, ask, problem))
+    return form.with_initial_data(description=description_of(engine, ask, problem))
 
 
-def _description(engine: Engine, ask: Ask, problem: str) -> str:
+def description_of(engine: Engine, ask: Ask, problem: str) -> str:
+    """Return what the form says above its fields, in Markdown: the question, and why the last answer did not count."""
     simulated = "**SIMULATED: nothing here touches production.**\n\n" if engine.settings.simulated else ""
-    warning = f"**The last answer did not count: {problem}**\n\n" if problem else ""
-    command = f"`allclear approve {ask.id} --as NAME`"
+    warning = f"**The last answer did not count: {markdown_safe(problem, 2000)}**\n\n" if problem else ""
+    yes, no = answer_commands(ask, engine.company.plan)
     elsewhere = (
-        "" if ask.policy.prefect_may else f"\n\nThis approval cannot be given in Prefect. Give it with {command}."
+        f"\n\nOr answer on the command line: `{yes}` or: `{no}`"
+        if ask.policy.prefect_may
+        else f"\n\nThis approval cannot be given in Prefect. Give it with `{yes}`."
     )
     return f"{simulated}{warning}### {markdown_safe(ask.title)}\n\n{ask.text}{elsewhere}"
 
 
-def _record(engine: Engine, ask: Ask, given: Answer) -> str:
-    """Write the form's answer into the journal; return why it does not count, or nothing."""
-    yes, no = _decisions(ask)
-    if given.decision not in (*yes, no):
+def record_answer(engine: Engine, ask_id: str, form: str, given: Answer) -> str:
+    """Journal what a form about `ask_id` was answered, for the question that it names; return why it does not count.
+
+    The returned text is empty if it counts. An answer that did not count stays so when the form is read again.
+    """
+    if given.decision == ELSEWHERE:
         return ""
-    choice = given.decision if ask.kind is AskKind.CHOICE and given.decision in yes else None
+    for refused in engine.people.question(ask_id).refused:
+        if refused.form == form:
+            return refused.problem
     try:
-        by = engine.people.who(given.name, given.role, "prefect")
-        engine.people.answer(ask.id, by, yes=given.decision in yes, reason=given.reason, choice=choice)
+        decision = engine.people.decision(given.decision)
+        by = engine.people.who(given.name, given.role or None, "prefect")
+        engine.people.answer(decision.ask, by, yes=decision.yes, reason=given.reason, choice=decision.choice)
+    except JournalError:
+        raise
     except AllclearError as error:
-        return str(error)
+        refused = AnswerRefused(
+            ask=ask_id, form=form, answer=given.decision, name=given.name, reason=given.reason, problem=str(error)
+        )
+        engine.journal.append(ask_id.partition("/")[0], [refused], By(actor="allclear", via="prefect"))
+        return refused.problem
     return ""
 
 
-def _key(ask_id: str, attempt: int) -> str:
-    """Return the key of the form in Prefect, which takes lower case letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", ask_id.lower()) + (f"-try-{attempt}" if attempt > 1 else "")
+def form_key(ask_id: str, attempt: int) -> str:
+    """Return the key of the form in Prefect, which takes lower case letters, digits and dashes.
+
+    Its hash keeps apart ids that differ in other characters only, as `roll-back~2` and `roll-back-2`.
+    """
+    words = re.sub(r"[^a-z0-9]+", "-", ask_id.lower())
+    return f"{words}-{digest(ask_id)[:8]}" + (f"-try-{attempt}" if attempt > 1 else "")

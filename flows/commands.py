@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
 from allclear.bootstrap import Engine, open_engine
+from allclear.domain.decisions import decision_for
 from allclear.domain.errors import AllclearError
-from allclear.domain.post_mortem import NoteFor
 from allclear.domain.records import By
 from allclear.engine.people.assess import read_facts
 from flows.artifacts import publish
@@ -27,18 +26,20 @@ async def run_command(incident: str, name: str, role: str, command: Command, ste
 
     `step` is the step that an answer is about: an action that waited for this answer is carried out at once.
     """
-    incident = incident.strip().upper()
+    incident, done = incident.strip().upper(), True
     try:
         async with open_engine() as engine:
             by = engine.people.who(name, role or None, "prefect")
             sentence = command(engine, incident, by)
-            if step:
-                await engine.manual.after_answer(f"{incident}/{step}", by)
+            if step and (result := await engine.manual.after_answer(f"{incident}/{step}", by)) and result.outcome:
+                sentence, done = f"{sentence} {result.outcome.sentence}", result.outcome.good
             await name_run(engine.conductor.incident(incident))
             await publish(engine, incident)
             await deliver(engine, incident)
     except AllclearError as error:
         return not_done(str(error))
+    if not done:
+        return not_done(sentence)
     get_run_logger().info(sentence)
     return Completed(message=sentence)
 
@@ -60,12 +61,14 @@ async def acknowledge(incident: str, name: str, role: str = "on_call") -> Ended:
 
 
 @flow(name="answer", persist_result=False)
-async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: str = "", choice: str = "") -> Ended:
+async def answer(
+    ask: str, decision: str, name: str, role: str = "on_call", reason: str = "", choice: str = ""
+) -> Ended:
     """Answer a question of a response: an approval, a step or a choice. The form of the suspended run does the same.
 
     Args:
-        ask: The question's id, as VS-12/contain/roll-back.
-        yes: On approves the change, or says that the step is done. Off denies it, or says that it is not done.
+        ask: The question's id, as VS-12/contain/roll-back. Messages about the question name it.
+        decision: Your answer, in the words of the question: each kind of question has one for yes and one for no.
         name: Who you are.
         role: The role in which you answer.
         reason: Why, or how. Some answers need it.
@@ -74,15 +77,14 @@ async def answer(ask: str, yes: bool, name: str, role: str = "on_call", reason: 
     incident, _, step = ask.strip().partition("/")
 
     def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.answer(f"{incident}/{step}", by, yes=yes, reason=reason, choice=choice or None)
+        given = decision_for(engine.people.question(f"{incident}/{step}").ask, decision, choice.strip() or None)
+        return engine.people.answer(given.ask, by, yes=given.yes, reason=reason, choice=given.choice)
 
     return await run_command(incident, name, role, command, step)
 
 
 @flow(name="note", persist_result=False)
-async def note(
-    incident: str, text: str, name: str, role: str = "scribe", post_mortem: Literal["", NoteFor] = ""
-) -> Ended:
+async def note(incident: str, text: str, name: str, role: str = "scribe") -> Ended:
     """Add a note to the incident's timeline.
 
     Args:
@@ -90,11 +92,10 @@ async def note(
         text: What you saw, heard or did.
         name: Who you are.
         role: The role in which you write.
-        post_mortem: Where the post-mortem shows it: among its key events (timeline), or as the suggestion for a field.
     """
 
     def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.note(incident, text, by, post_mortem)
+        return engine.people.note(incident, text, by)
 
     return await run_command(incident, name, role, command)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
-from allclear.bootstrap import open_engine
+from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError, NotAllowed
 from allclear.engine.actions.manual import ManualRequest, ManualResult, may_start_manually
+from flows.approval_form import wait_for_answer
 from flows.artifacts import publish
 from flows.phase_loop import deliver
 from flows.run_context import Ended, name_run, not_done, run_id
@@ -20,6 +22,8 @@ async def manual_action(
     action: str, params: dict[str, Any], reason: str, name: str, role: str, incident: str = ""
 ) -> Ended:
     """Carry out one action now, in the name of a person. To start it is to confirm it.
+
+    If this person may not approve it, the run is suspended until a person who may has answered.
 
     Args:
         action: The action, as `allclear actions` lists it.
@@ -33,29 +37,38 @@ async def manual_action(
     given = {key: value for key, value in stripped.items() if value not in (None, "")}
     request = ManualRequest(action, given, reason, incident.strip().upper() or None, key=run_id()[:8] or None)
     try:
-        result = await _carry_out(request, name, role)
+        async with open_engine() as engine:
+            result = await _carry_out(engine, _continued(engine, request), name, role)
+            while result.outcome is None:
+                await wait_for_answer(engine, result.incident, result.waiting[0])
+                result = await _carry_out(engine, _continued(engine, request), name, role)
     except AllclearError as error:
         return not_done(str(error))
-    if result.outcome is None:
-        waiting = ", ".join(f"allclear approve {ask} --as NAME" for ask in result.waiting)
-        return not_done(
-            f"{result.act} of {result.incident} is NOT done. Another person must approve it first: {waiting}"
-        )
     if not result.outcome.good:
-        return not_done(f"{result.act}: {result.outcome.sentence} {result.outcome.next_step}")
+        return not_done(f"{result.act}: {result.outcome.sentence} {result.outcome.next_step}".strip())
     sentence = f"{result.act} of {result.incident}: {result.outcome.sentence}"
     get_run_logger().info(sentence)
     return Completed(message=sentence)
 
 
-async def _carry_out(request: ManualRequest, name: str, role: str) -> ManualResult:
+def _continued(engine: Engine, request: ManualRequest) -> ManualRequest:
+    """Return the request, for the incident in which this run has waited before. Raises NotAllowed if it has ended."""
+    waited = engine.journal.awaited_by(run_id())
+    if waited is None:
+        return request
+    if engine.conductor.incident(waited[0]).over:
+        problem = f"{waited[0]} ended while this action waited for an approval: it is NOT done."
+        raise NotAllowed(problem, "Start it again if it is still needed.")
+    return replace(request, incident=waited[0])
+
+
+async def _carry_out(engine: Engine, request: ManualRequest, name: str, role: str) -> ManualResult:
     """Return the action's result. Raises AllclearError if a parameter does not fit, or the person may not decide."""
-    async with open_engine() as engine:
-        action = engine.registry.action(request.action)
-        if not may_start_manually(action):  # a run may name another action than its deployment does
-            raise NotAllowed(f"{action.name} is not an action to start by hand in Prefect.", "Use its own deployment.")
-        result = await engine.manual.do(request, engine.people.who(name, role or None, "prefect"))
-        await name_run(engine.conductor.incident(result.incident), action.title)
-        await publish(engine, result.incident)
-        await deliver(engine, result.incident)
+    action = engine.registry.action(request.action)
+    if not may_start_manually(action):  # a run may name another action than its deployment does
+        raise NotAllowed(f"{action.name} is not an action to start by hand in Prefect.", "Use its own deployment.")
+    result = await engine.manual.do(request, engine.people.who(name, role or None, "prefect"))
+    await name_run(engine.conductor.incident(result.incident), action.title)
+    await publish(engine, result.incident)
+    await deliver(engine, result.incident)
     return result

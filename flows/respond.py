@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.states import Completed
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.domain.errors import AllclearError, NotAllowed
+from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
 from allclear.engine.people.declare import Declaration
@@ -53,8 +53,6 @@ async def respond(  # noqa: PLR0913 - the fields of its form
 
 def _open(engine: Engine, declared: Declaration, name: str, role: str) -> str:
     """Open the incident that a person declares, and return its id. Raises NotAllowed, NotFound."""
-    if not declared.title:
-        raise NotAllowed("An incident needs a title.", "Say in a few words what users notice.")
     return engine.people.declare(declared, engine.people.who(name, role or None, "prefect"), first=Phase.DETECT.value)
 
 

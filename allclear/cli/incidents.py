@@ -27,13 +27,12 @@ from allclear.cli.root import (
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.domain.template_values import left_in_place, status, waiting
-from allclear.domain.text import asked_words, plain
+from allclear.domain.text import asked_words, must_answer, plain
 from allclear.engine.actions.manual import PHASE, ManualRequest
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.alerts.explain import Explanation, alert_text, decision_text, explain
 from allclear.engine.incidents import readable
-from allclear.postmortem.document import PostMortem, write_post_mortem
-from allclear.postmortem.html_page import post_mortem_page
+from allclear.postmortem.document import write_post_mortem
 from allclear.postmortem.incident_summary import show as show_page
 from allclear.postmortem.placeholders import FIELDS
 from allclear.settings import load_settings
@@ -241,8 +240,10 @@ def act(  # noqa: PLR0913, PLR0917 - one action and how it is carried out
             request = ManualRequest(action, given, reason, incident, severity, shown=change.digest)
             result = await engine.manual.do(request, by)
             if result.outcome is None:
-                print_line(f"{result.act} of {result.incident} needs an approval:")
-                print_line(f"    allclear approve {result.waiting[0]} --as NAME")
+                asked = engine.people.question(result.waiting[0]).ask
+                print_line(
+                    f"{result.act} of {result.incident} is NOT done yet. {must_answer(asked, engine.company.plan)}"
+                )
                 return
             print_line(f"{result.incident}: {result.outcome.status.value}. {result.outcome.sentence}")
             if not result.outcome.good:
@@ -265,7 +266,8 @@ def undo(
         async with engine_with_delivery() as engine:
             result = await engine.manual.undo(incident, act_id, reason, acting_person(engine, name, role))
             if result.outcome is None:
-                return f"{result.act} needs an approval: allclear approve {result.waiting[0]} --as NAME"
+                asked = engine.people.question(result.waiting[0]).ask
+                return f"{act_id} is NOT undone yet. {must_answer(asked, engine.company.plan)}"
             if not result.outcome.good:
                 raise Refused(f"{act_id} is not undone: {result.outcome.sentence}", result.outcome.next_step)
             return f"{act_id} is undone. {result.outcome.sentence}"
@@ -279,17 +281,11 @@ def postmortem(
     write: Annotated[
         tuple[str, str] | None, typer.Option(metavar="FIELD TEXT", help="Write one field, and print nothing else.")
     ] = None,
-    to: Annotated[
-        Path | None, typer.Option(help="Write the document into this file; one that ends in .html gets the HTML page.")
-    ] = None,
-    html: Annotated[
-        bool, typer.Option("--html", help="Print one HTML page instead of Markdown, with a chart.")
-    ] = False,
+    to: Annotated[Path | None, typer.Option(help="Write the document into this file, and do not print it.")] = None,
     name: As = None,
     role: Role = None,
 ) -> None:
     """Print the post-mortem: the company's template, filled from the journal."""
-    page = html or (to is not None and to.suffix.lower() in {".html", ".htm"})
 
     async def work() -> str:
         async with open_engine() as engine:
@@ -300,10 +296,14 @@ def postmortem(
                 return engine.people.write_post_mortem(incident, write[0], write[1], author)
             state = engine.conductor.incident(incident)
             service = engine.company.systems.services.get(state.opened.service)
-            title = service.title if service else state.opened.service
-            entries, company = engine.journal.entries(incident), engine.company
-            source = PostMortem(state, entries, company.plan, title, company.post_mortem, utc_now())
-            return post_mortem_page(source) if page else write_post_mortem(source)
+            return write_post_mortem(
+                state,
+                engine.journal.entries(incident),
+                engine.company.plan,
+                service_title=service.title if service else state.opened.service,
+                template=engine.company.post_mortem,
+                now=utc_now(),
+            )
 
     document = run(work())
     if to is not None:

@@ -1,4 +1,4 @@
-"""Commands that a person gives in an incident: declare, acknowledge, answer, note, decide, end."""
+"""Commands that a person gives in an incident: declare, acknowledge, note, decide, assess, end."""
 
 from __future__ import annotations
 
@@ -7,43 +7,31 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 
 from allclear.bootstrap import Engine, open_engine
 from allclear.cli.root import (
     RESPOND,
     As,
     IncidentId,
+    Reason,
     Role,
     acting_person,
     app,
     engine_with_delivery,
-    out,
     print_heading,
     print_line,
     run,
 )
-from allclear.domain.approval import AskKind
-from allclear.domain.errors import NotFound, Refused
-from allclear.domain.incident import AskState
 from allclear.domain.records import By
-from allclear.domain.text import plain
 from allclear.engine.people.assess import read_facts
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.dry_run import dry_run_incident
 
-AskId = Annotated[
-    str,
-    typer.Argument(
-        metavar="ASK", help="The question's id, as VS-12/contain/roll-back. VS-12 is enough if only one is open."
-    ),
-]
 Facts = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="A fact, by the plan's facets. May be repeated."),
 ]
 Text = Annotated[str, typer.Argument(metavar="TEXT", help="What is recorded.")]
-Reason = Annotated[str, typer.Option("--reason", "--note", help="Why, or how. Some answers need it.")]
 
 
 def _give(name: str | None, role: str | None, command: Callable[[Engine, By], str]) -> None:
@@ -104,96 +92,10 @@ def ack(incident: IncidentId, name: As = None, role: Role = None) -> None:
     _give(name, role, lambda engine, by: engine.people.acknowledge(incident, by))
 
 
-def _find_ask(engine: Engine, given: str, kinds: set[AskKind]) -> AskState:
-    """Return the question with that id; the incident's id alone is enough if only one of these kinds is open."""
-    incident = engine.conductor.incident(given.partition("/")[0])
-    if "/" in given:
-        if given not in incident.asks:
-            waiting = ", ".join(state.ask.id for state in incident.open_asks) or "none"
-            raise NotFound(f"{given} was never asked.", f"Open questions: {waiting}.")
-        return incident.asks[given]
-    fitting = [state for state in incident.open_asks if state.ask.kind in kinds]
-    if len(fitting) == 1:
-        return fitting[0]
-    if not fitting:
-        raise NotFound(
-            f"{incident.id} has no open question that this answers.", f"Read it: allclear show {incident.id}."
-        )
-    waiting = ", ".join(state.ask.id for state in fitting)
-    raise NotFound(f"{incident.id} has {len(fitting)} open questions that this could answer.", f"Name one: {waiting}.")
-
-
-def _answer(  # noqa: PLR0913 - the fields of an answer
-    ask: str,
-    name: str | None,
-    role: str | None,
-    reason: str,
-    *,
-    yes: bool,
-    kinds: set[AskKind],
-    choice: str | None = None,
-) -> None:
-    async def work() -> str:
-        async with engine_with_delivery() as engine:
-            by = acting_person(engine, name, role)
-            state = _find_ask(engine, ask, kinds)
-            print_heading(plain(state.ask.title))
-            out.print(Markdown(state.ask.text, hyperlinks=False))
-            sentence = engine.people.answer(state.ask.id, by, yes=yes, reason=reason, choice=choice)
-            result = await engine.manual.after_answer(state.ask.id, by)
-            if result is None or result.outcome is None:
-                return sentence
-            if not result.outcome.good:
-                raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
-            return f"{sentence} {result.outcome.sentence}"
-
-    print_line(run(work()))
-
-
-_QUESTIONS = {AskKind.APPROVAL, AskKind.FALSE_ALARM, AskKind.RETRY, AskKind.CHOICE}
-
-
 @app.command(rich_help_panel=RESPOND)
-def approve(
-    ask: AskId,
-    name: As = None,
-    role: Role = None,
-    reason: Reason = "",
-    choose: Annotated[str | None, typer.Option(help="The candidate, if the question is which one.")] = None,
-) -> None:
-    """Answer a question with yes. The change is shown, carried out at once and verified."""
-    _answer(ask, name, role, reason, yes=True, kinds=_QUESTIONS, choice=choose)
-
-
-@app.command(rich_help_panel=RESPOND)
-def deny(ask: AskId, name: As = None, role: Role = None, reason: Reason = "") -> None:
-    """Answer a question with no. It is not done, and the runbook goes on without it."""
-    _answer(ask, name, role, reason, yes=False, kinds={*_QUESTIONS, AskKind.STEP})
-
-
-@app.command(rich_help_panel=RESPOND)
-def done(ask: AskId, name: As = None, role: Role = None, reason: Reason = "") -> None:
-    """Report that you have done a step, with a note of what you did."""
-    _answer(ask, name, role, reason, yes=True, kinds={AskKind.STEP})
-
-
-@app.command(rich_help_panel=RESPOND)
-def note(
-    incident: IncidentId,
-    text: Text,
-    post_mortem: Annotated[
-        str,
-        typer.Option(
-            "--for",
-            metavar="FIELD",
-            help="Where the post-mortem shows it: `timeline`, or the field that it answers, as root_cause.",
-        ),
-    ] = "",
-    name: As = None,
-    role: Role = None,
-) -> None:
+def note(incident: IncidentId, text: Text, name: As = None, role: Role = None) -> None:
     """Add a note to the timeline: what you saw, heard or did."""
-    _give(name, role, lambda engine, by: engine.people.note(incident, text, by, post_mortem))
+    _give(name, role, lambda engine, by: engine.people.note(incident, text, by))
 
 
 @app.command(rich_help_panel=RESPOND)
@@ -244,12 +146,6 @@ def hand_over(
 ) -> None:
     """Hand a role in this incident over to another person."""
     _give(name, role, lambda engine, by: engine.people.hand_over(incident, handed_role, to, by))
-
-
-@app.command("false-alarm", rich_help_panel=RESPOND)
-def false_alarm(incident: IncidentId, reason: Reason = "", name: As = None, role: Role = None) -> None:
-    """End an incident as a false alarm: there was no trouble."""
-    _give(name, role, lambda engine, by: engine.people.false_alarm(incident, reason, by))
 
 
 @app.command(rich_help_panel=RESPOND)

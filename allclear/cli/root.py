@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="allclear",
     help="Run your incident response plan, from the alert to the post-mortem.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -42,6 +41,7 @@ T = TypeVar("T")
 As = Annotated[str | None, typer.Option("--as", help="Your name. Default: ALLCLEAR_USER.")]
 Role = Annotated[str | None, typer.Option("--role", help="The role in which you act. Default: your role in the plan.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Reason = Annotated[str, typer.Option("--reason", "--note", help="Why, or how. Some answers need it.")]
 IncidentId = Annotated[str, typer.Argument(metavar="INCIDENT", help="The incident's id, as VS-12.")]
 
 

@@ -120,6 +120,25 @@ class AskKind(StrEnum):
     CHOICE = "choice"
     """Which of several candidates to use, if the evidence does not decide; no continues without one."""
 
+    @property
+    def words(self) -> tuple[str, str]:
+        """Return the words that answer it with yes and with no, the same in forms, commands and messages."""
+        return _WORDS[self]
+
+
+_WORDS: dict[AskKind, tuple[str, str]] = {
+    AskKind.APPROVAL: ("approve", "deny"),
+    AskKind.STEP: ("done", "not done"),
+    AskKind.FALSE_ALARM: ("false alarm", "real"),
+    AskKind.RETRY: ("try again", "go on"),
+    AskKind.CHOICE: ("choose", "none of them"),
+}
+
+
+def command_of(word: str) -> str:
+    """Return the command that answers with `word`, as `not-done`."""
+    return word.replace(" ", "-")
+
 
 class AnswerWindow(Model):
     """A time after which something happens without an answer."""
@@ -149,4 +168,3 @@ class Ask(Model):
     digest: str | None = None
     choices: list[Candidate] = []
     window: AnswerWindow | None = None
-    post_mortem: str = Field(default="", description="The field of the post-mortem that its note answers.")

@@ -58,6 +58,15 @@ def person_key(name: str) -> str:
     return unicodedata.normalize("NFKC", " ".join(visible.split()).casefold())
 
 
+_LOOKS_EMPTY = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and symbols that are drawn as empty space: fillers of Hangul, and the empty Braille pattern."""
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nothing of `text` can be seen: it has only spaces, control, format and combining characters."""
+    return all(unicodedata.category(sign)[0] in "CMZ" or sign in _LOOKS_EMPTY for sign in text)
+
+
 def utc_now() -> datetime:
     """Return the present in UTC; tests use a clock of their own."""
     return datetime.now(UTC)

@@ -12,6 +12,7 @@ from allclear.domain.records import (
     ActIntended,
     ActProposed,
     AlertJoined,
+    AnswerRefused,
     By,
     Contained,
     DecisionMade,
@@ -49,6 +50,10 @@ class AskState:
     opened: datetime
     answers: list[Answer] = field(default_factory=list[Answer])
     withdrawn: str | None = None
+    inapplicable: bool = False
+    """Whether it was withdrawn because its step no longer applied: the step is asked again if it applies again."""
+    refused: list[AnswerRefused] = field(default_factory=list[AnswerRefused])
+    """The answers in forms that did not count."""
     veto_window_ended: bool = False
     number: int = 0
     """The number of the entry that opened it: numbers give the order, because clocks can differ."""
@@ -309,8 +314,12 @@ class Incident:
         return acts[-1] if acts else None
 
     def ask_of(self, phase: str, step: str) -> AskState | None:
-        """Return the latest ask of a step, or None."""
-        asks = [state for state in self.asks.values() if (state.ask.phase, state.ask.step) == (phase, step)]
+        """Return the latest ask of a step, or None. One that was withdrawn with its step does not count."""
+        asks = [
+            state
+            for state in self.asks.values()
+            if (state.ask.phase, state.ask.step) == (phase, step) and not state.inapplicable
+        ]
         return asks[-1] if asks else None
 
     def step(self, phase: str, step: str) -> StepState | None:

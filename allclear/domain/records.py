@@ -189,6 +189,18 @@ class AskAnswered(Model):
     identity: str = Field(default="claimed", description="How the name was proven, or `claimed` if it was not.")
 
 
+class AnswerRefused(Model):
+    """An answer in Prefect's form that did not count, as one to a question that was closed meanwhile."""
+
+    kind: Literal["answer.refused"] = "answer.refused"
+    ask: str = Field(description="The question that the form was about.")
+    form: str = Field(description="The form's key in Prefect. A run that starts again reads its forms again.")
+    answer: str = Field(description="The decision as it was given, as `approve: VS-12/contain/roll-back`.")
+    name: str = Field(description="The name as it was given; it may be blank.")
+    reason: str = ""
+    problem: str = Field(description="Why it did not count.")
+
+
 class VetoWindowEnded(Model):
     """The veto window of an automatic act ended, and no one stopped it."""
 
@@ -202,6 +214,9 @@ class AskWithdrawn(Model):
     kind: Literal["ask.withdrawn"] = "ask.withdrawn"
     ask: str
     reason: str
+    inapplicable: bool = Field(
+        default=False, description="Whether its step no longer applied. If it applies again, it is asked again."
+    )
 
 
 class ActIntended(Model):
@@ -251,9 +266,6 @@ class NoteAdded(Model):
 
     kind: Literal["note.added"] = "note.added"
     text: str
-    post_mortem: str = Field(
-        default="", description="Where the post-mortem shows it: `timeline`, or the field that it answers."
-    )
 
 
 class DecisionMade(Model):
@@ -316,6 +328,7 @@ Record = Annotated[
     | ActProposed
     | AskOpened
     | AskAnswered
+    | AnswerRefused
     | VetoWindowEnded
     | AskWithdrawn
     | ActIntended

@@ -17,6 +17,7 @@ from allclear.domain.records import (
     ActProposed,
     AlertJoined,
     AlertsCollapsed,
+    AnswerRefused,
     AskAnswered,
     AskOpened,
     AskWithdrawn,
@@ -90,7 +91,10 @@ def _copy(incident: Incident) -> Incident:
         if isinstance(value, dict | list):
             setattr(copied, name, copy(cast("dict[Any, Any] | list[Any]", value)))
     copied.acts = {act_id: replace(act, asks=list(act.asks)) for act_id, act in incident.acts.items()}
-    copied.asks = {ask_id: replace(ask, answers=list(ask.answers)) for ask_id, ask in incident.asks.items()}
+    copied.asks = {
+        ask_id: replace(ask, answers=list(ask.answers), refused=list(ask.refused))
+        for ask_id, ask in incident.asks.items()
+    }
     return copied
 
 
@@ -194,7 +198,10 @@ def _apply_asks(incident: Incident, entry: Entry) -> bool:
         case VetoWindowEnded(ask=ask):
             incident.asks[ask].veto_window_ended = True
         case AskWithdrawn() as withdrawn:
-            incident.asks[withdrawn.ask].withdrawn = withdrawn.reason
+            state = incident.asks[withdrawn.ask]
+            state.withdrawn, state.inapplicable = withdrawn.reason, withdrawn.inapplicable
+        case AnswerRefused(ask=ask) as refused:
+            incident.asks[ask].refused.append(refused)
         case _:
             return False
     return True

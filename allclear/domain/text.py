@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import cast
 
-from allclear.domain.approval import ApprovalPolicy, Ask, AskKind
+from allclear.domain.approval import ApprovalPolicy, Ask, AskKind, command_of
 from allclear.domain.base import JsonDict
 from allclear.domain.plan import Plan
 
@@ -24,26 +24,11 @@ _ESCAPES = re.compile(
 )
 # Control and format characters (bidi overrides, zero width), lone surrogates, private use.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
-_MARKUP = re.compile(
-    r"""
-      [\\`|]                               # an escape, code, the end of a table's cell
-    | (?<!\s)\*|\*(?!\s)                   # emphasis, unless spaces are on both sides
-    | (?<![^\W_])_|_(?![^\W_])             # emphasis, unless letters or digits are on both sides: payment_token
-    | ^\#(?=\s)|\#(?=[\d#])|\#$            # a heading, its end, the number of an issue: not #incidents
-    | ^\[(?=[ xX]\])|\[(?=[\[^])           # a box to tick, a footnote, a wiki's link
-    | \](?=[(\[:]|$)                       # the text of a link, or what a definition of one defines
-    | ^>                                   # a quotation
-    | (?i:(?<=www)\.)|:(?=//)              # an address that would become a link
-    """,
-    re.VERBOSE,
-)
-"""The signs that are markup where they stand. The others stay as they are, so that the text can be read unrendered."""
-_PAIRED = re.compile(r"[~$]")
-"""Signs that are markup only in pairs: ~~deleted~~, $formula$."""
-_ENTITY = re.compile(r"&(?=#|\w+;)")
-_LINE_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=*]))")
+_MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]|~#$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_LINE_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=]))")
 _MEANINGLESS = frozenset({"etag"})
 """Fields of a state that differ after every write and mean nothing to a reader."""
+_LINK = re.compile(r"(?i)(?<=www)\.|:(?=//)")
 
 
 def plain(text: str, limit: int = SHORT) -> str:
@@ -58,10 +43,8 @@ def plain(text: str, limit: int = SHORT) -> str:
 
 def markdown_safe(text: str, limit: int = LONG) -> str:
     """Return `plain(text)` so that Markdown shows it as it is: no markup, no HTML, no link, no table cell ends."""
-    escaped = _MARKUP.sub(r"\\\g<0>", _ENTITY.sub("&amp;", plain(text, limit)))
-    if escaped.count("~") > 1 or escaped.count("$") > 1:
-        escaped = _PAIRED.sub(r"\\\g<0>", escaped)
-    return _LINE_START.sub(r"\1\\", escaped.replace("<", "&lt;"))
+    escaped = _LINK.sub(lambda found: f"\\{found.group()}", plain(text, limit).translate(_MARKDOWN))
+    return _LINE_START.sub(r"\1\\", escaped)
 
 
 def differences(
@@ -130,12 +113,18 @@ def asked_words(policy: ApprovalPolicy, plan: Plan | None = None) -> str:
 
 def answer_commands(ask: Ask, plan: Plan | None = None) -> tuple[str, str]:
     """Return the commands that answer `ask` with yes and with no; with `--role` if the plan names no person for it."""
-    verb = "done" if ask.kind is AskKind.STEP else "approve"
+    yes, no = (command_of(word) for word in ask.kind.words)
     unnamed = plan is not None and not any(plan.holders(role) for role in ask.policy.roles)
     role = f" --role {ask.policy.roles[0]}" if unnamed else ""
-    which = " --choose NAME" if ask.kind is AskKind.CHOICE else ""
-    rest = f"{plain(ask.id)} --as NAME{role}" + (' --reason "..."' if ask.policy.reason_needed else "")
-    return f"allclear {verb} {rest}{which}", f"allclear deny {rest}"
+    which = " CANDIDATE" if ask.kind is AskKind.CHOICE else ""
+    rest = f" --as NAME{role}" + (' --reason "..."' if ask.policy.reason_needed else "")
+    return f"allclear {yes} {plain(ask.id)}{which}{rest}", f"allclear {no} {plain(ask.id)}{rest}"
+
+
+def must_answer(ask: Ask, plan: Plan | None = None) -> str:
+    """Return who must answer `ask`, and the commands: `Tech Lead or CTO must answer: allclear approve …`."""
+    yes, no = answer_commands(ask, plan)
+    return f"{asked_words(ask.policy, plan)} must answer: {yes} or: {no}"
 
 
 def bare(text: str, limit: int = LONG) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import httpx
@@ -11,6 +12,7 @@ import httpx
 from allclear.bootstrap import Engine
 from allclear.domain.approval import Ask
 from allclear.domain.base import person_key, utc_now
+from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
 from allclear.drill.script import Line, Member, Script
@@ -82,7 +84,13 @@ class Cast:
             async with httpx.AsyncClient(base_url=self._control, timeout=60) as http:
                 (await http.post("/deploy", json=line.deploy)).raise_for_status()
         choice = (line.choose or ask.choices[0].name) if ask.choices and yes else None
-        self._engine.people.answer(ask.id, by, yes=yes, reason=reason, choice=choice)
+        try:
+            self._engine.people.answer(ask.id, by, yes=yes, reason=reason, choice=choice)
+        except NotAllowed as error:
+            if self._engine.people.question(ask.id).open:
+                raise
+            with suppress(NotAllowed):  # the incident has ended, which closed the question
+                self._engine.people.note(ask.id.partition("/")[0], f"An answer came too late. {error.message}", by)
 
     def _line(self, ask: Ask, number: int) -> Line:
         """Return the line for answer `number`, from 0. The second of two people can have a line of their own."""
@@ -110,7 +118,7 @@ class Cast:
     def _note(self, incident_id: str) -> bool:
         for role, text in self._script.notes.items():
             member = next((one for one in self._script.people if one.role == role), self._script.people[0])
-            self._engine.people.note(incident_id, text, self._by(member), "timeline")
+            self._engine.people.note(incident_id, text, self._by(member))
         return True
 
     def _write(self, incident_id: str) -> bool:

@@ -69,3 +69,11 @@ class SqlOutbox(Store):
         """Return the flow runs that wait for the answer to `ask`."""
         with self._db.reading() as connection:
             return list(connection.execute(select(WAITING_RUNS.c.run).where(WAITING_RUNS.c.ask == ask)).scalars())
+
+    def awaited_by(self, run: str) -> tuple[str, str] | None:
+        """Return the incident and the ask for which a flow run waited last; None if it never waited."""
+        with self._db.reading() as connection:
+            found = connection.execute(
+                select(WAITING_RUNS.c.incident, WAITING_RUNS.c.ask).where(WAITING_RUNS.c.run == run)
+            ).first()
+        return (found.incident, found.ask) if found else None

@@ -312,6 +312,10 @@ class Outbox(Protocol):
         """Return the flow runs that wait for the answer to `ask`."""
         ...
 
+    def awaited_by(self, run: str) -> tuple[str, str] | None:
+        """Return the incident and the ask for which a flow run waited last; None if it never waited."""
+        ...
+
 
 class Alerts(Protocol):
     """The state of each alert that has an incident, and what was decided about every alert."""

@@ -10,6 +10,7 @@ from allclear.domain.records import (
     ActFinished,
     ActIntended,
     ActProposed,
+    AnswerRefused,
     AskAnswered,
     AskOpened,
     AskWithdrawn,
@@ -39,6 +40,13 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             return _asked(context, ask)
         case AskAnswered() as answered:
             return _answered(context, answered, entry.by)
+        case AnswerRefused() as refused:
+            who = plain(refused.name, 60) or "a person without a name"
+            reason = f" ('{bare(refused.reason)}')" if refused.reason.strip() else ""
+            problem = with_full_stop(bare(refused.problem))
+            return Sentence(
+                f'An answer in Prefect did not count: "{plain(refused.answer)}" by {who}{reason}. {problem}', "bad"
+            )
         case VetoWindowEnded(ask=ask):
             title = _title(context, ask)
             return Sentence(
@@ -94,8 +102,9 @@ def _asked(context: SentenceContext, ask: Ask) -> Sentence:
         AskKind.RETRY: f"Asked {asked} what to do. {title}",
         AskKind.CHOICE: f"Asked {asked}: {title}",
     }[ask.kind]
-    yes, no = answer_commands(ask, context.plan)
-    return Sentence(with_full_stop(text), "ask", detail=[f"Yes: {ask.yes} {yes}", f"No: {ask.no} {no}"])
+    answers = zip(ask.kind.words, (ask.yes, ask.no), answer_commands(ask, context.plan), strict=True)
+    detail = [f"{word.capitalize()}: {effect} {command}" for word, effect, command in answers]
+    return Sentence(with_full_stop(text), "ask", detail=detail)
 
 
 def _answered(context: SentenceContext, answered: AskAnswered, by: By) -> Sentence:

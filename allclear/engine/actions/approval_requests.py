@@ -145,7 +145,6 @@ def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
         yes="The step is done; the note says how.",
         no="The step cannot or need not be done; the note says why.",
         policy=ApprovalPolicy(roles=roles, reason_needed=True),
-        post_mortem=step.post_mortem or "",
     )
 
 
@@ -172,7 +171,7 @@ def check_again_ask(incident: Incident, phase: str, key: str, title: str, findin
         phase=phase,
         step=key,
         title=f"Not healthy yet: {title}",
-        text=f"{markdown_safe(finding)} Correct it, then answer yes.",
+        text=f'{markdown_safe(finding)} Correct it, then answer "try again".',
         yes="The service is checked again.",
         no="The response goes on without it; the record says so.",
         policy=policy,
@@ -189,6 +188,6 @@ def undo_failed_ask(incident: Incident, phase: str, key: str, title: str, outcom
         title=f"Still in place: {title}",
         text=markdown_safe(outcome),
         yes="The undo is prepared again and shown to you.",
-        no="It stays in place. The person who answers no takes it over, and is reminded after a day.",
+        no='It stays in place. The person who answers "go on" takes it over, and is reminded after a day.',
         policy=policy,
     )

@@ -29,6 +29,7 @@ from allclear.domain.errors import (
 )
 from allclear.domain.incident import Act, Incident
 from allclear.domain.records import ActFinished, ActIntended, By
+from allclear.domain.text import must_answer
 from allclear.engine.actions import reconcile
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import Registry, read_params
@@ -242,8 +243,9 @@ class Executor:
 def _require_clearance(incident: Incident, act: Act) -> None:
     if clearance(incident, act).may_go_ahead:
         return
-    ask = missing_approvals(incident, act)[0]
-    raise NotAllowed(f"{act.id} of {incident.id} is not approved.", f"Approve it: allclear approve {ask} --as NAME.")
+    state = incident.asks[missing_approvals(incident, act)[0]]
+    next_step = must_answer(state.ask) if state.open else f"Read on: allclear show {incident.id}."
+    raise NotAllowed(f"{act.id} of {incident.id} is not approved.", next_step)
 
 
 async def _final_check(loaded: LoadedAct, now: State) -> Outcome | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from allclear.company import Company
 from allclear.domain.action import Outcome
+from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import NotAllowed, NotFound, Refused
 from allclear.domain.incident import Incident
@@ -19,8 +20,11 @@ from allclear.engine.actions.registry import ActionType, read_params
 from allclear.engine.incidents import find_open, read_incident
 from allclear.engine.people.declare import Declaration
 from allclear.engine.people.facade import People
+from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.step_keys import undo_key
 from allclear.journal.ports import Journal
+
+_MACHINE = By(actor="allclear", via="manual action")
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,14 @@ class ManualActions:
         company: Company,
         executor: Executor,
         proposer: Proposer,
+        conductor: Conductor,
         people: People,
     ) -> None:
         self._journal = journal
         self._company = company
         self._executor = executor
         self._proposer = proposer
+        self._conductor = conductor
         self._people = people
 
     async def do(self, request: ManualRequest, by: By) -> ManualResult:
@@ -78,7 +84,7 @@ class ManualActions:
         If the plan lets one person approve it, starting it is the approval. It joins the open incident of its service,
         or opens one. Raises NotAllowed without a reason, NotFound, ConfigError.
         """
-        if not request.reason.strip():
+        if is_blank(request.reason):
             raise NotAllowed("A manual action needs a reason.", 'Add it: --reason "…".')
         incident = self._incident(request, by)
         for begun in incident.unfinished:
@@ -136,7 +142,9 @@ class ManualActions:
         act = incident.acts[act_id]
         if clearance(incident, act) is Clearance.WAITING:
             return ManualResult(incident_id, act_id, None, missing_approvals(incident, act))
-        return ManualResult(incident_id, act_id, await self._executor.carry_out(incident_id, act_id, by))
+        outcome = await self._executor.carry_out(incident_id, act_id, by)
+        self._conductor.withdraw_questions(incident_id, _MACHINE)  # others may have asked for the same change
+        return ManualResult(incident_id, act_id, outcome)
 
     def _action_request(self, request: ManualRequest, incident: Incident) -> ActionRequest:
         kind = self._executor.action(request.action)

@@ -7,11 +7,14 @@ from typing import Any
 from allclear.company import Company
 from allclear.domain.action import ActStatus, Finding, Outcome, Verdict
 from allclear.domain.approval import Ask, AskKind
-from allclear.domain.base import person_key
+from allclear.domain.base import is_blank, person_key
+from allclear.domain.decisions import Decision, asked_now, closed_because, decision_named, named_ask
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.records import ActFinished, AskAnswered, By, StepDone
+from allclear.domain.text import answer_commands, plain
 from allclear.engine.people.incident_writer import IncidentWriter
+from allclear.engine.response.withdrawals import questions_to_withdraw
 from allclear.journal.ports import OutboxKind, OutboxMessage
 
 
@@ -28,12 +31,13 @@ class Answers:
         """Record a person's answer, and return a sentence for that person.
 
         `identity` is how the name was proven. Raises NotFound for an unknown ask; NotAllowed if the ask is closed, if
-        this person may not answer it, or if the reason or the choice is missing.
+        this person may not answer it, or if the reason or the choice is missing. An answer to a question that is closed
+        counts for no other question: the error says what is asked now.
         """
         incident_id = ask_id.partition("/")[0]
 
         def decide(incident: Incident) -> list[Any]:
-            state = _open_ask(incident, ask_id)
+            state = self._open_ask(incident, ask_id)
             self._check_may_answer(state, by, reason, yes=yes)
             _check_choice(state, choice, yes=yes)
             if state.ask.kind is AskKind.FALSE_ALARM and yes and (incident.blocks_ending or incident.unfinished):
@@ -50,7 +54,36 @@ class Answers:
         state = self._writer.read(incident_id).asks[ask_id]
         if state.open:
             return f"Noted. {ask_id} needs {self._missing(state)}."
-        return f"{'Yes' if yes else 'No'} to {ask_id}: {state.ask.yes if yes else state.ask.no}"
+        word = state.ask.kind.words[0 if yes else 1]
+        return f"{word.capitalize()}: {ask_id}. {state.ask.yes if yes else state.ask.no}"
+
+    def question(self, ask_id: str) -> AskState:
+        """Return the question with that id, open or closed. Raises NotFound, which says what is asked now."""
+        incident = self._writer.read(ask_id.partition("/")[0])
+        if ask_id not in incident.asks:
+            raise NotFound(f"{ask_id} was never asked.", asked_now(incident, self._company.plan))
+        return incident.asks[ask_id]
+
+    def decision(self, text: str) -> Decision:
+        """Return the decision that a form's text names, as `approve: VS-12/contain/roll-back`.
+
+        Raises NotFound for an unknown question, NotAllowed for a word that does not answer it.
+        """
+        return decision_named(self.question(named_ask(text)).ask, text)
+
+    def _open_ask(self, incident: Incident, ask_id: str) -> AskState:
+        """Return the open question. Raises NotFound or NotAllowed, which say what is asked now."""
+        state = incident.asks.get(ask_id)
+        if state is None:
+            raise NotFound(f"{ask_id} was never asked.", asked_now(incident, self._company.plan))
+        if not state.open:
+            problem = f"{ask_id} ({plain(state.ask.title).rstrip('. ')}) is closed: {closed_because(state)}."
+            raise NotAllowed(f"Your answer does not count. {problem}", asked_now(incident, self._company.plan))
+        for gone in questions_to_withdraw(incident, self._company.plan, self._company.runbook(incident.opened.runbook)):
+            if gone.ask == ask_id:  # it is withdrawn when the responder or a flow makes its next move
+                problem = f"{ask_id} ({plain(state.ask.title).rstrip('. ')}) is no longer asked: {gone.reason}."
+                raise NotAllowed(f"Your answer does not count. {problem}", f"Read on: allclear show {incident.id}.")
+        return state
 
     def _missing(self, state: AskState) -> str:
         """Return how many more people must say yes, and which role must be among them."""
@@ -72,25 +105,13 @@ class Answers:
         if by.via == "prefect" and yes and not policy.prefect_may:
             raise NotAllowed(
                 f"{state.ask.id} cannot be approved in Prefect, because Prefect does not know who you are.",
-                f"Answer on the command line: allclear approve {state.ask.id} --as NAME.",
+                f"Answer on the command line: {answer_commands(state.ask, plan)[0]}",
             )
         same = [answer for answer in state.answers if person_key(answer.by.actor) == person_key(by.actor)]
         if same and yes:  # a person who said yes may still change it to no
             raise NotAllowed(f"{by.actor} has answered {state.ask.id} already.", "Another person must answer too.")
-        if policy.reason_needed and not reason.strip():
+        if policy.reason_needed and is_blank(reason):
             raise NotAllowed(f"{state.ask.id} needs a reason.", 'Give one (on the command line: --reason "…").')
-
-
-def _open_ask(incident: Incident, ask_id: str) -> AskState:
-    state = incident.asks.get(ask_id)
-    if state is None:
-        open_now = ", ".join(other.ask.id for other in incident.open_asks) or "nothing"
-        raise NotFound(f"{ask_id} was never asked.", f"Waiting for people: {open_now}.")
-    if not state.open:
-        last = state.answers[-1] if state.answers else None
-        answer = f"{'yes' if last.yes else 'no'}, said {last.by.actor}" if last else state.withdrawn or "void"
-        raise NotAllowed(f"{ask_id} is answered already: {answer}.", f"Read on: allclear show {incident.id}.")
-    return state
 
 
 def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:
@@ -100,11 +121,11 @@ def _check_choice(state: AskState, choice: str | None, *, yes: bool) -> None:
             raise NotAllowed(f"{ask.id} is not about a choice.", "Answer it without one.")
     elif choice not in names:
         problem = f"{choice} is none of the candidates" if choice else "Nothing was chosen"
-        raise NotAllowed(f"{problem}.", f"Choose one (on the command line: --choose): {', '.join(names)}.")
+        raise NotAllowed(f"{problem}.", f"Choose one: {', '.join(names)}. {answer_commands(ask)[0]}")
     elif state.chosen not in {None, choice}:  # the two people that are needed must want the same
         raise NotAllowed(
             f"{state.answers[-1].by.actor} chose {state.chosen}, not {choice}.",
-            "Agree on one, or say no: then nothing is done.",
+            'Agree on one, or answer "none of them": then nothing is done.',
         )
 
 

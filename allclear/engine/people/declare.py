@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from allclear.company import Company
+from allclear.domain.base import is_blank
+from allclear.domain.errors import NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.records import Acknowledged, Assessed, By, IncidentOpened, NoteAdded, RoleTaken
 from allclear.domain.template_values import LEAD
@@ -79,8 +81,11 @@ class Declarations:
     def opening(self, declaration: Declaration, by: By) -> IncidentOpened:
         """Return the record that opens an incident for the declaration.
 
-        Raises NotFound if the plan lacks the service, runbook, kind, facet or severity, or has no rule for the facets.
+        Raises NotAllowed for a blank title, and NotFound if the plan lacks the service, runbook, kind, facet or
+        severity, or has no rule for the facets.
         """
+        if is_blank(declaration.title):
+            raise NotAllowed("An incident needs a title.", "Say in a few words what users notice.")
         self._company.service(declaration.service)
         kind = declaration.kind or self._company.runbook(declaration.runbook).kind
         self._assessments.check_known(declaration.facets, kind)
@@ -88,7 +93,7 @@ class Declarations:
         self._assessments.check_severity(severity)
         return IncidentOpened(
             company=self._journal.scope.company,
-            title=declaration.title,
+            title=declaration.title.strip(),
             severity=severity,
             service=declaration.service,
             runbook=declaration.runbook,

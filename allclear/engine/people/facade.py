@@ -28,6 +28,7 @@ class People:
         assessments = Assessments(company, writer)
         declarations = Declarations(journal, company, writer, assessments)
         roles = Roles(journal, company, clock, writer, identity)
+        answers = Answers(company, writer)
         notes = Notes(writer)
         closing = Closing(writer)
 
@@ -37,7 +38,9 @@ class People:
         self.acknowledge = roles.acknowledge
         self.hand_over = roles.hand_over
         self.take_over = roles.take_over
-        self.answer = Answers(company, writer).answer
+        self.answer = answers.answer
+        self.question = answers.question
+        self.decision = answers.decision
         self.severity = assessments.severity
         self.assess = assessments.assess
         self.check_known = assessments.check_known

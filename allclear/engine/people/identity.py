@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from allclear.company import Company
-from allclear.domain.base import person_key
+from allclear.domain.base import is_blank, person_key
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.records import By
 
@@ -22,13 +22,14 @@ class Identity:
         plan names other people for the role, NotFound for an unknown role.
         """
         plan = self._company.plan
-        if not name.strip():
+        if is_blank(name):
             raise NotAllowed("Your name is missing.", "Give it (on the command line: --as NAME, or set ALLCLEAR_USER).")
         if role is None:
             known = [person for person in plan.people if person.known and person_key(person.name) == person_key(name)]
             if not known:
                 raise NotAllowed(
-                    f"The plan does not name {name!r}.", f"Give your role: --role {' | '.join(plan.roles)}."
+                    f"The plan does not name {name!r}.",
+                    f"Give your role (on the command line: --role ROLE): {', '.join(plan.roles)}.",
                 )
             role = known[0].roles[0]
         if role not in plan.roles:

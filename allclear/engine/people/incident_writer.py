@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from allclear.domain.base import is_blank
 from allclear.domain.errors import ConcurrentWrite, NotAllowed
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
@@ -56,8 +57,8 @@ class IncidentWriter:
 
 
 def required_text(text: str, name: str) -> str:
-    """Return `text` without the spaces around it. Raises NotAllowed if it is empty; `name` says what it is."""
-    if not text.strip():
+    """Return `text` without the spaces around it. Raises NotAllowed if it is blank; `name` says what it is."""
+    if is_blank(text):
         raise NotAllowed(f"The {name} is empty.", "Write a few words.")
     return text.strip()
 

@@ -12,7 +12,7 @@ from allclear.domain.plan import RotaOverride
 from allclear.domain.records import Acknowledged, By, RoleTaken
 from allclear.domain.template_values import LEAD
 from allclear.engine.people.identity import Identity
-from allclear.engine.people.incident_writer import IncidentWriter
+from allclear.engine.people.incident_writer import IncidentWriter, required_text
 from allclear.journal.ports import Journal
 
 
@@ -42,7 +42,7 @@ class Roles:
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
         """Give a role to another person. Raises NotAllowed if the plan forbids one person to have both of two roles."""
         plan = self._company.plan
-        self._identity.who(to, role, by.via)
+        self._identity.who(required_text(to, "name of the new holder"), role, by.via)
 
         def decide(incident: Incident) -> list[Any]:
             other = self._conflict(incident, role, to)

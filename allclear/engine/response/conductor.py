@@ -16,7 +16,6 @@ from allclear.domain.placeholders import render, render_all
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
     AskOpened,
-    AskWithdrawn,
     By,
     IncidentEnded,
     LedgerHandedOver,
@@ -53,6 +52,7 @@ from allclear.engine.response.next_move import next_move
 from allclear.engine.response.questions import Questions
 from allclear.engine.response.step_context import StepContext
 from allclear.engine.response.step_keys import undo_key
+from allclear.engine.response.withdrawals import questions_to_withdraw, withdrawal
 from allclear.journal.ports import Journal, OutboxMessage
 
 HANDED_OVER_FOR = timedelta(days=1)
@@ -124,6 +124,20 @@ class Conductor:
         incident = self.incident(incident_id)
         return next_move(incident, self._company.plan, self.runbook(incident), phase)
 
+    def withdraw_questions(self, incident_id: str, by: By) -> None:
+        """Withdraw the questions that are no longer to be answered, in every phase. Raises NotFound, JournalError.
+
+        If the incident changes meanwhile, the rest is left to the next call.
+        """
+        incident = self.incident(incident_id)
+        for move in list(questions_to_withdraw(incident, self._company.plan, self.runbook(incident))):
+            records, outbox = withdrawal(incident, move)
+            try:
+                self._journal.append(incident_id, records, by, expect=incident.length, outbox=outbox)
+            except ConcurrentWrite:
+                return
+            incident = self.incident(incident_id)
+
     async def run(self, incident_id: str, phase: Phase, by: By, on_move: Callable[[Move], None] | None = None) -> Move:
         """Make moves of `phase` until people must answer or it is over; return that last move, a Wait or an Over."""
         while True:
@@ -168,7 +182,10 @@ class Conductor:
                 await self._proposer.propose(incident, request, by)
             case CarryOut():
                 await self._executor.carry_out(incident.id, move.act, by)
-            case Enter() | AskPeople() | WithdrawAsk() | HandOver() | FalseAlarm() | Leave():
+            case WithdrawAsk():
+                records, outbox = withdrawal(incident, move)
+                self._journal.append(incident.id, records, by, expect=incident.length, outbox=outbox)
+            case Enter() | AskPeople() | HandOver() | FalseAlarm() | Leave():
                 self._write(incident, move, by)
             case Wait() | Over():
                 pass
@@ -194,9 +211,7 @@ class Conductor:
             params |= {self._registry.action(action).chooses: chosen}
         return ActionRequest(phase.value, step.id, action, params, render(step.title, values) or step.id, step)
 
-    def _write(
-        self, incident: Incident, move: Enter | AskPeople | WithdrawAsk | HandOver | FalseAlarm | Leave, by: By
-    ) -> None:
+    def _write(self, incident: Incident, move: Enter | AskPeople | HandOver | FalseAlarm | Leave, by: By) -> None:
         """Make a move that consists of journal entries and nothing else."""
         outbox: list[OutboxMessage] = []
         if isinstance(move, Leave) and move.phase.following:
@@ -206,17 +221,13 @@ class Conductor:
         if isinstance(move, FalseAlarm):
             self._note_known_good(incident, move)
 
-    def _records(
-        self, incident: Incident, move: Enter | AskPeople | WithdrawAsk | HandOver | FalseAlarm | Leave
-    ) -> list[Any]:
+    def _records(self, incident: Incident, move: Enter | AskPeople | HandOver | FalseAlarm | Leave) -> list[Any]:
         records: list[Any]
         match move:
             case Enter(phase=phase):
                 records = [PhaseEntered(phase=phase.value)]
             case AskPeople():
                 records = [AskOpened(ask=self._questions.ask(incident, move))]
-            case WithdrawAsk(ask=ask, reason=reason):
-                records = [AskWithdrawn(ask=ask, reason=reason)]
             case HandOver(act=act, ask=ask):
                 owner = incident.asks[ask].answers[-1].by.actor
                 records = [LedgerHandedOver(act=act, to=owner, due=self._clock() + HANDED_OVER_FOR)]

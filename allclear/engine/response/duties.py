@@ -13,7 +13,18 @@ from allclear.domain.runbook import Step
 def evidence_steps(plan: Plan, incident: Incident) -> list[Step]:
     """Return the evidence that people are asked to save before anything is changed, as steps."""
     applying = plan.applying(plan.evidence, incident.severity, incident.kind, incident.facets)
-    return [_step(f"evidence-{evidence.name}", evidence) for evidence in applying]
+    return [_step(_evidence_name(evidence), evidence) for evidence in applying]
+
+
+def evidence_names(plan: Plan, incident: Incident | None = None) -> set[str]:
+    """Return the step names of the plan's evidence: of all of it, or of what applies to `incident`."""
+    if incident is not None:
+        return {step.id for step in evidence_steps(plan, incident)}
+    return {_evidence_name(evidence) for evidence in plan.evidence}
+
+
+def _evidence_name(evidence: Evidence) -> str:
+    return f"evidence-{evidence.name}"
 
 
 def duty_step(duty: Duty) -> Step:

@@ -74,10 +74,12 @@ class AskPeople:
 
 @dataclass(frozen=True)
 class WithdrawAsk:
-    """A question to be withdrawn because it no longer applies."""
+    """A question to be withdrawn because it is no longer to be answered."""
 
     ask: str
     reason: str
+    inapplicable: bool = False
+    """Whether its step does not apply any more; if not, another act has made the change."""
 
 
 @dataclass(frozen=True)

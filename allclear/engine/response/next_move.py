@@ -14,7 +14,7 @@ from allclear.domain.incident import Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase, Runbook, Step
 from allclear.engine.response.duties import duty_states, evidence_steps
-from allclear.engine.response.moves import AskPeople, Enter, Leave, Move, Over, Wait, WithdrawAsk
+from allclear.engine.response.moves import AskPeople, Enter, Leave, Move, Over, Wait
 from allclear.engine.response.step_moves import (
     action_move,
     manual_containment,
@@ -23,13 +23,19 @@ from allclear.engine.response.step_moves import (
     probe_move,
 )
 from allclear.engine.response.undo_moves import undo_move
+from allclear.engine.response.withdrawals import questions_to_withdraw, reason_against
 
 REOPENED = (Phase.DETECT, Phase.CONTAIN)
 """The phases that are entered again when the severity of an incident is raised before it has recovered."""
 
 
 def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Move:
-    """Return the next move in `phase`; Over once the phase has been left or the incident has ended before it."""
+    """Return the next move in `phase`; Over once the phase has been left or the incident has ended before it.
+
+    Questions that are no longer to be answered are withdrawn first, whatever their phase.
+    """
+    if gone := next(questions_to_withdraw(incident, plan, runbook), None):
+        return gone
     if has_left(incident, plan, phase) or (incident.over and phase is not Phase.REVIEW):
         return Over()
     if phase.value not in incident.entered:
@@ -60,20 +66,8 @@ def has_left(incident: Incident, plan: Plan, phase: Phase) -> bool:
 
 
 def applicable(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> list[Step]:
-    """Return the steps of `phase` that apply to the incident's severity and kind.
-
-    For a severity that only makes a ticket, these are the steps that name it, and the undo steps.
-    """
-    severity = plan.severity(incident.severity)
-    contain = severity is None or severity.contains
-    return [
-        step
-        for step in runbook.steps(phase)
-        if (step.severities is None or incident.severity in step.severities)
-        and (step.kinds is None or incident.kind in step.kinds)
-        and (contain or not step.measure)
-        and (step.severities or step.undo or severity is None or not severity.ticket_only)
-    ]
+    """Return the steps of `phase` that apply to the incident's severity and kind."""
+    return [step for step in runbook.steps(phase) if not reason_against(incident, plan, step)]
 
 
 def _moves(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) -> Iterator[tuple[Step, Move]]:
@@ -112,11 +106,6 @@ def _duties(incident: Incident, plan: Plan, phase: Phase) -> Iterator[tuple[Step
     for duty in duty_states(plan, incident):
         if duty.to_be_asked:
             yield duty.step, AskPeople(DUTY, duty.step, AskKind.STEP)
-        elif duty.to_be_withdrawn and duty.ask:
-            yield (
-                duty.step,
-                WithdrawAsk(duty.ask.ask.id, "It does not apply, according to the facts that are recorded now."),
-            )
         elif phase is Phase.REVIEW and duty.ask and duty.ask.open:
             yield duty.step, Wait((duty.ask.ask.id,))
 

@@ -29,9 +29,17 @@ def window_check_key(step: str) -> str:
     return f"{step}-window"
 
 
+_UNDO = "undo-"
+
+
 def undo_key(act: str) -> str:
     """Return the step name of an act's undo: `undo-contain-roll-back`."""
-    return "undo-" + act.replace("/", "-")
+    return _UNDO + act.replace("/", "-")
+
+
+def is_undo_key(step: str) -> bool:
+    """Return whether a step name is that of an undo, or of the question about an undo that failed."""
+    return step.startswith(_UNDO)
 
 
 def undo_failed_key(act: str) -> str:

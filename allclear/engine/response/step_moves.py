@@ -62,7 +62,7 @@ def person_move(incident: Incident, phase: Phase, step: Step) -> Move | None:
 def action_move(incident: Incident, phase: Phase, step: Step) -> Move | None:
     """Return the next move of an action step; it is proposed again if the target has changed since."""
     act = incident.act_of(phase, step.id)
-    if act is None:
+    if act is None or (act.outcome and _was_inapplicable(incident, act)):
         return Propose(phase, step)
     if act.outcome is None:
         return pending_move(incident, phase, act)
@@ -80,6 +80,11 @@ def pending_move(incident: Incident, phase: Phase, act: Act) -> Move:
     if clearance(incident, act) is Clearance.WAITING:
         return Wait(missing_approvals(incident, act))
     return CarryOut(phase, act.id, act.proposed.title)
+
+
+def _was_inapplicable(incident: Incident, act: Act) -> bool:
+    """Return whether the question about this act was withdrawn because its step did not apply at that time."""
+    return any(incident.asks[ask].inapplicable for ask in act.asks)
 
 
 def _unanswered(incident: Incident, act: Act) -> bool:
@@ -143,4 +148,5 @@ def manual_containment(incident: Incident, runbook: Runbook, phase: Phase) -> tu
 
 
 def _proposals(incident: Incident, phase: Phase, step: str) -> int:
-    return sum((act.proposed.phase, act.proposed.step) == (phase.value, step) for act in incident.acts.values())
+    acts = (act for act in incident.acts.values() if (act.proposed.phase, act.proposed.step) == (phase.value, step))
+    return sum(not _was_inapplicable(incident, act) for act in acts)

@@ -15,7 +15,7 @@ from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.runbook import Phase
 from allclear.domain.template_values import lead, status, waiting
-from allclear.domain.text import asked_words, plain
+from allclear.domain.text import answer_commands, asked_words, plain
 from allclear.engine.incidents import readable
 from allclear.responder.routes.auth import Guard
 from allclear.responder.routes.models import (
@@ -123,6 +123,7 @@ def _question(state: AskState, plan: Plan) -> QuestionView:
         kind=ask.kind,
         title=plain(ask.title),
         asked=asked_words(ask.policy, plan),
+        commands=list(answer_commands(ask, plan)),
         since=state.opened,
         acts_at=ask.window.until if ask.window else None,
     )

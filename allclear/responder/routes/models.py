@@ -60,10 +60,11 @@ class DeliveryView(BaseModel):
 class QuestionView(BaseModel):
     """A question that waits for people."""
 
-    id: str = Field(description="For `allclear approve` and `allclear deny`.")
+    id: str = Field(description="For the command that answers it, as `allclear approve`.")
     kind: AskKind
     title: str
     asked: str = Field(description="Who may answer.")
+    commands: list[str] = Field(description="The commands that answer it: first yes, then no.")
     since: datetime
     acts_at: datetime | None = Field(description="When allclear acts without an answer, if the plan allows that.")
 

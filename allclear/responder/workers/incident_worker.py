@@ -131,6 +131,8 @@ class IncidentWorker:
                 await self._acts.wait(f"{incident_id} ", within=_RETRY)
             if incident.responds:
                 await self._respond(incident_id)
+            else:
+                self._engine.conductor.withdraw_questions(incident_id, BY)
             before, incident = incident, self._engine.conductor.incident(incident_id)
             if incident.length == before.length:
                 break

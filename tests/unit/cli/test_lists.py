@@ -58,9 +58,9 @@ def test_a_command_can_be_copied_from_a_narrow_window(engine: Engine) -> None:
     """`allclear show` at 80 columns prints each command whole and on one line."""
     incident = opened(engine)
     lines = [line.strip() for line in printed("show", incident).splitlines()]
-    (approve,) = [line for line in lines if line.startswith("allclear approve")]
-    assert len(approve) > 80
-    assert approve.endswith('--reason "..."')
+    (command,) = [line for line in lines if line.startswith("allclear try-again")]
+    assert len(command) > 80
+    assert command.endswith('--reason "..."')
 
 
 def test_the_list_of_incidents_has_a_heading_with_the_time_zone(engine: Engine) -> None:

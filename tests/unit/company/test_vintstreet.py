@@ -90,7 +90,6 @@ KINDS = Registry.of(
         probe("http.health"),
         probe("http.smoke"),
         probe("cloud_run.revisions", CLOUD),
-        probe("cloud_run.user_requests", CLOUD),
     ]
 )
 

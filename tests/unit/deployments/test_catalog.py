@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from allclear.company import find_company
 from allclear.deployment_names import STARTED_BY_ALLCLEAR, api_path
+from allclear.domain.approval import AskKind
 from allclear.engine.actions.registry import Registry
 from deployments.catalog import DeploymentSpec, deployments_of
 from deployments.fork_server import preload
@@ -114,3 +115,53 @@ def test_every_module_that_is_preloaded_exists(company: str) -> None:
     """Python's fork server ignores a module that cannot be imported, so a wrong name would not be noticed."""
     for module in preload(find_company(company), Registry.installed()):
         assert find_spec(module) is not None, module
+
+
+OPTIONAL = {
+    "Answer a question": {"reason", "choice"},
+    "Record a decision": {"reason"},
+    "Assess an incident": {"kind", "reason"},
+    "End an incident": {"false_alarm"},
+    "Add a follow-up": {"due_in_days"},
+}
+"""What may stay empty in a form. In the form of an action it is the incident."""
+
+
+@pytest.mark.parametrize("company", ["vintstreet", "retailgen"])
+def test_what_is_needed_is_required_in_every_form(company: str) -> None:
+    """Prefect writes "(Optional)" beside any other field, and would start a run that can only fail."""
+    for name, spec in specs(company).items():
+        if spec.kind == "drill":
+            continue
+        optional = {"incident"} if spec.kind == "action" else OPTIONAL.get(name, set())
+        assert set(spec.form["properties"]) - set(spec.form["required"]) == optional, name
+
+
+@pytest.mark.parametrize("company", ["vintstreet", "retailgen"])
+def test_no_form_takes_a_blank_where_something_is_needed(company: str) -> None:
+    """Not in a field of its own, in the parameters of an action, or in a list."""
+    for name, spec in specs(company).items():
+        params = spec.form["properties"].get("params", {"properties": {}})
+        needed = [(spec.form["properties"][field], field) for field in spec.form["required"]]
+        needed += [(params["properties"][field], field) for field in params.get("required", ())]
+        for schema, field in needed:
+            blank: Any = ["  "] if schema.get("type") == "array" else "   "
+            if schema.get("type") in {"string", "array"}:
+                assert not Draft202012Validator(schema).is_valid(blank), (name, field)
+
+
+def test_untouched_forms_start_nothing() -> None:
+    """A form that is submitted as it opens lacks at least the person's name or the incident."""
+    for name, spec in specs("vintstreet").items():
+        assert spec.kind == "drill" or faults(spec, {}), name
+
+
+def test_an_answer_is_given_in_the_words_of_the_question() -> None:
+    """The form offers the words of all kinds of questions, as the command line does."""
+    form = specs("vintstreet")["Answer a question"]
+    given = {"ask": "VS-1/contain/roll-back", "name": "Ana"}
+    for kind in AskKind:
+        for word in kind.words:
+            assert faults(form, {**given, "decision": word}) == []
+    assert faults(form, {**given, "decision": "yes"})
+    assert faults(form, given) == ["'decision' is a required property"]

@@ -133,21 +133,14 @@ class Story:
 
     # --- the course of the incident ----------------------------------------------------------------------
 
-    def opened(
-        self,
-        title: str = "Payment processing down",
-        *,
-        simulated: bool = False,
-        severity: str = "P1",
-        service: str = "vintstreet",
-    ) -> Self:
+    def opened(self, title: str = "Payment processing down", *, simulated: bool = False) -> Self:
         """Record that an alert opened the incident."""
         return self.record(
             IncidentOpened(
                 company="vintstreet",
                 title=title,
-                severity=severity,
-                service=service,
+                severity="P1",
+                service="vintstreet",
                 runbook="payment-failures",
                 reported="alert from alertmanager",
                 began_at=self.now - timedelta(minutes=2),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from allclear.domain.approval import ONE_PERSON, Ask, AskKind
+from allclear.domain.approval import ONE_PERSON, Ask, AskKind, command_of
 from allclear.domain.plan import Plan
 from allclear.domain.records import (
     Acknowledged,
@@ -122,8 +122,9 @@ def test_every_open_question_escalates(kind: AskKind, *, urgent: bool) -> None:
     unpaged = of_kind(plan_with(), Story().opened().record(AskOpened(ask=ask)), "answer")
     assert minutes(unpaged) == [3, 6, 10]
     assert not any(reminder.urgent for reminder in unpaged)
-    assert "allclear approve VS-12/detect/look" in unpaged[0].sentence
-    assert ("allclear deny VS-12/detect/look" in unpaged[0].sentence) == (kind is AskKind.FALSE_ALARM)
+    yes, no = (f"allclear {command_of(word)} VS-12/detect/look" for word in kind.words)
+    assert yes in unpaged[0].sentence
+    assert (no in unpaged[0].sentence) == (kind is AskKind.FALSE_ALARM)
     paged = Story().opened().paged_only().record(Acknowledged(), by=ANA).record(AskOpened(ask=ask))
     assert {reminder.urgent for reminder in of_kind(plan_with(), paged, "answer")} == {urgent}
 

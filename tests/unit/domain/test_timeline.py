@@ -15,6 +15,7 @@ from allclear.domain.records import (
     ActProposed,
     AlertJoined,
     AlertsCollapsed,
+    AnswerRefused,
     AskAnswered,
     AskOpened,
     AskWithdrawn,
@@ -161,6 +162,21 @@ EXAMPLES: list[tuple[Any, By, str]] = [
         AskAnswered(ask="VS-12/resolve/fix", yes=True, reason="errors started with 42"),
         ANA,
         "Ana (Tech Lead) answered yes to VS-12/resolve/fix from the command line: 'errors started with 42'.",
+    ),
+    (
+        AnswerRefused(
+            ask="VS-12/resolve/fix",
+            form="vs-12-resolve-fix",
+            answer="approve: VS-12/contain/roll-back",
+            name="Ben",
+            reason="go",
+            problem="It is closed: deny, said Ana. Asked now: nothing",
+        ),
+        MACHINE,
+        (
+            "An answer in Prefect did not count: \"approve: VS-12/contain/roll-back\" by Ben ('go'). "
+            "It is closed: deny, said Ana. Asked now: nothing."
+        ),
     ),
     (
         AskWithdrawn(ask="VS-12/resolve/fix", reason="the revision is gone"),
@@ -310,8 +326,8 @@ def test_a_question_names_the_commands_that_answer_it() -> None:
     policy = ApprovalPolicy(roles=["tech_lead"], reason_needed=True)
     line = _line(AskOpened(ask=_ask(AskKind.STEP, policy)))
     assert line.detail == [
-        'Yes: It is done. allclear done VS-12/resolve/fix --as NAME --reason "..."',
-        'No: It is not done. allclear deny VS-12/resolve/fix --as NAME --reason "..."',
+        'Done: It is done. allclear done VS-12/resolve/fix --as NAME --reason "..."',
+        'Not done: It is not done. allclear not-done VS-12/resolve/fix --as NAME --reason "..."',
     ]
 
 

@@ -81,3 +81,5 @@ def test_a_waiting_run_is_stored_once(journal: SqlJournal) -> None:
         journal.add_waiting_run(run, "VS-1", "VS-1/contain/roll-back")
     assert sorted(journal.waiting_runs("VS-1/contain/roll-back")) == ["one", "two"]
     assert journal.waiting_runs("VS-1/contain/nothing") == []
+    assert journal.awaited_by("one") == ("VS-1", "VS-1/contain/roll-back")
+    assert journal.awaited_by("three") is None

@@ -60,7 +60,7 @@ def test_a_question_that_is_no_act_says_what_each_answer_does() -> None:
     lines = [line.strip() for line in _printed(story.record(AskOpened(ask=ask))).splitlines()]
     at = lines.index("web-40: it answered well")
     assert lines[at + 1 : at + 5 : 2] == ["The change is worked out.", "It is not done."]
-    assert lines[at + 2].startswith("allclear approve VS-12/contain/which")
+    assert lines[at + 2].startswith("allclear choose VS-12/contain/which CANDIDATE")
 
 
 def test_the_page_says_what_happens_without_an_answer() -> None:

@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from allclear.domain.action import ActStatus, Verdict
-from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, AskKind
+from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Ask, AskKind
 from allclear.domain.base import utc_now
 from allclear.domain.errors import ConcurrentWrite, NotAllowed, NotFound
-from allclear.domain.records import (
-    NoteAdded,
-)
+from allclear.domain.records import AskOpened, NoteAdded
 from allclear.engine.people.facade import People
 from allclear.journal.ports import OutboxKind
 from allclear.journal.sql_journal import SqlJournal
@@ -25,7 +23,8 @@ from tests.unit.engine.people.people_support import ANA, BEN, CHI, TWO, Room, vi
 def test_one_yes_grants_an_ask_for_one_person(room: Room) -> None:
     """The ask is granted, and the outbox resumes the flow run that waits for it."""
     ask = room.asked()
-    assert room.people.answer(ask, ANA, yes=True, reason=" looks right ", identity="slack").startswith("Yes to")
+    said = room.people.answer(ask, ANA, yes=True, reason=" looks right ", identity="slack")
+    assert said == f"Approve: {ask}. It is done."
     state = room.incident.asks[ask]
     assert (state.granted, state.answers[0].reason, state.answers[0].identity) == (True, "looks right", "slack")
     assert {"ask": ask} in [one.detail for one in room.journal.outbox() if one.kind is OutboxKind.RESUME]
@@ -115,12 +114,59 @@ def test_an_ask_is_answered_once(room: Room) -> None:
     """A second answer is refused, and names the first; an unknown ask is not found."""
     ask = room.asked()
     room.people.answer(ask, ANA, yes=True)
-    with pytest.raises(NotAllowed, match="yes, said Ana"):
+    with pytest.raises(NotAllowed, match="is closed: approve, said Ana at"):
         room.people.answer(ask, BEN, yes=False)
     with pytest.raises(NotFound):
         room.people.answer(f"{room.id}/contain/nothing", ANA, yes=True)
     with pytest.raises(NotFound):
         room.people.answer("VS-99/contain/nothing", ANA, yes=True)
+
+
+@pytest.mark.parametrize("kind", AskKind)
+def test_a_stale_answer_is_told_what_is_asked_now(room: Room, kind: AskKind) -> None:
+    """It counts for no other question, and the next step is the commands of those that wait."""
+    old, now = room.asked(), room.asked(kind)
+    room.people.answer(old, BEN, yes=False)
+    with pytest.raises(NotAllowed, match="Your answer does not count") as refused:
+        room.people.answer(old, ANA, yes=True)
+    assert refused.value.next_step.startswith("Asked now: May it? (allclear ")
+    assert now in refused.value.next_step
+    assert old not in refused.value.next_step
+    assert room.incident.asks[now].open
+    with pytest.raises(NotFound, match="was never asked") as unknown:
+        room.people.answer(f"{room.id}/contain/nothing", ANA, yes=True)
+    assert unknown.value.next_step == refused.value.next_step
+
+
+def test_an_answer_to_a_step_that_no_longer_applies_is_refused(room: Room) -> None:
+    """Also before the responder or a flow has withdrawn the question; the reason is told."""
+    ask = Ask(
+        id=f"{room.id}/contain/status-page",
+        kind=AskKind.STEP,
+        phase="contain",
+        step="maintenance",
+        title="Switch maintenance on",
+        text="?",
+        yes="It is done.",
+        no="It is not done.",
+        policy=ONE_PERSON,
+    )
+    room.wrote(AskOpened(ask=ask))
+    room.people.severity(room.id, "P3", "typo", ANA)
+    with pytest.raises(NotAllowed, match="is no longer asked: the severity is P3 now"):
+        room.people.answer(ask.id, ANA, yes=True)
+    assert room.incident.asks[ask.id].answers == []
+
+
+def test_a_decision_is_read_from_the_text_of_a_form(room: Room) -> None:
+    """It names the question; another word, or an unknown question, is refused."""
+    ask = room.asked(AskKind.STEP)
+    decision = room.people.decision(f"not done: {ask}")
+    assert (decision.ask, decision.yes, decision.choice) == (ask, False, None)
+    with pytest.raises(NotAllowed, match='"approve" does not answer'):
+        room.people.decision(f"approve: {ask}")
+    with pytest.raises(NotFound, match="was never asked"):
+        room.people.decision(f"done: {ask}~2")
 
 
 # --- while others write ----------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def test_if_the_service_is_healthy_people_are_asked_about_a_false_alarm() -> Non
 
 
 def test_a_failed_health_check_asks_people_whether_to_repeat_it() -> None:
-    """People correct the trouble and answer yes, and the service is checked again, as often as needed."""
+    """People correct the trouble and answer "try again", and the service is checked again, as often as needed."""
     story = PhaseStory(Phase.RESOLVE, CONFIRM, PAGE)
     check = story.next
     assert isinstance(check, RunProbe)

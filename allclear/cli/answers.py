@@ -1,0 +1,189 @@
+"""Commands that answer a question: one for each word that `allclear.domain.approval.AskKind` gives its kinds."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from allclear.bootstrap import Engine
+from allclear.cli.root import (
+    RESPOND,
+    As,
+    Reason,
+    Role,
+    acting_person,
+    app,
+    engine_with_delivery,
+    out,
+    print_heading,
+    print_line,
+    run,
+)
+from allclear.domain.decisions import decision_for
+from allclear.domain.errors import NotAllowed, NotFound, Refused
+from allclear.domain.incident import AskState
+from allclear.domain.template_values import waiting
+from allclear.domain.text import answer_commands, asked_words, plain
+
+AskId = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[ASK]",
+        help="The question's id, as VS-12/contain/roll-back. VS-12, or nothing, is enough if one question waits.",
+        show_default=False,
+    ),
+]
+
+
+@app.command(rich_help_panel=RESPOND)
+def approve(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Approve a change. It is shown, carried out at once and verified."""
+    _answer("approve", ask, name, role, reason)
+
+
+@app.command(rich_help_panel=RESPOND)
+def deny(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Deny a change. It is not done, and the runbook goes on without it."""
+    _answer("deny", ask, name, role, reason)
+
+
+@app.command(rich_help_panel=RESPOND)
+def done(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Report that you have done a step, with a note of what you did."""
+    _answer("done", ask, name, role, reason)
+
+
+@app.command("not-done", rich_help_panel=RESPOND)
+def not_done(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Report that a step cannot be done or need not be done, with a note of why. The runbook goes on."""
+    _answer("not done", ask, name, role, reason)
+
+
+@app.command(rich_help_panel=RESPOND)
+def choose(
+    ask: Annotated[str, typer.Argument(metavar="ASK", help="The question's id, as VS-12/contain/roll-back-choice.")],
+    candidate: Annotated[str, typer.Argument(help="One of the candidates that the question lists.")],
+    name: As = None,
+    role: Role = None,
+    reason: Reason = "",
+) -> None:
+    """Choose one of the candidates that a question lists. The change to it is then put to you for approval."""
+    _answer("choose", ask, name, role, reason, candidate)
+
+
+@app.command("none-of-them", rich_help_panel=RESPOND)
+def none_of_them(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Choose none of the candidates that a question lists. The runbook goes on without it."""
+    _answer("none of them", ask, name, role, reason)
+
+
+@app.command("try-again", rich_help_panel=RESPOND)
+def try_again(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Try again what did not succeed: a health check, or an undo."""
+    _answer("try again", ask, name, role, reason)
+
+
+@app.command("go-on", rich_help_panel=RESPOND)
+def go_on(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Go on without what did not succeed: a health check, or an undo."""
+    _answer("go on", ask, name, role, reason)
+
+
+@app.command(rich_help_panel=RESPOND)
+def real(ask: AskId = None, name: As = None, role: Role = None, reason: Reason = "") -> None:
+    """Say that the trouble is real although the service looks healthy. The response goes on."""
+    _answer("real", ask, name, role, reason)
+
+
+@app.command("false-alarm", rich_help_panel=RESPOND)
+def false_alarm(
+    incident: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[INCIDENT or ASK]",
+            help="The incident, as VS-12, or the question whether it is one. Nothing is enough if one question waits.",
+            show_default=False,
+        ),
+    ] = None,
+    name: As = None,
+    role: Role = None,
+    reason: Reason = "",
+) -> None:
+    """End an incident as a false alarm: there was no trouble."""
+    if incident is None or "/" in incident:
+        _answer("false alarm", incident, name, role, reason)
+        return
+
+    async def work() -> str:
+        async with engine_with_delivery() as engine:
+            return engine.people.false_alarm(incident, reason, acting_person(engine, name, role))
+
+    print_line(run(work()))
+
+
+def _answer(
+    word: str, given: str | None, name: str | None, role: str | None, reason: str, choice: str | None = None
+) -> None:
+    """Give the answer `word` to the question that `given` names, and print what became of it."""
+
+    async def work() -> str:
+        async with engine_with_delivery() as engine:
+            by = acting_person(engine, name, role)
+            state = _find(engine, word, given)
+            decision = decision_for(state.ask, word, choice, engine.company.plan)
+            if state.open:
+                _show(engine, state)
+                if state.ask.id != given and not _confirmed(word):
+                    return "Nothing was answered."
+            sentence = engine.people.answer(decision.ask, by, yes=decision.yes, reason=reason, choice=decision.choice)
+            result = await engine.manual.after_answer(decision.ask, by)
+            if result is None or result.outcome is None:
+                return sentence
+            if not result.outcome.good:
+                raise Refused(f"{result.act}: {result.outcome.sentence}", result.outcome.next_step)
+            return f"{sentence} {result.outcome.sentence}"
+
+    print_line(run(work()))
+
+
+def _find(engine: Engine, word: str, given: str | None) -> AskState:
+    """Return the question with the id `given`, or the only one that waits for `word`, of one incident or of all."""
+    if given and "/" in given:
+        return engine.people.question(given)
+    incidents = [engine.conductor.incident(given)] if given else list(engine.conductor.incidents())
+    states = [state for incident in incidents for state in waiting(incident)]
+    fitting = [state for state in states if word in state.ask.kind.words]
+    if len(fitting) == 1:
+        return fitting[0]
+    where = f"in {given}" if given else "in any incident"
+    others = "\n".join(f"    {_command(engine, state, word)}" for state in fitting or states)
+    if fitting:
+        raise NotAllowed(f'{len(fitting)} questions {where} can be answered with "{word}".', f"Name one:\n{others}")
+    nothing = f"Read on: allclear show {given}." if given else "List the incidents: allclear incidents."
+    next_step = f"Waiting:\n{others}" if states else nothing
+    raise NotFound(f'No question {where} waits for "{word}".', next_step)
+
+
+def _command(engine: Engine, state: AskState, word: str) -> str:
+    """Return the command that answers the question with `word`, or with yes if `word` does not answer it."""
+    words, commands = state.ask.kind.words, answer_commands(state.ask, engine.company.plan)
+    return commands[words.index(word)] if word in words else commands[0]
+
+
+def _show(engine: Engine, state: AskState) -> None:
+    print_heading(f"{plain(state.ask.title)}  ({state.ask.id})")
+    out.print(Markdown(state.ask.text, hyperlinks=False))
+    yes, no = state.ask.kind.words
+    print_line(f'"{yes}": {state.ask.yes}  "{no}": {state.ask.no}')
+    print_line(f"Asked: {asked_words(state.ask.policy, engine.company.plan)}.")
+
+
+def _confirmed(word: str) -> bool:
+    """Return whether the person at the terminal confirms an answer to a question that the command did not name.
+
+    Without a terminal no one can be asked, and the question was the only one that waits: the answer is given.
+    """
+    return not sys.stdin.isatty() or typer.confirm(f"{word.capitalize()}?")

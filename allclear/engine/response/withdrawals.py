@@ -1,0 +1,103 @@
+"""Which open questions are to be withdrawn: their step no longer applies, or another act has made their change.
+
+Pure: it follows from the record, the plan and the runbook. A step applies again if the severity, the kind or the facts
+change back; it is then asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from allclear.domain.action import ActStatus, Outcome
+from allclear.domain.approval import AskKind
+from allclear.domain.incident import Act, AskState, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.records import ActFinished, AskWithdrawn
+from allclear.domain.runbook import Phase, Runbook, Step
+from allclear.domain.template_values import waiting
+from allclear.domain.text import plain
+from allclear.engine.response.duties import duty_states, evidence_names
+from allclear.engine.response.moves import WithdrawAsk
+from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, choice_key, is_undo_key
+from allclear.journal.ports import OutboxKind, OutboxMessage
+
+_OTHER_FACTS = "it does not apply, according to the facts that are recorded now"
+
+
+def reason_against(incident: Incident, plan: Plan, step: Step) -> str:
+    """Return why a step of the runbook does not apply to the incident's severity and kind; empty if it applies.
+
+    For a severity that only makes a ticket, the steps that name it apply, and the undo steps.
+    """
+    severity = plan.severity(incident.severity)
+    if step.severities is not None and incident.severity not in step.severities:
+        return f"the severity is {incident.severity} now, and this step is for {', '.join(step.severities)}"
+    if step.kinds is not None and incident.kind not in step.kinds:
+        return f"the incident's kind is {incident.kind} now, and this step is for {', '.join(step.kinds)}"
+    if severity and not severity.contains and step.measure:
+        return f"the severity is {severity.name} now, for which the plan has no containment"
+    if severity and severity.ticket_only and not (step.severities or step.undo):
+        return f"the severity is {severity.name} now, which only makes a ticket"
+    return ""
+
+
+def questions_to_withdraw(incident: Incident, plan: Plan, runbook: Runbook) -> Iterator[WithdrawAsk]:
+    """Yield the moves that withdraw open questions, with the reason for each. After the end: only in the review."""
+    if incident.over and Phase.REVIEW.value not in incident.entered:
+        return
+    for duty in duty_states(plan, incident):
+        if duty.to_be_withdrawn and duty.ask:
+            yield WithdrawAsk(duty.ask.ask.id, _OTHER_FACTS, inapplicable=True)
+    for state in waiting(incident):
+        other = _made_by(incident, state)
+        if other is not None:
+            reason = f"{plain(other.by.actor, 60)} had the same change made meanwhile ({other.id})"
+            yield WithdrawAsk(state.ask.id, reason)
+        elif reason := _inapplicable(incident, plan, runbook, state):
+            yield WithdrawAsk(state.ask.id, reason, inapplicable=True)
+
+
+def withdrawal(incident: Incident, move: WithdrawAsk) -> tuple[list[Any], list[OutboxMessage]]:
+    """Return the records of a withdrawn question, and the outbox message that resumes the flow run that waits for it.
+
+    The act that it asked about ends with it: as done if another act has made the change, or else as refused.
+    """
+    records: list[Any] = [AskWithdrawn(ask=move.ask, reason=move.reason, inapplicable=move.inapplicable)]
+    state = incident.asks[move.ask]
+    act = incident.acts.get(state.ask.act or "")
+    if act is not None and act.outcome is None and not act.begun:
+        status = ActStatus.REFUSED if move.inapplicable else ActStatus.VERIFIED
+        sentence = f"It was not done: {move.reason}." if move.inapplicable else f"It was already done: {move.reason}."
+        records.append(ActFinished(act=act.id, outcome=Outcome(status=status, changed=False, sentence=sentence)))
+    resume = OutboxMessage(OutboxKind.RESUME, incident.id, f"withdrawn:{move.ask}", {"ask": move.ask})
+    return records, [resume]
+
+
+def _made_by(incident: Incident, state: AskState) -> Act | None:
+    """Return an act that was carried out since the question was asked and made the same change, or None."""
+    act = incident.acts.get(state.ask.act or "")
+    if act is None or state.ask.kind is not AskKind.APPROVAL:
+        return None
+    for other in incident.acts.values():
+        same = other.proposed.resource == act.proposed.resource and other.proposed.digest == act.proposed.digest
+        if same and other.id != act.id and other.issued > state.number and other.status is ActStatus.VERIFIED:
+            return other
+    return None
+
+
+def _inapplicable(incident: Incident, plan: Plan, runbook: Runbook, state: AskState) -> str:
+    """Return why the step of a question no longer applies; empty if it applies, or is none of the runbook's."""
+    ask = state.ask
+    if ask.phase not in set(Phase):
+        return ""
+    steps = runbook.steps(Phase(ask.phase))
+    about = [step for step in steps if ask.step in {step.id, choice_key(step.id)}]
+    if not about and is_undo_key(ask.step):
+        about = [step for step in steps if step.undo]
+    if not about and ask.step == MANUAL_CONTAINMENT:
+        about = [step for step in steps if step.measure]
+    if not about and ask.step in evidence_names(plan) and ask.step not in evidence_names(plan, incident):
+        return _OTHER_FACTS
+    reasons = [reason_against(incident, plan, step) for step in about]
+    return reasons[0] if reasons and all(reasons) else ""

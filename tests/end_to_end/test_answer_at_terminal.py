@@ -1,0 +1,73 @@
+"""`allclear approve` at a terminal: a question that the command did not name is shown and confirmed first."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from allclear.domain.approval import ONE_PERSON, Ask, AskKind
+from allclear.domain.records import AskOpened, By
+from tests.end_to_end.stack_support import LIMIT, ROOT, environment
+from tests.scenario.response_support import MACHINE, OPENED, engine_on, new_journal
+
+pytestmark = pytest.mark.slow
+
+ASK = "VS-1/contain/roll-back"
+
+
+def at_terminal(url: str, typed: str, *words: str) -> str:
+    """Run `allclear` with a terminal as its input, type the answer, and return what it printed."""
+    ours, theirs = pty.openpty()
+    os.write(ours, typed.encode())
+    try:
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "allclear", *words, "--as", "Ana", "--role", "on_call"],
+            cwd=ROOT,
+            env=environment(ALLCLEAR_JOURNAL_URL=url, PREFECT_API_URL="http://127.0.0.1:9/api"),
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=True,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return done.stdout
+
+
+def test_an_answer_without_the_question_s_id_is_confirmed(tmp_path: Path) -> None:
+    """A no leaves the question open, a yes answers the one that was shown; with its id nothing is asked."""
+    url = new_journal(tmp_path)
+    engine = engine_on(url, None)
+    try:
+        incident, _ = engine.journal.open_incident("VS", OPENED, By(actor="Ana", role="on_call", via="cli"))
+        ask = Ask(
+            id=ASK,
+            kind=AskKind.APPROVAL,
+            phase="contain",
+            step="roll-back",
+            title="Roll back",
+            text="From 42 to 41.",
+            yes="It is done.",
+            no="It is not done.",
+            policy=ONE_PERSON.model_copy(update={"people": 3}),
+        )
+        engine.journal.append(incident, [AskOpened(ask=ask)], MACHINE)
+        for words in (("approve",), ("approve", incident)):
+            out = at_terminal(url, "n\n", *words)
+            assert out.index("From 42 to 41.") < out.index("Approve?")
+            assert "Nothing was answered." in out
+            assert engine.conductor.incident(incident).asks[ASK].answers == []
+        assert "Noted." in at_terminal(url, "y\n", "approve")
+        assert len(engine.conductor.incident(incident).asks[ASK].answers) == 1
+        assert "Approve?" not in at_terminal(url, "", "deny", ASK)
+        assert engine.conductor.incident(incident).asks[ASK].denied
+    finally:
+        asyncio.run(engine.close())

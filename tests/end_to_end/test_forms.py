@@ -1,0 +1,111 @@
+"""Prefect's forms on a running stack: which answers they take, and what becomes of one that does not count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from allclear.domain.approval import Ask
+from allclear.domain.decisions import decisions
+from tests.end_to_end.stack_support import LIMIT, allclear, until
+from tests.end_to_end.test_up import Up, end_all, start, up
+
+pytestmark = pytest.mark.slow
+
+STACK = (up,)
+"""The fixture, which starts a stack of its own for this module."""
+
+BEN = ("--as", "Ben", "--role", "tech_lead", "--reason", "so")
+DECLARED = ("--severity", "P0", "--service", "storefront", "--runbook", "bad-deployment", *BEN[:4])
+
+
+@pytest.fixture
+def incident(up: Up) -> Iterator[str]:
+    """An incident that is declared, and ended afterwards."""
+    done = allclear("respond", "Payments fail", *DECLARED, **up.variables)
+    assert done.returncode == 0, done.stderr
+    found = done.stdout.split()[0]
+    yield found
+    end_all(up, {found})
+
+
+def get(up: Up, path: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return what Prefect's API answers."""
+    return httpx.get(f"{up.variables['PREFECT_API_URL']}/{path}", timeout=LIMIT).json()
+
+
+def suspended(up: Up, run: str, after: str = "") -> dict[str, str]:
+    """Wait until a run shows a form, other than `after`, and return the keys of its form."""
+
+    def keys() -> dict[str, str] | None:
+        state = get(up, f"flow_runs/{run}")["state"]
+        details: dict[str, Any] = state["state_details"] or {}
+        found: dict[str, str] = details.get("run_input_keyset") or {}
+        return found if state["type"] == "PAUSED" and found and found["schema"] != after else None
+
+    return until(keys, lambda: get(up, f"flow_runs/{run}")["state"])
+
+
+def resume(up: Up, run: str, decision: str, name: str = "Ben") -> tuple[str, str]:
+    """Submit the form of a suspended run, and return Prefect's status and the reason that its UI shows."""
+    values = {"decision": decision, "name": name, "role": "tech_lead", "reason": "so"}
+    url = f"{up.variables['PREFECT_API_URL']}/flow_runs/{run}/resume"
+    answer = httpx.post(url, json={"run_input": values}, timeout=LIMIT).json()
+    details: dict[str, Any] = answer.get("details") or {}
+    return answer["status"], str(details.get("reason"))
+
+
+def first_approval(up: Up, incident: str) -> Ask | None:
+    """Return the open approval of a measure."""
+    waiting = [state.ask for state in up.incident(incident).open_asks]
+    return next((ask for ask in waiting if ask.phase == "contain" and ask.act and ask.policy.prefect_may), None)
+
+
+def test_a_form_that_stayed_open_answers_no_later_question(up: Up, incident: str) -> None:
+    """Its answer is refused, with the question that is asked now; a name that cannot be seen approves nothing."""
+    ask = until(lambda: first_approval(up, incident))
+    run = until(lambda: up.runs(incident, "contain"))[0]["id"]
+    shown = suspended(up, run)
+    stale = decisions(ask)[0].text
+    assert stale in get(up, f"flow_runs/{run}/input/{shown['schema']}")["properties"]["decision"]["enum"]
+
+    denied = allclear("deny", ask.id, *BEN, **up.variables)
+    assert denied.returncode == 0, denied.stderr
+    following = until(lambda: (now := first_approval(up, incident)) and now.id != ask.id and now)
+    shown = suspended(up, run, after=shown["schema"])
+    status, reason = resume(up, run, stale)
+    assert status == "REJECT"
+    assert stale in reason
+    assert following.id in reason
+
+    approve, deny = (decision.text for decision in decisions(following))
+    assert resume(up, run, approve, name="   ")[0] == "REJECT"
+    assert resume(up, run, approve, name="\u200b")[0] == "ACCEPT"
+    shown = suspended(up, run, after=shown["schema"])
+    assert "did not count: Your name is missing" in str(get(up, f"flow_runs/{run}/input/{shown['description']}"))
+    assert up.incident(incident).asks[following.id].open
+
+    assert resume(up, run, deny)[0] == "ACCEPT"
+    until(lambda: up.incident(incident).asks[following.id].denied)
+    assert [answer.by.actor for answer in up.incident(incident).asks[following.id].answers] == ["Ben"]
+
+
+def test_an_action_of_a_person_who_may_not_approve_waits_for_another_one(up: Up) -> None:
+    """The run is suspended with the form. When somebody else does the same, the question is closed and the run ends."""
+    deployment = get(up, "deployments/name/vintstreet-manual-action/Roll back traffic")
+    filled_in = {"reason": "errors", "name": "Chi", "role": "communications_lead"}
+    run = start(up, deployment, {**filled_in, "params": {"service": "storefront", "to": "previous"}}).json()["id"]
+    suspended(up, run)
+    incident = get(up, f"flow_runs/{run}")["name"].split()[0]
+    (ask,) = (state.ask for state in up.incident(incident).open_asks if state.ask.phase == "manual")
+    words = ("act", "vintstreet", "cloud_run.rollback_traffic", "service=storefront", "to=previous", "--yes", *BEN)
+    done = allclear(*words, **up.variables)
+    assert done.returncode == 0, done.stderr
+    until(lambda: not up.incident(incident).asks[ask.id].open)
+    assert "Ben had the same change made meanwhile" in (up.incident(incident).asks[ask.id].withdrawn or "")
+    state = until(lambda: (now := get(up, f"flow_runs/{run}")["state"])["type"] == "COMPLETED" and now)
+    assert "already done" in state["message"]
+    end_all(up, {incident})
