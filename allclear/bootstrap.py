@@ -102,6 +102,16 @@ class CompanyContext:
         """Return what an environment variable holds, without the spaces around it; nothing for one that is not set."""
         return self._environ.get(variable, "").strip()
 
+    def secrets(self) -> list[str]:
+        """Return the secrets that systems.yaml names and that are set: of the systems, and of who sends alerts."""
+        systems = self._company.systems
+        named = [system.secret for system in systems.systems.values() if system.secret]
+        named += [variable for source in systems.alerts.values() for variable in source.variables]
+        values = [self.secret(variable) for variable in named]
+        if self._simulation is not None:
+            values += [secret.get_secret_value() for secret in self._simulation.secrets.values()]
+        return [value for value in values if value]
+
     async def close(self) -> None:
         """Close every client."""
         for client in self._clients.values():

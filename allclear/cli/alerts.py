@@ -42,20 +42,20 @@ def _authenticator(settings: Settings) -> AlertAuthenticator:
 @alert.command()
 def samples(as_json: AsJson = False) -> None:
     """List the samples of each source, and the labels that a route of the plan can match."""
+    authenticator = _authenticator(load_settings())
     rows = [
-        {"source": source, "sample": name, "labels": _labels(source, name)}
+        {"source": source, "sample": name, "labels": _labels(authenticator, source, name)}
         for source in SOURCES
         for name in SOURCES[source].samples
     ]
     if as_json:
         print_json(rows)
         return
-    authenticator = _authenticator(load_settings())
     for source in SOURCES:
         missing = missing_configuration(authenticator, source)
         print_line(f"{source}: {SOURCES[source].title}{f'  ({missing})' if missing else ''}")
         for name in SOURCES[source].samples:
-            shown = ", ".join(f"{label}={value}" for label, value in _labels(source, name).items())
+            shown = ", ".join(f"{label}={value}" for label, value in _labels(authenticator, source, name).items())
             print_line(f"  {name:20} {shown or 'no alert'}")
 
 
@@ -151,9 +151,11 @@ def _print_alerts(rows: list[DeliveryView]) -> None:
             print_line(f"        {decision_text(one.decision, one.status, one.incident, one.reason)}")
 
 
-def _labels(source: str, name: str) -> dict[str, str]:
-    """Return the labels of a sample's first alert."""
+def _labels(authenticator: AlertAuthenticator, source: str, name: str) -> dict[str, str]:
+    """Return the labels of a sample's first alert, as the company has configured the source."""
     kind, now = SOURCES[source], utc_now()
     sample = kind.samples[name](now)
-    result = kind.parse(stored_request(kind.stored_headers(sample), sample.body))
+    configured = authenticator.configured.get(source)
+    request = stored_request(kind.stored_headers(sample), sample.body)
+    result = kind.parse_configured(request, configured.options if configured else {})
     return {} if isinstance(result, NoAlert) else result[0].labels

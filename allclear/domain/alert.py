@@ -8,6 +8,9 @@ from typing import Literal
 
 FiringState = Literal["firing", "resolved"]
 
+AlertOrder = datetime | tuple[int, ...]
+"""The time or the number of a message, which is higher for each later message about the same alert."""
+
 Decision = Literal["quarantined", "opened", "joined", "held", "collapsed", "repeat", "late", "old", "below", "ignored"]
 """What allclear decided about an alert, the most important first: docs/reference/alert-sources.md explains each."""
 
@@ -26,6 +29,12 @@ class Alert:
     """Whether the source proved its identity: no action is automatic without it."""
     at: datetime | None = None
     """When the problem began (firing) or ended (resolved), by the source's clock, in UTC."""
+    order: AlertOrder | None = None
+    """What the sender says about the order of its messages; None if it says nothing that can be trusted.
+
+    Then the order of arrival counts. The time at which a problem began is no order, because every repeat has it."""
+    no_recovery: str = ""
+    """Why this end is no recovery, as a clause (`its rule was paused`); empty if it is one, or if the alert fires."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,10 @@ class AlertState:
     """When the source's state changed, as far back as flapping is counted."""
     count: int = 1
     """How many times it was received."""
+    source_order: tuple[int, ...] | None = None
+    """The highest order that its source sent."""
+    source_end: datetime | None = None
+    """The newest time at which it ended, by the source's clock."""
 
 
 @dataclass(frozen=True)

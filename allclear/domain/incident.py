@@ -272,6 +272,12 @@ class Incident:
         return self.ended is not None
 
     @property
+    def ends_without_recovery(self) -> list[str]:
+        """Return why alerts have ended without a recovery, as clauses: then the incident does not end by itself."""
+        ended = (alert for alert in self.alerts.values() if alert.state == "resolved" and alert.no_recovery)
+        return list(dict.fromkeys(alert.no_recovery for alert in ended))
+
+    @property
     def open_asks(self) -> list[AskState]:
         """Return the asks that wait for people, oldest first."""
         return [state for state in self.asks.values() if state.open]

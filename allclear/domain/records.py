@@ -53,6 +53,7 @@ class AlertJoined(Model):
     authenticated: bool = Field(default=False, description="Whether the source proved its identity.")
     flapping: bool = Field(default=False, description="Whether it changes too often, so that it counts as firing.")
     news: str = Field(default="", description="Why people are notified of it; empty if they are not.")
+    no_recovery: str = Field(default="", description="Why its end is no recovery; empty if it is one.")
 
 
 class AlertsCollapsed(Model):

@@ -24,6 +24,8 @@ _ESCAPES = re.compile(
 )
 # Control and format characters (bidi overrides, zero width), lone surrogates, private use.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that are shown as nothing: fillers of Hangul, and the empty pattern of Braille."""
 _MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]|~#$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LINE_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=]))")
 _MEANINGLESS = frozenset({"etag"})
@@ -39,6 +41,11 @@ def plain(text: str, limit: int = SHORT) -> str:
         text = "".join(sign for sign in spaced if unicodedata.category(sign) not in _INVISIBLE)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def is_visible(text: str) -> bool:
+    """Return whether a reader sees anything of `text`: a letter, a digit, punctuation or a symbol that is not blank."""
+    return any(unicodedata.category(sign)[0] in "LNPS" and sign not in _BLANK for sign in text)
 
 
 def markdown_safe(text: str, limit: int = LONG) -> str:

@@ -69,6 +69,8 @@ class SqlAlerts(Store):
             "changed_at": alert.changed_at.isoformat(),
             "last_seen_at": alert.last_seen_at.isoformat(),
             "transitions": json.dumps([at.isoformat() for at in alert.transitions]),
+            "source_order": json.dumps(alert.source_order) if alert.source_order else None,
+            "source_end": _text(alert.source_end),
         }
         with self._db.writing(INCIDENTS_LOCK) as connection:
             _upsert(connection, _UPDATE_ALERT, ALERTS, row)
@@ -131,6 +133,8 @@ def _alert_state(row: RowMapping) -> AlertState:
         datetime.fromisoformat(row["last_seen_at"]),
         tuple(datetime.fromisoformat(at) for at in json.loads(row["transitions"])),
         row["count"],
+        tuple(json.loads(row["source_order"])) if row["source_order"] else None,
+        _moment(row["source_end"]),
     )
 
 

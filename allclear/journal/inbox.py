@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, select
@@ -15,9 +15,12 @@ from allclear.journal.ports import Delivery, DeliverySummary, NewDelivery
 from allclear.journal.statements import (
     ADD_DELIVERY,
     COUNT_REPEAT,
+    DELIVERIES_WITH_KEYS_LOCKED,
     DELIVERY,
-    DELIVERY_WITH_KEY_LOCKED,
     LAST_DELIVERY,
+    NEWEST_UNREAD,
+    READ_AGAIN,
+    READ_NOW,
     SET_STATE,
     SET_TAKEN_IN,
     UNREAD,
@@ -28,43 +31,95 @@ from allclear.journal.tables import INBOX
 _LOCK = "numbers and keys of deliveries"
 
 
-class SqlInbox(Store):
-    """The inbox of a journal."""
+@dataclass
+class _Known:
+    """A delivery with one of the keys that arrive now."""
 
-    def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
-        """Store deliveries, or count their repeats; repeats within `received` are counted with the first of them."""
-        counts = Counter(map(self._key, received))
-        stored: dict[str, tuple[str, bool]] = {}
-        with self._db.writing(_LOCK) as connection:
-            last: int = connection.execute(LAST_DELIVERY).scalar() or 0
-            for new in sorted(received, key=self._key):  # so that two transactions lock the rows in one order
-                if (key := self._key(new)) not in stored:
-                    stored[key] = self._store(connection, new, last + 1 + len(stored), counts[key])
-        return [stored[self._key(new)] for new in received]
+    id: str
+    unread: bool
+    place: int
+    """The last place in the order of arrival at which it will be read, or was read."""
+    to_read: bool = False
+    """Whether it was not waiting to be read before this transaction, and is now."""
 
-    def _store(self, connection: Connection, new: NewDelivery, number: int, count: int) -> tuple[str, bool]:
-        known = connection.execute(DELIVERY_WITH_KEY_LOCKED, {"p_delivery_key": self._key(new)}).one_or_none()
-        if known is not None:
-            connection.execute(COUNT_REPEAT, {"p_id": known.id, "p_count": count})
-            return known.id, known.state != "new"
-        delivery = uuid.uuid4().hex
+
+class _Arrivals:
+    """What arrives in one transaction: new deliveries, repeats that are counted, repeats that are read again."""
+
+    def __init__(self, connection: Connection, scope: str, at: str, keys: Sequence[str]) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._at = at
+        rows = connection.execute(DELIVERIES_WITH_KEYS_LOCKED, {"p_delivery_keys": sorted(set(keys))})
+        self._known = {
+            row.delivery_key: _Known(row.id, row.state == "new", row.read_again or row.number) for row in rows
+        }
+        self._last = _higher(connection.execute(LAST_DELIVERY).one())
+        self._newest: dict[str, int] = {}
+        """Source -> the last place at which a delivery of it will be read, as far as that was needed."""
+
+    def store(self, new: NewDelivery, key: str) -> tuple[str, bool]:
+        """Store one delivery, and return its id and whether there is something new to read."""
+        known = self._known.get(key)
+        if known is None:
+            self._known[key] = known = self._add(new, key)
+        elif new.once or (known.unread and known.place >= self._newest_unread(new.source)):
+            self._connection.execute(COUNT_REPEAT, {"p_id": known.id, "p_count": 1})
+        else:
+            place = self._next_place(new.source)
+            again = READ_AGAIN if known.unread else READ_NOW
+            self._connection.execute(again, {"p_id": known.id, "p_count": 1, "p_number": place})
+            known.to_read = known.to_read or not known.unread
+            known.unread, known.place = True, place
+        return known.id, known.to_read
+
+    def _add(self, new: NewDelivery, key: str) -> _Known:
+        known = _Known(uuid.uuid4().hex, unread=True, place=self._next_place(new.source), to_read=True)
         row = {
-            "id": delivery,
-            "number": number,
-            "scope": self._scope_text,
+            "id": known.id,
+            "number": known.place,
+            "scope": self._scope,
             "source": new.source,
-            "delivery_key": self._key(new),
-            "received_at": self._clock().isoformat(),
+            "delivery_key": key,
+            "received_at": self._at,
             "headers": json.dumps(new.headers),
             "body": new.body,
-            "count": count,
+            "count": 1,
             "state": "new",
             "incident": None,
             "reason": "",
             "taken_in": 0,
+            "read_again": None,
         }
-        connection.execute(ADD_DELIVERY, row)
-        return delivery, True
+        self._connection.execute(ADD_DELIVERY, row)
+        return known
+
+    def _next_place(self, source: str) -> int:
+        self._last += 1
+        self._newest[source] = self._last
+        return self._last
+
+    def _newest_unread(self, source: str) -> int:
+        if source not in self._newest:
+            row = {"p_scope": self._scope, "p_source": source}
+            self._newest[source] = _higher(self._connection.execute(NEWEST_UNREAD, row).one())
+        return self._newest[source]
+
+
+def _higher(places: Sequence[int | None]) -> int:
+    """Return the higher of two places, either of which may be missing; 0 if both are."""
+    return max(place or 0 for place in places)
+
+
+class SqlInbox(Store):
+    """The inbox of a journal."""
+
+    def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
+        """Store deliveries in the order in which they came, or count their repeats."""
+        keys = [self._key(new) for new in received]
+        with self._db.writing(_LOCK) as connection:
+            arrivals = _Arrivals(connection, self._scope_text, self._clock().isoformat(), keys)
+            return [arrivals.store(new, key) for new, key in zip(received, keys, strict=True)]
 
     def _key(self, new: NewDelivery) -> str:
         """Return the key that deduplicates a delivery. The same request for two scopes is two deliveries."""

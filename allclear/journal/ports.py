@@ -93,6 +93,8 @@ class NewDelivery:
     headers: dict[str, str]
     body: bytes
     delivery_key: str
+    once: bool = False
+    """Whether its sender never sends the same twice with a new meaning: a repeat is then only counted."""
 
 
 @dataclass(frozen=True)
@@ -253,9 +255,9 @@ class Inbox(Protocol):
     def receive_all(self, received: Sequence[NewDelivery]) -> list[tuple[str, bool]]:
         """Store deliveries; return for each, in order, its id, and whether there is something new to read.
 
-        A repeat is counted under the id of the first, whose state becomes `new` again, because the same request may
-        now mean something else (its incident has ended, a route was added). Until it is read, further repeats are only
-        counted.
+        A repeat is counted under the id of the first. Unless it is `once`, it is read again in its own place of the
+        order of arrival, because the same request may now mean something else (its alert was resolved meanwhile, its
+        incident has ended, a route was added). A repeat directly after an unread delivery is only counted.
         """
         ...
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy import Select, String, bindparam, case, func, insert, select, update
 
 from allclear.journal.tables import ENTRIES, INBOX, INCIDENTS
 
@@ -44,18 +44,32 @@ ENTRY_OF_ACT = (
     .limit(1)
 )
 
-DELIVERY_WITH_KEY_LOCKED = (
-    select(INBOX.c.id, INBOX.c.state).where(INBOX.c.delivery_key == bindparam("p_delivery_key")).with_for_update()
+DELIVERIES_WITH_KEYS_LOCKED = (
+    select(INBOX.c.id, INBOX.c.state, INBOX.c.number, INBOX.c.read_again, INBOX.c.delivery_key)
+    .where(INBOX.c.delivery_key.in_(bindparam("p_delivery_keys", expanding=True)))
+    .order_by(INBOX.c.number)
+    .with_for_update()
 )
-COUNT_REPEAT = (
-    update(INBOX).where(INBOX.c.id == bindparam("p_id")).values(count=INBOX.c.count + bindparam("p_count"), state="new")
+"""Locks the rows in the order in which the inbox worker writes them, so that the two never wait for each other."""
+NEWEST_UNREAD = select(func.max(INBOX.c.number), func.max(INBOX.c.read_again)).where(
+    INBOX.c.state == "new", INBOX.c.scope == bindparam("p_scope"), INBOX.c.source == bindparam("p_source")
 )
+COUNT_REPEAT = update(INBOX).where(INBOX.c.id == bindparam("p_id")).values(count=INBOX.c.count + bindparam("p_count"))
+READ_NOW = COUNT_REPEAT.values(state="new", number=bindparam("p_number"))
+READ_AGAIN = COUNT_REPEAT.values(read_again=bindparam("p_number"))
 DELIVERY = select(INBOX).where(INBOX.c.id == bindparam("p_id"))
 SET_TAKEN_IN = update(INBOX).where(INBOX.c.id == bindparam("p_id")).values(taken_in=bindparam("p_taken_in"))
 SET_STATE = (
     update(INBOX)
     .where(INBOX.c.id == bindparam("p_id"))
-    .values(state=bindparam("p_state"), reason=bindparam("p_reason"), incident=bindparam("p_incident"), taken_in=0)
+    .values(
+        state=case((INBOX.c.read_again.is_(None), bindparam("p_state", type_=String)), else_="new"),
+        number=func.coalesce(INBOX.c.read_again, INBOX.c.number),
+        read_again=None,
+        reason=bindparam("p_reason"),
+        incident=bindparam("p_incident"),
+        taken_in=0,
+    )
 )
 _RANKED = (
     select(
@@ -70,7 +84,7 @@ _RANKED = (
 UNREAD = (
     select(_RANKED.c.id, _RANKED.c.source).where(_RANKED.c.rank <= bindparam("p_per_source")).order_by(_RANKED.c.number)
 )
-LAST_DELIVERY = select(func.max(INBOX.c.number))
+LAST_DELIVERY = select(func.max(INBOX.c.number), func.max(INBOX.c.read_again))
 ADD_DELIVERY = insert(INBOX)
 
 

@@ -90,8 +90,13 @@ INBOX = Table(
     Column("incident", TEXT),
     Column("reason", TEXT, nullable=False),
     Column("taken_in", Integer, nullable=False),
+    Column("read_again", Integer, index=True),
 )
-"""Requests of monitoring systems, byte for byte. While one is `new`, its first `taken_in` alerts are processed."""
+"""Requests of monitoring systems, byte for byte. While one is `new`, its first `taken_in` alerts are processed.
+
+`number` is its place in the order of arrival, in which deliveries are read. `read_again` is its next place, if the same
+request came again behind later deliveries while it was unread.
+"""
 
 OUTBOX = Table(
     "outbox",
@@ -156,6 +161,8 @@ ALERTS = Table(
     Column("last_seen_at", TEXT, nullable=False),
     Column("transitions", TEXT, nullable=False),
     Column("count", Integer, nullable=False),
+    Column("source_order", TEXT),
+    Column("source_end", TEXT),
 )
 """The state of every alert that has an incident, written in the transaction of the entry that changes it."""
 

@@ -17,6 +17,7 @@ from allclear.domain.errors import ConfigError, JournalError, NotFound, Refused
 from allclear.engine.outbox import OutboxDelivery
 from allclear.prefect_api import PrefectApi
 from allclear.responder.authentication import make_authenticator
+from allclear.responder.head_requests import HeadAsGet
 from allclear.responder.limits import RETRY_AFTER, Limits
 from allclear.responder.metrics import Metrics, RequestMetrics
 from allclear.responder.readiness import ReadinessCheck
@@ -24,6 +25,7 @@ from allclear.responder.routes.alerts import IntakeServices, alert_routes, intak
 from allclear.responder.routes.auth import require_token, require_token_unless_local
 from allclear.responder.routes.health import health_routes
 from allclear.responder.routes.incidents import incident_routes
+from allclear.responder.scrubber import Scrubber
 from allclear.responder.workers.background import BackgroundLoop
 from allclear.responder.workers.heartbeat import heartbeat_of
 from allclear.responder.workers.inbox_worker import InboxWorker
@@ -53,9 +55,16 @@ def make_app(engine: Engine, token: SecretStr | None, *, drives: bool = True, li
         )
     parts = _Parts(engine, limits or Limits(), drives=drives)
     # FastAPI's own pages are off, because they load scripts from another site.
+    # Redirects are off, because they would repeat the query, which may hold a secret, and follow the Host header.
     app = FastAPI(
-        title="allclear responder", version=__version__, lifespan=parts.lifespan, docs_url=None, redoc_url=None
+        title="allclear responder",
+        version=__version__,
+        lifespan=parts.lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestMetrics, metrics=parts.metrics)
     _add_routes(app, parts, token)
     _add_error_handlers(app)
@@ -121,7 +130,9 @@ class _Parts:
 def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     engine, guard = parts.engine, require_token(token)
     authenticator = make_authenticator(engine.company, engine.context.secret, token)
-    app.include_router(intake_routes(IntakeServices(authenticator, parts.limits, parts.writer, parts.arrived)))
+    scrubber = Scrubber([*engine.context.secrets(), token.get_secret_value()])
+    intake = IntakeServices(authenticator, parts.limits, parts.writer, parts.arrived, scrubber)
+    app.include_router(intake_routes(intake))
     app.include_router(alert_routes(engine.journal, parts.arrived, guard))
     app.include_router(incident_routes(engine, guard))
     app.include_router(health_routes(engine, parts.readiness, parts.metrics, require_token_unless_local(token)))

@@ -6,6 +6,7 @@ import hashlib
 
 from allclear.domain.errors import Refused
 from allclear.journal.ports import Delivery, Journal
+from allclear.responder.scrubber import Scrubber
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.sources.source import Source
@@ -13,9 +14,6 @@ from allclear.responder.strict_json import NotStrict, decode
 
 AUTHENTICATION = ":authentication"
 """The stored header that holds the authentication level; no HTTP header's name begins with a colon."""
-
-DELIVERY_ID = ":delivery-id"
-"""The stored header that holds the vendor's id of the delivery, if the vendor sends one."""
 
 RETRYABLE = ("quarantined", "ignored")
 """The states from which a delivery can be retried. In the others it has an incident, or waits to be read."""
@@ -36,30 +34,31 @@ def body_rejection(source: Source, request: RawRequest) -> str | None:
     return None
 
 
-def stored_parts(source: Source, request: RawRequest, level: AuthenticationLevel) -> tuple[dict[str, str], bytes, str]:
-    """Return the headers, the body and the deduplication key of a delivery; no query, and no secret.
+def stored_parts(
+    source: Source, request: RawRequest, level: AuthenticationLevel, scrubber: Scrubber | None = None
+) -> tuple[dict[str, str], bytes, str]:
+    """Return the headers, the body and the deduplication key of a delivery; no query, and no secret of `scrubber`.
 
     The key is the vendor's id of the delivery and the body's hash, because either alone can be the same by accident. A
     weakly authenticated delivery is never a repeat of an authenticated one, nor the other way round.
     """
-    delivery_id = source.delivery_id(request) or ""
-    headers = {**source.stored_headers(request), AUTHENTICATION: level.value}
-    if delivery_id:
-        headers[DELIVERY_ID] = delivery_id
-    parts = [source.name, delivery_id, hashlib.sha256(request.body).hexdigest()]
+    scrubber = scrubber or Scrubber()
+    stored = {name: scrubber.text(value) for name, value in source.stored_headers(request).items()}
+    headers = {**stored, AUTHENTICATION: level.value}
+    parts = [source.name, source.delivery_id(request) or "", hashlib.sha256(request.body).hexdigest()]
     if level is AuthenticationLevel.WEAK:
         parts.insert(1, level.value)
-    return headers, source.stored_body(request), ":".join(part for part in parts if part)
+    return headers, scrubber.body(source.stored_body(request)), ":".join(part for part in parts if part)
+
+
+def is_sent_once(source: Source, request: RawRequest) -> bool:
+    """Return whether the same delivery says nothing new if it is sent again: as a retry, or by who captured it."""
+    return source.bodies_are_unique or source.delivery_id(request) is not None
 
 
 def is_authenticated(delivery: Delivery) -> bool:
     """Return whether the sender of a stored delivery was authenticated, so that it may trigger an automatic action."""
     return delivery.headers.get(AUTHENTICATION) == AuthenticationLevel.AUTHENTICATED.value
-
-
-def has_delivery_id(delivery: Delivery) -> bool:
-    """Return whether the vendor gives deliveries an id; then the same delivery, sent again, holds nothing new."""
-    return DELIVERY_ID in delivery.headers
 
 
 def retry_delivery(journal: Journal, delivery: str) -> None:

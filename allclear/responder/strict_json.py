@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from allclear.domain.text import plain
 
@@ -20,8 +20,8 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 """A string, or the rest of the body if the string does not end. It matches without backtracking."""
 _AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_SURROGATE = "\\ud"
-"""The beginning of every escaped surrogate, which is half of a character."""
+_ODD = re.compile(r"\\u(?:[dD]|0000)")
+"""An escaped surrogate, which is half of a character, or an escaped NUL."""
 
 
 class NotStrict(ValueError):
@@ -39,9 +39,7 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON
         msg = f"the body is nested deeper than {MAX_DEPTH}"
         raise NotStrict(msg)
     body = json.loads(text, object_pairs_hook=_object, parse_constant=_reject_constant)
-    if _SURROGATE in text.lower():  # a lone surrogate cannot be stored as text, so it becomes a question mark
-        return json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
-    return body
+    return _storable(body) if _ODD.search(text) else body
 
 
 def _is_too_deep(raw: bytes) -> bool:
@@ -60,6 +58,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         msg = f"the key {plain(repeated, _LONGEST_KEY)!r} is repeated in an object"
         raise NotStrict(msg)
     return fields
+
+
+def _storable(value: Any) -> Any:  # noqa: ANN401 - decoded JSON
+    r"""Return decoded JSON in which half of a character is written out, as `\ud800`, and in a key a NUL, as `\x00`.
+
+    Neither can be stored as text everywhere. Raises NotStrict for keys that are the same afterwards.
+    """
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, list):
+        return [_storable(item) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    fields = cast("dict[str, Any]", value)
+    return _object([(_storable(key).replace("\0", "\\x00"), _storable(item)) for key, item in fields.items()])
 
 
 def _reject_constant(name: str) -> NoReturn:

@@ -13,7 +13,15 @@ from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest, stored_request
 from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.sources.source import NoAlert
-from tests.unit.responder.sources.sources_support import NOW, SAMPLES, credentials_for, places, put, request_of
+from tests.unit.responder.sources.sources_support import (
+    NOW,
+    OPTIONS,
+    SAMPLES,
+    credentials_for,
+    places,
+    put,
+    request_of,
+)
 
 CASES = [*((source, name) for source, names in SAMPLES.items() for name in names), ("grafana-timed", "firing")]
 REQUESTS = {case: request_of(*case) for case in CASES}
@@ -45,7 +53,7 @@ def check(case: tuple[str, str], request: RawRequest) -> None:
     assert authentication.level is not None or authentication.reason
     try:
         headers, body, key = stored_parts(source, request, authentication.level or AuthenticationLevel.WEAK)
-        parsed = source.parse(stored_request(headers, body))
+        parsed = source.parse_configured(stored_request(headers, body), OPTIONS.get(source.name, {}))
     except ValueError as error:
         assert str(error)  # noqa: PT017 - most bodies are refused, the others are checked below
         return

@@ -12,7 +12,7 @@ from allclear.responder.sources.request import stored_request
 from allclear.responder.sources.signatures import AuthenticationLevel
 from allclear.responder.sources.source import NoAlert
 from tests.unit.responder.sources.mutations import mutated
-from tests.unit.responder.sources.sources_support import EVERY, credentials_for, request_of
+from tests.unit.responder.sources.sources_support import EVERY, OPTIONS, credentials_for, request_of
 
 
 def test_twenty_thousand_mutations_are_refused_with_a_reason_or_parsed() -> None:
@@ -30,7 +30,7 @@ def test_twenty_thousand_mutations_are_refused_with_a_reason_or_parsed() -> None
         headers, body, key = stored_parts(source, request, AuthenticationLevel.AUTHENTICATED)
         assert key.isascii()
         try:
-            parsed = source.parse(stored_request(headers, body))
+            parsed = source.parse_configured(stored_request(headers, body), OPTIONS.get(source.name, {}))
         except ValueError as error:
             assert str(error)  # noqa: PT017 - half of them are refused, the others are checked below
             refused += 1

@@ -101,6 +101,19 @@ async def test_if_a_person_is_engaged_people_are_asked_and_a_yes_ends_the_incide
         assert "Ana confirmed the end" in it.incident.ended.reason
 
 
+async def test_an_alert_that_ended_without_a_recovery_does_not_end_its_incident(tmp_path: Path) -> None:
+    """A paused rule resolves its alerts. The service looks healthy and no one is engaged, but people decide."""
+    async with scene(tmp_path, small_vintstreet(), broken(), replace(ALERT, at=None)) as it:
+        it.simulated.world.service.revisions[BAD].faults.clear()
+        it.engine.intake.take(replace(ALERT, state="resolved", at=None, no_recovery="its rule was paused"), "d2")
+        it.watch.now += 11 * MINUTE
+        assert await it.engine.recovery.check() == [it.incident_id]
+        ask = it.incident.ask_of(RECOVERY, CLOSE)
+        assert ask is not None
+        assert "- an alert ended, but not because of a recovery: its rule was paused" in ask.ask.text
+        assert not it.incident.over
+
+
 async def test_after_a_no_people_are_asked_again_only_after_new_alerts_are_resolved(tmp_path: Path) -> None:
     """The incident stays open, and an hour later no one is asked; once an alert has fired and ended, people are."""
     async with resolved_alerts(tmp_path) as it:

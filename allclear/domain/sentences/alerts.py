@@ -36,6 +36,9 @@ def _storm(umbrella: str, *, own: bool) -> str:
 def _joined(alert: AlertJoined) -> Sentence:
     source, title = plain(alert.source, 40), with_full_stop(bare(alert.title, SHORT))
     detail = [f"Sent {stamp(alert.at)}."] if alert.at else []
+    if alert.state == "resolved" and alert.no_recovery:
+        why = plain(alert.no_recovery, SHORT)
+        return Sentence(f"Alert from {source} ended, but not because of a recovery: {why}. {title}", detail=detail)
     if alert.state == "resolved":
         return Sentence(f"Alert from {source} resolved: {title}", "good", detail=detail)
     if alert.flapping:

@@ -75,9 +75,7 @@ def alert_text(state: str, severity: str, title: str) -> str:
 def decision_text(decision: str, state: str, incident: str | None, reason: str) -> str:
     """Return what was decided and why, as `joined VS-1: It fires again, and VS-1 is open for it.`."""
     if decision == "joined" and state == "resolved":
-        return (
-            f"noted in {incident}: its source reports it as resolved. A probe decides whether the service is healthy."
-        )
+        return f"noted in {incident}: {reason.replace('Its ', 'its ', 1)}"
     return f"{decision}{f' {incident}' if incident else ''}: {reason}"
 
 

@@ -13,6 +13,7 @@ from allclear.domain.records import FIRES_AGAIN
 from allclear.domain.text import plain
 from allclear.engine.alerts.flapping import hold, is_flapping, recent_changes
 from allclear.engine.alerts.joining import IncidentJoiner
+from allclear.engine.alerts.order import fired_before, late
 from allclear.engine.alerts.received import ReceivedAlert, Taken, received
 from allclear.engine.alerts.storm import count_collapsed
 from allclear.engine.incidents import read_incident, read_or_none
@@ -29,12 +30,12 @@ class Intake:
         self._clock = clock
         self._joiner = IncidentJoiner(journal, company)
 
-    def take(self, alert: Alert, delivery: str, position: int = 0, *, numbered: bool = False) -> Taken:
+    def take(self, alert: Alert, delivery: str, position: int = 0) -> Taken:
         """Take in the alert at `position` of its delivery, and return what was decided. A new incident's flow starts.
 
-        `numbered` means that the vendor numbers its deliveries. Raises JournalError.
+        Raises JournalError.
         """
-        now = received(alert, delivery, self._plan, self._clock(), numbered=numbered)
+        now = received(alert, delivery, self._plan, self._clock())
         with self._journal.transaction(INCIDENTS):
             taken = self._decide(now)
             self._journal.add_decision(now.decision(taken, position))
@@ -45,7 +46,7 @@ class Intake:
     def quarantine(self, alert: Alert, delivery: str, position: int, reason: str) -> Taken:
         """Record that an alert could not be taken in, and why. Raises JournalError."""
         taken = Taken("quarantined", plain(reason))
-        now = received(alert, delivery, self._plan, self._clock(), numbered=False)
+        now = received(alert, delivery, self._plan, self._clock())
         self._journal.add_decision(now.decision(taken, position))
         return taken
 
@@ -56,9 +57,11 @@ class Intake:
         incident = read_or_none(self._journal, known.incident)
         if incident and not incident.over:
             return self._decide_known(alert, known, incident)
+        if incident and (reason := late(alert, known)):
+            return Taken("old", reason, known.incident)
         if not alert.firing:
             self._journal.save_alert(alert.next_state(known, alert.record.state))
-        elif incident and (reason := self._replayed(alert, known)):
+        elif incident and (reason := fired_before(alert, known, incident, self._storm.renotify_after)):
             return Taken("old", reason, known.incident)
         taken = self._decide_new(alert)
         if incident is None:  # its incident's state is unknown, so the alert counts as new: people must be notified
@@ -77,27 +80,13 @@ class Intake:
             return Taken("below", below)
         return self._joiner.place(alert, alert.route)
 
-    def _replayed(self, alert: ReceivedAlert, known: AlertState) -> str | None:
-        """Return why this alert was received before its incident ended already; None if it reports a new problem.
-
-        A genuine request can be captured and sent again, because most signatures cover no time.
-        """
-        at, last = alert.record.at, known.source_time
-        if at and last and (at < last or (at == last and known.source_state == "firing")):
-            return f"Its time, {at.isoformat()}, is before {known.incident} ended; a new problem has a later time."
-        if at is None and alert.numbered:
-            earlier = self._journal.decisions(delivery=alert.record.delivery)
-            if any(decision.incident for decision in earlier):
-                return f"The same delivery belonged to {known.incident}, which has ended."
-        return None
-
     # --- an alert with an open incident ----------------------------------------------------------------
 
     def _decide_known(self, alert: ReceivedAlert, known: AlertState, incident: Incident) -> Taken:
         """Decide about an alert of an open incident. Only what changes something goes into the record."""
-        changed, at = alert.record.state != known.source_state, alert.record.at
-        if changed and at and known.source_time and at < known.source_time:
-            return Taken("late", f"Its time is before the {known.source_state} that was received last.", incident.id)
+        if reason := late(alert, known):
+            return Taken("late", reason, incident.id)
+        changed = alert.record.state != known.source_state
         changes = recent_changes(self._storm, known, alert.now, changed=changed)
         flapping = self._storm.enabled and is_flapping(self._storm, changes)
         state = "firing" if flapping else alert.record.state
@@ -108,10 +97,16 @@ class Intake:
             news = FIRES_AGAIN if incident.contained_at or incident.recovered_at else ""
             reason = f"It fires again, and {incident.id} is open for it."
             return self._joiner.join(alert, incident, reason, news, new=False)
-        if state != known.state:
+        if state != known.state or self._ends_differently(alert, incident):
             self._journal.append(incident.id, [alert.record], alert.by)
-            return Taken("joined", f"{incident.id} is open for this problem.", incident.id)
+            return Taken("joined", _end_reason(alert), incident.id)
         return self._repeat(alert, incident)
+
+    def _ends_differently(self, alert: ReceivedAlert, incident: Incident) -> bool:
+        """Return whether the alert is known as ended, but for another reason than its source gives now."""
+        recorded = incident.alerts.get(alert.record.key)
+        ended = recorded is not None and recorded.state == "resolved" and not alert.firing
+        return ended and recorded is not None and recorded.no_recovery != alert.record.no_recovery
 
     def _repeat(self, alert: ReceivedAlert, incident: Incident) -> Taken:
         if alert.firing and (raised := self._joiner.raised(incident, alert.route)):
@@ -123,3 +118,13 @@ class Intake:
             self._joiner.record(alert, incident, [], news=news)
             return Taken("repeat", f"{incident.id} has this alert; it is {news}.", incident.id)
         return Taken("repeat", f"{incident.id} has this alert.", incident.id)
+
+
+def _end_reason(alert: ReceivedAlert) -> str:
+    """Return what the end of an alert means for its incident, in sentences."""
+    if alert.record.no_recovery:
+        return (
+            f"Its source ended it because {alert.record.no_recovery}, which is no recovery. "
+            "The incident does not end by itself: a probe and people decide."
+        )
+    return "Its source reports it as resolved. A probe decides whether the service is healthy."

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from allclear.domain.alert import Alert, AlertDecision, AlertState, Decision, FiringState
+from allclear.domain.alert import Alert, AlertDecision, AlertOrder, AlertState, Decision, FiringState
+from allclear.domain.base import digest
 from allclear.domain.plan import Plan, Route
 from allclear.domain.records import AlertJoined, By
-from allclear.domain.text import plain
+from allclear.domain.text import is_visible, plain
 
-_LONGEST_KEY, _LONGEST_LABEL = 300, 60
+_LONGEST_KEY, _LONGEST_LABEL, _LONGEST_REASON = 300, 60, 100
 """Characters."""
+
+_SHOWN_KEY = 200
+"""Characters of a key that are kept in front of its hash."""
 
 _CLOCK_SKEW = timedelta(minutes=5)
 """How far a source's clock may be ahead of ours."""
@@ -36,8 +40,8 @@ class ReceivedAlert:
     labels: dict[str, str]
     source_time: datetime | None
     now: datetime
-    numbered: bool
-    """Whether the vendor numbers its deliveries, so that the same delivery twice is a replay and not news."""
+    order: tuple[int, ...] | None
+    """The sender's order, as numbers that can be compared; None if the order of arrival counts."""
 
     @property
     def firing(self) -> bool:
@@ -57,12 +61,16 @@ class ReceivedAlert:
             source_time=record.at,
             changed_at=self.now,
             last_seen_at=self.now,
+            source_order=self.order,
+            source_end=None if self.firing else record.at,
         )
 
     def next_state(self, known: AlertState, state: FiringState) -> AlertState:
         """Return the known alert's state after this message; `state` is how it counts in its incident."""
         record = self.record
         times = [at for at in (record.at, known.source_time) if at]
+        ends = [at for at in (None if self.firing else record.at, known.source_end) if at]
+        orders = [order for order in (self.order, known.source_order) if order]
         return replace(
             known,
             title=record.title,
@@ -72,6 +80,8 @@ class ReceivedAlert:
             changed_at=self.now if record.state != known.source_state else known.changed_at,
             last_seen_at=self.now,
             count=known.count + 1,
+            source_order=max(orders, default=None),
+            source_end=max(ends, default=None),
         )
 
     def decision(self, taken: Taken, position: int) -> AlertDecision:
@@ -95,19 +105,41 @@ class ReceivedAlert:
         )
 
 
-def received(alert: Alert, delivery: str, plan: Plan, now: datetime, *, numbered: bool) -> ReceivedAlert:
-    """Return `alert` with its texts made safe, its time checked and its route found."""
+def received(alert: Alert, delivery: str, plan: Plan, now: datetime) -> ReceivedAlert:
+    """Return `alert` with its texts made safe, its times checked and its route found."""
+    key, title = _stored_key(alert), plain(alert.title)
     record = AlertJoined(
         delivery=delivery,
         source=alert.source,
-        key=plain(f"{alert.source}:{alert.key}", _LONGEST_KEY),
+        key=key,
         state=alert.state,
-        title=plain(alert.title),
+        title=title if is_visible(title) else plain(key),
         at=_not_ahead(alert.at, now),
         authenticated=alert.authenticated,
+        no_recovery="" if alert.state == "firing" else plain(alert.no_recovery, _LONGEST_REASON),
     )
     by = By(actor=f"alert from {alert.source}", via=alert.source)
-    return ReceivedAlert(record, by, plan.route(alert.labels), alert.labels, alert.at, now, numbered)
+    order = _comparable(alert.order, now)
+    return ReceivedAlert(record, by, plan.route(alert.labels), alert.labels, alert.at, now, order)
+
+
+def _stored_key(alert: Alert) -> str:
+    """Return the key under which the journal keeps the alert: two keys that differ anywhere are never the same.
+
+    A key that a reader cannot see completely, because it is too long or has invisible characters, ends with its hash.
+    """
+    whole = f"{alert.source}:{alert.key}"
+    if whole == plain(whole, _LONGEST_KEY):
+        return whole
+    escaped = whole.encode(errors="backslashreplace").decode()  # half of a character, which has no UTF-8
+    return f"{plain(whole, _SHOWN_KEY)}#{digest(escaped)}"
+
+
+def _comparable(order: AlertOrder | None, now: datetime) -> tuple[int, ...] | None:
+    """Return an order as numbers; a time becomes microseconds since 1970."""
+    if not isinstance(order, datetime):
+        return order
+    return (round((_not_ahead(order, now) or now).timestamp() * 1_000_000),)
 
 
 def _not_ahead(at: datetime | None, now: datetime) -> datetime | None:

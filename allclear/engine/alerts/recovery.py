@@ -147,13 +147,15 @@ class RecoveryWatcher:
 
     def _ask(self, incident: Incident, title: str, finding: Finding) -> Ask:
         left = "".join(f"\n- still in place: {markdown_safe(act.proposed.title)}" for act in incident.blocks_ending)
+        reasons = incident.ends_without_recovery
+        doubts = "".join(f"\n- an alert ended, but not because of a recovery: {markdown_safe(one)}" for one in reasons)
         return Ask(
             id=approval_requests.ask_id(incident, RECOVERY, CLOSE),
             kind=AskKind.STEP,
             phase=RECOVERY,
             step=CLOSE,
             title=f"Close the incident? {incident.title}",
-            text=f"{title}, and the service looks healthy: {markdown_safe(finding.sentence)}{left}",
+            text=f"{title}, and the service looks healthy: {markdown_safe(finding.sentence)}{doubts}{left}",
             yes="The incident ends as soon as no change is in place any more.",
             no="The incident stays open, and the response goes on.",
             policy=approval_requests.response_policy(self._company.plan, reason=True),
@@ -174,7 +176,11 @@ def _may_end(incident: Incident) -> bool:
 
 
 def _no_one_engaged(incident: Incident) -> bool:
-    """Return whether no person responds. Only people end the incident of an alert storm: one probe is not enough."""
-    if incident.opened.umbrella:
+    """Return whether the incident may end without people: none responds, and its alerts have recovered.
+
+    Only people end the incident of an alert storm, or one whose alert ended for another reason than a recovery: a probe
+    that succeeds is not enough.
+    """
+    if incident.opened.umbrella or incident.ends_without_recovery:
         return False
     return incident.acknowledged_at is None and not incident.opened_by.person and not incident.in_place

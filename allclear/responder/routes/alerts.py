@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 
 from allclear.journal.ports import Journal, NewDelivery
 from allclear.responder.authentication import AlertAuthenticator
-from allclear.responder.deliveries import body_rejection, retry_delivery, stored_parts
+from allclear.responder.deliveries import body_rejection, is_sent_once, retry_delivery, stored_parts
 from allclear.responder.limits import Limits
 from allclear.responder.routes.auth import Guard
 from allclear.responder.routes.models import (
@@ -31,6 +31,7 @@ from allclear.responder.routes.models import (
     Responses,
 )
 from allclear.responder.routes.views import DeliveryState, list_deliveries, show_delivery
+from allclear.responder.scrubber import Scrubber
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
 from allclear.responder.workers.inbox_writer import InboxWriter
@@ -67,12 +68,15 @@ class IntakeServices:
     writer: InboxWriter
     arrived: Callable[[], None]
     """Called when a new delivery is in the inbox."""
+    scrubber: Scrubber
+    """Removes the company's secrets from what is stored."""
 
 
 def intake_routes(intake: IntakeServices) -> APIRouter:
     """Return the routes through which alerts come in; each source has its own authentication."""
     router = APIRouter(tags=["alerts"])
 
+    @router.post("/alerts/{source}/", status_code=202, include_in_schema=False)
     @router.post(
         "/alerts/{source}",
         status_code=202,
@@ -90,6 +94,7 @@ def intake_routes(intake: IntakeServices) -> APIRouter:
         _require_installed(source)
         return await _accept(intake, source, request)
 
+    @router.options("/alerts/{source}/", include_in_schema=False)
     @router.options(
         "/alerts/{source}",
         summary="Answer a source's handshake",
@@ -169,9 +174,11 @@ async def _accept(intake: IntakeServices, source: str, request: Request) -> Aler
             challenge = {"WWW-Authenticate": "Bearer"} if result.status == _UNAUTHORIZED else None
             raise HTTPException(result.status, result.reason, challenge)
         if rejected := body_rejection(SOURCES[source], raw):
+            rejected = intake.scrubber.text(rejected)
             log.warning("Rejecting an alert from %s; nothing of it is stored. %s", source, rejected)
             raise HTTPException(400, rejected)
-        stored = NewDelivery(source, *stored_parts(SOURCES[source], raw, result.level))
+        parts = stored_parts(SOURCES[source], raw, result.level, intake.scrubber)
+        stored = NewDelivery(source, *parts, once=is_sent_once(SOURCES[source], raw))
         delivery, is_new = await intake.limits.in_time(intake.writer.write(stored))
     if is_new:
         intake.arrived()

@@ -14,7 +14,16 @@ from allclear.extensions import ALERT_SOURCES, Extensions
 from allclear.responder.sources.payload import Body, Identifier, Labels, Text, Timestamp, key, labels, validate
 from allclear.responder.sources.request import RawRequest, form_request, json_request
 from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_hmac
-from allclear.responder.sources.source import NoAlert, ParseResult, SharedSecretSource, Source, vendor_test
+from allclear.responder.sources.source import (
+    IncompleteAlerts,
+    NoAlert,
+    ParseResult,
+    SharedSecretSource,
+    Source,
+    read_each,
+    unknown_state,
+    vendor_test,
+)
 
 __all__ = [
     "SOURCES",
@@ -23,6 +32,7 @@ __all__ = [
     "Body",
     "Credentials",
     "Identifier",
+    "IncompleteAlerts",
     "Labels",
     "NoAlert",
     "ParseResult",
@@ -36,6 +46,8 @@ __all__ = [
     "json_request",
     "key",
     "labels",
+    "read_each",
+    "unknown_state",
     "validate",
     "vendor_test",
     "verify_hmac",

@@ -4,6 +4,8 @@
 incident as its API returns it, posted when it starts, is acknowledged, resolved or reopened. Nothing is signed; a
 webhook may have a name and password, or headers of its own.
 
+Order: by arrival. A reopened incident still has the time at which it first began.
+
 Labels: `alertname` and `monitor` (the incident's name), `cause`, `url`, `team`. Key: the incident's id.
 """
 
@@ -14,9 +16,12 @@ from datetime import datetime, timedelta
 from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, Identifier, Text, Timestamp, iso_time, key, labels, validate
 from allclear.responder.sources.request import RawRequest, json_request
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource, unknown_state
 
 _FIRING = frozenset({"started", "acknowledged", "reopened"})
+_OTHERS = frozenset({"unconfirmed", "validating"})
+"""Documented states of an incident that may or may not be one: the check is being repeated."""
+_OTHER_KINDS = frozenset({"monitor", "heartbeat", "on_call", "on_call_calendar", "status_page"})
 
 
 class Attributes(Body):
@@ -95,14 +100,18 @@ class BetterStack(SharedSecretSource):
         """Return the incident as an alert."""
         body = request.json()
         kind = validate(AnyHook, body).data.type
-        if kind != "incident":
+        if kind in _OTHER_KINDS:
             return NoAlert(f"Better Stack's {kind!r} is not an incident.")
+        if kind != "incident":
+            raise unknown_state("data.type", kind, "incident and others that are no incidents")
         data = validate(Hook, body).data
         attributes = data.attributes
         status = attributes.status.lower()
         resolved = status == "resolved" or (not status and attributes.resolved_at is not None)
-        if not resolved and status not in _FIRING and status:
+        if status in _OTHERS:
             return NoAlert(f"The status {attributes.status!r} means neither firing nor resolved.")
+        if not resolved and status not in _FIRING and status:
+            raise unknown_state("the status", attributes.status, f"resolved, {', '.join(sorted(_FIRING | _OTHERS))}")
         alert_labels = labels(
             alertname=attributes.name,
             monitor=attributes.name,

@@ -4,6 +4,9 @@
 `X-GitHub-Event` names the event, `X-GitHub-Delivery` is the delivery's id, `X-Hub-Signature-256` is `sha256=` and the
 hex HMAC of the raw body, be it JSON or a form with `payload`. GitHub waits 10 s and retries nothing.
 
+Order: the number of the run with its attempt, or the id of the deployment with that of its status. The newer run
+decides, even if an older one, of an older commit, ends after it.
+
 A run of a fork is ignored: its branch may be called `main`, and every outsider can make it fail.
 
 Labels: `alertname` (the workflow's name, or `deployment`), `event`, `repository`, `service` (the repository's short
@@ -20,12 +23,16 @@ from allclear.domain.base import JsonDict
 from allclear.responder.sources.payload import Body, Identifier, Text, Timestamp, iso_time, key, labels, validate
 from allclear.responder.sources.request import RawRequest, json_request
 from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_hmac
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, id_from_header, vendor_test
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, unknown_state, vendor_test
 from allclear.responder.strict_json import decode
 
 _SIGNATURE = "X-Hub-Signature-256"
+_MOST_DIGITS = 18
+"""Digits of a number of GitHub's."""
 _RUN_FAILED = frozenset({"failure", "timed_out", "startup_failure"})
+_RUN_OTHERS = frozenset({"action_required", "cancelled", "neutral", "skipped", "stale"})
 _DEPLOYMENT_FAILED = frozenset({"failure", "error"})
+_DEPLOYMENT_OTHERS = frozenset({"in_progress", "inactive", "pending", "queued", "waiting"})
 
 
 class Repository(Body):
@@ -44,6 +51,8 @@ class Run(Body):
     head_branch: Text = ""
     head_repository: Repository | None = None
     conclusion: Text = ""
+    run_number: Text = ""
+    run_attempt: Text = ""
     updated_at: Timestamp = None
 
 
@@ -58,6 +67,7 @@ class WorkflowRun(Body):
 class Deployment(Body):
     """A deployment."""
 
+    id: Text = ""
     environment: Text = ""
     ref: Text = ""
 
@@ -65,6 +75,7 @@ class Deployment(Body):
 class Status(Body):
     """The state of a deployment."""
 
+    id: Text = ""
     state: str
     environment: Text = ""
     created_at: Timestamp = None
@@ -90,6 +101,8 @@ def _run_sample(conclusion: str) -> MakeSample:
         run = {
             "id": 9911223344,
             "workflow_id": 55667788,
+            "run_number": 1 + int(at.timestamp()),
+            "run_attempt": 1,
             "name": "Deploy",
             "head_branch": "main",
             "event": "push",
@@ -109,9 +122,9 @@ def _deployment_sample(state: str) -> MakeSample:
         body = {
             "action": "created",
             "repository": _SAMPLE_REPOSITORY,
-            "deployment": {"id": 7788, "environment": "production", "ref": "main"},
+            "deployment": {"id": int(at.timestamp()), "environment": "production", "ref": "main"},
             "deployment_status": {
-                "id": 8899,
+                "id": int(at.timestamp()),
                 "state": state,
                 "environment": "production",
                 "created_at": iso_time(at),
@@ -131,6 +144,7 @@ class GitHub(Source):
 
     name = "github"
     title = "GitHub"
+    bodies_are_unique = True
     needed_headers = ("x-github-event", "x-github-delivery")
     samples = {
         "firing": _run_sample("failure"),
@@ -150,10 +164,6 @@ class GitHub(Source):
         del now
         return sample.with_headers((_SIGNATURE, f"sha256={hmac_hex(credentials.secrets[0], sample.body)}"))
 
-    def delivery_id(self, request: RawRequest) -> str | None:
-        """Return GitHub's id of the delivery."""
-        return id_from_header(request, "x-github-delivery")
-
     def json_document(self, request: RawRequest) -> bytes:
         """Return the body, or the `payload` of a form. Raises ValueError for a form that cannot be parsed."""
         return request.form().get("payload", "").encode() if request.is_form else request.body
@@ -163,8 +173,11 @@ class GitHub(Source):
         event = request.header("x-github-event")
         if event == "ping":
             return vendor_test("GitHub's ping")
+        if not event:
+            msg = "the header X-GitHub-Event is missing"
+            raise ValueError(msg)
         if event not in {"workflow_run", "deployment_status"}:
-            return NoAlert(f"GitHub's {event or 'unnamed event'!r} is no alert.")
+            return NoAlert(f"GitHub's {event!r} is no alert.")
         body = decode(self.json_document(request))
         return (
             self._run(validate(WorkflowRun, body))
@@ -174,12 +187,17 @@ class GitHub(Source):
 
     def _run(self, event: WorkflowRun) -> ParseResult:
         run, repository = event.workflow_run, event.repository
+        if event.action not in {"completed", "requested", "in_progress"}:
+            raise unknown_state("the action", event.action, "requested, in_progress, completed")
         if event.action != "completed":
             return NoAlert(f"A run that is {event.action!r} has no result yet.")
         if run.head_repository and run.head_repository.id != repository.id:
             return NoAlert("A run of a fork is ignored.")
-        if run.conclusion != "success" and run.conclusion not in _RUN_FAILED:
+        if run.conclusion in _RUN_OTHERS:
             return NoAlert(f"The conclusion {run.conclusion!r} is neither a failure nor a success.")
+        if run.conclusion != "success" and run.conclusion not in _RUN_FAILED:
+            known = ", ".join(sorted({"success"} | _RUN_FAILED | _RUN_OTHERS))
+            raise unknown_state("the conclusion", run.conclusion, known)
         state = "resolved" if run.conclusion == "success" else "firing"
         alert_labels = labels(
             alertname=run.name or "workflow_run",
@@ -191,12 +209,16 @@ class GitHub(Source):
         )
         title = f"{repository.full_name}: {run.name or 'a workflow'} on {run.head_branch}: {run.conclusion}"
         identity = key(repository.id, "workflow", run.workflow_id, run.head_branch)
-        return [Alert(self.name, identity, state, title, alert_labels, at=run.updated_at)]
+        order = _numbers(run.run_number, run.run_attempt or "1")
+        return [Alert(self.name, identity, state, title, alert_labels, at=run.updated_at, order=order)]
 
     def _deployed(self, event: DeploymentStatus) -> ParseResult:
         status, repository = event.deployment_status, event.repository
-        if status.state != "success" and status.state not in _DEPLOYMENT_FAILED:
+        if status.state in _DEPLOYMENT_OTHERS:
             return NoAlert(f"The state {status.state!r} is neither a failure nor a success.")
+        if status.state != "success" and status.state not in _DEPLOYMENT_FAILED:
+            known = ", ".join(sorted({"success"} | _DEPLOYMENT_FAILED | _DEPLOYMENT_OTHERS))
+            raise unknown_state("the state", status.state, known)
         state = "resolved" if status.state == "success" else "firing"
         environment = status.environment or event.deployment.environment or "-"
         alert_labels = labels(
@@ -210,4 +232,12 @@ class GitHub(Source):
         )
         title = f"{repository.full_name}: the deployment to {environment}: {status.state}"
         identity = key(repository.id, "deployment", environment)
-        return [Alert(self.name, identity, state, title, alert_labels, at=status.created_at)]
+        order = _numbers(event.deployment.id, status.id)
+        return [Alert(self.name, identity, state, title, alert_labels, at=status.created_at, order=order)]
+
+
+def _numbers(*texts: str) -> tuple[int, ...] | None:
+    """Return GitHub's numbers; None if one is missing."""
+    if all(text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS for text in texts):
+        return tuple(map(int, texts))
+    return None

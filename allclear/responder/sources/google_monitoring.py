@@ -6,7 +6,9 @@ request, `state` is `open` or `closed`; a channel sends name and password (Basic
 
 **Closed is not recovered**: Google also closes an incident when its policy is deleted or its data stays away. So the
 alert is resolved (it triggers no automatic action any more) and its title says "closed"; only a probe from outside can
-tell whether the service has recovered.
+tell whether the service has recovered, and people end the incident.
+
+Order: an incident that is closed is never opened again; the same trouble is another incident then.
 
 Labels: `alertname` (the policy), `condition`, `severity` (may be absent), `project`, `metric`, `resource_type`, the
 resource's own labels, and the policy's user labels. Key: project and incident.
@@ -20,7 +22,11 @@ from allclear.domain.alert import Alert
 from allclear.domain.base import JsonDict
 from allclear.responder.sources.payload import Body, Identifier, Labels, Text, Timestamp, key, labels, validate
 from allclear.responder.sources.request import RawRequest, json_request
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource, vendor_test
+from allclear.responder.sources.source import MakeSample, ParseResult, SharedSecretSource, unknown_state, vendor_test
+
+_OPEN, _CLOSED = (0,), (1,)
+"""The order of the messages about one incident."""
+_WHY_CLOSED = "Google closed it, as it also does when a policy is deleted or its data stays away"
 
 
 class Thing(Body):
@@ -112,7 +118,7 @@ class GoogleMonitoring(SharedSecretSource):
         incident = validate(Notification, body).incident
         state = incident.state.lower()
         if state not in {"open", "closed"}:
-            return NoAlert(f"The state {incident.state!r} is neither open nor closed.")
+            raise unknown_state("the state", incident.state, "open, closed")
         resource, metric = incident.resource or Thing(), incident.metric or Thing()
         own = labels(
             alertname=incident.policy_name or incident.condition_name,
@@ -125,6 +131,17 @@ class GoogleMonitoring(SharedSecretSource):
         alert_labels = {**resource.labels, **incident.policy_user_labels, **own}
         title = incident.summary or incident.policy_name or incident.condition_name or "incident"
         identity = key(incident.scoping_project_id or "-", incident.incident_id)
-        if state == "closed":
-            return [Alert(self.name, identity, "resolved", f"closed: {title}", alert_labels, at=incident.ended_at)]
-        return [Alert(self.name, identity, "firing", title, alert_labels, at=incident.started_at)]
+        if state == "open":
+            return [Alert(self.name, identity, "firing", title, alert_labels, at=incident.started_at, order=_OPEN)]
+        return [
+            Alert(
+                self.name,
+                identity,
+                "resolved",
+                f"closed: {title}",
+                alert_labels,
+                at=incident.ended_at,
+                order=_CLOSED,
+                no_recovery=_WHY_CLOSED,
+            )
+        ]

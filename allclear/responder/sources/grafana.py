@@ -5,6 +5,12 @@ a secret under "HMAC Signature" the header `X-Grafana-Alerting-Signature` (anoth
 hex HMAC-SHA256 of the body, or of `time:body` when a timestamp header is named. Without one it can send Basic or an
 `Authorization` header. Legacy bodies have `ruleId` and `state` instead of `alerts`; "Test" sends `TestAlert`.
 
+`grafana_state_reason` says why an alert was resolved although its condition has not ended: the rule was paused, changed
+or deleted, its series is missing, or a missing value or an error counts as normal (Grafana's source,
+`pkg/services/ngalert/models/alert_rule.go`, 2026-11). Such an end is no recovery.
+
+Order: by arrival, as Alertmanager's. Without a timestamp header a captured request can be sent again.
+
 Labels: the rule's own, as `alertname` and `severity`; legacy: `alertname`, the rule's name. Key: organisation and
 fingerprint; legacy: organisation and rule.
 """
@@ -12,12 +18,23 @@ fingerprint; legacy: organisation and rule.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 from pydantic import Field
 
 from allclear.domain.alert import Alert
-from allclear.responder.sources.alertmanager import NEVER, Group, sample_alert
-from allclear.responder.sources.payload import Body, Identifier, Text, iso_time, key, labels, validate
+from allclear.responder.sources.alertmanager import NEVER, Group, GroupAlert, sample_alert
+from allclear.responder.sources.payload import (
+    Body,
+    Identifier,
+    State,
+    Text,
+    as_labels,
+    iso_time,
+    key,
+    labels,
+    validate,
+)
 from allclear.responder.sources.request import RawRequest, json_request
 from allclear.responder.sources.signatures import (
     AuthenticationResult,
@@ -29,9 +46,27 @@ from allclear.responder.sources.signatures import (
     verify_shared_secret,
     verify_timestamped_hmac,
 )
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretOptions, Source, vendor_test
+from allclear.responder.sources.source import (
+    MakeSample,
+    NoAlert,
+    ParseResult,
+    SharedSecretOptions,
+    Source,
+    unknown_state,
+    vendor_test,
+)
 
 _SIGNATURE = "X-Grafana-Alerting-Signature"
+_REASONS = {
+    "Paused": "its rule was paused",
+    "RuleDeleted": "its rule was deleted",
+    "Updated": "its rule was changed",
+    "MissingSeries": "its series is missing, so nothing is measured any more",
+    "NoData": "there is no data, and its rule counts that as normal",
+    "Error": "its rule could not be evaluated, and counts that as normal",
+}
+_LEGACY_STATES: dict[str, State] = {"alerting": "firing", "no_data": "firing", "ok": "resolved", "paused": "resolved"}
+_LEGACY_OTHERS = {"pending": "not firing yet", "unknown": "not evaluated yet"}
 
 
 class Legacy(Body):
@@ -113,22 +148,36 @@ class Grafana(Source):
         if isinstance(body, dict) and "alerts" not in body and "ruleId" in body:
             return self._legacy(validate(Legacy, body))
         group = validate(Group, body)
-        if all(
-            alert.labels.get("alertname") == "TestAlert" and alert.labels.get("instance") == "Grafana"
-            for alert in group.alerts
-        ):
+        if all(_is_test(alert) for alert in group.alerts):
             return vendor_test("Grafana's contact point was tested")
-        return group.result([alert.alert(self.name, group.orgId or "-") for alert in group.alerts])
+        return group.read(lambda alert: alert.alert(self.name, group.orgId or "-", no_recovery=_why_no_recovery(alert)))
 
     def _legacy(self, notification: Legacy) -> ParseResult:
         if notification.ruleId == "0":
             return vendor_test("Grafana's notification channel was tested")
-        if notification.state not in {"alerting", "ok"}:
-            return NoAlert(f"The state {notification.state!r} means neither firing nor resolved.")
-        state = "firing" if notification.state == "alerting" else "resolved"
+        word = notification.state.lower()
+        if word in _LEGACY_OTHERS:
+            return NoAlert(f"The rule is {_LEGACY_OTHERS[word]}: Grafana's state is {word!r}.")
+        if word not in _LEGACY_STATES:
+            raise unknown_state("the state", notification.state, ", ".join([*_LEGACY_STATES, *_LEGACY_OTHERS]))
         identity = key(notification.orgId or "-", "rule", notification.ruleId)
         title = notification.title or notification.ruleName
-        return [Alert(self.name, identity, state, title, labels(alertname=notification.ruleName))]
+        no_recovery = _REASONS["Paused"] if word == "paused" else ""
+        own = labels(alertname=notification.ruleName)
+        return [Alert(self.name, identity, _LEGACY_STATES[word], title, own, no_recovery=no_recovery)]
+
+
+def _is_test(alert: object) -> bool:
+    own = as_labels(cast("dict[str, object]", alert).get("labels")) if isinstance(alert, dict) else {}
+    return own.get("alertname") == "TestAlert" and own.get("instance") == "Grafana"
+
+
+def _why_no_recovery(alert: GroupAlert) -> str:
+    """Return why a resolved alert has not recovered; empty if its condition has ended."""
+    reason = alert.annotations.get("grafana_state_reason", "")
+    if alert.status == "firing" or not reason:
+        return ""
+    return _REASONS.get(reason, f"Grafana gives the reason {reason!r}")
 
 
 def _sends_secret(credentials: Credentials) -> bool:

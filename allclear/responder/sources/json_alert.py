@@ -2,6 +2,8 @@
 
 It is sent with a bearer token, or signed as a Standard Webhook if the secret begins with `whsec_`.
 
+Order: by arrival. `at` is when the problem began or ended.
+
 Labels: as they are sent. Key: as it is sent.
 """
 

@@ -3,7 +3,10 @@
 *Source:* PagerDuty's developer documentation, "Webhooks Overview" and "Verifying Signatures", 2026-11:
 `X-PagerDuty-Signature` lists `v1=` and the hex HMAC-SHA256 of the body, several while a secret is being replaced;
 one must match. `X-Webhook-Id` is the delivery's id. PagerDuty waits 5 s, retries after 429 and 5xx for 48 h and drops a
-request after another 4xx; three drops in a row disable the webhook for a day. `pagey.ping` is its test.
+request after another 4xx; three drops in a row disable the webhook for a day. `pagey.ping` is its test. The signature
+does not cover `X-Webhook-Id`; the body has the event's own id.
+
+Order: `occurred_at`, because PagerDuty may deliver events in another order.
 
 PagerDuty "resolves" an incident that was merged into another; the problem has not ended, so this is ignored.
 
@@ -22,7 +25,7 @@ from allclear.domain.base import JsonDict
 from allclear.responder.sources.payload import Body, Identifier, State, Text, Timestamp, iso_time, key, labels, validate
 from allclear.responder.sources.request import RawRequest, json_request
 from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_any_hmac
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, id_from_header, vendor_test
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, unknown_state, vendor_test
 
 _SIGNATURE = "X-PagerDuty-Signature"
 _STATES: dict[str, State] = {
@@ -30,6 +33,34 @@ _STATES: dict[str, State] = {
     "incident.reopened": "firing",
     "incident.resolved": "resolved",
 }
+
+
+_OTHER_EVENTS = frozenset(
+    f"incident.{name}"
+    for name in (
+        "acknowledged",
+        "annotated",
+        "conference_bridge.updated",
+        "custom_field_values.updated",
+        "delegated",
+        "escalated",
+        "incident_type.changed",
+        "priority_updated",
+        "reassigned",
+        "responder.added",
+        "responder.replied",
+        "role.assigned",
+        "role.unassigned",
+        "service_updated",
+        "status_update_published",
+        "task.created",
+        "task.updated",
+        "unacknowledged",
+        "workflow.completed",
+        "workflow.started",
+    )
+)
+"""Documented events that report neither a problem nor its end; `service.*` events do not either."""
 
 
 class Reference(Body):
@@ -109,6 +140,7 @@ class PagerDuty(Source):
 
     name = "pagerduty"
     title = "PagerDuty"
+    bodies_are_unique = True
     needed_headers = ("x-webhook-id",)
     samples = {
         "firing": _sample("incident.triggered"),
@@ -127,16 +159,16 @@ class PagerDuty(Source):
         signatures = ",".join(f"v1={hmac_hex(secret, sample.body)}" for secret in credentials.secrets)
         return sample.with_headers((_SIGNATURE, signatures))
 
-    def delivery_id(self, request: RawRequest) -> str | None:
-        """Return PagerDuty's id of the delivery."""
-        return id_from_header(request, "x-webhook-id")
-
     def parse(self, request: RawRequest) -> ParseResult:
         """Return the incident as an alert."""
         event = validate(Webhook, request.json()).event
         if event.event_type == "pagey.ping":
             return vendor_test("PagerDuty's ping")
         if event.event_type not in _STATES:
+            if event.event_type not in _OTHER_EVENTS and not event.event_type.startswith("service."):
+                raise unknown_state(
+                    "the event", event.event_type, f"{', '.join(_STATES)} and others that are no alerts"
+                )
             return NoAlert(f"PagerDuty's {event.event_type!r} means neither firing nor resolved.")
         incident = validate(Incident, event.data)
         state = _STATES[event.event_type]
@@ -153,7 +185,8 @@ class PagerDuty(Source):
         )
         identity = key(_account(incident.html_url), incident.id)
         title = incident.title or "PagerDuty incident"
-        return [Alert(self.name, identity, state, title, alert_labels, at=event.occurred_at)]
+        at = event.occurred_at
+        return [Alert(self.name, identity, state, title, alert_labels, at=at, order=at)]
 
 
 def _account(address: str) -> str:

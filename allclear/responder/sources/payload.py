@@ -24,7 +24,6 @@ State = Literal["firing", "resolved"]
 _MAX_KEY = 200
 """Characters; a longer key is replaced by its hash, because two cut keys could be equal."""
 
-_MAX_LABELS, _MAX_LABEL = 100, 500
 _MILLISECONDS = 100_000_000_000
 """A time above this is in milliseconds: in seconds it would be after the year 5000."""
 
@@ -42,7 +41,8 @@ def validate(model: type[M], body: Any) -> M:  # noqa: ANN401 - decoded JSON
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the body"
-        msg = f"{field}: {first['msg'].lower()}"
+        given = f", not {first['input']!r}" if first["type"] == "literal_error" else ""
+        msg = f"{field}: {first['msg'].lower()}{given}"
         raise ValueError(msg) from error
 
 
@@ -93,11 +93,12 @@ def iso_time(time: datetime) -> str:
     return time.isoformat().replace("+00:00", "Z")
 
 
-def _as_labels(value: object) -> dict[str, str]:
+def as_labels(value: object) -> dict[str, str]:
+    """Return a body's labels: numbers and booleans as text, without nested and empty values."""
     if not isinstance(value, dict):
         return {}
     pairs = cast("dict[object, object]", value).items()
-    return labels(**{str(name): _scalar_as_text(one) for name, one in list(pairs)[:_MAX_LABELS]})
+    return labels(**{str(name): _scalar_as_text(one) for name, one in pairs})
 
 
 def _scalar_as_text(value: object) -> str | None:
@@ -108,13 +109,26 @@ def _scalar_as_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-Labels = Annotated[dict[str, str], BeforeValidator(_as_labels)]
+Labels = Annotated[dict[str, str], BeforeValidator(as_labels)]
 """Name -> text. Numbers and booleans become text; nested values are left out."""
 
 
+def labels_identity(whole: dict[str, Any]) -> str:
+    """Return a hash of all labels, for an alert without an id. Raises ValueError if there are none.
+
+    An empty label counts as none, as in Prometheus.
+    """
+    texts = {name: value if (text := _scalar_as_text(value)) is None else text for name, value in whole.items()}
+    known = {name: value for name, value in texts.items() if value != ""}
+    if not known:
+        msg = "the alert has neither an id nor labels"
+        raise ValueError(msg)
+    return digest(known)
+
+
 def labels(**values: str | None) -> dict[str, str]:
-    """Return the labels that have a value, each cut to a length that people can read."""
-    return {name: value[:_MAX_LABEL] for name, value in values.items() if value}
+    """Return the labels that have a value; nothing is cut, because alerts may differ at the end of a long label."""
+    return {name: value for name, value in values.items() if value}
 
 
 def labels_from_tags(tags: object) -> dict[str, str]:
@@ -124,7 +138,7 @@ def labels_from_tags(tags: object) -> dict[str, str]:
     else:
         parts = cast("list[object]", tags) if isinstance(tags, list) else []
     pairs = [part.strip().split(":", 1) for part in parts if isinstance(part, str) and ":" in part]
-    return labels(**{name: value.strip() for name, value in pairs[:_MAX_LABELS] if name})
+    return labels(**{name: value.strip() for name, value in pairs if name})
 
 
 def key(*parts: str) -> str:
@@ -135,7 +149,7 @@ def key(*parts: str) -> str:
     if not any(parts):
         msg = "the alert has no id: every field that identifies it is empty"
         raise ValueError(msg)
-    whole = "/".join(quote(part, safe="@:+=,~", errors="replace") for part in parts)
+    whole = "/".join(quote(part, safe="@:+=,~", errors="backslashreplace") for part in parts)
     return whole if len(whole) <= _MAX_KEY else digest(list(parts))
 
 

@@ -3,6 +3,8 @@
 *Source:* Pingdom's page "Webhooks", 2026-11: uptime checks go from UP to DOWN and back, transaction checks from
 SUCCESS to FAILING. Nothing is signed and no header can be added, so the secret is in the address.
 
+Order: `state_changed_timestamp`.
+
 Labels: `alertname` and `monitor` (the check's name), `check_id`, `check_type`, `severity` (HIGH or LOW, its
 importance), `host`, and tags written as `name:value`. Key: the check.
 """
@@ -22,7 +24,7 @@ from allclear.responder.sources.payload import (
     validate,
 )
 from allclear.responder.sources.request import RawRequest, json_request
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource
+from allclear.responder.sources.source import MakeSample, ParseResult, SharedSecretSource, unknown_state
 
 _STATES: dict[str, State] = {
     "DOWN": "firing",
@@ -96,7 +98,7 @@ class Pingdom(SharedSecretSource):
         change = validate(Change, request.json())
         state = _STATES.get(change.current_state.upper())
         if state is None:
-            return NoAlert(f"The state {change.current_state!r} is neither up nor down.")
+            raise unknown_state("the state", change.current_state, ", ".join(_STATES))
         name = change.check_name or change.check_id
         own = labels(
             alertname=name,
@@ -109,4 +111,4 @@ class Pingdom(SharedSecretSource):
         title = f"{name} is {change.current_state}: {change.description}".rstrip(": ")
         at = change.state_changed_timestamp
         alert_labels = {**labels_from_tags(change.tags), **own}
-        return [Alert(self.name, key(change.check_id), state, title, alert_labels, at=at)]
+        return [Alert(self.name, key(change.check_id), state, title, alert_labels, at=at, order=at)]

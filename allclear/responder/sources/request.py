@@ -13,6 +13,9 @@ from allclear.responder.strict_json import decode
 MAX_FIELDS = 200
 """A form or a query with more fields is rejected."""
 
+ESCAPE = "backslashreplace"
+"""Bytes that are no UTF-8 are written out, as `\\xff`, so that texts that differ are not the same afterwards."""
+
 HeaderPairs = tuple[tuple[str, str], ...]
 
 
@@ -47,7 +50,7 @@ class RawRequest:
 
     def form(self) -> dict[str, str]:
         """Return the body as a form's fields. Raises ValueError for a repeated field, or too many."""
-        pairs = fields(self.body.decode("utf-8", errors="replace"))
+        pairs = fields(self.body.decode(errors=ESCAPE))
         form = dict(pairs)
         if len(form) != len(pairs):
             msg = "a field is in the form twice"
@@ -66,7 +69,7 @@ class RawRequest:
 
 def fields(text: str) -> list[tuple[str, str]]:
     """Return the names and values of a form or query. Raises ValueError for more than MAX_FIELDS."""
-    return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors=ESCAPE)
 
 
 def json_request(body: object, headers: Mapping[str, str] | None = None) -> RawRequest:

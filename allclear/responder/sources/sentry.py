@@ -2,8 +2,15 @@
 
 *Source:* Sentry's documentation, "Integration Platform > Webhooks", 2026-11: `Sentry-Hook-Resource` names the resource;
 `Sentry-Hook-Signature` (to some older receivers `Sentry-App-Signature`) is the hex HMAC-SHA256 of the raw body under
-the integration's client secret. Time and `Request-ID` are not signed. An issue alert (`event_alert`) never resolves;
+the integration's client secret. Time and `Request-ID` are not signed, so the body alone identifies a delivery. An issue
+alert (`event_alert`) never resolves;
 its `issue_id` is the id of the `issue` that can. A resolved issue has no time. Sentry waits one second.
+
+`statusDetails` says if an issue was resolved automatically after a time without events, or only for the next release;
+a metric alert's `status_method` 2 says that its rule was changed (Sentry's source, `IncidentStatusMethod`, 2026-11).
+Such an end is no recovery. The body of the legacy "WebHooks" plugin has no resource and no `data`; it is not signed.
+
+Order: by arrival, because an event's time is that of the client's clock.
 
 Labels: `alertname` (the rule; for an issue the type of its error), `severity` (the level; for a metric alert
 `critical` or `warning`), `project`, `environment`, `release`, `platform`, `resource`. Key: the integration's
@@ -24,10 +31,15 @@ from allclear.domain.base import JsonDict
 from allclear.responder.sources.payload import Body, Identifier, Text, Timestamp, iso_time, key, labels, validate
 from allclear.responder.sources.request import RawRequest, json_request
 from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_hmac
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, id_from_header, vendor_test
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, unknown_state, vendor_test
 
 _SIGNATURE, _OLD_SIGNATURE = "Sentry-Hook-Signature", "Sentry-App-Signature"
 _PROJECT = re.compile(r"/projects/[^/]+/([^/]+)/")
+_OTHER_RESOURCES = frozenset({"error", "comment", "seer", "preprod_artifact", "activity_alert"})
+"""Documented resources that report neither a problem nor its end."""
+_OTHER_ACTIONS = frozenset({"assigned", "archived", "ignored", "unassigned"})
+_RULE_CHANGED = "2"
+"""The `status_method` of a metric alert that was closed because its rule was changed."""
 
 
 class Installation(Body):
@@ -51,6 +63,7 @@ class Issue(Body):
     platform: Text = ""
     project: Project = Project()
     metadata: dict[str, Any] = {}
+    statusDetails: object = None  # noqa: N815 - Sentry's own name
     firstSeen: Timestamp = None  # noqa: N815 - Sentry's own name
     lastSeen: Timestamp = None  # noqa: N815 - Sentry's own name
 
@@ -83,6 +96,7 @@ class MetricAlert(Body):
     title: Text = ""
     projects: list[Text] = []
     alert_rule: Rule = Rule()
+    status_method: Text = ""
     date_started: Timestamp = None
     date_closed: Timestamp = None
 
@@ -192,6 +206,7 @@ class Sentry(Source):
 
     name = "sentry"
     title = "Sentry"
+    bodies_are_unique = True
     needed_headers = ("sentry-hook-resource", "request-id")
     samples = {
         "firing": _event_sample,
@@ -214,18 +229,16 @@ class Sentry(Source):
         signature = hmac_hex(credentials.secrets[0], sample.body)
         return sample.with_headers((_SIGNATURE, signature), ("Sentry-Hook-Timestamp", timestamp))
 
-    def delivery_id(self, request: RawRequest) -> str | None:
-        """Return Sentry's id of the request."""
-        return id_from_header(request, "request-id")
-
     def parse(self, request: RawRequest) -> ParseResult:
         """Return the alert."""
         body = request.json()
         resource = request.header("sentry-hook-resource") or _resource_of(body)
         if resource == "installation":
             return vendor_test("the integration was installed or removed in Sentry")
+        if resource in _OTHER_RESOURCES:
+            return NoAlert(f"Sentry's {resource!r} is no alert.")
         if resource not in {"issue", "event_alert", "metric_alert"}:
-            return NoAlert(f"Sentry's {resource or 'unnamed resource'!r} is no alert.")
+            raise _unknown_resource(resource, body)
         hook = validate(Hook, body)
         installation = hook.installation.uuid or "-"
         if resource == "issue" and hook.data.issue:
@@ -238,8 +251,10 @@ class Sentry(Source):
         raise ValueError(msg)
 
     def _issue(self, hook: Hook, issue: Issue, installation: str) -> ParseResult:
-        if hook.action not in {"created", "unresolved", "resolved"}:
+        if hook.action in _OTHER_ACTIONS:
             return NoAlert(f"The action {hook.action!r} of an issue means neither firing nor resolved.")
+        if hook.action not in {"created", "unresolved", "resolved"}:
+            raise unknown_state("the action", hook.action, "created, unresolved, resolved, assigned, archived")
         resolved = hook.action == "resolved"
         kind = issue.metadata.get("type")
         alert_labels = labels(
@@ -251,9 +266,9 @@ class Sentry(Source):
         )
         at = None if resolved else issue.firstSeen if hook.action == "created" else issue.lastSeen
         state = "resolved" if resolved else "firing"
-        return [
-            Alert(self.name, key(installation, "issue", issue.id), state, issue.title or "issue", alert_labels, at=at)
-        ]
+        identity, title = key(installation, "issue", issue.id), issue.title or "issue"
+        no_recovery = _why_not_solved(issue.statusDetails) if resolved else ""
+        return [Alert(self.name, identity, state, title, alert_labels, at=at, no_recovery=no_recovery)]
 
     def _event(self, data: Data, event: Event, installation: str) -> Alert:
         project = _PROJECT.search(event.url)
@@ -273,7 +288,7 @@ class Sentry(Source):
 
     def _metric(self, hook: Hook, metric: MetricAlert) -> ParseResult:
         if hook.action not in {"critical", "warning", "resolved"}:
-            return NoAlert(f"The action {hook.action!r} of a metric alert means neither firing nor resolved.")
+            raise unknown_state("the action", hook.action, "critical, warning, resolved")
         resolved = hook.action == "resolved"
         alert_labels = labels(
             alertname=metric.alert_rule.name or metric.title,
@@ -285,7 +300,24 @@ class Sentry(Source):
         title = hook.data.description_title or metric.title or "metric alert"
         identity = key(metric.organization_id or "-", "metric", metric.id)
         at = metric.date_closed if resolved else metric.date_started
-        return [Alert(self.name, identity, "resolved" if resolved else "firing", title, alert_labels, at=at)]
+        state = "resolved" if resolved else "firing"
+        changed = resolved and metric.status_method == _RULE_CHANGED
+        no_recovery = "its rule was changed" if changed else ""
+        return [Alert(self.name, identity, state, title, alert_labels, at=at, no_recovery=no_recovery)]
+
+
+def _why_not_solved(details: object) -> str:
+    """Return why a resolved issue may go on; empty if a person or a release has solved it."""
+    known = cast("dict[str, object]", details) if isinstance(details, dict) else {}
+    if known.get("autoResolved"):
+        return "Sentry resolves an issue by itself after a time without events"
+    return "only the next release is to solve it" if known.get("inNextRelease") else ""
+
+
+def _unknown_resource(resource: str, body: object) -> ValueError:
+    if not resource and isinstance(body, dict) and "data" not in body and "project" in body:
+        return ValueError("this is the body of Sentry's legacy WebHooks plugin: use an internal integration")
+    return unknown_state("the resource", resource, "issue, event_alert, metric_alert")
 
 
 def _resource_of(body: object) -> str:

@@ -6,10 +6,10 @@ A source has no state. docs/how-to/add-an-alert-source.md shows how to add one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -26,7 +26,9 @@ from allclear.responder.sources.signatures import (
 
 _ALWAYS_STORED = ("content-type", "user-agent", "x-request-id")
 _MAX_HEADER = 400
-"""Characters of a header that are stored, and of a delivery's id."""
+"""Characters of a header that are stored only for people to see; those that parsing needs are stored whole."""
+
+T = TypeVar("T")
 
 MakeSample = Callable[[datetime], RawRequest]
 """Makes an unsigned sample request as of a time in UTC."""
@@ -40,11 +42,15 @@ class NoAlert:
 
 
 class IncompleteAlerts(list[Alert]):
-    """The alerts of a request whose sender left some out; `note` says so in one sentence."""
+    """The alerts of a request that are not all it has to say; `note` says in one sentence what is missing.
 
-    def __init__(self, alerts: list[Alert], note: str) -> None:
+    If some could not be read, the delivery is `quarantined` although its other alerts are taken in.
+    """
+
+    def __init__(self, alerts: list[Alert], note: str, *, quarantined: bool = False) -> None:
         super().__init__(alerts)
         self.note = note
+        self.quarantined = quarantined
 
 
 ParseResult = list[Alert] | NoAlert
@@ -53,6 +59,39 @@ ParseResult = list[Alert] | NoAlert
 def vendor_test(what: str) -> NoAlert:
     """Return the result for a vendor's test request."""
     return NoAlert(f"A test call: {what}. It arrived, and opens no incident.")
+
+
+def read_each(items: Sequence[T], read: Callable[[T], Alert | NoAlert]) -> ParseResult:
+    """Return what `read` makes of each item. An item that cannot be read does not keep the others from being read.
+
+    Raises ValueError if no item is an alert and one cannot be read.
+    """
+    alerts, unreadable, others = list[Alert](), list[str](), list[str]()
+    for number, item in enumerate(items, 1):
+        try:
+            result = read(item)
+        except ValueError as error:
+            unreadable.append(f"alert {number}: {error}" if len(items) > 1 else str(error))
+            continue
+        if isinstance(result, NoAlert):
+            others.append(result.reason)
+        else:
+            alerts.append(result)
+    if unreadable and not alerts:
+        raise ValueError(unreadable[0])
+    if unreadable:
+        note = f"{len(unreadable)} of {len(items)} alerts cannot be read, the first of them: {unreadable[0]}."
+        return IncompleteAlerts(alerts, note, quarantined=True)
+    if not alerts:
+        return NoAlert(others[0] if others else "It holds no alert.")
+    if others:
+        return IncompleteAlerts(alerts, f"{len(others)} of {len(items)} messages are no alerts. {others[0]}")
+    return alerts
+
+
+def unknown_state(what: str, value: str, known: str) -> ValueError:
+    """Return the error for a state that the vendor does not document: it is quarantined, because it is not guessed."""
+    return ValueError(f"{what} {value!r} is not known; known are {known}")
 
 
 class NoOptions(Model):
@@ -76,6 +115,11 @@ class Source(ABC):
     """What may or must stand beside `secret` in systems.yaml."""
     accepts_alert_token: ClassVar[bool] = False
     """Whether ALLCLEAR_ALERT_TOKEN is accepted too, even if systems.yaml names no secret."""
+    bodies_are_unique: ClassVar[bool] = False
+    """Whether no two messages of the vendor have the same bytes, because each has an id or a time of its own.
+
+    The same bytes are then a retry or a captured request, whatever its unsigned headers say, and change nothing.
+    """
     needed_headers: ClassVar[tuple[str, ...]] = ()
     """The headers that `parse` needs, in lower case; the inbox stores no others."""
     samples: ClassVar[Mapping[str, MakeSample]] = {}
@@ -87,14 +131,25 @@ class Source(ABC):
 
     @abstractmethod
     def parse(self, request: RawRequest) -> ParseResult:
-        """Return the alerts, or why there are none. Raises ValueError, one sentence, if the body cannot be parsed."""
+        """Return the alerts, or why there are none.
+
+        Raises ValueError, one sentence, if the body cannot be parsed or has a state that is not known.
+        """
+
+    def parse_configured(self, request: RawRequest, options: Mapping[str, Any]) -> ParseResult:
+        """Return the same as `parse`; a source whose options decide what its messages mean overrides this."""
+        del options
+        return self.parse(request)
 
     @abstractmethod
     def sign(self, sample: RawRequest, credentials: Credentials, now: datetime) -> RawRequest:
         """Return the sample as the vendor sends it: with its signature or secret."""
 
     def delivery_id(self, request: RawRequest) -> str | None:
-        """Return the vendor's id of this delivery, which a repeated delivery has too; None if the vendor sends none."""
+        """Return the vendor's id of this delivery, which a repeated delivery has too; None if the vendor sends none.
+
+        Return only an id that the vendor signs, or that needs no signature because the request shows the secret.
+        """
         del request
         return None
 
@@ -104,8 +159,9 @@ class Source(ABC):
 
     def stored_headers(self, request: RawRequest) -> dict[str, str]:
         """Return the headers that the inbox stores: those that parsing needs, and no secret."""
-        names = (*_ALWAYS_STORED, *self.needed_headers)
-        return {name: value[:_MAX_HEADER] for name in names if (value := request.header(name))}
+        shown = {name: request.header(name)[:_MAX_HEADER] for name in _ALWAYS_STORED}
+        needed = {name: request.header(name) for name in self.needed_headers}
+        return {name: value for name, value in (shown | needed).items() if value}
 
     def stored_body(self, request: RawRequest) -> bytes:
         """Return the body that the inbox stores: as received, but without a secret."""
@@ -119,7 +175,7 @@ class Source(ABC):
 
 def id_from_header(request: RawRequest, header: str) -> str | None:
     """Return the delivery's id in `header`, or None."""
-    return request.header(header)[:_MAX_HEADER] or None
+    return request.header(header) or None
 
 
 class SharedSecretSource(Source):

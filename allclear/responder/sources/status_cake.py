@@ -4,6 +4,8 @@
 `Status` (Up or Down, the case varies), `StatusCode`, `Tags`, and `Token`, which is the MD5 of the user's name and the
 API key. The token is the same in every request and does not cover the body: it is as weak as a secret in the address.
 
+Order: by arrival, because the form has no time.
+
 Labels: `alertname` and `monitor` (the test's name), `test_id`, `url`, `status_code`, and tags written as `name:value`.
 Key: the test; without a `TestID` its address.
 """
@@ -19,13 +21,13 @@ from pydantic import Field
 
 from allclear.domain.alert import Alert
 from allclear.domain.base import Model
+from allclear.responder.scrubber import HIDDEN
 from allclear.responder.sources.payload import Body, Text, key, labels, labels_from_tags, validate
-from allclear.responder.sources.request import RawRequest, fields, form_request
+from allclear.responder.sources.request import ESCAPE, RawRequest, fields, form_request
 from allclear.responder.sources.signatures import WEAK, AuthenticationResult, Credentials, matches_any, reject
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source
+from allclear.responder.sources.source import MakeSample, ParseResult, Source, unknown_state
 
 _TOKEN = "Token"  # noqa: S105 - the name of a field
-_HIDDEN = "[not stored]"
 
 
 class Report(Body):
@@ -92,14 +94,14 @@ class StatusCake(Source):
     def stored_body(self, request: RawRequest) -> bytes:
         """Return the form without its token."""
         pairs = _fields(request.body)
-        return urlencode([(name, _HIDDEN if name == _TOKEN else value) for name, value in pairs]).encode()
+        return urlencode([(name, HIDDEN if name == _TOKEN else value) for name, value in pairs]).encode()
 
     def parse(self, request: RawRequest) -> ParseResult:
         """Return the test's alert."""
         report = validate(Report, request.form())
         status = report.Status.strip().lower()
         if status not in {"up", "down"}:
-            return NoAlert(f"The status {report.Status!r} is neither up nor down.")
+            raise unknown_state("the status", report.Status, "Up, Down")
         identity = report.TestID or report.URL
         if not identity:
             msg = "the form has neither TestID nor URL"
@@ -123,4 +125,4 @@ def token(username: str, secret: str) -> str:
 
 
 def _fields(body: bytes) -> list[tuple[str, str]]:
-    return fields(body.decode("utf-8", errors="replace"))
+    return fields(body.decode(errors=ESCAPE))

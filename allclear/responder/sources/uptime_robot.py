@@ -5,6 +5,8 @@ posts them as JSON or as a form, numbers often as text. `alertType` is 1 for dow
 domain that is about to expire. Nothing is signed; newer accounts can add headers, others put the secret into the
 address.
 
+Order: `alertDateTime`, the time of the alert.
+
 Labels: `alertname` and `monitor` (the monitor's name), `alerttype` (down, up, expiry), `monitor_id`, `url`,
 `severity` (warning for an expiry). Key: the monitor; an expiry has a key of its own, and never resolves.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, Identifier, Text, Timestamp, key, labels, validate
 from allclear.responder.sources.request import RawRequest, json_request
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, SharedSecretSource
+from allclear.responder.sources.source import MakeSample, ParseResult, SharedSecretSource, unknown_state
 
 _TYPES = {"1": "down", "2": "up", "3": "expiry"}
 
@@ -66,7 +68,7 @@ class UptimeRobot(SharedSecretSource):
         notice = validate(Notice, request.form() if request.is_form else request.json())
         kind = _TYPES.get(notice.alertType)
         if kind is None:
-            return NoAlert(f"The alert type {notice.alertType!r} is neither down, up nor an expiry.")
+            raise unknown_state("the alert type", notice.alertType, "1 (down), 2 (up) and 3 (expiry)")
         name = notice.monitorFriendlyName or notice.monitorURL or notice.monitorID
         alert_labels = labels(
             alertname=name,
@@ -79,4 +81,5 @@ class UptimeRobot(SharedSecretSource):
         identity = key(notice.monitorID, "expiry") if kind == "expiry" else key(notice.monitorID)
         title = f"{name}: {notice.alertDetails or kind}"
         state = "resolved" if kind == "up" else "firing"
-        return [Alert(self.name, identity, state, title, alert_labels, at=notice.alertDateTime)]
+        at = notice.alertDateTime
+        return [Alert(self.name, identity, state, title, alert_labels, at=at, order=at)]

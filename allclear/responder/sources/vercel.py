@@ -4,6 +4,8 @@
 the body; `id` is the delivery's id, `createdAt` is in milliseconds, `payload` has `deployment`, `project.id`,
 `team.id` (may be null) and `target` (production, staging, or null for a preview).
 
+Order: `createdAt`, the time of the event; the body has no number of the deployment.
+
 A failed deployment is no outage, because the previous one still runs. The plan's routes decide what it means.
 
 Labels: `alertname` (`deployment.error`), `project` (the deployment's name), `project_id`, `environment` (the target,
@@ -18,11 +20,42 @@ from allclear.domain.alert import Alert
 from allclear.responder.sources.payload import Body, Identifier, Labels, State, Text, Timestamp, key, labels, validate
 from allclear.responder.sources.request import RawRequest, json_request
 from allclear.responder.sources.signatures import AuthenticationResult, Credentials, hmac_hex, verify_hmac
-from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source
+from allclear.responder.sources.source import MakeSample, NoAlert, ParseResult, Source, unknown_state
 
 _SIGNATURE = "x-vercel-signature"
 _FAILED = "deployment.error"
 _STATES: dict[str, State] = {_FAILED: "firing", "deployment.succeeded": "resolved"}
+_OTHER_DEPLOYMENT_EVENTS = frozenset(
+    f"deployment.{name}"
+    for name in (
+        "canceled",
+        "check-rerequested",
+        "checks.failed",
+        "checks.succeeded",
+        "cleanup",
+        "created",
+        "integration.action.cancel",
+        "integration.action.cleanup",
+        "integration.action.start",
+        "prepared",
+        "promoted",
+        "ready",
+        "rollback",
+    )
+)
+_OTHER_EVENTS = (
+    "ai-gateway.",
+    "budget.",
+    "domain.",
+    "edge-config.",
+    "flag.",
+    "integration-configuration.",
+    "integration-resource.",
+    "marketplace.",
+    "project.",
+    "test-webhook",
+)
+"""The beginnings of documented event types that are not about deployments."""
 _BRANCHES = ("githubCommitRef", "gitlabCommitRef", "bitbucketCommitRef")
 
 
@@ -84,6 +117,7 @@ class Vercel(Source):
 
     name = "vercel"
     title = "Vercel"
+    bodies_are_unique = True
     samples = {"firing": _sample("deployment.error"), "resolved": _sample("deployment.succeeded")}
 
     def authenticate(self, request: RawRequest, credentials: Credentials, now: datetime) -> AuthenticationResult:
@@ -100,6 +134,8 @@ class Vercel(Source):
         """Return a failed deployment as firing, one that succeeded as resolved."""
         event = validate(Event, request.json())
         if event.type not in _STATES:
+            if event.type not in _OTHER_DEPLOYMENT_EVENTS and not event.type.startswith(_OTHER_EVENTS):
+                raise unknown_state("the event", event.type, f"{', '.join(_STATES)} and others that are no alerts")
             return NoAlert(f"Vercel's {event.type!r} is neither a failed deployment nor one that succeeded.")
         payload = validate(Payload, event.payload)
         if not payload.project.id:
@@ -117,4 +153,5 @@ class Vercel(Source):
         name = payload.deployment.name or payload.project.id
         title = f"{name}: the deployment to {target} {'succeeded' if state == 'resolved' else 'failed'}"
         identity = key(payload.team.id if payload.team and payload.team.id else "-", payload.project.id, target)
-        return [Alert(self.name, identity, state, title, alert_labels, at=event.createdAt)]
+        at = event.createdAt
+        return [Alert(self.name, identity, state, title, alert_labels, at=at, order=at)]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic, sleep
-from typing import get_args
+from typing import Any, get_args
 
 from allclear.bootstrap import Engine
 from allclear.domain.alert import Alert, Decision
@@ -20,7 +21,7 @@ from allclear.domain.errors import AllclearError, JournalError, Unreadable
 from allclear.domain.text import plain
 from allclear.engine.alerts.received import Taken
 from allclear.journal.ports import INCIDENTS, Delivery
-from allclear.responder.deliveries import has_delivery_id, is_authenticated
+from allclear.responder.deliveries import is_authenticated
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import stored_request
 from allclear.responder.sources.source import IncompleteAlerts, NoAlert
@@ -59,6 +60,8 @@ class OpenDelivery:
     """The delivery's state and reason, if it holds no alerts."""
     note: str = ""
     """A sentence about the delivery that comes before the reasons of its alerts."""
+    quarantined: bool = False
+    """Whether it holds more alerts, which could not be read."""
 
     @property
     def finished(self) -> bool:
@@ -73,6 +76,7 @@ class InboxWorker:
         """`wake` is set when the worker has written something that the incident worker must see."""
         self._journal = engine.journal
         self._intake = engine.intake
+        self._sources = engine.company.systems.alerts
         self._wake = wake or asyncio.Event()
         self._open: dict[str, OpenDelivery] = {}
         """Deliveries that are parsed and not completely taken in."""
@@ -174,7 +178,8 @@ class InboxWorker:
 
     def _parse(self, delivery: Delivery) -> OpenDelivery:
         try:
-            alerts = SOURCES[delivery.source].parse(stored_request(delivery.headers, delivery.body))
+            request = stored_request(delivery.headers, delivery.body)
+            alerts = SOURCES[delivery.source].parse_configured(request, self._options(delivery.source))
         except (ValueError, KeyError) as error:
             return OpenDelivery(
                 delivery, result=("quarantined", plain(f"It cannot be read: {error}.", _LONGEST_REASON))
@@ -189,9 +194,14 @@ class InboxWorker:
         if not alerts:
             return OpenDelivery(delivery, result=("ignored", "It holds no alert."))
         authenticated = is_authenticated(delivery)
-        note = alerts.note if isinstance(alerts, IncompleteAlerts) else ""
+        incomplete = alerts if isinstance(alerts, IncompleteAlerts) else IncompleteAlerts(alerts, "")
         checked = tuple(replace(alert, authenticated=authenticated) for alert in alerts)
-        return OpenDelivery(delivery, checked, self._taken_before(delivery)[: len(checked)], note=note)
+        taken = self._taken_before(delivery)[: len(checked)]
+        return OpenDelivery(delivery, checked, taken, note=incomplete.note, quarantined=incomplete.quarantined)
+
+    def _options(self, source: str) -> Mapping[str, Any]:
+        configured = self._sources.get(source)
+        return configured.options if configured else {}
 
     def _taken_before(self, delivery: Delivery) -> tuple[Taken, ...]:
         """Return the decisions about the first alerts, which an earlier process took in."""
@@ -203,7 +213,7 @@ class InboxWorker:
 
     def _take_next(self, current: OpenDelivery) -> OpenDelivery:
         delivery, position = current.delivery, len(current.taken)
-        taken = self._intake.take(current.alerts[position], delivery.id, position, numbered=has_delivery_id(delivery))
+        taken = self._intake.take(current.alerts[position], delivery.id, position)
         return replace(current, taken=(*current.taken, taken))
 
     def _take_next_alone(self, current: OpenDelivery) -> OpenDelivery:
@@ -228,4 +238,5 @@ class InboxWorker:
         reasons = plain(
             " ".join(dict.fromkeys([current.note, *(taken.reason for taken in current.taken)])), _LONGEST_REASONS
         )
-        self._journal.set_delivery_state(current.delivery.id, taken[0].state, reasons, incident)
+        state = "quarantined" if current.quarantined else taken[0].state
+        self._journal.set_delivery_state(current.delivery.id, state, reasons, incident)

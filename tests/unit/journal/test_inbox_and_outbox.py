@@ -8,7 +8,7 @@ import pytest
 
 from allclear.domain.errors import NotFound
 from allclear.domain.records import NoteAdded
-from allclear.journal.ports import OutboxKind, OutboxMessage
+from allclear.journal.ports import NewDelivery, OutboxKind, OutboxMessage
 from allclear.journal.sql_journal import SqlJournal
 from tests.journal_support import Journals, SteppedClock, open_one
 from tests.scenario.response_support import MACHINE, OPENED, received
@@ -41,6 +41,73 @@ def test_deliveries_are_handled_in_their_order(journal: SqlJournal) -> None:
     ids = [received(journal, "json", {}, b"{}", str(number))[0] for number in range(3)]
     assert [delivery.id for delivery in journal.deliveries(state="new")] == ids
     assert [delivery.id for delivery in journal.deliveries(limit=2)] == ids[:0:-1]
+
+
+def test_a_repeat_behind_another_delivery_is_read_after_it(journal: SqlJournal) -> None:
+    """Firing, resolved, and the first request again, byte for byte: all wait, and the last word is "firing"."""
+    firing, _ = received(journal, "alertmanager", {}, b"firing", "f")
+    resolved, _ = received(journal, "alertmanager", {}, b"resolved", "r")
+    assert received(journal, "alertmanager", {}, b"firing", "f") == (firing, False)
+    order = list[str]()
+    while unread := journal.unread():
+        order.append(unread[0][0])
+        journal.set_delivery_state(unread[0][0], "repeat", "A reason.")
+    assert order == [firing, resolved, firing]
+    assert (journal.delivery(firing).count, journal.delivery(firing).state) == (2, "repeat")
+    assert [delivery.id for delivery in journal.deliveries()] == [firing, resolved]
+
+
+def test_a_repeat_of_a_delivery_that_was_read_is_read_after_those_that_wait(journal: SqlJournal) -> None:
+    """It gets the place of its own arrival, and not that of the first."""
+    firing, _ = received(journal, "alertmanager", {}, b"firing", "f")
+    journal.set_delivery_state(firing, "opened", "A reason.")
+    resolved, _ = received(journal, "alertmanager", {}, b"resolved", "r")
+    assert received(journal, "alertmanager", {}, b"firing", "f") == (firing, True)
+    assert [delivery for delivery, _ in journal.unread()] == [resolved, firing]
+
+
+def test_deliveries_of_one_transaction_keep_the_order_of_their_arrival(journal: SqlJournal) -> None:
+    """Their keys do not decide, and a repeat among them is read in its own place, whether its first was read or not."""
+    old, _ = received(journal, "json", {}, b"old", "z")
+    journal.set_delivery_state(old, "opened", "A reason.")
+    new = [NewDelivery("json", {}, key.encode(), key) for key in ("c", "z", "a", "c", "b", "z")]
+    stored = [delivery for delivery, _ in journal.receive_all(new)]
+    order = list[str]()
+    while unread := journal.unread():
+        order.append(unread[0][0])
+        journal.set_delivery_state(unread[0][0], "repeat", "A reason.")
+    assert order == stored
+    assert (stored[0], stored[1]) == (stored[3], old)
+
+
+def test_repeats_that_alternate_are_read_until_the_last_word(journal: SqlJournal) -> None:
+    """Firing and resolved alternate faster than they are read: none is starved, and the last to come is read last."""
+    new = [NewDelivery("alertmanager", {}, key.encode(), key) for key in ["f", "r"] * 50 + ["f"]]
+    stored = [delivery for delivery, _ in journal.receive_all(new)]
+    order = list[str]()
+    while unread := journal.unread():
+        order.append(unread[0][0])
+        journal.set_delivery_state(unread[0][0], "repeat", "A reason.")
+    assert order == [stored[0], stored[1], stored[1], stored[0]]
+    assert [journal.delivery(one).count for one in stored[:2]] == [51, 50]
+
+
+def test_another_source_does_not_separate_a_delivery_from_its_repeat(journal: SqlJournal) -> None:
+    """Order counts within a source only, so the repeat is counted with the first."""
+    firing, _ = received(journal, "alertmanager", {}, b"firing", "f")
+    received(journal, "json", {}, b"other", "o")
+    assert received(journal, "alertmanager", {}, b"firing", "f") == (firing, False)
+
+
+def test_a_delivery_that_is_sent_once_is_never_read_again(journal: SqlJournal) -> None:
+    """A captured request that is sent again is counted, also behind another delivery and after it was read."""
+    once = NewDelivery("sentry", {}, b"resolved", "s", once=True)
+    ((delivery, new),) = journal.receive_all([once])
+    received(journal, "sentry", {}, b"other", "o")
+    assert (new, journal.receive_all([once])) == (True, [(delivery, False)])
+    journal.set_delivery_state(delivery, "joined", "A reason.")
+    assert journal.receive_all([once]) == [(delivery, False)]
+    assert (journal.delivery(delivery).state, journal.delivery(delivery).count) == ("joined", 3)
 
 
 def test_an_outbox_message_is_stored_once_for_its_key(journal: SqlJournal, time: SteppedClock) -> None:

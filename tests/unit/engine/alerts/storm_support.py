@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
-from allclear.domain.alert import Alert
+from allclear.domain.alert import Alert, AlertOrder
 from allclear.domain.incident import Incident
 from allclear.domain.plan import Route, Storm
 from allclear.domain.records import Record
@@ -65,12 +65,13 @@ class Room:
         source: str = "alertmanager",
         authenticated: bool = True,
         delivery: str = "",
-        numbered: bool = False,
+        order: AlertOrder | None = None,
+        no_recovery: str = "",
     ) -> Taken:
         """Send an alert to the intake, and return what was decided."""
         labels = {"alertname": name, "n": str(service), "severity": "any"}
-        alert = Alert(source, key, state, f"{name} {service}", labels, authenticated, at)
-        return self.engine.intake.take(alert, delivery or f"d{next(self._deliveries)}", numbered=numbered)
+        alert = Alert(source, key, state, f"{name} {service}", labels, authenticated, at, order, no_recovery)
+        return self.engine.intake.take(alert, delivery or f"d{next(self._deliveries)}")
 
     def incident(self, incident_id: str | None) -> Incident:
         """Return an incident as it is now."""

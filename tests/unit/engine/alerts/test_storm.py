@@ -97,11 +97,11 @@ def test_a_resolve_older_than_the_last_firing_is_recorded_and_changes_nothing(ro
 
 
 def test_a_firing_older_than_the_last_resolve_changes_nothing(room: Room) -> None:
-    """The two messages arrived in the wrong order, and the alert stays resolved."""
+    """The sender's order says that the two messages arrived in the wrong order, and the alert stays resolved."""
     now = room.watch.now
-    first = room.send(at=now)
-    room.send(state="resolved", at=now + 2 * MINUTE)
-    assert room.send(at=now + MINUTE).state == "late"
+    first = room.send(at=now, order=now)
+    room.send(state="resolved", at=now + 2 * MINUTE, order=now + 2 * MINUTE)
+    assert room.send(at=now + MINUTE, order=now + MINUTE).state == "late"
     assert room.incident(first.incident).alerts["alertmanager:k"].state == "resolved"
 
 
@@ -322,44 +322,3 @@ def test_with_the_policy_off_each_new_alert_opens_an_incident(tmp_path: Path) ->
         assert room.send("k3").state == "repeat"
         for state in _CHANGES * 2:
             assert room.send("k3", state).state == "joined"
-
-
-# --- old alerts ------------------------------------------------------------------------------------------
-
-
-def _end(room: Room, incident: str | None) -> None:
-    assert incident is not None
-    room.engine.people.false_alarm(incident, "a test", room.engine.people.who("Ana", "on_call", "cli"))
-
-
-def test_a_request_that_is_replayed_after_the_end_opens_nothing(room: Room) -> None:
-    """A captured request, sent again weeks later, has an old time; an alert with a later time opens an incident."""
-    began = room.watch.now
-    first = room.send(at=began)
-    _end(room, first.incident)
-    room.watch.now += timedelta(days=30)
-    old = room.send(at=began)
-    assert (old.state, old.incident) == ("old", first.incident)
-    assert "before VS-1 ended" in old.reason
-    assert room.send(at=room.watch.now).state == "opened"
-
-
-def test_a_firing_from_before_the_last_resolve_is_old_too(room: Room) -> None:
-    """The resolve is received after the end of the incident; a firing with an earlier time opens nothing."""
-    began = room.watch.now
-    first = room.send(at=began)
-    _end(room, first.incident)
-    assert room.send(state="resolved", at=began + MINUTE).state == "ignored"
-    assert room.send(at=began + 30 * SECOND).state == "old"
-    assert room.send(at=began + 2 * MINUTE).state == "opened"
-
-
-def test_without_a_time_the_number_of_a_delivery_shows_that_it_is_old(room: Room) -> None:
-    """The same numbered delivery is old, and another one is new; a delivery without a number always counts as new."""
-    first = room.send(delivery="n1", numbered=True)
-    _end(room, first.incident)
-    assert room.send(delivery="n1", numbered=True).state == "old"
-    second = room.send(delivery="n2", numbered=True)
-    assert second.state == "opened"
-    _end(room, second.incident)
-    assert room.send(delivery="n2").state == "opened"

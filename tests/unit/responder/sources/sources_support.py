@@ -21,6 +21,13 @@ SIGNED = ("grafana", "grafana-timed", "sentry", "pagerduty", "vercel", "github")
 SAMPLES = {name: tuple(source.samples) for name, source in SOURCES.items()}
 """Source -> the names of its samples."""
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "cloudevents": {
+        "types": {"com.example.checkout.failed": "firing", "com.example.checkout.recovered": "resolved"},
+    }
+}
+"""Source -> the options with which its samples are alerts."""
+
 EVERY = [(source, name) for source, names in SAMPLES.items() for name in names]
 
 
@@ -55,7 +62,8 @@ def with_header(request: RawRequest, name: str, *values: str) -> RawRequest:
 def read(source: str, request: RawRequest) -> ParseResult:
     """Return the result of parsing a request after the inbox has stored it."""
     parser = SOURCES[source]
-    return parser.parse(stored_request(parser.stored_headers(request), parser.stored_body(request)))
+    stored = stored_request(parser.stored_headers(request), parser.stored_body(request))
+    return parser.parse_configured(stored, OPTIONS.get(source, {}))
 
 
 def alert_of(source: str, request: RawRequest) -> Alert:

@@ -43,7 +43,7 @@ CONFIGURED: dict[str, dict[str, Any]] = {
     "google": {"secret": "GOOGLE"},
     "pingdom": {"secret": "PINGDOM"},
     "statuscake": {"secret": "STATUSCAKE", "username": "acme"},
-    "cloudevents": {"secret": "EVENTS"},
+    "cloudevents": {"secret": "EVENTS", "types": {"com.example.checkout.failed": "firing"}},
     "datadog": {"secret": "DATADOG", "header": "X-Allclear-Token"},
     "vercel": {"secret": "NOT_SET"},
     "alertmanager": {"secret": "METRICS"},
@@ -283,7 +283,7 @@ def test_a_reason_that_quotes_a_request_is_short_and_on_one_line(client: TestCli
     request = SOURCES["pingdom"].sign(replace(unsigned, body=body), Credentials((CANARY,)), utc_now())
     delivery = decision(client, post(client, "pingdom", request))
     reason = delivery["reason"]
-    assert (delivery["state"], reason.isprintable(), len(reason) <= 300) == ("ignored", True, True)
+    assert (delivery["state"], reason.isprintable(), len(reason) <= 300) == ("quarantined", True, True)
 
 
 @pytest.mark.parametrize("secret", ["hunter2-in-the-clear", "", [], ["GOOD", "bad one"], 7, None])
