@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from allclear.domain.action import Verdict
 from allclear.domain.errors import Denied, Unreachable
+from allclear.domain.traffic import TRAFFIC, Traffic
 from allclear.simulator.apis.cloud_logging import PERMISSION as READ_LOGS
 from allclear.simulator.apis.cloud_monitoring import PERMISSION as READ_METRICS
 from allclear.simulator.scenario import Production
@@ -18,6 +20,7 @@ from allclear.simulator.scenario_schema import HistorySpec, TrafficSpec
 from allclear.vendors.cloud_logging import CloudLogs
 from allclear.vendors.cloud_monitoring import CloudMetrics
 from tasks.cloud_run.location import CloudRunParams
+from tasks.cloud_run.user_requests import UserRequests
 from tests.contract.actions_support import PatientRevisions, PatientRollback, SimulatedContext, carried_out, production
 from tests.contract.discovery_support import description
 from tests.contract.simulator_support import BAD, GOOD, NOT_READY, Simulated, all_to, control, fault, quick, run_client
@@ -109,6 +112,60 @@ async def test_the_path_and_the_fields_are_in_googles_description() -> None:
     method = monitoring.method("POST", "/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query")
     sent = {"query": QUERY, "time": "1763607300"}
     assert monitoring.problems(method["request"]["$ref"], sent) == []
+    method = monitoring.method("POST", "/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query_range")
+    sent = {"query": QUERY, "start": "1763607300", "end": "2026-11-20T02:55:00+00:00", "step": "60s"}
+    assert monitoring.problems(method["request"]["$ref"], sent) == []
+
+
+async def test_a_range_adds_up_to_what_one_query_counts() -> None:
+    """Our client reads each minute of the hour before, and together they are the hour."""
+    async with production() as (sim, context):
+        end = now() - timedelta(minutes=1)
+        spans = await context.client(CloudMetrics).requests_over_time(
+            *PLACE, start=end - HOUR, end=end, step=timedelta(minutes=1)
+        )
+        whole = await counted(context, end)
+        empty = await posted(
+            sim,
+            "cloud_monitoring",
+            "/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query_range",
+            data={"query": QUERY.replace("vintstreet", "other"), "start": "0", "end": "120", "step": "60"},
+        )
+    assert len(spans) == 60
+    assert sum(span.total for span in spans) == sum(whole.values()) > 0
+    assert empty.json() == {"status": "success", "data": {"resultType": "matrix", "result": []}}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"step": "0"}, {"step": "soon"}, {"end": "0"}, {"start": "now"}, {"step": "1", "start": "1"}]
+)
+async def test_a_range_that_cannot_be_evaluated_is_refused(changes: dict[str, str]) -> None:
+    """No step, a step of nothing, an end before the start, and too many points."""
+    fields = {"query": QUERY, "start": "1763607300", "end": "1763610900", "step": "60s"} | changes
+    path = "/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query_range"
+    async with Simulated(quick("healthy")) as sim:
+        answer = await posted(sim, "cloud_monitoring", path, data=fields)
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+
+
+async def test_users_requests_are_counted_from_before_the_beginning() -> None:
+    """The probe finds the requests of the users, and says where the numbers come from."""
+    async with production() as (_, context):
+        finding = await UserRequests(context).check(CloudRunParams(service="storefront"))
+    traffic = Traffic.model_validate(finding.facts[TRAFFIC])
+    assert finding.verdict is Verdict.SUCCESS
+    assert traffic.source == "Cloud Monitoring"
+    assert traffic.total > 0
+    assert "users' requests failed" in finding.sentence
+
+
+async def test_requests_that_may_not_be_counted_are_inconclusive() -> None:
+    """A missing permission stops nothing, and says what is missing."""
+    async with production() as (sim, context):
+        await fault(sim, "cloud_monitoring", "query_range", "permission_denied", times=3)
+        finding = await UserRequests(context).check(CloudRunParams(service="storefront"))
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.facts == {}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Cloud Monitoring's PromQL interface, for one metric: how many requests each revision answered.
 
-It knows the form `sum by (…) (increase(metric{…}[…]))` and the same with `rate`; anything else is refused as a
-query that cannot be parsed.
+It knows the form `sum by (…) (increase(metric{…}[…]))` and the same with `rate`, at one moment (`query`) and over a
+range of time (`query_range`); anything else is refused as a query that cannot be parsed.
 
 *Source:* the discovery document monitoring v1 (path, fields), prometheus.io/docs/prometheus/latest/querying/api (the
 answer, the errors), cloud.google.com/monitoring/promql/promql-mapping (names), read November 2026.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -34,6 +34,7 @@ _QUERY = re.compile(
     re.DOTALL,
 )
 _MATCHER = re.compile(r'\s*(\w+)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
+_MOST_POINTS = 11_000
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -44,13 +45,22 @@ class CloudMonitoringApi(GoogleApi):
 
     def app(self) -> Starlette:
         """Return the interface as an ASGI application."""
-        path = "/v1/projects/{project}/location/{location}/prometheus/api/v1/query"
-        return Starlette(routes=[Route(path, self._query, methods=["POST"])])
+        path = "/v1/projects/{project}/location/{location}/prometheus/api/v1"
+        return Starlette(
+            routes=[
+                Route(f"{path}/query", self._query, methods=["POST"]),
+                Route(f"{path}/query_range", self._query_range, methods=["POST"]),
+            ]
+        )
 
     async def _query(self, request: Request) -> Response:
         return await self.answer("query", request, self._evaluate)
 
-    async def _evaluate(self, request: Request, _: Call) -> Response:
+    async def _query_range(self, request: Request) -> Response:
+        return await self.answer("query_range", request, self._evaluate_range)
+
+    async def _asked(self, request: Request) -> tuple[dict[str, str], re.Match[str]]:
+        """Return the fields of a request that may be answered, and its query."""
         self.allow(PERMISSION, request.path_params["project"])
         if request.path_params["location"] != "global":
             raise _bad("invalid location: must be global")
@@ -58,7 +68,37 @@ class CloudMonitoringApi(GoogleApi):
         query = _QUERY.fullmatch(asked.get("query", ""))
         if query is None:
             raise _bad('invalid parameter "query": parse error')
-        end = _moment(asked.get("time"), self.world.clock())
+        return asked, query
+
+    async def _evaluate(self, request: Request, _: Call) -> Response:
+        asked, query = await self._asked(request)
+        end = _moment("time", asked.get("time"), self.world.clock())
+        result = [
+            {"metric": dict(metric), "value": [end.timestamp(), value]}
+            for metric, value in self._values(query, end).items()
+        ]
+        return JSONResponse({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+    async def _evaluate_range(self, request: Request, _: Call) -> Response:
+        asked, query = await self._asked(request)
+        now = self.world.clock()
+        start, end = (_moment(name, asked.get(name), now) for name in ("start", "end"))
+        step = _step(asked.get("step", ""))
+        if end < start:
+            raise _bad('invalid parameter "end": end timestamp must not be before start time')
+        if (end - start) / step > _MOST_POINTS:
+            raise _bad("exceeded maximum resolution of 11,000 points per timeseries")
+        values: dict[tuple[tuple[str, str], ...], list[list[object]]] = {}
+        moment = start
+        while moment <= end:
+            for metric, value in self._values(query, moment).items():
+                values.setdefault(metric, []).append([moment.timestamp(), value])
+            moment += step
+        result = [{"metric": dict(metric), "values": points} for metric, points in sorted(values.items())]
+        return JSONResponse({"status": "success", "data": {"resultType": "matrix", "result": result}})
+
+    def _values(self, query: re.Match[str], end: datetime) -> dict[tuple[tuple[str, str], ...], str]:
+        """Return the value of each series at one moment, by its labels."""
         seconds = int(query["count"]) * _SECONDS[query["unit"]]
         by = [label.strip() for label in query["by"].split(",") if label.strip()]
         sums: Counter[tuple[str, ...]] = Counter()
@@ -66,14 +106,10 @@ class CloudMonitoringApi(GoogleApi):
             if _matches(labels, query["matchers"] or ""):
                 sums[tuple(labels.get(label, "") for label in by)] += count
         divisor = seconds if query["function"] == "rate" else 1
-        result = [
-            {
-                "metric": {label: value for label, value in zip(by, key, strict=True) if value},
-                "value": [end.timestamp(), f"{count / divisor:.15g}"],
-            }
+        return {
+            tuple((label, value) for label, value in zip(by, key, strict=True) if value): f"{count / divisor:.15g}"
             for key, count in sorted(sums.items())
-        ]
-        return JSONResponse({"status": "success", "data": {"resultType": "vector", "result": result}})
+        }
 
     def _series(self, metric: str, start: datetime, end: datetime) -> list[tuple[dict[str, str], int]]:
         if metric != _METRIC:
@@ -110,7 +146,16 @@ async def _fields(request: Request) -> dict[str, str]:
         raise _bad("the body cannot be read") from None
 
 
-def _moment(text: str | None, now: datetime) -> datetime:
+def _step(text: str) -> timedelta:
+    """Return a step, in seconds or as a duration of Prometheus with one unit."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    seconds = float(found[1]) * _SECONDS[found[2] or "s"] if found else 0.0
+    if not seconds:
+        raise _bad(f'invalid parameter "step": cannot parse "{text}" to a valid duration')
+    return timedelta(seconds=seconds)
+
+
+def _moment(name: str, text: str | None, now: datetime) -> datetime:
     if not text:
         return now
     try:
@@ -118,7 +163,7 @@ def _moment(text: str | None, now: datetime) -> datetime:
     except (ValueError, OverflowError, OSError):
         found = None
     if found is None or found.tzinfo is None:
-        raise _bad(f'invalid parameter "time": cannot parse "{text}" to a valid timestamp')
+        raise _bad(f'invalid parameter "{name}": cannot parse "{text}" to a valid timestamp')
     return found
 
 
@@ -149,5 +194,7 @@ def _bad(message: str) -> Rejection:
 
 
 API = SimulatedApi(
-    "cloud_monitoring", lambda world, _: CloudMonitoringApi(world).app(), FaultPoints(frozenset({"query"}))
+    "cloud_monitoring",
+    lambda world, _: CloudMonitoringApi(world).app(),
+    FaultPoints(frozenset({"query", "query_range"})),
 )

@@ -90,6 +90,7 @@ KINDS = Registry.of(
         probe("http.health"),
         probe("http.smoke"),
         probe("cloud_run.revisions", CLOUD),
+        probe("cloud_run.user_requests", CLOUD),
     ]
 )
 

@@ -109,6 +109,59 @@ async def test_an_answer_that_cannot_be_read_is_unreachable_not_a_crash(answer: 
         await counts(FakeVendor(answer))
 
 
+def matrix(*result: tuple[str, list[list[Any]]]) -> httpx.Response:
+    """Return a good answer over a range of time: the class of the answers, and their numbers."""
+    found = [{"metric": {"response_code_class": klass}, "values": values} for klass, values in result]
+    return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": found}})
+
+
+async def over_time(vendor: FakeVendor) -> list[RequestCount]:
+    """Return what the client reads of three minutes."""
+    client, minute = metrics(vendor), timedelta(minutes=1)
+    try:
+        return await client.requests_over_time(*PLACE, start=NOW - 3 * minute, end=NOW, step=minute)
+    finally:
+        await client.close()
+
+
+async def test_requests_over_time_have_a_count_for_each_span() -> None:
+    """A moment without data is a span without requests; 5xx are the failed ones."""
+    last = int(NOW.timestamp())
+    vendor = FakeVendor(matrix(("2xx", [[last - 120, "99.6"], [last, "50"]]), ("5xx", [[last, "7"]]), ("4xx", [])))
+    assert await over_time(vendor) == [
+        RequestCount(total=100),
+        RequestCount(total=0),
+        RequestCount(total=57, failed=7),
+    ]
+    [request] = vendor.requests
+    assert str(request.url).endswith("/v1/projects/vintstreet-prod/location/global/prometheus/api/v1/query_range")
+    form = {key: value[0] for key, value in parse_qs(request.content.decode()).items()}
+    assert form["query"].startswith("sum by (response_code_class) (increase(run_googleapis_com:request_count{")
+    assert form["query"].endswith("}[60s]))")
+    assert (form["start"], form["end"], form["step"]) == (
+        "2026-11-20T02:53:00+00:00",
+        "2026-11-20T02:55:00+00:00",
+        "60s",
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        vector(series("a", "2xx", "5")),
+        matrix(("2xx", [[0, "5"]])),
+        matrix(("2xx", [["soon", "5"]])),
+        matrix(("2xx", [[1763607300, 5]])),
+        matrix(("2xx", [["NaN", "5"]])),
+        httpx.Response(200, json={"data": {"result": {}}}),
+    ],
+)
+async def test_a_range_that_cannot_be_read_is_unreachable_not_a_crash(answer: httpx.Response) -> None:
+    """Another shape, or a moment that was not asked for."""
+    with pytest.raises(Unreachable, match="cannot be read"):
+        await over_time(FakeVendor(answer))
+
+
 async def test_a_refusal_is_told_in_googles_sentence_and_without_our_token() -> None:
     """Even if the vendor echoes the token, no error and no repr contains it."""
     error = {"code": 403, "message": f"Permission denied for {CANARY}.", "status": "PERMISSION_DENIED"}

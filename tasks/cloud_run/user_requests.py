@@ -1,0 +1,86 @@
+"""The probe that counts how many of the users' requests failed during an incident, minute by minute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from typing_extensions import override
+
+from allclear.domain.action import Finding, ParamProblem, Probe, Verdict
+from allclear.domain.base import utc_now
+from allclear.domain.errors import AllclearError
+from allclear.domain.systems import Service
+from allclear.domain.text import clock
+from allclear.domain.traffic import MOST_SPANS, TRAFFIC, Traffic
+from allclear.vendors.cloud_monitoring import CloudMetrics
+from allclear.vendors.cloud_run.client import CloudRun
+from allclear.vendors.cloud_run.handle import CloudRunHandle
+from tasks.cloud_run.location import CloudRunParams, check_region, locate
+
+MINUTE = timedelta(minutes=1)
+"""Cloud Run reports its requests once a minute."""
+
+BEFORE = timedelta(minutes=5)
+"""How long before the beginning of the trouble the count starts, so that the normal state is seen too."""
+
+
+class UserRequests(Probe[CloudRunParams]):
+    """Counts the users' requests and those that were answered with a server error, from the beginning until now.
+
+    It judges nothing, so its verdict is success whenever it could count. The post-mortem shows the numbers.
+    """
+
+    name = "cloud_run.user_requests"
+    title = "Count the users' requests"
+    params = CloudRunParams
+    needs = (CloudRun, CloudMetrics)
+    handles = (CloudRunHandle,)
+
+    @classmethod
+    @override
+    def check_params(cls, params: CloudRunParams, services: Mapping[str, Service]) -> Iterable[ParamProblem]:
+        return check_region(params, services)
+
+    @override
+    async def check(self, params: CloudRunParams) -> Finding:
+        now = utc_now()
+        try:
+            run, name = locate(self.context, params)
+            onset = self.context.record.onset(params.service) or now
+            start, end, step = spans(min(onset, now), now)
+            counts = await self.context.client(CloudMetrics).requests_over_time(
+                run.project, run.region, name, start=start, end=end, step=step
+            )
+        except AllclearError as error:
+            return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
+        traffic = Traffic(
+            source="Cloud Monitoring",
+            start=start,
+            seconds=int(step.total_seconds()),
+            requests=[count.total for count in counts],
+            failed=[count.failed for count in counts],
+        )
+        return Finding(
+            verdict=Verdict.SUCCESS, sentence=_sentence(traffic), facts={TRAFFIC: traffic.model_dump(mode="json")}
+        )
+
+
+def spans(onset: datetime, now: datetime) -> tuple[datetime, datetime, timedelta]:
+    """Return from when until when is counted, and in which spans: of whole minutes, as many as a record may hold.
+
+    The last span ends now, because Cloud Monitoring knows nothing of the future.
+    """
+    end = now.replace(microsecond=0)
+    minutes = math.ceil((end - onset + BEFORE) / MINUTE)
+    step = MINUTE * math.ceil(minutes / MOST_SPANS)
+    return end - step * math.ceil(minutes * MINUTE / step), end, step
+
+
+def _sentence(traffic: Traffic) -> str:
+    time = f"{clock(traffic.start)} to {clock(traffic.end)} UTC"
+    if not traffic.total:
+        return f"Cloud Monitoring counted no requests, {time}."
+    percent = 100 * traffic.total_failed / traffic.total
+    return f"{traffic.total_failed:,} of {traffic.total:,} users' requests failed ({percent:.1f} %), {time}."
