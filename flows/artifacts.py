@@ -6,7 +6,7 @@ from prefect.artifacts import acreate_markdown_artifact
 
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
-from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline
 
 
@@ -31,13 +31,15 @@ async def publish(engine: Engine, incident_id: str) -> None:
 async def publish_post_mortem(engine: Engine, incident_id: str) -> None:
     """Write the post-mortem as it stands as the artifact `vs-12-post-mortem`."""
     incident = engine.conductor.incident(incident_id)
-    document = write_post_mortem(
+    source = PostMortem(
         incident,
         engine.journal.entries(incident_id),
         engine.company.plan,
-        service_title=engine.company.service(incident.opened.service).title,
-        template=engine.company.post_mortem,
-        now=utc_now(),
+        engine.company.service(incident.opened.service).title,
+        engine.company.post_mortem,
+        utc_now(),
     )
     key = f"{incident_id.lower()}-post-mortem"
-    await acreate_markdown_artifact(key=key, markdown=document, description=f"The post-mortem of {incident_id}")
+    await acreate_markdown_artifact(
+        key=key, markdown=write_post_mortem(source), description=f"The post-mortem of {incident_id}"
+    )

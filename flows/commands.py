@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from prefect import flow, get_run_logger
 from prefect.states import Completed
@@ -11,6 +12,7 @@ from prefect.states import Completed
 from allclear.bootstrap import Engine, open_engine
 from allclear.domain.decisions import decision_for
 from allclear.domain.errors import AllclearError
+from allclear.domain.post_mortem import NoteFor
 from allclear.domain.records import By
 from allclear.engine.people.assess import read_facts
 from flows.artifacts import publish
@@ -84,7 +86,9 @@ async def answer(
 
 
 @flow(name="note", persist_result=False)
-async def note(incident: str, text: str, name: str, role: str = "scribe") -> Ended:
+async def note(
+    incident: str, text: str, name: str, role: str = "scribe", post_mortem: Literal["", NoteFor] = ""
+) -> Ended:
     """Add a note to the incident's timeline.
 
     Args:
@@ -92,10 +96,11 @@ async def note(incident: str, text: str, name: str, role: str = "scribe") -> End
         text: What you saw, heard or did.
         name: Who you are.
         role: The role in which you write.
+        post_mortem: Where the post-mortem shows it: among its key events (timeline), or as the suggestion for a field.
     """
 
     def command(engine: Engine, incident: str, by: By) -> str:
-        return engine.people.note(incident, text, by)
+        return engine.people.note(incident, text, by, post_mortem)
 
     return await run_command(incident, name, role, command)
 

@@ -32,7 +32,8 @@ from allclear.engine.actions.manual import PHASE, ManualRequest
 from allclear.engine.actions.proposals import ActionRequest
 from allclear.engine.alerts.explain import Explanation, alert_text, decision_text, explain
 from allclear.engine.incidents import readable
-from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.document import PostMortem, write_post_mortem
+from allclear.postmortem.html_page import post_mortem_page
 from allclear.postmortem.incident_summary import show as show_page
 from allclear.postmortem.placeholders import FIELDS
 from allclear.settings import load_settings
@@ -281,11 +282,17 @@ def postmortem(
     write: Annotated[
         tuple[str, str] | None, typer.Option(metavar="FIELD TEXT", help="Write one field, and print nothing else.")
     ] = None,
-    to: Annotated[Path | None, typer.Option(help="Write the document into this file, and do not print it.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Write the document into this file; one that ends in .html gets the HTML page.")
+    ] = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="Print one HTML page instead of Markdown, with a chart.")
+    ] = False,
     name: As = None,
     role: Role = None,
 ) -> None:
     """Print the post-mortem: the company's template, filled from the journal."""
+    page = html or (to is not None and to.suffix.lower() in {".html", ".htm"})
 
     async def work() -> str:
         async with open_engine() as engine:
@@ -296,14 +303,10 @@ def postmortem(
                 return engine.people.write_post_mortem(incident, write[0], write[1], author)
             state = engine.conductor.incident(incident)
             service = engine.company.systems.services.get(state.opened.service)
-            return write_post_mortem(
-                state,
-                engine.journal.entries(incident),
-                engine.company.plan,
-                service_title=service.title if service else state.opened.service,
-                template=engine.company.post_mortem,
-                now=utc_now(),
-            )
+            title = service.title if service else state.opened.service
+            entries, company = engine.journal.entries(incident), engine.company
+            source = PostMortem(state, entries, company.plan, title, company.post_mortem, utc_now())
+            return post_mortem_page(source) if page else write_post_mortem(source)
 
     document = run(work())
     if to is not None:

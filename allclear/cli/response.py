@@ -93,9 +93,22 @@ def ack(incident: IncidentId, name: As = None, role: Role = None) -> None:
 
 
 @app.command(rich_help_panel=RESPOND)
-def note(incident: IncidentId, text: Text, name: As = None, role: Role = None) -> None:
+def note(
+    incident: IncidentId,
+    text: Text,
+    post_mortem: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="FIELD",
+            help="Where the post-mortem shows it: `timeline`, or the field that it answers, as root_cause.",
+        ),
+    ] = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
     """Add a note to the timeline: what you saw, heard or did."""
-    _give(name, role, lambda engine, by: engine.people.note(incident, text, by))
+    _give(name, role, lambda engine, by: engine.people.note(incident, text, by, post_mortem))
 
 
 @app.command(rich_help_panel=RESPOND)

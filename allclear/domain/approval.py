@@ -168,3 +168,4 @@ class Ask(Model):
     digest: str | None = None
     choices: list[Candidate] = []
     window: AnswerWindow | None = None
+    post_mortem: str = Field(default="", description="The field of the post-mortem that its note answers.")

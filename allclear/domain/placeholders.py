@@ -22,7 +22,7 @@ PLACEHOLDERS: dict[str, str] = {
     "kind": "The kind of incident, in the plan's words.",
     "impact": "What users notice.",
     "feature": "What is affected, in the users' words: from the alert's route, or else the service's title.",
-    "brief_cause": "The note of the step `root-cause`; before it, that the cause is still being investigated.",
+    "brief_cause": "The note of the step that asks for the root cause; before it, that people still look for it.",
     "next_update": "When the status page is updated next, as `30 minutes`; from the plan's `updates`.",
     "to_notify": "Who must be notified now, by the plan's `notifications`.",
     "deadlines": "What is due and not met yet, one line each.",

@@ -267,6 +267,9 @@ class NoteAdded(Model):
 
     kind: Literal["note.added"] = "note.added"
     text: str
+    post_mortem: str = Field(
+        default="", description="Where the post-mortem shows it: `timeline`, or the field that it answers."
+    )
 
 
 class DecisionMade(Model):

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from allclear.domain.approval import ApprovalPolicy, AutoApproval, Fallback
 from allclear.domain.base import Model, Slug
 from allclear.domain.durations import Duration
+from allclear.domain.post_mortem import PostMortemField
 
 
 class Phase(StrEnum):
@@ -84,6 +85,11 @@ class Step(Model):
     )
     owner: Slug | None = Field(default=None, description="The role that owns what the act leaves in place.")
     expires: Duration | None = Field(default=None, description="When to remind of what the act leaves in place.")
+    post_mortem: PostMortemField | None = Field(
+        default=None,
+        description="For a person's step: the field of the post-mortem for which the person's note is suggested. "
+        "Without it, `root-cause` answers root_cause and `fix` answers resolution.",
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Step:
@@ -93,6 +99,9 @@ class Step(Model):
             raise ValueError(msg)
         if self.person and not self.ask:
             msg = "a step with `person` needs `ask`: what the person is asked to do"
+            raise ValueError(msg)
+        if self.post_mortem and not self.person:
+            msg = "only a step with `person` can have `post_mortem`"
             raise ValueError(msg)
         if self.measure and not self.action:
             msg = "only an action can be a `measure`"

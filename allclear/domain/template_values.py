@@ -13,6 +13,7 @@ from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
 from allclear.domain.placeholders import PLACEHOLDERS, render, unknown_placeholders
 from allclear.domain.plan import Plan, not_known
+from allclear.domain.post_mortem import said
 from allclear.domain.records import Entry
 from allclear.domain.runbook import Phase
 from allclear.domain.text import answer_commands, clock, plain, role_words, stamp
@@ -20,9 +21,6 @@ from allclear.domain.timeline import timeline
 
 LEAD = "incident_commander"
 """The role that leads an incident."""
-
-ROOT_CAUSE = "root-cause"
-"""The step of the investigation whose note is the cause."""
 
 STATUS_PAGE = "status_page"
 """The audience of the plan's `updates` that reads the status page."""
@@ -205,8 +203,8 @@ def _cause(incident: Incident) -> str:
 
 
 def _causes(incident: Incident) -> list[str]:
-    ask = incident.ask_of("investigate", ROOT_CAUSE)
-    return [answer.reason for answer in ask.answers if answer.yes] if ask else []
+    """Return what people answered as the cause. Notes are left out, because the status page would quote them."""
+    return [one.text for one in said(incident, "root_cause") if one.step]
 
 
 def _next_update(incident: Incident, plan: Plan, now: datetime) -> str:

@@ -26,11 +26,26 @@ _ESCAPES = re.compile(
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols that are shown as nothing: fillers of Hangul, and the empty pattern of Braille."""
-_MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]|~#$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_LINE_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=]))")
+_MARKUP = re.compile(
+    r"""
+      [\\`|]                               # an escape, code, the end of a table's cell
+    | (?<!\s)\*|\*(?!\s)                   # emphasis, unless spaces are on both sides
+    | (?<![^\W_])_|_(?![^\W_])             # emphasis, unless letters or digits are on both sides: payment_token
+    | ^\#(?=\s)|\#(?=[\d#])|\#$            # a heading, its end, the number of an issue: not #incidents
+    | ^\[(?=[ xX]\])|\[(?=[\[^])           # a box to tick, a footnote, a wiki's link
+    | \](?=[(\[:]|$)                       # the text of a link, or what a definition of one defines
+    | ^>                                   # a quotation
+    | (?i:(?<=www)\.)|:(?=//)              # an address that would become a link
+    """,
+    re.VERBOSE,
+)
+"""The signs that are markup where they stand. The others stay as they are, so that the text can be read unrendered."""
+_PAIRED = re.compile(r"[~$]")
+"""Signs that are markup only in pairs: ~~deleted~~, $formula$."""
+_ENTITY = re.compile(r"&(?=#|\w+;)")
+_LINE_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=*]))")
 _MEANINGLESS = frozenset({"etag"})
 """Fields of a state that differ after every write and mean nothing to a reader."""
-_LINK = re.compile(r"(?i)(?<=www)\.|:(?=//)")
 
 
 def plain(text: str, limit: int = SHORT) -> str:
@@ -50,8 +65,10 @@ def is_visible(text: str) -> bool:
 
 def markdown_safe(text: str, limit: int = LONG) -> str:
     """Return `plain(text)` so that Markdown shows it as it is: no markup, no HTML, no link, no table cell ends."""
-    escaped = _LINK.sub(lambda found: f"\\{found.group()}", plain(text, limit).translate(_MARKDOWN))
-    return _LINE_START.sub(r"\1\\", escaped)
+    escaped = _MARKUP.sub(r"\\\g<0>", _ENTITY.sub("&amp;", plain(text, limit)))
+    if escaped.count("~") > 1 or escaped.count("$") > 1:
+        escaped = _PAIRED.sub(r"\\\g<0>", escaped)
+    return _LINE_START.sub(r"\1\\", escaped.replace("<", "&lt;"))
 
 
 def differences(

@@ -118,7 +118,7 @@ class Cast:
     def _note(self, incident_id: str) -> bool:
         for role, text in self._script.notes.items():
             member = next((one for one in self._script.people if one.role == role), self._script.people[0])
-            self._engine.people.note(incident_id, text, self._by(member))
+            self._engine.people.note(incident_id, text, self._by(member), "timeline")
         return True
 
     def _write(self, incident_id: str) -> bool:

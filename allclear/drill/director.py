@@ -20,7 +20,8 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
 from allclear.drill.cast import AskedPerson, Cast, finished
 from allclear.drill.script import Script, find_script
-from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.document import PostMortem, write_post_mortem
+from allclear.postmortem.html_page import post_mortem_page
 from allclear.stack import Ports, Stack
 
 _LONGEST = 900
@@ -171,15 +172,10 @@ async def _report(  # noqa: PLR0913 - the parts of a result
     async with httpx.AsyncClient(base_url=control, timeout=60) as http:
         event_log = (await http.get("/log")).json()
     service = company.systems.services[incident.opened.service]
-    document = write_post_mortem(
-        incident,
-        entries,
-        company.plan,
-        service_title=service.title,
-        template=company.post_mortem,
-        now=utc_now(),
-    )
+    source = PostMortem(incident, entries, company.plan, service.title, company.post_mortem, utc_now())
+    document = write_post_mortem(source)
     (home / f"{incident_id}-post-mortem.md").write_text(document)
+    (home / f"{incident_id}-post-mortem.html").write_text(post_mortem_page(source))
     return Played(incident, entries, document, home, seconds, event_log, _misses(script, engine, incident, seconds))
 
 

@@ -85,7 +85,7 @@ class Script(Model):
     people: list[Member] = Field(min_length=1, description="The people who take part.")
     answers: list[Line] = Field(default=[], description="How they answer questions.")
     notes: dict[str, str] = Field(
-        default={}, description="Role -> the note of that person when the incident is contained."
+        default={}, description="Role -> the note of that person when the incident is contained: a key event."
     )
     words: dict[str, str] = Field(default={}, description="Field of the post-mortem -> the text that the cast writes.")
     follow_ups: list[FollowUp] = Field(default=[], description="The follow-ups that they record.")

@@ -88,9 +88,9 @@ class SqliteDatabase(Database):
                 self._watcher.close()
                 self._watcher = None
         super().close()
-        if self._turn_file is not None:
-            os.close(self._turn_file)
-            self._turn_file = None
+        file, self._turn_file = self._turn_file, None
+        if file is not None:
+            os.close(file)
 
     def _take_locks(self, connection: Connection, locks: tuple[str, ...]) -> None:
         """Do nothing, because every writer holds the one lock already."""
@@ -173,7 +173,7 @@ class FileLiveness:
         folder.mkdir(parents=True, exist_ok=True)
         self.holder = uuid.uuid4().hex
         self._folder = folder
-        self._file = os.open(self._path(self.holder), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._file: int | None = os.open(self._path(self.holder), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def hold(self) -> None:
@@ -197,11 +197,16 @@ class FileLiveness:
             os.close(other)
 
     def leave(self) -> None:
-        """Release the lock and delete its file."""
+        """Release the lock and delete its file. A second call does nothing.
+
+        It must not close the file descriptor again: the system may have given its number to another file or socket.
+        """
+        file, self._file = self._file, None
+        if file is None:
+            return
         with suppress(OSError):
             self._path(self.holder).unlink()
-        with suppress(OSError):
-            os.close(self._file)
+        os.close(file)
 
     def _path(self, holder: str) -> Path:
         return self._folder / f"{holder}.alive"

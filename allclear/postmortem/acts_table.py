@@ -16,18 +16,27 @@ _HEAD = ("| Act | Before | After | Approved by | When (UTC) | Outcome |", "|---|
 
 
 def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
-    """Return a table of the acts on production, and a list of messages and pages; safe in Markdown."""
+    """Return a table of the acts on production, and below it a list of messages and pages; safe in Markdown."""
     if not incident.acts:
         return "allclear took no action."
-    on_production = [act for act in incident.acts.values() if _on_production(act)]
-    messages = [act for act in incident.acts.values() if not _on_production(act) and act.proposed.phase != LIVE_MESSAGE]
-    table = "\n".join([*_HEAD, *(_row(incident, act, plan) for act in on_production)]) if on_production else "None."
-    if not messages:
-        return table
-    lines = [
-        f"- {_when(act)} {markdown_safe(act_words(act), CELL)}: {_outcome(incident, act).lower()}" for act in messages
-    ]
-    return "\n".join([table, "", "**Messages and pages:**", "", *lines])
+    messages = messages_list(incident)
+    heard = ["", "**Messages and pages:**", "", messages] if messages else []
+    return "\n".join([acts_table(incident, plan), *heard])
+
+
+def acts_table(incident: Incident, plan: Plan | None = None) -> str:
+    """Return a table of the acts on production; `None.` without one."""
+    rows = [_row(incident, act, plan) for act in incident.acts.values() if _on_production(act)]
+    return "\n".join([*_HEAD, *rows]) if rows else "None."
+
+
+def messages_list(incident: Incident) -> str:
+    """Return a list of the messages and pages; empty without one. Updates of live messages are left out."""
+    return "\n".join(
+        f"- {_when(act)} {markdown_safe(act_words(act), CELL)}: {_outcome(incident, act).lower()}"
+        for act in incident.acts.values()
+        if not _on_production(act) and act.proposed.phase != LIVE_MESSAGE
+    )
 
 
 def _on_production(act: Act) -> bool:

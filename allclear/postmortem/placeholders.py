@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
+
+from allclear.domain.post_mortem import PostMortemField
 
 
 class Field(NamedTuple):
@@ -14,12 +17,13 @@ class Field(NamedTuple):
     """`text` may have several paragraphs, `line` stands on one line, each line of a `list` is a point."""
 
 
-FIELDS: dict[str, Field] = {
+FIELDS: Mapping[PostMortemField, Field] = {
     "summary": Field("summary", "What happened, in a few sentences.", "text"),
     "root_cause": Field("root_cause", "What caused the incident.", "text"),
     "contributing_factors": Field("contributing_factors", "What made it likelier, longer or worse.", "list"),
     "impact_users": Field("users_affected", "How many users were affected, and how.", "line"),
     "impact_revenue": Field("revenue_impact", "What it cost.", "line"),
+    "customer_data": Field("customer_data", "What is known about customers' data: touched, leaked, or not.", "line"),
     "resolution": Field("resolution", "How it was fixed.", "text"),
     "went_well": Field("went_well", "What went well; a line for each point.", "list"),
     "could_improve": Field("could_improve", "What could be improved; a line for each point.", "list"),
@@ -42,15 +46,20 @@ PLACEHOLDERS: dict[str, str] = {
     "severity_history": "Each severity it had, since when and why, a list.",
     "duration": "From the beginning (or the detection) to recovery, in hours and minutes.",
     "detected_how": "How it became known, and the number of alerts.",
-    "timeline": "The timeline in UTC, each line with its channel and its entry's number; gaps are marked.",
+    "timeline": "The key events in UTC, twelve at most: the turns, decisions, and the notes that people marked.",
+    "chart": "Failed requests over time with what was done about them: as text, and in HTML as a drawing.",
+    "full_timeline": "Every entry that is not routine, in UTC, with its channel and number; gaps are marked.",
     "gaps": "Where nothing was recorded for over ten minutes, a list.",
-    "measured_impact": "What the health checks measured at detection, containment and recovery.",
+    "affected_for": "How long users were affected: from the beginning (or the detection) until containment.",
+    "requests_affected": "How many requests failed, and who counted them; a line.",
+    "measured_impact": "What the health checks measured at detection, containment and recovery, and users' requests.",
     "services_affected": "The service's name for people.",
     "mitigation": "What stopped the impact, apart from the fix.",
-    "times": "Time to detect, acknowledge, contain and recover, a table; an unknown time stays blank.",
+    "times": "When it began, was detected, acknowledged, contained, had recovered and ended, and what the plan allows.",
     "kind": "The kind of incident, in the plan's words.",
     "targets": "The plan's targets and duties, when each was due and met, a table; missed ones are marked.",
-    "acts": "Each act with before, after, approvals, time and outcome, a table.",
+    "acts": "Each act on production with before, after, approvals, time and outcome, a table.",
+    "messages": "Messages and pages with their outcome, a list.",
     "in_place": "What containment left in place, a list.",
     "action_items": "The follow-ups with owner and date, a numbered list with boxes to tick.",
     "entries": "How many entries the record has.",

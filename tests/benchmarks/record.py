@@ -16,7 +16,7 @@ from allclear.domain.replay import replay
 from allclear.domain.scope import Scope
 from allclear.journal.hash_chain import link
 from allclear.journal.sql_journal import SqlJournal
-from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.document import PostMortem, write_post_mortem
 from tests.benchmarks.company import names, write_company
 from tests.benchmarks.figures import Group, Row, milliseconds
 
@@ -92,9 +92,7 @@ def post_mortem(home: Path, entries: int, rounds: int) -> list[Group]:
         state = replay(found)
         if state is None:
             raise RuntimeError("the incident is empty")
-        document = write_post_mortem(
-            state, found, company.plan, service_title="k-0001", template=company.post_mortem, now=utc_now()
-        )
+        document = write_post_mortem(PostMortem(state, found, company.plan, "k-0001", company.post_mortem, utc_now()))
         took.append(time.monotonic() - began)
         length = len(document)
         began = time.monotonic()

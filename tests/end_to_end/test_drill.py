@@ -76,7 +76,7 @@ def test_the_post_mortem_has_the_facts_of_the_incident(played: dict[str, Any]) -
         assert words in document
     [opened], [contained] = entries(played, "incident.opened"), entries(played, "contained")
     seconds = (at(contained) - at(opened["record"], "began_at")).total_seconds()
-    row = next(line for line in document.splitlines() if line.startswith("| Time to contain"))
+    row = next(line for line in document.splitlines() if line.startswith("| Contained |"))
     assert f"{seconds:.1f}".removesuffix(".0") + "s" in row
 
 

@@ -22,7 +22,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
 from allclear.domain.runbook import Phase
 from allclear.journal.sql_journal import SqlJournal
-from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.simulator.faults import Fault
 from allclear.simulator.world import World
 from tests.contract.simulator_support import Simulated, recorded, until
@@ -117,14 +117,8 @@ def _check_end(engine: Engine, incident_id: str) -> None:
 
 def _post_mortem(engine: Engine, incident: Incident) -> str:
     service = engine.company.systems.services[incident.opened.service]
-    return write_post_mortem(
-        incident,
-        engine.journal.entries(incident.id),
-        engine.company.plan,
-        service_title=service.title,
-        template=engine.company.post_mortem,
-        now=utc_now(),
-    )
+    entries, company = engine.journal.entries(incident.id), engine.company
+    return write_post_mortem(PostMortem(incident, entries, company.plan, service.title, company.post_mortem, utc_now()))
 
 
 def _check_world(world: World, *, late: bool = False) -> list[tuple[str, str]]:

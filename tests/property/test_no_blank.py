@@ -40,7 +40,7 @@ from allclear.engine.actions.approval_requests import fallback_for
 from allclear.engine.response.duties import duty_step
 from allclear.engine.response.moves import AskPeople
 from allclear.journal.sql_journal import SqlJournal
-from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.placeholders import FIELDS
 from tests.contract.simulator_support import REPOSITORY
 from tests.scenario.response_support import MACHINE, engine_on, installed, new_journal, vintstreet
@@ -139,9 +139,8 @@ class Case(NamedTuple):
             for place, value in _words(company)
             for where, text in texts(render_all(value, words))
         }
-        document = write_post_mortem(
-            incident, story.entries, company.plan, service_title=title, template=company.post_mortem, now=now
-        )
+        source = PostMortem(incident, story.entries, company.plan, title, company.post_mortem, now)
+        document = write_post_mortem(source)
         return filled | dict(words) | {"post-mortem": document.replace(incident.head, "HASH")}
 
 

@@ -29,7 +29,7 @@ from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.base import utc_now
 from allclear.domain.runbook import Runbook
-from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline, show
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.request import RawRequest
@@ -226,14 +226,8 @@ async def test_a_hostile_alert_stays_plain_text_in_every_text_for_people(tmp_pat
         engine.intake.take(replace(ALERT, title=title, key=title), "delivery-1")
         incident = await respond(engine, sim.world)
         state, entries = engine.conductor.incident(incident), engine.journal.entries(incident)
-        document = write_post_mortem(
-            state,
-            entries,
-            engine.company.plan,
-            service_title="Shop",
-            template=engine.company.post_mortem,
-            now=utc_now(),
-        )
+        source = PostMortem(state, entries, engine.company.plan, "Shop", engine.company.post_mortem, utc_now())
+        document = write_post_mortem(source)
         markdown = [
             document,
             markdown_timeline(state, entries, engine.company.plan),

@@ -145,6 +145,7 @@ def step_ask(incident: Incident, phase: str, step: Step, text: str) -> Ask:
         yes="The step is done; the note says how.",
         no="The step cannot or need not be done; the note says why.",
         policy=ApprovalPolicy(roles=roles, reason_needed=True),
+        post_mortem=step.post_mortem or "",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from allclear.domain.errors import NotFound
+from allclear.domain.post_mortem import NOTE_FOR
 from allclear.domain.records import By, DecisionMade, FollowUpAdded, NoteAdded, PostMortemWritten
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 
@@ -14,9 +16,17 @@ class Notes:
     def __init__(self, writer: IncidentWriter) -> None:
         self._writer = writer
 
-    def note(self, incident_id: str, text: str, by: By) -> str:
-        """Record a note."""
-        self._writer.append(incident_id, by, lambda _: [NoteAdded(text=required_text(text, "note"))])
+    def note(self, incident_id: str, text: str, by: By, post_mortem: str = "") -> str:
+        """Record a note. `post_mortem` says where the post-mortem shows it: `timeline`, or the field that it answers.
+
+        Raises NotFound for another word.
+        """
+        if post_mortem not in {"", *NOTE_FOR}:
+            raise NotFound(
+                f"The post-mortem has no place {post_mortem!r} for a note.", f"It has: {', '.join(NOTE_FOR)}."
+            )
+        record = NoteAdded(text=required_text(text, "note"), post_mortem=post_mortem)
+        self._writer.append(incident_id, by, lambda _: [record])
         return f"Noted in {incident_id}."
 
     def decide(self, incident_id: str, text: str, reason: str, by: By) -> str:

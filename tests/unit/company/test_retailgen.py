@@ -17,7 +17,7 @@ from allclear.domain.template_values import values
 from allclear.drill.script import find_script
 from allclear.engine.actions.registry import Registry
 from allclear.engine.response.next_move import applicable
-from allclear.postmortem.document import write_post_mortem
+from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from tasks.http_probes import Health, SmokeTest
 from tasks.pagerduty import Page, Resolve
@@ -223,12 +223,7 @@ def test_the_review_document_renders(retailgen: Company) -> None:
     """The document has the plan's own title, its Root Cause Analysis and its action items."""
     story = opened(retailgen)
     document = write_post_mortem(
-        story.incident,
-        story.entries,
-        retailgen.plan,
-        service_title="RetailGen AI",
-        template=retailgen.post_mortem,
-        now=story.now,
+        PostMortem(story.incident, story.entries, retailgen.plan, "RetailGen AI", retailgen.post_mortem, story.now)
     )
     assert document.startswith("# Post-Incident Review: ")
     for heading in ("## Root Cause Analysis", "## Action Items", "## Timeline"):

@@ -133,14 +133,21 @@ class Story:
 
     # --- the course of the incident ----------------------------------------------------------------------
 
-    def opened(self, title: str = "Payment processing down", *, simulated: bool = False) -> Self:
+    def opened(
+        self,
+        title: str = "Payment processing down",
+        *,
+        simulated: bool = False,
+        severity: str = "P1",
+        service: str = "vintstreet",
+    ) -> Self:
         """Record that an alert opened the incident."""
         return self.record(
             IncidentOpened(
                 company="vintstreet",
                 title=title,
-                severity="P1",
-                service="vintstreet",
+                severity=severity,
+                service=service,
                 runbook="payment-failures",
                 reported="alert from alertmanager",
                 began_at=self.now - timedelta(minutes=2),

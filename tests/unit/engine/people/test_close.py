@@ -11,6 +11,7 @@ from allclear.domain.base import utc_now
 from allclear.domain.errors import NotAllowed, NotFound
 from allclear.domain.records import (
     LedgerHandedOver,
+    NoteAdded,
     PhaseEntered,
 )
 from allclear.engine.people.facade import People
@@ -28,6 +29,17 @@ def test_notes_and_decisions_are_entries(room: Room) -> None:
         ("Chi", "Support has 14 tickets"),
         ("Ben", "Fix forward"),
     ]
+
+
+def test_a_note_can_answer_a_field_of_the_post_mortem(room: Room) -> None:
+    """It is recorded for that field or for the timeline; another word is refused with those that exist."""
+    for place in ("root_cause", "timeline"):
+        room.people.note(room.id, "The key is empty", CHI, place)
+    notes = [note for _, _, note in room.incident.notes if isinstance(note, NoteAdded)]
+    assert [note.post_mortem for note in notes] == ["root_cause", "timeline"]
+    with pytest.raises(NotFound, match="no place 'cause'") as refused:
+        room.people.note(room.id, "The key is empty", CHI, "cause")
+    assert "root_cause" in refused.value.next_step
 
 
 def test_empty_texts_are_refused(room: Room) -> None:

@@ -1,0 +1,164 @@
+"""The key events of an incident: at most twelve lines that a manager reads instead of the whole record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from allclear.domain.durations import short_duration
+from allclear.domain.incident import Act, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.post_mortem import field_of
+from allclear.domain.records import (
+    ActFinished,
+    AskAnswered,
+    Contained,
+    DecisionMade,
+    Entry,
+    IncidentEnded,
+    IncidentOpened,
+    NoteAdded,
+    Recovered,
+    SeverityChanged,
+)
+from allclear.domain.sentences import describe
+from allclear.domain.sentences.sentence import SentenceContext
+from allclear.domain.template_values import STATUS_PAGE
+from allclear.domain.text import LONG, SHORT, bare, markdown_safe, with_full_stop
+
+MOST = 12
+"""The most key events."""
+
+BRIEF = timedelta(minutes=15)
+"""The times of a shorter incident are shown to the second."""
+
+_TURN, _SAID, _TOLD, _MORE = range(4)
+"""How much an event matters: a turn of the incident, what people marked, what was told, the rest."""
+
+
+class KeyEvent(NamedTuple):
+    """One key event."""
+
+    at: datetime
+    text: str
+    weight: int
+    """0 for the events that are shown in any case; the higher, the sooner it is left out."""
+
+
+def key_events(incident: Incident, entries: Sequence[Entry], plan: Plan) -> tuple[list[KeyEvent], int]:
+    """Return the key events in order, twelve at most, and how many were left out."""
+    events = list(_events(incident, entries, plan))
+    kept = sorted(range(len(events)), key=lambda place: (events[place].weight, place))[:MOST]
+    return [events[place] for place in sorted(kept)], len(events) - len(kept)
+
+
+def key_event_lines(incident: Incident, entries: Sequence[Entry], plan: Plan) -> str:
+    """Return the key events as a Markdown list, with a line below it if some were left out."""
+    events, left_out = key_events(incident, entries, plan)
+    brief = events[-1].at - events[0].at < BRIEF
+    day = events[0].at.date()
+    lines: list[str] = []
+    for event in events:
+        date = f"{event.at:%Y-%m-%d} " if event.at.date() != day else ""
+        day = event.at.date()
+        clock = f"{event.at:%H:%M:%S}" if brief else f"{event.at:%H:%M}"
+        lines.append(f"- {date}{clock} - {markdown_safe(event.text)}")
+    if left_out:
+        lines += ["", f"{left_out} more of this kind are in the full record below."]
+    return "\n".join(lines)
+
+
+def _events(incident: Incident, entries: Sequence[Entry], plan: Plan) -> Iterator[KeyEvent]:
+    writer = _Writer(incident, entries, plan)
+    if incident.began_at and incident.began_at <= incident.opened_at:
+        yield KeyEvent(incident.began_at, "The trouble began.", _TURN)
+    for entry in entries:
+        if event := writer.event(entry):
+            yield event
+        if entry.at == incident.acknowledged_at and not writer.acknowledged and entry.by.person:
+            writer.acknowledged = True
+            yield KeyEvent(entry.at, f"{writer.context.author(entry.by)} acknowledged the incident.", _TURN)
+
+
+class _Writer:
+    """Writes the key event of an entry; it remembers what has been told already."""
+
+    def __init__(self, incident: Incident, entries: Sequence[Entry], plan: Plan) -> None:
+        self.context = SentenceContext.of(incident, plan)
+        self.incident = incident
+        self.acknowledged = False
+        self._audiences = {STATUS_PAGE, *(line.audience for line in plan.updates)}
+        self._fields = {state.ask.id: field_of(state.ask) for state in incident.asks.values()}
+        self._containing = {entry.record.by for entry in entries if isinstance(entry.record, Contained)}
+        self._contained = 0
+        self._recovered = 0
+
+    def event(self, entry: Entry) -> KeyEvent | None:  # noqa: PLR0911 - one case for each record
+        """Return the key event, or None for an entry that is none."""
+        match entry.record:
+            case IncidentOpened() as opened:
+                return KeyEvent(entry.at, f"Detected: {bare(opened.reported)}. Opened as {opened.severity}.", _TURN)
+            case SeverityChanged() | IncidentEnded():
+                ended = isinstance(entry.record, IncidentEnded)
+                return self._sentence(entry, _TURN if ended else _SAID)
+            case Contained() as contained:
+                return self._contains(entry.at, contained)
+            case Recovered() as recovered:
+                again = " again" if self._recovered else ""
+                self._recovered += 1
+                return KeyEvent(entry.at, f"Recovered{again}: {_finding(recovered)}", _TURN if not again else _SAID)
+            case AskAnswered() as answered:
+                return self._answered(entry, answered)
+            case ActFinished(act=act):
+                return self._finished(entry.at, self.incident.acts[act])
+            case DecisionMade():
+                return self._sentence(entry, _SAID)
+            case NoteAdded(post_mortem="timeline"):
+                return self._sentence(entry, _SAID)
+            case _:
+                return None
+
+    def _sentence(self, entry: Entry, weight: int) -> KeyEvent:
+        return KeyEvent(entry.at, describe(self.context, entry).text, weight)
+
+    def _contains(self, at: datetime, contained: Contained) -> KeyEvent:
+        again = " again" if self._contained else ""
+        self._contained += 1
+        return KeyEvent(at, f"Contained{again} by {_quoted(contained.by)}: {_finding(contained)}", _TURN)
+
+    def _answered(self, entry: Entry, answered: AskAnswered) -> KeyEvent | None:
+        """Return the event of an answer that names the cause or the fix, or that stops an act."""
+        field = self._fields.get(answered.ask)
+        author, reason = self.context.author(entry.by), with_full_stop(bare(answered.reason, LONG))
+        if answered.yes and field == "root_cause":
+            return KeyEvent(entry.at, f"Cause known, by {author}: {reason}", _TURN)
+        if answered.yes and field == "resolution":
+            return KeyEvent(entry.at, f"{author} reported the fix: {reason}", _TURN)
+        state = self.incident.asks.get(answered.ask)
+        if not answered.yes and state and state.ask.act in self.incident.acts:
+            return self._sentence(entry, _MORE)
+        return None
+
+    def _finished(self, at: datetime, act: Act) -> KeyEvent | None:
+        """Return the event of a message to the public, or of an act on production that changed something."""
+        outcome, proposed = act.outcome, act.proposed
+        if outcome is None or not outcome.changed:
+            return None
+        summary = bare(str((act.change or {}).get("summary") or proposed.title), SHORT)
+        if proposed.action.partition(".")[0] in self._audiences:
+            return KeyEvent(at, with_full_stop(summary), _TOLD)
+        if proposed.undoes or (proposed.leaves and proposed.title not in self._containing):
+            wait = f", {short_duration(at - act.at)} after it was proposed" if act.asks else ""
+            done = "done" if outcome.good else "not proven"
+            return KeyEvent(at, f"{bare(proposed.title, SHORT)}: {done}{wait}.", _MORE)
+        return None
+
+
+def _finding(record: Contained | Recovered) -> str:
+    return with_full_stop(bare(record.finding.sentence))
+
+
+def _quoted(title: str) -> str:
+    """Return a title in quotation marks."""
+    return f'"{bare(title, SHORT)}"'

@@ -1,0 +1,101 @@
+"""The key times of an incident as a table: when each turn came, how long it took, and what the plan allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from allclear.domain.deadlines import Deadline, deadlines
+from allclear.domain.durations import short_duration
+from allclear.domain.incident import Incident
+from allclear.domain.plan import ClockStop, Plan
+from allclear.domain.text import markdown_safe, stamp
+from allclear.postmortem.key_events import BRIEF
+
+
+class _Turn(NamedTuple):
+    name: str
+    at: datetime | None
+    span: timedelta | None
+    since: str
+    stops: ClockStop | None = None
+    """The clock of the plan that this turn stops."""
+
+
+def key_times(incident: Incident, plan: Plan, now: datetime) -> str:
+    """Return the table; a target of the plan stands beside the turn that meets it.
+
+    A turn that has not come yet is shown as such, and left out once the incident is over.
+    """
+    turns = [turn for turn in _turns(incident) if turn.at or not incident.over]
+    targets = {turn.stops: _targets(plan, incident, turn.stops, now) for turn in turns if turn.stops}
+    planned = any(targets.values())
+    shape = _shape([turn.at for turn in turns if turn.at])
+    head = ["", "UTC", "Duration", *(["By the plan"] if planned else [])]
+    rows = [_cells(turn, shape, targets.get(turn.stops, "") if turn.stops else "")[: len(head)] for turn in turns]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _turns(incident: Incident) -> Iterator[_Turn]:
+    """Yield the turns in the order in which they normally come."""
+    if incident.began_at:
+        yield _Turn("Trouble began", incident.began_at, None, "")
+    yield _Turn("Detected", incident.opened_at, incident.time_to_detect, "it began")
+    by = f" by {markdown_safe(incident.acknowledged_by)}" if incident.acknowledged_by else ""
+    acknowledged = incident.acknowledged_at
+    paged = incident.time_to_acknowledge
+    since_opened = incident.since(incident.opened_at, acknowledged)
+    span, since = (paged, "the first page") if paged is not None else (since_opened, "it was detected")
+    yield _Turn(f"Acknowledged{by}", acknowledged, span, since, ClockStop.ACKNOWLEDGED)
+    start, name = (incident.began_at, "it began") if incident.began_at else (incident.opened_at, "it was detected")
+    yield _Turn(
+        "Contained", incident.contained_at, incident.since(start, incident.contained_at), name, ClockStop.CONTAINED
+    )
+    yield _Turn(
+        "Recovered", incident.recovered_at, incident.since(start, incident.recovered_at), name, ClockStop.RECOVERED
+    )
+    if incident.ended:
+        ending = "False alarm" if incident.ended.ending == "false-alarm" else "All clear"
+        yield _Turn(ending, incident.ended_at, incident.since(start, incident.ended_at), name, ClockStop.ENDED)
+
+
+def _shape(times: Sequence[datetime]) -> str:
+    if len({at.date() for at in times}) > 1:
+        return "%Y-%m-%d %H:%M"
+    return "%H:%M:%S" if max(times) - min(times) < BRIEF else "%H:%M"
+
+
+def _cells(turn: _Turn, shape: str, target: str) -> list[str]:
+    at = f"{turn.at:{shape}}" if turn.at else ""
+    span = f"{short_duration(turn.span)} after {turn.since}" if turn.span is not None else ""
+    return [turn.name, at or "not yet", span, target]
+
+
+def _targets(plan: Plan, incident: Incident, stop: ClockStop, now: datetime) -> str:
+    found = [one for one in deadlines(plan, incident) if one.target and one.target.until is stop and one.due]
+    return "; ".join(_target(one, now) for one in found)
+
+
+def _target(one: Deadline, now: datetime) -> str:
+    allowed = markdown_safe(str(one.target.within)) if one.target else ""
+    verdict = "**missed**" if one.missed(now) else "in time" if one.met else "running"
+    return f"{allowed} ({markdown_safe(one.severity)}): {verdict}"
+
+
+def targets_table(incident: Incident, plan: Plan, now: datetime) -> str:
+    """Return a table of the plan's targets and duties; the post-mortem's own deadlines and escalations are left out."""
+    rows = [
+        f"| {markdown_safe(one.title)} | {markdown_safe(one.severity)} | {stamp(one.due)} |"
+        f" {stamp(one.met) if one.met else '-'} | {_met_words(one, now)} |"
+        for one in deadlines(plan, incident)
+        if one.due and one.what in {"target", "duty"}
+    ]
+    head = ["| By the plan | Severity | Due | Met | |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows]) if rows else "The plan sets no time targets for this incident."
+
+
+def _met_words(one: Deadline, now: datetime) -> str:
+    words = "**missed**" if one.missed(now) else "in time" if one.met else ""
+    return f"{words} (declined by a person)".strip() if one.declined else words

@@ -1,0 +1,144 @@
+"""What went well and what did not, as far as the record shows it: clocks, retries, false starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from allclear.domain.action import ActStatus
+from allclear.domain.approval import AskKind
+from allclear.domain.deadlines import Deadline, deadlines
+from allclear.domain.durations import counted, short_duration
+from allclear.domain.incident import REMINDER, Act, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.records import Contained, Entry
+from allclear.domain.sentences.acts import outcome_words
+from allclear.domain.template_values import lead
+from allclear.domain.text import SHORT, bare, clock, plain, with_full_stop
+
+GAP = timedelta(minutes=10)
+"""A longer time without an entry is a gap."""
+
+_MOST = 8
+"""The most lines of each list: the record has the rest."""
+
+_UNSURE = frozenset({ActStatus.FAILED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE})
+
+
+def gaps(incident: Incident, entries: Sequence[Entry]) -> list[tuple[datetime, datetime]]:
+    """Return the spans of over ten minutes without an entry, until the incident's end."""
+    times = [entry.at for entry in entries if incident.ended_at is None or entry.at <= incident.ended_at]
+    return [(start, end) for start, end in pairwise(times) if end - start > GAP]
+
+
+def went_well(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime) -> list[str]:
+    """Return what the record shows to have gone well, one sentence for each point."""
+    return _limited(_well(incident, entries, plan, now))
+
+
+def could_improve(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime) -> list[str]:
+    """Return what the record shows to have gone wrong, one sentence for each point."""
+    return _limited(_wrong(incident, entries, plan, now))
+
+
+def _limited(lines: Iterator[str]) -> list[str]:
+    found = list(dict.fromkeys(lines))
+    more = len(found) - _MOST
+    return [*found[:_MOST], f"{more} more of this kind: see the full record."] if more > 0 else found
+
+
+# --- what went well --------------------------------------------------------------------------
+
+
+def _well(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime) -> Iterator[str]:
+    if not incident.opened_by.person and incident.alerts and incident.time_to_detect is not None:
+        yield f"Monitoring noticed it {short_duration(incident.time_to_detect)} after it began."
+    for one in _clocks(plan, incident):
+        if one.met and not one.missed(now):
+            yield f'"{plain(one.title)}" ({plain(one.severity, 20)}) was in time: {_took(incident, one)}.'
+    changing = _changing(incident)
+    contained = [entry.record for entry in entries if isinstance(entry.record, Contained)]
+    measures = [act for act in changing if act.proposed.phase == "contain" and not act.proposed.undoes]
+    if len(contained) == 1 and measures and measures[0].proposed.title == contained[0].by:
+        yield f'The first measure, "{bare(contained[0].by, SHORT)}", contained it.'
+    if len(changing) > 1 and all(act.outcome and act.outcome.good for act in changing):
+        yield f"All {len(changing)} acts on production were verified."
+
+
+def _changing(incident: Incident) -> list[Act]:
+    """Return the acts that were carried out on production."""
+    return [act for act in incident.acts.values() if act.intended and (act.proposed.leaves or act.proposed.undoes)]
+
+
+def _clocks(plan: Plan, incident: Incident) -> list[Deadline]:
+    return [one for one in deadlines(plan, incident) if one.due and one.what in {"target", "duty"}]
+
+
+def _took(incident: Incident, one: Deadline) -> str:
+    within = f" of {one.target.within}" if one.target else ""
+    return f"after {short_duration((one.met or incident.opened_at) - incident.opened_at)}{within}"
+
+
+# --- what did not ----------------------------------------------------------------------------
+
+
+def _wrong(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime) -> Iterator[str]:
+    for one in _clocks(plan, incident):
+        if one.due and one.missed(now):
+            late = short_duration((one.met or one.declined or now) - one.due)
+            yield f'"{plain(one.title)}" ({plain(one.severity, 20)}) was missed by {late}.'
+    yield from _false_starts(incident)
+    yield from _retries(incident)
+    yield from _waits(incident)
+    if incident.responds and lead(incident) is None:
+        yield "Nobody led the incident."
+    for start, end in gaps(incident, entries)[:2]:
+        if incident.recovered_at is None or start < incident.recovered_at:
+            yield f"Nothing was recorded from {clock(start)} to {clock(end)} ({short_duration(end - start)})."
+
+
+def _false_starts(incident: Incident) -> Iterator[str]:
+    """Yield the acts that did not do what they were meant to do."""
+    for act in incident.acts.values():
+        outcome, title = act.outcome, bare(act.proposed.title, SHORT)
+        if act.proposed.phase == REMINDER or outcome is None:
+            denied = any(incident.asks[ask].denied for ask in act.asks)
+            if denied and act.proposed.phase != REMINDER:
+                yield f'"{title}" was proposed and denied.'
+            continue
+        if outcome.status in _UNSURE or outcome.drifted or outcome.status is ActStatus.REFUSED:
+            yield f'"{title}": {outcome_words(outcome).lower()}. {with_full_stop(bare(outcome.sentence, SHORT))}'
+    measures = [act for act in _changing(incident) if act.proposed.phase == "contain" and not act.proposed.undoes]
+    if incident.contained_at is None:
+        return
+    for act in measures:
+        worked = incident.contained is not None and act.proposed.title == incident.contained.by
+        if (
+            not worked
+            and act.outcome
+            and act.outcome.good
+            and act.finished_at
+            and act.finished_at < incident.contained_at
+        ):
+            yield f'"{bare(act.proposed.title, SHORT)}" was done and did not contain it.'
+
+
+def _retries(incident: Incident) -> Iterator[str]:
+    again = sum(len(state.answers) for state in incident.asks.values() if state.ask.kind is AskKind.RETRY)
+    if again:
+        yield f"People were asked {counted(again, 'time')} what to do after a check that was not healthy."
+
+
+def _waits(incident: Incident) -> Iterator[str]:
+    """Yield how often people had to be reminded, and of what."""
+    given = {topic: len(states) for topic, states in incident.reminders.items() if states}
+    answers = sum(count for topic, count in given.items() if topic.startswith("answer:"))
+    pages = given.get("acknowledge", 0)
+    updates = sum(count for topic, count in given.items() if topic.startswith("update:"))
+    if pages:
+        yield f"A page was not acknowledged in time: it was escalated {counted(pages, 'time')}."
+    if answers:
+        yield f"Questions waited: people were reminded of them {counted(answers, 'time')}."
+    if updates:
+        yield f"Status updates were due: people were reminded of them {counted(updates, 'time')}."

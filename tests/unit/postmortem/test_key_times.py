@@ -1,0 +1,53 @@
+"""The table of key times: when each turn came, how long it took, and what the plan allows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from allclear.domain.plan import ClockStop, Span, Target
+from allclear.domain.records import IncidentEnded, IncidentOpened
+from allclear.postmortem.key_times import key_times
+from tests.unit.domain.stories import BEN, Story, plan
+
+
+def _rows(story: Story, **update: object) -> list[str]:
+    return key_times(story.incident, plan().model_copy(update=update), story.now).splitlines()[2:]
+
+
+def test_each_turn_has_its_time_and_its_duration() -> None:
+    """Durations are counted from the beginning, the acknowledgement from the first page."""
+    assert _rows(Story().whole()) == [
+        "| Trouble began | 14:28 |  |",
+        "| Detected | 14:30 | 2m after it began |",
+        "| Acknowledged by Ana | 14:32 | 2m after the first page |",
+        "| Contained | 14:34 | 6m 6s after it began |",
+        "| Recovered | 15:00 | 32m 12s after it began |",
+        "| All clear | 15:00 | 32m 12s after it began |",
+    ]
+
+
+def test_the_plans_targets_stand_beside_the_turns_that_meet_them() -> None:
+    """One is met, one is missed, and one still runs."""
+    targets = [
+        Target(name="respond", within=Span(timedelta(minutes=5))),
+        Target(name="contain", within=Span(timedelta(minutes=3)), until=ClockStop.CONTAINED),
+        Target(name="recover", within=Span(timedelta(hours=4)), until=ClockStop.RECOVERED),
+    ]
+    severities = [one.model_copy(update={"targets": targets}) for one in plan().severities]
+    rows = _rows(Story().opened().verified().paged().roll_back_proposed().contained(), severities=severities)
+    assert rows[2].endswith("| 5m (P0): in time |")
+    assert rows[3].endswith("| 3m (P0): **missed** |")
+    assert rows[4] == "| Recovered | not yet |  | 4h (P0): running |"
+
+
+def test_nothing_is_invented_for_an_unknown_beginning() -> None:
+    """Without it there is no time to detect, and durations are counted from the detection."""
+    opened = IncidentOpened(
+        company="VintStreet", title="Slow", severity="P1", service="vintstreet", runbook="slow", reported="by Ana"
+    )
+    story = Story().record(opened).after(10).record(IncidentEnded(ending="false-alarm", reason="healthy"), by=BEN)
+    assert _rows(story) == [
+        "| Detected | 14:30:00 |  |",
+        "| Acknowledged by Ben | 14:40:00 | 10m after it was detected |",
+        "| False alarm | 14:40:00 | 10m after it was detected |",
+    ]

@@ -1,0 +1,93 @@
+"""What is counted from health checks and from users' requests, and how it is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from allclear.domain.action import Finding, Verdict
+from allclear.domain.records import StepDone
+from allclear.domain.traffic import TRAFFIC
+from allclear.postmortem.measurements import (
+    Sample,
+    measure,
+    measured_lines,
+    percent_words,
+    requests_affected,
+    users_affected_for,
+)
+from tests.unit.domain.stories import START, Story
+
+
+def counted(requests: list[int], failed: list[int], seconds: int = 60) -> StepDone:
+    """Return the result of a step that counted the users' requests."""
+    fact: dict[str, Any] = {
+        "source": "Cloud Monitoring",
+        "start": (START - timedelta(minutes=3)).isoformat(),
+        "seconds": seconds,
+        "requests": requests,
+        "failed": failed,
+    }
+    finding = Finding(verdict=Verdict.SUCCESS, sentence="Counted.", facts={TRAFFIC: fact})
+    return StepDone(phase="resolve", step="users-requests", title="Count the requests", finding=finding)
+
+
+def test_a_proof_that_stands_in_the_record_twice_is_one_sample() -> None:
+    """The result of the probe and `Contained` have one finding: it was measured once."""
+    measured = measure(Story().whole().entries)
+    assert [(sample.requests, sample.failed) for sample in measured.checks] == [(20, 12), (20, 0), (20, 0), (20, 0)]
+    assert measured.worst == Sample(START + timedelta(minutes=0.5), 20, 12)
+
+
+def test_without_a_count_the_worst_health_check_is_told_as_what_it_is() -> None:
+    """Twenty requests of a probe are never told as users' requests."""
+    words = requests_affected(measure(Story().whole().entries))
+    assert words == (
+        "not counted; at worst 12 of 20 requests failed (60 %) in a health check, 14:30 (measured from outside)"
+    )
+
+
+def test_counted_requests_are_told_with_their_source() -> None:
+    """The last count is told, because the numbers of the first were not complete yet."""
+    story = Story().opened().record(counted([100, 100], [0, 1]), counted([900, 1000, 1000, 1000], [0, 3, 600, 20]))
+    measured = measure(story.entries)
+    words = "623 of 3,900 requests failed (16 %), 14:27 to 14:31 (counted by Cloud Monitoring)"
+    assert requests_affected(measured) == words
+    assert measured_lines(story.entries, measured) == f"- Users: {words}."
+
+
+@pytest.mark.parametrize(
+    "fact", [None, 5, [], {}, {"requests": [1]}, {"start": "yesterday"}, {"source": "x", "requests": ["many"]}]
+)
+def test_a_count_of_another_shape_is_no_count(fact: object) -> None:
+    """A third party's probe may put anything under the name."""
+    finding = Finding(verdict=Verdict.SUCCESS, sentence="", facts={TRAFFIC: fact, "requests": "many", "failed": -1})
+    story = Story().opened().record(StepDone(phase="resolve", step="count", title="", finding=finding))
+    measured = measure(story.entries)
+    assert (measured.checks, measured.traffic) == ([], None)
+    assert requests_affected(measured) == "not counted"
+
+
+def test_a_chart_shows_the_users_only_if_it_has_several_of_their_spans() -> None:
+    """Of an incident of a minute, health checks show more than two counts by the minute."""
+    long, short = Story().whole(), Story().opened().verified()
+    count = counted([100] * 40, [1] * 40)
+    assert measure(long.record(count).entries).of_users
+    assert not measure(short.record(count).entries).of_users
+    assert len(measure(short.entries).samples) == 1
+
+
+def test_users_are_affected_until_containment() -> None:
+    """Before it, until now; without a known beginning, from the detection."""
+    story = Story().whole()
+    assert users_affected_for(story.incident, story.now) == "6 minutes, from 14:28 to 14:34"
+    early = Story().opened()
+    assert users_affected_for(early.incident, early.now + timedelta(minutes=3)) == "5 minutes so far"
+
+
+@pytest.mark.parametrize(("percent", "words"), [(0, "0 %"), (0.04, "under 0.1 %"), (0.4, "0.4 %"), (59.6, "60 %")])
+def test_a_small_share_is_never_rounded_to_nothing(percent: float, words: str) -> None:
+    """Four failures of ten thousand are no zero."""
+    assert percent_words(percent) == words
