@@ -34,7 +34,7 @@ BRIEF = timedelta(minutes=15)
 """The times of a shorter incident are shown to the second."""
 
 _TURN, _SAID, _TOLD, _MORE = range(4)
-"""How much an event matters: a turn of the incident, what people marked, what was told, the rest."""
+"""How much an event matters: a turn of the incident, what people marked, a public message, the rest."""
 
 
 class KeyEvent(NamedTuple):
@@ -82,7 +82,7 @@ def _events(incident: Incident, entries: Sequence[Entry], plan: Plan) -> Iterato
 
 
 class _Writer:
-    """Writes the key event of an entry; it remembers what has been told already."""
+    """Writes the key event of an entry; it remembers which have been written already."""
 
     def __init__(self, incident: Incident, entries: Sequence[Entry], plan: Plan) -> None:
         self.context = SentenceContext.of(incident, plan)

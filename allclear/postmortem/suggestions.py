@@ -1,4 +1,4 @@
-"""Suggestions for the fields that nobody wrote yet: what people said earlier, and what the record shows."""
+"""Suggestions for the fields that no one wrote yet: what people said earlier, and what the record shows."""
 
 from __future__ import annotations
 

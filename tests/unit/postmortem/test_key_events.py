@@ -32,7 +32,7 @@ def test_a_whole_incident_is_told_in_twelve_lines_at_most() -> None:
 
 
 def test_many_decisions_never_push_out_a_turn() -> None:
-    """Thirty decisions leave the turns where they are, and the number of those left out is told."""
+    """Thirty decisions leave the turns where they are, and the number of those left out is given."""
     story = Story().opened().verified().paged().roll_back_proposed().contained()
     for number in range(30):
         story.after(1).record(DecisionMade(text=f"Wait for {number}"), by=BEN)

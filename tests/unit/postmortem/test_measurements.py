@@ -1,4 +1,4 @@
-"""What is counted from health checks and from users' requests, and how it is told."""
+"""What is counted from health checks and from users' requests, and how it is worded."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_without_a_count_the_worst_health_check_is_told_as_what_it_is() -> None:
 
 
 def test_counted_requests_are_told_with_their_source() -> None:
-    """The last count is told, because the numbers of the first were not complete yet."""
+    """The last count counts, because the numbers of the first were not complete yet."""
     story = Story().opened().record(counted([100, 100], [0, 1]), counted([900, 1000, 1000, 1000], [0, 3, 600, 20]))
     measured = measure(story.entries)
     words = "623 of 3,900 requests failed (16 %), 14:27 to 14:31 (counted by Cloud Monitoring)"

@@ -1,4 +1,4 @@
-"""What nobody wrote is suggested from what people said, with its source."""
+"""What no one wrote is suggested from what people said, with its source."""
 
 from __future__ import annotations
 
