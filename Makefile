@@ -30,6 +30,7 @@ $(VENV)/.ready: $(VENV)/.run
 
 setup: $(VENV)/.ready ## Install everything into .venv
 	@echo "Ready. Try: make drill"
+	@command -v allclear >/dev/null || echo 'The command is $(BIN)/allclear. To type only allclear: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 SCENARIO ?=
 drill: $(VENV)/.ready ## Play a whole incident (INTERACTIVE=1: you are asked; SCENARIO=name: which one)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from allclear.company import Company, find_company
 from allclear.domain.action import Client
 from allclear.domain.base import Clock, utc_now
-from allclear.domain.baseline import OwnRecord
+from allclear.domain.baseline import NoRecord, OwnRecord
 from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.scope import Scope
 from allclear.domain.systems import Access, Service
@@ -24,6 +24,7 @@ from allclear.engine.actions.proposals import Proposer
 from allclear.engine.actions.registry import Registry
 from allclear.engine.alerts.intake import Intake
 from allclear.engine.alerts.recovery import RecoveryWatcher
+from allclear.engine.doctor import Doctor
 from allclear.engine.notify.reminders import Reminders
 from allclear.engine.people.facade import People
 from allclear.engine.response.conductor import Conductor
@@ -138,6 +139,7 @@ class Engine:
     approval_timeouts: ApprovalTimeouts
     reminders: Reminders
     recovery: RecoveryWatcher
+    doctor: Doctor
 
     @property
     def simulated(self) -> bool:
@@ -179,6 +181,7 @@ def make_engine(
     approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)
     reminders = Reminders(journal, conductor, proposer, executor, company, clock)
     recovery = RecoveryWatcher(journal, conductor, company, clock)
+    doctor = Doctor(company, registry, context, context.secret, simulated=simulation is not None)
     return Engine(
         settings,
         company,
@@ -195,7 +198,21 @@ def make_engine(
         approval_timeouts,
         reminders,
         recovery,
+        doctor,
     )
+
+
+@asynccontextmanager
+async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
+    """Yield the tests of the systems in this process's environment. They need no journal. Raises ConfigError."""
+    import os  # noqa: PLC0415 - as in `open_engine`
+
+    company, simulation = find_company(settings.company), settings.simulated
+    context = CompanyContext(company, simulation, dict(os.environ), NoRecord())
+    try:
+        yield Doctor(company, Registry.installed(), context, context.secret, simulated=simulation is not None)
+    finally:
+        await context.close()
 
 
 @asynccontextmanager

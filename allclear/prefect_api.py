@@ -86,14 +86,26 @@ class PrefectApi:
             raise
         return str(answer["id"])
 
+    async def add_failed_run(self, flow: str, key: str, *, name: str, reason: str, tags: list[str]) -> None:
+        """Add a run of `flow` that has failed and never ran, once for each key; it shows `reason` to people.
+
+        Raises Unreachable or VendorRefused.
+        """
+        deployment = await self._find_deployment(flow)
+        state = {"type": "FAILED", "name": "Failed", "message": reason}
+        body = {"flow_id": deployment["flow_id"], "name": name, "idempotency_key": key, "tags": tags, "state": state}
+        await self._call("POST", "flow_runs/", body)
+
     async def _deployment(self, flow: str) -> str:
         if flow not in self._deployments:
-            try:
-                answer = await self._call("GET", api_path(flow, self._company))
-            except VendorRefused as error:
-                raise Unreachable(error.message, error.next_step) from error
-            self._deployments[flow] = str(answer["id"])
+            self._deployments[flow] = str((await self._find_deployment(flow))["id"])
         return self._deployments[flow]
+
+    async def _find_deployment(self, flow: str) -> JsonDict:
+        try:
+            return await self._call("GET", api_path(flow, self._company))
+        except VendorRefused as error:
+            raise Unreachable(error.message, error.next_step) from error
 
     async def run_state(self, run: str) -> str:
         """Return the type of the run's state, as RUNNING; empty if Prefect has no such run."""

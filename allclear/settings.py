@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     )
     responder_url: str = Field(default="http://127.0.0.1:8077", description="The address of the responder.")
     alert_token: SecretStr | None = Field(default=None, description="The bearer token that alerts carry.")
+    metrics_open: bool = Field(default=False, description="Whether /metrics needs no token.")
     simulation: Path | None = Field(default=None, description="A file that describes a simulated production.")
     user: str | None = Field(default=None, description="The person at the command line, unless --as names one.")
     heartbeat_url: SecretStr | None = Field(

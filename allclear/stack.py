@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -18,10 +17,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import httpx
 
+from allclear.alert_token import VARIABLE as TOKEN_VARIABLE
+from allclear.alert_token import alert_token
 from allclear.company import companies_root
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.settings import Settings, Simulation
@@ -30,6 +31,9 @@ _START_SECONDS = 120
 """Prefect's server needs up to half a minute the first time, because it creates its database."""
 
 _STOP_SECONDS = 4
+
+_OWNER_ONLY, _OWNER_ONLY_FOLDER, _UMASK = 0o600, 0o700, 0o077
+"""Logs, addresses with secrets and the databases are for their owner alone."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Stack:
         self.home = home
         self.ports = ports
         self.scenario = scenario
-        self.token = os.environ.get("ALLCLEAR_ALERT_TOKEN") or secrets.token_urlsafe(24)
+        self.token = alert_token(home)
         self._children: list[tuple[str, asyncio.subprocess.Process]] = []
 
     @property
@@ -71,7 +75,7 @@ class Stack:
             "ALLCLEAR_COMPANY": self.company,
             "ALLCLEAR_JOURNAL_URL": journal or f"sqlite:///{self.home / 'journal.db'}",
             "ALLCLEAR_RESPONDER_URL": f"http://127.0.0.1:{self.ports.responder}",
-            "ALLCLEAR_ALERT_TOKEN": self.token,
+            TOKEN_VARIABLE: self.token,
             "PREFECT_API_URL": f"http://127.0.0.1:{self.ports.prefect}/api",
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -107,7 +111,8 @@ class Stack:
 
     async def __aenter__(self) -> Self:
         """Start every part and return when all answer. Raises AllclearError with the last lines of the log."""
-        (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=_OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
+        (self.home / "logs").mkdir(exist_ok=True)
         try:
             self.lay_out_prefect()
             await self._spawn("prefect", ["deployments.server", str(self.ports.prefect)])
@@ -155,8 +160,7 @@ class Stack:
     # --- parts ---------------------------------------------------------------------------------------
 
     async def _spawn(self, name: str, module: list[str]) -> None:
-        log = (self.home / "logs" / f"{name}.log").open("wb")
-        with log:
+        with _private_file(self.home / "logs" / f"{name}.log") as log:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -166,6 +170,7 @@ class Stack:
                 stderr=log,
                 env=self.environment,
                 start_new_session=True,
+                umask=_UMASK,
                 preexec_fn=_die_with_parent,
             )
         self._children.append((name, child))
@@ -175,14 +180,17 @@ class Stack:
         database = self.home / "prefect" / "prefect.db"
         if not database.exists() and empty_prefect().exists():
             database.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(empty_prefect(), database)
+            with _private_file(database) as copy:
+                copy.write(empty_prefect().read_bytes())
 
     async def _start_simulation(self, scenario: str) -> None:
         described = self.home / "simulation.json"
         described.unlink(missing_ok=True)
         path = companies_root() / self.company / "drills" / f"{scenario}.yaml"
         await self._spawn("production", ["allclear.simulator", str(path), *([] if self._breaks else ["--wait"])])
-        described.write_text(await self._says("production", "{"))
+        line = await self._says("production", "{")
+        with _private_file(described) as file:
+            file.write(line.encode())
 
     async def _says(self, name: str, start: str) -> str:
         """Return the first line of a part's log that begins with `start`."""
@@ -250,6 +258,13 @@ async def prepare() -> Path:
         (home / "prefect.db").rename(kept)
         shutil.rmtree(home)
     return kept
+
+
+def _private_file(path: Path) -> BinaryIO:
+    """Return the file at `path`, emptied and open for writing, which only its owner can read."""
+    file = path.open("wb", opener=lambda name, flags: os.open(name, flags, _OWNER_ONLY))
+    os.fchmod(file.fileno(), _OWNER_ONLY)
+    return file
 
 
 def _die_with_parent() -> None:

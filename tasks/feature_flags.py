@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar
 
 from pydantic import ConfigDict, Field, RootModel
@@ -14,8 +15,10 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, ParamProblem, Params, Receipt, State
 from allclear.domain.errors import Refused
+from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.supabase import FlagWrite, SupabaseFlags
+from tasks.maintenance_handle import MaintenanceHandle
 
 
 class FlagsHandle(RootModel[list[str]]):
@@ -28,6 +31,28 @@ class FlagsHandle(RootModel[list[str]]):
     def names(self) -> list[str]:
         """Return the names of the flags."""
         return self.root
+
+
+class SupabasePreflight(Preflight):
+    """Reads each flag of each service, and looks whether the key is one that may change it."""
+
+    client: ClassVar[type[Client]] = SupabaseFlags
+
+    @override
+    def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
+        flags = self.context.client(SupabaseFlags)
+        names = [flag for service in services.values() for flag in [*flags_of(service), *_maintenance_flag(service)]]
+        for flag in dict.fromkeys(names):
+            yield PreflightCheck(f"flag {flag}", partial(self._flag, flags, flag))
+
+    async def _flag(self, flags: SupabaseFlags, flag: str) -> Passed | Unproven:
+        state = word(enabled=await flags.enabled(flag))
+        if flags.key_is_public:
+            return Unproven(
+                f"It is {state}, read with a key for browsers: row security may keep it from being changed.",
+                "Use the secret key, or the service_role key, in the variable that systems.yaml names.",
+            )
+        return Passed(f"It can be read: it is {state}.")
 
 
 DEADLINE = timedelta(seconds=15)
@@ -60,6 +85,11 @@ def flags_of(service: Service) -> list[str]:
     return handle.names if handle else []
 
 
+def _maintenance_flag(service: Service) -> list[str]:
+    handle = service.handle(MaintenanceHandle)
+    return [handle.flag] if handle and handle.flag else []
+
+
 def word(*, enabled: bool) -> str:
     """Return `on` or `off`."""
     return "on" if enabled else "off"
@@ -84,6 +114,7 @@ class _SetFlag(Action[FlagParams, FlagState]):
     params: ClassVar[type[Params]] = FlagParams
     state: ClassVar[type[State]] = FlagState
     needs: ClassVar[tuple[type[Client], ...]] = (SupabaseFlags,)
+    preflights: ClassVar[tuple[type[Preflight], ...]] = (SupabasePreflight,)
     handles: ClassVar[tuple[type[Handle], ...]] = (FlagsHandle,)
     fence: ClassVar[Fence] = Fence.VERSION
     to: ClassVar[bool]

@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import ClassVar
 
 from typing_extensions import override
 
-from allclear.domain.action import Finding, Probe, Verdict
+from allclear.domain.action import Client, Finding, Probe, Verdict
 from allclear.domain.base import JsonDict
-from allclear.domain.systems import Smoke, SmokePath
+from allclear.domain.errors import Unreachable
+from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
+from allclear.domain.systems import Service, Smoke, SmokePath
 from allclear.vendors.access import redacted
 from allclear.vendors.web import Web, WebAnswer
 from tasks.service_params import ServiceParams
@@ -27,6 +31,26 @@ _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 
 
+class WebPreflight(Preflight):
+    """Requests the health check of each service, once."""
+
+    client: ClassVar[type[Client]] = Web
+
+    @override
+    def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
+        for name, service in services.items():
+            yield PreflightCheck(name, partial(self._service, name, service.url))
+
+    async def _service(self, name: str, url: str) -> Passed | Unproven:
+        finding = await Health(self.context).check(ServiceParams(service=name))
+        if finding.verdict is Verdict.SUCCESS:
+            return Passed(finding.sentence)
+        step = f"Check {redacted(url)}, and `url` and `health` in systems.yaml."
+        if finding.facts.get("status") is None:
+            raise Unreachable(finding.sentence, step)
+        return Unproven(finding.sentence, step)
+
+
 class Health(Probe[ServiceParams]):
     """Requests the service's own health check."""
 
@@ -34,6 +58,7 @@ class Health(Probe[ServiceParams]):
     title = "Request the health check"
     params = ServiceParams
     # `needs` is empty, because the service itself is not one of the systems in systems.yaml.
+    preflights = (WebPreflight,)
 
     @override
     async def check(self, params: ServiceParams) -> Finding:
@@ -64,6 +89,7 @@ class SmokeTest(Probe[ServiceParams]):
     name = "http.smoke"
     title = "Run the smoke test"
     params = ServiceParams
+    preflights = (WebPreflight,)
 
     @override
     async def check(self, params: ServiceParams) -> Finding:

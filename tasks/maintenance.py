@@ -27,12 +27,14 @@ from allclear.domain.action import (
 from allclear.domain.approval import ONE_PERSON, ONE_PERSON_WITH_REASON
 from allclear.domain.base import JsonDict
 from allclear.domain.errors import Refused
+from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.supabase import SupabaseFlags
 from tasks import feature_flags
 from tasks.cloud_run import traffic_state
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
+from tasks.cloud_run.preflights import CloudRunPreflight
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached, unfit
 from tasks.feature_flags import FlagState
 from tasks.maintenance_handle import MaintenanceHandle
@@ -66,7 +68,12 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
     state: ClassVar[type[State]] = MaintenanceState
     needs: ClassVar[tuple[type[Client], ...]] = (CloudRun, SupabaseFlags)
     handles: ClassVar[tuple[type[Handle], ...]] = (MaintenanceHandle,)
+    preflights: ClassVar[tuple[type[Preflight], ...]] = (CloudRunPreflight, feature_flags.SupabasePreflight)
     fence: ClassVar[Fence] = Fence.VERSION
+
+    @override
+    def clients(self, params: CloudRunParams) -> tuple[type[Client], ...]:
+        return (SupabaseFlags,) if self.mode(params).flag else (CloudRun,)
 
     def mode(self, params: CloudRunParams) -> MaintenanceHandle:
         """Return the flag or the revision of the service's maintenance. Raises ConfigError if systems.yaml has none."""

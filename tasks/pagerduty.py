@@ -6,7 +6,9 @@ answer to a write is the only proof. Writing again under the same key changes no
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -14,8 +16,10 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.errors import Refused
-from allclear.vendors.pagerduty import PagerDuty, Urgency, fitting
+from allclear.domain.errors import Denied, Refused
+from allclear.domain.preflight import PlannedUse, Preflight, PreflightCheck, Unproven
+from allclear.domain.systems import Service
+from allclear.vendors.pagerduty import KEY_LENGTH, PagerDuty, Urgency, fitting
 
 DEADLINE = timedelta(seconds=15)
 
@@ -47,12 +51,35 @@ class PageState(State):
         return self.status
 
 
+class PagerDutyPreflight(Preflight):
+    """Tests the form of the routing key and the address. More cannot be read with a routing key."""
+
+    client: ClassVar[type[Client]] = PagerDuty
+
+    @override
+    def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
+        yield PreflightCheck("routing key", partial(self._routing_key, self.context.client(PagerDuty)))
+
+    async def _routing_key(self, pager: PagerDuty) -> Unproven:
+        if not pager.key_fits:
+            raise Denied(
+                f"This is no routing key: one has {KEY_LENGTH} letters and digits.",
+                "Copy the integration key of an Events API v2 integration of your service in PagerDuty.",
+            )
+        await pager.check_reachable()
+        return Unproven(
+            "PagerDuty answers, and the key has the form of a routing key. Whether it is accepted shows only a page.",
+            'Page once: allclear act COMPANY pagerduty.page incident=TEST summary="A test" --reason test --as NAME.',
+        )
+
+
 class _Page(Action[PageOf, PageState]):
     """The base of all events of a page."""
 
     params: ClassVar[type[Params]] = PageOf
     state: ClassVar[type[State]] = PageState
     needs: ClassVar[tuple[type[Client], ...]] = (PagerDuty,)
+    preflights: ClassVar[tuple[type[Preflight], ...]] = (PagerDutyPreflight,)
     fence: ClassVar[Fence] = Fence.KEY
     approval: ClassVar[ApprovalPolicy | None] = None
     to: ClassVar[PageStatus]

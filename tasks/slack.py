@@ -6,7 +6,9 @@ rewrites the links in it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
@@ -15,7 +17,9 @@ from typing_extensions import override
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
 from allclear.domain.approval import ApprovalPolicy
 from allclear.domain.base import digest
-from allclear.domain.errors import Refused
+from allclear.domain.errors import Denied, Refused
+from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
+from allclear.domain.systems import Service
 from allclear.vendors.slack import Slack, SlackMessage
 
 DEADLINE = timedelta(seconds=15)
@@ -47,6 +51,30 @@ class MessageState(State):
         return self.text.strip().partition("\n")[0] or "nothing posted"
 
 
+class SlackPreflight(Preflight):
+    """Tests the token, its permissions, and each channel that the plan names."""
+
+    client: ClassVar[type[Client]] = Slack
+
+    @override
+    def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
+        slack = self.context.client(Slack)
+        yield PreflightCheck("token", partial(self._token, slack))
+        named = [str(use.params.get("channel") or slack.channel).removeprefix("#") for use in uses]
+        for channel in dict.fromkeys(name for name in named if "{" not in name):
+            yield PreflightCheck(f"#{channel}", partial(self._channel, slack, channel))
+
+    async def _token(self, slack: Slack) -> Passed:
+        scopes = await slack.scopes()
+        if scopes and "chat:write" not in scopes:
+            raise Denied("The token lacks the scope chat:write, so it cannot post.", "Add it, and reinstall the app.")
+        return Passed("The token is valid" + (" and may post." if scopes else "."))
+
+    async def _channel(self, slack: Slack, channel: str) -> Passed:
+        await slack.check_readable(channel)
+        return Passed("The bot is in the channel and can read it.")
+
+
 class PostMessage(Action[MessageParams, MessageState]):
     """Posts a message in a channel, or updates it."""
 
@@ -55,6 +83,7 @@ class PostMessage(Action[MessageParams, MessageState]):
     params = MessageParams
     state = MessageState
     needs: ClassVar[tuple[type[Client], ...]] = (Slack,)
+    preflights: ClassVar[tuple[type[Preflight], ...]] = (SlackPreflight,)
     fence = Fence.NONE
     approval: ClassVar[ApprovalPolicy | None] = None
     text_params = ("text",)

@@ -5,7 +5,9 @@ Statuspage has no idempotency key. Ours is in the incident's metadata, and every
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -13,7 +15,9 @@ from typing_extensions import override
 
 from allclear.domain.action import Action, Change, Client, Fence, Finding, Params, Receipt, State, Verdict
 from allclear.domain.approval import SPEAKERS, Fallback
-from allclear.domain.errors import Refused
+from allclear.domain.errors import NotFound, Refused
+from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck
+from allclear.domain.systems import Service
 from allclear.vendors.statuspage import PublicStatus, Statuspage
 
 DEADLINE = timedelta(seconds=30)
@@ -73,11 +77,34 @@ class PageIncident(State):
         return self.status not in {"none", "resolved"}
 
 
+class StatuspagePreflight(Preflight):
+    """Tests the key, the page, and each component that systems.yaml names."""
+
+    client: ClassVar[type[Client]] = Statuspage
+
+    @override
+    def checks(self, services: Mapping[str, Service], uses: list[PlannedUse]) -> Iterator[PreflightCheck]:
+        site = self.context.client(Statuspage)
+        wanted = [component for service in services.values() for component in service.status_components]
+        yield PreflightCheck(f"page {site.page}", partial(self._page, site, wanted))
+
+    async def _page(self, site: Statuspage, wanted: list[str]) -> Passed:
+        components = await site.components()
+        if missing := [component for component in wanted if component not in components]:
+            there = ", ".join(f"{name} is {key}" for key, name in components.items()) or "none"
+            raise NotFound(
+                f"The page has no component {' and no component '.join(missing)}.",
+                f"Correct `status_components` in systems.yaml; the components are: {there}.",
+            )
+        return Passed("The page and its components can be read.")
+
+
 class _OnPage(Action[OfPage, PageIncident]):
     """The base of all changes of our incident on the page."""
 
     state: ClassVar[type[State]] = PageIncident
     needs: ClassVar[tuple[type[Client], ...]] = (Statuspage,)
+    preflights: ClassVar[tuple[type[Preflight], ...]] = (StatuspagePreflight,)
     fence: ClassVar[Fence] = Fence.NONE
     approval = SPEAKERS
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from allclear.cli.root import app
 from allclear.domain.errors import AllclearError
 
-_MODULES = ("overview", "answers", "response", "incidents", "on_call", "alerts", "drills", "company", "start")
+_MODULES = ("overview", "answers", "response", "incidents", "on_call", "alerts", "drills", "company", "doctor", "start")
 """Each module adds its commands when it is imported."""
 
 _ALONE = {"check": "company", "init": "company", "schema": "company"}

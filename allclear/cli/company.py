@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,6 +14,7 @@ import typer
 from allclear.cli.root import PREPARE, AsJson, app, out, print_json, print_line
 from allclear.company import Diagnostic, check_company, companies_root, company_names
 from allclear.company.diagnostics import display_path, suggestion
+from allclear.company.load import RUNBOOKS_VARIABLE, in_clone
 from allclear.company.scaffold import NewCompany, Question, new_folder, questions, valid_answer, write_new_company
 from allclear.company.show_runbook import ShownRunbook
 from allclear.company.traceability import LINES, document_lines
@@ -22,7 +25,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.schemas import FILE_KINDS, FOLDER, file_name, schema_of, write_schemas
 
-_STYLE = {"error": "bold red", "warning": "yellow", "assumed": "dim"}
+_STYLE = {"error": "bold red", "warning": "yellow", "assumed": "dim", "here": "yellow"}
 
 
 @app.command(rich_help_panel=PREPARE)
@@ -30,7 +33,10 @@ def check(
     company: Annotated[str, typer.Argument(help="A folder under runbooks/; all of them if left out.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Check a company's folder: each error, blank and assumption with its line. Exit code 1 if there is an error."""
+    """Check a company's folder: each error, blank and assumption with its line, and each secret that is not set here.
+
+    Exit code 1 if there is an error.
+    """
     names = company_names()
     if company:
         _require_company(company)
@@ -38,7 +44,7 @@ def check(
         raise NotFound(f"There is no company in {display_path(companies_root())}.", "Write one: allclear init COMPANY.")
     capabilities = Registry.installed()
     found = {
-        name: check_company(companies_root() / name, capabilities, PLACEHOLDERS, check_drills)
+        name: check_company(companies_root() / name, capabilities, PLACEHOLDERS, check_drills, _environment_variable)
         for name in ([company] if company else names)
     }
     every = [diagnostic for diagnostics in found.values() for diagnostic in diagnostics]
@@ -49,6 +55,10 @@ def check(
             _print_diagnostics(name, diagnostics)
     if any(diagnostic.level == "error" for diagnostic in every):
         raise typer.Exit(1)
+
+
+def _environment_variable(name: str) -> str:
+    return os.environ.get(name, "").strip()
 
 
 def _require_company(name: str) -> None:
@@ -138,13 +148,42 @@ def init(  # noqa: PLR0913, PLR0917 - one option for each question; typer passes
         "tech_lead": tech_lead,
     }
     answers = {name: text.strip() for name, text in given.items() if text is not None}
-    if not yes and sys.stdin.isatty():
+    unanswered = [asked for asked in questions(company) if asked.name not in answers]
+    if not yes and _at_terminal():
         print_line("Press Enter to take the answer in [brackets], or to leave a blank that `allclear check` reports.")
-        answers |= {asked.name: _ask(asked) for asked in questions(company) if asked.name not in answers}
+        answers |= {asked.name: _ask(asked) for asked in unanswered}
+    elif not yes:
+        answers |= _piped(unanswered)
     start = NewCompany.read(company, answers)
     write_new_company(start, folder)
     write_schemas(folder.parent / FOLDER, Registry.installed())
     _print_next_steps(folder)
+
+
+def _at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _piped(unanswered: list[Question]) -> dict[str, str]:
+    """Return the answers on standard input: one a line, in the order of the questions. An empty line takes the default.
+
+    Raises ConfigError for an answer that does not fit its question, and for more lines than questions.
+    """
+    lines = iter(sys.stdin or ())
+    answers: dict[str, str] = {}
+    for question, line in zip(unanswered, lines, strict=False):
+        answers[question.name] = answer = line.strip() or question.default
+        print_line(f"{question.question}: {answer or '(left blank)'}")
+        valid_answer(question, answer)
+    if any(line.strip() for line in lines):
+        raise ConfigError(
+            f"Standard input has more lines than the {len(unanswered)} questions.",
+            f"Give one answer a line, in this order: {'; '.join(asked.question for asked in unanswered)}.",
+        )
+    if answers and len(answers) < len(unanswered):
+        left = len(unanswered) - len(answers)
+        print_line(f"Standard input ended: the other {left} keep their defaults or stay blank.")
+    return answers
 
 
 def _ask(question: Question) -> str:
@@ -166,6 +205,8 @@ def _print_next_steps(folder: Path) -> None:
     found = check_company(folder, Registry.installed(), PLACEHOLDERS, check_drills)
     blanks = sum(diagnostic.level == "warning" for diagnostic in found)
     print_line(f"Wrote {display_path(folder)}{f', with {blanks} blanks to fill in' if blanks else ''}. Next:")
+    if not in_clone(folder):
+        print_line(f"  export {RUNBOOKS_VARIABLE}={shlex.quote(str(folder.parent.resolve()))}")
     print_line(f"  allclear check {name}")
     print_line(f"  allclear drill --company {name}")
     print_line(f"  ALLCLEAR_COMPANY={name} allclear up --simulated")

@@ -22,6 +22,8 @@ from allclear.cli.root import (
     print_line,
     run,
 )
+from allclear.domain.durations import counted
+from allclear.domain.errors import ConfigError
 from allclear.domain.records import By
 from allclear.engine.people.assess import read_facts
 from allclear.engine.people.declare import Declaration
@@ -71,10 +73,10 @@ def respond(  # noqa: PLR0913, PLR0917 - the fields of a declaration
 
 
 async def _walk(declared: Declaration) -> None:
-    """Print what each step of the runbook would do now."""
+    """Print what each step of the runbook would do now. Raises ConfigError if one lacks a secret or a setting."""
     async with open_engine() as engine:
         opened = engine.people.opening(declared, By(actor="allclear", via="dry run"))
-        phase = None
+        phase, wrong = None, list[ConfigError]()
         async for step in engine.dry_run.walk(dry_run_incident(opened), engine.company.runbook(declared.runbook)):
             if step.phase is not phase:
                 phase = step.phase
@@ -83,7 +85,12 @@ async def _walk(declared: Declaration) -> None:
             print_line(f"{step.title}: {step.sentence}{f'  [asks {asked}]' if asked else ''}")
             for line in (*step.details, *(f"refused: {refusal}" for refusal in step.refusals)):
                 print_line(f"    {line}")
+            wrong += [step.error] if isinstance(step.error, ConfigError) else []
     print_line("Dry run: nothing was written, sent or changed.")
+    if wrong:
+        sentences = " ".join(dict.fromkeys(error.message for error in wrong))
+        cannot = f"{counted(len(wrong), 'step')} cannot be done: {sentences}"
+        raise ConfigError(cannot, "Test each system: allclear doctor.")
 
 
 @app.command(rich_help_panel=RESPOND)

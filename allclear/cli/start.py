@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from allclear.alert_token import VARIABLE as TOKEN_VARIABLE
+from allclear.alert_token import token_file
 from allclear.cli.root import REHEARSE, RUN, app, out, print_line, run, run_until_stopped
 from allclear.company import find_company
-from allclear.domain.errors import ConfigError
+from allclear.domain.durations import counted
+from allclear.domain.errors import AllclearError, ConfigError
 from allclear.drill.script import find_script, first_script
 from allclear.journal.url import has_secrets, shown
 from allclear.settings import load_settings
@@ -21,7 +26,7 @@ _EXPORTED = (
     "ALLCLEAR_COMPANY",
     "ALLCLEAR_JOURNAL_URL",
     "ALLCLEAR_RESPONDER_URL",
-    "ALLCLEAR_ALERT_TOKEN",
+    TOKEN_VARIABLE,
     "ALLCLEAR_SIMULATION",
     "PREFECT_API_URL",
 )
@@ -93,10 +98,35 @@ async def _keep_up(stack: Stack, company: str) -> None:
     print_line(f"Starting everything for {company}; the first time takes half a minute …")
     async with stack:
         print_addresses(stack)
+        tests = asyncio.create_task(_test_systems(stack))
         try:
             await stack.watch()
         except asyncio.CancelledError:  # Ctrl-C, SIGTERM, SIGHUP
             print_line("Stopping …")
+        finally:
+            tests.cancel()
+
+
+async def _test_systems(stack: Stack) -> None:
+    """Say which secrets are missing and which systems cannot be used, before an incident needs them."""
+    if stack.scenario:
+        return  # a simulated production has its own secrets
+    from allclear.bootstrap import open_doctor  # noqa: PLC0415 - it takes a second, beside the start of the parts
+
+    try:
+        async with open_doctor(stack.settings) as doctor:
+            reports = [report for report in await doctor.examine() if report.problem]
+    except AllclearError as error:
+        print_line(str(error))
+        return
+    failed = [report for report in reports if report.failed]
+    if not failed:
+        print_line("Every system that the plan uses answers. More: allclear doctor")
+        return
+    out.print(f"NOT READY for an incident: {counted(len(failed), 'problem')}.", style="bold red")
+    for report in failed:
+        print_line(f"  {report.system}: {report.sentence}\n    → {report.next_step}")
+    print_line("Test again, also in another terminal: allclear doctor")
 
 
 def print_addresses(stack: Stack) -> None:
@@ -116,6 +146,15 @@ def print_addresses(stack: Stack) -> None:
     for name in _EXPORTED:
         if name == "ALLCLEAR_JOURNAL_URL" and has_secrets(journal):
             print_line(f"  # {name} as in this terminal: it holds a password")
+        elif name == TOKEN_VARIABLE:
+            print_line(_token_line(stack))
         elif name in stack.environment:
             print_line(f"  export {name}={stack.environment[name]}")
     print_line("Ctrl-C stops everything.")
+
+
+def _token_line(stack: Stack) -> str:
+    """Return the line that gives the alert token to another terminal. The token itself is not printed."""
+    if os.environ.get(TOKEN_VARIABLE, "").strip():
+        return f"  # {TOKEN_VARIABLE} as in this terminal: it is a secret"
+    return f'  export {TOKEN_VARIABLE}="$(cat {shlex.quote(str(token_file(stack.home)))})"'

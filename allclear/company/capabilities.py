@@ -17,6 +17,8 @@ class AlertSourceType(Protocol):
     """A kind of alert source, as far as systems.yaml is concerned."""
 
     title: ClassVar[str]
+    accepts_alert_token: ClassVar[bool]
+    """Whether ALLCLEAR_ALERT_TOKEN is accepted too, so that it needs no secret of its own."""
     options: ClassVar[type[BaseModel]]
     """The options that a source may or must have beside `secret`."""
 

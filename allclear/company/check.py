@@ -22,6 +22,7 @@ from allclear.company.checks.reminders import check_reminders
 from allclear.company.checks.rotas import check_rotas
 from allclear.company.checks.routes import check_routes, check_runbook_files
 from allclear.company.checks.runbooks import check_runbooks
+from allclear.company.checks.secrets import check_secrets
 from allclear.company.checks.severities import check_severities
 from allclear.company.checks.systems import check_systems
 from allclear.company.diagnostics import Diagnostic
@@ -37,11 +38,13 @@ def check_company(
     capabilities: Capabilities,
     post_mortem_placeholders: Mapping[str, str] | None = None,
     extra_check: DraftCheck | None = None,
+    secret: Callable[[str], str] | None = None,
 ) -> list[Diagnostic]:
     """Return everything that is wrong, without effect or assumed in `folder`, errors first.
 
     A file that cannot be read does not hide the errors in the others. Without `post_mortem_placeholders`, the
-    post-mortem's template only has to exist. Reads files, and connects to nothing.
+    post-mortem's template only has to exist. With `secret`, which returns what an environment variable holds, the
+    secrets that are not set here are listed. Reads files, and connects to nothing.
     """
     draft = read_draft(folder)
     found = chain(
@@ -65,6 +68,7 @@ def check_company(
         check_traceability(draft),
         extra_check(draft) if extra_check else (),
         list_assumptions(draft),
+        check_secrets(draft, capabilities, secret) if secret else (),
     )
     # Runbooks that share a base find the same error in it: it is reported once.
     return sorted(dict.fromkeys(found), key=lambda diagnostic: diagnostic.sort_key)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Level = Literal["error", "warning", "assumed"]
+Level = Literal["error", "warning", "assumed", "here"]
 
-_ORDER: dict[Level, int] = {"error": 0, "warning": 1, "assumed": 2}
+_ORDER: dict[Level, int] = {"error": 0, "warning": 1, "assumed": 2, "here": 3}
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Diagnostic:
     """One sentence about one line of a file, and the next step for the person who wrote it.
 
     `error`: a response would fail because of it. `warning`: the response works, but something is missing or has no
-    effect. `assumed`: a value that the company's own document does not state.
+    effect. `assumed`: a value that the company's own document does not state. `here`: something that is missing on this
+    machine, and may be there on the machine that responds.
     """
 
     level: Level

@@ -25,6 +25,8 @@ T = TypeVar("T", bound=BaseModel | YamlFile)
 PLAN = "plan.yaml"
 SYSTEMS = "systems.yaml"
 RUNBOOKS_VARIABLE = "ALLCLEAR_RUNBOOKS"
+_CLONE = Path(__file__).resolve().parents[2]
+"""The repository that holds this package."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,30 @@ def companies_root() -> Path:
     if named:
         root = Path(named).expanduser()
         if not root.is_dir():
-            raise ConfigError(f"{RUNBOOKS_VARIABLE} names {named}, which is not a folder.", "Correct it, or unset it.")
+            raise ConfigError(
+                f"{RUNBOOKS_VARIABLE} names {named}, which is not a folder.",
+                "Correct it, unset it, or write a company into it: allclear init COMPANY.",
+            )
         return root
     here = Path.cwd() / "runbooks"
-    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "runbooks"
+    return here if here.is_dir() else _CLONE / "runbooks"
+
+
+def new_companies_root() -> Path:
+    """Return the folder in which `init` writes a company's folder; it may not exist yet.
+
+    That is `ALLCLEAR_RUNBOOKS`, else `runbooks` in the working directory. Anywhere inside this repository it is the
+    repository's own.
+    """
+    if named := os.environ.get(RUNBOOKS_VARIABLE, ""):
+        return Path(named).expanduser()
+    here = Path.cwd() / "runbooks"
+    return _CLONE / "runbooks" if in_clone(here) and not here.is_dir() else here
+
+
+def in_clone(path: Path) -> bool:
+    """Return whether `path` is inside this repository."""
+    return path.resolve().is_relative_to(_CLONE)
 
 
 def company_names() -> list[str]:

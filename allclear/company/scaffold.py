@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from allclear.company.diagnostics import display_path
-from allclear.company.load import companies_root, load_company
+from allclear.company.load import load_company, new_companies_root
 from allclear.domain.errors import ConfigError
 
 STARTER = Path(__file__).with_name("starter")
@@ -109,8 +109,7 @@ def new_folder(name: str) -> Path:
             f"{name!r} cannot be the name of a company's folder: use lower case letters, digits, `-` and `_`.",
             f"Try: allclear init {near or 'acme'}.",
         )
-    root = companies_root()
-    folder = (root if root.is_dir() else Path("runbooks")) / name
+    folder = new_companies_root() / name
     if folder.exists() or folder.is_symlink():
         raise ConfigError(
             f"{display_path(folder)} exists already and was not changed.",

@@ -63,6 +63,10 @@ class YamlFile:
         """Return a diagnostic about an assumption at `place`, which people have to confirm."""
         return self._diagnostic("assumed", place, sentence, next_step)
 
+    def here(self, place: Place, sentence: str, next_step: str) -> Diagnostic:
+        """Return a diagnostic about this machine, because of the value at `place`."""
+        return self._diagnostic("here", place, sentence, next_step)
+
     def _diagnostic(self, level: Level, place: Place, sentence: str, next_step: str) -> Diagnostic:
         path, line = self.locate(place)
         return Diagnostic(level, display_path(path), line, sentence, next_step)

@@ -17,6 +17,7 @@ from pydantic import Field
 from allclear.domain.approval import ONE_PERSON, ApprovalPolicy, Fallback
 from allclear.domain.base import Candidate, JsonDict, Model, digest
 from allclear.domain.baseline import OwnRecord
+from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Access, Handle, Service
 
 AS_INTENDED = "It is as intended."
@@ -173,6 +174,8 @@ class Action(ABC, Generic[P, S]):
     """Vendors that it also uses if systems.yaml has them."""
     handles: ClassVar[tuple[type[Handle], ...]] = ()
     """What systems.yaml must give the service that it acts on."""
+    preflights: ClassVar[tuple[type[Preflight], ...]] = ()
+    """The read-only tests of the vendors that it talks to."""
     fence: ClassVar[Fence] = Fence.NONE
     chooses: ClassVar[str] = ""
     """The parameter that a person chooses if `plan` was refused with candidates."""
@@ -193,6 +196,10 @@ class Action(ABC, Generic[P, S]):
 
     def __init__(self, context: ActionContext) -> None:
         self.context = context
+
+    def clients(self, params: P) -> tuple[type[Client], ...]:  # noqa: ARG002 - the port
+        """Return the vendors that an act with these parameters talks to; by default, all that it needs."""
+        return self.needs
 
     @classmethod
     def service_of(cls, params: P, services: Mapping[str, Service]) -> str | None:  # noqa: ARG003 - the port
@@ -259,6 +266,7 @@ class Probe(ABC, Generic[P]):
     needs: ClassVar[tuple[type[Client], ...]] = ()
     uses: ClassVar[tuple[type[Client], ...]] = ()
     handles: ClassVar[tuple[type[Handle], ...]] = ()
+    preflights: ClassVar[tuple[type[Preflight], ...]] = ()
     reports_serving: ClassVar[bool] = False
     """Whether its fact `serving_all` names the revisions that serve all users of the `service` in its parameters."""
 

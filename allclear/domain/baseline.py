@@ -38,3 +38,15 @@ class OwnRecord(Protocol):
     def onset(self, service: str) -> datetime | None:
         """Return when the newest open incident of `service` began; None without one."""
         ...
+
+
+class NoRecord:
+    """The record where there is no journal, as when systems are tested."""
+
+    def baselines(self, resource: str, before: datetime) -> Sequence[Baseline]:  # noqa: ARG002 - the port
+        """Return no baselines."""
+        return ()
+
+    def onset(self, service: str) -> datetime | None:  # noqa: ARG002 - the port
+        """Return that no incident is open."""
+        return None

@@ -22,6 +22,7 @@ from allclear.domain.plan import (
 from allclear.domain.reminder import ON_CALL, RECOVERY, Reminder, known_roles, last_given, level_given
 from allclear.domain.template_values import LEAD
 from allclear.domain.text import answer_commands, plain
+from allclear.domain.ways import page_tried_at
 
 POSTPONED_BY = timedelta(minutes=10)
 """How long an escalation is postponed when a new check finds the service healthy."""
@@ -53,7 +54,7 @@ def _of(plan: Plan, level: EscalationLevel) -> tuple[str, ...]:
 
 def page_escalation(plan: Plan, incident: Incident, taken: Sequence[RotaOverride]) -> Iterator[Reminder]:
     """Yield one reminder for each layer of the rota in turn, then those of the escalation policy."""
-    paged = incident.paged_at
+    paged = page_tried_at(incident)
     if paged is None or incident.acknowledged_at is not None:
         return
     waited, level = timedelta(0), 0
@@ -80,7 +81,7 @@ def _rota(plan: Plan) -> Rota | None:
 
 def question_escalation(plan: Plan, incident: Incident) -> Iterator[Reminder]:
     """Yield the escalation of every open question; a person's step has targets of its own instead."""
-    if incident.paged_at and incident.acknowledged_at is None:
+    if page_tried_at(incident) and incident.acknowledged_at is None:
         return  # the page itself escalates to the same people
     for state in incident.open_asks:
         if state.ask.kind is not AskKind.STEP or state.ask.phase == RECOVERY:

@@ -23,6 +23,7 @@ from allclear.domain.plan import (
 from allclear.domain.reminder import MANUAL, ON_CALL, Reminder, known_roles, last_given, level_given
 from allclear.domain.template_values import LEAD
 from allclear.domain.text import clock, plain, stamp
+from allclear.domain.ways import page_reminders
 
 LEFT_AGAIN_AFTER = timedelta(days=1)
 """How often people are reminded of what is still in place."""
@@ -41,6 +42,7 @@ def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()
         due += _deadline_reminders(plan, incident)
         if not incident.over:
             due += [*page_escalation(plan, incident, taken), *question_escalation(plan, incident)]
+            due += page_reminders(plan, incident)
             due += _updates(plan, incident)
             due += _news(plan, incident)
     return sorted(

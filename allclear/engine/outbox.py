@@ -126,11 +126,25 @@ class OutboxDelivery:
         return ready
 
     async def _do(self, message: OutboxMessage) -> bool:
-        if message.kind is not OutboxKind.START:
+        if message.kind is OutboxKind.RESUME:
             return await self._wake(message)
+        if message.kind is OutboxKind.ALARM:
+            return await self._show_alarm(message)
         incident, flow = read_incident(self._journal, message.incident), str(message.detail["flow"])
         if not incident.over or flow in _AFTER_THE_END:
             await start_run(self._prefect, incident, flow, message.key)
+        return True
+
+    async def _show_alarm(self, message: OutboxMessage) -> bool:
+        """Show a failed run on Prefect's dashboard, where automations for failed runs notice it too."""
+        incident = read_incident(self._journal, message.incident)
+        await self._prefect.add_failed_run(
+            "respond",
+            f"{message.key} {_opened(incident)}",
+            name=f"{incident.id} NO WAY IS LEFT TO TELL PEOPLE",
+            reason=f"Every page and message about {incident.id} failed. Read it: allclear show {incident.id}",
+            tags=tags_of(incident),
+        )
         return True
 
     async def _wake(self, message: OutboxMessage) -> bool:

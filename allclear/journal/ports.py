@@ -30,6 +30,8 @@ class OutboxKind(StrEnum):
     """Start the flow run of a phase."""
     RESUME = "resume"
     """Resume the flow runs that wait for a person's answer, which is in the journal."""
+    ALARM = "alarm"
+    """Show that no way is left to tell people."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ before. Transactions that need different locks write at the same time. Reading s
 *Timeouts*: waiting for a lock, an answer or the network ends (`_PATIENCE`, `_SESSION`). A process that is stopped in
 the middle of a transaction loses the transaction.
 
-The address must lead to the server itself, or to a pooler that gives each client a session of its own.
+The address must lead to the server itself, or to a pooler that gives each client a session of its own (`pooler.py`).
 
 *Source:* PostgreSQL 18: 13.2 Transaction Isolation, 13.3.5 Advisory Locks, 19.5.1 (fsync, synchronous_commit), 19.11.1
 (timeouts), 32.1.2 (the connection's parameters), appendix A (SQLSTATE).
@@ -36,6 +36,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from allclear.domain.errors import JournalError
 from allclear.journal.database import Database, Sentence, first_line
 from allclear.journal.liveness import Liveness
+from allclear.journal.pooler import require_sessions
 from allclear.journal.url import without_secrets
 
 log = logging.getLogger("allclear.journal")
@@ -102,6 +103,7 @@ class PostgresDatabase(Database):
         with self.plain_errors():
             self.engine = _engine(url)
             try:
+                require_sessions(self.engine, url, self.shown)
                 self._require_durable()
                 self._bring_up_to_date()
             except BaseException:

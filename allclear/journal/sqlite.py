@@ -25,6 +25,8 @@ from allclear.journal.database import Database, Sentence, first_line
 from allclear.journal.liveness import Liveness
 
 _BUSY_SECONDS = 3
+_OWNER_ONLY, _FOR_OTHERS = 0o600, 0o077
+"""The mode of the journal's files, and the bits that give rights to its group and to others."""
 
 _NOT_OURS = "Give this user the right to write to the file and its folder."
 _SENTENCES = (
@@ -53,6 +55,7 @@ class SqliteDatabase(Database):
         self._watcher: PoolProxiedConnection | None = None
         with self.plain_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
+            _keep_private(path)
             self._turn_file = os.open(f"{path}.turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             self.engine = self._engine(url)
             try:
@@ -155,6 +158,19 @@ class SqliteDatabase(Database):
             if mark in words.lower():
                 return what, next_step
         return f"failed: {words}", "Look at the database."
+
+
+def _keep_private(path: Path) -> None:
+    """Create the file if it is missing, and let only its owner read it and its log. Raises OSError.
+
+    SQLite gives the files of its write-ahead log the mode of the database.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, _OWNER_ONLY))
+    for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        # Another process may remove the log meanwhile, and a file that belongs to another user keeps its mode.
+        with suppress(FileNotFoundError, PermissionError):
+            if file.stat().st_mode & _FOR_OTHERS:
+                file.chmod(_OWNER_ONLY)
 
 
 @lru_cache

@@ -22,7 +22,7 @@ from allclear.responder.limits import RETRY_AFTER, Limits
 from allclear.responder.metrics import Metrics, RequestMetrics
 from allclear.responder.readiness import ReadinessCheck
 from allclear.responder.routes.alerts import IntakeServices, alert_routes, intake_routes
-from allclear.responder.routes.auth import require_token, require_token_unless_local
+from allclear.responder.routes.auth import admit_all, require_token
 from allclear.responder.routes.health import health_routes
 from allclear.responder.routes.incidents import incident_routes
 from allclear.responder.scrubber import Scrubber
@@ -34,6 +34,7 @@ from allclear.responder.workers.incident_worker import IncidentWorker
 from allclear.responder.workers.outbox_worker import OutboxWorker
 from allclear.responder.workers.run_recovery import RunRecovery
 from allclear.responder.workers.supervisor import Supervisor
+from allclear.responder.workers.system_tests import STUCK_AFTER, SystemTests
 from allclear.responder.workers.timers import Timers
 
 _STUCK = 30.0
@@ -86,9 +87,12 @@ class _Parts:
         self._inbox = InboxWorker(engine, self._incidents.wake)
         self._outbox = OutboxWorker(OutboxDelivery(engine.journal, self._prefect, engine.company))
         self.metrics = Metrics(engine, self._supervisor, limits)
-        self.readiness = ReadinessCheck(engine.journal, self._supervisor, limits)
+        self._systems = SystemTests(engine.doctor)
+        self.readiness = ReadinessCheck(engine.journal, self._supervisor, limits, self._systems)
         self.writer = InboxWriter(engine.journal, self.metrics.append_seconds.observe)
-        self._heartbeat = heartbeat_of(engine.settings, ReadinessCheck(engine.journal, self._supervisor, limits))
+        self._heartbeat = heartbeat_of(
+            engine.settings, ReadinessCheck(engine.journal, self._supervisor, limits, self._systems)
+        )
 
     def arrived(self) -> None:
         """Wake the inbox worker, from any thread."""
@@ -115,6 +119,8 @@ class _Parts:
             start("recovery", self._timers.recovery, stuck_after=_STUCK)
             start("reminders", self._timers.reminders, stuck_after=_STUCK_OUTSIDE)
             start("incidents", self._incidents.run, stuck_after=_STUCK)
+            if not self.engine.simulated:
+                start("system-tests", self._systems.run, stuck_after=STUCK_AFTER)
         if self._heartbeat:
             start("heartbeat", self._heartbeat.run, stuck_after=self._heartbeat.stuck_after)
         self._inbox.arrived.set()
@@ -135,7 +141,8 @@ def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     app.include_router(intake_routes(intake))
     app.include_router(alert_routes(engine.journal, parts.arrived, guard))
     app.include_router(incident_routes(engine, guard))
-    app.include_router(health_routes(engine, parts.readiness, parts.metrics, require_token_unless_local(token)))
+    metrics_guard = admit_all if engine.settings.metrics_open else guard
+    app.include_router(health_routes(engine, parts.readiness, parts.metrics, metrics_guard))
 
 
 def _without_needless_422(describe: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:

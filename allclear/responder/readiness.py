@@ -1,4 +1,7 @@
-"""The readiness check behind /readyz and the heartbeat: the journal is writable and the background loops progress."""
+"""The readiness check behind /readyz and the heartbeat.
+
+The journal is writable, the background loops make progress, no secret is missing, and no system refuses us.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from allclear.domain.errors import JournalError
 from allclear.journal.ports import Journal
 from allclear.responder.limits import Limits
 from allclear.responder.workers.supervisor import Supervisor
+from allclear.responder.workers.system_tests import SystemTests
 
 log = logging.getLogger("allclear.responder")
 
@@ -21,10 +25,14 @@ _CACHED = 1.0
 
 
 class ReadinessCheck:
-    """The check whether the journal is writable, and whether each background loop makes progress."""
+    """The check of the journal, the background loops and the company's systems."""
 
-    def __init__(self, journal: Journal, supervisor: Supervisor, limits: Limits) -> None:
+    def __init__(
+        self, journal: Journal, supervisor: Supervisor, limits: Limits, systems: SystemTests | None = None
+    ) -> None:
+        """Without `systems`, only this process itself is checked."""
         self._journal = journal
+        self._systems = systems
         self._supervisor = supervisor
         self._limits = limits
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ready")
@@ -39,7 +47,12 @@ class ReadinessCheck:
             if time.monotonic() - self._checked_at > _CACHED:
                 self._journal_problem = await self._check_journal()
                 self._checked_at = time.monotonic()
-        return [*filter(None, [self._journal_problem]), *self._supervisor.problems()]
+        systems = self._systems.problems() if self._systems else []
+        return [*filter(None, [self._journal_problem]), *self._supervisor.problems(), *systems]
+
+    def warnings(self) -> list[str]:
+        """Return one sentence for each trouble that may pass by itself and leaves the responder ready."""
+        return self._systems.warnings() if self._systems else []
 
     def close(self) -> None:
         """Release the thread, without waiting for a journal that hangs."""

@@ -6,6 +6,7 @@ not be confused: the executor decides by them whether to write again.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -24,6 +25,9 @@ RATE_LIMITED = frozenset({420, 429})
 """Statuspage answers 420 where others answer 429."""
 UNAVAILABLE = frozenset({502, 503, 504})
 UNREADABLE = "its answer cannot be read"
+HIDDEN = "…"
+"""Stands in the place of a secret that a vendor has echoed."""
+_GOOGLE_TOKEN = re.compile(r"\bya29\.[\w.~+/=-]+")
 _UNAUTHORISED = frozenset({401, 403})
 _CONFLICT = frozenset({409, 412})
 _NOT_FOUND = frozenset({404, 410})
@@ -107,8 +111,22 @@ class VendorRequest:
         return self.refused(reason)
 
 
+def hidden(text: str, *secrets: str) -> str:
+    """Return `text` without any of `secrets`. Call it before anything cuts `text`: a part of a secret is not found.
+
+    Google's access tokens are hidden by their form, because its libraries renew them unseen.
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, HIDDEN)
+    return _GOOGLE_TOKEN.sub(HIDDEN, text)
+
+
 def one_line(text: str) -> str:
-    """Return a vendor's text for use inside a sentence: one line, cut to 300 characters, without a full stop."""
+    """Return a vendor's text for use inside a sentence: one line, cut to 300 characters, without a full stop.
+
+    Secrets must be hidden in it already.
+    """
     line = " ".join(text.split())
     if len(line) > _LONGEST_REASON:
         line = f"{line[:_LONGEST_REASON]}…"

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import Field
 
 from allclear.domain.base import Model
+from allclear.domain.errors import MissingSecret
 from allclear.domain.systems import Access
 from allclear.vendors.access import is_loopback, options_of, web_address
-from allclear.vendors.errors import UNREADABLE, VendorRequest, one_line, seconds_to_wait
+from allclear.vendors.errors import UNREADABLE, VendorRequest, hidden, seconds_to_wait
 from allclear.vendors.http import HttpClient, reason_of
 from allclear.vendors.retry import Pause
 
@@ -89,9 +90,8 @@ class GoogleHttp:
 
         response = await self._http.send_with_retries(request, send_once)
         if not response.is_success:
-            reason = _reason_of(response)
-            hidden = reason.replace(token, "…") if token else reason
-            raise request.error_for(response.status_code, hidden, seconds_to_wait(response.headers.get("retry-after")))
+            reason = hidden(_reason_of(response), token)
+            raise request.error_for(response.status_code, reason, seconds_to_wait(response.headers.get("retry-after")))
         try:
             return response.json()
         except (ValueError, RecursionError):  # RecursionError: brackets nested without end
@@ -100,19 +100,24 @@ class GoogleHttp:
     async def _valid_token(self, request: VendorRequest) -> str:
         if self._token is None:
             return ""
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - slow, needed only here
+        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError  # noqa: PLC0415 - slow
 
         try:
             return await asyncio.to_thread(self._token)
+        except DefaultCredentialsError as error:
+            raise MissingSecret(
+                f"There are no Google credentials for {request.vendor}.",
+                "Run as a service account, or set GOOGLE_APPLICATION_CREDENTIALS to its key file.",
+            ) from error
         except GoogleAuthError as error:
             raise request.denied(f"signing in failed ({type(error).__name__})") from error
 
 
 def _reason_of(response: httpx.Response) -> str:
-    """Return the sentence of Google's refusal; its code and status tell a person nothing more."""
+    """Return the sentence of Google's refusal, whole; its code and status tell a person nothing more."""
     try:
         body: Any = response.json()
-        return one_line(str(body["error"]["message"]))
+        return str(body["error"]["message"])
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return reason_of(response)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from allclear.domain.backoff import Backoff
 from allclear.domain.errors import AllclearError
 from allclear.vendors.access import is_loopback, redacted
-from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, one_line, seconds_to_wait
+from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, hidden, seconds_to_wait
 from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.retry import Attempt, Pause, RetryLimits, retry
 
@@ -92,8 +92,8 @@ class HttpClient:
         await self._pools.close()
 
     def without_secret(self, text: str) -> str:
-        """Return `text` without our secret, in case a vendor has echoed it."""
-        return text.replace(self._secret, "…") if self._secret else text
+        """Return `text`, which must not be cut yet, without our secret, in case a vendor has echoed it."""
+        return hidden(text, self._secret)
 
     async def send(
         self,
@@ -112,7 +112,7 @@ class HttpClient:
         response = await self.send_with_retries(request, send_once)
         if response.is_success:
             return _json(response)
-        reason = self.without_secret(reason_of(response))
+        reason = self.without_secret(reason_of(response))  # `error_for` cuts it afterwards
         raise request.error_for(response.status_code, reason, seconds_to_wait(response.headers.get("retry-after")))
 
     async def send_with_retries(
@@ -165,17 +165,17 @@ _REASONS = {
 
 
 def reason_of(response: httpx.Response) -> str:
-    """Return the vendor's own reason for a refusal, from the places where vendors put it."""
+    """Return the vendor's own reason for a refusal, from the places where vendors put it. It is whole, with secrets."""
     body = _json(response)
     if isinstance(body, dict):
         fields = cast("dict[str, object]", body)
         values = [fields.get(key) for key in ("message", "error", "errors", "msg", "hint")]
         reason = "; ".join(_flat(value) for value in values if value)
         if reason:
-            return one_line(reason)
+            return reason
     if isinstance(body, str | list):
-        return one_line(_flat(cast("object", body)))
-    return one_line(response.reason_phrase or f"status {response.status_code}")
+        return _flat(cast("object", body))
+    return str(response.reason_phrase or f"status {response.status_code}")
 
 
 def _flat(value: object, depth: int = _DEEPEST) -> str:

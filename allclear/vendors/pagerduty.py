@@ -6,6 +6,7 @@ Source: PagerDuty Events API v2, 2026-11:
 - `dedup_key` has at most 255 characters. A trigger under the key of an open alert changes nothing but its log,
   so a second write is harmless. An acknowledge or resolve under a key that is not open is accepted and ignored.
 - About 120 events a minute for a key, then 429; 512 KB an event.
+- A routing key has 32 characters.
 - The Events API is write-only: open alerts cannot be read with a routing key.
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 LONGEST_KEY = 255
 LONGEST_SUMMARY = 1024
+KEY_LENGTH = 32
 
 Urgency = Literal["critical", "error", "warning", "info"]
 
@@ -60,6 +62,18 @@ class PagerDuty:
     async def close(self) -> None:
         """Release its connections."""
         await self._http.close()
+
+    @property
+    def key_fits(self) -> bool:
+        """Return whether the routing key has the form of one: 32 letters and digits."""
+        return len(self._routing_key) == KEY_LENGTH and self._routing_key.isalnum()
+
+    async def check_reachable(self) -> None:
+        """Ask for an answer of any kind; sends no event. Raises Unreachable."""
+        request = VendorRequest("PagerDuty", "answer at all", write=False)
+        response = await self._http.send_with_retries(request, lambda: self._http.pool.get(f"{self._http.base}/"))
+        if response.is_server_error:
+            raise request.unreachable(f"it answered {response.status_code}")
 
     async def trigger(self, key: str, summary: str, *, source: str, severity: Urgency, details: JsonDict) -> str:
         """Page the on-call, once for each open `key`; return the key that PagerDuty accepted."""

@@ -31,7 +31,7 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
-from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, seconds_to_wait
+from allclear.vendors.errors import RATE_LIMITED, UNAVAILABLE, VendorRequest, hidden, seconds_to_wait
 from allclear.vendors.http import ANSWER_SECONDS, RATE_LIMIT_PAUSE, RETRIES
 from allclear.vendors.retry import Attempt, Pause, retry
 
@@ -46,6 +46,8 @@ LONGEST_TEXT = 39_000
 _PAGE, _PAGES = 200, 5
 """How far back our messages are searched: the newest 1,000 of the channel."""
 _LIST_PAGES = 20
+_SCOPES = "x-oauth-scopes"
+"""The header in which Slack names the permissions of the token."""
 _CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{7,}")
 
 _DENIED = frozenset(
@@ -124,6 +126,24 @@ class Slack:
     async def close(self) -> None:
         """Release its threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def scopes(self) -> frozenset[str]:
+        """Return the permissions of our token, as `chat:write`; empty if Slack does not tell. Raises Denied."""
+        request, told = VendorRequest("Slack", "say who we are", write=False), [""]
+
+        def ask(web: WebClient) -> SlackResponse:
+            response = web.api_call("auth.test")
+            told[0] = next((text for name, text in response.headers.items() if name.lower() == _SCOPES), "")
+            return response
+
+        await self._send(request, ask)
+        return frozenset(scope.strip() for scope in str(told[0]).split(",") if scope.strip())
+
+    async def check_readable(self, channel: str) -> None:
+        """Read the newest message of `channel`. Raises Denied if our bot is not in it, ConfigError if it sees none."""
+        request = VendorRequest("Slack", f"read {channel}", write=False)
+        params = {"channel": await self._channel_id(channel), "limit": 1}
+        await self._send(request, lambda web: web.api_call("conversations.history", params=params))
 
     async def post(self, channel: str, text: str, payload: JsonDict) -> SlackMessage:
         """Post `text`, escaped, with `payload` in its metadata. Slack accepts a second post: call `find` first."""
@@ -232,7 +252,7 @@ class Slack:
         status = int(response.status_code)
         body: object = response.data
         code = str(cast("JsonDict", body).get("error", "")) if isinstance(body, dict) else ""
-        code = (code or f"status {status}").replace(self._secret, "…")
+        code = hidden(code or f"status {status}", self._secret)
         seconds = seconds_to_wait(response.headers.get("Retry-After"))
         if code in _DENIED:
             return status, request.denied(code), None

@@ -19,7 +19,7 @@ from pydantic import Field
 from allclear.domain.base import JsonDict, Model
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
-from allclear.vendors.errors import VendorRequest
+from allclear.vendors.errors import UNREADABLE, VendorRequest
 from allclear.vendors.http import HttpClient, Pause
 
 if TYPE_CHECKING:
@@ -84,6 +84,14 @@ class Statuspage:
     async def close(self) -> None:
         """Release its connections."""
         await self._http.close()
+
+    async def components(self) -> dict[str, str]:
+        """Return the page's components: id -> name. Raises Denied, NotFound, Unreachable."""
+        request = VendorRequest("Statuspage", f"list the components of the page {self.page}", write=False)
+        entries = await self._http.send(request, "GET", f"/v1/pages/{self.page}/components")
+        if not isinstance(entries, list):
+            raise request.answer_lost(UNREADABLE)
+        return {str(entry.get("id")): str(entry.get("name")) for entry in cast("list[JsonDict]", entries)}
 
     async def find(self, key: str) -> PublicIncident | None:
         """Return our incident `key`: the open one, otherwise the newest of the last hundred, otherwise None."""

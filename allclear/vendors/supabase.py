@@ -8,6 +8,8 @@ Source: supabase-py 2.34.1 and PostgREST, tried 2026-11:
 - **No row is 200 with `[]`, not an error**: absent, changed meanwhile and hidden by row security look the same.
 - The library's timeout is 120 s and its retries of reads wait 1, 2 and 4 s: ours replace both.
 - Its APIError has the code of PostgREST but not the HTTP status: a response hook stores the response.
+- Keys for browsers are `sb_publishable_...`, or a JSON Web Token whose role is `anon`; those for servers are
+  `sb_secret_...`, or one whose role is `service_role` (supabase.com/docs/guides/api/api-keys).
 - Codes: 42501 and PGRST301 to PGRST303 permission, 42P01 and PGRST205 no such table, 42703 no such column.
 """
 
@@ -17,6 +19,8 @@ Source: supabase-py 2.34.1 and PostgREST, tried 2026-11:
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from enum import StrEnum
@@ -29,7 +33,7 @@ from allclear.domain.base import JsonDict, Model
 from allclear.domain.errors import AllclearError, NotFound
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
-from allclear.vendors.errors import UNREADABLE, VendorRequest, seconds_to_wait
+from allclear.vendors.errors import UNREADABLE, VendorRequest, one_line, seconds_to_wait
 from allclear.vendors.http import HttpClient
 from allclear.vendors.per_loop import PerLoop
 from allclear.vendors.retry import Pause
@@ -117,6 +121,11 @@ class SupabaseFlags:
             retry_enabled=False,
         )
 
+    @property
+    def key_is_public(self) -> bool:
+        """Return whether the key is one for browsers, which row security usually keeps from changing anything."""
+        return self._secret.startswith("sb_publishable_") or _role(self._secret) == "anon"
+
     async def enabled(self, flag: str) -> bool:
         """Return whether `flag` is on. Raises NotFound if our key can see no such flag."""
         request = VendorRequest("Supabase", f"read the flag {flag}", write=False)
@@ -186,7 +195,7 @@ class SupabaseFlags:
         return cast("list[JsonDict]", rows)
 
     def _error_for(self, request: VendorRequest, error: APIError, response: httpx.Response) -> AllclearError:
-        reason = self._http.without_secret(str(error.message or error.details or "it gave no reason"))
+        reason = one_line(self._http.without_secret(str(error.message or error.details or "it gave no reason")))
         if response.is_success:
             return request.answer_lost(UNREADABLE)
         if error.code in _PERMISSION:
@@ -194,6 +203,16 @@ class SupabaseFlags:
         if error.code in _UNKNOWN_NAME:
             return request.not_found(reason)
         return request.error_for(response.status_code, reason, seconds_to_wait(response.headers.get("retry-after")))
+
+
+def _role(key: str) -> str:
+    """Return the role that a key of the old kind, a JSON Web Token, names; empty for every other key."""
+    try:
+        claims = key.split(".")[1]
+        content: object = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        return str(cast("JsonDict", content).get("role", "")) if isinstance(content, dict) else ""
+    except (ValueError, IndexError):
+        return ""
 
 
 async def _store_response(response: httpx.Response) -> None:

@@ -29,6 +29,7 @@ from allclear.domain.action import (
 )
 from allclear.domain.baseline import SERVING_ALL, ServingAll
 from allclear.domain.errors import AllclearError, Refused
+from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle, Service
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.handle import CloudRunHandle
@@ -36,6 +37,7 @@ from tasks.cloud_run import traffic_state
 from tasks.cloud_run.evidence import Past
 from tasks.cloud_run.evidence_sources import EVIDENCE_CLIENTS, SOURCE_SECONDS, ServiceIdentity, gather_evidence
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
+from tasks.cloud_run.preflights import CLOUD_RUN_PREFLIGHTS
 from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
 from tasks.maintenance_handle import MaintenanceHandle
@@ -55,6 +57,7 @@ class _TrafficAction(Action[CloudRunParams, TrafficState]):
     params: ClassVar[type[Params]] = CloudRunParams
     state: ClassVar[type[State]] = TrafficState
     needs: ClassVar[tuple[type[Client], ...]] = (CloudRun,)
+    preflights: ClassVar[tuple[type[Preflight], ...]] = CLOUD_RUN_PREFLIGHTS
     handles: ClassVar[tuple[type[Handle], ...]] = (CloudRunHandle,)
     fence: ClassVar[Fence] = Fence.VERSION
     deadline: ClassVar[timedelta] = traffic_state.DEADLINE
@@ -245,6 +248,7 @@ class Revisions(Probe[CloudRunParams]):
     title = "List the revisions"
     params = CloudRunParams
     needs = (CloudRun,)
+    preflights = CLOUD_RUN_PREFLIGHTS
     uses = EVIDENCE_CLIENTS
     handles = (CloudRunHandle,)
     reports_serving = True

@@ -26,9 +26,11 @@ from allclear.domain.action import (
     Verdict,
 )
 from allclear.domain.errors import AllclearError, Conflict, Refused
+from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Handle
 from allclear.vendors.vercel import Deployment, Vercel, VercelHandle
 from tasks.service_params import ServiceParams, handle_of
+from tasks.vercel.preflight import VercelPreflight
 from tasks.vercel.state import (
     HostingState,
     choose_named,
@@ -69,6 +71,7 @@ class _DomainAction(Action[ServiceParams, HostingState]):
     params: ClassVar[type[Params]] = ServiceParams
     state: ClassVar[type[State]] = HostingState
     needs: ClassVar[tuple[type[Client], ...]] = (Vercel,)
+    preflights: ClassVar[tuple[type[Preflight], ...]] = (VercelPreflight,)
     handles: ClassVar[tuple[type[Handle], ...]] = (VercelHandle,)
     fence: ClassVar[Fence] = Fence.NONE
 
@@ -256,6 +259,7 @@ class Deployments(Probe[ServiceParams]):
     title = "List the deployments"
     params = ServiceParams
     needs = (Vercel,)
+    preflights = (VercelPreflight,)
     handles = (VercelHandle,)
 
     @override

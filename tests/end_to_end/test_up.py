@@ -66,10 +66,19 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         )
     try:
         until(lambda: _is_up(process, printed), printed.read_text)
-        yield Up(dict(re.findall(r"export (\w+)=(\S+)", printed.read_text())))
+        yield Up(exported(printed.read_text()))
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=LIMIT)
+
+
+def exported(printed: str) -> dict[str, str]:
+    """Return the variables that another terminal has after it ran the printed `export` lines."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip().startswith("export ")]
+    names = re.findall(r"export (\w+)=", "\n".join(lines))
+    script = "\n".join([*lines, *(f'echo "{name}=${name}"' for name in names)])
+    told = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - our lines
+    return dict(line.split("=", 1) for line in told.stdout.splitlines())
 
 
 def _is_up(process: subprocess.Popen[bytes], printed: Path) -> bool:

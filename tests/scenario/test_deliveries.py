@@ -196,4 +196,4 @@ def test_an_alert_is_answered_503_while_the_journal_is_locked(client: TestClient
 def test_health_and_readiness_need_no_token(client: TestClient) -> None:
     """GET /healthz and GET /readyz answer without a token, and contain nothing secret."""
     assert client.get("/healthz").json() == {"status": "ok", "company": "vintstreet", "simulated": False}
-    assert client.get("/readyz").json() == {"status": "ready", "problems": []}
+    assert client.get("/readyz").json() == {"status": "ready", "problems": [], "warnings": []}

@@ -75,7 +75,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def metrics(client: TestClient) -> Samples:
     """Return every sample of /metrics by its name and labels."""
-    response = client.get("/metrics")
+    response = client.get("/metrics", headers=AUTH)
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -115,12 +115,12 @@ def test_the_metrics_count_alerts_responses_and_incidents(client: TestClient) ->
     assert value("allclear_loop_restarts_total", loop="outbox") == 0
     assert value("allclear_journal_up") == 1
     assert any(name == "allclear_build_info" for name, _ in samples)
-    assert "Zitronenfalter" not in client.get("/metrics").text
+    assert "Zitronenfalter" not in client.get("/metrics", headers=AUTH).text
 
 
 def test_the_names_of_metrics_follow_prometheus_rules(client: TestClient) -> None:
     """Names are in snake case with base units, only counters end in `_total`, and each metric has a help text."""
-    families = list(text_string_to_metric_families(client.get("/metrics").text))
+    families = list(text_string_to_metric_families(client.get("/metrics", headers=AUTH).text))
     ours = [family for family in families if family.name.startswith("allclear_")]
     assert len(ours) >= 17
     for family in ours:
@@ -131,14 +131,23 @@ def test_the_names_of_metrics_follow_prometheus_rules(client: TestClient) -> Non
             assert (family.type == "counter") == sample.name.endswith("_total"), sample.name
 
 
-def test_the_metrics_need_the_token_unless_the_client_is_local(client: TestClient) -> None:
-    """Requests from another machine, or through a proxy on this machine, need the token."""
-    assert client.get("/metrics").status_code == 200
-    for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
-        assert client.get("/metrics", headers={header: "127.0.0.1"}).status_code == 401
+def test_the_metrics_need_the_token_from_everyone(client: TestClient) -> None:
+    """A request on this machine needs it too, because a proxy may forward it for another without saying so."""
+    assert client.get("/metrics").status_code == 401
+    assert client.get("/metrics", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert client.get("/metrics", headers=AUTH).status_code == 200
     remote = TestClient(client.app, client=("203.0.113.7", 5))
     assert remote.get("/metrics").status_code == 401
     assert remote.get("/metrics", headers=AUTH).status_code == 200
+
+
+def test_a_setting_opens_the_metrics(tmp_path: Path) -> None:
+    """With ALLCLEAR_METRICS_OPEN they need no token; everything else still needs it."""
+    engine = engine_in(tmp_path, metrics_open=True)
+    with running_responder(engine) as client:
+        assert client.get("/metrics").status_code == 200
+        assert client.get("/incidents").status_code == 401
+    engine.journal.close()
 
 
 def test_the_metrics_report_a_journal_that_cannot_be_read(client: TestClient, engine: Engine) -> None:
@@ -168,7 +177,11 @@ def test_the_responder_is_not_ready_if_the_journal_can_only_be_read(tmp_path: Pa
 
             until(not_ready)
             response = client.get("/readyz")
-            assert response.json() == {"status": "not ready", "problems": ["The journal cannot be written."]}
+            assert response.json() == {
+                "status": "not ready",
+                "problems": ["The journal cannot be written."],
+                "warnings": [],
+            }
             assert response.headers["Retry-After"]
             assert engine.journal.counts().deliveries == {}
         until(lambda: client.get("/readyz").status_code == 200)

@@ -81,10 +81,12 @@ class Executor:
     async def preview(self, name: str, raw: Mapping[str, Any]) -> Preview:
         """Return what the action `name` would change now: observe, plan and precheck. Nothing is written.
 
-        Raises Refused if no change can be worked out, ConfigError for parameters that do not fit, VendorError.
+        Raises Refused if no change can be worked out, ConfigError for parameters that do not fit, MissingSecret,
+        VendorError.
         """
         action = self.action(name)
         params = read_params(type(action), raw)
+        self._require_clients(action, params)
         before = await action.observe_for_plan(params)
         change = action.plan(params, before)
         done = action.target_reached(change, before)
@@ -95,6 +97,7 @@ class Executor:
         """Return what undoing `act` would change now. Raises Refused if its target has been changed since."""
         loaded = self.load(act)
         action, params, done_change = loaded.action, loaded.params, loaded.change
+        self._require_clients(action, params)
         now = await action.observe(params)
         # With a key fence the target cannot be read back: it looks the same before the act and after it.
         readable = action.fence is not Fence.KEY
@@ -106,6 +109,11 @@ class Executor:
         change = action.undo(params, done_change, now)
         refusals = await action.precheck(params, change)
         return Preview(action, params, change, now, done=False, refusals=list(refusals))
+
+    def _require_clients(self, action: AnyAction, params: Any) -> None:  # noqa: ANN401 - the action's own
+        """Raise MissingSecret or ConfigError if the act could not be sent, even if planning it needs no client."""
+        for vendor in action.clients(params):
+            self._context.client(vendor)
 
     def load(self, act: Act) -> LoadedAct:
         """Return the act's action, parameters and change with their types. Raises Refused if it has no change."""

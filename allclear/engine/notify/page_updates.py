@@ -76,7 +76,7 @@ def _over(incident: Incident, page: Act) -> bool:
     topics = (
         topic
         for topic, states in incident.reminders.items()
-        if any(str(state.number) == page.proposed.step for state in states)
+        if any(str(state.number) == page.proposed.step.partition("-")[0] for state in states)
     )
     kind, _, about = next(topics, "").partition(":")
     if kind == "acknowledge":

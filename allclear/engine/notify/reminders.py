@@ -23,13 +23,14 @@ from allclear.domain.incident import Incident
 from allclear.domain.records import ReminderDue, SeverityChanged, StepDone
 from allclear.domain.reminder import Reminder
 from allclear.domain.reminders import reminders
+from allclear.domain.ways import NO_WAY_LEFT
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.concurrency import Sweep
 from allclear.engine.notify.sender import BY, Sender
 from allclear.engine.response.conductor import Conductor
 from allclear.engine.response.flow_starts import restart_messages
-from allclear.journal.ports import IncidentRow, Journal, OutboxMessage
+from allclear.journal.ports import IncidentRow, Journal, OutboxKind, OutboxMessage
 
 log = logging.getLogger("allclear.reminders")
 
@@ -120,7 +121,10 @@ class Reminders:
             if reminder.becomes:
                 await self._escalate(incident, reminder, reminder.becomes)
             else:
-                self._journal.append(incident.id, [_record(reminder)], BY, expect=incident.length)
+                outbox = [_alarm(incident, reminder)] if reminder.topic.startswith(f"{NO_WAY_LEFT}:") else []
+                self._journal.append(incident.id, [_record(reminder)], BY, expect=incident.length, outbox=outbox)
+                if outbox:
+                    log.critical("%s: %s", incident.id, reminder.sentence)
             incident = self._conductor.incident(incident_id)
 
     async def _escalate(self, incident: Incident, reminder: Reminder, severity: str) -> None:
@@ -150,6 +154,11 @@ class Reminders:
             records = [probed, raised, _record(reminder)]
             outbox = restart_messages(incident, self._company.plan, severity)
         self._journal.append(incident.id, records, BY, expect=incident.length, outbox=outbox)
+
+
+def _alarm(incident: Incident, reminder: Reminder) -> OutboxMessage:
+    """Return the message that shows in Prefect that no way to people is left. It carries no text of an alert."""
+    return OutboxMessage(OutboxKind.ALARM, incident.id, f"alarm:{incident.id}:{reminder.topic}", {})
 
 
 def _record(reminder: Reminder) -> ReminderDue:

@@ -9,15 +9,17 @@ from datetime import datetime
 from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.errors import NotFound, Refused
-from allclear.domain.incident import LIVE_MESSAGE, Incident, ReminderState
+from allclear.domain.incident import LIVE_MESSAGE, Act, Incident, ReminderState
 from allclear.domain.placeholders import render, render_all
-from allclear.domain.plan import MessageAction, Rota
-from allclear.domain.records import By, ReminderDue
+from allclear.domain.plan import Rota
+from allclear.domain.records import By
 from allclear.domain.text import plain
+from allclear.domain.ways import Way, failed, ways
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.proposals import ActionRequest, Proposer
+from allclear.engine.notify.failed_sends import failed_page_tries, next_ways
 from allclear.engine.notify.live_messages import LiveMessage, due_live_messages
-from allclear.engine.notify.page_updates import PHASE, PageUpdate, next_try, page_updates
+from allclear.engine.notify.page_updates import PHASE, PageUpdate, page_updates
 from allclear.engine.response.conductor import Conductor
 from allclear.journal.ports import Journal
 
@@ -48,15 +50,19 @@ class Sender:
 
     def due_times(self, incident: Incident) -> Iterator[datetime]:
         """Yield when each message of the incident that is not sent yet is to be sent."""
-        yield from (at for _, at in self._unsent(incident))
+        yield from (at for _, _, at in self._unsent(incident))
+        yield from (at for _, at in failed_page_tries(incident))
         yield from (update.due for update in self._page_updates(incident))
         yield from (message.due for message in self._live_messages(incident))
 
     async def send_due(self, incident_id: str) -> None:
         """Send the messages that are due. Raises AllclearError for the first that fails."""
-        for state, at in self._unsent(self._conductor.incident(incident_id)):
+        for state, way, at in self._unsent(self._conductor.incident(incident_id)):
             if at <= self._clock():
-                await self._send_reminder(incident_id, state)
+                await self._send_reminder(incident_id, state, way)
+        for page, at in failed_page_tries(self._conductor.incident(incident_id)):
+            if at <= self._clock():
+                await self._send_page_again(incident_id, page)
         for update in self._page_updates(self._conductor.incident(incident_id)):
             if update.due <= self._clock():
                 await self._update_page(incident_id, update)
@@ -66,36 +72,38 @@ class Sender:
 
     # --- reminders -------------------------------------------------------------------------------------
 
-    def _unsent(self, incident: Incident) -> Iterator[tuple[ReminderState, datetime]]:
-        """Yield the reminders that were recorded and not sent, each with the time of the next try."""
+    def _unsent(self, incident: Incident) -> Iterator[tuple[ReminderState, Way, datetime]]:
+        """Yield the reminders that were recorded and not sent, each with the way and the time of its next try."""
         for states in incident.reminders.values():
             for state in states:
-                if self._message_action(state.reminder) is None or not state.reminder.roles:
-                    continue
-                if at := next_try(incident, PHASE, str(state.number), state.at):
-                    yield state, at
+                if state.reminder.roles:
+                    chosen = ways(self._company.plan.reminders, incident, state)
+                    yield from ((state, way, at) for way, at in next_ways(incident, state, chosen))
 
-    async def _send_reminder(self, incident_id: str, state: ReminderState) -> None:
-        message, incident = self._message_action(state.reminder), self._conductor.incident(incident_id)
-        if message is None:
-            return
-        act = incident.act_of(PHASE, str(state.number))
-        if act is None or (act.outcome is not None and not act.outcome.good):
-            self._require_message(message.action)
+    async def _send_reminder(self, incident_id: str, state: ReminderState, way: Way) -> None:
+        incident = self._conductor.incident(incident_id)
+        act = incident.act_of(PHASE, way.step)
+        if act is None or failed(act):
+            self._require_message(way.message.action)
             reminder = {
                 "reminder": state.reminder.sentence,
                 "for": self._recipients(state.reminder.roles),
                 "number": str(state.number),
             }
-            params = render_all(message.with_, self._conductor.values(incident).extended(reminder))
-            request = ActionRequest(PHASE, str(state.number), message.action, params, "Remind people", authorised=True)
+            params = render_all(way.message.with_, self._conductor.values(incident).extended(reminder))
+            request = ActionRequest(PHASE, way.step, way.message.action, params, "Remind people", authorised=True)
             await self._carry_out(incident, request)
         elif act.outcome is None:
             await self._executor.carry_out(incident_id, act.id, BY)
 
-    def _message_action(self, reminder: ReminderDue) -> MessageAction | None:
-        rules = self._company.plan.reminders
-        return (rules.page or rules.message) if reminder.urgent else rules.message
+    async def _send_page_again(self, incident_id: str, page: Act) -> None:
+        """Send a page of the runbook that failed once more, under its own step; `page` is its newest try."""
+        if page.outcome is None:  # interrupted
+            await self._executor.carry_out(incident_id, page.id, BY)
+            return
+        of = page.proposed
+        request = ActionRequest(of.phase, of.step, of.action, of.params, of.title, authorised=True)
+        await self._carry_out(self._conductor.incident(incident_id), request)
 
     # --- pages -----------------------------------------------------------------------------------------
 

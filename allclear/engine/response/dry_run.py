@@ -30,6 +30,8 @@ class DryRunStep:
     roles: tuple[str, ...] = ()
     """The roles that would be asked; any one of them may answer."""
     refusals: tuple[str, ...] = ()
+    error: AllclearError | None = None
+    """Why it cannot be worked out; None if it can."""
     details: tuple[str, ...] = ()
     """The risk of the change and how it is undone, for those who would be asked."""
 
@@ -73,7 +75,7 @@ class DryRun:
                 return DryRunStep(phase, title, "Undo everything that is still in place; each undo needs an approval.")
             return await self._action(phase, step, title, values)
         except AllclearError as error:
-            return DryRunStep(phase, title, "It cannot be done now.", refusals=(str(error),))
+            return DryRunStep(phase, title, "It cannot be done now.", refusals=(str(error),), error=error)
 
     async def _action(self, phase: Phase, step: Step, title: str, values: Mapping[str, str]) -> DryRunStep:
         request = ActionRequest(phase.value, step.id, step.action or "", render_all(step.with_, values), title, step)

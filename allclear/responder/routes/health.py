@@ -30,12 +30,12 @@ def health_routes(engine: Engine, ready: ReadinessCheck, metrics: Metrics, guard
         responses={503: {"model": Readiness, "description": "It is not ready; `problems` says why."}},
     )
     async def readyz(response: Response) -> Readiness:
-        """Return whether the journal is writable and every background loop makes progress. Page a person if not."""
+        """Return whether the journal is writable, all loops progress and no system is missing. Page a person if not."""
         problems = await ready.problems()
         if problems:
             response.status_code = 503
             response.headers.update(RETRY_AFTER)
-        return Readiness(status="not ready" if problems else "ready", problems=problems)
+        return Readiness(status="not ready" if problems else "ready", problems=problems, warnings=ready.warnings())
 
     @router.get(
         "/metrics",
@@ -46,7 +46,7 @@ def health_routes(engine: Engine, ready: ReadinessCheck, metrics: Metrics, guard
         | {200: {"content": {"text/plain": {}}, "description": "The metrics in Prometheus's text format."}},
     )
     async def read_metrics() -> Response:
-        """Return the metrics. Requests from this machine need no token, all others do.
+        """Return the metrics. They need the token, unless ALLCLEAR_METRICS_OPEN is set.
 
         docs/reference/alert-sources.md explains each metric, and names those to alert on.
         """

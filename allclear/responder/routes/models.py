@@ -139,6 +139,7 @@ class Readiness(BaseModel):
 
     status: str = Field(description="`ready` or `not ready`.")
     problems: list[str] = Field(default=[], description="One sentence for each reason why it is not ready.")
+    warnings: list[str] = Field(default=[], description="One sentence for each trouble that may pass by itself.")
 
 
 class InvalidQuery(BaseModel):

@@ -39,6 +39,8 @@ MAX_TEXT = 40_000
 MAX_BLOCKS = 50
 BLOCK_TEXT_LIMITS = {"section": 3000, "header": 150}
 """Characters of a block's text."""
+SCOPES = ("channels:history", "channels:read", "chat:write", "groups:history", "groups:read")
+"""What the bot's token allows; every answer names it in the header ``X-OAuth-Scopes``."""
 _PAGE, _MAX_PAGE = 100, 999
 _CONTENT = ("text", "blocks", "attachments", "metadata")
 
@@ -92,7 +94,7 @@ class SlackApi(HttpApi):
             raise _no("not_authed")
         if self._token not in (token, arguments.get("token")):
             raise _no("invalid_auth")
-        return JSONResponse({"ok": True, **method(arguments, call)})
+        return JSONResponse({"ok": True, **method(arguments, call)}, headers={"x-oauth-scopes": ",".join(SCOPES)})
 
     def _auth_test(self, _: Arguments, __: Call) -> Message:
         workspace = self._workspace

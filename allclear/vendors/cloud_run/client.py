@@ -42,7 +42,7 @@ from allclear.vendors.cloud_run.views import (
     service_view,
     traffic_message,
 )
-from allclear.vendors.errors import VendorRequest, one_line
+from allclear.vendors.errors import VendorRequest, hidden, one_line
 from allclear.vendors.retry import Attempt, RetryLimits, retry
 
 R = TypeVar("R")
@@ -177,7 +177,7 @@ class CloudRun:
                         request, operation, lambda transport: transport.get_operation(operation, _READ_SECONDS)
                     )
                     if found.done:
-                        error = one_line(found.error.message) if found.HasField("error") else ""
+                        error = one_line(hidden(found.error.message)) if found.HasField("error") else ""
                         return OperationResult(done=True, error=error)
                     await asyncio.sleep(pause)
         except TimeoutError:

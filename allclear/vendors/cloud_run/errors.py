@@ -11,7 +11,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from allclear.domain.errors import AllclearError, Denied, NotFound
-from allclear.vendors.errors import VendorRequest, one_line
+from allclear.vendors.errors import VendorRequest, hidden, one_line
 
 NOT_SENT = "NOT_SENT"
 """Our own code: nothing left this machine, so nothing can have changed."""
@@ -47,7 +47,7 @@ class CallFailure(Exception):
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(code, reason)
         self.code = code
-        self.reason = one_line(reason) or code
+        self.reason = one_line(hidden(reason)) or code
 
 
 def canonical_code(status: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -17,7 +18,7 @@ from ruamel.yaml import YAML
 
 from allclear.cli import main
 from allclear.company import check_company, load_company
-from allclear.company.scaffold import STARTER, NewCompany, questions, write_new_company
+from allclear.company.scaffold import STARTER, NewCompany, new_folder, questions, write_new_company
 from allclear.domain.errors import ConfigError
 from allclear.drill.check import check_drills
 from allclear.drill.script import find_script, first_script
@@ -25,6 +26,7 @@ from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
 from allclear.simulator.scenario import load_scenario
 from allclear.vendors.cloud_run.handle import CloudRunHandle
+from tests.contract.simulator_support import REPOSITORY
 
 ALL = {
     "title": 'Acme & "Söhne": Tools',
@@ -92,10 +94,11 @@ def test_a_new_folder_works_unchanged_and_its_blanks_are_reported(cli: Cli, tmp_
     assert cli("check").out.splitlines()[-1] == f"acme: 0 errors, {len(warnings)} warnings, 2 assumed defaults."
 
 
-def test_init_prints_the_next_commands(cli: Cli) -> None:
-    """The next three commands name the company."""
+def test_init_prints_the_next_commands(cli: Cli, tmp_path: Path) -> None:
+    """They name the company, and the folder of a company outside the repository."""
     result = cli("init", "acme", "--yes").out.splitlines()
     assert [line.strip() for line in result[1:]] == [
+        f"export ALLCLEAR_RUNBOOKS={tmp_path}/runbooks",
         "allclear check acme",
         "allclear drill --company acme",
         "ALLCLEAR_COMPANY=acme allclear up --simulated",
@@ -144,6 +147,61 @@ def test_a_question_is_repeated_until_the_answer_fits(tmp_path: Path) -> None:
     assert company.service("shop").url == "https://nova.shop"
     assert company.systems.systems["cloud_run"].options["project"] == "nova-prod"
     assert [person.name for person in company.plan.people] == ["Mia Berg", "[Name]"]
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Give the command these lines on standard input, which is no terminal."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+
+def test_piped_answers_are_read_in_the_order_of_the_questions(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question that an option answers is skipped, an empty line takes the default, and what was taken is shown."""
+    piped(monkeypatch, "shop", "https://nova.shop", "", "nova-prod", "", "#alarm")
+    result = cli("init", "nova", "--title", "Nova AG")
+    assert result.code == 0, result
+    company = load_company(tmp_path / "runbooks" / "nova")
+    assert (company.plan.company, company.service("shop").url) == ("Nova AG", "https://nova.shop")
+    assert company.systems.systems["slack"].options["channel"] == "#alarm"
+    assert company.systems.systems["cloud_run"].options["project"] == "nova-prod"
+    assert "Its address: https://nova.shop" in result.out
+    assert "Its service in Cloud Run: (left blank)" in result.out
+    assert "Standard input ended: the other 4 keep their defaults or stay blank." in result.out
+
+
+def test_piped_answers_that_do_not_fit_are_refused(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invalid answer, and more answers than questions, are errors with the next step; nothing is written."""
+    piped(monkeypatch, "Nova", "shop", "nova.shop")
+    wrong = cli("init", "nova")
+    assert (wrong.code, wrong.err) == (3, "Its address: 'nova.shop' does not fit.\n→ Write it like https://acme.com.\n")
+    piped(monkeypatch, *[""] * 11, "one too many")
+    many = cli("init", "nova")
+    assert many.code == 3
+    assert "Standard input has more lines than the 11 questions." in many.err
+    assert list((tmp_path / "runbooks").iterdir()) == []
+
+
+def test_init_writes_outside_the_repository(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere it writes into `runbooks` in the working directory, or into the folder that ALLCLEAR_RUNBOOKS names."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert cli("init", "acme", "--yes").code == 0
+    assert (tmp_path / "elsewhere" / "runbooks" / "acme" / "plan.yaml").is_file()
+    assert cli("check", "acme").code == 0
+    monkeypatch.setenv("ALLCLEAR_RUNBOOKS", str(tmp_path / "our companies"))
+    assert cli("init", "beta", "--yes").code == 0
+    assert load_company(tmp_path / "our companies" / "beta").name == "beta"
+    monkeypatch.chdir(tmp_path)
+    assert cli("check", "beta").code == 0
+
+
+def test_init_inside_the_repository_writes_beside_the_other_companies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the repository and in each of its folders that is its `runbooks`."""
+    monkeypatch.delenv("ALLCLEAR_RUNBOOKS", raising=False)
+    for place in (REPOSITORY, REPOSITORY / "docs" / "how-to"):
+        monkeypatch.chdir(place)
+        assert new_folder("nova").resolve() == REPOSITORY / "runbooks" / "nova"
 
 
 def test_the_first_drill_fits_the_new_company(cli: Cli, tmp_path: Path) -> None:

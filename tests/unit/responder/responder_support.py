@@ -24,6 +24,7 @@ from allclear.responder.app import make_app
 from allclear.responder.connection_limits import Connection
 from allclear.responder.limits import Limits
 from allclear.settings import Settings
+from tests.missing_secrets import VARIABLES
 from tests.scenario.response_support import MACHINE, OPENED, new_journal
 from tests.scopes import DRILL
 
@@ -36,9 +37,14 @@ WAIT = 60.0
 """Seconds to wait for a condition: enough on a machine that is busy with other work."""
 
 
+SECRETS = dict.fromkeys(VARIABLES.values(), "a-secret-of-a-test")
+"""The environment of a machine on which every secret is set. No vendor is asked, because no incident is worked on."""
+
+
 def engine_in(folder: Path, prefect: str = "http://127.0.0.1:9/api", **more: Any) -> Engine:  # noqa: ANN401 - settings
-    """Return VintStreet's engine on a journal in `folder`; by default Prefect is unreachable."""
-    return make_engine(Settings(journal_url=new_journal(folder), PREFECT_API_URL=prefect, **more), environ={})
+    """Return VintStreet's engine on a journal in `folder`, with all secrets; by default Prefect is unreachable."""
+    settings = Settings(journal_url=new_journal(folder), PREFECT_API_URL=prefect, **more)
+    return make_engine(settings, environ=dict(SECRETS))
 
 
 def open_incidents_of_other_scopes(engine: Engine) -> list[str]:

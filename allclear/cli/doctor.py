@@ -1,0 +1,89 @@
+"""`allclear doctor`: tests each system that the company's plan uses, read-only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from allclear.bootstrap import open_doctor
+from allclear.cli.root import PREPARE, AsJson, app, out, print_json, print_line, run
+from allclear.domain.errors import AllclearError
+from allclear.domain.scope import Scope
+from allclear.engine.doctor import Problem, SystemReport
+from allclear.journal.sql_journal import SqlJournal
+from allclear.journal.url import shown
+from allclear.prefect_api import PrefectApi
+from allclear.settings import Settings, load_settings
+
+_STYLE = {"ok": "green", "unproven": "yellow", "failed": "bold red"}
+
+
+@app.command(rich_help_panel=PREPARE)
+def doctor(
+    systems: Annotated[
+        list[str] | None, typer.Argument(metavar="[SYSTEM]...", help="Only these, as slack; all if left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Test credentials, permissions and targets of each system, and change nothing. Exit code 1 if one fails."""
+    reports = run(_examine(load_settings(), systems or []))
+    if as_json:
+        print_json([{**vars(one), "result": _result(one)} for one in reports])
+    else:
+        print_reports(reports)
+    if any(report.failed for report in reports):
+        raise typer.Exit(1)
+
+
+async def _examine(settings: Settings, only: list[str]) -> list[SystemReport]:
+    async with open_doctor(settings) as doctor:
+        reports = await doctor.examine(only)
+    return reports if only else [_journal(settings), await _prefect(settings), *reports]
+
+
+def _journal(settings: Settings) -> SystemReport:
+    """Return whether the journal can be written. One that does not exist yet is made, as the first start would."""
+    target = ""
+    try:
+        target = shown(settings.journal_url)
+        journal = SqlJournal(settings.journal_url, Scope(settings.company, simulated=settings.simulated is not None))
+        try:
+            journal.check_writable()
+        finally:
+            journal.close()
+    except AllclearError as error:
+        return SystemReport("journal", target, error.message, Problem.WRONG, error.next_step)
+    return SystemReport("journal", target, "It can be read and written.")
+
+
+async def _prefect(settings: Settings) -> SystemReport:
+    prefect = PrefectApi(settings.prefect_api_url, settings.company)
+    try:
+        if await prefect.ready():
+            return SystemReport("prefect", settings.prefect_api_url, "It answers and has the company's deployments.")
+    finally:
+        await prefect.close()
+    sentence = "It does not answer, or has no deployment of the company. Paging and containment work without it."
+    return SystemReport("prefect", settings.prefect_api_url, sentence, Problem.UNPROVEN, "Start it: allclear up.")
+
+
+def print_reports(reports: list[SystemReport]) -> None:
+    """Print one line for each check, under it what to do if it failed, and a summary."""
+    width = max((len(report.system) for report in reports), default=0)
+    for report in reports:
+        result = _result(report)
+        out.print(f"{result:9}", style=_STYLE[result], end="")
+        target = f"{report.target}: " if report.target else ""
+        print_line(f"{report.system:{width}}  {target}{report.sentence}")
+        if report.next_step:
+            print_line(f"{'':9}{'':{width}}  → {report.next_step}")
+    count = Counter(_result(report) for report in reports)
+    print_line(f"{count['ok']} ok, {count['unproven']} unproven, {count['failed']} failed.")
+
+
+def _result(report: SystemReport) -> str:
+    if report.failed:
+        return "failed"
+    return "ok" if report.problem is None else "unproven"

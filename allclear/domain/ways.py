@@ -1,0 +1,110 @@
+"""By which ways people are told of what is urgent, and what follows if a page does not get through. Pure.
+
+If a page fails, people are told at once by the plan's other way. If that fails too, no way is left: the record says so,
+and the responder reports it in its log and in Prefect. A failed page is also sent again, by
+`allclear.engine.notify.sender`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from allclear.domain.incident import REMINDER, Act, Incident, ReminderState
+from allclear.domain.plan import MessageAction, Plan, ReminderRules
+from allclear.domain.reminder import ON_CALL, Reminder, known_roles
+from allclear.domain.text import bare, plain
+
+PAGE_FAILED, NO_WAY_LEFT = "page-failed", "no-way-left"
+"""The kinds of topics of the reminders that this module adds."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way by which a reminder is sent."""
+
+    message: MessageAction
+    step: str
+    """The step under which the act that sends it is journalled."""
+
+
+def ways(rules: ReminderRules, incident: Incident, state: ReminderState) -> list[Way]:
+    """Return the ways for a reminder, the first choice first; the next one is used as soon as the one before failed."""
+    messages = [rules.page, rules.message] if state.reminder.urgent else [rules.message]
+    kind, _, page = state.reminder.topic.partition(":")
+    if kind == PAGE_FAILED:
+        failed = incident.acts[page].proposed.action if page in incident.acts else ""
+        messages = [one for one in (rules.message, rules.page) if one and one.action != failed]
+    found: list[Way] = []
+    for message in messages:
+        if message and all(message != way.message for way in found):
+            action = message.action.replace(".", "-").replace("_", "-")
+            found.append(Way(message, f"{state.number}-{action}" if found else str(state.number)))
+    return found
+
+
+def failed(act: Act | None) -> bool:
+    """Return whether an act has ended and is not proven to have done what it should."""
+    return act is not None and act.outcome is not None and not act.outcome.good
+
+
+def failed_pages(incident: Incident) -> Iterator[Act]:
+    """Yield the first try of each page of the runbook that has not got through, while someone must still be woken."""
+    if incident.over or incident.acknowledged_at is not None:
+        return
+    first: dict[tuple[str, str], Act] = {}
+    for act in incident.acts.values():
+        if act.proposed.pages and act.proposed.undoes is None and act.proposed.phase != REMINDER:
+            first.setdefault((act.proposed.phase, act.proposed.step), act)
+    for key, act in first.items():
+        latest = incident.act_of(*key)
+        got_through = latest is not None and latest.outcome is not None and latest.outcome.good
+        if failed(act) and not got_through:
+            yield act
+
+
+def page_tried_at(incident: Incident) -> datetime | None:
+    """Return when the first page was sent, or failed: the escalation of an unacknowledged page counts from then."""
+    tries = [incident.paged_at, *(act.finished_at for act in failed_pages(incident))]
+    return min((at for at in tries if at), default=None)
+
+
+def page_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+    """Yield what people must be told because a page failed, and because no way to tell them is left."""
+    for page in failed_pages(incident):
+        at = page.finished_at or page.at
+        roles = known_roles(plan, ON_CALL, *_next(plan))
+        yield Reminder(f"{PAGE_FAILED}:{page.id}", 1, at, _page_failed(incident, page), roles)
+    for states in list(incident.reminders.values()):
+        for state in states:
+            if state.reminder.urgent or state.reminder.topic.startswith(f"{PAGE_FAILED}:"):
+                yield from _no_way_left(plan, incident, state)
+
+
+def _next(plan: Plan) -> list[str]:
+    """Return the roles to which an unacknowledged page climbs first."""
+    levels = [policy.levels[0].roles for policy in plan.escalation_policies[:1]]
+    return [role for roles in levels if not isinstance(roles, str) for role in roles]
+
+
+def _page_failed(incident: Incident, page: Act) -> str:
+    reason = plain(page.outcome.sentence) if page.outcome else ""
+    return (
+        f"The page did not get through, so no one was woken: {reason} "
+        f"Call the person on call now, then: allclear ack {incident.id} --as NAME."
+    )
+
+
+def _no_way_left(plan: Plan, incident: Incident, state: ReminderState) -> Iterator[Reminder]:
+    """Yield a reminder, which is only recorded and reported, if each way of this one has been tried and has failed."""
+    acts = [incident.act_of(REMINDER, way.step) for way in ways(plan.reminders, incident, state)]
+    if incident.over or not all(failed(act) for act in acts):
+        return
+    at = max((act.finished_at for act in acts if act and act.finished_at), default=state.at)
+    reasons = "; ".join(f"{act.proposed.action}: {bare(act.outcome.sentence)}" for act in acts if act and act.outcome)
+    sentence = (
+        f"NO WAY IS LEFT to tell people{f' ({plain(reasons, 400)})' if reasons else ''}. "
+        f"Call the person on call now, then: allclear ack {incident.id} --as NAME."
+    )
+    yield Reminder(f"{NO_WAY_LEFT}:{state.number}", 1, at, sentence)

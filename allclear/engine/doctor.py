@@ -1,0 +1,158 @@
+"""Tests the systems that a company's plan uses, read-only, and says what is wrong and how to set it right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from allclear.company import Company
+from allclear.company.used_systems import MissingCredential, UsedSystem, missing_credentials, used_systems
+from allclear.domain.action import ActionContext
+from allclear.domain.errors import AllclearError, Denied, MissingSecret, NotFound, Unreachable
+from allclear.domain.preflight import Passed, PreflightCheck
+from allclear.engine.actions.registry import Registry
+
+_LONGEST = 30.0
+"""Seconds that one check may take. Each client ends its own calls earlier."""
+
+
+class Problem(StrEnum):
+    """What is wrong with a system."""
+
+    MISSING = "missing"
+    """A secret, or its part of systems.yaml, is missing."""
+    REFUSED = "refused"
+    """It does not accept our key, or the key lacks a permission."""
+    NOT_THERE = "not there"
+    """The service, page, project, channel or flag does not exist."""
+    UNREACHABLE = "unreachable"
+    """It does not answer. This may pass."""
+    UNPROVEN = "unproven"
+    """Reading cannot show whether it works."""
+    WRONG = "wrong"
+    """Anything else, as an option that its client does not know."""
+
+
+@dataclass(frozen=True)
+class SystemReport:
+    """The result of one check."""
+
+    system: str
+    target: str
+    sentence: str
+    problem: Problem | None = None
+    """None if the check succeeded."""
+    next_step: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Return whether something must be set right."""
+        return self.problem is not None and self.problem is not Problem.UNPROVEN
+
+
+class Doctor:
+    """The tests of one company's systems. It changes nothing and needs no journal."""
+
+    def __init__(
+        self,
+        company: Company,
+        registry: Registry,
+        context: ActionContext,
+        secret: Callable[[str], str],
+        *,
+        simulated: bool,
+    ) -> None:
+        """`secret` returns what an environment variable holds, or the empty string."""
+        self._company = company
+        self._registry = registry
+        self._context = context
+        self._secret = secret
+        self._simulated = simulated
+
+    def missing(self) -> list[MissingCredential]:
+        """Return the secrets that are not set. A simulated production has its own."""
+        if self._simulated:
+            return []
+        company = self._company
+        runbooks = company.runbooks.values()
+        return missing_credentials(company.plan, company.systems, runbooks, self._registry, self._secret)
+
+    async def examine(self, only: Iterable[str] = ()) -> list[SystemReport]:
+        """Return the results for the systems named in `only`, or for all that the plan uses, in a fixed order.
+
+        The systems are tested beside each other. Raises NotFound for a system that the plan does not use.
+        """
+        company = self._company
+        used = used_systems(company.plan, company.systems, company.runbooks.values(), self._registry)
+        for name in only:
+            if name not in used:
+                raise NotFound(f"The plan of {self._company.name} uses no {name}.", f"It uses: {', '.join(used)}.")
+        chosen = [one for name, one in used.items() if name in (set(only) or used)]
+        results = [report for found in await asyncio.gather(*map(self._system, chosen)) for report in found]
+        return results if only else [*results, *self._sources()]
+
+    def _sources(self) -> list[SystemReport]:
+        """Return a result for each alert source whose secret is missing."""
+        return [
+            SystemReport(one.system, one.variable, one.sentence, Problem.MISSING, one.next_step)
+            for one in self.missing()
+            if one.source
+        ]
+
+    async def _system(self, used: UsedSystem) -> list[SystemReport]:
+        if used.system is None and used.needed:
+            sentence = f"systems.yaml has no `{used.name}`, which {', '.join(used.names)} needs."
+            step = f"Add it under `systems:` in {self._company.folder}/systems.yaml."
+            return [SystemReport(used.name, "systems.yaml", sentence, Problem.MISSING, step)]
+        for missing in self.missing():
+            if missing.system == used.name:
+                return [SystemReport(used.name, missing.variable, missing.sentence, Problem.MISSING, missing.next_step)]
+        if not used.preflights:
+            step = "Ask the makers of its package for a preflight, or test it by hand."
+            sentence = f"No read-only test is installed for it; {', '.join(used.names)} may fail."
+            return [SystemReport(used.name, "", sentence, Problem.UNPROVEN, step)]
+        try:
+            checks = [
+                check
+                for preflight in used.preflights
+                for check in preflight(self._context).checks(self._company.systems.services, used.uses)
+            ]
+        except AllclearError as error:
+            return [_failed(used.name, "", error)]
+        return list(await asyncio.gather(*(_run(used.name, check) for check in checks)))
+
+
+async def _run(system: str, check: PreflightCheck) -> SystemReport:
+    try:
+        async with asyncio.timeout(_LONGEST):
+            result = await check.run()
+    except AllclearError as error:
+        return _failed(system, check.target, error)
+    except TimeoutError:
+        step = "Check the network, and the system's own status page."
+        sentence = f"It gave no answer within {_LONGEST:.0f} s."
+        return SystemReport(system, check.target, sentence, Problem.UNREACHABLE, step)
+    if isinstance(result, Passed):
+        return SystemReport(system, check.target, result.sentence)
+    return SystemReport(system, check.target, result.sentence, Problem.UNPROVEN, result.next_step)
+
+
+def _failed(system: str, target: str, error: AllclearError) -> SystemReport:
+    return SystemReport(system, target, error.message, _problem_of(error), error.next_step)
+
+
+def _problem_of(error: AllclearError) -> Problem:
+    for kind, problem in _PROBLEMS.items():
+        if isinstance(error, kind):
+            return problem
+    return Problem.WRONG
+
+
+_PROBLEMS: dict[type[AllclearError], Problem] = {
+    MissingSecret: Problem.MISSING,
+    Denied: Problem.REFUSED,
+    NotFound: Problem.NOT_THERE,
+    Unreachable: Problem.UNREACHABLE,
+}

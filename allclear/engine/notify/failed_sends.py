@@ -1,0 +1,35 @@
+"""When a reminder is sent by its next way, and when a failed page is sent again. Both follow from the record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from allclear.domain.incident import REMINDER, Act, Incident, ReminderState
+from allclear.domain.ways import Way, failed, failed_pages
+from allclear.engine.notify.page_updates import next_try
+
+
+def next_ways(incident: Incident, state: ReminderState, chosen: Sequence[Way]) -> Iterator[tuple[Way, datetime]]:
+    """Yield each way that is to be tried, or tried again, and when.
+
+    A way is used as soon as the one before has failed. Those before are tried again too, because a message in a channel
+    wakes no one. A way that succeeded ends all that follow it.
+    """
+    start = state.at
+    for way in chosen:
+        if at := next_try(incident, REMINDER, way.step, start):
+            yield way, at
+        act = incident.act_of(REMINDER, way.step)
+        if not failed(act):
+            return
+        start = (act.finished_at if act else None) or start
+
+
+def failed_page_tries(incident: Incident) -> Iterator[tuple[Act, datetime]]:
+    """Yield each page of the runbook that has not got through yet, and when it is sent again."""
+    for first in failed_pages(incident):
+        key = first.proposed.phase, first.proposed.step
+        latest = incident.act_of(*key) or first
+        if at := next_try(incident, *key, first.finished_at or first.at):
+            yield latest, at

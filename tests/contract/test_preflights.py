@@ -1,0 +1,151 @@
+"""`allclear doctor` against the simulator: each kind of trouble has its sentence and its next step."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from allclear.bootstrap import Engine, make_engine
+from allclear.company import Company, find_company
+from allclear.engine.actions.registry import Registry
+from allclear.engine.doctor import Problem, SystemReport
+from allclear.settings import Settings
+from allclear.simulator.scenario import load_scenario
+from tests.contract.simulator_support import REPOSITORY, Simulated, fault, quick, recorded
+from tests.scenario.response_support import announced, engine_on, installed, new_journal, vintstreet
+
+
+@asynccontextmanager
+async def simulated(folder: Path, company: Company | None = None) -> AsyncGenerator[tuple[Simulated, Engine]]:
+    """Yield VintStreet's simulated production, and an engine on it."""
+    async with Simulated(quick()) as simulation:
+        engine = engine_on(new_journal(folder), announced(simulation, folder), company=company)
+        try:
+            yield simulation, engine
+        finally:
+            await engine.close()
+
+
+def failed(reports: list[SystemReport]) -> dict[str, Problem | None]:
+    """Return what is wrong, by system."""
+    return {report.system: report.problem for report in reports if report.failed}
+
+
+async def test_a_production_that_works_is_ok(tmp_path: Path) -> None:
+    """Every system of the plan is tested; only PagerDuty's key cannot be proven by reading. Nothing is written."""
+    async with simulated(tmp_path) as (simulation, engine):
+        reports = await engine.doctor.examine()
+        assert recorded(simulation, "write") == []
+    assert failed(reports) == {}
+    assert {report.system: report.problem for report in reports} == {
+        "web": None,
+        "pagerduty": Problem.UNPROVEN,
+        "slack": None,
+        "cloud_run": None,
+        "cloud_monitoring": None,
+        "cloud_logging": None,
+        "supabase": None,
+        "statuspage": None,
+    }
+    assert all(report.next_step for report in reports if report.problem)
+    targets = {(report.system, report.target) for report in reports}
+    assert {
+        ("slack", "#incidents"),
+        ("cloud_run", "vintstreet in us-central1"),
+        ("supabase", "flag new_checkout"),
+    } <= targets
+
+
+async def test_another_company_on_vercel_is_ok(tmp_path: Path) -> None:
+    """RetailGen's project and its domain are read."""
+    scenario = load_scenario(min((REPOSITORY / "runbooks" / "retailgen" / "drills").glob("*.yaml")))
+    async with Simulated(scenario) as simulation:
+        settings = Settings(
+            company="retailgen", journal_url=new_journal(tmp_path), simulation=announced(simulation, tmp_path)
+        )
+        engine = make_engine(settings, environ={}, company=find_company("retailgen"), registry=installed())
+        reports = await engine.doctor.examine(["vercel"])
+        await engine.close()
+    assert [(one.target, one.problem) for one in reports] == [("project retailgen", None)]
+
+
+@pytest.mark.parametrize(
+    ("system", "method", "words"),
+    [
+        ("slack", "auth.test", "does not allow our key to say who we are"),
+        ("slack", "conversations.history", "does not allow our key to read incidents"),
+        ("statuspage", "list_components", "list the components"),
+        ("supabase", "select", "read the flag"),
+        ("cloud_run", "GetService", "read the service vintstreet"),
+        ("cloud_monitoring", "*", "count the requests of vintstreet"),
+        ("cloud_logging", "*", "read the audit log of vintstreet"),
+    ],
+)
+async def test_a_system_that_refuses_us_is_named(tmp_path: Path, system: str, method: str, words: str) -> None:
+    """The report says what was refused and what to do; the other systems are tested all the same."""
+    async with simulated(tmp_path) as (simulation, engine):
+        await fault(simulation, system, method, "permission_denied")
+        reports = await engine.doctor.examine()
+    assert failed(reports) == {system: Problem.REFUSED}
+    (report,) = [one for one in reports if one.failed]
+    assert words in report.sentence
+    assert report.next_step
+
+
+async def test_a_permission_that_is_missing_on_the_very_resource_is_named(tmp_path: Path) -> None:
+    """The service can be read and not changed: the permission, the service and the role are told."""
+    async with simulated(tmp_path) as (simulation, engine):
+        await fault(simulation, "cloud_run", "UpdateService", "permission_denied", times=100)
+        (report,) = await engine.doctor.examine(["cloud_run"])
+    assert report.problem is Problem.REFUSED
+    assert "run.services.update" in report.sentence
+    assert "projects/vintstreet-prod/locations/us-central1/services/vintstreet" in report.sentence
+    assert "roles/run.developer" in report.next_step
+
+
+async def test_targets_that_are_not_there_are_named(tmp_path: Path) -> None:
+    """A flag, a component of the status page and a Cloud Run service that do not exist, each with what to correct."""
+    company = vintstreet()
+    services = {
+        name: type(service).model_validate(
+            {
+                **service.model_dump(mode="json", by_alias=True),
+                "flags": ["no_such_flag"],
+                "status_components": ["no-such-component"],
+                "cloud_run": "no-such-service",
+            }
+        )
+        for name, service in company.systems.services.items()
+    }
+    elsewhere = replace(company, systems=company.systems.model_copy(update={"services": services}))
+    async with simulated(tmp_path, elsewhere) as (_, engine):
+        reports = await engine.doctor.examine(["supabase", "statuspage", "cloud_run"])
+    assert failed(reports) == dict.fromkeys(("supabase", "statuspage", "cloud_run"), Problem.NOT_THERE)
+    told = " ".join(f"{one.sentence} {one.next_step}" for one in reports)
+    for words in ("no_such_flag", "no-such-component", "no-such-service", "systems.yaml"):
+        assert words in told
+
+
+@pytest.mark.parametrize("system", ["slack", "statuspage", "supabase"])
+async def test_a_system_that_does_not_answer_is_unreachable(tmp_path: Path, system: str) -> None:
+    """It may pass by itself, so the report says to look at the network and the vendor's status page."""
+    async with simulated(tmp_path) as (simulation, engine):
+        await fault(simulation, system, "*", "unavailable", times=1000)
+        reports = await engine.doctor.examine([system])
+    assert failed(reports) == {system: Problem.UNREACHABLE}
+
+
+def test_every_client_of_an_action_or_probe_has_a_preflight() -> None:
+    """Whoever adds a system declares its read-only test beside the actions that need it."""
+    registry = Registry.installed()
+    without = [
+        (kind.name, client.system)
+        for kind in [*registry.actions.values(), *registry.probes.values()]
+        for client in (*kind.needs, *kind.uses)
+        if client not in [preflight.client for preflight in kind.preflights]
+    ]
+    assert without == []

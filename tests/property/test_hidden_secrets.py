@@ -1,0 +1,109 @@
+"""A secret that a vendor echoes never reaches an error, wherever it stands in the vendor's text, whole or in part."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allclear.domain.errors import AllclearError
+from allclear.vendors.cloud_logging import CloudLogs
+from allclear.vendors.cloud_run.errors import CallFailure, error_for
+from allclear.vendors.errors import VendorRequest
+from allclear.vendors.google_http import GoogleHttp, GoogleOptions
+from allclear.vendors.http import HttpClient
+from allclear.vendors.statuspage import Statuspage
+from allclear.vendors.supabase import SupabaseFlags, SupabaseOptions
+from allclear.vendors.vercel import Vercel
+from tests.unit.fakes_http import FakeVendor, Pauses
+
+SECRET = "canary_Zq8vK3xW7mN2pR5tY9uB4cD6fG1hJ0kL"
+GOOGLE_TOKEN = "ya29.a0AfH6SMBx-Zq8vK3xW7mN2pR5tY9uB4cD6fG1hJ0kL_qwErTy"
+PART = 6
+"""Characters of a secret that must not stand in a row in an error."""
+
+Call = Callable[[httpx.AsyncBaseTransport], Awaitable[object]]
+READ = VendorRequest("Vendor", "read it", write=False)
+
+
+def _statuspage(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
+    return Statuspage("https://vendor.test", "page", SECRET, transport, Pauses()).find("VS-1")
+
+
+def _vercel(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
+    return Vercel("https://vendor.test", SECRET, None, transport, Pauses()).project("shop")
+
+
+def _supabase(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
+    return SupabaseFlags("https://vendor.test", SECRET, SupabaseOptions(), transport, Pauses()).enabled("checkout")
+
+
+def _google(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
+    return GoogleHttp("Google", "https://vendor.test", lambda: SECRET, transport, Pauses()).post(READ, "/x")
+
+
+def _plain(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
+    client = HttpClient("Vendor", "https://vendor.test", secret=SECRET, transport=transport, pause=Pauses())
+    return client.send(READ, "GET", "/x")
+
+
+CALLS: dict[str, Call] = {
+    "statuspage": _statuspage,
+    "vercel": _vercel,
+    "supabase": _supabase,
+    "google": _google,
+    "plain": _plain,
+}
+
+
+def parts(secret: str) -> set[str]:
+    """Return every run of characters of a secret that gives a part of it away."""
+    return {secret[start : start + PART] for start in range(len(secret) - PART + 1)}
+
+
+def error_of(call: Call, body: Any) -> AllclearError:  # noqa: ANN401 - JSON
+    """Return the error of a call that the vendor refuses with `body`."""
+    with pytest.raises(AllclearError) as raised:
+        asyncio.run(_awaited(call(FakeVendor(lambda _: httpx.Response(403, json=body)))))
+    return raised.value
+
+
+async def _awaited(call: Awaitable[object]) -> object:
+    return await call
+
+
+@pytest.mark.parametrize("name", CALLS)
+@given(before=st.integers(0, 420), after=st.integers(0, 60), times=st.integers(1, 3))
+def test_no_part_of_a_secret_is_in_an_error(name: str, before: int, after: int, times: int) -> None:
+    """Long texts are cut, and the secret is hidden first, so that the cut never leaves a part of it."""
+    text = "x" * before + " ".join([SECRET] * times) + "y" * after
+    for body in ({"message": text, "code": "42501"}, {"error": {"message": text}}, {"errors": [text]}):
+        error = error_of(CALLS[name], body)
+        shown = f"{error} {error!r}"
+        assert not [part for part in parts(SECRET) if part in shown]
+
+
+@given(before=st.integers(0, 420))
+def test_no_part_of_google_s_token_is_in_an_error_of_cloud_run(before: int) -> None:
+    """Its libraries sign in themselves, so the token is recognised by its form."""
+    failure = CallFailure("PERMISSION_DENIED", f"{'x' * before} Bearer {GOOGLE_TOKEN} may not")
+    shown = f"{failure.reason} {error_for(READ, failure, 'projects/p')}"
+    assert not [part for part in parts(GOOGLE_TOKEN) if part in shown]
+
+
+def test_the_audit_log_s_client_hides_its_token() -> None:
+    """The clients of Google's other interfaces go through the same place."""
+    options = GoogleOptions(project="vintstreet-prod")
+    text = "x" * 280 + SECRET
+
+    def call(transport: httpx.AsyncBaseTransport) -> Awaitable[object]:
+        logs = CloudLogs("https://vendor.test", options, lambda: SECRET, transport, Pauses())
+        return logs._http.post(READ, "/v2/entries:list")  # noqa: SLF001 - without the shape of a query
+
+    error = error_of(call, {"error": {"message": text}})
+    assert not [part for part in parts(SECRET) if part in str(error)]

@@ -1,0 +1,78 @@
+"""The alert token: the same after a restart, in a file for its owner only, and never printed."""
+
+from __future__ import annotations
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from allclear.alert_token import alert_token, token_file
+from allclear.cli.start import print_addresses
+from allclear.domain.errors import ConfigError
+from allclear.stack import Ports, Stack
+
+
+@pytest.fixture(autouse=True)
+def _no_token_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALLCLEAR_ALERT_TOKEN", raising=False)
+    monkeypatch.delenv("ALLCLEAR_JOURNAL_URL", raising=False)
+
+
+def test_the_token_is_made_once_and_kept(tmp_path: Path) -> None:
+    """A second start has the token of the first, so that senders need no new one."""
+    token = alert_token(tmp_path / "home")
+    assert len(token) >= 32
+    assert alert_token(tmp_path / "home") == token
+    assert alert_token(tmp_path / "other") != token
+
+
+def test_only_its_owner_can_read_the_token(tmp_path: Path) -> None:
+    """The file has mode 0600, even if it was opened to others in the meantime, and its new folder 0700."""
+    home = tmp_path / "home"
+    alert_token(home)
+    assert stat.S_IMODE(token_file(home).stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    token_file(home).chmod(0o644)
+    alert_token(home)
+    assert stat.S_IMODE(token_file(home).stat().st_mode) == 0o600
+
+
+def test_processes_that_start_at_once_have_one_token(tmp_path: Path) -> None:
+    """The first one writes it, and the others read it."""
+    with ThreadPoolExecutor(4) as pool:
+        tokens = set(pool.map(lambda number: alert_token(tmp_path / str(number % 3)), range(30)))
+    assert len(tokens) == 3
+    assert [path.name for path in (tmp_path / "0").iterdir()] == ["alert-token"]
+
+
+def test_a_token_of_the_environment_is_used_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALLCLEAR_ALERT_TOKEN comes first."""
+    monkeypatch.setenv("ALLCLEAR_ALERT_TOKEN", " given ")
+    assert alert_token(tmp_path) == "given"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", "Schlüssel".encode()])
+def test_a_file_without_a_token_is_an_error_with_the_next_step(tmp_path: Path, content: bytes) -> None:
+    """The error names the file and does not repeat what it holds."""
+    token_file(tmp_path).write_bytes(content)
+    with pytest.raises(ConfigError, match="alert-token") as raised:
+        alert_token(tmp_path)
+    assert "ALLCLEAR_ALERT_TOKEN" in raised.value.next_step
+    assert "Schl" not in str(raised.value)
+
+
+def test_up_prints_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another terminal reads the token from its file; one that comes from the environment is not printed either."""
+    stack = Stack("vintstreet", tmp_path / "a home", Ports(4200, 8077))
+    print_addresses(stack)
+    printed = capsys.readouterr().out
+    assert f"""export ALLCLEAR_ALERT_TOKEN="$(cat '{tmp_path}/a home/alert-token')\"""" in printed
+    assert stack.token not in printed
+    monkeypatch.setenv("ALLCLEAR_ALERT_TOKEN", "a-long-secret-of-ours")
+    print_addresses(Stack("vintstreet", tmp_path, Ports(4200, 8077)))
+    assert "a-long-secret-of-ours" not in capsys.readouterr().out
