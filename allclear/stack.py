@@ -262,9 +262,9 @@ async def prepare() -> Path:
 
 def _private_file(path: Path) -> BinaryIO:
     """Return the file at `path`, emptied and open for writing, which only its owner can read."""
-    file = path.open("wb", opener=lambda name, flags: os.open(name, flags, _OWNER_ONLY))
-    os.fchmod(file.fileno(), _OWNER_ONLY)
-    return file
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _OWNER_ONLY)
+    os.fchmod(descriptor, _OWNER_ONLY)  # one of an earlier version may be open to others
+    return os.fdopen(descriptor, "wb")
 
 
 def _die_with_parent() -> None:

@@ -32,9 +32,11 @@ class _Pooler:
         self._made = 0
         self._greeting = b""
         self._freed = asyncio.Condition()
+        self._open: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it leaves."""
+        self._open.append(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             startup = await _startup(reader, writer)
             session = await self._take(startup)
@@ -42,6 +44,15 @@ class _Pooler:
             await self._put(session)
             while True:
                 await self._transaction(reader, writer, startup)
+        writer.close()
+
+    async def close(self) -> None:
+        """Close every connection to clients and to the server."""
+        for writer in self._open:
+            writer.close()
+        for writer in self._open:
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _transaction(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, startup: bytes) -> None:
         """Pass messages to one session until its transaction is over."""
@@ -66,6 +77,7 @@ class _Pooler:
                 return self._idle.pop(0 if self._oldest_first else -1)
             self._made += 1
         session = await asyncio.open_unix_connection(self._socket)
+        self._open.append(session[1])
         session[1].write(startup)
         self._greeting = await _greeting(session[0])
         return session
@@ -122,7 +134,10 @@ def transaction_pooler(socket: Path, *, sessions: int, oldest_first: bool = Fals
         server = await asyncio.start_server(pooler.serve, "127.0.0.1", 0)
         ports.append(server.sockets[0].getsockname()[1])
         started.set()
-        await server.serve_forever()
+        try:
+            await server.serve_forever()
+        finally:
+            await pooler.close()
 
     def work() -> None:
         asyncio.set_event_loop(loop)

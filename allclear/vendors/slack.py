@@ -133,7 +133,8 @@ class Slack:
 
         def ask(web: WebClient) -> SlackResponse:
             response = web.api_call("auth.test")
-            told[0] = next((text for name, text in response.headers.items() if name.lower() == _SCOPES), "")
+            headers = cast("dict[str, str]", response.headers)
+            told[0] = next((text for name, text in headers.items() if name.lower() == _SCOPES), "")
             return response
 
         await self._send(request, ask)

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allclear.domain.errors import AllclearError
@@ -78,6 +78,7 @@ async def _awaited(call: Awaitable[object]) -> object:
 
 
 @pytest.mark.parametrize("name", CALLS)
+@settings(deadline=None)
 @given(before=st.integers(0, 420), after=st.integers(0, 60), times=st.integers(1, 3))
 def test_no_part_of_a_secret_is_in_an_error(name: str, before: int, after: int, times: int) -> None:
     """Long texts are cut, and the secret is hidden first, so that the cut never leaves a part of it."""
@@ -88,6 +89,7 @@ def test_no_part_of_a_secret_is_in_an_error(name: str, before: int, after: int, 
         assert not [part for part in parts(SECRET) if part in shown]
 
 
+@settings(deadline=None)
 @given(before=st.integers(0, 420))
 def test_no_part_of_google_s_token_is_in_an_error_of_cloud_run(before: int) -> None:
     """Its libraries sign in themselves, so the token is recognised by its form."""

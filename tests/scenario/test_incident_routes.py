@@ -116,9 +116,9 @@ def test_the_gauge_of_open_incidents_counts_its_own_scope(engine: Engine) -> Non
     """The open incidents of another company and of a drill are in neither the gauge nor its open questions."""
     open_incidents_of_other_scopes(engine)
     with running_responder(engine) as client:
-        assert 'allclear_open_incidents{severity="P0"} 0.0' in client.get("/metrics").text
+        assert 'allclear_open_incidents{severity="P0"} 0.0' in client.get("/metrics", headers=AUTH).text
         send(client, PAYMENTS)
-        assert 'allclear_open_incidents{severity="P0"} 1.0' in client.get("/metrics").text
+        assert 'allclear_open_incidents{severity="P0"} 1.0' in client.get("/metrics", headers=AUTH).text
 
 
 ROUTES = {
@@ -165,7 +165,7 @@ def test_the_responses_fit_their_description(client: TestClient) -> None:
     calls: list[tuple[str, str, str, dict[str, Any]]] = [
         ("post", "/alerts/{source}", "/alerts/json", {"json": PAYMENTS, "headers": AUTH}),
         ("post", "/alerts/{source}", "/alerts/json", {"json": PAYMENTS}),
-        ("post", "/alerts/{source}", "/alerts/sentry", {"json": PAYMENTS}),
+        ("post", "/alerts/{source}", "/alerts/grafana", {"json": PAYMENTS}),
         ("post", "/alerts/{source}", "/alerts/pigeon", {"json": PAYMENTS}),
         ("post", "/alerts/{source}", "/alerts/json", {"content": b"x" * (1024 * 1024 + 1), "headers": AUTH}),
         ("get", "/alerts", "/alerts", {"headers": AUTH}),

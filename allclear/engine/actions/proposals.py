@@ -18,6 +18,7 @@ from allclear.engine.actions.approval_requests import approval_ask, fallback_for
 from allclear.engine.actions.auto_approval import acted_recently, reasons_against
 from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.reconcile import done_already, failed, refused
+from allclear.engine.actions.registry import ActionType
 from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Journal
 
@@ -74,7 +75,7 @@ class Proposer:
                 else self._executor.preview(request.action, request.params)
             )
         except AllclearError as error:
-            records = self._without_change(request, act, kind.title, error)
+            records = self._without_change(request, act, kind, error)
         else:
             records = self._with_change(incident, request, act, preview, by)
         self._journal.append(incident.id, records, by, expect=incident.length)
@@ -195,15 +196,16 @@ class Proposer:
             expires=self._clock() + step.expires if step and step.expires else None,
         )
 
-    def _without_change(self, request: ActionRequest, act: str, title: str, error: AllclearError) -> list[Any]:
+    def _without_change(self, request: ActionRequest, act: str, kind: ActionType, error: AllclearError) -> list[Any]:
         """Return the records of a proposal whose change could not be worked out because of `error`."""
         refusal = Refusal(
             sentence=error.message,
             next_step=error.next_step,
             candidates=error.candidates if isinstance(error, Refused) else (),
         )
-        proposed = self._proposed(request, act, title).model_copy(
-            update={"refusals": [refusal], "undoes": request.undoes.id if request.undoes else None}
+        undoes = request.undoes.id if request.undoes else None
+        proposed = self._proposed(request, act, kind.title).model_copy(
+            update={"refusals": [refusal], "undoes": undoes, "pages": kind.pages}
         )
         return [proposed, ActFinished(act=act, outcome=failed(error))]
 

@@ -30,10 +30,10 @@ class DryRunStep:
     roles: tuple[str, ...] = ()
     """The roles that would be asked; any one of them may answer."""
     refusals: tuple[str, ...] = ()
-    error: AllclearError | None = None
-    """Why it cannot be worked out; None if it can."""
     details: tuple[str, ...] = ()
     """The risk of the change and how it is undone, for those who would be asked."""
+    error: AllclearError | None = None
+    """Why it cannot be worked out; None if it can."""
 
 
 def dry_run_incident(opened: IncidentOpened) -> Incident:

@@ -23,7 +23,7 @@ from allclear.responder.sources.request import RawRequest
 from allclear.responder.strict_json import MAX_BYTES, MAX_DEPTH
 from allclear.settings import Settings
 from tests.contract.simulator_support import REPOSITORY
-from tests.unit.responder.responder_support import engine_in
+from tests.unit.responder.responder_support import AUTH, TOKEN, engine_in
 from tests.unit.responder.sources.sources_support import NOW
 
 PAGE = (REPOSITORY / "docs" / "reference" / "alert-sources.md").read_text(encoding="utf-8")
@@ -80,8 +80,8 @@ def test_the_json_that_the_page_shows_is_read() -> None:
 def test_the_page_names_exactly_the_metrics_that_exist(tmp_path: Path) -> None:
     """The table has every metric of allclear, and no other."""
     engine = engine_in(tmp_path)
-    with TestClient(make_app(engine, SecretStr("token"), drives=False), client=("127.0.0.1", 5)) as client:
-        families = list(text_string_to_metric_families(client.get("/metrics").text))
+    with TestClient(make_app(engine, SecretStr(TOKEN), drives=False)) as client:
+        families = list(text_string_to_metric_families(client.get("/metrics", headers=AUTH).text))
     engine.journal.close()
     names = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
     assert set(re.findall(r"`(allclear_[a-z_]+)", PAGE)) == {name for name in names if name.startswith("allclear_")}

@@ -130,7 +130,7 @@ def test_the_list_and_the_metrics_leave_out_a_damaged_incident(tmp_path: Path) -
         for most in (1, 50):
             listed = client.get(f"/incidents?limit={most}", headers=AUTH)
             assert (listed.status_code, [one["id"] for one in listed.json()]) == (200, [second])
-        metrics = client.get("/metrics").text
+        metrics = client.get("/metrics", headers=AUTH).text
         assert 'allclear_open_incidents{severity="P0"} 1.0' in metrics
         assert "allclear_journal_up 1.0" in metrics
         assert client.get(f"/incidents/{first}", headers=AUTH).status_code == 503
