@@ -1,6 +1,6 @@
-"""By which ways people are told of what is urgent, and what follows if a page does not get through. Pure.
+"""By which ways an urgent message reaches people, and what follows if a page does not get through. Pure.
 
-If a page fails, people are told at once by the plan's other way. If that fails too, no way is left: the record says so,
+If a page fails, people get a message at once by the plan's other way. If that fails too, no way is left: the record says so,
 and the responder reports it in its log and in Prefect. A failed page is also sent again, by
 `allclear.engine.notify.sender`.
 """
@@ -71,7 +71,7 @@ def page_tried_at(incident: Incident) -> datetime | None:
 
 
 def page_reminders(plan: Plan, incident: Incident) -> Iterator[Reminder]:
-    """Yield what people must be told because a page failed, and because no way to tell them is left."""
+    """Yield the reminders that follow from a page that failed, and from a reminder whose every way failed."""
     for page in failed_pages(incident):
         at = page.finished_at or page.at
         roles = known_roles(plan, ON_CALL, *_next(plan))

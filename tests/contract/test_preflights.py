@@ -97,7 +97,7 @@ async def test_a_system_that_refuses_us_is_named(tmp_path: Path, system: str, me
 
 
 async def test_a_permission_that_is_missing_on_the_very_resource_is_named(tmp_path: Path) -> None:
-    """The service can be read and not changed: the permission, the service and the role are told."""
+    """The service can be read and not changed: the report names the permission, the service and the role."""
     async with simulated(tmp_path) as (simulation, engine):
         await fault(simulation, "cloud_run", "UpdateService", "permission_denied", times=100)
         (report,) = await engine.doctor.examine(["cloud_run"])
@@ -140,7 +140,7 @@ async def test_a_system_that_does_not_answer_is_unreachable(tmp_path: Path, syst
 
 
 def test_every_client_of_an_action_or_probe_has_a_preflight() -> None:
-    """Whoever adds a system declares its read-only test beside the actions that need it."""
+    """The read-only test of a system is declared beside the actions that need it."""
     registry = Registry.installed()
     without = [
         (kind.name, client.system)

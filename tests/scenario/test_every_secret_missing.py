@@ -1,4 +1,4 @@
-"""Every secret is missing: /readyz, the check and the doctor say so, and a failed page is told within seconds."""
+"""Every secret is missing: /readyz, the check and the doctor say so, and a failed page is reported within seconds."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_a_page_that_fails_is_told_within_ten_seconds(tmp_path: Path, capl
 
 
 async def test_no_failure_is_reported_twice(tmp_path: Path) -> None:
-    """For ten minutes the page is tried again with growing pauses, and each failure is told once."""
+    """For ten minutes the page is tried again with growing pauses, and each failure is reported once."""
     watch = Watch()
     engine = engine_in(tmp_path, watch)
     incident_id = await opened(engine)
