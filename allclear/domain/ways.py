@@ -1,7 +1,7 @@
 """By which ways an urgent message reaches people, and what follows if a page does not get through. Pure.
 
-If a page fails, people get a message at once by the plan's other way. If that fails too, no way is left: the record says so,
-and the responder reports it in its log and in Prefect. A failed page is also sent again, by
+If a page fails, people get a message at once by the plan's other way. If that fails too, no way is left: the record
+says so, and the responder reports it in its log and in Prefect. A failed page is also sent again, by
 `allclear.engine.notify.sender`.
 """
 
