@@ -1,6 +1,6 @@
 """Removes the configured secrets from what a sender repeats of them, before it is stored.
 
-A monitoring system may send back the address that it calls, with the secret in it, or the headers that it was told to
+A monitoring system may send back the address that it calls, with the secret in it, or the headers that it is set to
 send. The secrets are found by their value: as they are, percent-encoded, escaped as in JSON, and within base64, as in
 Basic authentication.
 """
@@ -93,12 +93,13 @@ def _spelling(secret: str) -> bytes:
 
 
 def _coded_spelling(coded: bytes) -> bytes:
-    """Return the pattern of a part of base64, also in its alphabet for addresses."""
+    """Return the pattern of a part of base64, also in its alphabet for addresses, with what depends on the secret."""
     other = {"+": "-", "/": "_"}
-    return b"".join(
+    core = b"".join(
         b"(?:" + _any_of(sign) + (b"|" + _any_of(other[sign]) if sign in other else b"") + b")"
         for sign in coded.decode()
     )
+    return rb"[A-Za-z0-9+/_-]{0,3}" + core + rb"[A-Za-z0-9+/_-]?(?:=|%(?:25)*3[dD]){0,2}"
 
 
 def _any_of(sign: str) -> bytes:

@@ -22,7 +22,7 @@ from tests.unit.responder.sources.sources_support import NOW, OPTIONS, SAMPLES, 
 
 Place = tuple[Any, ...]
 PLAN = vintstreet().plan
-ODD = "a-state-that-nobody-knows"
+ODD = "a-state-that-is-not-known"
 MINUTE = timedelta(minutes=1)
 
 STATES: dict[str, list[tuple[str, Place]]] = {
@@ -181,7 +181,7 @@ PAIRS = [("x" * 240 + "a", "x" * 240 + "b"), ("a\u200bb", "ab"), ("a b", "a  b")
     ("source", "place"), [(source, place) for source, places in IDENTITIES.items() for place in places]
 )
 def test_ids_that_differ_anywhere_are_two_alerts(source: str, place: Place) -> None:
-    """At their end, after hundreds of characters, or in a character that nobody sees."""
+    """At their end, after hundreds of characters, or in a character that is not visible."""
     for pair in PAIRS:
         keys = {stored_key(alert_of(source, changed(source, "firing", place, one))) for one in pair}
         assert len(keys) == 2, pair
