@@ -82,6 +82,7 @@ class _Page(Action[PageOf, PageState]):
     preflights: ClassVar[tuple[type[Preflight], ...]] = (PagerDutyPreflight,)
     fence: ClassVar[Fence] = Fence.KEY
     approval: ClassVar[ApprovalPolicy | None] = None
+    tells = True
     to: ClassVar[PageStatus]
     doing: ClassVar[str] = ""
 

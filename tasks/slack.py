@@ -87,6 +87,7 @@ class PostMessage(Action[MessageParams, MessageState]):
     fence = Fence.NONE
     approval: ClassVar[ApprovalPolicy | None] = None
     text_params = ("text",)
+    tells = True
 
     @override
     def resource(self, params: MessageParams) -> str:

@@ -107,6 +107,7 @@ class _OnPage(Action[OfPage, PageIncident]):
     preflights: ClassVar[tuple[type[Preflight], ...]] = (StatuspagePreflight,)
     fence: ClassVar[Fence] = Fence.NONE
     approval = SPEAKERS
+    tells = True
 
     @property
     def site(self) -> Statuspage:

@@ -187,6 +187,8 @@ class Action(ABC, Generic[P, S]):
     """The parameters that people read; in a simulation each is marked as simulated."""
     pages: ClassVar[bool] = False
     """Whether it pages people."""
+    tells: ClassVar[bool] = False
+    """Whether it only informs people: a message, a page, a public post. The post-mortem lists these separately."""
     acknowledge_action: ClassVar[str | None] = None
     """For a page: the action that acknowledges it at the vendor, so that no one else is paged."""
     leaves: ClassVar[str | None] = None

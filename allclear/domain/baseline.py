@@ -39,6 +39,13 @@ class OwnRecord(Protocol):
         """Return when the newest open incident of `service` began; None without one."""
         ...
 
+    def last_trouble(self, service: str) -> tuple[datetime, datetime | None] | None:
+        """Return from when until when users were affected last, in the newest incident of `service`, open or not.
+
+        The end is that of the recovery, or None before it. Return None without an incident.
+        """
+        ...
+
 
 class NoRecord:
     """The record where there is no journal, as when systems are tested."""

@@ -167,6 +167,7 @@ class ActProposed(Model):
     )
     undoes: str | None = Field(default=None, description="The act that this one undoes.")
     pages: bool = Field(default=False, description="Whether it pages people, which starts the time to acknowledge.")
+    tells: bool = Field(default=False, description="Whether it only informs people: a message, a page, a public post.")
     leaves: str | None = None
     owner: str | None = None
     expires: Moment | None = None

@@ -33,15 +33,27 @@ def acts_table(incident: Incident, plan: Plan | None = None) -> str:
 def messages_list(incident: Incident) -> str:
     """Return a list of the messages and pages; empty without one. Updates of live messages are left out."""
     return "\n".join(
-        f"- {_when(act)} {markdown_safe(act_words(act), CELL)}: {_outcome(incident, act).lower()}"
+        _message(incident, act)
         for act in incident.acts.values()
         if not _on_production(act) and act.proposed.phase != LIVE_MESSAGE
     )
 
 
+def _message(incident: Incident, act: Act) -> str:
+    approved = f" ({approvals(incident, act)})" if act.asks and approvals(incident, act) else ""
+    words = markdown_safe(f"{act_words(act)}: {_outcome(incident, act).lower()}", CELL)
+    return f"- {_when(act)} {words}{approved}".replace("-  ", "- ")
+
+
 def _on_production(act: Act) -> bool:
     """Return whether an act changed production or needed an approval; messages and pages are listed separately."""
-    return bool(act.asks or act.proposed.leaves or act.proposed.undoes or act.refusals)
+    proposed = act.proposed
+    return not proposed.tells and bool(act.asks or proposed.leaves or proposed.undoes or act.refusals)
+
+
+def changes_production(act: Act) -> bool:
+    """Return whether an act is a measure or its undo, and no message or page."""
+    return not act.proposed.tells and bool(act.proposed.leaves or act.proposed.undoes)
 
 
 def _when(act: Act) -> str:

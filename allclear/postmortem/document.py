@@ -19,10 +19,10 @@ from allclear.domain.text import clock, markdown_safe, plain, stamp
 from allclear.domain.timeline import Line, timeline
 from allclear.postmortem.acts_table import acts_table, markdown_in_place, messages_list
 from allclear.postmortem.failures_chart import marks, text_chart
-from allclear.postmortem.key_events import BRIEF, key_event_lines
+from allclear.postmortem.key_events import key_event_lines
 from allclear.postmortem.key_times import key_times, targets_table
 from allclear.postmortem.lessons import could_improve, gaps, went_well
-from allclear.postmortem.measurements import measure, measured_lines, requests_affected, users_affected_for
+from allclear.postmortem.measurements import BRIEF, measure, measured_lines, requests_affected, users_affected_for
 from allclear.postmortem.placeholders import FIELDS, PLACEHOLDERS, Field
 from allclear.postmortem.suggestions import suggestions
 

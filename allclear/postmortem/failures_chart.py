@@ -13,8 +13,8 @@ from allclear.domain.base import JsonDict
 from allclear.domain.incident import Incident
 from allclear.domain.records import Contained, Entry, Recovered
 from allclear.domain.text import SHORT, bare, plain
-from allclear.postmortem.key_events import BRIEF
-from allclear.postmortem.measurements import Measurements, Sample, percent_words
+from allclear.postmortem.acts_table import changes_production
+from allclear.postmortem.measurements import BRIEF, Measurements, Sample, percent_words
 
 CHART = "failures"
 """The language of the code block that holds the chart; the HTML has the SVG in its place."""
@@ -40,7 +40,7 @@ def marks(incident: Incident, entries: Sequence[Entry]) -> list[Mark]:
     found += [
         (act.finished_at, bare(act.proposed.title, SHORT))
         for act in incident.acts.values()
-        if act.finished_at and act.outcome and act.outcome.changed and (act.proposed.leaves or act.proposed.undoes)
+        if act.finished_at and act.outcome and act.outcome.changed and changes_production(act)
     ]
     found += [
         (entry.at, "contained" if isinstance(entry.record, Contained) else "recovered")

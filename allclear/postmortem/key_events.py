@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from allclear.domain.durations import short_duration
@@ -26,12 +26,11 @@ from allclear.domain.sentences import describe
 from allclear.domain.sentences.sentence import SentenceContext
 from allclear.domain.template_values import STATUS_PAGE
 from allclear.domain.text import LONG, SHORT, bare, markdown_safe, with_full_stop
+from allclear.postmortem.acts_table import changes_production
+from allclear.postmortem.measurements import BRIEF
 
 MOST = 12
 """The most key events."""
-
-BRIEF = timedelta(minutes=15)
-"""The times of a shorter incident are shown to the second."""
 
 _TURN, _SAID, _TOLD, _MORE = range(4)
 """How much an event matters: a turn of the incident, what people marked, a public message, the rest."""
@@ -148,7 +147,7 @@ class _Writer:
         summary = bare(str((act.change or {}).get("summary") or proposed.title), SHORT)
         if proposed.action.partition(".")[0] in self._audiences:
             return KeyEvent(at, with_full_stop(summary), _TOLD)
-        if proposed.undoes or (proposed.leaves and proposed.title not in self._containing):
+        if changes_production(act) and (proposed.undoes or proposed.title not in self._containing):
             wait = f", {short_duration(at - act.at)} after it was proposed" if act.asks else ""
             done = "done" if outcome.good else "not proven"
             return KeyEvent(at, f"{bare(proposed.title, SHORT)}: {done}{wait}.", _MORE)

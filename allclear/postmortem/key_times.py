@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from allclear.domain.deadlines import Deadline, deadlines
@@ -11,16 +11,16 @@ from allclear.domain.durations import short_duration
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStop, Plan
 from allclear.domain.text import markdown_safe, stamp
-from allclear.postmortem.key_events import BRIEF
+from allclear.postmortem.measurements import BRIEF
 
 
 class _Turn(NamedTuple):
     name: str
     at: datetime | None
-    span: timedelta | None
-    since: str
     stops: ClockStop | None = None
     """The clock of the plan that this turn stops."""
+    more: str = ""
+    """A second duration that is counted from another moment."""
 
 
 def key_times(incident: Incident, plan: Plan, now: datetime) -> str:
@@ -32,8 +32,10 @@ def key_times(incident: Incident, plan: Plan, now: datetime) -> str:
     targets = {turn.stops: _targets(plan, incident, turn.stops, now) for turn in turns if turn.stops}
     planned = any(targets.values())
     shape = _shape([turn.at for turn in turns if turn.at])
-    head = ["", "UTC", "Duration", *(["By the plan"] if planned else [])]
-    rows = [_cells(turn, shape, targets.get(turn.stops, "") if turn.stops else "")[: len(head)] for turn in turns]
+    since = "After it began" if incident.began_at else "After detection"
+    head = ["", "UTC", since, *(["By the plan"] if planned else [])]
+    start = incident.began_at or incident.opened_at
+    rows = [_cells(turn, start, shape, targets)[: len(head)] for turn in turns]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -41,24 +43,17 @@ def key_times(incident: Incident, plan: Plan, now: datetime) -> str:
 def _turns(incident: Incident) -> Iterator[_Turn]:
     """Yield the turns in the order in which they normally come."""
     if incident.began_at:
-        yield _Turn("Trouble began", incident.began_at, None, "")
-    yield _Turn("Detected", incident.opened_at, incident.time_to_detect, "it began")
+        yield _Turn("Trouble began", incident.began_at)
+    yield _Turn("Detected", incident.opened_at)
     by = f" by {markdown_safe(incident.acknowledged_by)}" if incident.acknowledged_by else ""
-    acknowledged = incident.acknowledged_at
     paged = incident.time_to_acknowledge
-    since_opened = incident.since(incident.opened_at, acknowledged)
-    span, since = (paged, "the first page") if paged is not None else (since_opened, "it was detected")
-    yield _Turn(f"Acknowledged{by}", acknowledged, span, since, ClockStop.ACKNOWLEDGED)
-    start, name = (incident.began_at, "it began") if incident.began_at else (incident.opened_at, "it was detected")
-    yield _Turn(
-        "Contained", incident.contained_at, incident.since(start, incident.contained_at), name, ClockStop.CONTAINED
-    )
-    yield _Turn(
-        "Recovered", incident.recovered_at, incident.since(start, incident.recovered_at), name, ClockStop.RECOVERED
-    )
+    since_page = f" ({short_duration(paged)} after the page)" if paged is not None else ""
+    yield _Turn(f"Acknowledged{by}", incident.acknowledged_at, ClockStop.ACKNOWLEDGED, since_page)
+    yield _Turn("Contained", incident.contained_at, ClockStop.CONTAINED)
+    yield _Turn("Recovered", incident.recovered_at, ClockStop.RECOVERED)
     if incident.ended:
         ending = "False alarm" if incident.ended.ending == "false-alarm" else "All clear"
-        yield _Turn(ending, incident.ended_at, incident.since(start, incident.ended_at), name, ClockStop.ENDED)
+        yield _Turn(ending, incident.ended_at, ClockStop.ENDED)
 
 
 def _shape(times: Sequence[datetime]) -> str:
@@ -67,10 +62,10 @@ def _shape(times: Sequence[datetime]) -> str:
     return "%H:%M:%S" if max(times) - min(times) < BRIEF else "%H:%M"
 
 
-def _cells(turn: _Turn, shape: str, target: str) -> list[str]:
-    at = f"{turn.at:{shape}}" if turn.at else ""
-    span = f"{short_duration(turn.span)} after {turn.since}" if turn.span is not None else ""
-    return [turn.name, at or "not yet", span, target]
+def _cells(turn: _Turn, start: datetime, shape: str, targets: Mapping[ClockStop, str]) -> list[str]:
+    at = f"{turn.at:{shape}}" if turn.at else "not yet"
+    span = f"{short_duration(turn.at - start)}{turn.more}" if turn.at and turn.at != start else ""
+    return [turn.name, at, span, targets.get(turn.stops, "") if turn.stops else ""]
 
 
 def _targets(plan: Plan, incident: Incident, stop: ClockStop, now: datetime) -> str:

@@ -16,6 +16,7 @@ from allclear.domain.records import Contained, Entry
 from allclear.domain.sentences.acts import outcome_words
 from allclear.domain.template_values import lead
 from allclear.domain.text import SHORT, bare, clock, plain, with_full_stop
+from allclear.postmortem.acts_table import changes_production
 
 GAP = timedelta(minutes=10)
 """A longer time without an entry is a gap."""
@@ -68,7 +69,7 @@ def _well(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetim
 
 def _changing(incident: Incident) -> list[Act]:
     """Return the acts that were carried out on production."""
-    return [act for act in incident.acts.values() if act.intended and (act.proposed.leaves or act.proposed.undoes)]
+    return [act for act in incident.acts.values() if act.intended and changes_production(act)]
 
 
 def _clocks(plan: Plan, incident: Incident) -> list[Deadline]:

@@ -16,6 +16,9 @@ from allclear.domain.records import Contained, Entry, Recovered, StepDone
 from allclear.domain.text import clock, markdown_safe
 from allclear.domain.traffic import TRAFFIC, Traffic
 
+BRIEF = timedelta(minutes=15)
+"""The times of a shorter incident are shown to the second."""
+
 
 class Sample(NamedTuple):
     """How many of some requests failed, at one moment."""
@@ -68,7 +71,10 @@ FEWEST_SPANS = 4
 
 
 def measure(entries: Sequence[Entry]) -> Measurements:
-    """Return what the entries record about requests and failures."""
+    """Return what the entries record about requests and failures.
+
+    A count of users' requests that ends before the trouble did is left out: metrics lag, and the failures are missing.
+    """
     checks: list[Sample] = []
     traffic: Traffic | None = None
     for entry in entries:
@@ -79,7 +85,9 @@ def measure(entries: Sequence[Entry]) -> Measurements:
             if sample and (not checks or sample != checks[-1]):
                 checks.append(sample)
             traffic = _traffic(record.finding) or traffic
-    return Measurements(checks, traffic)
+    proofs = (entry.at for entry in entries if isinstance(entry.record, Contained | Recovered))
+    ended = next(proofs, None)
+    return Measurements(checks, traffic if traffic and (ended is None or traffic.end >= ended) else None)
 
 
 def _sample(at: datetime, finding: Finding) -> Sample | None:
@@ -133,10 +141,11 @@ def users_affected_for(incident: Incident, now: datetime) -> str:
     """Return how long users were affected, in a line: from the beginning until containment."""
     start, end = incident.began_at or incident.opened_at, incident.contained_at or incident.recovered_at
     since = "" if incident.began_at else ", counted from its detection"
+    shape = "%H:%M:%S" if end and end - start < BRIEF else "%H:%M"
     if end is None:
         until = incident.ended_at or now
         return f"{in_words(until - start)}{'' if incident.ended_at else ' so far'}{since}"
-    return f"{in_words(end - start)}, from {clock(start)} to {clock(end)}{since}"
+    return f"{in_words(end - start)}, from {start:{shape}} to {end:{shape}}{since}"
 
 
 def measured_lines(entries: Sequence[Entry], measured: Measurements) -> str:

@@ -14,7 +14,7 @@ from allclear.domain.errors import AllclearError
 from allclear.domain.systems import Service
 from allclear.domain.text import clock
 from allclear.domain.traffic import MOST_SPANS, TRAFFIC, Traffic
-from allclear.vendors.cloud_monitoring import CloudMetrics
+from allclear.vendors.cloud_monitoring import CloudMetrics, RequestCount
 from allclear.vendors.cloud_run.client import CloudRun
 from allclear.vendors.cloud_run.handle import CloudRunHandle
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
@@ -22,8 +22,11 @@ from tasks.cloud_run.location import CloudRunParams, check_region, locate
 MINUTE = timedelta(minutes=1)
 """Cloud Run reports its requests once a minute."""
 
-BEFORE = timedelta(minutes=5)
-"""How long before the beginning of the trouble the count starts, so that the normal state is seen too."""
+LAG = timedelta(minutes=3)
+"""How much later than they happen Cloud Monitoring shows the requests."""
+
+AROUND = timedelta(minutes=5)
+"""How long before the trouble the count starts and after it ends, so that the normal state is seen too."""
 
 
 class UserRequests(Probe[CloudRunParams]):
@@ -48,13 +51,14 @@ class UserRequests(Probe[CloudRunParams]):
         now = utc_now()
         try:
             run, name = locate(self.context, params)
-            onset = self.context.record.onset(params.service) or now
-            start, end, step = spans(min(onset, now), now)
+            began, recovered = self.context.record.last_trouble(params.service) or (now, None)
+            start, end, step = spans(min(began, now), min(recovered + AROUND, now) if recovered else now)
             counts = await self.context.client(CloudMetrics).requests_over_time(
                 run.project, run.region, name, start=start, end=end, step=step
             )
         except AllclearError as error:
             return Finding(verdict=Verdict.INCONCLUSIVE, sentence=error.message)
+        counts = _arrived(counts, math.ceil(LAG / step))
         traffic = Traffic(
             source="Cloud Monitoring",
             start=start,
@@ -67,13 +71,21 @@ class UserRequests(Probe[CloudRunParams]):
         )
 
 
-def spans(onset: datetime, now: datetime) -> tuple[datetime, datetime, timedelta]:
+def _arrived(counts: list[RequestCount], latest: int) -> list[RequestCount]:
+    """Return the counts without those of the `latest` spans that are not there yet: nothing is counted in them."""
+    spans = len(counts)
+    while spans > len(counts) - latest and spans and not counts[spans - 1].total:
+        spans -= 1
+    return counts[:spans]
+
+
+def spans(onset: datetime, until: datetime) -> tuple[datetime, datetime, timedelta]:
     """Return from when until when is counted, and in which spans: of whole minutes, as many as a record may hold.
 
-    The last span ends now, because Cloud Monitoring knows nothing of the future.
+    The last span ends then, and not at the next full minute, because Cloud Monitoring knows nothing of the future.
     """
-    end = now.replace(microsecond=0)
-    minutes = math.ceil((end - onset + BEFORE) / MINUTE)
+    end = until.replace(microsecond=0)
+    minutes = math.ceil((end - onset + AROUND) / MINUTE)
     step = MINUTE * math.ceil(minutes / MOST_SPANS)
     return end - step * math.ceil(minutes * MINUTE / step), end, step
 

@@ -49,6 +49,10 @@ class FakeRecord:
         """Return when the incident began."""
         return self._onset
 
+    def last_trouble(self, service: str) -> tuple[datetime, datetime | None] | None:  # noqa: ARG002 - the port
+        """Return since when users are affected."""
+        return (self._onset, None) if self._onset else None
+
 
 class FakeContext:
     """A context with one service, `shop`, and the clients that a test gives it."""

@@ -45,6 +45,13 @@ class JournalRecord:
         newest = next(readable(self._journal, rows), None)
         return (newest.began_at or newest.opened_at) if newest else None
 
+    def last_trouble(self, service: str) -> tuple[datetime, datetime | None] | None:
+        """Return from when until when users were affected last, in the newest incident of `service`, open or not."""
+        newest = next(readable(self._journal, self._journal.incidents(service=service)), None)
+        if newest is None:
+            return None
+        return newest.began_at or newest.opened_at, newest.recovered_at or newest.ended_at
+
 
 async def serving_all(registry: Registry, context: ActionContext, service: str) -> list[ServingAll]:
     """Return what serves all users of `service` now; empty if no probe can tell, or if the traffic is split."""

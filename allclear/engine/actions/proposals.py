@@ -110,6 +110,7 @@ class Proposer:
                 "undoes": undoes.id if undoes else None,
                 "leaves": None if request.undoes else action.leaves,
                 "pages": action.pages,
+                "tells": action.tells,
             }
         )
         if in_place or preview.done:

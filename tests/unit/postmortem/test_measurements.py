@@ -43,7 +43,8 @@ def test_a_proof_that_stands_in_the_record_twice_is_one_sample() -> None:
 
 def test_without_a_count_the_worst_health_check_is_told_as_what_it_is() -> None:
     """Twenty requests of a probe are never told as users' requests."""
-    words = requests_affected(measure(Story().whole().entries))
+    story = Story().whole()
+    words = requests_affected(measure(story.entries))
     assert words == (
         "not counted; at worst 12 of 20 requests failed (60 %) in a health check, 14:30 (measured from outside)"
     )
@@ -56,6 +57,13 @@ def test_counted_requests_are_told_with_their_source() -> None:
     words = "623 of 3,900 requests failed (16 %), 14:27 to 14:31 (counted by Cloud Monitoring)"
     assert requests_affected(measured) == words
     assert measured_lines(story.entries, measured) == f"- Users: {words}."
+
+
+def test_a_count_that_ends_before_the_trouble_is_none() -> None:
+    """Metrics lag: no failure among the requests of the minutes before the trouble proves nothing."""
+    story = Story().whole().record(counted([100] * 5, [0] * 5))
+    assert requests_affected(measure(story.entries)).startswith("not counted; at worst 12 of 20")
+    assert not measure(story.entries).of_users
 
 
 @pytest.mark.parametrize(
@@ -82,7 +90,7 @@ def test_a_chart_shows_the_users_only_if_it_has_several_of_their_spans() -> None
 def test_users_are_affected_until_containment() -> None:
     """Before it, until now; without a known beginning, from the detection."""
     story = Story().whole()
-    assert users_affected_for(story.incident, story.now) == "6 minutes, from 14:28 to 14:34"
+    assert users_affected_for(story.incident, story.now) == "6 minutes, from 14:28:00 to 14:34:06"
     early = Story().opened()
     assert users_affected_for(early.incident, early.now + timedelta(minutes=3)) == "5 minutes so far"
 

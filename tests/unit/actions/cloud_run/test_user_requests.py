@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from allclear.domain.traffic import MOST_SPANS
-from tasks.cloud_run.user_requests import BEFORE, MINUTE, spans
+from tasks.cloud_run.user_requests import AROUND, MINUTE, spans
 
 NOW = datetime(2026, 11, 22, 15, 0, 30, tzinfo=UTC)
 
@@ -19,5 +19,5 @@ def test_the_spans_cover_the_whole_incident_and_fit_into_a_record(minutes: float
     start, end, step = spans(onset, NOW)
     count = (end - start) / step
     assert (end, count % 1, step % MINUTE) == (NOW, 0, timedelta(0))
-    assert start <= onset - BEFORE < start + step
+    assert start <= onset - AROUND < start + step
     assert count <= MOST_SPANS
