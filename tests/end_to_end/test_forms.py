@@ -94,14 +94,14 @@ def test_a_form_that_stayed_open_answers_no_later_question(up: Up, incident: str
 
 
 def test_an_action_of_a_person_who_may_not_approve_waits_for_another_one(up: Up) -> None:
-    """The run is suspended with the form. When somebody else does the same, the question is closed and the run ends."""
-    deployment = get(up, "deployments/name/vintstreet-manual-action/Roll back traffic")
+    """The run is suspended with the form. When another person does the same, the question is closed and the run ends."""
+    deployment = get(up, "deployments/name/vintstreet-manual-action/Switch a feature flag off")
     filled_in = {"reason": "errors", "name": "Chi", "role": "communications_lead"}
-    run = start(up, deployment, {**filled_in, "params": {"service": "storefront", "to": "previous"}}).json()["id"]
+    run = start(up, deployment, {**filled_in, "params": {"flag": "live_streams"}}).json()["id"]
     suspended(up, run)
     incident = get(up, f"flow_runs/{run}")["name"].split()[0]
     (ask,) = (state.ask for state in up.incident(incident).open_asks if state.ask.phase == "manual")
-    words = ("act", "vintstreet", "cloud_run.rollback_traffic", "service=storefront", "to=previous", "--yes", *BEN)
+    words = ("act", "vintstreet", "feature_flag.disable", "flag=live_streams", "--yes", *BEN)
     done = allclear(*words, **up.variables)
     assert done.returncode == 0, done.stderr
     until(lambda: not up.incident(incident).asks[ask.id].open)

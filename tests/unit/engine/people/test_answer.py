@@ -139,7 +139,7 @@ def test_a_stale_answer_is_told_what_is_asked_now(room: Room, kind: AskKind) -> 
 
 
 def test_an_answer_to_a_step_that_no_longer_applies_is_refused(room: Room) -> None:
-    """Also before the responder or a flow has withdrawn the question; the reason is told."""
+    """Also before the responder or a flow has withdrawn the question; the error has the reason."""
     ask = Ask(
         id=f"{room.id}/contain/status-page",
         kind=AskKind.STEP,
