@@ -134,7 +134,7 @@ def test_an_answer_needs_an_open_question(cli: Cli) -> None:
     """An unknown question and an incident that has ended are refused in one sentence."""
     incident = declared(cli)
     plain(cli("approve", f"{incident}/contain/nothing", *ME), 4, "never asked")
-    plain(cli("approve", incident, *ME), 4, "no open question", f"allclear show {incident}")
+    plain(cli("approve", incident, *ME), 4, "waits for", f"allclear show {incident}")
     plain(cli("false-alarm", incident, *ME), 5, "reason")
     assert cli("false-alarm", incident, "--reason", "a test", *ME).code == 0
     plain(cli("note", incident, "late", *ME), 5, "over")
@@ -224,4 +224,4 @@ def test_a_heap_of_aliases_is_refused_at_once(cli: Cli, tmp_path: Path) -> None:
 
 def test_wrong_usage_is_exit_code_two(cli: Cli) -> None:
     """A missing argument is a usage error, as everywhere."""
-    assert cli("approve").code == 2
+    assert cli("ack").code == 2
