@@ -94,7 +94,7 @@ def test_a_form_that_stayed_open_answers_no_later_question(up: Up, incident: str
 
 
 def test_an_action_of_a_person_who_may_not_approve_waits_for_another_one(up: Up) -> None:
-    """The run is suspended with the form. When another person does the same, the question is closed and the run ends."""
+    """The run waits with the form. When another person does the same, the question is closed and the run ends."""
     deployment = get(up, "deployments/name/vintstreet-manual-action/Switch a feature flag off")
     filled_in = {"reason": "errors", "name": "Chi", "role": "communications_lead"}
     run = start(up, deployment, {**filled_in, "params": {"flag": "live_streams"}}).json()["id"]
