@@ -21,8 +21,9 @@ STARTED_BY_ALLCLEAR = {
     "investigate": "Run the investigate phase",
     "resolve": "Run the resolve phase",
     "review": "Run the review phase",
+    "question": "Ask a question of a response",
 }
-"""Flow → deployment, for the runs that allclear starts itself; each takes the incident's id and nothing else."""
+"""Flow → deployment, for the runs that allclear starts. Each takes an incident's id, and `question` also its own."""
 
 
 def flow_name(flow: str, company: str) -> str:

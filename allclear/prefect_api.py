@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,10 @@ class FlowRun:
     created: datetime
     since: datetime
     tags: frozenset[str] = frozenset()
+    has_form: bool = False
+    """Whether it is suspended with a form, so that only the form's content resumes it."""
+    orphaned: bool = False
+    """Whether its deployment was deleted, so that no runner ever picks it up again."""
 
 
 class PrefectApi:
@@ -107,12 +112,11 @@ class PrefectApi:
         except VendorRefused as error:
             raise Unreachable(error.message, error.next_step) from error
 
-    async def run_state(self, run: str) -> str:
-        """Return the type of the run's state, as RUNNING; empty if Prefect has no such run."""
+    async def run(self, run: str) -> FlowRun | None:
+        """Return the run, or None if Prefect has no such run. Raises Unreachable."""
         with suppress(VendorRefused):
-            answer = await self._call("GET", f"flow_runs/{run}")
-            return str(answer.get("state_type") or "")
-        return ""
+            return _flow_run(await self._call("GET", f"flow_runs/{run}"))
+        return None
 
     async def runs(self, *, names: list[str] | None = None, states: list[str] | None = None) -> list[FlowRun]:
         """Return the newest runs with one of these names, as `VS-12 contain`, or in one of these states, oldest first.
@@ -127,18 +131,7 @@ class PrefectApi:
         found: Any = await self._call("POST", "flow_runs/filter", body)
         if not isinstance(found, list):
             raise VendorRefused(f"{self._http.base_url} is not the API of a Prefect.", "Correct PREFECT_API_URL.")
-        runs = [
-            FlowRun(
-                str(one["id"]),
-                str(one["name"]),
-                str(one["state_type"] or ""),
-                datetime.fromisoformat(one["created"]),
-                datetime.fromisoformat(one["state"]["timestamp"]),
-                frozenset(one.get("tags") or ()),
-            )
-            for one in cast("list[dict[str, Any]]", found)
-            if one.get("state")
-        ]
+        runs = [_flow_run(one) for one in cast("list[dict[str, Any]]", found) if one.get("state")]
         return sorted(runs, key=lambda one: one.created)
 
     async def crashed(self, run: str, reason: str) -> None:
@@ -146,8 +139,13 @@ class PrefectApi:
         state = {"type": "CRASHED", "name": "Crashed", "message": reason}
         await self._call("POST", f"flow_runs/{run}/set_state", {"state": state, "force": True})
 
-    async def resume(self, run: str, answer: JsonDict) -> bool:
-        """Resume a suspended run; return False if it is not suspended, or not yet."""
+    async def completed(self, run: str, why: str) -> None:
+        """Set a run that is not needed any more to completed, with the reason. Raises Unreachable or VendorRefused."""
+        state = {"type": "COMPLETED", "name": "Completed", "message": why}
+        await self._call("POST", f"flow_runs/{run}/set_state", {"state": state, "force": True})
+
+    async def resume(self, run: str, answer: JsonDict | None = None) -> bool:
+        """Resume a suspended run, with the content of its form; return False if it is not suspended, or not yet."""
         result = await self._call("POST", f"flow_runs/{run}/resume", {"run_input": answer})
         return result.get("status") == "ACCEPT"
 
@@ -170,3 +168,20 @@ class PrefectApi:
             await asyncio.sleep(pause)
             pause *= 2
         raise Unreachable(f"Prefect does not answer at {self._http.base_url} ({last}).", "Start it: allclear up.")
+
+
+def _flow_run(answer: Mapping[str, Any]) -> FlowRun:
+    """Return Prefect's answer as a run; it must have a state, as every run has that was not created this moment."""
+    state: JsonDict = answer.get("state") or {}
+    details: JsonDict = state.get("state_details") or {}
+    created = datetime.fromisoformat(answer["created"])
+    return FlowRun(
+        id=str(answer["id"]),
+        name=str(answer["name"]),
+        state=str(answer.get("state_type") or ""),
+        created=created,
+        since=datetime.fromisoformat(state["timestamp"]) if state else created,
+        tags=frozenset(answer.get("tags") or ()),
+        has_form=bool(details.get("run_input_keyset")),
+        orphaned=answer.get("deployment_id", "") is None,
+    )

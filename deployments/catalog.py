@@ -21,6 +21,7 @@ from flows.detect import detect
 from flows.drill import drill
 from flows.investigate import investigate
 from flows.manual_action import manual_action
+from flows.question import question
 from flows.resolve import resolve
 from flows.respond import respond
 from flows.review import review
@@ -51,7 +52,7 @@ class DeploymentSpec:
     """One deployment.
 
     `name` says what it does and is bold in Prefect's list; `kind` is the tag by which the list is filtered: start,
-    phase, action, command or drill.
+    phase, question, action, command or drill.
     """
 
     name: str
@@ -74,6 +75,7 @@ def deployments_of(company: Company, registry: Registry) -> list[DeploymentSpec]
     return [
         *_starts(company, choices),
         *(_simple(STARTED_BY_ALLCLEAR[flow.fn.__name__], flow, "phase", choices, company) for flow in _PHASES),
+        _simple(STARTED_BY_ALLCLEAR["question"], question, "question", choices, company),
         *(_action(manual, choices, company) for manual in manual_actions(company, registry, choices)),
         *(_simple(name, flow, "command", choices, company) for name, flow in _COMMANDS.items()),
         _drill(company, choices),

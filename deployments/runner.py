@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
 import threading
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, FlowFilter, FlowFilterName
+from prefect.exceptions import PrefectException
 from prefect.runner import Runner
 from prefect.types.entrypoint import EntrypointType
 
@@ -26,11 +29,16 @@ from allclear.settings import load_settings
 from deployments.catalog import DeploymentSpec, deployments_of
 from deployments.fork_server import start_fork_server
 
+log = logging.getLogger("allclear.runner")
+
 POLL_SECONDS = 0.5
 """Seconds between two requests for work: a click reaches the flow's first line in about two seconds."""
 
 _PREFECT_SECONDS = 120
 """How long to wait for Prefect's server; its first start takes half a minute."""
+
+_REGISTER_AGAIN_SECONDS = 10.0
+"""Seconds between two checks whether every deployment is still registered."""
 
 _STOP_SECONDS = 5.0
 """How long Prefect's own way of stopping may take before the process group is killed."""
@@ -58,10 +66,14 @@ async def main() -> None:
     specs = deployments_of(company, registry)
     async with get_client() as client:
         await _wait_for_prefect(client)
-        registered = [await _register(runner, client, spec, simulated=simulated) for spec in specs]
-        await _remove_others(client, {spec.flow.name for spec in specs}, registered)
+        registered = {await _register(runner, client, spec, simulated=simulated): spec for spec in specs}
+        await _remove_others(client, {spec.flow.name for spec in specs}, [*registered])
     print(f"serving {len(specs)} deployments of {company.name}", flush=True)  # noqa: T201 - allclear up waits for it
-    await runner.start()
+    keeping = asyncio.create_task(_keep_registered(runner, registered, simulated=simulated))
+    try:
+        await runner.start()
+    finally:
+        keeping.cancel()
 
 
 async def _register(runner: Runner, client: PrefectClient, spec: DeploymentSpec, *, simulated: bool) -> UUID:
@@ -78,6 +90,28 @@ async def _register(runner: Runner, client: PrefectClient, spec: DeploymentSpec,
     form = DeploymentUpdate.model_validate({"parameter_openapi_schema": spec.form})
     await client.update_deployment(deployment, form)
     return deployment
+
+
+async def _keep_registered(runner: Runner, registered: dict[UUID, DeploymentSpec], *, simulated: bool) -> None:
+    """Register again what a person deletes in Prefect, until cancelled: without it no phase and no question is run."""
+    while True:
+        await asyncio.sleep(_REGISTER_AGAIN_SECONDS)
+        try:
+            async with get_client() as client:
+                await _register_deleted(runner, client, registered, simulated=simulated)
+        except (PrefectException, HTTPError) as error:  # Prefect is away, or busy: the next round tries again
+            log.warning("Checking the deployments in Prefect failed; will retry. %s", error)
+
+
+async def _register_deleted(
+    runner: Runner, client: PrefectClient, registered: dict[UUID, DeploymentSpec], *, simulated: bool
+) -> None:
+    ours = DeploymentFilter(id=DeploymentFilterId(any_=[*registered]))
+    there = {deployment.id for deployment in await client.read_deployments(deployment_filter=ours)}
+    for deployment in [one for one in registered if one not in there]:
+        spec = registered.pop(deployment)
+        registered[await _register(runner, client, spec, simulated=simulated)] = spec
+        log.warning('The deployment "%s" was deleted in Prefect; it is registered again.', spec.name)
 
 
 async def _remove_others(client: PrefectClient, flows: set[str], kept: list[UUID]) -> None:

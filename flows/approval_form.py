@@ -29,7 +29,7 @@ from flows.run_context import run_id
 QUICK = 5.0
 """Seconds to wait for an answer before the run is suspended: to start it again costs more than that."""
 
-_POLL_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 LONGEST_WAIT = 400 * 24 * 3600
 """Seconds. Prefect fails a run when its wait is over, so this must never be reached: the journal has the deadlines."""
@@ -76,7 +76,7 @@ async def _answered_quickly(engine: Engine, incident: str, ask_id: str) -> bool:
     """Return whether an answer comes within QUICK of the question; a run that starts again does not wait once more."""
     state = engine.conductor.incident(incident).asks[ask_id]
     while state.open and (utc_now() - state.opened).total_seconds() < QUICK:
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
         state = engine.conductor.incident(incident).asks[ask_id]
     return not state.open
 

@@ -1,21 +1,37 @@
-"""Prefect's artifacts of an incident: its timeline, its table of acts and its post-mortem, each under one key."""
+"""Prefect's artifacts of an incident: its page, timeline, table of acts and post-mortem, each under one key."""
 
 from __future__ import annotations
 
+from prefect import get_client
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import get_current_settings
 
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
+from allclear.domain.incident import Incident
+from allclear.engine.flow_runs import tags_of
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline
+from flows.overview import overview
+
+_MOST_RUNS = 200
+"""Prefect's own limit for one answer."""
 
 
 async def publish(engine: Engine, incident_id: str) -> None:
-    """Write the incident's timeline and acts as artifacts `vs-12-timeline` and `vs-12-acts`."""
+    """Write the incident's page, timeline and acts as artifacts `vs-12`, `vs-12-timeline` and `vs-12-acts`."""
     incident = engine.conductor.incident(incident_id)
     entries = engine.journal.entries(incident_id)
     banner = "> **SIMULATED**: nothing here touches production.\n\n" if incident.opened.simulated else ""
     key = incident_id.lower()
+    ui = (get_current_settings().ui_url or "").rstrip("/")
+    await acreate_markdown_artifact(
+        key=key,
+        markdown=banner + overview(incident, engine.company.plan, ui, await _runs_of(incident)),
+        description=f"{incident_id}: its state, what is asked now, and where to go on",
+    )
     await acreate_markdown_artifact(
         key=f"{key}-timeline",
         markdown=banner + markdown_timeline(incident, entries, engine.company.plan),
@@ -26,6 +42,16 @@ async def publish(engine: Engine, incident_id: str) -> None:
         markdown=banner + markdown_acts(incident, engine.company.plan),
         description=f"The actions carried out in {incident_id}",
     )
+
+
+async def _runs_of(incident: Incident) -> dict[str, str]:
+    """Return the names of the incident's flow runs, each with the id of the newest run of that name."""
+    of_incident = FlowRunFilter(tags=FlowRunFilterTags(all_=[incident.id]))
+    async with get_client() as client:
+        runs = await client.read_flow_runs(
+            flow_run_filter=of_incident, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=_MOST_RUNS
+        )
+    return {run.name: str(run.id) for run in runs if tags_of(incident)[-1] in run.tags}
 
 
 async def publish_post_mortem(engine: Engine, incident_id: str) -> None:

@@ -16,8 +16,7 @@ from allclear.domain.post_mortem import NoteFor
 from allclear.domain.records import By
 from allclear.engine.people.assess import read_facts
 from flows.artifacts import publish
-from flows.phase_loop import deliver
-from flows.run_context import Ended, name_run, not_done
+from flows.run_context import Ended, deliver, name_run, not_done
 
 Command = Callable[[Engine, str, By], str]
 """Takes the engine, the incident's id and the person; returns a sentence about what was recorded."""

@@ -13,8 +13,7 @@ from allclear.domain.errors import AllclearError, NotAllowed
 from allclear.engine.actions.manual import ManualRequest, ManualResult, may_start_manually
 from flows.approval_form import wait_for_answer
 from flows.artifacts import publish
-from flows.phase_loop import deliver
-from flows.run_context import Ended, name_run, not_done, run_id
+from flows.run_context import Ended, deliver, name_run, not_done, run_id
 
 
 @flow(name="manual_action", persist_result=False)

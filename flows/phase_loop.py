@@ -6,15 +6,13 @@ The flow keeps no state of its own. Whenever it starts, also after a crash, the 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from prefect import get_run_logger
 
 from allclear.bootstrap import Engine, open_engine
-from allclear.domain.errors import AllclearError, VendorError
+from allclear.domain.errors import VendorError
 from allclear.domain.records import By, RunStarted
 from allclear.domain.runbook import Phase
-from allclear.engine.outbox import OutboxDelivery
 from allclear.engine.response.moves import (
     AskPeople,
     CarryOut,
@@ -30,10 +28,9 @@ from allclear.engine.response.moves import (
     Wait,
     WithdrawAsk,
 )
-from allclear.prefect_api import PrefectApi
-from flows.approval_form import wait_for_answer
 from flows.artifacts import publish, publish_post_mortem
-from flows.run_context import name_run, run_id
+from flows.run_context import deliver, name_run, run_id
+from flows.waiting import wait_for_people
 from tasks.prefect_task import run_step
 
 _TRIES, _PAUSE = 30, 2.0
@@ -56,7 +53,7 @@ async def run_phase(incident: str, phase: Phase) -> str:
                 break
             if isinstance(move, Wait):
                 await publish(engine, incident)
-                await wait_for_answer(engine, incident, move.asks[0])
+                await wait_for_people(engine, incident, phase, move, by)
                 continue
             log.info(await _make(engine, incident, move, by))
             if isinstance(move, CarryOut):
@@ -118,11 +115,3 @@ def title_of(move: Move) -> str:  # noqa: C901, PLR0911 - one line for each kind
 def _record_run(engine: Engine, incident: str, phase: Phase, by: By) -> None:
     if run := run_id():
         engine.journal.append(incident, [RunStarted(phase=phase.value, run=run, holder=engine.journal.holder)], by)
-
-
-async def deliver(engine: Engine, incident: str) -> None:
-    """Deliver the incident's outbox messages to Prefect at once; the responder delivers the rest later."""
-    prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
-    with suppress(AllclearError):
-        await OutboxDelivery(engine.journal, prefect, engine.company).deliver(incident)
-    await prefect.close()

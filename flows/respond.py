@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
@@ -9,11 +11,14 @@ from allclear.bootstrap import Engine, open_engine
 from allclear.domain.errors import AllclearError
 from allclear.domain.records import By
 from allclear.domain.runbook import Phase
+from allclear.domain.template_values import waiting
 from allclear.engine.people.declare import Declaration
 from allclear.engine.response.flow_starts import start_message
 from flows.artifacts import publish
-from flows.phase_loop import deliver
-from flows.run_context import Ended, name_run, not_done
+from flows.run_context import Ended, deliver, name_run, not_done
+
+_TRIES, _PAUSE = 25, 0.2
+"""How often, and with how many seconds between, to look for the first question, so that the run's page shows it."""
 
 
 @flow(name="respond", persist_result=False)
@@ -68,8 +73,14 @@ async def _show(engine: Engine, incident: str) -> str:
     """Publish the incident in Prefect, start what is due, and return what the run's end tells its reader."""
     state = engine.conductor.incident(incident)
     await name_run(state)
-    await publish(engine, incident)
     await deliver(engine, incident)
+    for _ in range(_TRIES):
+        if state.over or waiting(state):
+            break
+        await asyncio.sleep(_PAUSE)
+        state = engine.conductor.incident(incident)
+    await publish(engine, incident)
     if state.ended:  # people ended it before this run started
         return f"{incident} has ended already: {state.ended.reason}"
-    return f"{incident} is open. Each phase is a run of its own: look for `{incident} contain` among the runs."
+    asked = ", ".join(one.ask.id for one in waiting(state)) or "nothing yet"
+    return f"{incident} is open. Asked now: {asked}. Go on from the artifact {incident.lower()} of this run."

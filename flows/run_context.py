@@ -1,7 +1,8 @@
-"""The flow run that this process carries out: its id, its name in Prefect, and how it ends."""
+"""The flow run that this process carries out: its id, its name in Prefect, what it delivers, and how it ends."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,12 @@ from prefect import State, get_client, get_run_logger
 from prefect.context import FlowRunContext
 from prefect.states import Failed
 
+from allclear.bootstrap import Engine
+from allclear.domain.errors import AllclearError
 from allclear.domain.incident import Incident
-from allclear.engine.outbox import tags_of
+from allclear.engine.flow_runs import tags_of
+from allclear.engine.outbox import OutboxDelivery
+from allclear.prefect_api import PrefectApi
 
 Ended = State[Any]
 """How a run ends: Completed or Failed, with a sentence."""
@@ -37,3 +42,11 @@ async def name_run(incident: Incident, what: str = "") -> None:
     tags = {*context.flow_run.tags, *tags_of(incident)}
     async with get_client() as client:
         await client.update_flow_run(UUID(run_id()), name=f"{incident.id} {what}", tags=sorted(tags))
+
+
+async def deliver(engine: Engine, incident: str) -> None:
+    """Deliver the incident's outbox messages to Prefect at once; the responder delivers the rest later."""
+    prefect = PrefectApi(engine.settings.prefect_api_url, engine.company.name)
+    with suppress(AllclearError):
+        await OutboxDelivery(engine.journal, prefect, engine.company).deliver(incident)
+    await prefect.close()

@@ -193,6 +193,7 @@ class OpenIncident(_OnPage):
 
     name = "status_page.open"
     text_params = ("title", "message")
+    announces = True
     title = "Open an incident on the status page"
     params = OpenParams
     leaves = "status page incident open"

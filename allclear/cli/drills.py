@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from rich.text import Text
 from allclear.cli.root import REHEARSE, app, out, print_heading, print_json, print_line, run_until_stopped
 from allclear.company import Company, check_company, find_company
 from allclear.domain.approval import Ask
-from allclear.domain.durations import short_duration
+from allclear.domain.durations import parse_duration, plausible, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.plan import ClockStop, Plan
@@ -43,9 +43,13 @@ def drill(
         bool, typer.Option("--interactive", help="You answer for the person on call; the others are simulated.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, for scripts.")] = False,
+    within: Annotated[
+        str, typer.Option(metavar="DURATION", help="When it is stopped, as 5m. Default: the drill's own limit.")
+    ] = "",
     home: Annotated[Path | None, typer.Option(help="The folder for the drill's journal and logs.")] = None,
 ) -> None:
     """Rehearse an incident against a simulated production. The exit code is 1 if the response fell short."""
+    limit = _limit(within)
     company_name, _, name = scenario.rpartition("/")
     company = find_company(company_name or of_company or load_settings().company)
     name = name or first_script(company)
@@ -69,7 +73,7 @@ def drill(
     print_progress("All times are UTC.")
     person = _ask_at_terminal if interactive else None
     played = run_until_stopped(
-        play(company, name, place, on_entry=print_entry, on_progress=print_progress, person=person)
+        play(company, name, place, on_entry=print_entry, on_progress=print_progress, person=person, within=limit)
     )
     _tidy(place)
     if as_json:
@@ -88,6 +92,14 @@ def drill(
         )
     if not played.passed:
         raise typer.Exit(1)
+
+
+def _limit(text: str) -> timedelta | None:
+    """Return the limit that was given, or None. Raises ConfigError for a text that is no duration."""
+    try:
+        return plausible(parse_duration(text)) if text else None
+    except ValueError as error:
+        raise ConfigError(f"--within: {error}.", "Write it as 90s or 5m.") from error
 
 
 def _check(company: Company) -> None:

@@ -10,6 +10,7 @@ from allclear.company.capabilities import Capabilities
 from allclear.company.checks.alert_sources import check_alert_sources
 from allclear.company.checks.approvals import check_plan_approvals
 from allclear.company.checks.assumptions import list_assumptions
+from allclear.company.checks.containment_order import check_containment_order
 from allclear.company.checks.people import check_addresses, check_people
 from allclear.company.checks.placeholders import (
     check_plan_placeholders,
@@ -61,6 +62,7 @@ def check_company(
         check_systems(draft, capabilities),
         check_alert_sources(draft, capabilities.sources),
         check_runbooks(draft, capabilities),
+        check_containment_order(draft, capabilities),
         check_plan_placeholders(draft),
         check_route_texts(draft),
         check_template_placeholders(draft, post_mortem_placeholders),

@@ -189,6 +189,8 @@ class Action(ABC, Generic[P, S]):
     """Whether it pages people."""
     tells: ClassVar[bool] = False
     """Whether it only informs people: a message, a page, a public post. The post-mortem lists these separately."""
+    announces: ClassVar[bool] = False
+    """Whether it tells the public of the trouble. Like a page, it waits for no other step of the containment."""
     acknowledge_action: ClassVar[str | None] = None
     """For a page: the action that acknowledges it at the vendor, so that no one else is paged."""
     leaves: ClassVar[str | None] = None

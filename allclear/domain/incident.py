@@ -22,6 +22,7 @@ from allclear.domain.records import (
     LedgerHandedOver,
     NoteAdded,
     ReminderDue,
+    RunReplaced,
     SeverityChanged,
 )
 from allclear.domain.scope import Scope
@@ -222,6 +223,10 @@ class Incident:
     runs: dict[str, str] = field(default_factory=dict[str, str])
     run_holders: dict[str, tuple[str, datetime]] = field(default_factory=dict[str, tuple[str, datetime]])
     """Flow run -> the process in which it started last, and when."""
+    replaced_runs: dict[str, tuple[RunReplaced, datetime]] = field(
+        default_factory=dict[str, tuple[RunReplaced, datetime]]
+    )
+    """Flow run -> the record that another one was started for it, and when."""
     last_change: tuple[int, datetime] | None = None
     """The number and time of the last entry that live messages show: a change of state, lead or waiting approvals."""
     last_human_entry: int = 0

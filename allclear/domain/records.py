@@ -316,6 +316,16 @@ class RunStarted(Model):
     """The process that it runs in, by its id among the holders of claims; empty if unknown."""
 
 
+class RunReplaced(Model):
+    """A flow run ended in Prefect although it was still needed, and another one was started for it."""
+
+    kind: Literal["run.replaced"] = "run.replaced"
+    run: str
+    name: str = Field(description="Its name in Prefect, as `VS-12 contain`.")
+    state: Literal["cancelled", "deleted", "crashed", "failed"] = Field(description="What became of it in Prefect.")
+    ask: str | None = Field(default=None, description="The question that it showed; None for the run of a phase.")
+
+
 Record = Annotated[
     IncidentOpened
     | AlertJoined
@@ -346,7 +356,8 @@ Record = Annotated[
     | PostMortemWritten
     | FollowUpAdded
     | IncidentEnded
-    | RunStarted,
+    | RunStarted
+    | RunReplaced,
     Field(discriminator="kind"),
 ]
 RECORD: TypeAdapter[Any] = TypeAdapter(Record)

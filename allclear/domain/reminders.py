@@ -20,9 +20,11 @@ from allclear.domain.plan import (
     RotaOverride,
     UpdateSchedule,
 )
+from allclear.domain.records import RunReplaced
 from allclear.domain.reminder import MANUAL, ON_CALL, Reminder, known_roles, last_given, level_given
+from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
 from allclear.domain.template_values import LEAD
-from allclear.domain.text import clock, plain, stamp
+from allclear.domain.text import answer_commands, clock, plain, stamp
 from allclear.domain.ways import page_reminders
 
 LEFT_AGAIN_AFTER = timedelta(days=1)
@@ -37,7 +39,7 @@ def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()
 
     `taken` are the overrides of the rotas, from the journal.
     """
-    due = [*_left(plan, incident), *_manual(plan, incident)]
+    due = [*_left(plan, incident), *_manual(plan, incident), *_replaced_runs(plan, incident)]
     if incident.responds:
         due += _deadline_reminders(plan, incident)
         if not incident.over:
@@ -195,3 +197,22 @@ def _manual(plan: Plan, incident: Incident) -> Iterator[Reminder]:
 def _manual_sentence(act: Act) -> str:
     what = str((act.change or {}).get("summary") or act.proposed.title).rstrip(". ")
     return f"MANUAL action outside the runbook by {plain(act.by.actor, 60)}: {plain(what)}."
+
+
+# --- flow runs that a person took away in Prefect ----------------------------------------------------
+
+
+def _replaced_runs(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+    for run, (replaced, at) in incident.replaced_runs.items():
+        if replaced.state in BY_A_PERSON:
+            sentence = f"{was_replaced(replaced)} {_still_asked(plan, incident, replaced)}"
+            yield Reminder(f"run:{run}", 1, at, sentence, known_roles(plan, LEAD, ON_CALL)[:1])
+
+
+def _still_asked(plan: Plan, incident: Incident, replaced: RunReplaced) -> str:
+    """Return what goes on after the run was replaced, and the commands for what it asked."""
+    state = incident.asks.get(replaced.ask or "")
+    if state is None:
+        return f"The response goes on in a new run, and its questions stay open: allclear show {incident.id}"
+    yes, no = answer_commands(state.ask, plan)
+    return f"Its question stays open, and a new run shows it. Answer there, or with: {yes} or: {no}"

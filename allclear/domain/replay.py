@@ -36,6 +36,7 @@ from allclear.domain.records import (
     Recovered,
     ReminderDue,
     RoleTaken,
+    RunReplaced,
     RunStarted,
     SeverityChanged,
     StepDone,
@@ -150,6 +151,8 @@ def _apply_phases(incident: Incident, entry: Entry) -> bool:
         case RunStarted(phase=phase, run=run, holder=holder):
             incident.runs[phase] = run
             incident.run_holders[run] = (holder, entry.at)
+        case RunReplaced() as replaced:
+            incident.replaced_runs[replaced.run] = (replaced, entry.at)
         case _:
             return False
     return True

@@ -63,7 +63,13 @@ class Step(Model):
     measure: bool = Field(
         default=False, description="A containment measure; they are tried in order until one is proven to work."
     )
-    meanwhile: bool = Field(default=False, description="May be done while another step waits for a person.")
+    meanwhile: bool | None = Field(
+        default=None,
+        description=(
+            "Waits for no other step, and no other step waits for it. If left out: only in `contain`, for an action "
+            "that announces the trouble, as a page or the first update of the status page."
+        ),
+    )
     live: bool = Field(
         default=False,
         description="For a message: it is updated whenever the incident changes, and no step waits for it.",

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 
-from allclear.domain.deadlines import deadlines, notifications_due, update_schedule
+from allclear.domain.deadlines import DUTY, deadlines, notifications_due, update_schedule
 from allclear.domain.durations import in_words, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Act, AskState, Incident
@@ -69,8 +69,11 @@ def phase_words(incident: Incident, plan: Plan) -> str:
 
 
 def waiting(incident: Incident) -> list[AskState]:
-    """Return the open questions, oldest first; after the incident's end only those of the review."""
-    return [state for state in incident.open_asks if not incident.over or state.ask.phase == Phase.REVIEW]
+    """Return the open questions, oldest first; after the incident's end only those that its review waits for."""
+    if incident.ended is None:
+        return incident.open_asks
+    reviewed = {Phase.REVIEW.value, DUTY} if incident.ended.ending == "resolved" else set[str]()
+    return [state for state in incident.open_asks if state.ask.phase in reviewed]
 
 
 def duration(incident: Incident, now: datetime) -> timedelta:

@@ -36,6 +36,13 @@ class Cast:
 
     async def play(self, incident_id: str) -> None:
         """Act until the incident is over and reviewed. Raise the error of a member who fails."""
+        try:
+            await self._act(incident_id)
+        finally:
+            for task in self._answering.values():
+                task.cancel()  # a drill that is stopped gets no more answers
+
+    async def _act(self, incident_id: str) -> None:
         acknowledged = wrote = noted = False
         while True:
             incident = self._engine.conductor.incident(incident_id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,16 @@ import httpx
 from allclear.bootstrap import Engine, make_engine
 from allclear.company import Company
 from allclear.domain.base import utc_now
+from allclear.domain.durations import counted, short_duration
 from allclear.domain.errors import ConfigError
 from allclear.domain.incident import Incident
 from allclear.domain.records import Entry
+from allclear.domain.text import plain
 from allclear.drill.cast import AskedPerson, Cast, finished
 from allclear.drill.script import Script, find_script
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
 from allclear.stack import Ports, Stack
-
-_LONGEST = 900
-"""Seconds after which a drill is stopped, unless a person at the terminal takes part."""
 
 EntryListener = Callable[[Entry, Incident], None]
 """Receives each entry of the journal when it is written, with the incident."""
@@ -49,7 +48,7 @@ class Played:
         return not self.misses
 
 
-async def play(
+async def play(  # noqa: PLR0913 - what its callers may choose
     company: Company,
     scenario: str,
     home: Path,
@@ -57,27 +56,28 @@ async def play(
     on_entry: EntryListener,
     on_progress: Callable[[str], None],
     person: AskedPerson | None = None,
+    within: timedelta | None = None,
 ) -> Played:
     """Run the drill, and return its result. Raises AllclearError if it cannot be run at all.
 
-    It runs on a stack of its own under `home`, which cannot reach any real system.
+    It runs on a stack of its own under `home`, which cannot reach any real system. `within` replaces the script's own
+    limit. A drill that reaches its limit is stopped, unless a person at the terminal takes part.
     """
     _, script = find_script(company.folder, scenario)
+    if within is not None:
+        script = script.model_copy(update={"expect": script.expect.model_copy(update={"within": within})})
     on_progress("Starting the simulated production, Prefect, the runner and the responder …")
     async with Stack(company.name, home, Ports.free(), scenario, breaks=False) as stack:
         engine = make_engine(stack.settings, environ={}, company=company)
         try:
             on_progress(f"Everything is up. {script.title}: users arrive; the alert follows.")
             begun = time.monotonic()
+            limit = None if person else asyncio.get_running_loop().time() + script.expect.within.total_seconds()
             control = stack.simulation.control
             incident_id = await _alert(script, stack, control)
             cast = Cast(script, engine, control, person)
-            limit = None if person else _LONGEST
-            async with asyncio.timeout(limit):
-                await _play_on(stack, engine, incident_id, cast, on_entry)
+            await _stopped_at(limit, _play_on(stack, engine, incident_id, cast, on_entry))
             return await _report(script, company, engine, control, home, incident_id, time.monotonic() - begun)
-        except TimeoutError as error:
-            raise ConfigError(f"The drill did not end in {_LONGEST} s.", f"Read the logs in {home}/logs.") from error
         finally:
             await engine.close()
 
@@ -132,6 +132,17 @@ async def _first_error(control: str) -> datetime:
     raise ConfigError("No user of the simulated production saw an error in a minute.", "Correct the scenario.")
 
 
+async def _stopped_at(limit: float | None, running: Coroutine[Any, Any, None]) -> None:
+    """Wait for `running`, and stop it at `limit`, a time of the event loop; None is no limit."""
+    timer = asyncio.timeout_at(limit)
+    try:
+        async with timer:
+            await running
+    except TimeoutError:
+        if not timer.expired():
+            raise
+
+
 async def _play_on(stack: Stack, engine: Engine, incident_id: str, cast: Cast, on_entry: EntryListener) -> None:
     """Run until the end. If a part of the stack or a member of the cast fails, the drill ends at once."""
     tasks = [
@@ -182,17 +193,31 @@ async def _report(  # noqa: PLR0913 - the parts of a result
 def _misses(script: Script, engine: Engine, incident: Incident, seconds: float) -> list[str]:
     """Return a sentence for each of the script's expectations that the response did not meet."""
     expect, misses = script.expect, list[str]()
-    ending = incident.ended.ending if incident.ended else "still open"
-    if ending != expect.ending:
-        misses.append(f"It ended as {ending}, not as {expect.ending}.")
+    limit = expect.within
+    if not finished(incident):
+        misses.append(f"It was stopped at its limit of {short_duration(limit)} (expect.within). {reached(incident)}")
+    elif incident.ended and incident.ended.ending != expect.ending:
+        misses.append(f"It ended as {incident.ended.ending}, not as {expect.ending}.")
     for act_id in expect.verified:
         act = incident.acts.get(act_id)
         if act is None or act.outcome is None or not act.outcome.good:
             misses.append(f"{act_id} was not verified.")
     if incident.blocks_ending:
         misses.append(f"Still in place: {', '.join(act.id for act in incident.blocks_ending)}.")
-    if seconds > expect.within.total_seconds():
-        misses.append(f"It took {seconds:.0f} s, expected {expect.within.total_seconds():.0f} s.")
+    if finished(incident) and seconds > limit.total_seconds():
+        misses.append(f"It took {seconds:.0f} s, expected {limit.total_seconds():.0f} s.")
     if (broken := engine.journal.broken_link(incident.id)) is not None:
         misses.append(f"The record's chain breaks at entry {broken}.")
     return misses
+
+
+def reached(incident: Incident) -> str:
+    """Return how far the response has come, in sentences: its phase, its state, and the questions that wait."""
+    answers = sum(len(state.answers) for state in incident.asks.values())
+    contained = "contained" if incident.contained else "not contained"
+    phase = f"in the phase {incident.phase}" if incident.phase else "before the first phase"
+    waiting = "; ".join(f"{state.ask.id} ({plain(state.ask.title, 80)})" for state in incident.open_asks)
+    return (
+        f"Reached: {incident.id} is {contained}, {phase}, after {counted(answers, 'answer')}. "
+        f"Waiting for people: {waiting or 'nothing'}."
+    )

@@ -73,7 +73,9 @@ class Expected(Model):
 
     ending: Literal["resolved", "false-alarm"] = Field(default="resolved", description="How the incident ends.")
     verified: list[str] = Field(default=[], description="Acts that must be verified, as contain/roll-back.")
-    within: Duration = Field(default=timedelta(seconds=60), description="How long the whole drill may take.")
+    within: Duration = Field(
+        default=timedelta(seconds=60), description="How long the whole drill may take. It is stopped then."
+    )
 
 
 class Script(Model):

@@ -1,4 +1,4 @@
-"""The delivery of the outbox to Prefect, and the names and tags of an incident's flow runs."""
+"""The delivery of the outbox to Prefect."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from datetime import timedelta
 from allclear.company import Company
 from allclear.domain.errors import AllclearError, Unreachable, Unreadable
 from allclear.domain.incident import Incident
+from allclear.engine.flow_runs import QUESTION, how_it_ended, is_asked, opened_tag, start_run, tags_of
 from allclear.engine.incidents import read_incident
 from allclear.journal.ports import Journal, OutboxKind, OutboxMessage
 from allclear.prefect_api import FlowRun, PrefectApi
@@ -19,7 +20,7 @@ log = logging.getLogger("allclear.outbox")
 
 _PAUSED = "PAUSED"
 
-_UNFINISHED = {"SCHEDULED", "PENDING", "RUNNING", _PAUSED}
+UNFINISHED = {"SCHEDULED", "PENDING", "RUNNING", _PAUSED}
 
 _RESUME_TRIES = 12
 """How often to retry a run that is not suspended yet, because it may be about to suspend."""
@@ -131,7 +132,9 @@ class OutboxDelivery:
         if message.kind is OutboxKind.ALARM:
             return await self._show_alarm(message)
         incident, flow = read_incident(self._journal, message.incident), str(message.detail["flow"])
-        if not incident.over or flow in _AFTER_THE_END:
+        if flow == QUESTION:
+            await self._ask(incident, str(message.detail["ask"]), message.key)
+        elif not incident.over or flow in _AFTER_THE_END:
             await start_run(self._prefect, incident, flow, message.key)
         return True
 
@@ -140,55 +143,36 @@ class OutboxDelivery:
         incident = read_incident(self._journal, message.incident)
         await self._prefect.add_failed_run(
             "respond",
-            f"{message.key} {_opened(incident)}",
+            f"{message.key} {opened_tag(incident)}",
             name=f"{incident.id} NO WAY IS LEFT TO TELL PEOPLE",
             reason=f"Every page and message about {incident.id} failed. Read it: allclear show {incident.id}",
             tags=tags_of(incident),
         )
         return True
 
+    async def _ask(self, incident: Incident, ask: str, key: str) -> None:
+        if is_asked(incident, ask):
+            await start_run(self._prefect, incident, QUESTION, key, ask)
+
     async def _wake(self, message: OutboxMessage) -> bool:
         """Resume the runs that wait for an answered question. Return whether none is left to resume."""
         ask_id = str(message.detail["ask"])
         incident = read_incident(self._journal, message.incident)
-        if ask_id not in incident.asks or (incident.asks[ask_id].open and not incident.over):
+        if ask_id not in incident.asks or is_asked(incident, ask_id):
             return True
-        waiting = self._journal.waiting_runs(ask_id)
-        states = {run: await self._prefect.run_state(run) for run in waiting}
-        for run in waiting:
-            if states[run] == _PAUSED and await self._prefect.resume(run, ANSWERED_ELSEWHERE):
-                return True
+        runs = [await self._prefect.run(run) for run in self._journal.waiting_runs(ask_id)]
+        left = [run for run in runs if run and run.state in UNFINISHED and not await self._go_on(incident, run, ask_id)]
         # A run that is about to suspend for this answer is retried; any other run reads the answer from the journal.
-        return not _UNFINISHED & set(states.values()) or message.attempts > _RESUME_TRIES
+        return not left or message.attempts > _RESUME_TRIES
 
-
-async def start_run(prefect: PrefectApi, incident: Incident, flow: str, key: str) -> None:
-    """Start the run of `flow` for an incident, one for each key. Raises Unreachable or VendorRefused.
-
-    Prefect keeps every key, and another journal on the same server may have a VS-12 too. So the time at which the
-    incident was opened is part of the key.
-    """
-    await prefect.start(
-        flow,
-        {"incident": incident.id},
-        f"{key} {_opened(incident)}",
-        name=f"{incident.id} {flow}",
-        tags=tags_of(incident),
-    )
-
-
-def tags_of(incident: Incident) -> list[str]:
-    """Return the tags of an incident's runs, which differ from those of another journal's incident with the same id."""
-    return [incident.id, incident.severity, "SIMULATED" if incident.opened.simulated else "real", _opened(incident)]
-
-
-def is_of(run: FlowRun, incident: Incident) -> bool:
-    """Return whether a run belongs to this incident, and not to one with the same id in another journal."""
-    return _opened(incident) in run.tags or run.id in incident.run_holders
-
-
-def _opened(incident: Incident) -> str:
-    return f"opened {incident.opened_at:%Y-%m-%dT%H:%M:%S.%fZ}"
+    async def _go_on(self, incident: Incident, run: FlowRun, ask: str) -> bool:
+        """Resume a suspended run, or end it if it only showed the question; return False if it is not suspended."""
+        if run.state != _PAUSED:
+            return False
+        if QUESTION in run.tags:  # to resume it would start a process that has nothing to do
+            await self._prefect.completed(run.id, how_it_ended(incident, ask))
+            return True
+        return await self._prefect.resume(run.id, ANSWERED_ELSEWHERE if run.has_form else None)
 
 
 def _later(attempts: int) -> timedelta:

@@ -59,11 +59,12 @@ class SqlOutbox(Store):
             next_at = (self._clock() + again_in).isoformat()
             connection.execute(message.values(attempts=OUTBOX.c.attempts + 1, reason=reason, next_at=next_at))
 
-    def add_waiting_run(self, run: str, incident: str, ask: str) -> None:
-        """Record that a Prefect flow run waits for the answer to `ask`."""
+    def add_waiting_run(self, run: str, incident: str, *asks: str) -> None:
+        """Record that a Prefect flow run waits for an answer to one of `asks`, and for nothing else."""
         with self._db.writing(f"run {run}") as connection:
             connection.execute(delete(WAITING_RUNS).where(WAITING_RUNS.c.run == run))
-            connection.execute(insert(WAITING_RUNS).values(run=run, ask=ask, incident=incident))
+            for ask in dict.fromkeys(asks):
+                connection.execute(insert(WAITING_RUNS).values(run=run, ask=ask, incident=incident))
 
     def waiting_runs(self, ask: str) -> list[str]:
         """Return the flow runs that wait for the answer to `ask`."""

@@ -308,8 +308,8 @@ class Outbox(Protocol):
         """Record a failed attempt; the message is due again after `again_in`."""
         ...
 
-    def add_waiting_run(self, run: str, incident: str, ask: str) -> None:
-        """Record that a Prefect flow run waits for the answer to `ask`, and for no other."""
+    def add_waiting_run(self, run: str, incident: str, *asks: str) -> None:
+        """Record that a Prefect flow run waits for an answer to one of `asks`, and for nothing else."""
         ...
 
     def waiting_runs(self, ask: str) -> list[str]:

@@ -21,7 +21,7 @@ from allclear.domain.replay import replay
 from allclear.drill.check import check_drills
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
-from tests.end_to_end.stack_support import ROOT, allclear, without_duration
+from tests.end_to_end.stack_support import PATIENCE, ROOT, allclear
 
 COMPANIES = ROOT / "tests" / "companies"
 DUTY = "meldung-art-33"
@@ -37,9 +37,12 @@ def nordwind() -> Company:
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The result of its first drill, which is run once for this file."""
     home = tmp_path_factory.mktemp("nordwind") / "home"
-    done = allclear("drill", "--company", "nordwind", "--json", "--home", str(home), ALLCLEAR_RUNBOOKS=str(COMPANIES))
+    done = allclear(
+        *("drill", "--company", "nordwind", "--json", "--home", str(home), "--within", PATIENCE),
+        ALLCLEAR_RUNBOOKS=str(COMPANIES),
+    )
     assert done.stdout.startswith("{"), f"{done.stdout}\n{done.stderr}"
-    return without_duration(json.loads(done.stdout))
+    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ import pytest
 from allclear.bootstrap import Engine, make_engine
 from allclear.domain.incident import Incident
 from allclear.domain.records import By
+from allclear.engine.flow_runs import QUESTION
 from allclear.engine.outbox import OutboxDelivery
 from allclear.engine.people.declare import Declaration
 from allclear.prefect_api import PrefectApi
@@ -110,8 +111,9 @@ class Production:
         return httpx.post(f"{self.api}/flow_runs/filter", json=body, timeout=LIMIT).json()
 
     def flows(self, incident: str) -> dict[str, int]:
-        """Return the number of runs that Prefect has for an incident, by flow."""
-        return dict(Counter(run["name"].partition(" ")[2] for run in self.runs(incident)))
+        """Return the number of runs that Prefect has for an incident, by flow; those of questions are left out."""
+        runs = [run for run in self.runs(incident) if QUESTION not in run["tags"]]
+        return dict(Counter(run["name"].partition(" ")[2] for run in runs))
 
     def writes(self) -> dict[str, int]:
         """Return the number of writes to each system, except Slack, whose message is updated after every change."""

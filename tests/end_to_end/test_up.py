@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -17,73 +15,19 @@ import httpx
 import pytest
 
 from allclear.domain.action import ActStatus
-from allclear.domain.incident import Incident
-from allclear.domain.replay import replay
-from allclear.journal.sql_journal import SqlJournal
-from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, free_port, make, until
-from tests.scopes import DRILL
+from tests.end_to_end.stack_support import LIMIT, ROOT, allclear, environment, make, until
+from tests.end_to_end.up_support import Up, running_up
 
 pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text()
 
 
-class Up:
-    """A running stack: the environment that it prints, and its journal."""
-
-    def __init__(self, variables: dict[str, str]) -> None:
-        self.variables = variables
-
-    def incident(self, incident_id: str) -> Incident:
-        """Return an incident, replayed from the journal."""
-        journal = SqlJournal(self.variables["ALLCLEAR_JOURNAL_URL"], DRILL)
-        try:
-            incident = replay(journal.entries(incident_id))
-            assert incident is not None
-            return incident
-        finally:
-            journal.close()
-
-    def runs(self, incident_id: str, flow: str) -> list[dict[str, Any]]:
-        """Return Prefect's runs of a flow for an incident."""
-        body = {"flow_runs": {"name": {"any_": [f"{incident_id} {flow}"]}}}
-        return httpx.post(f"{self.variables['PREFECT_API_URL']}/flow_runs/filter", json=body, timeout=LIMIT).json()
-
-
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """`make up SIMULATED=1` on free ports. One Ctrl-C at the end must stop everything."""
-    home, printed = tmp_path_factory.mktemp("up"), tmp_path_factory.mktemp("printed") / "out"
-    ports = f"--port {free_port()} --responder-port {free_port()}"
-    with printed.open("w") as out:
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            make("up", "SIMULATED=1", f"ARGS={ports} --home {home}"),
-            cwd=ROOT,
-            env=environment(),
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    try:
-        until(lambda: _is_up(process, printed), printed.read_text)
-        yield Up(exported(printed.read_text()))
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=LIMIT)
-
-
-def exported(printed: str) -> dict[str, str]:
-    """Return the variables that another terminal has after it ran the printed `export` lines."""
-    lines = [line.strip() for line in printed.splitlines() if line.strip().startswith("export ")]
-    names = re.findall(r"export (\w+)=", "\n".join(lines))
-    script = "\n".join([*lines, *(f'echo "{name}=${name}"' for name in names)])
-    told = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)  # noqa: S603 - our lines
-    return dict(line.split("=", 1) for line in told.stdout.splitlines())
-
-
-def _is_up(process: subprocess.Popen[bytes], printed: Path) -> bool:
-    assert process.poll() is None, printed.read_text()
-    return "Ctrl-C stops everything" in printed.read_text()
+    """`make up SIMULATED=1`, once for this file."""
+    with running_up(tmp_path_factory.mktemp("up")) as running:
+        yield running
 
 
 def commands() -> list[str]:

@@ -43,6 +43,7 @@ from allclear.domain.records import (
     Record,
     Recovered,
     RoleTaken,
+    RunReplaced,
     RunStarted,
     SeverityChanged,
     StepDone,
@@ -103,6 +104,7 @@ FREE: list[st.SearchStrategy[Any]] = [
     st.builds(PostMortemWritten, field=STEPS, text=WORDS),
     st.builds(FollowUpAdded, text=WORDS, owner=WORDS, due=st.just(DUE)),
     st.builds(RunStarted, phase=PHASES, run=WORDS),
+    st.builds(RunReplaced, run=WORDS, name=WORDS, state=st.sampled_from(["cancelled", "deleted", "crashed"])),
     st.builds(IncidentEnded, ending=st.sampled_from(["resolved", "false-alarm"]), reason=WORDS),
 ]
 """Records that refer to no other record."""

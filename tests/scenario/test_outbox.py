@@ -9,10 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from allclear.company import find_company
-from allclear.domain.records import By, IncidentEnded, IncidentOpened
+from allclear.domain.records import AskAnswered, AskOpened, By, IncidentEnded, IncidentOpened
+from allclear.domain.runbook import Step
 from allclear.domain.scope import Scope
+from allclear.engine.actions.approval_requests import step_ask
+from allclear.engine.flow_runs import question_message
+from allclear.engine.incidents import read_incident
 from allclear.engine.outbox import OutboxDelivery
 from allclear.engine.response.flow_starts import start_message
+from allclear.journal.ports import OutboxKind, OutboxMessage
 from allclear.journal.sql_journal import SqlJournal
 from allclear.prefect_api import PrefectApi
 from tests.scenario.response_support import new_journal
@@ -193,3 +198,73 @@ async def test_a_drill_delivers_no_real_message_to_its_own_prefect(tmp_path: Pat
         journal.close()
         await until_done(room.outbox(), room)
         assert room.prefect.keys == [f"{incident}/respond"]
+
+
+# --- questions -------------------------------------------------------------------------------------------
+
+
+def ask(room: Room, incident: str, step: str) -> str:
+    """Open a question about a step of the containment, and return its id."""
+    state = read_incident(room.journal, incident)
+    question = step_ask(state, "contain", Step.model_validate({"id": step, "person": "on_call", "ask": "Do it."}), "")
+    room.journal.append(incident, [AskOpened(ask=question)], MACHINE)
+    return question.id
+
+
+def answer(room: Room, ask_id: str) -> None:
+    """Answer a question with yes, and put the message about it into the outbox."""
+    incident, by = ask_id.partition("/")[0], By(actor="Ana", role="on_call", via="cli")
+    message = OutboxMessage(OutboxKind.RESUME, incident, f"resume:{ask_id}", {"ask": ask_id})
+    room.journal.append(incident, [AskAnswered(ask=ask_id, yes=True, reason="so")], by, outbox=[message])
+
+
+async def test_each_open_question_gets_one_run_with_its_id(tmp_path: Path) -> None:
+    """Its name says which question it is, and it is started once. An answered question gets none."""
+    async with room_in(tmp_path) as room:
+        incident = room.open()
+        first, second, answered = (ask(room, incident, step) for step in ("roll-back", "tell", "page"))
+        answer(room, answered)
+        messages = [question_message(incident, one) for one in (first, second, answered, first)]
+        room.journal.append(incident, [], MACHINE, outbox=messages)
+        await until_done(room.outbox(), room)
+        assert [name for name in room.prefect.started if "asks" in name] == [
+            f"{incident} asks contain/roll-back",
+            f"{incident} asks contain/tell",
+        ]
+        assert room.prefect.keys[-2:] == [f"question:{first}", f"question:{second}"]
+        assert all("question" in run["tags"] for run in list(room.prefect.runs.values())[-2:])
+
+
+async def test_an_answer_resumes_the_phase_and_ends_the_run_of_its_question_only(tmp_path: Path) -> None:
+    """The phase waits for several questions, and goes on after any of them. The other question keeps its form."""
+    async with room_in(tmp_path) as room:
+        incident = room.open()
+        await until_done(room.outbox(), room)
+        first, second = ask(room, incident, "roll-back"), ask(room, incident, "tell")
+        phase = room.prefect.add(f"{incident} contain", "PAUSED")
+        shown = {
+            one: room.prefect.add(f"asks {one}", "PAUSED", tags=["question"], form=True) for one in (first, second)
+        }
+        room.journal.add_waiting_run(phase, incident, first, second)
+        for one, run in shown.items():
+            room.journal.add_waiting_run(run, incident, one)
+        answer(room, second)
+        await until_done(room.outbox(), room)
+        assert room.prefect.resumed == [phase]
+        assert [room.prefect.state(shown[one]) for one in (first, second)] == ["PAUSED", "COMPLETED"]
+        ended = next(run for run in room.prefect.runs.values() if run["id"] == shown[second])
+        assert ended["message"].startswith("Closed: done, said Ana at ")
+        assert ended["message"].endswith(f"Asked now: {first}.")
+
+
+async def test_the_form_of_a_manual_action_is_resumed_after_an_answer_elsewhere(tmp_path: Path) -> None:
+    """It is no run of a question: it still has to show what became of the action."""
+    async with room_in(tmp_path) as room:
+        incident = room.open()
+        await until_done(room.outbox(), room)
+        asked = ask(room, incident, "by-hand")
+        run = room.prefect.add("Roll back traffic", "PAUSED", form=True)
+        room.journal.add_waiting_run(run, incident, asked)
+        answer(room, asked)
+        await until_done(room.outbox(), room)
+        assert room.prefect.resumed == [run]

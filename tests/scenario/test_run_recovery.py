@@ -1,4 +1,4 @@
-"""A phase whose flow run died gets one new run, and never a second run beside a living one."""
+"""A phase or a question whose flow run is gone gets one new run, and never a second run beside a living one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from allclear.bootstrap import Engine, make_engine
-from allclear.domain.records import By, IncidentEnded, IncidentOpened, PhaseEntered, PhaseLeft, RunStarted
+from allclear.domain.records import AskOpened, By, IncidentEnded, IncidentOpened, PhaseEntered, PhaseLeft, RunStarted
+from allclear.domain.reminders import reminders
 from allclear.domain.scope import Scope
-from allclear.engine.outbox import tags_of
+from allclear.engine.actions.approval_requests import step_ask
+from allclear.engine.flow_runs import QUESTION, run_name, tags_of
 from allclear.journal.sql_journal import SqlJournal
 from allclear.prefect_api import PrefectApi
 from allclear.responder.workers.run_recovery import RunRecovery
@@ -49,6 +51,28 @@ class Containment:
         self.other.append(self.incident, [RunStarted(phase="contain", run=run, holder=self.other.holder)], MACHINE)
         return run
 
+    def ask(self) -> str:
+        """Open the question about the roll back, and return its id."""
+        step = self.engine.company.runbook("bad-deployment").contain[0]
+        ask = step_ask(self.engine.conductor.incident(self.incident), "contain", step, "Roll back?")
+        self.other.append(self.incident, [AskOpened(ask=ask)], MACHINE)
+        return ask.id
+
+    def show(self, ask: str, state: str = "PAUSED", *, since: datetime | None = None) -> str:
+        """Add the run that shows a question to Prefect, and return its id."""
+        incident = self.engine.conductor.incident(self.incident)
+        tags = [*tags_of(incident), QUESTION]
+        run = self.prefect.add(run_name(incident.id, QUESTION, ask), state, since=since, tags=tags, form=True)
+        self.other.add_waiting_run(run, self.incident, ask)
+        return run
+
+    @property
+    def told(self) -> list[str]:
+        """Return the sentences that the team is sent about its runs."""
+        incident = self.engine.conductor.incident(self.incident)
+        due = reminders(self.engine.company.plan, incident)
+        return [reminder.sentence for reminder in due if reminder.topic.startswith("run:")]
+
 
 @asynccontextmanager
 async def containment_in(folder: Path) -> AsyncGenerator[Containment]:
@@ -77,17 +101,18 @@ async def test_a_run_whose_process_is_gone_is_marked_as_crashed_and_replaced_onc
         assert case.prefect.keys[1:] == [f"{case.incident}/contain/again-1"]
 
 
-@pytest.mark.parametrize("state", ["SCHEDULED", "PAUSED", "COMPLETED", "CANCELLED", "CANCELLING"])
-async def test_waiting_and_cancelled_runs_are_not_replaced(tmp_path: Path, state: str) -> None:
-    """A run that waits for people has no process and is not dead. A run that a person cancelled stays cancelled."""
+@pytest.mark.parametrize("state", ["SCHEDULED", "PAUSED", "COMPLETED"])
+async def test_waiting_runs_are_not_replaced(tmp_path: Path, state: str) -> None:
+    """A run that waits for people has no process and is not dead."""
     async with containment_in(tmp_path) as case:
+        case.ask()
         case.add_run(state, since=LONG_AGO)
         case.other.close()
         assert await case.runs.check() == []
         assert len(case.prefect.runs) == 1
 
 
-@pytest.mark.parametrize("state", ["CRASHED", "FAILED"])
+@pytest.mark.parametrize("state", ["CRASHED", "FAILED", "CANCELLED"])
 async def test_restarts_of_a_phase_back_off(tmp_path: Path, state: str) -> None:
     """The first restart is immediate. If the second run dies too, the next restart waits at least a minute."""
     async with containment_in(tmp_path) as case:
@@ -157,3 +182,113 @@ async def test_runs_of_another_journal_are_not_marked(tmp_path: Path) -> None:
         assert await case.runs.check() == [f"{case.incident} contain"]
         assert [case.prefect.state(one) for one in theirs] == ["PENDING", "CRASHED"]
         assert case.prefect.keys[-1] == f"{case.incident}/contain/again-1"
+
+
+# --- what a person did in Prefect ------------------------------------------------------------------------
+
+
+async def test_the_cancelled_run_of_a_question_is_replaced_and_the_team_is_told_once(tmp_path: Path) -> None:
+    """The question stays open and gets a new form. The message has the commands that answer it, too."""
+    async with containment_in(tmp_path) as case:
+        case.add_run("PAUSED")
+        ask = case.ask()
+        run = case.show(ask)
+        assert await case.runs.check() == []
+        case.prefect.set(run, "CANCELLED")
+        assert await case.runs.check() == [f"{case.incident} asks contain/roll-back"]
+        assert await case.runs.check() == []
+        assert case.prefect.keys[-1] == f"question:{ask}/again-1"
+        [told] = case.told
+        assert f'"{case.incident} asks contain/roll-back" was cancelled in Prefect' in told
+        assert f"allclear done {ask} --as NAME" in told
+        assert ask in [state.ask.id for state in case.engine.conductor.incident(case.incident).open_asks]
+
+
+async def test_a_cancelled_or_deleted_run_of_a_phase_is_replaced_and_the_team_is_told(tmp_path: Path) -> None:
+    """Each time: first it is cancelled, then its replacement is deleted."""
+    async with containment_in(tmp_path) as case:
+        run = case.add_run("PAUSED")
+        case.prefect.set(run, "CANCELLED")
+        assert await case.runs.check() == [f"{case.incident} contain"]
+        [first] = case.told
+        assert f'The run "{case.incident} contain" was cancelled in Prefect' in first
+        assert f"allclear show {case.incident}" in first
+        case.prefect.runs.clear()
+        again = case.add_run("PAUSED")
+        case.prefect.delete(again)
+        assert await case.runs.check() == [f"{case.incident} contain"]
+        assert await case.runs.check() == []
+        assert "was deleted in Prefect" in case.told[1]
+
+
+async def test_the_deleted_run_of_a_question_is_replaced(tmp_path: Path) -> None:
+    """Prefect has no run of it any more, so it gets one under the key of the first."""
+    async with containment_in(tmp_path) as case:
+        case.add_run("PAUSED")
+        ask = case.ask()
+        case.prefect.delete(case.show(ask))
+        assert await case.runs.check() == [f"{case.incident} asks contain/roll-back"]
+        assert case.prefect.keys[-1] == f"question:{ask}"
+        assert "was deleted in Prefect" in case.told[0]
+
+
+async def test_a_crashed_run_is_replaced_without_a_message(tmp_path: Path) -> None:
+    """No person did that, and nothing is left to be done about it; the record has it."""
+    async with containment_in(tmp_path) as case:
+        run = case.add_run("CRASHED")
+        assert await case.runs.check() == [f"{case.incident} contain"]
+        assert case.told == []
+        assert case.engine.conductor.incident(case.incident).replaced_runs[run][0].state == "crashed"
+
+
+async def test_a_run_that_a_person_is_cancelling_is_left_to_its_runner(tmp_path: Path) -> None:
+    """It ends by itself. If its runner is gone, it counts as cancelled after five minutes."""
+    async with containment_in(tmp_path) as case:
+        run = case.add_run("CANCELLING")
+        assert await case.runs.check() == []
+        case.prefect.set(run, "CANCELLING", since=LONG_AGO)
+        assert await case.runs.check() == [f"{case.incident} contain"]
+
+
+async def test_a_run_whose_deployment_was_deleted_is_replaced_and_its_form_is_closed(tmp_path: Path) -> None:
+    """No runner picks it up again, so an answer in its form would be lost."""
+    async with containment_in(tmp_path) as case:
+        case.add_run("PAUSED")
+        ask = case.ask()
+        run = case.show(ask)
+        next(one for one in case.prefect.runs.values() if one["id"] == run)["deployment_id"] = None
+        assert await case.runs.check() == [f"{case.incident} asks contain/roll-back"]
+        assert case.prefect.state(run) == "COMPLETED"
+
+
+async def test_a_question_without_a_run_gets_one(tmp_path: Path) -> None:
+    """Its outbox message was lost, or the journal is from before questions had runs; for a minute it is left alone."""
+    async with containment_in(tmp_path) as case:
+        case.add_run("PAUSED")
+        ask = case.ask()
+        assert await case.runs.check() == []
+        other = case.add_run("PAUSED")
+        case.other.add_waiting_run(other, case.incident, ask)
+        assert await case.runs.check() == []
+        assert case.told == []
+
+
+async def test_the_run_of_an_answered_question_is_ended(tmp_path: Path) -> None:
+    """Its message was lost, or it was suspended too late for it. Its page tells what is asked now."""
+    async with containment_in(tmp_path) as case:
+        case.add_run("RUNNING")
+        ask = case.ask()
+        run = case.show(ask)
+        by = By(actor="Ana", role="incident_commander", via="cli")
+        case.engine.people.answer(ask, by, yes=False, reason="Not now.")
+        await case.runs.check()
+        assert case.prefect.state(run) == "COMPLETED"
+        assert "not done, said Ana" in next(one["message"] for one in case.prefect.runs.values() if one["id"] == run)
+
+
+async def test_a_suspended_phase_in_which_something_is_to_be_done_is_resumed(tmp_path: Path) -> None:
+    """It was suspended too late for the message that resumes it."""
+    async with containment_in(tmp_path) as case:
+        run = case.add_run("PAUSED")
+        assert await case.runs.check() == []
+        assert case.prefect.resumed == [run]

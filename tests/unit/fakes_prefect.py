@@ -29,6 +29,7 @@ class FakePrefect:
         """The largest number of calls that were under way at the same time."""
         self._lock = threading.Lock()
         self._under_way = 0
+        self._made = 0
 
     @property
     def started(self) -> list[str]:
@@ -40,19 +41,33 @@ class FakePrefect:
         """Return the idempotency keys in that order, without the moment at which their incidents were opened."""
         return [key.partition(" ")[0] for key in self.runs]
 
-    def add(self, name: str, state: str, *, since: datetime | None = None, tags: Sequence[str] = ()) -> str:
-        """Add a run, and return its id."""
+    def add(
+        self, name: str, state: str, *, since: datetime | None = None, tags: Sequence[str] = (), form: bool = False
+    ) -> str:
+        """Add a run, and return its id; with `form`, it is suspended with one."""
         run = self.make(f"manual-{len(self.runs)}", name, tags)
         run["state_type"] = state
-        run["state"] = {"timestamp": (since or datetime.now(UTC)).isoformat()}
+        details = {"run_input_keyset": {"schema": "schema"} if form else None}
+        run["state"] = {"timestamp": (since or datetime.now(UTC)).isoformat(), "state_details": details}
         return run["id"]
+
+    def set(self, run: str, state: str, *, since: datetime | None = None) -> None:
+        """Set the state of a run, as a person does in Prefect's UI."""
+        found = next(one for one in self.runs.values() if one["id"] == run)
+        found["state_type"] = state
+        found["state"] = {"timestamp": (since or datetime.now(UTC)).isoformat()}
+
+    def delete(self, run: str) -> None:
+        """Delete a run, as a person does in Prefect's UI."""
+        self.runs = {key: one for key, one in self.runs.items() if one["id"] != run}
 
     def make(self, key: str, name: str, tags: Sequence[str]) -> dict[str, Any]:
         """Return the run with that key; create it if there is none."""
         with self._lock:
             now = datetime.now(UTC).isoformat()
+            self._made += 1
             fresh = {
-                "id": f"run-{len(self.runs)}",
+                "id": f"run-{self._made}",
                 "name": name,
                 "state_type": "SCHEDULED",
                 "created": now,
@@ -97,7 +112,10 @@ class FakePrefect:
         run = found[0]
         if word == ["set_state"]:
             run["state_type"], run["state"] = body["state"]["type"], {"timestamp": datetime.now(UTC).isoformat()}
+            run["message"] = body["state"].get("message", "")
         elif word == ["resume"]:
+            if bool((run["state"].get("state_details") or {}).get("run_input_keyset")) != bool(body["run_input"]):
+                return 200, {"status": "REJECT"}
             self.resumed.append(run["id"])
         return (201, {"status": "ACCEPT"}) if word else (200, run)
 

@@ -60,9 +60,10 @@ KEYS_IN_SOURCE = {
     "delivery": ("journal/inbox.py", 'f"{self._scope_text}:{new.delivery_key}"'),
     "outbox, resume after an answer": ("engine/people/answer.py", 'f"resume:{ask_id}:{person_key(by.actor)}:{yes}"'),
     "outbox, resume after the end": ("engine/people/close.py", 'f"over:{state.ask.id}"'),
+    "outbox, run of a question": ("engine/flow_runs.py", 'f"question:{ask}"'),
     "outbox, restart of a dead run": (
         "responder/workers/run_recovery.py",
-        'f"{incident.id}/{phase}/again-{len(runs)}"',
+        'f"{needed.key}/again-{len(runs)}"',
     ),
     "claim, traffic of Cloud Run": ("../tasks/cloud_run/actions.py", 'f"traffic:{run.path(name)}"'),
     "claim, feature flag": ("../tasks/feature_flags.py", 'f"flag:{params.flag}"'),

@@ -12,6 +12,7 @@ from allclear.domain.records import (
     PhaseEntered,
     PhaseLeft,
     Recovered,
+    RunReplaced,
     RunStarted,
     SeverityChanged,
     StepDone,
@@ -49,8 +50,23 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
         case RunStarted() as started:
             phase = context.phase(started.phase)
             return Sentence(f"Prefect started {phase} (flow run {plain(started.run)}).", routine=True)
+        case RunReplaced() as replaced:
+            text = f"{was_replaced(replaced)} Another run was started for it."
+            return Sentence(text, routine=replaced.state not in BY_A_PERSON)
         case _:
             return None
+
+
+BY_A_PERSON = {"cancelled", "deleted"}
+"""The states of a flow run that only a person sets, in Prefect."""
+
+
+def was_replaced(replaced: RunReplaced) -> str:
+    """Return what became of a flow run that is needed, in a sentence. Prefect has no users, so no name is known."""
+    name = f'The run "{plain(replaced.name)}"'
+    if replaced.state in BY_A_PERSON:
+        return f"{name} was {replaced.state} in Prefect, which does not record by whom."
+    return f"{name} {replaced.state} in Prefect."
 
 
 def _opened(opened: IncidentOpened) -> Sentence:

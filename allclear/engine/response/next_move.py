@@ -44,7 +44,7 @@ def next_move(incident: Incident, plan: Plan, runbook: Runbook, phase: Phase) ->
     blocked = False
     for step, move in _moves(incident, plan, runbook, phase):
         if isinstance(move, Wait):
-            # Asks that block the other steps come first, because the flow run shows the first one as what it waits for.
+            # Asks that block the other steps come first.
             waits = [*waits, *move.asks] if step.meanwhile else [*move.asks, *waits]
             blocked = blocked or not step.meanwhile
         elif not blocked or step.meanwhile:

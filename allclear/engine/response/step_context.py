@@ -1,26 +1,32 @@
-"""What the steps of an incident's runbook are filled in with."""
+"""The runbook that an incident follows, and what its steps are filled in with."""
 
 from __future__ import annotations
 
 from allclear.company import Company
 from allclear.domain.base import Clock
 from allclear.domain.incident import Incident
-from allclear.domain.runbook import Runbook
+from allclear.domain.runbook import Phase, Runbook
 from allclear.domain.template_values import TemplateValues, values
+from allclear.engine.actions.registry import Registry
 from allclear.journal.ports import Journal
 
 
 class StepContext:
     """An incident's runbook, and the values for the placeholders in its steps."""
 
-    def __init__(self, journal: Journal, company: Company, clock: Clock) -> None:
+    def __init__(self, journal: Journal, registry: Registry, company: Company, clock: Clock) -> None:
         self._journal = journal
+        self._registry = registry
         self._company = company
         self._clock = clock
+        self._runbooks: dict[str, Runbook] = {}
 
     def runbook(self, incident: Incident) -> Runbook:
         """Return the runbook that the incident follows. Raises NotFound."""
-        return self._company.runbook(incident.opened.runbook)
+        name = incident.opened.runbook
+        if name not in self._runbooks:
+            self._runbooks[name] = with_announcements(self._company.runbook(name), self._registry)
+        return self._runbooks[name]
 
     def values(self, incident: Incident) -> TemplateValues:
         """Return the present value of every placeholder. Raises JournalError."""
@@ -36,3 +42,16 @@ class StepContext:
             templates=company.templates,
             runbook_title=runbook.title,
         )
+
+
+def with_announcements(runbook: Runbook, registry: Registry) -> Runbook:
+    """Return `runbook` with the announcements of its contain phase beside the other steps, unless it decides itself.
+
+    People must learn of the trouble also while no one answers whether to roll back.
+    """
+    announcing = {name for name, kind in registry.actions.items() if kind.announces or kind.pages}
+    steps = [
+        step.model_copy(update={"meanwhile": True}) if step.meanwhile is None and step.action in announcing else step
+        for step in runbook.steps(Phase.CONTAIN)
+    ]
+    return runbook.model_copy(update={"contain": steps})

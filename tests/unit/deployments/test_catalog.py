@@ -12,6 +12,7 @@ from allclear.company import find_company
 from allclear.deployment_names import STARTED_BY_ALLCLEAR, api_path
 from allclear.domain.approval import AskKind
 from allclear.engine.actions.registry import Registry
+from allclear.engine.flow_runs import QUESTION
 from deployments.catalog import DeploymentSpec, deployments_of
 from deployments.fork_server import preload
 
@@ -60,7 +61,7 @@ def test_names_are_unique_and_do_not_repeat_the_company(company: str) -> None:
 
 
 def test_the_flows_that_allclear_starts_exist_under_the_names_that_it_uses() -> None:
-    """The outbox finds the deployment of each flow by its path in Prefect's API, and needs the incident's id only."""
+    """The outbox finds the deployment of each flow by its path in Prefect's API, and needs ids only."""
     every = deployments_of(find_company("vintstreet"), Registry.installed())
     for flow in STARTED_BY_ALLCLEAR:
         [spec] = [
@@ -68,7 +69,8 @@ def test_the_flows_that_allclear_starts_exist_under_the_names_that_it_uses() -> 
             for one in every
             if f"deployments/name/{one.flow.name}/{one.name}".replace(" ", "%20") == api_path(flow, "vintstreet")
         ]
-        assert faults(spec, {"incident": "VS-1"}) == []
+        asked = {"ask": "VS-1/contain/roll-back"} if flow == QUESTION else {}
+        assert faults(spec, {"incident": "VS-1", **asked}) == []
 
 
 def test_a_form_refuses_a_missing_or_blank_value() -> None:

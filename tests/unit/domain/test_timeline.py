@@ -35,6 +35,7 @@ from allclear.domain.records import (
     Recovered,
     ReminderDue,
     RoleTaken,
+    RunReplaced,
     RunStarted,
     SeverityChanged,
     StepDone,
@@ -226,6 +227,14 @@ EXAMPLES: list[tuple[Any, By, str]] = [
     ),
     (IncidentEnded(ending="resolved", reason="well for five minutes"), BEN, "All clear: well for five minutes."),
     (RunStarted(phase="contain", run="7c9e6679"), MACHINE, "Prefect started Initial Response (flow run 7c9e6679)."),
+    (
+        RunReplaced(run="7c9e6679", name="VS-1 contain", state="cancelled"),
+        MACHINE,
+        (
+            'The run "VS-1 contain" was cancelled in Prefect, which does not record by whom. '
+            "Another run was started for it."
+        ),
+    ),
 ]
 
 

@@ -1,0 +1,55 @@
+"""What a run's page shows of its incident: its state, what is asked, and where to go on, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from allclear.domain.incident import AskState, Incident
+from allclear.domain.plan import Plan
+from allclear.domain.template_values import lead, phase_words, status, waiting
+from allclear.domain.text import answer_commands, asked_words, clock, markdown_safe, plain
+from allclear.engine.flow_runs import QUESTION, run_name
+
+
+def overview(incident: Incident, plan: Plan, ui: str, runs: Mapping[str, str]) -> str:
+    """Return the incident's page.
+
+    `ui` is the address of Prefect's UI, without a slash at its end. `runs` are the names of the incident's flow runs,
+    each with its id.
+    """
+    head = f"# {incident.id}, {plain(incident.severity, 20)}: {markdown_safe(incident.title)}"
+    return "\n\n".join([head, _state(incident, plan), *_asked(incident, plan, ui, runs), _further(incident, ui, runs)])
+
+
+def _state(incident: Incident, plan: Plan) -> str:
+    leads = f"{lead(incident)} leads" if lead(incident) else "no one leads yet"
+    opened = f"opened at {clock(incident.opened_at)} UTC"
+    acknowledge = f" Take it on: `allclear ack {incident.id} --as NAME`." if incident.acknowledged_at is None else ""
+    return f"**{status(incident)}**, in the phase {phase_words(incident, plan)}; {opened}; {leads}." + acknowledge
+
+
+def _asked(incident: Incident, plan: Plan, ui: str, runs: Mapping[str, str]) -> list[str]:
+    """Return the questions that wait for people, each with its form and its commands."""
+    asked = waiting(incident)
+    if not asked:
+        return ["## Asked now", "Nothing waits for people."]
+    return ["## Asked now", "\n".join(_question(incident, state, plan, ui, runs) for state in asked)]
+
+
+def _question(incident: Incident, state: AskState, plan: Plan, ui: str, runs: Mapping[str, str]) -> str:
+    yes, no = answer_commands(state.ask, plan)
+    name = run_name(incident.id, QUESTION, state.ask.id)
+    form = f"[{name}]({ui}/runs/flow-run/{runs[name]}), press Resume; or " if name in runs else ""
+    who = asked_words(state.ask.policy, plan)
+    return f"- **{markdown_safe(state.ask.title)}** ({who}). {form}`{yes}` or `{no}`"
+
+
+def _further(incident: Incident, ui: str, runs: Mapping[str, str]) -> str:
+    key = incident.id.lower()
+    phases = [f"- [{name}]({ui}/runs/flow-run/{run})" for name, run in runs.items() if " asks " not in name]
+    pages = [
+        f"- [This page as it is now]({ui}/artifacts/key/{key})",
+        f"- [The timeline]({ui}/artifacts/key/{key}-timeline) and [what was done]({ui}/artifacts/key/{key}-acts)",
+        f"- On the command line: `allclear show {incident.id}`",
+    ]
+    return "\n\n".join(["## Go on", "\n".join([*phases, *pages])])
