@@ -89,9 +89,10 @@ def _next(plan: Plan) -> list[str]:
 
 
 def _page_failed(incident: Incident, page: Act) -> str:
-    reason = plain(page.outcome.sentence) if page.outcome else ""
+    reason, unknown = (plain(page.outcome.sentence), page.outcome.changed) if page.outcome else ("", False)
+    what = "It is not known whether the page woke anyone" if unknown else "The page did not get through and woke no one"
     return (
-        f"The page did not get through, so no one was woken: {reason} "
+        f"{what}: {reason} "
         f"Call the person on call now, then: allclear ack {incident.id} --as NAME."
     )
 

@@ -78,7 +78,7 @@ async def test_a_page_that_fails_is_told_within_ten_seconds(tmp_path: Path, capl
             assert watch.now - failed_at <= timedelta(seconds=10)
     incident = engine.conductor.incident(incident_id)
     told = sentences(engine, incident)
-    assert any("The page did not get through, so no one was woken: " in line for line in told)
+    assert any("The page did not get through and woke no one: " in line for line in told)
     assert any("NO WAY IS LEFT to tell people" in line for line in told)
     assert any("SLACK_BOT_TOKEN" in line for line in told)
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
