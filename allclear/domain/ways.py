@@ -91,10 +91,7 @@ def _next(plan: Plan) -> list[str]:
 def _page_failed(incident: Incident, page: Act) -> str:
     reason, unknown = (plain(page.outcome.sentence), page.outcome.changed) if page.outcome else ("", False)
     what = "It is not known whether the page woke anyone" if unknown else "The page did not get through and woke no one"
-    return (
-        f"{what}: {reason} "
-        f"Call the person on call now, then: allclear ack {incident.id} --as NAME."
-    )
+    return f"{what}: {reason} Call the person on call now, then: allclear ack {incident.id} --as NAME."
 
 
 def _no_way_left(plan: Plan, incident: Incident, state: ReminderState) -> Iterator[Reminder]:
