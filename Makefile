@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements
 
-.PHONY: help setup drill up unit test bench check lint words types imports traceability format lock clean
+.PHONY: help setup drill up unit test bench check lint words types fields imports traceability format lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,7 +49,7 @@ ROWS ?=
 bench: $(VENV)/.ready ## Measure against a bare webhook, write docs/benchmarks.md (ROWS="1 2": print these only)
 	@$(BIN)/python -m tests.benchmarks $(ROWS) $(ARGS)
 
-check: lint words types imports ## Lint, plain words, spelling, types, import contracts
+check: lint words types fields imports ## Lint, plain words, spelling, types, fields that nothing reads, import contracts
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -61,6 +61,9 @@ words: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/basedpyright
+
+fields: $(VENV)/.dev
+	$(BIN)/python scripts/unread_fields.py
 
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prefect import Flow
@@ -13,7 +13,7 @@ from allclear.deployment_names import START_INCIDENT, STARTED_BY_ALLCLEAR, flow_
 from allclear.domain.base import JsonDict
 from allclear.drill.script import scripts
 from allclear.engine.actions.registry import Registry
-from deployments.forms import Choices, choices_of, form_of, prefilled
+from deployments.forms import Choices, choice_help, choices_of, form_of, prefilled, with_help
 from deployments.manual_actions import ManualAction, manual_actions
 from flows import commands
 from flows.contain import contain
@@ -71,8 +71,8 @@ class DeploymentSpec:
 
 def deployments_of(company: Company, registry: Registry) -> list[DeploymentSpec]:
     """Return the deployments of `company`, the start of an incident first."""
-    choices = choices_of(company)
-    return [
+    choices, help_texts = choices_of(company), choice_help(company)
+    specs = [
         *_starts(company, choices),
         *(_simple(STARTED_BY_ALLCLEAR[flow.fn.__name__], flow, "phase", choices, company) for flow in _PHASES),
         _simple(STARTED_BY_ALLCLEAR["question"], question, "question", choices, company),
@@ -80,6 +80,7 @@ def deployments_of(company: Company, registry: Registry) -> list[DeploymentSpec]
         *(_simple(name, flow, "command", choices, company) for name, flow in _COMMANDS.items()),
         _drill(company, choices),
     ]
+    return [replace(spec, form=with_help(spec.form, help_texts)) for spec in specs]
 
 
 def _named(flow: AnyFlow, company: Company) -> AnyFlow:

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from allclear.company import Company
 from allclear.domain.approval import AskKind
 from allclear.domain.base import JsonDict
+from allclear.domain.plan_text import severity_help
 from allclear.drill.script import scripts
 from allclear.postmortem.placeholders import FIELDS
 from tasks.feature_flags import flags_of
@@ -65,6 +66,17 @@ def choices_of(company: Company) -> dict[str, list[str]]:
     }
 
 
+def choice_help(company: Company) -> dict[str, str]:
+    """Return the text that helps to choose a value of a parameter of that name."""
+    plan = company.plan
+    kinds = [f"{name}: {kind.title}{f', {kind.about}' if kind.about else ''}" for name, kind in plan.kinds.items()]
+    return {
+        "severity": " ".join(severity_help(severity) for severity in plan.severities),
+        "kind": "; ".join(kinds),
+        "runbook": " ".join(f"{name}: {runbook.about}" for name, runbook in company.runbooks.items()),
+    }
+
+
 def form_of(
     flow: Flow[..., Any], choices: Choices, *, fields: Collection[str] = (), required: Collection[str] = ()
 ) -> JsonDict:
@@ -87,6 +99,17 @@ def form_of(
         },
         "required": needed,
     }
+
+
+def with_help(form: JsonDict, help_texts: Mapping[str, str]) -> JsonDict:
+    """Return the form with each help text after the description of the field of that name."""
+    properties = cast("dict[str, JsonDict]", form["properties"])
+    described = {
+        name: {**field, "description": f"{field.get('description', '')}\n{help_texts[name]}".strip()}
+        for name, field in properties.items()
+        if help_texts.get(name)
+    }
+    return {**form, "properties": {**properties, **described}}
 
 
 def params_form(params: type[BaseModel], choices: Choices) -> JsonDict:

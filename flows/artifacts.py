@@ -11,6 +11,9 @@ from prefect.settings import get_current_settings
 from allclear.bootstrap import Engine
 from allclear.domain.base import utc_now
 from allclear.domain.incident import Incident
+from allclear.domain.plan import Plan
+from allclear.domain.plan_text import help_lines
+from allclear.domain.text import markdown_safe
 from allclear.engine.flow_runs import tags_of
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.incident_summary import markdown_acts, markdown_timeline
@@ -34,7 +37,7 @@ async def publish(engine: Engine, incident_id: str) -> None:
     )
     await acreate_markdown_artifact(
         key=f"{key}-timeline",
-        markdown=banner + markdown_timeline(incident, entries, engine.company.plan),
+        markdown=banner + markdown_timeline(incident, entries, engine.company.plan) + _help(engine.company.plan),
         description=f"The timeline of {incident_id} so far. Times are UTC.",
     )
     await acreate_markdown_artifact(
@@ -52,6 +55,12 @@ async def _runs_of(incident: Incident) -> dict[str, str]:
             flow_run_filter=of_incident, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=_MOST_RUNS
         )
     return {run.name: str(run.id) for run in runs if tags_of(incident)[-1] in run.tags}
+
+
+def _help(plan: Plan) -> str:
+    """Return a section with the outside contacts and the pages that responders need, if the plan has any."""
+    lines = [f"- {markdown_safe(line)}" for line in help_lines(plan)]
+    return "\n".join(["", "", "## Help and pages", "", *lines, ""]) if lines else ""
 
 
 async def publish_post_mortem(engine: Engine, incident_id: str) -> None:

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from allclear.cli.root import PREPARE, AsJson, app, out, print_json, print_line
-from allclear.company import Diagnostic, check_company, companies_root, company_names
+from allclear.cli.root import PREPARE, AsJson, app, out, print_heading, print_json, print_line
+from allclear.company import Diagnostic, check_company, companies_root, company_names, find_company
 from allclear.company.diagnostics import display_path, suggestion
 from allclear.company.load import RUNBOOKS_VARIABLE, in_clone
 from allclear.company.scaffold import NewCompany, Question, new_folder, questions, valid_answer, write_new_company
@@ -20,6 +20,7 @@ from allclear.company.show_runbook import ShownRunbook
 from allclear.company.traceability import LINES, document_lines
 from allclear.company.traceability_page import TracedCompany, traceability_page, traced_companies
 from allclear.domain.errors import ConfigError, NotFound
+from allclear.domain.plan_text import plan_sections
 from allclear.drill.check import check_drills
 from allclear.engine.actions.registry import Registry
 from allclear.postmortem.placeholders import PLACEHOLDERS
@@ -73,6 +74,23 @@ def _print_diagnostics(company: str, found: list[Diagnostic]) -> None:
         print_line(str(diagnostic) if diagnostic.level == "assumed" else f"{diagnostic} {diagnostic.next_step}")
     count = Counter(diagnostic.level for diagnostic in found)
     print_line(f"{company}: {count['error']} errors, {count['warning']} warnings, {count['assumed']} assumed defaults.")
+
+
+@app.command("show-plan", rich_help_panel=PREPARE)
+def show_plan(
+    company: Annotated[str, typer.Argument(help="A folder under runbooks/.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print what people must know of a plan: severities, roles, who is notified, who can help, drills."""
+    _require_company(company)
+    sections = plan_sections(find_company(company).plan)
+    if as_json:
+        print_json(dict(sections))
+        return
+    for place, (heading, lines) in enumerate(sections):
+        print_heading(f"{chr(10) if place else ''}{heading}")
+        for line in lines:
+            print_line(f"  {line}")
 
 
 @app.command("show-runbook", rich_help_panel=PREPARE)

@@ -80,7 +80,6 @@ class Service(Model):
     url: str = Field(description="The address at which users reach it.")
     health: str = Field(default="/healthz", description="The path of its health check.")
     smoke: Smoke = Field(description="How it is tested from outside.")
-    customer_facing: bool = Field(default=True, description="Whether customers notice when it is down.")
     status_components: list[str] = Field(default=[], description="Component ids on the status page.")
 
     def handle(self, kind: type[H]) -> H | None:

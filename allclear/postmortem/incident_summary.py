@@ -16,6 +16,7 @@ from allclear.domain.durations import short_duration
 from allclear.domain.escalation import roles_to_notify
 from allclear.domain.incident import AskState, Incident
 from allclear.domain.plan import Plan
+from allclear.domain.plan_text import help_lines, to_be_notified
 from allclear.domain.records import Entry
 from allclear.domain.sentences.sentence import Tone
 from allclear.domain.template_values import deadline_lines, in_storm, lead, left_in_place, phase_words, status, waiting
@@ -44,6 +45,7 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
     `crop=False`, so that each command stays on one line and can be copied.
     """
     due = [] if incident.over else deadline_lines(incident, plan, now)
+    tell = [] if incident.over else to_be_notified(plan, incident)
     left = [left_in_place(act, plan) for act in incident.in_place]
     rows = [row for ask in waiting(incident) for row in _waiting(incident, ask, plan, now)]
     nothing = [] if incident.over else [Text("Nothing.", style="dim")]
@@ -52,6 +54,8 @@ def show(incident: Incident, entries: Sequence[Entry], plan: Plan, now: datetime
         *_part("Waiting for people", "yellow", rows or nothing),
         *_part("Still in place", "red", _points(left)),
         *_part("Due", "cyan", _points(due)),
+        *_part("To be notified, by the plan", "cyan", _points(tell)),
+        *_part("Help and pages", "dim", _points([] if incident.over else help_lines(plan))),
         *_part("Timeline (UTC)", "", [_table(entries, incident, plan, routine=routine)]),
     )
 

@@ -6,6 +6,7 @@ from allclear.domain.plan.assumptions import MayBeAssumed, is_blank
 from allclear.domain.plan.notifications import (
     DEFAULT_ESCALATION_POLICY,
     EVERYONE,
+    Assignment,
     DueReview,
     Duty,
     EscalationLevel,
@@ -43,6 +44,7 @@ __all__ = [
     "OUTAGE",
     "UNKNOWN",
     "Assessment",
+    "Assignment",
     "Assumption",
     "ClockStart",
     "ClockStop",

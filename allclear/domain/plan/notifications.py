@@ -57,25 +57,25 @@ class UpdateSchedule(Applies):
     after: Duration = Field(default=timedelta(0), description="From this long after the alert on.")
 
 
-class Duty(Applies):
-    """Something that must be done by a deadline if its condition holds, as notifying a regulator within 72 hours."""
+class Assignment(Applies):
+    """Something that the plan asks of a role in each incident that it applies to."""
 
-    name: LineName = Field(description="A short name; the ask is `duty/NAME`.")
+    name: LineName = Field(description="A short name, which ends the ask's: `duty/NAME`, `contain/evidence-NAME`.")
     title: Words = Field(description="What it is, in a few words.")
     ask: Words = Field(description="What has to be done, for the person who does it.")
     role: Slug = Field(description="Who has to do it.")
+
+
+class Duty(Assignment):
+    """Something that must be done by a deadline if its condition holds, as notifying a regulator within 72 hours."""
+
     within: Span = Field(description="By when.")
     from_: ClockStart = Field(default=ClockStart.AWARENESS, alias="from", description="What starts its clock.")
     source: str = Field(default="", description="Where it is written, as `Art. 33 GDPR`.")
 
 
-class Evidence(Applies):
+class Evidence(Assignment):
     """Evidence that has to be kept before containment changes anything."""
-
-    name: LineName = Field(description="A short name; the ask is `contain/evidence-NAME`.")
-    title: Words = Field(description="What it is, in a few words.")
-    ask: Words = Field(description="What has to be kept, for the person who does it.")
-    role: Slug = Field(description="Who has to do it.")
 
 
 class EscalationLevel(Model):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from allclear.domain.deadlines import DUTY, duties
 from allclear.domain.incident import AskState, Incident
-from allclear.domain.plan import Duty, Evidence, Plan
+from allclear.domain.plan import Assignment, Duty, Evidence, Plan
 from allclear.domain.runbook import Step
 
 
@@ -32,7 +32,7 @@ def duty_step(duty: Duty) -> Step:
     return _step(duty.name, duty).model_copy(update={"meanwhile": True})
 
 
-def _step(name: str, source: Duty | Evidence) -> Step:
+def _step(name: str, source: Assignment) -> Step:
     return Step.model_validate({"id": name, "title": source.title, "person": source.role, "ask": source.ask})
 
 

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from allclear.company import find_company
-from allclear.deployment_names import STARTED_BY_ALLCLEAR, api_path
+from allclear.deployment_names import START_INCIDENT, STARTED_BY_ALLCLEAR, api_path
 from allclear.domain.approval import AskKind
 from allclear.engine.actions.registry import Registry
 from allclear.engine.flow_runs import QUESTION
@@ -125,6 +125,7 @@ OPTIONAL = {
     "Assess an incident": {"kind", "reason"},
     "End an incident": {"false_alarm"},
     "Add a follow-up": {"due_in_days"},
+    "Add a note": {"post_mortem"},
 }
 """What may stay empty in a form. In the form of an action it is the incident."""
 
@@ -167,3 +168,13 @@ def test_an_answer_is_given_in_the_words_of_the_question() -> None:
             assert faults(form, {**given, "decision": word}) == []
     assert faults(form, {**given, "decision": "yes"})
     assert faults(form, given) == ["'decision' is a required property"]
+
+
+def test_the_form_explains_severities_and_runbooks_in_the_plans_words() -> None:
+    """A person who starts an incident reads the definitions beside the choices."""
+    company = find_company("vintstreet")
+    start = next(spec for spec in deployments_of(company, Registry.installed()) if spec.name == START_INCIDENT)
+    severity = start.form["properties"]["severity"]["description"]
+    assert "P1 (High): Major feature broken, significant user impact." in severity
+    assert "Checkout broken" in severity
+    assert company.runbooks["bad-deployment"].about in start.form["properties"]["runbook"]["description"]
