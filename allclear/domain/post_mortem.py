@@ -32,7 +32,9 @@ NoteFor = Literal["timeline", PostMortemField]
 NOTE_FOR: tuple[str, ...] = get_args(NoteFor)
 """The values of `NoteFor`."""
 
-STEPS: Mapping[str, PostMortemField] = MappingProxyType({"root-cause": "root_cause", "fix": "resolution"})
+STEPS: Mapping[str, PostMortemField] = MappingProxyType(
+    {"root-cause": "root_cause", "fix": "resolution", "data-statement": "customer_data"}
+)
 """The field that the note of a step answers if the runbook does not say it, by the step's id."""
 
 

@@ -94,7 +94,7 @@ class Step(Model):
     post_mortem: PostMortemField | None = Field(
         default=None,
         description="For a person's step: the field of the post-mortem for which the person's note is suggested. "
-        "Without it, `root-cause` answers root_cause and `fix` answers resolution.",
+        "Without it, `root-cause` answers root_cause, `fix` resolution, and `data-statement` customer_data.",
     )
 
     @model_validator(mode="after")

@@ -84,7 +84,10 @@ _RANKED = (
 UNREAD = (
     select(_RANKED.c.id, _RANKED.c.source).where(_RANKED.c.rank <= bindparam("p_per_source")).order_by(_RANKED.c.number)
 )
-LAST_DELIVERY = select(func.max(INBOX.c.number), func.max(INBOX.c.read_again))
+LAST_DELIVERY = select(
+    select(func.max(INBOX.c.number)).scalar_subquery(), select(func.max(INBOX.c.read_again)).scalar_subquery()
+)
+"""Two queries in one, because SQLite finds a maximum in an index only if it is the only one that is asked for."""
 ADD_DELIVERY = insert(INBOX)
 
 

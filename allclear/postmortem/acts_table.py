@@ -19,7 +19,7 @@ def markdown_acts(incident: Incident, plan: Plan | None = None) -> str:
     """Return a table of the acts on production, and below it a list of messages and pages; safe in Markdown."""
     if not incident.acts:
         return "allclear took no action."
-    messages = messages_list(incident)
+    messages = messages_list(incident, plan)
     heard = ["", "**Messages and pages:**", "", messages] if messages else []
     return "\n".join([acts_table(incident, plan), *heard])
 
@@ -30,17 +30,17 @@ def acts_table(incident: Incident, plan: Plan | None = None) -> str:
     return "\n".join([*_HEAD, *rows]) if rows else "None."
 
 
-def messages_list(incident: Incident) -> str:
+def messages_list(incident: Incident, plan: Plan | None = None) -> str:
     """Return a list of the messages and pages; empty without one. Updates of live messages are left out."""
     return "\n".join(
-        _message(incident, act)
+        _message(incident, act, plan)
         for act in incident.acts.values()
         if not _on_production(act) and act.proposed.phase != LIVE_MESSAGE
     )
 
 
-def _message(incident: Incident, act: Act) -> str:
-    approved = f" ({approvals(incident, act)})" if act.asks and approvals(incident, act) else ""
+def _message(incident: Incident, act: Act, plan: Plan | None) -> str:
+    approved = f" ({approvals(incident, act, plan)})" if act.asks and approvals(incident, act) else ""
     words = markdown_safe(f"{act_words(act)}: {_outcome(incident, act).lower()}", CELL)
     return f"- {_when(act)} {words}{approved}".replace("-  ", "- ")
 
@@ -82,7 +82,7 @@ def _row(incident: Incident, act: Act, plan: Plan | None) -> str:
 
 def act_words(act: Act) -> str:
     """Return the title of an act and the sentence that was approved."""
-    summary = str((act.change or {}).get("summary") or "").rstrip(" .")
+    summary = str((act.change or {}).get("summary") or "").rstrip(" .:")
     title = act.proposed.title.rstrip(" .")
     return f"{title}: {summary}" if summary and summary != title else title
 

@@ -113,7 +113,7 @@ def _record(source: PostMortem) -> dict[str, str]:
         "severity_history": _severities(incident),
         "targets": targets_table(incident, plan, source.now),
         "acts": acts_table(incident, plan),
-        "messages": messages_list(incident) or "None.",
+        "messages": messages_list(incident, plan) or "None.",
         "in_place": markdown_in_place(incident, plan),
         "action_items": _action_items(incident),
         "full_timeline": "\n".join(_lines(incident, timeline(entries, plan, incident=incident), silent)),

@@ -55,6 +55,12 @@ def _time(at: datetime, brief: bool) -> str:  # noqa: FBT001 - a shape of time
     return f"{at:%H:%M:%S}" if brief else f"{at:%H:%M}"
 
 
+def legend(measured: Measurements, marked: Sequence[Mark]) -> list[tuple[int, str]]:
+    """Return the numbers of the drawing, with the time and the words of each."""
+    brief = bool(marked) and _brief(measured, marked)
+    return [(mark.number, f"{_time(mark.at, brief)} {mark.words}") for mark in marked]
+
+
 def _brief(measured: Measurements, marked: Sequence[Mark]) -> bool:
     times = [*(sample.at for sample in measured.samples), *(mark.at for mark in marked)]
     return max(times) - min(times) < BRIEF

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from allclear.domain.text import plain
 from allclear.postmortem.document import PostMortem, write_post_mortem
-from allclear.postmortem.failures_chart import CHART, marks, svg_chart
+from allclear.postmortem.failures_chart import CHART, legend, marks, svg_chart
 from allclear.postmortem.measurements import measure
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def _figure(source: PostMortem) -> str:
     """Return the chart with a legend of its numbers; empty if nothing was measured."""
     measured, marked = measure(source.entries), marks(source.incident, source.entries)
     svg = svg_chart(measured, marked)
-    legend = "".join(f"<span><b>{mark.number}</b> {mark.at:%H:%M} {escape(mark.words)}</span> " for mark in marked)
-    return f"<figure>{svg}<figcaption>{legend}</figcaption></figure>\n" if svg else ""
+    numbers = "".join(f"<span><b>{number}</b> {escape(words)}</span> " for number, words in legend(measured, marked))
+    return f"<figure>{svg}<figcaption>{numbers}</figcaption></figure>\n" if svg else ""
 
 
 def _body(markdown: str, figure: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from allclear.domain.durations import short_duration
+from allclear.domain.durations import counted, short_duration
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import Plan
 from allclear.domain.post_mortem import field_of
@@ -64,7 +64,7 @@ def key_event_lines(incident: Incident, entries: Sequence[Entry], plan: Plan) ->
         clock = f"{event.at:%H:%M:%S}" if brief else f"{event.at:%H:%M}"
         lines.append(f"- {date}{clock} - {markdown_safe(event.text)}")
     if left_out:
-        lines += ["", f"{left_out} more of this kind are in the full record below."]
+        lines += ["", f"The full record has {counted(left_out, 'more event')} of this kind."]
     return "\n".join(lines)
 
 

@@ -130,11 +130,25 @@ def requests_affected(measured: Measurements) -> str:
     """Return how many requests failed and who counted them, in a line; safe in Markdown."""
     traffic, worst = measured.traffic, measured.worst
     if traffic:
-        counted = Sample(traffic.start, traffic.total, traffic.total_failed).words
-        return f"{counted}, {clock(traffic.start)} to {clock(traffic.end)} (counted by {markdown_safe(traffic.source)})"
+        time = f"{clock(traffic.start)} to {clock(traffic.end)}"
+        source = f"(counted by {markdown_safe(traffic.source)})"
+        return f"{traffic.total_failed:,} of {traffic.total:,} users' requests failed, {time}{_peak(traffic)} {source}"
     if worst:
         return f"not counted; at worst {worst.words} in a health check, {clock(worst.at)} (measured from outside)"
     return "not counted"
+
+
+def _peak(traffic: Traffic) -> str:
+    """Return the share of failures in the worst span, because a long count hides a short trouble."""
+    samples = traffic_samples(traffic)
+    worst = max(samples, key=lambda sample: sample.percent)
+    if len(samples) == 1 or not worst.failed:
+        return ""
+    span = "minute" if traffic.seconds == _MINUTE else in_words(timedelta(seconds=traffic.seconds))
+    return f"; {percent_words(worst.percent)} in the worst {span}"
+
+
+_MINUTE = 60
 
 
 def users_affected_for(incident: Incident, now: datetime) -> str:

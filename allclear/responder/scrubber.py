@@ -22,7 +22,11 @@ _SHORTEST_CODED = 6
 """Characters of base64."""
 _PASSES = 3
 """How many encodings inside each other are undone in the search."""
-_ESCAPE = re.compile(rb"((?:\\u[0-9a-fA-F]{4})+)|\\(.)", re.DOTALL)
+_MOST_DECODINGS = 6
+"""How many texts are searched after each of them."""
+_PERCENT = re.compile(rb"%[0-9a-fA-F]{2}")
+_UNICODE = re.compile(rb"(?:\\u[0-9a-fA-F]{4})+")
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -58,23 +62,29 @@ class Scrubber:
 
 def _decodings(raw: bytes) -> Iterator[bytes]:
     """Yield `raw`, and what it is when percent signs, plus signs and backslashes are undone, in every order."""
-    known, newest = {raw}, {raw}
+    known, newest = {raw}, [raw]
     yield raw
     for _ in range(_PASSES):
-        undone = {unquote_to_bytes(one) for one in newest if b"%" in one}
-        undone |= {unquote_to_bytes(one.replace(b"+", b" ")) for one in newest if b"+" in one}
-        undone |= {_ESCAPE.sub(_unescaped, one) for one in newest if b"\\" in one}
-        newest = undone - known
-        known |= newest
+        found = [undone for one in newest for undone in _undone(one) if undone not in known]
+        newest = list(dict.fromkeys(found))[:_MOST_DECODINGS]
+        known.update(newest)
         yield from newest
 
 
-def _unescaped(escape: re.Match[bytes]) -> bytes:
-    """Return what an escape of JSON, or several of characters by their numbers, means."""
-    units, sign = escape.groups()
-    if units is None:
-        return bytes(sign)
-    return bytes.fromhex(units.replace(b"\\u", b"").decode()).decode("utf-16-be", "replace").encode()
+def _undone(raw: bytes) -> Iterator[bytes]:
+    """Yield what `raw` is when one of its encodings is undone."""
+    if _PERCENT.search(raw):
+        yield unquote_to_bytes(raw)
+    if b"+" in raw:
+        yield raw.replace(b"+", b" ")
+    if _UNICODE.search(raw):
+        yield _UNICODE.sub(_as_utf8, raw)
+    if b"\\" in raw:
+        yield _ESCAPED.sub(rb"\1", raw)
+
+
+def _as_utf8(escapes: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(escapes.group().replace(b"\\u", b"").decode()).decode("utf-16-be", "replace").encode()
 
 
 def _within_base64(secret: bytes) -> Iterator[bytes]:

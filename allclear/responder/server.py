@@ -32,6 +32,7 @@ async def serve(settings: Settings) -> None:
             log_level="warning",
             access_log=False,
             http=Connection,
+            ws="none",  # a connection that becomes a WebSocket would escape the limits of `Connection`
         )
         server = uvicorn.Server(config)
         await server.serve()

@@ -38,7 +38,7 @@ def test_many_decisions_never_push_out_a_turn() -> None:
         story.after(1).record(DecisionMade(text=f"Wait for {number}"), by=BEN)
     lines = _lines(story.resolved())
     assert sum(line.startswith("- ") for line in lines) == MOST
-    assert lines[-1] == "28 more of this kind are in the full record below."
+    assert lines[-1] == "The full record has 28 more events of this kind."
     for words in ("The trouble began", "acknowledged", "Contained", "the fix", "Recovered", "All clear"):
         assert any(words in line for line in lines)
 

@@ -54,7 +54,9 @@ def test_counted_requests_are_told_with_their_source() -> None:
     """The last count counts, because the numbers of the first were not complete yet."""
     story = Story().opened().record(counted([100, 100], [0, 1]), counted([900, 1000, 1000, 1000], [0, 3, 600, 20]))
     measured = measure(story.entries)
-    words = "623 of 3,900 requests failed (16 %), 14:27 to 14:31 (counted by Cloud Monitoring)"
+    words = (
+        "623 of 3,900 users' requests failed, 14:27 to 14:31; 60 % in the worst minute (counted by Cloud Monitoring)"
+    )
     assert requests_affected(measured) == words
     assert measured_lines(story.entries, measured) == f"- Users: {words}."
 

@@ -100,7 +100,7 @@ def running_responder(engine: Engine) -> Generator[TestClient]:
 @contextmanager
 def served(app: FastAPI, connection: type[Connection] = Connection) -> Generator[int]:
     """Yield the port on which uvicorn serves the application, configured as in `serve`."""
-    config = uvicorn.Config(app, port=0, log_level="warning", access_log=False, http=connection)
+    config = uvicorn.Config(app, port=0, log_level="warning", access_log=False, http=connection, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
