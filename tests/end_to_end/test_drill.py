@@ -80,6 +80,22 @@ def test_the_post_mortem_has_the_facts_of_the_incident(played: dict[str, Any]) -
     assert f"{seconds:.1f}".removesuffix(".0") + "s" in row
 
 
+def test_the_post_mortem_begins_with_what_a_manager_needs(played: dict[str, Any]) -> None:
+    """Lead, key times and impact come first, twelve key events at most follow, and users' requests were counted."""
+    lines = played["post_mortem"].splitlines()
+    first = "\n".join(lines[:30])
+    for words in ("**Incident Lead:** Ana Ruiz", "## Summary", "| Contained |", "**Users affected:**", "**Requests:**"):
+        assert words in first
+    start = lines.index("## Timeline")
+    events = [line for line in lines[start : lines.index("## Root Cause")] if line.startswith("- ")]
+    assert 8 <= len(events) <= 12
+    assert "users' requests failed" in first
+    assert "(counted by Cloud Monitoring)" in first
+    assert "_Suggested from Ben Okafor (Tech Lead)" in played["post_mortem"]
+    page = Path(played["home"]) / f"{played['incident']}-post-mortem.html"
+    assert page.read_text().count("<svg") == 1
+
+
 def test_every_text_of_a_drill_is_marked_as_simulated(played: dict[str, Any]) -> None:
     """That holds for messages, pages and public posts."""
     told = [*event_log(played, "message"), *event_log(played, "status_post")]
