@@ -10,7 +10,7 @@ PLAN = find_company("vintstreet").plan
 
 
 def test_a_severity_is_explained_with_its_definition_and_examples() -> None:
-    """Whoever chooses a severity reads what it means in this plan."""
+    """A person who chooses a severity reads what it means in this plan."""
     text = severity_help(PLAN.severities[0])
     assert text.startswith("P0 (Critical): Complete service outage, data breach, security compromise.")
     assert "For example: Database down; payment processing stopped; credentials compromised." in text
