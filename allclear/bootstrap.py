@@ -16,9 +16,11 @@ from allclear.domain.baseline import NoRecord, OwnRecord
 from allclear.domain.errors import ConfigError, MissingSecret
 from allclear.domain.scope import Scope
 from allclear.domain.systems import Access, Service
+from allclear.engine.actions.act_watch import ActWatcher
 from allclear.engine.actions.approval_timeouts import ApprovalTimeouts
 from allclear.engine.actions.executor import Executor
 from allclear.engine.actions.known_good import JournalRecord
+from allclear.engine.actions.ledger import Ledger
 from allclear.engine.actions.manual import ManualActions
 from allclear.engine.actions.proposals import Proposer
 from allclear.engine.actions.registry import Registry
@@ -134,12 +136,14 @@ class Engine:
     conductor: Conductor
     people: People
     manual: ManualActions
+    ledger: Ledger
     dry_run: DryRun
     intake: Intake
     approval_timeouts: ApprovalTimeouts
     reminders: Reminders
     recovery: RecoveryWatcher
     doctor: Doctor
+    act_watch: ActWatcher
 
     @property
     def simulated(self) -> bool:
@@ -176,6 +180,7 @@ def make_engine(
     conductor = Conductor(journal, registry, executor, proposer, company, context, clock)
     people = People(journal, company, clock)
     manual = ManualActions(journal, company, executor, proposer, conductor, people)
+    ledger = Ledger(journal, executor)
     dry_run = DryRun(conductor, proposer, company.plan)
     intake = Intake(journal, company, clock)
     approval_timeouts = ApprovalTimeouts(journal, conductor, company, clock)
@@ -193,12 +198,14 @@ def make_engine(
         conductor,
         people,
         manual,
+        ledger,
         dry_run,
         intake,
         approval_timeouts,
         reminders,
         recovery,
         doctor,
+        ActWatcher(journal, executor, clock),
     )
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, Field, RootModel
 from typing_extensions import override
 
-from allclear.domain.action import Action, Change, Client, Fence, ParamProblem, Params, Receipt, State
+from allclear.domain.action import Action, Change, Client, Fence, News, ParamProblem, Params, Receipt, State
 from allclear.domain.errors import Refused
 from allclear.domain.preflight import Passed, PlannedUse, Preflight, PreflightCheck, Unproven
 from allclear.domain.systems import Handle, Service
@@ -71,8 +71,11 @@ class FlagParams(Params):
 class FlagState(State):
     """A flag in the table."""
 
+    incidental: ClassVar[frozenset[str]] = frozenset({"null"})
+
     flag: str
     enabled: bool
+    null: bool = Field(default=False, description="Whether it is off because the column is NULL.")
 
     @override
     def in_words(self) -> str:
@@ -96,15 +99,16 @@ def word(*, enabled: bool) -> str:
 
 
 async def read_flag(flags: SupabaseFlags, flag: str) -> FlagState:
-    """Read the flag. Raises NotFound, VendorError."""
-    return FlagState(flag=flag, enabled=await flags.enabled(flag))
+    """Read the flag. Raises NotFound, VendorError, and Refused if its name is not unique or it is not a boolean."""
+    value = await flags.enabled(flag)
+    return FlagState(flag=flag, enabled=bool(value), null=value is None)
 
 
 async def write_flag(flags: SupabaseFlags, before: FlagState, after: FlagState) -> Receipt:
     """Set the flag to `after` if it still is `before`."""
     if before.enabled == after.enabled:
         return Receipt(facts={"write": FlagWrite.ALREADY.value})
-    written = await flags.set(after.flag, to=after.enabled, seen=before.enabled)
+    written = await flags.set(after.flag, to=after.enabled, seen=None if before.null else before.enabled)
     return Receipt(facts={"write": written.value})
 
 
@@ -149,6 +153,13 @@ class _SetFlag(Action[FlagParams, FlagState]):
     async def apply(self, params: FlagParams, change: Change[FlagState], key: str) -> Receipt:
         # The old value makes a second write impossible.
         return await write_flag(self.context.client(SupabaseFlags), change.before, change.after)
+
+    @override
+    def news_of(self, done: Change[FlagState], now: FlagState) -> News | None:
+        if now.enabled == done.after.enabled:
+            return None
+        state = word(enabled=now.enabled)
+        return News(key=f"switched:{state}", sentence=f"The flag {now.flag} was switched {state} by another person.")
 
     @override
     def undo(self, params: FlagParams, done: Change[FlagState], now: FlagState) -> Change[FlagState]:

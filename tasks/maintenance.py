@@ -17,6 +17,7 @@ from allclear.domain.action import (
     Client,
     Fence,
     Finding,
+    News,
     ParamProblem,
     Params,
     Receipt,
@@ -59,6 +60,14 @@ class MaintenanceState(State):
     @override
     def in_words(self) -> str:
         return "in maintenance" if self.on else "open to users"
+
+    @override
+    def fence_token(self) -> str:
+        return self.traffic.fence_token() if self.traffic else ""
+
+    @override
+    def last_changed(self) -> str:
+        return self.traffic.last_changed() if self.traffic else ""
 
 
 class _Maintenance(Action[CloudRunParams, MaintenanceState]):
@@ -108,6 +117,22 @@ class _Maintenance(Action[CloudRunParams, MaintenanceState]):
             return MaintenanceState(on=flag.enabled, flag=flag)
         traffic = await traffic_state.read_traffic(*self.located(params))
         return _by_traffic(traffic, mode.revision_tag)
+
+    @override
+    async def observe_result(self, params: CloudRunParams) -> MaintenanceState:
+        mode = self.mode(params)
+        if mode.flag:
+            return await self.observe(params)
+        return _by_traffic(await traffic_state.read_service(*self.located(params)), mode.revision_tag)
+
+    @override
+    def news_of(self, done: Change[MaintenanceState], now: MaintenanceState) -> News | None:
+        if done.before.traffic and done.after.traffic and now.traffic:
+            return traffic_state.pinned_news(done.before.traffic, done.after.traffic, now.traffic)
+        if now.on != done.after.on:
+            state = feature_flags.word(enabled=now.on)
+            return News(key=f"switched:{state}", sentence=f"Maintenance was switched {state} by another person.")
+        return None
 
     @override
     async def precheck(self, params: CloudRunParams, change: Change[MaintenanceState]) -> list[Refusal]:

@@ -10,9 +10,21 @@ import sys
 from importlib import import_module
 
 from allclear.cli.root import app
-from allclear.domain.errors import AllclearError
+from allclear.domain.errors import AllclearError, Refused
 
-_MODULES = ("overview", "answers", "response", "incidents", "on_call", "alerts", "drills", "company", "doctor", "start")
+_MODULES = (
+    "overview",
+    "answers",
+    "response",
+    "incidents",
+    "ledger",
+    "on_call",
+    "alerts",
+    "drills",
+    "company",
+    "doctor",
+    "start",
+)
 """Each module adds its commands when it is imported."""
 
 _ALONE = {"check": "company", "init": "company", "schema": "company"}
@@ -27,7 +39,9 @@ def main() -> None:
     try:
         app()
     except AllclearError as error:
-        print(f"{error.message}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - the error's sentence
+        candidates = error.candidates if isinstance(error, Refused) else ()
+        listed = "".join(f"\n  {candidate.name}: {candidate.reason}" for candidate in candidates)
+        print(f"{error.message}{listed}\n→ {error.next_step}", file=sys.stderr)  # noqa: T201 - the error's sentence
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

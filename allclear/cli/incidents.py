@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from allclear.bootstrap import open_engine
+from allclear.bootstrap import Engine, open_engine
 from allclear.cli.root import (
     ACT,
     READ,
@@ -221,19 +221,24 @@ def act(  # noqa: PLR0913, PLR0917 - one action and how it is carried out
         async with engine_with_delivery(settings) as engine:
             given = _pairs(params or [])
             request = ActionRequest(PHASE, "preview", action, given, "")
-            preview, policy = await engine.proposer.preview(request)
+            try:
+                preview, policy = await engine.proposer.preview(request)
+            except Refused as error:
+                raise _choice_command(engine, company, request, error) from error
             change, refusals = preview.change, preview.refusals
             print_line(f"{change.summary}\n  risk: {change.risk}\n  undo: {change.undo}")
             for refusal in refusals:
-                print_line(f"  refused: {refusal.sentence} {refusal.next_step}")
+                word = "waits" if refusal.passes else "refused"
+                print_line(f"  {word}: {refusal.sentence} {refusal.next_step}")
             if preview.done:
                 print_line("There is nothing to change: the action's target is reached already.")
             if dry_run:
                 who = asked_words(policy, engine.company.plan) if policy else "no approval is needed"
                 print_line(f"Dry run: nothing was changed. Approval: {who}.")
                 return
-            if refusals:
-                raise Refused(refusals[0].sentence, refusals[0].next_step)
+            standing = [refusal for refusal in refusals if not refusal.passes]
+            if standing:
+                raise Refused(standing[0].sentence, standing[0].next_step, standing[0].candidates)
             by = acting_person(engine, name, role)
             if not yes and not typer.confirm("Do it now?"):
                 print_line("Nothing was changed.")
@@ -253,27 +258,15 @@ def act(  # noqa: PLR0913, PLR0917 - one action and how it is carried out
     run(work())
 
 
-@app.command(rich_help_panel=ACT)
-def undo(
-    incident: IncidentId,
-    act_id: Annotated[str, typer.Argument(metavar="ACT", help="As contain/roll-back; `allclear in-place` lists them.")],
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
-    name: As = None,
-    role: Role = None,
-) -> None:
-    """Undo a change that is still in place. Refused if the system was changed since."""
-
-    async def work() -> str:
-        async with engine_with_delivery() as engine:
-            result = await engine.manual.undo(incident, act_id, reason, acting_person(engine, name, role))
-            if result.outcome is None:
-                asked = engine.people.question(result.waiting[0]).ask
-                return f"{act_id} is NOT undone yet. {must_answer(asked, engine.company.plan)}"
-            if not result.outcome.good:
-                raise Refused(f"{act_id} is not undone: {result.outcome.sentence}", result.outcome.next_step)
-            return f"{act_id} is undone. {result.outcome.sentence}"
-
-    print_line(run(work()))
+def _choice_command(engine: Engine, company: str, request: ActionRequest, error: Refused) -> Refused:
+    """Return the refusal with the command that names one of its candidates, if it has any."""
+    chooses = engine.executor.action(request.action).chooses
+    if not error.candidates or not chooses:
+        return error
+    given = {**request.params, chooses: error.candidates[0].name}
+    params = " ".join(f"{name}={value}" for name, value in given.items())
+    command = f"allclear act {company} {request.action} {params} --reason WHY --as NAME"
+    return Refused(error.message, f"Choose one of them and name it, as in: {command}", error.candidates)
 
 
 @app.command(rich_help_panel=READ)

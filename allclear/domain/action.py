@@ -20,6 +20,9 @@ from allclear.domain.baseline import OwnRecord
 from allclear.domain.preflight import Preflight
 from allclear.domain.systems import Access, Handle, Service
 
+COMPANY = "COMPANY"
+"""Stands for the company's name in a command that a refusal names; the engine puts the name in."""
+
 AS_INTENDED = "It is as intended."
 """The sentence of a successful verification without further facts."""
 
@@ -47,6 +50,15 @@ class Refusal(Model):
     sentence: str
     next_step: str
     candidates: tuple[Candidate, ...] = Field(default=(), description="What a person can choose instead.")
+    passes: bool = Field(default=False, description="Whether it ends by itself, as a rollout does, and is waited for.")
+    warning: bool = Field(default=False, description="Whether it stops nothing: a check that could not be made.")
+
+
+class News(Model):
+    """Something that people must know about a change that is still in place."""
+
+    key: str = Field(description="Identifies it: the same news is told once.")
+    sentence: str
 
 
 class Params(Model):
@@ -78,6 +90,14 @@ class State(Model):
 
     def in_words(self) -> str:
         """Return the state in words, as `100 % latest (web-00042)`. If it is empty, people see the fields."""
+        return ""
+
+    def fence_token(self) -> str:
+        """Return the version that the vendor compares a write with, as an etag; empty if there is none."""
+        return ""
+
+    def last_changed(self) -> str:
+        """Return who changed it last and when, as `by ci@example.com at 02:10 UTC`; empty if that is not known."""
         return ""
 
 
@@ -230,6 +250,18 @@ class Action(ABC, Generic[P, S]):
         """
         return await self.observe(params)
 
+    async def observe_result(self, params: P) -> S:
+        """Read no more than `verify` and `target_reached` compare, and the fence token; change nothing.
+
+        Called again and again after the write. A part of the vendor that is down must not hide the effect. Raises
+        VendorError.
+        """
+        return await self.observe(params)
+
+    async def observe_left(self, params: P) -> S:
+        """Read what `news_of` compares, once in a while as long as the change is in place. Raises VendorError."""
+        return await self.observe_result(params)
+
     @abstractmethod
     def plan(self, params: P, before: S) -> Change[S]:
         """Return the exact change; read nothing. Raises Refused if there is no target."""
@@ -243,7 +275,7 @@ class Action(ABC, Generic[P, S]):
         """Write once; no other part writes. `key` is the same for one act in every process that carries it out.
 
         Raises Conflict, Denied, VendorRefused or Unreachable when nothing was changed, AnswerLost when
-        that is not known.
+        that is not known. RateLimited is waited for, within the change's deadline.
         """
 
     def verify(self, change: Change[S], after: S, receipt: Receipt | None) -> Finding:  # noqa: ARG002 - the port
@@ -255,6 +287,10 @@ class Action(ABC, Generic[P, S]):
     def target_reached(self, change: Change[S], now: S) -> bool:
         """Return whether `now` is what the change intended, so that nothing is left to do."""
         return now.matters() == change.after.matters()
+
+    def news_of(self, done: Change[S], now: S) -> News | None:  # noqa: ARG002 - the port
+        """Return what people must know about a change that is still in place, as a deployment that gets no users."""
+        return None
 
     @abstractmethod
     def undo(self, params: P, done: Change[S], now: S) -> Change[S]:
@@ -302,6 +338,7 @@ class ActStatus(StrEnum):
     FAILED = "failed"
     INDETERMINATE = "indeterminate"
     UNDONE = "undone"
+    SUPERSEDED = "superseded"
 
 
 class Outcome(Model):
@@ -313,6 +350,7 @@ class Outcome(Model):
     after: JsonDict | None = Field(default=None, description="The state that was seen last.")
     next_step: str = ""
     drifted: bool = Field(default=False, description="Nothing was done, because the state changed since the proposal.")
+    passes: bool = Field(default=False, description="Nothing was done, for a reason that ends by itself.")
 
     @property
     def good(self) -> bool:

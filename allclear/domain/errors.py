@@ -12,6 +12,7 @@ AllclearError              one sentence, and the next step for a person         
 │   ├── Denied               our key lacks the permission
 │   ├── Conflict             the resource changed between our read and our write
 │   ├── VendorRefused        it understood the request and refused it
+│   │   └── RateLimited        it limits our requests for a while
 │   └── AnswerLost           a write was sent, and its effect is unknown
 └── JournalError           locked, read-only, or not a journal                            8
     ├── ConcurrentWrite      the incident has a newer entry than the writer had read
@@ -87,7 +88,7 @@ class VendorError(AllclearError):
 
 
 class Unreachable(VendorError):
-    """The system did not answer a read, or could not be connected to: nothing was changed."""
+    """The system did not answer a read, or could not be connected to, so that this request changed nothing."""
 
 
 class Denied(VendorError):
@@ -95,11 +96,31 @@ class Denied(VendorError):
 
 
 class Conflict(VendorError):
-    """The resource changed after it was read."""
+    """The vendor refused a write because of another version of the resource.
+
+    Attributes:
+        reason: the vendor's own words, without a full stop; empty if there are none.
+    """
+
+    def __init__(self, message: str, next_step: str, reason: str = "") -> None:
+        super().__init__(message, next_step)
+        self.reason = reason
 
 
 class VendorRefused(VendorError):
     """The system understood the request and refused it."""
+
+
+class RateLimited(VendorRefused):
+    """The system limits our requests for a while, and did nothing.
+
+    Attributes:
+        seconds: how long the vendor says that it lasts; None if it does not say.
+    """
+
+    def __init__(self, message: str, next_step: str, seconds: float | None = None) -> None:
+        super().__init__(message, next_step)
+        self.seconds = seconds
 
 
 class AnswerLost(VendorError):

@@ -20,6 +20,7 @@ from allclear.domain.records import (
     IncidentEnded,
     IncidentOpened,
     LedgerHandedOver,
+    LedgerSuperseded,
     NoteAdded,
     ReminderDue,
     RunReplaced,
@@ -86,6 +87,15 @@ class AskState:
         return self.withdrawn is None and not self.denied and not self.granted
 
 
+@dataclass(frozen=True)
+class LedgerNews:
+    """Something that people must know about a change that is still in place."""
+
+    key: str
+    text: str
+    at: datetime
+
+
 @dataclass
 class Act:
     """One action in one incident, from the proposal to its outcome and undo."""
@@ -99,7 +109,13 @@ class Act:
     outcome: Outcome | None = None
     finished_at: datetime | None = None
     undone_by: str | None = None
+    settled_at: datetime | None = None
+    """When a later read told what had become of it; None if its first outcome stands."""
     handed_over: LedgerHandedOver | None = None
+    superseded: LedgerSuperseded | None = None
+    superseded_at: datetime | None = None
+    superseded_by: By | None = None
+    news: tuple[LedgerNews, ...] = ()
     number: int = 0
     """The number of the entry that proposed it."""
     issued: int = 0
@@ -120,6 +136,8 @@ class Act:
         """Return its status."""
         if self.undone_by:
             return ActStatus.UNDONE
+        if self.superseded:
+            return ActStatus.SUPERSEDED
         if self.outcome:
             return self.outcome.status
         return ActStatus.REFUSED if self.refusals else ActStatus.PLANNED
@@ -137,7 +155,7 @@ class Act:
     @property
     def in_place(self) -> bool:
         """Return whether something of it may still be in place, so that a person must undo it or take it over."""
-        if self.proposed.leaves is None or self.undone_by is not None:
+        if self.proposed.leaves is None or self.undone_by is not None or self.superseded is not None:
             return False
         if self.outcome is None:
             return self.begun
@@ -147,6 +165,12 @@ class Act:
             ActStatus.UNVERIFIED,
             ActStatus.INDETERMINATE,
         }
+
+    @property
+    def unsettled(self) -> bool:
+        """Return whether it may have changed something that no read has proven, so that a later read may tell."""
+        doubtful = {ActStatus.INDETERMINATE, ActStatus.UNVERIFIED}
+        return self.outcome is not None and self.outcome.changed and self.status in doubtful
 
     @property
     def not_handed_over(self) -> bool:

@@ -239,6 +239,14 @@ class ActFinished(Model):
     outcome: Outcome
 
 
+class ActSettled(Model):
+    """What became of an act whose outcome was not known or not proven: a later read could tell."""
+
+    kind: Literal["act.settled"] = "act.settled"
+    act: str
+    outcome: Outcome
+
+
 class Contained(Model):
     """Users are served again, proven by a check from outside."""
 
@@ -261,6 +269,24 @@ class LedgerHandedOver(Model):
     act: str
     to: str
     due: Moment
+
+
+class LedgerSuperseded(Model):
+    """A person closed what an act left in place: the world has moved on, and nothing of it has to be undone."""
+
+    kind: Literal["ledger.superseded"] = "ledger.superseded"
+    act: str
+    reason: str
+    found: str = Field(default="", description="What a read of the target showed at that moment.")
+
+
+class LedgerNoted(Model):
+    """Something happened that people must know about a change that is still in place."""
+
+    kind: Literal["ledger.noted"] = "ledger.noted"
+    act: str
+    key: str = Field(description="Identifies the news: each is told once.")
+    text: str
 
 
 class NoteAdded(Model):
@@ -348,9 +374,12 @@ Record = Annotated[
     | AskWithdrawn
     | ActIntended
     | ActFinished
+    | ActSettled
     | Contained
     | Recovered
     | LedgerHandedOver
+    | LedgerSuperseded
+    | LedgerNoted
     | NoteAdded
     | DecisionMade
     | PostMortemWritten

@@ -24,7 +24,7 @@ from allclear.domain.records import RunReplaced
 from allclear.domain.reminder import MANUAL, ON_CALL, Reminder, known_roles, last_given, level_given
 from allclear.domain.sentences.progress import BY_A_PERSON, was_replaced
 from allclear.domain.template_values import LEAD
-from allclear.domain.text import answer_commands, clock, plain, stamp
+from allclear.domain.text import answer_commands, clock, plain, stamp, with_full_stop
 from allclear.domain.ways import page_reminders
 
 LEFT_AGAIN_AFTER = timedelta(days=1)
@@ -39,7 +39,12 @@ def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()
 
     `taken` are the overrides of the rotas, from the journal.
     """
-    due = [*_left(plan, incident), *_manual(plan, incident), *_replaced_runs(plan, incident)]
+    due = [
+        *_left(plan, incident),
+        *_left_news(plan, incident),
+        *_manual(plan, incident),
+        *_replaced_runs(plan, incident),
+    ]
     if incident.responds:
         due += _deadline_reminders(plan, incident)
         if not incident.over:
@@ -182,6 +187,16 @@ def _left(plan: Plan, incident: Incident) -> Iterator[Reminder]:
         yield Reminder(
             topic, level_given(incident, topic) + 1, again, sentence, known_roles(plan, act.proposed.owner, LEAD)[:1]
         )
+
+
+def _left_news(plan: Plan, incident: Incident) -> Iterator[Reminder]:
+    """Yield each piece of news about what is still in place once, at the moment when it was recorded."""
+    for act in incident.in_place:
+        roles = known_roles(plan, act.proposed.owner, LEAD)[:1]
+        for news in act.news:
+            undo = f"Undo it: allclear undo {incident.id} {act.id} --as NAME"
+            sentence = f"{plain(act.proposed.title)} is still in place. {with_full_stop(plain(news.text))} {undo}"
+            yield Reminder(f"left-news:{act.id}:{news.key}", 1, news.at, sentence, roles)
 
 
 def _taken_over(owner: str) -> str:

@@ -8,13 +8,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
+from allclear.domain.action import Outcome
 from allclear.domain.errors import JournalError
-from allclear.domain.incident import Act, Answer, AskState, Incident, ReminderState, StepState
+from allclear.domain.incident import Act, Answer, AskState, Incident, LedgerNews, ReminderState, StepState
 from allclear.domain.records import (
     Acknowledged,
     ActFinished,
     ActIntended,
     ActProposed,
+    ActSettled,
     AlertJoined,
     AlertsCollapsed,
     AnswerRefused,
@@ -29,6 +31,8 @@ from allclear.domain.records import (
     IncidentEnded,
     IncidentOpened,
     LedgerHandedOver,
+    LedgerNoted,
+    LedgerSuperseded,
     NoteAdded,
     PhaseEntered,
     PhaseLeft,
@@ -59,6 +63,7 @@ _TURNS = (
     Contained,
     Recovered,
     LedgerHandedOver,
+    LedgerSuperseded,
     IncidentEnded,
 )
 """Records that change the state of an incident, its lead, or what waits for people."""
@@ -218,23 +223,33 @@ def _apply_acts(incident: Incident, entry: Entry) -> bool:
             act = incident.acts[intended.act]
             act.intended, act.intended_at, act.issued = intended, entry.at, entry.number
         case ActFinished() as finished:
-            _finish(incident, entry, finished)
+            _finish(incident, entry, finished.act, finished.outcome)
+        case ActSettled() as settled:
+            _finish(incident, entry, settled.act, settled.outcome)
+            incident.acts[settled.act].settled_at = entry.at
         case LedgerHandedOver() as handed_over:
             incident.acts[handed_over.act].handed_over = handed_over
+        case LedgerSuperseded() as superseded:
+            act = incident.acts[superseded.act]
+            act.superseded, act.superseded_at, act.superseded_by = superseded, entry.at, entry.by
+        case LedgerNoted() as noted:
+            act = incident.acts[noted.act]
+            act.news = (*act.news, LedgerNews(noted.key, noted.text, entry.at))
+            incident.last_change = (entry.number, entry.at)
         case _:
             return False
     return True
 
 
-def _finish(incident: Incident, entry: Entry, finished: ActFinished) -> None:
-    act = incident.acts[finished.act]
-    act.outcome, act.finished_at = finished.outcome, entry.at
+def _finish(incident: Incident, entry: Entry, act_id: str, outcome: Outcome) -> None:
+    act = incident.acts[act_id]
+    act.outcome, act.finished_at = outcome, act.finished_at or entry.at
     if act.proposed.leaves or act.proposed.undoes:
         incident.last_change = (entry.number, entry.at)
     undoes = act.proposed.undoes
-    if undoes in incident.acts and finished.outcome.good:
+    if undoes in incident.acts and outcome.good:
         incident.acts[undoes].undone_by = act.id
-    if act.proposed.pages and finished.outcome.changed and incident.paged_at is None:
+    if act.proposed.pages and outcome.changed and incident.paged_at is None:
         incident.paged_at = entry.at
 
 

@@ -91,6 +91,8 @@ def left_in_place(act: Act, plan: Plan) -> str:
         words.append(f"owner {role_words(proposed.owner, plan)}")
     if proposed.expires and not act.handed_over:
         words.append(f"to be reviewed by {stamp(proposed.expires)}")
+    if act.news:
+        words.append(plain(act.news[-1].text).rstrip("."))
     return ", ".join(words)
 
 

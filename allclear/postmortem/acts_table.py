@@ -132,4 +132,7 @@ def _outcome(incident: Incident, act: Act) -> str:
         words = f"{words}: {act.outcome.sentence}"
     undo = incident.acts.get(act.undone_by or "")
     undone = f"; undone {clock(undo.finished_at)}" if undo and undo.finished_at else ""
+    if act.superseded and act.superseded_at and act.superseded_by:
+        who = plain(act.superseded_by.actor, 60)
+        words += f"; closed as superseded by {who} {clock(act.superseded_at)}: {plain(act.superseded.reason)}"
     return words + (undone if act.status is ActStatus.UNDONE else "")

@@ -118,6 +118,7 @@ class _Parts:
             start("approval-timeouts", self._timers.approval_timeouts, stuck_after=_STUCK)
             start("recovery", self._timers.recovery, stuck_after=_STUCK)
             start("reminders", self._timers.reminders, stuck_after=_STUCK_OUTSIDE)
+            start("act-watch", self._timers.act_watch, stuck_after=_STUCK_OUTSIDE)
             start("incidents", self._incidents.run, stuck_after=_STUCK)
             if not self.engine.simulated:
                 start("system-tests", self._systems.run, stuck_after=STUCK_AFTER)

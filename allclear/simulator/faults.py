@@ -7,7 +7,7 @@ on one method are used in the order in which they were set.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,8 +20,15 @@ FaultKind = Literal[
     "answer_lost",
     "permission_denied",
     "stale_etag",
+    "stale_read",
+    "lands_late",
+    "already_exists",
+    "act_as_denied",
+    "unauthenticated",
 ]
 ANY_METHOD = "*"
+_OF_ONE_API = frozenset({"stale_read", "lands_late", "already_exists", "act_as_denied", "unauthenticated"})
+"""Faults that an API must offer: the others can happen to every call."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class FaultPoints:
     """The call before which another writer can be first: it compares an etag or an old value."""
     regional: bool = False
     """Whether a call belongs to a region."""
+    only_on: Mapping[FaultKind, str] = field(default_factory=dict[FaultKind, str])
+    """Faults of this API alone -> the method that can meet each."""
 
     def objection(self, fault: Fault) -> str | None:
         """Return why `fault` cannot be set here, or None."""
@@ -41,6 +50,8 @@ class FaultPoints:
             return f"{fault.api} has no method {fault.method!r}; it has {', '.join(sorted(self.methods))}"
         if fault.kind == "stale_etag" and fault.method != (self.concurrent_write or None):
             return f"stale_etag needs a call that compares versions, and {fault.method} of {fault.api} does not"
+        if fault.kind in _OF_ONE_API and self.only_on.get(fault.kind) not in (fault.method, ANY_METHOD):
+            return f"{fault.kind} cannot happen to {fault.method} of {fault.api}"
         if fault.region and not self.regional:
             return f"the calls of {fault.api} belong to no region"
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,17 +18,24 @@ class Flag:
     """One row of `feature_flags`, and what it does to the storefront while it is enabled."""
 
     name: str
-    enabled: bool
+    environment: str
+    enabled: bool | str | None
     description: str
     version: int
     updated_at: datetime
     maintenance: bool
     faults: tuple[Trouble, ...]
 
+    @property
+    def on(self) -> bool:
+        """Return whether the application takes it for on."""
+        return self.enabled is True or self.enabled == "true"
+
     def as_row(self) -> Row:
-        """Return the columns that the database shows."""
+        """Return all columns."""
         return {
             "name": self.name,
+            "environment": self.environment,
             "enabled": self.enabled,
             "description": self.description,
             "version": self.version,
@@ -40,19 +47,25 @@ class FlagTable:
     """The table `feature_flags`: a trigger counts `version` up and dates every change."""
 
     name = "feature_flags"
-    columns: Mapping[str, type] = {
-        "name": str,
-        "enabled": bool,
-        "description": str,
-        "version": int,
-        "updated_at": datetime,
-    }
 
     def __init__(self, specs: list[FlagSpec], clock: Clock, event_log: EventLog) -> None:
         self._clock, self._truth = clock, event_log
+        kinds: dict[str, type] = {
+            "name": str,
+            "environment": str,
+            "enabled": str if any(isinstance(spec.enabled, str) for spec in specs) else bool,
+            "description": str,
+            "version": int,
+            "updated_at": datetime,
+        }
+        if not any(spec.environment for spec in specs):
+            del kinds["environment"]
+        self.columns: Mapping[str, type] = kinds
+        """Column -> its type. There is an environment only if the scenario has several."""
         self._flags = {
-            spec.name: Flag(
+            (spec.name, spec.environment): Flag(
                 name=spec.name,
+                environment=spec.environment,
                 enabled=spec.enabled,
                 description=spec.description,
                 version=1,
@@ -65,29 +78,46 @@ class FlagTable:
 
     def enabled(self) -> list[Flag]:
         """Return the flags that are on now."""
-        return [flag for flag in self._flags.values() if flag.enabled]
+        return [flag for flag in self._flags.values() if flag.on]
 
     def rows(self, match: Callable[[Row], bool] = lambda _: True) -> list[Row]:
         """Return the rows that match, in the order of the scenario."""
-        return [row for row in (flag.as_row() for flag in self._flags.values()) if match(row)]
+        return [row for row in map(self._row, self._flags.values()) if match(row)]
 
-    def update(self, names: list[str], change: Mapping[str, Any], by: str) -> list[Row]:
-        """Write `enabled` or `description` into the named rows; the rows as they are then.
+    def _row(self, flag: Flag) -> Row:
+        return {name: value for name, value in flag.as_row().items() if name in self.columns}
+
+    def _typed(self, enabled: object) -> bool | str | None:
+        """Return what the column holds after `enabled` was written into it."""
+        if self.columns["enabled"] is str:
+            return "true" if enabled is True or enabled == "true" else "false"
+        return None if enabled is None else bool(enabled)
+
+    def update(
+        self,
+        names: Sequence[str],
+        change: Mapping[str, Any],
+        by: str,
+        match: Callable[[Row], bool] = lambda _: True,
+    ) -> list[Row]:
+        """Write `enabled` or `description` into the named rows that match; the rows as they are then.
 
         `version` and `updated_at` belong to the trigger: what a client sends for them is
         overwritten, as a trigger would.
         """
         changed: list[Row] = []
-        for flag in [self._flags[name] for name in names]:
+        for key, flag in [
+            (key, flag) for key, flag in self._flags.items() if flag.name in names and match(self._row(flag))
+        ]:
             after = replace(
                 flag,
-                enabled=bool(change.get("enabled", flag.enabled)),
+                enabled=self._typed(change["enabled"]) if "enabled" in change else flag.enabled,
                 description=str(change.get("description", flag.description)),
                 version=flag.version + 1,
                 updated_at=self._clock(),
             )
-            self._flags[flag.name] = after
-            changed.append(after.as_row())
+            self._flags[key] = after
+            changed.append(self._row(after))
             if after.enabled != flag.enabled:
                 self._truth.record(
                     "flag_changed",
@@ -100,4 +130,4 @@ class FlagTable:
 
     def touch(self) -> None:
         """Write every row first, as another writer would: new versions and dates, the same values."""
-        self.update(list(self._flags), {}, by="somebody else")
+        self.update([name for name, _ in self._flags], {}, by="somebody else")

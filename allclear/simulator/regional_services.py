@@ -39,6 +39,7 @@ class RegionalService:
             later=later,
             clock=clock,
             record=self._record,
+            mail=lambda who: f"{who}@{scenario.project}.iam.gserviceaccount.com",
         )
         self.service.lags = scenario.traffic_lags
         users = scenario.users.per_second * share / ALL_TRAFFIC

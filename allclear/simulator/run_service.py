@@ -41,6 +41,7 @@ Code = Literal[
     "UNIMPLEMENTED",
     "INTERNAL",
     "UNAVAILABLE",
+    "UNAUTHENTICATED",
 ]
 Later = Callable[[timedelta, Callable[[], object]], None]
 
@@ -79,6 +80,8 @@ class ServiceState:
     updated_at: datetime
     operation: str = ""
     """The id of the operation that wrote it last; empty before the first."""
+    modified_by: str = ""
+    """The mail address of who wrote it last."""
     description: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
@@ -120,7 +123,7 @@ class Operation:
 class RunService:
     """One service, with its revisions and operations."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a service needs of its world
         self,
         revisions: list[Revision],
         traffic: tuple[Target, ...],
@@ -129,11 +132,13 @@ class RunService:
         later: Later,
         clock: Clock,
         record: Record,
+        mail: Callable[[str], str] = str,
     ) -> None:
+        """`mail` gives the mail address of a service account by its name."""
         self.revisions = {r.name: r for r in sorted(revisions, key=lambda r: r.created_at)}
         self.operations: dict[str, Operation] = {}
         self.uid = str(uuid4())
-        self._takes, self._later, self._clock, self._record = takes, later, clock, record
+        self._takes, self._later, self._clock, self._record, self._mail = takes, later, clock, record, mail
         self.lags = timedelta(0)
         """How long users go on being sent to the old traffic after an operation has ended."""
         self._running: Operation | None = None
@@ -152,7 +157,10 @@ class RunService:
             reconciling=False,
             failure=None if self.revisions[newest].ready else self._not_ready(newest),
             updated_at=max(r.created_at for r in revisions),
+            modified_by=mail("deployer"),
         )
+        self.before = self.state
+        """The state before its last write, as a stale read shows it."""
 
     def update(self, edit: Edit, *, etag: str, validate_only: bool = False) -> Operation:
         """Start a write; it takes effect when the operation ends.
@@ -171,7 +179,7 @@ class RunService:
                 f"Revision named '{edit.deploy.name}' with different configuration already exists.",
             )
         identity = str(uuid4())
-        edited = replace(self._edited(edit), operation=identity)
+        edited = replace(self._edited(edit, "allclear"), operation=identity)
         operation = Operation(identity, edited, deploys=edit.deploy is not None)
         self.operations[operation.id] = operation
         if validate_only:
@@ -182,7 +190,8 @@ class RunService:
             self.revisions[edit.deploy.name] = edit.deploy
         if self._running is not None:
             self._end(self._running, superseded=True)
-        before, self.state = self.state, edited
+        before = self.before = self.state
+        self.state = edited
         if self.wrote is not None:
             self.wrote(before, edited, edit, somebody_else=False)
         self._running = operation
@@ -196,7 +205,8 @@ class RunService:
         """
         if edit.deploy is not None:
             self.revisions[edit.deploy.name] = edit.deploy
-        before, self.state = self.state, self._edited(edit)
+        before = self.before = self.state
+        self.state = self._edited(edit, "engineer")
         if self.wrote is not None:
             self.wrote(before, self.state, edit, somebody_else=True)
         if self._running is None:
@@ -216,7 +226,7 @@ class RunService:
         """Return the revisions as the vendor lists them; deleted ones only if asked for."""
         return [r for r in reversed(self.revisions.values()) if deleted or r.deleted_at is None]
 
-    def _edited(self, edit: Edit) -> ServiceState:
+    def _edited(self, edit: Edit, who: str) -> ServiceState:
         now, generation = self.state, self.state.generation + 1
         return replace(
             now,
@@ -226,6 +236,7 @@ class RunService:
             latest_created=edit.deploy.name if edit.deploy else now.latest_created,
             reconciling=True,
             updated_at=self._clock(),
+            modified_by=self._mail(who),
             description=now.description if edit.description is None else edit.description,
             labels=now.labels if edit.labels is None else edit.labels,
             annotations=now.annotations if edit.annotations is None else edit.annotations,

@@ -93,7 +93,7 @@ class Production(ServiceSpec):
         _check_others(self)
         _check_pages(self)
         flags = [flag.name for flag in self.flags]
-        _unique("flags", flags)
+        _unique("flags", [f"{flag.name} {flag.environment}".strip() for flag in self.flags])
         for name in self.outbreak.enable_flags if self.outbreak else []:
             if name not in flags:
                 raise ValueError(f"outbreak.enable_flags names {name!r}, which is not under flags")

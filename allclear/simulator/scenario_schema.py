@@ -104,7 +104,10 @@ class FlagSpec(Part):
     """A feature flag, and what goes wrong (or which notice appears) while it is enabled."""
 
     name: Name = Field(description="Its name.")
-    enabled: bool = Field(description="Whether it is on at first.")
+    environment: str = Field(default="", description="Which environment the row is for; a name may have several.")
+    enabled: bool | str | None = Field(
+        description="Whether it is on at first. Null, or a text in a column that is not boolean, is a mistake to find."
+    )
     description: str = Field(default="", description="What it is for.")
     maintenance: bool = Field(default=False, description="Whether it closes every page.")
     faults: list[Trouble] = Field(default=[], description="What goes wrong while it is on.")

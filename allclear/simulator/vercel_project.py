@@ -44,6 +44,9 @@ class Job:
     target: str
     requested_at: datetime
     operation: Operation
+    by: str = "allclear"
+    """The name of the account whose token asked for it."""
+    reason: str = ""
 
     @property
     def status(self) -> str:

@@ -7,6 +7,7 @@ Source: the discovery document logging v2, and entries that companies have publi
   requested traffic is `request.service.spec.traffic` (`revisionName` or `latestRevision`, `percent`, `tag`), the answer
   is `response` with `metadata.generation`, `status.observedGeneration` and `status.traffic`. In the published entries
   the status is that of the generation **before** (observed 22 of 23): it says which revision served until this write.
+- `protoPayload.authenticationInfo.principalEmail` is who made the write.
 - A refused write has `protoPayload.status.code`, severity ERROR, and no `response`.
 - `resource` is a `cloud_run_revision` with `service_name` and `location`, and an empty `revision_name`.
 
@@ -24,7 +25,7 @@ from typing import Any, ClassVar, cast
 from pydantic import ValidationError
 
 from allclear.domain.base import JsonDict, Model, Moment
-from allclear.vendors.errors import UNREADABLE, VendorRequest
+from allclear.vendors.errors import UNREADABLE, VendorRequest, one_line
 from allclear.vendors.google_http import GoogleClient, revision_name
 
 _METHODS = tuple(
@@ -48,6 +49,8 @@ class TrafficMove(Model):
     """One write to a service that was accepted."""
 
     at: Moment
+    by: str = ""
+    """Who made it, as an e-mail address; empty if the entry does not say."""
     requested: dict[str, int] = {}
     """The percent requested for each named revision; traffic that follows the latest revision is not included."""
     serving: dict[str, int] = {}
@@ -125,9 +128,16 @@ def move_of(entry: object) -> TrafficMove | None:
     if not isinstance(at, str) or not (requested or serving):  # pydantic would accept a number as a time
         return None
     try:
-        return TrafficMove.model_validate({"at": at, "requested": requested, "serving": serving, "settled": settled})
+        return TrafficMove.model_validate(
+            {"at": at, "by": _author(payload), "requested": requested, "serving": serving, "settled": settled}
+        )
     except ValidationError:
         return None
+
+
+def _author(payload: JsonDict) -> str:
+    found = _part(payload, "authenticationInfo").get("principalEmail")
+    return one_line(found) if isinstance(found, str) else ""
 
 
 def _requested(service: JsonDict) -> dict[str, int]:

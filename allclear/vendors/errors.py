@@ -17,6 +17,7 @@ from allclear.domain.errors import (
     Conflict,
     Denied,
     NotFound,
+    RateLimited,
     Unreachable,
     VendorRefused,
 )
@@ -45,9 +46,13 @@ class VendorRequest:
     write: bool
 
     def unreachable(self, reason: str) -> Unreachable:
-        """Return the error for a system that could not be reached: nothing was changed."""
+        """Return the error for a system that could not be reached.
+
+        Only a write claims that nothing was changed: a read may follow a write that was applied.
+        """
+        unchanged = "; nothing was changed" if self.write else ""
         return Unreachable(
-            f"{self.vendor} could not be reached to {self.purpose} ({reason}); nothing was changed.",
+            f"{self.vendor} could not be reached to {self.purpose} ({reason}){unchanged}.",
             f"Check {self.vendor}'s own status page and the network, then try again.",
         )
 
@@ -72,6 +77,7 @@ class VendorRequest:
         return Conflict(
             f"{self.vendor} did not {self.purpose}, because it was changed in the meantime: {reason}.",
             "Check how it is now, and decide again.",
+            reason,
         )
 
     def refused(self, reason: str) -> VendorRefused:
@@ -81,12 +87,14 @@ class VendorRequest:
             f"Correct what the reason names, or do it by hand in {self.vendor}.",
         )
 
-    def rate_limited(self, seconds: float | None) -> VendorRefused:
+    def rate_limited(self, seconds: float | None) -> RateLimited:
         """Return the error for a rate limit that lasts longer than we wait; `seconds` is None if not known."""
         duration = f" for another {seconds:.0f} s" if seconds else ""
-        return VendorRefused(
+        unchanged = "Nothing was done: try" if self.write else "Try"
+        return RateLimited(
             f"{self.vendor} is limiting our requests{duration} and did not {self.purpose}.",
-            f"Nothing was done: try again after that, or do it by hand in {self.vendor}.",
+            f"{unchanged} again after that, or do it by hand in {self.vendor}.",
+            seconds,
         )
 
     def not_found(self, reason: str) -> AllclearError:

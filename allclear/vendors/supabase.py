@@ -6,6 +6,8 @@ Source: supabase-py 2.34.1 and PostgREST, tried 2026-11:
 - Wire: `PATCH /rest/v1/feature_flags?name=eq.X&enabled=eq.true`, headers `apikey` and `authorization: Bearer`,
   `prefer: return=representation`.
 - **No row is 200 with `[]`, not an error**: absent, changed meanwhile and hidden by row security look the same.
+- One name may have several rows, one for each environment for example: a filter on the name alone would read and change
+  them all. A boolean column may be NULL, and `enabled=eq.false` does not match NULL: `enabled=is.null` does.
 - The library's timeout is 120 s and its retries of reads wait 1, 2 and 4 s: ours replace both.
 - Its APIError has the code of PostgREST but not the HTTP status: a response hook stores the response.
 - Keys for browsers are `sb_publishable_...`, or a JSON Web Token whose role is `anon`; those for servers are
@@ -25,12 +27,12 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self, cast
 
 from pydantic import Field
 
 from allclear.domain.base import JsonDict, Model
-from allclear.domain.errors import AllclearError, NotFound
+from allclear.domain.errors import AllclearError, NotFound, Refused
 from allclear.domain.systems import Access
 from allclear.vendors.access import options_of, redacted, secret_of, web_address
 from allclear.vendors.errors import UNREADABLE, VendorRequest, one_line, seconds_to_wait
@@ -58,6 +60,9 @@ class SupabaseOptions(Model):
     table: str = Field(default="feature_flags", pattern=_COLUMN, description="The table of flags.")
     name_column: str = Field(default="name", pattern=_COLUMN, description="The column of the flag's name.")
     enabled_column: str = Field(default="enabled", pattern=_COLUMN, description="The boolean column.")
+    key_columns: dict[Annotated[str, Field(pattern=_COLUMN)], str | int | bool] = Field(
+        default={}, description="Other columns of a flag's key, each with its value, as `environment: production`."
+    )
 
 
 class FlagWrite(StrEnum):
@@ -126,26 +131,48 @@ class SupabaseFlags:
         """Return whether the key is one for browsers, which row security usually keeps from changing anything."""
         return self._secret.startswith("sb_publishable_") or _role(self._secret) == "anon"
 
-    async def enabled(self, flag: str) -> bool:
-        """Return whether `flag` is on. Raises NotFound if our key can see no such flag."""
+    async def enabled(self, flag: str) -> bool | None:
+        """Return whether `flag` is on; None for NULL, which applications treat as off.
+
+        Raises NotFound if our key can see no such flag, and Refused if several rows have its name or if its value is
+        not a boolean.
+        """
         request = VendorRequest("Supabase", f"read the flag {flag}", write=False)
-        rows = await self._rows(request, lambda table: table.select(self._options.enabled_column), flag, None)
+        options = self._options
+        rows = await self._rows(request, lambda table: table.select(options.enabled_column), flag)
         if not rows:
             raise NotFound(
-                f"There is no flag {flag} in {self._options.table} that our key may see.",
-                "Check its name, and that row security lets the key read it.",
+                f"There is no flag {flag}{self._where()} in {options.table} that our key may see.",
+                "Check its name and `key_columns` in systems.yaml, and that row security lets the key read it.",
             )
-        return bool(rows[0].get(self._options.enabled_column))
+        if len(rows) > 1:
+            raise _not_unique(flag, options.table, await self._rows(request, lambda table: table.select("*"), flag))
+        value: object = rows[0].get(options.enabled_column)
+        if value is not None and not isinstance(value, bool):
+            raise Refused(
+                f"The flag {flag} is not a boolean: {options.table}.{options.enabled_column} holds {_type_of(value)}.",
+                "Name the boolean column (`enabled_column` in systems.yaml), or change the column's type to boolean.",
+            )
+        return value
 
-    async def set(self, flag: str, *, to: bool, seen: bool) -> FlagWrite:
-        """Set `flag` if it still is `seen`.
+    def _where(self) -> str:
+        """Return the other columns of the key in words."""
+        return "".join(f", {column} {value}" for column, value in self._options.key_columns.items())
+
+    async def set(self, flag: str, *, to: bool, seen: bool | None) -> FlagWrite:
+        """Set `flag` if it still is `seen`; None is NULL.
 
         Raises VendorRefused if the flag no longer exists, and Denied if our key can read it but row security does
         not let the key change it.
         """
         request = VendorRequest("Supabase", f"switch the flag {flag} {'on' if to else 'off'}", write=True)
-        change = {self._options.enabled_column: to}
-        if await self._rows(request, lambda table: table.update(change), flag, seen):
+        column = self._options.enabled_column
+
+        def change(table: AsyncRequestBuilder) -> AsyncSelectRequestBuilder:
+            update = table.update({column: to})
+            return update.is_(column, "null") if seen is None else update.eq(column, seen)
+
+        if await self._rows(request, change, flag):
             return FlagWrite.CHANGED
         # Nothing was written: only a second read tells why.
         try:
@@ -161,18 +188,14 @@ class SupabaseFlags:
         request: VendorRequest,
         build: Callable[[AsyncRequestBuilder], AsyncSelectRequestBuilder],
         flag: str,
-        seen: bool | None,  # noqa: FBT001 - None is its third value
     ) -> list[JsonDict]:
-        """Return the rows of a query on `flag`, with the retries and errors of all our clients.
-
-        `seen` adds a condition on the flag's value; None adds none.
-        """
+        """Return the rows of a query on `flag` and its key columns, with the retries and errors of all our clients."""
         await self.warm()
         from postgrest.exceptions import APIError  # noqa: PLC0415 - loaded by `warm`
 
         query = build(self._tables.get().from_(self._options.table)).eq(self._options.name_column, flag)
-        if seen is not None:
-            query = query.eq(self._options.enabled_column, seen)
+        for column, value in self._options.key_columns.items():
+            query = query.eq(column, value)
         answers: list[object] = []
         problem: APIError | None = None
 
@@ -213,6 +236,24 @@ def _role(key: str) -> str:
         return str(cast("JsonDict", content).get("role", "")) if isinstance(content, dict) else ""
     except (ValueError, IndexError):
         return ""
+
+
+def _not_unique(flag: str, table: str, rows: list[JsonDict]) -> Refused:
+    """Return the refusal for a name that several rows have; it names the columns in which they differ."""
+    differing = [column for column in rows[0] if len({str(row.get(column)) for row in rows}) > 1] if rows else []
+    return Refused(
+        f"{len(rows)} rows of {table} have the flag {flag}, so it is not known which one counts. They differ in: "
+        f"{', '.join(differing) or 'nothing'}.",
+        "Name the rest of a flag's key under `supabase` in systems.yaml, as "
+        f"`key_columns: {{{differing[0] if differing else 'environment'}: VALUE}}`.",
+    )
+
+
+def _type_of(value: object) -> str:
+    """Return the type of a JSON value in words."""
+    kinds = {"str": "text", "int": "a number", "float": "a number", "list": "a list", "dict": "an object"}
+    name = type(value).__name__
+    return kinds.get(name, name)
 
 
 async def _store_response(response: httpx.Response) -> None:

@@ -10,6 +10,8 @@ vendor's own command line uses it (github.com/vercel/vercel, packages/cli/src/co
 - `GET /v4/aliases/{domain}` says in `deploymentId` which deployment the domain serves to users.
 - `GET /v6/deployments?projectId=&target=production` lists `uid`, `url`, `created` in ms, `readyState` (or `state`),
   `readySubstate` (STAGED never had production traffic, PROMOTED has), `isRollbackCandidate`.
+- `GET /v13/deployments/{id}` has one deployment with the same fields; its creation time is `createdAt`.
+- The project's `rollbackDescription` {userId, username, description, createdAt in ms} says who rolled back and why.
 - After a rollback new deployments do not get the production domains, until a promotion
   (vercel.com/docs/instant-rollback). On the Hobby plan only the deployment just before may be rolled back to.
 
@@ -96,6 +98,8 @@ class Project(Model):
     id: str
     name: str
     job: AliasJob | None = None
+    rolled_back_by: str = ""
+    """Who rolled it back; empty if Vercel does not say."""
 
 
 class Vercel:
@@ -143,7 +147,14 @@ class Vercel:
         """Return the project of that name or id, with its last job. Raises NotFound, VendorError."""
         request = VendorRequest("Vercel", f"read the project {name}", write=False)
         project = await self._send(request, "GET", f"/v9/projects/{name}", {"rollbackInfo": "true"})
-        return Project(id=str(project.get("id", "")), name=str(project.get("name", "")), job=_job(project))
+        reason: object = project.get("rollbackDescription")
+        author = cast("JsonDict", reason).get("username") if isinstance(reason, dict) else None
+        return Project(
+            id=str(project.get("id", "")),
+            name=str(project.get("name", "")),
+            job=_job(project),
+            rolled_back_by=author if isinstance(author, str) else "",
+        )
 
     async def serving(self, domain: str, project: str) -> str:
         """Return the id of the deployment that `domain` points to. Raises NotFound, VendorError."""
@@ -158,6 +169,11 @@ class Vercel:
         answer = await self._send(request, "GET", "/v6/deployments", params)
         deployments = [_deployment(entry) for entry in cast("list[JsonDict]", answer.get("deployments") or [])]
         return sorted(deployments, key=lambda deployment: deployment.created, reverse=True)
+
+    async def deployment(self, deployment: str) -> Deployment:
+        """Return the deployment of that id. Raises NotFound, VendorError."""
+        request = VendorRequest("Vercel", f"read the deployment {deployment}", write=False)
+        return _deployment(await self._send(request, "GET", f"/v13/deployments/{deployment}", {}))
 
     async def roll_back(self, project: str, deployment: str, reason: str) -> None:
         """Request that the production domains point to an earlier deployment. Vercel does it later: see `project`."""

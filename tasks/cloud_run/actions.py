@@ -14,11 +14,13 @@ from pydantic import Field
 from typing_extensions import override
 
 from allclear.domain.action import (
+    COMPANY,
     Action,
     Change,
     Client,
     Fence,
     Finding,
+    News,
     ParamProblem,
     Params,
     Probe,
@@ -38,7 +40,7 @@ from tasks.cloud_run.evidence import Past
 from tasks.cloud_run.evidence_sources import EVIDENCE_CLIENTS, SOURCE_SECONDS, ServiceIdentity, gather_evidence
 from tasks.cloud_run.location import CloudRunParams, check_region, locate
 from tasks.cloud_run.preflights import CLOUD_RUN_PREFLIGHTS
-from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over
+from tasks.cloud_run.previous_revision import Choice, choose_named, choose_previous, passed_over, who_pinned
 from tasks.cloud_run.traffic_state import TrafficState, restored, sending_all, traffic_finding, traffic_reached
 from tasks.maintenance_handle import MaintenanceHandle
 
@@ -83,6 +85,10 @@ class _TrafficAction(Action[CloudRunParams, TrafficState]):
     async def observe(self, params: CloudRunParams) -> TrafficState:
         return await traffic_state.read_traffic(*self.located(params))
 
+    @override
+    async def observe_result(self, params: CloudRunParams) -> TrafficState:
+        return await traffic_state.read_service(*self.located(params))
+
     def identity(self, params: CloudRunParams) -> ServiceIdentity:
         """Return the service with the names by which the evidence sources know it."""
         run, name = self.located(params)
@@ -104,6 +110,10 @@ class _TrafficAction(Action[CloudRunParams, TrafficState]):
     @override
     def target_reached(self, change: Change[TrafficState], now: TrafficState) -> bool:
         return traffic_reached(change.after, now)
+
+    @override
+    def news_of(self, done: Change[TrafficState], now: TrafficState) -> News | None:
+        return traffic_state.pinned_news(done.before, done.after, now)
 
     def change(
         self, params: CloudRunParams, before: TrafficState, after: TrafficState, *, summary: str, risk: str, undo: str
@@ -139,12 +149,18 @@ class RollbackTraffic(_TrafficAction):
             return await self.observe(params)
         # The evidence about the past is gathered while the present is read.
         evidence = gather_evidence(self.context, self.identity(params), seconds=self.evidence_seconds)
-        state, past = await asyncio.gather(self.observe(params), evidence)
+        state, past = await asyncio.gather(super().observe(params), evidence)
+        if state.unlisted:
+            named = [piece.revision for piece in past.evidence]
+            state = await traffic_state.with_revisions(*self.located(params), state, named)
         return state.model_copy(update={"past": past})
 
     @override
     async def observe(self, params: CloudRunParams) -> TrafficState:
-        return await traffic_state.read_traffic(*self.located(params), keep=_target(params) or "")
+        state, named = await super().observe(params), _target(params)
+        if state.unlisted and named:
+            return await traffic_state.with_revisions(*self.located(params), state, [named])
+        return state
 
     @override
     def plan(self, params: CloudRunParams, before: TrafficState) -> Change[TrafficState]:
@@ -164,14 +180,16 @@ class RollbackTraffic(_TrafficAction):
     @override
     async def precheck(self, params: CloudRunParams, change: Change[TrafficState]) -> list[Refusal]:
         refusals = await super().precheck(params, change)
-        ahead = passed_over(change.before, self.maintenance_tag(params))
+        now = change.before
+        ahead = passed_over(now, self.maintenance_tag(params), now.past)
         backwards = change.after.intent() != change.before.intent() and not _goes_forward(change)
         if _target(params) is None and ahead and backwards:
             refusals.append(
                 Refusal(
-                    sentence=f"{params.service} seems to be rolled back already: traffic is {change.before.in_words()},"
-                    f" and the newer {ahead} is ready and gets none.",
-                    next_step="To go back further, name the revision in `to`.",
+                    sentence=f"{params.service} seems to be rolled back already: traffic is {now.in_words()},"
+                    f" and the newer {ahead} is ready and gets none. {who_pinned(now, now.past)}".rstrip(),
+                    next_step=f"To go back further, name the revision: allclear act {COMPANY} {self.name}"
+                    f" service={params.service} to=REVISION --reason WHY --as NAME",
                 )
             )
         return refusals
@@ -180,13 +198,9 @@ class RollbackTraffic(_TrafficAction):
     def undo(self, params: CloudRunParams, done: Change[TrafficState], now: TrafficState) -> Change[TrafficState]:
         after = restored(done.before, done.after, now)
         left = set(done.before.shares()) - set(done.after.shares())
-        latest = [share.revision for share in after.allocation if share.percent and share.latest]
-        still_latest = next((name for name in latest if name in left), None)
-        if still_latest:
-            raise Refused(
-                f"{still_latest} is still the latest revision: undo would send users back to the revision that failed.",
-                "Deploy the fix first, then undo.",
-            )
+        failed = _newest_of(left, now)
+        if failed in after.shares():
+            raise self._back_to_failed(params, failed, after, now)
         _refuse_maintenance(after, now, self.maintenance_tag(params))
         named = sorted(left & set(after.shares()))
         return self.change(
@@ -198,6 +212,31 @@ class RollbackTraffic(_TrafficAction):
             if named
             else "Users get the newer revision again.",
             undo=f"Restores the traffic to {now.in_words()}.",
+        )
+
+    def _back_to_failed(self, params: CloudRunParams, failed: str, after: TrafficState, now: TrafficState) -> Refused:
+        """Return the refusal of an undo that would send users back to the revision that was rolled back.
+
+        It names the way that works, whether that revision served as the latest one or by its name.
+        """
+        region = f" region={params.region}" if params.region else ""
+        command = f"allclear act {COMPANY} {{}} service={params.service}{region}{{}} --reason WHY --as NAME"
+        restore = command.format(RestoreLatest.name, "")
+        if any(share.latest and share.revision == failed for share in after.allocation):
+            return Refused(
+                f"{failed} is still the latest revision: undo would send users back to the revision that failed.",
+                f"Deploy the fix first, then undo. To send users to {failed} all the same: {restore}",
+            )
+        fixed = now.latest_ready
+        if fixed and fixed != failed and fixed not in now.shares():
+            way = f"To send users to {fixed}, the latest revision, and to each later one: {restore}"
+        else:
+            named = command.format(self.name, f" to={failed}")
+            way = (
+                f"Deploy the fix first. Then send users to it: {restore} To send them to {failed} all the same: {named}"
+            )
+        return Refused(
+            f"The traffic was at {failed} by name: undo would send users back to the revision that failed.", way
         )
 
 
@@ -215,7 +254,7 @@ class RestoreLatest(_TrafficAction):
             raise Refused(f"{params.service} has no revision that is ready.", "Deploy a revision that starts.")
         after = sending_all(before, latest, latest=True)
         _refuse_maintenance(after, before, self.maintenance_tag(params))
-        if before.tagged(self.maintenance_tag(params)) in before.shares():
+        if before.tagged(self.maintenance_tag(params)) in before.served():
             raise Refused(f"{params.service} is in maintenance.", "End it with maintenance.disable.")
         pending = before.latest_created if before.latest_created != latest else None
         waiting = f" {pending} is newer and not ready: users will get it as soon as it is." if pending else ""
@@ -313,10 +352,18 @@ def _target(params: CloudRunParams) -> str | None:
     return None if to == PREVIOUS else to.rsplit("/", 1)[-1]
 
 
+def _newest_of(names: set[str], state: TrafficState) -> str:
+    """Return the newest of these revisions; empty if there are none."""
+    found = [revision for revision in state.revisions if revision.name in names]
+    if not found:  # the revisions could not be listed
+        return min(names, default="")
+    return max(found, key=lambda revision: (revision.created, revision.name)).name
+
+
 def _goes_forward(change: Change[TrafficState]) -> bool:
     """Return whether the change sends users to a newer revision than now, as an undo does."""
     created = {revision.name: revision.created for revision in change.before.revisions}
-    now = [created[name] for name in change.before.shares() if name in created]
+    now = [created[name] for name in change.before.served() if name in created]
     then = [created[name] for name in change.after.shares() if name in created]
     return any(share.latest and share.percent for share in change.after.allocation) or (
         bool(now and then) and max(then) > max(now)
@@ -324,7 +371,7 @@ def _goes_forward(change: Change[TrafficState]) -> bool:
 
 
 def _risk(choice: Choice, before: TrafficState, tag: str | None) -> str:
-    ahead = passed_over(before, tag)
+    ahead = passed_over(before, tag, before.past)
     parts = [
         choice.reason,
         *choice.against,

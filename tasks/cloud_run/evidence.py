@@ -47,12 +47,23 @@ class Evidence(Model):
     requests: RequestCount | None = None
 
 
+class Pin(Model):
+    """A write that sent all traffic to one revision by name."""
+
+    revision: str
+    by: str
+    at: Moment
+
+
 class Past(Model):
-    """What is known about the time before the incident."""
+    """What is known about the time before the incident, and of the time since then about what serves now."""
 
     onset: Moment | None = Field(default=None, description="When the incident began; None if no source was asked.")
     asked_at: Moment | None = Field(default=None, description="When the sources were asked.")
     evidence: tuple[Evidence, ...] = Field(default=(), description="From each source, the newest first.")
+    since: tuple[Evidence, ...] = Field(default=(), description="Our own record after the onset, the newest first.")
+    failing: dict[str, RequestCount] = Field(default={}, description="What each revision answered since the onset.")
+    pins: tuple[Pin, ...] = Field(default=(), description="Who pinned the traffic to one revision, the newest first.")
     unknown: tuple[str, ...] = Field(default=(), description="For each source without evidence, a sentence why.")
 
     def of(self, kind: EvidenceKind) -> tuple[Evidence, ...]:
@@ -62,6 +73,15 @@ class Past(Model):
 
 def by_own_record(baselines: Sequence[Baseline], onset: datetime, now: datetime) -> list[Evidence]:
     """Return one piece of evidence for each baseline up to the onset, the newest first."""
+    return _recorded([baseline for baseline in baselines if baseline.at <= onset], now)
+
+
+def since_onset(baselines: Sequence[Baseline], onset: datetime, now: datetime) -> list[Evidence]:
+    """Return one piece of evidence for each baseline after the onset, the newest first."""
+    return _recorded([baseline for baseline in baselines if baseline.at > onset], now)
+
+
+def _recorded(baselines: Sequence[Baseline], now: datetime) -> list[Evidence]:
     return [
         Evidence(
             kind=EvidenceKind.OWN_RECORD,
@@ -70,8 +90,14 @@ def by_own_record(baselines: Sequence[Baseline], onset: datetime, now: datetime)
             at=baseline.at,
         )
         for baseline in sorted(baselines, key=lambda baseline: baseline.at, reverse=True)
-        if baseline.at <= onset
     ]
+
+
+def pins_in(moves: Sequence[TrafficMove]) -> tuple[Pin, ...]:
+    """Return the writes that sent all traffic to one revision by name and say who made them, the newest first."""
+    newest_first = sorted(moves, key=lambda move: move.at, reverse=True)
+    pins = [(_only(move.requested), move) for move in newest_first]
+    return tuple(Pin(revision=revision, by=move.by, at=move.at) for revision, move in pins if revision and move.by)
 
 
 def by_requests(counts: Mapping[str, RequestCount], onset: datetime, now: datetime) -> list[Evidence]:

@@ -9,21 +9,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from allclear.domain.action import ActionContext, Client
 from allclear.domain.base import utc_now
 from allclear.domain.errors import AllclearError
 from allclear.vendors.cloud_logging import CloudLogs
-from allclear.vendors.cloud_monitoring import CloudMetrics
+from allclear.vendors.cloud_monitoring import CloudMetrics, RequestCount
 from allclear.vendors.errors import UNREADABLE
-from tasks.cloud_run.evidence import WINDOW, Evidence, Past, by_audit_log, by_own_record, by_requests
+from tasks.cloud_run.evidence import (
+    WINDOW,
+    Evidence,
+    Past,
+    Pin,
+    by_audit_log,
+    by_own_record,
+    by_requests,
+    pins_in,
+    since_onset,
+)
 
 EVIDENCE_CLIENTS: tuple[type[Client], ...] = (CloudMetrics, CloudLogs)
 SOURCE_SECONDS = 2.0
 """How long to wait for each source."""
 MOST_EVIDENCE = 5
-"""How many pieces of evidence count from one source: older ones decide nothing."""
+"""How many pieces of evidence count from one source, besides the newest about each of as many other revisions."""
+_SHORTEST_WINDOW = timedelta(minutes=1)
+"""Requests since the onset are counted only if it is longer ago than this."""
 _UNEXPECTED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What code raises when it gets data of another shape than it was written for."""
 
@@ -59,12 +71,17 @@ async def gather_evidence(
         onset = min(context.record.onset(identity.service) or now, now)
     except AllclearError:
         onset = now  # the journal cannot be reached; its own source reports that below
-    sources = _sources(context, identity, onset, now)
-    answers = await asyncio.gather(*(_read(source, seconds) for source in sources))
+    past = _PastReads(context, identity, onset, now)
+    sources = past.sources()
+    reads = asyncio.gather(*(_read(source, seconds) for source in sources))
+    failing, answers = await asyncio.gather(past.failing(seconds), reads)
     return Past(
         onset=onset,
         asked_at=now,
         evidence=tuple(piece for evidence, _ in answers for piece in evidence),
+        since=tuple(_most(past.since)),
+        failing=failing,
+        pins=past.pins[:MOST_EVIDENCE],
         unknown=tuple(
             f"Not known: {source.knows} ({reason})."
             for source, (evidence, reason) in zip(sources, answers, strict=True)
@@ -73,34 +90,68 @@ async def gather_evidence(
     )
 
 
-def _sources(
-    context: ActionContext, identity: ServiceIdentity, onset: datetime, now: datetime
-) -> tuple[_Source, _Source, _Source]:
-    async def own_record() -> list[Evidence]:
-        return by_own_record(context.record.baselines(identity.resource, onset), onset, now)
+class _PastReads:
+    """The reads of one gathering, and what they find besides evidence for a target."""
 
-    async def requests() -> list[Evidence]:
-        metrics = context.client(CloudMetrics)
-        counts = await metrics.requests(identity.project, identity.region, identity.name, until=onset, window=WINDOW)
-        return by_requests(counts, onset, now)
+    def __init__(self, context: ActionContext, identity: ServiceIdentity, onset: datetime, now: datetime) -> None:
+        self._context, self._identity, self._onset, self._now = context, identity, onset, now
+        self.since: list[Evidence] = []
+        self.pins: tuple[Pin, ...] = ()
 
-    async def audit_log() -> list[Evidence]:
-        logs = context.client(CloudLogs)
-        moves = await logs.traffic_moves(identity.project, identity.region, identity.name, now=now)
-        return by_audit_log(moves, onset, now)
+    def sources(self) -> tuple[_Source, _Source, _Source]:
+        """Return the sources of evidence, the most trusted first."""
+        return (
+            _Source("which revision we saw healthy before", "nothing is recorded", self._own_record),
+            _Source("which revision answered requests before", "none were counted", self._requests),
+            _Source("which revision had the traffic before", "the audit log names none", self._audit_log),
+        )
 
-    return (
-        _Source("which revision we saw healthy before", "nothing is recorded", own_record),
-        _Source("which revision answered requests before", "none were counted", requests),
-        _Source("which revision had the traffic before", "the audit log names none", audit_log),
-    )
+    async def failing(self, seconds: float) -> dict[str, RequestCount]:
+        """Return what each revision answered since the onset; empty if that is not known. Raises nothing."""
+        window = self._now - self._onset
+        if window < _SHORTEST_WINDOW:
+            return {}
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._counted(self._now, window)
+        except (TimeoutError, AllclearError, *_UNEXPECTED):
+            return {}
+
+    async def _own_record(self) -> list[Evidence]:
+        baselines = self._context.record.baselines(self._identity.resource, self._now)
+        self.since = since_onset(baselines, self._onset, self._now)
+        return by_own_record(baselines, self._onset, self._now)
+
+    async def _requests(self) -> list[Evidence]:
+        return by_requests(await self._counted(self._onset, WINDOW), self._onset, self._now)
+
+    async def _audit_log(self) -> list[Evidence]:
+        logs, its = self._context.client(CloudLogs), self._identity
+        moves = await logs.traffic_moves(its.project, its.region, its.name, now=self._now)
+        self.pins = pins_in(moves)
+        return by_audit_log(moves, self._onset, self._now)
+
+    async def _counted(self, until: datetime, window: timedelta) -> dict[str, RequestCount]:
+        metrics, its = self._context.client(CloudMetrics), self._identity
+        return await metrics.requests(its.project, its.region, its.name, until=until, window=window)
+
+
+def _most(evidence: list[Evidence]) -> list[Evidence]:
+    """Return the newest pieces of evidence, and the newest about each other revision.
+
+    A nightly check records one revision again and again: it must not hide what served before.
+    """
+    newest, rest = evidence[:MOST_EVIDENCE], evidence[MOST_EVIDENCE:]
+    named = {piece.revision for piece in newest}
+    others = {piece.revision: piece for piece in reversed(rest) if piece.revision not in named}
+    return [*newest, *sorted(others.values(), key=lambda piece: piece.at, reverse=True)[:MOST_EVIDENCE]]
 
 
 async def _read(source: _Source, seconds: float) -> tuple[list[Evidence], str]:
     """Return the evidence, and the reason if there is none."""
     try:
         async with asyncio.timeout(seconds):
-            return (await source.read())[:MOST_EVIDENCE], source.none_found
+            return _most(await source.read()), source.none_found
     except TimeoutError:
         return [], f"no answer within {seconds:.0f} s"
     except AllclearError as error:

@@ -7,6 +7,7 @@ without evidence a person chooses. See docs/decisions/0012-previous-revision.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from allclear.domain.base import Candidate, Model
 from allclear.domain.errors import Refused
 from allclear.vendors.cloud_run.views import RunRevision
 from tasks.cloud_run.evidence import ONSET_TOLERANCE, Evidence, EvidenceKind, Past, clock_time
-from tasks.cloud_run.traffic_state import ALL, TrafficState, unfit
+from tasks.cloud_run.traffic_state import ALL, TrafficState, shares_in_words, unfit
 
 _NAMED = 3
 """How many revisions a sentence names."""
@@ -49,16 +50,18 @@ def choose_previous(state: TrafficState, maintenance: str | None, past: Past) ->
     Raises Refused if no revision fits. If some do and no evidence points to one of them, Refused has `candidates`.
     """
     page = state.tagged(maintenance)
-    suspect = _suspect(state, page)
-    older = [revision for revision in _fit(state, page) if revision.created < suspect.created]
-    if not older:
+    suspect = _suspect(state, page, past)
+    fit = _fit(state, page)
+    older = [revision for revision in fit if revision.created < suspect.created]
+    possible = [revision for revision in fit if revision in older or _may_be_meant(revision, suspect, past)]
+    if not possible:
         raise Refused(
             f"Nothing made before {suspect.name} can serve{_faults(state, suspect, page)}.",
             "Name a revision in `to`, deploy an earlier build, or try another way to contain the incident.",
         )
     assessment = _assess(state, suspect, older, past)
-    if not assessment.findings:
-        return _without_evidence(state, suspect, older, assessment, past)
+    if not assessment.findings or assessment.undecided:
+        return _without_evidence(state, suspect, possible, assessment, past)
     best = assessment.findings[0]
     target = next(revision for revision in older if revision.name == best.revision)
     dissent = [evidence for evidence in assessment.findings[1:] if evidence.revision != best.revision]
@@ -76,19 +79,34 @@ def choose_previous(state: TrafficState, maintenance: str | None, past: Past) ->
     )
 
 
+def _may_be_meant(revision: RunRevision, suspect: RunRevision, past: Past) -> bool:
+    """Return whether people may choose a revision that is not older than the suspect.
+
+    It was made at the same time, so which of the two came first is not known; or our own record saw it healthy.
+    """
+    recorded = {piece.revision for piece in past.of(EvidenceKind.OWN_RECORD)}
+    return revision.name != suspect.name and (revision.created == suspect.created or revision.name in recorded)
+
+
 def _without_evidence(
-    state: TrafficState, suspect: RunRevision, older: list[RunRevision], assessment: _Assessment, past: Past
+    state: TrafficState, suspect: RunRevision, possible: list[RunRevision], assessment: _Assessment, past: Past
 ) -> Choice:
     """Return the only possible revision. Raises Refused with the candidates if there are several or there is doubt."""
-    if not assessment.doubts and _is_unambiguous(state, suspect, older):
-        reason = f"{older[0].name} was chosen because it is the only earlier revision."
-        return Choice(target=older[0].name, reason=reason, against=(*assessment.remarks, *past.unknown))
+    if not assessment.doubts and _is_unambiguous(state, suspect, possible):
+        reason = f"{possible[0].name} was chosen because it is the only earlier revision."
+        return Choice(target=possible[0].name, reason=reason, against=(*assessment.remarks, *past.unknown))
     known = " ".join((*assessment.doubts, *assessment.remarks, *past.unknown))
     raise Refused(
         f"Which revision served well before {suspect.name} is not known. {known}".strip(),
         "Choose one of them, and name it in `to`.",
-        tuple(_candidate(state, revision, past) for revision in older[:_OFFERED]),
+        tuple(_candidate(state, revision, past) for revision in _offered(possible, past)),
     )
+
+
+def _offered(possible: list[RunRevision], past: Past) -> list[RunRevision]:
+    """Return the candidates that people see: the newest, and all that evidence names."""
+    named = {piece.revision for piece in past.evidence}
+    return [r for place, r in enumerate(possible) if place < _OFFERED or r.name in named]
 
 
 def choose_named(state: TrafficState, name: str, maintenance: str | None, past: Past | None = None) -> Choice:
@@ -101,7 +119,7 @@ def choose_named(state: TrafficState, name: str, maintenance: str | None, past: 
     fault = "it is the maintenance page" if name == page else unfit(state, name)
     if fault:
         others = ", ".join(revision.name for revision in fit[:_NAMED]) or "none"
-        alternatives = [revision for revision in fit if state.shares().get(revision.name) != ALL]
+        alternatives = [revision for revision in fit if state.served().get(revision.name) != ALL]
         raise Refused(
             f"{name} cannot serve: {fault}.",
             f"These can: {others}.",
@@ -111,17 +129,42 @@ def choose_named(state: TrafficState, name: str, maintenance: str | None, past: 
     return Choice(target=name, reason=f"{name} was requested by name.", others=_names(fit, target))
 
 
-def passed_over(state: TrafficState, maintenance: str | None) -> str | None:
-    """Return a newer revision that is ready, untagged and without traffic: a sign of an earlier rollback. Or None."""
-    shares = state.shares()
-    tagged = {share.revision for share in state.allocation if share.tag}
-    serving = [revision.created for revision in state.revisions if revision.name in shares]
+def passed_over(state: TrafficState, maintenance: str | None, past: Past | None = None) -> str | None:
+    """Return a newer revision that is ready and without traffic: a sign of an earlier rollback. None without one.
+
+    A tagged one may be a preview that never had users. A tag that follows the latest revision says nothing by itself:
+    it counts if what serves now is the newest that our own record saw healthy.
+    """
+    served = state.served()
+    pages = {share.revision for share in state.allocation if share.tag and not share.latest}
+    following = {share.revision for share in state.allocation if share.tag and share.latest}
+    serving = [revision for revision in state.revisions if revision.name in served]
+    if not serving:
+        return None
+    newest = max(serving, key=lambda revision: revision.created)
+    previews = pages if past and _newest_known(past) == newest.name else pages | following
     newer = [
         revision.name
         for revision in _fit(state, state.tagged(maintenance))
-        if revision.name not in shares and revision.name not in tagged and serving and revision.created > max(serving)
+        if revision.name not in served and revision.name not in previews and revision.created > newest.created
     ]
     return newer[0] if newer else None
+
+
+def who_pinned(state: TrafficState, past: Past) -> str:
+    """Return who sent the users to what serves now, as a sentence; empty if that is not known."""
+    served = state.served()
+    pin = next((pin for pin in past.pins if served.get(pin.revision) == ALL), None)
+    if pin:
+        return f"{pin.by} sent all traffic to {pin.revision} at {clock_time(pin.at, past.asked_at or pin.at)}."
+    last = state.last_changed()
+    return f"The service was last changed {last}." if last else ""
+
+
+def _newest_known(past: Past) -> str | None:
+    """Return the revision that our own record saw healthy last, before or after the onset."""
+    pieces = [*past.since, *past.of(EvidenceKind.OWN_RECORD)]
+    return max(pieces, key=lambda piece: piece.at).revision if pieces else None
 
 
 # --- weighing the evidence -----------------------------------------------------------------------------
@@ -138,7 +181,9 @@ class _Assessment:
     findings: list[Evidence] = field(default_factory=list[Evidence])
     """From each source the evidence for the one revision that it points to, the most trusted first."""
     doubts: list[str] = field(default_factory=list[str])
-    """Evidence that points to no possible target, which makes a guess unsafe."""
+    """What makes a guess unsafe: evidence that points to no possible target, or to what serves now."""
+    undecided: bool = False
+    """Whether the newest evidence points to a revision that only people can choose."""
     remarks: list[str] = field(default_factory=list[str])
     """What else the approver should know."""
 
@@ -147,10 +192,26 @@ class _Assessment:
         for piece in evidence:
             if piece.revision in self.created:
                 return piece
+            if piece.revision == self.suspect.name:
+                continue
             fault = unfit(self.state, piece.revision)
-            if piece.revision != self.suspect.name and fault:
+            if fault:
                 self.doubts.append(f"{piece.revision} {piece.statement}, and cannot serve: {fault}.")
+                continue
+            self.doubts.append(f"{piece.revision} {piece.statement}, and {self.not_older(piece.revision)}.")
+            self.undecided |= piece.kind is EvidenceKind.OWN_RECORD or self.same_age(piece.revision)
         return None
+
+    def same_age(self, name: str) -> bool:
+        """Return whether the revision was made at the same time as the suspect."""
+        revision = self.state.revision(name)
+        return revision is not None and revision.created == self.suspect.created
+
+    def not_older(self, name: str) -> str:
+        """Return why a revision that can serve is no target, as a predicate."""
+        if self.same_age(name):
+            return f"it was made at the same time as {self.suspect.name}: which came first is not known"
+        return f"it is not older than {self.suspect.name}, or the maintenance page"
 
     def busiest(self, evidence: tuple[Evidence, ...]) -> Evidence | None:
         """Return the evidence for the healthy revision that answered nearly all requests besides the suspect's."""
@@ -167,7 +228,8 @@ class _Assessment:
             return None
         if best.revision in self.created:
             return best
-        fault = unfit(self.state, best.revision) or f"it is not older than {self.suspect.name}, or the maintenance page"
+        fault = unfit(self.state, best.revision) or self.not_older(best.revision)
+        self.undecided |= self.same_age(best.revision)
         self.doubts.append(f"{best.revision} {best.statement}, and cannot be the target: {fault}.")
         return None
 
@@ -178,6 +240,7 @@ def _assess(state: TrafficState, suspect: RunRevision, older: list[RunRevision],
     counted = assessment.busiest(past.of(EvidenceKind.REQUESTS))
     logged = assessment.newest(past.of(EvidenceKind.AUDIT_LOG))
     assessment.findings = [evidence for evidence in (record, counted, logged) if evidence]
+    assessment.doubts += _doubts_about_now(state, suspect, past)
     if past.onset and past.asked_at and suspect.created > past.onset + ONSET_TOLERANCE:
         began = clock_time(past.onset, past.asked_at)
         assessment.remarks.append(f"The incident began at {began}, before {suspect.name} was made.")
@@ -189,6 +252,36 @@ def _assess(state: TrafficState, suspect: RunRevision, older: list[RunRevision],
         assessment.findings = []
         assessment.doubts += [f"{evidence.revision} {evidence.statement}." for evidence in (record, logged)]
     return assessment
+
+
+def _doubts_about_now(state: TrafficState, suspect: RunRevision, past: Past) -> list[str]:
+    """Return what makes it doubtful that the suspect caused the trouble, or that the traffic is what it seems."""
+    doubts: list[str] = []
+    served = state.served()
+    if _newest_known(past) == suspect.name:
+        pieces = [*past.since, *past.of(EvidenceKind.OWN_RECORD)]
+        piece = max(pieces, key=lambda piece: piece.at)
+        doubts.append(
+            f"{suspect.name} serves now and {piece.statement}: nothing newer was seen healthy, so the trouble may not "
+            "come from it, or there was a rollback already."
+        )
+    if len(served) > 1 and _only_failing(served, past) is None:
+        split = shares_in_words(served)
+        doubts.append(f"Users are split ({split}), and it is not known that only one of these fails.")
+    if state.settled and state.serving and state.serving != state.shares():
+        doubts.append(f"Traffic is set to {state.asked_in_words()}, and Cloud Run serves {shares_in_words(served)}.")
+    if state.unlisted:
+        doubts.append(f"Not all revisions could be read ({state.unlisted}).")
+    return doubts
+
+
+def _only_failing(served: Mapping[str, int], past: Past) -> str | None:
+    """Return the one revision of a split that has failed since the onset while the others answered well, or None."""
+    counts = {name: past.failing.get(name) for name in served}
+    if any(count is None or count.total < _FEWEST_REQUESTS for count in counts.values()):
+        return None
+    bad = [name for name, count in counts.items() if count and count.failed > _HIGHEST_FAILURE_RATE * count.total]
+    return bad[0] if len(bad) == 1 else None
 
 
 def _total(evidence: Evidence) -> int:
@@ -207,7 +300,7 @@ def _is_unambiguous(state: TrafficState, suspect: RunRevision, older: list[RunRe
 
 
 def _candidate(state: TrafficState, revision: RunRevision, past: Past) -> Candidate:
-    share = state.shares().get(revision.name)
+    share = state.served().get(revision.name)
     counts = past.of(EvidenceKind.REQUESTS)
     served = next((_total(evidence) for evidence in counts if evidence.revision == revision.name), 0)
     statements = [
@@ -236,18 +329,25 @@ def _made(revision: RunRevision, onset: datetime | None) -> str:
     return f"made {shown} before the incident"
 
 
-def _suspect(state: TrafficState, page: str | None) -> RunRevision:
-    """Return the newest revision that serves. Raises Refused if that cannot have caused the incident."""
-    shares = state.shares()
-    if page and page in shares:
+def _suspect(state: TrafficState, page: str | None, past: Past) -> RunRevision:
+    """Return the revision that fails: of what really serves, the only one that does, or else the newest.
+
+    Raises Refused if none of it can have caused the incident.
+    """
+    served = state.served()
+    if page and page in served:
         raise Refused(
             f"The maintenance page {page} is being served, so which revision caused the incident cannot be told.",
             "End the maintenance first, or name the revision in `to`.",
         )
-    serving = [revision for revision in state.revisions if revision.name in shares]
+    serving = [revision for revision in state.revisions if revision.name in served]
     if not serving:
-        raise Refused(f"What serves now ({state.in_words()}) is not among the revisions.", "Name the revision in `to`.")
-    return max(serving, key=lambda revision: revision.created)
+        raise Refused(
+            f"What serves now ({shares_in_words(served)}) is not among the revisions.", "Name the revision in `to`."
+        )
+    failing = _only_failing(served, past)
+    named = next((revision for revision in serving if revision.name == failing), None)
+    return named or max(serving, key=lambda revision: (revision.created, revision.name))
 
 
 def _fit(state: TrafficState, page: str | None) -> list[RunRevision]:

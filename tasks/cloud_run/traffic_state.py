@@ -6,18 +6,19 @@ Source: vendor facts at the top of allclear/vendors/cloud_run/views.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_serializer
+from typing_extensions import override
 
-from allclear.domain.action import Finding, Receipt, Refusal, State, Verdict
+from allclear.domain.action import Finding, News, Receipt, Refusal, State, Verdict
 from allclear.domain.base import Model, Moment, utc_now
-from allclear.domain.errors import AllclearError, Refused
+from allclear.domain.errors import AllclearError, NotFound, Refused, VendorError
 from allclear.vendors.cloud_run.client import UPDATE_PERMISSION, CloudRun
 from allclear.vendors.cloud_run.views import RunRevision, RunService, Traffic
-from tasks.cloud_run.evidence import Past
+from tasks.cloud_run.evidence import Past, clock_time
 
 DEADLINE = timedelta(seconds=60)
 """A traffic change normally shows within seconds; Cloud Run promises no limit."""
@@ -26,7 +27,7 @@ FOLLOW_UP = timedelta(seconds=10)
 _ROLLING_OUT = timedelta(seconds=60)
 """A rollout that takes longer than this hangs, and no longer blocks a change."""
 _NEWEST = 30
-"""How many of the newest revisions a state holds, besides those that its traffic names."""
+"""How many of the newest revisions the record keeps, besides those that its traffic and its evidence name."""
 ALL = 100
 
 
@@ -40,7 +41,11 @@ class Share(Model):
 
 
 class TrafficState(State):
-    """Which revisions users are sent to, and which others exist."""
+    """Which revisions users are sent to, and which others exist.
+
+    `allocation` is what was asked for, `serving` is where users are really sent. They differ during a rollout, and for
+    good if Cloud Run could not carry the change out.
+    """
 
     incidental: ClassVar[frozenset[str]] = frozenset(
         {
@@ -54,6 +59,8 @@ class TrafficState(State):
             "latest_ready",
             "latest_created",
             "updated",
+            "modified_by",
+            "unlisted",
             "revisions",
             "past",
         }
@@ -71,7 +78,11 @@ class TrafficState(State):
     latest_ready: str | None = None
     latest_created: str | None = None
     updated: Moment | None = None
-    revisions: tuple[RunRevision, ...] = ()
+    modified_by: str = ""
+    unlisted: str = Field(default="", description="Why the revisions could not be listed; empty if they were.")
+    revisions: tuple[RunRevision, ...] = Field(
+        default=(), description="All of them. The record keeps the newest, and those that matter here."
+    )
     past: Past = Field(default=Past(), description="The evidence for choosing a rollback's target; empty otherwise.")
 
     def shares(self) -> dict[str, int]:
@@ -81,6 +92,32 @@ class TrafficState(State):
             if share.percent:
                 percents[share.revision] = percents.get(share.revision, 0) + share.percent
         return dict(sorted(percents.items(), key=lambda item: -item[1]))
+
+    def served(self) -> dict[str, int]:
+        """Return where users are really sent, the largest share first; what was asked for if Cloud Run says nothing."""
+        return dict(sorted(self.serving.items(), key=lambda item: -item[1])) or self.shares()
+
+    @property
+    def settled(self) -> bool:
+        """Return whether no rollout is under way."""
+        return not self.reconciling and self.observed_generation == self.generation
+
+    @override
+    def fence_token(self) -> str:
+        return self.etag
+
+    @override
+    def last_changed(self) -> str:
+        if not self.modified_by:
+            return ""
+        return f"by {self.modified_by}" + (f" at {clock_time(self.updated, utc_now())}" if self.updated else "")
+
+    @field_serializer("revisions")
+    def _recorded(self, revisions: tuple[RunRevision, ...]) -> tuple[RunRevision, ...]:
+        """Return the revisions that the record keeps: a service may have a thousand."""
+        named = {share.revision for share in self.allocation} | set(self.serving)
+        named |= {self.latest_ready, self.latest_created, *(piece.revision for piece in self.past.evidence)}
+        return tuple(r for place, r in enumerate(revisions) if place < _NEWEST or r.name in named)
 
     def revision(self, name: str) -> RunRevision | None:
         """Return the revision called `name`, or None."""
@@ -98,8 +135,16 @@ class TrafficState(State):
             if tags or share.percent
         )
 
+    @override
     def in_words(self) -> str:
-        """Return the allocation as a person reads it: `100 % latest (web-00042)`."""
+        """Return the traffic as a person reads it: `100 % latest (web-00042)`, and what serves if that differs."""
+        asked = self.asked_in_words()
+        if not self.settled or not self.serving or self.serving == self.shares():
+            return asked
+        return f"{asked}, of which Cloud Run serves {shares_in_words(self.served())}"
+
+    def asked_in_words(self) -> str:
+        """Return the allocation that was asked for, in words."""
         parts = [
             f"{share.percent} % " + (f"latest ({share.revision})" if share.latest else share.revision)
             for share in self.allocation
@@ -108,8 +153,13 @@ class TrafficState(State):
         return ", ".join(parts) or "nothing"
 
 
-def state_of(service: RunService, revisions: tuple[RunRevision, ...], keep: str = "") -> TrafficState:
-    """Return the state, with the newest revisions and those that the traffic or `keep` names."""
+def shares_in_words(shares: Mapping[str, int]) -> str:
+    """Return percents in words: `90 % web-00041, 10 % web-00042`."""
+    return ", ".join(f"{percent} % {name}" for name, percent in shares.items()) or "nothing"
+
+
+def state_of(service: RunService, revisions: tuple[RunRevision, ...], unlisted: str = "") -> TrafficState:
+    """Return the state. `unlisted` is why `revisions` are not all that there are."""
     allocation = _canonical(
         Share(
             revision=entry.revision or service.latest_ready or "",
@@ -119,7 +169,6 @@ def state_of(service: RunService, revisions: tuple[RunRevision, ...], keep: str 
         )
         for entry in service.traffic
     )
-    named = {share.revision for share in allocation} | {keep, service.latest_ready, service.latest_created}
     return TrafficState(
         service=service.path,
         allocation=allocation,
@@ -133,7 +182,9 @@ def state_of(service: RunService, revisions: tuple[RunRevision, ...], keep: str 
         latest_ready=service.latest_ready,
         latest_created=service.latest_created,
         updated=service.updated,
-        revisions=tuple(r for place, r in enumerate(revisions) if place < _NEWEST or r.name in named),
+        modified_by=service.modified_by,
+        unlisted=unlisted,
+        revisions=revisions,
     )
 
 
@@ -153,10 +204,34 @@ def _canonical(shares: Iterable[Share]) -> tuple[Share, ...]:
     )
 
 
-async def read_traffic(run: CloudRun, service: str, keep: str = "") -> TrafficState:
-    """Read the service and its revisions at once. Raises VendorError, NotFound."""
-    found, revisions = await asyncio.gather(run.service(service), run.revisions(service))
-    return state_of(found, revisions, keep)
+async def read_traffic(run: CloudRun, service: str) -> TrafficState:
+    """Read the service and its revisions at once. Raises VendorError, NotFound.
+
+    If the revisions cannot be listed, only those are read that the traffic names.
+    """
+    found, revisions = await asyncio.gather(run.service(service), run.revisions(service), return_exceptions=True)
+    if isinstance(found, BaseException):
+        raise found
+    if isinstance(revisions, VendorError):
+        state = state_of(found, (), unlisted=revisions.message.rstrip("."))
+        return await with_revisions(run, service, state, {*state.shares(), *state.serving, state.latest_ready or ""})
+    if isinstance(revisions, BaseException):
+        raise revisions
+    return state_of(found, revisions)
+
+
+async def read_service(run: CloudRun, service: str) -> TrafficState:
+    """Read the service alone, which shows where users are sent. Raises VendorError, NotFound."""
+    return state_of(await run.service(service), ())
+
+
+async def with_revisions(run: CloudRun, service: str, state: TrafficState, names: Iterable[str]) -> TrafficState:
+    """Return the state with the revisions called `names`, each read by its name, except those that cannot be read."""
+    missing = sorted({name for name in names if name and state.revision(name) is None})
+    found = await asyncio.gather(*(run.revision(service, name) for name in missing), return_exceptions=True)
+    revisions = [*state.revisions, *(revision for revision in found if isinstance(revision, RunRevision))]
+    revisions.sort(key=lambda revision: revision.created, reverse=True)
+    return state.model_copy(update={"revisions": tuple(revisions)})
 
 
 def sending_all(before: TrafficState, revision: str, *, latest: bool = False) -> TrafficState:
@@ -230,11 +305,7 @@ def traffic_reached(wanted: TrafficState, now: TrafficState) -> bool:
 
     A rollout under way counts: after a crash there is nothing to write again, only to verify.
     """
-    return now.intent() == wanted.intent() and (not _rolled_out(now) or now.serving == now.shares())
-
-
-def _rolled_out(now: TrafficState) -> bool:
-    return not now.reconciling and now.observed_generation == now.generation
+    return now.intent() == wanted.intent() and (not now.settled or now.serving == now.shares())
 
 
 def traffic_finding(
@@ -257,48 +328,94 @@ def traffic_finding(
 
     if now.intent() != wanted.intent():
         changed_by_others = before is not None and now.etag != before.etag
-        return finding(
-            Verdict.FAILURE, f"Traffic is set to {now.in_words()}, not to {wanted.in_words()}.", final=changed_by_others
-        )
-    if not _rolled_out(now):
+        ended = f" Its operation ended with: {error}." if error else ""
+        set_to = f"Traffic is set to {now.asked_in_words()}, not to {wanted.asked_in_words()}."
+        return finding(Verdict.FAILURE, set_to + ended, final=changed_by_others)
+    if not now.settled:
         return finding(Verdict.INCONCLUSIVE, "Cloud Run is still rolling out the change.")
     if now.routed and now.serving == now.shares():
         # Our own operation may have failed: a later one may have superseded it and kept our traffic.
-        return finding(Verdict.SUCCESS, f"Traffic is served by {now.in_words()}.")
+        return finding(Verdict.SUCCESS, f"Traffic is served by {now.asked_in_words()}.")
     if error or not now.routed:
         # Cloud Run has stopped trying.
         reason = error or now.trouble.rstrip(".") or "no reason given"
         return finding(
             Verdict.FAILURE, f"Cloud Run could not carry out the change: {reason}.{_served(now)}", final=True
         )
-    return finding(Verdict.INCONCLUSIVE, f"Traffic is set to {now.in_words()}, and not all users are sent there yet.")
+    asked = now.asked_in_words()
+    return finding(Verdict.INCONCLUSIVE, f"Traffic is set to {asked}, and not all users are sent there yet.")
 
 
 def _served(now: TrafficState) -> str:
-    shares = ", ".join(f"{percent} % {name}" for name, percent in now.serving.items())
-    return f" Users are still sent to {shares}." if shares else ""
+    return f" Users are still sent to {shares_in_words(now.served())}." if now.serving else ""
+
+
+def pinned_news(done: TrafficState, wanted: TrafficState, now: TrafficState) -> News | None:
+    """Return what people must know while traffic is pinned: it was moved, or a later deployment gets no users.
+
+    `done` is the state right before the pin, `wanted` the pin.
+    """
+    if now.intent(tags=False) != wanted.intent(tags=False):
+        sentence = f"The traffic was changed since: it is {now.in_words()} now"
+        return News(key=f"moved:{now.asked_in_words()}", sentence=_with_author(sentence, now))
+    newest = now.latest_created
+    if newest and newest != done.latest_created and newest not in now.shares():
+        sentence = f"{newest} was deployed and gets no users, because the traffic is pinned to {now.asked_in_words()}"
+        return News(key=f"deployed:{newest}", sentence=_with_author(sentence, now))
+    return None
+
+
+def _with_author(sentence: str, now: TrafficState) -> str:
+    last = now.last_changed()
+    return f"{sentence} (the service was last changed {last})." if last else f"{sentence}."
 
 
 async def traffic_refusals(run: CloudRun, service: str, before: TrafficState, after: TrafficState) -> list[Refusal]:
-    """Return why `before` must not become `after` now."""
-    refusals: list[Refusal] = []
-    for name in after.shares():
-        fault = unfit(before, name)
-        if fault:
-            refusals.append(Refusal(sentence=f"{name} cannot serve: {fault}.", next_step="Name another revision."))
+    """Return why `before` must not become `after` now. A check that could not be made is a warning."""
+    refusals = [refusal for name in after.shares() for refusal in await _unfit_target(run, service, before, name)]
     since = utc_now() - before.updated if before.updated else None
     if before.reconciling and since is not None and since < _ROLLING_OUT:
+        last = before.last_changed()
         refusals.append(
             Refusal(
-                sentence=f"Cloud Run is rolling out another change of {service} now.",
-                next_step="Find out who is deploying, and propose this again when it is done.",
+                sentence=f"Cloud Run is rolling out another change of {service} now{f' ({last})' if last else ''}.",
+                next_step="It is waited for. If it does not end, find out who is deploying, and propose this again.",
+                passes=True,
             )
         )
-    if not await run.may(service, UPDATE_PERMISSION):
-        refusals.append(
-            Refusal(
-                sentence=f"Our credentials lack {UPDATE_PERMISSION} on {service}.",
-                next_step="Give their service account the role roles/run.developer, or change the traffic by hand.",
-            )
+    return [*refusals, *await _missing_permission(run, service)]
+
+
+async def _unfit_target(run: CloudRun, service: str, before: TrafficState, name: str) -> list[Refusal]:
+    """Return why the revision called `name` cannot serve. If the revisions were not listed, it is read by its name."""
+    if before.unlisted and before.revision(name) is None:
+        try:
+            found = await run.revision(service, name)
+        except NotFound:
+            pass
+        except AllclearError as error:
+            return [_unchecked(f"whether {name} can serve", error)]
+        else:
+            before = before.model_copy(update={"revisions": (found, *before.revisions)})
+    fault = unfit(before, name)
+    return [Refusal(sentence=f"{name} cannot serve: {fault}.", next_step="Name another revision.")] if fault else []
+
+
+async def _missing_permission(run: CloudRun, service: str) -> list[Refusal]:
+    try:
+        if await run.may(service, UPDATE_PERMISSION):
+            return []
+    except AllclearError as error:
+        return [_unchecked("whether our credentials may change the traffic", error)]
+    whose = f" ({run.principal})" if run.principal else ""
+    return [
+        Refusal(
+            sentence=f"Our credentials{whose} lack {UPDATE_PERMISSION} on {service}.",
+            next_step=f"Give {run.principal or 'their service account'} the role roles/run.developer, "
+            "or change the traffic by hand.",
         )
-    return refusals
+    ]
+
+
+def _unchecked(what: str, error: AllclearError) -> Refusal:
+    return Refusal(sentence=f"Not checked: {what} ({error.message.rstrip('.')}).", next_step="", warning=True)

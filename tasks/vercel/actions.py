@@ -13,11 +13,13 @@ from pydantic import Field
 from typing_extensions import override
 
 from allclear.domain.action import (
+    COMPANY,
     Action,
     Change,
     Client,
     Fence,
     Finding,
+    News,
     Params,
     Probe,
     Receipt,
@@ -42,6 +44,7 @@ from tasks.vercel.state import (
     outcome_of,
     passed_over,
     read_hosting,
+    read_serving,
     unfit,
 )
 
@@ -91,8 +94,16 @@ class _DomainAction(Action[ServiceParams, HostingState]):
 
     @override
     async def observe(self, params: ServiceParams) -> HostingState:
-        handle = self.handle(params)
-        return await read_hosting(self.vercel, handle)
+        to = params.to if isinstance(params, RollBackParams | PromoteParams) else ""
+        return await read_hosting(self.vercel, self.handle(params), to if to not in {PREVIOUS, LATEST} else "")
+
+    @override
+    async def observe_result(self, params: ServiceParams) -> HostingState:
+        return await read_serving(self.vercel, self.handle(params))
+
+    @override
+    async def observe_left(self, params: ServiceParams) -> HostingState:
+        return await self.observe(params)
 
     @override
     async def precheck(self, params: ServiceParams, change: Change[HostingState]) -> list[Refusal]:
@@ -101,7 +112,8 @@ class _DomainAction(Action[ServiceParams, HostingState]):
             refusals.append(
                 Refusal(
                     sentence=f"Vercel is carrying out another {now.job.kind} of {now.domain} now.",
-                    next_step="Find out who requested it, and propose this again when it is done.",
+                    next_step="It is waited for. If it does not end, find out who requested it, and propose again.",
+                    passes=True,
                 )
             )
         fault = unfit(now.find(change.after.serving), back=goes_back(now, change.after.serving))
@@ -122,7 +134,9 @@ class _DomainAction(Action[ServiceParams, HostingState]):
                 f"{before.domain} now points to {serves}, not to {before.serving}.",
                 "Check what serves now, and decide again.",
             )
-        if goes_back(change.before, change.after.serving):
+        # After a conflict or an interruption only what serves was read again, not the deployments' ages.
+        known = before if before.find(before.serving) and before.find(target.serving) else await self.observe(params)
+        if goes_back(known, target.serving):
             await self.vercel.roll_back(before.project, target.serving, f"{_REASON} {key}")
         else:
             await self.vercel.promote(before.project, target.serving)
@@ -133,17 +147,20 @@ class _DomainAction(Action[ServiceParams, HostingState]):
         wanted, job = change.after.serving, after.job
         facts = {"wanted": wanted, "serving": after.serving, "job": job.status if job else None}
 
-        def finding(verdict: Verdict, sentence: str) -> Finding:
-            return Finding(verdict=verdict, sentence=sentence, facts=facts)
+        def finding(verdict: Verdict, sentence: str, *, final: bool = False) -> Finding:
+            return Finding(verdict=verdict, sentence=sentence, facts=facts, final=final)
 
         if job and job.running and job.to == wanted:
             return finding(Verdict.INCONCLUSIVE, f"Vercel is still pointing {after.domain} to {wanted}.")
         if after.serving == wanted:
-            return finding(Verdict.SUCCESS, f"{after.domain} is served by {after.url or wanted}.")
+            return finding(Verdict.SUCCESS, f"{after.domain} is served by {_address(change, wanted)}.")
         ours = job if job and job.to == wanted and is_newer(job, change.before.job) else None
         if ours and ours.status in ("failed", "skipped"):
-            return finding(Verdict.FAILURE, f"Vercel's {ours.kind} to {wanted} {outcome_of(ours)}.")
-        return finding(Verdict.INCONCLUSIVE, f"{after.domain} still points to {after.url or after.serving}.")
+            serves = f"{after.domain} still points to {_address(change, after.serving)}"
+            return finding(
+                Verdict.FAILURE, f"Vercel's {ours.kind} to {wanted} {outcome_of(ours)}. {serves}.", final=True
+            )
+        return finding(Verdict.INCONCLUSIVE, f"{after.domain} still points to {_address(change, after.serving)}.")
 
     @override
     def target_reached(self, change: Change[HostingState], now: HostingState) -> bool:
@@ -152,6 +169,18 @@ class _DomainAction(Action[ServiceParams, HostingState]):
         if now.job and now.job.running:
             return now.job.to == wanted
         return now.serving == wanted
+
+    @override
+    def news_of(self, done: Change[HostingState], now: HostingState) -> News | None:
+        if now.serving != done.after.serving:
+            last = f" It was last changed {now.last_changed()}." if now.last_changed() else ""
+            return News(key=f"moved:{now.serving}", sentence=f"{now.domain} was pointed to {now.shown} since.{last}")
+        newest = now.deployments[0] if now.deployments else None
+        pinned_at = done.before.deployments[0].created if done.before.deployments else None
+        if newest is None or pinned_at is None or newest.created <= pinned_at or newest.id == now.serving:
+            return None
+        sentence = f"{name_of(newest)} was deployed and gets no users, because {now.domain} is pinned to {now.shown}."
+        return News(key=f"deployed:{newest.id}", sentence=sentence)
 
     def change(
         self, params: ServiceParams, before: HostingState, target: Deployment, *, summary: str, risk: str, undo: str
@@ -201,9 +230,10 @@ class RollBack(_DomainAction):
         if moves and not named and goes_back(change.before, change.after.serving) and (ahead := passed_over(now)):
             refusals.append(
                 Refusal(
-                    sentence=f"{params.service} seems to be rolled back already: {now.in_words()}, and the newer"
-                    f" {name_of(ahead)} has served.",
-                    next_step="To go back further, name the deployment in `to`.",
+                    sentence=f"{params.service} seems to be rolled back already{_by(now)}: {now.in_words()}, and the"
+                    f" newer {name_of(ahead)} has served.",
+                    next_step=f"To go back further, name the deployment: allclear act {COMPANY} {self.name}"
+                    f" service={params.service} to=DEPLOYMENT --reason WHY --as NAME",
                 )
             )
         return refusals
@@ -213,14 +243,15 @@ class RollBack(_DomainAction):
         if now.serving != done.after.serving:
             raise Refused(
                 f"{now.domain} was pointed to {now.shown} since then.",
-                "Find out who did it and why. Nothing is left of this rollback.",
+                f"Find out who did it{_by(now)} and why. Nothing is left of this rollback.",
             )
         newest = choose_newest(now)
         if newest.id == done.before.serving:
             raise Refused(
                 f"{name_of(newest)} is still the newest deployment: undo would send users back to the deployment that"
                 " failed.",
-                "Deploy the fix first, then undo.",
+                "Deploy the fix first, then undo. To send users to it all the same: allclear act"
+                f" {COMPANY} {Promote.name} service={params.service} to={newest.id} --reason WHY --as NAME",
             )
         return _promotion(self, params, now, newest)
 
@@ -277,6 +308,16 @@ class Deployments(Probe[ServiceParams]):
         except Refused:
             facts["previous"], previous = None, "none to roll back to"
         return Finding(verdict=Verdict.SUCCESS, sentence=f"{state.in_words()}; {previous}.", facts=facts)
+
+
+def _address(change: Change[HostingState], deployment: str) -> str:
+    """Return the address of a deployment that the change knows, or else its id."""
+    states = (change.after, change.before)
+    return next((state.url for state in states if state.serving == deployment and state.url), deployment)
+
+
+def _by(now: HostingState) -> str:
+    return f" ({now.last_changed()})" if now.last_changed() else ""
 
 
 def _promotion(

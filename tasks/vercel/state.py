@@ -6,22 +6,26 @@ promoted has ever served users.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import ClassVar
 
 from typing_extensions import override
 
 from allclear.domain.action import State
-from allclear.domain.errors import Refused
-from allclear.vendors.vercel import AliasJob, Deployment, Vercel, VercelHandle
+from allclear.domain.base import Candidate
+from allclear.domain.errors import NotFound, Refused, VendorRefused
+from allclear.vendors.vercel import AliasJob, Deployment, Project, Vercel, VercelHandle
 
 _NAMED = 3
 """How many deployments a sentence names."""
+_OFFERED = 10
+"""How many candidates a person is shown."""
 
 
 class HostingState(State):
     """The deployment that the production domain points to, and the others."""
 
-    incidental: ClassVar[frozenset[str]] = frozenset({"url", "deployments", "job"})
+    incidental: ClassVar[frozenset[str]] = frozenset({"url", "deployments", "job", "rolled_back_by"})
 
     project: str
     domain: str
@@ -32,10 +36,17 @@ class HostingState(State):
     deployments: tuple[Deployment, ...] = ()
     """The newest production deployments, newest first."""
     job: AliasJob | None = None
+    rolled_back_by: str = ""
 
     @override
     def in_words(self) -> str:
         return f"{self.domain} on {self.url or self.serving}"
+
+    @override
+    def last_changed(self) -> str:
+        if self.rolled_back_by and self.job and self.job.kind == "rollback":
+            return f"by {self.rolled_back_by}"
+        return ""
 
     @property
     def shown(self) -> str:
@@ -51,14 +62,37 @@ class HostingState(State):
         return self.model_copy(update={"serving": target.id, "url": target.url})
 
 
-async def read_hosting(vercel: Vercel, handle: VercelHandle) -> HostingState:
-    """Read the project, the domain and the deployments. Raises NotFound, VendorError."""
+async def read_hosting(vercel: Vercel, handle: VercelHandle, named: str = "") -> HostingState:
+    """Read the project, the domain and the deployments. Raises NotFound, VendorError.
+
+    What serves, and the deployment `named`, are read by their id if they are not among the newest.
+    """
     project = await vercel.project(handle.project)
     serving = await vercel.serving(handle.domain, project.id)
-    deployments = tuple(await vercel.deployments(project.id))
+    deployments = await vercel.deployments(project.id)
+    for wanted in {serving, named} - {deployment.id for deployment in deployments} - {""}:
+        with suppress(NotFound, VendorRefused):  # an id that does not exist: the choice says so
+            deployments.append(await vercel.deployment(wanted))
+    deployments.sort(key=lambda deployment: deployment.created, reverse=True)
+    return _state(project, handle, serving, tuple(deployments))
+
+
+async def read_serving(vercel: Vercel, handle: VercelHandle) -> HostingState:
+    """Read only the project and where its domain points. Raises NotFound, VendorError."""
+    project = await vercel.project(handle.project)
+    return _state(project, handle, await vercel.serving(handle.domain, project.id), ())
+
+
+def _state(project: Project, handle: VercelHandle, serving: str, deployments: tuple[Deployment, ...]) -> HostingState:
     url = next((deployment.url for deployment in deployments if deployment.id == serving), "")
     return HostingState(
-        project=project.id, domain=handle.domain, serving=serving, url=url, deployments=deployments, job=project.job
+        project=project.id,
+        domain=handle.domain,
+        serving=serving,
+        url=url,
+        deployments=deployments,
+        job=project.job,
+        rolled_back_by=project.rolled_back_by,
     )
 
 
@@ -80,6 +114,7 @@ def choose_previous(state: HostingState) -> tuple[Deployment, str]:
         raise Refused(
             f"No deployment from before {name_of(serves)} can serve again{f' ({faults})' if faults else ''}.",
             "Name a deployment in `to`, deploy an earlier commit, or try another way to contain the incident.",
+            _candidates(state),
         )
     others = ", ".join(name_of(other) for other in fit[1 : 1 + _NAMED])
     reason = f"{name_of(fit[0])} was chosen because it is the newest that served before {name_of(serves)}."
@@ -91,9 +126,26 @@ def choose_named(state: HostingState, deployment: str) -> Deployment:
     found = state.find(deployment)
     fault = unfit(found, back=goes_back(state, deployment))
     if found is None or fault:
-        able = [other.id for other in state.deployments if not unfit(other, back=goes_back(state, other.id))]
-        raise Refused(f"{deployment} cannot serve: {fault}.", f"These can: {', '.join(able[:_NAMED]) or 'none'}.")
+        able = _candidates(state)
+        names = ", ".join(candidate.name for candidate in able[:_NAMED]) or "none"
+        raise Refused(f"{deployment} cannot serve: {fault}.", f"These can: {names}.", able)
     return found
+
+
+def _candidates(state: HostingState) -> tuple[Candidate, ...]:
+    """Return the deployments that could serve instead of the present one, the newest first, with what is known."""
+    able = [
+        other
+        for other in state.deployments
+        if other.id != state.serving and not unfit(other, back=goes_back(state, other.id))
+    ]
+    return tuple(Candidate(name=other.id, reason=_known(other)) for other in able[:_OFFERED])
+
+
+def _known(deployment: Deployment) -> str:
+    served = "has never served users" if deployment.staged else "has served users"
+    made = f"made at {deployment.created:%H:%M} UTC on {deployment.created:%Y-%m-%d}"
+    return ", ".join(part for part in (deployment.url, made, "ready", served) if part)
 
 
 def choose_newest(state: HostingState) -> Deployment:

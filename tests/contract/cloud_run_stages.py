@@ -123,6 +123,14 @@ class Stage(Protocol):
         """Make the next write take effect and lose its answer."""
         ...
 
+    def fail(self, method: str, code: str, times: int = 1000) -> None:
+        """Make the next calls of a method, as `ListRevisions`, fail with a canonical code."""
+        ...
+
+    def recover(self) -> None:
+        """End every failure that `fail` began."""
+        ...
+
     def end_rollouts(self) -> None:
         """End every rollout now, as its operation would later."""
         ...
@@ -145,6 +153,14 @@ class OnFake:
         self.before_write, self.during = fake.before_write.append, fake.after_write.append
         self.lose_answer, self.end_rollouts = line.lose_answer, fake.end_operations
 
+    def fail(self, method: str, code: str, times: int = 1000) -> None:
+        """Make the next calls of a method fail with a canonical code."""
+        self.line.faults.setdefault(method, []).extend([code] * times)
+
+    def recover(self) -> None:
+        """End every failure that `fail` began."""
+        self.line.faults.clear()
+
     def serving(self, path: str = "") -> dict[str, int]:
         """Return where users are sent, by the service of that full name if one is named."""
         return self.fake.serving(path or self.path)
@@ -156,6 +172,17 @@ class OnFake:
     def writes(self) -> int:
         """Return how many writes were accepted, of all services."""
         return len(self.fake.updates)
+
+
+_KINDS = {
+    "UNAVAILABLE": "unavailable",
+    "RESOURCE_EXHAUSTED": "rate_limited",
+    "INTERNAL": "server_error",
+    "PERMISSION_DENIED": "permission_denied",
+    "UNAUTHENTICATED": "unauthenticated",
+    "ALREADY_EXISTS": "already_exists",
+}
+"""Canonical code -> the simulator's fault."""
 
 
 class OnSimulator:
@@ -220,6 +247,15 @@ class OnSimulator:
     def lose_answer(self) -> None:
         """Make the next write take effect and lose its answer."""
         self.sim.world.faults.set(Fault(api="cloud_run", method="UpdateService", kind="answer_lost"))
+
+    def fail(self, method: str, code: str, times: int = 1000) -> None:
+        """Make the next calls of a method fail with a canonical code."""
+        fault = Fault.model_validate({"api": "cloud_run", "method": method, "kind": _KINDS[code], "times": times})
+        self.sim.world.faults.set(fault)
+
+    def recover(self) -> None:
+        """End every failure that `fail` began."""
+        self.sim.world.faults.clear()
 
     def end_rollouts(self) -> None:
         """End every rollout now, as its operation would later."""

@@ -51,7 +51,13 @@ class FakeCloudRun:
     places: dict[str, ServiceIdentity] = field(default_factory=dict[str, ServiceIdentity])
     operations: dict[str, Json] = field(default_factory=dict[str, Json])
     permissions: set[str] = field(
-        default_factory=lambda: {"run.services.get", "run.services.update", "run.revisions.list", "run.operations.get"}
+        default_factory=lambda: {
+            "run.services.get",
+            "run.services.update",
+            "run.revisions.get",
+            "run.revisions.list",
+            "run.operations.get",
+        }
     )
     operation_seconds: float = 0.05
     serves_after: float = 0.0
@@ -135,6 +141,14 @@ class FakeCloudRun:
         start = int(token or 0)
         more = {"nextPageToken": str(start + 2)} if len(found) > start + 2 else {}
         return {"revisions": copy.deepcopy(found[start : start + 2])} | more
+
+    def get_revision(self, name: str) -> Json:
+        """Answer GetRevision."""
+        parent, _, short = name.partition("/revisions/")
+        for revision in self._place(parent, "run.revisions.get").revisions:
+            if revision["name"].endswith(f"/{short}"):
+                return copy.deepcopy(revision)
+        raise Rejection("NOT_FOUND", f"Resource '{name}' of kind 'REVISION' does not exist.")
 
     def test_permissions(self, resource: str, asked: list[str]) -> Json:
         """Answer TestIamPermissions. It needs no permission itself."""

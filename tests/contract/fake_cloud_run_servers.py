@@ -28,6 +28,7 @@ STATUS = {
     "PERMISSION_DENIED": 403,
     "NOT_FOUND": 404,
     "ABORTED": 409,
+    "ALREADY_EXISTS": 409,
     "RESOURCE_EXHAUSTED": 429,
     "INTERNAL": 500,
     "UNIMPLEMENTED": 501,
@@ -141,6 +142,8 @@ def _rest_call(fake: FakeCloudRun, method: str, target: str, body: Json) -> tupl
         return "TestIamPermissions", lambda: fake.test_permissions(resource, body["permissions"])
     if "/operations/" in name:
         return "GetOperation", lambda: fake.get_operation(name)
+    if "/revisions/" in name:
+        return "GetRevision", lambda: fake.get_revision(name)
     if name.endswith("/revisions"):
         token = query.get("pageToken", [""])[0]
         return "ListRevisions", lambda: fake.list_revisions(name.removesuffix("/revisions"), token)
@@ -186,6 +189,11 @@ _METHODS: dict[str, tuple[Any, Any, Callable[[FakeCloudRun, Any], Json]]] = {
         run_v2.ListRevisionsRequest.pb(),
         run_v2.ListRevisionsResponse.pb(),
         lambda fake, r: fake.list_revisions(r.parent, r.page_token),
+    ),
+    "GetRevision": (
+        run_v2.GetRevisionRequest.pb(),
+        run_v2.Revision.pb(),
+        lambda fake, r: fake.get_revision(r.name),
     ),
     "TestIamPermissions": (
         iam_policy_pb2.TestIamPermissionsRequest,

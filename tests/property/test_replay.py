@@ -23,6 +23,7 @@ from allclear.domain.records import (
     ActFinished,
     ActIntended,
     ActProposed,
+    ActSettled,
     AlertJoined,
     AlertsCollapsed,
     AskAnswered,
@@ -36,6 +37,8 @@ from allclear.domain.records import (
     FollowUpAdded,
     IncidentEnded,
     LedgerHandedOver,
+    LedgerNoted,
+    LedgerSuperseded,
     NoteAdded,
     PhaseEntered,
     PhaseLeft,
@@ -176,7 +179,17 @@ def _about_an_act(draw: Callable[..., Any], incident: Incident) -> Record | None
     done = [act.id for act in incident.acts.values() if act.outcome]
     match draw(st.integers(0, 3)):
         case 0 if done:
-            return LedgerHandedOver(act=draw(st.sampled_from(done)), to="Ana", due=DUE)
+            act = draw(st.sampled_from(done))
+            return draw(
+                st.sampled_from(
+                    (
+                        LedgerHandedOver(act=act, to="Ana", due=DUE),
+                        LedgerSuperseded(act=act, reason="it was moved"),
+                        LedgerNoted(act=act, key="moved", text="It was moved."),
+                        ActSettled(act=act, outcome=draw(OUTCOMES)),
+                    )
+                )
+            )
         case 1 if waiting:
             change = {"summary": draw(WORDS)}
             return ActIntended(act=draw(st.sampled_from(waiting)), digest="d", change=change, holder="h")
@@ -239,7 +252,8 @@ def _assert_continues(before: Incident, after: Incident) -> None:
     assert (after.opened, after.opened_at) == (before.opened, before.opened_at)
     for act in before.acts.values():
         if act.outcome:
-            assert after.acts[act.id].outcome == act.outcome
+            # An outcome stands, unless a later read told what became of the act.
+            assert after.acts[act.id].outcome == act.outcome or after.acts[act.id].settled_at is not None
         if act.intended:
             assert after.acts[act.id].intended
     if before.acknowledged_at:

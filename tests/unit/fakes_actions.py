@@ -56,6 +56,14 @@ class DialState(State):
     points: int
     version: int = 1
 
+    @override
+    def fence_token(self) -> str:
+        return str(self.version)
+
+    @override
+    def last_changed(self) -> str:
+        return "by Eve"
+
 
 @dataclass
 class Dials:

@@ -10,6 +10,7 @@ from allclear.domain.records import (
     ActFinished,
     ActIntended,
     ActProposed,
+    ActSettled,
     AnswerRefused,
     AskAnswered,
     AskOpened,
@@ -59,7 +60,10 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             summary = _summary(intended.change, context.act_title(intended.act))
             return Sentence(f"Starting: {summary}.", routine=True, detail=[f"Issued by {plain(intended.holder)}."])
         case ActFinished() as finished:
-            return _finished(context, finished)
+            return _finished(context, finished.act, finished.outcome)
+        case ActSettled() as settled:
+            found = _finished(context, settled.act, settled.outcome)
+            return found._replace(text=f"Found out later. {found.text}", routine=False)
         case _:
             return None
 
@@ -77,6 +81,8 @@ def _proposed(context: SentenceContext, proposed: ActProposed) -> Sentence:
     title = bare(proposed.title, SHORT)
     if proposed.refusals:
         detail = [refusal.next_step for refusal in proposed.refusals]
+        candidates = [candidate for refusal in proposed.refusals for candidate in refusal.candidates]
+        detail += [f"{plain(candidate.name)}: {plain(candidate.reason)}" for candidate in candidates]
         reasons = " ".join(with_full_stop(bare(refusal.sentence)) for refusal in proposed.refusals)
         return Sentence(f"Not possible: {title}. {reasons}", "bad", detail=detail)
     act, change = context.act(proposed.act), proposed.change or {}
@@ -142,6 +148,7 @@ _OUTCOMES: dict[ActStatus, tuple[str, Tone]] = {
     ActStatus.FAILED: ("Failed", "bad"),
     ActStatus.INDETERMINATE: ("Unknown whether it was done", "bad"),
     ActStatus.UNDONE: ("Undone", "good"),
+    ActStatus.SUPERSEDED: ("Closed as superseded", "plain"),
 }
 
 
@@ -154,9 +161,9 @@ def outcome_words(outcome: Outcome) -> str:
     return _OUTCOMES[outcome.status][0]
 
 
-def _finished(context: SentenceContext, finished: ActFinished) -> Sentence:
-    act, outcome = context.act(finished.act), finished.outcome
-    summary = _summary(act.change if act else None, context.act_title(finished.act))
+def _finished(context: SentenceContext, act_id: str, outcome: Outcome) -> Sentence:
+    act = context.act(act_id)
+    summary = _summary(act.change if act else None, context.act_title(act_id))
     sentence = "" if outcome.good and outcome.sentence == AS_INTENDED else f" {with_full_stop(bare(outcome.sentence))}"
     next_step = f" Next: {with_full_stop(bare(outcome.next_step))}" if outcome.next_step and not outcome.good else ""
     # A refusal is in the proposal already, and an updated message shows its own update.

@@ -8,6 +8,8 @@ from allclear.domain.records import (
     Entry,
     FollowUpAdded,
     LedgerHandedOver,
+    LedgerNoted,
+    LedgerSuperseded,
     NoteAdded,
     PostMortemWritten,
     ReminderDue,
@@ -30,10 +32,6 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
             before = f" (before: {plain(taken.was, 60)})" if taken.was else ""
             role = role_words(taken.role, context.plan)
             return Sentence(f"{plain(taken.person, 60)} is now {role}{before}.", "person")
-        case LedgerHandedOver() as handed_over:
-            title, to = context.act_title(handed_over.act), plain(handed_over.to, 60)
-            due = stamp(handed_over.due)
-            return Sentence(f'{to} takes over what "{title}" left in place, and must review it by {due}.', "person")
         case NoteAdded(text=text):
             tone = "person" if entry.by.person else "plain"
             return Sentence(f"Note by {author}: {with_full_stop(bare(text))}", tone)
@@ -46,5 +44,24 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
         case FollowUpAdded() as follow_up:
             owner, text = plain(follow_up.owner, 60), with_full_stop(bare(follow_up.text))
             return Sentence(f"Follow-up for {owner}, due {follow_up.due:%Y-%m-%d}: {text}", "person")
+        case _:
+            return _in_ledger(context, entry)
+
+
+def _in_ledger(context: SentenceContext, entry: Entry) -> Sentence | None:
+    """Return the sentence for a record about what an act left in place; None for any other record."""
+    match entry.record:
+        case LedgerHandedOver() as handed_over:
+            title, to = context.act_title(handed_over.act), plain(handed_over.to, 60)
+            due = stamp(handed_over.due)
+            return Sentence(f'{to} takes over what "{title}" left in place, and must review it by {due}.', "person")
+        case LedgerSuperseded() as superseded:
+            title, reason = context.act_title(superseded.act), with_full_stop(bare(superseded.reason))
+            detail = [f"The target was then: {plain(superseded.found)}."] if superseded.found else []
+            text = f'{context.author(entry.by)} closed what "{title}" left in place as superseded: {reason}'
+            return Sentence(text, "person", detail=detail)
+        case LedgerNoted() as noted:
+            title = context.act_title(noted.act)
+            return Sentence(f'Still in place, "{title}": {with_full_stop(bare(noted.text))}', "bad")
         case _:
             return None

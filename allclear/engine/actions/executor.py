@@ -9,19 +9,29 @@ the outcome. After a crash an intent without an outcome is never applied blindly
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from allclear.domain.action import ActionContext, ActStatus, AnyAction, Change, Fence, Outcome, Refusal, State
+from allclear.domain.action import (
+    COMPANY,
+    ActionContext,
+    ActStatus,
+    AnyAction,
+    Change,
+    Fence,
+    Outcome,
+    Params,
+    Refusal,
+    State,
+)
+from allclear.domain.backoff import Backoff
 from allclear.domain.clearance import clearance, missing_approvals
 from allclear.domain.errors import (
     AllclearError,
-    AnswerLost,
     ConcurrentWrite,
-    Conflict,
     JournalError,
     NotAllowed,
     NotFound,
@@ -33,6 +43,7 @@ from allclear.domain.text import must_answer
 from allclear.engine.actions import reconcile
 from allclear.engine.actions.loaded_act import LoadedAct
 from allclear.engine.actions.registry import Registry, read_params
+from allclear.engine.actions.write import Write
 from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_incident
 from allclear.journal.ports import Acquired, Finished, Held, Journal
@@ -45,6 +56,9 @@ _POLL = 0.05
 
 RETRY_CLAIM = 1.0
 """Seconds between two attempts to claim a resource that another act holds. Each attempt reads the target first."""
+
+WHILE_REFUSED = Backoff(first=0.2, factor=1.5, longest=2.0)
+"""The pauses while a refusal is waited for that passes by itself, as a rollout does."""
 
 _LONGEST_WAIT = 2 * LEASE.total_seconds()
 """Seconds that an act waits while other acts change the same resource."""
@@ -88,13 +102,19 @@ class Executor:
         params = read_params(type(action), raw)
         self._require_clients(action, params)
         before = await action.observe_for_plan(params)
-        change = action.plan(params, before)
+        try:
+            change = action.plan(params, before)
+        except Refused as error:
+            raise Refused(error.message, self._named(error.next_step), error.candidates) from error
         done = action.target_reached(change, before)
         refusals = [] if done else await action.precheck(params, change)
-        return Preview(action, params, change, before, done, list(refusals))
+        return self._preview(action, params, change, before, done=done, refusals=refusals)
 
-    async def preview_undo(self, act: Act) -> Preview:
-        """Return what undoing `act` would change now. Raises Refused if its target has been changed since."""
+    async def preview_undo(self, incident_id: str, act: Act) -> Preview:
+        """Return what undoing `act` would change now.
+
+        Raises Refused if its target has been changed since; the next step then names the command that closes it.
+        """
         loaded = self.load(act)
         action, params, done_change = loaded.action, loaded.params, loaded.change
         self._require_clients(action, params)
@@ -106,9 +126,38 @@ class Executor:
                 update={"before": now, "after": done_change.before, "summary": f"Undo: {done_change.summary}"}
             )
             return Preview(action, params, back, now, done=True, refusals=[])
-        change = action.undo(params, done_change, now)
+        try:
+            change = action.undo(params, done_change, now)
+        except Refused as error:
+            moved = not action.target_reached(done_change, now)
+            out = f" {supersede_command(incident_id, act.id)}" if moved else ""
+            raise Refused(error.message, self._named(error.next_step) + out, error.candidates) from error
         refusals = await action.precheck(params, change)
-        return Preview(action, params, change, now, done=False, refusals=list(refusals))
+        return self._preview(action, params, change, now, done=False, refusals=refusals)
+
+    def _preview(
+        self,
+        action: AnyAction,
+        params: Params,
+        change: Change[Any],
+        now: State,
+        *,
+        done: bool,
+        refusals: Sequence[Refusal],
+    ) -> Preview:
+        """Return the preview. A check that could not be made refuses nothing: people read it as part of the risk."""
+        warnings = [refusal.sentence for refusal in refusals if refusal.warning]
+        change = change.model_copy(update={"risk": " ".join([change.risk, *warnings])}) if warnings else change
+        standing = [
+            refusal.model_copy(update={"next_step": self._named(refusal.next_step)})
+            for refusal in refusals
+            if not refusal.warning
+        ]
+        return Preview(action, params, change, now, done, standing)
+
+    def _named(self, next_step: str) -> str:
+        """Return a next step with the company's name in its commands."""
+        return next_step.replace(COMPANY, self._journal.scope.company)
 
     def _require_clients(self, action: AnyAction, params: Any) -> None:  # noqa: ANN401 - the action's own
         """Raise MissingSecret or ConfigError if the act could not be sent, even if planning it needs no client."""
@@ -168,7 +217,7 @@ class Executor:
                 raise
             return self._finish_unclaimed(incident.id, act.id, by, reconcile.failed(error))
         if not act.intended:
-            outcome = await _final_check(loaded, now)
+            outcome, now = await _final_check(loaded, now)
             if outcome is not None:
                 return self._finish_unclaimed(incident.id, act.id, by, outcome)
         change = loaded.change if act.intended else loaded.change.model_copy(update={"before": now})
@@ -248,6 +297,11 @@ class Executor:
         return incident, incident.acts[act_id]
 
 
+def supersede_command(incident_id: str, act_id: str) -> str:
+    """Return the command that closes a change whose undo is refused because the world has moved on."""
+    return f"If it is to stay as it is now: allclear supersede {incident_id} {act_id} --reason WHY --as NAME"
+
+
 def _require_clearance(incident: Incident, act: Act) -> None:
     if clearance(incident, act).may_go_ahead:
         return
@@ -256,22 +310,31 @@ def _require_clearance(incident: Incident, act: Act) -> None:
     raise NotAllowed(f"{act.id} of {incident.id} is not approved.", next_step)
 
 
-async def _final_check(loaded: LoadedAct, now: State) -> Outcome | None:
-    """Return the outcome of an act that ends before it begins, or None if it may go on."""
+async def _final_check(loaded: LoadedAct, now: State) -> tuple[Outcome | None, State]:
+    """Return the outcome of an act that ends before it begins, or None if it may go on; and the state read last.
+
+    A refusal that passes is waited for, within the change's deadline. Raises VendorError.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + loaded.change.deadline.total_seconds()
+    for pause in WHILE_REFUSED.pauses():
+        outcome = await _check_once(loaded, now)
+        if outcome is None or not outcome.passes or loop.time() + pause > end:
+            return outcome, now
+        await sleep_without_slot(pause)
+        now = await loaded.action.observe(loaded.params)
+    raise AssertionError  # the pauses have no end
+
+
+async def _check_once(loaded: LoadedAct, now: State) -> Outcome | None:
     action, change = loaded.action, loaded.change
     if action.target_reached(change, now):
         return await reconcile.already_done(loaded, change, now, "It was already done: nothing was left to change.")
     if now.matters() != change.before.matters():
-        return Outcome(
-            status=ActStatus.FAILED,
-            changed=False,
-            drifted=True,
-            after=now.model_dump(mode="json"),
-            sentence="Nothing was done: the target has changed since this was proposed.",
-            next_step=reconcile.PROPOSED_AGAIN,
-        )
+        return reconcile.drifted(change, now, "Nothing was done: the target has changed since this was proposed.")
     refusals = await action.precheck(loaded.params, change.model_copy(update={"before": now}))
-    return reconcile.refused(refusals) if refusals else None
+    standing = [refusal for refusal in refusals if not refusal.warning]
+    return reconcile.refused(standing) if standing else None
 
 
 async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquired) -> Outcome:
@@ -281,14 +344,4 @@ async def _issue(loaded: LoadedAct, change: Change[Any], key: str, claim: Acquir
         if isinstance(found, Outcome):
             return found
         change = found
-    try:
-        receipt = await loaded.action.apply(loaded.params, change, key=key)
-    except AnswerLost:
-        return await reconcile.after_lost_answer(loaded, change, key)
-    except Conflict as error:
-        outcome = await reconcile.after_conflict(loaded, change, error, key)
-        # The write that came first may be the one of this act's former holder. The change is then ours to undo.
-        return outcome.model_copy(update={"changed": True}) if claim.resumed and outcome.good else outcome
-    except AllclearError as error:
-        return reconcile.failed(error)
-    return await reconcile.verified(loaded, change, receipt, "")
+    return await Write(loaded, change, key, sent_before=claim.resumed).issue()

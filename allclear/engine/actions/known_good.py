@@ -29,6 +29,10 @@ _CHECK_SECONDS = 5.0
 """The longest time that the probe of what serves may take, so that it does not delay the response."""
 
 
+_MOST_BASELINES = 200
+"""How many baselines are read: a nightly check records the same revision again and again."""
+
+
 class JournalRecord:
     """The journal as actions may read it: the incidents and the baselines of its scope."""
 
@@ -37,7 +41,7 @@ class JournalRecord:
 
     def baselines(self, resource: str, before: datetime) -> Sequence[Baseline]:
         """Return the baselines of `resource` up to `before`, the newest first."""
-        return self._journal.baselines(resource, before)
+        return self._journal.baselines(resource, before, limit=_MOST_BASELINES)
 
     def onset(self, service: str) -> datetime | None:
         """Return when the newest open incident on `service` began, or else was opened; None if there is none."""

@@ -11,10 +11,10 @@ from allclear.domain.action import Outcome
 from allclear.domain.base import is_blank
 from allclear.domain.clearance import Clearance, clearance, missing_approvals
 from allclear.domain.errors import NotAllowed, NotFound, Refused
-from allclear.domain.incident import Incident
+from allclear.domain.incident import Act, Incident
 from allclear.domain.records import By, DecisionMade
 from allclear.domain.reminder import MANUAL as PHASE
-from allclear.engine.actions.executor import Executor
+from allclear.engine.actions.executor import Executor, Preview
 from allclear.engine.actions.proposals import ActionRequest, Proposer
 from allclear.engine.actions.registry import ActionType, read_params
 from allclear.engine.incidents import find_open, read_incident
@@ -101,8 +101,32 @@ class ManualActions:
             act = known.id
         return await self._go_on(incident.id, act, by)
 
-    async def undo(self, incident_id: str, act_id: str, reason: str, by: By) -> ManualResult:
-        """Undo an act that is still in place, and return the result. Raises NotFound, Refused if none of it is."""
+    async def preview_undo(self, incident_id: str, act_id: str, by: By) -> Preview:
+        """Return what undoing the act would change now. Raises NotFound, and Refused if it cannot be undone."""
+        _, act = await self._left(incident_id, act_id, by)
+        return await self._executor.preview_undo(incident_id, act)
+
+    async def undo(self, incident_id: str, act_id: str, reason: str, by: By, shown: str | None = None) -> ManualResult:
+        """Undo an act that is still in place, and return the result.
+
+        `shown` is the digest of the change that the person saw. Raises NotFound, Refused if nothing of the act is in
+        place or the change would now be another one.
+        """
+        incident, act = await self._left(incident_id, act_id, by)
+        request = ActionRequest(
+            PHASE,
+            undo_key(act_id),
+            act.proposed.action,
+            act.proposed.params,
+            f"Undo: {act.proposed.title}",
+            undoes=act,
+            shown=shown,
+            confirmed=reason or "undone by hand",
+        )
+        return await self._go_on(incident_id, await self._proposer.propose(incident, request, by), by)
+
+    async def _left(self, incident_id: str, act_id: str, by: By) -> tuple[Incident, Act]:
+        """Return the incident and an act of it that is still in place. Raises NotFound, Refused if none of it is."""
         incident = self._read(incident_id)
         act = incident.acts.get(act_id)
         if act is None:
@@ -113,17 +137,10 @@ class ManualActions:
             incident = self._read(incident_id)
             act = incident.acts[act_id]
         if not act.in_place:
-            raise Refused(f"Nothing of {act_id} is in place ({act.status.value}).", "There is nothing to undo.")
-        request = ActionRequest(
-            PHASE,
-            undo_key(act_id),
-            act.proposed.action,
-            act.proposed.params,
-            f"Undo: {act.proposed.title}",
-            undoes=act,
-            confirmed=reason or "undone by hand",
-        )
-        return await self._go_on(incident_id, await self._proposer.propose(incident, request, by), by)
+            raise Refused(
+                f"Nothing of {act_id} is in place ({act.status.value}).", "There is nothing to undo: allclear in-place"
+            )
+        return incident, act
 
     async def after_answer(self, ask_id: str, by: By) -> ManualResult | None:
         """Carry out the manual action that an answer has just approved, because no flow waits for that answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,9 +17,10 @@ from allclear.domain.records import ActFinished, ActProposed, AskAnswered, AskOp
 from allclear.domain.runbook import Step
 from allclear.engine.actions.approval_requests import approval_ask, fallback_for, policy_for, with_window
 from allclear.engine.actions.auto_approval import acted_recently, reasons_against
-from allclear.engine.actions.executor import Executor, Preview
+from allclear.engine.actions.executor import WHILE_REFUSED, Executor, Preview
 from allclear.engine.actions.reconcile import done_already, failed, refused
 from allclear.engine.actions.registry import ActionType
+from allclear.engine.concurrency import sleep_without_slot
 from allclear.engine.incidents import read_or_none
 from allclear.journal.ports import Journal
 
@@ -69,11 +71,7 @@ class Proposer:
         act = _act_id(incident, request)
         request = self._mark_simulated(request, kind.text_params)
         try:
-            preview = await (
-                self._executor.preview_undo(request.undoes)
-                if request.undoes
-                else self._executor.preview(request.action, request.params)
-            )
+            preview = await self._preview(incident, request)
         except AllclearError as error:
             records = self._without_change(request, act, kind, error)
         else:
@@ -89,6 +87,21 @@ class Proposer:
         kind = type(self._executor.action(request.action))
         preview = await self._executor.preview(request.action, self._mark_simulated(request, kind.text_params).params)
         return preview, policy_for(self._plan, kind, request.step)
+
+    async def _preview(self, incident: Incident, request: ActionRequest) -> Preview:
+        """Return what `request` would change. A refusal that passes is waited for, within the change's deadline."""
+        loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        for pause in WHILE_REFUSED.pauses():
+            preview = await (
+                self._executor.preview_undo(incident.id, request.undoes)
+                if request.undoes
+                else self._executor.preview(request.action, request.params)
+            )
+            passes = bool(preview.refusals) and all(refusal.passes for refusal in preview.refusals)
+            if not passes or loop.time() - began + pause > preview.change.deadline.total_seconds():
+                return preview
+            await sleep_without_slot(pause)
+        raise AssertionError  # the pauses have no end
 
     def _with_change(self, incident: Incident, request: ActionRequest, act: str, preview: Preview, by: By) -> list[Any]:
         """Return the records of a proposal whose change was worked out."""

@@ -53,9 +53,11 @@ def _check_may_end(incident: Incident) -> None:
         )
     if incident.blocks_ending:
         acts = ", ".join(act.id for act in incident.blocks_ending)
+        named = f"{incident.id} {incident.blocks_ending[0].id}"
         raise NotAllowed(
             f"{incident.id} cannot end: still in place: {acts}.",
-            f"Undo it: allclear undo {incident.id} {incident.blocks_ending[0].id}.",
+            f"Undo it: allclear undo {named}. If the system was changed since, and is to stay as it is: "
+            f"allclear supersede {named} --reason WHY",
         )
 
 

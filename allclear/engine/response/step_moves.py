@@ -14,7 +14,7 @@ from allclear.engine.response.moves import AskPeople, CarryOut, FalseAlarm, Move
 from allclear.engine.response.step_keys import MANUAL_CONTAINMENT, choice_key, proof_key
 
 _MOST_PROPOSALS = 4
-"""How often a step may be proposed, each time because the target changed or another candidate was chosen."""
+"""How often a step may be proposed: again if the target changed, a refusal passes, or another candidate was chosen."""
 
 _MAY_HAVE_HELPED = {ActStatus.VERIFIED, ActStatus.APPLIED, ActStatus.UNVERIFIED, ActStatus.INDETERMINATE}
 """Outcomes after which a measure is proven. One that was already done counts: it may help this incident too."""
@@ -68,7 +68,7 @@ def action_move(incident: Incident, phase: Phase, step: Step) -> Move | None:
         return pending_move(incident, phase, act)
     if _proposals(incident, phase, step.id) >= _MOST_PROPOSALS:
         return None
-    if act.outcome.drifted:
+    if act.outcome.drifted or act.outcome.passes:
         return Propose(phase, step, _chosen(incident, phase, step))
     if _unanswered(incident, act):
         return Propose(phase, step, fallback=True)

@@ -1,4 +1,4 @@
-"""Timers: the loops that apply approval timeouts, start reminders and check for recovery when these are due."""
+"""Timers: the loops that apply approval timeouts, start reminders, check for recovery, and read acts again."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ class Timers:
         """Check for recovered incidents until cancelled."""
         failed = "Checking for recovered incidents failed; will retry."
         await self._repeat(lambda: self._engine.recovery.check(each=report_progress), _RECOVERY_INTERVAL, failed)
+
+    async def act_watch(self) -> None:
+        """Read acts whose outcome is not proven, and changes that are still in place, until cancelled."""
+        failed = "Checking the acts that are in place failed; will retry."
+        await self._repeat(lambda: self._engine.act_watch.check(each=report_progress), _INTERVAL, failed)
 
     def _written(self) -> None:
         report_progress()

@@ -10,7 +10,9 @@ import math
 import secrets
 import string
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
@@ -39,6 +41,8 @@ class Call:
     result: str = "done"
     concurrent_write: bool = False
     """Whether another writer changes the same object right before this call."""
+    stale: bool = False
+    """Whether this read shows the object as it was before its last change."""
 
 
 class Rejection(Exception):
@@ -55,6 +59,7 @@ class FaultInjector:
     def __init__(self, world: World, api: str, writes: frozenset[str]) -> None:
         self._world, self._writes = world, writes
         self._api = api
+        self._late: set[asyncio.Future[None]] = set()
 
     async def handle_call(
         self,
@@ -67,15 +72,21 @@ class FaultInjector:
         """Answer one call; a write is recorded with its facts and how it ended.
 
         A slow call is done after its wait, even if the caller has given up. With the
-        answer lost the call is done, and then `hang_up` breaks the connection.
+        answer lost the call is done, and then `hang_up` breaks the connection. A call that
+        lands late is done some time after the connection has broken.
         """
         fault = self._take(method, region)
         kind = fault.kind if fault else None
-        call = Call(concurrent_write=kind == "stale_etag")
+        call = Call(concurrent_write=kind == "stale_etag", stale=kind == "stale_read")
         try:
             if fault and kind == "slow":
                 await asyncio.sleep(fault.seconds)
-            elif fault and kind not in ("answer_lost", "stale_etag"):
+            elif fault and kind == "lands_late":
+                call.result = "answer lost, done later"
+                self._world.later(timedelta(seconds=fault.seconds), lambda: self._do_late(handle))
+                await hang_up()
+                return refuse(fault)
+            elif fault and kind not in ("answer_lost", "stale_etag", "stale_read"):
                 call.result = f"refused: {kind}"
                 return refuse(fault)
             answer = await handle(call)
@@ -89,6 +100,17 @@ class FaultInjector:
                 if region:
                     facts["region"] = region
                 self._world.event_log.record("write", **{**call.facts, **facts})
+
+    def _do_late(self, handle: Callable[[Call], Awaitable[Answer]]) -> None:
+        """Do a call whose caller has gone; what it is refused with nobody hears."""
+
+        async def do() -> None:
+            with suppress(Exception):
+                await handle(Call())
+
+        task = asyncio.ensure_future(do())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     def _take(self, method: str, region: str) -> Fault | None:
         fault = self._world.faults.take(self._api, method, region)

@@ -82,7 +82,7 @@ class SupabaseApi(HttpApi):
             raise PostgrestError(400, "21000", "UPDATE requires a WHERE clause")
         names = [row["name"] for row in self._table.rows(query.matches)]
         _check_affected(request, names)
-        rows = self._table.update(names, change, by="supabase") if change else []
+        rows = self._table.update(names, change, by="supabase", match=query.matches) if change else []
         call.facts["rows"] = len(rows)
         if "return=representation" not in _preferences(request):
             return Response(status_code=204)

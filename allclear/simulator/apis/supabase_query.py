@@ -33,7 +33,9 @@ class Filter:
     wanted: tuple[Any, ...]
 
     def matches(self, value: object) -> bool:
-        """Return whether a column's value meets the condition."""
+        """Return whether a column's value meets the condition. In SQL, NULL is neither equal nor unequal to a value."""
+        if value is None and None not in self.wanted:
+            return False
         return (value in self.wanted) != self.negated
 
 
@@ -96,6 +98,8 @@ def typed(table: FlagTable, column: str, value: object) -> object:
     Raises PostgrestError: 22P02 or 22007, as PostgreSQL has it.
     """
     kind = table.columns[column]
+    if value is None:
+        return None
     text = str(value).strip()
     if kind is bool:
         if isinstance(value, bool):

@@ -50,6 +50,7 @@ class VercelApi(HttpApi):
                 Route("/v9/projects/{project}", self._get_project),
                 Route("/v4/aliases/{alias}", self._get_alias),
                 Route("/v6/deployments", self._list_deployments),
+                Route("/v13/deployments/{deployment}", self._get_deployment),
                 *(
                     self._post(f"/{version}/projects/{{project}}/rollback/{{deployment}}", "rollback")
                     for version in ("v1", "v9")
@@ -80,6 +81,16 @@ class VercelApi(HttpApi):
     async def _list_deployments(self, request: Request) -> Response:
         return await self.answer("list_deployments", request, self._show_deployments)
 
+    async def _get_deployment(self, request: Request) -> Response:
+        return await self.answer("get_deployment", request, self._show_deployment)
+
+    async def _show_deployment(self, request: Request, _: Call) -> Response:
+        self._authorize(request)
+        try:
+            return JSONResponse(self._deployment(self._project.find(request.path_params["deployment"])))
+        except VercelError as error:
+            raise _error(error.status, error.code, error.message) from None
+
     async def _show_project(self, request: Request, _: Call) -> Response:
         self._authorize(request)
         self._check_project(request.path_params["project"])
@@ -92,7 +103,9 @@ class VercelApi(HttpApi):
             "type": job.kind,
         }
         told = {"id": project.id, "name": project.spec.project, "accountId": project.spec.team}
-        return JSONResponse({**told, "lastAliasRequest": last})
+        back = job if job and job.kind == "rollback" else None
+        why = back and {"username": back.by, "description": back.reason, "createdAt": _milliseconds(back.requested_at)}
+        return JSONResponse({**told, "lastAliasRequest": last, "rollbackDescription": why})
 
     async def _show_alias(self, request: Request, _: Call) -> Response:
         self._authorize(request)
@@ -136,6 +149,8 @@ class VercelApi(HttpApi):
         try:
             call.facts["name"] = self._project.find(deployment).name
             move(deployment)
+            if back and self._project.job:
+                self._project.job.reason = request.query_params.get("description") or ""
         except VercelError as error:
             raise _error(error.status, error.code, error.message) from None
         return Response(status_code=201)
@@ -195,7 +210,7 @@ def _team(scenario: Production) -> dict[str, str]:
 API = SimulatedApi(
     "vercel",
     _vercel_app,
-    FaultPoints(frozenset({"get_project", "get_alias", "list_deployments", "rollback", "promote"})),
+    FaultPoints(frozenset({"get_project", "get_alias", "list_deployments", "get_deployment", "rollback", "promote"})),
     new_secret=lambda: random_text(24),
     options=_team,
     exists=lambda scenario: scenario.vercel is not None,

@@ -139,6 +139,18 @@ class CloudRun:
         views = [revision_view(message) for message in messages]
         return tuple(sorted(views, key=lambda revision: revision.created, reverse=True))
 
+    async def revision(self, service: str, name: str) -> RunRevision:
+        """Return one revision of the service. Raises NotFound, Denied, Unreachable."""
+        request, path = _reading(f"read the revision {name}"), f"{self.path(service)}/revisions/{name}"
+        return revision_view(
+            await self._read(request, path, lambda transport: transport.get_revision(path, _READ_SECONDS))
+        )
+
+    @property
+    def principal(self) -> str:
+        """Return the e-mail address of our credentials; empty if it is not known."""
+        return self._connections.principal
+
     async def may(self, service: str, permission: str) -> bool:
         """Return whether our credentials have `permission` on the service."""
         request, path = _reading(f"check our permission on {service}"), self.path(service)
@@ -162,7 +174,7 @@ class CloudRun:
         try:
             operation = await self._connections.get().update_service(update, self._write_seconds)
         except CallFailure as failure:
-            raise error_for(request, failure, path) from failure
+            raise error_for(request, failure, path, self.principal) from failure
         if not operation:  # over REST the library accepts any JSON object as an answer
             raise request.answer_lost("its answer names no operation")
         return operation
@@ -196,7 +208,7 @@ class CloudRun:
 
         result = await retry(attempt, self._retry_limits)
         if isinstance(result, CallFailure):
-            raise error_for(request, result, path) from result
+            raise error_for(request, result, path, self.principal) from result
         return result
 
 

@@ -63,6 +63,10 @@ class GrpcTransport:
 
         return await _translated(read())
 
+    async def get_revision(self, path: str, seconds: float) -> run_v2.Revision:
+        """Return the revision. Raises CallFailure."""
+        return await _translated(self._revisions.get_revision(name=path, retry=None, timeout=seconds))
+
     async def granted(self, path: str, permission: str, seconds: float) -> bool:
         """Return whether we have the permission. Raises CallFailure."""
         request = {"resource": path, "permissions": [permission]}

@@ -83,6 +83,10 @@ class RestTransport:
             lambda: list(self._revisions.list_revisions(request=request, retry=None, timeout=seconds)), seconds
         )
 
+    async def get_revision(self, path: str, seconds: float) -> run_v2.Revision:
+        """Return the revision. Raises CallFailure."""
+        return await self._sent(lambda: self._revisions.get_revision(name=path, retry=None, timeout=seconds), seconds)
+
     async def granted(self, path: str, permission: str, seconds: float) -> bool:
         """Return whether we have the permission. Raises CallFailure."""
         request = {"resource": path, "permissions": [permission]}
@@ -131,7 +135,7 @@ def call_library(call: Callable[[], R]) -> R:
     except GoogleAPICallError as error:
         text = str(error.message or "")
         # The library puts the method and the address first; both are our own.
-        raise CallFailure(canonical_code(int(error.code or 0)), text.partition(": ")[2] or text) from error
+        raise CallFailure(_code_of(error), text.partition(": ")[2] or text) from error
     except TransportError as error:
         raise CallFailure(NOT_SENT, "no connection to sign in") from error
     except GoogleAuthError as error:
@@ -143,6 +147,16 @@ def call_library(call: Callable[[], R]) -> R:
     except (UnreadableMessage, AttributeError, TypeError) as error:
         # The library raises these for an answer that is no message of Cloud Run's, for example a proxy's page.
         raise CallFailure("UNKNOWN", "its answer cannot be read") from error
+
+
+def _code_of(error: GoogleAPICallError) -> str:
+    """Return the canonical code. The status 409 is ABORTED or ALREADY_EXISTS: the body tells which."""
+    response = error.response
+    try:
+        named: object = response.json()["error"]["status"] if isinstance(response, Response) else None
+    except (ValueError, KeyError, TypeError):
+        named = None
+    return "ALREADY_EXISTS" if named == "ALREADY_EXISTS" else canonical_code(int(error.code or 0))
 
 
 def failure_of(error: broken.RequestException) -> CallFailure:

@@ -34,6 +34,10 @@ class Transport(Protocol):
         """Return all revisions of the service, read in pages of `page`."""
         ...
 
+    async def get_revision(self, path: str, seconds: float) -> run_v2.Revision:
+        """Return the revision."""
+        ...
+
     async def granted(self, path: str, permission: str, seconds: float) -> bool:
         """Return whether our credentials have `permission` on the service."""
         ...
@@ -78,6 +82,12 @@ class Connections:
         if not self.address.plain and self._credentials is None:
             self._credentials = await asyncio.to_thread(_default_credentials)
         self._loaded = True
+
+    @property
+    def principal(self) -> str:
+        """Return the e-mail address of our credentials; empty if it is not known."""
+        found: object = getattr(self._credentials, "service_account_email", None)
+        return found if isinstance(found, str) and "@" in found else ""
 
     def get(self) -> Transport:
         """Return the running loop's transport; call `warm` first."""

@@ -6,6 +6,7 @@ Source: google-cloud-run 0.16.2 (`google.cloud.run_v2.types`), tried 2026-11:
 - While `reconciling` is true, `observed_generation`, `latest_ready_revision` and `traffic_statuses` are transient.
 - A revision is fit to serve when its condition `Ready` succeeded and it has no `delete_time`. Its condition `Active`
   says only whether it has instances: an old revision is retired and still ready.
+- `last_modifier` and a revision's `creator` are e-mail addresses of the authenticated caller.
 - The service's terminal condition also fails when the newest deployment did, though traffic is as asked: its
   condition `RoutesReady` speaks of traffic alone.
 """
@@ -45,6 +46,8 @@ class RunRevision(Model):
     ready: bool
     deleted: bool = False
     trouble: str = ""
+    creator: str = ""
+    """Who deployed it, as an e-mail address; empty if Cloud Run does not say."""
 
 
 class RunService(Model):
@@ -61,6 +64,8 @@ class RunService(Model):
     latest_ready: str | None = None
     latest_created: str | None = None
     updated: Moment | None = None
+    modified_by: str = ""
+    """Who wrote it last, as an e-mail address; empty if Cloud Run does not say."""
     traffic: tuple[Traffic, ...] = ()
     serving: dict[str, int] = Field(default={})
 
@@ -100,6 +105,7 @@ def service_view(service: run_v2.Service) -> RunService:
         latest_ready=latest_ready,
         latest_created=short(service.latest_created_revision),
         updated=_moment(service.update_time) if service.update_time else None,
+        modified_by=service.last_modifier,
         traffic=tuple(_entry(target) for target in service.traffic) or (Traffic(revision=None, percent=100),),
         serving=serving,
     )
@@ -126,6 +132,7 @@ def revision_view(revision: run_v2.Revision) -> RunRevision:
         ready=fine,
         deleted=bool(revision.delete_time),
         trouble="" if fine or ready is None else ready.message,
+        creator=revision.creator,
     )
 
 

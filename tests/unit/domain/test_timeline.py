@@ -13,6 +13,7 @@ from allclear.domain.records import (
     ActFinished,
     ActIntended,
     ActProposed,
+    ActSettled,
     AlertJoined,
     AlertsCollapsed,
     AnswerRefused,
@@ -27,6 +28,8 @@ from allclear.domain.records import (
     IncidentEnded,
     IncidentOpened,
     LedgerHandedOver,
+    LedgerNoted,
+    LedgerSuperseded,
     NoteAdded,
     PhaseEntered,
     PhaseLeft,
@@ -195,6 +198,11 @@ EXAMPLES: list[tuple[Any, By, str]] = [
         "Done and verified: contain/roll-back. web-41 serves 100 %.",
     ),
     (
+        ActSettled(act="contain/roll-back", outcome=_OUTCOME),
+        MACHINE,
+        "Found out later. Done and verified: contain/roll-back. web-41 serves 100 %.",
+    ),
+    (
         Contained(by="Roll back traffic", finding=HEALTH),
         MACHINE,
         "Contained (Roll back traffic): 20 requests: 0 failed, p95 61 ms.",
@@ -204,6 +212,16 @@ EXAMPLES: list[tuple[Any, By, str]] = [
         LedgerHandedOver(act="contain/roll-back", to="Ana", due=START),
         BEN,
         'Ana takes over what "contain/roll-back" left in place, and must review it by 2026-11-22 14:30 UTC.',
+    ),
+    (
+        LedgerSuperseded(act="contain/roll-back", reason="43 serves by name", found="100 % web-43"),
+        ANA,
+        'Ana (Tech Lead) closed what "contain/roll-back" left in place as superseded: 43 serves by name.',
+    ),
+    (
+        LedgerNoted(act="contain/roll-back", key="deployed:web-43", text="web-43 gets no users."),
+        MACHINE,
+        'Still in place, "contain/roll-back": web-43 gets no users.',
     ),
     (
         NoteAdded(text="The bank says that it is not them"),

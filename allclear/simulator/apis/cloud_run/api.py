@@ -9,7 +9,7 @@ from allclear.simulator.apis.cloud_run.rest_v1 import CloudRunV1
 from allclear.simulator.apis.cloud_run.rest_v2 import CloudRunRest
 from allclear.simulator.apis.cloud_run.service import CloudRun
 from allclear.simulator.apis.registration import SimulatedApi
-from allclear.simulator.faults import FaultPoints
+from allclear.simulator.faults import ANY_METHOD, FaultPoints
 from allclear.simulator.scenario import Production
 from allclear.simulator.world import World
 
@@ -39,6 +39,17 @@ def _place(scenario: Production) -> dict[str, str]:
 API = SimulatedApi(
     "cloud_run",
     _app,
-    FaultPoints(METHODS, concurrent_write="UpdateService", regional=True),
+    FaultPoints(
+        METHODS,
+        concurrent_write="UpdateService",
+        regional=True,
+        only_on={
+            "stale_read": "GetService",
+            "lands_late": "UpdateService",
+            "already_exists": "UpdateService",
+            "act_as_denied": "UpdateService",
+            "unauthenticated": ANY_METHOD,
+        },
+    ),
     options=_place,
 )

@@ -17,6 +17,7 @@ from allclear.simulator.run_service import Code, RunError
 HTTP_STATUS: dict[Code, int] = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
     "PERMISSION_DENIED": 403,
     "NOT_FOUND": 404,
     "ALREADY_EXISTS": 409,

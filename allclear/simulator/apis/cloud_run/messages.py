@@ -41,6 +41,7 @@ CODES: dict[Code, int] = {
     "UNIMPLEMENTED": 12,
     "INTERNAL": 13,
     "UNAVAILABLE": 14,
+    "UNAUTHENTICATED": 16,
 }
 """*Source:* google/rpc/code.proto."""
 EDITABLE = ("traffic", "template", "description", "labels", "annotations")
@@ -84,6 +85,7 @@ def service_message(site: RegionalService, state: ServiceState) -> types.Service
         annotations=dict(state.annotations),
         create_time=service.created_at,
         update_time=state.updated_at,
+        last_modifier=state.modified_by,
         ingress=types.IngressTraffic.INGRESS_TRAFFIC_ALL,
         launch_stage=5,  # google.api.LaunchStage GA, not exported by run_v2
         template=types.RevisionTemplate(revision=created.name, containers=[types.Container(image=created.image)]),

@@ -105,10 +105,10 @@ class CloudRun:
 
         return await self._faults.handle_call(method, handled, refuse, hang_up, region)
 
-    def get_service(self, request: types.GetServiceRequest, _call: Call) -> types.Service:
-        """Return the service as it is now."""
+    def get_service(self, request: types.GetServiceRequest, call: Call) -> types.Service:
+        """Return the service as it is now; a stale read shows it as it was before its last write."""
         site = self._site(request.name, "SERVICE")
-        return service_message(site, site.service.state)
+        return service_message(site, site.service.before if call.stale else site.service.state)
 
     def list_services(self, request: types.ListServicesRequest, _: Call) -> types.ListServicesResponse:
         """Return the services of a region, by name, a page at a time."""
@@ -247,9 +247,19 @@ def denied(permission: str, resource: str) -> RunError:
     return RunError("PERMISSION_DENIED", f"Permission '{permission}' denied on {named}.")
 
 
-def _refusal(fault: Fault, method: str, resource: str) -> RunError:
+def _refusal(fault: Fault, method: str, resource: str) -> RunError:  # noqa: PLR0911 - one line a kind
     if fault.kind == "permission_denied":
         return denied(PERMISSIONS.get(method, method), resource)
+    if fault.kind == "act_as_denied":
+        account = "123456789012-compute@developer.gserviceaccount.com"
+        words = f"Permission 'iam.serviceaccounts.actAs' denied on service account {account} (or it may not exist)."
+        return RunError("PERMISSION_DENIED", words)
+    if fault.kind == "already_exists":
+        return RunError(
+            "ALREADY_EXISTS", "Revision named 'shop-00042-qoz' with different configuration already exists."
+        )
+    if fault.kind == "unauthenticated":
+        return RunError("UNAUTHENTICATED", "Request had invalid authentication credentials.")
     if fault.kind == "rate_limited":
         return RunError("RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Write requests'.")
     if fault.kind == "server_error":

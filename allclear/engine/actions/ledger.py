@@ -1,0 +1,61 @@
+"""The ledger: what acts left in place. An entry is undone, handed over, or closed as superseded by a named person."""
+
+from __future__ import annotations
+
+from allclear.domain.errors import AllclearError, NotAllowed, NotFound, Refused
+from allclear.domain.incident import Act
+from allclear.domain.records import By, LedgerSuperseded
+from allclear.engine.actions.executor import Executor
+from allclear.engine.people.incident_writer import IncidentWriter, required_text
+from allclear.journal.ports import Journal
+
+
+class Ledger:
+    """Closes what is left in place without undoing it."""
+
+    def __init__(self, journal: Journal, executor: Executor) -> None:
+        self._writer = IncidentWriter(journal)
+        self._executor = executor
+
+    async def supersede(self, incident_id: str, act_id: str, reason: str, by: By) -> str:
+        """Close what `act_id` left in place as superseded, and return a sentence for the person.
+
+        For a change that the world has moved on from, so that its undo is refused. Raises Refused while the change is
+        still as the act left it, NotAllowed without a reason, NotFound.
+        """
+        act = self._in_place(incident_id, act_id)
+        reason = required_text(reason, "reason")
+        found = await self._found(incident_id, act)
+        record = LedgerSuperseded(act=act_id, reason=reason, found=found)
+        self._writer.append(incident_id, by, lambda _: [record], after_end=True)
+        return f"{act_id} of {incident_id} is closed as superseded. Nothing was changed."
+
+    def _in_place(self, incident_id: str, act_id: str) -> Act:
+        incident = self._writer.read(incident_id)
+        act = incident.acts.get(act_id)
+        if act is None:
+            known = ", ".join(other.id for other in incident.in_place) or "nothing"
+            raise NotFound(f"There is no act {act_id} in {incident_id}.", f"Still in place: {known}.")
+        if act.begun:
+            raise NotAllowed(
+                f"{act_id} of {incident_id} is being carried out.", f"Wait for it: allclear show {incident_id}"
+            )
+        if not act.in_place:
+            raise Refused(
+                f"Nothing of {act_id} is in place ({act.status.value}).", "There is nothing to close: allclear in-place"
+            )
+        return act
+
+    async def _found(self, incident_id: str, act: Act) -> str:
+        """Return what the target is now, in words. Raises Refused if it is still as the act left it."""
+        try:
+            loaded = self._executor.load(act)
+            now = await loaded.action.observe_result(loaded.params)
+        except AllclearError as error:
+            return f"not readable: {error.message.rstrip('.')}"
+        if loaded.action.target_reached(loaded.change, now):
+            raise Refused(
+                f"{act.id} is still in place as it was left: {now.in_words() or loaded.change.summary}.",
+                f"Undo it: allclear undo {incident_id} {act.id} --as NAME",
+            )
+        return now.in_words()
