@@ -76,7 +76,8 @@ async def test_undo_of_a_rollback_waits_for_the_fix() -> None:
             action.undo(done.params, done.change, await action.observe(done.params))
         await control(sim, "POST", "/deploy", {"revision": "vintstreet-00043-fix"})
         back = await undone(action, done)
-        assert refused.value.next_step == "Deploy the fix first, then undo."
+        assert refused.value.next_step.startswith("Deploy the fix first, then undo.")
+        assert "cloud_run.restore_latest service=storefront" in refused.value.next_step
         assert back.finding.verdict is Verdict.SUCCESS
         assert sim.world.serving() == {"vintstreet-00043-fix": 100}
 

@@ -33,13 +33,16 @@ async def test_a_first_entry_that_is_only_a_tag_is_not_what_serves(scene: Scene)
     assert stage.serving() == {GOOD: 100}
 
 
-async def test_a_canary_goes_back_to_what_serves_beside_it_and_its_undo_restores_the_split(scene: Scene) -> None:
-    """90 to 10 becomes 100 to the former; undo restores 90 to 10."""
+async def test_a_canary_goes_back_to_what_serves_beside_it_and_its_undo_would_bring_the_failure_back(
+    scene: Scene,
+) -> None:
+    """90 to 10 becomes 100 to the former; undo is refused, because 10 % would get the revision that failed again."""
     stage, acts = await scene(Setting(traffic=[(BAD, 10, "canary"), (OLDER, 90, "")], seen=(OLDER,)))
     assert (await acts.done()).good
     assert stage.serving() == {OLDER: 100}
-    assert (await acts.undone()).good
-    assert stage.serving() == {OLDER: 90, BAD: 10}
+    refused = await acts.undone()
+    assert (refused.status, stage.serving()) == (ActStatus.REFUSED, {OLDER: 100})
+    assert f"cloud_run.rollback_traffic service=shop to={BAD}" in refused.next_step
 
 
 async def test_latest_and_named_entries_side_by_side(scene: Scene) -> None:

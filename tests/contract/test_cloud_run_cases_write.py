@@ -182,6 +182,7 @@ async def test_undo_waits_for_the_fix(scene: Scene) -> None:
     await acts.done()
     refused = await acts.undone()
     stage.deploy(FIX)
-    assert (refused.status, refused.next_step) == (ActStatus.REFUSED, "Deploy the fix first, then undo.")
+    assert refused.status is ActStatus.REFUSED
+    assert refused.next_step.startswith("Deploy the fix first, then undo. To send users to vintstreet-3 all the same: ")
     assert (await acts.done(RestoreLatest)).good
     assert stage.serving() == {FIX: 100}
