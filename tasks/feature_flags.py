@@ -46,7 +46,7 @@ class SupabasePreflight(Preflight):
             yield PreflightCheck(f"flag {flag}", partial(self._flag, flags, flag))
 
     async def _flag(self, flags: SupabaseFlags, flag: str) -> Passed | Unproven:
-        state = word(enabled=await flags.enabled(flag))
+        state = (await read_flag(flags, flag)).in_words()
         if flags.key_is_public:
             return Unproven(
                 f"It is {state}, read with a key for browsers: row security may keep it from being changed.",

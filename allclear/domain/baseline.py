@@ -57,3 +57,7 @@ class NoRecord:
     def onset(self, service: str) -> datetime | None:  # noqa: ARG002 - the port
         """Return that no incident is open."""
         return None
+
+    def last_trouble(self, service: str) -> tuple[datetime, datetime | None] | None:  # noqa: ARG002 - the port
+        """Return that there was no incident."""
+        return None

@@ -147,7 +147,7 @@ async def _look(loaded: LoadedAct, change: Change[Any], receipt: Receipt | None)
 
 
 def drifted(change: Change[Any], now: State, sentence: str) -> Outcome:
-    """Return the outcome of a change that was not made because its target has changed; it says what is there now."""
+    """Return the outcome of a change that was not made because its target has changed; it names the current state."""
     before, writer = change.before.in_words(), now.last_changed()
     changed = f" It was {before} when this was proposed." if before and before != now.in_words() else ""
     last = f" It was last changed {writer}." if writer else ""

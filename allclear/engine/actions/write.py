@@ -139,7 +139,7 @@ class Write:
         """Return the outcome after a write whose answer was lost.
 
         The target is read until the change shows. If it does not show for a while and the vendor fences writes, it is
-        written again. If no read can tell by the deadline, the outcome is indeterminate, and later reads settle it.
+        written again. If no read can tell by the deadline, the outcome is indeterminate until a later read can tell.
         """
         self._maybe_sent = True
         if self._loaded.action.fence is Fence.KEY:

@@ -102,7 +102,7 @@ class FaultInjector:
                 self._world.event_log.record("write", **{**call.facts, **facts})
 
     def _do_late(self, handle: Callable[[Call], Awaitable[Answer]]) -> None:
-        """Do a call whose caller has gone; what it is refused with nobody hears."""
+        """Do a call whose caller has gone; a refusal is not reported to anyone."""
 
         async def do() -> None:
             with suppress(Exception):
