@@ -101,13 +101,18 @@ class Seen:
         return self.after is not None and self.after.matters() == change.before.matters()
 
 
-async def look_until(loaded: LoadedAct, change: Change[Any], receipt: Receipt | None, within: timedelta) -> Seen:
-    """Read the target until the change shows, no later read can show it, or `within` is over."""
+async def look_until(
+    loaded: LoadedAct, change: Change[Any], receipt: Receipt | None, within: timedelta, *, readable: bool = False
+) -> Seen:
+    """Read the target until the change shows, no later read can show it, or `within` is over.
+
+    With `readable`, stop at the first read that succeeds.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + within.total_seconds()
     for pause in _BETWEEN_READS.pauses():
         seen = await _look(loaded, change, receipt)
-        if seen.conclusive or loop.time() + pause > end:
+        if seen.conclusive or (readable and seen.after is not None) or loop.time() + pause > end:
             return seen
         await sleep_without_slot(pause)
     raise AssertionError  # the pauses have no end

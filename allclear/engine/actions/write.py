@@ -147,8 +147,9 @@ class Write:
         if self._loaded.action.fence is Fence.NONE:
             return await self._watch()
         seen = await look_until(self._loaded, self._change, None, min(_GRACE, self._change.deadline / 2))
-        while seen.after is None and self._left() > 0:  # nothing is written while reads fail
-            seen = await look_until(self._loaded, self._change, None, min(_GRACE, timedelta(seconds=self._left())))
+        if seen.after is None:  # nothing is written while reads fail
+            left = timedelta(seconds=max(self._left(), 0))
+            seen = await look_until(self._loaded, self._change, None, left, readable=True)
         if seen.conclusive:
             return outcome_of(self._change, seen, _LOST)
         return await self._write_again(seen) if seen.unchanged_since(self._change) else await self._watch()
