@@ -67,12 +67,10 @@ def withdrawal(incident: Incident, move: WithdrawAsk) -> tuple[list[Any], list[O
     state = incident.asks[move.ask]
     act = incident.acts.get(state.ask.act or "")
     if act is not None and act.outcome is None and not act.begun:
-        status = ActStatus.REFUSED if move.inapplicable else ActStatus.VERIFIED
-        sentence = (
-            f"Its question was withdrawn, because {move.reason}."
-            if move.inapplicable
-            else f"It was already done: {move.reason}."
-        )
+        if move.inapplicable:
+            status, sentence = ActStatus.REFUSED, f"Its question was withdrawn, because {move.reason}."
+        else:
+            status, sentence = ActStatus.VERIFIED, f"It was already done: {move.reason}."
         records.append(ActFinished(act=act.id, outcome=Outcome(status=status, changed=False, sentence=sentence)))
     resume = OutboxMessage(OutboxKind.RESUME, incident.id, f"withdrawn:{move.ask}", {"ask": move.ask})
     return records, [resume]
