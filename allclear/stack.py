@@ -26,6 +26,7 @@ from allclear.alert_token import alert_token
 from allclear.company import companies_root
 from allclear.domain.errors import AllclearError, ConfigError
 from allclear.settings import Settings, Simulation
+from allclear.vendors.errors import hidden
 
 _START_SECONDS = 120
 """Prefect's server needs up to half a minute the first time, because it creates its database."""
@@ -160,7 +161,7 @@ class Stack:
     # --- parts ---------------------------------------------------------------------------------------
 
     async def _spawn(self, name: str, module: list[str]) -> None:
-        with _private_file(self.home / "logs" / f"{name}.log") as log:
+        with private_file(self.home / "logs" / f"{name}.log") as log:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -180,7 +181,7 @@ class Stack:
         database = self.home / "prefect" / "prefect.db"
         if not database.exists() and empty_prefect().exists():
             database.parent.mkdir(parents=True, exist_ok=True)
-            with _private_file(database) as copy:
+            with private_file(database) as copy:
                 copy.write(empty_prefect().read_bytes())
 
     async def _start_simulation(self, scenario: str) -> None:
@@ -189,7 +190,7 @@ class Stack:
         path = companies_root() / self.company / "drills" / f"{scenario}.yaml"
         await self._spawn("production", ["allclear.simulator", str(path), *([] if self._breaks else ["--wait"])])
         line = await self._says("production", "{")
-        with _private_file(described) as file:
+        with private_file(described) as file:
             file.write(line.encode())
 
     async def _says(self, name: str, start: str) -> str:
@@ -253,14 +254,22 @@ async def prepare() -> Path:
         output, _ = await child.communicate()
         if child.returncode:
             raise ConfigError(
-                f"Prefect's database cannot be created: {output.decode()[-300:]}", "Check the PREFECT_* settings."
+                f"Prefect's database cannot be created: {_tail(output.decode(errors='replace'))}",
+                "Check the PREFECT_* settings.",
             )
         (home / "prefect.db").rename(kept)
         shutil.rmtree(home)
     return kept
 
 
-def _private_file(path: Path) -> BinaryIO:
+def _tail(output: str) -> str:
+    """Return the end of what Prefect printed, without the values of settings that may hold a password."""
+    private = ("CONNECTION_URL", "PASSWORD", "AUTH_STRING", "API_KEY")
+    secrets = [value for name, value in os.environ.items() if name.startswith("PREFECT_") and name.endswith(private)]
+    return hidden(output, *secrets)[-300:].strip()
+
+
+def private_file(path: Path) -> BinaryIO:
     """Return the file at `path`, emptied and open for writing, which only its owner can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _OWNER_ONLY)
     os.fchmod(descriptor, _OWNER_ONLY)  # one of an earlier version may be open to others

@@ -24,7 +24,7 @@ from allclear.drill.cast import AskedPerson, Cast, finished
 from allclear.drill.script import Script, find_script
 from allclear.postmortem.document import PostMortem, write_post_mortem
 from allclear.postmortem.html_page import post_mortem_page
-from allclear.stack import Ports, Stack
+from allclear.stack import Ports, Stack, private_file
 
 EntryListener = Callable[[Entry, Incident], None]
 """Receives each entry of the journal when it is written, with the incident."""
@@ -185,8 +185,9 @@ async def _report(  # noqa: PLR0913 - the parts of a result
     service = company.systems.services[incident.opened.service]
     source = PostMortem(incident, entries, company.plan, service.title, company.post_mortem, utc_now())
     document = write_post_mortem(source)
-    (home / f"{incident_id}-post-mortem.md").write_text(document)
-    (home / f"{incident_id}-post-mortem.html").write_text(post_mortem_page(source))
+    for kind, text in (("md", document), ("html", post_mortem_page(source))):
+        with private_file(home / f"{incident_id}-post-mortem.{kind}") as file:
+            file.write(text.encode())
     return Played(incident, entries, document, home, seconds, event_log, _misses(script, engine, incident, seconds))
 
 

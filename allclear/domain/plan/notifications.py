@@ -118,7 +118,9 @@ class ReminderRules(Model):
     """How people are reminded: of an approval that waits, an unacknowledged page, what is due or still in place."""
 
     message: MessageAction | None = Field(default=None, description="The message to the team's channel.")
-    page: MessageAction | None = Field(default=None, description="The page for what is urgent; `message` if left out.")
+    page: MessageAction | None = Field(
+        default=None, description="The page for what is urgent. `message` if left out, or if it fails."
+    )
 
 
 class DueReview(Applies):
