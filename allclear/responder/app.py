@@ -137,7 +137,9 @@ class _Parts:
 def _add_routes(app: FastAPI, parts: _Parts, token: SecretStr) -> None:
     engine, guard = parts.engine, require_token(token)
     authenticator = make_authenticator(engine.company, engine.context.secret, token)
-    scrubber = Scrubber([*engine.context.secrets(), token.get_secret_value()])
+    heartbeat = engine.settings.heartbeat_url
+    own = [token, heartbeat] if heartbeat else [token]
+    scrubber = Scrubber([*engine.context.secrets(), *(secret.get_secret_value() for secret in own)])
     intake = IntakeServices(authenticator, parts.limits, parts.writer, parts.arrived, scrubber)
     app.include_router(intake_routes(intake))
     app.include_router(alert_routes(engine.journal, parts.arrived, guard))

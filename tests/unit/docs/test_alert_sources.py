@@ -15,8 +15,9 @@ from ruamel.yaml import YAML
 
 from allclear.domain.systems import AlertSource, Systems
 from allclear.responder.app import make_app
-from allclear.responder.connection_limits import Connection
+from allclear.responder.connection_limits import BoundedParser, Connection
 from allclear.responder.limits import Limits
+from allclear.responder.scrubber import SHORTEST
 from allclear.responder.sources import SOURCES
 from allclear.responder.sources.datadog import Template
 from allclear.responder.sources.request import RawRequest
@@ -97,4 +98,6 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     assert f"A head that takes over {Connection.head_seconds:g} s" in page
     assert f"Beyond {Connection.max_connections} connections" in page
     assert f"nested deeper than {MAX_DEPTH}" in page
+    assert f"in over {BoundedParser.max_pieces} pieces" in page
+    assert f"Values under {['', 'one', 'two', 'three', 'four', 'five', 'six'][SHORTEST]} characters" in page
     assert f"`ALLCLEAR_HEARTBEAT_SECONDS` ({Settings().heartbeat_seconds:g})" in page
