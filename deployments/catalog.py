@@ -44,6 +44,7 @@ _COMMANDS: dict[str, AnyFlow] = {
     "End an incident": commands.end_incident,
     "Write the post-mortem": commands.write_post_mortem,
     "Add a follow-up": commands.add_follow_up,
+    "Finish a follow-up": commands.finish_follow_up,
 }
 
 

@@ -242,3 +242,21 @@ async def add_follow_up(
         return engine.people.follow_up(incident, text, owner, due, by)
 
     return await run_command(incident, name, role, command)
+
+
+@flow(name="finish_follow_up", persist_result=False)
+async def finish_follow_up(incident: str, number: int, name: str, note: str = "", role: str = "scribe") -> Ended:
+    """Report that a follow-up is done. Its reminders end.
+
+    Args:
+        incident: The incident's id, as VS-12.
+        number: Its number among the incident's follow-ups, 1 for the first.
+        name: Who you are.
+        note: What was done.
+        role: The role in which you act.
+    """
+
+    def command(engine: Engine, incident: str, by: By) -> str:
+        return engine.people.follow_up_done(incident, number, note, by)
+
+    return await run_command(incident, name, role, command)

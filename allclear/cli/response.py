@@ -186,3 +186,15 @@ def follow_up(
     """Add a follow-up: something to be done so that the incident does not happen again."""
     due = datetime.now(UTC) + timedelta(days=days)
     _give(name, role, lambda engine, by: engine.people.follow_up(incident, text, owner, due, by))
+
+
+@app.command("follow-up-done", rich_help_panel=RESPOND)
+def follow_up_done(
+    incident: IncidentId,
+    number: Annotated[int, typer.Argument(help="Its number among the incident's follow-ups, 1 for the first.", min=1)],
+    reason: Reason = "",
+    name: As = None,
+    role: Role = None,
+) -> None:
+    """Report that a follow-up is done. Its reminders end."""
+    _give(name, role, lambda engine, by: engine.people.follow_up_done(incident, number, reason, by))

@@ -242,6 +242,8 @@ class Incident:
         default_factory=list[tuple[datetime, By, NoteAdded | DecisionMade]]
     )
     follow_ups: list[FollowUpAdded] = field(default_factory=list[FollowUpAdded])
+    follow_ups_done: dict[int, datetime] = field(default_factory=dict[int, datetime])
+    """Number of a follow-up, 1 for the first -> when it was done."""
     written: dict[str, str] = field(default_factory=dict[str, str])
     """Field of the post-mortem -> what a person wrote."""
     runs: dict[str, str] = field(default_factory=dict[str, str])

@@ -324,6 +324,14 @@ class FollowUpAdded(Model):
     due: Moment
 
 
+class FollowUpDone(Model):
+    """A follow-up was done."""
+
+    kind: Literal["follow-up.done"] = "follow-up.done"
+    number: int = Field(ge=1, description="Which one, in the order in which they were added; 1 for the first.")
+    note: str = ""
+
+
 class IncidentEnded(Model):
     """The incident ended, resolved or as a false alarm."""
 
@@ -384,6 +392,7 @@ Record = Annotated[
     | DecisionMade
     | PostMortemWritten
     | FollowUpAdded
+    | FollowUpDone
     | IncidentEnded
     | RunStarted
     | RunReplaced,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from allclear.domain.deadlines import Deadline, clock_start, deadlines, duties, status_word
 from allclear.domain.durations import counted, in_words
 from allclear.domain.escalation import page_escalation, question_escalation, severity_escalation
+from allclear.domain.follow_up_reminders import follow_up_reminders
 from allclear.domain.incident import Act, Incident
 from allclear.domain.plan import (
     ClockStart,
@@ -43,6 +44,7 @@ def reminders(plan: Plan, incident: Incident, taken: Sequence[RotaOverride] = ()
         *_left(plan, incident),
         *_left_news(plan, incident),
         *_manual(plan, incident),
+        *follow_up_reminders(plan, incident),
         *_replaced_runs(plan, incident),
     ]
     if incident.responds:

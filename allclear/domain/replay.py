@@ -28,6 +28,7 @@ from allclear.domain.records import (
     DecisionMade,
     Entry,
     FollowUpAdded,
+    FollowUpDone,
     IncidentEnded,
     IncidentOpened,
     LedgerHandedOver,
@@ -295,6 +296,8 @@ def _apply_people(incident: Incident, entry: Entry) -> bool:
             incident.written[name] = text
         case FollowUpAdded() as follow_up:
             incident.follow_ups.append(follow_up)
+        case FollowUpDone(number=number):
+            incident.follow_ups_done.setdefault(number, entry.at)
         case _:
             return False
     return True

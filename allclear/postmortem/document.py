@@ -212,8 +212,9 @@ def _mitigation(incident: Incident) -> str:
 
 
 def _action_items(incident: Incident) -> str:
-    items = [
-        f"{markdown_safe(item.text)} - {markdown_safe(item.owner)} - {item.due:%Y-%m-%d}"
-        for item in incident.follow_ups
+    lines = [
+        f"{number}. [{'x' if number in incident.follow_ups_done else ' '}]"
+        f" {markdown_safe(item.text)} - {markdown_safe(item.owner)} - {item.due:%Y-%m-%d}"
+        for number, item in enumerate(incident.follow_ups, 1)
     ]
-    return "\n".join(f"{number}. [ ] {item}" for number, item in enumerate(items, 1)) or "1. [ ] _None written yet._"
+    return "\n".join(lines) or "1. [ ] _None written yet._"

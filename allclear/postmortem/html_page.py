@@ -61,6 +61,8 @@ _PAGE = """<!doctype html>
 </html>
 """
 
+_BOXES = {"[ ] ": "☐", "[x] ": "☑"}
+
 _MANY_COLUMNS = 4
 """A table with more columns is as wide as it needs to be, and is scrolled on a phone."""
 
@@ -112,5 +114,6 @@ def _mark(tokens: Sequence[Token]) -> None:
         if before.type == "paragraph_open" and token.content.startswith("**SIMULATED: "):
             before.attrSet("class", "drill")
         first = token.children[0]
-        if first.type == "text" and first.content.startswith("[ ] "):
-            first.content = f"☐ {first.content[4:]}"
+        box = _BOXES.get(first.content[:4]) if first.type == "text" else None
+        if box:
+            first.content = f"{box} {first.content[4:]}"

@@ -7,6 +7,7 @@ from allclear.domain.records import (
     DecisionMade,
     Entry,
     FollowUpAdded,
+    FollowUpDone,
     LedgerHandedOver,
     LedgerNoted,
     LedgerSuperseded,
@@ -44,6 +45,8 @@ def describe(context: SentenceContext, entry: Entry) -> Sentence | None:  # noqa
         case FollowUpAdded() as follow_up:
             owner, text = plain(follow_up.owner, 60), with_full_stop(bare(follow_up.text))
             return Sentence(f"Follow-up for {owner}, due {follow_up.due:%Y-%m-%d}: {text}", "person")
+        case FollowUpDone() as finished:
+            return Sentence(f"{author} did follow-up {finished.number}{_follow_up(context, finished)}", "good")
         case _:
             return _in_ledger(context, entry)
 
@@ -65,3 +68,10 @@ def _in_ledger(context: SentenceContext, entry: Entry) -> Sentence | None:
             return Sentence(f'Still in place, "{title}": {with_full_stop(bare(noted.text))}', "bad")
         case _:
             return None
+
+
+def _follow_up(context: SentenceContext, finished: FollowUpDone) -> str:
+    """Return what a follow-up was about, and the note of the person who did it."""
+    known = context.incident.follow_ups[finished.number - 1 : finished.number] if context.incident else []
+    about = f": {with_full_stop(bare(known[0].text))}" if known else "."
+    return f"{about} {with_full_stop(bare(finished.note))}" if finished.note.strip() else about

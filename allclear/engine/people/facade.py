@@ -49,5 +49,6 @@ class People:
         self.decide = notes.decide
         self.write_post_mortem = notes.write_post_mortem
         self.follow_up = notes.follow_up
+        self.follow_up_done = notes.follow_up_done
         self.resolve = closing.resolve
         self.false_alarm = closing.false_alarm

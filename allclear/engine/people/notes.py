@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from allclear.domain.errors import NotFound
+from allclear.domain.errors import NotAllowed, NotFound
+from allclear.domain.incident import Incident
 from allclear.domain.post_mortem import NOTE_FOR
-from allclear.domain.records import By, DecisionMade, FollowUpAdded, NoteAdded, PostMortemWritten
+from allclear.domain.records import By, DecisionMade, FollowUpAdded, FollowUpDone, NoteAdded, PostMortemWritten
+from allclear.domain.text import stamp
 from allclear.engine.people.incident_writer import IncidentWriter, required_text
 
 
@@ -46,4 +49,24 @@ class Notes:
         """Record a follow-up: what has to be done so that the incident does not happen again."""
         record = FollowUpAdded(text=required_text(text, "follow-up"), owner=required_text(owner, "owner"), due=due)
         self._writer.append(incident_id, by, lambda _: [record], after_end=True)
-        return f"{owner} has a follow-up by {due:%Y-%m-%d}."
+        number = len(self._writer.read(incident_id).follow_ups)
+        done = f"When it is done: allclear follow-up-done {incident_id} {number} --as NAME"
+        return f"{owner} has follow-up {number} by {due:%Y-%m-%d}. {done}"
+
+    def follow_up_done(self, incident_id: str, number: int, note: str, by: By) -> str:
+        """Record that a follow-up was done. `number` is its place among the incident's follow-ups, 1 for the first.
+
+        Raises NotFound for a number that no follow-up has, NotAllowed for one that was done before.
+        """
+
+        def decide(incident: Incident) -> list[Any]:
+            count = len(incident.follow_ups)
+            if not 1 <= number <= count:
+                has = f"It has 1 to {count}." if count else "It has none."
+                raise NotFound(f"{incident_id} has no follow-up {number}.", f"{has} allclear postmortem {incident_id}")
+            if at := incident.follow_ups_done.get(number):
+                raise NotAllowed(f"Follow-up {number} was done {stamp(at)}.", f"allclear postmortem {incident_id}")
+            return [FollowUpDone(number=number, note=note.strip())]
+
+        self._writer.append(incident_id, by, decide, after_end=True)
+        return f"Follow-up {number} of {incident_id} is done."

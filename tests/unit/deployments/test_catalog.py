@@ -125,6 +125,7 @@ OPTIONAL = {
     "Assess an incident": {"kind", "reason"},
     "End an incident": {"false_alarm"},
     "Add a follow-up": {"due_in_days"},
+    "Finish a follow-up": {"note"},
     "Add a note": {"post_mortem"},
 }
 """What may stay empty in a form. In the form of an action it is the incident."""

@@ -17,6 +17,7 @@ from allclear.domain.records import (
     AskOpened,
     By,
     Contained,
+    FollowUpDone,
     LedgerHandedOver,
     NoteAdded,
     ReminderDue,
@@ -301,9 +302,25 @@ def test_an_incident_for_a_manual_action_alone_has_no_reminders() -> None:
     assert reminders(company_plan, opened("P1", manual=True).incident) == []
 
 
+def test_a_follow_up_is_reminded_until_it_is_done() -> None:
+    """A day before its date and when it is overdue, also after the incident's end; the sentence names the command."""
+    story = Story().whole()
+    soon, late = of_kind(plan_with(), story, "follow-up")
+    assert soon.due == datetime(2026, 11, 30, tzinfo=UTC)
+    assert late.due == datetime(2026, 12, 1, tzinfo=UTC)
+    assert (soon.topic, soon.level, late.level) == ("follow-up:1", 1, 2)
+    assert late.sentence == (
+        "Follow-up overdue since 2026-12-01 00:00 UTC: Refuse to start without a key (Ana). "
+        "When it is done: allclear follow-up-done VS-12 1 --as NAME"
+    )
+    assert of_kind(plan_with(), given(story, late), "follow-up") == []
+    assert of_kind(plan_with(), Story().whole().record(FollowUpDone(number=1), by=ANA), "follow-up") == []
+
+
 def test_after_the_end_only_the_post_mortem_is_due() -> None:
     """An incident that has ended, or a page that was acknowledged, does not escalate."""
     story = Story().whole()
-    assert {reminder.topic.partition(":")[0] for reminder in reminders(plan_with(), story.incident)} == {"post-mortem"}
+    left = {reminder.topic.partition(":")[0] for reminder in reminders(plan_with(), story.incident)}
+    assert left == {"post-mortem", "follow-up"}
     acknowledged = Story().opened().paged_only().record(Acknowledged(), by=By(actor="Zoe", role="cto", via="cli"))
     assert of_kind(plan_with(), acknowledged, "acknowledge") == []

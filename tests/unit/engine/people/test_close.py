@@ -42,6 +42,19 @@ def test_a_note_can_answer_a_field_of_the_post_mortem(room: Room) -> None:
     assert "root_cause" in refused.value.next_step
 
 
+def test_a_follow_up_is_done_once(room: Room) -> None:
+    """It is named by its number; an unknown number, and one that was done before, are refused."""
+    due = datetime(2026, 12, 1, tzinfo=UTC)
+    with pytest.raises(NotFound, match="no follow-up 1"):
+        room.people.follow_up_done(room.id, 1, "", ANA)
+    told = room.people.follow_up(room.id, "Test gift cards", "Ben", due, ANA)
+    assert f"allclear follow-up-done {room.id} 1 --as NAME" in told
+    room.people.follow_up_done(room.id, 1, "in the release tests", BEN)
+    assert list(room.incident.follow_ups_done) == [1]
+    with pytest.raises(NotAllowed, match="was done"):
+        room.people.follow_up_done(room.id, 1, "", BEN)
+
+
 def test_empty_texts_are_refused(room: Room) -> None:
     """A blank note, decision, reason or text is refused."""
     length = room.incident.length
