@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from allclear.company.diagnostics import Diagnostic, suggestion
 from allclear.company.load import PLAN, Draft
 from allclear.company.yaml_file import Place, YamlFile
+from allclear.domain.base import person_key
 from allclear.domain.plan import Layer, Plan, Rota
 
 _AHEAD = timedelta(days=3 * 366)
@@ -35,12 +36,13 @@ def _check_rota(plan: Plan, file: YamlFile, place: Place, rota: Rota) -> Iterato
 
 
 def _check_people(plan: Plan, file: YamlFile, place: Place, layer: Layer, role: str) -> Iterator[Diagnostic]:
-    people = {person.name: person for person in plan.people}
+    people = {person_key(person.name): person for person in plan.people}
     for turn, name in enumerate(layer.people):
-        if name not in people:
+        person = people.get(person_key(name))
+        if person is None:
             sentence = f"No person under `people` is called `{name}`."
-            yield file.error((*place, turn), sentence, suggestion(name, people))
-        elif role not in people[name].roles:
+            yield file.error((*place, turn), sentence, suggestion(name, [one.name for one in plan.people]))
+        elif role not in person.roles:
             sentence = f"{name} has a turn as `{role}` and does not hold that role."
             yield file.error((*place, turn), sentence, f"Add `{role}` to the roles of {name}.")
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from allclear.domain.base import Model, Moment, Slug
+from allclear.domain.base import Model, Moment, Slug, person_key
 from allclear.domain.durations import Duration
 from allclear.domain.plan.assumptions import MayBeAssumed, is_blank
 from allclear.domain.plan.working_time import WEEKDAYS, DayHours, Weekday, WorkingTime, Zone
@@ -110,6 +110,10 @@ class Layer(Model):
         """Return whose turn it is; the first is 0."""
         return self.people[turn % len(self.people)]
 
+    def named(self, name: str) -> str | None:
+        """Return the layer's own spelling of a person's name; None if that person takes no turn."""
+        return next((person for person in self.people if person_key(person) == person_key(name)), None)
+
     def begins(self, turn: int, zone: ZoneInfo) -> datetime:
         """Return when a turn begins, in UTC."""
         local = datetime.fromisoformat(self.starts) + turn * self.turn
@@ -180,16 +184,17 @@ class Rota(MayBeAssumed):
                 continue
             overrides = (override for override in taken if override.layer == layer.name and override.at <= at)
             last = max(overrides, key=_when, default=None)
-            waits = (
-                self.hand_over
-                and turn > 0
-                and not (last and last.person == layer.person(turn) and last.at >= layer.begins(turn, zone) - _EARLY)
+            begun = (
+                last is not None
+                and layer.named(last.person) == layer.person(turn)
+                and last.at >= layer.begins(turn, zone) - _EARLY
             )
+            waits = self.hand_over and turn > 0 and not begun
             held = turn - 1 if waits else turn
             stays = last if waits else None
             yield Shift(
                 layer=layer.name,
-                person=stays.person if stays else layer.person(held),
+                person=(layer.named(stays.person) or stays.person) if stays else layer.person(held),
                 since=stays.at if stays else layer.begins(held, zone),
                 until=layer.begins(turn + 1, zone),
                 acknowledge_within=layer.acknowledge_within,

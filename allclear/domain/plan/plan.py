@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import Field, model_validator
 
 from allclear.domain.approval import ApprovalPolicy
-from allclear.domain.base import Model, Slug
+from allclear.domain.base import Model, Slug, person_key
 from allclear.domain.errors import ConfigError
 from allclear.domain.plan.alert_storm import Storm
 from allclear.domain.plan.alert_threshold import Threshold
@@ -182,6 +182,11 @@ class Plan(Model):
     def holders(self, role: str) -> list[Person]:
         """Return the people who have `role`; blanks do not count."""
         return [person for person in self.people if role in person.roles and person.known]
+
+    def person(self, name: str) -> Person | None:
+        """Return the person of that name, in any spelling (`person_key`); None for a blank or a stranger."""
+        key = person_key(name)
+        return next((person for person in self.people if person.known and person_key(person.name) == key), None)
 
     def role_title(self, role: str) -> str:
         """Return the plan's title of `role`."""

@@ -185,7 +185,7 @@ class Sender:
 
     def _reached(self, name: str, now: datetime) -> str:
         plan = self._company.plan
-        person = next((one for one in plan.people if one.name == name), None)
+        person = plan.person(name)
         if person is None:
             return name
         contacts = [f"{kind} {person.contacts[kind].address}" for kind in person.reached_by(now, plan.working_time)]

@@ -18,20 +18,21 @@ class Identity:
         """Return the person and the role; without a `role`, the first one that the plan gives this person.
 
         A name is only claimed, unless the channel proves it. If the plan names no people for a role (its names are
-        still blanks), anyone may claim that role, and the record shows that it was claimed. Raises NotAllowed if the
-        plan names other people for the role, NotFound for an unknown role.
+        still blanks), anyone may claim that role, and the record shows that it was claimed. A person of the plan is
+        recorded in the plan's spelling. Raises NotAllowed if the plan names other people for the role, NotFound for an
+        unknown role.
         """
         plan = self._company.plan
         if is_blank(name):
             raise NotAllowed("Your name is missing.", "Give it (on the command line: --as NAME, or set ALLCLEAR_USER).")
+        known = plan.person(name)
         if role is None:
-            known = [person for person in plan.people if person.known and person_key(person.name) == person_key(name)]
-            if not known:
+            if known is None:
                 raise NotAllowed(
                     f"The plan does not name {name!r}.",
                     f"Give your role (on the command line: --role ROLE): {', '.join(plan.roles)}.",
                 )
-            role = known[0].roles[0]
+            role = known.roles[0]
         if role not in plan.roles:
             raise NotFound(f"The plan has no role {role!r}.", f"It has: {', '.join(plan.roles)}.")
         holders = plan.holders(role)
@@ -40,4 +41,4 @@ class Identity:
                 f"{name!r} is not {plan.role_title(role)}.",
                 f"The plan names: {', '.join(person.name for person in holders)}.",
             )
-        return By(actor=name.strip(), role=role, via=via)
+        return By(actor=known.name if known else name.strip(), role=role, via=via)

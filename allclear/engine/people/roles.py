@@ -42,7 +42,7 @@ class Roles:
     def hand_over(self, incident_id: str, role: str, to: str, by: By) -> str:
         """Give a role to another person. Raises NotAllowed if the plan forbids one person to have both of two roles."""
         plan = self._company.plan
-        self._identity.who(required_text(to, "name of the new holder"), role, by.via)
+        to = self._identity.who(required_text(to, "name of the new holder"), role, by.via).actor
 
         def decide(incident: Incident) -> list[Any]:
             other = self._conflict(incident, role, to)
@@ -63,14 +63,14 @@ class Roles:
         """
         plan = self._company.plan
         rotas = [rota for rota in plan.rotas if rota.role == role]
-        layers = [layer for rota in rotas for layer in rota.layers if by.actor in layer.people]
+        layers = [(layer, person) for rota in rotas for layer in rota.layers if (person := layer.named(by.actor))]
         if not layers:
             people = ", ".join(name for rota in rotas for layer in rota.layers for name in layer.people) or "no one"
             raise NotFound(f"{by.actor} takes no turns as {plan.role_title(role)}.", f"Turns are taken by: {people}.")
         now = self._clock()
-        for layer in layers:
-            self._journal.add_override(RotaOverride(role=role, layer=layer.name, person=by.actor, at=now))
-        names = " and ".join(layer.name for layer in layers)
+        for layer, person in layers:
+            self._journal.add_override(RotaOverride(role=role, layer=layer.name, person=person, at=now))
+        names = " and ".join(layer.name for layer, _ in layers)
         return f"{by.actor} is on duty as {plan.role_title(role)} now ({names})."
 
     def _lead(self, incident: Incident, by: By) -> list[RoleTaken]:
