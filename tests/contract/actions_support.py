@@ -50,6 +50,8 @@ class SimulatedContext:
     def __init__(self, sim: Simulated, **service: Any) -> None:
         self.sim = sim
         self.clients: dict[str, Any] = {}
+        self.options = dict(OPTIONS)
+        """The options of each system in systems.yaml."""
         self.record: OwnRecord = FakeRecord()
         fields: dict[str, Any] = {
             "title": "VintStreet storefront",
@@ -84,7 +86,7 @@ class SimulatedContext:
                 name=name,
                 endpoint=where,
                 secret=SecretStr(secret) if secret else None,
-                options=OPTIONS.get(name, {}),
+                options=self.options.get(name, {}),
                 simulated=True,
             )
             self.clients[name] = vendor.connect(access)

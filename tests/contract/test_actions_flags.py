@@ -6,6 +6,7 @@ import pytest
 
 from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, NotFound, Refused
+from allclear.simulator.scenario_schema import FlagSpec
 from allclear.vendors.supabase import SupabaseFlags
 from tasks.cloud_run.location import CloudRunParams
 from tasks.feature_flags import DisableFlag, EnableFlag
@@ -46,6 +47,69 @@ async def test_undo_of_a_flag_refuses_after_another_person_switched_it() -> None
         await control(sim, "POST", "/flags", {"name": "live_streams", "enabled": True})
         with pytest.raises(Refused, match="switched on since"):
             action.undo(done.params, done.change, await action.observe(done.params))
+
+
+TWO_ROWS = [
+    FlagSpec(name="checkout", environment="staging", enabled=False),
+    FlagSpec(name="checkout", environment="production", enabled=True),
+]
+
+
+async def test_two_rows_of_one_name_are_refused_until_systems_yaml_names_the_key() -> None:
+    """Staging is off and production on: "off already" would be wrong, and with the key only production changes."""
+    async with production(quick(flags=TWO_ROWS), flags=["checkout"]) as (sim, context):
+        with pytest.raises(Refused, match="They differ in: environment, enabled"):
+            await worked_out(DisableFlag(context), flag="checkout")
+        await context.close()
+        context.clients.clear()
+        context.options["supabase"] = {"key_columns": {"environment": "production"}}
+        action = DisableFlag(context)
+        done = await carried_out(action, flag="checkout")
+        assert done.finding.verdict is Verdict.SUCCESS
+        rows = {row["environment"]: (row["enabled"], row["version"]) for row in sim.world.flags.rows()}
+        assert rows == {"staging": (False, 1), "production": (False, 2)}
+        back = await undone(action, done)
+        assert back.after.enabled is True
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+async def test_a_text_in_place_of_a_boolean_is_refused_with_its_type(value: str) -> None:
+    """Written as text, false would read as on."""
+    async with production(quick(flags=[FlagSpec(name="checkout", enabled=value)])) as (sim, context):
+        for action in (DisableFlag(context), EnableFlag(context)):
+            with pytest.raises(Refused, match=r"feature_flags\.enabled holds text"):
+                await worked_out(action, flag="checkout")
+        assert recorded(sim, "write", api="supabase") == []
+
+
+async def test_a_null_is_off_and_can_be_switched_on() -> None:
+    """Disabling it changes nothing; enabling it is proven; row security is not blamed."""
+    async with production(quick(flags=[FlagSpec(name="checkout", enabled=None)])) as (_, context):
+        disable = DisableFlag(context)
+        params, change = await worked_out(disable, flag="checkout")
+        assert disable.target_reached(change, await disable.observe(params))
+        done = await carried_out(EnableFlag(context), flag="checkout")
+        assert (done.after.enabled, done.finding.verdict) == (True, Verdict.SUCCESS)
+
+
+async def test_maintenance_by_a_flag_that_is_null_can_be_switched_on() -> None:
+    """Maintenance reads its flag in the same way."""
+    flags = [FlagSpec(name="maintenance_mode", enabled=None, maintenance=True)]
+    async with production(quick("healthy", flags=flags)) as (_, context):
+        done = await carried_out(EnableMaintenance(context), service="storefront")
+        assert done.after.on
+
+
+async def test_a_flag_that_another_person_switched_back_is_news() -> None:
+    """People learn that what containment left in place is gone."""
+    async with production() as (sim, context):
+        action = DisableFlag(context)
+        done = await carried_out(action, flag="live_streams")
+        assert action.news_of(done.change, await action.observe_left(done.params)) is None
+        await control(sim, "POST", "/flags", {"name": "live_streams", "enabled": True})
+        news = action.news_of(done.change, await action.observe_left(done.params))
+        assert news is not None
+        assert news.sentence == "The flag live_streams was switched on by another person."
 
 
 async def test_an_unknown_flag_is_not_found() -> None:

@@ -15,7 +15,7 @@ from allclear.domain.action import Verdict
 from allclear.domain.errors import AnswerLost, Conflict, Denied, Refused, VendorRefused
 from allclear.domain.systems import Smoke, SmokePath
 from allclear.simulator.scenario import Production, load_scenario
-from allclear.simulator.scenario_schema import RevisionSpec, VercelSpec
+from allclear.simulator.scenario_schema import RevisionSpec, TrafficSpec, VercelSpec
 from allclear.simulator.vercel_project import deployment_id
 from allclear.vendors.vercel import Vercel, VercelHandle
 from tasks.http_probes import SmokeTest
@@ -30,7 +30,7 @@ from tests.contract.actions_support import (
     undone,
     worked_out,
 )
-from tests.contract.simulator_support import REPOSITORY, Simulated, control, end_operations, fault, recorded
+from tests.contract.simulator_support import REPOSITORY, Simulated, control, end_operations, fault, recorded, until
 
 GOOD, BAD = "retailgen-d4e7k1p", "retailgen-j9m3qoz"
 FIX = {"revision": "retailgen-k2v9fix", "faults": {}, "ready": True}
@@ -223,6 +223,95 @@ async def test_a_service_without_a_project_makes_the_probe_inconclusive() -> Non
         check = await Deployments(context).check(ServiceParams(service=SERVICE))
         assert check.verdict is Verdict.INCONCLUSIVE
         assert "no `vercel` in systems.yaml" in check.sentence
+
+
+async def test_a_deployment_beyond_the_newest_fifty_serves_and_can_be_named() -> None:
+    """What serves, and what a person names, are read by their id."""
+    many = [RevisionSpec.model_validate({"name": f"retailgen-n{n}", "age": f"{200 - n}h"}) for n in range(100)]
+    old = RevisionSpec.model_validate({"name": GOOD, "age": "400h"})
+    traffic = [TrafficSpec(revision="retailgen-n1", percent=100)]
+    async with hosted(site_down(revisions=[old, *many], traffic=traffic, outbreak=None)) as (sim, context):
+        state = await RollBack(context).observe(ServiceParams(service=SERVICE))
+        assert state.find(deployment_id("retailgen-n1")) is not None
+        await carried_out(RollBack(context), service=SERVICE, to=deployment_id(GOOD))
+        assert sim.world.serving() == {GOOD: 100}
+
+
+async def test_the_proof_of_a_rollback_does_not_need_the_list_of_deployments() -> None:
+    """The list is down after the write: what serves is proven all the same, and a second write goes the right way."""
+    async with hosted() as (sim, context):
+        action = RollBack(context)
+        params, change = await worked_out(action, service=SERVICE)
+        receipt = await action.apply(params, change, "key")
+        await fault(sim, "vercel", "list_deployments", "server_error", times=100)
+        await until(lambda: sim.world.serving() == {GOOD: 100})
+        finding = action.verify(change, await action.observe_result(params), receipt)
+        assert finding.verdict is Verdict.SUCCESS
+        assert finding.sentence == f"retailgen.ai is served by {GOOD}.vercel.app."
+
+
+async def test_a_write_after_a_short_read_still_goes_back_and_not_forward() -> None:
+    """After an interruption only what serves was read again: the ages of the deployments are read before the write."""
+    async with hosted() as (sim, context):
+        action = RollBack(context)
+        params, change = await worked_out(action, service=SERVICE)
+        fresh = change.model_copy(update={"before": await action.observe_result(params)})
+        await action.apply(params, fresh, "key")
+        assert [write["method"] for write in recorded(sim, "write", api="vercel")] == ["rollback"]
+
+
+async def test_a_deployment_that_gets_no_users_because_of_the_rollback_is_news() -> None:
+    """Production is pinned: the newer deployment is named; so is a change by another person."""
+    async with hosted() as (sim, context):
+        action = RollBack(context)
+        done = await carried_out(action, service=SERVICE)
+        assert action.news_of(done.change, await action.observe_left(done.params)) is None
+        await control(sim, "POST", "/deploy", FIX)
+        news = action.news_of(done.change, await action.observe_left(done.params))
+        assert news is not None
+        assert f"{FIX['revision']}.vercel.app" in news.sentence
+        assert "gets no users, because retailgen.ai is pinned" in news.sentence
+        await control(sim, "POST", "/traffic", {"traffic": [{"revision": "retailgen-a81c0de", "percent": 100}]})
+        moved = action.news_of(done.change, await action.observe_left(done.params))
+        assert moved is not None
+        assert "was pointed to retailgen-a81c0de.vercel.app" in moved.sentence
+
+
+async def test_a_second_rollback_names_who_made_the_first() -> None:
+    """Vercel knows whose rollback it was."""
+    async with hosted() as (_, context):
+        action = RollBack(context)
+        await carried_out(action, service=SERVICE)
+        params, change = await worked_out(action, service=SERVICE)
+        [refusal] = await action.precheck(params, change)
+        assert "seems to be rolled back already (by allclear)" in refusal.sentence
+        assert "allclear act COMPANY vercel.rollback service=storefront to=DEPLOYMENT" in refusal.next_step
+
+
+async def test_another_change_under_way_passes_and_undo_names_the_way_that_works() -> None:
+    """The first is waited for; the second is a command."""
+    async with hosted(site_down(operation_takes=timedelta(hours=1))) as (_, context):
+        action = RollBack(context)
+        params, change = await worked_out(action, service=SERVICE)
+        await action.apply(params, change, "one")
+        _, second = await worked_out(action, service=SERVICE, to=deployment_id("retailgen-a81c0de"))
+        assert [refusal.passes for refusal in await action.precheck(params, second)] == [True]
+    async with hosted() as (_, context):
+        action = RollBack(context)
+        done = await carried_out(action, service=SERVICE)
+        with pytest.raises(Refused) as refused:
+            action.undo(done.params, done.change, await action.observe(done.params))
+        assert f"vercel.promote service={SERVICE} to={deployment_id(BAD)}" in refused.value.next_step
+
+
+async def test_candidates_come_with_their_age_and_whether_they_served() -> None:
+    """A person can choose among them."""
+    async with hosted() as (_, context):
+        with pytest.raises(Refused) as refused:
+            await worked_out(RollBack(context), service=SERVICE, to=deployment_id("retailgen-nowhere"))
+        told = {candidate.name: candidate.reason for candidate in refused.value.candidates}
+        assert "has served users" in told[deployment_id(GOOD)]
+        assert "made at" in told[deployment_id(GOOD)]
 
 
 async def test_a_staged_deployment_can_be_promoted() -> None:

@@ -18,6 +18,7 @@ from allclear.domain.action import (
     Client,
     Fence,
     Finding,
+    News,
     Params,
     Probe,
     Receipt,
@@ -218,6 +219,12 @@ class TurnDial(Action[DialParams, DialState]):
         if after.matters() == change.after.matters():
             return Finding(verdict=Verdict.SUCCESS, sentence="It points there.")
         return Finding(verdict=Verdict.INCONCLUSIVE, sentence="It does not point there yet.")
+
+    @override
+    def news_of(self, done: Change[DialState], now: DialState) -> News | None:
+        if now.points == done.after.points:
+            return None
+        return News(key=f"moved:{now.points}", sentence=f"The dial was turned to {now.points} by Eve.")
 
     @override
     def undo(self, params: DialParams, done: Change[DialState], now: DialState) -> Change[DialState]:

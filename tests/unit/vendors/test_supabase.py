@@ -7,14 +7,14 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from allclear.domain.errors import AnswerLost, Denied, NotFound, Unreachable, VendorRefused
+from allclear.domain.errors import AnswerLost, Denied, NotFound, Refused, Unreachable, VendorRefused
 from allclear.vendors.supabase import FlagWrite, SupabaseFlags, SupabaseOptions
 from tests.unit.fakes_http import Answer, FakeVendor, Pauses
 
 SECRET = "canary-2718281828"
 
 
-def rows(*enabled: bool) -> httpx.Response:
+def rows(*enabled: object) -> httpx.Response:
     """Return PostgREST's answer with these rows."""
     return httpx.Response(200, json=[{"enabled": value} for value in enabled])
 
@@ -46,6 +46,55 @@ async def test_table_and_columns_are_the_companys_own() -> None:
     assert await flags.enabled("a b,c")
     assert vendor.requests[0].url.path == "/rest/v1/switches"
     assert dict(vendor.requests[0].url.params) == {"select": "active", "key": "eq.a b,c"}
+
+
+async def test_a_name_with_several_rows_is_refused_with_the_columns_that_tell_them_apart() -> None:
+    """Which of them counts is not known: nothing is read as off, and nothing is written."""
+    two = [
+        {"name": "checkout", "environment": "staging", "enabled": False},
+        {"name": "checkout", "environment": "production", "enabled": True},
+    ]
+    flags, vendor = aimed_at(rows(False, True), httpx.Response(200, json=two))
+    with pytest.raises(Refused) as refused:
+        await flags.enabled("checkout")
+    assert refused.value.message == (
+        "2 rows of feature_flags have the flag checkout, so it is not known which one counts. "
+        "They differ in: environment, enabled."
+    )
+    assert "`key_columns: {environment: VALUE}`" in refused.value.next_step
+    assert [request.method for request in vendor.requests] == ["GET", "GET"]
+
+
+async def test_the_key_columns_of_systems_yaml_are_part_of_every_query() -> None:
+    """The read and the write concern one row."""
+    vendor = FakeVendor(rows(True), rows(False))
+    options = SupabaseOptions(key_columns={"environment": "production", "tenant": 7})
+    flags = SupabaseFlags("https://x.supabase.co", SECRET, options, vendor, Pauses())
+    assert await flags.enabled("checkout")
+    await flags.set("checkout", to=False, seen=True)
+    for request in vendor.requests:
+        assert dict(request.url.params)["environment"] == "eq.production"
+        assert dict(request.url.params)["tenant"] == "eq.7"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("true", "text"), ("false", "text"), (1, "a number"), ([], "a list"), ({"on": True}, "an object")],
+)
+async def test_a_value_that_is_no_boolean_is_refused_with_its_type(value: object, kind: str) -> None:
+    """In text, "false" would read as on."""
+    flags, _ = aimed_at(rows(value))
+    with pytest.raises(Refused) as refused:
+        await flags.enabled("f")
+    assert refused.value.message == f"The flag f is not a boolean: feature_flags.enabled holds {kind}."
+
+
+async def test_null_is_off_and_can_be_set() -> None:
+    """The condition of the write is `is.null`: `eq.false` does not match NULL."""
+    flags, vendor = aimed_at(rows(None), rows(True))
+    assert await flags.enabled("f") is None
+    assert await flags.set("f", to=True, seen=None) is FlagWrite.CHANGED
+    assert dict(vendor.requests[1].url.params)["enabled"] == "is.null"
 
 
 async def test_a_second_read_tells_why_no_row_was_written() -> None:
