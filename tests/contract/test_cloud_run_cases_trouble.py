@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from allclear.domain.action import ActStatus
+from allclear.domain.base import utc_now
+from allclear.domain.template_values import left_in_place
+from allclear.engine.actions.act_watch import ActWatcher
 from allclear.vendors.cloud_run.views import Traffic
 from tasks.cloud_run.actions import RestoreLatest
 from tests.contract.cloud_run_stages import BAD, FIX, GOOD, NAME, OLDER, Scene, Setting
+from tests.unit.domain.stories import plan
 
 BRIEF = timedelta(seconds=3)
 """A deadline that passes while reads are down."""
@@ -192,3 +196,55 @@ async def test_drift_tells_what_is_there_now(scene: Scene) -> None:
     outcome = await acts.carried_out(act)
     assert outcome.drifted
     assert f"It was 100 % latest ({BAD}) when this was proposed. It is 100 % {OLDER} now." in outcome.sentence
+
+
+# --- news of the pin (D14) ----------------------------------------------------------------------------------------
+
+
+async def test_a_deployment_that_gets_no_users_because_of_our_pin_is_told_once(scene: Scene) -> None:
+    """In the record and with what is in place; a change by another person is told too."""
+    stage, acts = await scene()
+    assert (await acts.done()).good
+    clock = FrozenClock()
+    watcher = ActWatcher(acts.journal, acts.executor, clock)
+    clock.now += timedelta(minutes=1)
+    assert await watcher.check() == []
+    stage.deploy(FIX)
+    clock.now += timedelta(minutes=1)
+    assert await watcher.check() == [acts.id]
+    clock.now += timedelta(minutes=1)
+    assert await watcher.check() == []
+    [act] = acts.incident.in_place
+    [news] = act.news
+    assert news.text.startswith(f"{FIX} was deployed and gets no users, because the traffic is pinned to 100 % {GOOD}")
+    assert f"{FIX} was deployed and gets no users" in left_in_place(act, plan())
+    stage.redirect([(OLDER, 100, "")])
+    clock.now += timedelta(minutes=1)
+    assert await watcher.check() == [acts.id]
+    assert f"The traffic was changed since: it is 100 % {OLDER} now" in acts.incident.in_place[0].news[-1].text
+
+
+async def test_a_rollout_that_outlasts_the_deadline_is_verified_later_by_itself(scene: Scene) -> None:
+    """The act is settled when Cloud Run has finished, without another write."""
+    stage, acts = await scene(Setting(operation_takes=3600.0, deadline=timedelta(seconds=0.3)))
+    assert (await acts.done()).status is ActStatus.UNVERIFIED
+    clock = FrozenClock()
+    watcher = ActWatcher(acts.journal, acts.executor, clock)
+    clock.now += timedelta(minutes=1)
+    assert await watcher.check() == []
+    stage.end_rollouts()
+    clock.now += timedelta(minutes=1)
+    assert await watcher.check() == [acts.id]
+    [act] = acts.incident.in_place
+    assert (act.status, stage.writes()) == (ActStatus.VERIFIED, 1)
+
+
+class FrozenClock:
+    """A clock that a test sets forward."""
+
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> datetime:
+        """Return the time that the test has set."""
+        return self.now
