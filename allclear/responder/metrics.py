@@ -112,7 +112,7 @@ def _source_of(scope: Scope) -> str | None:
     """Return the source of an alert, or None for any other request."""
     if scope["type"] != "http" or scope["method"] != "POST":
         return None
-    first, _, name = str(scope["path"]).lstrip("/").partition("/")
+    first, _, name = str(scope["path"]).lstrip("/").removesuffix("/").partition("/")
     if first != "alerts" or not name or "/" in name:
         return None
     return name if name in SOURCES else _OTHER

@@ -134,7 +134,7 @@ def test_an_unknown_state_is_quarantined_and_counted(client: TestClient) -> None
     answer = client.post("/alerts/datadog", content=request.body, headers=headers)
     delivery = when_decided(client, answer.json()["id"])
     assert (delivery["state"], "use the template" in delivery["reason"]) == ("quarantined", True)
-    assert 'allclear_deliveries{state="quarantined"} 1.0' in client.get("/metrics").text
+    assert 'allclear_deliveries{state="quarantined"} 1.0' in client.get("/metrics", headers=AUTH).text
 
 
 # --- what is stored --------------------------------------------------------------------------------------
@@ -184,6 +184,8 @@ def test_no_route_answers_with_a_redirect(engine: Engine) -> None:
     with TestClient(app, follow_redirects=False) as client:
         taken = client.post(f"/alerts/json/?token={TOKEN}", content=BODY, headers=AUTH)
         assert taken.status_code == 202
+        counted = 'allclear_alerts_answered_total{source="json",status="202"} 1.0'
+        assert counted in client.get("/metrics", headers=AUTH).text
         for path in paths:
             for address in (path, f"{path}/", f"{path}//"):
                 for method in ("GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE"):
@@ -196,7 +198,9 @@ def test_head_is_answered_as_get_without_a_body(client: TestClient, engine: Engi
     """A monitor may ask HEAD whether the responder is up, is ready, or has metrics."""
     for path in ("/healthz", "/readyz", "/metrics", "/alerts", "/openapi.json"):
         get, asked = client.get(path, headers=AUTH), client.head(path, headers=AUTH)
-        assert (asked.status_code, asked.content) == (get.status_code, b"") == (200, b""), path
+        expected = {503} if path == "/readyz" else {200}  # secrets of VintStreet are missing here
+        assert {get.status_code, asked.status_code} == expected, path
+        assert asked.content == b""
         assert asked.headers["content-type"] == get.headers["content-type"]
     assert client.head("/alerts").status_code == 401
     assert client.head("/nothing").status_code == 404

@@ -192,7 +192,7 @@ class InboxWorker:
         if isinstance(alerts, NoAlert):
             return OpenDelivery(delivery, result=("ignored", plain(alerts.reason, _LONGEST_REASON)))
         if not alerts:
-            return OpenDelivery(delivery, result=("ignored", "It holds no alert."))
+            return OpenDelivery(delivery, result=("quarantined", "Its source found no alert in it, and no reason why."))
         authenticated = is_authenticated(delivery)
         incomplete = alerts if isinstance(alerts, IncompleteAlerts) else IncompleteAlerts(alerts, "")
         checked = tuple(replace(alert, authenticated=authenticated) for alert in alerts)
