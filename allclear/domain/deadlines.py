@@ -25,6 +25,7 @@ from allclear.domain.plan import (
     Target,
     UpdateSchedule,
 )
+from allclear.domain.runbook import Phase
 
 DUTY = "duty"
 """Stands in place of a phase in the asks and steps of duties, because they belong to none."""
@@ -217,16 +218,21 @@ def _reviews(plan: Plan, incident: Incident) -> list[Deadline]:
     if _false_alarm(incident):
         return []
     worst = min(incident.severities_had, key=plan.rank)
-    return [
-        Deadline(
-            what="post-mortem",
-            name=due.what,
-            title=f"{plan.post_mortem.title}: {due.what.replace('-', ' ')}",
-            severity=worst,
-            starts=due.from_,
-            due=_due(plan, incident, due.from_, due.within),
-            met=incident.reviewed_at,
-            not_before=_due(plan, incident, due.from_, due.not_before) if due.not_before else None,
+    result: list[Deadline] = []
+    for due in plan.applying(plan.post_mortem.due, worst, incident.kind, incident.facets):
+        answer = incident.step(Phase.REVIEW, due.met_by or due.what)
+        done = answer is not None and answer.finding.verdict is Verdict.SUCCESS
+        result.append(
+            Deadline(
+                what="post-mortem",
+                name=due.what,
+                title=f"{plan.post_mortem.title}: {due.what.replace('-', ' ')}",
+                severity=worst,
+                starts=due.from_,
+                due=_due(plan, incident, due.from_, due.within),
+                met=_first(answer.at if answer and done else None, incident.reviewed_at),
+                declined=answer.at if answer and not done else None,
+                not_before=_due(plan, incident, due.from_, due.not_before) if due.not_before else None,
+            )
         )
-        for due in plan.applying(plan.post_mortem.due, worst, incident.kind, incident.facets)
-    ]
+    return result

@@ -130,6 +130,11 @@ class DueReview(Applies):
     within: Span = Field(description="By when.")
     not_before: Span | None = Field(default=None, description="Not earlier than this.")
     from_: ClockStart = Field(default=ClockStart.RECOVERY, alias="from", description="What starts its clock.")
+    met_by: Slug | None = Field(
+        default=None,
+        description="The step of the review with which a person says that it was done; the step called as `what` if "
+        "left out. Without such a step it is met when the review is finished.",
+    )
 
 
 class PostMortemRules(Model):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from allclear.domain.action import Finding, Verdict
 from allclear.domain.deadlines import DUTY, deadlines, duties
-from allclear.domain.records import Assessed, StepDone
+from allclear.domain.records import Assessed, PhaseLeft, StepDone
 from allclear.domain.template_values import deadline_lines
 from tests.unit.domain.deadlines_support import FALSE_ALARM, RECOVERED, changed, of_kind, opened, plan_with
 from tests.unit.domain.stories import ANA, START, Story
@@ -130,6 +130,25 @@ def test_the_post_mortem_is_due_after_recovery() -> None:
         ("Review: meeting", story.now + timedelta(hours=48)),
         ("Review: document", datetime(2026, 11, 27, 17, tzinfo=UTC)),
     ]
+
+
+def test_a_meeting_is_met_by_the_answer_that_says_it_was_held() -> None:
+    """The step called as the due thing says so, or the one that the plan names; an end of the review says so of all."""
+    story = opened("P0").after(30).record(RECOVERED)
+    story.after(60).record(_reviewed("meeting", Verdict.SUCCESS), _reviewed("document", Verdict.INCONCLUSIVE))
+    found = {one.name: one for one in of_kind(REVIEWED, story, "post-mortem")}
+    assert (found["meeting"].met, found["meeting"].missed(story.now + timedelta(days=9))) == (story.now, False)
+    assert (found["document"].met, found["document"].declined) == (None, story.now)
+    assert (found["board-letter"].met, found["board-letter"].declined) == (None, None)
+    rules = {"template": "t.md", "due": [{"what": "board-letter", "within": "24h", "met_by": "letter"}]}
+    [letter] = of_kind(plan_with(post_mortem=rules), story.record(_reviewed("letter", Verdict.SUCCESS)), "post-mortem")
+    assert letter.met == story.now
+    story.after(60).record(PhaseLeft(phase="review"))
+    assert all(one.met for one in of_kind(REVIEWED, story, "post-mortem"))
+
+
+def _reviewed(step: str, verdict: Verdict) -> StepDone:
+    return StepDone(phase="review", step=step, title=step, finding=Finding(verdict=verdict, sentence="Answered."))
 
 
 def test_the_worst_severity_decides_what_the_post_mortem_needs() -> None:
